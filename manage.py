@@ -1,0 +1,34 @@
+#!/usr/bin/env python
+"""The door to every command. Configuration that makes no sense ends here, as one message and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipekit_site.settings")
+    try:
+        from django.conf import settings
+        from django.core.exceptions import ImproperlyConfigured
+        from django.core.management import execute_from_command_line
+    except ImportError as error:
+        raise SystemExit(f"{error}. Install the dependencies first: python -m pip install .") from error
+    try:
+        settings.INSTALLED_APPS  # noqa: B018 - reads the settings now, before a command hides what they say
+    except ImproperlyConfigured as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+    if len(sys.argv) > 1:
+        import django
+
+        from pipekit_site import metadata
+
+        django.setup()
+        metadata.prepare_for(sys.argv[1])
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

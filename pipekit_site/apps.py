@@ -1,0 +1,18 @@
+"""The site as an app: registers its start-up checks and says where the secrets are."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.conf import settings
+
+from connections import secrets
+
+
+class PipekitSiteConfig(AppConfig):
+    name = "pipekit_site"
+    verbose_name = "Pipekit"
+
+    def ready(self) -> None:
+        from pipekit_site import checks  # noqa: F401 - registers itself
+
+        secrets.configure(settings.PIPEKIT.secrets_file)

@@ -1,0 +1,11 @@
+"""What `manage.py serve` runs, and any other ASGI server may."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipekit_site.settings")
+
+application = get_asgi_application()

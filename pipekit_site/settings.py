@@ -1,0 +1,158 @@
+"""Django's settings, made from pipekit_site.config. Everything on disk lies under the data directory."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from typing import Any
+
+import environ
+
+from pipekit_site import config as _config
+from pipekit_site import data_dir as _data_dir
+from pipekit_site.local_zone import local_zone_name
+from pipekit_site.look import UNFOLD as UNFOLD
+
+BASE_DIR = _config.BASE_DIR
+PIPEKIT = _config.load()
+_data_dir.prepare(PIPEKIT)
+
+SECRET_KEY = _data_dir.secret_key(PIPEKIT)
+DEBUG = PIPEKIT.debug
+ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *PIPEKIT.allowed_hosts]
+
+INSTALLED_APPS = [
+    # before the admin, whose templates it replaces
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "django_crontab",
+    "connections",
+    "introspection",
+    "modules",
+    "runs",
+    "scheduling",
+    "pipekit_site",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "pipekit_site.static_files.StaticFilesMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "pipekit_site.urls"
+ASGI_APPLICATION = "pipekit_site.asgi.application"
+WSGI_APPLICATION = "pipekit_site.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def _sqlite(file: str) -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": file,
+        "OPTIONS": {
+            # a transaction takes the write lock at once and waits for it, instead of failing when it first writes
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864",
+        },
+    }
+
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": _sqlite(PIPEKIT.database) if PIPEKIT.is_sqlite else environ.Env.db_url_config(PIPEKIT.database)
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+# the one line in the crontab, which installcron puts there; schedules are rows
+CRONJOBS = [("* * * * *", "scheduling.ticking.cron_tick")]
+CRONTAB_EXECUTABLE = shutil.which("crontab") or "crontab"
+CRONTAB_PYTHON_EXECUTABLE = sys.executable
+CRONTAB_DJANGO_MANAGE_PATH = str(BASE_DIR / "manage.py")
+CRONTAB_DJANGO_SETTINGS_MODULE = "pipekit_site.settings"
+# lines are found by it, so each install has its own
+CRONTAB_COMMENT = f"pipekit {hashlib.sha256(f'{BASE_DIR} {PIPEKIT.data_dir}'.encode()).hexdigest()[:16]}"
+
+LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = ["pipekit_site.formats"]
+USE_TZ = True
+# what is shown; what is stored is UTC, whatever this says
+TIME_ZONE = local_zone_name()
+
+STATIC_URL = "static/"
+STATIC_ROOT = PIPEKIT.data_dir / "static"
+# files come straight from the installed packages: nothing to collect after a clone or an upgrade
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": PIPEKIT.data_dir / "media"},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+
+EMAIL_HOST = PIPEKIT.smtp.host or "localhost"
+EMAIL_PORT = PIPEKIT.smtp.port
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = PIPEKIT.smtp.sender or "pipekit@localhost"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.SessionAuthentication",
+        "rest_framework.authentication.BasicAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.DjangoModelPermissions"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {"TITLE": "Pipekit", "SERVE_INCLUDE_SCHEMA": False}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "filters": {"redacting": {"()": "connections.redacting.RedactingFilter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redacting"]}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+}
