@@ -1,0 +1,150 @@
+"""A connector's ``connector.yaml``: what it is, what it can do, what it must be told. Read strictly.
+
+An unknown key, a missing one and a value of another type are refused with file and line. See `Manifest` for the keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from connections.sdk.capabilities import Cap
+from connections.sdk.parameters import Parameter
+from connections.sdk.strict_yaml import Fields, Value, read
+
+AUTH_TYPES = ("none", "basic", "token", "oauth", "service_account")
+OPTION_TYPES = ("string", "integer", "number", "boolean", "object", "array")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvVar:
+    """An environment variable that holds a credential: its name, never its value."""
+
+    name: str
+    description: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """A request that succeeds while the system is well. ``endpoint`` is a path on the configured host."""
+
+    endpoint: str
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    expect_status: int = 200
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """One kind of system.
+
+    ``name`` is the kind, ``title`` what pages call it, ``entrypoint`` where the code is (``package.module:NAME``),
+    ``capabilities`` what works today. ``parameters`` are the keys of a connection's ``options``. ``class_name`` and
+    ``maven`` name the JDBC driver, empty where no JDBC is used; ``default_port`` is None for files.
+    """
+
+    name: str
+    title: str
+    version: str
+    description: str
+    entrypoint: str
+    capabilities: Cap
+    auth_type: str = "none"
+    env_vars: tuple[EnvVar, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    url_template: str = ""
+    default_port: int | None = None
+    class_name: str = ""
+    maven: str = ""
+    health_check: HealthCheck | None = None
+
+
+def load(path: Path) -> Manifest:
+    """Read one manifest. Raises ConfigurationInvalid with ``file:line`` and what was expected."""
+    return _manifest(read(path))
+
+
+def _manifest(top: Fields) -> Manifest:
+    auth = top.optional("auth", Value.fields)
+    config = top.optional("config", Value.fields)
+    found = Manifest(
+        name=top.required("name", Value.text),
+        title=top.required("title", Value.text),
+        version=top.required("version", lambda value: value.matching(r"\d+\.\d+\.\d+", "a version such as 1.0.0")),
+        description=top.required("description", Value.text),
+        entrypoint=top.required("entrypoint", lambda value: value.matching(r"\w+(\.\w+)*:\w+", "package.module:NAME")),
+        capabilities=top.required("capabilities", _capabilities),
+        auth_type=auth.required("type", lambda value: value.one_of(AUTH_TYPES)) if auth else "none",
+        env_vars=auth.optional("env_vars", lambda value: tuple(map(_env_var, value.items()))) or () if auth else (),
+        parameters=_parameters(config) if config else (),
+        url_template=top.optional("url_template", Value.text) or "",
+        default_port=top.optional("default_port", Value.integer),
+        class_name=top.optional("class_name", lambda value: value.matching(r"\w+(\.\w+)+", "a Java class")) or "",
+        maven=top.optional("maven", lambda value: value.matching(r"[\w.-]+(:[\w.-]+){2}", "group:artifact:version"))
+        or "",
+        health_check=top.optional("health_check", _health_check),
+    )
+    for fields in (top, auth, config):
+        if fields:
+            fields.end()
+    return found
+
+
+def _capabilities(value: Value) -> Cap:
+    words = [word.one_of(tuple(str(cap.name).lower() for cap in Cap)) for word in value.items()]
+    return Cap.from_names(words)
+
+
+def _env_var(value: Value) -> EnvVar:
+    fields = value.fields()
+    found = EnvVar(
+        name=fields.required("name", lambda name: name.matching(r"[A-Z][A-Z0-9_]*", "a name such as API_TOKEN")),
+        description=fields.required("description", Value.text),
+        required=fields.optional("required", Value.flag) or False,
+    )
+    fields.end()
+    return found
+
+
+def _health_check(value: Value) -> HealthCheck:
+    fields = value.fields()
+    headers = fields.optional("headers", Value.fields)
+    found = HealthCheck(
+        # a path: it may call only the host that the connection names
+        endpoint=fields.required("endpoint", lambda text: text.matching(r"/(?!/)[^\s]*", "a path such as /health")),
+        method=fields.optional("method", lambda text: text.one_of(("GET", "HEAD", "POST"))) or "GET",
+        headers=tuple((name, headers.required(name, Value.text)) for name in headers.names()) if headers else (),
+        expect_status=fields.optional("expect_status", Value.integer) or 200,
+        timeout=float(fields.optional("timeout", Value.integer) or 10),
+    )
+    fields.end()
+    return found
+
+
+def _parameters(config: Fields) -> tuple[Parameter, ...]:
+    """Read the subset of JSON Schema that a flat object needs: properties, required."""
+    config.required("type", lambda value: value.one_of(("object",)))
+    properties = config.optional("properties", Value.fields)
+    needed = config.optional("required", Value.items) or []
+    names = properties.names() if properties else ()
+    required = {item.one_of(names) for item in needed}
+    if properties is None:
+        return ()
+    return tuple(_parameter(name, properties.required(name, Value.fields), required=name in required) for name in names)
+
+
+def _parameter(name: str, fields: Fields, *, required: bool) -> Parameter:
+    kind = fields.required("type", lambda text: text.one_of(OPTION_TYPES))
+    found = Parameter(
+        name=name,
+        type=kind,
+        description=fields.required("description", Value.text),
+        secret=fields.optional("secret", Value.flag) or False,
+        required=required,
+        default=fields.optional("default", lambda default: default.plain(kind)),
+        choices=tuple(item.text() for item in fields.optional("enum", Value.items) or ()),
+    )
+    fields.end()
+    return found

@@ -1,0 +1,30 @@
+"""The user's query as one statement that can be placed inside another: its text untouched but for a last semicolon."""
+
+from __future__ import annotations
+
+import re
+
+_TOKEN = re.compile(
+    r"""
+    '(?:[^']|'')*'            # string
+    | "(?:[^"]|"")*"          # quoted name
+    | `[^`]*`
+    | \$(?P<tag>[A-Za-z_\d]*)\$.*?\$(?P=tag)\$
+    | --[^\n]*(?:\n|\Z)
+    | /\*.*?\*/
+    | .
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def statement(query: str) -> str:
+    """Return ``query`` without the semicolon that ends it, comments after it kept; semicolons elsewhere stay."""
+    last = None
+    for token in _TOKEN.finditer(query):
+        text = token.group()
+        if text == ";":
+            last = last or token
+        elif not text.isspace() and not text.startswith(("--", "/*")):
+            last = None
+    return query[: last.start()] + query[last.end() :] if last else query

@@ -1,0 +1,121 @@
+"""Tables and columns as values. Schema and table are never one string."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from connections.sdk.datatypes import DataType
+from connections.sdk.errors import ConfigurationInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table by schema and name, both exactly as the system spells them (unquoted, unfolded).
+
+    ``schema`` is empty where the system has none or its default is meant.
+    """
+
+    schema: str
+    table: str
+
+    @classmethod
+    def parse(cls, text: str) -> TableName:
+        """Read ``schema.table``, ``table`` or ``"my schema"."my.table"`` (double quotes, doubled inside).
+
+        Raises ConfigurationInvalid when there are more than two parts, an empty part or an open quote.
+        """
+        parts = _split_quoted(text)
+        if len(parts) > 2 or not all(parts):
+            raise ConfigurationInvalid(
+                f"“{text}” is not a table name.",
+                hint='Write schema.table; a name with a dot or a quote in it in double quotes: "my.schema"."my table".',
+            )
+        return cls("", parts[0]) if len(parts) == 1 else cls(parts[0], parts[1])
+
+    def __str__(self) -> str:
+        return ".".join(_quote_if_needed(part) for part in (self.schema, self.table) if part)
+
+
+def _quote_if_needed(part: str) -> str:
+    if "." in part or '"' in part:
+        return '"' + part.replace('"', '""') + '"'
+    return part
+
+
+def _split_quoted(text: str) -> list[str]:
+    parts: list[str] = [""]
+    quoted, position = False, 0
+    while position < len(text):
+        char = text[position]
+        if char == '"' and quoted and text[position + 1 : position + 2] == '"':
+            parts[-1] += '"'
+            position += 1
+        elif char == '"' and (quoted or not parts[-1]):
+            quoted = not quoted
+        elif char == "." and not quoted:
+            parts.append("")
+        else:
+            parts[-1] += char
+        position += 1
+    return [""] if quoted else [part if '"' in text else part.strip() for part in parts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnInfo:
+    """One column as a system describes it, of a table or of a query's result.
+
+    ``native_type`` is the system's own spelling (``numeric(10,2)``, ``CHAR(10)``), ``data_type`` its meaning.
+    """
+
+    name: str
+    native_type: str
+    data_type: DataType
+    nullable: bool = True
+    # expression columns have no declared type; then data_type is a guess or UNKNOWN
+    declared: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableInfo:
+    """One existing table: its columns by position, its primary key and every unique key (column tuples).
+
+    A unique key may still hold NULLs more than once; whoever relies on it checks for NULLs first.
+    """
+
+    name: TableName
+    columns: tuple[ColumnInfo, ...]
+    primary_key: tuple[str, ...] = ()
+    unique_keys: tuple[tuple[str, ...], ...] = ()
+    description: str = ""
+
+    def column(self, name: str) -> ColumnInfo | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column on its way: source name and expression on one side, destination name and type on the other.
+
+    ``source_expression`` is the only form allowed in SQL sent to the source, ``dest_name`` the only one in
+    staging, merge SQL, merge keys and watermark columns. ``trim`` notes that the source query trims it.
+    """
+
+    dest_name: str
+    dest_type: str
+    source_name: str = ""
+    source_expression: str = ""
+    source_type: str = ""
+    trim: bool = False
+    data_type: DataType = field(default_factory=lambda: DataType.unknown())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the module's stored form (spec: source_name, source_expression, source_type, ...)."""
+        return {
+            "source_name": self.source_name,
+            "source_expression": self.source_expression,
+            "source_type": self.source_type,
+            "dest_name": self.dest_name,
+            "dest_type": self.dest_type,
+            "trim": self.trim,
+        }

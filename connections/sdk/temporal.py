@@ -1,0 +1,72 @@
+"""Date and time texts of watermarks, taken to the form and precision of one column: always down, never up."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from connections.sdk.datatypes import Kind
+from connections.sdk.errors import DataError
+
+_MOMENT = re.compile(
+    r"(?P<date>[+-]?[0-9]{4,6}-[0-9]{2}-[0-9]{2})"
+    r"(?:[ T](?P<time>[0-9]{2}:[0-9]{2})(?P<seconds>:[0-9]{2})?(?:\.(?P<fraction>[0-9]{1,12}))?)?"
+    r"(?: ?(?P<offset>Z|[+-][0-9]{2}(?::?[0-9]{2})?))?"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """A date, or a date and time, as text parts. ``fraction`` are digits of a second, ``offset`` is ``+HH:MM``."""
+
+    date: str
+    time: str = "00:00:00"
+    fraction: str = ""
+    offset: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Moment | None:
+        found = _MOMENT.fullmatch(text)
+        if found is None:
+            return None
+        offset = found["offset"] or ""
+        if offset:
+            digits = re.sub("[^0-9]", "", offset).ljust(4, "0")
+            offset = f"{'-' if offset[0] == '-' else '+'}{digits[:2]}:{digits[2:]}"
+        time = f"{found['time']}{found['seconds'] or ':00'}" if found["time"] else "00:00:00"
+        return cls(date=found["date"], time=time, fraction=(found["fraction"] or "").rstrip("0"), offset=offset)
+
+    def text(self, digits: int = 12, *, separator: str = " ") -> str:
+        """Return date and time without offset, the fraction cut (never rounded) to ``digits``."""
+        fraction = self.fraction[:digits].rstrip("0")
+        return f"{self.date}{separator}{self.time}" + (f".{fraction}" if fraction else "")
+
+    def utc(self) -> Moment:
+        """Return the same moment in UTC, without an offset; one without an offset is taken to be in UTC.
+
+        Raises DataError when the calendar cannot do the sum.
+        """
+        if self.offset in ("", "+00:00", "-00:00"):
+            return replace(self, offset="")
+        sign = -1 if self.offset[0] == "-" else 1
+        shift = timedelta(hours=int(self.offset[1:3]), minutes=int(self.offset[4:])) * sign
+        try:
+            moved = datetime.fromisoformat(f"{self.date}T{self.time}") - shift
+        except (ValueError, OverflowError):
+            raise DataError(
+                f"“{self.text()}{self.offset}” cannot be converted to UTC.", hint="Correct the watermark's value."
+            ) from None
+        return replace(self, date=f"{moved:%Y}".rjust(4, "0") + f"{moved:-%m-%d}", time=f"{moved:%H:%M:%S}", offset="")
+
+
+def fitted(value: str, kind: Kind) -> str:
+    """Return a date or time text in the form of ``kind``: a moment loses its time for a date, its offset (after going
+    to UTC, the zone of every session) for a timestamp without one. Text that is no moment comes back as it is.
+    """
+    moment = Moment.parse(value)
+    if moment is None or kind not in (Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
+        return value
+    if kind is Kind.DATE:
+        return moment.utc().date
+    return moment.utc().text() if kind is Kind.TIMESTAMP else moment.text() + moment.offset
