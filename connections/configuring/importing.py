@@ -1,0 +1,192 @@
+"""A configuration file into the database: one transaction, all or nothing, every error of the file at once.
+
+A row that is wrong is still saved where it can be, in a transaction that is taken back: what refers to it is then
+checked as if it were right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from django.db import Error as DatabaseError
+from django.db import models, transaction
+
+from connections.configuring.document import Entry, compose, entries, is_null, kind
+from connections.configuring.exporting import VERSION, export, part_rows
+from connections.configuring.findings import FileInvalid, Findings, choose
+from connections.configuring.reading import Keys, Reader, state
+from connections.configuring.referring import References, users
+from connections.configuring.sections import Part, Section
+
+
+@dataclass(slots=True)
+class Changes:
+    """How many rows of a section were treated how."""
+
+    created: int = 0
+    updated: int = 0
+    removed: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an import did. ``diff`` is the export before and after, compared; only where it was asked for."""
+
+    changes: Mapping[str, Changes]
+    diff: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How a file is to be imported. ``name`` is what messages call it, ``actor`` who the history says it was."""
+
+    name: str
+    actor: str
+    dry_run: bool = False
+    prune: bool = False
+
+
+def load(data: bytes, sections: Sequence[Section], wish: Wish) -> Outcome:
+    """Import the file. Raises FileInvalid, nothing changed, when anything in it is wrong."""
+    root = compose(data, wish.name)
+    findings = Findings()
+    top = _top(root, sections, findings)
+    with transaction.atomic():
+        before = export(sections) if wish.dry_run else ""
+        changes = _Import(sections=tuple(sections), wish=wish, findings=findings, rows=top).run(root)
+        if findings.found:
+            raise FileInvalid(wish.name, findings.found)
+        diff = _diff(before, export(sections)) if wish.dry_run else ""
+        transaction.set_rollback(wish.dry_run)
+    return Outcome(changes=changes, diff=diff)
+
+
+def _top(root: yaml.MappingNode, sections: Sequence[Section], findings: Findings) -> dict[str, dict[str, Entry]]:
+    """Return the rows that the file gives, by section; a section without a value is as if it were not there."""
+    known = {section.name for section in sections}
+    found: dict[str, dict[str, Entry]] = {}
+    for key, entry in entries(root, "", findings).items():
+        if key == "version":
+            if kind(entry.node) != "int" or entry.node.value != str(VERSION):
+                findings.add(entry.node, "version", f"expected {VERSION}; this Pipekit reads no other.")
+        elif key not in known:
+            findings.add(
+                entry.key, key, f"there is no such key; {choose(key, ['version', *(s.name for s in sections)])}"
+            )
+        elif isinstance(entry.node, yaml.MappingNode):
+            found[key] = entries(entry.node, key, findings)
+        elif not is_null(entry.node):
+            findings.add(entry.node, key, "expected names, each with its keys and values.")
+    return found
+
+
+def _diff(before: str, after: str) -> str:
+    return "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), "before", "after"))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Import:
+    sections: tuple[Section, ...]
+    wish: Wish
+    findings: Findings
+    rows: dict[str, dict[str, Entry]]
+    changes: dict[str, Changes] = field(default_factory=dict)
+
+    def run(self, root: yaml.Node) -> dict[str, Changes]:
+        present = [section for section in self.sections if section.name in self.rows]
+        names = {section.model: frozenset(self.rows[section.name]) for section in present}
+        reader = Reader(references=References(names=names, prune=self.wish.prune), findings=self.findings)
+        for section in present:
+            self.changes[section.name] = Changes()
+            for name, entry in self.rows[section.name].items():
+                self._row(section, reader, name=name, entry=entry)
+        if self.wish.prune:
+            # schedules before what they fire, modules before their connections
+            for section in reversed(present):
+                self._prune(section, reader.references, root)
+        return self.changes
+
+    def _row(self, section: Section, reader: Reader, *, name: str, entry: Entry) -> None:
+        known = len(self.findings.found)
+        row: Any = section.model._default_manager.filter(name=name).first() or section.model(name=name)
+        stored = state(row, section.fields)
+        keys = reader.keys(entry, [*section.fields, *(part.name for part in section.parts)])
+        reader.assign(row, keys, fields=section.fields, shown_by=section.shown_by)
+        parts = {p: reader.part(p, row, keys) for p in section.parts if p.name in keys.given}
+        section.prepare(row, {part.name: rows for part, rows in parts.items()})
+        reader.validate(row, keys)
+        if keys.wrong or len(self.findings.found) > known:
+            reader.references.broken.add((section.model, name))
+            _salvage(row, keys)
+        else:
+            parts = {part: rows for part, rows in parts.items() if _differ(part, row, rows)}
+            self._save(section, row, parts=parts, is_changed=state(row, section.fields) != stored)
+
+    def _save(self, section: Section, row: Any, *, parts: Mapping[Part, list[Any]], is_changed: bool) -> None:
+        changes = self.changes[section.name]
+        if row.pk is None:
+            changes.created += 1
+        elif is_changed or parts:
+            changes.updated += 1
+        else:
+            changes.unchanged += 1
+            return
+        with section.recorded(row, self.wish.actor):
+            row.save()
+            for part, rows in parts.items():
+                _replace(part, row, rows)
+
+    def _prune(self, section: Section, references: References, root: yaml.Node) -> None:
+        for row in section.model._default_manager.all():
+            name = section.name_of(row)
+            if name in self.rows[section.name]:
+                continue
+            left = [user for user in users(self.sections, row) if user not in references.broken]
+            if left:
+                used = ", ".join(f"{model._meta.verbose_name} {user}" for model, user in left)
+                self.findings.add(
+                    root,
+                    f"{section.name}.{name}",
+                    f"it is not in this file, so --prune would remove it, but it is used by {used}.",
+                )
+            else:
+                self._remove(section, row, root)
+
+    def _remove(self, section: Section, row: Any, root: yaml.Node) -> None:
+        try:
+            with transaction.atomic():
+                section.remove(row, self.wish.actor)
+            self.changes[section.name].removed += 1
+        except models.ProtectedError as error:
+            used = ", ".join(sorted(f"{user._meta.verbose_name} {user}" for user in error.protected_objects))
+            where = f"{section.name}.{section.name_of(row)}"
+            self.findings.add(root, where, f"--prune cannot remove it yet, because of {used}.")
+
+
+def _differ(part: Part, row: models.Model, rows: Sequence[models.Model]) -> bool:
+    stored = [state(old, part.fields) for old in part_rows(part, row)]
+    return stored != [state(new, part.fields) for new in rows]
+
+
+def _replace(part: Part, row: models.Model, rows: Sequence[Any]) -> None:
+    part.model._default_manager.filter(**{part.owner: row}).delete()
+    for new in rows:
+        # set again: its key is known only now
+        setattr(new, part.owner, row)
+        new.save()
+
+
+def _salvage(row: Any, keys: Keys) -> None:
+    """Save what is right of a wrong row, for what refers to it to be checked; in vain where a reference is wrong."""
+    fresh = type(row)._default_manager.filter(pk=row.pk).first() or type(row)()
+    for found in row._meta.concrete_fields:
+        if found.name in keys.wrong and found.name != "name":
+            setattr(row, found.attname, getattr(fresh, found.attname))
+    with contextlib.suppress(DatabaseError), transaction.atomic():
+        row.save()

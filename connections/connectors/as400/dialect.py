@@ -1,0 +1,31 @@
+"""DB2 for i's SQL text: 128-byte names, folding to upper case, date literals that every release takes.
+
+Db2 for i has no zone type: a moment with an offset is written in UTC, the zone of every Pipekit session.
+"""
+
+from __future__ import annotations
+
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.dialect import Dialect
+from connections.sdk.temporal import Moment
+
+
+class As400Dialect(Dialect):
+    name = "as400"
+    sqlglot = "db2i"
+    placeholder = "?"
+
+    def temporal(self, value: str, data_type: DataType) -> str:
+        # plain strings compare with DATE, TIME and TIMESTAMP columns on every release and whatever the job's
+        # *DATFMT says, as long as they are in ISO or IBM form; the TIMESTAMP '...' constant came with 7.1
+        if data_type.kind is Kind.TIME:
+            # TIME has whole seconds
+            return self.string(value[:8].replace(":", "."))
+        moment = Moment.parse(value)
+        if data_type.kind is Kind.DATE or moment is None:
+            return self.string(value)
+        local = moment.utc()
+        return self.string(f"{local.date}-{local.time.replace(':', '.')}.{local.fraction[:12].ljust(6, '0')}")
+
+
+DIALECT = As400Dialect()

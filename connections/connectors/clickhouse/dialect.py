@@ -1,0 +1,101 @@
+"""ClickHouse's SQL text: `names` and strings with backslash escapes, no transactions, deletes as mutations.
+
+Sessions run in UTC. What other systems update is deleted and inserted again; ReplacingMergeTree tables with
+``supports_deletes`` off are only inserted into.
+"""
+
+from __future__ import annotations
+
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.publishing import Names, PublishingDialect
+from connections.sdk.schema import TableName
+from connections.sdk.temporal import Moment
+
+
+class ClickhouseDialect(PublishingDialect):
+    name = "clickhouse"
+    sqlglot = "clickhouse"
+    quotes = ("`", "`")
+    # a table's name becomes a file's
+    max_identifier = 200
+    folds_to = ""
+    default_schema = "default"
+    backslash_escapes = True
+    transactional = False
+    has_on_conflict = False
+    text_type = "Nullable(String)"
+
+    def quote(self, identifier: str) -> str:
+        return super().quote(identifier).replace("\\", "\\\\")
+
+    def temporal(self, value: str, data_type: DataType) -> str:
+        kind = data_type.kind
+        moment = Moment.parse(value)
+        if kind is Kind.DATE:
+            return f"toDate32({self.string(value)})"
+        if kind is Kind.TIME or moment is None:
+            return self.string(value)
+        return f"toDateTime64({self.string(moment.utc().text(6))}, 6, 'UTC')"
+
+    def create_schema(self, schema: str) -> str:
+        return f"CREATE DATABASE IF NOT EXISTS {self.quote(schema)}"
+
+    def create_table(self, table: TableName, columns: list[tuple[str, str]], *, scratch: bool = False) -> str:
+        # a sorting key cannot be changed later and must not be NULL: whoever wants one makes the table
+        return super().create_table(table, columns) + " ENGINE = MergeTree ORDER BY tuple()"
+
+    def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
+        return ""
+
+    def maximum(self, table: TableName, column: str) -> str:
+        # max() of no rows is 0 or 1970, not NULL
+        return f"SELECT toString(maxOrNull({self.quote(column)})) FROM {self.qualified(table)}"
+
+    def empty_table(self, table: TableName, *, truncate: bool = True) -> str:
+        return f"TRUNCATE TABLE {self.qualified(table)}"
+
+    def count_matching(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
+        found = self._in(key, table, null_safe=null_safe)
+        return f"SELECT count(*) FROM {self.qualified(staging)}\nWHERE {found}"
+
+    def delete_matching(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
+        return f"DELETE FROM {self.qualified(table)}\nWHERE {self._in(key, staging, null_safe=null_safe)}"
+
+    def delete_missing(self, table: TableName, keys: TableName, key: Names) -> str:
+        return f"DELETE FROM {self.qualified(table)}\nWHERE NOT ({self._in(key, keys, null_safe=True)})"
+
+    def count_missing(self, table: TableName, keys: TableName, key: Names) -> str:
+        return f"SELECT count(*) FROM {self.qualified(table)}\nWHERE NOT ({self._in(key, keys, null_safe=True)})"
+
+    def keep_latest(self, staging: TableName, key: Names, watermark: str) -> str:
+        row, mark = "(_part, _part_offset)", self.quote(watermark)
+        return (
+            f"DELETE FROM {self.qualified(staging)} WHERE {row} NOT IN (\n"
+            f"  SELECT _part, _part_offset FROM {self.qualified(staging)} "
+            f"ORDER BY {mark} DESC NULLS LAST LIMIT 1 BY {self.columns(key)})"
+        )
+
+    def upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:
+        return self.insert_all(table, staging, columns)
+
+    def update_matching(
+        self, table: TableName, staging: TableName, columns: Names, key: Names, *, null_safe: bool
+    ) -> str:
+        """Return the delete of the rows that `insert_missing` then brings back, changed."""
+        return self.delete_matching(table, staging, key, null_safe=null_safe)
+
+    def insert_missing(
+        self, table: TableName, staging: TableName, columns: Names, key: Names, *, null_safe: bool
+    ) -> str:
+        return f"{self.insert_all(table, staging, columns)}\nWHERE NOT ({self._in(key, table, null_safe=null_safe)})"
+
+    def _in(self, key: Names, table: TableName, *, null_safe: bool) -> str:
+        # not every version knows correlated queries
+        names = [self.quote(k) for k in key]
+        if null_safe:
+            names = [f"isNull({n}), assumeNotNull({n})" for n in names]
+        keys = ", ".join(names)
+        return f"({keys}) IN (SELECT {keys} FROM {self.qualified(table)})"
+
+
+DIALECT = ClickhouseDialect()

@@ -1,0 +1,123 @@
+"""Opens DuckDB files for control SQL. One process may write a file at a time: open late, close early."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from connections import jdbc_url
+from connections.sdk import errors
+from connections.sdk.parameters import ConnectionParameters
+
+# a query must not reach other files, the network or code that was not shipped
+SAFETY: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+_LOCK_WAIT = 30.0
+
+
+def database_path(parameters: ConnectionParameters) -> str:
+    """Return the file of the connection's URL."""
+    return jdbc_url.parse(parameters.url, kind="duckdb").path
+
+
+class DuckdbSession:
+    """One connection in autocommit mode."""
+
+    server_version = 0
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, *, name: str) -> None:
+        self.connection = connection
+        self.name = name
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        with self._translated():
+            result = self.connection.execute(sql, list(parameters))
+            # INSERT, UPDATE and DELETE answer with one row, their count
+            counted = sql.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") or "TRUNCATE" in sql[:20].upper()
+            row = result.fetchone() if counted else None
+            return int(row[0]) if row else -1
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._translated():
+            return self.connection.execute(sql, list(parameters)).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._translated():
+            self.connection.execute("BEGIN TRANSACTION")
+            try:
+                yield
+            except BaseException:
+                with contextlib.suppress(duckdb.Error):
+                    self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+
+    def cancel(self) -> None:
+        self.connection.interrupt()
+
+    def close(self) -> None:
+        with contextlib.suppress(duckdb.Error):
+            self.connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            raise translate(error, name=self.name) from error
+
+
+def translate(error: duckdb.Error, *, name: str) -> errors.PipekitError:
+    """Return Pipekit's error for one of DuckDB's."""
+    text = f"{name or 'DuckDB'}: {error}"
+    low = str(error).lower()
+    if isinstance(error, duckdb.CatalogException):
+        return errors.TableMissing(text, hint="Check schema and table.")
+    if isinstance(error, duckdb.BinderException) and "column" in low:
+        return errors.ColumnMissing(text, hint="Check the column's spelling against the table.")
+    if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException | duckdb.ConstraintException):
+        return errors.ValueMisfit(text, hint="Change the destination column's type, or clean the value in the query.")
+    if isinstance(error, duckdb.TransactionException):
+        return errors.SerializationFailed(text, hint="Another transaction came first; run it again.")
+    if isinstance(error, duckdb.InterruptException):
+        return errors.Cancelled(text)
+    if isinstance(error, duckdb.IOException):
+        return errors.ConnectionFailed(text, hint="Check the file and its disk.")
+    return errors.QueryInvalid(text, hint="Correct the SQL; its text is on the run.")
+
+
+def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> DuckdbSession:
+    """Open the file, waiting up to half a minute for another process to close it.
+
+    A missing file is created only when the connection's option ``create`` says so.
+    """
+    path = Path(database_path(parameters)).absolute()
+    if not path.exists() and not parameters.options.get("create"):
+        raise errors.DatabaseMissing(
+            f"{parameters.name or 'DuckDB'}: There is no file {path}.",
+            hint='Check the path in the URL; to let a destination file be created, set the option "create": true.',
+        )
+    deadline = time.monotonic() + _LOCK_WAIT
+    while True:
+        try:
+            connection = duckdb.connect(str(path), read_only=read_only, config=SAFETY)
+            connection.execute("SET TimeZone = 'UTC'")
+            return DuckdbSession(connection, name=parameters.name)
+        except duckdb.Error as error:
+            if "lock" not in str(error).lower() or time.monotonic() > deadline:
+                raise errors.ConnectionFailed(
+                    f"{parameters.name or 'DuckDB'}: The file {path} cannot be opened.",
+                    hint="Only one process may write a DuckDB file at a time: does another program hold it open?",
+                    detail=str(error),
+                ) from error
+            time.sleep(0.1)

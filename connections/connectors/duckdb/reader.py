@@ -1,0 +1,116 @@
+"""Reads a DuckDB query into exact Arrow batches; the file is opened read-only, nothing else can be reached."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from connections.connectors.duckdb import driver
+from connections.connectors.duckdb.introspection import describe_query
+from connections.connectors.duckdb.memory import bounded, hint_for
+from connections.sdk import errors
+from connections.sdk.datatypes import to_arrow
+from connections.sdk.exact.batching import gathered
+from connections.sdk.exact.converting import exactly
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.query_text import statement
+from connections.sdk.schema import Column
+
+# DuckDB works on 2048 rows at a time
+_ROWS = 2048
+_NATIVE = re.compile(
+    r"BOOLEAN|U?(TINY|SMALL|BIG)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|VARCHAR|BLOB|DATE|TIME|UUID|JSON"
+    r"|TIMESTAMP(_S|_MS|_NS)?|TIMESTAMP WITH TIME ZONE|\"NULL\""
+)
+_TEXT = frozenset({"VARCHAR", "UUID", "JSON", "BLOB", '"NULL"'})
+
+
+class DuckdbReader:
+    def read(
+        self, parameters: ConnectionParameters, query: str, columns: Sequence[Column], *, batch_bytes: int
+    ) -> DuckdbBatches:
+        return DuckdbBatches(parameters, query, tuple(columns), batch_bytes)
+
+
+class DuckdbBatches:
+    """The stream of one query; opened on the first step of the iteration. ``close`` from another thread stops it."""
+
+    def __init__(
+        self, parameters: ConnectionParameters, query: str, columns: tuple[Column, ...], batch_bytes: int
+    ) -> None:
+        self.parameters = parameters
+        self.query = statement(query)
+        self.columns = columns
+        self.batch_bytes = batch_bytes
+        self.schema = pa.schema([(column.dest_name, to_arrow(column.data_type)) for column in columns])
+        self.rows = 0
+        self._stop: Callable[[], object] | None = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        # one process may hold a file open in one mode only
+        session = driver.connect(self.parameters, read_only=not self.parameters.options.get("same_file"))
+        self._stop = session.cancel
+        try:
+            bounded(session, self.parameters)
+            for raw in gathered(self._stream(session), self.batch_bytes):
+                arrays = [exactly(raw.column(i), column) for i, column in enumerate(self.columns)]
+                self.rows += raw.num_rows
+                yield pa.record_batch(arrays, schema=self.schema)
+        finally:
+            self._stop = None
+            session.close()
+
+    def close(self) -> None:
+        if stop := self._stop:
+            with contextlib.suppress(duckdb.Error):
+                stop()
+
+    def _stream(self, session: driver.DuckdbSession) -> Iterator[pa.RecordBatch]:
+        text = self._wrapped(session)
+        try:
+            yield from _reader(session.connection.sql(text))
+        except duckdb.OutOfMemoryException as error:
+            raise self._failed(error) from None
+        except duckdb.Error as error:
+            raise driver.translate(error, name=self.parameters.name) from None
+        except (OSError, pa.ArrowException) as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: Exception) -> errors.QueryInvalid:
+        return errors.QueryInvalid(f"{self.parameters.name or 'DuckDB'}: {error}", hint=hint_for(str(error)))
+
+    def _wrapped(self, session: driver.DuckdbSession) -> str:
+        found = describe_query(session, self.query)
+        if len(found) != len(self.columns):
+            raise errors.ColumnMissing(
+                f"The source query returns {len(found)} columns, {len(self.columns)} are expected.",
+                hint="Refresh the module's columns from its query.",
+            )
+        names = [f"c{position}" for position in range(len(found))]
+        values = [
+            _value(f"q.{name}", have.native_type, column)
+            for name, have, column in zip(names, found, self.columns, strict=True)
+        ]
+        return f"SELECT {', '.join(values)} FROM (\n{self.query}\n) AS q({', '.join(names)})"
+
+
+def _value(value: str, native: str, column: Column) -> str:
+    """Cast to text what Arrow would not hold exactly (lists, intervals, 128-bit integers), and what is to be text."""
+    is_text = pa.types.is_string(to_arrow(column.data_type))
+    if _NATIVE.fullmatch(native) and (not is_text or native in _TEXT):
+        return value
+    return f"CAST({value} AS VARCHAR)"
+
+
+def _reader(relation: Any) -> Any:
+    # renamed in DuckDB 2; a result fetched through a cursor would be held whole
+    make = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
+    return make(_ROWS)
+
+
+READER = DuckdbReader()

@@ -1,0 +1,120 @@
+"""Writes Arrow batches into a DuckDB table: one INSERT from a stream, in one transaction, so that memory stays flat."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connections.connectors.duckdb import driver
+from connections.connectors.duckdb.dialect import DIALECT
+from connections.connectors.duckdb.memory import bounded
+from connections.sdk.exact.counting import check_counts
+from connections.sdk.exact.misfits import misfit, plain
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protocols import Batches
+from connections.sdk.schema import Column, TableName
+
+_STREAM = "pipekit_stream"
+# microseconds that one unit of the coarser timestamps has; a cast would round to it
+_UNITS = {"timestamp_s": 1_000_000, "timestamp_ms": 1_000}
+# the batch that DuckDB complains of is one of the last it took
+_REMEMBERED = 4
+
+
+class DuckdbWriter:
+    def write(
+        self,
+        parameters: ConnectionParameters,
+        table: TableName,
+        columns: Sequence[Column],
+        batches: Batches,
+        *,
+        clear: bool = False,
+    ) -> int:
+        session = driver.connect(parameters)
+        try:
+            bounded(session, parameters)
+            with session.transaction():
+                if clear:
+                    session.execute(DIALECT.empty_table(table))
+                written = _Insert(table, columns, batches).into(session)
+                check_counts(batches.rows, written)
+            return written
+        finally:
+            session.close()
+
+
+class _Insert:
+    def __init__(self, table: TableName, columns: Sequence[Column], batches: Batches) -> None:
+        self.table = table
+        self.columns = columns
+        self.batches = batches
+        # positions as names: the destination's could be anything
+        self.names = [f"c{position}" for position in range(len(columns))]
+        self.taken: deque[pa.RecordBatch] = deque(maxlen=_REMEMBERED)
+        self.error: BaseException | None = None
+
+    def into(self, session: driver.DuckdbSession) -> int:
+        schema = pa.schema([(name, field.type) for name, field in zip(self.names, self.batches.schema, strict=True)])
+        session.connection.register(_STREAM, pa.RecordBatchReader.from_batches(schema, self._stream(schema)))
+        try:
+            rows = session.connection.execute(self._statement()).fetchone()
+        except duckdb.Error as error:
+            if self.error:
+                # what our own side raised while DuckDB was reading
+                raise self.error from None
+            self._explain(session.connection, error)
+            raise
+        return int(rows[0]) if rows else 0
+
+    def _statement(self) -> str:
+        names = DIALECT.columns([column.dest_name for column in self.columns])
+        casts = zip(self.names, self.columns, strict=True)
+        values = ", ".join(f"CAST({name} AS {column.dest_type})" for name, column in casts)
+        return f"INSERT INTO {DIALECT.qualified(self.table)} ({names}) SELECT {values} FROM {_STREAM}"
+
+    def _stream(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self.batches:
+                for position, column in enumerate(self.columns):
+                    _check_unit(batch.column(position), column)
+                named = pa.record_batch(batch.columns, schema=schema)
+                self.taken.append(named)
+                yield named
+        except BaseException as error:
+            # through DuckDB only its text would come back
+            self.error = error
+            raise
+
+    def _explain(self, connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> None:
+        """Raise ValueMisfit for the first value that does not cast; the failed transaction itself answers no more."""
+        if not isinstance(
+            error, duckdb.ConversionException | duckdb.OutOfRangeException | duckdb.InvalidInputException
+        ):
+            return
+        with connection.cursor() as cursor:
+            cursor.register(_STREAM, pa.Table.from_batches(list(self.taken)))
+            for name, column in zip(self.names, self.columns, strict=True):
+                found = cursor.execute(
+                    f"SELECT CAST({name} AS VARCHAR) FROM {_STREAM} "
+                    f"WHERE {name} IS NOT NULL AND TRY_CAST({name} AS {column.dest_type}) IS NULL LIMIT 1"
+                ).fetchone()
+                if found:
+                    raise misfit(column, found[0], detail=str(error)) from None
+
+
+def _check_unit(array: pa.Array, column: Column) -> None:
+    unit = _UNITS.get(column.dest_type.strip().lower())
+    if unit is None:
+        return
+    count = array.cast(pa.int64())
+    odd = pc.not_equal(pc.multiply(pc.divide(count, unit), unit), count)
+    if pc.any(odd).as_py():
+        raise misfit(column, plain(array.filter(odd)), why=f"has more digits than {column.dest_type}")
+
+
+WRITER = DuckdbWriter()

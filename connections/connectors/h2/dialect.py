@@ -1,0 +1,34 @@
+"""H2's SQL text: the standard, with DDL and TRUNCATE that commit by themselves."""
+
+from __future__ import annotations
+
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.merging import MergingDialect
+from connections.sdk.schema import TableName
+from connections.sdk.temporal import Moment
+
+
+class H2Dialect(MergingDialect):
+    name = "h2"
+    max_identifier = 256
+    identifier_unit = "characters"
+    default_schema = "PUBLIC"
+    transactional = False
+    truncates = False
+    text_type = "varchar"
+    row_id = "_ROWID_"
+
+    def temporal(self, value: str, data_type: DataType) -> str:
+        moment = Moment.parse(value)
+        if data_type.kind is Kind.TIMESTAMPTZ and moment is not None:
+            return f"TIMESTAMP WITH TIME ZONE {self.string(moment.text() + (moment.offset or '+00:00'))}"
+        return super().temporal(value, data_type)
+
+    def begin_publish(self, table: TableName, *, lock_seconds: float) -> tuple[str, ...]:
+        return (f"SET LOCK_TIMEOUT {int(lock_seconds * 1000)}",)
+
+    def lock_rows(self) -> str:
+        return " FOR UPDATE"
+
+
+DIALECT = H2Dialect()

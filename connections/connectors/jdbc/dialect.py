@@ -1,0 +1,12 @@
+"""SQL text for a system that only its JDBC driver knows: the standard, nothing more."""
+
+from __future__ import annotations
+
+from connections.sdk.dialect import Dialect
+
+
+class JdbcDialect(Dialect):
+    name = "jdbc"
+
+
+DIALECT = JdbcDialect()

@@ -1,0 +1,93 @@
+"""SQL text of MySQL and MariaDB: `names`, backslashes that escape, DDL and TRUNCATE that commit by themselves.
+
+Strings are written for the default sql_mode, in which a backslash is an escape. Sessions run in UTC.
+"""
+
+from __future__ import annotations
+
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.errors import ConfigurationInvalid
+from connections.sdk.publishing import Names, PublishingDialect
+from connections.sdk.schema import TableName
+from connections.sdk.temporal import Moment
+
+
+class MysqlDialect(PublishingDialect):
+    name = "mysql"
+    sqlglot = "mysql"
+    quotes = ("`", "`")
+    max_identifier = 64
+    identifier_unit = "characters"
+    folds_to = ""
+    backslash_escapes = True
+    transactional = False
+    truncates = False
+    text_type = "char"
+    # an invisible column of staging tables: rows have no other name
+    row_id = "pipekit_row"
+
+    def quote(self, identifier: str) -> str:
+        if identifier.endswith(" ") or any(ord(char) > 0xFFFF for char in identifier):
+            raise ConfigurationInvalid(
+                f"{identifier!r} cannot be a name in mysql.", hint="No blank at its end, and no emoji in it."
+            )
+        return super().quote(identifier)
+
+    def temporal(self, value: str, data_type: DataType) -> str:
+        moment = Moment.parse(value)
+        if data_type.kind is Kind.TIME or moment is None:
+            return f"TIME {self.string(value[:15])}"
+        if data_type.kind is Kind.DATE:
+            return f"DATE {self.string(value)}"
+        return f"TIMESTAMP {self.string(moment.utc().text(6))}"
+
+    def create_table(self, table: TableName, columns: list[tuple[str, str]], *, scratch: bool = False) -> str:
+        text = super().create_table(table, columns)
+        if scratch:
+            row = f",\n  {self.row_id} bigint unsigned NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY KEY\n)"
+            text = text.removesuffix("\n)") + row
+        return f"{text} ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+
+    def begin_publish(self, table: TableName, *, lock_seconds: float) -> tuple[str, ...]:
+        seconds = max(1, int(lock_seconds))
+        return (f"SET SESSION innodb_lock_wait_timeout = {seconds}", f"SET SESSION lock_wait_timeout = {seconds}")
+
+    def lock_rows(self) -> str:
+        return " FOR UPDATE"
+
+    def same_key(self, key: Names, left: str, right: str, *, null_safe: bool) -> str:
+        equals = "<=>" if null_safe else "="
+        return " AND ".join(f"{left}.{self.quote(k)} {equals} {right}.{self.quote(k)}" for k in key)
+
+    def delete_matching(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
+        # by its whole name: an alias there needs a newer server, or a current database
+        target = self.qualified(table)
+        match = self.same_key(key, "s", target, null_safe=null_safe)
+        return f"DELETE FROM {target}\nWHERE EXISTS (SELECT 1 FROM {self.qualified(staging)} s WHERE {match})"
+
+    def delete_missing(self, table: TableName, keys: TableName, key: Names) -> str:
+        target = self.qualified(table)
+        match = self.same_key(key, "k", target, null_safe=False)
+        return f"DELETE FROM {target}\nWHERE NOT EXISTS (SELECT 1 FROM {self.qualified(keys)} k WHERE {match})"
+
+    def row_text(self, columns: Names, prefix: str) -> str:
+        # || means OR there
+        parts = (f"CAST({prefix}.{self.quote(c)} AS {self.text_type})" for c in columns)
+        quoted = (f"coalesce(concat('''', replace({p}, '''', ''''''), ''''), 'NULL')" for p in parts)
+        return f"concat_ws(',', {', '.join(quoted)})"
+
+    def upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:
+        # VALUES() is the word that MySQL (all versions) and MariaDB share
+        changed = [c for c in columns if c not in key] or list(key[:1])
+        sets = ", ".join(f"{self.quote(c)} = VALUES({self.quote(c)})" for c in changed)
+        return f"{self.insert_all(table, staging, columns)}\nON DUPLICATE KEY UPDATE {sets}"
+
+    def update_matching(
+        self, table: TableName, staging: TableName, columns: Names, key: Names, *, null_safe: bool
+    ) -> str:
+        sets = ", ".join(f"d.{self.quote(c)} = s.{self.quote(c)}" for c in columns if c not in key)
+        match = self.same_key(key, "d", "s", null_safe=null_safe)
+        return f"UPDATE {self.qualified(table)} AS d JOIN {self.qualified(staging)} s ON {match}\nSET {sets}"
+
+
+DIALECT = MysqlDialect()

@@ -1,0 +1,120 @@
+"""Oracle's types. Source of the names: Oracle Database SQL Language Reference, chapter "Data Types".
+
+Every number but BINARY_FLOAT and BINARY_DOUBLE is decimal inside, FLOAT too, and stays so.
+"""
+
+from __future__ import annotations
+
+from connections.sdk.datatypes import DataType, Kind, Rendered
+from connections.sdk.spelling import Spelling, TypeTable, decimal
+
+# geometries, vector, bfile and object types are unknown: they travel as their text
+_TABLE = TypeTable(
+    kinds={
+        "decimal": Kind.DECIMAL,
+        "dec": Kind.DECIMAL,
+        "numeric": Kind.DECIMAL,
+        "integer": Kind.DECIMAL,
+        "int": Kind.DECIMAL,
+        "smallint": Kind.DECIMAL,
+        "binary_float": Kind.REAL,
+        "binary_double": Kind.DOUBLE,
+        "boolean": Kind.BOOLEAN,
+        "char": Kind.TEXT,
+        "nchar": Kind.TEXT,
+        "varchar": Kind.TEXT,
+        "varchar2": Kind.TEXT,
+        "nvarchar2": Kind.TEXT,
+        "clob": Kind.TEXT,
+        "nclob": Kind.TEXT,
+        "long": Kind.TEXT,
+        "rowid": Kind.TEXT,
+        "urowid": Kind.TEXT,
+        "xmltype": Kind.TEXT,
+        "json": Kind.JSON,
+        "raw": Kind.BINARY,
+        "long raw": Kind.BINARY,
+        "blob": Kind.BINARY,
+        # it has a time of day
+        "date": Kind.TIMESTAMP,
+        # nine digits of a second; what goes beyond microseconds is a misfit, not cut
+        "timestamp": Kind.TIMESTAMP,
+        "timestamp with time zone": Kind.TIMESTAMPTZ,
+        "timestamp with local time zone": Kind.TIMESTAMPTZ,
+    },
+    decimals=dict.fromkeys(("decimal", "dec", "numeric", "integer", "int", "smallint"), (38, 0)),
+    fixed=frozenset({"char", "nchar"}),
+)
+# FLOAT(126) counts binary digits of a decimal number: no declared width in decimal ones
+_FLOATING = frozenset({"float", "real", "double precision"})
+_INTEGERS = ((4, Kind.SMALLINT), (9, Kind.INTEGER), (18, Kind.BIGINT))
+_SPELLINGS = {
+    Kind.BOOLEAN: "NUMBER(1,0)",
+    Kind.SMALLINT: "NUMBER(5,0)",
+    Kind.INTEGER: "NUMBER(10,0)",
+    Kind.BIGINT: "NUMBER(19,0)",
+    Kind.REAL: "BINARY_FLOAT",
+    Kind.DOUBLE: "BINARY_DOUBLE",
+    Kind.BINARY: "BLOB",
+    Kind.DATE: "DATE",
+    Kind.TIME: "VARCHAR2(15 CHAR)",
+    Kind.TIMESTAMP: "TIMESTAMP(6)",
+    Kind.TIMESTAMPTZ: "TIMESTAMP(6) WITH TIME ZONE",
+    Kind.UUID: "VARCHAR2(36 CHAR)",
+}
+_LOST = {
+    Kind.BOOLEAN: "a boolean becomes 0 or 1: Oracle has the type only since 23ai",
+    Kind.TIME: "a time becomes text in Oracle",
+    Kind.UUID: "a uuid becomes text of 36 characters",
+}
+_WIDEST_DECIMAL = 38
+# 4000 bytes, four to a character
+_LONGEST_VARCHAR = 1000
+
+
+def parse(native: str) -> DataType:
+    """Return the meaning of an Oracle type; NUMBER(p,0) becomes the smallest integer that holds it."""
+    spelling = Spelling.read(native)
+    if spelling is None:
+        return _interval(native)
+    name = spelling.name
+    if name == "number":
+        return _number(spelling, native)
+    if name in _FLOATING:
+        return DataType(kind=Kind.DECIMAL, native=native)
+    return _interval(native) if name.startswith("interval ") else _TABLE.meaning(spelling, native)
+
+
+def _interval(native: str) -> DataType:
+    # INTERVAL DAY(2) TO SECOND(6) has two pairs of brackets
+    if native.strip().lower().startswith("interval "):
+        return DataType(kind=Kind.NATIVE, native=native)
+    return DataType.unknown(native)
+
+
+def _number(spelling: Spelling, native: str) -> DataType:
+    if not spelling.arguments:
+        return DataType(kind=Kind.DECIMAL, native=native)
+    # NUMBER(*,0) is as wide as numbers get
+    precision = _WIDEST_DECIMAL if spelling.arguments[0] == "*" else spelling.number(0)
+    found = decimal(precision, spelling.number(1), native=native)
+    if found.scale == 0 and found.precision is not None:
+        for digits, kind in _INTEGERS:
+            if found.precision <= digits:
+                return DataType(kind=kind, native=native)
+    return found
+
+
+def render(data_type: DataType) -> Rendered:
+    """Return the Oracle spelling of a meaning."""
+    kind, precision = data_type.kind, data_type.precision
+    if kind in _SPELLINGS:
+        return Rendered(_SPELLINGS[kind], warning=_LOST.get(kind, ""))
+    if kind is Kind.DECIMAL and precision is not None and precision <= _WIDEST_DECIMAL:
+        return Rendered(f"NUMBER({precision},{data_type.scale or 0})")
+    if kind is Kind.DECIMAL and precision is None:
+        return Rendered("NUMBER", warning="Oracle keeps 38 digits of a number without a declared width")
+    if kind is Kind.TEXT:
+        short = data_type.length and data_type.length <= _LONGEST_VARCHAR
+        return Rendered(f"VARCHAR2({data_type.length} CHAR)" if short else "CLOB")
+    return Rendered("CLOB", warning=f"{data_type.native or kind.value} becomes text in Oracle")

@@ -1,0 +1,69 @@
+"""Oracle's SQL text: 128-byte names without quotes in them, DATE columns that hold a time, DDL that commits.
+
+MAX() as text and comparisons rely on the session's NLS formats, which the driver sets to ISO form. A schema is a user
+there: the staging schema has to exist.
+"""
+
+from __future__ import annotations
+
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.errors import ConfigurationInvalid
+from connections.sdk.merging import MergingDialect
+from connections.sdk.publishing import Names
+from connections.sdk.schema import TableName
+from connections.sdk.temporal import Moment
+
+
+class OracleDialect(MergingDialect):
+    name = "oracle"
+    sqlglot = "oracle"
+    transactional = False
+    truncates = False
+    text_type = "varchar2(4000)"
+
+    def quote(self, identifier: str) -> str:
+        if '"' in identifier:
+            raise ConfigurationInvalid(
+                f"{identifier!r} cannot be a name in oracle.", hint="Oracle allows no double quote in a name."
+            )
+        return super().quote(identifier)
+
+    def temporal(self, value: str, data_type: DataType) -> str:
+        kind = data_type.kind
+        moment = Moment.parse(value)
+        if kind is Kind.TIME or moment is None:
+            # no TIME type there: such a column is text
+            return self.string(value)
+        if kind is Kind.DATE:
+            return f"DATE {self.string(value)}"
+        if kind is Kind.TIMESTAMPTZ:
+            return f"TIMESTAMP {self.string(moment.text(9) + ' ' + (moment.offset or '+00:00'))}"
+        if data_type.native.upper() == "DATE":
+            # compared with a TIMESTAMP the column would be converted, and its index lost; it has whole seconds
+            return f"TO_DATE({self.string(moment.text(0))}, 'YYYY-MM-DD HH24:MI:SS')"
+        return f"TIMESTAMP {self.string(moment.text(9))}"
+
+    def create_schema(self, schema: str) -> str:
+        return ""
+
+    def drop_table(self, table: TableName) -> str:
+        # IF EXISTS came with 23ai; -942: there is none
+        drop = self.string(f"DROP TABLE {self.qualified(table)} PURGE")
+        return f"BEGIN EXECUTE IMMEDIATE {drop}; EXCEPTION WHEN OTHERS THEN IF SQLCODE != -942 THEN RAISE; END IF; END;"
+
+    def begin_publish(self, table: TableName, *, lock_seconds: float) -> tuple[str, ...]:
+        # readers do not wait for it
+        return (f"LOCK TABLE {self.qualified(table)} IN EXCLUSIVE MODE WAIT {max(1, int(lock_seconds))}",)
+
+    def lock_rows(self) -> str:
+        return " FOR UPDATE"
+
+    def row_text(self, columns: Names, prefix: str) -> str:
+        # a hash of each value: its text would depend on NLS settings and end at 4000 bytes
+        names = (f"{prefix}.{self.quote(c)}" for c in columns)
+        return " || ".join(
+            f"CASE WHEN {n} IS NULL THEN 'N' ELSE RAWTOHEX(STANDARD_HASH({n}, 'MD5')) END" for n in names
+        )
+
+
+DIALECT = OracleDialect()

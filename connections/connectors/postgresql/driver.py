@@ -1,0 +1,139 @@
+"""Connects to PostgreSQL with psycopg, for control SQL. Knows settings and sessions, makes no SQL of its own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import psycopg
+
+from connections import jdbc_url
+from connections.connectors.postgresql import embedded
+from connections.connectors.postgresql.errors import translate, translate_connect
+from connections.sdk.errors import PipekitError
+from connections.sdk.parameters import ConnectionParameters
+
+# what makes text forms the same whatever the machine's TZ, LC_ALL, PG* variables or the role's defaults say
+SESSION = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "standard_conforming_strings": "on",
+    "client_encoding": "UTF8",
+    "lc_numeric": "C",
+    "lc_monetary": "C",
+}
+# JDBC spellings of libpq's own keywords; others keep their name
+_KEYWORDS = {"ssl": "sslmode", "connectTimeout": "connect_timeout", "ApplicationName": "application_name"}
+# servers on some systems have the setting and refuse it
+_CHECKS_CLIENTS_SINCE = 140000
+_LIBPQ = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "application_name"})
+
+
+def settings(parameters: ConnectionParameters) -> dict[str, str]:
+    """Return libpq keywords (host, port, dbname, user, password, ...); ``host`` may be a socket directory.
+
+    With the option ``embedded`` (a data directory) the server there is started when it is not running.
+    """
+    url = jdbc_url.parse(parameters.url, kind="postgresql")
+    found = {
+        "host": url.host,
+        "port": str(url.port or 5432),
+        "dbname": url.database or "postgres",
+        "user": parameters.username or url.username or "postgres",
+        "password": parameters.password,
+        "connect_timeout": "10",
+        "application_name": "pipekit",
+        "keepalives_idle": "30",
+        "keepalives_interval": "10",
+        "keepalives_count": "6",
+    }
+    if directory := parameters.options.get("embedded"):
+        found["host"] = jdbc_url.parse(embedded.ensure_running(directory), kind="postgresql").host
+    for key, value in url.properties.items():
+        word = _KEYWORDS.get(key, key)
+        if word in _LIBPQ:
+            found[word] = {"true": "require", "false": "disable"}.get(value, value) if word == "sslmode" else value
+    return {key: value for key, value in found.items() if value}
+
+
+def place(found: dict[str, str]) -> str:
+    """Return how messages name the server: host and port, never user or password."""
+    host = found.get("host", "localhost")
+    return host if host.startswith("/") else f"{host}:{found.get('port', '5432')}"
+
+
+def session_options(parameters: ConnectionParameters) -> str:
+    """Return libpq's ``options`` for the fixed session settings and the connection's own ``session`` settings."""
+    extra = cast(dict[str, str], parameters.options.get("session") or {})
+    pairs = {**{k: v for k, v in SESSION.items() if k != "client_encoding"}, **extra}
+    return " ".join(f"-c {key}={_escaped(str(value))}" for key, value in pairs.items())
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace(" ", "\\ ")
+
+
+class PostgresqlSession:
+    """A psycopg connection in autocommit mode."""
+
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], *, name: str) -> None:
+        self.connection = connection
+        self.name = name
+        self.server_version = connection.info.server_version
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        with self._translated():
+            return self.connection.execute(cast(Any, sql), parameters or None).rowcount
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._translated():
+            return self.connection.execute(cast(Any, sql), parameters or None).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._translated(), self.connection.transaction():
+            yield
+
+    def cancel(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self.connection.cancel_safe(timeout=5)
+
+    def close(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self.connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise translate(error, name=self.name) from error
+
+
+def connect(parameters: ConnectionParameters) -> PostgresqlSession:
+    """Open a session; see `sdk.protocols.Connector.connect` for what it raises."""
+    found = settings(parameters)
+    try:
+        connection = psycopg.connect(**cast(dict[str, Any], found), client_encoding="UTF8", autocommit=True)
+    except psycopg.OperationalError as error:
+        raise translate_connect(error, name=parameters.name, place=place(found)) from None
+    session = PostgresqlSession(connection, name=parameters.name)
+    _settle(session, parameters)
+    return session
+
+
+def _settle(session: PostgresqlSession, parameters: ConnectionParameters) -> None:
+    """Set what PGDATESTYLE, PGTZ and their like in the environment would otherwise decide, and the user's own."""
+    own = cast(dict[str, Any], parameters.options.get("session") or {})
+    pairs = {**{k: v for k, v in SESSION.items() if k != "client_encoding"}, **own}
+    calls = ", ".join(["set_config(%s, %s, false)"] * len(pairs))
+    session.fetch(f"SELECT {calls}", [str(part) for pair in pairs.items() for part in pair])
+    if session.server_version >= _CHECKS_CLIENTS_SINCE:
+        # a statement of a killed process ends soon, instead of holding its locks until it is done
+        with contextlib.suppress(PipekitError):
+            session.fetch("SELECT set_config('client_connection_check_interval', '2s', false)")

@@ -1,0 +1,94 @@
+"""psycopg's and the server's errors as Pipekit's, by SQLSTATE; at connect time by what libpq says.
+
+Source of the codes: PostgreSQL documentation, appendix "PostgreSQL Error Codes".
+"""
+
+from __future__ import annotations
+
+import psycopg
+
+from connections.sdk import errors
+
+_BY_STATE: dict[str, tuple[type[errors.PipekitError], str]] = {
+    "28P01": (errors.AuthenticationFailed, "Check the connection's username and the secret behind its password."),
+    "28000": (errors.AuthenticationFailed, "Check the connection's username, and pg_hba.conf on the server."),
+    "3D000": (errors.DatabaseMissing, "Check the database name in the connection's URL."),
+    "42501": (errors.PermissionDenied, "Grant the connection's user what the message names."),
+    "42P01": (errors.TableMissing, "Check schema and table, and that the connection's user may see them."),
+    "3F000": (errors.TableMissing, "Check the schema's name."),
+    "42703": (errors.ColumnMissing, "Check the column's spelling; quoted names keep upper and lower case."),
+    "55P03": (errors.LockTimeout, "Another session holds the table; it is tried again, or see who does."),
+    "40P01": (errors.SerializationFailed, "Two sessions waited for each other; run it again."),
+    "40001": (errors.SerializationFailed, "Another transaction came first; run it again."),
+    "53100": (errors.DiskFull, "Free space on the server's disk, then run again."),
+    "57014": (errors.Cancelled, "The statement was stopped, by a cancel or by a statement timeout."),
+}
+_BY_CLASS: dict[str, tuple[type[errors.PipekitError], str]] = {
+    "08": (errors.ConnectionLost, "The network or the server went away; run it again."),
+    "22": (errors.ValueMisfit, "Change the destination column's type, or clean the value in the source query."),
+    "23": (errors.ValueMisfit, "The rows break a constraint of the destination table."),
+    "42": (errors.QueryInvalid, "Correct the SQL; its text is on the run."),
+    "53": (errors.ConnectionFailed, "The server is out of connections or memory; try again later."),
+    "57": (errors.ConnectionLost, "The server was stopped or restarted; run it again."),
+}
+
+
+def translate(error: psycopg.Error, *, name: str) -> errors.PipekitError:
+    """Return Pipekit's error for a failed statement of the connection ``name``."""
+    state = error.sqlstate or ""
+    found = _BY_STATE.get(state) or _BY_CLASS.get(state[:2])
+    diagnosis = error.diag
+    text = diagnosis.message_primary or str(error).strip() or type(error).__name__
+    if found is None and not state and isinstance(error, psycopg.OperationalError):
+        found = (errors.ConnectionLost, "The network or the server went away; run it again.")
+    kind, hint = found or (errors.QueryInvalid, "Correct the SQL; its text is on the run.")
+    more = (diagnosis.message_detail, diagnosis.message_hint, diagnosis.context, f"SQLSTATE {state}" if state else "")
+    return kind(f"{_named(name)} {text}", hint=hint, detail="\n".join(part for part in more if part))
+
+
+def translate_connect(error: psycopg.OperationalError, *, name: str, place: str) -> errors.PipekitError:
+    """Return Pipekit's error for a connection that could not be made; libpq gives no SQLSTATE for most."""
+    text = str(error).strip()
+    low = text.lower()
+    if "password authentication failed" in low or "no password supplied" in low or "authentication failed" in low:
+        return errors.AuthenticationFailed(
+            f"{_named(name)} The server at {place} refused the username or password.",
+            hint="Check the connection's username and the secret behind its password: manage.py secrets check.",
+            detail=text,
+        )
+    if "does not exist" in low and ("database" in low or "role" in low):
+        kind = errors.DatabaseMissing if "database" in low.split("does not exist")[0] else errors.AuthenticationFailed
+        return kind(
+            f"{_named(name)} The server at {place} knows no such database or user.",
+            hint="Check the database in the URL and the username.",
+            detail=text,
+        )
+    if "pg_hba.conf" in low:
+        return errors.AuthenticationFailed(
+            f"{_named(name)} The server at {place} does not let this user in from here.",
+            hint="Its pg_hba.conf decides; ask its administrator.",
+            detail=text,
+        )
+    return errors.ConnectionFailed(
+        f"{_named(name)} No connection to {place}: {_reason(low)}.", hint=_advice(low), detail=text
+    )
+
+
+def _named(name: str) -> str:
+    return f"{name}:" if name else "PostgreSQL:"
+
+
+def _reason(low: str) -> str:
+    if "name or service not known" in low or "could not translate host name" in low or "failed to resolve" in low:
+        return "the host name is unknown"
+    if "connection refused" in low:
+        return "nothing listens on that port"
+    if "no such file or directory" in low:
+        return "there is no socket there"
+    return "timed out" if "timeout" in low or "timed out" in low else "it could not be reached"
+
+
+def _advice(low: str) -> str:
+    if "connection refused" in low or "no such file" in low:
+        return "Is the server running, and are host and port right?"
+    return "Check host and port of the connection's URL, and that this machine may reach them."

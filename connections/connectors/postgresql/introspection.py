@@ -1,0 +1,85 @@
+"""What a PostgreSQL table or query looks like, from the catalogue; never reads a row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any, cast
+
+import psycopg
+from psycopg import generators, pq
+
+from connections.connectors.postgresql.datatypes import parse
+from connections.connectors.postgresql.driver import PostgresqlSession
+from connections.connectors.postgresql.errors import translate
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.protocols import Session
+from connections.sdk.schema import ColumnInfo, TableInfo, TableName
+
+_QUERIES = files(__package__) / "queries"
+
+
+def _query(name: str) -> str:
+    return (_QUERIES / f"{name}.sql").read_text()
+
+
+def describe_query(session: Session, query: str) -> tuple[ColumnInfo, ...]:
+    """Let the server prepare the query and describe its result: exact types, nothing executed."""
+    connection = cast(PostgresqlSession, session).connection
+    connection.pgconn.send_prepare(b"", query.encode())
+    result = _answer(connection)
+    if result.status == pq.ExecStatus.COMMAND_OK:
+        connection.pgconn.send_describe_prepared(b"")
+        result = _answer(connection)
+    if result.status != pq.ExecStatus.COMMAND_OK:
+        state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
+        kind = psycopg.errors.lookup(state) if state else psycopg.OperationalError
+        name = cast(PostgresqlSession, session).name
+        raise translate(kind(result.get_error_message(), info=result), name=name)
+    numbers = range(result.nfields)
+    types = session.fetch(
+        _query("describe_types"), ([result.ftype(i) for i in numbers], [result.fmod(i) for i in numbers])
+    )
+    names = [(result.fname(i) or b"").decode() for i in numbers]
+    return tuple(_column(name, *row[:4]) for name, row in zip(names, types, strict=True))
+
+
+def _answer(connection: psycopg.Connection[Any]) -> pq.abc.PGresult:
+    # libpq's own waiting holds the interpreter: no heartbeat and no cancel until the server answers
+    results = connection.wait(generators.execute(connection.pgconn))
+    return cast(pq.abc.PGresult, results[-1])
+
+
+def _column(name: str, native: str, typtype: str, base: str | None, built_in: bool) -> ColumnInfo:
+    if typtype == "d" and base:
+        # a domain travels as its base type, which holds the same values
+        return ColumnInfo(name=name, native_type=base, data_type=parse(base))
+    if not built_in or typtype in ("e", "c"):
+        return ColumnInfo(name=name, native_type=native, data_type=DataType(kind=Kind.NATIVE, native=native))
+    return ColumnInfo(name=name, native_type=native, data_type=parse(native))
+
+
+def describe_table(session: Session, table: TableName) -> TableInfo | None:
+    schema = table.schema or "public"
+    rows = session.fetch(_query("describe_table"), (schema, table.table))
+    if not rows:
+        return None
+    keys = session.fetch(_query("unique_keys"), (schema, table.table))
+    return TableInfo(
+        name=TableName(schema, table.table),
+        columns=tuple(
+            replace(_column(name, native, kind, base, True), nullable=nullable)
+            for name, native, nullable, kind, base, _ in rows
+        ),
+        primary_key=next((tuple(columns) for primary, columns in keys if primary), ()),
+        unique_keys=tuple(tuple(columns) for _, columns in keys),
+    )
+
+
+def has_schema(session: Session, schema: str) -> bool:
+    return bool(session.fetch("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)))
+
+
+def has_type(session: Session, native: str) -> bool:
+    """Whether the database knows a type of this name (enums, composites and extension types may be missing)."""
+    return session.fetch("SELECT to_regtype(%s) IS NOT NULL", (native,)) == [(True,)]

@@ -1,0 +1,119 @@
+"""Reads a PostgreSQL query into exact Arrow batches through ADBC: one COPY, one snapshot, a read-only session."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import adbc_driver_manager
+import adbc_driver_postgresql.dbapi as adbc
+import psycopg
+import pyarrow as pa
+from psycopg.conninfo import make_conninfo
+
+from connections.connectors.postgresql import driver, wire_values
+from connections.connectors.postgresql.errors import translate, translate_connect
+from connections.connectors.postgresql.introspection import describe_query
+from connections.sdk import errors
+from connections.sdk.datatypes import to_arrow
+from connections.sdk.exact.batching import gathered
+from connections.sdk.exact.converting import exactly
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.query_text import statement
+from connections.sdk.schema import Column
+
+_READ_ONLY = " -c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
+
+
+class PostgresqlReader:
+    def read(
+        self, parameters: ConnectionParameters, query: str, columns: Sequence[Column], *, batch_bytes: int
+    ) -> PostgresqlBatches:
+        return PostgresqlBatches(parameters, query, tuple(columns), batch_bytes)
+
+
+class PostgresqlBatches:
+    """The stream of one query; opened on the first step of the iteration. ``close`` from another thread stops it."""
+
+    def __init__(
+        self, parameters: ConnectionParameters, query: str, columns: tuple[Column, ...], batch_bytes: int
+    ) -> None:
+        self.parameters = parameters
+        self.query = statement(query)
+        self.columns = columns
+        self.batch_bytes = batch_bytes
+        self.schema = pa.schema([(column.dest_name, to_arrow(column.data_type)) for column in columns])
+        self.rows = 0
+        self._stop: Callable[[], object] | None = None
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        natives = self._natives()
+        text = wire_values.wrapped(self.query, natives, self.columns)
+        with self._opened() as cursor:
+            for raw in gathered(self._stream(cursor, text), self.batch_bytes):
+                arrays = [self._column(raw.column(i), i) for i in range(raw.num_columns)]
+                self.rows += raw.num_rows
+                yield pa.record_batch(arrays, schema=self.schema)
+
+    def close(self) -> None:
+        if stop := self._stop:
+            with contextlib.suppress(adbc_driver_manager.Error):
+                stop()
+
+    def _natives(self) -> list[str]:
+        session = driver.connect(self.parameters)
+        try:
+            found = describe_query(session, self.query)
+        finally:
+            session.close()
+        if len(found) != len(self.columns):
+            raise errors.ColumnMissing(
+                f"The source query returns {len(found)} columns, {len(self.columns)} are expected.",
+                hint="Refresh the module's columns from its query.",
+            )
+        return [column.native_type for column in found]
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Any]:
+        found = driver.settings(self.parameters)
+        options = driver.session_options(self.parameters) + _READ_ONLY
+        try:
+            connection = adbc.connect(make_conninfo(**found, options=options, client_encoding="UTF8"), autocommit=True)
+        except adbc_driver_manager.Error as error:
+            raise translate_connect(
+                psycopg.OperationalError(str(error)), name=self.parameters.name, place=driver.place(found)
+            ) from None
+        with connection, connection.cursor() as cursor:
+            self._stop = cursor.adbc_cancel
+            try:
+                yield cursor
+            finally:
+                self._stop = None
+
+    def _stream(self, cursor: Any, text: str) -> Iterator[pa.RecordBatch]:
+        try:
+            cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": self.batch_bytes // 4})
+            cursor.execute(text)
+            yield from cursor.fetch_record_batch()
+        except (adbc_driver_manager.Error, OSError) as error:
+            raise translated(error, name=self.parameters.name) from None
+
+    def _column(self, array: pa.Array, position: int) -> pa.Array:
+        column = self.columns[position]
+        return exactly(wire_values.repaired(array, column), column)
+
+
+def translated(error: Exception, *, name: str) -> errors.PipekitError:
+    """Return Pipekit's error for one of ADBC's, by the server's SQLSTATE where it has one."""
+    state = getattr(error, "sqlstate", None) or ""
+    try:
+        kind = psycopg.errors.lookup(state)
+    except KeyError:
+        kind = psycopg.OperationalError
+    found = translate(kind(str(error)), name=name)
+    found.detail = f"SQLSTATE {state}" if state else ""
+    return found
+
+
+READER = PostgresqlReader()

@@ -1,0 +1,123 @@
+"""Writes Arrow batches into a PostgreSQL table: one COPY in one transaction over asyncpg."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+import pyarrow as pa
+
+from connections.connectors.postgresql import bulk
+from connections.connectors.postgresql.dialect import DIALECT
+from connections.connectors.postgresql.encoding import Encoding, encoding
+from connections.connectors.postgresql.watching import Watch, watched
+from connections.sdk.exact.counting import check_counts
+from connections.sdk.exact.misfits import misfit, plain
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protocols import Batches
+from connections.sdk.schema import Column, TableName
+
+_BLOCK = 256 * 1024
+_LINE = re.compile(r"COPY .*, line (\d+)(?:, column ([^:\n]*))?")
+# the server is at most a few batches behind when it complains
+_REMEMBERED = 3
+
+
+class PostgresqlWriter:
+    def write(
+        self,
+        parameters: ConnectionParameters,
+        table: TableName,
+        columns: Sequence[Column],
+        batches: Batches,
+        *,
+        clear: bool = False,
+    ) -> int:
+        return asyncio.run(_Copy(table, tuple(columns), batches).run(parameters, clear=clear))
+
+
+class _Copy:
+    def __init__(self, table: TableName, columns: tuple[Column, ...], batches: Batches) -> None:
+        self.table = table
+        self.columns = columns
+        self.batches = batches
+        self.encoding: Encoding = encoding(columns)
+        # (number of the first row, batch) of the last ones sent
+        self.sent: list[tuple[int, pa.RecordBatch]] = []
+        self.count = 0
+
+    async def run(self, parameters: ConnectionParameters, *, clear: bool) -> int:
+        connection = await bulk.connect(parameters)
+        try:
+            with bulk.translated(parameters.name):
+                async with connection.transaction():
+                    if clear:
+                        await connection.execute(DIALECT.empty_table(self.table))
+                    async with watched(parameters, connection) as watch:
+                        written = await self._copy(connection, watch)
+                    check_counts(self.batches.rows, written)
+            return written
+        finally:
+            connection.terminate() if connection.is_closed() else await connection.close(timeout=5)
+
+    async def _copy(self, connection: Any, watch: Watch) -> int:
+        try:
+            status = await connection.copy_to_table(
+                self.table.table,
+                schema_name=self.table.schema or None,
+                columns=[column.dest_name for column in self.columns],
+                format=self.encoding.format,
+                source=self._blocks(watch),
+            )
+        except asyncpg.DataError as error:
+            self._explain(error)
+            raise
+        return bulk.rows_of(status)
+
+    async def _blocks(self, watch: Watch) -> AsyncIterator[memoryview]:
+        stream = iter(self.batches)
+        for block in _blocks(self.encoding.start()):
+            yield block
+        # batches come and are encoded in another thread while this one sends
+        while (data := await asyncio.to_thread(self._encoded, stream)) is not None:
+            if watch.failed:
+                return
+            for block in _blocks(data):
+                yield block
+        for block in _blocks(self.encoding.end()):
+            yield block
+
+    def _encoded(self, stream: Iterator[pa.RecordBatch]) -> bytes | None:
+        with suppress(StopIteration):
+            batch = next(stream)
+            self.sent = [*self.sent[1 - _REMEMBERED :], (self.count, batch)]
+            self.count += batch.num_rows
+            return self.encoding.batch(batch)
+        return None
+
+    def _explain(self, error: asyncpg.DataError) -> None:
+        """Raise ValueMisfit with the value when the server's context says where it stands."""
+        found = _LINE.search(error.context or "")
+        column = next((c for c in self.columns if found and c.dest_name == found[2]), None)
+        if not found or not column:
+            return
+        row, position = int(found[1]) - 1, self.columns.index(column)
+        # CSV's context quotes the value, binary's only counts rows
+        example: Any = (error.context or "").partition(f"column {found[2]}: ")[2].strip().strip('"')
+        for first, batch in self.sent:
+            if self.encoding.format == "binary" and first <= row < first + batch.num_rows:
+                example = plain(batch.column(position).slice(row - first, 1))
+        raise misfit(column, example, why=f"is refused: {error.args[0]}", detail=str(error)) from None
+
+
+def _blocks(data: bytes) -> Iterator[memoryview]:
+    view = memoryview(data)
+    for start in range(0, len(view), _BLOCK):
+        yield view[start : start + _BLOCK]
+
+
+WRITER = PostgresqlWriter()

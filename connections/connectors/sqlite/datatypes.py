@@ -1,0 +1,98 @@
+"""SQLite's declared types. They are advisory: any column may hold any value, so readers check each one.
+
+Source of the affinity rules: https://www.sqlite.org/datatype3.html section 3.1; names that other systems use keep
+their meaning, because sources such as AS/400 extracts declare them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from connections.sdk.datatypes import DataType, Kind, Rendered
+
+_SHAPE = re.compile(r"(?P<name>[a-z_0-9 ]+?)\s*(\(\s*(?P<a>\d+)\s*(,\s*(?P<b>\d+)\s*)?\))?(?P<rest>[a-z ]*)")
+_KINDS = {
+    "boolean": Kind.BOOLEAN,
+    "bool": Kind.BOOLEAN,
+    # SQLite's INTEGER holds 64 bits whatever the declaration says
+    "int": Kind.BIGINT,
+    "integer": Kind.BIGINT,
+    "tinyint": Kind.SMALLINT,
+    "smallint": Kind.SMALLINT,
+    "mediumint": Kind.INTEGER,
+    "int2": Kind.SMALLINT,
+    "int4": Kind.INTEGER,
+    "int8": Kind.BIGINT,
+    "bigint": Kind.BIGINT,
+    "decimal": Kind.DECIMAL,
+    "numeric": Kind.DECIMAL,
+    "real": Kind.DOUBLE,
+    "float": Kind.DOUBLE,
+    "double": Kind.DOUBLE,
+    "double precision": Kind.DOUBLE,
+    "date": Kind.DATE,
+    "time": Kind.TIME,
+    "datetime": Kind.TIMESTAMP,
+    "timestamp": Kind.TIMESTAMP,
+    "timestamptz": Kind.TIMESTAMPTZ,
+    "timestamp with time zone": Kind.TIMESTAMPTZ,
+    "blob": Kind.BINARY,
+    "bytea": Kind.BINARY,
+    "binary": Kind.BINARY,
+    "varbinary": Kind.BINARY,
+    "uuid": Kind.UUID,
+    "json": Kind.JSON,
+    "jsonb": Kind.JSON,
+}
+_TEXT = ("char", "clob", "text", "string")
+_SPELLINGS = {
+    Kind.BOOLEAN: "BOOLEAN",
+    Kind.SMALLINT: "SMALLINT",
+    Kind.INTEGER: "INT4",
+    Kind.BIGINT: "BIGINT",
+    Kind.REAL: "REAL",
+    Kind.DOUBLE: "DOUBLE",
+    Kind.TEXT: "TEXT",
+    Kind.BINARY: "BLOB",
+    # these are text in the file; a declared DATE would get NUMERIC affinity and eat digits-only values
+    Kind.DATE: "DATE_TEXT",
+    Kind.TIME: "TIME_TEXT",
+    Kind.TIMESTAMP: "TIMESTAMP_TEXT",
+    Kind.TIMESTAMPTZ: "TIMESTAMPTZ_TEXT",
+    Kind.UUID: "UUID_TEXT",
+    Kind.JSON: "JSON_TEXT",
+}
+# what a REAL keeps of a decimal number
+_EXACT_DIGITS = 15
+
+
+def parse(native: str) -> DataType:
+    """Return the meaning of a declared type; no declaration (an expression, an untyped column) is UNKNOWN."""
+    shape = _SHAPE.fullmatch(native.strip().lower())
+    if shape is None or not shape["name"]:
+        return DataType.unknown(native)
+    name = (shape["name"] + shape["rest"]).strip().removesuffix("_text")
+    first = int(shape["a"]) if shape["a"] else None
+    kind = _KINDS.get(name)
+    if kind is Kind.DECIMAL:
+        scale = int(shape["b"] or 0) if first else None
+        return DataType(kind=kind, precision=first, scale=scale, native=native)
+    if kind is not None:
+        return DataType(kind=kind, native=native)
+    if any(word in name for word in _TEXT):
+        # n(var)char(n), character(n): only the plain ones are blank padded where the rows came from
+        fixed = name in ("char", "character", "nchar", "native character")
+        return DataType(kind=Kind.TEXT, length=first, fixed=fixed, native=native)
+    return DataType(kind=Kind.BIGINT, native=native) if "int" in name else DataType.unknown(native)
+
+
+def render(data_type: DataType) -> Rendered:
+    """Return the declaration under which values of this meaning stay exact in SQLite."""
+    if data_type.kind is Kind.DECIMAL:
+        precision, scale = data_type.precision, data_type.scale
+        if precision is not None and precision <= _EXACT_DIGITS:
+            return Rendered(f"DECIMAL({precision},{scale or 0})")
+        return Rendered("TEXT", warning="SQLite keeps 15 digits of a number; wider decimals become text")
+    if data_type.kind in _SPELLINGS:
+        return Rendered(_SPELLINGS[data_type.kind])
+    return Rendered("TEXT", warning=f"{data_type.native or 'an unknown type'} becomes text in SQLite")

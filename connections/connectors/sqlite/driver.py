@@ -1,0 +1,121 @@
+"""Opens SQLite files with the standard library, for control SQL."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from connections import jdbc_url
+from connections.sdk import errors
+from connections.sdk.parameters import ConnectionParameters
+
+_SQLITE_FULL, _SQLITE_BUSY, _SQLITE_CONSTRAINT = sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CONSTRAINT
+
+
+def database_path(parameters: ConnectionParameters) -> str:
+    """Return the file of the connection's URL."""
+    return jdbc_url.parse(parameters.url, kind="sqlite").path
+
+
+class SqliteSession:
+    """One connection in autocommit mode; a transaction takes the write lock at once, so it cannot fail half way."""
+
+    server_version = 0
+
+    def __init__(self, connection: sqlite3.Connection, *, name: str) -> None:
+        self.connection = connection
+        self.name = name
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        with self._translated():
+            return self.connection.execute(sql, tuple(parameters)).rowcount
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._translated():
+            return self.connection.execute(sql, tuple(parameters)).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._translated():
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+
+    def cancel(self) -> None:
+        self.connection.interrupt()
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self.connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise translate(error, name=self.name) from error
+
+
+def translate(error: sqlite3.Error, *, name: str) -> errors.PipekitError:
+    """Return Pipekit's error for one of SQLite's."""
+    text = f"{name or 'SQLite'}: {error}"
+    low, code = str(error).lower(), getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if "no such table" in low:
+        return errors.TableMissing(text, hint="Check the table's name; SQLite has no schemas.")
+    if "no such column" in low:
+        return errors.ColumnMissing(text, hint="Check the column's spelling against the table.")
+    if code == _SQLITE_BUSY:
+        return errors.LockTimeout(text, hint="Another process writes this file; it is tried again.")
+    if code == _SQLITE_FULL:
+        return errors.DiskFull(text, hint="Free space on the disk of the file.")
+    if code == _SQLITE_CONSTRAINT:
+        return errors.ValueMisfit(text, hint="The rows break a constraint of the destination table.")
+    if "interrupted" in low:
+        return errors.Cancelled(text)
+    if "readonly" in low:
+        return errors.PermissionDenied(text, hint="The file or its directory is not writable for this user.")
+    if "not a database" in low:
+        return errors.DatabaseMissing(text, hint="The file is no SQLite database.")
+    return errors.QueryInvalid(text, hint="Correct the SQL; its text is on the run.")
+
+
+def connect(parameters: ConnectionParameters) -> SqliteSession:
+    """Open an existing file; a missing one is created only when the connection's option ``create`` says so."""
+    path = Path(database_path(parameters)).absolute()
+    mode = "rwc" if parameters.options.get("create") else "rw"
+    if not path.exists() and mode == "rw":
+        raise errors.DatabaseMissing(
+            f"{parameters.name or 'SQLite'}: There is no file {path}.",
+            hint='Check the path in the URL; to let a destination file be created, set the option "create": true.',
+        )
+    try:
+        connection = _open(path, mode)
+        connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error as error:
+        kind = translate(error, name=parameters.name)
+        raise (kind if isinstance(kind, errors.DatabaseMissing) else _unopened(parameters, path, error)) from error
+    return SqliteSession(connection, name=parameters.name)
+
+
+def _open(path: Path, mode: str) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(f"file:{quote(str(path))}?mode={mode}", uri=True, isolation_level=None, timeout=30)
+    except sqlite3.OperationalError:
+        # a source file on a read-only place
+        return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, timeout=30)
+
+
+def _unopened(parameters: ConnectionParameters, path: Path, error: sqlite3.Error) -> errors.PipekitError:
+    return errors.ConnectionFailed(
+        f"{parameters.name or 'SQLite'}: The file {path} cannot be opened: {error}.",
+        hint="Check that the file and its directory are readable (and writable, for a destination) for this user.",
+    )

@@ -1,0 +1,171 @@
+"""Reads a SQLite query into exact Arrow batches through ADBC: fast first, carefully where storage classes are mixed."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import adbc_driver_manager
+import adbc_driver_sqlite.dbapi as adbc
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connections.connectors.sqlite.driver import database_path
+from connections.connectors.sqlite.reading_sql import ReadingPlan, is_number, plan
+from connections.sdk import errors
+from connections.sdk.datatypes import Kind, to_arrow
+from connections.sdk.exact.batching import gathered
+from connections.sdk.exact.converting import exactly
+from connections.sdk.exact.misfits import misfit
+from connections.sdk.exact.numbers import EXACT_INTEGER
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.rereading import ReadAgain
+from connections.sdk.schema import Column
+
+# rows the driver takes at a time; they are put together to bigger batches here
+_ROWS = 512
+_MISMATCH = re.compile(r"Type mismatch in column (\d+)|expected BLOB")
+
+
+class SqliteReader:
+    """``careful``: columns (by position) known to hold several storage classes; ``rows`` go into one driver batch."""
+
+    def __init__(self, *, careful: frozenset[int] = frozenset(), rows: int = _ROWS) -> None:
+        self.careful = careful
+        self.rows = rows
+
+    def read(
+        self, parameters: ConnectionParameters, query: str, columns: Sequence[Column], *, batch_bytes: int
+    ) -> SqliteBatches:
+        return SqliteBatches(self, parameters, query, tuple(columns), batch_bytes)
+
+
+class SqliteBatches:
+    """The stream of one query; opened on the first step of the iteration, closed at its end."""
+
+    def __init__(
+        self,
+        reader: SqliteReader,
+        parameters: ConnectionParameters,
+        query: str,
+        columns: tuple[Column, ...],
+        batch_bytes: int,
+    ) -> None:
+        self.reader = reader
+        self.parameters = parameters
+        self.columns = columns
+        self.batch_bytes = batch_bytes
+        self.plan = plan(query, columns, careful=reader.careful, rows=reader.rows)
+        self.schema = pa.schema([(column.dest_name, to_arrow(column.data_type)) for column in columns])
+        self.rows = 0
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        with _opened(self.parameters) as cursor:
+            for raw in gathered(self._strict(_stream(cursor, self.plan)), self.batch_bytes):
+                batch = pa.record_batch(
+                    [self._column(raw, position) for position in range(len(self.columns))], schema=self.schema
+                )
+                self.rows += batch.num_rows
+                yield batch
+
+    def close(self) -> None:
+        """Nothing is held between two iterations."""
+
+    def _strict(self, stream: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in stream:
+                if batch.nbytes > 8 * self.batch_bytes and self.reader.rows > 1:
+                    fewer = max(1, batch.num_rows * self.batch_bytes // batch.nbytes)
+                    raise ReadAgain(SqliteReader(careful=self.reader.careful, rows=fewer), "its rows are very wide")
+                yield batch
+        except OSError as error:
+            raise self._explained(error) from None
+
+    def _explained(self, error: OSError) -> Exception:
+        """Return what a driver error in the stream means: read with care, a misfit, or SQLite's own trouble."""
+        found = _MISMATCH.search(str(error))
+        if found is None:
+            return translated(error, self.parameters.name)
+        if found[1] is not None:
+            for position, places in enumerate(self.plan.places):
+                if int(found[1]) in places and is_number(self.columns[position]):
+                    return self._with_care(position)
+        return self._stray()
+
+    def _with_care(self, position: int) -> ReadAgain:
+        # one column alone at first, then all: two more passes at most, whatever the file holds
+        careful = frozenset(range(len(self.columns))) if self.reader.careful else frozenset({position})
+        reader = SqliteReader(careful=careful, rows=self.reader.rows)
+        return ReadAgain(reader, f"column “{self.columns[position].dest_name}” holds more than one storage class")
+
+    def _stray(self) -> Exception:
+        with _opened(self.parameters) as cursor:
+            cursor.execute(self.plan.strays)
+            position, value = cursor.fetchone()
+        column = self.columns[position]
+        wanted = "bytes (a BLOB), not text" if column.data_type.kind is Kind.BINARY else "text, not bytes (a BLOB)"
+        why = f"is of the wrong kind: expected {wanted}"
+        return misfit(column, value, why=why, hint="CAST it in the source query, or clean it.")
+
+    def _column(self, raw: pa.RecordBatch, position: int) -> pa.Array:
+        column, places = self.columns[position], self.plan.places[position]
+        if len(places) == 1:
+            array = raw.column(places[0])
+            self._check_doubles(array, position)
+            return exactly(array, column)
+        reals, rest = (raw.column(place) for place in places)
+        return pc.coalesce(exactly(rest, column), exactly(reals, column))
+
+    def _check_doubles(self, array: pa.Array, position: int) -> None:
+        """The driver turns integers into doubles; large ones could have lost digits, so those are read apart."""
+        if not pa.types.is_floating(array.type):
+            return
+        ends = pc.min_max(array).as_py()
+        if ends["max"] is not None and max(ends["max"], -ends["min"]) >= EXACT_INTEGER:
+            raise self._with_care(position)
+
+
+@contextlib.contextmanager
+def _opened(parameters: ConnectionParameters) -> Iterator[Any]:
+    path = Path(database_path(parameters)).absolute()
+    try:
+        with (
+            adbc.connect(f"file:{quote(str(path))}?mode=ro", autocommit=True) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("PRAGMA busy_timeout = 30000")
+            yield cursor
+    except adbc_driver_manager.Error as error:
+        raise translated(error, parameters.name) from None
+
+
+def _stream(cursor: Any, reading: ReadingPlan) -> Iterator[pa.RecordBatch]:
+    cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": reading.seeds})
+    cursor.execute(reading.sql)
+    stream = iter(cursor.fetch_record_batch())
+    # the seeds are the whole first batch
+    next(stream)
+    yield from stream
+
+
+def translated(error: Exception, name: str) -> errors.PipekitError:
+    text = f"{name or 'SQLite'}: {str(error).removeprefix('INTERNAL: ')}"
+    low = text.lower()
+    if "no such table" in low:
+        return errors.TableMissing(text, hint="Check the table's name; SQLite has no schemas.")
+    if "no such column" in low:
+        return errors.ColumnMissing(text, hint="Check the column's spelling against the table.")
+    if "values for" in low and "columns" in low:
+        return errors.ColumnMissing(text, hint="The query returns another number of columns: refresh the module's.")
+    if "locked" in low or "busy" in low:
+        return errors.LockTimeout(text, hint="Another process writes this file; it is tried again.")
+    if "unable to open" in low:
+        return errors.ConnectionFailed(text, hint="Check that the file and its directory are readable for this user.")
+    return errors.QueryInvalid(text, hint="Correct the source query; its text is on the run.")
+
+
+READER = SqliteReader()

@@ -1,0 +1,89 @@
+"""Writes Arrow batches into a SQLite table through ADBC's binding, in one transaction."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import adbc_driver_manager
+import adbc_driver_sqlite.dbapi as adbc
+import pyarrow as pa
+
+from connections.connectors.sqlite.dialect import DIALECT
+from connections.connectors.sqlite.driver import database_path
+from connections.connectors.sqlite.reader import translated
+from connections.connectors.sqlite.storing import stored
+from connections.sdk.errors import DatabaseMissing
+from connections.sdk.exact.counting import check_counts
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protocols import Batches
+from connections.sdk.schema import Column, TableName
+
+
+class SqliteWriter:
+    def write(
+        self,
+        parameters: ConnectionParameters,
+        table: TableName,
+        columns: Sequence[Column],
+        batches: Batches,
+        *,
+        clear: bool = False,
+    ) -> int:
+        with _transaction(parameters) as cursor:
+            if clear:
+                cursor.execute(DIALECT.empty_table(table))
+            before = _changes(cursor)
+            for batch in batches:
+                arrays = [stored(batch.column(i), column) for i, column in enumerate(columns)]
+                # positions as names: SQLite binds by place
+                cursor.executemany(
+                    _insert(table, columns), pa.record_batch(arrays, names=[str(i) for i in range(len(arrays))])
+                )
+            written = _changes(cursor) - before
+            check_counts(batches.rows, written)
+        return written
+
+
+def _insert(table: TableName, columns: Sequence[Column]) -> str:
+    names = DIALECT.columns([column.dest_name for column in columns])
+    return f"INSERT INTO {DIALECT.qualified(table)} ({names}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def _changes(cursor: Any) -> int:
+    # SQLite's own count of rows inserted by this connection, without those of triggers' other tables
+    cursor.execute("SELECT total_changes()")
+    return int(cursor.fetchone()[0])
+
+
+@contextlib.contextmanager
+def _transaction(parameters: ConnectionParameters) -> Iterator[Any]:
+    path = Path(database_path(parameters)).absolute()
+    mode = "rwc" if parameters.options.get("create") else "rw"
+    if mode == "rw" and not path.exists():
+        raise DatabaseMissing(
+            f"{parameters.name or 'SQLite'}: There is no file {path}.", hint="Check the path in the URL."
+        )
+    try:
+        place = f"file:{quote(str(path))}?mode={mode}"
+        with adbc.connect(place, autocommit=True) as connection, connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 30000")
+            if parameters.options.get("same_file"):
+                # a full cache would want the file for itself while it is still being read
+                cursor.execute("PRAGMA cache_spill = OFF")
+            # the write lock at once: it cannot fail half way
+            cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield cursor
+            except BaseException:
+                cursor.execute("ROLLBACK")
+                raise
+            cursor.execute("COMMIT")
+    except adbc_driver_manager.Error as error:
+        raise translated(error, parameters.name) from None
+
+
+WRITER = SqliteWriter()

@@ -1,0 +1,106 @@
+"""SQL Server's SQL text: [names], Unicode strings, date literals that no language setting or rounding can change."""
+
+from __future__ import annotations
+
+import re
+
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.merging import MergingDialect
+from connections.sdk.publishing import Names
+from connections.sdk.schema import TableName
+from connections.sdk.temporal import Moment
+
+_TICKS_PER_SECOND = 300
+
+
+class SqlserverDialect(MergingDialect):
+    name = "sqlserver"
+    sqlglot = "tsql"
+    quotes = ("[", "]")
+    identifier_unit = "characters"
+    folds_to = ""
+    default_schema = "dbo"
+    text_type = "nvarchar(max)"
+    delete_words = "DELETE d FROM {table} AS d"
+    # without HOLDLOCK two merges of one new key both insert it
+    merge_words = "MERGE INTO {table} WITH (HOLDLOCK) AS d"
+
+    def string(self, text: str) -> str:
+        # N only where it is needed: it makes the server convert a varchar column, and lose its index
+        mark = "" if text.isascii() else "N"
+        parts = re.split(r"(?<=\\)(?=\r?\n)", text)
+        if len(parts) > 1:
+            # a backslash before a line's end would take both away
+            return "(" + " + ".join(mark + super(SqlserverDialect, self).string(part) for part in parts) + ")"
+        return mark + super().string(text)
+
+    def temporal(self, value: str, data_type: DataType) -> str:
+        kind = data_type.kind
+        moment = Moment.parse(value)
+        if kind is Kind.DATE:
+            return f"CAST({self.string(value)} AS date)"
+        if kind is Kind.TIME or moment is None:
+            return f"CAST({self.string(value[:16])} AS time(7))"
+        if kind is Kind.TIMESTAMPTZ:
+            offset = moment.offset or "+00:00"
+            return f"CAST({self.string(moment.text(7, separator='T') + offset)} AS datetimeoffset(7))"
+        if data_type.native.lower() == "datetime":
+            moment = _floored_to_tick(moment)
+        return f"CAST({self.string(moment.text(7, separator='T'))} AS datetime2(7))"
+
+    def create_schema(self, schema: str) -> str:
+        create = self.string(f"CREATE SCHEMA {self.quote(schema)}")
+        return f"IF SCHEMA_ID({self.string(schema)}) IS NULL EXEC({create})"
+
+    def maximum(self, table: TableName, column: str) -> str:
+        # style 126: ISO form of dates and times, all four digits of money
+        return f"SELECT CONVERT({self.text_type}, MAX({self.quote(column)}), 126) FROM {self.qualified(table)}"
+
+    def begin_publish(self, table: TableName, *, lock_seconds: float) -> tuple[str, ...]:
+        resource, wait = self.string(f"pipekit {table}"[:255]), int(lock_seconds * 1000)
+        return (
+            "SET XACT_ABORT ON",
+            f"SET LOCK_TIMEOUT {wait}",
+            # it answers by a number, not by an error
+            f"DECLARE @answer int; EXEC @answer = sp_getapplock @Resource = {resource}, @LockMode = 'Exclusive', "
+            f"@LockOwner = 'Transaction', @LockTimeout = {wait}; "
+            "IF @answer < 0 THROW 51222, 'Another session holds the table.', 1",
+        )
+
+    def keep_latest(self, staging: TableName, key: Names, watermark: str) -> str:
+        # NULLs are lowest; a table's rows have no other name than this
+        return (
+            f"WITH ranked AS (SELECT row_number() OVER (PARTITION BY {self.columns(key)} "
+            f"ORDER BY {self.quote(watermark)} DESC) AS pipekit_n FROM {self.qualified(staging)})\n"
+            "DELETE FROM ranked WHERE pipekit_n > 1"
+        )
+
+    def row_text(self, columns: Names, prefix: str) -> str:
+        # JSON keeps every digit of dates, money and floats, which CAST to text does not
+        return f"(SELECT {self.columns(columns, prefix=prefix + '.')} FOR JSON PATH, INCLUDE_NULL_VALUES)"
+
+    def upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:
+        return super().upsert(table, staging, columns, key) + ";"
+
+    def update_matching(
+        self, table: TableName, staging: TableName, columns: Names, key: Names, *, null_safe: bool
+    ) -> str:
+        return super().update_matching(table, staging, columns, key, null_safe=null_safe) + ";"
+
+    def analyze(self, table: TableName) -> str:
+        return f"UPDATE STATISTICS {self.qualified(table)}"
+
+
+def _floored_to_tick(moment: Moment) -> Moment:
+    """Return the last tick of a ``datetime`` column that is not after the moment.
+
+    Such a column holds 1/300 seconds and shows them rounded to .000, .003 or .007: compared with what it showed, the
+    tick behind .007 (.00666..) would seem older, and rows of the same tick would be left behind.
+    """
+    seconds = int(moment.fraction.ljust(12, "0"))
+    tick = seconds * _TICKS_PER_SECOND // 10**12
+    fraction = f"{tick * 10**7 // _TICKS_PER_SECOND:07d}".rstrip("0")
+    return Moment(date=moment.date, time=moment.time, fraction=fraction, offset=moment.offset)
+
+
+DIALECT = SqlserverDialect()

@@ -1,0 +1,53 @@
+"""`manage.py testconnection NAME`: try a connection step by step, and keep the result on its row."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from difflib import get_close_matches
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from connections import probing
+from connections.models import Connection
+
+
+class Command(BaseCommand):
+    help = "Test a connection: secret, URL, host, port, login, database, rights. Result on stdout, steps on stderr."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="the connection's name")
+        parser.add_argument("--write", action="store_true", help="test a destination's rights, whoever uses it")
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
+
+    def handle(self, name: str, **options: Any) -> None:
+        connection = Connection.objects.with_driver().filter(name=name).first()
+        if connection is None:
+            self.stderr.write(f"There is no connection “{name}”.{_suggestion(name)}")
+            sys.exit(3)
+        result = probing.probe(
+            connection.parameters,
+            name=name,
+            kind=connection.driver.kind,
+            write=options["write"] or connection.dest_modules.exists(),
+            listen=self._show,
+        )
+        connection.record_test(ok=result.ok, message=result.message)
+        self.stdout.write(json.dumps(result.as_json()) if options["json"] else f"{name}: {_verdict(result)}")
+        sys.exit(0 if result.ok else 1)
+
+    def _show(self, step: probing.Step) -> None:
+        self.stderr.write(f"{'✔' if step.ok else '✘'} {step.name:<8} {step.milliseconds:>6} ms  {step.message}")
+        if step.error:
+            self.stderr.write(f"  → {step.error['hint']}")
+
+
+def _suggestion(name: str) -> str:
+    close = get_close_matches(name, Connection.objects.values_list("name", flat=True), n=1)
+    return f" Did you mean “{close[0]}”?" if close else ""
+
+
+def _verdict(result: probing.Result) -> str:
+    return "works" if result.ok else f"does not work; {result.message}"

@@ -1,0 +1,130 @@
+"""Drivers and connections: which systems there are and how to reach them. A password is a `$NAME`, never a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.validators import MinValueValidator, RegexValidator
+from django.db import models
+from django.utils import timezone
+
+from connections import options, secrets, validating
+from connections.querysets import ConnectionQuerySet
+from connections.sdk.parameters import ConnectionParameters
+from connections.timestamped import Timestamped
+
+# names are typed on command lines and used in file names
+NAME = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9_. -]*\Z",
+    "Use letters, digits, “_”, “.”, “-” and spaces, beginning with a letter or digit.",
+)
+
+
+class Driver(Timestamped):
+    """A kind of system and, where JDBC is used, the jar that speaks to it."""
+
+    kind = models.CharField(max_length=40, unique=True, help_text="The kind of system, as connectors are named.")
+    name = models.CharField(max_length=100, help_text="What pages call it.")
+    jar_file = models.CharField(
+        "JAR file",
+        max_length=255,
+        blank=True,
+        help_text="File name in the driver directory; empty where no JDBC is used.",
+    )
+    class_name = models.CharField("Java class", max_length=255, blank=True)
+    url_template = models.CharField(
+        "URL template", max_length=500, blank=True, help_text="For example jdbc:sqlserver://{host};databaseName={db}"
+    )
+    maven = models.CharField(
+        "Maven coordinate",
+        max_length=255,
+        blank=True,
+        help_text="group:artifact:version, from where the jar can be fetched.",
+    )
+    sha256 = models.CharField(
+        "SHA-256",
+        max_length=64,
+        blank=True,
+        validators=[RegexValidator(r"\A[0-9a-f]{64}\Z", "A SHA-256 has 64 lower-case hexadecimal digits.")],
+        help_text="Of the jar; a jar that differs is not loaded.",
+    )
+
+    class Meta:
+        db_table = "driver"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Connection(Timestamped):
+    """One named system, source or destination or both."""
+
+    name = models.CharField(max_length=100, unique=True, validators=[NAME])
+    driver = models.ForeignKey(Driver, on_delete=models.PROTECT, related_name="connections")
+    jdbc_url = models.CharField(
+        "URL", max_length=1000, help_text="In JDBC form or the system's own; without user name and password."
+    )
+    username = models.CharField(max_length=200, blank=True)
+    password = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="A reference such as $DW_PW to a name of the secrets file; never the password itself.",
+    )
+    supports_deletes = models.BooleanField(
+        default=True, help_text="Off: incremental and upsert only insert, because the system cannot delete or update."
+    )
+    options = models.JSONField(
+        default=dict, blank=True, help_text="Session settings, fetch size and properties, as a JSON object."
+    )
+    max_parallel = models.PositiveSmallIntegerField(
+        default=4, validators=[MinValueValidator(1)], help_text="How many transfers may use it at the same time."
+    )
+    last_tested_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_test_ok = models.BooleanField("last test", null=True, editable=False)
+    last_test_message = models.TextField(blank=True, editable=False)
+
+    objects = ConnectionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "connection"
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                name="connection_password_is_a_reference",
+                condition=models.Q(password="") | models.Q(password__regex=validating.REFERENCE),
+                violation_error_message=validating.LITERAL_PASSWORD,
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        super().clean()
+        # an emptied form field
+        if self.options is None:
+            self.options = {}
+        validating.check(self)
+
+    def parameters(self) -> ConnectionParameters:
+        """Return what a connector needs, the secret resolved: only for the process that connects.
+
+        Raises SecretMissing when the password's reference leads nowhere.
+        """
+        resolve = secrets.store().resolve
+        return ConnectionParameters(
+            kind=self.driver.kind,
+            url=self.jdbc_url,
+            username=self.username,
+            password=resolve(self.password),
+            options=options.resolved(self.options, self.driver.kind, resolve),
+            name=self.name,
+        )
+
+    def record_test(self, *, ok: bool, message: str) -> None:
+        """Keep the result of a test; nothing else of the row is written."""
+        found: dict[str, Any] = {"last_tested_at": timezone.now(), "last_test_ok": ok, "last_test_message": message}
+        for field, value in found.items():
+            setattr(self, field, value)
+        self.save(update_fields=[*found, "updated_at"])

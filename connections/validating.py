@@ -1,0 +1,50 @@
+"""What a connection must satisfy before it is saved, for admin, API and commands alike."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+
+from connections import jdbc_url, options
+from connections.sdk.errors import PipekitError
+
+if TYPE_CHECKING:
+    from connections.models import Connection
+
+# as `connections.secrets` reads it, in a form that Python and PostgreSQL understand alike
+REFERENCE = r"\A\$[A-Z_][A-Z0-9_]*\Z"
+LITERAL_PASSWORD = (
+    "A password is not stored here. Write $ and a name in capital letters, such as $DW_PW, and put the password itself "
+    "into the secrets file: manage.py secrets set DW_PW."
+)
+
+
+def check(connection: Connection) -> None:
+    """Raise one ValidationError with every finding, by field."""
+    findings: dict[str, list[str]] = {}
+    if connection.password and not re.search(REFERENCE, connection.password):
+        findings["password"] = [LITERAL_PASSWORD]
+    if connection.driver_id is not None:
+        findings["jdbc_url"] = _url(connection)
+        findings["options"] = _options(connection)
+    if found := {field: messages for field, messages in findings.items() if messages}:
+        raise ValidationError(dict(found))
+
+
+def _url(connection: Connection) -> list[str]:
+    if not connection.jdbc_url:
+        return []
+    try:
+        jdbc_url.check(connection.jdbc_url, connection.driver.kind)
+    except PipekitError as error:
+        return [f"{error.message} {error.hint}".strip()]
+    return []
+
+
+def _options(connection: Connection) -> list[str]:
+    try:
+        return list(options.problems(connection.options, connection.driver.kind, reference=REFERENCE))
+    except PipekitError as error:
+        return [f"{error.message} {error.hint}".strip()]

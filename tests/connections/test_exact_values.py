@@ -1,0 +1,134 @@
+"""Properties of exact conversion: what Python's own decimals, dates and floats say, for any value."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Context, Decimal
+from fractions import Fraction
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.errors import ValueMisfit
+from connections.sdk.exact.calendar import calendar_texts, moment
+from connections.sdk.exact.converting import exactly
+from connections.sdk.exact.texts import as_text, hex_text
+from connections.sdk.schema import Column
+
+
+def _column(kind: Kind, precision: int | None = None, scale: int | None = None) -> Column:
+    return Column(dest_name="v", dest_type=kind.value, data_type=DataType(kind=kind, precision=precision, scale=scale))
+
+
+@given(st.dates())
+def test_days_are_written_as_python_writes_dates(day: dt.date) -> None:
+    assert moment((day - dt.date(1970, 1, 1)).days) == day.isoformat()
+
+
+@given(st.datetimes())
+def test_moments_read_back_as_python_wrote_them(when: dt.datetime) -> None:
+    (text,) = calendar_texts(pa.array([when], pa.timestamp("us")))
+    whole, _, fraction = str(text).partition(".")
+    assert dt.datetime.fromisoformat(f"{whole}.{fraction:0<6}") == when
+
+
+@given(st.decimals(min_value=-(10**12), max_value=10**12, places=2))
+def test_a_double_is_the_decimal_it_is_written_as(number: Decimal) -> None:
+    found = exactly(pa.array([float(number)]), _column(Kind.DECIMAL, 15, 2))
+    assert found.to_pylist() == [number]
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=64), st.integers(0, 10))
+def test_a_double_becomes_a_decimal_that_reads_the_same_or_none(number: float, scale: int) -> None:
+    try:
+        (found,) = exactly(pa.array([number]), _column(Kind.DECIMAL, 38, scale)).to_pylist()
+    except ValueMisfit:
+        # fifteen digits of it do not end within the scale, or it is too long for 38 digits
+        shortest = Decimal(repr(number))
+        assert shortest.as_tuple().exponent < -scale or abs(shortest) >= 10 ** (38 - scale)  # type: ignore[operator]
+    else:
+        assert float(found) == number or float(f"{found:.15g}") == float(f"{number:.15g}")
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**27), max_value=10**27, places=10))
+def test_decimal_text_comes_back_digit_by_digit(number: Decimal) -> None:
+    column = _column(Kind.DECIMAL, 38, 10)
+    text = format(number, "f")
+    found = exactly(pa.array([text]), column)
+    assert found.to_pylist() == [number]
+    assert Decimal(as_text(found, column)[0].as_py()) == number
+    assert "E" not in as_text(found, column)[0].as_py()
+
+
+@given(
+    st.builds(
+        "{}{}{}{}".format,
+        st.sampled_from(["", "-", "+"]),
+        st.from_regex(r"\A0*[0-9]{1,60}\Z"),
+        st.from_regex(r"\A(\.[0-9]{0,60})?\Z"),
+        st.from_regex(r"\A([eE][+-]?[0-9]{1,3})?\Z"),
+    ),
+    st.integers(1, 38),
+    st.integers(0, 38),
+)
+def test_decimal_text_of_any_length_is_exact_or_refused(text: str, precision: int, scale: int) -> None:
+    scale = min(scale, precision)
+    number = Fraction(Decimal(text))
+    fits = (number * 10**scale).denominator == 1 and abs(number) < Fraction(10) ** (precision - scale)
+    try:
+        (found,) = exactly(pa.array([text]), _column(Kind.DECIMAL, precision, scale)).to_pylist()
+    except ValueMisfit:
+        assert not fits
+    else:
+        assert Fraction(found) == number and fits
+
+
+@given(st.integers(-(10**38) + 1, 10**38 - 1), st.integers(0, 38), st.integers(1, 38), st.integers(0, 38))
+def test_a_decimal_of_another_scale_is_the_same_number_or_refused(
+    digits: int, had: int, precision: int, scale: int
+) -> None:
+    scale = min(scale, precision)
+    number = Decimal(digits).scaleb(-had, Context(prec=60))
+    fits = (Fraction(number) * 10**scale).denominator == 1 and abs(Fraction(number)) < Fraction(10) ** (
+        precision - scale
+    )
+    column = _column(Kind.DECIMAL, precision, scale)
+    arrays = [pa.array([number], pa.decimal128(38, had))]
+    if had == 0 and abs(digits) < 2**63:
+        arrays.append(pa.array([digits], pa.int64()))
+    for array in arrays:
+        try:
+            (found,) = exactly(array, column).to_pylist()
+        except ValueMisfit:
+            assert not fits
+        else:
+            assert Fraction(found) == Fraction(number) and fits
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_a_whole_number_is_exact_in_every_form_or_refused(number: int) -> None:
+    whole, double = _column(Kind.BIGINT), _column(Kind.DOUBLE)
+    assert exactly(pa.array([str(number)]), whole).to_pylist() == [number]
+    try:
+        (found,) = exactly(pa.array([number], pa.int64()), double).to_pylist()
+    except ValueMisfit:
+        assert abs(number) > 2**53
+    else:
+        assert int(found) == number
+
+
+@given(st.lists(st.none() | st.binary(max_size=5), max_size=9), st.integers(0, 3))
+def test_bytes_are_written_in_hexadecimal(values: list[bytes | None], start: int) -> None:
+    expected = [None if value is None else "\\x" + value.hex() for value in values][start:]
+    assert hex_text(pa.array(values, pa.binary()).slice(start)).to_pylist() == expected
+
+
+@pytest.mark.parametrize("kind", [Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.BOOLEAN, Kind.BIGINT, Kind.DOUBLE])
+def test_a_misfit_far_down_a_batch_is_found(kind: Kind) -> None:
+    good = {Kind.DATE: "2020-01-31", Kind.TIME: "10:00:00", Kind.TIMESTAMP: "2020-01-31 10:00:00"}.get(kind, "1")
+    values = [good, None] * 5000 + ["nope!"] + [good] * 300
+    with pytest.raises(ValueMisfit, match="“nope!”"):
+        exactly(pa.array(values), _column(kind))

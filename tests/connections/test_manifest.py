@@ -1,0 +1,135 @@
+"""Manifests: every kind has one, it tells the truth about its connector, and a wrong one is refused by line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from connections import jdbc_url, registry
+from connections.sdk.capabilities import Cap
+from connections.sdk.errors import ConfigurationInvalid, NotSupported
+from connections.sdk.manifest import Manifest, load
+from connections.sdk.publishing import PublishingDialect
+
+GOOD = """\
+name: thing
+title: A thing
+version: 1.2.3
+description: What it is.
+entrypoint: a.b.connector:CONNECTOR
+capabilities: [discover, read]
+auth:
+  type: token
+  env_vars:
+    - {name: API_TOKEN, description: The token., required: true}
+config:
+  type: object
+  required: [site]
+  properties:
+    site: {type: string, description: Which site.}
+    pages: {type: integer, description: Pages at a time., default: 5}
+    key: {type: string, description: The key., secret: true}
+    mode: {type: string, description: How., enum: [fast, slow], default: fast}
+health_check:
+  endpoint: /health
+  headers: {Authorization: "Bearer ${API_TOKEN}"}
+  expect_status: 204
+"""
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[[str], Manifest]:
+    def from_text(text: str) -> Manifest:
+        path = tmp_path / "connector.yaml"
+        path.write_text(text)
+        return load(path)
+
+    return from_text
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
+def test_every_kind_has_a_manifest_of_its_own_name(kind: str) -> None:
+    manifest = registry.manifest(kind)
+    assert (manifest.name, manifest.default_port) == (kind, jdbc_url.DEFAULT_PORTS.get(kind))
+    assert manifest.title and manifest.description and manifest.url_template
+    assert registry.dialect(kind).name == kind
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
+def test_a_manifest_says_what_its_connector_can_do(kind: str) -> None:
+    manifest = registry.manifest(kind)
+    if manifest.capabilities is Cap.NONE:
+        with pytest.raises(NotSupported, match="cannot be moved"):
+            registry.connector(kind)
+        return
+    module, name = manifest.entrypoint.split(":")
+    connector = registry.connector(kind)
+    assert getattr(import_module(module), name) is connector
+    assert connector.capabilities == manifest.capabilities
+    assert (connector.reader is not None) == bool(manifest.capabilities & Cap.READ)
+    assert (connector.writer is not None) == bool(manifest.capabilities & Cap.WRITE)
+    assert isinstance(connector.dialect, PublishingDialect) or not manifest.capabilities & Cap.WRITE
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
+def test_the_url_template_is_a_url_of_its_kind(kind: str) -> None:
+    values = {"host": "h", "port": "5432", "db": "d", "path": "/x", "library": "L", "service": "s", "system": "trino"}
+    jdbc_url.check(registry.manifest(kind).url_template.format(**values), kind)
+
+
+def test_a_manifest_is_read_whole(read: Callable[[str], Manifest]) -> None:
+    found = read(GOOD)
+    assert found.capabilities == Cap.DISCOVER | Cap.READ
+    assert (found.auth_type, found.env_vars[0].name, found.env_vars[0].required) == ("token", "API_TOKEN", True)
+    site, pages, key, mode = found.parameters
+    assert (site.required, site.secret, site.type) == (True, False, "string")
+    assert (pages.default, pages.type) == (5, "integer")
+    assert key.secret and mode.choices == ("fast", "slow")
+    assert found.health_check is not None
+    assert found.health_check.headers == (("Authorization", "Bearer ${API_TOKEN}"),)
+    assert (found.health_check.method, found.health_check.expect_status) == ("GET", 204)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("title: A thing", "titel: A thing", 1, "“title” is missing"),
+        ("capabilities: [discover, read]", "capabilities: [discover, fly]", 6, "“fly” is unknown"),
+        ("capabilities: [discover, read]", "capabilities: read", 6, "no list"),
+        ("version: 1.2.3", "version: one", 3, "“one” does not fit"),
+        ("version: 1.2.3", "version: 1.2.3\nname: again", 4, "twice"),
+        ("type: token", "type: password", 8, "“password” is unknown"),
+        ("required: true}", "required: perhaps}", 10, "another type"),
+        ("default: 5", "default: five", 16, "another type"),
+        ("required: [site]", "required: [sight]", 13, "“sight” is unknown"),
+        ("secret: true", "secrte: true", 17, "“secrte” is unknown"),
+        ("endpoint: /health", "endpoint: https://elsewhere/health", 20, "does not fit"),
+        ("endpoint: /health", "endpoint: //elsewhere/health", 20, "does not fit"),
+        ("config:", "konfig:", 12, "“konfig” is unknown"),
+        ("entrypoint: a.b.connector:CONNECTOR", "entrypoint: a b", 5, "does not fit"),
+        ("description: What it is.", "description: ''", 4, "no text"),
+        ("title: A thing", "title: [", 4, "not YAML"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_with_file_and_line(
+    read: Callable[[str], Manifest], old: str, new: str, line: int, says: str
+) -> None:
+    assert old in GOOD
+    with pytest.raises(ConfigurationInvalid) as caught:
+        read(GOOD.replace(old, new, 1))
+    assert says in caught.value.message
+    assert f"connector.yaml:{line}:" in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "just text", "a: !!python/object:os.system x"])
+def test_what_is_no_manifest_is_refused(read: Callable[[str], Manifest], text: str) -> None:
+    with pytest.raises(ConfigurationInvalid, match="connector.yaml:1"):
+        read(text)
+
+
+def test_a_missing_manifest_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationInvalid, match="cannot be read"):
+        load(tmp_path / "connector.yaml")

@@ -1,0 +1,149 @@
+"""Connections and drivers: what may be saved, and that no secret ever is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection, transaction
+from django.db.models import ProtectedError
+
+from connections import registry
+from connections.models import Connection, Driver
+from connections.sdk.errors import SecretMissing
+from tests.factories import ConnectionFactory, DriverFactory, ModuleFactory, WarehouseFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def refusal(row: Connection) -> dict[str, list[str]]:
+    with pytest.raises(ValidationError) as refused:
+        row.full_clean()
+    return refused.value.message_dict
+
+
+def test_every_kind_of_system_has_its_driver_row_as_its_manifest_says() -> None:
+    rows = {driver.kind: driver for driver in Driver.objects.all()}
+    assert set(registry.kinds()) <= set(rows)
+    for kind in registry.kinds():
+        manifest = registry.manifest(kind)
+        driver = rows[kind]
+        assert (driver.name, driver.url_template) == (manifest.title, manifest.url_template)
+        assert (driver.class_name, driver.maven) == (manifest.class_name, manifest.maven)
+
+
+def test_a_valid_connection_is_saved() -> None:
+    row = WarehouseFactory.build(driver=Driver.objects.get(kind="postgresql"))
+    row.full_clean()
+    row.save()
+    assert (row.supports_deletes, row.options, row.max_parallel) == (True, {}, 4)
+
+
+@pytest.mark.parametrize("password", ["geheim", "$geheim", "$GEHEIM!", "GEHEIM", "$", "$GEHEIM\n", " $GEHEIM"])
+def test_a_literal_password_is_refused_and_not_repeated(password: str) -> None:
+    messages = refusal(Connection(**fields(password)))["password"]
+    assert "secrets set" in messages[0]
+    assert "geheim" not in " ".join(messages).lower()
+
+
+def fields(password: str) -> dict[str, object]:
+    driver = Driver.objects.get(kind="postgresql")
+    return {"name": "w", "driver": driver, "jdbc_url": "postgresql://h/dw", "password": password}
+
+
+@pytest.mark.parametrize("password", ["geheim", "$geheim", "$DW_PW\n"])
+def test_the_database_itself_refuses_a_literal_password(password: str) -> None:
+    row = WarehouseFactory.create()
+    with pytest.raises(IntegrityError, match="connection_password_is_a_reference"), transaction.atomic():
+        Connection.objects.filter(pk=row.pk).update(password=password)
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("UPDATE connection SET password = %s", [password])
+    row.refresh_from_db()
+    assert row.password == "$DW_PW"
+
+
+def test_an_empty_password_is_none() -> None:
+    row = ConnectionFactory.create(password="")
+    row.full_clean()
+    assert row.parameters().password == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [("postgresql", "jdbc:mysql://h/db"), ("postgresql", "nonsense://"), ("sqlserver", "jdbc:postgresql://h/db")],
+)
+def test_a_url_of_another_system_is_refused(kind: str, url: str) -> None:
+    assert refusal(ConnectionFactory.build(driver=Driver.objects.get(kind=kind), jdbc_url=url))["jdbc_url"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"creat": True}, "“creat” is not an option of sqlite"),
+        ({"create": "yes"}, "takes a boolean"),
+        ({"create": 1}, "takes a boolean"),
+        (["create"], "a JSON object"),
+    ],
+)
+def test_options_follow_the_manifest(options: object, said: str) -> None:
+    row = ConnectionFactory.build(driver=Driver.objects.get(kind="sqlite"), options=options)
+    assert said in refusal(row)["options"][0]
+
+
+def test_emptied_options_are_none() -> None:
+    row = ConnectionFactory.build(driver=Driver.objects.get(kind="sqlite"), options=None)
+    row.full_clean()
+    assert row.options == {}
+
+
+def test_names_are_unique() -> None:
+    row = ConnectionFactory.create(name="erp")
+    assert refusal(Connection(**{**fields(""), "name": row.name}))["name"]
+
+
+@pytest.mark.parametrize("name", ["", "-erp", "erp/../x", "a\nb"])
+def test_a_name_can_be_typed_on_a_command_line(name: str) -> None:
+    assert refusal(Connection(**{**fields(""), "name": name}))["name"]
+
+
+def test_parameters_resolve_the_reference_and_keep_it_out_of_their_repr(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DW_PW", "geheim-17")
+    found = WarehouseFactory.create(name="dw", options={"session": {"search_path": "x"}}).parameters()
+    assert (found.kind, found.username, found.password, found.name) == ("postgresql", "etl", "geheim-17", "dw")
+    assert found.options == {"session": {"search_path": "x"}}
+    assert "geheim" not in repr(found)
+
+
+def test_a_reference_that_leads_nowhere_is_one_clear_error() -> None:
+    with pytest.raises(SecretMissing, match="NOT_THERE_AT_ALL"):
+        WarehouseFactory.create(password="$NOT_THERE_AT_ALL").parameters()
+
+
+def test_the_result_of_a_test_is_kept() -> None:
+    row = ConnectionFactory.create()
+    row.record_test(ok=False, message="The host is unknown.")
+    stored = Connection.objects.failing().get()
+    assert (stored.last_test_ok, stored.last_test_message) == (False, "The host is unknown.")
+    assert stored.last_tested_at is not None
+    assert not Connection.objects.untested().exists()
+
+
+def test_a_connection_that_modules_use_is_not_deleted() -> None:
+    module = ModuleFactory.create()
+    with pytest.raises(ProtectedError):
+        module.source_connection.delete()
+
+
+def test_a_driver_with_connections_is_not_deleted() -> None:
+    ConnectionFactory.create()
+    with pytest.raises(ProtectedError):
+        DriverFactory.create(kind="sqlite").delete()
+
+
+def test_the_driver_comes_with_the_connection_in_one_query(django_assert_num_queries: object) -> None:
+    ConnectionFactory.create_batch(3)
+    with django_assert_num_queries(1):  # type: ignore[operator]
+        assert {row.driver.kind for row in Connection.objects.with_driver()} == {"sqlite"}

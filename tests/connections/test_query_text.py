@@ -1,0 +1,32 @@
+"""The last semicolon of a query goes, whatever stands around it; nothing else changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from connections.sdk.query_text import statement
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("SELECT 1", "SELECT 1"),
+        ("SELECT 1;", "SELECT 1"),
+        ("SELECT 1 ; \n", "SELECT 1  \n"),
+        ("SELECT 1;;", "SELECT 1;"),
+        ("SELECT 1; -- the end;", "SELECT 1 -- the end;"),
+        ("SELECT 1 /* ; */ ; /* ; */", "SELECT 1 /* ; */  /* ; */"),
+        ("SELECT ';'", "SELECT ';'"),
+        ("SELECT '; -- x'", "SELECT '; -- x'"),
+        ("SELECT 'it''s; '", "SELECT 'it''s; '"),
+        ('SELECT ";" ;', 'SELECT ";" '),
+        ("SELECT `;`", "SELECT `;`"),
+        ("SELECT $$;$$", "SELECT $$;$$"),
+        ("SELECT $a$ ; $$ ; $a$;", "SELECT $a$ ; $$ ; $a$"),
+        ("SELECT 1 -- ;", "SELECT 1 -- ;"),
+        ("SELECT 1; DELETE FROM t", "SELECT 1; DELETE FROM t"),
+        ("", ""),
+    ],
+)
+def test_only_the_semicolon_that_ends_a_query_goes(query: str, expected: str) -> None:
+    assert statement(query) == expected

@@ -1,0 +1,321 @@
+"""Secrets: where `$NAME` is looked for, what never is one, and a file that keeps every value and line exactly."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connections import secrets, secrets_file
+from connections.redacting import redactor
+from connections.sdk.errors import ConfigurationInvalid, PipekitError, SecretMissing
+from connections.secrets import SecretStore
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "secrets.env"
+
+
+@pytest.fixture
+def store(file: Path) -> SecretStore:
+    return SecretStore(path=file)
+
+
+@pytest.fixture
+def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The process as it is before anybody said where the secrets are."""
+    monkeypatch.setattr(secrets, "_path", None)
+    monkeypatch.delenv("PIPEKIT_SECRETS", raising=False)
+    monkeypatch.delenv("PIPEKIT_SECRETS_FILE", raising=False)
+    yield
+
+
+def write(file: Path, text: str) -> None:
+    file.write_bytes(text.encode())
+    file.chmod(0o600)
+
+
+def test_no_reference_is_no_password(store: SecretStore) -> None:
+    assert store.resolve("") == ""
+
+
+def test_a_reference_is_looked_up_in_the_file(store: SecretStore, file: Path) -> None:
+    write(file, "OTHER=1\nDW_PW=s3cret\n")
+    assert store.resolve("$DW_PW") == "s3cret"
+
+
+def test_the_environment_is_asked_when_the_file_does_not_know(
+    store: SecretStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(file, "OTHER=1\n")
+    monkeypatch.setenv("DW_PW", "from the environment")
+    assert store.resolve("$DW_PW") == "from the environment"
+
+
+def test_the_file_wins_over_the_environment(store: SecretStore, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(file, "DW_PW=from the file\n")
+    monkeypatch.setenv("DW_PW", "from the environment")
+    assert store.resolve("$DW_PW") == "from the file"
+
+
+def test_a_missing_secret_is_named_with_what_to_do_and_where_it_was_looked_for(store: SecretStore, file: Path) -> None:
+    with pytest.raises(SecretMissing) as caught:
+        store.resolve("$DW_PW")
+    assert caught.value.as_dict() == {
+        "code": "secret_missing",
+        "message": "The secret DW_PW is not set.",
+        "hint": "manage.py secrets set DW_PW",
+        "detail": f"Looked in: {file} (which does not exist); the environment.",
+    }
+
+
+def test_a_missing_secret_tells_of_lines_that_may_have_been_meant_for_it(store: SecretStore, file: Path) -> None:
+    write(file, "# ours\nDW_PW: hunter2\nOTHER=x\n")
+    with pytest.raises(SecretMissing) as caught:
+        store.resolve("$DW_PW")
+    assert "Lines of the file that set nothing: 2." in caught.value.detail
+    assert "hunter2" not in str(caught.value.as_dict())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "PATH",
+        "HOME",
+        "SECRET_KEY",
+        "DJANGO_SECRET_KEY",
+        "AWS_SECRET_ACCESS_KEY",
+        "LD_PRELOAD",
+        "PYTHONPATH",
+        "PIPEKIT_DATABASE",
+        "DATABASE_URL",
+    ],
+)
+def test_what_belongs_to_the_process_is_never_read_from_its_environment(
+    store: SecretStore, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "the process's own")
+    with pytest.raises(SecretMissing) as caught:
+        store.resolve(f"${name}")
+    assert f"{name} belongs to the process" in caught.value.detail
+    assert "the process's own" not in str(caught.value.as_dict())
+    assert store.source(name) == ""
+
+
+def test_variables_meant_for_pipekit_are_read(store: SecretStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPEKIT_SECRET_DW", "ours")
+    assert store.resolve("$PIPEKIT_SECRET_DW") == "ours"
+
+
+def test_the_operator_may_put_any_name_into_the_file(store: SecretStore, file: Path) -> None:
+    write(file, "AWS_SECRET_ACCESS_KEY=meant\n")
+    assert store.resolve("$AWS_SECRET_ACCESS_KEY") == "meant"
+
+
+@given(
+    text=st.one_of(
+        st.text(min_size=1),
+        st.builds(
+            "${}{}".format, st.sampled_from(["{PATH}", "PATH ", "$PATH", "a", "1", "Ä", "PATH\n", ""]), st.text()
+        ),
+    )
+)
+def test_only_a_plain_reference_is_ever_resolved_and_nothing_else_is_repeated(text: str) -> None:
+    if text.startswith("$") and secrets.NAME.fullmatch(text[1:]):
+        return
+    with pytest.raises(PipekitError) as caught:
+        SecretStore().resolve(text)
+    if len(text) > 12:
+        assert text not in str(caught.value.as_dict())
+
+
+def test_what_was_resolved_is_hidden_from_then_on(store: SecretStore, file: Path) -> None:
+    write(file, "DW_PW=canary-8361\n")
+    store.resolve("$DW_PW")
+    assert redactor().text("it is canary-8361.") == "it is ***."
+
+
+def test_a_store_shows_no_value(store: SecretStore, file: Path) -> None:
+    write(file, "DW_PW=canary\n")
+    assert "canary" not in repr(store) + repr(secrets_file.read(file))
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("DW_PW=plain", "plain"),
+        ("DW_PW = around the sign ", "around the sign"),
+        ("DW_PW=a#b # c", "a#b # c"),
+        ("DW_PW=a=b==", "a=b=="),
+        ("DW_PW=$OTHER", "$OTHER"),
+        ("DW_PW=", ""),
+        ("DW_PW=' blanks and \"quotes\" '", ' blanks and "quotes" '),
+        ("DW_PW='no \\n escapes'", "no \\n escapes"),
+        ("DW_PW='it's'", "it's"),
+        ('DW_PW="two\\nlines, a \\" and a \\\\"', 'two\nlines, a " and a \\'),
+        ("DW_PW=back\\slash", "back\\slash"),
+        ("DW_PW=Zürich\u2028geht", "Zürich\u2028geht"),
+        ("DW_PW=windows\r", "windows"),
+    ],
+)
+def test_a_line_means(store: SecretStore, file: Path, line: str, value: str) -> None:
+    write(file, f"\ufeff# first\n{line}\nLAST=1\n")
+    assert store.resolve("$DW_PW") == value
+    assert store.check() == ()
+
+
+@given(value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
+def test_every_value_comes_back_as_it_was_set(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
+    store = SecretStore(path=tmp_path_factory.getbasetemp() / "any.env")
+    store.set("DW_PW", value)
+    store.set("AFTER", "1")
+    assert store.resolve("$DW_PW") == value
+    assert store.names() == ("DW_PW", "AFTER")
+    assert store.check() == ()
+
+
+def test_setting_a_secret_leaves_every_other_line_as_it_is(store: SecretStore, file: Path) -> None:
+    before = "# the warehouse\nDW_PW=old\n\n  # and a broken line\nnot a line\nERP_PW = ' x '\nDW_PW=again\n"
+    write(file, before)
+    store.set("DW_PW", "new")
+    store.set("NEW", "1")
+    kept = "# the warehouse\nDW_PW=new\n\n  # and a broken line\nnot a line\nERP_PW = ' x '\nNEW=1\n"
+    assert file.read_text() == kept
+
+
+def test_the_file_is_made_for_its_owner_alone_and_replaced_whole(store: SecretStore, file: Path) -> None:
+    store.set("DW_PW", "one")
+    file.chmod(0o644)
+    with file.open() as reader:
+        store.set("DW_PW", "two")
+        assert reader.read() == "DW_PW=one\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [path.name for path in file.parent.iterdir()] == ["secrets.env"]
+
+
+def test_a_link_to_the_file_stays_a_link(tmp_path: Path, file: Path) -> None:
+    target = tmp_path / "elsewhere" / "real.env"
+    file.symlink_to(target)
+    SecretStore(path=file).set("DW_PW", "x")
+    assert file.is_symlink()
+    assert target.read_text() == "DW_PW=x\n"
+
+
+def test_writers_at_the_same_time_lose_nothing(store: SecretStore) -> None:
+    names = [f"NAME_{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: store.set(name, name), names))
+    assert sorted(store.names()) == sorted(names)
+
+
+@pytest.mark.parametrize("name", ["dw_pw", "$DW_PW", "DW PW", "", "1A", "DW_PW\n", "DW_PW=hunter2"])
+def test_only_names_that_a_reference_could_have_are_set(store: SecretStore, file: Path, name: str) -> None:
+    with pytest.raises(ConfigurationInvalid) as caught:
+        store.set(name, "value")
+    assert not file.exists()
+    assert "hunter2" not in str(caught.value.as_dict())
+
+
+def test_a_value_that_no_file_can_hold_is_refused(store: SecretStore, file: Path) -> None:
+    for value in ("a\0b", "a\ud800b"):
+        with pytest.raises(ConfigurationInvalid):
+            store.set("DW_PW", value)
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("mode", "fine"), [(0o600, True), (0o400, True), (0o640, True), (0o644, False), (0o660, False)]
+)
+def test_the_file_is_for_its_owner_and_at_most_its_groups_eyes(
+    store: SecretStore, file: Path, mode: int, fine: bool
+) -> None:
+    write(file, "DW_PW=x\n")
+    file.chmod(mode)
+    found = store.check()
+    assert (found == ()) is fine
+    if not fine:
+        assert found[0].message == f"The secrets file {file} has mode {mode:04o}; others may read or change it."
+        assert found[0].hint == f"chmod 600 {file}"
+
+
+def test_wrong_lines_are_reported_by_number_and_never_shown(store: SecretStore, file: Path) -> None:
+    write(file, '# fine\nDW_PW: hunter2\nexport A=hunter2\nB="hunter2\nlower=hunter2\nC=1\nC=2\n')
+    said = " ".join(f"{problem.message} {problem.hint}" for problem in store.check())
+    assert [number for number in range(1, 8) if f"line {number}:" in said] == [2, 3, 4, 5, 7]
+    assert "hunter2" not in said
+
+
+def test_another_users_file_is_reported(store: SecretStore, file: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    write(file, "DW_PW=x\n")
+    os.chown(file, 12345, 12345)
+    assert "belongs to another user (id 12345)" in store.check()[0].message
+
+
+def test_a_directory_that_anybody_may_write_to_is_reported(store: SecretStore, file: Path) -> None:
+    write(file, "DW_PW=x\n")
+    file.parent.chmod(0o777)
+    assert "Anybody may replace the secrets file" in store.check()[0].message
+
+
+def test_a_file_in_another_encoding_is_one_clear_error(store: SecretStore, file: Path) -> None:
+    file.write_bytes(b"DW_PW=hunter2\xff\n")
+    file.chmod(0o600)
+    with pytest.raises(ConfigurationInvalid) as caught:
+        store.resolve("$DW_PW")
+    assert caught.value.message == f"The secrets file {file} is not UTF-8."
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+    assert store.check()[0].message == caught.value.message
+
+
+def test_a_directory_in_the_files_place_is_one_clear_error(store: SecretStore, file: Path) -> None:
+    file.mkdir()
+    with pytest.raises(ConfigurationInvalid, match="cannot be read"):
+        store.resolve("$DW_PW")
+    with pytest.raises(ConfigurationInvalid, match="cannot be read"):
+        store.set("DW_PW", "x")
+
+
+def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "occupied").touch()
+    with pytest.raises(ConfigurationInvalid, match="cannot be"):
+        SecretStore(path=tmp_path / "occupied" / "secrets.env").set("DW_PW", "x")
+
+
+def test_where_a_secret_comes_from(store: SecretStore, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(file, "IN_FILE=1\n")
+    monkeypatch.setenv("IN_ENV", "1")
+    assert [store.source(name) for name in ("IN_FILE", "IN_ENV", "NOWHERE_AT_ALL")] == ["file", "environment", ""]
+
+
+@pytest.mark.usefixtures("unconfigured")
+@pytest.mark.parametrize("variable", ["PIPEKIT_SECRETS", "PIPEKIT_SECRETS_FILE"])
+def test_without_settings_the_environment_says_where_the_file_is(
+    file: Path, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(file, "DW_PW=found\n")
+    monkeypatch.setenv(variable, str(file))
+    assert secrets.store().resolve("$DW_PW") == "found"
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_without_any_file_the_environment_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DW_PW", "found")
+    assert secrets.store().resolve("$DW_PW") == "found"
+    with pytest.raises(ConfigurationInvalid, match="no secrets file"):
+        secrets.store().set("DW_PW", "x")
+
+
+@pytest.mark.usefixtures("unconfigured")
+def test_what_settings_say_wins(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPEKIT_SECRETS", "/nowhere/else")
+    secrets.configure(file)
+    assert secrets.store().path == file
