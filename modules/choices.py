@@ -1,0 +1,44 @@
+"""The words that modules, hooks and groups choose between; stored, exported and compared as they stand here."""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+
+
+class MergeStrategy(TextChoices):
+    FULL = "full", "Full: replace everything"
+    INCREMENTAL = "incremental", "Incremental: replace rows by key"
+    APPEND = "append", "Append: only insert"
+    UPSERT = "upsert", "Upsert: insert or update by key"
+
+
+class DuplicateKeys(TextChoices):
+    ERROR = "error", "Fail the run"
+    KEEP_LATEST = "keep_latest", "Keep the row with the highest watermark"
+
+
+class FullPublish(TextChoices):
+    TRUNCATE = "truncate", "Truncate: quick; readers wait a moment"
+    DELETE = "delete", "Delete: slower; readers never wait"
+
+
+class NulBytes(TextChoices):
+    FAIL = "fail", "Fail the run"
+    STRIP = "strip", "Take them out"
+
+
+class RunOn(TextChoices):
+    BEFORE = "before", "Before"
+    SUCCESS = "success", "After success"
+    FAILURE = "failure", "After failure"
+    ALWAYS = "always", "Always, at the end"
+
+
+class OnError(TextChoices):
+    FAIL = "fail", "Fail the run"
+    WARN = "warn", "Warn and go on"
+
+
+class OnFailure(TextChoices):
+    CONTINUE = "continue", "Go on with the next module"
+    STOP = "stop", "Stop the group"

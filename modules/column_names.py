@@ -1,0 +1,80 @@
+"""The central rule on a module that is being saved: everything but the source query speaks of destination columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from connections import registry
+from connections.sdk.errors import PipekitError
+from modules.column_mapping import map_columns
+from modules.safe_alias import check_names, suggest
+
+if TYPE_CHECKING:
+    from modules.models import Module
+
+_TEXTS = ("source_name", "source_expression", "source_type", "dest_name", "dest_type")
+
+
+def find(module: Module) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the module's columns, its query's mapping, and the names that refer to them."""
+    yield from _shape(module.columns)
+    if not module.source_query or module.source_connection_id is None:
+        return
+    try:
+        names = _destination_names(module)
+    except PipekitError as error:
+        yield "source_query", f"{error.message} {error.hint}".strip()
+        return
+    if not names:
+        return
+    yield from _unknown("merge_key", module.key_columns, names)
+    yield from _unknown("watermark_column", tuple(filter(None, [module.watermark_column])), names)
+    if _is_columns(module.columns):
+        yield from _unknown("columns", tuple(column["dest_name"] for column in module.columns or ()), names)
+
+
+def _destination_names(module: Module) -> dict[str, str]:
+    """Return destination names with their source names, none when only a probe can tell (``SELECT *``)."""
+    mapping = map_columns(module.source_query, registry.dialect(module.source_connection.driver.kind))
+    check_names(column.dest_name for column in mapping.columns)
+    return {column.dest_name: column.source_name for column in mapping.columns}
+
+
+def _unknown(field: str, wanted: tuple[str, ...], names: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for name in wanted:
+        if name not in names:
+            close = suggest(name, names)
+            hint = f"did you mean {close}?" if close else f"the destination columns are {', '.join(names)}."
+            yield field, f"“{name}” is not a destination column; {hint} Source names stand only in the source query."
+
+
+def _shape(columns: Any) -> Iterator[tuple[str, str]]:
+    if columns in (None, []):
+        return
+    if not _is_columns(columns):
+        yield (
+            "columns",
+            'Columns are a list of objects such as [{"source_name": "DCORD#", "dest_name": "dcord"}], each with '
+            "at least dest_name; leave it empty to derive them.",
+        )
+        return
+    for number, column in enumerate(columns, start=1):
+        if unknown := sorted(set(column) - {*_TEXTS, "trim"}):
+            yield (
+                "columns",
+                f"Column {number} has unknown keys: {', '.join(unknown)}. Known are {', '.join(_TEXTS)}, trim.",
+            )
+
+
+def _is_columns(columns: Any) -> bool:
+    return isinstance(columns, list) and bool(columns) and all(_is_column(column) for column in columns)
+
+
+def _is_column(column: Any) -> bool:
+    return (
+        isinstance(column, dict)
+        and bool(column.get("dest_name"))
+        and all(isinstance(column.get(key, ""), str) for key in _TEXTS)
+        and isinstance(column.get("trim", False), bool)
+    )

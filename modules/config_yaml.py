@@ -1,0 +1,89 @@
+"""Modules, with their watermarks and hooks, and groups in a configuration file. Every change has its history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from connections.configuring.sections import Part, Section
+from modules import history
+from modules.models import Group, GroupMember, Hook, Module, Watermark
+
+
+def _prepare(module: Module, parts: Mapping[str, Sequence[Any]]) -> None:
+    if "watermarks" in parts:
+        module.watermark_names = [watermark.name for watermark in parts["watermarks"]]
+
+
+def _recorded(module: Module, actor: str) -> AbstractContextManager[None]:
+    return history.recorded(module, actor=actor)
+
+
+def _remove(module: Module, actor: str) -> None:
+    history.delete(module, actor=actor)
+
+
+_WATERMARKS = Part(
+    name="watermarks",
+    model=Watermark,
+    owner="module",
+    fields=("name", "connection", "resolver_sql", "default_value"),
+    order_by="name",
+    key="name",
+)
+_HOOKS = Part(
+    name="hooks",
+    model=Hook,
+    owner="module",
+    fields=("run_order", "run_on", "sql", "connection", "on_error"),
+    order_by="run_order",
+)
+MODULES = Section(
+    name="modules",
+    model=Module,
+    fields=(
+        "source_connection",
+        "dest_connection",
+        "dest_table",
+        "source_query",
+        "merge_strategy",
+        "merge_key",
+        "watermark_column",
+        "overlap",
+        "key_sync",
+        "key_sync_query",
+        "full_refresh_cron",
+        "enabled",
+        "columns",
+        "duplicate_keys",
+        "full_publish",
+        "nul_bytes",
+        "max_retries",
+        "retry_delay",
+        "max_retry_delay",
+        "exponential_backoff",
+        "retry_timeout",
+        "owner",
+        "notes",
+    ),
+    parts=(_WATERMARKS, _HOOKS),
+    prepare=_prepare,
+    recorded=_recorded,
+    remove=_remove,
+)
+GROUPS = Section(
+    name="groups",
+    model=Group,
+    fields=("on_failure", "max_parallel"),
+    parts=(
+        Part(
+            name="members",
+            model=GroupMember,
+            owner="group",
+            fields=("module", "run_order"),
+            order_by="run_order",
+            key="module",
+        ),
+    ),
+)

@@ -1,0 +1,137 @@
+"""Who changed what in a module: its fields, watermarks and hooks before and after, as JSON; old versions come back.
+
+Whoever edits a module does it inside `recorded`, so that admin, API and commands leave the same trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import models, transaction
+
+from connections.models import Connection
+from modules.models import Hook, Module, ModuleHistory, Watermark
+
+_NOT_COMPARED = frozenset({"id", "created_at", "updated_at", "module"})
+_PARTS: dict[str, type[Watermark] | type[Hook]] = {"watermarks": Watermark, "hooks": Hook}
+
+
+def snapshot(module: Module) -> dict[str, Any]:
+    """Return everything a module is, as stored now: connections by name, watermarks and hooks in order."""
+    stored = Module.objects.filter(pk=module.pk).with_connections().first() if module.pk else None
+    if stored is None:
+        return {}
+    parts = {
+        name: [_values(row) for row in model.objects.filter(module=stored).select_related("connection")]
+        for name, model in _PARTS.items()
+    }
+    return {**_values(stored), **parts}
+
+
+def _values(row: models.Model) -> dict[str, Any]:
+    return {field.name: _value(row, field) for field in row._meta.concrete_fields if field.name not in _NOT_COMPARED}
+
+
+def _value(row: models.Model, field: models.Field[Any, Any]) -> Any:
+    value = getattr(row, field.name)
+    return value.name if isinstance(value, Connection) else value
+
+
+def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Return ``{field: {"old": ..., "new": ...}}`` for every field that differs."""
+    names = [*after, *(name for name in before if name not in after)]
+    return {
+        name: {"old": before.get(name), "new": after.get(name)} for name in names if before.get(name) != after.get(name)
+    }
+
+
+def record(module: Module, before: dict[str, Any], *, actor: str) -> ModuleHistory | None:
+    """Write what changed since ``before``; None, and nothing written, when nothing did."""
+    after = snapshot(module)
+    diff = difference(before, after)
+    if not diff:
+        return None
+    return ModuleHistory.objects.create(
+        module=module, module_name=module.name, version=_last(module) + 1, actor=actor, diff=diff, snapshot=after
+    )
+
+
+@contextmanager
+def recorded(module: Module, *, actor: str) -> Iterator[None]:
+    """Do an edit of a module (new, saved, its parts too) in one transaction with its history row."""
+    with transaction.atomic():
+        before = snapshot(module)
+        yield
+        record(module, before, actor=actor)
+
+
+def restore(version: ModuleHistory, *, actor: str) -> Module:
+    """Put a module back to how a version left it, watermarks and hooks included, and record that as a change.
+
+    Raises ValidationError when that is not valid any more, DoesNotExist when a connection it names is gone.
+    """
+    if version.module is None:
+        raise Module.DoesNotExist(f"The module {version.module_name} is deleted.")
+    module = version.module
+    with recorded(module, actor=actor):
+        fields = {name: value for name, value in version.snapshot.items() if name not in _PARTS}
+        for name, value in _with_connections(fields, Module).items():
+            setattr(module, name, value)
+        module.watermark_names = [row["name"] for row in version.snapshot["watermarks"]]
+        module.full_clean()
+        module.save()
+        for name, model in _PARTS.items():
+            _replace(module, model, version.snapshot[name])
+    return module
+
+
+def _replace(module: Module, model: type[Watermark] | type[Hook], rows: list[dict[str, Any]]) -> None:
+    model.objects.filter(module=module).delete()
+    for values in rows:
+        row = model(module=module, **_with_connections(values, model))
+        row.full_clean()
+        row.save()
+
+
+def _with_connections(values: dict[str, Any], model: type[models.Model]) -> dict[str, Any]:
+    """Return the values with connections' names turned into connections; fields that no longer exist are left out."""
+    names = {field.name: field for field in model._meta.concrete_fields}
+    kept = {name: value for name, value in values.items() if name in names}
+    return {
+        name: _connection(value) if names[name].related_model is Connection and value else value
+        for name, value in kept.items()
+    }
+
+
+def _connection(name: str) -> Connection:
+    try:
+        return Connection.objects.get(name=name)
+    except Connection.DoesNotExist:
+        raise Connection.DoesNotExist(f"There is no connection “{name}” any more.") from None
+
+
+def switch(modules: models.QuerySet[Module], *, enabled: bool, actor: str) -> int:
+    """Enable or disable many; return how many were not so already."""
+    changed = list(modules.exclude(enabled=enabled))
+    for module in changed:
+        with recorded(module, actor=actor):
+            module.enabled = enabled
+            module.save(update_fields=["enabled", "updated_at"])
+    return len(changed)
+
+
+def delete(module: Module, *, actor: str) -> None:
+    """Delete a module; its history stays, the deletion its last entry."""
+    with transaction.atomic():
+        row = ModuleHistory(
+            module_name=module.name, version=_last(module) + 1, actor=actor, diff={}, snapshot=snapshot(module)
+        )
+        row.diff = difference(row.snapshot, {})
+        module.delete()
+        row.save()
+
+
+def _last(module: Module) -> int:
+    return ModuleHistory.objects.filter(module=module).aggregate(last=models.Max("version"))["last"] or 0

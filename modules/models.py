@@ -1,0 +1,235 @@
+"""Modules (one table's sync each) with their watermarks, hooks and history, and the groups that run them together.
+
+Nothing here says whether a module is running: that is the active run's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from connections.models import NAME, Connection
+from connections.sdk.schema import TableName
+from connections.timestamped import Timestamped
+from modules import validating
+from modules.choices import DuplicateKeys, FullPublish, MergeStrategy, NulBytes, OnError, OnFailure, RunOn
+from modules.names import split_names
+from modules.querysets import GroupMemberQuerySet, ModuleQuerySet
+
+
+class Module(Timestamped):
+    """One sync job: a source query, a destination table, and how the one gets into the other."""
+
+    name = models.CharField(
+        max_length=63, unique=True, help_text="Lower-case letters, digits and “_”; also the name of its staging table."
+    )
+    source_connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="source_modules")
+    dest_connection = models.ForeignKey(
+        Connection, on_delete=models.PROTECT, related_name="dest_modules", verbose_name="destination connection"
+    )
+    dest_table = models.CharField(
+        "destination table", max_length=300, help_text="schema.table; made from the source's types when it is missing."
+    )
+    source_query = models.TextField(
+        help_text="A SELECT that names every column of the destination: SELECT &quot;DCORD#&quot; AS dcord, … FROM …"
+    )
+    columns = models.JSONField(
+        null=True, blank=True, help_text="Empty: derived from the query and probed. Else a JSON list of columns."
+    )
+    merge_strategy = models.CharField(max_length=12, choices=MergeStrategy.choices, default=MergeStrategy.FULL)
+    merge_key = models.CharField(
+        max_length=1000, blank=True, help_text="Destination columns that name a row, separated by commas."
+    )
+    watermark_column = models.CharField(
+        max_length=255,
+        blank=True,
+        help_text="Destination column that grows; empty: for incremental the first column of the merge key, else none.",
+    )
+    overlap = models.CharField(
+        max_length=100, blank=True, help_text="Read again what is this close to the watermark: 1000, or 2 days."
+    )
+    duplicate_keys = models.CharField(
+        max_length=12,
+        choices=DuplicateKeys.choices,
+        default=DuplicateKeys.ERROR,
+        help_text="When the source delivers a key twice.",
+    )
+    full_publish = models.CharField(
+        "publish a full refresh by", max_length=8, choices=FullPublish.choices, default=FullPublish.TRUNCATE
+    )
+    nul_bytes = models.CharField(
+        "NUL bytes in text",
+        max_length=5,
+        choices=NulBytes.choices,
+        default=NulBytes.FAIL,
+        help_text="PostgreSQL cannot hold them.",
+    )
+    key_sync = models.BooleanField(
+        default=False, help_text="After each run delete destination rows whose key the source no longer has."
+    )
+    key_sync_query = models.TextField(blank=True, help_text="Empty: derived from the source query.")
+    full_refresh_cron = models.CharField(
+        max_length=100, blank=True, help_text="A second cadence on which it runs as full, such as 0 3 * * 0."
+    )
+    max_retries = models.PositiveSmallIntegerField(
+        default=3,
+        validators=[MaxValueValidator(20)],
+        help_text="Only failures that can pass by themselves are tried again.",
+    )
+    retry_delay = models.PositiveIntegerField(
+        default=5, validators=[MinValueValidator(1)], help_text="Seconds before the first retry."
+    )
+    max_retry_delay = models.PositiveIntegerField(default=900, help_text="Seconds; no wait is longer.")
+    exponential_backoff = models.BooleanField(default=True, help_text="Each wait is twice the one before.")
+    retry_timeout = models.PositiveIntegerField(default=3600, help_text="Seconds after which no retry begins.")
+    enabled = models.BooleanField(default=True, help_text="Off: groups and schedules skip it.")
+    owner = models.CharField(max_length=200, blank=True)
+    notes = models.TextField(blank=True)
+
+    objects = ModuleQuerySet.as_manager()
+
+    # names of the watermarks that are being saved with it; None: those that are stored
+    watermark_names: Sequence[str] | None = None
+
+    class Meta:
+        db_table = "module"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        super().clean()
+        validating.check(self)
+
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        return split_names(self.merge_key)
+
+    @property
+    def effective_watermark(self) -> str:
+        """The destination column that bounds the query: the watermark column, else the first of the merge key."""
+        return self.watermark_column.strip() or next(iter(self.key_columns), "")
+
+    @property
+    def dest_table_name(self) -> TableName:
+        return TableName.parse(self.dest_table)
+
+    def declared_watermarks(self) -> tuple[str, ...]:
+        if self.watermark_names is not None:
+            return tuple(self.watermark_names)
+        return tuple(self.watermarks.values_list("name", flat=True)) if self.pk else ()
+
+
+class Watermark(Timestamped):
+    """A named `{placeholder}` of a module's source query."""
+
+    module = models.ForeignKey(Module, on_delete=models.CASCADE, related_name="watermarks")
+    name = models.CharField(
+        max_length=63, validators=[validating.PLACEHOLDER], help_text="since, for {since} in the query."
+    )
+    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="watermarks")
+    resolver_sql = models.TextField("resolver SQL", help_text="The first column of its first row is the value.")
+    # an empty text is a value, NULL is none
+    default_value = models.CharField(  # noqa: DJ001
+        max_length=1000,
+        null=True,
+        blank=True,
+        help_text="The value when the resolver returns nothing.",
+    )
+
+    class Meta:
+        db_table = "watermark"
+        ordering = ["module", "name"]
+        constraints = [models.UniqueConstraint(fields=["module", "name"], name="one_watermark_per_name")]
+
+    def __str__(self) -> str:
+        return f"{{{self.name}}}"
+
+
+class Hook(Timestamped):
+    """SQL that runs around a module's run."""
+
+    module = models.ForeignKey(Module, on_delete=models.CASCADE, related_name="hooks")
+    run_order = models.PositiveIntegerField(default=1)
+    sql = models.TextField("SQL")
+    run_on = models.CharField(max_length=8, choices=RunOn.choices, default=RunOn.SUCCESS)
+    connection = models.ForeignKey(
+        Connection,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="hooks",
+        help_text="Empty: the destination.",
+    )
+    on_error = models.CharField(max_length=4, choices=OnError.choices, default=OnError.FAIL)
+
+    class Meta:
+        db_table = "hook"
+        ordering = ["module", "run_order", "pk"]
+
+    def __str__(self) -> str:
+        return f"{self.run_on} {self.run_order}"
+
+    def clean(self) -> None:
+        super().clean()
+        validating.check_hook(self)
+
+
+class Group(Timestamped):
+    """Modules that run together, in order."""
+
+    name = models.CharField(max_length=100, unique=True, validators=[NAME])
+    on_failure = models.CharField(max_length=8, choices=OnFailure.choices, default=OnFailure.CONTINUE)
+    max_parallel = models.PositiveSmallIntegerField(
+        default=1, validators=[MinValueValidator(1)], help_text="How many members of the same order run at once."
+    )
+    modules = models.ManyToManyField(Module, through="GroupMember", related_name="groups")
+
+    class Meta:
+        db_table = "grp"
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class GroupMember(Timestamped):
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="members")
+    module = models.ForeignKey(Module, on_delete=models.CASCADE, related_name="memberships")
+    run_order = models.PositiveIntegerField(default=1, help_text="Lower runs first; the same order runs side by side.")
+
+    objects = GroupMemberQuerySet.as_manager()
+
+    class Meta:
+        db_table = "group_member"
+        ordering = ["group", "run_order", "pk"]
+        constraints = [models.UniqueConstraint(fields=["group", "module"], name="one_membership_per_module")]
+
+    def __str__(self) -> str:
+        return f"{self.run_order}. {self.module}"
+
+
+class ModuleHistory(Timestamped):
+    """One change of a module. ``diff`` maps each field that changed to its old and new value, JSON both."""
+
+    module = models.ForeignKey(Module, on_delete=models.SET_NULL, null=True, related_name="history")
+    # outlives the module
+    module_name = models.CharField(max_length=63)
+    version = models.PositiveIntegerField()
+    actor = models.CharField(max_length=200, help_text="Who, or which command.")
+    changed_at = models.DateTimeField("when", auto_now_add=True)
+    diff = models.JSONField()
+    # the whole module as this version left it, which `restore` puts back
+    snapshot = models.JSONField()
+
+    class Meta:
+        db_table = "module_history"
+        ordering = ["-changed_at", "-pk"]
+        verbose_name_plural = "module history"
+        constraints = [models.UniqueConstraint(fields=["module", "version"], name="one_history_row_per_version")]
+
+    def __str__(self) -> str:
+        return f"{self.module_name} version {self.version}"

@@ -1,0 +1,73 @@
+"""How each system's query text is read: sqlglot's tokenizers without their keywords, corrected, and one for DB2 for i.
+
+Keywords are told apart later, by where they stand: a tokenizer that knows them swallows text after some, and joins
+two words only when one blank is between them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, cast
+
+from sqlglot import tokens
+from sqlglot.dialects.clickhouse import ClickHouse
+from sqlglot.dialects.dialect import Dialect
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.dialects.mysql import MySQL
+from sqlglot.dialects.oracle import Oracle
+from sqlglot.dialects.postgres import Postgres
+from sqlglot.dialects.sqlite import SQLite
+from sqlglot.dialects.tsql import TSQL
+from sqlglot.tokens import Tokenizer
+
+_OPERATORS = ("::", ":=", "||", "->", "->>", "<=", ">=", "<>", "!=")
+_NAME_SIGNS = {"#", "@", "$"}
+# where no operator has one of them, names begin with these, too
+_SIGNS = {sign: kind for sign, kind in Tokenizer.SINGLE_TOKENS.items() if sign not in _NAME_SIGNS}
+
+
+def _reading(base: type[Tokenizer], **changes: Any) -> type[Tokenizer]:
+    keywords = {text: Tokenizer.KEYWORDS[text] for text in _OPERATORS}
+    return cast(type[Tokenizer], type("Reading", (base,), {"KEYWORDS": keywords, **changes}))
+
+
+class Db2i(Dialect):
+    """DB2 for i, known to sqlglot as ``db2i``: names with ``#``, ``@`` and ``$``, nested comments."""
+
+    class Tokenizer(tokens.Tokenizer):
+        SINGLE_TOKENS = _SIGNS
+        VAR_SINGLE_TOKENS = _NAME_SIGNS
+
+
+_TOKENIZERS = {
+    # so do the systems that only their JDBC driver knows
+    "": _reading(Db2i.Tokenizer),
+    "clickhouse": _reading(ClickHouse.Tokenizer),
+    "db2i": _reading(Db2i.Tokenizer),
+    "duckdb": _reading(DuckDB.Tokenizer),
+    "mysql": _reading(MySQL.Tokenizer),
+    "oracle": _reading(Oracle.Tokenizer),
+    "postgres": _reading(Postgres.Tokenizer),
+    "sqlite": _reading(SQLite.Tokenizer),
+    "tsql": _reading(TSQL.Tokenizer, SINGLE_TOKENS=_SIGNS, QUOTES=["'"]),
+}
+
+
+@cache
+def _known(sqlglot: str) -> tuple[type[Tokenizer], Dialect]:
+    dialect = Dialect.get_or_raise(sqlglot)
+    return _TOKENIZERS.get(sqlglot) or _reading(dialect.tokenizer_class), dialect
+
+
+def tokenizer(sqlglot: str) -> Tokenizer:
+    """Return a new tokenizer (they keep state) for the name of a sqlglot dialect."""
+    kind, dialect = _known(sqlglot)
+    return kind(dialect=dialect)
+
+
+def has_hash_comments(sqlglot: str) -> bool:
+    return "#" in _known(sqlglot)[0]._COMMENTS
+
+
+def has_nested_comments(sqlglot: str) -> bool:
+    return _known(sqlglot)[0].NESTED_COMMENTS

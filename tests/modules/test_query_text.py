@@ -1,0 +1,73 @@
+"""Tokens of query text in every dialect: nothing in quotes or comments is taken for SQL, every place is exact."""
+
+from __future__ import annotations
+
+import pytest
+
+from connections import registry
+from connections.sdk.errors import QueryInvalid
+from modules.query_text import Kind, read
+
+LEXED = [
+    ("postgresql", "a$1 $1 E'it\\'s' U&'d' -- c\n 1.5e3 /* /* */ */ b", "a$1|$|1|E'it\\'s'|U&'d'|1.5e3|b"),
+    ("postgresql", '$x$ \' $x$ $$;$$ "a""b" \'x\\\' ü', '$x$ \' $x$|$$;$$|"a""b"|\'x\\\'|ü'),
+    ("postgresql", "a::b->>'c' {since}", "a|::|b|->>|'c'|{|since|}"),
+    ("duckdb", "E'\\'' $$;$$ {'a': [1]} x[1] /* /* */ */ b", "E'\\''|$$;$$|{|'a'|:|[|1|]|}|x|[|1|]|b"),
+    ("sqlite", "[a b] `c``d` \"e\" 'f''g' x'1f' /* /* */ h$i", "[a b]|`c``d`|\"e\"|'f''g'|x'1f'|h$i"),
+    ("mysql", "'a\\'b' \"c\\\"d\" `e` # f\n g -- h\n 5--1 1a b$c", "'a\\'b'|\"c\\\"d\"|`e`|g|5|-|-|1|1a|b$c"),
+    ("sqlserver", "[a]]b] \"c\" N'd''e' #t @v ##g a$b /* /* */ */ f", "[a]]b]|\"c\"|N'd''e'|#t|@v|##g|a$b|f"),
+    ("oracle", "q'[it's]' nq'!a'b!' a#$ t@x /* /* */ b (+)", "q'[it's]'|nq'!a'b!'|a#$|t@x|b|(|+|)"),
+    ("clickhouse", "'a\\'b' `c\\`d` \"e\" # f\n $$g'$$ 1_000 h", "'a\\'b'|`c\\`d`|\"e\"|$$g'$$|1_000|h"),
+    ("as400", "DCORD# @A $B #C L/F 'it''s' /* /* */ */ x ¬= y", "DCORD#|@A|$B|#C|L|/|F|'it''s'|x|¬|=|y"),
+    ("jdbc", "A#B {fn now()} 'x'", "A#B|{|fn|now|(|)|}|'x'"),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "expected"), LEXED)
+def test_tokens_are_those_of_the_system(kind: str, text: str, expected: str) -> None:
+    tokens = read(text, registry.dialect(kind))
+    assert [token.text for token in tokens] == expected.split("|")
+    assert all(text[token.start : token.stop] == token.text for token in tokens)
+
+
+def test_places_are_counted_in_characters_whatever_the_language() -> None:
+    text = "SELECT '日本🎌' AS größe, \"é\u0301\" FROM tablé -- ü"
+    assert [text[t.start : t.stop] for t in read(text, registry.dialect("postgresql"))] == [
+        "SELECT", "'日本🎌'", "AS", "größe", ",", '"é\u0301"', "FROM", "tablé",
+    ]  # fmt: skip
+
+
+def test_no_word_swallows_what_follows_it() -> None:
+    text = "SELECT start FETCH FIRST 5 ROWS ONLY GROUP /* c */ BY x ORDER   BY y END FETCH"
+    for kind in registry.kinds():
+        assert [token.word for token in read(text, registry.dialect(kind))] == (
+            "SELECT START FETCH FIRST 5 ROWS ONLY GROUP BY X ORDER BY Y END FETCH".replace("5", "").split(" ")
+        )
+
+
+def test_names_are_known_without_their_quotes() -> None:
+    for kind, text in (("sqlserver", "[a]]b]"), ("mysql", "`a]b`"), ("oracle", '"a]b"')):
+        (token,) = read(text, registry.dialect(kind))
+        assert (token.kind, token.name, token.word) == (Kind.QUOTED, "a]b", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("postgresql", "SELECT 'a"),
+        ("postgresql", 'SELECT "a'),
+        ("postgresql", "SELECT a /* b"),
+        ("postgresql", "SELECT a /* /* b */"),
+        ("postgresql", "SELECT $x$ a $y$"),
+        ("postgresql", "SELECT (a"),
+        ("postgresql", "SELECT a)"),
+        ("postgresql", "SELECT (a]"),
+        ("postgresql", "SELECT a {# b #} FROM t"),
+        ("mysql", "SELECT a -- b\rFROM t"),
+        ("mysql", "SELECT 'a\\'"),
+    ],
+)
+def test_text_that_cannot_be_read_with_certainty_is_refused(kind: str, text: str) -> None:
+    with pytest.raises(QueryInvalid) as refused:
+        read(text, registry.dialect(kind))
+    assert refused.value.hint

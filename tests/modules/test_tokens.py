@@ -1,0 +1,104 @@
+"""Named watermarks in query text: where a {token} counts, and how its value goes in."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connections import registry
+from connections.sdk.errors import DataError, TokenUnknown
+from modules.tokens import check_tokens, find_tokens, replace_tokens, unused
+
+POSTGRESQL = registry.dialect("postgresql")
+
+
+@pytest.mark.parametrize(
+    ("kind", "query", "expected"),
+    [
+        ("postgresql", "SELECT a FROM t WHERE d > '{since}' AND n > {n} AND d < '{since}'", ("since", "n")),
+        ("postgresql", 'SELECT a -- {no}\n FROM t /* {no} */ WHERE "{no}" = $${no}$$', ()),
+        ("postgresql", "SELECT '{1,2}', '{\"a\": 1}', '{{no}}', '{}', '{a b}', '\\d{3}' FROM t", ()),
+        ("postgresql", "SELECT E'{a}\\'{b}' FROM sales_{year}", ("a", "b", "year")),
+        ("jdbc", "SELECT {fn now()}, {d '2020-01-01'}, {ts '{t} 00:00'}, {{no}}, { no } FROM t", ("t",)),
+        ("sqlserver", "SELECT [{no}] FROM t WHERE a = N'{a}' AND b IN ({b})", ("a", "b")),
+        ("mysql", "SELECT `{no}`, \"{a}\" FROM t # {no}\n WHERE b = '\\'{b}'", ("a", "b")),
+        ("oracle", "SELECT q'[{no}]' FROM t WHERE d > TO_DATE('{since}', 'YYYY')", ("since",)),
+        ("clickhouse", "SELECT {no:UInt8}, '{a}' FROM t", ("a",)),
+        ("duckdb", "SELECT {'x': 1, y: 2}, {a} FROM t", ("a",)),
+    ],
+)
+def test_tokens_are_found_in_plain_sql_and_in_literals_only(kind: str, query: str, expected: tuple[str, ...]) -> None:
+    assert find_tokens(query, registry.dialect(kind)) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "query", "value", "expected"),
+    [
+        ("postgresql", "WHERE d > '{x}'", "2020-01-01", "WHERE d > '2020-01-01'"),
+        ("postgresql", "WHERE d > '{x}T00'", "o'clock {y}", "WHERE d > 'o''clock {y}T00'"),
+        ("postgresql", "WHERE d > '{x}'", "a\\b", "WHERE d > 'a\\b'"),
+        ("postgresql", "WHERE d > E'{x}'", "a\\b", "WHERE d > E'a\\\\b'"),
+        ("postgresql", "WHERE n > {x}", "12345", "WHERE n > 12345"),
+        ("postgresql", "WHERE n > {x}", "-1.5e3", "WHERE n > -1.5e3"),
+        ("postgresql", "WHERE n > 5-{x}", "-3", "WHERE n > 5- -3"),
+        ("postgresql", "WHERE n > {x}", "1; DROP TABLE t", "WHERE n > '1; DROP TABLE t'"),
+        ("postgresql", "WHERE n > {x}", "", "WHERE n > ''"),
+        ("postgresql", "WHERE n > {x}", "١٢", "WHERE n > '١٢'"),
+        ("postgresql", "FROM sales_{x}", "2024", "FROM sales_2024"),
+        ("mysql", "WHERE d > '{x}'", "\\' OR 1", "WHERE d > '\\\\'' OR 1'"),
+        ("mysql", 'WHERE d > "{x}"', "a\"b'", 'WHERE d > "a""b\'"'),
+        ("mysql", "WHERE d > {x}", "a\\b", "WHERE d > 'a\\\\b'"),
+        ("sqlserver", "WHERE d > N'{x}'", "it's", "WHERE d > N'it''s'"),
+        ("clickhouse", "WHERE d > '{x}'", "\\", "WHERE d > '\\\\'"),
+    ],
+)
+def test_values_go_in_as_what_they_are(kind: str, query: str, value: str, expected: str) -> None:
+    assert replace_tokens(f"SELECT a {query}", registry.dialect(kind), {"x": value}) == f"SELECT a {expected}"
+
+
+@settings(deadline=None)
+@given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_any_value_comes_out_of_sqlite_as_it_went_in(value: str) -> None:
+    query = replace_tokens("SELECT '{x}', '<{x}>' -- {x}", registry.dialect("sqlite"), {"x": value})
+    with sqlite3.connect(":memory:") as connection:
+        assert connection.execute(query).fetchone() == (value, f"<{value}>")
+    connection.close()
+
+
+@pytest.fixture(scope="module")
+def connection(postgresql_server: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        yield connection
+
+
+@settings(deadline=None)
+@given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_any_value_comes_out_of_postgresql_as_it_went_in(connection: psycopg.Connection, value: str) -> None:
+    query = replace_tokens("SELECT '{x}', E'\\'{x}\\\\', CAST({x} AS text)", POSTGRESQL, {"x": value})
+    plain, escaped, outside = psycopg.ClientCursor(connection).execute(query).fetchone() or ()
+    assert (plain, escaped) == (value, f"'{value}\\")
+    assert outside == value or float(outside) == float(value)
+
+
+def test_a_token_without_a_watermark_is_refused_by_name_and_a_watermark_without_a_token_is_found() -> None:
+    check_tokens("SELECT {a} FROM t WHERE d > '{b}'", POSTGRESQL, ["b", "a"])
+    with pytest.raises(TokenUnknown, match=r"\{since\}"):
+        check_tokens("SELECT a FROM t WHERE d > '{since}'", POSTGRESQL, [])
+    check_tokens("SELECT {a} FROM t -- {since}", POSTGRESQL, ["a", "since"])
+    assert unused("SELECT {a} FROM t -- {since}", POSTGRESQL, ["a", "since"]) == ("since",)
+
+
+def test_a_token_without_a_value_is_refused() -> None:
+    with pytest.raises(TokenUnknown, match=r"\{b\}"):
+        replace_tokens("SELECT {a}, {b}", POSTGRESQL, {"a": "1"})
+
+
+def test_a_value_with_a_nul_byte_is_refused() -> None:
+    for query in ("SELECT {a}", "SELECT '{a}'"):
+        with pytest.raises(DataError, match=r"\{a\}"):
+            replace_tokens(query, POSTGRESQL, {"a": "x\0y"})
