@@ -1,0 +1,92 @@
+"""What one run is to do, frozen: made from the configuration by `runs.planning`, or by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.schema import Column, TableName
+
+
+class Strategy(StrEnum):
+    FULL = "full"
+    INCREMENTAL = "incremental"
+    APPEND = "append"
+    UPSERT = "upsert"
+
+
+class RunOn(StrEnum):
+    BEFORE = "before"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ALWAYS = "always"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedWatermark:
+    """A ``{name}`` of the source query and the query whose first column of the first row is its value."""
+
+    name: str
+    connection: ConnectionParameters
+    resolver_sql: str
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """SQL around the run. ``must_succeed`` False turns its failure into a warning."""
+
+    sql: str
+    run_on: RunOn
+    connection: ConnectionParameters
+    must_succeed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Shares between 0 and 1 beyond which a run is refused."""
+
+    # a full refresh must bring at least this share of the rows it replaces
+    min_full_share: float = 0.5
+    # key_sync may delete at most this share of the destination
+    max_delete_share: float = 0.10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One run of one module. Names of columns are destination names throughout."""
+
+    # unique per run and the same for every attempt of it: the commit record's key
+    run: str
+    module: str
+    strategy: Strategy
+    source: ConnectionParameters
+    destination: ConnectionParameters
+    dest_table: TableName
+    source_query: str
+    # given by the module; empty = derived from the query and probed
+    columns: tuple[Column, ...] = ()
+    merge_key: tuple[str, ...] = ()
+    # the watermark column, empty = pull all
+    watermark: str = ""
+    # number, or an interval such as "2 days"; empty = none
+    overlap: str = ""
+    named_watermarks: tuple[NamedWatermark, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    key_sync: bool = False
+    key_sync_query: str = ""
+    supports_deletes: bool = True
+    keep_latest: bool = False
+    # DELETE instead of TRUNCATE: readers never wait
+    delete_instead_of_truncate: bool = False
+    strip_nul_bytes: bool = False
+    limits: Limits = field(default_factory=Limits)
+    # an operator's word that safety limits do not apply to this run
+    force: bool = False
+    dry_run: bool = False
+    # an executable that replaces the bundled jrunner's routes
+    jrunner_path: str = ""
+    lock_seconds: float = 30.0
+    # where jrunner writes its log, appended; empty = standard error
+    log_path: str = ""

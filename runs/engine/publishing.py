@@ -1,0 +1,215 @@
+"""Step four, publish: one destination transaction from staging to the table, wholly or not at all.
+
+Its order: bounds on waiting and the table's lock; is this run published already; does it still hold staging; is the
+table there; safety limits; is staging complete; duplicate keys; the strategy's statements; the commit record; COMMIT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+from connections import registry
+from connections.sdk.capabilities import Cap
+from connections.sdk.errors import ConnectionLost, CountMismatch, DuplicateKeys, PipekitError
+from connections.sdk.protocols import Session
+from connections.sdk.schema import Column, TableInfo, TableName
+from runs.engine import commit_record, safety_limits
+from runs.engine.connecting import session
+from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
+from runs.engine.faults import point
+from runs.engine.plan import Plan, Strategy
+from runs.engine.staging import create_schema, dialect_of
+from runs.engine.strategies import append, full, incremental, upsert
+from runs.engine.strategies.statement import Counts, Publication, Statement
+
+STRATEGIES = {
+    Strategy.FULL: full.statements,
+    Strategy.INCREMENTAL: incremental.statements,
+    Strategy.APPEND: append.statements,
+    Strategy.UPSERT: upsert.statements,
+}
+_KIND = "publish"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staging:
+    """What is to be published: the columns, and how many rows jrunner wrote."""
+
+    columns: tuple[Column, ...]
+    rows: int
+
+
+def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
+    """Publish, ending with Published; everything else leaves the destination as it was.
+
+    When the answer to COMMIT is lost, the commit record decides what happened.
+    """
+    try:
+        with session(plan.destination, Cap.WRITE) as opened:
+            _analyze(opened, plan)
+            yield from _transaction(opened, plan, staging)
+    except ConnectionLost:
+        if (found := find(plan)) is None:
+            raise
+        yield found
+
+
+def find(plan: Plan, *, kind: str = _KIND) -> Published | None:
+    """Ask the destination whether this run is published, after whatever still runs there has ended."""
+    dialect = dialect_of(plan)
+    with session(plan.destination, Cap.WRITE) as opened, opened.transaction():
+        for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
+            opened.execute(sql)
+        if registry.connector(plan.destination.kind).introspector.describe_table(
+            opened, commit_record.commits_table(dialect)
+        ):
+            return commit_record.find(opened, dialect, plan, kind=kind)
+    return None
+
+
+def _transaction(opened: Session, plan: Plan, staging: Staging) -> Iterator[Event]:
+    dialect = dialect_of(plan)
+    # events are told after COMMIT: whoever listens must not hold the transaction open
+    told: list[Event] = []
+    try:
+        with opened.transaction():
+            for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
+                opened.execute(sql)
+            point("publish.begun")
+            published = commit_record.find(opened, dialect, plan, kind=_KIND)
+            if published is None:
+                commit_record.hold_claim(opened, dialect, plan)
+                published = _apply(opened, plan, staging, told)
+                commit_record.write(opened, dialect, plan, published, kind=_KIND)
+                point("publish.before_commit")
+    except PipekitError:
+        yield from (event for event in told if isinstance(event, MergeSqlBuilt))
+        raise
+    point("publish.after_commit")
+    yield from told
+    yield published
+
+
+def _analyze(opened: Session, plan: Plan) -> None:
+    """Tell the planner how much is in staging; a full refresh joins nothing."""
+    dialect = dialect_of(plan)
+    sql = dialect.analyze(dialect.staging_table(plan.module))
+    if sql and plan.strategy is not Strategy.FULL:
+        opened.execute(sql)
+
+
+def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> Published:
+    table = registry.connector(plan.destination.kind).introspector.describe_table(opened, plan.dest_table)
+    replaced = _replaced(opened, plan, table)
+    if warning := safety_limits.check_full(plan, staged=staging.rows, present=replaced):
+        told.append(Warned(warning))
+    if plan.strategy is not Strategy.FULL:
+        _check_complete(plan, staging, _count(opened, dialect_of(plan).staging_table(plan.module), plan))
+    null_keys = _check_keys(opened, plan)
+    publication = describe(plan, staging.columns, table, null_keys=null_keys)
+    statements = [*_before(opened, plan, staging.columns, table), *STRATEGIES[plan.strategy](publication)]
+    statements += _after(opened, plan, table)
+    told.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
+    counts = _execute(opened, statements)
+    if plan.strategy is Strategy.FULL:
+        # its insert takes all of staging, so it has counted it
+        _check_complete(plan, staging, counts[Counts.WRITTEN])
+    return _published(opened, plan, counts, replaced=replaced)
+
+
+def _count(opened: Session, table: TableName, plan: Plan) -> int:
+    return int(opened.fetch(dialect_of(plan).count(table))[0][0])
+
+
+def _check_complete(plan: Plan, staging: Staging, present: int) -> None:
+    if present != staging.rows:
+        raise CountMismatch(
+            f"Staging of {plan.module} holds {present} rows, {staging.rows} were written; nothing was published.",
+            hint="A restart of the destination empties it. Run it again.",
+        )
+
+
+def _replaced(opened: Session, plan: Plan, table: TableInfo | None) -> int:
+    """Return how many rows a full refresh takes away, counted before: TRUNCATE does not say."""
+    return _count(opened, plan.dest_table, plan) if plan.strategy is Strategy.FULL and table is not None else 0
+
+
+def _check_keys(opened: Session, plan: Plan) -> bool:
+    """Make keys in staging unique, or refuse; return whether any holds a NULL."""
+    if plan.strategy not in (Strategy.INCREMENTAL, Strategy.UPSERT) or not plan.merge_key:
+        return False
+    dialect = dialect_of(plan)
+    staging = dialect.staging_table(plan.module)
+    if plan.keep_latest and plan.watermark:
+        opened.execute(dialect.keep_latest(staging, plan.merge_key, plan.watermark))
+    if examples := opened.fetch(dialect.duplicate_keys(staging, plan.merge_key)):
+        shown = "; ".join(f"({', '.join(map(str, row[:-1]))}) {row[-1]} times" for row in examples)
+        raise DuplicateKeys(
+            f"The source returned rows with the same key {', '.join(plan.merge_key)}: {shown}.",
+            hint="Correct merge_key or the query; or set duplicate_keys to keep_latest (with a watermark_column).",
+        )
+    return bool(opened.fetch(dialect.count_null(staging, plan.merge_key))[0][0])
+
+
+def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, null_keys: bool) -> Publication:
+    """Return what the strategy goes by."""
+    dialect = dialect_of(plan)
+    keys = [set(key) for key in table.unique_keys] if table else []
+    return Publication(
+        dialect=dialect,
+        table=plan.dest_table,
+        staging=dialect.staging_table(plan.module),
+        columns=tuple(column.dest_name for column in columns),
+        key=plan.merge_key,
+        watermark=plan.watermark,
+        is_new=table is None,
+        has_unique=set(plan.merge_key) in keys,
+        null_keys=null_keys,
+        supports_deletes=plan.supports_deletes,
+        truncate=not plan.delete_instead_of_truncate,
+    )
+
+
+def _before(opened: Session, plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> list[Statement]:
+    if table is not None:
+        return []
+    dialect = dialect_of(plan)
+    schema = create_schema(opened, plan, plan.dest_table.schema)
+    create = dialect.create_table(plan.dest_table, [(column.dest_name, column.dest_type) for column in columns])
+    return [Statement(sql) for sql in (*schema, create)]
+
+
+def _after(opened: Session, plan: Plan, table: TableInfo | None) -> list[Statement]:
+    """The key's index comes after a first load: it is a quarter faster than before."""
+    if table is not None or plan.strategy not in (Strategy.INCREMENTAL, Strategy.UPSERT):
+        return []
+    if not plan.supports_deletes:
+        return []
+    sql = dialect_of(plan).create_unique(plan.dest_table, plan.merge_key, version=opened.server_version)
+    return [Statement(sql)] if sql else []
+
+
+def _execute(opened: Session, statements: Sequence[Statement]) -> dict[Counts, int]:
+    counts: dict[Counts, int] = {}
+    for statement in statements:
+        rows = opened.fetch(statement.sql)[0][0] if statement.asks else opened.execute(statement.sql)
+        counts[statement.counts] = counts.get(statement.counts, 0) + max(rows, 0)
+        point("publish.between_statements")
+    return counts
+
+
+def _published(opened: Session, plan: Plan, counts: dict[Counts, int], *, replaced: int) -> Published:
+    matched = counts.get(Counts.MATCHED, 0) + counts.get(Counts.REPLACED, 0)
+    dialect, watermark = dialect_of(plan), None
+    if plan.watermark:
+        watermark = opened.fetch(dialect.maximum(plan.dest_table, plan.watermark))[0][0]
+    insert_only = not plan.supports_deletes and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT)
+    return Published(
+        inserted=counts.get(Counts.INSERTED, counts.get(Counts.WRITTEN, 0) - matched),
+        # an insert-only system merges by itself, later: it cannot tell
+        updated=None if insert_only else matched,
+        deleted=replaced,
+        watermark_column=plan.watermark,
+        watermark=watermark,
+    )

@@ -1,0 +1,43 @@
+"""The query as the source gets it: tokens replaced, the watermark's condition spliced in, nothing else touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from connections import registry
+from connections.sdk.datatypes import DataType
+from connections.sdk.schema import Column
+from modules.predicates import add_predicate
+from modules.tokens import replace_tokens
+from runs.engine.plan import Plan
+from runs.engine.watermarks import Bound, predicate
+
+
+def base_query(plan: Plan, values: Mapping[str, str]) -> str:
+    """Return the user's query with its named watermarks in place: what is probed."""
+    if not plan.named_watermarks:
+        return plan.source_query
+    return replace_tokens(plan.source_query, registry.dialect(plan.source.kind), values)
+
+
+def bounded_query(plan: Plan, query: str, bound: Bound | None, columns: Sequence[Column]) -> str:
+    """Return the query with the bound spliced in; unchanged when there is nothing to bound."""
+    if bound is None or bound.value is None:
+        return query
+    dialect = registry.dialect(plan.source.kind)
+    column = next((c for c in columns if c.dest_name == bound.column), None)
+    return add_predicate(
+        query,
+        dialect,
+        bound.column,
+        lambda expression: predicate(
+            expression,
+            bound,
+            dialect=dialect,
+            source_type=registry.datatypes(plan.source.kind).parse(column.source_type)
+            if column and column.source_type
+            else DataType.unknown(),
+            overlap=plan.overlap,
+        ),
+        result_name=column.source_name if column else "",
+    )

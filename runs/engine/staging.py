@@ -1,0 +1,93 @@
+"""Step two, stage: an empty table beside the destination, of the shape that the rows will have there.
+
+`pipekit_staging.{module}` is left in place after the run, for debugging, and never carried over into the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+from connections import registry
+from connections.sdk.errors import DiskFull
+from connections.sdk.protocols import Session
+from connections.sdk.publishing import PublishingDialect
+from connections.sdk.schema import Column, TableName
+from runs.engine import commit_record
+from runs.engine.plan import Plan
+
+
+def dialect_of(plan: Plan) -> PublishingDialect:
+    return cast(PublishingDialect, registry.dialect(plan.destination.kind))
+
+
+def prepare(opened: Session, plan: Plan, columns: Sequence[Column]) -> TableName:
+    """Claim staging for this run and leave it empty and rightly shaped; return its name."""
+    dialect = dialect_of(plan)
+    create_control_tables(opened, plan)
+    commit_record.claim(opened, dialect, plan)
+    table = dialect.staging_table(plan.module)
+    make_empty(opened, plan, table, columns)
+    return table
+
+
+def create_control_tables(opened: Session, plan: Plan) -> None:
+    """Create schema, commit records and claims when missing; two runs that come first together both find them."""
+    dialect, describe = dialect_of(plan), registry.connector(plan.destination.kind).introspector.describe_table
+    definitions = commit_record.definitions(dialect)
+    if all(describe(opened, table) for table, _ in definitions):
+        return
+    with opened.transaction():
+        for sql in dialect.begin_publish(definitions[0][0], lock_seconds=plan.lock_seconds):
+            opened.execute(sql)
+        for sql in create_schema(opened, plan, dialect.staging_schema):
+            opened.execute(sql)
+        for table, sql in definitions:
+            if describe(opened, table) is None:
+                opened.execute(sql)
+
+
+def create_schema(opened: Session, plan: Plan, schema: str) -> list[str]:
+    """Return the statement that creates a missing schema; nothing when it is there.
+
+    Asked first because CREATE SCHEMA IF NOT EXISTS takes the right to create even where there is nothing to do.
+    """
+    if not schema or registry.connector(plan.destination.kind).introspector.has_schema(opened, schema):
+        return []
+    return [dialect_of(plan).create_schema(schema)]
+
+
+def make_empty(opened: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> None:
+    """Empty the table; recreate it when its shape is not the columns'."""
+    try:
+        _empty(opened, plan, table, columns)
+    except DiskFull:
+        # emptying takes room before it gives any back, and an earlier run's staging may be what fills the disk
+        opened.execute(dialect_of(plan).drop_table(table))
+        _empty(opened, plan, table, columns)
+
+
+def _empty(opened: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> None:
+    dialect = dialect_of(plan)
+    with opened.transaction():
+        if _has_shape(opened, plan, table, columns):
+            opened.execute(dialect.empty_table(table))
+        else:
+            opened.execute(dialect.drop_table(table))
+            pairs = [(column.dest_name, column.dest_type) for column in columns]
+            opened.execute(dialect.create_table(table, pairs, scratch=True))
+
+
+def _has_shape(opened: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> bool:
+    connector = registry.connector(plan.destination.kind)
+    found = connector.introspector.describe_table(opened, table)
+    if found is None:
+        return False
+    parse = connector.datatypes.parse
+    # spellings differ (timestamp, timestamp without time zone), meanings do not
+    there = [(info.name, replace(info.data_type, native="")) for info in found.columns]
+    here = [(column.dest_name, replace(parse(column.dest_type), native="")) for column in columns]
+    natives = [(info.native_type, c.dest_type) for info, c in zip(found.columns, columns, strict=False)]
+    same_natives = all(a == b for a, b in natives if parse(b).kind in ("native", "text", "json"))
+    return there == here and same_natives

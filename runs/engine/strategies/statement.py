@@ -1,0 +1,54 @@
+"""What a strategy produces: SQL statements in order, each saying what its row count means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from connections.sdk.publishing import Names, PublishingDialect
+from connections.sdk.schema import TableName
+
+
+class Counts(Enum):
+    # DDL, locks
+    NOTHING = auto()
+    # a query: how many staged rows have a key that the destination has
+    MATCHED = auto()
+    # rows put in or rewritten
+    WRITTEN = auto()
+    # rows put in, all of them new
+    INSERTED = auto()
+    # rows taken away to be written again: exactly the matched ones, as the key is unique
+    REPLACED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """``asks`` marks a query whose one number is the count; otherwise it is the rows touched."""
+
+    sql: str
+    counts: Counts = Counts.NOTHING
+    asks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What a strategy needs to know, found out inside the publish transaction (or assumed, for a dry run)."""
+
+    dialect: PublishingDialect
+    table: TableName
+    staging: TableName
+    columns: Names
+    key: Names = ()
+    watermark: str = ""
+    # the destination table is created by this run: nothing can match
+    is_new: bool = False
+    # the destination has a unique key on exactly the merge key
+    has_unique: bool = False
+    # staging holds NULLs in the merge key
+    null_keys: bool = False
+    supports_deletes: bool = True
+    truncate: bool = True
+
+    def insert_all(self) -> Statement:
+        return Statement(self.dialect.insert_all(self.table, self.staging, self.columns), Counts.WRITTEN)

@@ -1,0 +1,20 @@
+"""upsert: rows whose key is there are rewritten in place, new ones added, the others stay."""
+
+from __future__ import annotations
+
+from runs.engine.strategies.statement import Counts, Publication, Statement
+
+
+def statements(p: Publication) -> list[Statement]:
+    if p.is_new or not p.supports_deletes:
+        return [p.insert_all()]
+    d = p.dialect
+    matched = d.count_matching(p.table, p.staging, p.key, null_safe=p.null_keys)
+    first = Statement(matched, Counts.MATCHED, asks=True)
+    # a table of nothing but keys has nothing to rewrite
+    rewrites = bool(set(p.columns) - set(p.key))
+    if p.has_unique and not p.null_keys and d.has_on_conflict and rewrites:
+        return [first, Statement(d.upsert(p.table, p.staging, p.columns, p.key), Counts.WRITTEN)]
+    update = d.update_matching(p.table, p.staging, p.columns, p.key, null_safe=p.null_keys) if rewrites else ""
+    insert = d.insert_missing(p.table, p.staging, p.columns, p.key, null_safe=p.null_keys)
+    return [first, *([Statement(update)] if update else []), Statement(insert, Counts.INSERTED)]

@@ -1,0 +1,183 @@
+"""One run, from plan to published rows: resolve, stage, transfer, publish, reconcile, hooks.
+
+Knows no Django and keeps no record: it yields events, and whoever listens keeps them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from connections import registry
+from connections.sdk.capabilities import Cap
+from connections.sdk.errors import PipekitError
+from connections.sdk.schema import Column, TableInfo
+from runs.engine import columns as column_choice
+from runs.engine import hooks, reconciling, staging, watermarks
+from runs.engine.connecting import session
+from runs.engine.events import (
+    Event,
+    MergeSqlBuilt,
+    SourceQueryBuilt,
+    Staged,
+    StepFinished,
+    StepStarted,
+    Warned,
+    WatermarkResolved,
+)
+from runs.engine.faults import point
+from runs.engine.plan import Plan, RunOn
+from runs.engine.publishing import STRATEGIES, Staging, describe, publish
+from runs.engine.source_query import base_query, bounded_query
+from runs.engine.transferring import Transfer, transfer
+
+T = TypeVar("T")
+Step = Generator[Event, None, T]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """What step one found: the probed query, the bound, and the destination as it is."""
+
+    query: str
+    bound: watermarks.Bound | None
+    table: TableInfo | None
+
+
+def run(plan: Plan) -> Generator[Event, None, None]:
+    """Do what the plan says; the last event tells of the last thing done.
+
+    Raises a PipekitError on any failure, after the failure hooks; the destination is then as it was before, unless a
+    Published event came first (a failed key_sync or hook does not take published rows back).
+    """
+    try:
+        yield from attempt(plan)
+    except PipekitError:
+        yield from after_failure(plan)
+        raise
+    yield from after_success(plan)
+
+
+def attempt(plan: Plan) -> Iterator[Event]:
+    """Do it once, without the hooks that depend on how it ends for good."""
+    if plan.dry_run:
+        yield from dry_run(plan)
+        return
+    yield from hooks.run(plan, RunOn.BEFORE)
+    resolved = yield from _timed("resolve", _resolve(plan))
+    columns, query = yield from _timed("stage", _stage(plan, resolved))
+    rows = yield from _timed("transfer", _transfer(plan, query, columns))
+    yield from _timed("publish", publish(plan, Staging(columns=columns, rows=rows)))
+    yield from _after_publish(plan, resolved, columns)
+
+
+def resume(plan: Plan) -> Iterator[Event]:
+    """Do what is left when an earlier attempt published; staging is made anew, its rows are in the table already."""
+    if not plan.key_sync or not plan.supports_deletes:
+        yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))
+        return
+    resolved = _silently(_resolve(plan))
+    columns, _ = _silently(_stage(plan, resolved))
+    yield from _after_publish(plan, resolved, columns)
+
+
+def _after_publish(plan: Plan, resolved: Resolved, columns: Sequence[Column]) -> Iterator[Event]:
+    if plan.key_sync and plan.supports_deletes:
+        yield from _timed("reconcile", reconciling.reconcile(plan, resolved.query, columns))
+    yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))
+
+
+def after_success(plan: Plan) -> Iterator[Event]:
+    if not plan.dry_run:
+        yield from hooks.run(plan, RunOn.ALWAYS)
+        point("run.done")
+
+
+def after_failure(plan: Plan) -> Iterator[Event]:
+    """Run the failure hooks; an error of theirs must not hide the one that brought us here."""
+    if plan.dry_run:
+        return
+    try:
+        yield from hooks.run(plan, RunOn.FAILURE, RunOn.ALWAYS)
+    except PipekitError as error:
+        yield Warned(error.message)
+
+
+def _silently(work: Step[T]) -> T:
+    """Do a step whose events were told before."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found: T = end.value
+            return found
+
+
+def _timed(step: str, work: Step[T]) -> Step[T]:
+    started = time.monotonic()
+    yield StepStarted(step)
+    point(f"{step}.started")
+    result = yield from work
+    point(f"{step}.finished")
+    yield StepFinished(step, time.monotonic() - started)
+    return result
+
+
+def _resolve(plan: Plan) -> Step[Resolved]:
+    values: dict[str, str] = {}
+    for event in watermarks.resolve_named(plan):
+        if isinstance(event, WatermarkResolved):
+            values[event.name] = event.value or ""
+        yield event
+    query = base_query(plan, values)
+    connector = registry.connector(plan.destination.kind, Cap.WRITE)
+    with session(plan.destination, Cap.WRITE) as opened:
+        table = connector.introspector.describe_table(opened, plan.dest_table)
+        bound = None
+        if plan.watermark:
+            bound = watermarks.highest(opened, staging.dialect_of(plan), table, plan.watermark)
+            yield WatermarkResolved(plan.watermark, bound.value)
+    return Resolved(query=query, bound=bound, table=table)
+
+
+def _stage(plan: Plan, resolved: Resolved) -> Step[tuple[tuple[Column, ...], str]]:
+    """Probe the base query, build the query that is sent, and make the staging table."""
+    introspector = registry.connector(plan.source.kind, Cap.READ).introspector
+    with session(plan.source, Cap.READ) as opened:
+        probed = introspector.describe_query(opened, resolved.query)
+    named = column_choice.named(plan, resolved.query, probed)
+    query = bounded_query(plan, resolved.query, resolved.bound, named)
+    yield SourceQueryBuilt(query)
+    with session(plan.destination, Cap.WRITE) as opened:
+        has_type = registry.connector(plan.destination.kind).introspector.has_type
+        columns, warnings = column_choice.typed(plan, named, resolved.table, lambda name: has_type(opened, name))
+        staging.prepare(opened, plan, columns)
+    yield from map(Warned, warnings)
+    return columns, query
+
+
+def _transfer(plan: Plan, query: str, columns: Sequence[Column]) -> Step[int]:
+    table = staging.dialect_of(plan).staging_table(plan.module)
+    rows = 0
+    for event in transfer(plan, Transfer(query=query, table=table, columns=columns)):
+        if isinstance(event, Staged):
+            rows = event.rows
+        yield event
+    return rows
+
+
+def dry_run(plan: Plan) -> Iterator[Event]:
+    """Resolve live and build both texts; nothing is written anywhere and the source is not asked."""
+    resolved = yield from _timed("resolve", _resolve(plan))
+    columns = column_choice.guessed(plan, resolved.query, resolved.table)
+    yield SourceQueryBuilt(bounded_query(plan, resolved.query, resolved.bound, columns))
+    if not columns:
+        yield Warned(
+            "The merge SQL is not known before the first run: the query is SELECT * and there is no table yet."
+        )
+        return
+    publication = describe(plan, columns, resolved.table, null_keys=False)
+    statements = STRATEGIES[plan.strategy](publication)
+    yield MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";")

@@ -1,0 +1,156 @@
+"""Step one, resolve: how far the destination is, and the values of the query's named watermarks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
+
+from connections import registry
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.dialect import Dialect
+from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, DataError
+from connections.sdk.protocols import Session
+from connections.sdk.publishing import PublishingDialect
+from connections.sdk.schema import TableInfo
+from modules.tokens import unused
+from runs.engine.connecting import session
+from runs.engine.events import Event, Warned, WatermarkResolved
+from runs.engine.plan import NamedWatermark, Plan
+
+# every way in which NULL reaches us as text, psql's \pset null included
+_NULLS = frozenset({"", "∅", "null", "(null)", "[null]", "<null>", "none", r"\n", "nil"})
+_INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(microsecond|second|minute|hour|day|week)s?", re.IGNORECASE)
+_TEMPORAL = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """Where the watermark column stands: ``value`` in its exact text, None when all is to be pulled."""
+
+    column: str
+    value: str | None
+    # the meaning of the destination's column
+    data_type: DataType = field(default_factory=DataType.unknown)
+
+
+def is_null(text: str | None) -> bool:
+    """Whether a resolved value is NULL, spelled in any of the ways that reach us."""
+    return text is None or text.strip().lower() in _NULLS
+
+
+def resolve_named(plan: Plan) -> Iterator[Event]:
+    """Yield every named watermark with its value: the first column of the first row, else its default.
+
+    One that the query does not use is not asked, and is said.
+    """
+    dialect = registry.dialect(plan.source.kind)
+    idle = unused(plan.source_query, dialect, [watermark.name for watermark in plan.named_watermarks])
+    for watermark in plan.named_watermarks:
+        if watermark.name in idle:
+            yield Warned(f"The watermark {{{watermark.name}}} stands nowhere in the query; it bounds nothing.")
+        else:
+            yield WatermarkResolved(watermark.name, _resolve(watermark))
+
+
+def _resolve(watermark: NamedWatermark) -> str:
+    with session(watermark.connection) as opened:
+        rows = opened.fetch(watermark.resolver_sql)
+    value = None if not rows or not rows[0] else _text(rows[0][0])
+    if not is_null(value):
+        return str(value)
+    if watermark.default is not None:
+        return watermark.default
+    raise ConfigurationInvalid(
+        f"The watermark {{{watermark.name}}} has no value: its query returned nothing.",
+        hint="Give the watermark a default_value, or correct its resolver_sql.",
+    )
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    # str() of a datetime is ISO form; Decimal's may be exponential
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def highest(opened: Session, dialect: PublishingDialect, table: TableInfo | None, column: str) -> Bound:
+    """Return MAX(column) of the destination; no table, no rows and every spelling of NULL mean None.
+
+    Raises ColumnMissing when the table has no such column.
+    """
+    if table is None:
+        return Bound(column=column, value=None)
+    info = table.column(column)
+    if info is None:
+        names = ", ".join(c.name for c in table.columns)
+        raise ColumnMissing(
+            f"The destination {table.name} has no watermark column “{column}”.", hint=f"Its columns are {names}."
+        )
+    rows = opened.fetch(dialect.maximum(table.name, column))
+    value = _text(rows[0][0])
+    return Bound(column=column, value=None if is_null(value) else value, data_type=info.data_type)
+
+
+def predicate(expression: str, bound: Bound, *, dialect: Dialect, source_type: DataType, overlap: str) -> str:
+    """Return the condition that pulls what is newer: ``>`` for numbers, ``>=`` for dates, times and text.
+
+    The literal has the source's type where that is known, else the destination's. With an overlap it is always ``>=``.
+    """
+    assert bound.value is not None
+    known = source_type.kind not in (Kind.UNKNOWN, Kind.NATIVE)
+    data_type = source_type if known else bound.data_type
+    value = minus_overlap(bound.value, bound.data_type if bound.data_type.kind in _TEMPORAL else data_type, overlap)
+    strict = data_type.is_numeric and not overlap
+    return f"{expression} {'>' if strict else '>='} {dialect.literal(value, data_type)}"
+
+
+def minus_overlap(value: str, data_type: DataType, overlap: str) -> str:
+    """Return the bound moved back by the module's overlap, exactly: no floats, microseconds kept."""
+    if not overlap:
+        return value
+    if data_type.is_numeric:
+        # wide enough for any number a database holds exactly
+        with localcontext(prec=1000):
+            return format(Decimal(value) - _number(overlap), "f")
+    try:
+        return _earlier(value, data_type, overlap)
+    except (ValueError, OverflowError) as error:
+        raise DataError(
+            f"An overlap cannot be taken from the watermark “{value}”.",
+            hint="Remove the row with that value from the destination, or the overlap from the module.",
+        ) from error
+
+
+def _earlier(value: str, data_type: DataType, overlap: str) -> str:
+    if data_type.kind is Kind.DATE:
+        days = -(-interval(overlap) // dt.timedelta(days=1))
+        return (dt.date.fromisoformat(value) - dt.timedelta(days=days)).isoformat()
+    if data_type.kind in _TEMPORAL:
+        moved = dt.datetime.fromisoformat(value) - interval(overlap)
+        return moved.isoformat(sep=" ")
+    raise ConfigurationInvalid(
+        f"An overlap of “{overlap}” cannot be taken from a {data_type.kind.value} watermark.",
+        hint="Overlaps work on numbers, dates and timestamps.",
+    )
+
+
+def _number(overlap: str) -> Decimal:
+    try:
+        return Decimal(overlap)
+    except ArithmeticError:
+        raise ConfigurationInvalid(
+            f"The overlap “{overlap}” is not a number, and the watermark column is one.", hint="Write for example 1000."
+        ) from None
+
+
+def interval(text: str) -> dt.timedelta:
+    """Read ``2 days``, ``1 hour 30 minutes``; ConfigurationInvalid for anything else."""
+    found = _INTERVAL.findall(text)
+    if not found or _INTERVAL.sub("", text).replace(",", "").replace("and", "").strip():
+        raise ConfigurationInvalid(
+            f"The overlap “{text}” is not an interval.", hint="Write for example 2 days, or 1 hour 30 minutes."
+        )
+    return sum((dt.timedelta(**{f"{unit.lower()}s": float(count)}) for count, unit in found), dt.timedelta())
