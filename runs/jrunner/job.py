@@ -1,0 +1,68 @@
+"""One transfer as a value: from where, what, to where. The engine writes it as JSON, flags make one by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from connections.sdk.datatypes import DataType
+from connections.sdk.errors import ConfigurationInvalid
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.schema import Column, TableName
+
+BATCH_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Rows of ``query``, by position, into the existing ``table``; `from_json` tells the options."""
+
+    source: ConnectionParameters
+    query: str
+    destination: ConnectionParameters
+    table: TableName
+    columns: tuple[Column, ...]
+    clear: bool = False
+    trim: bool = False
+    batch_bytes: int = BATCH_BYTES
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Job:
+        """Read the engine's job.
+
+        Options: ``nul_bytes`` ``"fail"`` (default) or ``"strip"``; ``external`` the path of an executable that does the
+        transfer instead. Raises ConfigurationInvalid when a key is missing or of another shape.
+        """
+        try:
+            return cls(
+                source=ConnectionParameters.from_json(data["source"]),
+                query=data["query"],
+                destination=ConnectionParameters.from_json(data["destination"]),
+                table=TableName(data["table"].get("schema", ""), data["table"]["table"]),
+                columns=tuple(_column(column) for column in data["columns"]),
+                clear=bool(data.get("clear", False)),
+                trim=bool(data.get("trim", False)),
+                batch_bytes=int(data.get("batch_bytes") or BATCH_BYTES),
+                options=data.get("options") or {},
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # the error's text could quote the job, which holds secrets
+            raise ConfigurationInvalid(
+                f"The job is not one that jrunner understands: {type(error).__name__}.",
+                hint="It needs source, query, destination, table and columns; see runs/jrunner/job.py.",
+            ) from None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        return tuple(secret for secret in (self.source.password, self.destination.password) if secret)
+
+
+def _column(data: Mapping[str, Any]) -> Column:
+    return Column(
+        dest_name=data["dest_name"],
+        dest_type=data["dest_type"],
+        source_type=data.get("source_type", ""),
+        data_type=DataType.from_json(data["data_type"]),
+    )

@@ -1,0 +1,64 @@
+"""What jrunner says: JSON lines on standard output, lines for people on standard error, secrets in neither."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from typing import Any
+
+from connections.redacting import Redactor
+from connections.sdk.errors import PipekitError
+
+_INTERVAL = 0.5
+
+
+class Reporter:
+    """Writes events and log lines. Without ``events`` standard output is left to rows."""
+
+    def __init__(self, secrets: tuple[str, ...] = (), *, events: bool = True) -> None:
+        self.redacted = Redactor(secrets).text
+        self.events = events
+        self.started = time.monotonic()
+        self._lock = threading.Lock()
+        self._last = 0.0
+
+    def log(self, text: str) -> None:
+        print(f"jrunner: {self.redacted(text)}", file=sys.stderr, flush=True)
+
+    def event(self, name: str, **values: Any) -> None:
+        if not self.events:
+            return
+        with self._lock:
+            try:
+                sys.stdout.write(json.dumps({"event": name, **values}, ensure_ascii=False) + "\n")
+                sys.stdout.flush()
+            except OSError:
+                # nobody listens any more; whoever stopped listening also says whether to stop
+                self.events = False
+
+    def route(self, route: str, why: str) -> None:
+        self.log(f"route {route}: {why}")
+        self.event("route", route=route, why=self.redacted(why))
+
+    def warning(self, message: str) -> None:
+        self.log(f"warning: {message}")
+        self.event("warning", message=self.redacted(message))
+
+    def progress(self, rows: int, size: int) -> None:
+        """Report totals so far, at most twice a second."""
+        now = time.monotonic()
+        if now - self._last >= _INTERVAL:
+            self._last = now
+            self.event("progress", rows=rows, bytes=size)
+
+    def done(self, route: str, *, read: int, written: int, size: int) -> None:
+        seconds = round(time.monotonic() - self.started, 3)
+        self.log(f"{written} rows in {seconds} s")
+        self.event("done", route=route, rows_read=read, rows_written=written, bytes=size, seconds=seconds)
+
+    def error(self, error: PipekitError) -> None:
+        told = {key: value if key == "code" else self.redacted(value) for key, value in error.as_dict().items()}
+        self.log("\n".join(part for part in (told["message"], told["hint"], told["detail"]) if part))
+        self.event("error", error=told)

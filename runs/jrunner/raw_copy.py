@@ -1,0 +1,101 @@
+"""The raw route, PostgreSQL to PostgreSQL: binary COPY out piped into binary COPY in, bytes untouched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from connections.connectors.postgresql import bulk
+from connections.connectors.postgresql.dialect import DIALECT
+from connections.connectors.postgresql.raw_types import RawPlan
+from connections.connectors.postgresql.watching import Watch, watched
+from connections.sdk.errors import Cancelled
+from connections.sdk.exact.counting import check_counts
+from connections.sdk.query_text import statement
+from runs.jrunner.cancelling import Cancellation
+from runs.jrunner.channel import Channel
+from runs.jrunner.job import Job
+from runs.jrunner.moved import Moved
+from runs.jrunner.progress import Reporter
+
+
+def copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> Moved:
+    """Move all rows of the job in one transaction of the destination, read in one snapshot of the source."""
+    return asyncio.run(_copy(job, plan, reporter, cancellation))
+
+
+async def _copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> Moved:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    cancellation.calls(lambda: loop.call_soon_threadsafe(task.cancel))
+    opened: list[Any] = []
+    try:
+        for parameters in (job.source, job.destination):
+            opened.append(await bulk.connect(parameters))
+        return await _Pipe(job, plan, reporter).move(*opened)
+    except asyncio.CancelledError:
+        raise Cancelled("The transfer was cancelled.", hint="Nothing was written; run it again.") from None
+    finally:
+        for connection in opened:
+            connection.terminate()
+
+
+class _Pipe:
+    def __init__(self, job: Job, plan: RawPlan, reporter: Reporter) -> None:
+        self.job = job
+        self.plan = plan
+        self.reporter = reporter
+        self.channel = Channel()
+
+    async def move(self, source: Any, destination: Any) -> Moved:
+        with bulk.translated(self.job.destination.name):
+            async with destination.transaction():
+                if self.job.clear:
+                    await destination.execute(DIALECT.empty_table(self.job.table))
+                read, written = await self._both(source, destination)
+                check_counts(read, written)
+        return Moved(read=read, written=written, size=self.channel.total)
+
+    async def _both(self, source: Any, destination: Any) -> tuple[int, int]:
+        """Run both COPYs. A source that fails makes the destination's COPY fail with the same error."""
+        reading = asyncio.create_task(self._read(source))
+        try:
+            written = await self._write(destination)
+            return await reading, written
+        finally:
+            # the destination refused, or a cancel came: asyncpg tells the source's server to stop
+            reading.cancel()
+            await asyncio.wait((reading,), timeout=10)
+
+    async def _read(self, source: Any) -> int:
+        try:
+            with bulk.translated(self.job.source.name):
+                async with source.transaction(isolation="repeatable_read", readonly=True):
+                    status = await source.copy_from_query(
+                        self.plan.query(statement(self.job.query)), output=self.channel.put, format="binary"
+                    )
+        except BaseException as error:
+            self.channel.close(error)
+            raise
+        self.channel.close()
+        return bulk.rows_of(status)
+
+    async def _write(self, destination: Any) -> int:
+        async with watched(self.job.destination, destination) as watch:
+            status = await destination.copy_to_table(
+                self.job.table.table,
+                schema_name=self.job.table.schema or None,
+                columns=[column.dest_name for column in self.job.columns],
+                format="binary",
+                source=self._blocks(watch),
+            )
+        return bulk.rows_of(status)
+
+    async def _blocks(self, watch: Watch) -> AsyncIterator[bytes]:
+        async for block in self.channel.blocks():
+            if watch.failed:
+                return
+            yield block
+            # rows as the destination says; nobody here takes the bytes apart
+            self.reporter.progress(watch.rows, self.channel.total)

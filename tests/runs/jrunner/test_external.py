@@ -1,0 +1,57 @@
+"""The external route: somebody else's executable moves the rows; secrets go by environment, rows are counted here."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from runs.jrunner.job import Job
+from tests.runs.jrunner.processes import ROOT, run_job
+from tests.runs.jrunner.systems import System, job, postgresql, sqlite
+
+_SECRET = "external-s3cr3t"
+
+
+def _executable(path: Path, script: str) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def _job(tmp_path: Path, database_url: str, script: str) -> tuple[Job, System]:
+    erp, warehouse = sqlite(tmp_path / "erp.db"), postgresql(database_url)
+    erp.execute("CREATE TABLE s (n integer)", "INSERT INTO s VALUES (1), (2), (3)")
+    warehouse.execute("CREATE TABLE t (n integer)", "INSERT INTO t VALUES (0)")
+    warehouse.parameters = replace(warehouse.parameters, password=_SECRET)
+    options = {"external": _executable(tmp_path / "tool", script)}
+    return job(erp, "SELECT n FROM s", warehouse, options=options), warehouse
+
+
+def test_it_is_called_with_the_flags_that_jrunner_itself_understands(tmp_path: Path, database_url: str) -> None:
+    work, warehouse = _job(
+        tmp_path, database_url, f'cd {ROOT} && echo "$@" && exec {sys.executable} -m runs.jrunner "$@"'
+    )
+    ended = run_job(work)
+    assert ended.code == 0, ended.log
+    assert ended.last.items() >= {"event": "done", "route": "external", "rows_read": 3, "rows_written": 3}.items()
+    assert "-dcp $JRUNNER_DCP" in ended.log
+    assert _SECRET not in ended.output + ended.log
+    assert warehouse.rows("SELECT count(*) FROM t") == [(4,)]
+
+
+def test_its_exit_code_and_last_lines_are_told_without_secrets(tmp_path: Path, database_url: str) -> None:
+    work, _ = _job(tmp_path, database_url, 'echo "cannot log in with $JRUNNER_DCP" >&2; exit 3')
+    ended = run_job(work)
+    assert (ended.code, ended.last["error"]["code"]) == (1, "external_failed")
+    assert "exit code 3" in ended.last["error"]["message"]
+    assert "cannot log in with ***" in ended.last["error"]["detail"]
+    assert _SECRET not in ended.output + ended.log
+
+
+def test_an_executable_that_is_missing_is_one_clear_error(tmp_path: Path, database_url: str) -> None:
+    work, _ = _job(tmp_path, database_url, "exit 0")
+    ended = run_job(replace(work, options={"external": str(tmp_path / "nothing")}))
+    assert (ended.code, ended.last["error"]["code"]) == (1, "driver_missing")
+    assert "jrunner_path" in ended.last["error"]["hint"]
