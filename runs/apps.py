@@ -1,0 +1,9 @@
+"""The Django app `runs`."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class RunsConfig(AppConfig):
+    name = "runs"

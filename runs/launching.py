@@ -1,0 +1,39 @@
+"""Start a run for anyone (admin, API, command, tick): returns at once, the run has a process of its own."""
+
+from __future__ import annotations
+
+from connections.sdk.errors import PipekitError
+from modules.models import Group, Module
+from runs import claiming
+from runs.launcher import launcher
+from runs.models import GroupRun, Run
+
+
+def launch(module: Module, request: claiming.Request) -> Run:
+    """Queue a run and start its process. Raises AlreadyRunning naming the run that is in the way.
+
+    A process that cannot be started is the returned run's error.
+    """
+    run = claiming.queue(module, request)
+    _start(run, "--run")
+    return run
+
+
+def launch_group(
+    group: Group, *, trigger: str = "manual", actor: str = "", dry_run: bool = False, full_refresh: bool = False
+) -> GroupRun:
+    """Queue a run of the group and start the process that carries it out. Raises AlreadyRunning, as `launch`."""
+    request = claiming.Request(trigger=trigger, actor=actor, dry_run=dry_run, full_refresh=full_refresh)
+    group_run = claiming.queue_group(group, request)
+    _start(group_run, "--group-run")
+    return group_run
+
+
+def _start(row: Run | GroupRun, kind: str) -> None:
+    try:
+        process = launcher().launch(["carryout", kind, str(row.pk)], log=row.log_file)
+    except PipekitError as error:
+        row.finish_error(error.as_dict())
+        return
+    if process is not None:
+        row.own(**process.as_fields())

@@ -1,0 +1,38 @@
+"""`manage.py cancelrun RUN`: stop a run, and say whether that was in time."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from runs import cancelling
+from runs.cancelling import Answer
+from runs.models import GroupRun, Run
+
+
+class Command(BaseCommand):
+    help = "Stop a run and wait for its end; the destination stays as it was. Exit code 1 when it was not cancelled."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("run", type=int, help="the run's number")
+        parser.add_argument("--group-run", action="store_true", help="the number is a group run's: stop all of it")
+
+    def handle(self, run: int, **options: Any) -> None:
+        model: type[Run] | type[GroupRun] = GroupRun if options["group_run"] else Run
+        name = "group run" if options["group_run"] else "run"
+        row = model._default_manager.filter(pk=run).first()
+        if row is None:
+            self.stderr.write(f"error: There is no {name} {run}.\nfix:   The numbers are listed by manage.py runs.")
+            sys.exit(3)
+        answer = cancelling.stop(row)
+        told = {
+            Answer.CANCELLED: "cancelled",
+            Answer.TOO_LATE: "too late, published",
+            Answer.OVER: f"over already: {row.status}",
+            Answer.ASKED: f"asked, and still {row.status}: its process is on {row.host or 'another machine'}",
+        }
+        self.stdout.write(f"{name} {run}: {told[answer]}")
+        sys.exit(0 if answer is Answer.CANCELLED else 1)

@@ -1,0 +1,44 @@
+"""`manage.py carryout`: what a launched process runs. Takes a queued run or group run over and carries it out."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from runs import grouping, interrupting, owner, reporting
+from runs.models import GroupRun, Run
+from runs.running import execute
+from runs.states import IllegalTransition
+
+
+class Command(BaseCommand):
+    help = "Carry a queued run out. Started by Pipekit itself; use runmodule or rungroup by hand."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        which = parser.add_mutually_exclusive_group(required=True)
+        which.add_argument("--run", type=int, metavar="RUN")
+        which.add_argument("--group-run", type=int, metavar="GROUP_RUN")
+
+    def handle(self, **options: Any) -> None:
+        with interrupting.as_cancel():
+            try:
+                code = self._run(options["run"]) if options["run"] else self._group_run(options["group_run"])
+            except (IllegalTransition, Run.DoesNotExist, GroupRun.DoesNotExist) as error:
+                # cancelled or settled before its process came
+                self.stderr.write(str(error))
+                code = 1
+        sys.exit(code)
+
+    def _run(self, pk: int) -> int:
+        run = Run.objects.with_module().get(pk=pk)
+        run.start(**owner.current().as_fields())
+        return reporting.exit_code(execute(run, retry=True))
+
+    def _group_run(self, pk: int) -> int:
+        group_run = GroupRun.objects.select_related("group").get(pk=pk)
+        group_run.start(**owner.current().as_fields())
+        grouping.carry_out(group_run)
+        return reporting.exit_code(group_run)

@@ -1,0 +1,55 @@
+"""`manage.py rungroup NAME`: run a group, each member in a process of its own, and say how it went."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from connections.sdk.errors import AlreadyRunning
+from modules.models import Group
+from runs import cancelling, interrupting, launching, reporting, terminal, watching
+from runs.models import GroupRun
+
+
+class Command(BaseCommand):
+    help = "Run a group's modules in their order and wait for the end. Result on stdout, progress on stderr."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="the group's name")
+        parser.add_argument("--dry-run", action="store_true", help="build each module's SQL, move nothing")
+        parser.add_argument("--full-refresh", action="store_true", help="run each module as strategy full, once")
+        parser.add_argument("--no-wait", action="store_true", help="return as soon as it is started")
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
+        parser.add_argument("--quiet", action="store_true", help="no progress")
+
+    def handle(self, name: str, **options: Any) -> None:
+        group = Group.objects.filter(name=name).first()
+        if group is None:
+            self.stderr.write(terminal.not_found("group", name, Group.objects.values_list("name", flat=True)))
+            sys.exit(3)
+        try:
+            flags = {key: options[key] for key in ("dry_run", "full_refresh")}
+            group_run = launching.launch_group(group, **flags)
+        except AlreadyRunning as error:
+            self.stderr.write(terminal.error(error.as_dict()))
+            sys.exit(4)
+        if not options["no_wait"]:
+            self._wait(group_run, quiet=options["quiet"])
+        found = json.dumps(reporting.group_as_json(group_run)) if options["json"] else terminal.group_summary(group_run)
+        self.stdout.write(found)
+        if group_run.error:
+            self.stderr.write(terminal.error(group_run.error))
+        sys.exit(0 if options["no_wait"] and not group_run.is_final else reporting.exit_code(group_run))
+
+    def _wait(self, group_run: GroupRun, *, quiet: bool) -> None:
+        """Show how it goes; Ctrl+C cancels it."""
+        with interrupting.as_cancel():
+            try:
+                watching.watch_group(group_run, lambda text: None if quiet else self.stderr.write(text))
+            except KeyboardInterrupt:
+                interrupting.shield()
+                cancelling.stop(group_run)

@@ -1,0 +1,56 @@
+"""`manage.py runmodule NAME`: run one module here and now, and say how it went."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from connections.sdk.errors import AlreadyRunning
+from modules.models import Module
+from runs import claiming, interrupting, reporting, terminal
+from runs.running import execute
+from runs.states import Status
+
+
+class Command(BaseCommand):
+    help = "Run one module: resolve, stage, transfer, publish. Result on stdout, progress on stderr."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="the module's name")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="build the SQL, move nothing; works without the source"
+        )
+        parser.add_argument("--full-refresh", action="store_true", help="run it as strategy full, once")
+        parser.add_argument("--force", action="store_true", help="override safety limits for this run; recorded")
+        parser.add_argument(
+            "--retry", action="store_true", help="try again what can pass, as the module says; else one attempt"
+        )
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
+        parser.add_argument("--quiet", action="store_true", help="no progress")
+
+    def handle(self, name: str, **options: Any) -> None:
+        module = Module.objects.with_connections().filter(name=name).first()
+        if module is None:
+            self.stderr.write(terminal.not_found("module", name, Module.objects.values_list("name", flat=True)))
+            sys.exit(3)
+        request = claiming.Request(
+            dry_run=options["dry_run"], full_refresh=options["full_refresh"], force=options["force"]
+        )
+        with interrupting.as_cancel() as received:
+            try:
+                run = claiming.claim(module, request)
+            except AlreadyRunning as error:
+                self.stderr.write(terminal.error(error.as_dict()))
+                sys.exit(4)
+            listen = terminal.listener(self.stderr, quiet=options["quiet"])
+            execute(run, listen=listen, retry=options["retry"])
+        self.stdout.write(json.dumps(reporting.as_json(run)) if options["json"] else terminal.summary(run))
+        if run.error:
+            self.stderr.write(terminal.error(run.error))
+        cancelled_by_term = run.status == Status.CANCELLED and signal.SIGTERM in received
+        sys.exit(143 if cancelled_by_term else reporting.exit_code(run))

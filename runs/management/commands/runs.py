@@ -1,0 +1,42 @@
+"""`manage.py runs`: what ran, newest first."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from modules.models import Module
+from runs import reporting, terminal
+from runs.models import Run
+
+
+class Command(BaseCommand):
+    help = "List runs, newest first."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--module", metavar="NAME", help="only this module's")
+        parser.add_argument("--limit", type=_count, default=20, metavar="N", help="at most so many (default: 20)")
+        parser.add_argument("--json", action="store_true", help="a list of objects as runmodule --json prints them")
+
+    def handle(self, *, module: str | None, limit: int, **options: Any) -> None:
+        found = Run.objects.newest_first()
+        if module is not None:
+            found = found.filter(module_name=module)
+            if not found.exists() and not Module.objects.filter(name=module).exists():
+                self.stderr.write(terminal.not_found("module", module, Module.objects.values_list("name", flat=True)))
+                sys.exit(3)
+        if options["json"]:
+            self.stdout.write(json.dumps([reporting.as_json(run) for run in found[:limit]]))
+            return
+        for run in found.without_texts()[:limit]:
+            self.stdout.write(terminal.line(run))
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError
+    return int(text)

@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+from django.db import migrations
+
+from runs.final_runs import protect, release
+
+
+class Migration(migrations.Migration):
+    dependencies = [("runs", "0001_initial")]
+    operations = [migrations.RunPython(protect, release)]

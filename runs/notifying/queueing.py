@@ -1,0 +1,43 @@
+"""Puts an event into the outbox, once for each channel that somebody listens on. No network."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from modules.models import Module
+from runs.notifying import mailing, webhooks
+from runs.outbox import GIVE_UP, Channel, Kind, Notification
+
+
+def wanted_channels() -> tuple[Channel, ...]:
+    """Return the channels that are set up, rightly or not: what cannot be delivered is to be seen as such."""
+    wanted = {Channel.EMAIL: mailing.recipients, Channel.WEBHOOK: webhooks.address}
+    return tuple(channel for channel, ask in wanted.items() if ask())
+
+
+def queue(
+    kind: Kind,
+    *,
+    event: str,
+    about: dict[str, Any],
+    now: dt.datetime,
+    module: Module | None = None,
+    run_id: int | None = None,
+) -> None:
+    """Write the event down for every channel; ``event`` names it, so that whoever finds it again adds nothing."""
+    rows = [
+        Notification(
+            kind=kind,
+            channel=channel,
+            module=module,
+            module_name=module.name if module else "",
+            run_id=run_id,
+            about={"event": str(kind), "module": module.name if module else None, **about},
+            event_key=f"{event}:{channel}",
+            due_at=now,
+            give_up_at=now + GIVE_UP,
+        )
+        for channel in wanted_channels()
+    ]
+    Notification.objects.bulk_create(rows, ignore_conflicts=True)

@@ -1,0 +1,97 @@
+"""Delivers an event to the webhook: JSON, signed, with the same delivery id at every attempt.
+
+X-Pipekit-Signature is `sha256=` and the hex HMAC-SHA256 of timestamp, a dot and the body under the shared secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPException
+from typing import Any
+
+from connections.redacting import redactor
+from connections.sdk.errors import ConfigurationInvalid, ConnectionFailed, ExternalFailed
+from connections.secrets import store
+from runs.notifying.wording import line
+from runs.settings import setting, web_address
+
+_SECONDS = 10
+_ANSWER_BYTES = 500
+
+
+def address() -> str:
+    """Return where events go as it is set: an address, or a reference to a secret that is one."""
+    return str(setting("webhook_url"))
+
+
+def post(event: Mapping[str, Any], *, delivery_id: str) -> None:
+    """Deliver one event; any answer of 2xx is a delivery. Raises a PipekitError else."""
+    url, secret = _url(), _secret()
+    body = json.dumps({"delivery": delivery_id, **event}, ensure_ascii=False).encode()
+    timestamp = str(int(time.time()))
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "Pipekit",
+        "X-Pipekit-Delivery": delivery_id,
+        "X-Pipekit-Timestamp": timestamp,
+        "X-Pipekit-Signature": f"sha256={signature(secret, timestamp, body)}",
+    }
+    _send(urllib.request.Request(url, data=body, headers=headers, method="POST"))
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    return hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def _url() -> str:
+    found = address()
+    if not found:
+        raise ConfigurationInvalid("There is no webhook.", hint="Set webhook_url.")
+    if not found.startswith("$"):
+        return found
+    try:
+        return web_address(store().resolve(found))
+    except ValueError as error:
+        raise ConfigurationInvalid(f"The secret {found} is not an address.", hint=str(error)) from None
+
+
+def _secret() -> str:
+    reference = setting("webhook_secret")
+    if not reference:
+        raise ConfigurationInvalid(
+            "The webhook has no secret to sign with.",
+            hint="Set webhook_secret to a reference such as $HOOK_SECRET, and: manage.py secrets set HOOK_SECRET.",
+        )
+    return store().resolve(reference)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """What is meant for one address goes nowhere else; a redirect is an answer that is not 2xx."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+def _send(request: urllib.request.Request) -> None:
+    hint = "Look at the setting webhook_url and at the receiver's log."
+    try:
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=_SECONDS):
+            return
+    except urllib.error.HTTPError as error:
+        with error:
+            said = line(error.read(_ANSWER_BYTES).decode("utf-8", "replace"), 200)
+        raise ExternalFailed(f"The webhook answered {error.code}. {said}".strip(), hint=hint) from None
+    except (OSError, HTTPException, ValueError) as error:
+        # the address may hold a token, and urllib repeats it
+        raise ConnectionFailed(f"The webhook cannot be reached: {_cause(error)}", hint=hint) from None
+
+
+def _cause(error: Exception) -> str:
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return line(redactor().text(str(reason) or type(reason).__name__), 200)

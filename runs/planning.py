@@ -1,0 +1,89 @@
+"""From configuration to plan: the one place where rows of the metadata become what the engine runs."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from connections.sdk.schema import Column
+from modules.models import Hook as HookRow
+from modules.models import Module
+from runs.engine.plan import Hook, Limits, NamedWatermark, Plan, RunOn, Strategy
+from runs.models import Run
+from runs.settings import setting
+
+
+def plan(run: Run) -> Plan:
+    """Return what the run is to do, secrets resolved: call it only in the process that connects.
+
+    Raises SecretMissing for a reference that leads nowhere.
+    """
+    module = run.module
+    assert module is not None, "a run is planned while its module exists"
+    strategy = strategy_of(run)
+    key = module.key_columns
+    return Plan(
+        run=run.token,
+        module=module.name,
+        strategy=strategy,
+        source=module.source_connection.parameters(),
+        destination=module.dest_connection.parameters(),
+        dest_table=module.dest_table_name,
+        source_query=module.source_query,
+        columns=_columns(module),
+        merge_key=key,
+        watermark=_watermark(module, strategy, key),
+        overlap=module.overlap,
+        named_watermarks=_named(module),
+        hooks=tuple(_hook(hook, module) for hook in module.hooks.order_by("run_order", "pk")),
+        key_sync=module.key_sync,
+        key_sync_query=module.key_sync_query,
+        supports_deletes=module.dest_connection.supports_deletes,
+        keep_latest=module.duplicate_keys == "keep_latest",
+        delete_instead_of_truncate=module.full_publish == "delete",
+        strip_nul_bytes=module.nul_bytes == "strip",
+        limits=Limits(min_full_share=setting("min_full_share"), max_delete_share=setting("max_delete_share")),
+        force=run.force,
+        dry_run=run.dry_run,
+        jrunner_path=settings.PIPEKIT.jrunner_path or "",
+        log_path=str(run.log_file),
+    )
+
+
+def strategy_of(run: Run) -> Strategy:
+    """Return what the run does, which a full refresh makes `full` whatever the module says."""
+    assert run.module is not None
+    return Strategy.FULL if run.full_refresh else Strategy(run.module.merge_strategy)
+
+
+def _watermark(module: Module, strategy: Strategy, key: tuple[str, ...]) -> str:
+    """Return the watermark column; only incremental falls back to the first merge key."""
+    if strategy is Strategy.FULL:
+        return ""
+    if module.watermark_column:
+        return module.watermark_column
+    return key[0] if strategy is Strategy.INCREMENTAL and key else ""
+
+
+def _columns(module: Module) -> tuple[Column, ...]:
+    return tuple(Column(**{**column, "dest_type": column.get("dest_type") or ""}) for column in module.columns or ())
+
+
+def _named(module: Module) -> tuple[NamedWatermark, ...]:
+    return tuple(
+        NamedWatermark(
+            name=watermark.name,
+            connection=watermark.connection.parameters(),
+            resolver_sql=watermark.resolver_sql,
+            default=watermark.default_value,
+        )
+        for watermark in module.watermarks.select_related("connection__driver").order_by("name")
+    )
+
+
+def _hook(hook: HookRow, module: Module) -> Hook:
+    return Hook(
+        sql=hook.sql,
+        run_on=RunOn(hook.run_on),
+        connection=(hook.connection or module.dest_connection).parameters(),
+        must_succeed=hook.on_error == "fail",
+    )

@@ -1,0 +1,134 @@
+"""Settle runs whose process is gone: the destination's commit record says whether they had published."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from contextlib import suppress
+
+from django.utils import timezone
+
+from connections.sdk.errors import Cancelled, Lost, PipekitError
+from runs import leases, live_log, owner, planning, spooling
+from runs.engine import publishing
+from runs.engine.events import Published
+from runs.models import GroupRun, Run
+from runs.states import IllegalTransition, Status
+
+_log = logging.getLogger(__name__)
+# how long a process may take to say its first word
+_START = dt.timedelta(seconds=60)
+
+
+def reap_all() -> int:
+    """Settle every run and group run whose owner is dead, and whatever was left in the spool; return how many."""
+    found = spooling.take_in()
+    for row in (*Run.objects.active().with_module(), *GroupRun.objects.active()):
+        try:
+            found += _reaped(row)
+        except Exception:
+            # one that cannot be settled now must not keep the others
+            _log.exception("%s could not be settled.", row)
+    return found
+
+
+def _reaped(row: Run | GroupRun) -> bool:
+    if isinstance(row, GroupRun):
+        return reap_group(row)
+    if seems_dead(row):
+        reap(row)
+        return True
+    return False
+
+
+def seems_dead(row: Run | GroupRun) -> bool:
+    """Whether the process has certainly ended, or never came. Another machine's is judged by its heartbeat."""
+    if row.status == Status.LOST:
+        return True
+    process = row.process
+    if process is None:
+        return bool(timezone.now() - row.created_at > _START)
+    if process.machine == owner.current().machine:
+        return process.is_dead()
+    return row.status == Status.RUNNING and leases.expired(row)
+
+
+def reap(run: Run) -> None:
+    """End a dead run: success when its commit record is there, else error `lost`. Whoever is first does it."""
+    spooling.take_in()
+    run.refresh_from_db()
+    with suppress(IllegalTransition):
+        # a reaper that died half way has left it lost
+        if run.status == Status.RUNNING:
+            run.mark_lost(heartbeat=run.heartbeat)
+        _settle(run)
+        live_log.write(run, f"settled without its process: {run.status}")
+
+
+def reap_group(group_run: GroupRun) -> bool:
+    """End a dead group run once none of its runs is going any more; return whether it is over."""
+    if not seems_dead(group_run):
+        return False
+    for run in group_run.runs.active():
+        if seems_dead(run):
+            reap(run)
+    if group_run.runs.active().exists():
+        return False
+    with suppress(IllegalTransition):
+        _settle_group(group_run)
+    return True
+
+
+def _settle_group(group_run: GroupRun) -> None:
+    told = {*group_run.runs.values_list("module_name", flat=True), *(entry["module"] for entry in group_run.skipped)}
+    left = [name for name in group_run.members if name not in told]
+    if group_run.cancel_requested:
+        group_run.finish_cancelled()
+    elif group_run.status == Status.RUNNING and group_run.members and not left:
+        group_run.finish()
+    else:
+        group_run.finish_error(_lost(group_run, "these were not run any more: " + ", ".join(left or ["all"])).as_dict())
+
+
+def _settle(run: Run) -> None:
+    found, why = _ask(run)
+    if found is not None:
+        run.finish_success(
+            inserted=found.inserted,
+            updated=found.updated,
+            deleted=found.deleted,
+            warnings=[
+                *run.warnings,
+                "The process died after it had published; found in the destination's commit record.",
+            ],
+        )
+    elif run.cancel_requested:
+        run.finish_cancelled(Cancelled("The run was cancelled; nothing was published.", detail=why).as_dict())
+    else:
+        outcome = "whether it published is not known" if why else "nothing was published"
+        run.finish_error(_lost(run, outcome, detail=why).as_dict())
+
+
+def _lost(row: Run | GroupRun, outcome: str, *, detail: str = "") -> Lost:
+    if row.pid is None:
+        return Lost(
+            f"The process of this run never started; {outcome}.",
+            hint="Run it again; when it happens again, read its log.",
+            detail=detail,
+        )
+    return Lost(
+        f"The process of this run ended without a word (it was process {row.pid} on {row.host}); {outcome}.",
+        hint="Run it again: it starts from what the destination has.",
+        detail=detail,
+    )
+
+
+def _ask(run: Run) -> tuple[Published | None, str]:
+    if run.status == Status.QUEUED or run.module is None or run.dry_run:
+        # it has not begun, or is not there to publish
+        return None, ""
+    try:
+        return publishing.find(planning.plan(run)), ""
+    except PipekitError as error:
+        # the next run settles the data either way; that the answer is missing is said
+        return None, f"The destination could not be asked: {error.message}"

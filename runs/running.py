@@ -1,0 +1,71 @@
+"""Carry one claimed run out in this process: plan, engine, record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+
+from connections.sdk.errors import Cancelled, PipekitError
+from runs import interrupting, planning, retry_policy
+from runs.engine import publishing, retrying, sync
+from runs.engine.events import Event, Published, Warned
+from runs.engine.plan import Plan
+from runs.heartbeat import Heartbeat
+from runs.models import Run
+from runs.recording import Recorder
+
+
+def execute(run: Run, *, listen: Callable[[Event], None] = lambda event: None, retry: bool = False) -> Run:
+    """Run to the end and return the run in its final state; no exception of the run's own leaves here.
+
+    ``listen`` hears every event after it is recorded. With ``retry`` failures that can pass are tried again as the
+    module says.
+    """
+    with Recorder(run) as recorder:
+        try:
+            with Heartbeat(run, meanwhile=recorder.cap_log):
+                _carry_out(recorder, listen, retry=retry)
+                # done: from here a cancel comes too late
+                interrupting.shield()
+        except KeyboardInterrupt:
+            interrupting.shield()
+            _stop(recorder)
+    return run
+
+
+def _carry_out(recorder: Recorder, listen: Callable[[Event], None], *, retry: bool) -> None:
+    # told events are closed with the block, and with them whatever they had open
+    with closing(_events(recorder.run, retry=retry)) as told:
+        for event in told:
+            recorder.record(event)
+            listen(event)
+
+
+def _events(run: Run, *, retry: bool) -> Generator[Event, None, None]:
+    plan = planning.plan(run)
+    if not retry:
+        return sync.run(plan)
+    assert run.module is not None
+    return retrying.run(plan, retry_policy.of(run.module), still_ours=lambda: not run.must_stop())
+
+
+def _stop(recorder: Recorder) -> None:
+    """Find out whether the cancel came in time; raises Cancelled when it did."""
+    if not recorder.published and recorder.publishing and (found := _find(planning.plan(recorder.run))):
+        recorder.record(found)
+    if not recorder.published:
+        raise Cancelled("The run was cancelled; nothing was published.")
+    recorder.record(
+        Warned("The cancel came too late, the rows are published; what was left of key_sync and hooks was not done.")
+    )
+
+
+def _find(plan: Plan) -> Published | None:
+    try:
+        return publishing.find(plan)
+    except PipekitError as error:
+        raise Cancelled(
+            "The run was cancelled while it published; whether it did is not known.",
+            hint="Run it again: it starts from what the destination has.",
+            detail=error.message,
+        ) from error

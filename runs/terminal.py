@@ -1,0 +1,89 @@
+"""How runs look on a terminal: lines of text, nothing that a pipe could not carry."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from django.utils import timezone
+
+from runs.engine import events
+from runs.models import GroupRun, Run
+
+
+class Stream(Protocol):
+    def write(self, text: str) -> object: ...
+    def isatty(self) -> bool: ...
+
+
+def not_found(what: str, name: str, names: Iterable[str]) -> str:
+    """Return the message for a name that does not exist, with the likeliest one that does."""
+    near = difflib.get_close_matches(name, list(names), n=1)
+    hint = f"Did you mean “{near[0]}”?" if near else f"The {what}s are listed in the admin and by exportconfig."
+    return f"error: There is no {what} “{name}”.\nfix:   {hint}"
+
+
+def error(found: Mapping[str, str]) -> str:
+    """Return an error's lines: what happened, what to do, the system's own words, the code."""
+    lines = [f"error: {found['message']}"]
+    if found.get("hint"):
+        lines.append(f"fix:   {found['hint']}")
+    if found.get("detail"):
+        lines.append("why:   " + found["detail"].strip().replace("\n", "\n       "))
+    return "\n".join([*lines, f"code:  {found['code']}"])
+
+
+def summary(run: Run) -> str:
+    """Return one line: what came of the run."""
+    counts = {"read": run.read, "inserted": run.inserted, "updated": run.updated, "deleted": run.deleted}
+    shown = ", ".join(f"{'?' if value is None else f'{value:,}'} {name}" for name, value in counts.items())
+    if run.dry_run:
+        return f"{run.module_name}: {run.status}\n\n-- source query\n{run.source_query}\n\n-- merge\n{run.merge_sql}"
+    return f"{run.module_name}: {run.status} in {run.seconds or 0:.2f} s (run {run.pk}, {run.strategy}): {shown}"
+
+
+def group_summary(group_run: GroupRun) -> str:
+    """Return what came of a group run: a line for it, and one for each member."""
+    lines = [f"{group_run.group_name}: {group_run.status} (group run {group_run.pk})"]
+    for run in group_run.runs.order_by("pk"):
+        lines.append("  " + (line(run) if run.dry_run else summary(run)))
+        lines += [f"    error: {run.error['message']}"] if run.error else []
+    return "\n".join([*lines, *(f"  {entry['module']}: skipped, {entry['why']}" for entry in group_run.skipped)])
+
+
+def line(run: Run) -> str:
+    """Return one short line of a list of runs."""
+    began = timezone.localtime(run.started_at).strftime("%Y-%m-%d %H:%M:%S") if run.started_at else "-"
+    took = "" if run.seconds is None else f"{run.seconds:.2f} s"
+    rows = "" if run.read is None else f"{run.read:,} rows"
+    problem = run.error["message"] if run.error else ""
+    shown = f"{run.pk:>7}  {run.module_name:<24}  {run.status:<9}  {began:<19}  {took:>10}  {rows:>14}  {problem}"
+    return shown.rstrip()
+
+
+def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
+    """Return what prints a run's events as they come; rows moved at most once a second."""
+    last = 0.0
+
+    def listen(event: events.Event) -> None:
+        nonlocal last
+        if quiet:
+            return
+        match event:
+            case events.StepStarted(step):
+                stream.write(f"{step} ...")
+            case events.RouteChosen(route, why):
+                stream.write(f"  route {route}: {why}")
+            case events.Progress(rows, size) if time.monotonic() - last >= 1:
+                last = time.monotonic()
+                counted = "" if rows is None else f"{rows:,} rows, "
+                stream.write(f"  {counted}{size / 1e6:,.1f} MB")
+            case events.AttemptFailed():
+                stream.write(f"  attempt {event.number} failed: {event.message}")
+                stream.write(f"  trying again in {event.wait:.1f} s")
+            case events.Warned(message):
+                stream.write(f"  warning: {message}")
+
+    return listen

@@ -1,0 +1,76 @@
+"""The run pages: states as words, numbers one can read, errors in full."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from runs import presenting
+from runs.models import Run
+from tests.factories import ModuleFactory, RunFactory, running
+
+pytestmark = pytest.mark.django_db
+
+
+def page(client: Client, run: Run) -> str:
+    return client.get(reverse("admin:runs_run_change", args=[run.pk])).content.decode()
+
+
+def test_a_failed_run_tells_message_hint_code_and_the_system_s_words(admin_client: Client) -> None:
+    run = running()
+    told = {"code": "table_missing", "message": "No table.", "hint": "Make it.", "detail": "<ORA-00942>"}
+    run.finish_error(told, warnings=["It is late."])
+    content = page(admin_client, run)
+    for text in ("No table.", "Make it.", "table_missing", "&lt;ORA-00942&gt;", "It is late.", "Error"):
+        assert text in content
+    assert "<ORA" not in content
+
+
+def test_a_good_run_tells_counts_and_sql_and_no_section_of_errors(admin_client: Client) -> None:
+    run = running()
+    sql = 'SELECT "DCORD#" AS dcord FROM QCRH WHERE "DCORD#" > 12345'
+    found = {"source_query": sql, "merge_sql": "INSERT INTO x", "watermarks": {"dcord": {"in": "12345", "out": None}}}
+    run.finish_success(read=1234567, inserted=0, bytes=2048, **found)
+    content = page(admin_client, run)
+    assert "1\u202f234\u202f567" in content
+    assert "&quot;DCORD#&quot; &gt; 12345" in content
+    assert "dcord: 12345 → (none)" in content
+    assert "What to look at" not in content
+
+
+def test_the_list_shows_what_is_running_and_finds_by_module(admin_client: Client) -> None:
+    running(module=ModuleFactory.create(name="qcrh"))
+    RunFactory.create(module=ModuleFactory.create(name="other"))
+    listed = reverse("admin:runs_run_changelist")
+    assert "Running" in admin_client.get(listed).content.decode()
+    found = admin_client.get(listed, {"q": "qcrh"}).context["cl"].result_list
+    assert [run.module_name for run in found] == ["qcrh"]
+
+
+def test_the_list_takes_as_many_queries_for_many_as_for_one(
+    admin_client: Client, django_assert_max_num_queries: Any
+) -> None:
+    RunFactory.create_batch(12)
+    with django_assert_max_num_queries(10):
+        admin_client.get(reverse("admin:runs_run_changelist"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.123, "0.12 s"), (12.3, "12 s"), (61, "1 min 01 s"), (3600 * 2 + 60 * 5, "2 h 05 min")]
+)
+def test_durations_are_readable(seconds: float, shown: str) -> None:
+    start = timezone.now()
+    run = Run(started_at=start, finished_at=start + dt.timedelta(seconds=seconds))
+    assert presenting.duration(run).replace("\u00a0", " ") == shown
+
+
+def test_a_setting_is_changed_and_a_wrong_value_refused(admin_client: Client) -> None:
+    add = reverse("admin:runs_setting_add")
+    refused = admin_client.post(add, {"key": "min_full_share", "value": "7"})
+    assert "between 0 and 1" in refused.content.decode()
+    assert admin_client.post(add, {"key": "min_full_share", "value": "0.7"}).status_code == 302

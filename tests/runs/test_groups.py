@@ -1,0 +1,209 @@
+"""A group's run: members in their order, side by side where the order is the same, on past failures or not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+
+from connections.sdk.errors import AlreadyRunning
+from modules.models import Group, GroupMember, Module
+from runs import cancelling
+from runs.cancelling import Answer
+from runs.launching import launch_group
+from runs.models import GroupRun, Run
+from runs.reaping import reap_all
+from tests.runs.commands import alive, backends, manage, start, wait_until
+from tests.runs.engine.bench import Bench
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.matrix]
+Member = Callable[..., Module]
+GOOD, BAD = "SELECT 1 AS k", "SELECT k FROM nothere"
+
+
+@pytest.fixture
+def group(pg_bench: Bench, db: None) -> Group:
+    return Group.objects.create(name="nightly")
+
+
+@pytest.fixture
+def member(group: Group, pg_bench: Bench, save_module: Any, save_connection: Any) -> Iterator[Member]:
+    """Add a module to the group; order 1, 2, 3, ... unless said otherwise."""
+    numbers = count(1)
+    source = save_connection(pg_bench.source)
+
+    def add(name: str, query: str = GOOD, *, order: int | None = None, **fields: Any) -> Module:
+        module: Module = save_module(name, query, source=source, **fields)
+        GroupMember.objects.create(group=group, module=module, run_order=order or next(numbers))
+        return module
+
+    yield add
+
+
+def ran(group_run: GroupRun) -> list[tuple[str, str]]:
+    return list(group_run.runs.order_by("pk").values_list("module_name", "status"))
+
+
+def wait(group_run: GroupRun) -> GroupRun:
+    def over() -> bool:
+        group_run.refresh_from_db()
+        return group_run.is_final
+
+    wait_until(over, seconds=30)
+    return group_run
+
+
+def test_members_run_in_their_order_past_a_failure_and_disabled_ones_are_skipped(group: Group, member: Member) -> None:
+    member("last", order=9)
+    member("bad", BAD, order=2)
+    member("off", order=3, enabled=False)
+    member("first", order=1)
+    done = manage("rungroup", "nightly", "--json")
+    assert done.code == 5, done.err
+    found = done.json
+    assert set(found) >= {"group_run", "group", "status", "runs"}
+    assert (found["group"], found["status"]) == ("nightly", "partial")
+    assert [(run["module"], run["status"]) for run in found["runs"]] == [
+        ("first", "success"),
+        ("bad", "error"),
+        ("last", "success"),
+    ]
+    assert found["runs"][1]["error"]["code"] == "table_missing"
+    assert found["skipped"] == [{"module": "off", "why": "it is disabled"}]
+    assert "first: success" in done.err
+    runs = list(Run.objects.order_by("pk"))
+    assert all(before.finished_at <= after.started_at for before, after in zip(runs, runs[1:], strict=False))  # type: ignore[operator]
+
+
+def test_a_group_that_stops_on_failure_runs_no_more(group: Group, member: Member) -> None:
+    Group.objects.update(on_failure="stop")
+    member("bad", BAD)
+    member("never")
+    done = manage("rungroup", "nightly", "--json")
+    assert (done.code, done.json["status"]) == (1, "error")
+    assert [run["module"] for run in done.json["runs"]] == ["bad"]
+    assert done.json["skipped"] == [{"module": "never", "why": "a member before it failed"}]
+
+
+@pytest.mark.matrix
+def test_the_same_order_runs_side_by_side_up_to_the_limit(group: Group, member: Member, pg_bench: Bench) -> None:
+    Group.objects.update(max_parallel=2)
+    for number in range(3):
+        member(f"m{number}", "SELECT 1 AS k, pg_sleep(2)::text AS s", order=1)
+    group_run = launch_group(Group.objects.get())
+    asleep = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query ILIKE 'copy%%pg_sleep(2)%%'"
+    seen = set()
+    with psycopg.connect(pg_bench.source.url, autocommit=True) as looking:
+        while not GroupRun.objects.get().is_final:
+            seen.add(looking.execute(asleep).fetchone()[0])  # type: ignore[index]
+            time.sleep(0.05)
+    assert max(seen) == 2
+    assert wait(group_run).status == "success"
+    assert len(ran(group_run)) == 3
+
+
+@pytest.mark.matrix
+def test_a_dry_run_of_a_group_is_one(group: Group, member: Member) -> None:
+    member("a")
+    done = manage("rungroup", "nightly", "--dry-run")
+    assert done.code == 0, done.err
+    assert "nightly: dry_run" in done.out
+    assert [run.status for run in Run.objects.all()] == ["dry_run"]
+
+
+def test_an_unknown_group_is_exit_code_3(group: Group) -> None:
+    done = manage("rungroup", "nightyl")
+    assert done.code == 3
+    assert "Did you mean “nightly”?" in done.err
+
+
+SLOW = "SELECT 1 AS k, pg_sleep(60)::text AS s"
+
+
+def moving(group_run: GroupRun, many: int = 1) -> Callable[[], bool]:
+    """Whether so many of its runs are in the middle of their transfer."""
+    return lambda: sum("transfer ..." in run.log_file.read_text() for run in group_run.runs.all() if run.steps) == many
+
+
+def test_one_run_of_a_group_at_a_time(group: Group, member: Member) -> None:
+    member("slow", SLOW)
+    group_run = launch_group(group)
+    with pytest.raises(AlreadyRunning) as refused:
+        launch_group(group)
+    assert refused.value.detail == str(group_run.pk)
+    done = manage("rungroup", "nightly")
+    assert done.code == 4
+    assert f"its run {group_run.pk} is" in done.err
+    assert cancelling.stop(group_run) is Answer.CANCELLED
+
+
+@pytest.mark.matrix
+def test_a_cancel_ends_every_member_and_starts_no_more(group: Group, member: Member, pg_bench: Bench) -> None:
+    Group.objects.update(max_parallel=2)
+    member("a", SLOW, order=1)
+    member("b", SLOW, order=1)
+    member("never", order=2)
+    group_run = launch_group(Group.objects.get(), trigger="api")
+    wait_until(moving(group_run, 2))
+    done = manage("cancelrun", "--group-run", str(group_run.pk))
+    assert (done.code, done.out.strip()) == (0, f"group run {group_run.pk}: cancelled"), done.err
+    group_run.refresh_from_db()
+    assert ran(group_run) == [("a", "cancelled"), ("b", "cancelled")]
+    assert group_run.skipped == [{"module": "never", "why": "the group run was cancelled"}]
+    wait_until(lambda: not backends(pg_bench.source.url) and not backends(pg_bench.destination.url), seconds=3)
+    wait_until(lambda: not alive(group_run.pid), seconds=3)
+
+
+@pytest.mark.matrix
+def test_ctrl_c_at_the_terminal_cancels_the_group(group: Group, member: Member) -> None:
+    member("a", SLOW)
+    process = start("rungroup", "nightly", "--json")
+    wait_until(GroupRun.objects.exists)
+    wait_until(moving(GroupRun.objects.get()))
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert '"status": "cancelled"' in out
+    assert ran(GroupRun.objects.get()) == [("a", "cancelled")]
+
+
+@pytest.mark.matrix
+def test_a_member_that_runs_elsewhere_counts_as_failed(group: Group, member: Member) -> None:
+    member("busy", SLOW)
+    member("other")
+    elsewhere = start("runmodule", "busy", "--json")
+    wait_until(Run.objects.exists)
+    done = manage("rungroup", "nightly", "--json")
+    assert (done.code, done.json["status"]) == (5, "partial")
+    refused = done.json["runs"][0]
+    assert (refused["module"], refused["status"], refused["error"]["code"]) == ("busy", "error", "already_running")
+    elsewhere.send_signal(signal.SIGTERM)
+    elsewhere.communicate(timeout=20)
+
+
+@pytest.mark.matrix
+def test_a_group_whose_process_was_killed_is_settled_when_its_members_end(
+    group: Group, member: Member, pg_bench: Bench
+) -> None:
+    member("a", "SELECT 1 AS k, pg_sleep(3)::text AS s")
+    member("never")
+    group_run = launch_group(group)
+    wait_until(moving(group_run))
+    group_run.refresh_from_db()
+    os.kill(group_run.pid or 0, signal.SIGKILL)
+    wait_until(lambda: not alive(group_run.pid))
+    reap_all()
+    assert not GroupRun.objects.get().is_final
+    # its member goes on: killing who started it kills no run
+    wait_until(lambda: ran(group_run) == [("a", "success")])
+    reap_all()
+    group_run.refresh_from_db()
+    assert (group_run.status, (group_run.error or {})["code"]) == ("partial", "lost")
+    assert "never" in (group_run.error or {})["message"]
+    assert pg_bench.rows("SELECT k FROM sync.a") == [(1,)]

@@ -1,0 +1,252 @@
+"""Runs: which state follows which, who holds the lock, and that what is over is never rewritten."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models import ProtectedError
+
+from pipekit_site.config import BASE_DIR
+from runs import states
+from runs.models import GroupRun, Run
+from runs.states import GroupStatus, IllegalTransition, Status
+from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFactory, running
+
+pytestmark = pytest.mark.django_db
+ERROR = {"code": "table_missing", "message": "No table.", "hint": "Make it.", "detail": ""}
+MOVES: dict[str, Callable[[Run], None]] = {
+    "start": lambda run: run.start(pid=1),
+    "lost": lambda run: run.mark_lost(heartbeat=run.heartbeat),
+    "success": lambda run: run.finish_success(read=1),
+    "dry_run": lambda run: run.finish_dry_run(),
+    "error": lambda run: run.finish_error(ERROR),
+    "refused": lambda run: run.finish_refused(ERROR),
+    "cancelled": lambda run: run.finish_cancelled(ERROR),
+}
+LEGAL = {
+    Status.QUEUED: {"start", "error", "cancelled"},
+    Status.RUNNING: {"lost", "success", "dry_run", "error", "refused", "cancelled"},
+    Status.LOST: {"success", "error", "cancelled"},
+    **{status: set() for status in states.TERMINAL},
+}
+
+
+def in_state(status: Status) -> Run:
+    return RunFactory.create(status=status)
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("move", MOVES)
+def test_every_move_is_legal_exactly_where_it_is_meant(status: Status, move: str) -> None:
+    run = in_state(status)
+    if move in LEGAL[status]:
+        MOVES[move](run)
+        stored = Run.objects.get(pk=run.pk)
+        assert stored.status == run.status == ("running" if move == "start" else move)
+        assert (stored.finished_at is not None) == stored.is_final
+        return
+    with pytest.raises(IllegalTransition, match=str(status)):
+        MOVES[move](run)
+    assert Run.objects.get(pk=run.pk).status == status
+
+
+def test_of_two_who_move_a_run_the_second_is_told() -> None:
+    first = running()
+    second = Run.objects.get(pk=first.pk)
+    first.finish_success(read=3, inserted=3)
+    with pytest.raises(IllegalTransition, match="success"):
+        second.finish_error(ERROR)
+    stored = Run.objects.get(pk=first.pk)
+    assert (stored.status, stored.read, stored.error) == ("success", 3, None)
+
+
+def test_starting_writes_down_who_runs_it() -> None:
+    run = Run.objects.get(pk=running().pk)
+    assert (run.host, run.machine_id, run.boot_id, run.pid, run.process_started) == ("etl1", "m1", "b1", 4711, 99)
+    assert run.started_at is not None
+    assert run.is_active
+
+
+def test_finishing_writes_results_and_time() -> None:
+    run = running()
+    run.finish_success(read=3, staged=3, inserted=2, updated=1, deleted=0, bytes=412, warnings=["text"])
+    stored = Run.objects.get(pk=run.pk)
+    assert (stored.read, stored.inserted, stored.updated, stored.bytes) == (3, 2, 1, 412)
+    assert stored.warnings == ["text"]
+    assert stored.seconds is not None
+    assert stored.seconds >= 0
+    assert stored.is_final
+
+
+def test_a_run_that_gave_a_sign_of_life_is_not_lost() -> None:
+    run = running()
+    seen = run.heartbeat
+    assert run.beat() is False
+    with pytest.raises(IllegalTransition):
+        run.mark_lost(heartbeat=seen)
+    run.mark_lost(heartbeat=seen + 1)
+
+
+def test_a_heartbeat_brings_the_wish_to_cancel() -> None:
+    run = running()
+    assert run.request_cancel() is True
+    assert run.beat(read=10) is True
+    assert Run.objects.get(pk=run.pk).read == 10
+
+
+def test_a_run_that_is_over_cannot_be_cancelled() -> None:
+    run = running()
+    run.finish_success()
+    assert run.request_cancel() is False
+
+
+@pytest.mark.parametrize("status", states.ACTIVE)
+def test_one_active_run_per_module(status: Status) -> None:
+    run = RunFactory.create(status=status)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        RunFactory.create(module=run.module, dest_lock_key="another")
+    assert list(Run.objects.locking(run.module_id, "another")) == [run]
+
+
+def test_one_active_run_per_destination_table() -> None:
+    run = RunFactory.create(dest_lock_key="dw sync.orders")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        RunFactory.create(dest_lock_key="dw sync.orders")
+    assert list(Run.objects.locking(ModuleFactory.create().pk, "dw sync.orders")) == [run]
+
+
+def test_runs_that_are_over_and_dry_runs_are_in_nobody_s_way() -> None:
+    over = running()
+    over.finish_success()
+    RunFactory.create(module=over.module, dry_run=True)
+    RunFactory.create(module=over.module, dry_run=True)
+    RunFactory.create(module=over.module)
+
+
+CLAIM = """
+from django.db import IntegrityError
+from runs.models import Run
+for key in ("module", "dest_lock_key"):
+    fields = {"module": dict(module_id=%d), "dest_lock_key": dict(dest_lock_key="dw sync.orders")}[key]
+    try:
+        Run.objects.create(module_name="x", **fields)
+        print(key, "created")
+    except IntegrityError:
+        print(key, "refused")
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_another_process_is_refused_by_the_database() -> None:
+    run = RunFactory.create(dest_lock_key="dw sync.orders")
+
+    def claim() -> list[str]:
+        program = [sys.executable, "manage.py", "shell", "--no-imports", "-c", CLAIM % run.module_id]
+        return subprocess.run(program, cwd=BASE_DIR, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    assert claim() == ["module refused", "dest_lock_key refused"]
+    run.finish_error(ERROR)
+    assert claim() == ["module created", "dest_lock_key created"]
+
+
+@pytest.mark.parametrize("status", states.TERMINAL)
+def test_a_run_that_is_over_is_not_rewritten_through_its_model(status: Status) -> None:
+    run = in_state(status)
+    run.read = 99
+    with pytest.raises(IllegalTransition, match="not rewritten"):
+        run.save()
+    with pytest.raises(IllegalTransition):
+        run.record(read=99)
+    assert Run.objects.get(pk=run.pk).read is None
+
+
+@pytest.mark.parametrize("status", states.TERMINAL)
+@pytest.mark.parametrize("change", ["read = 99", "status = 'running'", "error = NULL", "module_id = module_id + 1"])
+def test_a_run_that_is_over_is_not_rewritten_past_its_model(status: Status, change: str) -> None:
+    run = in_state(status)
+    with pytest.raises(DatabaseError, match="not rewritten"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"UPDATE run_log SET {change} WHERE id = %s", [run.pk])
+    assert Run.objects.get(pk=run.pk).status == status
+
+
+def test_an_active_run_may_be_written() -> None:
+    run = running()
+    run.record(read=5)
+    run.staged = 5
+    run.save()
+    assert Run.objects.get(pk=run.pk).staged == 5
+
+
+def test_old_runs_may_be_deleted() -> None:
+    in_state(Status.SUCCESS).delete()
+    assert not Run.objects.exists()
+
+
+def test_a_deleted_module_leaves_its_runs() -> None:
+    run = in_state(Status.SUCCESS)
+    assert run.module is not None
+    run.module.delete()
+    stored = Run.objects.get()
+    assert (stored.module, stored.module_name) == (None, run.module_name)
+
+
+def test_a_module_is_not_deleted_while_it_runs() -> None:
+    run = running()
+    assert run.module is not None
+    with pytest.raises(ProtectedError):
+        run.module.delete()
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ([], GroupStatus.SUCCESS),
+        (["success", "success"], GroupStatus.SUCCESS),
+        (["dry_run", "dry_run"], GroupStatus.DRY_RUN),
+        (["success", "error"], GroupStatus.PARTIAL),
+        (["success", "refused"], GroupStatus.PARTIAL),
+        (["error", "error"], GroupStatus.ERROR),
+        (["refused"], GroupStatus.ERROR),
+        (["cancelled", "success"], GroupStatus.PARTIAL),
+    ],
+)
+def test_a_group_run_ends_as_its_runs_did(statuses: list[str], expected: GroupStatus) -> None:
+    group_run = GroupRunFactory.create()
+    group_run.start()
+    for status in statuses:
+        RunFactory.create(group_run=group_run, status=status)
+    group_run.finish()
+    stored = GroupRun.objects.get()
+    assert stored.status == expected
+    assert stored.finished_at is not None
+    with pytest.raises(IllegalTransition):
+        group_run.finish()
+
+
+def test_one_active_run_per_group() -> None:
+    group_run = GroupRunFactory.create()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        GroupRunFactory.create(group=group_run.group)
+    group_run.finish_cancelled()
+    GroupRunFactory.create(group=group_run.group)
+    assert GroupRun.objects.active().count() == 1
+
+
+def test_a_deleted_group_leaves_its_group_runs() -> None:
+    group = GroupFactory.create(name="nightly")
+    GroupRunFactory.create(group=group)
+    group.delete()
+    assert GroupRun.objects.get().group_name == "nightly"
+
+
+def test_lists_leave_long_texts_in_the_database(django_assert_num_queries: Callable[[int], object]) -> None:
+    RunFactory.create_batch(3)
+    with django_assert_num_queries(1):  # type: ignore[attr-defined]
+        found = list(Run.objects.with_module().without_texts().newest_first())
+        assert [run.module is not None and run.module.name for run in found] == [run.module_name for run in found]
+    assert found[0].get_deferred_fields() >= {"source_query", "merge_sql"}
+    assert found[0].pk > found[-1].pk

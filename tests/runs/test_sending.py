@@ -1,0 +1,415 @@
+"""From the outbox to a real mail server and a real webhook: nothing lost, no storms, no way in through a name."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
+
+from connections import secrets
+from connections.redacting import redactor
+from modules.models import Module
+from pipekit_site.config import BASE_DIR, Smtp
+from pipekit_site.doctor import examining, telling
+from runs import notifying
+from runs.models import Run
+from runs.notifying.sending import MAILS, WINDOW
+from runs.outbox import LEASE, Delivery, Notification
+from runs.states import Status
+from tests.factories import ModuleFactory, RunFactory
+from tests.runs.receivers import MailServer, WebhookServer, mail_server, webhook_server
+from tests.runs.test_notifying import ERROR, NOW, ended, set_up
+
+pytestmark = pytest.mark.django_db
+SENDER, ADMIN = "pipekit@example.com", "admin@example.com"
+MINUTE = dt.timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture(autouse=True)
+def secrets_file(tmp_path: Path) -> Iterator[Path]:
+    before = secrets.store().path
+    secrets.configure(tmp_path / "secrets.env")
+    yield tmp_path / "secrets.env"
+    secrets.configure(before)
+
+
+def reached_at(settings: Settings, port: int, **fields: Any) -> None:
+    smtp = Smtp(**{"host": "127.0.0.1", "port": port, "sender": SENDER, "to": (ADMIN,), **fields})
+    settings.PIPEKIT = replace(settings.PIPEKIT, smtp=smtp)
+    settings.DEFAULT_FROM_EMAIL = SENDER
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[MailServer]:
+    with mail_server() as found:
+        reached_at(settings, found.port)
+        yield found
+
+
+@pytest.fixture
+def hook() -> Iterator[WebhookServer]:
+    with webhook_server() as found:
+        secrets.store().set("HOOK_SECRET", "shared-5518")
+        set_up(webhook_url=found.url, webhook_secret="$HOOK_SECRET")
+        yield found
+
+
+def text(server: MailServer, number: int = -1) -> str:
+    return str(server.mails[number].get_content())
+
+
+def status() -> str:
+    return Notification.objects.values_list("status", flat=True).get()
+
+
+def test_a_mail_says_what_failed_since_when_how_often_and_what_to_do(server: MailServer) -> None:
+    set_up(site_url="https://etl.example.com/", notification_addresses=["ops@example.com", ADMIN])
+    run = ended(ModuleFactory.create(name="qcrh"))
+    assert notifying.send_due() == 1
+    (mail,) = server.mails
+    assert (mail["Subject"], mail["From"]) == ("[Pipekit] qcrh failed (connection_failed)", SENDER)
+    assert mail["To"] == f"{ADMIN}, ops@example.com"
+    said = text(server)
+    for part in ("erp does not answer.", "Start it.", "1 failure in a row", f"run {run.pk} (schedule:1)"):
+        assert part in said
+    assert f"https://etl.example.com/admin/runs/run/{run.pk}/change/" in said
+    assert f"{timezone.localtime(run.finished_at):%Y-%m-%d %H:%M:%S %z}" in said
+    assert status() == "sent"
+    assert notifying.send_due() == 0
+
+
+def test_each_kind_has_its_own_headline(server: MailServer) -> None:
+    set_up(notify_every=2, late_after_hours=1)
+    module = ModuleFactory.create(name="qcrh")
+    for end in ("refused", "error", "success"):
+        ended(module, end)
+    notifying.find_late(timezone.now() + dt.timedelta(hours=2))
+    assert notifying.send_due(timezone.now() + dt.timedelta(hours=2)) == 4
+    assert [mail["Subject"] for mail in server.mails] == [
+        "[Pipekit] qcrh was refused (connection_failed)",
+        "[Pipekit] qcrh has failed 2 times in a row (connection_failed)",
+        "[Pipekit] qcrh works again",
+        "[Pipekit] qcrh is late: no success for 1 h",
+    ]
+
+
+def test_more_than_five_at_once_are_one_mail(server: MailServer) -> None:
+    modules = [ModuleFactory.create(name=f"t{number}") for number in range(6)]
+    for module in modules:
+        ended(module)
+    assert notifying.send_due() == 6
+    (mail,) = server.mails
+    assert mail["Subject"] == "[Pipekit] 6 notifications: 6 failed"
+    assert all(f"{module.name} failed" in text(server) for module in modules)
+
+
+def storm(count: int) -> list[Run]:
+    """Return failed runs of as many modules, spread over ten minutes."""
+    first = ModuleFactory.create()
+    shared = {"source_connection": first.source_connection, "dest_connection": first.dest_connection}
+    modules = Module.objects.bulk_create(
+        Module(name=f"t{number}", dest_table=f"sync.t{number}", source_query="SELECT 1 AS a", **shared)
+        for number in range(count)
+    )
+    ends = [NOW + WINDOW * number / count for number in range(count)]
+    return Run.objects.bulk_create(
+        RunFactory.build(module=module, status=Status.ERROR, finished_at=end, trigger="schedule:1", error=ERROR)
+        for module, end in zip(modules, ends, strict=True)
+    )
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(1000, 60), (100, 5)])
+def test_a_thousand_failures_in_ten_minutes_are_at_most_twenty_mails_and_none_is_left_out(
+    server: MailServer, count: int, seconds: int
+) -> None:
+    """With a tick every minute, and far more often."""
+    runs, now = storm(count), NOW
+    while now <= NOW + WINDOW:
+        while runs and (end := runs[0].finished_at) is not None and end <= now:
+            notifying.on_finished(runs.pop(0))
+        notifying.send_due(now)
+        now += dt.timedelta(seconds=seconds)
+    assert 1 < len(server.mails) <= MAILS
+    for minute in range(1, 12):
+        notifying.send_due(NOW + WINDOW + minute * MINUTE)
+    assert Notification.objects.filter(status=Delivery.SENT).count() == count
+    subjects = [mail["Subject"] for mail in server.mails]
+    told = [int(subject.split()[1]) if "notifications" in subject else 1 for subject in subjects]
+    assert sum(told) == count
+
+
+def test_a_mail_server_that_was_down_gets_each_mail_once_when_it_is_up_again(settings: Settings) -> None:
+    with mail_server() as gone:
+        port = gone.port
+    reached_at(settings, port)
+    end = ended(ModuleFactory.create()).finished_at
+    assert end is not None
+    tries = [notifying.send_due(end + minute * MINUTE) for minute in range(20)]
+    row = Notification.objects.get()
+    assert (sum(tries), row.status, row.attempts) == (0, "pending", 5)
+    assert f"127.0.0.1:{port} cannot be reached" in row.last_error
+    with mail_server(port) as server:
+        assert sum(notifying.send_due(end + minute * MINUTE) for minute in range(20, 80)) == 1
+        assert len(server.mails) == 1
+    assert status() == "sent"
+
+
+def test_what_no_server_took_for_a_day_is_undelivered_and_seen_and_can_be_tried_again(
+    settings: Settings, admin_client: Client
+) -> None:
+    with mail_server() as gone:
+        port = gone.port
+    reached_at(settings, port)
+    end = ended(ModuleFactory.create(name="qcrh")).finished_at
+    assert end is not None
+    for half_hour in range(50):
+        notifying.send_due(end + half_hour * 30 * MINUTE)
+    assert status() == "undelivered"
+    (check,) = examining.examine_each([("notifications", telling.notifications)])
+    assert not check.ok
+    assert "1 notifications of the last week were not delivered; the last: qcrh: Failed." in check.message
+    listed = reverse("admin:runs_notification_changelist")
+    assert "cannot be reached" in admin_client.get(listed, {"status": "undelivered"}).content.decode()
+    admin_client.post(listed, {"action": "retry", "_selected_action": [Notification.objects.get().pk]})
+    with mail_server(port) as server:
+        assert notifying.send_due() == 1
+        assert len(server.mails) == 1
+
+
+def manage(server: MailServer, *arguments: str) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "PIPEKIT_SMTP_HOST": "127.0.0.1",
+        "PIPEKIT_SMTP_PORT": str(server.port),
+        "PIPEKIT_SMTP_TO": ADMIN,
+        "DJANGO_SETTINGS_MODULE": "pipekit_site.settings",
+    }
+    program = [sys.executable, "manage.py", *arguments]
+    return subprocess.Popen(program, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sender_killed_in_the_middle_of_a_mail_loses_nothing(server: MailServer) -> None:
+    ended(ModuleFactory.create())
+    server.stalls.set()
+    with manage(server, "notify") as sender:
+        assert server.stalled.wait(20)
+        sender.kill()
+    server.stalls.clear()
+    assert (status(), server.mails) == ("pending", [])
+    assert notifying.send_due(timezone.now() + MINUTE) == 0
+    assert notifying.send_due(timezone.now() + LEASE) == 1
+    assert len(server.mails) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_senders_at_once_send_each_mail_once(server: MailServer) -> None:
+    for _ in range(5):
+        ended(ModuleFactory.create())
+    senders = [manage(server, "notify") for _ in range(3)]
+    said = [sender.communicate(timeout=30)[0] for sender in senders]
+    assert sum(int(line.split()[0]) for line in said) == 5
+    assert len({mail["Message-ID"] for mail in server.mails}) == len(server.mails) == 5
+
+
+def test_the_same_mail_sent_again_has_the_same_message_id(server: MailServer) -> None:
+    ended(ModuleFactory.create())
+    notifying.send_due()
+    Notification.objects.update(status=Delivery.PENDING)
+    notifying.send_due(timezone.now() + LEASE + MINUTE)
+    first, second = server.mails
+    assert first["Message-ID"] == second["Message-ID"]
+
+
+def test_no_name_and_no_error_can_write_a_header(server: MailServer) -> None:
+    module = ModuleFactory.create()
+    bad = "x\r\nBcc: evil@example.com\r\n\r\nhello\u2028\x7f\u202e"
+    Module.objects.filter(pk=module.pk).update(name="x\r\nBcc: evil@example.com")
+    module.refresh_from_db()
+    run = ended(module)
+    row = Notification.objects.get()
+    redactor().add("canary-5583")
+    row.about = {**row.about, "module": bad, "error": {"code": bad, "message": f"{bad} canary-5583", "hint": bad}}
+    row.save()
+    assert notifying.send_due() == 1
+    (mail,) = server.mails
+    assert mail["Bcc"] is None
+    assert mail["Subject"].startswith("[Pipekit] x Bcc: evil@example.com hello failed (x Bcc: evil")
+    assert mail["To"] == ADMIN
+    assert f"run {run.pk}" in text(server)
+    assert "error:      x Bcc: evil@example.com hello" in text(server)
+    assert "canary-5583" not in text(server)
+
+
+def test_a_recipient_that_the_server_refuses_is_said_and_the_others_get_it(server: MailServer) -> None:
+    set_up(notification_addresses=["gone@example.com"])
+    server.refused = {"gone@example.com"}
+    ended(ModuleFactory.create())
+    assert notifying.send_due() == 1
+    assert Notification.objects.get().last_error == "The mail server refused: gone@example.com."
+    server.refused.add(ADMIN)
+    ended(ModuleFactory.create())
+    assert notifying.send_due() == 0
+    assert "did not take the mail" in Notification.objects.order_by("-pk")[0].last_error
+
+
+def test_the_login_is_used_and_a_wrong_one_told_without_the_password(server: MailServer) -> None:
+    secrets.store().set("MAIL_PW", "right-8812")
+    set_up(smtp_username="etl", smtp_password="$MAIL_PW")
+    server.password = "right-8812"
+    ended(ModuleFactory.create())
+    assert notifying.send_due() == 1
+    server.password = "another"
+    ended(ModuleFactory.create())
+    assert notifying.send_due() == 0
+    error = Notification.objects.order_by("-pk")[0].last_error
+    assert "refused the login" in error
+    assert "right-8812" not in error
+
+
+def test_a_server_without_encryption_is_not_spoken_to_in_the_clear_when_it_was_asked_for(server: MailServer) -> None:
+    set_up(smtp_security="starttls")
+    ended(ModuleFactory.create())
+    assert notifying.send_due() == 0
+    assert "STARTTLS" in Notification.objects.get().last_error
+    assert server.mails == []
+
+
+def test_addresses_without_a_mail_server_are_visibly_undelivered(settings: Settings) -> None:
+    reached_at(settings, 25, host="")
+    ended(ModuleFactory.create())
+    notifying.send_due()
+    assert "There is no mail server." in Notification.objects.get().last_error
+    (check,) = examining.examine_each([("notifications", telling.notifications)])
+    assert (check.ok, check.hint) == (False, "Set smtp.host in config.yaml.")
+
+
+def test_a_webhook_gets_the_event_signed(hook: WebhookServer) -> None:
+    set_up(site_url="https://etl.example.com")
+    run = ended(ModuleFactory.create(name="qcrh"))
+    assert notifying.send_due() == 1
+    (post,) = hook.posts
+    body = json.loads(post.body)
+    assert (body["event"], body["module"], body["run"], body["failures"]) == ("failure", "qcrh", run.pk, 1)
+    assert body["error"]["message"] == "erp does not answer."
+    assert body["url"] == f"https://etl.example.com/admin/runs/run/{run.pk}/change/"
+    assert body["delivery"] == post.headers["X-Pipekit-Delivery"] == Notification.objects.get().delivery_id
+    signed = post.headers["X-Pipekit-Timestamp"].encode() + b"." + post.body
+    expected = hmac.new(b"shared-5518", signed, hashlib.sha256).hexdigest()
+    assert post.headers["X-Pipekit-Signature"] == f"sha256={expected}"
+    assert abs(int(post.headers["X-Pipekit-Timestamp"]) - timezone.now().timestamp()) < 60
+
+
+@pytest.mark.parametrize("status_code", [500, 404, 302])
+def test_a_webhook_that_does_not_say_2xx_is_tried_again_under_the_same_id(
+    hook: WebhookServer, status_code: int
+) -> None:
+    hook.status, hook.location = status_code, hook.url if status_code == 302 else ""
+    ended(ModuleFactory.create())
+    assert notifying.send_due() == 0
+    error = Notification.objects.get().last_error
+    assert f"The webhook answered {status_code}. said the receiver" in error
+    assert "canary-9127" not in error
+    hook.status, hook.location = 204, ""
+    assert notifying.send_due(timezone.now() + 2 * MINUTE) == 1
+    assert len(hook.posts) == 2
+    assert len({post.headers["X-Pipekit-Delivery"] for post in hook.posts}) == 1
+
+
+def test_a_webhook_s_address_may_be_a_secret(hook: WebhookServer) -> None:
+    secrets.store().set("HOOK_URL", hook.url)
+    set_up(webhook_url="$HOOK_URL")
+    ended(ModuleFactory.create())
+    assert notifying.send_due() == 1
+
+
+def test_a_webhook_without_a_secret_is_not_posted_to(hook: WebhookServer) -> None:
+    set_up(webhook_secret="")
+    ended(ModuleFactory.create())
+    assert notifying.send_due() == 0
+    assert "no secret to sign with" in Notification.objects.get().last_error
+    assert hook.posts == []
+
+
+def test_one_channel_that_fails_does_not_hold_up_the_other(server: MailServer, hook: WebhookServer) -> None:
+    hook.status = 500
+    ended(ModuleFactory.create())
+    assert notifying.send_due() == 1
+    assert dict(Notification.objects.values_list("channel", "status")) == {"email": "sent", "webhook": "pending"}
+
+
+def test_a_dead_webhook_is_tried_once_a_tick_not_once_for_each_event(hook: WebhookServer) -> None:
+    hook.status = 500
+    for _ in range(4):
+        ended(ModuleFactory.create())
+    notifying.send_due()
+    assert len(hook.posts) == 1
+    hook.status = 200
+    assert notifying.send_due() == 3
+    assert notifying.send_due(timezone.now() + 2 * MINUTE) == 1
+
+
+def test_the_test_message_goes_to_every_channel(
+    server: MailServer, hook: WebhookServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("notify", "--test")
+    out = capsys.readouterr().out
+    assert f"email: ok: sent to {ADMIN}" in out
+    assert "webhook: ok" in out
+    assert (server.mails[0]["Subject"], json.loads(hook.posts[0].body)["event"]) == ("[Pipekit] Test", "test")
+    assert "shared-5518" not in out
+
+
+def test_a_test_message_that_fails_is_exit_code_1_and_says_why(
+    settings: Settings, hook: WebhookServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reached_at(settings, 1)
+    with pytest.raises(SystemExit) as end:
+        call_command("notify", "--test")
+    assert end.value.code == 1
+    said = capsys.readouterr()
+    assert "email: failed: The mail server 127.0.0.1:1 cannot be reached" in said.out
+    assert "Look at smtp in config.yaml" in said.err
+    assert "webhook: ok" in said.out
+
+
+def test_a_test_message_that_nobody_gets_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        call_command("notify", "--test")
+    assert end.value.code == 1
+    assert "Nobody is told of anything." in capsys.readouterr().err
+
+
+def test_notify_says_how_the_outbox_stands(server: MailServer, capsys: pytest.CaptureFixture[str]) -> None:
+    ended(ModuleFactory.create())
+    call_command("notify")
+    assert capsys.readouterr().out == "1 sent, 0 waiting, 0 undelivered\n"
+
+
+def test_the_outbox_page_shows_the_text_and_lets_nobody_write(admin_client: Client, server: MailServer) -> None:
+    ended(ModuleFactory.create(name="qcrh"))
+    row = Notification.objects.get()
+    page = admin_client.get(reverse("admin:runs_notification_change", args=[row.pk])).content.decode()
+    assert "erp does not answer." in page
+    assert admin_client.get(reverse("admin:runs_notification_add")).status_code == 403
+    assert admin_client.post(reverse("admin:runs_notification_delete", args=[row.pk])).status_code == 403
