@@ -1,0 +1,105 @@
+"""Everything that fires by cron expression, alike: schedules, and modules' full_refresh_cron in the server's zone."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from modules.models import Module
+from scheduling.models import CatchUp, Progress, Schedule, Slot, server_zone
+from scheduling.starting import FULL_REFRESH, Started, start_group, start_module
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cadence:
+    """What fires and when, with how far ticks have come. Exactly one of the two keys is set."""
+
+    schedule_id: int | None = None
+    # of a full refresh
+    module_id: int | None = None
+    name: str
+    expression: str
+    zone: str
+    catch_up: str
+    # what was due before is none of its business, while nobody has looked at it yet
+    changed_at: dt.datetime
+    progress: Progress | None
+    group_to_run: int | None = None
+    module_to_run: int | None = None
+
+    @property
+    def seen_as(self) -> str:
+        return f"{self.expression} {self.zone}"
+
+    @property
+    def owner(self) -> dict[str, int | None]:
+        """The foreign keys of its rows."""
+        return {"schedule_id": self.schedule_id, "module_id": self.module_id}
+
+    def start(self) -> Started:
+        if self.module_id is not None:
+            return start_module(self.module_id, trigger=FULL_REFRESH, full_refresh=True)
+        trigger = f"schedule:{self.schedule_id}"
+        if self.module_to_run is not None:
+            return start_module(self.module_to_run, trigger=trigger)
+        assert self.group_to_run is not None, "a schedule fires a group or a module"
+        return start_group(self.group_to_run, trigger=trigger)
+
+    def new_slot(self, **fields: object) -> Slot:
+        return Slot(**self.owner, **fields)
+
+
+def enabled() -> list[Cadence]:
+    """In two queries, whatever their number."""
+    return [*_schedules(), *_full_refreshes()]
+
+
+def switch_off(now: dt.datetime) -> None:
+    """Mark what is switched off, so that it starts afresh when it is switched on again."""
+    off = Progress.objects.exclude(seen_as="")
+    for rows in (
+        off.filter(schedule__enabled=False),
+        off.filter(module__enabled=False),
+        off.filter(module__full_refresh_cron=""),
+    ):
+        if found := list(rows.values_list("pk", flat=True)):
+            Progress.objects.filter(pk__in=found).update(seen_as="", seen_until=now, error="", start_error="")
+    unknown = Schedule.objects.filter(enabled=False, progress=None).values_list("pk", flat=True)
+    if fresh := [Progress(schedule_id=pk, seen_until=now) for pk in unknown]:
+        Progress.objects.bulk_create(fresh, ignore_conflicts=True)
+
+
+def _schedules() -> Iterator[Cadence]:
+    for row in Schedule.objects.enabled().select_related("progress"):
+        yield Cadence(
+            schedule_id=row.pk,
+            name=f"schedule {row.name}",
+            expression=row.cron_expr,
+            zone=row.timezone,
+            catch_up=row.catch_up,
+            changed_at=row.updated_at,
+            progress=_progress(row),
+            group_to_run=row.group_id,
+            module_to_run=row.module_id,
+        )
+
+
+def _full_refreshes() -> Iterator[Cadence]:
+    rows = Module.objects.enabled().exclude(full_refresh_cron="").select_related("full_refresh_progress")
+    wanted = rows.only("name", "full_refresh_cron", "updated_at", "full_refresh_progress")
+    zone = server_zone()
+    for row in wanted:
+        yield Cadence(
+            module_id=row.pk,
+            name=f"full refresh of {row.name}",
+            expression=row.full_refresh_cron,
+            zone=zone,
+            catch_up=CatchUp.LAST,
+            changed_at=row.updated_at,
+            progress=_progress(row),
+        )
+
+
+def _progress(row: Schedule | Module) -> Progress | None:
+    return getattr(row, "progress" if isinstance(row, Schedule) else "full_refresh_progress", None)

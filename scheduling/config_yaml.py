@@ -1,0 +1,12 @@
+"""Schedules in a configuration file."""
+
+from __future__ import annotations
+
+from connections.configuring.sections import Section
+from scheduling.models import Schedule
+
+SCHEDULES = Section(
+    name="schedules",
+    model=Schedule,
+    fields=("group", "module", "cron_expr", "timezone", "enabled", "catch_up"),
+)

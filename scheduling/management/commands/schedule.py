@@ -1,0 +1,97 @@
+"""`manage.py schedule NAME WHEN`: set, remove or foretell the schedule of a group or module."""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+import json
+import sys
+from argparse import ArgumentParser
+from itertools import islice
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from connections.sdk.errors import PipekitError
+from runs import terminal
+from scheduling import cron, moments, targets, words
+from scheduling.models import CatchUp
+from scheduling.targets import Target
+
+_WHEN = "daily 00:00 | hourly 2 | weekly mon 00:00 | monthly 1 00:00 | '0 */2 * * *' | remove | next"
+
+
+class Command(BaseCommand):
+    help = "Set, remove or foretell the schedule of a group or module."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="a group or a module, or a schedule itself")
+        parser.add_argument("when", nargs="+", help=_WHEN)
+        kind = parser.add_mutually_exclusive_group()
+        kind.add_argument("--group", action="store_const", dest="kind", const="group", default="", help="NAME is one")
+        kind.add_argument("--module", action="store_const", dest="kind", const="module", help="NAME is one")
+        parser.add_argument("--timezone", metavar="ZONE", help="such as Europe/Berlin; a new schedule has the server's")
+        parser.add_argument("--catch-up", choices=CatchUp.values, help="what is done about missed times")
+        parser.add_argument("--count", type=int, default=5, help="of next: how many (5)")
+        parser.add_argument("--from", dest="start", type=moments.moment, metavar="ISO", help="of next: after when")
+        parser.add_argument("--json", action="store_true", help="of next: a JSON list on stdout")
+
+    def handle(self, name: str, when: list[str], **options: Any) -> None:
+        try:
+            target = targets.find(name, kind=options["kind"])
+            if when == ["next"]:
+                self._next(target, options)
+            elif when == ["remove"]:
+                self._remove(target)
+            else:
+                self._set(target, words.expression_of(when), options)
+        except targets.NotFound:
+            self._fail(terminal.not_found("group or module", name, targets.names(options["kind"])), 3)
+        except PipekitError as error:
+            self._fail(terminal.error(error.as_dict()), 2)
+        except ValidationError as error:
+            self._fail("\n".join(f"error: {message}" for message in error.messages), 2)
+
+    def _set(self, target: Target, expression: str, options: dict[str, Any]) -> None:
+        given = {"timezone": options["timezone"], "catch_up": options["catch_up"]}
+        schedule = target.set(expression, **{field: value for field, value in given.items() if value})
+        zone = cron.zone_of(schedule.timezone)
+        first = next(cron.slots(cron.parse(schedule.cron_expr), zone, after=timezone.now()), None)
+        then = f"; next {first.at.astimezone(zone).isoformat()}" if first else ""
+        self.stdout.write(
+            f"{schedule.name}: {target}, {words.sentence(schedule.cron_expr)} ({schedule.timezone}){then}"
+        )
+
+    def _remove(self, target: Target) -> None:
+        if not target.schedules:
+            self._fail(f"error: The {target} has no schedule.", 3)
+        for schedule in target.schedules:
+            schedule.delete()
+            self.stdout.write(f"{schedule.name}: removed")
+
+    def _next(self, target: Target, options: dict[str, Any]) -> None:
+        if not target.schedules:
+            self._fail(f"error: The {target} has no schedule.\nfix:   manage.py schedule {target.name} daily 04:00", 3)
+        found = [moment.isoformat() for moment in _coming(target, options["start"], options["count"])]
+        for schedule in target.schedules:
+            if not schedule.enabled:
+                self.stderr.write(f"{schedule.name} is disabled: it would fire then.")
+        self.stdout.write(json.dumps(found) if options["json"] else "\n".join(found))
+
+    def _fail(self, message: str, code: int) -> None:
+        self.stderr.write(message)
+        sys.exit(code)
+
+
+def _coming(target: Target, start: dt.datetime | None, count: int) -> list[dt.datetime]:
+    """Return the next times of all its schedules, each in its schedule's zone."""
+    each = []
+    for schedule in target.schedules:
+        zone = cron.zone_of(schedule.timezone)
+        after = moments.in_zone(start, zone) if start else timezone.now()
+        found = cron.slots(cron.parse(schedule.cron_expr), zone, after=after)
+        each.append([slot.at.astimezone(zone) for slot in islice(found, max(count, 0))])
+    # by the instant: moments of one zone would be compared by the wall clock
+    return list(heapq.merge(*each, key=dt.datetime.timestamp))[: max(count, 0)]

@@ -1,0 +1,37 @@
+"""`manage.py tick`: start what is due, once. Cron does this every minute, and `scheduler` repeats it."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.core.serializers.json import DjangoJSONEncoder
+from django.utils import timezone
+
+from scheduling import moments, ticking
+
+
+class Command(BaseCommand):
+    help = "Start what is due now. A second tick while one is at work does nothing."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--at", type=moments.moment, metavar="ISO", help="tick as if it were then; without offset: server time"
+        )
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
+
+    def handle(self, **options: Any) -> None:
+        report = ticking.tick_alone(moments.in_zone(options["at"]) if options["at"] else timezone.now())
+        if report is None:
+            self.stderr.write("Another tick is at work; it does what is due.")
+            return
+        for line in report.troubles():
+            self.stderr.write(line)
+        if options["json"]:
+            self.stdout.write(json.dumps(asdict(report), cls=DjangoJSONEncoder))
+        else:
+            waiting = f", {report.waiting} waiting for the next tick" if report.waiting else ""
+            self.stdout.write(f"{len(report.started)} started{waiting}")

@@ -1,0 +1,171 @@
+"""Schedules (a cron expression in a time zone that fires one group or one module) and what became of their times.
+
+A slot's row is the claim on it: unique, so that it fires once, whoever ticks and whatever the clock does.
+"""
+
+from __future__ import annotations
+
+import zoneinfo
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.timezone import get_default_timezone_name
+
+from connections.models import NAME
+from connections.timestamped import Timestamped
+from modules import cron_expression
+from modules.models import Group, Module
+from scheduling.querysets import ScheduleQuerySet, SlotQuerySet
+
+
+class CatchUp(models.TextChoices):
+    NONE = "none", "Skip what was missed"
+    LAST = "last", "Run once for all that was missed"
+
+
+class Outcome(models.TextChoices):
+    # claimed; a tick that died right then leaves it so, and it is not tried again
+    CLAIMED = "claimed", "Claimed"
+    STARTED = "started", "Started"
+    # still running from before, or switched off
+    SKIPPED = "skipped", "Skipped"
+    FAILED = "failed", "Could not be started"
+    MISSED = "missed", "Missed"
+
+
+def server_zone() -> str:
+    return get_default_timezone_name()
+
+
+def check_zone(name: str) -> None:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        raise ValidationError(
+            f"“{name}” is not a time zone. Write its IANA name, such as Europe/Berlin or UTC."
+        ) from None
+
+
+class Schedule(Timestamped):
+    name = models.CharField(max_length=100, unique=True, validators=[NAME])
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, null=True, blank=True, related_name="schedules")
+    module = models.ForeignKey(Module, on_delete=models.CASCADE, null=True, blank=True, related_name="schedules")
+    cron_expr = models.CharField(
+        "cron expression",
+        max_length=100,
+        validators=[cron_expression.check],
+        help_text="Minute, hour, day, month, weekday (0 4 * * *), or @hourly, @daily, @weekly, @monthly, @yearly.",
+    )
+    timezone = models.CharField("time zone", max_length=64, default=server_zone, validators=[check_zone])
+    enabled = models.BooleanField(default=True)
+    catch_up = models.CharField(max_length=4, choices=CatchUp.choices, default=CatchUp.LAST)
+    last_fired_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ScheduleQuerySet.as_manager()
+
+    class Meta:
+        db_table = "schedule"
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                name="schedule_fires_exactly_one",
+                condition=models.Q(group=None, module__isnull=False) | models.Q(group__isnull=False, module=None),
+                violation_error_message="A schedule fires a group or a module: choose exactly one of the two.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def target(self) -> Group | Module | None:
+        return self.group or self.module
+
+    @property
+    def problem(self) -> str:
+        """What keeps it from firing, or kept it the last time; empty when nothing does."""
+        try:
+            return self.progress.problem
+        except Progress.DoesNotExist:
+            return ""
+
+
+class Progress(models.Model):
+    """How far a schedule, or a module's full_refresh_cron, has been looked at. Written by ticks alone."""
+
+    schedule = models.OneToOneField(Schedule, on_delete=models.CASCADE, null=True, related_name="progress")
+    module = models.OneToOneField(Module, on_delete=models.CASCADE, null=True, related_name="full_refresh_progress")
+    # every slot up to here has been fired or is known to be missed
+    seen_until = models.DateTimeField()
+    # the expression and zone that this is about; another one starts afresh. Empty: switched off
+    seen_as = models.CharField(max_length=200, blank=True)
+    # why its times cannot be told
+    error = models.TextField(blank=True)
+    # why its last slot could not be started
+    start_error = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "schedule_progress"
+
+    def __str__(self) -> str:
+        return f"{self.schedule or self.module} until {self.seen_until:%Y-%m-%d %H:%M}"
+
+    @property
+    def problem(self) -> str:
+        return self.error or self.start_error
+
+
+class Slot(models.Model):
+    """One time at which a schedule, or a module's full_refresh_cron, was due."""
+
+    schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, null=True, related_name="slots")
+    module = models.ForeignKey(
+        Module, on_delete=models.CASCADE, null=True, related_name="full_refresh_slots", help_text="Its full refresh."
+    )
+    # wall time without fold, or for wildcards the UTC minute
+    slot_key = models.CharField("slot", max_length=20)
+    due_at = models.DateTimeField()
+    claimed_at = models.DateTimeField()
+    outcome = models.CharField(max_length=8, choices=Outcome.choices, default=Outcome.CLAIMED)
+    # earlier slots that were missed and that this row stands for, too
+    missed_before = models.PositiveIntegerField(default=0)
+    message = models.TextField(blank=True)
+    # of a run or group run, which may be pruned before this is
+    run_id = models.BigIntegerField("run", null=True, blank=True)
+
+    objects = SlotQuerySet.as_manager()
+
+    class Meta:
+        db_table = "slot"
+        ordering = ["-due_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["schedule", "slot_key"], name="one_slot_per_schedule_and_time"),
+            models.UniqueConstraint(fields=["module", "slot_key"], name="one_full_refresh_per_module_and_time"),
+            models.CheckConstraint(
+                name="slot_is_of_exactly_one",
+                condition=models.Q(schedule=None, module__isnull=False) | models.Q(schedule__isnull=False, module=None),
+            ),
+        ]
+        indexes = [models.Index(fields=["due_at"], name="slot_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.schedule or self.module} {self.slot_key}"
+
+
+class Tick(models.Model):
+    """The last tick; its one row is what tells that somebody still ticks."""
+
+    # what the tick took for now
+    at = models.DateTimeField()
+    # since when no minute went by without a tick
+    unbroken_since = models.DateTimeField()
+    # by the clock, when it was done
+    finished_at = models.DateTimeField()
+    started = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "tick"
+
+    def __str__(self) -> str:
+        return f"tick {self.at:%Y-%m-%d %H:%M:%S}"

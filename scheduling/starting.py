@@ -1,0 +1,53 @@
+"""Starts what a schedule fires. Whatever comes of it is an outcome; only a bug is an exception."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connections.sdk.errors import AlreadyRunning, PipekitError
+from modules.models import Group, Module
+from runs import claiming, launching
+from scheduling.models import Outcome
+
+FULL_REFRESH = "full_refresh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    outcome: Outcome
+    run_id: int | None = None
+    message: str = ""
+
+
+def start_module(pk: int, *, trigger: str, full_refresh: bool = False) -> Started:
+    module = Module.objects.with_connections().filter(pk=pk).first()
+    if module is None:
+        return Started(outcome=Outcome.FAILED, message="The module is gone.")
+    if not module.enabled:
+        return Started(outcome=Outcome.SKIPPED, message=f"The module {module.name} is disabled.")
+    try:
+        run = launching.launch(module, claiming.Request(trigger=trigger, full_refresh=full_refresh))
+    except PipekitError as error:
+        return _not_started(error)
+    if run.error:
+        return Started(outcome=Outcome.FAILED, run_id=run.pk, message=run.error["message"])
+    return Started(outcome=Outcome.STARTED, run_id=run.pk)
+
+
+def start_group(pk: int, *, trigger: str) -> Started:
+    group = Group.objects.filter(pk=pk).first()
+    if group is None:
+        return Started(outcome=Outcome.FAILED, message="The group is gone.")
+    try:
+        group_run = launching.launch_group(group, trigger=trigger)
+    except PipekitError as error:
+        return _not_started(error)
+    if group_run.error:
+        return Started(outcome=Outcome.FAILED, run_id=group_run.pk, message=group_run.error["message"])
+    return Started(outcome=Outcome.STARTED, run_id=group_run.pk)
+
+
+def _not_started(error: PipekitError) -> Started:
+    # never queued: the next slot comes anyway
+    outcome = Outcome.SKIPPED if isinstance(error, AlreadyRunning) else Outcome.FAILED
+    return Started(outcome=outcome, message=f"{error.message} {error.hint}".strip())

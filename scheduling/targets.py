@@ -1,0 +1,76 @@
+"""Which group or module a name on the command line means, and the schedules it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connections.sdk.errors import ConfigurationInvalid, PipekitError
+from modules.models import Group, Module
+from scheduling.models import Schedule
+
+
+class NotFound(PipekitError):
+    code = "not_found"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    name: str
+    group: Group | None = None
+    module: Module | None = None
+    # what it has; where a schedule itself was named, that one
+    schedules: Sequence[Schedule]
+
+    def __str__(self) -> str:
+        return f"{'group' if self.group else 'module'} {self.group or self.module}"
+
+    def set(self, expression: str, **fields: str) -> Schedule:
+        """Give it this schedule, in the place of the one it has."""
+        if len(self.schedules) > 1:
+            names = ", ".join(schedule.name for schedule in self.schedules)
+            raise ConfigurationInvalid(
+                f"The {self} has {len(self.schedules)} schedules: {names}.",
+                hint="Say which one by its name, or remove them all first.",
+            )
+        fresh = Schedule(name=_free_name(self.name), group=self.group, module=self.module)
+        schedule = self.schedules[0] if self.schedules else fresh
+        schedule.cron_expr, schedule.enabled = expression, True
+        for name, value in fields.items():
+            setattr(schedule, name, value)
+        schedule.full_clean()
+        schedule.save()
+        return schedule
+
+
+def find(name: str, *, kind: str = "") -> Target:
+    """Raise NotFound, or ConfigurationInvalid when both a group and a module have the name and no kind is said."""
+    group = Group.objects.filter(name=name).first() if kind != "module" else None
+    module = Module.objects.filter(name=name).first() if kind != "group" else None
+    if group and module:
+        raise ConfigurationInvalid(
+            f"There is a group “{name}” and a module “{name}”.", hint="Say which one is meant: --group or --module."
+        )
+    if group:
+        return Target(name=name, group=group, schedules=list(group.schedules.all()))
+    if module:
+        return Target(name=name, module=module, schedules=list(module.schedules.all()))
+    if not kind and (schedule := Schedule.objects.with_target().filter(name=name).first()):
+        return Target(name=name, group=schedule.group, module=schedule.module, schedules=[schedule])
+    raise NotFound(name)
+
+
+def names(kind: str) -> list[str]:
+    groups, modules = (
+        [] if kind == other else list(model.objects.values_list("name", flat=True))
+        for other, model in (("module", Group), ("group", Module))
+    )
+    return groups + modules
+
+
+def _free_name(name: str) -> str:
+    taken = set(Schedule.objects.filter(name__startswith=name).values_list("name", flat=True))
+    number, free = 2, name
+    while free in taken:
+        free, number = f"{name}-{number}", number + 1
+    return free

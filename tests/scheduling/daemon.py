@@ -1,0 +1,88 @@
+"""The oracle for slots: a cron daemon that lives through every minute, with a clock on the wall and nothing clever.
+
+It shares no code with the product: it reads the expression anew, and knows of daylight saving only that the wall clock
+jumped, as Debian's cron does.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from collections.abc import Iterator
+from functools import lru_cache
+
+MINUTE = dt.timedelta(minutes=1)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAMES = {name: number for number, name in enumerate(_MONTHS, 1)}
+_NAMES |= {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
+
+
+def fits(expression: str, wall: dt.datetime) -> bool:
+    minute, hour, day, month, weekday = expression.split()
+    if not (_in(minute, wall.minute, 0, 59) and _in(hour, wall.hour, 0, 23) and _in(month, wall.month, 1, 12)):
+        return False
+    today = wall.isoweekday()
+    by_day, by_weekday = _in(day, wall.day, 1, 31), _in(weekday, today, 0, 7) or (today == 7 and _in(weekday, 0, 0, 7))
+    if day.startswith("*") or weekday.startswith("*"):
+        return by_day and by_weekday
+    return by_day or by_weekday
+
+
+@lru_cache(maxsize=100_000)
+def _in(field: str, value: int, low: int, high: int) -> bool:
+    return any(_in_part(part, value, low, high) for part in field.lower().split(","))
+
+
+def _in_part(part: str, value: int, low: int, high: int) -> bool:
+    span, _, step = part.partition("/")
+    if span == "*":
+        first, last = low, high
+    else:
+        begin, _, end = span.partition("-")
+        first = _number(begin)
+        last = _number(end) if end else first
+    return first <= value <= last and (value - first) % int(step or 1) == 0
+
+
+def _number(text: str) -> int:
+    return _NAMES[text] if text in _NAMES else int(text)
+
+
+def fires(expression: str, zone_name: str, start: dt.datetime, end: dt.datetime) -> Iterator[dt.datetime]:
+    """Yield every minute after ``start``, up to and with ``end``, in which the daemon starts the job."""
+    zone = zoneinfo.ZoneInfo(zone_name)
+    minute, hour = expression.split()[:2]
+    wildcard = minute.startswith("*") or hour.startswith("*")
+    reached = start.astimezone(zone).replace(tzinfo=None)
+    moment = start
+    while moment < end:
+        moment += MINUTE
+        wall = moment.astimezone(zone).replace(tzinfo=None)
+        if wildcard:
+            due = fits(expression, wall)
+        else:
+            # every minute that the wall clock has not shown before, those it jumped over included
+            due = False
+            while reached < wall:
+                reached += MINUTE
+                due = due or fits(expression, reached)
+        if due:
+            yield moment
+
+
+def transitions(zone_name: str, first_year: int, last_year: int) -> list[dt.datetime]:
+    """Return the minutes at which the zone's offset changes."""
+    zone = zoneinfo.ZoneInfo(zone_name)
+    moment, end = dt.datetime(first_year, 1, 1, tzinfo=dt.UTC), dt.datetime(last_year + 1, 1, 1, tzinfo=dt.UTC)
+    found = []
+    offset = moment.astimezone(zone).utcoffset()
+    while moment < end:
+        hour_later = moment + 60 * MINUTE
+        if hour_later.astimezone(zone).utcoffset() != offset:
+            minute = moment
+            while minute.astimezone(zone).utcoffset() == offset:
+                minute += MINUTE
+            found.append(minute)
+            offset = hour_later.astimezone(zone).utcoffset()
+        moment = hour_later
+    return found

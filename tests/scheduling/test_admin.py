@@ -1,0 +1,48 @@
+"""Schedules in the admin: when they fire, in words and as dates, and what keeps them from it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from scheduling import presenting
+from scheduling.models import Outcome, Progress, Schedule, Slot
+from tests.factories import ScheduleFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def page(client: Client, schedule: Schedule) -> str:
+    return client.get(reverse("admin:scheduling_schedule_change", args=[schedule.pk])).content.decode()
+
+
+def test_a_schedule_s_page_tells_its_next_five_times_in_its_zone_and_in_words(admin_client: Client) -> None:
+    row: Schedule = ScheduleFactory.create(cron_expr="30 6 * * *", timezone="Asia/Kolkata")
+    found = page(admin_client, row)
+    assert "at 06:30, every day (Asia/Kolkata)" in found
+    assert found.count(" 06:30 IST</div>") == 5
+
+
+def test_a_time_that_the_clock_skips_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timezone, "now", lambda: dt.datetime(2027, 3, 27, 12, tzinfo=dt.UTC))
+    row: Schedule = ScheduleFactory.build(cron_expr="30 2 * * *", timezone="Europe/Berlin")
+    first, second, *_ = presenting.next_times(row).split("</div>")
+    assert first.endswith("Sun 2027-03-28 03:00 CEST (the clock skips the time that was asked for)")
+    assert second.endswith("Mon 2027-03-29 02:30 CEST")
+
+
+def test_what_keeps_a_schedule_from_firing_and_what_became_of_its_slots_is_shown(admin_client: Client) -> None:
+    row: Schedule = ScheduleFactory.create()
+    now = timezone.now()
+    Progress.objects.create(schedule=row, seen_until=now, start_error="No process to be had.")
+    slot = {"schedule": row, "due_at": now, "claimed_at": now, "missed_before": 3}
+    Slot.objects.create(slot_key="2027-01-11T04:00", outcome=Outcome.FAILED, message="Nothing free.", **slot)
+    Schedule.objects.filter(pk=row.pk).update(timezone="Mars/Olympus")
+    found = page(admin_client, row)
+    assert "No process to be had." in found
+    assert "2027-01-11 04:00 Could not be started, and 3 missed before: Nothing free." in found
+    assert "This machine knows no time zone “Mars/Olympus”." in found

@@ -1,0 +1,186 @@
+"""`schedule`, `tick` and `scheduler` as a shell sees them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django import Settings
+
+from runs.models import GroupRun, Run
+from scheduling import looping, ticking
+from scheduling.models import Schedule, Tick
+from tests.factories import GroupFactory, ModuleFactory, ScheduleFactory
+
+ROOT = Path(__file__).resolve().parents[2]
+Capture = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def nowhere(settings: Settings) -> None:
+    settings.RUN_LAUNCHER = "tests.scheduling.launchers.Nowhere"
+
+
+def ended(*words: str) -> int:
+    """Run a command that ends by itself, and return its exit code."""
+    with pytest.raises(SystemExit) as end:
+        call_command(*words)
+    return int(str(end.value.code))
+
+
+def foretold(capsys: Capture, *words: str) -> Any:
+    call_command("schedule", *words, "--json")
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_group_gets_a_schedule_and_then_another_time(capsys: Capture) -> None:
+    group = GroupFactory.create(name="nightly")
+    call_command("schedule", "nightly", "daily", "04:00")
+    row = Schedule.objects.get()
+    assert (row.name, row.group, row.cron_expr, row.timezone) == ("nightly", group, "0 4 * * *", "Europe/Berlin")
+    call_command("schedule", "nightly", "0 */2 * * *", "--timezone", "UTC", "--catch-up", "none")
+    row = Schedule.objects.get()
+    assert (row.cron_expr, row.timezone, row.catch_up) == ("0 */2 * * *", "UTC", "none")
+    assert "nightly: group nightly, every 2 hours, every day (UTC); next 2" in capsys.readouterr().out
+
+
+def test_a_module_gets_a_schedule_and_loses_it() -> None:
+    module = ModuleFactory.create(name="qcrh")
+    call_command("schedule", "qcrh", "weekly", "mon", "00:00")
+    assert Schedule.objects.get().module == module
+    call_command("schedule", "qcrh", "remove")
+    assert not Schedule.objects.exists()
+    assert ended("schedule", "qcrh", "remove") == 3
+
+
+def test_a_name_of_both_is_refused_until_it_is_said_which(capsys: Capture) -> None:
+    GroupFactory.create(name="erp")
+    module = ModuleFactory.create(name="erp")
+    assert ended("schedule", "erp", "daily") == 2
+    assert "Say which one is meant: --group or --module." in capsys.readouterr().err
+    call_command("schedule", "erp", "daily", "--module")
+    call_command("schedule", "erp", "daily", "--group")
+    assert Schedule.objects.get(name="erp").module == module
+    assert Schedule.objects.get(name="erp-2").group is not None
+
+
+def test_an_unknown_name_is_exit_code_3_with_a_suggestion(capsys: Capture) -> None:
+    GroupFactory.create(name="nightly")
+    assert ended("schedule", "nihgtly", "daily") == 3
+    assert "Did you mean “nightly”?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("when", ["daily 25:00", "0 0 31 2 *", "R R * * *", "0 0 0 * * *", "@reboot", "soon"])
+def test_nonsense_is_exit_code_2_and_changes_nothing(capsys: Capture, when: str) -> None:
+    GroupFactory.create(name="nightly")
+    assert ended("schedule", "nightly", *when.split()) == 2
+    assert "error: " in capsys.readouterr().err
+    assert not Schedule.objects.exists()
+
+
+def test_several_schedules_of_one_are_changed_by_their_own_names() -> None:
+    row = ScheduleFactory.create(name="early")
+    ScheduleFactory.create(name="late", group=row.group)
+    assert ended("schedule", str(row.group), "daily") == 2
+    call_command("schedule", "early", "daily", "03:00")
+    assert Schedule.objects.get(name="early").cron_expr == "0 3 * * *"
+    assert Schedule.objects.get(name="late").cron_expr == "0 4 * * *"
+
+
+def test_next_is_a_list_of_moments_with_their_offsets(capsys: Capture) -> None:
+    row = ScheduleFactory.create(cron_expr="30 2 * * *")
+    assert foretold(capsys, str(row.group), "next", "--count", "3", "--from", "2027-03-27T00:00:00Z") == [
+        "2027-03-27T02:30:00+01:00",
+        "2027-03-28T03:00:00+02:00",
+        "2027-03-29T02:30:00+02:00",
+    ]
+    # without an offset it is the schedule's own time
+    assert foretold(capsys, row.name, "next", "--count", "1", "--from", "2027-03-27T02:30") == [
+        "2027-03-28T03:00:00+02:00"
+    ]
+    call_command("schedule", str(row.group), "next", "--count", "2", "--from", "2027-10-30T12:00Z")
+    assert capsys.readouterr().out.split() == ["2027-10-31T02:30:00+02:00", "2027-11-01T02:30:00+01:00"]
+
+
+def test_next_merges_the_schedules_of_one_group_by_the_instant(capsys: Capture) -> None:
+    row = ScheduleFactory.create(cron_expr="30 * * * *")
+    ScheduleFactory.create(group=row.group, cron_expr="45 * * * *")
+    found = foretold(capsys, str(row.group), "next", "--count", "4", "--from", "2027-10-31T00:00Z")
+    assert [text[11:16] + text[19:] for text in found] == [
+        *("02:30+02:00", "02:45+02:00", "02:30+01:00", "02:45+01:00"),
+    ]
+
+
+def test_next_without_a_schedule_is_exit_code_3_and_a_wrong_moment_is_usage() -> None:
+    GroupFactory.create(name="nightly")
+    assert ended("schedule", "nightly", "next") == 3
+    with pytest.raises(CommandError, match="is no moment"):
+        call_command("schedule", "nightly", "next", "--from", "noon")
+
+
+def test_tick_at_a_moment_starts_what_is_due_then(capsys: Capture) -> None:
+    row = ScheduleFactory.create()
+    Schedule.objects.update(updated_at=dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
+    call_command("tick", "--at", "2027-01-11T04:00:00+01:00")
+    assert capsys.readouterr().out == "1 started\n"
+    call_command("tick", "--at", "2027-01-11T04:00:20", "--json")
+    assert json.loads(capsys.readouterr().out)["started"] == []
+    assert GroupRun.objects.get().trigger == f"schedule:{row.pk}"
+
+
+def test_a_tick_beside_another_one_leaves_it_alone(capsys: Capture) -> None:
+    from scheduling import alone
+
+    ScheduleFactory.create(cron_expr="* * * * *")
+    with alone.only_tick() as first:
+        assert first
+        call_command("tick")
+    assert "Another tick is at work" in capsys.readouterr().err
+    assert not Tick.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_scheduler_ticks_at_once_and_ends_by_a_signal() -> None:
+    argv = [sys.executable, str(ROOT / "manage.py"), "scheduler"]
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=os.environ)
+    deadline = time.monotonic() + 30
+    while not Tick.objects.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert "Ended by SIGTERM." in said
+
+
+def test_a_tick_that_fails_does_not_end_the_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks: list[dt.datetime] = []
+
+    def fail_then_end(now: dt.datetime) -> None:
+        ticks.append(now)
+        if len(ticks) == 1:
+            raise RuntimeError("no")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(ticking, "tick_alone", fail_then_end)
+    monkeypatch.setattr(looping, "_until_next_minute", lambda now: 0.01)
+    monkeypatch.setattr(looping, "close_old_connections", lambda: None)
+    assert looping.loop(lambda line: None) == signal.SIGINT
+    assert len(ticks) == 2
+
+
+def test_the_scheduler_waits_for_the_full_minute() -> None:
+    now = dt.datetime(2027, 1, 11, 4, 0, 42, 500_000, tzinfo=dt.UTC)
+    woken = now + dt.timedelta(seconds=looping._until_next_minute(now))
+    assert (woken.minute, woken.second) == (1, 0)
+    assert not Run.objects.exists()
