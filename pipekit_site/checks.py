@@ -1,0 +1,117 @@
+"""Start-up checks: configurations that Django would accept and Pipekit could not live with. Each says what to do."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.db import DatabaseError, connection
+
+from connections.secrets import SecretStore
+from pipekit_site.config import VARIABLES, Config
+
+# what `settings` asks SQLite for, as SQLite spells it back
+_PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+_NETWORK_FILESYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "ceph", "glusterfs", "9p"})
+# read elsewhere than in the configuration
+_OTHER_VARIABLES = ("PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG")
+
+
+@register("pipekit")
+def check_installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    config: Config = settings.PIPEKIT
+    return [
+        *_data_dir(config),
+        *_sqlite_place(config),
+        *_sqlite_pragmas(config),
+        *_secrets_file(config),
+        *_jrunner(config),
+        *_misspelled_variables(),
+    ]
+
+
+def _data_dir(config: Config) -> Iterator[CheckMessage]:
+    if not os.access(config.data_dir, os.W_OK | os.X_OK):
+        yield Error(
+            f"The data directory {config.data_dir} cannot be written to by this user.",
+            hint="Run as the user that owns it, or set data_dir to another directory.",
+            id="pipekit.E001",
+        )
+
+
+def _sqlite_place(config: Config) -> Iterator[CheckMessage]:
+    if config.is_sqlite and (kind := _filesystem(Path(config.database))) in _NETWORK_FILESYSTEMS:
+        yield Error(
+            f"The metadata database {config.database} lies on a network ({kind}), where SQLite's locks fail.",
+            hint="Set database to a file on a local disk, or to a postgresql:// URL.",
+            id="pipekit.E002",
+        )
+
+
+def _sqlite_pragmas(config: Config) -> Iterator[CheckMessage]:
+    if connection.vendor != "sqlite":
+        return
+    try:
+        found = _read_pragmas()
+    except DatabaseError as error:
+        yield Error(
+            f"The metadata database {config.database} cannot be opened: {error}.",
+            hint="Look at the file's owner and mode, and whether the disk is full.",
+            id="pipekit.E003",
+        )
+        return
+    wrong = {name: value for name, value in found.items() if value != _PRAGMAS[name]}
+    if wrong:
+        spelled = ", ".join(f"{name} is {value}, not {_PRAGMAS[name]}" for name, value in wrong.items())
+        yield Error(
+            f"SQLite did not take the settings that keep the metadata safe: {spelled}.",
+            hint="Set database to a file on a local disk that this user may write to.",
+            id="pipekit.E004",
+        )
+
+
+def _read_pragmas() -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        return {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in _PRAGMAS}
+
+
+def _secrets_file(config: Config) -> Iterator[CheckMessage]:
+    for problem in SecretStore(path=config.secrets_file).check():
+        yield Warning(problem.message, hint=problem.hint or None, id="pipekit.W002")
+
+
+def _jrunner(config: Config) -> Iterator[CheckMessage]:
+    if config.jrunner_path and shutil.which(config.jrunner_path) is None:
+        yield Error(
+            f"jrunner_path is {config.jrunner_path}, which is not a program that can be run.",
+            hint="Give the path of an executable, or leave jrunner_path out to use the bundled jrunner.",
+            id="pipekit.E005",
+        )
+
+
+def _misspelled_variables() -> Iterator[CheckMessage]:
+    for name in sorted(os.environ):
+        if not name.startswith("PIPEKIT_") or name.startswith("PIPEKIT_SECRET_"):
+            continue
+        close = difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.85)
+        if name not in VARIABLES and name not in _OTHER_VARIABLES and close:
+            yield Warning(
+                f"The variable {name} is set, and nothing reads it.", hint=f"Is {close[0]} meant?", id="pipekit.W001"
+            )
+
+
+def _filesystem(path: Path) -> str:
+    """Return the type of the filesystem a path lies on, empty where /proc does not tell."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return ""
+    resolved = path.parent.resolve()
+    around = [(len(point), kind) for point, kind in mounts if resolved.is_relative_to(point.replace("\\040", " "))]
+    return max(around, default=(0, ""))[1]

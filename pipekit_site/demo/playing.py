@@ -1,0 +1,138 @@
+"""The demo, from nothing to verified rows: its own PostgreSQL, a source, modules of every strategy, two rounds.
+
+Everything is under the data directory; it can be played again and again, each time from the beginning.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from rich.console import Console
+
+from connections.connectors.postgresql import embedded
+from modules.models import GroupMember, Module
+from pipekit_site import config_yaml
+from pipekit_site.demo import showing, source, verifying
+from runs import claiming
+from runs.models import Run
+from runs.running import execute
+from runs.states import Status
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where the demo plays: the source's file, the embedded server's directory, the warehouse's URL."""
+
+    source: Path
+    server: Path
+    warehouse: str
+
+
+def play(console: Console) -> bool:
+    """Play it; return whether source and destination agree in the end."""
+    console.print("[bold]1[/] Starting PostgreSQL of its own and making an AS/400-like source ...")
+    stage = _set_up()
+    _configure(stage)
+    rounds = []
+    for number, title in enumerate(("first", "changed"), start=2):
+        what = "everything for the first time" if number == 2 else "again, after inserts, updates and deletes"
+        console.print(f"[bold]{number}[/] Running every module: {what}")
+        rounds.append((title, _run_all(console)))
+        if number == 2:
+            source.change(stage.source)
+    console.print("[bold]4[/] Comparing source and destination, row by row ...")
+    agreed = _verify(console, stage)
+    showing.closing_table(console, rounds)
+    _say_what_next(console)
+    return agreed and all(run.status == Status.SUCCESS for _, runs in rounds for run in runs)
+
+
+def stop() -> None:
+    """Stop the demo's PostgreSQL; its data stays."""
+    embedded.stop(_server_directory())
+
+
+def _server_directory() -> Path:
+    return Path(settings.PIPEKIT.data_dir).absolute() / "postgresql"
+
+
+def _set_up() -> Stage:
+    data = Path(settings.PIPEKIT.data_dir).absolute()
+    server = _server_directory()
+    url = embedded.ensure_running(server)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS pipekit_demo WITH (FORCE)")
+        connection.execute("CREATE DATABASE pipekit_demo")
+    warehouse = urlunsplit(urlsplit(url)._replace(path="/pipekit_demo"))
+    stage = Stage(source=data / "demo" / "erp.db", server=server, warehouse=warehouse)
+    source.build(stage.source)
+    return stage
+
+
+def _configure(stage: Stage) -> None:
+    text = (_HERE / "config.yaml").read_text()
+    values = {
+        "source": stage.source,
+        "warehouse": stage.warehouse.replace("postgres:@", "postgres@"),
+        "embedded": stage.server,
+    }
+    config_yaml.load(text.format(**values), name="the demo's configuration", actor="demo")
+
+
+def _run_all(console: Console) -> list[Run]:
+    members = GroupMember.objects.filter(group__name="demo").order_by("run_order", "pk")
+    names = list(members.values_list("module__name", flat=True))
+    runs = []
+    with showing.bars(console) as bar:
+        for name in names:
+            module = Module.objects.with_connections().get(name=name)
+            run = claiming.claim(module, claiming.Request(trigger="demo"))
+            runs.append(execute(run, listen=bar(name)))
+    for run in runs:
+        if run.error:
+            console.print(f"[bold red]{run.module_name}[/]: {run.error['message']} {run.error['hint']}")
+    return runs
+
+
+def _verify(console: Console, stage: Stage) -> bool:
+    agreed = True
+    for comparison in verifying.COMPARISONS:
+        found = verifying.compare(stage.source, stage.warehouse, comparison)
+        if found.difference is None:
+            console.print(f"  [green]✔[/] {found.module}: all {found.rows:,} rows the same")
+        else:
+            agreed = False
+            here, there = found.difference
+            console.print(f"  [red]✘ {found.module}: after {found.rows:,} rows source has {here}, destination {there}")
+    return agreed
+
+
+def _say_what_next(console: Console) -> None:
+    password = _login()
+    port = settings.PIPEKIT.api_port
+    console.print(f"\nNext: [bold]python manage.py serve[/], then open [bold]http://127.0.0.1:{port}/admin/[/]")
+    if password:
+        console.print(f"Log in as [bold]demo[/] with the password [bold]{password}[/] (made for this installation).")
+    else:
+        console.print(
+            "Log in as [bold]demo[/] with the password that the first demo showed; "
+            "manage.py changepassword demo sets another."
+        )
+
+
+def _login() -> str:
+    """Make the demo's user once; return its password then, later nothing."""
+    users = get_user_model()
+    if users.objects.filter(username="demo").exists():
+        return ""
+    password = secrets.token_urlsafe(9)
+    users.objects.create_superuser("demo", password=password)
+    return password

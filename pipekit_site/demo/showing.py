@@ -1,0 +1,74 @@
+"""What the demo shows while it works: a progress bar per module, and the closing table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from runs.engine import events
+from runs.models import Run
+from runs.states import Status
+
+# the steps of a run; a bar is full when the last one is done
+_STEPS = {"resolve": 1, "stage": 2, "transfer": 3, "publish": 4, "hooks": 5}
+
+
+@contextmanager
+def bars(console: Console) -> Iterator[Callable[[str], Callable[[events.Event], None]]]:
+    """Yield what makes, for a module's name, the listener that moves its bar."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description:<20}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[what]:<34}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+
+        def listener(module: str) -> Callable[[events.Event], None]:
+            task = progress.add_task(module, total=_STEPS["hooks"], what="")
+
+            def listen(event: events.Event) -> None:
+                match event:
+                    case events.StepStarted(step) if step in ("resolve", "stage", "transfer"):
+                        progress.update(task, completed=_STEPS[step] - 1, what=step)
+                    case events.Progress(int(rows), _) | events.Staged(rows, _):
+                        progress.update(task, what=f"{rows:,} rows")
+                    case events.Published():
+                        progress.update(task, what=f"{event.inserted:,} new, {event.updated:,} rewritten")
+                    case events.StepFinished(step, _) if step in _STEPS:
+                        progress.update(task, completed=_STEPS[step])
+
+            return listen
+
+        yield listener
+
+
+def closing_table(console: Console, rounds: list[tuple[str, list[Run]]]) -> None:
+    """Print every run of the demo."""
+    table = Table(title="What was moved", title_justify="left", box=SIMPLE_HEAD)
+    for name in ("round", "module", "strategy"):
+        table.add_column(name, no_wrap=True)
+    for name in ("read", "inserted", "updated", "deleted", "seconds", "rows/s"):
+        table.add_column(name, justify="right")
+    for title, runs in rounds:
+        for run in runs:
+            table.add_row(title, run.module_name, run.strategy, *_figures(run), style=_style(run))
+        table.add_section()
+    console.print(table)
+
+
+def _figures(run: Run) -> tuple[str, ...]:
+    counts = (run.read, run.inserted, run.updated, run.deleted)
+    seconds = run.seconds or 0.0
+    speed = f"{(run.read or 0) / seconds:,.0f}" if seconds else ""
+    return (*("" if count is None else f"{count:,}" for count in counts), f"{seconds:.2f}", speed)
+
+
+def _style(run: Run) -> str:
+    return "" if run.status == Status.SUCCESS else "bold red"

@@ -1,0 +1,99 @@
+"""Compare the demo's source and destination row by row, each read by itself, outside of what moved them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+Row = tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A module's table on both sides, as two queries of the same columns, ordered by a unique key."""
+
+    module: str
+    source: str
+    destination: str
+
+
+COMPARISONS = (
+    Comparison(
+        module="demo_orders",
+        source='SELECT "DCORD#", RTRIM(DCOTYP), "DCCUS#", DCODAT, DCOVAL, DCOUPD FROM QCRH ORDER BY 1',
+        destination="SELECT dcord, dcotyp, dccus, dcodat, dcoval, dcoupd FROM demo.orders ORDER BY 1",
+    ),
+    Comparison(
+        module="demo_order_lines",
+        source='SELECT "DDORD#", "DDLIN#", RTRIM(DDITEM), DDQTY, DDPRC, DDUPD FROM QCRD ORDER BY 1, 2',
+        destination="SELECT ddord, ddlin, dditem, ddqty, ddprc, ddupd FROM demo.order_lines ORDER BY 1, 2",
+    ),
+    Comparison(
+        module="demo_customers",
+        source='SELECT "CUCUS#", RTRIM(CUNAME), RTRIM(CUCITY), CUCRLM FROM CUSMAS ORDER BY 1',
+        destination="SELECT cucus, cuname, cucity, cucrlm FROM demo.customers ORDER BY 1",
+    ),
+    Comparison(
+        module="demo_items",
+        source="SELECT RTRIM(ITITEM), RTRIM(ITDESC), ITWGT, ITACT FROM ITMMAS ORDER BY 1",
+        destination='SELECT ititem, itdesc, itwgt, itact::int FROM demo.items ORDER BY ititem COLLATE "C"',
+    ),
+    Comparison(
+        module="demo_movements",
+        source='SELECT "STSEQ#", RTRIM(STITEM), STQTY, STWHEN FROM STKTRN ORDER BY 1',
+        destination="SELECT stseq, stitem, stqty, stwhen FROM demo.movements ORDER BY 1",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """How a comparison ended: rows compared, and the first pair that differs, if any."""
+
+    module: str
+    rows: int
+    difference: tuple[Row | None, Row | None] | None
+
+
+def compare(source: Path, warehouse: str, comparison: Comparison) -> Finding:
+    """Walk both sides together; memory stays small however many rows there are."""
+    with sqlite3.connect(f"file:{source}?mode=ro", uri=True) as here, psycopg.connect(warehouse) as there:
+        there.execute("SET TimeZone = 'UTC'")
+        with there.cursor(name="verify") as cursor:
+            cursor.itersize = 20_000
+            cursor.execute(comparison.destination.encode())
+            finding = _walk(comparison.module, here.execute(comparison.source), cursor)
+    here.close()
+    return finding
+
+
+def _walk(module: str, here: Iterable[tuple[Any, ...]], there: Iterable[tuple[Any, ...]]) -> Finding:
+    left, right = _texts(here), _texts(there)
+    rows = 0
+    while True:
+        pair = next(left, None), next(right, None)
+        if pair == (None, None):
+            return Finding(module=module, rows=rows, difference=None)
+        if pair[0] != pair[1]:
+            return Finding(module=module, rows=rows, difference=pair)
+        rows += 1
+
+
+def _texts(rows: Iterable[tuple[Any, ...]]) -> Iterator[Row]:
+    return (tuple(None if value is None else _text(value) for value in row) for row in rows)
+
+
+def _text(value: Any) -> str:
+    """Return one spelling for the same value: 1.50, 1.5 and Decimal('1.500') are one number.
+
+    SQLite keeps a DECIMAL as a float, of which 15 digits are the number (https://www.sqlite.org/floatingpoint.html).
+    """
+    if isinstance(value, float | int | Decimal):
+        return format(Decimal(f"{value:.15g}" if isinstance(value, float) else value).normalize(), "f")
+    return str(value)

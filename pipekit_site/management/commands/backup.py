@@ -1,0 +1,35 @@
+"""`manage.py backup [FILE]`: the SQLite metadata as one file, while everything runs."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from connections.sdk.errors import ConfigurationError, PipekitError
+from pipekit_site.backing_up import back_up
+
+
+class Command(BaseCommand):
+    help = (
+        "Copy the metadata database into FILE, consistent while runs write. The secrets file and the secret key are"
+        " not in it."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "file",
+            nargs="?",
+            type=Path,
+            metavar="FILE",
+            help="a new file, or a directory; without it, backups/ in the data directory",
+        )
+
+    def handle(self, *, file: Path | None, **options: Any) -> str:
+        try:
+            return str(back_up(file))
+        except PipekitError as error:
+            code = 2 if isinstance(error, ConfigurationError) else 1
+            raise CommandError(f"{error.message} {error.hint}".strip(), returncode=code) from error

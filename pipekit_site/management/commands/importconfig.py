@@ -1,0 +1,61 @@
+"""`manage.py importconfig FILE`: what the file names is created or updated, all of it or, with any error, nothing."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from connections.configuring.document import MAX_BYTES
+from connections.configuring.importing import Changes
+from connections.sdk.errors import ConfigurationInvalid
+from pipekit_site import config_yaml
+
+
+class Command(BaseCommand):
+    help = "Create or update connections, modules, groups and schedules from YAML, as exportconfig writes it."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("file", type=Path)
+        parser.add_argument("--dry-run", action="store_true", help="print what would change, as a diff; change nothing")
+        parser.add_argument("--prune", action="store_true", help="remove what the file's sections do not name")
+
+    def handle(self, *, file: Path, dry_run: bool, prune: bool, **options: Any) -> None:
+        data = _read(file)
+        try:
+            outcome = config_yaml.load(data, name=str(file), actor="importconfig", dry_run=dry_run, prune=prune)
+        except ConfigurationInvalid as error:
+            raise CommandError(error.message, returncode=2) from None
+        except DatabaseError as error:
+            raise CommandError(
+                f"The metadata database did not take it: {error}. manage.py doctor", returncode=1
+            ) from None
+        if not dry_run:
+            self.stdout.write("\n".join(_summary(outcome.changes)))
+        elif outcome.diff:
+            self.stdout.write(outcome.diff, ending="")
+        else:
+            self.stderr.write("Nothing would change.")
+
+
+def _read(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            # one byte more than is taken shows that there is too much
+            return opened.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise CommandError(f"There is no file {file}.", returncode=3) from None
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}.", returncode=2) from None
+
+
+def _summary(changes: Mapping[str, Changes]) -> list[str]:
+    found = {
+        name: [f"{count} {word}" for word, count in asdict(done).items() if count] for name, done in changes.items()
+    }
+    return [f"{name}: {', '.join(words) or 'none'}" for name, words in found.items()] or ["The file names nothing."]

@@ -1,0 +1,92 @@
+"""`manage.py secrets set|list|check`: the names behind `$NAME`. No value is ever an argument, and none is shown."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from connections.sdk.errors import ConfigurationInvalid
+from connections.secrets import check_name, name_of, store
+from pipekit_site.doctor import examining, installation
+
+
+class Command(BaseCommand):
+    help = "Set, list and check the secrets that connections refer to."
+    # a secrets file with the wrong mode is what `check` is there to report
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        setting = actions.add_parser(
+            "set", help="write one into the secrets file; its value comes on stdin or is asked for"
+        )
+        setting.add_argument("name", metavar="NAME")
+        # taken only to be refused without being repeated
+        setting.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
+        for name, text in {
+            "list": "their names, where each comes from, and which connections use it",
+            "check": "whether each that is used is set, and the file's mode and lines; exit code 1 when one fails",
+        }.items():
+            actions.add_parser(name, help=text).add_argument("--json", action="store_true")
+
+    def handle(self, *, action: str, **options: Any) -> None:
+        try:
+            {"set": self._set, "list": self._list, "check": self._check}[action](options)
+        except ConfigurationInvalid as error:
+            raise CommandError(f"{error.message} {error.hint} {error.detail}".strip(), returncode=2) from None
+
+    def _set(self, options: dict[str, Any]) -> None:
+        if options["rest"]:
+            raise CommandError(
+                "A value is not taken as an argument, where others could read it: give it on stdin.", returncode=2
+            )
+        check_name(options["name"])
+        store().set(options["name"], _value(options["name"]))
+        self.stderr.write(f"{options['name']} is set in {store().path}.")
+
+    def _list(self, options: dict[str, Any]) -> None:
+        users = {name_of(reference): names for reference, names in installation.used_secrets()}
+        found = [
+            {"name": name, "source": store().source(name) or None, "connections": users.get(name, [])}
+            for name in sorted({*store().names(), *users})
+        ]
+        if options["json"]:
+            self.stdout.write(json.dumps(found, ensure_ascii=False, indent=2))
+        for secret in [] if options["json"] else found:
+            used = f"used by {', '.join(secret['connections'])}" if secret["connections"] else "not used"
+            self.stdout.write(f"{secret['name']}: {secret['source'] or 'not set'}, {used}")
+
+    def _check(self, options: dict[str, Any]) -> None:
+        wanted = {"secrets file", "secrets"}
+        checks = list(examining.examine_each(check for check in examining.CHECKS if check[0] in wanted))
+        ok = all(check.ok for check in checks)
+        if options["json"]:
+            answer = {"ok": ok, "checks": [check.as_json() for check in checks]}
+            self.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2))
+        for check in [] if options["json"] else checks:
+            hint = f"\n  → {check.hint}" if check.hint else ""
+            self.stdout.write(f"{'✔' if check.ok else '✘'} {check.name}: {check.message}{hint}")
+        if not ok:
+            sys.exit(1)
+
+
+def _value(name: str) -> str:
+    if sys.stdin.isatty():
+        value = getpass.getpass(f"Value of {name} (not shown): ")
+        if value != getpass.getpass("The same again: "):
+            raise CommandError("The two are not the same; nothing was changed.", returncode=2)
+    else:
+        try:
+            value = sys.stdin.buffer.read().decode("utf-8")
+        except UnicodeDecodeError:
+            raise CommandError("The value is not UTF-8; nothing was changed.", returncode=2) from None
+        # the line feed that echo and editors add is not part of it
+        value = value.removesuffix("\n").removesuffix("\r")
+    if not value:
+        raise CommandError("The value is empty; nothing was changed.", returncode=2)
+    return value

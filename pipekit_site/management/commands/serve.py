@@ -1,0 +1,50 @@
+"""`manage.py serve`: the admin and the API on one address. Works on a fresh clone."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+from typing import Any
+
+import uvicorn
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+
+class Command(BaseCommand):
+    help = "Serve the admin and the API."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="Address to listen on (default: this machine only).")
+        parser.add_argument("--port", type=int, default=settings.PIPEKIT.api_port, help="Default: api_port.")
+
+    def handle(self, *, host: str, port: int, **options: Any) -> None:
+        _check_free(host, port)
+        if not get_user_model().objects.filter(is_active=True, is_superuser=True).exists():
+            self.stderr.write("Nobody can log in yet; in another terminal: python manage.py createsuperuser")
+        connection.close()
+        self.stdout.write(f"Pipekit is at http://{_shown(host)}:{port}/admin/ (Ctrl+C stops it)")
+        self.stdout.flush()
+        uvicorn.run("pipekit_site.asgi:application", host=host, port=port, log_level="warning", server_header=False)
+
+
+def _check_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except (OSError, OverflowError) as error:
+            raise CommandError(
+                f"Pipekit cannot listen on {host}, port {port}: {error}. Choose another with --port or api_port.",
+                returncode=2,
+            ) from None
+
+
+def _shown(host: str) -> str:
+    """Return the host to put into a browser."""
+    if host in ("0.0.0.0", "::"):
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,11 @@
+"""For WSGI servers; `manage.py serve` runs the ASGI application."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pipekit_site.settings")
+
+application = get_wsgi_application()

@@ -1,0 +1,76 @@
+"""Start-up checks: each finds what it is there for, and is quiet otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.checks import CheckMessage
+from django.db import connection
+from pytest_django.fixtures import Settings
+
+from pipekit_site import checks
+
+pytestmark = pytest.mark.django_db
+
+
+def found() -> dict[str, CheckMessage]:
+    return {str(message.id): message for message in checks.check_installation(None)}
+
+
+def test_the_installation_of_the_tests_is_right() -> None:
+    assert found() == {}
+
+
+def test_sqlite_took_what_settings_ask_for() -> None:
+    with connection.cursor() as cursor:
+        asked = {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
+    assert asked == {"journal_mode": "wal", "synchronous": 2}
+    options = settings.DATABASES["default"]["OPTIONS"]
+    assert (options["transaction_mode"], options["timeout"]) == ("IMMEDIATE", 30)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_pragma_that_was_not_taken_is_an_error() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous=OFF")
+    try:
+        message = found()["pipekit.E004"]
+    finally:
+        connection.close()
+    assert "synchronous is 0, not 2" in message.msg
+    assert message.hint
+
+
+def test_a_network_filesystem_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "_filesystem", lambda path: "nfs4")
+    assert "nfs4" in found()["pipekit.E002"].msg
+
+
+def test_the_filesystem_of_a_path_is_that_of_its_longest_mount() -> None:
+    assert checks._filesystem(Path("/proc/self")) == "proc"
+
+
+def test_a_secrets_file_that_others_can_read_is_named(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "secrets.env"
+    file.write_text("DW_PW=geheim\n")
+    settings.PIPEKIT = replace(settings.PIPEKIT, secrets_file=file)
+    file.chmod(0o640)
+    assert found() == {}
+    file.chmod(0o644)
+    message = found()["pipekit.W002"]
+    assert str(file) in message.msg
+    assert "chmod 600" in str(message.hint)
+
+
+def test_a_jrunner_that_is_no_program_is_an_error(settings: Settings, tmp_path: Path) -> None:
+    settings.PIPEKIT = replace(settings.PIPEKIT, jrunner_path=str(tmp_path / "none"))
+    assert "jrunner_path" in found()["pipekit.E005"].msg
+
+
+def test_a_misspelled_variable_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPEKIT_API_PROT", "1")
+    monkeypatch.setenv("PIPEKIT_SECRET_API_PORT", "1")
+    assert found()["pipekit.W001"].hint == "Is PIPEKIT_API_PORT meant?"

@@ -1,0 +1,75 @@
+"""`doctor` on schedules: it is told when nobody ticks, and what to do about it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from pipekit_site.doctor import examining
+from pipekit_site.doctor.examining import CHECKS, Check
+from scheduling.models import Progress, Schedule, Tick
+from tests.factories import ModuleFactory, ScheduleFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def look() -> Check:
+    return next(examining.examine_each(check for check in CHECKS if check[0] == "schedules"))
+
+
+def ticked(ago: dt.timedelta) -> None:
+    at = timezone.now() - ago
+    Tick.objects.update_or_create(pk=1, defaults={"at": at, "unbroken_since": at, "finished_at": at})
+
+
+def test_nothing_scheduled_needs_no_tick() -> None:
+    ScheduleFactory.create(enabled=False)
+    assert (look().ok, look().message) == (True, "nothing is scheduled")
+
+
+def test_a_schedule_that_nobody_ticks_for_is_told() -> None:
+    ScheduleFactory.create()
+    assert "nobody ticks: there has been none" in look().message
+    assert "keep `manage.py scheduler` running" in look().hint
+
+
+def test_a_full_refresh_cron_needs_ticks_too() -> None:
+    ModuleFactory.create(full_refresh_cron="@weekly")
+    assert not look().ok
+
+
+def test_a_tick_older_than_three_minutes_is_told() -> None:
+    ScheduleFactory.create()
+    ticked(dt.timedelta(minutes=2, seconds=50))
+    assert look().ok
+    ticked(dt.timedelta(minutes=3, seconds=10))
+    assert "nobody ticks: the last was at" in look().message
+
+
+@pytest.mark.parametrize(
+    ("lines", "hint"), [("", "manage.py installcron"), ("* * * * * x # ours", "systemctl status cron")]
+)
+def test_with_a_crontab_program_the_hint_is_about_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, hint: str
+) -> None:
+    program = tmp_path / "crontab"
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' '{lines.replace('ours', settings.CRONTAB_COMMENT)}'\n")
+    program.chmod(0o755)
+    ScheduleFactory.create()
+    assert hint in look().hint
+
+
+def test_a_schedule_that_cannot_fire_is_told() -> None:
+    row: Schedule = ScheduleFactory.create(name="odd")
+    ticked(dt.timedelta())
+    Progress.objects.create(schedule=row, seen_until=timezone.now(), error="This machine knows no time zone “Mars”.")
+    assert "1 schedules cannot fire; odd: This machine knows no time zone" in look().message
