@@ -1,0 +1,48 @@
+"""Benches for engine tests: SQLite or PostgreSQL as the source, embedded PostgreSQL as the destination."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from connections.sdk.parameters import ConnectionParameters
+from tests.runs.engine.bench import Bench
+
+
+@pytest.fixture
+def warehouse(database_url: str) -> ConnectionParameters:
+    """A fresh PostgreSQL database as a destination."""
+    return ConnectionParameters(kind="postgresql", url=database_url, name="warehouse")
+
+
+@pytest.fixture
+def erp(tmp_path: Path) -> ConnectionParameters:
+    """A new SQLite file as a source."""
+    url = f"jdbc:sqlite:{tmp_path / 'erp.db'}"
+    return ConnectionParameters(kind="sqlite", url=url, options={"create": True}, name="erp")
+
+
+@pytest.fixture
+def bench(erp: ConnectionParameters, warehouse: ConnectionParameters) -> Bench:
+    """SQLite to PostgreSQL."""
+    return Bench(erp, warehouse)
+
+
+@pytest.fixture
+def shop(postgresql_server: str) -> Iterator[ConnectionParameters]:
+    """A second PostgreSQL database, as a source."""
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS shop WITH (FORCE)")
+        connection.execute("CREATE DATABASE shop")
+    url = urlunsplit(urlsplit(postgresql_server)._replace(path="/shop"))
+    yield ConnectionParameters(kind="postgresql", url=url, name="shop")
+
+
+@pytest.fixture
+def pg_bench(shop: ConnectionParameters, warehouse: ConnectionParameters) -> Bench:
+    """PostgreSQL to PostgreSQL."""
+    return Bench(shop, warehouse)

@@ -1,0 +1,28 @@
+"""The metadata database of tests: the driver kinds that a migration made are there for every test.
+
+Tests that commit end with every table emptied; what a migration put there would be gone for the next one.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    from django.db.models.signals import post_migrate
+
+    # sent after migrating and after emptying
+    post_migrate.connect(_drivers, dispatch_uid="tests.drivers")
+
+
+def _drivers(sender: Any, using: str, **kwargs: Any) -> None:
+    from django.apps import apps
+    from django.db import connections
+
+    if sender.label == "connections":
+        migration = import_module("connections.migrations.0002_driver_kinds")
+        migration.create(apps, connections[using].schema_editor())

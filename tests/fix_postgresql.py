@@ -1,0 +1,64 @@
+"""The embedded PostgreSQL of a test session, and a fresh database of it for each test that asks."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from connections.connectors.postgresql import embedded
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """The URL of a running server that this session owns; gone, with its files, afterwards."""
+    # a short path of its own: socket paths end at 107 bytes
+    directory = Path(tempfile.mkdtemp(prefix="pk-"))
+    directory.chmod(0o755)
+    data = directory / "pg"
+    try:
+        yield embedded.ensure_running(data)
+    finally:
+        embedded.stop(data)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def database_url(postgresql_server: str) -> Iterator[str]:
+    """The URL of an empty database for this test alone."""
+    name = f"t{next(_numbers)}"
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    try:
+        yield urlunsplit(urlsplit(postgresql_server)._replace(path=f"/{name}"))
+    finally:
+        with psycopg.connect(postgresql_server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def guarded_url(database_url: str) -> Iterator[str]:
+    """The same database for the user `guarded`, whom the server lets in only with the password `right-pw-7391`."""
+    server = urlsplit(database_url)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE guarded LOGIN SUPERUSER PASSWORD 'right-pw-7391'")
+        hba = Path(str(connection.execute("SHOW hba_file").fetchone()[0]))  # type: ignore[index]
+        before = hba.read_text()
+        hba.write_text(f"local all guarded scram-sha-256\n{before}")
+        connection.execute("SELECT pg_reload_conf()")
+    try:
+        yield urlunsplit(server._replace(netloc="guarded@"))
+    finally:
+        hba.write_text(before)
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("SELECT pg_reload_conf()")
+            connection.execute("DROP OWNED BY guarded CASCADE")
+            connection.execute("DROP ROLE guarded")
