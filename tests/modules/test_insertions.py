@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connections import registry
@@ -14,7 +14,6 @@ from modules.query_text import read
 from tests.modules.query_grammar import Drawn, queries
 
 
-@settings(deadline=None)
 @given(drawn=queries(), kind=st.sampled_from(registry.kinds()))
 def test_every_character_and_token_of_the_user_stays_in_its_order(drawn: Drawn, kind: str) -> None:
     dialect = registry.dialect(kind)
@@ -31,7 +30,6 @@ DELETE OPTION SETTINGS FORMAT INTERVAL DAY CONCAT ROWNUM N'x' E'\'' q'[x]' /*! F
 """
 
 
-@settings(deadline=None)
 @given(words=st.lists(st.sampled_from(WORDS.split()), max_size=14), kind=st.sampled_from(registry.kinds()))
 def test_text_that_is_no_query_is_refused_in_plain_words(words: list[str], kind: str) -> None:
     query = "SELECT " + " ".join(words)

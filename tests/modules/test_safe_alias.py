@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connections.sdk.errors import ConfigurationInvalid
@@ -37,7 +37,6 @@ def test_names_become_lower_case_identifiers(name: str, expected: str) -> None:
     assert safe_alias(name) == expected
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_every_name_becomes_an_identifier_that_stays_itself(name: str) -> None:
     alias = safe_alias(name)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from connections import registry
@@ -61,7 +61,6 @@ def test_values_go_in_as_what_they_are(kind: str, query: str, value: str, expect
     assert replace_tokens(f"SELECT a {query}", registry.dialect(kind), {"x": value}) == f"SELECT a {expected}"
 
 
-@settings(deadline=None)
 @given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_any_value_comes_out_of_sqlite_as_it_went_in(value: str) -> None:
     query = replace_tokens("SELECT '{x}', '<{x}>' -- {x}", registry.dialect("sqlite"), {"x": value})
@@ -76,7 +75,6 @@ def connection(postgresql_server: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-@settings(deadline=None)
 @given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_any_value_comes_out_of_postgresql_as_it_went_in(connection: psycopg.Connection, value: str) -> None:
     query = replace_tokens("SELECT '{x}', E'\\'{x}\\\\', CAST({x} AS text)", POSTGRESQL, {"x": value})
@@ -91,6 +89,20 @@ def test_a_token_without_a_watermark_is_refused_by_name_and_a_watermark_without_
         check_tokens("SELECT a FROM t WHERE d > '{since}'", POSTGRESQL, [])
     check_tokens("SELECT {a} FROM t -- {since}", POSTGRESQL, ["a", "since"])
     assert unused("SELECT {a} FROM t -- {since}", POSTGRESQL, ["a", "since"]) == ("since",)
+
+
+def test_braces_that_are_no_token_can_be_told_apart_by_a_blank() -> None:
+    with pytest.raises(TokenUnknown) as refused:
+        check_tokens("SELECT doc #>> '{name}' AS n FROM t", POSTGRESQL, [])
+    assert "{ name }" in refused.value.hint
+    check_tokens("SELECT doc #>> '{ name }' AS n FROM t", POSTGRESQL, [])
+
+
+def test_a_backslash_before_a_line_end_is_refused_inside_a_text_of_sql_server_which_drops_both() -> None:
+    query, dialect = "SELECT a FROM t WHERE b > '{x}'", registry.dialect("sqlserver")
+    assert replace_tokens(query, dialect, {"x": "a\\b"}).endswith("'a\\b'")
+    with pytest.raises(DataError, match="backslash"):
+        replace_tokens(query, dialect, {"x": "a\\\nb"})
 
 
 def test_a_token_without_a_value_is_refused() -> None:

@@ -113,7 +113,7 @@ any_expression = (
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(expression=any_expression, zone=st.sampled_from(ZONES), change=st.integers(0, 1), hours=st.integers(-30, 6))
 def test_any_expression_fires_as_the_daemon_s(expression: str, zone: str, change: int, hours: int) -> None:
     changes = changes_of_a_year(zone)
