@@ -13,7 +13,7 @@ from modules.query_outline import Outline, outline
 from modules.query_text import Kind, Token
 from modules.safe_alias import safe_alias
 from modules.select_list import Tokens, entry, is_column, is_star, trimmed
-from modules.sql_words import RESERVED
+from modules.sql_words import is_reserved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ def _dest_name(alias: Token) -> str:
 def _alias_text(name: Token, dialect: Dialect) -> str:
     if name.kind is Kind.QUOTED:
         return name.text
-    if name.kind is Kind.WORD and name.word not in RESERVED:
+    if name.kind is Kind.WORD and not is_reserved(name.word, dialect.sqlglot):
         return name.text
     folded = {"upper": name.name.upper(), "lower": name.name.lower()}.get(dialect.folds_to, name.name)
     return dialect.quote(folded if name.kind is Kind.WORD else name.name)

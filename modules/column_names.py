@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from connections import registry
 from connections.sdk.errors import PipekitError
 from modules.column_mapping import map_columns
-from modules.safe_alias import check_names, suggest
+from modules.safe_alias import check_names, safe_alias, suggest
 
 if TYPE_CHECKING:
     from modules.models import Module
@@ -27,6 +27,8 @@ def find(module: Module) -> Iterator[tuple[str, str]]:
         yield "source_query", f"{error.message} {error.hint}".strip()
         return
     if not names:
+        yield from _unsafe("merge_key", module.key_columns)
+        yield from _unsafe("watermark_column", tuple(filter(None, [module.watermark_column])))
         return
     yield from _unknown("merge_key", module.key_columns, names)
     yield from _unknown("watermark_column", tuple(filter(None, [module.watermark_column])), names)
@@ -47,6 +49,17 @@ def _unknown(field: str, wanted: tuple[str, ...], names: dict[str, str]) -> Iter
             close = suggest(name, names)
             hint = f"did you mean {close}?" if close else f"the destination columns are {', '.join(names)}."
             yield field, f"“{name}” is not a destination column; {hint} Source names stand only in the source query."
+
+
+def _unsafe(field: str, wanted: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield the names that no column of a ``SELECT *`` can have: they are all made safe."""
+    for name in wanted:
+        if safe_alias(name) != name:
+            yield (
+                field,
+                f"“{name}” is not a destination column; did you mean {safe_alias(name)}? The columns of a query with * "
+                "get lower-case names of letters, digits and “_”.",
+            )
 
 
 def _shape(columns: Any) -> Iterator[tuple[str, str]]:

@@ -31,10 +31,12 @@ def add_predicate(
     found = outline(query, dialect)
     mapping = mapping_of(found, query, dialect)
     if mapping.star:
-        return _wrapped(query, found, dialect, around=_where(render(_starred(column, result_name, dialect))))
+        name = _outer(_starred(column, result_name, dialect), dialect)
+        return _wrapped(query, found, dialect, around=_where(render(name)))
     mapped = _column(mapping, column)
     if mapping.derived:
-        return _wrapped(query, found, dialect, around=_where(render(mapped.alias_text)), columns=mapping.columns)
+        name = _outer(mapped.alias_text, dialect)
+        return _wrapped(query, found, dialect, around=_where(render(name)), columns=mapping.columns)
     return _put(query, _in_place(query, found, render(mapped.predicate_expression), dialect))
 
 
@@ -46,7 +48,8 @@ def select_columns(query: str, dialect: Dialect, names: Mapping[str, str]) -> st
         wanted = [_starred(column, source, dialect) for column, source in names.items()]
     else:
         wanted = [_column(mapping, column).alias_text for column in names]
-    return _wrapped(query, found, dialect, around=(f"SELECT {', '.join(wanted)} FROM", ""), columns=mapping.columns)
+    listed = ", ".join(_outer(name, dialect) for name in wanted)
+    return _wrapped(query, found, dialect, around=(f"SELECT {listed} FROM", ""), columns=mapping.columns)
 
 
 def no_rows(query: str, dialect: Dialect) -> str:
@@ -56,6 +59,11 @@ def no_rows(query: str, dialect: Dialect) -> str:
 
 def _where(condition: str) -> tuple[str, str]:
     return "SELECT * FROM", f" WHERE {condition}"
+
+
+def _outer(name: str, dialect: Dialect) -> str:
+    """Return a derived table's column: SQLite takes a quoted name that is no column for a text, unless qualified."""
+    return f"{_DERIVED}.{name}" if dialect.sqlglot == "sqlite" and not name.isidentifier() else name
 
 
 def _starred(column: str, result_name: str, dialect: Dialect) -> str:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from modules.query_text import Kind, Token
-from modules.sql_words import words
+from modules.sql_words import SELECT_MODIFIERS
 
 SET_OPERATIONS = frozenset({"UNION", "INTERSECT", "EXCEPT", "MINUS"})
+# what may stand between one of these and the next query
+_JOINING = frozenset({"ALL", "DISTINCT", "BY", "NAME", "CORRESPONDING"})
 # clauses of the whole statement, which no derived table may hold
 TAIL = frozenset({"FOR", "WITH ISOLATION", "OPTION", "SETTINGS", "FORMAT", "LOCK", "OPTIMIZE FOR", "QUERYNO", "SKIP"})
+# these also write FROM t SELECT a
+FROM_FIRST = frozenset({"clickhouse", "duckdb"})
 _ALONE = frozenset({"SELECT", "FROM", "WHERE", "HAVING", "QUALIFY", "INTO"})
 _MODEL = ("DIMENSION", "IGNORE", "KEEP", "MAIN", "PARTITION", "REFERENCE", "RETURN", "UNIQUE")
 _WITH_NEXT = {
@@ -25,7 +30,6 @@ _WITH_NEXT = {
     ("UNPIVOT", "("): "UNPIVOT",
     ("USING", "SAMPLE"): "USING SAMPLE",
     ("WITH", "FILL"): "WITH FILL",
-    ("WITH", "TIES"): "LIMIT",
     ("OPTIMIZE", "FOR"): "OPTIMIZE FOR",
     ("SKIP", "LOCKED"): "SKIP",
     ("USE", "CURRENTLY"): "SKIP",
@@ -37,13 +41,33 @@ _WITH_NEXT = {
     ("FOR", "XML"): "FOR XML",
     ("FOR", "JSON"): "FOR JSON",
 }
-_MODEL = ("DIMENSION", "IGNORE", "KEEP", "MAIN", "PARTITION", "REFERENCE", "RETURN", "UNIQUE")
+# clauses that not every system has: elsewhere their words are names (a system that only its JDBC driver knows has all)
+_ONLY_IN = {
+    "CONNECT BY": {"db2i", "oracle"},
+    "FOR JSON": {"tsql"},
+    "FOR XML": {"tsql"},
+    "LIMIT": {"clickhouse", "db2i", "duckdb", "mysql", "postgres", "sqlite"},
+    "LOCK": {"mysql"},
+    "MINUS": {"oracle"},
+    "MODEL": {"oracle"},
+    "OPTIMIZE FOR": {"db2i"},
+    "PIVOT": {"duckdb", "oracle", "tsql"},
+    "QUALIFY": {"clickhouse", "duckdb", "oracle"},
+    "UNPIVOT": {"duckdb", "oracle", "tsql"},
+    "USING SAMPLE": {"duckdb"},
+    "WITH FILL": {"clickhouse"},
+    "WITH ISOLATION": {"db2i"},
+}
+# a FROM behind one of these belongs to it: IS DISTINCT FROM, FOR SYSTEM_TIME FROM .. TO, WITH FILL FROM .. TO
+_OWNING_FROM = {
+    "DISTINCT": ("IS", "NOT"),
+    "SYSTEM_TIME": ("FOR",),
+    "BUSINESS_TIME": ("FOR",),
+    "APPLICATION_TIME": ("FOR",),
+    "FILL": ("WITH",),
+}
 # names in some systems: a clause only with something behind it that no name has
 _BEFORE_VALUE = frozenset({"LIMIT", "OFFSET", "WINDOW"})
-_MODIFIERS = words(
-    """ALL HIGH_PRIORITY STRAIGHT_JOIN SQL_SMALL_RESULT SQL_BIG_RESULT SQL_BUFFER_RESULT SQL_NO_CACHE SQL_CACHE
-    SQL_CALC_FOUND_ROWS"""
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +88,24 @@ class Head:
 
 
 def clauses(tokens: Sequence[Token], top: Sequence[int], sqlglot: str) -> list[Clause]:
-    """Return the clauses in their order; the first SELECT is not among them."""
+    """Return the clauses in their order; the first word of the query is not among them."""
     row = ["", *(tokens[index].word or tokens[index].text[:1] for index in top), "", ""]
     found: list[Clause] = []
+    in_list = row[1] == "SELECT"
     for position, index in enumerate(top[1:], start=2):
         name = _name(row, position, sqlglot)
-        if name in SET_OPERATIONS and not _joins(tokens, index):
+        if not name or (sqlglot and sqlglot not in _ONLY_IN.get(name, {sqlglot})):
+            continue
+        if name in SET_OPERATIONS and not _joins(tokens, index, sqlglot):
             continue
         # before FROM these are columns
-        if name in _BEFORE_VALUE and not any(clause.name == "FROM" for clause in found):
+        if name in _BEFORE_VALUE and in_list:
             continue
-        if name:
-            found.append(Clause(name, index))
+        # PostgreSQL's FROM ROWS FROM (f(), g())
+        if name == "FROM" and row[position - 1] == "ROWS" and not in_list:
+            continue
+        in_list = name == "SELECT" and row[1] != "FROM"
+        found.append(Clause(name, index))
     return found
 
 
@@ -83,10 +113,7 @@ def _name(row: Sequence[str], position: int, sqlglot: str) -> str:
     before, word, following = row[position - 1 : position + 2]
     if not word.isalpha() or before in (".", "AS"):
         return ""
-    if word == "FROM" and before == "DISTINCT" and row[position - 2] in ("IS", "NOT"):
-        return ""
-    if word == "FROM" and before == "ROWS" and following == "(":
-        # PostgreSQL's FROM ROWS FROM (f(), g())
+    if word == "FROM" and row[position - 2] in _OWNING_FROM.get(before, ()):
         return ""
     if before == "FOR" and row[position - 2] in ("INDEX", "KEY"):
         # MySQL's FORCE INDEX FOR ORDER BY (name)
@@ -110,14 +137,19 @@ def _of_one_system(row: Sequence[str], position: int, sqlglot: str) -> str:
     return ""
 
 
-def _joins(tokens: Sequence[Token], index: int) -> bool:
+def _joins(tokens: Sequence[Token], index: int, sqlglot: str) -> bool:
     """Whether a UNION, EXCEPT, ... stands before another query; ClickHouse and DuckDB also say ``* EXCEPT (a)``."""
     index += 1
-    while index < len(tokens) and (
-        tokens[index].text == "(" or tokens[index].word in ("ALL", "DISTINCT", "BY", "NAME", "CORRESPONDING")
-    ):
+    while index < len(tokens) and (tokens[index].text == "(" or tokens[index].word in _JOINING):
         index += 1
-    return index < len(tokens) and tokens[index].word in ("SELECT", "VALUES", "WITH", "TABLE", "FROM")
+    openings = ("SELECT", "VALUES", "WITH", "TABLE", *(["FROM"] if sqlglot in FROM_FIRST else []))
+    return index < len(tokens) and tokens[index].word in openings
+
+
+def pairs_names(tokens: Sequence[Token], join: Clause) -> bool:
+    """Whether the set operation pairs columns by their names, so that its other part may add some."""
+    joining = takewhile(lambda token: token.word in _JOINING, tokens[join.index + 1 :])
+    return any(token.word in ("BY", "CORRESPONDING") for token in joining)
 
 
 def select_head(tokens: Sequence[Token], index: int, sqlglot: str) -> Head:
@@ -131,7 +163,7 @@ def select_head(tokens: Sequence[Token], index: int, sqlglot: str) -> Head:
             name, index = "DISTINCT", index + 1
             if index + 1 < len(tokens) and tokens[index].word == "ON" and tokens[index + 1].text == "(":
                 index = _behind(tokens, index + 1)
-        elif word in _MODIFIERS and (word == "ALL" or sqlglot == "mysql"):
+        elif word == "ALL" or (word in SELECT_MODIFIERS and sqlglot == "mysql"):
             index += 1
         elif _is_limit(tokens, index, sqlglot):
             name, limited, index = name or word, True, _behind_limit(tokens, index)
@@ -146,10 +178,12 @@ def _is_column(tokens: Sequence[Token], index: int) -> bool:
 
 
 def _is_limit(tokens: Sequence[Token], index: int, sqlglot: str) -> bool:
-    word, following = tokens[index].word, tokens[index + 1]
+    word, following = tokens[index].word, tokens[index + 1 : index + 3]
     if sqlglot == "tsql":
         return word == "TOP"
-    return sqlglot == "" and word in ("TOP", "FIRST", "SKIP", "LIMIT") and following.kind is Kind.NUMBER
+    known = {"": ("TOP", "FIRST", "SKIP", "LIMIT"), "clickhouse": ("TOP",)}.get(sqlglot, ())
+    count = following[following[0].text == "(" :][:1]
+    return word in known and any(token.kind is Kind.NUMBER or token.text in ("{", "?") for token in count)
 
 
 def _behind_limit(tokens: Sequence[Token], index: int) -> int:

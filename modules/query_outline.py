@@ -1,7 +1,6 @@
 """Where the parts of a query stand: its WITH list, select list, WHERE, and what must stay behind a derived table.
 
-Finds clauses by their words at the outermost depth. Refuses what is not one single SELECT, WITH or VALUES, and what
-has its clauses where they cannot be told apart.
+Finds clauses by their words at the outermost depth.
 """
 
 from __future__ import annotations
@@ -11,17 +10,17 @@ from dataclasses import dataclass
 
 from connections.sdk.dialect import Dialect
 from connections.sdk.errors import QueryInvalid
-from modules.query_clauses import SET_OPERATIONS, TAIL, Clause, clauses, select_head
-from modules.query_text import Token, read, written
-from modules.sql_words import words
-from modules.whole_result import needs_result
-
-_WRITES = frozenset({"DELETE", "INSERT", "MERGE", "UPDATE"})
-_STATEMENTS = _WRITES | words(
-    """ALTER BACKUP BEGIN COMMIT CREATE DBCC DECLARE DENY DROP EXEC EXECUTE GRANT IF KILL PRINT RAISERROR RESTORE REVOKE
-    ROLLBACK SET SHUTDOWN THROW TRUNCATE WAITFOR WHILE"""
+from modules.query_clauses import FROM_FIRST, SET_OPERATIONS, TAIL, Clause, clauses, pairs_names, select_head
+from modules.query_text import Token, read
+from modules.single_select import (
+    ONE_SELECT,
+    WRITES,
+    refuse_doubled,
+    refuse_second_statement,
+    refuse_tool_words,
+    refuse_writes,
 )
-_ONE_SELECT = "Write one SELECT, with or without a WITH list before it; other statements belong into a hook."
+from modules.whole_result import needs_result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,19 +51,14 @@ def outline(query: str, dialect: Dialect) -> Outline:
     tokens = read(query, dialect)
     inside = [index for index, token in enumerate(tokens) if token.text != ";"]
     if not inside:
-        raise QueryInvalid("The query is empty.", hint=_ONE_SELECT)
+        raise QueryInvalid("The query is empty.", hint=ONE_SELECT)
     # SQL Server's people write ;WITH
     start, stop = inside[0], inside[-1] + 1
     if any(token.text == ";" for token in tokens[start:stop]):
-        raise QueryInvalid("The query holds more than one statement.", hint=_ONE_SELECT)
-    _refuse_writes(tokens)
+        raise QueryInvalid("The query holds more than one statement.", hint=ONE_SELECT)
+    refuse_writes(tokens)
+    refuse_tool_words(query, tokens[inside[-1]], dialect)
     return _statement(tokens, start, stop, dialect)
-
-
-def _refuse_writes(tokens: Sequence[Token]) -> None:
-    for opening, verb, following in zip(tokens, tokens[1:], tokens[2:], strict=False):
-        if opening.text == "(" and verb.word in _WRITES and following.is_name:
-            raise QueryInvalid(f"The query writes: it holds a {verb.word}.", hint=_ONE_SELECT)
 
 
 def _top_level(tokens: Sequence[Token], start: int, stop: int) -> list[int]:
@@ -74,45 +68,32 @@ def _top_level(tokens: Sequence[Token], start: int, stop: int) -> list[int]:
 
 def _statement(tokens: tuple[Token, ...], start: int, stop: int, dialect: Dialect) -> Outline:
     top = _top_level(tokens, start, stop)
-    begin = _behind_with(tokens, top) if tokens[start].word == "WITH" else start
+    begin = _behind_with(tokens, top, dialect) if tokens[start].word == "WITH" else start
     if tokens[begin].text == "(" and top[-2:] == [begin, stop - 1] and begin + 1 < stop - 1:
         return _statement(tokens, begin + 1, stop - 1, dialect)
-    if tokens[begin].word not in ("SELECT", "VALUES") and tokens[begin].text != "(":
-        raise QueryInvalid(f"The query begins with “{tokens[begin].text}”, not with SELECT.", hint=_ONE_SELECT)
+    openings = ("SELECT", "VALUES", *(["FROM"] if dialect.sqlglot in FROM_FIRST else []))
+    if tokens[begin].word not in openings and tokens[begin].text != "(":
+        raise QueryInvalid(f"The query begins with “{tokens[begin].text}”, not with SELECT.", hint=ONE_SELECT)
     found = clauses(tokens, [index for index in top if index >= begin], dialect.sqlglot)
-    _refuse_second_statement(tokens, top, found, dialect)
+    refuse_second_statement(tokens, top, found, dialect)
     # ClickHouse's WITH names values, too, which would be seen outside the derived table
     start = start if dialect.sqlglot == "clickhouse" else begin
     return _body(tokens, (start, begin, stop), found=found, dialect=dialect)
 
 
-def _behind_with(tokens: Sequence[Token], top: Sequence[int]) -> int:
+def _behind_with(tokens: Sequence[Token], top: Sequence[int], dialect: Dialect) -> int:
     """Return where the query behind the WITH list begins."""
     for before, index in zip(top, top[1:], strict=False):
         token, previous = tokens[index], tokens[before]
-        if token.word in _WRITES and previous.text == ")":
-            raise QueryInvalid(f"The query writes: its WITH list is followed by {token.word}.", hint=_ONE_SELECT)
+        if token.word in WRITES and previous.text == ")":
+            raise QueryInvalid(f"The query writes: its WITH list is followed by {token.word}.", hint=ONE_SELECT)
         if token.word in ("SELECT", "VALUES") and previous.word != "AS" and previous.text != ".":
+            return index
+        if token.word == "FROM" and previous.text == ")" and dialect.sqlglot in FROM_FIRST:
             return index
         if token.text == "(" and previous.text == ")":
             return index
-    raise QueryInvalid("There is no SELECT behind the WITH list.", hint=_ONE_SELECT)
-
-
-def _refuse_second_statement(
-    tokens: Sequence[Token], top: Sequence[int], found: Sequence[Clause], dialect: Dialect
-) -> None:
-    for clause in found:
-        if clause.name in ("INTO", "FOR XML", "FOR JSON"):
-            raise QueryInvalid(f"The query has {clause.name}, so it returns no rows of columns.", hint=_ONE_SELECT)
-    if dialect.sqlglot != "tsql":
-        return
-    begin = next((clause.index for clause in found if clause.name == "FROM"), len(tokens))
-    for before, index in zip(top, top[1:], strict=False):
-        word, previous = tokens[index].word, tokens[before]
-        following = tokens[index + 1] if index + 1 < len(tokens) else previous
-        if index > begin and word in _STATEMENTS and previous.text != "." and following.word != "JOIN":
-            raise QueryInvalid(f"The query holds a second statement: {word}.", hint=_ONE_SELECT)
+    raise QueryInvalid("There is no SELECT behind the WITH list.", hint=ONE_SELECT)
 
 
 def _body(
@@ -122,17 +103,20 @@ def _body(
     tail = next((clause.index for clause in found if clause.name in TAIL), stop)
     joins = [clause for clause in found if clause.name in SET_OPERATIONS]
     first_stop = joins[0].index if joins else stop
-    _refuse_doubled(tokens, begin, found)
+    if tokens[begin].word == "FROM":
+        return _from_first(tokens, (start, begin, tail), found=found, dialect=dialect)
+    refuse_doubled(tokens, begin, found)
     if tokens[begin].word != "SELECT":
         return _without_select(tokens, (start, begin, tail), found=found, dialect=dialect)
     mine = [clause for clause in found if clause.index < first_stop]
     head = select_head(tokens, begin, dialect.sqlglot)
     list_stop = mine[0].index if mine else first_stop
     limited = any(clause.name in _LIMITS for clause in found) or (head.limited and not joins)
+    paired = any(pairs_names(tokens, join) for join in joins)
     return Outline(
         tokens=tokens,
         body=(start, tail),
-        items=_split(tokens, head.stop, list_stop, dialect),
+        items=() if paired else _split(tokens, head.stop, list_stop, dialect),
         where=_region(mine, "WHERE", first_stop),
         from_end=(_region(mine, "FROM", first_stop) or (0, first_stop))[1] - 1,
         why=joins[0].name if joins else needs_result(tokens, (begin, tail), mine, head=head.name, dialect=dialect),
@@ -168,21 +152,28 @@ def _without_select(
     )
 
 
-def _refuse_doubled(tokens: Sequence[Token], begin: int, found: Sequence[Clause]) -> None:
-    """Refuse what cannot be told apart: two FROM or WHERE in one SELECT, a SELECT that nothing joins to the first."""
-    seen: set[str] = set()
-    for before, clause in zip([None, *found], found, strict=False):
-        if clause.name in SET_OPERATIONS:
-            seen.clear()
-        elif clause.name == "SELECT" and clause.index != begin and (not before or before.name not in SET_OPERATIONS):
-            raise QueryInvalid("The query holds more than one SELECT without UNION.", hint=_ONE_SELECT)
-        elif clause.name in ("FROM", "WHERE") and clause.name in seen:
-            near = written(tokens[max(clause.index - 3, 0) : clause.index + 3])
-            raise QueryInvalid(
-                f"The query has a second {clause.name} near “{near}”.",
-                hint="Put the part with it into brackets, or into a WITH list.",
-            )
-        seen.add(clause.name)
+def _from_first(
+    tokens: tuple[Token, ...], places: tuple[int, int, int], *, found: Sequence[Clause], dialect: Dialect
+) -> Outline:
+    """Return the outline of ``FROM t SELECT a``, or of ``FROM t``, which is all its columns."""
+    start, begin, tail = places
+    parts = [clause for clause in found if clause.name == "SELECT" or clause.name in SET_OPERATIONS]
+    items: tuple[tuple[Token, ...], ...] = ()
+    if parts and parts[0].name == "SELECT" and not any(pairs_names(tokens, clause) for clause in parts):
+        head = select_head(tokens, parts[0].index, dialect.sqlglot)
+        stop = next((clause.index for clause in found if clause.index > parts[0].index), tail)
+        items = _split(tokens, head.stop, min(stop, tail), dialect)
+    return Outline(
+        tokens=tokens,
+        body=(start, tail),
+        items=items,
+        where=None,
+        from_end=begin,
+        why="FROM before SELECT",
+        set_operation=any(clause.name in SET_OPERATIONS for clause in found),
+        bare_order_end=None,
+        late_limit=any(clause.name in _LIMITS and clause.index > tail for clause in found),
+    )
 
 
 def _region(found: Sequence[Clause], name: str, stop: int) -> tuple[int, int] | None:

@@ -16,15 +16,18 @@ from sqlglot.tokenizer_core import TokenType
 
 from connections.sdk.dialect import Dialect
 from connections.sdk.errors import QueryInvalid
-from modules.sql_dialects import has_hash_comments, has_nested_comments, tokenizer
+from modules.sql_dialects import has_nested_comments, line_comments, tokenizer
+from modules.sql_words import SELECT_MODIFIERS, words
 
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 # MySQL runs what stands in such a comment
 _LIVE_COMMENT = re.compile(r"/\*M?!\d*(.*?)\*/", re.DOTALL)
-_LIVE_WORDS = re.compile(
-    r"[,;()]|\b(select|from|where|group|having|order|limit|offset|union|except|intersect|into|as|and|or|distinct|for)\b",
-    re.IGNORECASE,
-)
+_ESCAPED_QUOTE = re.compile(r"(?<!\\)(\\\\)*\\[\"'`]")
+# they look like blanks, or like nothing at all
+_INVISIBLE = "\ufeff\u200b\u2060\u00ad"
+_BLANKS = " \t\n\r\f\v"
+# for these every blank of Unicode is one
+_ALL_BLANKS = frozenset({"clickhouse", "duckdb", "tsql"})
 
 
 class Kind(Enum):
@@ -67,7 +70,9 @@ def read(query: str, dialect: Dialect) -> tuple[Token, ...]:
             detail=str(error),
         ) from error
     _check_gaps(query, found, dialect)
-    return _with_depth(query, found)
+    result = _with_depth(query, found)
+    _check_signs(result, dialect)
+    return result
 
 
 def _with_depth(query: str, found: Sequence[SqlglotToken]) -> tuple[Token, ...]:
@@ -97,7 +102,7 @@ def _kind(token_type: TokenType, text: str) -> Kind:
 
 
 def _check_gaps(query: str, found: Sequence[SqlglotToken], dialect: Dialect) -> None:
-    position = 0
+    position, before = 0, ""
     for start, stop in [*((t.start, t.end + 1) for t in found), (len(query), len(query))]:
         gap = query[position:start]
         if start < position or not _is_blank(gap, dialect):
@@ -107,15 +112,15 @@ def _check_gaps(query: str, found: Sequence[SqlglotToken], dialect: Dialect) -> 
                 hint="Write comments as -- to the end of a line, or as closed /* */ without another /* inside.",
             )
         if dialect.sqlglot == "mysql":
-            _check_live_comments(gap)
-        position = stop
+            _check_live_comments(gap, before)
+        position, before = stop, query[start:stop].upper()
 
 
 def _is_blank(gap: str, dialect: Dialect) -> bool:
     """Whether there is nothing in it but white space and whole comments."""
-    hashes, nested = has_hash_comments(dialect.sqlglot), has_nested_comments(dialect.sqlglot)
-    while gap := gap.lstrip():
-        if gap.startswith("--") or (hashes and gap.startswith("#")):
+    nested = has_nested_comments(dialect.sqlglot)
+    while gap := _stripped(gap, dialect):
+        if gap.startswith(line_comments(dialect.sqlglot)):
             line, _, gap = gap.partition("\n")
             # systems differ in whether a lone carriage return ends a line
             if "\r" in line.rstrip("\r"):
@@ -130,21 +135,63 @@ def _is_blank(gap: str, dialect: Dialect) -> bool:
     return True
 
 
-def _comment_length(text: str, *, nested: bool) -> int:
+def _stripped(gap: str, dialect: Dialect) -> str:
+    """Return the gap without the white space before it; one that the system does not take for white is refused."""
+    rest = gap.lstrip() if dialect.sqlglot in _ALL_BLANKS else gap.lstrip(_BLANKS)
+    if rest[:1].isspace():
+        raise _unseen(rest[0])
+    return rest
+
+
+def _unseen(char: str) -> QueryInvalid:
+    return QueryInvalid(
+        f"The query holds the character U+{ord(char):04X}, which looks like a blank or like nothing and is neither.",
+        hint="It comes from copying formatted text; replace it by a blank, or put the name that has it into quotes.",
+    )
+
+
+def _comment_length(text: str, *, nested: bool | None) -> int:
+    """Return how long the comment at the beginning is; 0 when that is not certain."""
     depth = 0
-    for mark in re.finditer(r"/\*|\*/", text) if nested else ():
+    if not nested:
+        length = text.find("*/", 2) + 2 if "*/" in text[2:] else 0
+        return 0 if nested is None and "/*" in text[2:length] else length
+    for mark in re.finditer(r"/\*|\*/", text):
         depth += 1 if mark.group() == "/*" else -1
         if not depth:
             return mark.end()
-    return 0 if nested else text.find("*/", 2) + 2 if "*/" in text[2:] else 0
+    return 0
 
 
-def _check_live_comments(gap: str) -> None:
+def _check_live_comments(gap: str, before: str) -> None:
+    """Refuse SQL in a comment, all but the words that may follow SELECT and change nothing."""
     for comment in _LIVE_COMMENT.finditer(gap):
-        if _LIVE_WORDS.search(comment.group(1)):
+        inside = words(comment.group(1).upper())
+        if inside and (before not in SELECT_MODIFIERS | {"SELECT"} or inside - SELECT_MODIFIERS):
             raise QueryInvalid(
                 f"The query holds SQL inside a comment: {comment.group()[:60]}",
                 hint="MySQL runs /*! */ comments; write that part as plain SQL.",
+            )
+
+
+def _check_signs(tokens: Sequence[Token], dialect: Dialect) -> None:
+    """Refuse invisible characters in words, and what systems that only their JDBC driver knows read differently."""
+    for token, following in zip(tokens, [*tokens[1:], None], strict=False):
+        if token.kind is Kind.WORD and (unseen := next((char for char in token.text if char in _INVISIBLE), "")):
+            raise _unseen(unseen)
+        if dialect.sqlglot:
+            continue
+        if token.kind in (Kind.STRING, Kind.QUOTED) and _ESCAPED_QUOTE.search(token.text):
+            raise QueryInvalid(
+                f"Whether a backslash escapes a quote is not known of this system: {token.text[:40]}",
+                hint="Write the text without a backslash before a quote, for example by a function for the character.",
+            )
+        adjacent = following if following and following.start == token.stop else None
+        sign = "//" if token.text == "/" and adjacent and adjacent.text == "/" else token.text
+        if sign in ("//", "#") or (token.kind is Kind.WORD and "$$" in sign):
+            raise QueryInvalid(
+                f"The query's text cannot be read with certainty near “{sign}”, a comment or a quote in some systems.",
+                hint="Write comments as -- to the end of a line, and texts in single quotes.",
             )
 
 

@@ -32,7 +32,9 @@ def is_star(item: Tokens, dialect: Dialect) -> bool:
     for position, token in enumerate(top):
         if token.text == "*" and (position == 0 or top[position - 1].text == "."):
             return True
-    spreads = dialect.sqlglot in ("duckdb", "clickhouse") and any(token.word in SPREADING for token in item)
+    spreads = dialect.sqlglot in ("duckdb", "clickhouse") and any(
+        token.word in SPREADING and following.text == "(" for token, following in zip(item, item[1:], strict=False)
+    )
     return spreads or (dialect.sqlglot == "duckdb" and item[0].word == "UNNEST")
 
 
@@ -137,6 +139,8 @@ def is_column(tokens: Tokens, dialect: Dialect) -> bool:
     if len(tokens) > 1:
         return tokens[-1].word not in ("NEXTVAL", "CURRVAL")
     word = tokens[0].word
+    if dialect.sqlglot == "tsql" and word.startswith("@"):
+        return False
     return word not in VALUES and (word not in ("USER", "UID") or dialect.sqlglot in _USER_COLUMN)
 
 

@@ -40,9 +40,9 @@ class Db2i(Dialect):
 
 
 _TOKENIZERS = {
-    # so do the systems that only their JDBC driver knows
-    "": _reading(Db2i.Tokenizer),
-    "clickhouse": _reading(ClickHouse.Tokenizer),
+    # so do the systems that only their JDBC driver knows, some of which quote names with backticks
+    "": _reading(Db2i.Tokenizer, IDENTIFIERS=['"', "`"]),
+    "clickhouse": _reading(ClickHouse.Tokenizer, COMMENTS=["--", "//", "#", "#!", ("/*", "*/")]),
     "db2i": _reading(Db2i.Tokenizer),
     "duckdb": _reading(DuckDB.Tokenizer),
     "mysql": _reading(MySQL.Tokenizer),
@@ -65,9 +65,11 @@ def tokenizer(sqlglot: str) -> Tokenizer:
     return kind(dialect=dialect)
 
 
-def has_hash_comments(sqlglot: str) -> bool:
-    return "#" in _known(sqlglot)[0]._COMMENTS
+def line_comments(sqlglot: str) -> tuple[str, ...]:
+    """Return what begins a comment that ends with its line."""
+    return tuple(mark for mark, end in _known(sqlglot)[0]._COMMENTS.items() if end is None)
 
 
-def has_nested_comments(sqlglot: str) -> bool:
-    return _known(sqlglot)[0].NESTED_COMMENTS
+def has_nested_comments(sqlglot: str) -> bool | None:
+    """Whether ``/* /* */`` is open still; None for a system that only its JDBC driver knows."""
+    return _known(sqlglot)[0].NESTED_COMMENTS if sqlglot else None

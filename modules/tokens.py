@@ -38,7 +38,8 @@ def check_tokens(query: str, dialect: Dialect, watermark_names: Iterable[str]) -
     if missing := [name for name in find_tokens(query, dialect) if name not in watermarks]:
         raise TokenUnknown(
             f"The query has {_braced(missing)}, and no watermark is called so.",
-            hint=f"Add a watermark named {missing[0]}, or correct the token; there is {_braced(watermarks) or 'none'}.",
+            hint=f"Add a watermark named {missing[0]}, or correct the token; there is {_braced(watermarks) or 'none'}. "
+            f"Braces that are no token need a blank in them: {{ {missing[0]} }}.",
         )
 
 
@@ -98,6 +99,11 @@ def _value(query: str, place: _Place, value: str, dialect: Dialect) -> str:
 
 def _escaped(value: str, literal: Token, dialect: Dialect) -> str:
     quote = literal.text[-1]
+    if dialect.sqlglot == "tsql" and re.search(r"\\\r?\n", value):
+        raise DataError(
+            "A value with a backslash at a line's end cannot stand inside a text of SQL Server, which drops both.",
+            hint="Write the token without quotes around it.",
+        )
     if dialect.backslash_escapes or literal.text[0] in "eE":
         value = value.replace("\\", "\\\\")
     return value.replace(quote, quote * 2)

@@ -51,10 +51,29 @@ def test_dates_and_times_are_written_as_the_system_reads_them(kind: str, of: Kin
     assert registry.dialect(kind).literal(value, DataType(kind=of)) == expected
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "clickhouse"])
 def test_numbers_are_written_as_they_are(kind: str) -> None:
     for value in ("12345", "-1", "0.0000000001", "99999999999999999999999999999999999999"):
         assert registry.dialect(kind).literal(value, DataType(kind=Kind.DECIMAL)) == value
+
+
+@pytest.mark.parametrize(
+    ("native", "value", "expected"),
+    [
+        ("Int64", "-12345", "-12345"),
+        ("UInt64", "18446744073709551615", "18446744073709551615"),
+        ("Nullable(UInt128)", "18446744073709551616", "toUInt128('18446744073709551616')"),
+        ("Int256", "-9223372036854775809", "toInt256('-9223372036854775809')"),
+        ("Decimal(38, 10)", "123456789012345678.0000000001", "toDecimal256('123456789012345678.0000000001', 10)"),
+        ("Float64", "0.1", "0.1"),
+        ("Float64", "1e+20", "1e+20"),
+    ],
+)
+def test_clickhouse_numbers_that_it_would_read_as_floats_are_written_with_their_type(
+    native: str, value: str, expected: str
+) -> None:
+    data_type = registry.datatypes("clickhouse").parse(native)
+    assert registry.dialect("clickhouse").literal(value, data_type) == expected
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -27,6 +27,10 @@ _NUMBERS = [
     "length('a, FROM b WHERE c')",
     "CAST(t.amount AS integer)",
     "- t.amount",
+    "amount",
+    "grp * 2",
+    "coalesce(amount, grp) - 1",
+    "CASE WHEN grp > 1 THEN amount END",
     "CASE t.grp WHEN 1 THEN CASE WHEN t.amount > 3 THEN 1 END ELSE t.amount END",
 ]
 _TEXTS = [
@@ -38,6 +42,7 @@ _TEXTS = [
     "'it''s, FROM \"here\"; -- no'",
     "t.dcotyp || 'x'",
     "CASE WHEN t.dcotyp = 'B' THEN 'WHERE' END",
+    "dcotyp",
 ]
 _GROUPED = ["t.grp", "count(*)", "max(t.amount)", 'sum(t."DCORD#") + 0', "count(DISTINCT t.dcotyp)"]
 _WINDOWS = ['row_number() OVER (ORDER BY t."DCORD#")', "sum(t.amount) OVER (PARTITION BY t.grp)"]
@@ -50,6 +55,8 @@ _SOURCES = [
     "common t",
     "qcrh t, note n",
 ]
+# names to some systems, parts of a query to others
+_WORDS = ["rows", "lock", "key", "model", "pivoted", "format", "settings", "label", "option", "skip", "sample", "top"]
 _CONDITIONS = [
     "",
     "",
@@ -110,7 +117,7 @@ def _expression(draw: st.DrawFn, number: bool, shape: str) -> str:
 
 def _item(draw: st.DrawFn, expression: str, number: int) -> str:
     """Return the expression with an alias of its own; a simple column may do without."""
-    form = draw(st.sampled_from(["as", "as", "AS", "quoted", "odd", "bare", "barequoted", "none", "crossed"]))
+    form = draw(st.sampled_from(["as", "as", "AS", "quoted", "odd", "bare", "barequoted", "none", "crossed", "word"]))
     gap = draw(_GAPS)
     if (
         form == "none"
@@ -128,6 +135,8 @@ def _item(draw: st.DrawFn, expression: str, number: int) -> str:
     if form == "crossed" and number < 4:
         # another column's name: in the condition it must still be that column's
         return f"{expression} AS {('grp', 'amount', 'dcotyp', 'id')[number]}"
+    if form == "word":
+        return f"{expression} AS {_WORDS[number * 3 + draw(st.integers(0, 2))]}"
     if form == "bare":
         return f"{expression}{gap}Bare{number}"
     return f'{expression}{gap}"where {number}"'

@@ -62,8 +62,15 @@ ONE = [
     ("postgresql", "größe AS Größe", "größe", "größe", "größe", False),
     ("sqlite", "[a b] c", "c", "[a b]", "a b", False),
     ("duckdb", "c: a", "c", "a", "a", False),
+    ("duckdb", "columns AS c", "c", "columns", "columns", False),
     ("duckdb", "[a, b] AS c", "c", "[a, b]", "", False),
+    ("postgresql", "a minus", "minus", "a", "a", False),
+    ("postgresql", "q.rows", "rows", "q.rows", "rows", False),
+    ("postgresql", "qualify", "qualify", "qualify", "qualify", False),
+    ("postgresql", "pivot(a) AS p", "p", "pivot(a)", "", False),
+    ("sqlserver", "@@SERVERNAME AS s", "s", "@@SERVERNAME", "", False),
     ("jdbc", "A#B c", "c", "A#B", "A#B", False),
+    ("jdbc", "`a b` c", "c", "`a b`", "a b", False),
 ]
 
 
@@ -104,6 +111,8 @@ UNSURE = [
     ("mysql", "a + INTERVAL 1 DAY"),
     ("sqlserver", "NULL"),
     ("sqlserver", "@x = a"),
+    ("sqlserver", "@x"),
+    ("sqlserver", "@@SERVERNAME"),
     ("jdbc", "a MATCHES b"),
 ]
 
@@ -125,6 +134,9 @@ STARS = [
     ("clickhouse", "SELECT * EXCEPT (a) FROM t"),
     ("clickhouse", "SELECT untuple(a) FROM t"),
     ("duckdb", "SELECT COLUMNS('a.*') FROM t"),
+    ("duckdb", "SELECT a FROM t UNION ALL BY NAME SELECT a, b FROM u"),
+    ("duckdb", "FROM t"),
+    ("jdbc", "SELECT a FROM t UNION CORRESPONDING SELECT a, b FROM u"),
     ("duckdb", "SELECT * EXCLUDE (a) REPLACE (b AS c) FROM t"),
 ]
 
@@ -204,8 +216,12 @@ NO_QUERY = [
     ("as400", "SELECT A FROM FINAL TABLE (INSERT INTO T VALUES (1))"),
     ("mysql", "SELECT a FROM t INTO OUTFILE '/tmp/x'"),
     ("mysql", "SELECT a FROM t WHERE /*!50000 b = 1 OR */ c"),
+    ("mysql", "SELECT /*! a */ b FROM t"),
+    ("mysql", "SELECT a /*!40001 SQL_NO_CACHE */ FROM t"),
+    ("sqlserver", "SELECT a FROM t WHERE b = 1\nGO\n"),
+    ("oracle", "SELECT a FROM t\n/"),
     ("oracle", "SELECT nth_value(a, 2) FROM LAST OVER (ORDER BY b) AS c FROM t"),
-    ("duckdb", "FROM t SELECT a"),
+    ("postgresql", "FROM t SELECT a"),
 ]
 
 

@@ -110,6 +110,14 @@ def test_names_of_a_star_are_not_known_and_so_not_refused() -> None:
     unsaved(source_query="SELECT * FROM QCRH", merge_strategy="incremental", merge_key="dcord").full_clean()
 
 
+def test_a_source_name_that_no_column_of_a_star_can_have_is_refused_with_the_right_name() -> None:
+    star = "SELECT * FROM QCRH"
+    text = said("merge_key", source_query=star, merge_strategy="incremental", merge_key="DCORD#")
+    assert "did you mean dcord?" in text
+    text = said("watermark_column", source_query=star, watermark_column="Company Name")
+    assert "did you mean company_name?" in text
+
+
 @pytest.mark.parametrize(
     "query",
     ["DELETE FROM x", "SELECT a FROM t; SELECT b FROM t", "SELECT a, a FROM t", "SELECT max(a) + 1 FROM t", "x"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from connections import registry
@@ -130,6 +132,17 @@ def test_a_star_query_is_filtered_outside_on_the_quoted_source_name(kind: str, n
     assert result == f"SELECT * FROM (\nSELECT * FROM t\n) pipekit_q WHERE {name} > 5;"
 
 
+def test_sqlite_is_not_asked_for_a_text_where_a_column_is_missing() -> None:
+    # "DCORD#" > 5 would be true of every row if there were no such column
+    dialect = registry.dialect("sqlite")
+    result = add_predicate("SELECT * FROM t", dialect, "dcord", lambda e: f"{e} > 5", result_name="DCORD#")
+    assert result == 'SELECT * FROM (\nSELECT * FROM t\n) pipekit_q WHERE pipekit_q."DCORD#" > 5'
+    with sqlite3.connect(":memory:") as connection, pytest.raises(sqlite3.OperationalError, match="no such column"):
+        connection.execute("CREATE TABLE t (a)")
+        connection.execute(result)
+    connection.close()
+
+
 def test_a_star_query_without_the_source_name_is_refused() -> None:
     with pytest.raises(ColumnUnmapped, match="selects \\*"):
         add_predicate("SELECT * FROM t", registry.dialect("postgresql"), "dcord", lambda e: e)
@@ -142,6 +155,9 @@ def test_a_star_query_without_the_source_name_is_refused() -> None:
         ("oracle", "level", '"LEVEL"'),
         ("sqlserver", "key", "[key]"),
         ("h2", "Key", '"KEY"'),
+        ("mysql", "Rank", "`Rank`"),
+        ("duckdb", "show", '"show"'),
+        ("sqlite", "raise", 'pipekit_q."raise"'),
     ],
 )
 def test_an_alias_that_means_something_else_elsewhere_is_quoted_as_the_system_folds_it(

@@ -17,6 +17,8 @@ LEXED = [
     ("mysql", "'a\\'b' \"c\\\"d\" `e` # f\n g -- h\n 5--1 1a b$c", "'a\\'b'|\"c\\\"d\"|`e`|g|5|-|-|1|1a|b$c"),
     ("sqlserver", "[a]]b] \"c\" N'd''e' #t @v ##g a$b /* /* */ */ f", "[a]]b]|\"c\"|N'd''e'|#t|@v|##g|a$b|f"),
     ("oracle", "q'[it's]' nq'!a'b!' a#$ t@x /* /* */ b (+)", "q'[it's]'|nq'!a'b!'|a#$|t@x|b|(|+|)"),
+    ("clickhouse", "a / b // c\n / d #! e\n /* /* */ */ f", "a|/|b|/|d|f"),
+    ("duckdb", "a // b", "a|/|/|b"),
     ("clickhouse", "'a\\'b' `c\\`d` \"e\" # f\n $$g'$$ 1_000 h", "'a\\'b'|`c\\`d`|\"e\"|$$g'$$|1_000|h"),
     ("as400", "DCORD# @A $B #C L/F 'it''s' /* /* */ */ x ¬= y", "DCORD#|@A|$B|#C|L|/|F|'it''s'|x|¬|=|y"),
     ("jdbc", "A#B {fn now()} 'x'", "A#B|{|fn|now|(|)|}|'x'"),
@@ -51,6 +53,13 @@ def test_names_are_known_without_their_quotes() -> None:
         assert (token.kind, token.name, token.word) == (Kind.QUOTED, "a]b", "")
 
 
+def test_blanks_of_other_alphabets_are_blanks_where_the_system_says_so_and_never_in_quotes_or_comments() -> None:
+    for kind in ("sqlserver", "duckdb", "clickhouse"):
+        assert [token.text for token in read("a\u00a0b\u3000c", registry.dialect(kind))] == ["a", "b", "c"]
+    text = "SELECT 'a\u00a0b', \"c\u200b\" -- d\u00a0e"
+    assert len(read(text, registry.dialect("postgresql"))) == 4
+
+
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
@@ -64,6 +73,16 @@ def test_names_are_known_without_their_quotes() -> None:
         ("postgresql", "SELECT (a]"),
         ("postgresql", "SELECT a {# b #} FROM t"),
         ("mysql", "SELECT a -- b\rFROM t"),
+        ("postgresql", "SELECT a\u00a0AS b FROM t"),
+        ("mysql", "SELECT a\u3000FROM t"),
+        ("sqlserver", "\ufeffSELECT a FROM t"),
+        ("sqlserver", "SELECT a\u200b FROM t"),
+        ("jdbc", "SELECT a /* b /* c */ FROM t */"),
+        ("jdbc", "SELECT a FROM t WHERE b = 'C:\\' AND c = ' OR '"),
+        ("jdbc", "SELECT a FROM t // WHERE b"),
+        ("jdbc", "SELECT a FROM t # WHERE b"),
+        ("jdbc", "SELECT $$ a FROM t $$ AS b"),
+        ("jdbc", 'SELECT "a\\" b" FROM t'),
         ("mysql", "SELECT 'a\\'"),
     ],
 )

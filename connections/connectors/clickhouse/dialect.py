@@ -6,10 +6,15 @@ Sessions run in UTC. What other systems update is deleted and inserted again; Re
 
 from __future__ import annotations
 
+import re
+
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.publishing import Names, PublishingDialect
 from connections.sdk.schema import TableName
 from connections.sdk.temporal import Moment
+
+_EXACT = re.compile(r"[+-]?\d+(?:\.(\d*))?", re.ASCII)
+_WIDE_INTEGER = re.compile(r"\bU?Int(?:128|256)\b")
 
 
 class ClickhouseDialect(PublishingDialect):
@@ -27,6 +32,19 @@ class ClickhouseDialect(PublishingDialect):
 
     def quote(self, identifier: str) -> str:
         return super().quote(identifier).replace("\\", "\\\\")
+
+    def literal(self, value: str, data_type: DataType) -> str:
+        text = super().literal(value, data_type)
+        number = _EXACT.fullmatch(value)
+        if data_type.kind in (Kind.REAL, Kind.DOUBLE) or not data_type.is_numeric or number is None:
+            return text
+        # written plainly, a number with a point or of more than 64 bits is a Float64, and the nearest one
+        if number[1] is not None:
+            return f"toDecimal256({self.string(value)}, {len(number[1])})"
+        if -(2**63) <= int(value) < 2**64:
+            return text
+        wide = _WIDE_INTEGER.search(data_type.native)
+        return f"to{wide[0] if wide else 'Int256'}({self.string(value)})"
 
     def temporal(self, value: str, data_type: DataType) -> str:
         kind = data_type.kind
