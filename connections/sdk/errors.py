@@ -7,8 +7,8 @@
     │   ├── TokenUnknown  ColumnUnmapped  ColumnMissing  TableMissing  DatabaseMissing
     │   └── QueryInvalid
     ├── TransientError          may pass by itself; may be tried again
-    │   ├── ConnectionFailed  ConnectionLost
-    │   └── LockTimeout  SerializationFailed
+    │   ├── ConnectionFailed  ConnectionLost (NoProgress)
+    │   └── LockTimeout  SerializationFailed  StatementStopped
     ├── DataError               fix the data (or say how to treat it)
     │   └── DuplicateKeys  NullKeys  ValueMisfit  CountMismatch  DiskFull
     ├── Refused                 a safety limit stopped the run; `--force` overrides it
@@ -113,8 +113,20 @@ class ConnectionLost(TransientError):
     code = "connection_lost"
 
 
+class NoProgress(ConnectionLost):
+    """Nobody hung up, but nothing came any more for longer than is borne."""
+
+    code = "no_progress"
+
+
 class LockTimeout(TransientError):
     code = "lock_timeout"
+
+
+class StatementStopped(TransientError):
+    """The server ended a statement: its own time limit, or its administrator."""
+
+    code = "statement_stopped"
 
 
 class SerializationFailed(TransientError):

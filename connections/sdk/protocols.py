@@ -92,6 +92,14 @@ class Batches(Protocol):
 
     def close(self) -> None: ...
 
+    def at_work(self) -> bool:
+        """Whether the system, while the next batch is waited for, says that it is busy with the query.
+
+        Called from another thread; may take as long as a connect. What is read in this process is at work always. A
+        system that has no word for it is, as long as it takes a new connection.
+        """
+        ...
+
 
 class Reader(Protocol):
     """Reads the rows of a query into Arrow. Runs only inside jrunner."""
@@ -109,7 +117,12 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """Appends Arrow batches to an existing table, in one transaction of its own. Runs only inside jrunner."""
+    """Appends Arrow batches to an existing table, in one transaction of its own. Runs only inside jrunner.
+
+    ``works_here``: the system is no server but this process, which is at work as long as it waits for no batch.
+    """
+
+    works_here: bool
 
     def write(
         self,

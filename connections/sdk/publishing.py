@@ -76,6 +76,14 @@ class PublishingDialect(Dialect):
         """Return what a publish transaction says first: bounds on waiting, and a lock on writing this table."""
         return ()
 
+    def bound_waits(self, *, lock_seconds: float) -> tuple[str, ...]:
+        """Return what a session says first so that none of its statements waits longer for a lock."""
+        return ()
+
+    def lock_holders(self, table: TableName) -> str:
+        """Return a query for the sessions that hold locks on the table, one text each, strongest first; or nothing."""
+        return ""
+
     def analyze(self, table: TableName) -> str:
         """Return the statement that refreshes the planner's statistics, or nothing."""
         return ""

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
+
+# seconds for connecting when somebody waits for the end of a run
+_SOON = 4
+
+
+def hurried(parameters: ConnectionParameters) -> ConnectionParameters:
+    """Return the same, to be connected soon or not at all."""
+    return replace(parameters, options={**parameters.options, "connect_timeout": _SOON})
 
 
 @contextmanager

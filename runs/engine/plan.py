@@ -88,5 +88,7 @@ class Plan:
     # an executable that replaces the bundled jrunner's routes
     jrunner_path: str = ""
     lock_seconds: float = 30.0
+    # seconds without progress after which the transfer is given up; 0 = never
+    no_progress_timeout: float = 300.0
     # where jrunner writes its log, appended; empty = standard error
     log_path: str = ""

@@ -10,18 +10,17 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from connections import registry
-from connections.sdk.capabilities import Cap
-from connections.sdk.errors import ConnectionLost, CountMismatch, DuplicateKeys, PipekitError
+from connections.sdk.errors import ConnectionLost, CountMismatch, DuplicateKeys, PipekitError, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo, TableName
 from runs.engine import commit_record, safety_limits
-from runs.engine.connecting import session
 from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan, Strategy
 from runs.engine.staging import create_schema, dialect_of
 from runs.engine.strategies import append, full, incremental, upsert
 from runs.engine.strategies.statement import Counts, Publication, Statement
+from runs.engine.waiting import destination
 
 STRATEGIES = {
     Strategy.FULL: full.statements,
@@ -46,11 +45,11 @@ def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
     When the answer to COMMIT is lost, the commit record decides what happened.
     """
     try:
-        with session(plan.destination, Cap.WRITE) as opened:
+        with destination(plan) as opened:
             _analyze(opened, plan)
             yield from _transaction(opened, plan, staging)
-    except ConnectionLost:
-        if (found := find(plan)) is None:
+    except ConnectionLost as lost:
+        if (found := find_after(lost, plan, kind=_KIND)) is None:
             raise
         yield found
 
@@ -58,7 +57,7 @@ def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
 def find(plan: Plan, *, kind: str = _KIND) -> Published | None:
     """Ask the destination whether this run is published, after whatever still runs there has ended."""
     dialect = dialect_of(plan)
-    with session(plan.destination, Cap.WRITE) as opened, opened.transaction():
+    with destination(plan) as opened, opened.transaction():
         for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
             opened.execute(sql)
         if registry.connector(plan.destination.kind).introspector.describe_table(
@@ -66,6 +65,17 @@ def find(plan: Plan, *, kind: str = _KIND) -> Published | None:
         ):
             return commit_record.find(opened, dialect, plan, kind=kind)
     return None
+
+
+def find_after(lost: ConnectionLost, plan: Plan, *, kind: str) -> Published | None:
+    """Find the run as `find` does; when nobody answers, ``lost`` says that the end is not known, and is raised."""
+    try:
+        return find(plan, kind=kind)
+    except PipekitError as error:
+        lost.message = f"{lost.message} Whether it was committed is not known: the destination cannot be asked."
+        lost.args = (lost.message,)
+        lost.detail = f"{lost.detail}\n{error.message}".strip()
+        raise lost from error
 
 
 def _transaction(opened: Session, plan: Plan, staging: Staging) -> Iterator[Event]:
@@ -112,9 +122,10 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
     statements += _after(opened, plan, table)
     told.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
     counts = _execute(opened, statements)
-    if plan.strategy is Strategy.FULL:
+    if plan.strategy is Strategy.FULL and counts[Counts.WRITTEN] != staging.rows:
         # its insert takes all of staging, so it has counted it
-        _check_complete(plan, staging, counts[Counts.WRITTEN])
+        _check_complete(plan, staging, _count(opened, dialect_of(plan).staging_table(plan.module), plan))
+    _check_arrived(plan, _kept(opened, plan, staging), counts)
     return _published(opened, plan, counts, replaced=replaced)
 
 
@@ -122,11 +133,39 @@ def _count(opened: Session, table: TableName, plan: Plan) -> int:
     return int(opened.fetch(dialect_of(plan).count(table))[0][0])
 
 
+class StagingChanged(CountMismatch):
+    """Staging does not hold what was written there; another attempt fills it anew."""
+
+    retryable = True
+
+
 def _check_complete(plan: Plan, staging: Staging, present: int) -> None:
     if present != staging.rows:
-        raise CountMismatch(
+        raise StagingChanged(
             f"Staging of {plan.module} holds {present} rows, {staging.rows} were written; nothing was published.",
             hint="A restart of the destination empties it. Run it again.",
+        )
+
+
+def _kept(opened: Session, plan: Plan, staging: Staging) -> int:
+    """Return how many rows there are to publish: keep_latest takes the older ones of a key out of staging."""
+    if plan.keep_latest and plan.watermark and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT):
+        return _count(opened, dialect_of(plan).staging_table(plan.module), plan)
+    return staging.rows
+
+
+def _check_arrived(plan: Plan, rows: int, counts: dict[Counts, int]) -> None:
+    """Every row of staging must have been put in or rewritten; a trigger or rule of the table can leave some out."""
+    matched = counts.get(Counts.MATCHED, 0)
+    if Counts.INSERTED in counts:
+        lost = rows - matched - counts[Counts.INSERTED]
+        lost += max(matched - counts.get(Counts.REWRITTEN, matched), 0)
+    else:
+        lost = rows - counts.get(Counts.WRITTEN, 0)
+    if lost and Counts.ADDED not in counts:
+        raise CountMismatch(
+            f"{lost} of {rows} rows did not arrive in {plan.dest_table}; nothing was published.",
+            hint="A trigger, a rule or a policy of the table leaves rows out: take it away, or take another table.",
         )
 
 
@@ -193,10 +232,20 @@ def _after(opened: Session, plan: Plan, table: TableInfo | None) -> list[Stateme
 def _execute(opened: Session, statements: Sequence[Statement]) -> dict[Counts, int]:
     counts: dict[Counts, int] = {}
     for statement in statements:
-        rows = opened.fetch(statement.sql)[0][0] if statement.asks else opened.execute(statement.sql)
+        rows = _rows(opened, statement)
         counts[statement.counts] = counts.get(statement.counts, 0) + max(rows, 0)
         point("publish.between_statements")
     return counts
+
+
+def _rows(opened: Session, statement: Statement) -> int:
+    try:
+        return int(opened.fetch(statement.sql)[0][0]) if statement.asks else opened.execute(statement.sql)
+    except QueryInvalid as error:
+        if statement.sql.startswith("TRUNCATE"):
+            # a view, or a table that foreign keys refer to
+            error.hint = "Set the module's full_publish to delete: the table is then emptied by DELETE."
+        raise
 
 
 def _published(opened: Session, plan: Plan, counts: dict[Counts, int], *, replaced: int) -> Published:
@@ -205,8 +254,9 @@ def _published(opened: Session, plan: Plan, counts: dict[Counts, int], *, replac
     if plan.watermark:
         watermark = opened.fetch(dialect.maximum(plan.dest_table, plan.watermark))[0][0]
     insert_only = not plan.supports_deletes and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT)
+    new = counts.get(Counts.INSERTED, 0) + counts.get(Counts.ADDED, 0)
     return Published(
-        inserted=counts.get(Counts.INSERTED, counts.get(Counts.WRITTEN, 0) - matched),
+        inserted=new or max(counts.get(Counts.WRITTEN, 0) - matched, 0),
         # an insert-only system merges by itself, later: it cannot tell
         updated=None if insert_only else matched,
         deleted=replaced,

@@ -9,29 +9,28 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 
 from connections import registry
-from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ConfigurationInvalid, ConnectionLost, CountMismatch, NullKeys, Refused
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableName
 from modules.predicates import select_columns
 from modules.tokens import find_tokens
 from runs.engine import commit_record, safety_limits
-from runs.engine.connecting import session
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Staged, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.publishing import find
+from runs.engine.publishing import find_after
 from runs.engine.staging import dialect_of, make_empty
 from runs.engine.transferring import Transfer, transfer
+from runs.engine.waiting import destination
 
-_KIND = "key_sync"
+KIND = "key_sync"
 
 
 def reconcile(plan: Plan, base_query: str, columns: Sequence[Column]) -> Generator[Event, None, None]:
     """Delete what the source no longer has; ends with Reconciled."""
     keys = tuple(next(c for c in columns if c.dest_name == name) for name in plan.merge_key)
     table = keys_table(plan)
-    with session(plan.destination, Cap.WRITE) as opened:
+    with destination(plan) as opened:
         make_empty(opened, plan, table, keys)
     read = 0
     for event in transfer(plan, Transfer(query=key_query(plan, base_query, keys), table=table, columns=keys)):
@@ -68,13 +67,13 @@ def key_query(plan: Plan, base_query: str, keys: Sequence[Column]) -> str:
 
 def _delete(plan: Plan, table: TableName, read: int) -> Iterator[Event]:
     try:
-        with session(plan.destination, Cap.WRITE) as opened:
+        with destination(plan) as opened:
             told: list[Event] = []
             with opened.transaction():
                 deleted = _transaction(opened, plan, table, read, told)
                 point("reconcile.before_commit")
-    except ConnectionLost:
-        if (found := find(plan, kind=_KIND)) is None:
+    except ConnectionLost as lost:
+        if (found := find_after(lost, plan, kind=KIND)) is None:
             raise
         told, deleted = [], found.deleted or 0
     point("reconcile.after_commit")
@@ -86,7 +85,7 @@ def _transaction(opened: Session, plan: Plan, table: TableName, read: int, told:
     dialect = dialect_of(plan)
     for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
         opened.execute(sql)
-    if (done := commit_record.find(opened, dialect, plan, kind=_KIND)) is not None:
+    if (done := commit_record.find(opened, dialect, plan, kind=KIND)) is not None:
         return done.deleted or 0
     commit_record.hold_claim(opened, dialect, plan)
     _check_keys(opened, plan, table, read)
@@ -98,7 +97,7 @@ def _transaction(opened: Session, plan: Plan, table: TableName, read: int, told:
     told.append(MergeSqlBuilt(f"{sql};"))
     deleted = opened.execute(sql) if deleting else 0
     published = Published(inserted=0, updated=0, deleted=deleted)
-    commit_record.write(opened, dialect, plan, published, kind=_KIND)
+    commit_record.write(opened, dialect, plan, published, kind=KIND)
     return deleted
 
 

@@ -15,6 +15,7 @@ from connections.sdk.protocols import Session
 from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import Column, TableName
 from runs.engine import commit_record
+from runs.engine.faults import point
 from runs.engine.plan import Plan
 
 
@@ -27,6 +28,7 @@ def prepare(opened: Session, plan: Plan, columns: Sequence[Column]) -> TableName
     dialect = dialect_of(plan)
     create_control_tables(opened, plan)
     commit_record.claim(opened, dialect, plan)
+    point("stage.claimed")
     table = dialect.staging_table(plan.module)
     make_empty(opened, plan, table, columns)
     return table

@@ -32,6 +32,7 @@ from runs.engine.plan import Plan, RunOn
 from runs.engine.publishing import STRATEGIES, Staging, describe, publish
 from runs.engine.source_query import base_query, bounded_query
 from runs.engine.transferring import Transfer, transfer
+from runs.engine.waiting import destination
 
 T = TypeVar("T")
 Step = Generator[Event, None, T]
@@ -133,7 +134,7 @@ def _resolve(plan: Plan) -> Step[Resolved]:
         yield event
     query = base_query(plan, values)
     connector = registry.connector(plan.destination.kind, Cap.WRITE)
-    with session(plan.destination, Cap.WRITE) as opened:
+    with destination(plan) as opened:
         table = connector.introspector.describe_table(opened, plan.dest_table)
         bound = None
         if plan.watermark:
@@ -150,7 +151,7 @@ def _stage(plan: Plan, resolved: Resolved) -> Step[tuple[tuple[Column, ...], str
     named = column_choice.named(plan, resolved.query, probed)
     query = bounded_query(plan, resolved.query, resolved.bound, named)
     yield SourceQueryBuilt(query)
-    with session(plan.destination, Cap.WRITE) as opened:
+    with destination(plan) as opened:
         has_type = registry.connector(plan.destination.kind).introspector.has_type
         columns, warnings = column_choice.typed(plan, named, resolved.table, lambda name: has_type(opened, name))
         staging.prepare(opened, plan, columns)

@@ -16,8 +16,11 @@ from typing import Any
 from connections.sdk.errors import CountMismatch, Lost, from_dict
 from connections.sdk.schema import Column, TableName
 from runs.engine.events import Event, Progress, RouteChosen, Staged, Warned
+from runs.engine.listening import Patience, messages
 from runs.engine.plan import Plan
 
+# seconds that a child may take to end: its own grace, and the time in which it ends its sessions
+_GRACE = 11.0
 _ROOT = Path(__file__).resolve().parent.parent.parent
 # what a child may see of our environment: nothing that could hold a secret
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "JAVA_HOME", "PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG")
@@ -41,7 +44,10 @@ def command() -> tuple[list[str], dict[str, str]]:
 
 def job(plan: Plan, transfer: Transfer) -> dict[str, Any]:
     """Return the job that is written to jrunner's standard input, passwords included."""
-    options: dict[str, Any] = {"nul_bytes": "strip" if plan.strip_nul_bytes else "fail"}
+    options: dict[str, Any] = {
+        "nul_bytes": "strip" if plan.strip_nul_bytes else "fail",
+        "no_progress_timeout": plan.no_progress_timeout,
+    }
     if plan.jrunner_path:
         options["external"] = plan.jrunner_path
     return {
@@ -59,15 +65,15 @@ def job(plan: Plan, transfer: Transfer) -> dict[str, Any]:
 def transfer(plan: Plan, work: Transfer) -> Iterator[Event]:
     """Move the rows; ends with Staged.
 
-    Raises what jrunner reports, Lost when it died without a word, CountMismatch when its two counts differ.
+    Raises what jrunner reports, Lost when it died without a word, NoProgress when it stands still, CountMismatch when
+    its two counts differ.
     """
     child = _start(plan)
     trailer: dict[str, Any] | None = None
     drained = False
     try:
         _hand_over(child, job(plan, work))
-        for line in child.stdout or ():
-            message = json.loads(line)
+        for message in messages(child, Patience(plan.no_progress_timeout)):
             if message["event"] == "error":
                 raise from_dict(message["error"])
             if message["event"] == "done":
@@ -85,7 +91,7 @@ def transfer(plan: Plan, work: Transfer) -> Iterator[Event]:
     yield counted(trailer)
 
 
-def _start(plan: Plan) -> subprocess.Popen[str]:
+def _start(plan: Plan) -> subprocess.Popen[bytes]:
     argv, env = command()
     with open(plan.log_path, "ab") if plan.log_path else nullcontext() as log:
         return subprocess.Popen(
@@ -95,15 +101,13 @@ def _start(plan: Plan) -> subprocess.Popen[str]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            text=True,
-            encoding="utf-8",
         )
 
 
-def _hand_over(child: subprocess.Popen[str], work: dict[str, Any]) -> None:
+def _hand_over(child: subprocess.Popen[bytes], work: dict[str, Any]) -> None:
     assert child.stdin is not None
     try:
-        json.dump(work, child.stdin)
+        child.stdin.write(json.dumps(work).encode())
         child.stdin.close()
     except BrokenPipeError:
         # it died at once; the missing trailer says so below
@@ -128,14 +132,14 @@ def counted(trailer: dict[str, Any]) -> Staged:
     return Staged(written, trailer["bytes"])
 
 
-def _end(child: subprocess.Popen[str], *, ask: bool) -> None:
+def _end(child: subprocess.Popen[bytes], *, ask: bool) -> None:
     """Leave no child behind: ask it to stop unless it is ending anyway, then make it."""
     if child.stdout:
         child.stdout.close()
     if ask and child.poll() is None:
         child.send_signal(signal.SIGTERM)
     try:
-        child.wait(timeout=10)
+        child.wait(timeout=_GRACE)
     except subprocess.TimeoutExpired:
         child.kill()
         child.wait()

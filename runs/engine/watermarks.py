@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 
@@ -104,7 +105,18 @@ def predicate(expression: str, bound: Bound, *, dialect: Dialect, source_type: D
     data_type = source_type if known else bound.data_type
     value = minus_overlap(bound.value, bound.data_type if bound.data_type.kind in _TEMPORAL else data_type, overlap)
     strict = data_type.is_numeric and not overlap
-    return f"{expression} {'>' if strict else '>='} {dialect.literal(value, data_type)}"
+    return f"{expression} {'>' if strict else '>='} {_literal(value, data_type, bound.column, dialect)}"
+
+
+def _literal(value: str, data_type: DataType, column: str, dialect: Dialect) -> str:
+    """Return the bound as SQL. NaN, infinity and years before 1 are values that nothing, or everything, is above."""
+    try:
+        return dialect.literal(value, data_type)
+    except DataError as error:
+        raise DataError(
+            f"The highest “{column}” of the destination is “{value}”, which cannot bound the source: {error.message}",
+            hint="Correct or remove the row with that value, or choose another watermark_column.",
+        ) from error
 
 
 def minus_overlap(value: str, data_type: DataType, overlap: str) -> str:
@@ -138,12 +150,15 @@ def _earlier(value: str, data_type: DataType, overlap: str) -> str:
 
 
 def _number(overlap: str) -> Decimal:
-    try:
-        return Decimal(overlap)
-    except ArithmeticError:
-        raise ConfigurationInvalid(
-            f"The overlap “{overlap}” is not a number, and the watermark column is one.", hint="Write for example 1000."
-        ) from None
+    with suppress(ArithmeticError):
+        number = Decimal(overlap)
+        # a negative one would leave rows out, unsaid
+        if number.is_finite() and number >= 0:
+            return number
+    raise ConfigurationInvalid(
+        f"The overlap “{overlap}” is not a number of at least 0, and the watermark column is one.",
+        hint="Write for example 1000.",
+    )
 
 
 def interval(text: str) -> dt.timedelta:

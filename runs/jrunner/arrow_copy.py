@@ -39,7 +39,9 @@ def copy(job: Job, reporter: Reporter, cancellation: Cancellation, *, writer: Wr
             shaping,
             reporter=reporter,
             cancellation=cancellation,
+            writes_here=writer.works_here,
         )
+        reporter.at_work = pump.at_work
         try:
             moved = _moved(job, writer, pump)
         except ReadAgain as again:
@@ -71,7 +73,15 @@ def _knowing_one_file(job: Job) -> Job:
 class Pump:
     """Batches read ahead by a thread. An error of the reader is raised in the iterating thread, at its place."""
 
-    def __init__(self, batches: Batches, shaping: Shaping, *, reporter: Reporter, cancellation: Cancellation) -> None:
+    def __init__(
+        self,
+        batches: Batches,
+        shaping: Shaping,
+        *,
+        reporter: Reporter,
+        cancellation: Cancellation,
+        writes_here: bool,
+    ) -> None:
         self.batches = batches
         self.schema: pa.Schema = batches.schema
         self.shaping = shaping
@@ -79,6 +89,9 @@ class Pump:
         self.cancellation = cancellation
         self.rows = 0
         self.size = 0
+        self.writes_here = writes_here
+        # the reader waits for the writer, the writer for the reader
+        self._full, self._empty = False, False
         self._queue: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(_QUEUE)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._read, name="reader", daemon=True)
@@ -105,11 +118,21 @@ class Pump:
         if self._thread.is_alive() and not self.cancellation.requested.is_set():
             self._thread.join(_RELEASE)
 
+    def at_work(self) -> bool:
+        """Whether the source is waited for and at work, or this process writes; for when nothing moves."""
+        if self._thread.is_alive() and not self._full:
+            return self.batches.at_work()
+        return self.writes_here and not self._empty
+
     def _next(self) -> pa.RecordBatch | BaseException | None:
-        while True:
-            self.cancellation.check()
-            with contextlib.suppress(queue.Empty):
-                return self._queue.get(timeout=_PATIENCE)
+        self._empty = True
+        try:
+            while True:
+                self.cancellation.check()
+                with contextlib.suppress(queue.Empty):
+                    return self._queue.get(timeout=_PATIENCE)
+        finally:
+            self._empty = False
 
     def _read(self) -> None:
         try:
@@ -121,8 +144,12 @@ class Pump:
             self._put(error)
 
     def _put(self, item: pa.RecordBatch | BaseException | None) -> bool:
-        while not self._closed.is_set() and not self.cancellation.requested.is_set():
-            with contextlib.suppress(queue.Full):
-                self._queue.put(item, timeout=_PATIENCE)
-                return True
-        return False
+        self._full = True
+        try:
+            while not self._closed.is_set() and not self.cancellation.requested.is_set():
+                with contextlib.suppress(queue.Full):
+                    self._queue.put(item, timeout=_PATIENCE)
+                    return True
+            return False
+        finally:
+            self._full = False

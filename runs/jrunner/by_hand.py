@@ -161,12 +161,7 @@ def _mapped(
 ) -> tuple[Column, ...]:
     columns = []
     for column in found:
-        native = column.native_type
-        known = column.data_type.kind is not Kind.NATIVE or connector.introspector.has_type(session, native)
-        if not (native and known and source.kind == connector.kind):
-            native = connector.datatypes.render(column.data_type).native
-            if source.kind == connector.kind and not known:
-                native = connector.datatypes.render(DataType(kind=Kind.TEXT)).native
+        native = _native(column, source, session=session, connector=connector)
         columns.append(
             Column(
                 dest_name=column.name,
@@ -176,6 +171,15 @@ def _mapped(
             )
         )
     return tuple(columns)
+
+
+def _native(column: ColumnInfo, source: ConnectionParameters, *, session: Session, connector: Connector) -> str:
+    """Return the source's own type where the destination is of the same kind and knows it."""
+    render = connector.datatypes.render
+    if source.kind != connector.kind or not column.native_type:
+        return render(column.data_type).native
+    known = column.data_type.kind is not Kind.NATIVE or connector.introspector.has_type(session, column.native_type)
+    return column.native_type if known else render(DataType(kind=Kind.TEXT)).native
 
 
 def _create(session: Session, connector: Connector, table: TableName, columns: Sequence[Column]) -> None:

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
+from connections.sdk import leaving
 from connections.sdk.errors import Cancelled
 
 _PR_SET_PDEATHSIG = 1
 _FAILED, _CANCELLED = 1, 130
-# seconds that a cancelled transfer may take to tell both systems
-_GRACE = 10.0
+# seconds that a cancelled transfer may take to end in good order, and then to have its sessions ended
+_GRACE, _END = 5.0, 4.0
 
 
 class Cancellation:
@@ -95,7 +96,9 @@ def run(work: Callable[[], int], cancellation: Cancellation, parent: Parent | No
             cancellation.request()
         if cancellation.requested.is_set():
             deadline = min(deadline, time.monotonic() + _GRACE)
-    # when a driver hangs: what it had written is undone by its system as the connection breaks
+    if thread.is_alive():
+        # a driver hangs: what it had written is undone by its system as the session ends
+        leaving.end_all(seconds=_END)
     _leave(_CANCELLED if thread.is_alive() else codes[0] if codes else _FAILED)
 
 

@@ -14,6 +14,7 @@ from runs.jrunner.cancelling import Cancellation, Parent, on_signals, run
 from runs.jrunner.job import Job
 from runs.jrunner.moved import Moved
 from runs.jrunner.progress import Reporter
+from runs.jrunner.pulse import beating
 
 _FAILED, _CANCELLED = 1, 130
 _DESCRIPTION = """\
@@ -88,9 +89,10 @@ def transfer(job: Job, cancellation: Cancellation) -> int:
 def _routed(job: Job, reporter: Reporter, cancellation: Cancellation) -> tuple[str, Moved]:
     from runs.jrunner.routes import choose
 
-    route = choose(job)
-    reporter.route(route.name, route.why)
-    return route.name, route.copy(job, reporter, cancellation)
+    with beating(reporter, borne=float(job.options.get("no_progress_timeout", 0))):
+        route = choose(job)
+        reporter.route(route.name, route.why)
+        return route.name, route.copy(job, reporter, cancellation)
 
 
 def _by_hand(flags: argparse.Namespace, cancellation: Cancellation) -> int:

@@ -21,6 +21,7 @@ from runs.jrunner.cancelling import Cancellation
 from runs.jrunner.job import Job
 from runs.jrunner.moved import Moved
 from runs.jrunner.progress import Reporter
+from runs.jrunner.pulse import answers
 
 _LAST_LINES = 20
 _GRACE = 5.0
@@ -40,6 +41,8 @@ def command_line(job: Job, executable: str, query_file: str) -> tuple[list[str],
 
 def copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> Moved:
     """Run the executable; rows are the difference of the destination's own counts, which is all that can be checked."""
+    # nobody sees into the program: as long as both systems are there it is believed to be at work
+    reporter.at_work = lambda: answers(job.source) and answers(job.destination)
     before = 0 if job.clear else _count(job.destination, job)
     with tempfile.TemporaryDirectory(prefix="jrunner-") as directory:
         query_file = Path(directory) / "query.sql"

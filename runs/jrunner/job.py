@@ -33,7 +33,8 @@ class Job:
         """Read the engine's job.
 
         Options: ``nul_bytes`` ``"fail"`` (default) or ``"strip"``; ``external`` the path of an executable that does the
-        transfer instead. Raises ConfigurationInvalid when a key is missing or of another shape.
+        transfer instead; ``no_progress_timeout`` the seconds without progress that are borne, by which the intervals of
+        reports go. Raises ConfigurationInvalid when a key is missing or of another shape.
         """
         try:
             return cls(

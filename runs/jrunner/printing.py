@@ -30,6 +30,8 @@ _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 class PrintingWriter:
     """A Writer whose table is standard output."""
 
+    works_here = True
+
     def __init__(self, format: str) -> None:
         self._blocks = {"csv": _csv, "tsv": _tsv, "json": _json}[format]
 

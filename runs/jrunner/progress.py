@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from connections.redacting import Redactor
@@ -21,6 +22,10 @@ class Reporter:
         self.redacted = Redactor(secrets).text
         self.events = events
         self.started = time.monotonic()
+        # rows and bytes so far
+        self.moved = (0, 0)
+        # asked, from another thread, when nothing moves: whether the source, or else this process, is at work
+        self.at_work: Callable[[], bool] = lambda: False
         self._lock = threading.Lock()
         self._last = 0.0
 
@@ -48,10 +53,16 @@ class Reporter:
 
     def progress(self, rows: int, size: int) -> None:
         """Report totals so far, at most twice a second."""
+        self.moved = rows, size
         now = time.monotonic()
         if now - self._last >= _INTERVAL:
             self._last = now
             self.event("progress", rows=rows, bytes=size)
+
+    def pulse(self, *, at_work: bool) -> None:
+        """Report totals whether or not they have changed."""
+        rows, size = self.moved
+        self.event("progress", rows=rows, bytes=size, at_work=at_work)
 
     def done(self, route: str, *, read: int, written: int, size: int) -> None:
         seconds = round(time.monotonic() - self.started, 3)

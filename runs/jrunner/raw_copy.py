@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from connections.connectors.postgresql import bulk
 from connections.connectors.postgresql.dialect import DIALECT
+from connections.connectors.postgresql.liveness import Backend
 from connections.connectors.postgresql.raw_types import RawPlan
 from connections.connectors.postgresql.watching import Watch, watched
+from connections.sdk import leaving
 from connections.sdk.errors import Cancelled
 from connections.sdk.exact.counting import check_counts
+from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.query_text import statement
 from runs.jrunner.cancelling import Cancellation
 from runs.jrunner.channel import Channel
@@ -29,16 +33,23 @@ async def _copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cance
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     cancellation.calls(lambda: loop.call_soon_threadsafe(task.cancel))
-    opened: list[Any] = []
     try:
-        for parameters in (job.source, job.destination):
-            opened.append(await bulk.connect(parameters))
-        return await _Pipe(job, plan, reporter).move(*opened)
+        async with _session(job.source) as (source, reading), _session(job.destination) as (destination, _):
+            reporter.at_work = reading.at_work
+            return await _Pipe(job, plan, reporter).move(source, destination)
     except asyncio.CancelledError:
         raise Cancelled("The transfer was cancelled.", hint="Nothing was written; run it again.") from None
+
+
+@asynccontextmanager
+async def _session(parameters: ConnectionParameters) -> AsyncIterator[tuple[Any, Backend]]:
+    connection = await bulk.connect(parameters)
+    try:
+        backend = await bulk.backend(connection, parameters)
+        with leaving.ended_by(backend.end):
+            yield connection, backend
     finally:
-        for connection in opened:
-            connection.terminate()
+        connection.terminate()
 
 
 class _Pipe:

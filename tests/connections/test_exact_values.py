@@ -132,3 +132,25 @@ def test_a_misfit_far_down_a_batch_is_found(kind: Kind) -> None:
     values = [good, None] * 5000 + ["nope!"] + [good] * 300
     with pytest.raises(ValueMisfit, match="“nope!”"):
         exactly(pa.array(values), _column(kind))
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=7, min_value=-(10**40), max_value=10**40))
+def test_a_decimal_too_wide_for_arrow_stays_its_text_or_is_refused(number: Decimal) -> None:
+    column = _column(Kind.DECIMAL, 50, 5)
+    for text in (format(number, "f"), f"{number:E}"):
+        if (Fraction(number) * 10**5).denominator == 1:
+            assert exactly(pa.array([text, None]), column).to_pylist() == [text, None]
+        else:
+            with pytest.raises(ValueMisfit):
+                exactly(pa.array([None, text]), column)
+
+
+@pytest.mark.parametrize("text", ["0x1f", "1_000", "1,5", "", "--1", "1e", "abc"])
+def test_what_is_no_number_is_not_left_to_the_destination(text: str) -> None:
+    with pytest.raises(ValueMisfit):
+        exactly(pa.array([text]), _column(Kind.DECIMAL))
+
+
+@pytest.mark.parametrize("text", ["NaN", "-Infinity", "inf", "1e400", " 1.5 ", ".5", "5."])
+def test_what_an_unbounded_decimal_may_be_stays_as_it_is_written(text: str) -> None:
+    assert exactly(pa.array([text]), _column(Kind.DECIMAL)).to_pylist() == [text]

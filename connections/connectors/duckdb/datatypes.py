@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from connections.sdk.datatypes import DataType, Kind, Rendered
+from connections.sdk.spelling import decimal
 
 _DECIMAL = re.compile(r"(?:decimal|numeric)\((\d+),\s*(\d+)\)")
 _KINDS = {
@@ -63,9 +64,9 @@ def parse(native: str) -> DataType:
 
 def render(data_type: DataType) -> Rendered:
     if data_type.kind is Kind.DECIMAL:
-        precision = data_type.precision
-        if precision is not None and precision <= _WIDEST_DECIMAL:
-            return Rendered(f"DECIMAL({precision},{data_type.scale or 0})")
+        wide = decimal(data_type.precision, data_type.scale, native="")
+        if wide.precision is not None and wide.precision <= _WIDEST_DECIMAL:
+            return Rendered(f"DECIMAL({wide.precision},{wide.scale})")
         return Rendered(
             "VARCHAR", warning="DuckDB holds 38 decimal digits; wider and unconstrained decimals become text"
         )

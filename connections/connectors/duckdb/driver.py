@@ -114,7 +114,13 @@ def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> Duc
             connection.execute("SET TimeZone = 'UTC'")
             return DuckdbSession(connection, name=parameters.name)
         except duckdb.Error as error:
-            if "lock" not in str(error).lower() or time.monotonic() > deadline:
+            if "not a valid duckdb" in str(error).lower():
+                raise errors.DatabaseMissing(
+                    f"{parameters.name or 'DuckDB'}: {path} is no DuckDB database.",
+                    hint="Check the path in the URL; a file of an older DuckDB is exported and imported first.",
+                    detail=str(error),
+                ) from error
+            if "could not set lock" not in str(error).lower() or time.monotonic() > deadline:
                 raise errors.ConnectionFailed(
                     f"{parameters.name or 'DuckDB'}: The file {path} cannot be opened.",
                     hint="Only one process may write a DuckDB file at a time: does another program hold it open?",

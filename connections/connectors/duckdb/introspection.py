@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connections.connectors.duckdb.datatypes import parse
+from connections.sdk.errors import PipekitError
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ColumnInfo, TableInfo, TableName
 
@@ -43,4 +44,11 @@ def has_schema(session: Session, schema: str) -> bool:
 
 
 def has_type(session: Session, native: str) -> bool:
-    return False
+    """Whether the type can be made here; not of a UNION, whose text does not say which member it is."""
+    if "union(" in native.lower():
+        return False
+    try:
+        session.fetch(f"SELECT CAST(NULL AS {native}) LIMIT 0")
+    except PipekitError:
+        return False
+    return True

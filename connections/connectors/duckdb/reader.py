@@ -10,15 +10,15 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from connections.connectors.duckdb import driver
+from connections.connectors.duckdb import driver, memory
 from connections.connectors.duckdb.introspection import describe_query
-from connections.connectors.duckdb.memory import bounded, hint_for
 from connections.sdk import errors
 from connections.sdk.datatypes import to_arrow
 from connections.sdk.exact.batching import gathered
 from connections.sdk.exact.converting import exactly
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.query_text import statement
+from connections.sdk.rereading import ReadAgain
 from connections.sdk.schema import Column
 
 # DuckDB works on 2048 rows at a time
@@ -31,19 +31,26 @@ _TEXT = frozenset({"VARCHAR", "UUID", "JSON", "BLOB", '"NULL"'})
 
 
 class DuckdbReader:
+    """``size``: bytes that DuckDB may take; 0 is what so many columns need."""
+
+    def __init__(self, *, size: int = 0) -> None:
+        self.size = size
+
     def read(
         self, parameters: ConnectionParameters, query: str, columns: Sequence[Column], *, batch_bytes: int
     ) -> DuckdbBatches:
-        return DuckdbBatches(parameters, query, tuple(columns), batch_bytes)
+        size = self.size or memory.needed(len(columns))
+        return DuckdbBatches(parameters, query, tuple(columns), batch_bytes, size)
 
 
 class DuckdbBatches:
     """The stream of one query; opened on the first step of the iteration. ``close`` from another thread stops it."""
 
     def __init__(
-        self, parameters: ConnectionParameters, query: str, columns: tuple[Column, ...], batch_bytes: int
+        self, parameters: ConnectionParameters, query: str, columns: tuple[Column, ...], batch_bytes: int, size: int
     ) -> None:
         self.parameters = parameters
+        self.size = size
         self.query = statement(query)
         self.columns = columns
         self.batch_bytes = batch_bytes
@@ -56,7 +63,7 @@ class DuckdbBatches:
         session = driver.connect(self.parameters, read_only=not self.parameters.options.get("same_file"))
         self._stop = session.cancel
         try:
-            bounded(session, self.parameters)
+            memory.bounded(session, self.parameters, self.size)
             for raw in gathered(self._stream(session), self.batch_bytes):
                 arrays = [exactly(raw.column(i), column) for i, column in enumerate(self.columns)]
                 self.rows += raw.num_rows
@@ -70,19 +77,25 @@ class DuckdbBatches:
             with contextlib.suppress(duckdb.Error):
                 stop()
 
+    def at_work(self) -> bool:
+        return True
+
     def _stream(self, session: driver.DuckdbSession) -> Iterator[pa.RecordBatch]:
         text = self._wrapped(session)
         try:
             yield from _reader(session.connection.sql(text))
-        except duckdb.OutOfMemoryException as error:
-            raise self._failed(error) from None
-        except duckdb.Error as error:
-            raise driver.translate(error, name=self.parameters.name) from None
-        except (OSError, pa.ArrowException) as error:
+        except (duckdb.Error, OSError, pa.ArrowException) as error:
             raise self._failed(error) from None
 
-    def _failed(self, error: Exception) -> errors.QueryInvalid:
-        return errors.QueryInvalid(f"{self.parameters.name or 'DuckDB'}: {error}", hint=hint_for(str(error)))
+    def _failed(self, error: Exception) -> Exception:
+        if "out of memory" in str(error).lower():
+            size = memory.more(self.size)
+            if size and not memory.given(self.parameters):
+                return ReadAgain(DuckdbReader(size=size), "the query needs more memory")
+        elif isinstance(error, duckdb.Error):
+            return driver.translate(error, name=self.parameters.name)
+        name = self.parameters.name or "DuckDB"
+        return errors.QueryInvalid(f"{name}: {error}", hint=memory.hint_for(str(error)))
 
     def _wrapped(self, session: driver.DuckdbSession) -> str:
         found = describe_query(session, self.query)

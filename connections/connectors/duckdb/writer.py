@@ -9,9 +9,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connections.connectors.duckdb import driver
+from connections.connectors.duckdb import driver, memory
 from connections.connectors.duckdb.dialect import DIALECT
-from connections.connectors.duckdb.memory import bounded
+from connections.connectors.duckdb.native_texts import NativeTexts
+from connections.sdk.datatypes import Kind
 from connections.sdk.exact.counting import check_counts
 from connections.sdk.exact.misfits import misfit, plain
 from connections.sdk.parameters import ConnectionParameters
@@ -22,10 +23,14 @@ _STREAM = "pipekit_stream"
 # microseconds that one unit of the coarser timestamps has; a cast would round to it
 _UNITS = {"timestamp_s": 1_000_000, "timestamp_ms": 1_000}
 # the batch that DuckDB complains of is one of the last it took
-_REMEMBERED = 4
+_REMEMBERED = 2
+# bytes of a row beyond which a batch counts as one of huge values
+_LARGE = 1_000_000
 
 
 class DuckdbWriter:
+    works_here = True
+
     def write(
         self,
         parameters: ConnectionParameters,
@@ -37,19 +42,37 @@ class DuckdbWriter:
     ) -> int:
         session = driver.connect(parameters)
         try:
-            bounded(session, parameters)
+            size = memory.needed(len(columns))
+            memory.bounded(session, parameters, size)
             with session.transaction():
                 if clear:
                     session.execute(DIALECT.empty_table(table))
-                written = _Insert(table, columns, batches).into(session)
+                room = _Room(session, size, fixed=bool(memory.given(parameters)))
+                written = _Insert(table, columns, batches, room).into(session)
                 check_counts(batches.rows, written)
             return written
         finally:
             session.close()
 
 
+class _Room:
+    """DuckDB's memory limit, raised (unless ``fixed`` by the user) for a batch that is large: one of huge values."""
+
+    def __init__(self, session: driver.DuckdbSession, size: int, *, fixed: bool) -> None:
+        # the session itself is busy with the insert
+        self._connection = session.connection.cursor()
+        self._size = size
+        self._fixed = fixed
+
+    def make(self, batch: pa.RecordBatch) -> None:
+        needed = memory.for_batch(batch.nbytes)
+        if needed > self._size and batch.num_rows * _LARGE < batch.nbytes and not self._fixed:
+            self._size = needed
+            self._connection.execute(f"SET memory_limit = '{needed}B'")
+
+
 class _Insert:
-    def __init__(self, table: TableName, columns: Sequence[Column], batches: Batches) -> None:
+    def __init__(self, table: TableName, columns: Sequence[Column], batches: Batches, room: _Room) -> None:
         self.table = table
         self.columns = columns
         self.batches = batches
@@ -57,6 +80,8 @@ class _Insert:
         self.names = [f"c{position}" for position in range(len(columns))]
         self.taken: deque[pa.RecordBatch] = deque(maxlen=_REMEMBERED)
         self.error: BaseException | None = None
+        self.texts = NativeTexts()
+        self.room = room
 
     def into(self, session: driver.DuckdbSession) -> int:
         schema = pa.schema([(name, field.type) for name, field in zip(self.names, self.batches.schema, strict=True)])
@@ -69,12 +94,14 @@ class _Insert:
                 raise self.error from None
             self._explain(session.connection, error)
             raise
+        finally:
+            self.texts.close()
         return int(rows[0]) if rows else 0
 
     def _statement(self) -> str:
         names = DIALECT.columns([column.dest_name for column in self.columns])
         casts = zip(self.names, self.columns, strict=True)
-        values = ", ".join(f"CAST({name} AS {column.dest_type})" for name, column in casts)
+        values = ", ".join(_cast(name, column) for name, column in casts)
         return f"INSERT INTO {DIALECT.qualified(self.table)} ({names}) SELECT {values} FROM {_STREAM}"
 
     def _stream(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -82,6 +109,9 @@ class _Insert:
             for batch in self.batches:
                 for position, column in enumerate(self.columns):
                     _check_unit(batch.column(position), column)
+                    if column.data_type.kind is Kind.NATIVE:
+                        self.texts.check(batch.column(position), column)
+                self.room.make(batch)
                 named = pa.record_batch(batch.columns, schema=schema)
                 self.taken.append(named)
                 yield named
@@ -105,6 +135,12 @@ class _Insert:
                 ).fetchone()
                 if found:
                     raise misfit(column, found[0], detail=str(error)) from None
+
+
+def _cast(name: str, column: Column) -> str:
+    cast = f"CAST({name} AS {column.dest_type})"
+    # a UNION made of NULL is a member that is NULL
+    return f"CASE WHEN {name} IS NOT NULL THEN {cast} END" if column.data_type.kind is Kind.NATIVE else cast
 
 
 def _check_unit(array: pa.Array, column: Column) -> None:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
 
 import asyncpg
 import psycopg
 
-from connections.connectors.postgresql.driver import SESSION, place, settings
+from connections.connectors.postgresql.driver import SESSION, borne, place, settings
 from connections.connectors.postgresql.errors import translate, translate_connect
+from connections.connectors.postgresql.liveness import IDENTITY, Backend
 from connections.sdk import errors
 from connections.sdk.parameters import ConnectionParameters
 
 _FILES = ("sslmode", "sslrootcert", "sslcert", "sslkey")
+_KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 90_000}
 _STATUS = re.compile(r"COPY (\d+)")
 
 
@@ -27,7 +29,7 @@ async def connect(parameters: ConnectionParameters) -> Any:
     extra = parameters.options.get("session") or {}
     session = {key: value for key, value in {**SESSION, **extra}.items() if key != "client_encoding"}
     try:
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             "postgresql:///?" + urlencode({key: found[key] for key in _FILES if key in found}),
             host=found.get("host"),
             port=int(found["port"]),
@@ -42,6 +44,30 @@ async def connect(parameters: ConnectionParameters) -> Any:
         raise translate_connect(
             psycopg.OperationalError(_as_libpq_says(error)), name=parameters.name, place=place(found)
         ) from None
+    _keep_alive(connection)
+    return connection
+
+
+def _keep_alive(connection: Any) -> None:
+    """Hear of a dead machine while nothing is sent, as libpq's keywords have it; asyncpg has no words for that."""
+    transport = getattr(connection, "_transport", None)
+    wire = transport.get_extra_info("socket") if transport else None
+    if wire is None or wire.family == socket.AF_UNIX:
+        return
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        # not every system has each of them
+        if option := getattr(socket, name, None):
+            wire.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+async def backend(connection: Any, parameters: ConnectionParameters) -> Backend:
+    """Return the server's process behind a connection that is at rest, as far as it can be told."""
+    row = None
+    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        row = await connection.fetchrow(IDENTITY)
+    found = tuple(row) if row else None
+    return Backend.of(settings(parameters), found, borne=borne(parameters), told=connection.get_server_pid())
 
 
 def _as_libpq_says(error: BaseException) -> str:

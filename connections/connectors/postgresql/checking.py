@@ -7,6 +7,7 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connections.connectors.postgresql import native_texts
 from connections.sdk.datatypes import Kind
 from connections.sdk.exact.misfits import misfit
 from connections.sdk.exact.nul_bytes import first_nul, has_nul
@@ -28,6 +29,8 @@ def fits(array: pa.Array, column: Column) -> None:
                 hint="Clean it in the source query, or set the option nul_bytes to strip.",
             )
         _check_length(array, column)
+        if column.data_type.kind is Kind.NATIVE:
+            native_texts.fits(array, column)
     elif column.data_type.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
         _check_fraction(array, column)
 

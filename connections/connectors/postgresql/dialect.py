@@ -8,6 +8,9 @@ from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.publishing import Names, PublishingDialect
 from connections.sdk.schema import TableName
 
+# the first half of the name of the lock on publishing
+_PUBLISHING = 1886415723
+
 
 class PostgresqlDialect(PublishingDialect):
     name = "postgresql"
@@ -32,12 +35,27 @@ class PostgresqlDialect(PublishingDialect):
         return super().create_unique(table, columns) + nulls
 
     def begin_publish(self, table: TableName, *, lock_seconds: float) -> tuple[str, ...]:
-        # the lock name only has to be the same for everybody who writes this table
-        key = crc32(f"{table.schema}.{table.table}".encode())
         return (
             f"SET LOCAL lock_timeout = {int(lock_seconds * 1000)}",
             "SET LOCAL idle_in_transaction_session_timeout = '60s'",
-            f"SELECT pg_advisory_xact_lock(1886415723, {key - 2**31})",
+            f"SELECT pg_advisory_xact_lock({_PUBLISHING}, {_lock_number(table)})",
+        )
+
+    def bound_waits(self, *, lock_seconds: float) -> tuple[str, ...]:
+        return (f"SET lock_timeout = {int(lock_seconds * 1000)}",)
+
+    def lock_holders(self, table: TableName) -> str:
+        return (
+            "SELECT format('process %s (%s, user %s, %s; %s)', a.pid,"
+            " coalesce(nullif(a.application_name, ''), 'no application name'), a.usename,"
+            " coalesce(a.state, 'state unknown'), string_agg(DISTINCT l.mode, ', '))\n"
+            "FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid\n"
+            "WHERE l.granted AND l.pid <> pg_backend_pid() AND a.datname = current_database()\n"
+            f"AND (l.relation = to_regclass({self.string(self.qualified(table))}) OR (l.locktype = 'advisory'"
+            # the lock tables show both halves of its name without their sign
+            f" AND l.classid::bigint = {_PUBLISHING} AND l.objid::bigint = {_lock_number(table) % 2**32}))\n"
+            "GROUP BY a.pid, a.application_name, a.usename, a.state\n"
+            "ORDER BY bool_or(l.mode = 'AccessExclusiveLock') DESC, bool_and(l.mode = 'AccessShareLock'), a.pid"
         )
 
     def analyze(self, table: TableName) -> str:
@@ -45,6 +63,11 @@ class PostgresqlDialect(PublishingDialect):
 
     def lock_rows(self) -> str:
         return " FOR UPDATE"
+
+
+def _lock_number(table: TableName) -> int:
+    # it only has to be the same for everybody who writes this table
+    return crc32(f"{table.schema}.{table.table}".encode()) - 2**31
 
 
 DIALECT = PostgresqlDialect()

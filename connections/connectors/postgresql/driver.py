@@ -12,6 +12,8 @@ import psycopg
 from connections import jdbc_url
 from connections.connectors.postgresql import embedded
 from connections.connectors.postgresql.errors import translate, translate_connect
+from connections.connectors.postgresql.liveness import IDENTITY, Backend
+from connections.connectors.postgresql.patience import PatientConnection
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
 
@@ -26,9 +28,16 @@ SESSION = {
     "client_encoding": "UTF8",
     "lc_numeric": "C",
     "lc_monetary": "C",
+    # off, {NULL} would be an array of the word
+    "array_nulls": "on",
+    "xmloption": "content",
+    "quote_all_identifiers": "off",
+    "default_transaction_read_only": "off",
 }
 # JDBC spellings of libpq's own keywords; others keep their name
 _KEYWORDS = {"ssl": "sslmode", "connectTimeout": "connect_timeout", "ApplicationName": "application_name"}
+# seconds for which a server may be silent, where the operator has not said it (the option no_progress_timeout)
+_PATIENCE = 300
 # servers on some systems have the setting and refuse it
 _CHECKS_CLIENTS_SINCE = 140000
 _LIBPQ = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "application_name"})
@@ -46,11 +55,13 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
         "dbname": url.database or "postgres",
         "user": parameters.username or url.username or "postgres",
         "password": parameters.password,
-        "connect_timeout": "10",
+        "connect_timeout": str(parameters.options.get("connect_timeout", 10)),
         "application_name": "pipekit",
         "keepalives_idle": "30",
         "keepalives_interval": "10",
         "keepalives_count": "6",
+        # milliseconds for which what was sent may stay without an answer of the network
+        "tcp_user_timeout": "90000",
     }
     if directory := parameters.options.get("embedded"):
         found["host"] = jdbc_url.parse(embedded.ensure_running(directory), kind="postgresql").host
@@ -59,6 +70,11 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
         if word in _LIBPQ:
             found[word] = {"true": "require", "false": "disable"}.get(value, value) if word == "sslmode" else value
     return {key: value for key, value in found.items() if value}
+
+
+def borne(parameters: ConnectionParameters) -> float:
+    """Return for how many seconds the server may be silent; 0 is for ever."""
+    return float(parameters.options.get("no_progress_timeout", _PATIENCE))
 
 
 def place(found: dict[str, str]) -> str:
@@ -79,12 +95,17 @@ def _escaped(value: str) -> str:
 
 
 class PostgresqlSession:
-    """A psycopg connection in autocommit mode."""
+    """A psycopg connection in autocommit mode.
 
-    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]], *, name: str) -> None:
+    No statement waits for ever: of a server that is silent for long another connection asks whether it is at work.
+    """
+
+    def __init__(self, connection: PatientConnection, *, name: str) -> None:
         self.connection = connection
         self.name = name
         self.server_version = connection.info.server_version
+        # how the server knows it
+        self.backend = Backend({})
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         with self._translated():
@@ -97,7 +118,12 @@ class PostgresqlSession:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._translated(), self.connection.transaction():
-            yield
+            try:
+                yield
+            except KeyboardInterrupt:
+                # a rollback could wait for ever
+                self.connection.abandon()
+                raise
 
     def cancel(self) -> None:
         with contextlib.suppress(psycopg.Error):
@@ -119,12 +145,28 @@ def connect(parameters: ConnectionParameters) -> PostgresqlSession:
     """Open a session; see `sdk.protocols.Connector.connect` for what it raises."""
     found = settings(parameters)
     try:
-        connection = psycopg.connect(**cast(dict[str, Any], found), client_encoding="UTF8", autocommit=True)
+        connection = PatientConnection.connect(**cast(dict[str, Any], found), client_encoding="UTF8", autocommit=True)
     except psycopg.OperationalError as error:
         raise translate_connect(error, name=parameters.name, place=place(found)) from None
     session = PostgresqlSession(connection, name=parameters.name)
-    _settle(session, parameters)
+    try:
+        _settle(session, parameters)
+        session.backend = _patient(connection, parameters, found)
+    except BaseException:
+        session.close()
+        raise
     return session
+
+
+def _patient(connection: PatientConnection, parameters: ConnectionParameters, found: dict[str, str]) -> Backend:
+    row = None
+    with contextlib.suppress(psycopg.Error):
+        row = connection.execute(cast(Any, IDENTITY)).fetchone()
+    backend = Backend.of(found, row, borne=borne(parameters), told=connection.info.backend_pid)
+    connection.label = parameters.name or connection.label
+    connection.at_work, connection.end = backend.at_work, backend.end
+    connection.patience = borne(parameters)
+    return backend
 
 
 def _settle(session: PostgresqlSession, parameters: ConnectionParameters) -> None:

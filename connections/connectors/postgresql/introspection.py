@@ -13,6 +13,7 @@ from connections.connectors.postgresql.datatypes import parse
 from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.connectors.postgresql.errors import translate
 from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.errors import QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ColumnInfo, TableInfo, TableName
 
@@ -36,6 +37,8 @@ def describe_query(session: Session, query: str) -> tuple[ColumnInfo, ...]:
         kind = psycopg.errors.lookup(state) if state else psycopg.OperationalError
         name = cast(PostgresqlSession, session).name
         raise translate(kind(result.get_error_message(), info=result), name=name)
+    if not result.nfields:
+        raise QueryInvalid("The query returns no columns.", hint="A source query is a SELECT.")
     numbers = range(result.nfields)
     types = session.fetch(
         _query("describe_types"), ([result.ftype(i) for i in numbers], [result.fmod(i) for i in numbers])

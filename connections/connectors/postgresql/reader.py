@@ -15,7 +15,8 @@ from psycopg.conninfo import make_conninfo
 from connections.connectors.postgresql import driver, wire_values
 from connections.connectors.postgresql.errors import translate, translate_connect
 from connections.connectors.postgresql.introspection import describe_query
-from connections.sdk import errors
+from connections.connectors.postgresql.liveness import IDENTITY, Backend
+from connections.sdk import errors, leaving
 from connections.sdk.datatypes import to_arrow
 from connections.sdk.exact.batching import gathered
 from connections.sdk.exact.converting import exactly
@@ -46,6 +47,9 @@ class PostgresqlBatches:
         self.schema = pa.schema([(column.dest_name, to_arrow(column.data_type)) for column in columns])
         self.rows = 0
         self._stop: Callable[[], object] | None = None
+        self._backend: Backend | None = None
+        # whether each statement may go to another process of the server
+        self._pooled = False
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         natives = self._natives()
@@ -61,9 +65,13 @@ class PostgresqlBatches:
             with contextlib.suppress(adbc_driver_manager.Error):
                 stop()
 
+    def at_work(self) -> bool:
+        return self._backend is not None and self._backend.at_work()
+
     def _natives(self) -> list[str]:
         session = driver.connect(self.parameters)
         try:
+            self._pooled = session.backend.pid is None
             found = describe_query(session, self.query)
         finally:
             session.close()
@@ -85,11 +93,21 @@ class PostgresqlBatches:
                 psycopg.OperationalError(str(error)), name=self.parameters.name, place=driver.place(found)
             ) from None
         with connection, connection.cursor() as cursor:
+            self._backend = self._identified(cursor, found)
             self._stop = cursor.adbc_cancel
             try:
-                yield cursor
+                with leaving.ended_by(self._backend.end):
+                    yield cursor
             finally:
                 self._stop = None
+
+    def _identified(self, cursor: Any, found: dict[str, str]) -> Backend:
+        row = None
+        if not self._pooled:
+            with contextlib.suppress(adbc_driver_manager.Error):
+                cursor.execute(IDENTITY)
+                row = cursor.fetchone()
+        return Backend.of(found, row, borne=driver.borne(self.parameters))
 
     def _stream(self, cursor: Any, text: str) -> Iterator[pa.RecordBatch]:
         try:

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connections.sdk.datatypes import to_arrow
+from connections.sdk.errors import ValueMisfit
 from connections.sdk.exact.calendar import moment
 from connections.sdk.exact.misfits import misfit
 from connections.sdk.exact.times import INFINITE_DATE, INFINITE_TIMESTAMP
@@ -51,6 +52,7 @@ def repaired(array: pa.Array, column: Column) -> pa.Array:
             return _ending(days, (_DATE_INFINITY, _DATE_MINUS_INFINITY), INFINITE_DATE).cast(array.type)
     if pa.types.is_timestamp(array.type):
         micros = array.cast(pa.int64())
+        _check_last(micros, column)
         if _least(micros) < _FIRST_TIMESTAMP:
             fixed = _ending(micros, (_INFINITY, _MINUS_INFINITY), INFINITE_TIMESTAMP)
             _check_years(fixed, column)
@@ -69,8 +71,19 @@ def _ending(count: pa.Array, ends: tuple[int, int], infinite: int) -> pa.Array:
     return pc.if_else(plus, pa.scalar(infinite, kind), pc.if_else(minus, pa.scalar(-infinite, kind), count))
 
 
+def _check_last(micros: pa.Array, column: Column) -> None:
+    """The last microsecond that Arrow counts is our infinity."""
+    if pc.max(micros).as_py() == INFINITE_TIMESTAMP:
+        raise misfit(
+            column, moment(*divmod(INFINITE_TIMESTAMP, _DAY)), why="is after what Arrow counts in microseconds"
+        )
+
+
 def _check_years(fixed: pa.Array, column: Column) -> None:
     beyond = pc.and_(pc.less(fixed, _FIRST_TIMESTAMP), pc.not_equal(fixed, -INFINITE_TIMESTAMP))
     if pc.any(beyond).as_py():
-        micros = fixed.filter(beyond)[0].as_py() + 2**64
-        raise misfit(column, moment(*divmod(micros, _DAY)), why="is after what Arrow counts in microseconds")
+        raise _too_late(column, fixed.filter(beyond)[0].as_py() + 2**64)
+
+
+def _too_late(column: Column, micros: int) -> ValueMisfit:
+    return misfit(column, moment(*divmod(micros, _DAY)), why="is after what Arrow counts in microseconds")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import asyncpg
 import pyarrow as pa
 
 from connections.connectors.postgresql import bulk
+from connections.connectors.postgresql.asking import Questions
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.encoding import Encoding, encoding
 from connections.connectors.postgresql.watching import Watch, watched
+from connections.sdk import leaving
 from connections.sdk.exact.counting import check_counts
 from connections.sdk.exact.misfits import misfit, plain
 from connections.sdk.parameters import ConnectionParameters
@@ -28,6 +30,8 @@ _REMEMBERED = 3
 
 
 class PostgresqlWriter:
+    works_here = False
+
     def write(
         self,
         parameters: ConnectionParameters,
@@ -37,14 +41,16 @@ class PostgresqlWriter:
         *,
         clear: bool = False,
     ) -> int:
-        return asyncio.run(_Copy(table, tuple(columns), batches).run(parameters, clear=clear))
+        with closing(Questions(parameters, columns)) as questions:
+            return asyncio.run(_Copy(table, tuple(columns), batches, questions).run(parameters, clear=clear))
 
 
 class _Copy:
-    def __init__(self, table: TableName, columns: tuple[Column, ...], batches: Batches) -> None:
+    def __init__(self, table: TableName, columns: tuple[Column, ...], batches: Batches, questions: Questions) -> None:
         self.table = table
         self.columns = columns
         self.batches = batches
+        self.questions = questions
         self.encoding: Encoding = encoding(columns)
         # (number of the first row, batch) of the last ones sent
         self.sent: list[tuple[int, pa.RecordBatch]] = []
@@ -54,15 +60,20 @@ class _Copy:
         connection = await bulk.connect(parameters)
         try:
             with bulk.translated(parameters.name):
-                async with connection.transaction():
-                    if clear:
-                        await connection.execute(DIALECT.empty_table(self.table))
-                    async with watched(parameters, connection) as watch:
-                        written = await self._copy(connection, watch)
-                    check_counts(self.batches.rows, written)
-            return written
+                backend = await bulk.backend(connection, parameters)
+                with leaving.ended_by(backend.end):
+                    return await self._written(connection, parameters, clear=clear)
         finally:
             connection.terminate() if connection.is_closed() else await connection.close(timeout=5)
+
+    async def _written(self, connection: Any, parameters: ConnectionParameters, *, clear: bool) -> int:
+        async with connection.transaction():
+            if clear:
+                await connection.execute(DIALECT.empty_table(self.table))
+            async with watched(parameters, connection) as watch:
+                written = await self._copy(connection, watch)
+            check_counts(self.batches.rows, written)
+        return written
 
     async def _copy(self, connection: Any, watch: Watch) -> int:
         try:
@@ -96,7 +107,9 @@ class _Copy:
             batch = next(stream)
             self.sent = [*self.sent[1 - _REMEMBERED :], (self.count, batch)]
             self.count += batch.num_rows
-            return self.encoding.batch(batch)
+            data = self.encoding.batch(batch)
+            self.questions.check(batch)
+            return data
         return None
 
     def _explain(self, error: asyncpg.DataError) -> None:

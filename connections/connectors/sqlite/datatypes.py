@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from connections.sdk.datatypes import DataType, Kind, Rendered
+from connections.sdk.spelling import decimal
 
 _SHAPE = re.compile(r"(?P<name>[a-z_0-9 ]+?)\s*(\(\s*(?P<a>\d+)\s*(,\s*(?P<b>\d+)\s*)?\))?(?P<rest>[a-z ]*)")
 _KINDS = {
@@ -89,9 +90,9 @@ def parse(native: str) -> DataType:
 def render(data_type: DataType) -> Rendered:
     """Return the declaration under which values of this meaning stay exact in SQLite."""
     if data_type.kind is Kind.DECIMAL:
-        precision, scale = data_type.precision, data_type.scale
-        if precision is not None and precision <= _EXACT_DIGITS:
-            return Rendered(f"DECIMAL({precision},{scale or 0})")
+        wide = decimal(data_type.precision, data_type.scale, native="")
+        if wide.precision is not None and wide.precision <= _EXACT_DIGITS:
+            return Rendered(f"DECIMAL({wide.precision},{wide.scale})")
         return Rendered("TEXT", warning="SQLite keeps 15 digits of a number; wider decimals become text")
     if data_type.kind in _SPELLINGS:
         return Rendered(_SPELLINGS[data_type.kind])

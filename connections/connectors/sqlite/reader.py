@@ -75,6 +75,9 @@ class SqliteBatches:
     def close(self) -> None:
         """Nothing is held between two iterations."""
 
+    def at_work(self) -> bool:
+        return True
+
     def _strict(self, stream: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         try:
             for batch in stream:

@@ -24,6 +24,8 @@ from connections.sdk.schema import Column, TableName
 
 
 class SqliteWriter:
+    works_here = True
+
     def write(
         self,
         parameters: ConnectionParameters,

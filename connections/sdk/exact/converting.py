@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from connections.sdk.datatypes import Kind, to_arrow
+from connections.sdk.datatypes import DataType, Kind, to_arrow
 from connections.sdk.exact import numbers, texts, times
+from connections.sdk.exact.decimals import spelled_decimal
 from connections.sdk.exact.misfits import first_failing, misfit
 from connections.sdk.schema import Column
 
@@ -35,7 +36,7 @@ def exactly(array: pa.Array, column: Column) -> pa.Array:
     target = to_arrow(column.data_type)
 
     def convert(part: pa.Array) -> pa.Array:
-        return _converted(part, column.data_type.kind, target)
+        return _converted(part, column.data_type, target)
 
     try:
         return convert(array)
@@ -48,16 +49,17 @@ def exactly(array: pa.Array, column: Column) -> pa.Array:
         ) from None
 
 
-def _converted(array: pa.Array, kind: Kind, target: pa.DataType) -> pa.Array:
+def _converted(array: pa.Array, data_type: DataType, target: pa.DataType) -> pa.Array:
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
     if array.null_count == len(array):
         return pa.nulls(len(array), target)
     if pa.types.is_string(target):
-        return _text(array)
+        text = _text(array)
+        return spelled_decimal(text, data_type) if data_type.kind is Kind.DECIMAL else text
     if pa.types.is_binary(target):
         return _binary(array)
-    return _CONVERTERS[kind](array, target)
+    return _CONVERTERS[data_type.kind](array, target)
 
 
 def _text(array: pa.Array) -> pa.Array:

@@ -7,10 +7,13 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connections.sdk.datatypes import DataType
 from connections.sdk.exact.buffers import may_hold
 
 _DIGITS = 38
 _SHAPE = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,9})?$"
+# what systems whose numerics are unbounded have beside numbers; fixed-width sources pad with blanks
+_ANY_SHAPE = r"^ *([+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,9})?|[+-]?(?i:inf|infinity)|(?i:nan)) *$"
 
 
 def decimal_from_text(array: pa.Array, target: pa.DataType) -> pa.Array:
@@ -49,3 +52,31 @@ def rescaled(array: pa.Array, target: pa.DataType) -> pa.Array:
         if pc.all(pc.less(pc.abs(array), limit)).as_py() is False:
             raise pa.ArrowInvalid("does not fit the precision")
     return array.cast(target)
+
+
+def spelled_decimal(array: pa.Array, data_type: DataType) -> pa.Array:
+    """Return texts of a decimal that travels as text; ArrowInvalid for what is no number or has more decimals.
+
+    Whoever takes the text would read ``0x1f`` as thirty-one, and round ``1.5`` to what its column keeps.
+    """
+    if pc.all(pc.match_substring_regex(array, _ANY_SHAPE)).as_py() is False:
+        raise pa.ArrowInvalid("not a decimal number")
+    if data_type.precision is None:
+        return array
+    scale = data_type.scale or 0
+    powers = pc.match_substring_regex(array, "[0-9.][eE]") if scale >= 0 else pc.is_valid(array)
+    plain = pc.match_substring_regex(array, rf"\.[0-9]{{{max(scale, 0)}}}[0-9]*[1-9]")
+    few = all(_decimals(text) <= scale for text in array.filter(powers).to_pylist())
+    if not few or pc.any(pc.and_not(plain, powers)).as_py():
+        raise pa.ArrowInvalid("more decimals than the scale")
+    return array
+
+
+def _decimals(text: str) -> int:
+    """Return where the last digit that is no zero stands: 2 for 1.25e0, -2 for 1200."""
+    number = Decimal(text)
+    _, digits, exponent = number.as_tuple()
+    if not number or not isinstance(exponent, int):
+        return -(10**9)
+    plain = "".join(map(str, digits))
+    return -exponent - (len(plain) - len(plain.rstrip("0")))

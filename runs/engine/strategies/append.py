@@ -9,4 +9,4 @@ def statements(p: Publication) -> list[Statement]:
     if p.is_new or not p.watermark:
         return [p.insert_all()]
     unseen = p.dialect.insert_unseen(p.table, p.staging, p.columns, p.watermark)
-    return [Statement(unseen, Counts.WRITTEN)]
+    return [Statement(unseen, Counts.ADDED)]

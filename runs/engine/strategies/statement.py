@@ -18,6 +18,10 @@ class Counts(Enum):
     WRITTEN = auto()
     # rows put in, all of them new
     INSERTED = auto()
+    # rows put in, those left out that were there already
+    ADDED = auto()
+    # rows rewritten in place, at least as many as matched
+    REWRITTEN = auto()
     # rows taken away to be written again: exactly the matched ones, as the key is unique
     REPLACED = auto()
 

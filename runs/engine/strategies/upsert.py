@@ -17,4 +17,4 @@ def statements(p: Publication) -> list[Statement]:
         return [first, Statement(d.upsert(p.table, p.staging, p.columns, p.key), Counts.WRITTEN)]
     update = d.update_matching(p.table, p.staging, p.columns, p.key, null_safe=p.null_keys) if rewrites else ""
     insert = d.insert_missing(p.table, p.staging, p.columns, p.key, null_safe=p.null_keys)
-    return [first, *([Statement(update)] if update else []), Statement(insert, Counts.INSERTED)]
+    return [first, *([Statement(update, Counts.REWRITTEN)] if update else []), Statement(insert, Counts.INSERTED)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from connections.sdk.errors import ColumnMissing, ConfigurationInvalid
+from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, DataError
 from runs.engine.plan import NamedWatermark, Plan, Strategy
 from runs.engine.watermarks import is_null
 from tests.runs.engine.bench import Bench
@@ -177,3 +179,21 @@ def test_a_watermark_column_that_the_destination_lacks_is_named(orders: Bench) -
 def test_what_ends_a_query_stays_out_of_the_way(orders: Bench, ending: str) -> None:
     result = orders.run(by_number(orders, f'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH{ending}'))
     assert result.counts == (1, 0, 0)
+
+
+@pytest.mark.parametrize("overlap", ["-2", "NaN", "Infinity", "2 days"])
+def test_an_overlap_of_a_number_that_would_leave_rows_out_is_refused(orders: Bench, overlap: str) -> None:
+    with pytest.raises(ConfigurationInvalid, match="not a number of at least 0"):
+        orders.run(replace(by_number(orders, 'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH'), overlap=overlap))
+
+
+@pytest.mark.parametrize(
+    ("native", "value"),
+    [("numeric", "NaN"), ("double precision", "Infinity"), ("timestamp", "infinity"), ("date", "0044-03-15 BC")],
+)
+def test_a_highest_value_that_bounds_nothing_is_named_with_its_column(pg_bench: Bench, native: str, value: str) -> None:
+    pg_bench.at_source(f"CREATE TABLE s (k int, w {native})", f"INSERT INTO s VALUES (1, '{value}')")
+    plan = pg_bench.plan("SELECT k, w FROM s", strategy=Strategy.INCREMENTAL, merge_key=("k",), watermark="w")
+    pg_bench.run(plan)
+    with pytest.raises(DataError, match=f"“w” of the destination is “{value}"):
+        pg_bench.run(plan)
