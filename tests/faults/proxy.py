@@ -23,8 +23,10 @@ class Fault(Enum):
     LOSE_ANSWER = "lose answer"
     # break the connection before the message reaches the server
     RESET = "reset"
-    # say nothing any more, in both directions
+    # say nothing any more, in both directions; neither side is hung up on
     FREEZE = "freeze"
+    # let the message through, and say nothing any more after it
+    FREEZE_AFTER = "freeze after"
 
 
 class Proxy:
@@ -34,6 +36,7 @@ class Proxy:
         self.server = server
         self.fault, self.trigger, self.after = Fault.NONE, b"", b""
         self.fired = 0
+        self._over = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -43,6 +46,7 @@ class Proxy:
         self.fault, self.trigger, self.after = fault, trigger, after
 
     def close(self) -> None:
+        self._over.set()
         self._listener.close()
 
     def _accept(self) -> None:
@@ -77,12 +81,13 @@ class Proxy:
     def _break(self, client: socket.socket, server: socket.socket, data: bytes) -> None:
         fault, self.fault = self.fault, Fault.NONE
         self.fired += 1
-        if fault is Fault.LOSE_ANSWER:
+        if fault in (Fault.LOSE_ANSWER, Fault.FREEZE_AFTER):
             server.sendall(data)
             # the server has answered, so it is done; the answer goes nowhere
             server.recv(65536)
-        if fault is Fault.FREEZE:
-            threading.Event().wait(30)
+        if fault in (Fault.FREEZE, Fault.FREEZE_AFTER):
+            # longer than any test waits
+            self._over.wait(300)
         # linger 0: the peer gets a reset, not an orderly end
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 

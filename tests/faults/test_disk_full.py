@@ -6,8 +6,6 @@ The disk is a tmpfs with a tablespace on it, so these need the right to mount.
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -19,6 +17,8 @@ from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine import events
 from runs.engine.plan import Plan, Strategy
+from tests.faults.disks import mounted
+from tests.faults.evidence import bytes_of
 from tests.runs.engine.bench import Bench
 
 QUERY = "SELECT k, v FROM s"
@@ -33,20 +33,8 @@ pytestmark = pytest.mark.matrix
 @pytest.fixture
 def disk(request: pytest.FixtureRequest) -> Iterator[Path]:
     """A small disk of its own, or a large one for tests that ask."""
-    directory = Path(tempfile.mkdtemp(prefix="pk-disk-"))
-    size = getattr(request, "param", SMALL)
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)], capture_output=True, text=True
-    )
-    if done.returncode:
-        directory.rmdir()
-        pytest.skip(f"mounting a tmpfs is not allowed here: {done.stderr.strip()}")
-    try:
+    with mounted(getattr(request, "param", SMALL)) as directory:
         yield directory
-    finally:
-        # lazily: a server that still has a file open there must not keep it mounted
-        subprocess.run(["umount", "--lazy", str(directory)], check=True)
-        directory.rmdir()
 
 
 @pytest.fixture
@@ -65,14 +53,6 @@ def warehouse(postgresql_server: str, disk: Path) -> Iterator[ConnectionParamete
         finally:
             connection.execute("DROP DATABASE cramped WITH (FORCE)")
             connection.execute("DROP TABLESPACE small")
-
-
-def bytes_of(bench: Bench) -> bytes:
-    """The destination as the server stores and sends it."""
-    with psycopg.connect(bench.destination.url) as connection:
-        copy = "COPY (SELECT ctid, * FROM sync.t ORDER BY ctid) TO STDOUT (FORMAT binary)"
-        with connection.cursor().copy(copy) as blocks:
-            return b"".join(blocks)
 
 
 def fill(bench: Bench, rows: int) -> None:

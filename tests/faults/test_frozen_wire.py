@@ -1,13 +1,15 @@
-"""The wire to the destination falls silent: a cancel ends the run within 20 seconds and nothing is published."""
+"""The wire to the destination falls silent, or the server does: a cancel ends the run within 20 seconds, and nothing is
+published; without one the run gives up by itself.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,23 +18,17 @@ from runs import cancelling
 from runs.cancelling import Answer
 from runs.claiming import Request
 from runs.launching import launch
-from runs.models import Run
+from runs.models import Run, Setting
 from tests.faults.evidence import processes_of
-from tests.faults.proxy import Fault, Proxy, proxied
-from tests.runs.commands import manage, wait_until
+from tests.faults.proxy import Fault, Proxy
+from tests.faults.stopper import PUBLISHING, Stopper
+from tests.runs.commands import backends, manage, wait_until
 from tests.runs.engine.bench import Bench
 
 TABLE = "SELECT k, left(v, 3) FROM sync.orders ORDER BY k"
 # what is said to the destination at that moment, and what before on the same connection
 TRANSFER, PUBLISH = (b"x" * 400, b""), (b"COMMIT", b'pipekit_commits" (run')
 BIG = "INSERT INTO s SELECT n, repeat('x', 500) FROM generate_series(3, 20000) n"
-
-
-@pytest.fixture
-def proxy(database_url: str) -> Iterator[Proxy]:
-    directory = parse_qs(urlsplit(database_url).query)["host"][0]
-    with proxied(f"{directory}/.s.PGSQL.5432") as found:
-        yield found
 
 
 @pytest.fixture
@@ -82,10 +78,13 @@ def test_a_cancel_ends_a_run_whose_wire_is_frozen(
     time.sleep(2)
     assert list(processes_of(tmp_path / "points"))
     monkeypatch.delenv("PIPEKIT_FAULT_LOG")
+    began = time.monotonic()
     assert cancelling.cancel(run) is Answer.ASKED
-    wait_until(lambda: not list(processes_of(tmp_path / "points")), seconds=20)
-    # what became of the commit is known when the frozen session's lock is free
-    wait_until(lambda: Run.objects.get(pk=run.pk).is_final, seconds=45)
+    wait_until(lambda: Run.objects.get(pk=run.pk).is_final)
+    wait_until(lambda: not list(processes_of(tmp_path / "points")))
+    # the frozen one too, which nobody has hung up on
+    wait_until(lambda: not backends(pg_bench.source.url) and not backends(pg_bench.destination.url))
+    assert time.monotonic() - began < 20
     run.refresh_from_db()
     assert (run.status, run.published_at) == ("cancelled", None)
     assert pg_bench.rows(TABLE) == before
@@ -96,6 +95,55 @@ def test_a_cancel_ends_a_run_whose_wire_is_frozen(
         "SELECT 1, 'old' UNION ALL SELECT 2, 'new' UNION ALL"
         f" SELECT n, 'xxx' FROM generate_series(3, {20000 if moment == TRANSFER else 2}) n ORDER BY 1"
     )
+
+
+@pytest.mark.matrix
+def test_a_cancel_ends_a_run_whose_server_stands_still(
+    pg_bench: Bench, orders: Module, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = pg_bench.rows(TABLE)
+    log = tmp_path / "points"
+    stopper = Stopper(
+        pg_bench.destination.url, PUBLISHING, whole=True, when=lambda: log.exists() and "sleep" in log.read_text()
+    )
+    monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(log))
+    monkeypatch.setenv("PIPEKIT_FAULTS", "publish.begun=sleep:1")
+    with stopper.at_work():
+        run = launch(orders, Request())
+        wait_until(lambda: stopper.fired)
+        time.sleep(2)
+        monkeypatch.delenv("PIPEKIT_FAULT_LOG")
+        monkeypatch.delenv("PIPEKIT_FAULTS")
+        began = time.monotonic()
+        assert cancelling.cancel(run) is Answer.ASKED
+        wait_until(lambda: Run.objects.get(pk=run.pk).is_final)
+        wait_until(lambda: not list(processes_of(log)))
+        assert time.monotonic() - began < 20
+    run.refresh_from_db()
+    assert (run.status, run.published_at) == ("cancelled", None)
+    assert "not known" in (run.error or {})["message"]
+    # it hears of the cancel when it goes on
+    wait_until(lambda: not backends(pg_bench.destination.url))
+    assert pg_bench.rows(TABLE) == before
+    assert manage("runmodule", "orders", "--quiet").code == 0
+    assert pg_bench.rows(TABLE) == [(1, "old"), (2, "new")]
+
+
+@pytest.mark.matrix
+def test_a_run_whose_wire_freezes_gives_up_in_time_and_is_tried_again(
+    pg_bench: Bench, orders: Module, proxy: Proxy
+) -> None:
+    pg_bench.at_source(BIG)
+    Setting.objects.create(key="no_progress_timeout", value=3)
+    Module.objects.filter(pk=orders.pk).update(max_retries=1, retry_delay=1)
+    proxy.break_at(Fault.FREEZE, TRANSFER[0])
+    run = launch(orders, Request())
+    wait_until(lambda: Run.objects.get(pk=run.pk).is_final, seconds=90)
+    prove(proxy)
+    run.refresh_from_db()
+    assert run.status == "success", run.error
+    assert [attempt["code"] for attempt in run.attempts or []] == ["no_progress"]
+    assert pg_bench.rows("SELECT count(*), count(DISTINCT k) FROM sync.orders") == [(20000, 20000)]
 
 
 @pytest.mark.parametrize("moment", [TRANSFER, PUBLISH], ids=["transfer", "publish"])

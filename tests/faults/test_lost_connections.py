@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
 from connections.sdk.errors import PipekitError
 from runs.engine import events
 from runs.engine.plan import Plan, Strategy
-from tests.faults.proxy import Fault, Proxy, proxied
+from tests.faults.proxy import Fault, Proxy
 from tests.runs.engine.bench import Bench, Rows
 
 QUERY = "SELECT k, v FROM s"
@@ -26,13 +25,6 @@ def numbers(pg_bench: Bench) -> Bench:
     pg_bench.run(pg_bench.plan(QUERY))
     pg_bench.at_source("INSERT INTO s VALUES (101, 'new')")
     return pg_bench
-
-
-@pytest.fixture
-def proxy(database_url: str) -> Iterator[Proxy]:
-    directory = parse_qs(urlsplit(database_url).query)["host"][0]
-    with proxied(f"{directory}/.s.PGSQL.5432") as found:
-        yield found
 
 
 def through(bench: Bench, proxy: Proxy, strategy: Strategy) -> Plan:

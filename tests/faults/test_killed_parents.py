@@ -1,0 +1,85 @@
+"""Whoever started a run is killed while it goes, at whatever step it is: the run does not notice."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from modules.models import Module
+from runs.engine.plan import Strategy
+from runs.models import Run
+from tests.faults.evidence import QUERY, Generator, evidence, stored
+from tests.faults.killing import faults
+from tests.runs.commands import ROOT, alive, wait_until
+from tests.runs.engine.bench import Bench
+
+pytestmark = [pytest.mark.matrix, pytest.mark.django_db(transaction=True)]
+
+# what the web and the tick do
+_LAUNCHES = """
+import time, django
+django.setup()
+from modules.models import Module
+from runs.claiming import Request
+from runs.launching import launch
+launch(Module.objects.get(name="orders"), Request(trigger="api"))
+time.sleep(600)
+"""
+_COMMAND = f"{shlex.quote(sys.executable)} manage.py runmodule orders --quiet & wait"
+PARENTS = {"launcher": [sys.executable, "-c", _LAUNCHES], "shell": ["sh", "-c", _COMMAND]}
+
+
+@pytest.fixture
+def generator(pg_bench: Bench, save_module: Callable[..., Module], save_connection: Any) -> Generator:
+    """An upsert with key_sync, published once, with changes that are not."""
+    found = Generator(pg_bench, Strategy.UPSERT, Random(8), key_sync=True)
+    found.begin(60)
+    pg_bench.run(found.plan())
+    found.move_on()
+    source = save_connection(pg_bench.source)
+    fields = {"merge_strategy": "upsert", "merge_key": "k", "watermark_column": "w", "key_sync": True}
+    save_module("orders", QUERY, source=source, dest_table="sync.t", **fields)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("parent", "point"),
+    [
+        ("launcher", "stage.claimed"),
+        ("launcher", "publish.before_commit"),
+        ("launcher", "reconcile.before_commit"),
+        ("shell", "publish.before_commit"),
+    ],
+)
+def test_a_run_goes_on_when_its_parent_is_killed(generator: Generator, parent: str, point: str, tmp_path: Path) -> None:
+    log = tmp_path / "points"
+    process = subprocess.Popen(
+        PARENTS[parent],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **faults(f"{point}=stop", log)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until(lambda: log.exists() and f"{point} stop" in log.read_text(), seconds=60)
+    finally:
+        process.kill()
+        assert process.wait(timeout=10) == -signal.SIGKILL
+    run = Run.objects.get()
+    assert (run.status, alive(run.pid)) == ("running", True)
+    os.kill(run.pid or 0, signal.SIGCONT)
+    wait_until(lambda: Run.objects.get().is_final, seconds=60)
+    run.refresh_from_db()
+    assert (run.status, run.inserted, run.updated, run.deleted) == ("success", 10, 20, 5), run.error
+    assert evidence(stored(generator.bench)) == evidence(generator.expected())
+    wait_until(lambda: not alive(run.pid), seconds=60)
