@@ -6,16 +6,17 @@ Its own process only starts them, watches their rows and says how it went; it mo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
-from modules.models import Group, GroupMember, Module
+from connections.sdk.errors import InternalError, PipekitError
+from modules.models import Group, Module
 from runs import cancelling, claiming, interrupting, launching, live_log
 from runs.heartbeat import Heartbeat
 from runs.models import GroupRun, Run
+from runs.patience import patiently
 from runs.reaping import reap, seems_dead
 from runs.states import FAILED, IllegalTransition
 
@@ -27,19 +28,29 @@ def carry_out(group_run: GroupRun) -> None:
     """Run the started group run to its end, whatever its members do; whoever settled it before us is right."""
     try:
         with Heartbeat(group_run):
-            _Group(group_run).run()
+            failed = _run(group_run)
             interrupting.shield()
-        _patiently(group_run.finish)
+        patiently(lambda: group_run.finish_error(failed.as_dict()) if failed else group_run.finish())
     except KeyboardInterrupt:
         interrupting.shield()
         _cancel(group_run)
     except IllegalTransition as error:
         live_log.write(group_run, error.message)
+    live_log.write(group_run, f"ended: {group_run.status}")
+
+
+def _run(group_run: GroupRun) -> PipekitError | None:
+    """Return why it could not go on, once what it had begun is over; None when nothing was in its way."""
+    try:
+        _Group(group_run).run()
+    except IllegalTransition:
+        raise
     except Exception as error:
         live_log.write(group_run, f"failed: {type(error).__name__}: {error}")
-        known = error if isinstance(error, PipekitError) else InternalError(f"{type(error).__name__}: {error}")
-        group_run.finish_error(known.as_dict())
-    live_log.write(group_run, f"ended: {group_run.status}")
+        while patiently(lambda: [run for run in group_run.runs.active() if not _settled(run)]):
+            time.sleep(_LOOK)
+        return error if isinstance(error, PipekitError) else InternalError(f"{type(error).__name__}: {error}")
+    return None
 
 
 class _Group:
@@ -58,36 +69,53 @@ class _Group:
         self._failed = False
 
     def run(self) -> None:
-        members = _members(self.group)
-        self.row.record(members=[member.module.name for member in members])
-        for _, same in groupby(members, key=lambda member: member.run_order):
-            self._side_by_side([member.module for member in same])
+        members = patiently(lambda: _members(self.group))
+        patiently(lambda: self.row.record(members=[name for _, _, name in members]))
+        for _, same in groupby(members, key=lambda member: member[0]):
+            self._side_by_side([(pk, name) for _, pk, name in same])
 
-    def _side_by_side(self, modules: Sequence[Module]) -> None:
+    def _side_by_side(self, modules: Sequence[tuple[int, str]]) -> None:
         waiting, going = list(modules), list[Run]()
         while waiting or going:
             while waiting and len(going) < self.group.max_parallel:
-                going += self._begin(waiting.pop(0))
+                going += self._begin(*waiting.pop(0))
             going = [run for run in going if not self._is_over(run)]
             if len(going) >= self.group.max_parallel or (going and not waiting):
                 time.sleep(_LOOK)
 
-    def _begin(self, module: Module) -> list[Run]:
-        why = "" if module.enabled else "it is disabled"
+    def _begin(self, pk: int, name: str) -> list[Run]:
+        # read only now: since the group began, somebody may have changed, disabled or deleted it
+        module = patiently(lambda: Module.objects.with_connections().filter(pk=pk).first())
         if self._failed and self.group.on_failure == "stop":
             why = "a member before it failed"
-        if why:
-            self.row.record(skipped=[*self.row.skipped, {"module": module.name, "why": why}])
-            live_log.write(self.row, f"{module.name}: skipped, {why}")
+        elif module is None:
+            why = "it was deleted"
+        else:
+            why = "" if module.enabled else "it is disabled"
+        if why or module is None:
+            self._skip(name, why)
             return []
-        run = self._launched(module)
-        live_log.write(self.row, f"{module.name}: run {run.pk}")
+        run = patiently(lambda: self._launched(module))
+        if run is None:
+            self._skip(name, "it was deleted")
+            return []
+        live_log.write(self.row, f"{name}: run {run.pk}")
         return [run]
 
-    def _launched(self, module: Module) -> Run:
+    def _skip(self, name: str, why: str) -> None:
+        patiently(lambda: self.row.record(skipped=[*self.row.skipped, {"module": name, "why": why}]))
+        live_log.write(self.row, f"{name}: skipped, {why}")
+
+    def _launched(self, module: Module) -> Run | None:
+        """Return its run, also one that could not begin; None when the module is gone. May be called again."""
+        if run := self.row.runs.filter(module=module.pk).first():
+            # begun before the metadata failed us
+            return run
         try:
             return launching.launch(module, self._request)
-        except AlreadyRunning as error:
+        except PipekitError as error:
+            if not Module.objects.filter(pk=module.pk).exists():
+                return None
             return claiming.refuse(module, self._request, error)
 
     def _is_over(self, run: Run) -> bool:
@@ -95,6 +123,9 @@ class _Group:
             run.refresh_from_db()
             if not run.is_final and seems_dead(run):
                 reap(run)
+        except Run.DoesNotExist:
+            live_log.write(self.row, f"{run.module_name}: run {run.pk} is gone")
+            return True
         except (DatabaseError, InterfaceError):
             connection.close()
             return False
@@ -104,38 +135,35 @@ class _Group:
         return run.is_final
 
 
-def _members(group: Group) -> list[GroupMember]:
-    return list(
-        group.members.select_related("module__source_connection__driver", "module__dest_connection__driver").order_by(
-            "run_order", "pk"
-        )
-    )
+def _members(group: Group) -> list[tuple[int, int, str]]:
+    """Return order, module and its name, in order."""
+    rows = group.members.order_by("run_order", "pk")
+    return list(rows.values_list("run_order", "module_id", "module__name"))
 
 
 def _cancel(group_run: GroupRun) -> None:
     """Cancel what is going and wait for it: only then is the group's run over."""
     live_log.write(group_run, "cancelling")
-    active = group_run.runs.active()
-    for run in active:
+    for run in patiently(lambda: list(group_run.runs.active())):
         cancelling.cancel(run)
     until = time.monotonic() + 30
-    while active.all().exists() and time.monotonic() < until:
+    while patiently(lambda: group_run.runs.active().exists()) and time.monotonic() < until:
         time.sleep(_LOOK)
-    begun = {*group_run.runs.values_list("module_name", flat=True), *(entry["module"] for entry in group_run.skipped)}
-    left = [{"module": name, "why": "the group run was cancelled"} for name in group_run.members if name not in begun]
     try:
-        group_run.record(skipped=[*group_run.skipped, *left])
-        _patiently(group_run.finish_cancelled)
+        patiently(lambda: _finish_cancelled(group_run))
     except IllegalTransition as error:
         live_log.write(group_run, error.message)
 
 
-def _patiently(finish: Callable[[], None]) -> None:
-    """Write the end; metadata that is locked just now is waited for."""
-    for _ in range(120):
-        try:
-            finish()
-            return
-        except (DatabaseError, InterfaceError):
-            connection.close()
-            time.sleep(1)
+def _finish_cancelled(group_run: GroupRun) -> None:
+    begun = {*group_run.runs.values_list("module_name", flat=True), *(entry["module"] for entry in group_run.skipped)}
+    left = [{"module": name, "why": "the group run was cancelled"} for name in group_run.members if name not in begun]
+    group_run.record(skipped=[*group_run.skipped, *left])
+    group_run.finish_cancelled()
+
+
+def _settled(run: Run) -> bool:
+    if not seems_dead(run):
+        return False
+    reap(run)
+    return True

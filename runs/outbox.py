@@ -28,6 +28,7 @@ class Kind(models.TextChoices):
     REPEATED = "repeated", "Keeps failing"
     LATE = "late", "Late"
     RECOVERY = "recovery", "Recovered"
+    MISSED = "missed", "Missed"
 
 
 class Channel(models.TextChoices):

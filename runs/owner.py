@@ -66,12 +66,15 @@ def of_pid(pid: int) -> Owner:
 def started(pid: int) -> int:
     """Return a process's start, -1 when it does not exist or is a zombie that only waits to be collected."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except ProcessLookupError:
+        # it ended between the opening and the reading
+        return -1
     except FileNotFoundError:
         return -1 if Path("/proc/self").exists() else _alive(pid)
-    # the command name, in brackets, may hold anything, brackets included
-    fields = stat.rpartition(")")[2].split()
-    return -1 if fields[0] in "ZX" else int(fields[19])
+    # the command name, in brackets, may hold anything, brackets and bytes that are no text included
+    fields = stat.rpartition(b")")[2].split()
+    return -1 if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
 def _alive(pid: int) -> int:

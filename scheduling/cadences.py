@@ -6,9 +6,11 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.db.models import F
+
 from modules.models import Module
-from scheduling.models import CatchUp, Progress, Schedule, Slot, server_zone
-from scheduling.starting import FULL_REFRESH, Started, start_group, start_module
+from scheduling.models import CatchUp, Progress, Schedule, server_zone
+from scheduling.starting import FULL_REFRESH, Begin, Started, start_group, start_module
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,27 +29,32 @@ class Cadence:
     progress: Progress | None
     group_to_run: int | None = None
     module_to_run: int | None = None
+    # of what it runs: one of the two
+    group_name: str = ""
+    module_name: str = ""
 
     @property
     def seen_as(self) -> str:
         return f"{self.expression} {self.zone}"
 
     @property
+    def key(self) -> str:
+        """Its name as long as it lives, whatever people call it."""
+        return f"full_refresh:{self.module_id}" if self.schedule_id is None else f"schedule:{self.schedule_id}"
+
+    @property
     def owner(self) -> dict[str, int | None]:
         """The foreign keys of its rows."""
         return {"schedule_id": self.schedule_id, "module_id": self.module_id}
 
-    def start(self) -> Started:
+    def start(self, begin: Begin) -> Started:
+        """Start what it fires; ``begin`` is called in the transaction that inserts the run, with its number."""
         if self.module_id is not None:
-            return start_module(self.module_id, trigger=FULL_REFRESH, full_refresh=True)
-        trigger = f"schedule:{self.schedule_id}"
+            return start_module(self.module_id, trigger=FULL_REFRESH, begin=begin, full_refresh=True)
         if self.module_to_run is not None:
-            return start_module(self.module_to_run, trigger=trigger)
+            return start_module(self.module_to_run, trigger=self.key, begin=begin)
         assert self.group_to_run is not None, "a schedule fires a group or a module"
-        return start_group(self.group_to_run, trigger=trigger)
-
-    def new_slot(self, **fields: object) -> Slot:
-        return Slot(**self.owner, **fields)
+        return start_group(self.group_to_run, trigger=self.key, begin=begin)
 
 
 def enabled() -> list[Cadence]:
@@ -71,7 +78,8 @@ def switch_off(now: dt.datetime) -> None:
 
 
 def _schedules() -> Iterator[Cadence]:
-    for row in Schedule.objects.enabled().select_related("progress"):
+    named = {"group_name": F("group__name"), "module_name": F("module__name")}
+    for row in Schedule.objects.enabled().select_related("progress").annotate(**named):
         yield Cadence(
             schedule_id=row.pk,
             name=f"schedule {row.name}",
@@ -82,6 +90,8 @@ def _schedules() -> Iterator[Cadence]:
             progress=_progress(row),
             group_to_run=row.group_id,
             module_to_run=row.module_id,
+            group_name=row.group_name or "",  # type: ignore[attr-defined]
+            module_name=row.module_name or "",  # type: ignore[attr-defined]
         )
 
 
@@ -98,6 +108,7 @@ def _full_refreshes() -> Iterator[Cadence]:
             catch_up=CatchUp.LAST,
             changed_at=row.updated_at,
             progress=_progress(row),
+            module_name=row.name,
         )
 
 

@@ -16,6 +16,8 @@ from scheduling.models import CatchUp
 
 _MINUTE = dt.timedelta(minutes=1)
 _INSTANT = dt.timedelta(microseconds=1)
+# a tick may be a little late; more is a gap
+GAP = dt.timedelta(minutes=3)
 # missed for good; more is not counted: a year without ticks is no reason for a slow one
 _COUNTED = 100
 
@@ -36,26 +38,32 @@ class Clock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
-    """The latest slot, and whether it is to be fired or was missed, as ``missed_before`` earlier ones were."""
+    """The latest slot, and whether it is to be fired or was missed, as ``missed_before`` earlier ones were.
+
+    ``lost`` ones no run makes up for, the last of them at ``lost_until``.
+    """
 
     slot: cron.Slot
     fire: bool
     missed_before: int
+    lost: int = 0
+    lost_until: dt.datetime | None = None
 
 
 def owed(cadence: Cadence, clock: Clock) -> Owed | None:
     """Raise ConfigurationInvalid where expression or zone make no sense (any more)."""
     expression, zone = cron.parse(cadence.expression), cron.zone_of(cadence.zone)
     since = _since(cadence, clock)
-    fired_from = max(since, _first_to_fire(cadence, clock))
-    missed = sum(1 for _ in islice(cron.slots(expression, zone, after=since, until=fired_from), _COUNTED))
+    fired_from = max(since, first_to_fire(cadence, clock))
+    lost = sum(1 for _ in islice(cron.slots(expression, zone, after=since, until=fired_from), _COUNTED))
+    last = _last(expression, zone, since, fired_from) if lost else None
     window = deque(cron.slots(expression, zone, after=fired_from, until=clock.now), maxlen=1000)
+    lost_until = last.at if last else None
     if window:
-        return Owed(slot=window[-1], fire=True, missed_before=missed + len(window) - 1)
-    if not missed:
+        return Owed(slot=window[-1], fire=True, missed_before=lost + len(window) - 1, lost=lost, lost_until=lost_until)
+    if last is None:
         return None
-    last = _last(expression, zone, since, fired_from)
-    return Owed(slot=last, fire=False, missed_before=missed - 1)
+    return Owed(slot=last, fire=False, missed_before=lost - 1, lost=lost, lost_until=lost_until)
 
 
 def _since(cadence: Cadence, clock: Clock) -> dt.datetime:
@@ -72,7 +80,7 @@ def _since(cadence: Cadence, clock: Clock) -> dt.datetime:
     return since if since <= clock.now else clock.this_minute
 
 
-def _first_to_fire(cadence: Cadence, clock: Clock) -> dt.datetime:
+def first_to_fire(cadence: Cadence, clock: Clock) -> dt.datetime:
     """Return the moment before which a slot is missed for good."""
     if cadence.catch_up == CatchUp.NONE:
         return clock.unbroken_since.replace(second=0, microsecond=0) - _INSTANT

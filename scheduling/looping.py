@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from django.db import close_old_connections
 from django.utils import timezone
@@ -22,6 +23,7 @@ def loop(told: Callable[[str], object]) -> signal.Signals:
     with _stopping() as (stop, received):
         while not stop.is_set():
             _tick(told)
+            _collect_orphans()
             stop.wait(_until_next_minute(timezone.now()))
     return received[0]
 
@@ -41,6 +43,16 @@ def _tick(told: Callable[[str], object]) -> None:
         return
     for line in [*report.troubles(), *(f"{name}: started" for name in report.started)]:
         told(f"{now:%H:%M:%S} {line}")
+
+
+def _collect_orphans() -> None:
+    """Let ended processes go that were left to this one: to the first of a container, all runs are.
+
+    Between two ticks this process waits for no child of its own.
+    """
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _until_next_minute(now: dt.datetime) -> float:

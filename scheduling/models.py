@@ -24,8 +24,8 @@ class CatchUp(models.TextChoices):
 
 
 class Outcome(models.TextChoices):
-    # claimed; a tick that died right then leaves it so, and it is not tried again
-    CLAIMED = "claimed", "Claimed"
+    # it has no run yet: its tick died before there was one, or it waits for the module; the next tick starts it
+    CLAIMED = "claimed", "To be started"
     STARTED = "started", "Started"
     # still running from before, or switched off
     SKIPPED = "skipped", "Skipped"
@@ -146,7 +146,10 @@ class Slot(models.Model):
                 condition=models.Q(schedule=None, module__isnull=False) | models.Q(schedule__isnull=False, module=None),
             ),
         ]
-        indexes = [models.Index(fields=["due_at"], name="slot_by_time")]
+        indexes = [
+            models.Index(fields=["due_at"], name="slot_by_time"),
+            models.Index(fields=["due_at"], name="slot_unstarted", condition=models.Q(outcome="claimed")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.schedule or self.module} {self.slot_key}"
@@ -163,6 +166,8 @@ class Tick(models.Model):
     finished_at = models.DateTimeField()
     started = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True)
+    # the last day on which a tick had old rows and logs removed
+    pruned_on = models.DateField(null=True)
 
     class Meta:
         db_table = "tick"

@@ -7,14 +7,24 @@ import zoneinfo
 from itertools import islice
 
 from django.utils import timezone
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from connections import pieces
+from connections.pieces import NOTHING
 from connections.sdk.errors import PipekitError
+from runs.models import GroupRun, Run
 from scheduling import cron, words
 from scheduling.models import Schedule, Slot
 
-NOTHING = "–"
+# outcome -> colour and sign
+COLOURS = {
+    "claimed": ("info", "hourglass_empty"),
+    "started": ("success", "play_circle"),
+    "skipped": ("warning", "skip_next"),
+    "failed": ("danger", "error"),
+    "missed": ("warning", "event_busy"),
+}
 
 
 def coming(schedule: Schedule, count: int) -> list[dt.datetime]:
@@ -24,14 +34,35 @@ def coming(schedule: Schedule, count: int) -> list[dt.datetime]:
     return [slot.at.astimezone(zone) for slot in islice(found, count)]
 
 
-def next_time(schedule: Schedule) -> str:
+def next_time(schedule: Schedule) -> SafeString | str:
     if not schedule.enabled:
-        return "off"
+        return NOTHING
     try:
         found = coming(schedule, 1)
     except PipekitError as error:
-        return error.message
-    return _moment(found[0]) if found else "never"
+        return format_html('<span class="pk-bad">{}</span>', pieces.clipped(f"{error.message} {error.hint}", length=60))
+    if not found:
+        return "never"
+    said = f"{found[0].astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+    return format_html(
+        '<span class="pk-moment" title="{}">{}</span> <span class="pk-ago">{}</span>',
+        said,
+        _moment(found[0]),
+        pieces.since(found[0]),
+    )
+
+
+def outcome(slot: Slot) -> SafeString:
+    colour, sign = COLOURS[slot.outcome]
+    return pieces.badge(slot.get_outcome_display(), colour, sign=sign)
+
+
+def run_of(slot: Slot) -> SafeString | str:
+    """Return the way to what a slot started; it may have been pruned since."""
+    if slot.run_id is None:
+        return NOTHING
+    model: type[Run] | type[GroupRun] = GroupRun if slot.schedule and slot.schedule.group_id else Run
+    return pieces.row_link(model(pk=slot.run_id), f"{model._meta.verbose_name} #{slot.run_id}")
 
 
 def next_times(schedule: Schedule) -> SafeString | str:
@@ -47,14 +78,21 @@ def in_words(schedule: Schedule) -> str:
 
 
 def last_slots(schedule: Schedule) -> SafeString | str:
-    return _lines([_slot(slot) for slot in Slot.objects.filter(schedule=schedule).recent()] or [NOTHING])
+    recent = Slot.objects.filter(schedule=schedule).select_related("schedule").recent()
+    rows = [(when(slot), outcome(slot), run_of(slot), _said(slot)) for slot in recent]
+    return format_html_join(
+        "", '<div class="pk-slot"><span>{}</span>{} <span>{}</span> <span>{}</span></div>', rows
+    ) or ("It was not due yet.")
 
 
-def _slot(slot: Slot) -> str:
-    run = f", run #{slot.run_id}" if slot.run_id else ""
-    missed = f", and {slot.missed_before} missed before" if slot.missed_before else ""
-    said = f": {slot.message}" if slot.message else ""
-    return f"{slot.slot_key.replace('T', ' ')} {slot.get_outcome_display()}{run}{missed}{said}"
+def when(slot: Slot) -> str:
+    """Return the time that was due, by the schedule's clock."""
+    return slot.slot_key.replace("T", " ")
+
+
+def _said(slot: Slot) -> str:
+    missed = f"{slot.missed_before} missed before" if slot.missed_before else ""
+    return ". ".join(filter(None, (missed, slot.message)))
 
 
 def _shifted(moment: dt.datetime, schedule: Schedule) -> str:

@@ -23,5 +23,9 @@ class SlotQuerySet(models.QuerySet["Slot"]):
     def older_than(self, moment: dt.datetime) -> SlotQuerySet:
         return self.filter(due_at__lt=moment)
 
+    def unstarted(self) -> SlotQuerySet:
+        """Claimed ones that have no run, in their order."""
+        return self.filter(outcome="claimed").order_by("due_at", "pk")
+
     def recent(self, count: int = 10) -> SlotQuerySet:
         return self.order_by("-due_at", "-pk")[:count]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from connections.sdk.errors import AlreadyRunning, PipekitError
 from modules.models import Group, Module
@@ -10,6 +12,8 @@ from runs import claiming, launching
 from scheduling.models import Outcome
 
 FULL_REFRESH = "full_refresh"
+# takes the number of the run or group run
+Begin = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,27 +23,28 @@ class Started:
     message: str = ""
 
 
-def start_module(pk: int, *, trigger: str, full_refresh: bool = False) -> Started:
+def start_module(pk: int, *, trigger: str, begin: Begin, full_refresh: bool = False) -> Started:
     module = Module.objects.with_connections().filter(pk=pk).first()
     if module is None:
         return Started(outcome=Outcome.FAILED, message="The module is gone.")
     if not module.enabled:
         return Started(outcome=Outcome.SKIPPED, message=f"The module {module.name} is disabled.")
     try:
-        run = launching.launch(module, claiming.Request(trigger=trigger, full_refresh=full_refresh))
+        request = claiming.Request(trigger=trigger, full_refresh=full_refresh, on_insert=_with_number(begin))
+        run = launching.launch(module, request)
     except PipekitError as error:
-        return _not_started(error)
+        return _not_started(error, waits=full_refresh)
     if run.error:
         return Started(outcome=Outcome.FAILED, run_id=run.pk, message=run.error["message"])
     return Started(outcome=Outcome.STARTED, run_id=run.pk)
 
 
-def start_group(pk: int, *, trigger: str) -> Started:
+def start_group(pk: int, *, trigger: str, begin: Begin) -> Started:
     group = Group.objects.filter(pk=pk).first()
     if group is None:
         return Started(outcome=Outcome.FAILED, message="The group is gone.")
     try:
-        group_run = launching.launch_group(group, trigger=trigger)
+        group_run = launching.launch_group(group, trigger=trigger, on_insert=_with_number(begin))
     except PipekitError as error:
         return _not_started(error)
     if group_run.error:
@@ -47,7 +52,12 @@ def start_group(pk: int, *, trigger: str) -> Started:
     return Started(outcome=Outcome.STARTED, run_id=group_run.pk)
 
 
-def _not_started(error: PipekitError) -> Started:
-    # never queued: the next slot comes anyway
-    outcome = Outcome.SKIPPED if isinstance(error, AlreadyRunning) else Outcome.FAILED
+def _with_number(begin: Begin) -> Callable[[Any], None]:
+    return lambda row: begin(row.pk)
+
+
+def _not_started(error: PipekitError, *, waits: bool = False) -> Started:
+    # the next slot comes anyway; a full refresh's may be weeks away, so its slot stays claimed for the next ticks
+    busy = Outcome.CLAIMED if waits else Outcome.SKIPPED
+    outcome = busy if isinstance(error, AlreadyRunning) else Outcome.FAILED
     return Started(outcome=outcome, message=f"{error.message} {error.hint}".strip())

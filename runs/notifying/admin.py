@@ -2,60 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
-from unfold.decorators import action, display
-from unfold.utils import display_for_label
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
 
+from connections import pieces
+from connections.pages import FROM_PAGE, Page, ReadOnly, Verb
 from runs.notifying import wording
 from runs.outbox import Delivery, Notification
 
-_COLOURS = {Delivery.PENDING: "info", Delivery.SENT: "success", Delivery.UNDELIVERED: "danger"}
+_COLOURS = {
+    Delivery.PENDING: ("info", "schedule_send"),
+    Delivery.SENT: ("success", "mark_email_read"),
+    Delivery.UNDELIVERED: ("danger", "unsubscribe"),
+}
 
 
 @admin.register(Notification)
-class NotificationAdmin(ModelAdmin):
-    list_display = ["told", "channel", "state", "created_at", "sent_at", "attempts", "problem"]
+class NotificationAdmin(ReadOnly, Page):
+    list_display = ["told", "channel", "state", "created", "sent", "attempts", "problem"]
     list_filter = [
         ("status", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
         ("channel", ChoicesDropdownFilter),
-        ("module", RelatedDropdownFilter),
+        ("module", AutocompleteSelectFilter),
     ]
-    list_filter_submit = True
     list_select_related = ["module", "run"]
+    list_fullwidth = True
+    list_per_page = 50
+    paginator = InfinitePaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     search_fields = ["module_name"]
+    search_help_text = "Module"
     actions = ["retry"]
+    verbs = [Verb(action="retry", label="Try again", icon="send", title="At the next tick", primary=True)]
+    empty_says = (
+        "Failures, recoveries and lateness that are told by e-mail or webhook are written down here. Who is told: the "
+        "settings notification_addresses and webhook_url."
+    )
     fieldsets = [
-        (None, {"fields": [("told", "channel", "state"), ("module", "run"), "text"]}),
-        ("Delivery", {"fields": [("created_at", "due_at", "sent_at"), ("attempts", "give_up_at"), "last_error"]}),
+        (None, {"fields": [("told", "channel", "state"), "text"]}),
+        ("Delivery", {"fields": [("created", "due", "sent"), ("attempts", "gives_up"), "last_error"]}),
     ]
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("runs.change_notification")
 
-    @action(description="Try undelivered ones again", permissions=["retry"])
-    def retry(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
+    def offers(self, verb: Verb, row: Notification) -> bool:
+        return row.status == Delivery.UNDELIVERED
+
+    def related(self, row: Notification) -> Iterable[tuple[str, str]]:
+        if row.run is not None:
+            yield f"Run {row.run}", pieces.page_of(row.run)
+        if row.module is not None:
+            yield f"Module {row.module}", pieces.page_of(row.module)
+
+    @admin.action(description="Try undelivered ones again", permissions=["retry"])
+    def retry(self, request: HttpRequest, queryset: QuerySet[Notification]) -> HttpResponse | None:
         chosen = Notification.objects.filter(pk__in=queryset.values("pk"))
         count = chosen.retry(timezone.now())
         self.message_user(request, f"{count} will be tried again at the next tick.", messages.SUCCESS)
+        one = queryset.first()
+        return HttpResponseRedirect(pieces.page_of(one)) if one and FROM_PAGE in request.POST else None
 
     @display(description="Told")
     def told(self, row: Notification) -> str:
@@ -63,14 +80,29 @@ class NotificationAdmin(ModelAdmin):
 
     @display(description="State", ordering="status")
     def state(self, row: Notification) -> SafeString:
-        label = row.get_status_display()
-        found: SafeString = display_for_label(label, "–", {label: _COLOURS[Delivery(row.status)]})
-        return found
+        colour, sign = _COLOURS[Delivery(row.status)]
+        return pieces.badge(row.get_status_display(), colour, sign=sign)
+
+    @display(description="Created", ordering="created_at")
+    def created(self, row: Notification) -> SafeString | str:
+        return pieces.moment(row.created_at)
+
+    @display(description="Sent", ordering="sent_at")
+    def sent(self, row: Notification) -> SafeString | str:
+        return pieces.moment(row.sent_at)
+
+    @display(description="Next attempt")
+    def due(self, row: Notification) -> SafeString | str:
+        return pieces.moment(row.due_at) if row.status == Delivery.PENDING else pieces.NOTHING
+
+    @display(description="Given up after")
+    def gives_up(self, row: Notification) -> SafeString | str:
+        return pieces.moment(row.give_up_at)
 
     @display(description="Last problem")
-    def problem(self, row: Notification) -> str:
-        return row.last_error[:100]
+    def problem(self, row: Notification) -> SafeString | str:
+        return pieces.clipped(row.last_error)
 
     @display(description="Text")
-    def text(self, row: Notification) -> str:
-        return wording.mail([row.about], key="").text
+    def text(self, row: Any) -> SafeString | str:
+        return pieces.code(wording.mail([row.about], key="").text)

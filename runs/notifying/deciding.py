@@ -1,6 +1,6 @@
 """What of a run's end is worth telling: the first failure, every n-th in a row, and the first success after.
 
-Never dry runs, never cancels; runs by hand on a terminal only where the setting says so.
+Never dry runs, never cancels that somebody asked for; runs by hand on a terminal only where the setting says so.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from runs.notifying.queueing import queue, wanted_channels
 from runs.notifying.wording import line
 from runs.outbox import Kind, Notification
 from runs.settings import setting
-from runs.states import Status
+from runs.states import GroupStatus, Status
 
-FAILED = (Status.ERROR, Status.REFUSED)
+# a run that was stopped though nobody cancelled it: by the server, by the machine's shutdown
+_STOPPED = models.Q(status=Status.CANCELLED, cancel_requested=False)
+FAILED = models.Q(status__in=(Status.ERROR, Status.REFUSED)) | _STOPPED
 # of an error's texts, this much is told
 _LENGTHS = {"code": 60, "message": 2000, "hint": 1000}
 _log = logging.getLogger(__name__)
@@ -46,13 +48,22 @@ def on_group_failed(group_run: GroupRun) -> None:
         _log.exception("What there is to tell of group run %s could not be written into the outbox.", group_run.pk)
 
 
+def on_group_finished(group_run: GroupRun) -> None:
+    """The same for a group run that went to its end: where it was told that it could not, it is told that it can."""
+    try:
+        with transaction.atomic():
+            _tell_group_recovery(group_run)
+    except Exception:
+        _log.exception("What there is to tell of group run %s could not be written into the outbox.", group_run.pk)
+
+
 def by_hand() -> models.Q:
     """Return what is true of runs that somebody watches on a terminal."""
     return models.Q(trigger="manual", group_run=None)
 
 
 def _tell(run: Run) -> None:
-    if run.dry_run or run.module is None or run.status not in (*FAILED, Status.SUCCESS):
+    if run.dry_run or run.module is None:
         return
     if run.trigger == "manual" and run.group_run_id is None and not setting("notify_manual_runs"):
         return
@@ -60,7 +71,7 @@ def _tell(run: Run) -> None:
         return
     if run.status == Status.SUCCESS:
         _tell_recovery(run)
-    else:
+    elif Run.objects.filter(FAILED, pk=run.pk).exists():
         _tell_failure(run)
 
 
@@ -105,10 +116,19 @@ def _tell_group(group_run: GroupRun) -> None:
     queue(kind, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
 
 
+def _tell_group_recovery(group_run: GroupRun) -> None:
+    told = Notification.objects.filter(module=None, about__group=group_run.group_name).exclude(kind=Kind.MISSED)
+    last = told.order_by("-pk").first()
+    if group_run.status != GroupStatus.SUCCESS or last is None or last.kind == Kind.RECOVERY:
+        return
+    about = {**_about(group_run), "group": group_run.group_name, "since": last.about.get("since")}
+    queue(Kind.RECOVERY, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
+
+
 def _tell_recovery(run: Run) -> None:
     """Tell that what was told of is over; nothing was told, nothing is over."""
     assert run.module is not None
-    told = Notification.objects.filter(module=run.module_id).order_by("-pk")
+    told = Notification.objects.filter(module=run.module_id).exclude(kind=Kind.MISSED).order_by("-pk")
     last = told.first()
     if last is None or last.kind == Kind.RECOVERY:
         return
@@ -126,7 +146,7 @@ def _successes(run: Run) -> models.QuerySet[Run]:
 
 
 def _failures(run: Run) -> models.QuerySet[Run]:
-    found = Run.objects.filter(module=run.module_id, status__in=FAILED, dry_run=False, pk__lte=run.pk)
+    found = Run.objects.filter(FAILED, module=run.module_id, dry_run=False, pk__lte=run.pk)
     return found if setting("notify_manual_runs") else found.exclude(by_hand())
 
 

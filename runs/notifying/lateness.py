@@ -24,7 +24,7 @@ def find_late(now: dt.datetime, modules: QuerySet[Module] | None = None) -> int:
     hours = setting("late_after_hours")
     if hours is None or not wanted_channels():
         return 0
-    found = late(now - dt.timedelta(hours=hours), _expected() if modules is None else modules)
+    found = late(now - dt.timedelta(hours=hours), ran_by_themselves() if modules is None else modules)
     told = _told(found)
     new = {event: module for event, module in found.items() if event not in told}
     for event, module in new.items():
@@ -44,7 +44,7 @@ def late(limit: dt.datetime, modules: QuerySet[Module]) -> dict[str, Module]:
     return {f"late:{module.pk}:{module.succeeded or 0}": module for module in found}
 
 
-def _expected() -> QuerySet[Module]:
+def ran_by_themselves() -> QuerySet[Module]:
     return Module.objects.filter(Exists(Run.objects.filter(module=OuterRef("pk")).exclude(by_hand())))
 
 

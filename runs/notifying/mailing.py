@@ -6,10 +6,12 @@ The password is resolved here and only here.
 from __future__ import annotations
 
 import smtplib
+import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -18,6 +20,7 @@ from django.core.mail.message import SafeMIMEText, sanitize_address
 
 from connections.sdk.errors import AuthenticationFailed, ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets import store
+from runs.notifying.deadline import Deadline
 from runs.notifying.wording import Mail, line
 from runs.settings import setting
 
@@ -42,7 +45,7 @@ def send(mail: Mail) -> str:
     if not to:
         raise ConfigurationInvalid("There is nobody to send mail to.", hint="Set notification_addresses, or smtp.to.")
     message = _message(mail, to)
-    with _translated(smtp.host, smtp.port), _opened() as connection:
+    with _translated(smtp.host, smtp.port), Deadline() as deadline, _opened(deadline) as connection:
         refused = connection.sendmail(
             sanitize_address(message.from_email, "utf-8"),
             [sanitize_address(address, "utf-8") for address in to],
@@ -61,9 +64,40 @@ def _message(mail: Mail, to: tuple[str, ...]) -> EmailMessage:
     return EmailMessage(mail.subject, mail.text, settings.DEFAULT_FROM_EMAIL, list(to), headers=headers)
 
 
+class _Watched(smtplib.SMTP):
+    """An SMTP session under a deadline from its first byte."""
+
+    def __init__(self, deadline: Deadline, *args: Any, **kwargs: Any) -> None:
+        self._deadline = deadline
+        super().__init__(*args, **kwargs)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        made = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        self._deadline.watch(made)
+        return cast(socket.socket, made)
+
+
+class _WatchedOverTls(smtplib.SMTP_SSL, _Watched):
+    """The same; what it asks for a socket before it begins TLS is the class above."""
+
+    def __init__(self, deadline: Deadline, *args: Any, **kwargs: Any) -> None:
+        self._deadline = deadline
+        smtplib.SMTP_SSL.__init__(self, *args, **kwargs)
+
+
+class _Backend(EmailBackend):
+    def __init__(self, deadline: Deadline, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._deadline = deadline
+
+    @property
+    def connection_class(self) -> Any:
+        return partial(_WatchedOverTls if self.use_ssl else _Watched, self._deadline)
+
+
 @contextmanager
-def _opened() -> Iterator[smtplib.SMTP]:
-    backend = _backend()
+def _opened(deadline: Deadline) -> Iterator[smtplib.SMTP]:
+    backend = _backend(deadline)
     try:
         backend.open()
         assert backend.connection is not None
@@ -74,11 +108,12 @@ def _opened() -> Iterator[smtplib.SMTP]:
             backend.close()
 
 
-def _backend() -> EmailBackend:
+def _backend(deadline: Deadline) -> EmailBackend:
     smtp, security = settings.PIPEKIT.smtp, setting("smtp_security")
     if security == "auto":
         security = {_SUBMISSION: "starttls", _SMTPS: "tls"}.get(smtp.port, "none")
-    return EmailBackend(
+    return _Backend(
+        deadline,
         host=smtp.host,
         port=smtp.port,
         username=setting("smtp_username"),
@@ -93,6 +128,9 @@ def _backend() -> EmailBackend:
 def _translated(host: str, port: int) -> Iterator[None]:
     try:
         yield
+    except ConnectionFailed as error:
+        # it came too late
+        raise ConnectionFailed(f"The mail server {host}:{port} is too slow: {error.message}", hint=_HINT) from error
     except smtplib.SMTPAuthenticationError as error:
         raise AuthenticationFailed(
             f"The mail server {host} refused the login.", hint=_HINT, detail=line(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 from modules.models import Module
@@ -26,18 +27,25 @@ def queue(
     run_id: int | None = None,
 ) -> None:
     """Write the event down for every channel; ``event`` names it, so that whoever finds it again adds nothing."""
-    rows = [
+    about = {"event": str(kind), "module": module.name if module else None, **about}
+    named = {"module_id": module.pk if module else None, "module_name": module.name if module else "", "run_id": run_id}
+    new = rows(kind, wanted_channels(), event=event, about=about, now=now, **named)
+    Notification.objects.bulk_create(new, ignore_conflicts=True)
+
+
+def rows(
+    kind: Kind, channels: Iterable[Channel], *, event: str, about: dict[str, Any], now: dt.datetime, **named: Any
+) -> list[Notification]:
+    """Return the event's rows, one a channel, not written yet."""
+    return [
         Notification(
             kind=kind,
             channel=channel,
-            module=module,
-            module_name=module.name if module else "",
-            run_id=run_id,
-            about={"event": str(kind), "module": module.name if module else None, **about},
+            about=about,
             event_key=f"{event}:{channel}",
             due_at=now,
             give_up_at=now + GIVE_UP,
+            **named,
         )
-        for channel in wanted_channels()
+        for channel in channels
     ]
-    Notification.objects.bulk_create(rows, ignore_conflicts=True)

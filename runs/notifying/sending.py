@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from connections.redacting import redactor
@@ -20,6 +21,7 @@ from connections.sdk.errors import InternalError, PipekitError
 from runs.notifying import mailing, webhooks, wording
 from runs.notifying.queueing import wanted_channels
 from runs.outbox import Channel, Notification, NotificationQuerySet, new_delivery_id
+from runs.storable import storable
 
 # against storms: never more mails than this in a window, and the last of them only for digests
 WINDOW = dt.timedelta(minutes=10)
@@ -27,8 +29,8 @@ MAILS, SINGLE_MAILS = 20, 10
 # more than this at once is one digest
 AT_ONCE = 5
 _WEBHOOKS, _MAILED = 200, 5000
-# a tick has other things to do
-_SECONDS = 30.0
+# a tick has other things to do: with a last message that takes its time on each channel, less than a minute
+_SECONDS = 20.0
 _log = logging.getLogger(__name__)
 
 Group = Sequence[Notification]
@@ -44,14 +46,13 @@ class Batch:
 
 def send_due(now: dt.datetime | None = None) -> int:
     """Send what is due on every channel; return how many notifications were delivered. Raises nothing of theirs."""
-    moment = now or timezone.now()
-    return sum(_send(channel, moment) for channel in Channel)
+    moment, until = now or timezone.now(), time.monotonic() + _SECONDS
+    return sum(_send(channel, moment, until) for channel in Channel)
 
 
-def _send(channel: Channel, now: dt.datetime) -> int:
+def _send(channel: Channel, now: dt.datetime, until: float) -> int:
     """Send a channel's batches until one fails or time is up; what was not tried is put back."""
     batches, sent = _claim(channel, now), 0
-    until = time.monotonic() + _SECONDS
     while batches:
         batch = batches.pop(0)
         try:
@@ -77,8 +78,14 @@ def _claim(channel: Channel, now: dt.datetime) -> list[Batch]:
 
 
 def _mails(due: NotificationQuerySet, now: dt.datetime) -> list[Group]:
-    """Return the mails that may go now: few events one by one, many as a digest, none once the window is full."""
-    rows = list(due[:_MAILED])
+    """Return the mails that may go now: few events one by one, many as a digest, none once the window is full.
+
+    People read in order: what is told of a module later waits for what was told of it before.
+    """
+    before = Notification.objects.pending().filter(
+        channel=Channel.EMAIL, module=OuterRef("module"), pk__lt=OuterRef("pk"), due_at__gt=now
+    )
+    rows = list(due.exclude(Exists(before)).order_by("pk")[:_MAILED])
     begun = Notification.objects.filter(channel=Channel.EMAIL, claimed_at__gte=now - WINDOW)
     mails = begun.values("claim").distinct().count()
     if not rows or mails >= MAILS:
@@ -113,7 +120,7 @@ def _told(error: Exception) -> str:
     if not isinstance(error, PipekitError):
         _log.error("A notification could not be sent.", exc_info=error)
         error = InternalError(f"{type(error).__name__}: {error}")
-    return redactor().text(" ".join(filter(None, (error.message, error.hint, error.detail))))
+    return str(storable(redactor().text(" ".join(filter(None, (error.message, error.hint, error.detail))))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

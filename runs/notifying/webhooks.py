@@ -12,12 +12,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 
 from connections.redacting import redactor
 from connections.sdk.errors import ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets import store
+from runs.notifying.deadline import Deadline
 from runs.notifying.wording import line
 from runs.settings import setting, web_address
 
@@ -78,18 +79,69 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+class _Watched(HTTPConnection):
+    """A connection under a deadline from its first byte."""
+
+    deadline: Deadline
+
+    def connect(self) -> None:
+        super().connect()
+        self.deadline.watch(self.sock)
+
+
+class _WatchedOverTls(HTTPSConnection, _Watched):
+    """The same; what it calls to connect before it begins TLS is the class above."""
+
+
+class _Plain(urllib.request.HTTPHandler):
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_under(self._deadline, _Watched), req)
+
+
+class _OverTls(urllib.request.HTTPSHandler):
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_under(self._deadline, _WatchedOverTls), req)
+
+
+def _under(deadline: Deadline, kind: type[_Watched]) -> Any:
+    def made(*args: Any, **kwargs: Any) -> _Watched:
+        connection = kind(*args, **kwargs)
+        connection.deadline = deadline
+        return connection
+
+    return made
+
+
 def _send(request: urllib.request.Request) -> None:
     hint = "Look at the setting webhook_url and at the receiver's log."
     try:
-        with urllib.request.build_opener(_NoRedirect).open(request, timeout=_SECONDS):
-            return
+        with Deadline() as deadline:
+            _converse(request, deadline, hint)
+    except ConnectionFailed as error:
+        raise ConnectionFailed(f"The webhook is too slow: {error.message}", hint=hint) from None
+    except (OSError, HTTPException, ValueError) as error:
+        # the address may hold a token, and urllib repeats it
+        raise ConnectionFailed(f"The webhook cannot be reached: {_cause(error)}", hint=hint) from None
+
+
+def _converse(request: urllib.request.Request, deadline: Deadline, hint: str) -> None:
+    opener = urllib.request.build_opener(_NoRedirect, _Plain(deadline), _OverTls(deadline))
+    try:
+        with opener.open(request, timeout=_SECONDS):
+            # headers that were cut off look like all of them
+            deadline.check()
     except urllib.error.HTTPError as error:
         with error:
             said = line(error.read(_ANSWER_BYTES).decode("utf-8", "replace"), 200)
         raise ExternalFailed(f"The webhook answered {error.code}. {said}".strip(), hint=hint) from None
-    except (OSError, HTTPException, ValueError) as error:
-        # the address may hold a token, and urllib repeats it
-        raise ConnectionFailed(f"The webhook cannot be reached: {_cause(error)}", hint=hint) from None
 
 
 def _cause(error: Exception) -> str:

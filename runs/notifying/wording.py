@@ -69,8 +69,17 @@ def headline(about: About) -> str:
             return f"{name} is late: no success for {about.get('hours')} h"
         case Kind.REPEATED:
             return f"{name} has failed {failures} times in a row"
+        case Kind.MISSED:
+            return f"{name} was not run: {line(about.get('schedule', ''), 100)}{_count(about)}"
         case _:
             return f"{name} {'was refused' if about.get('status') == 'refused' else 'failed'}"
+
+
+def _count(about: About) -> str:
+    missed = about.get("missed") or 0
+    if not missed:
+        return " cannot fire"
+    return " missed its time" if missed == 1 else f" missed {missed} times"
 
 
 def _name(about: About) -> str:
@@ -82,7 +91,8 @@ def _one(about: About) -> tuple[str, str]:
     rows = {
         "error": line(error.get("message", ""), 2000),
         "fix": line(error.get("hint", ""), 1000),
-        "code": line(error.get("code", "")),
+        "code": _code(about),
+        "was due": _moment(about.get("due")),
         "since": _moment(about.get("since")),
         "how often": _times(about),
         "at": _moment(about.get("at")),
@@ -90,8 +100,12 @@ def _one(about: About) -> tuple[str, str]:
         "see": link(about),
     }
     shown = "\n".join(f"{f'{name}:':<11} {value}" for name, value in rows.items() if value)
-    code = f" ({line(error['code'], 60)})" if error.get("code") else ""
+    code = f" ({_code(about)})" if _code(about) else ""
     return headline(about) + code, f"{headline(about)}\n\n{shown}"
+
+
+def _code(about: About) -> str:
+    return line((about.get("error") or {}).get("code", ""), 60) if about.get("event") != Kind.MISSED else ""
 
 
 def _digest(told: Sequence[About]) -> tuple[str, str]:
@@ -137,6 +151,7 @@ def _moment(iso: Any) -> str:
 
 def _footer() -> str:
     return (
-        f"-- \nPipekit tells of the first failure, of every {setting('notify_every')}th in a row, of recovery"
-        " and, if set, of lateness.\nWho is told: smtp.to in config.yaml, and the setting notification_addresses."
+        f"-- \nPipekit tells of the first failure, of every {setting('notify_every')}th in a row, of recovery,"
+        " of missed times\nand, if set, of lateness."
+        " Who is told: smtp.to in config.yaml, and the setting notification_addresses."
     )

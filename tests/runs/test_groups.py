@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import psycopg
 import pytest
+from django.db import connection
 
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Group, GroupMember, Module
@@ -57,6 +61,17 @@ def wait(group_run: GroupRun) -> GroupRun:
 
     wait_until(over, seconds=30)
     return group_run
+
+
+@contextmanager
+def locked_metadata() -> Iterator[None]:
+    """Keep everybody else from writing to the SQLite file of the metadata."""
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite is locked as a whole")
+    with sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None) as locker:
+        locker.execute("BEGIN IMMEDIATE")
+        yield
+        locker.execute("ROLLBACK")
 
 
 def test_members_run_in_their_order_past_a_failure_and_disabled_ones_are_skipped(group: Group, member: Member) -> None:
@@ -167,7 +182,7 @@ def test_ctrl_c_at_the_terminal_cancels_the_group(group: Group, member: Member) 
     wait_until(GroupRun.objects.exists)
     wait_until(moving(GroupRun.objects.get()))
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=90)
     assert process.returncode == 130, err
     assert '"status": "cancelled"' in out
     assert ran(GroupRun.objects.get()) == [("a", "cancelled")]
@@ -207,3 +222,78 @@ def test_a_group_whose_process_was_killed_is_settled_when_its_members_end(
     assert (group_run.status, (group_run.error or {})["code"]) == ("partial", "lost")
     assert "never" in (group_run.error or {})["message"]
     assert pg_bench.rows("SELECT k FROM sync.a") == [(1,)]
+
+
+def test_a_member_that_is_disabled_or_deleted_while_the_group_runs_is_skipped(group: Group, member: Member) -> None:
+    slow, off, gone, changed = (
+        member("slow", "SELECT 1 AS k, pg_sleep(3)::text AS s"),
+        member("off"),
+        member("gone"),
+        member("changed", BAD),
+    )
+    group_run = launch_group(group)
+    wait_until(moving(group_run))
+    Module.objects.filter(pk=off.pk).update(enabled=False)
+    gone.delete()
+    Module.objects.filter(pk=changed.pk).update(source_query=GOOD)
+    assert wait(group_run).status == "success", group_run.error
+    assert ran(group_run) == [("slow", "success"), ("changed", "success")]
+    assert group_run.skipped == [
+        {"module": "off", "why": "it is disabled"},
+        {"module": "gone", "why": "it was deleted"},
+    ]
+    assert not slow.runs.active().exists()
+
+
+def test_a_member_that_cannot_begin_is_an_error_of_its_own_and_stops_no_other(
+    group: Group, member: Member, save_connection: Any, pg_bench: Bench
+) -> None:
+    broken = member("broken")
+    member("good")
+    elsewhere = save_connection(replace(pg_bench.destination, name="elsewhere"))
+    type(elsewhere).objects.filter(pk=elsewhere.pk).update(jdbc_url="nonsense")
+    Module.objects.filter(pk=broken.pk).update(dest_connection=elsewhere)
+    done = manage("rungroup", "nightly", "--json")
+    assert (done.code, done.json["status"]) == (5, "partial"), done.err
+    assert [(run["module"], run["status"]) for run in done.json["runs"]] == [("broken", "error"), ("good", "success")]
+    assert done.json["runs"][0]["error"]["code"] == "url_invalid"
+
+
+def test_metadata_that_is_locked_for_long_costs_a_group_nothing_but_time(
+    group: Group, member: Member, pg_bench: Bench
+) -> None:
+    member("a", "SELECT 1 AS k, pg_sleep(1)::text AS s")
+    member("b")
+    group_run = launch_group(group)
+    wait_until(moving(group_run))
+    with locked_metadata():
+        # both the run's end and the group's next step come to stand before this
+        time.sleep(34)
+    wait_until(lambda: GroupRun.objects.get().is_final, seconds=90)
+    assert wait(group_run).status == "success", group_run.error
+    assert ran(group_run) == [("a", "success"), ("b", "success")]
+    assert pg_bench.rows("SELECT count(*) FROM sync.a") == [(1,)]
+
+
+def test_members_of_a_killed_group_that_run_on_are_not_doubled_by_its_next_run(
+    group: Group, member: Member, pg_bench: Bench
+) -> None:
+    member("a", SLOW)
+    group_run = launch_group(group)
+    wait_until(moving(group_run))
+    group_run.refresh_from_db()
+    os.kill(group_run.pid or 0, signal.SIGKILL)
+    wait_until(lambda: not alive(group_run.pid))
+    with pytest.raises(AlreadyRunning):
+        launch_group(group)
+    (run,) = group_run.runs.all()
+    os.kill(run.pid or 0, signal.SIGKILL)
+    wait_until(lambda: not alive(run.pid))
+    # both are settled by whoever comes next, without a tick
+    Module.objects.update(source_query=GOOD)
+    again = launch_group(group)
+    group_run.refresh_from_db()
+    run.refresh_from_db()
+    assert (group_run.status, (run.error or {})["code"]) == ("error", "lost")
+    assert wait(again).status == "success", again.error
+    assert Run.objects.count() == 2

@@ -90,7 +90,9 @@ def test_a_refused_run_is_a_failure() -> None:
     assert Notification.objects.get().about["status"] == "refused"
 
 
-@pytest.mark.parametrize(("status", "fields"), [("cancelled", {}), ("dry_run", {"dry_run": True})])
+@pytest.mark.parametrize(
+    ("status", "fields"), [("cancelled", {"cancel_requested": True}), ("dry_run", {"dry_run": True})]
+)
 def test_cancels_and_dry_runs_are_not_told(status: str, fields: dict[str, Any]) -> None:
     module = ModuleFactory.create()
     ended(module, status, **fields)
@@ -108,8 +110,18 @@ def test_a_failed_dry_run_is_not_told_and_not_counted() -> None:
 def test_a_cancel_between_two_failures_does_not_make_the_second_a_first() -> None:
     module = ModuleFactory.create()
     for status in ("error", "cancelled", "error"):
-        ended(module, status)
+        ended(module, status, cancel_requested=status == "cancelled")
     assert told(module) == ["failure"]
+
+
+def test_a_run_that_was_stopped_though_nobody_cancelled_it_is_told_as_a_failure() -> None:
+    module = ModuleFactory.create()
+    set_up(notify_every=2)
+    for _ in range(2):
+        ended(module, "cancelled")
+    assert told(module) == ["failure", "repeated"]
+    ended(module, "success")
+    assert told(module)[-1] == "recovery"
 
 
 def test_runs_by_hand_are_told_only_where_the_setting_says_so() -> None:
@@ -303,7 +315,13 @@ def test_a_group_run_that_failed_itself_is_told_by_its_group_s_name() -> None:
         else:
             group_run.finish()
     rows = Notification.objects.order_by("pk")
-    assert [(row.kind, row.about["failures"]) for row in rows] == [("failure", 1), ("repeated", 3), ("failure", 1)]
+    assert [(row.kind, row.about.get("failures")) for row in rows] == [
+        ("failure", 1),
+        ("repeated", 3),
+        ("recovery", None),
+        ("failure", 1),
+    ]
+    assert rows[2].about["since"] == rows[1].about["since"]
     assert {(row.about["group"], row.about["module"], row.module) for row in rows} == {("nightly", None, None)}
     assert str(rows[0]) == "group nightly: Failed"
     assert wording.headline(rows[1].about) == "group nightly has failed 3 times in a row"

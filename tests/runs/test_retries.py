@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
+from connections.connectors.postgresql.errors import translate
 from connections.sdk import errors
 from modules.models import Hook, Module
 from runs import cancelling
@@ -17,8 +20,9 @@ from runs.cancelling import Answer
 from runs.claiming import Request
 from runs.engine.retrying import Budget, Policy
 from runs.launching import launch
-from runs.models import Run
-from tests.runs.commands import manage, wait_until
+from runs.models import Run, Setting
+from runs.outbox import Notification
+from tests.runs.commands import alive, manage, wait_until
 from tests.runs.engine.bench import Bench
 
 # real processes, many of them
@@ -37,27 +41,72 @@ def test_waits_double_up_to_the_cap_and_are_random_below_it() -> None:
     assert max(replace(policy, exponential=False).wait(9) for _ in range(300)) <= 5
 
 
+# every error there is, and whether a run that failed by it is tried again
+AGAIN = {
+    "connection_failed": "the server may come back",
+    "connection_lost": "it was reset, or the server restarted",
+    "no_progress": "the wire froze",
+    "lock_timeout": "who holds the lock will let go",
+    "serialization_failed": "somebody else was first, or a deadlock chose this one",
+    "statement_stopped": "the server was slow, or somebody there ended it",
+    "transient": "what a connector says may pass",
+    "lost": "the commit record is asked first",
+}
+NEVER = {
+    "already_running": "the next slot comes anyway",
+    "authentication_failed": "it would lock the account",
+    "cancelled": "somebody wanted that",
+    "column_missing": "the configuration",
+    "column_unmapped": "the configuration",
+    "configuration": "the configuration",
+    "configuration_invalid": "the configuration",
+    "count_mismatch": "it would hide what is wrong",
+    "data": "the data",
+    "database_missing": "the configuration",
+    "disk_full": "somebody must make room",
+    "driver_missing": "the configuration",
+    "duplicate_keys": "the data",
+    "external_failed": "what the other program did is not known",
+    "internal": "our bug",
+    "not_supported": "the configuration",
+    "null_keys": "the data",
+    "permission_denied": "a grant is missing",
+    "query_invalid": "the SQL",
+    "safety_limit": "somebody must look",
+    "secret_missing": "the configuration",
+    "table_missing": "the configuration",
+    "token_unknown": "the configuration",
+    "url_invalid": "the configuration",
+    "value_misfit": "the data",
+}
+
+
+def kinds(base: type[errors.PipekitError]) -> Iterator[type[errors.PipekitError]]:
+    for child in base.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield child
+            yield from kinds(child)
+
+
+def test_every_error_is_classed_and_only_what_can_pass_is_tried_again() -> None:
+    found = {kind.code: kind for kind in kinds(errors.PipekitError)}
+    assert set(found) == {*AGAIN, *NEVER}
+    tried_again = {code for code, kind in found.items() if Budget(Policy()).spend(kind("it failed")) is not None}
+    assert tried_again == set(AGAIN)
+
+
 @pytest.mark.parametrize(
-    ("error", "again"),
+    ("state", "again"),
     [
-        (errors.ConnectionFailed, True),
-        (errors.ConnectionLost, True),
-        (errors.LockTimeout, True),
-        (errors.SerializationFailed, True),
-        (errors.AuthenticationFailed, False),
-        (errors.PermissionDenied, False),
-        (errors.QueryInvalid, False),
-        (errors.ValueMisfit, False),
-        (errors.DuplicateKeys, False),
-        (errors.DiskFull, False),
-        (errors.Refused, False),
-        (errors.Cancelled, False),
-        (errors.SecretMissing, False),
-        (errors.InternalError, False),
+        *[(state, True) for state in ("08006", "57P01", "57P03", "53300", "40001", "40P01", "55P03", "57014")],
+        *[(state, False) for state in ("28P01", "42501", "42601", "42P01", "22003", "23505", "53100", "3D000")],
     ],
 )
-def test_only_what_can_pass_is_tried_again(error: type[errors.PipekitError], again: bool) -> None:
-    assert (Budget(Policy()).spend(error("it failed")) is not None) is again
+def test_what_postgresql_says_is_classed_by_its_code(state: str, again: bool) -> None:
+    class Said(psycopg.DatabaseError):
+        sqlstate = state
+
+    assert translate(Said("it failed"), name="dw").retryable is again
 
 
 def test_there_are_so_many_retries_and_connects_are_apart() -> None:
@@ -136,6 +185,44 @@ def test_a_failure_after_the_publish_is_tried_again_without_publishing_again(ord
     assert pg_bench.rows("SELECT k FROM sync.orders ORDER BY 1") == [(1,), (2,)]
     # the failure hook is for runs that failed for good
     assert pg_bench.rows("SELECT n FROM sync.busy") == [(1,)]
+
+
+def test_a_statement_that_the_server_ends_for_its_time_is_an_error_that_is_tried_again_and_told(
+    orders: Module, pg_bench: Bench
+) -> None:
+    Setting.objects.create(key="notification_addresses", value=["ops@example.com"])
+    Module.objects.update(source_query="SELECT k, v || pg_sleep(30)::text AS v FROM s", max_retries=1)
+    source = orders.source_connection
+    source.options = {"session": {"statement_timeout": "500ms"}}
+    source.save()
+    run = launch(orders, Request(trigger="schedule:1"))
+    wait_until(lambda: over(run), seconds=60)
+    assert (run.status, (run.error or {})["code"], run.attempt) == ("error", "statement_stopped", 2), run.error
+    assert Notification.objects.get().run == run
+    assert pg_bench.rows("SELECT k FROM sync.orders") == []
+
+
+def test_a_reboot_while_it_waits_for_the_next_attempt_leaves_nothing_that_sticks(
+    orders: Module, pg_bench: Bench
+) -> None:
+    Module.objects.update(retry_delay=3000, max_retry_delay=3000)
+    pg_bench.at_destination("CREATE TABLE sync.busy (n int)")
+    hook = Hook.objects.create(module=orders, sql="SET lock_timeout = '100ms'; LOCK TABLE sync.busy", run_on="before")
+    with psycopg.connect(pg_bench.destination.url) as holder:
+        holder.execute("LOCK TABLE sync.busy IN ACCESS EXCLUSIVE MODE")
+        run = launch(orders, Request(trigger="schedule:1"))
+        wait_until(lambda: Run.objects.get(pk=run.pk).attempts)
+    run.refresh_from_db()
+    os.kill(run.pid or 0, signal.SIGKILL)
+    wait_until(lambda: not alive(run.pid))
+    # its pid is somebody else's after the reboot: ours
+    Run.objects.filter(pk=run.pk).update(boot_id="before", pid=os.getpid())
+    hook.delete()
+    again = launch(orders, Request(trigger="schedule:1"))
+    wait_until(lambda: over(again), seconds=60)
+    run.refresh_from_db()
+    assert (run.status, (run.error or {})["code"]) == ("error", "lost")
+    assert (again.status, again.inserted) == ("success", 2), again.error
 
 
 def test_a_cancel_ends_the_wait_for_the_next_attempt(orders: Module, pg_bench: Bench) -> None:

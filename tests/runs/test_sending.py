@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,11 +29,12 @@ from pipekit_site.config import BASE_DIR, Smtp
 from pipekit_site.doctor import examining, telling
 from runs import notifying
 from runs.models import Run
+from runs.notifying import deadline
 from runs.notifying.sending import MAILS, WINDOW
 from runs.outbox import LEASE, Delivery, Notification
 from runs.states import Status
 from tests.factories import ModuleFactory, RunFactory
-from tests.runs.receivers import MailServer, WebhookServer, mail_server, webhook_server
+from tests.runs.receivers import MailServer, WebhookServer, dripping_server, mail_server, webhook_server
 from tests.runs.test_notifying import ERROR, NOW, ended, set_up
 
 pytestmark = pytest.mark.django_db
@@ -413,3 +415,87 @@ def test_the_outbox_page_shows_the_text_and_lets_nobody_write(admin_client: Clie
     assert "erp does not answer." in page
     assert admin_client.get(reverse("admin:runs_notification_add")).status_code == 403
     assert admin_client.post(reverse("admin:runs_notification_delete", args=[row.pk])).status_code == 403
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "SECONDS", 1.0)
+
+
+# what each begins to say before it drips: an answer, a greeting, the first record of TLS
+DRIPPING = {
+    "http": b"HTTP/1.1 200 OK\r\nX-Slow: ",
+    "https": b"\x16\x03\x03\x40\x00",
+    "smtp": b"220 ",
+    "smtps": b"\x16\x03\x03\x40\x00",
+}
+
+
+@pytest.mark.parametrize("scheme", sorted(DRIPPING))
+def test_a_server_that_drips_bytes_holds_up_a_tick_for_seconds_and_not_for_ever(
+    settings: Settings, short: None, scheme: str
+) -> None:
+    with dripping_server(DRIPPING[scheme]) as port:
+        if scheme.startswith("http"):
+            secrets.store().set("HOOK_SECRET", "shared-5518")
+            set_up(webhook_url=f"{scheme}://127.0.0.1:{port}/hook", webhook_secret="$HOOK_SECRET")
+            set_up(notification_addresses=[])
+        else:
+            reached_at(settings, port)
+            set_up(smtp_security="tls" if scheme == "smtps" else "none")
+        ended(ModuleFactory.create())
+        began = time.monotonic()
+        assert notifying.send_due() == 0
+        assert time.monotonic() - began < 8
+    row = Notification.objects.get()
+    assert (row.status, row.attempts) == ("pending", 1)
+    assert "The server took longer than 1 s." in row.last_error
+
+
+def test_a_recovery_waits_for_the_failure_whose_mail_did_not_go(settings: Settings) -> None:
+    other, module = ModuleFactory.create(name="other"), ModuleFactory.create(name="qcrh")
+    reached_at(settings, 1)
+    ended(module)
+    first = timezone.now()
+    assert notifying.send_due(first) == 0
+    with mail_server() as back:
+        reached_at(settings, back.port)
+        ended(module, "success")
+        ended(other)
+        # the failure's next attempt is in a minute; only the other module's mail goes before
+        assert notifying.send_due(first + MINUTE / 2) == 1
+        assert notifying.send_due(first + 3 * MINUTE) == 2
+        assert [mail["Subject"].split(" (")[0] for mail in back.mails] == [
+            "[Pipekit] other failed",
+            "[Pipekit] qcrh failed",
+            "[Pipekit] qcrh works again",
+        ]
+
+
+def test_missed_times_are_told_with_what_was_due_and_many_of_them_as_one_mail(server: MailServer) -> None:
+    module = ModuleFactory.create(name="qcrh")
+    missed = notifying.Missed(
+        key="schedule:1",
+        schedule="schedule nightly",
+        module_id=module.pk,
+        module="qcrh",
+        count=3,
+        last=NOW - MINUTE,
+        message="Nobody ticked when it was due.",
+        hint="Was this machine off?",
+    )
+    for _ in range(2):
+        notifying.on_missed([missed], NOW)
+    assert notifying.send_due(NOW) == 1
+    assert server.mails[0]["Subject"] == "[Pipekit] qcrh was not run: schedule nightly missed 3 times"
+    said = text(server)
+    for part in ("was due:    2026-11-21", "Nobody ticked when it was due.", "fix:        Was this machine off?"):
+        assert part in said
+    # a success after it recovers nothing: nothing had failed
+    ended(module, "success")
+    assert Notification.objects.count() == 1
+    many = [replace(missed, key=f"schedule:{number}", module_id=None, group=f"g{number}") for number in range(2, 2002)]
+    notifying.on_missed(many, NOW)
+    assert notifying.send_due(NOW) == 2000
+    assert server.mails[1]["Subject"] == "[Pipekit] 2000 notifications: 2000 missed"
+    assert "group g2 was not run" in text(server, 1)

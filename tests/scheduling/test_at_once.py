@@ -14,6 +14,7 @@ from modules.models import Module
 from runs.models import GroupRun, Run
 from scheduling import ticking
 from scheduling.models import Schedule, Slot
+from scheduling.reporting import TickReport
 from tests.factories import GroupFactory, ScheduleFactory
 from tests.runs.commands import manage, start, wait_until
 from tests.runs.engine.bench import Bench
@@ -28,7 +29,7 @@ def test_ticks_at_once_start_each_slot_once(settings: Settings) -> None:
     for _ in range(12):
         ScheduleFactory.create()
     Schedule.objects.update(updated_at=NOW - dt.timedelta(minutes=1))
-    together, reports, errors = threading.Barrier(4), list[ticking.TickReport](), list[Exception]()
+    together, reports, errors = threading.Barrier(4), list[TickReport](), list[Exception]()
 
     def tick() -> None:
         try:

@@ -163,6 +163,41 @@ def test_the_scheduler_ticks_at_once_and_ends_by_a_signal() -> None:
     assert "Ended by SIGTERM." in said
 
 
+FIRST_OF_A_CONTAINER = """
+import ctypes, os, time
+from pathlib import Path
+from scheduling import looping
+
+def zombies():
+    stats = [Path(f"/proc/{pid}/stat") for pid in os.listdir("/proc") if pid.isdigit()]
+    fields = [stat.read_bytes().rpartition(b")")[2].split() for stat in stats if stat.exists()]
+    return sum(state == b"Z" and int(parent) == os.getpid() for state, parent, *_ in fields)
+
+# orphans come to it, as to process 1
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
+for _ in range(5):
+    if (child := os.fork()) == 0:
+        os.fork()
+        os._exit(0)
+    os.waitpid(child, 0)
+while zombies() < 5:
+    time.sleep(0.01)
+looping._collect_orphans()
+print(zombies())
+"""
+
+
+def test_the_scheduler_lets_ended_runs_go_that_were_left_to_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c", FIRST_OF_A_CONTAINER],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout == "0\n", done.stderr
+
+
 def test_a_tick_that_fails_does_not_end_the_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks: list[dt.datetime] = []
 

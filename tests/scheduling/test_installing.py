@@ -312,3 +312,48 @@ def test_the_real_crontab_program_takes_it_and_gives_it_back() -> None:
     assert during.startswith(before)
     assert b"crontab run" in during.removeprefix(before)
     assert after == before
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        b'0 4 * * * /x\r\nMAILTO=""\r\n',
+        b"0 4 * * * /x # pipekit tick\n\n\n",
+        "0 4 * * * /opt/büro/läuft.sh\n".encode("latin-1"),
+        b"\n",
+        b"# only a remark",
+        b"SHELL=/bin/csh\nPATH=/nowhere\n@reboot /x\n",
+        b"x" * 100_000 + b"\n",
+    ],
+)
+def test_whatever_others_keep_there_is_there_after_installing_and_uninstalling(
+    program: Program, settings: Settings, table: bytes
+) -> None:
+    program.table = table
+    install()
+    assert len(ours(program, settings)) == 1
+    call_command("uninstallcron")
+    assert program.table == (table if table.endswith(b"\n") else table + b"\n")
+
+
+def test_a_line_of_ours_that_somebody_commented_out_is_theirs_and_stays(program: Program, settings: Settings) -> None:
+    off = f"#* * * * * /old/python # {settings.CRONTAB_COMMENT}\n".encode()
+    program.table = off
+    install()
+    assert (program.table or b"").startswith(off)
+    call_command("uninstallcron")
+    assert program.table == off
+
+
+def test_a_path_with_letters_of_all_kinds_is_run_by_cron_as_it_is(
+    program: Program, settings: Settings, tmp_path: Path
+) -> None:
+    odd = tmp_path / 'büro 部 $HOME `x` "q" & ;'
+    (odd / "logs").mkdir(parents=True)
+    script = odd / "manage.py"
+    script.write_text("import sys\nprint(sys.argv[1:3])\n")
+    settings.CRONTAB_DJANGO_MANAGE_PATH = str(script)
+    settings.PIPEKIT = replace(settings.PIPEKIT, data_dir=odd)
+    install()
+    run_as_cron(ours(program, settings)[0])
+    assert (odd / "logs" / "tick.log").read_text() == "['crontab', 'run']\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections import Counter
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -13,10 +14,12 @@ from pytest_django import Settings
 
 from modules.models import Group, Module
 from runs.models import GroupRun, Run, Setting
-from scheduling import cadences, slots, ticking
+from runs.outbox import Notification
+from scheduling import cadences, expecting, firing, slots, tending, ticking
 from scheduling.due import Clock, owed
-from scheduling.models import Outcome, Schedule, Slot, Tick
-from tests.factories import ModuleFactory, ScheduleFactory
+from scheduling.models import Schedule, Slot, Tick
+from scheduling.reporting import TickReport
+from tests.factories import GroupMemberFactory, ModuleFactory, ScheduleFactory
 
 pytestmark = pytest.mark.django_db
 START = dt.datetime(2027, 1, 11, 2, 59, 30, tzinfo=dt.UTC)
@@ -92,35 +95,133 @@ def test_two_ticks_in_one_minute_start_once() -> None:
     assert GroupRun.objects.count() == Slot.objects.count() == 1
 
 
-def test_a_slot_that_somebody_else_claimed_is_left_to_them() -> None:
-    row = schedule()
-    taken = Slot.objects.create(
-        schedule=row, slot_key="2027-01-11T04:00", due_at=START, claimed_at=START, outcome=Outcome.CLAIMED
-    )
-    report = ticking.tick(START + MINUTE)
-    assert report.started == []
-    assert not GroupRun.objects.exists()
-    taken.refresh_from_db()
-    assert taken.outcome == "claimed"
-    assert play(START + 2 * MINUTE, 2 * MINUTE) == []
-
-
-def test_a_tick_that_dies_while_starting_starts_it_no_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = schedule()
-
+def killed_after_claiming(monkeypatch: pytest.MonkeyPatch, now: dt.datetime) -> None:
     class Killed(BaseException):
         pass
 
-    def killed(cadence: object) -> None:
+    def killed(*args: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(ticking, "_started", killed)
-        ticking.tick(START + MINUTE)
+        patched.setattr(firing, "_started", killed)
+        ticking.tick(now)
+    assert Slot.objects.get(slot_key="2027-01-11T04:00").outcome == "claimed"
+    assert not GroupRun.objects.exists()
+
+
+def test_a_slot_whose_tick_died_before_there_was_a_run_is_started_once_by_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = schedule()
+    killed_after_claiming(monkeypatch, START + MINUTE)
     row.refresh_from_db()
     assert row.last_fired_at == START + MINUTE
-    assert play(START + MINUTE, 5 * MINUTE) == []
+    assert play(START + 2 * MINUTE, 5 * MINUTE) == [START + 2 * MINUTE]
+    slot = Slot.objects.get()
+    assert (slot.outcome, slot.run_id) == ("started", GroupRun.objects.get().pk)
+
+
+@pytest.mark.parametrize(("catch_up", "gap"), [("none", 4 * MINUTE), ("last", 7 * HOUR)])
+def test_one_that_nobody_took_over_in_time_is_missed_and_told(
+    monkeypatch: pytest.MonkeyPatch, catch_up: str, gap: dt.timedelta
+) -> None:
+    Setting.objects.create(key="notification_addresses", value=["ops@example.com"])
+    row = schedule(catch_up=catch_up)
+    ticking.tick(START)
+    killed_after_claiming(monkeypatch, START + MINUTE)
+    report = ticking.tick(START + MINUTE + gap)
+    assert (report.started, report.missed) == ([], [f"schedule {row}"])
+    assert (Slot.objects.get().outcome, GroupRun.objects.count()) == ("missed", 0)
+    told = Notification.objects.get()
+    assert (told.kind, told.about["group"], told.about["missed"]) == ("missed", str(row.group), 1)
+    assert ticking.tick(START + 2 * MINUTE + gap).missed == []
+    assert Notification.objects.count() == 1
+
+
+def test_one_whose_next_time_has_come_is_one_run_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule("0,2 4 * * *")
+    killed_after_claiming(monkeypatch, START + MINUTE)
+    assert len(ticking.tick(START + 3 * MINUTE).started) == 1
+    assert list(Slot.objects.values_list("slot_key", "outcome")) == [
+        ("2027-01-11T04:02", "started"),
+        ("2027-01-11T04:00", "missed"),
+    ]
+    finish_all()
+    assert play(START + 4 * MINUTE, 5 * MINUTE) == []
+
+
+def test_one_that_is_switched_off_before_it_is_taken_over_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule()
+    killed_after_claiming(monkeypatch, START + MINUTE)
+    Schedule.objects.update(enabled=False)
+    assert play(START + 2 * MINUTE, 5 * MINUTE) == []
+    assert Slot.objects.get().outcome == "skipped"
+
+
+def test_a_slot_that_another_tick_started_meanwhile_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a tick hangs between claiming and starting, and the next one takes over."""
+    schedule()
+    begun = firing._started
+
+    def overtaken(cadence: Any, slot: Slot) -> Any:
+        assert begun(cadence, slot) is not None
+        finish_all()
+        return begun(cadence, slot)
+
+    monkeypatch.setattr(firing, "_started", overtaken)
+    report = ticking.tick(START + MINUTE)
+    assert (report.started, report.failed) == ([], {})
+    assert GroupRun.objects.count() == 1
+    assert Slot.objects.get().outcome == "started"
+
+
+def test_a_slot_that_another_tick_has_just_claimed_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = schedule()
+    judged = firing._judged
+
+    def claimed_meanwhile(*args: Any) -> Any:
+        found = judged(*args)
+        Slot.objects.create(schedule=row, slot_key="2027-01-11T04:00", due_at=START + MINUTE / 2, claimed_at=START)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(firing, "_judged", claimed_meanwhile)
+        report = ticking.tick(START + MINUTE)
+    assert (report.started, report.missed) == ([], [])
     assert Slot.objects.get().outcome == "claimed"
+    # and when it died after all, the next one does it
+    assert len(ticking.tick(START + 2 * MINUTE).started) == 1
+
+
+def test_a_full_refresh_waits_for_a_module_that_runs_instead_of_being_left_out() -> None:
+    module = ModuleFactory.create(full_refresh_cron="0 4 * * *")
+    schedule(group=None, module=module)
+    Module.objects.update(updated_at=START - MINUTE)
+    ticking.tick(START)
+    report = ticking.tick(START + MINUTE)
+    assert (len(report.started), report.waiting, report.skipped) == (1, 1, [])
+    assert ticking.tick(START + 2 * MINUTE).waiting == 1
+    assert Run.objects.get().full_refresh is False
+    finish_all()
+    assert ticking.tick(START + 3 * MINUTE).started == [f"full refresh of {module}"]
+    assert Run.objects.filter(full_refresh=True).count() == 1
+    assert set(Slot.objects.values_list("outcome", flat=True)) == {"started"}
+    finish_all()
+    assert play(START + 4 * MINUTE, 5 * MINUTE) == []
+
+
+def test_a_full_refresh_that_never_gets_its_turn_is_missed_and_told_with_what_ran() -> None:
+    Setting.objects.create(key="notification_addresses", value=["ops@example.com"])
+    module = ModuleFactory.create(full_refresh_cron="0 4 * * *")
+    schedule(group=None, module=module)
+    Module.objects.update(updated_at=START - MINUTE)
+    ticking.tick(START)
+    ticking.tick(START + MINUTE)
+    ticking.tick(START + 7 * HOUR)
+    assert Slot.objects.get(module=module).outcome == "missed"
+    told = Notification.objects.get(module=module)
+    assert (told.kind, told.about["schedule"]) == ("missed", f"full refresh of {module}")
+    assert f"run {Run.objects.get().pk} of {module}" in told.about["error"]["message"]
 
 
 def test_a_clock_set_back_fires_nothing_twice_and_goes_on() -> None:
@@ -158,6 +259,69 @@ def test_a_slot_older_than_the_grace_is_missed_and_recorded() -> None:
     assert (report.started, len(report.missed)) == ([], 1)
     assert (Slot.objects.get().outcome, Slot.objects.get().slot_key) == ("missed", "2027-01-11T04:00")
     assert not GroupRun.objects.exists()
+
+
+def listened() -> None:
+    Setting.objects.create(key="notification_addresses", value=["ops@example.com"])
+
+
+@pytest.mark.parametrize(
+    ("catch_up", "outage", "fired", "lost"),
+    [
+        ("last", 10 * MINUTE, 1, 0),
+        ("last", 7 * HOUR, 1, 5),
+        ("last", 72 * HOUR, 1, 100),
+        ("none", 10 * MINUTE, 0, 1),
+        ("none", 7 * HOUR, 0, 29),
+        ("none", 72 * HOUR, 0, 100),
+    ],
+)
+def test_what_no_run_makes_up_for_is_told_once(catch_up: str, outage: dt.timedelta, fired: int, lost: int) -> None:
+    listened()
+    row = schedule("*/15 * * * *", catch_up=catch_up)
+    ticking.tick(START)
+    back = START + outage + 5 * MINUTE / 2
+    report = ticking.tick(back)
+    assert len(report.started) == fired
+    finish_all()
+    ticking.tick(back + MINUTE)
+    rows = Notification.objects.all()
+    assert [told.about["missed"] for told in rows] == ([lost] if lost else [])
+    for told in rows:
+        assert (told.kind, told.about["schedule"], told.about["group"]) == ("missed", f"schedule {row}", str(row.group))
+        assert told.about["error"]["message"] == "Nobody ticked when it was due."
+
+
+def test_a_schedule_that_misses_all_day_is_told_once_a_day() -> None:
+    listened()
+    schedule("* * * * *", catch_up="none")
+    play(START, 12 * HOUR, 5 * MINUTE)
+    assert Notification.objects.count() == 1
+    play(START + 22 * HOUR, HOUR, 5 * MINUTE)
+    assert Notification.objects.count() == 2
+
+
+def test_a_schedule_that_cannot_fire_or_start_is_told_once_a_day(settings: Settings) -> None:
+    listened()
+    settings.RUN_LAUNCHER = "tests.scheduling.launchers.Broken"
+    lost = schedule()
+    Schedule.objects.filter(pk=lost.pk).update(timezone="Mars/Olympus")
+    play(START, 3 * MINUTE)
+    told = Notification.objects.get()
+    assert told.about["schedule"] == f"schedule {lost}"
+    assert "Mars/Olympus" in told.about["error"]["message"]
+
+
+def test_a_slot_that_could_not_be_started_without_leaving_a_run_is_told() -> None:
+    listened()
+    module = ModuleFactory.create()
+    schedule(group=None, module=module)
+    type(module.dest_connection).objects.filter(pk=module.dest_connection_id).update(jdbc_url="nonsense")
+    report = ticking.tick(START + MINUTE)
+    assert (len(report.failed), Run.objects.count()) == (1, 0)
+    told = Notification.objects.get()
+    assert (told.module, told.kind) == (module, "missed")
+    assert "could not be started" in told.about["error"]["message"]
 
 
 def test_the_grace_is_a_setting() -> None:
@@ -244,7 +408,7 @@ def test_one_that_cannot_be_started_stops_no_other(settings: Settings) -> None:
 
 
 def test_a_broken_reaper_stops_no_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> int:
+    def broken(**options: object) -> int:
         raise RuntimeError("no")
 
     schedule()
@@ -284,11 +448,12 @@ def many(count: int) -> None:
     Schedule.objects.update(updated_at=START)
 
 
-def timed_tick(now: dt.datetime) -> tuple[ticking.TickReport, float, int]:
+def timed_tick(now: dt.datetime) -> tuple[TickReport, float, int]:
     with CaptureQueriesContext(connection) as queries:
-        began = time.monotonic()
+        # of this process's own, as the machine may be busy
+        began = time.process_time()
         report = ticking.tick(now)
-        return report, time.monotonic() - began, len(queries)
+        return report, time.process_time() - began, len(queries)
 
 
 def test_two_thousand_schedules_after_a_day_s_outage_come_back_without_a_herd() -> None:
@@ -355,3 +520,46 @@ def test_a_schedule_deleted_while_the_tick_looks_at_it_fires_nothing() -> None:
     row.delete()
     assert slots.claim(cadence, due, now) is None
     assert not Slot.objects.exists()
+
+
+def test_a_scheduled_module_that_never_ran_is_late_and_a_fresh_schedule_is_not() -> None:
+    listened()
+    Setting.objects.create(key="late_after_hours", value=24)
+    never, grouped, fresh, idle = (ModuleFactory.create(name=name) for name in ("never", "grouped", "fresh", "idle"))
+    Module.objects.update(created_at=START - 100 * DAY)
+    schedule(group=None, module=never)
+    schedule(group=GroupMemberFactory.create(module=grouped).group)
+    Schedule.objects.update(created_at=START - 2 * DAY)
+    Schedule.objects.filter(pk=schedule(group=None, module=fresh).pk).update(created_at=START - HOUR)
+    for minute in range(3):
+        expecting.find_late(START + minute * MINUTE)
+    told = Notification.objects.order_by("module_name")
+    assert [(row.kind, row.module) for row in told] == [("late", grouped), ("late", never)]
+    assert not Notification.objects.filter(module=idle).exists()
+
+
+def test_old_rows_are_removed_once_a_day_and_never_by_a_clock_that_has_just_jumped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[list[str]] = []
+
+    class Noting:
+        def launch(self, words: list[str], *, log: object) -> None:
+            started.append(words)
+
+    monkeypatch.setattr(tending, "launcher", Noting)
+
+    def pruned(now: dt.datetime, steady: dt.timedelta) -> bool:
+        told = {"at": now, "finished_at": now, "unbroken_since": now - steady}
+        Tick.objects.update_or_create(pk=1, defaults=told)
+        return tending.prune_daily(now)
+
+    # it is four in the morning
+    assert not pruned(START, 50 * MINUTE)
+    assert pruned(START, 2 * HOUR)
+    assert not pruned(START + 10 * HOUR, 12 * HOUR)
+    # the clock is years ahead for half an hour
+    assert not pruned(START + 1000 * DAY, HOUR / 2)
+    assert not pruned(START + DAY - 2 * HOUR, DAY), "it is two in the morning"
+    assert pruned(START + DAY, DAY)
+    assert started == [["prune"]] * 2

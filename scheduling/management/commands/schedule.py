@@ -48,7 +48,8 @@ class Command(BaseCommand):
             else:
                 self._set(target, words.expression_of(when), options)
         except targets.NotFound:
-            self._fail(terminal.not_found("group or module", name, targets.names(options["kind"])), 3)
+            missing = terminal.not_found("group or module", name, targets.names(options["kind"]))
+            self._fail(terminal.error(missing), 3)
         except PipekitError as error:
             self._fail(terminal.error(error.as_dict()), 2)
         except ValidationError as error:
