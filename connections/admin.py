@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from django.contrib import admin
-from django.db.models import Count, QuerySet
-from django.http import HttpRequest
-from django.utils.timesince import timesince
-from unfold.admin import ModelAdmin
+from django.contrib import admin, messages
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
+from connections import pieces, secrets, testing
 from connections.forms import ConnectionForm
 from connections.models import Connection, Driver
+from connections.pages import FROM_PAGE, Page, Verb
+from connections.probing import Result
+from connections.sdk.errors import PipekitError
+
+# each may take a minute before it gives up
+_TESTS_AT_ONCE = 5
 
 
 @admin.register(Driver)
-class DriverAdmin(ModelAdmin):
+class DriverAdmin(Page):
     list_display = ["name", "kind", "jar_file", "maven", "connection_count"]
     search_fields = ["name", "kind", "maven"]
+    empty_says = "A driver is a kind of system. They come with the installation: manage.py migrate."
     fieldsets = [
         (None, {"fields": ["name", "kind", "url_template"]}),
         (
@@ -38,21 +48,31 @@ class DriverAdmin(ModelAdmin):
         # the kind is what connectors are found by
         return ["kind"] if obj else []
 
+    def related(self, row: Driver) -> Iterable[tuple[str, str]]:
+        yield "Connections", pieces.list_of("connections.connection", driver__id__exact=row.pk)
+
     @display(description="Connections", ordering="used_by")
-    def connection_count(self, driver: Any) -> int:
-        return int(driver.used_by)
+    def connection_count(self, driver: Any) -> SafeString | str:
+        if not driver.used_by:
+            return "0"
+        return pieces.link(pieces.list_of("connections.connection", driver__id__exact=driver.pk), driver.used_by)
 
 
 @admin.register(Connection)
-class ConnectionAdmin(ModelAdmin):
+class ConnectionAdmin(Page):
     form = ConnectionForm
-    list_display = ["name", "kind", "jdbc_url", "username", "password", "last_test", "module_count"]
+    list_display = ["name", "kind", "url", "login", "last_test", "module_count"]
     list_filter = [("driver", RelatedDropdownFilter), "last_test_ok", "supports_deletes"]
-    list_filter_submit = True
     list_select_related = ["driver"]
+    list_fullwidth = True
     search_fields = ["name", "jdbc_url", "username"]
     autocomplete_fields = ["driver"]
     readonly_fields = ["tested", "last_test_message"]
+    actions = ["test"]
+    verbs = [Verb(action="test", label="Test", icon="network_check", title="Connect now, step by step", primary=True)]
+    row_verb = verbs[0]
+    warn_unsaved_form = True
+    empty_says = "A connection is a system to read from or to write to. Add one, then test it."
     fieldsets = [
         (None, {"fields": ["name", "driver", "jdbc_url"]}),
         (
@@ -60,7 +80,7 @@ class ConnectionAdmin(ModelAdmin):
             {
                 "description": "The password itself stays in the secrets file: manage.py secrets set NAME. "
                 "Here stands only its name, as $NAME.",
-                "fields": [("username", "password")],
+                "fields": ["username", "password"],
             },
         ),
         ("Behaviour", {"fields": ["supports_deletes", "max_parallel", "options"]}),
@@ -68,32 +88,107 @@ class ConnectionAdmin(ModelAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
-        counts = {"reads": Count("source_modules", distinct=True), "writes": Count("dest_modules", distinct=True)}
-        return super().get_queryset(request).annotate(**counts)
+        # two joins would multiply each other
+        counts = {name: _count(f"{name}_modules") for name in ("source", "dest")}
+        return super().get_queryset(request).annotate(reads=counts["source"], writes=counts["dest"])
 
     def get_fieldsets(self, request: HttpRequest, obj: Connection | None = None) -> Any:
         # nothing has been tested before there is anything to test
         return self.fieldsets if obj else self.fieldsets[:-1]
 
+    def related(self, row: Any) -> Iterable[tuple[str, str]]:
+        if row.reads:
+            yield f"{row.reads} modules read from it", _modules("source", row)
+        if row.writes:
+            yield f"{row.writes} modules write to it", _modules("dest", row)
+
+    def has_test_permission(self, request: HttpRequest) -> bool:
+        return self.has_change_permission(request)
+
+    @admin.action(description="Test", permissions=["test"])
+    def test(self, request: HttpRequest, connections: QuerySet[Connection]) -> HttpResponse | None:
+        chosen = list(connections[: _TESTS_AT_ONCE + 1])
+        if len(chosen) > _TESTS_AT_ONCE:
+            said = f"At most {_TESTS_AT_ONCE} are tested at once, and none was: select fewer. For many: "
+            self.message_user(request, said + "manage.py testconnection NAME.", messages.WARNING)
+            return None
+        for connection in chosen:
+            result = testing.tested(connection)
+            self.message_user(request, _told(result), messages.SUCCESS if result.ok else messages.ERROR)
+        return HttpResponseRedirect(pieces.page_of(chosen[0])) if chosen and FROM_PAGE in request.POST else None
+
     @display(description="Kind", ordering="driver__name")
     def kind(self, connection: Connection) -> str:
         return connection.driver.name
 
-    @display(description="Last test", label={"works": "success", "failed": "danger", "never": "info"})
-    def last_test(self, connection: Connection) -> tuple[str, str]:
+    @display(description="URL", ordering="jdbc_url")
+    def url(self, connection: Connection) -> SafeString | str:
+        return pieces.clipped(connection.jdbc_url, length=80)
+
+    @display(description="Login", ordering="username")
+    def login(self, connection: Connection) -> SafeString:
+        """The user and, of the password, its name and whether it leads anywhere."""
+        return format_html("<div>{}</div>{}", connection.username or pieces.NOTHING, _secret(connection.password))
+
+    @display(description="Last test", ordering="last_tested_at")
+    def last_test(self, connection: Connection) -> SafeString:
         if connection.last_tested_at is None:
-            return "never", "never tested"
-        word = "works" if connection.last_test_ok else "failed"
-        return word, f"{word}, {timesince(connection.last_tested_at, depth=1)} ago"
+            return pieces.badge("never tested", "info", sign="help")
+        works = connection.last_test_ok
+        label, colour = ("works", "success") if works else ("failed", "danger")
+        mark = pieces.badge(label, colour, title=connection.last_test_message)
+        return format_html('{} <span class="pk-ago">{}</span>', mark, pieces.since(connection.last_tested_at))
 
     @display(description="Result")
-    def tested(self, connection: Connection) -> str:
-        return self.last_test(connection)[1]
+    def tested(self, connection: Connection) -> SafeString:
+        return self.last_test(connection)
 
-    @display(description="Modules")
-    def module_count(self, connection: Any) -> str:
-        found = [
-            f"{connection.reads} from" * bool(connection.reads),
-            f"{connection.writes} into" * bool(connection.writes),
-        ]
-        return ", ".join(filter(None, found)) or "none"
+    @display(description="Modules", ordering="reads")
+    def module_count(self, connection: Any) -> SafeString | str:
+        counted = {"source": (connection.reads, "from"), "dest": (connection.writes, "into")}
+        found = [(_modules(side, connection), n, word) for side, (n, word) in counted.items() if n]
+        return format_html_join(", ", '<a class="pk-link" href="{}">{} {}</a>', found) or "none"
+
+
+def _count(related: str) -> Coalesce:
+    rows = Connection.objects.filter(pk=OuterRef("pk")).order_by().annotate(n=Count(related)).values("n")
+    return Coalesce(Subquery(rows), 0, output_field=IntegerField())
+
+
+def _modules(side: str, connection: Connection) -> str:
+    return pieces.list_of("modules.module", **{f"{side}_connection__id__exact": connection.pk})
+
+
+def _secret(reference: str) -> SafeString | str:
+    """Return the name of the secret, and whether it leads anywhere; never what it leads to."""
+    if not reference:
+        return ""
+    name = reference.removeprefix("$")
+    try:
+        found = secrets.store().source(name)
+    except PipekitError as error:
+        return format_html(
+            '{} <span class="pk-bad" title="{} {}">unreadable</span>', reference, error.message, error.hint
+        )
+    if found:
+        return format_html('<span title="Set in the {}.">{}</span>', found, reference)
+    return format_html('{} <span class="pk-bad" title="manage.py secrets set {}">not set</span>', reference, name)
+
+
+def _told(result: Result) -> SafeString:
+    """Return every step that was taken, and what to do about the last one if it failed."""
+    steps = format_html_join(
+        "",
+        "<div>{} {}: {} ({} ms){}</div>",
+        (
+            (
+                "✔" if step.ok else "✘",
+                step.name,
+                step.message,
+                step.milliseconds,
+                f" {step.error['hint']}" if step.error else "",
+            )
+            for step in result.steps
+        ),
+    )
+    return format_html("<b>{} {}</b>{}", result.connection, "works." if result.ok else "does not work.", steps)

@@ -1,13 +1,13 @@
-"""Form fields for SQL, JSON and password references, and SQL to look at."""
+"""Form fields for SQL, JSON, password references, and rows chosen among many."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.contrib.admin.widgets import AutocompleteSelect
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from connections.validating import REFERENCE
@@ -32,7 +32,7 @@ class JsonWidget(SqlWidget):
             found = json.loads(value)
         except (TypeError, ValueError):
             return value
-        return "" if found is None else json.dumps(found, indent=2, ensure_ascii=False)
+        return "" if found in (None, {}) else json.dumps(found, indent=2, ensure_ascii=False)
 
 
 class ReferenceWidget(UnfoldAdminTextInputWidget):
@@ -45,8 +45,16 @@ class ReferenceWidget(UnfoldAdminTextInputWidget):
         return str(value) if re.fullmatch(REFERENCE, str(value or "")) else None
 
 
-def code(text: str) -> SafeString | str:
-    """Return text as a block of one width, scrolling where it is long; a dash when there is none."""
-    if not text:
-        return "–"
-    return format_html('<pre class="pk-code">{}</pre>', text)
+class KnownAutocomplete(AutocompleteSelect):
+    """Of rows that are known by name already it need not ask the database one by one."""
+
+    def __init__(self, *args: Any, known: Mapping[str, str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.known = known
+
+    def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
+        chosen = [str(found) for found in value if found]
+        if not chosen or any(found not in self.known for found in chosen):
+            return super().optgroups(name, value, attr)
+        options = [self.create_option(name, found, self.known[found], True, at) for at, found in enumerate(chosen)]
+        return [(None, options, 0)]

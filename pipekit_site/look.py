@@ -31,6 +31,8 @@ UNFOLD: dict[str, Any] = {
     "SITE_SYMBOL": "sync_alt",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("icon.svg")}],
     "STYLES": [_file("pipekit.css")],
+    "SCRIPTS": [_file("pipekit.js")],
+    "DASHBOARD_CALLBACK": "pipekit_site.overview.context",
     "SITE_URL": None,
     "SHOW_VIEW_ON_SITE": False,
     "BORDER_RADIUS": "6px",

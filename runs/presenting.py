@@ -4,43 +4,62 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from unfold.utils import display_for_label
 
-from connections.widgets import code
+from connections import pieces
+from connections.pieces import NOTHING, code
 from runs import live_log
 from runs.models import GroupRun, Run
 
-# status -> unfold's colour
+# status -> colour and sign
 COLOURS = {
-    "queued": "info",
-    "running": "primary",
-    "lost": "warning",
-    "success": "success",
-    "dry_run": "info",
-    "partial": "warning",
-    "error": "danger",
-    "cancelled": "warning",
-    "refused": "danger",
+    "queued": ("info", "hourglass_empty"),
+    "running": ("primary", "sync"),
+    "lost": ("warning", "help"),
+    "success": ("success", "check_circle"),
+    "dry_run": ("info", "science"),
+    "partial": ("warning", "rule"),
+    "error": ("danger", "error"),
+    "cancelled": ("warning", "cancel"),
+    "refused": ("danger", "block"),
 }
 COUNTS = ("read", "staged", "inserted", "updated", "deleted")
-NOTHING = "–"
+# who asked for it, as people call it; a schedule has its number
+_TRIGGERS = {"manual": "command", "admin": "admin", "api": "API", "retry": "retry", "full_refresh": "full refresh"}
 
 
-def badge(run: Run | GroupRun) -> SafeString:
-    """Return the status as a word in its colour."""
-    label: SafeString = display_for_label(
-        run.get_status_display(), NOTHING, {run.get_status_display(): COLOURS[run.status]}
-    )
-    return label
+def badge(run: Run | GroupRun, *, url: str = "") -> SafeString:
+    """Return the status as a word, a sign and a colour."""
+    colour, sign = COLOURS[run.status]
+    return pieces.badge(run.get_status_display(), colour, sign=sign, url=url)
 
 
 def duration(run: Run | GroupRun) -> str:
-    if run.started_at is None or run.finished_at is None:
+    """Return how long it took, or has been going for."""
+    if run.started_at is None:
         return NOTHING
-    return seconds((run.finished_at - run.started_at).total_seconds())
+    took = seconds(((run.finished_at or timezone.now()) - run.started_at).total_seconds())
+    return took if run.finished_at else f"{took} so far"
+
+
+def trigger(run: Run | GroupRun, *, named: bool = False) -> SafeString | str:
+    """Return who or what asked for it; with ``named`` a schedule's name is looked up."""
+    kind, _, number = run.trigger.partition(":")
+    if kind == "schedule" and number.isdigit():
+        return _schedule(int(number), named=named)
+    words = _TRIGGERS.get(kind, run.trigger)
+    return f"{words}, {run.actor}" if run.actor else words
+
+
+def _schedule(pk: int, *, named: bool) -> SafeString | str:
+    # known by name only: schedules are above runs
+    schedule = apps.get_model("scheduling", "Schedule")
+    found = schedule._default_manager.filter(pk=pk).first() if named else schedule(pk=pk, name=f"#{pk}")
+    return pieces.row_link(found, f"schedule {found}") if found else f"schedule #{pk}, which is gone"
 
 
 def seconds(number: float) -> str:
@@ -58,7 +77,22 @@ def count(number: int | None) -> str:
 def counts(run: Run) -> SafeString:
     rows = [(name, count(getattr(run, name))) for name in COUNTS]
     size = NOTHING if run.bytes is None else filesizeformat(run.bytes)
-    return _cards([*rows, ("bytes", size), ("rows/s", _speed(run))])
+    return _cards([*rows, ("size", size), ("rows/s", _speed(run))])
+
+
+def brief_counts(run: Run) -> SafeString | str:
+    """Return what was read and what became of it, in one line, for lists."""
+    if run.read is None:
+        return NOTHING
+    signs = {"inserted": "+", "updated": "~", "deleted": "−"}
+    told = [(name, sign, getattr(run, name)) for name, sign in signs.items()]
+    found = ((f"{count(number)} {name}", f"{sign}{count(number)}") for name, sign, number in told if number)
+    return format_html(
+        '<div class="pk-counts"><span title="{} read">{}</span><div>{}</div></div>',
+        count(run.read),
+        count(run.read),
+        format_html_join("", ' <span class="pk-ago" title="{}">{}</span>', found),
+    )
 
 
 def _speed(run: Run) -> str:
@@ -76,24 +110,30 @@ def _cards(rows: list[tuple[str, str]]) -> SafeString:
     return format_html('<div class="pk-cards">{}</div>', cards)
 
 
-def error(run: Run) -> SafeString | str:
+def problem(run: Run) -> SafeString | str:
+    """Return an error in one line, for lists."""
+    return pieces.clipped(str(run.error.get("message", ""))) if run.error else ""
+
+
+def error(run: Run | GroupRun) -> SafeString | str:
     """Return message, hint and the system's own words, apart from each other."""
     if not run.error:
         return NOTHING
     told = run.error
+    detail = format_html("<details><summary>The system's own words</summary>{}</details>", code(told.get("detail", "")))
     return format_html(
-        '<div class="pk-error"><b>{}</b>{}<div><code>{}</code></div></div>{}',
+        '<div class="pk-error" role="alert"><b>{}</b>{}<div><code>{}</code></div></div>{}',
         told.get("message", ""),
         told.get("hint", ""),
         told.get("code", ""),
-        code(told["detail"]) if told.get("detail") else "",
+        detail if told.get("detail") else "",
     )
 
 
 def warnings(run: Run) -> SafeString | str:
     if not run.warnings:
         return NOTHING
-    return format_html_join("", '<div class="pk-warning">{}</div>', [(w,) for w in run.warnings])
+    return format_html_join("", '<div class="pk-warned">{}</div>', [(w,) for w in run.warnings])
 
 
 def watermarks(run: Run) -> SafeString | str:
@@ -112,14 +152,26 @@ def _value(found: Any, side: str) -> str:
 def steps(run: Run) -> SafeString | str:
     if not run.steps:
         return NOTHING
-    rows = [(step.get("step", ""), seconds(step.get("seconds") or 0.0)) for step in run.steps]
-    return _cards(rows)
+    rows = [(step.get("step", ""), float(step.get("seconds") or 0.0)) for step in run.steps]
+    longest = max(took for _, took in rows) or 1.0
+    bars = ((name, f"{max(round(took / longest * 100), 1)}", seconds(took)) for name, took in rows)
+    return format_html(
+        '<div class="pk-steps">{}</div>',
+        format_html_join("", '<span>{}</span><meter min="0" max="100" value="{}"></meter><span>{}</span>', bars),
+    )
 
 
 def process(run: Run) -> str:
     if run.pid is None:
         return NOTHING
-    return f"process {run.pid} on {run.host or run.machine_id or 'an unknown machine'}, heartbeat {run.heartbeat}"
+    return f"{run.pid} on {run.host or run.machine_id or 'an unknown machine'}"
+
+
+def signs_of_life(run: Run) -> SafeString | str:
+    """Return how many there were and when the last was."""
+    if run.heartbeat_at is None:
+        return NOTHING
+    return format_html("{}, the last {}", count(run.heartbeat), pieces.moment(run.heartbeat_at, ago=True))
 
 
 def attempts(run: Run) -> SafeString | str:
@@ -132,11 +184,20 @@ def attempts(run: Run) -> SafeString | str:
 _LOG_END = 20_000
 
 
-def log_end(run: Run) -> str:
-    """Return the last lines of the run's log, empty when there is none (any more)."""
+def log(run: Run | GroupRun) -> SafeString | str:
+    """Return the last lines of the run's log, or why there are none."""
+    text, is_whole = _log_end(run)
+    if not text:
+        return "There is no log: none was written yet, or it is older than logs are kept."
+    whole = f"manage.py runlog {run.pk}" if isinstance(run, Run) else str(run.log_file)
+    more = "" if is_whole else format_html('<div class="pk-ago">All of it: {}</div>', whole)
+    return format_html('<div class="pk-tail">{}</div>{}', code(text), more)
+
+
+def _log_end(run: Run | GroupRun) -> tuple[str, bool]:
     try:
         size = run.log_file.stat().st_size
+        text, _ = live_log.read(run, max(size - _LOG_END, 0)) if run.log_file.is_file() else ("", 0)
     except OSError:
-        return ""
-    text, _ = live_log.read(run, max(size - _LOG_END, 0))
-    return text if size <= _LOG_END else text.partition("\n")[2]
+        return "", True
+    return (text, True) if size <= _LOG_END else (text.partition("\n")[2], False)

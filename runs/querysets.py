@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from django.apps import apps
 from django.db import models
+from django.db.models.functions import Coalesce
 
 from runs import states
 
@@ -48,3 +51,13 @@ class GroupRunQuerySet(models.QuerySet["GroupRun"]):
 
     def newest_first(self) -> GroupRunQuerySet:
         return self.order_by("-pk")
+
+    def with_outcomes(self) -> GroupRunQuerySet:
+        """Add ``good_runs`` and ``failed_runs``: how many of its runs ended well, and how many did not."""
+        return self.annotate(good_runs=_counted(states.GOOD), failed_runs=_counted(states.FAILED))
+
+
+def _counted(statuses: Collection[str]) -> models.Expression:
+    runs = apps.get_model("runs", "Run")._default_manager.filter(group_run=models.OuterRef("pk"), status__in=statuses)
+    counted = runs.order_by().values("group_run").annotate(n=models.Count("pk")).values("n")
+    return Coalesce(models.Subquery(counted), 0)

@@ -41,6 +41,7 @@ class GroupStatus(TextChoices):
 ACTIVE = (Status.QUEUED, Status.RUNNING, Status.LOST)
 # never changes again
 TERMINAL = (Status.SUCCESS, Status.DRY_RUN, Status.ERROR, Status.CANCELLED, Status.REFUSED)
+GOOD = (Status.SUCCESS, Status.DRY_RUN)
 FAILED = (Status.ERROR, Status.CANCELLED, Status.REFUSED)
 # each final state, and where it can be come to from
 ENDS_FROM: dict[Status, tuple[Status, ...]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from connections.models import Connection, Driver
-from tests.factories import WarehouseFactory
+from tests.factories import ConnectionFactory, WarehouseFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +50,8 @@ def test_a_wrong_url_is_told_beside_its_field(admin_client: Client) -> None:
 def test_the_list_tells_of_tests_and_use(admin_client: Client) -> None:
     WarehouseFactory.create(name="dw").record_test(ok=True, message="fine")
     content = admin_client.get(reverse("admin:connections_connection_changelist")).content.decode()
-    assert "works, 0" in content
+    assert "works</span>" in content
+    assert "just now" in content
     assert "$DW_PW" in content
 
 
@@ -59,3 +61,36 @@ def test_the_list_takes_as_many_queries_for_many_as_for_one(
     WarehouseFactory.create_batch(12)
     with django_assert_max_num_queries(12):
         admin_client.get(reverse("admin:connections_connection_changelist"))
+
+
+def test_a_connection_is_tested_with_a_button_as_by_the_command(admin_client: Client, tmp_path: Path) -> None:
+    (tmp_path / "erp.db").touch()
+    works = ConnectionFactory.create(name="erp", jdbc_url=f"jdbc:sqlite:{tmp_path}/erp.db")
+    fails = WarehouseFactory.create(name="dw", jdbc_url="postgresql://nowhere.invalid/dw", password="")
+    listed = reverse("admin:connections_connection_changelist")
+    data = {"action": "test", "_selected_action": [works.pk, fails.pk]}
+    content = admin_client.post(listed, data, follow=True).content.decode()
+    assert "erp works." in content
+    assert "dw does not work." in content
+    assert "The host name “nowhere.invalid” is unknown." in content
+    assert [row.last_test_ok for row in Connection.objects.order_by("name")] == [False, True]
+    page = admin_client.get(reverse("admin:connections_connection_change", args=[fails.pk])).content.decode()
+    assert "The host name “nowhere.invalid” is unknown." in page
+
+
+def test_no_more_are_tested_at_once_than_a_page_can_wait_for(admin_client: Client) -> None:
+    rows = ConnectionFactory.create_batch(6)
+    data = {"action": "test", "_selected_action": [row.pk for row in rows]}
+    content = admin_client.post(reverse("admin:connections_connection_changelist"), data, follow=True).content.decode()
+    assert "At most 5 are tested at once" in content
+    assert Connection.objects.untested().count() == 6
+
+
+def test_the_list_tells_which_secret_leads_nowhere(admin_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    WarehouseFactory.create(name="dw")
+    listed = reverse("admin:connections_connection_changelist")
+    assert "not set</span>" in admin_client.get(listed).content.decode()
+    monkeypatch.setenv("DW_PW", "geheim-17")
+    content = admin_client.get(listed).content.decode()
+    assert "not set</span>" not in content
+    assert "geheim-17" not in content

@@ -10,8 +10,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from modules.models import Module
 from runs import presenting
-from runs.models import Run
+from runs.models import Run, Setting
 from tests.factories import ModuleFactory, RunFactory, running
 
 pytestmark = pytest.mark.django_db
@@ -74,3 +75,59 @@ def test_a_setting_is_changed_and_a_wrong_value_refused(admin_client: Client) ->
     refused = admin_client.post(add, {"key": "min_full_share", "value": "7"})
     assert "between 0 and 1" in refused.content.decode()
     assert admin_client.post(add, {"key": "min_full_share", "value": "0.7"}).status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "kept"),
+    [
+        ("notification_addresses", "ann@example.com, ben@example.com", ["ann@example.com", "ben@example.com"]),
+        ("notify_manual_runs", "on", True),
+        ("site_url", "https://etl.example.com", "https://etl.example.com"),
+        ("runs_per_tick", "30", 30),
+        ("smtp_username", "4711", "4711"),
+    ],
+)
+def test_a_setting_is_typed_as_people_write_it_and_shown_so_again(
+    admin_client: Client, key: str, typed: str, kept: Any
+) -> None:
+    answer = admin_client.post(reverse("admin:runs_setting_add"), {"key": key, "value": typed})
+    assert answer.status_code == 302, answer.context["errors"]
+    row = Setting.objects.get()
+    assert row.value == kept
+    page = admin_client.get(reverse("admin:runs_setting_change", args=[row.pk])).content.decode()
+    assert f'value="{typed}"' in page
+
+
+def test_the_settings_that_nobody_changed_are_listed_with_their_defaults(admin_client: Client) -> None:
+    Setting.objects.create(key="min_full_share", value=0.4)
+    content = admin_client.get(reverse("admin:runs_setting_changelist")).content.decode()
+    at_default = content[content.index("At their defaults") :]
+    assert "min_full_share" not in at_default
+    assert "max_delete_share" in at_default
+
+
+def test_runs_are_found_by_number_by_module_and_when_the_module_is_gone(admin_client: Client) -> None:
+    first, second = RunFactory.create(status="success"), RunFactory.create()
+    second_name = second.module_name
+    Module.objects.get(name=first.module_name).delete()
+    listed = reverse("admin:runs_run_changelist")
+
+    def found(term: str) -> list[int]:
+        return [run.pk for run in admin_client.get(listed, {"q": term}).context["cl"].result_list]
+
+    assert found(f"#{second.pk}") == [second.pk]
+    assert found(second_name) == [second.pk]
+    assert found(first.module_name) == [first.pk]
+
+
+def test_runs_of_a_day_are_found_by_the_machine_s_clock(admin_client: Client) -> None:
+    run = running()
+    # half past midnight in Berlin is still the day before in UTC
+    Run.objects.filter(pk=run.pk).update(started_at=dt.datetime(2027, 1, 10, 23, 30, tzinfo=dt.UTC))
+    listed = reverse("admin:runs_run_changelist")
+    for day, count in (("2027-01-10", 0), ("2027-01-11", 1)):
+        wish = {"started_at_from_0": day, "started_at_to_0": day}
+        assert len(admin_client.get(listed, wish).context["cl"].result_list) == count
+    page = admin_client.get(listed).content.decode()
+    assert "2027-01-11 00:30:00</time>" in page
+    assert 'title="2027-01-10 23:30:00 UTC' in page

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from connections import probing
+from connections import probing, testing
 from connections.models import Connection
 
 
@@ -25,16 +25,9 @@ class Command(BaseCommand):
     def handle(self, name: str, **options: Any) -> None:
         connection = Connection.objects.with_driver().filter(name=name).first()
         if connection is None:
-            self.stderr.write(f"There is no connection “{name}”.{_suggestion(name)}")
+            self.stderr.write(f"error: There is no connection “{name}”.\nfix:   {_suggestion(name)}")
             sys.exit(3)
-        result = probing.probe(
-            connection.parameters,
-            name=name,
-            kind=connection.driver.kind,
-            write=options["write"] or connection.dest_modules.exists(),
-            listen=self._show,
-        )
-        connection.record_test(ok=result.ok, message=result.message)
+        result = testing.tested(connection, write=options["write"], listen=self._show)
         self.stdout.write(json.dumps(result.as_json()) if options["json"] else f"{name}: {_verdict(result)}")
         sys.exit(0 if result.ok else 1)
 
@@ -42,11 +35,13 @@ class Command(BaseCommand):
         self.stderr.write(f"{'✔' if step.ok else '✘'} {step.name:<8} {step.milliseconds:>6} ms  {step.message}")
         if step.error:
             self.stderr.write(f"  → {step.error['hint']}")
+            for line in step.error["detail"].splitlines():
+                self.stderr.write(f"    {line}")
 
 
 def _suggestion(name: str) -> str:
     close = get_close_matches(name, Connection.objects.values_list("name", flat=True), n=1)
-    return f" Did you mean “{close[0]}”?" if close else ""
+    return f"Did you mean “{close[0]}”?" if close else "The connections are listed in the admin and by exportconfig."
 
 
 def _verdict(result: probing.Result) -> str:

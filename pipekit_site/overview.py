@@ -1,0 +1,96 @@
+"""What the admin's first page tells: what runs, what failed, what nobody was told of; each number leads to its rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from connections import pieces
+from connections.models import Connection
+from runs import presenting
+from runs.models import GroupRun, Run
+from runs.outbox import Notification
+from runs.states import Status
+from scheduling.models import Schedule, Tick
+from scheduling.ticking import GAP
+
+_LISTED = 12
+# failures are counted one by one, newest first, and no further than this
+_COUNTED = 1000
+_DAY = dt.timedelta(hours=24)
+
+
+def context(request: HttpRequest, found: dict[str, Any]) -> dict[str, Any]:
+    """Add tiles and the last runs, as far as the user may see them."""
+    may = request.user.has_perm
+    tiles = list(_of_runs()) if may("runs.view_run") else []
+    tiles += [*([_schedules()] if may("scheduling.view_schedule") else [])]
+    tiles += [*([_connections()] if may("connections.view_connection") else [])]
+    tiles += [*([_notifications()] if may("runs.view_notification") else [])]
+    return {**found, "tiles": tiles, "runs": _last() if may("runs.view_run") else None}
+
+
+def _tile(value: object, label: str, url: str, *, icon: str, colour: str = "plain") -> dict[str, object]:
+    return {"value": value, "label": label, "url": url, "icon": icon, "colour": colour}
+
+
+def _of_runs() -> Iterator[dict[str, object]]:
+    active = Run.objects.active().count()
+    url = pieces.list_of("runs.run", status__in=",".join((Status.QUEUED, Status.RUNNING, Status.LOST)))
+    yield _tile(active, "running now", url, icon="sync", colour="primary" if active else "plain")
+    if groups := GroupRun.objects.active().count():
+        url = pieces.list_of("runs.grouprun", status__exact="running")
+        yield _tile(groups, "groups running", url, icon="playlist_play", colour="primary")
+    since = timezone.now() - _DAY
+    failures = Run.objects.filter(status__in=(Status.ERROR, Status.REFUSED)).newest_first()
+    ends = failures.values_list("finished_at", flat=True)[:_COUNTED]
+    failed = sum(1 for end in ends if end and end > since)
+    shown = f"{failed}+" if failed == _COUNTED else failed
+    local = timezone.localtime(since)
+    filters = {"status__in": f"{Status.ERROR},{Status.REFUSED}"}
+    filters |= {"started_at_from_0": f"{local:%Y-%m-%d}", "started_at_from_1": f"{local:%H:%M:%S}"}
+    url = pieces.list_of("runs.run", **filters)
+    yield _tile(shown, "failed in 24 hours", url, icon="error", colour="danger" if failed else "success")
+
+
+def _schedules() -> dict[str, object]:
+    url = pieces.list_of("scheduling.schedule", enabled__exact=1)
+    count = Schedule.objects.enabled().count()
+    last = Tick.objects.first()
+    if not count:
+        return _tile("none", "schedules are on", url, icon="schedule")
+    if last is None or timezone.now() - last.finished_at > GAP:
+        told = f"schedules, and nobody ticks ({pieces.since(last.finished_at) if last else 'never'}): manage.py doctor"
+        return _tile(count, told, url, icon="alarm_off", colour="danger")
+    return _tile(count, f"schedules, last looked at {pieces.since(last.finished_at)}", url, icon="schedule")
+
+
+def _connections() -> dict[str, object]:
+    if failing := Connection.objects.failing().count():
+        url = pieces.list_of("connections.connection", last_test_ok__exact=0)
+        return _tile(failing, "connections failed their test", url, icon="cable", colour="danger")
+    return _tile(Connection.objects.count(), "connections", pieces.list_of("connections.connection"), icon="cable")
+
+
+def _notifications() -> dict[str, object]:
+    count = Notification.objects.undelivered().count()
+    url = pieces.list_of("runs.notification", status__exact="undelivered")
+    return _tile(count, "notifications undelivered", url, icon="mail", colour="danger" if count else "plain")
+
+
+def _last() -> list[dict[str, object]]:
+    return [
+        {
+            "link": pieces.row_link(run),
+            "badge": presenting.badge(run),
+            "began": pieces.moment(run.started_at, ago=True),
+            "took": presenting.duration(run),
+            "rows": presenting.brief_counts(run),
+            "problem": presenting.problem(run),
+        }
+        for run in Run.objects.newest_first().without_texts()[:_LISTED]
+    ]

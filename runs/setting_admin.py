@@ -1,0 +1,68 @@
+"""The settings in the admin: the ones that were changed as rows, the others with their defaults below."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from connections import pieces
+from connections.pages import Page
+from runs import settings
+from runs.forms import SettingForm
+from runs.models import Setting
+
+
+@admin.register(Setting)
+class SettingAdmin(Page):
+    form = SettingForm
+    list_display = ["key", "meaning", "now", "default"]
+    fields = ["key", "value"]
+    list_after_template = "runs/settings_at_default.html"
+    empty_says = "Every setting has its default, as listed below. Add the one you want to change."
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Setting | None = None) -> list[str]:
+        return ["key", "meaning", "default"] if obj else []
+
+    def get_fields(self, request: HttpRequest, obj: Setting | None = None) -> list[str]:
+        return ["key", "meaning", "value", "default"] if obj else ["key", "value"]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        changed = set(Setting.objects.values_list("key", flat=True))
+        add = reverse("admin:runs_setting_add") if self.has_add_permission(request) else ""
+        rows = [
+            {"key": key, "label": found.label, "default": shown(found.default), "url": add and f"{add}?key={key}"}
+            for key, found in settings.KEYS.items()
+            if key not in changed
+        ]
+        return super().changelist_view(request, {"at_default": rows, **(extra_context or {})})
+
+    @display(description="Meaning")
+    def meaning(self, setting: Setting) -> str:
+        key = settings.KEYS.get(setting.key)
+        return key.label if key else "no longer used"
+
+    @display(description="Value")
+    def now(self, setting: Setting) -> SafeString | str:
+        return pieces.clipped(shown(setting.value))
+
+    @display(description="Default")
+    def default(self, setting: Setting) -> str:
+        key = settings.KEYS.get(setting.key)
+        return shown(key.default) if key else pieces.NOTHING
+
+
+def shown(value: Any) -> str:
+    """Return a value as people write it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or pieces.NOTHING
+    if value is None or value == "":
+        return pieces.NOTHING
+    return value if isinstance(value, str) else json.dumps(value)
