@@ -62,9 +62,16 @@ def record(module: Module, before: dict[str, Any], *, actor: str) -> ModuleHisto
 def recorded(module: Module, *, actor: str) -> Iterator[None]:
     """Do an edit of a module (new, saved, its parts too) in one transaction with its history row."""
     with transaction.atomic():
+        _alone(module)
         before = snapshot(module)
         yield
         record(module, before, actor=actor)
+
+
+def _alone(module: Module) -> None:
+    """Wait for whoever edits it just now, so that two edits at once are two versions; its runs need not wait."""
+    if module.pk:
+        Module.objects.select_for_update(no_key=True).filter(pk=module.pk).values_list("pk", flat=True).first()
 
 
 def restore(version: ModuleHistory, *, actor: str) -> Module:
@@ -134,4 +141,5 @@ def delete(module: Module, *, actor: str) -> None:
 
 
 def _last(module: Module) -> int:
+    _alone(module)
     return ModuleHistory.objects.filter(module=module).aggregate(last=models.Max("version"))["last"] or 0

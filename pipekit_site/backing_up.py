@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -14,6 +15,7 @@ from django.db import connection
 from django.db.backends.sqlite3._functions import register  # type: ignore[import-untyped]
 
 from connections.sdk.errors import ConfigurationInvalid, InternalError, NotSupported, PipekitError
+from pipekit_site import metadata_url
 
 
 class BackupFailed(PipekitError):
@@ -29,7 +31,7 @@ def back_up(target: Path | None = None) -> Path:
     if connection.vendor != "sqlite":
         raise NotSupported(
             "The metadata is in PostgreSQL, which has a backup of its own.",
-            hint=f"pg_dump --format=custom --file=pipekit.dump {connection.settings_dict['NAME']}",
+            hint=f"Run: {_pg_dump()}",
         )
     file = _file(target)
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")
@@ -44,6 +46,12 @@ def back_up(target: Path | None = None) -> Path:
         ) from error
     _sync(file.parent)
     return file
+
+
+def _pg_dump() -> str:
+    """Return the command, which asks for the password or finds it in ~/.pgpass."""
+    place = metadata_url.without_password(connection.settings_dict)
+    return shlex.join(["pg_dump", "--format=custom", "--file=pipekit.dump", f"--dbname={place}"])
 
 
 def _file(target: Path | None) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import DatabaseError
+from django.db import Error
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -17,7 +17,7 @@ def health(request: HttpRequest) -> JsonResponse:
     """Answer whether the metadata database answers, and whether somebody ticks while something is scheduled."""
     try:
         answer = {"database": True, "tick": _tick()}
-    except DatabaseError:
+    except Error:
         answer = {"database": False, "tick": None}
     tick = answer["tick"]
     ok = answer["database"] is True and isinstance(tick, dict) and not tick["late"]

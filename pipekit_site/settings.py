@@ -7,12 +7,11 @@ import shutil
 import sys
 from typing import Any
 
-import environ
-
 from pipekit_site import config as _config
 from pipekit_site import data_dir as _data_dir
 from pipekit_site.local_zone import local_zone_name
 from pipekit_site.look import UNFOLD as UNFOLD
+from pipekit_site.metadata_url import postgresql as _postgresql
 
 BASE_DIR = _config.BASE_DIR
 PIPEKIT = _config.load()
@@ -46,6 +45,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "pipekit_site.content_policy.ContentPolicyMiddleware",
     "pipekit_site.static_files.StaticFilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -62,6 +62,8 @@ WSGI_APPLICATION = "pipekit_site.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # before the apps: some replace unfold's
+        "DIRS": [BASE_DIR / "pipekit_site" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -88,7 +90,7 @@ def _sqlite(file: str) -> dict[str, Any]:
 
 
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": _sqlite(PIPEKIT.database) if PIPEKIT.is_sqlite else environ.Env.db_url_config(PIPEKIT.database)
+    "default": _sqlite(PIPEKIT.database) if PIPEKIT.is_sqlite else _postgresql(PIPEKIT.database)
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -122,12 +124,14 @@ STATIC_ROOT = PIPEKIT.data_dir / "static"
 # files come straight from the installed packages: nothing to collect after a clone or an upgrade
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+# of what style sheets name; everything else has a version in its address and is kept for a year
+WHITENOISE_MAX_AGE = 86400
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": PIPEKIT.data_dir / "media"},
     },
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "staticfiles": {"BACKEND": "pipekit_site.static_files.VersionedStorage"},
 }
 
 LOGIN_URL = "admin:login"

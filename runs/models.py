@@ -23,6 +23,7 @@ from runs.outbox import Notification as Notification
 from runs.owned import Owned
 from runs.querysets import GroupRunQuerySet, RunQuerySet
 from runs.states import GroupStatus, IllegalTransition, Status
+from runs.storable import storable
 
 
 def keep_runs(collector: Any, field: Any, runs: Any, using: str) -> None:
@@ -91,8 +92,13 @@ class GroupRun(Owned, Timestamped):
 
     def finish(self) -> None:
         """End it as its runs ended: dry_run, success, partial or error."""
+        # imported here: what is told of runs is above them
+        from runs import notifying
+
         status = states.of_group(self.runs.values_list("status", flat=True))
-        self._move(status, sources=[GroupStatus.RUNNING], finished_at=timezone.now())
+        with transaction.atomic():
+            self._move(status, sources=[GroupStatus.RUNNING], finished_at=timezone.now())
+            notifying.on_group_finished(self)
 
     def finish_error(self, error: dict[str, str]) -> None:
         """End it for a reason of its own: partial when some of its runs succeeded all the same."""
@@ -270,7 +276,7 @@ def _move(
     """Update the row if it is in one of the source states; the row count decides who was first."""
     changed = {**fields, "updated_at": timezone.now(), **({} if status is None else {"status": status})}
     rows = type(row).objects.filter(pk=row.pk, status__in=sources, **(only_if or {}))
-    if rows.update(**changed) != 1:
+    if rows.update(**storable(changed)) != 1:
         now = type(row).objects.filter(pk=row.pk).values_list("status", flat=True).first() or "gone"
         raise IllegalTransition(
             f"Run {row.pk} is {now}; it cannot become {status or 'anything else'} from there.",

@@ -11,6 +11,19 @@ from typing import Any
 import pytest
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about SQLite's own file and locks where the metadata is elsewhere (see tests.fix_settings)."""
+    from django.conf import settings
+
+    if not settings.PIPEKIT.is_sqlite:
+        config.hook.pytest_deselected(items=[item for item in items if _of_sqlite(item)])
+        items[:] = [item for item in items if not _of_sqlite(item)]
+
+
+def _of_sqlite(item: pytest.Item) -> bool:
+    return item.get_closest_marker("sqlite_metadata") is not None
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> None:
     from django.db.models.signals import post_migrate

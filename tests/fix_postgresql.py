@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -32,16 +32,29 @@ def postgresql_server() -> Iterator[str]:
 
 
 @pytest.fixture
-def database_url(postgresql_server: str) -> Iterator[str]:
-    """The URL of an empty database for this test alone."""
-    name = f"t{next(_numbers)}"
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+def new_database(postgresql_server: str) -> Iterator[Callable[[], str]]:
+    """Make empty databases for this test alone; each call returns one's URL."""
+    names = list[str]()
+
+    def make() -> str:
+        name = f"t{next(_numbers)}"
+        with psycopg.connect(postgresql_server, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        names.append(name)
+        return urlunsplit(urlsplit(postgresql_server)._replace(path=f"/{name}"))
+
     try:
-        yield urlunsplit(urlsplit(postgresql_server)._replace(path=f"/{name}"))
+        yield make
     finally:
         with psycopg.connect(postgresql_server, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            for name in names:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
+    """The URL of an empty database for this test alone."""
+    return new_database()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 from django.db import Error as DatabaseError
-from django.db import models, transaction
+from django.db import connection, models, transaction
 
 from connections.configuring.document import Entry, compose, entries, is_null, kind
 from connections.configuring.exporting import VERSION, export, part_rows
@@ -22,6 +22,9 @@ from connections.configuring.findings import FileInvalid, Findings, choose
 from connections.configuring.reading import Keys, Reader, state
 from connections.configuring.referring import References, users
 from connections.configuring.sections import Part, Section
+
+# any number, the same for all that import into one database: "import" in ASCII
+_LOCK = 0x696D706F7274
 
 
 @dataclass(slots=True)
@@ -58,6 +61,7 @@ def load(data: bytes, sections: Sequence[Section], wish: Wish) -> Outcome:
     findings = Findings()
     top = _top(root, sections, findings)
     with transaction.atomic():
+        _alone()
         before = export(sections) if wish.dry_run else ""
         changes = _Import(sections=tuple(sections), wish=wish, findings=findings, rows=top).run(root)
         if findings.found:
@@ -65,6 +69,13 @@ def load(data: bytes, sections: Sequence[Section], wish: Wish) -> Outcome:
         diff = _diff(before, export(sections)) if wish.dry_run else ""
         transaction.set_rollback(wish.dry_run)
     return Outcome(changes=changes, diff=diff)
+
+
+def _alone() -> None:
+    """Wait for another import to end; SQLite's transactions do so anyway."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 def _top(root: yaml.MappingNode, sections: Sequence[Section], findings: Findings) -> dict[str, dict[str, Entry]]:

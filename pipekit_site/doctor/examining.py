@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import Error
 
 from connections.models import Connection
 from connections.redacting import redactor
 from connections.sdk.errors import PipekitError
+from pipekit_site import metadata_trouble
 from pipekit_site.doctor import installation, machine, scheduling, telling
 
 Examine = Callable[[], str]
@@ -32,9 +33,6 @@ CHECKS: tuple[tuple[str, Examine], ...] = (
     ("jrunner", installation.jrunner),
     ("schedules", scheduling.schedules),
     ("notifications", telling.notifications),
-)
-_DATABASE_HINT = (
-    "If it is new: manage.py migrate. Else look whether its file or server is there, and may be written to."
 )
 
 
@@ -67,8 +65,9 @@ def _examined(name: str, check: Examine) -> Check:
         return Check(name=name, ok=True, message=redactor().text(check()))
     except PipekitError as error:
         said, hint = error.message, error.hint or error.detail
-    except DatabaseError as error:
-        said, hint = f"The metadata database did not answer: {error}.", _DATABASE_HINT
+    except Error as error:
+        trouble = metadata_trouble.explained(error)
+        said, hint = f"{trouble.message} {trouble.detail}", trouble.hint
     except Exception as error:  # a doctor that falls over helps nobody
         said, hint = f"The check itself failed: {type(error).__name__}: {error}.", "Please report this as a bug."
     return Check(name=name, ok=False, message=redactor().text(said), hint=redactor().text(hint))
@@ -77,7 +76,7 @@ def _examined(name: str, check: Examine) -> Check:
 def _connections() -> Iterator[tuple[str, Examine]]:
     try:
         rows = list(Connection.objects.with_driver())
-    except DatabaseError:
+    except Error:
         return
     for row in rows:
         yield f"connection {row.name}", partial(installation.connection, row)

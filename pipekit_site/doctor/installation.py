@@ -22,6 +22,7 @@ from connections.models import Connection, Driver
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.secrets import store
 from pipekit_site import config
+from pipekit_site.doctor.metadata_server import metadata_server
 
 _ENOUGH = 500 * 1024 * 1024
 _SECONDS = 60
@@ -62,7 +63,7 @@ def metadata_database() -> str:
         # SQLite's transactions begin with the write lock, so beginning one proves that writing is possible
         cursor.execute("SELECT 1")
     if metadata.vendor != "sqlite":
-        return f"{metadata.display_name} {'.'.join(map(str, metadata.get_database_version()))}"
+        return metadata_server()
     with metadata.cursor() as cursor:
         mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
         found = cursor.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -126,7 +127,8 @@ def secrets() -> str:
     problems = [problem for reference, names in used if (problem := unresolved(reference, names))]
     if problems:
         raise ConfigurationInvalid(
-            " ".join(problem.message for problem in problems), hint="; ".join(problem.hint for problem in problems)
+            " ".join(problem.message for problem in problems),
+            hint="; ".join(dict.fromkeys(problem.hint for problem in problems)),
         )
     return f"Set, as connections need them: {', '.join(reference for reference, _ in used)}" if used else "None is used"
 

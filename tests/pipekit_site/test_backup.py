@@ -79,6 +79,7 @@ def test_a_backup_made_while_others_write_is_whole_and_can_be_used(install: Path
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.sqlite_metadata
 def test_a_backup_goes_where_it_is_told_and_takes_the_place_of_nothing(tmp_path: Path) -> None:
     file = tmp_path / "mine.db"
     call_command("backup", str(file))
@@ -93,6 +94,7 @@ def test_a_backup_goes_where_it_is_told_and_takes_the_place_of_nothing(tmp_path:
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.sqlite_metadata
 def test_a_backup_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="There is no directory") as refused:
         call_command("backup", str(tmp_path / "missing" / "x.db"))

@@ -24,6 +24,7 @@ def test_the_installation_of_the_tests_is_right() -> None:
     assert found() == {}
 
 
+@pytest.mark.sqlite_metadata
 def test_sqlite_took_what_settings_ask_for() -> None:
     with connection.cursor() as cursor:
         asked = {name: cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
@@ -32,6 +33,7 @@ def test_sqlite_took_what_settings_ask_for() -> None:
     assert (options["transaction_mode"], options["timeout"]) == ("IMMEDIATE", 30)
 
 
+@pytest.mark.sqlite_metadata
 @pytest.mark.django_db(transaction=True)
 def test_a_pragma_that_was_not_taken_is_an_error() -> None:
     with connection.cursor() as cursor:
@@ -44,6 +46,7 @@ def test_a_pragma_that_was_not_taken_is_an_error() -> None:
     assert message.hint
 
 
+@pytest.mark.sqlite_metadata
 def test_a_network_filesystem_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "_filesystem", lambda path: "nfs4")
     assert "nfs4" in found()["pipekit.E002"].msg

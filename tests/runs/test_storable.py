@@ -1,0 +1,81 @@
+"""What PostgreSQL would refuse and SQLite takes: text it cannot hold, and keys longer than their column."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from runs import claiming, spooling
+from runs.models import Run
+from runs.states import Status
+from runs.storable import storable
+from tests.factories import ConnectionFactory, ModuleFactory, RunFactory
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ("a\0b", "a\\0b"),
+        ("half \udcff of a pair", "half \\udcff of a pair"),
+        ("žluťoučký 🐎\r\n", "žluťoučký 🐎\r\n"),
+        ({"k\0": ["\0", 1, None]}, {"k\\0": ["\\0", 1, None]}),
+        (1.5, 1.5),
+        (None, None),
+    ],
+)
+def test_what_no_database_holds_is_spelled_out(value: Any, stored: Any) -> None:
+    assert storable(value) == stored
+
+
+@pytest.mark.django_db
+def test_a_run_is_recorded_whatever_the_source_said() -> None:
+    run = RunFactory.create(status="running", pid=1)
+    run.record(source_query="SELECT '\0'", watermarks={"since": {"in": "\0", "out": None}}, steps=[{"step": "x\udc80"}])
+    run.finish_error({"code": "value_misfit", "message": "row 3: 'a\0b'", "hint": "", "detail": ""})
+    stored = Run.objects.get()
+    assert (stored.source_query, stored.watermarks["since"]["in"]) == ("SELECT '\\0'", "\\0")
+    assert stored.steps == [{"step": "x\\udc80"}]
+    assert stored.error is not None
+    assert stored.error["message"] == "row 3: 'a\\0b'"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_spooled_result_that_is_refused_keeps_no_other_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    runs = [RunFactory.create(status="running", pid=1, token=token) for token in ("1-bad", "2-torn", "3-good")]
+    spooling.keep(runs[0], Status.SUCCESS, {"inserted": "many"})
+    spooling.keep(runs[1], Status.SUCCESS, {}).write_text("{")
+    spooling.keep(runs[2], Status.SUCCESS, {"inserted": 3})
+    try:
+        assert spooling.take_in() == 1
+        assert [run.status for run in Run.objects.order_by("pk")] == ["running", "running", "success"]
+        # kept for somebody to look at, and told of
+        assert sorted(file.stem for file in _spool()) == ["1-bad", "2-torn"]
+        assert caplog.text.count("cannot be taken in") == 2
+    finally:
+        for file in _spool():
+            file.unlink()
+
+
+def _spool() -> list[Any]:
+    return list((settings.PIPEKIT.data_dir / "spool").iterdir())
+
+
+@pytest.mark.django_db
+def test_a_table_in_a_place_with_a_very_long_name_has_a_lock_of_its_own() -> None:
+    place = f"jdbc:duckdb:/{'deep/' * 190}"
+    modules = [
+        ModuleFactory.create(
+            dest_connection=ConnectionFactory.create(driver__kind="duckdb", jdbc_url=f"{place}{name}.duckdb"),
+            dest_table=f"{'s' * 60}.{'t' * 60}",
+        )
+        for name in ("a", "b")
+    ]
+    keys = [claiming.dest_lock_key(module) for module in modules]
+    assert len(set(keys)) == 2
+    assert all(len(key) <= 1000 for key in keys)
+    runs = [claiming.queue(module, claiming.Request()) for module in modules]
+    assert [Run.objects.get(pk=run.pk).dest_lock_key for run in runs] == keys
+    assert json.dumps(keys).count("sha256:") == 2
