@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipekit_site import command_line
 
 
 def main() -> None:
@@ -12,7 +16,7 @@ def main() -> None:
     try:
         from django.conf import settings
         from django.core.exceptions import ImproperlyConfigured
-        from django.core.management import execute_from_command_line
+        from django.core.management import execute_from_command_line, get_commands
     except ImportError as error:
         raise SystemExit(f"{error}. Install the dependencies first: python -m pip install .") from error
     try:
@@ -23,12 +27,27 @@ def main() -> None:
     if len(sys.argv) > 1:
         import django
 
-        from pipekit_site import metadata
+        from pipekit_site import metadata, metadata_trouble
 
         django.setup()
-        metadata.prepare_for(sys.argv[1])
+        with metadata_trouble.told(), _usage(known={*get_commands(), "help", "version"}):
+            metadata.prepare_for(sys.argv[1])
+            execute_from_command_line(sys.argv)
+        return
     execute_from_command_line(sys.argv)
 
 
+@contextmanager
+def _usage(*, known: set[str]) -> Iterator[None]:
+    """End with exit code 2 where Django, for a command that does not exist, would end with 1."""
+    try:
+        yield
+    except SystemExit as ended:
+        if sys.argv[1].startswith("-") or sys.argv[1] in known:
+            raise
+        raise SystemExit(2) from ended
+
+
 if __name__ == "__main__":
-    main()
+    with command_line.guarded():
+        main()

@@ -6,6 +6,7 @@ Nothing raised here repeats a line of it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -66,14 +67,23 @@ def write(path: Path, name: str, value: str) -> None:
             _replace(target, _with(_lines(target), name, line))
     except OSError as error:
         raise ConfigurationInvalid(
-            f"The secrets file {path} cannot be written.", hint="Run as the user that owns it.", detail=str(error)
+            f"The secrets file {path} cannot be written.", hint=_advice(error), detail=str(error)
         ) from error
+
+
+def _advice(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Make room on that disk; what was set before is still there."
+    return "Set secrets_file to a file, and run as the user that owns it."
 
 
 def problems(path: Path) -> tuple[Problem, ...]:
     """Return everything that is wrong with the file; no file is no problem."""
     if not path.exists():
         return ()
+    if not path.is_file():
+        hint = "Set secrets_file, or PIPEKIT_SECRETS, to a file; secrets set makes it."
+        return (Problem(message=f"{path} is not a file.", hint=hint),)
     try:
         return (*_access(path), *_syntax(path))
     except ConfigurationInvalid as error:
@@ -85,6 +95,10 @@ def _lines(path: Path) -> list[str]:
         text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return []
+    except IsADirectoryError:
+        raise ConfigurationInvalid(
+            f"The secrets file {path} is a directory.", hint="Set secrets_file, or PIPEKIT_SECRETS, to a file in it."
+        ) from None
     except OSError as error:
         raise ConfigurationInvalid(
             f"The secrets file {path} cannot be read: {error.strerror}.",
@@ -174,8 +188,6 @@ def _replace(target: Path, lines: list[str]) -> None:
 
 def _access(path: Path) -> Iterator[Problem]:
     found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        yield Problem(message=f"{path} is not a file.")
     mode = stat.S_IMODE(found.st_mode)
     if mode & ~0o640:
         yield Problem(

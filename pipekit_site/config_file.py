@@ -20,7 +20,12 @@ class Entry:
 
 def read(file: Path, *, known: frozenset[str], problems: list[str]) -> dict[str, Entry]:
     """Return the file's entries by dotted key; what is wrong with it is added to ``problems``."""
-    loader = yaml.SafeLoader(file.read_bytes())
+    try:
+        # it reads the beginning at once
+        loader = yaml.SafeLoader(file.read_bytes())
+    except yaml.YAMLError as error:
+        problems.append(f"  {file}: this is not text in UTF-8: {getattr(error, 'reason', error)}.")
+        return {}
     try:
         node = loader.get_single_node()
         if node is None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from connections.configuring.findings import FileInvalid, Finding, Findings
+from connections.configuring.findings import FileInvalid, Finding, Findings, shown
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 30
 # some thousand modules; a file of nothing but commas would take minutes to read
 MAX_NODES = 200_000
+_NOT_YAML = "this is not the YAML that is expected"
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -54,17 +56,31 @@ def compose(data: bytes, name: str) -> yaml.MappingNode:
     if len(data) > MAX_BYTES:
         raise FileInvalid(name, [_at(None, f"The file is larger than {MAX_BYTES // 1024 // 1024} MB.")])
     try:
+        _decode(data)
         loader = _Loader(data)
         try:
             node = loader.get_single_node()
         finally:
             loader.dispose()
-    except (yaml.YAMLError, UnicodeError, ValueError) as error:
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = f"{_NOT_YAML}: this line is not UTF-8."
+        raise FileInvalid(name, [Finding(line=line, where="", message=problem)]) from None
+    except yaml.reader.ReaderError as error:
+        line = _decode(data).count("\n", 0, error.position) + 1
+        problem = f"{_NOT_YAML}: character {error.character:#x} is not allowed in it."
+        raise FileInvalid(name, [Finding(line=line, where="", message=problem)]) from None
+    except (yaml.YAMLError, ValueError) as error:
         # not chained: the error's own text quotes the line, which may hold a password
         raise FileInvalid(name, [_syntax(error)]) from None
     if not isinstance(node, yaml.MappingNode):
         raise FileInvalid(name, [_at(None, "expected version: 1 and sections such as connections and modules.")])
     return node
+
+
+def _decode(data: bytes) -> str:
+    # YAML may be UTF-16 too, and says so at its beginning
+    return data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
 
 
 def entries(node: yaml.MappingNode, where: str, findings: Findings) -> dict[str, Entry]:
@@ -74,7 +90,10 @@ def entries(node: yaml.MappingNode, where: str, findings: Findings) -> dict[str,
         if not isinstance(key, yaml.ScalarNode) or not is_plain(key):
             findings.add(key, where, "expected a plain text as the key.")
             continue
-        path = f"{where}.{key.value}" if where else key.value
+        if not key.value:
+            findings.add(key, where, "expected a name as the key, not an empty text.")
+            continue
+        path = f"{where}.{shown(key.value)}" if where else shown(key.value)
         if key.value in found:
             first = found[key.value].key.start_mark.line + 1
             findings.add(key, path, f"this key is there twice, first in line {first}; keep one.")
@@ -103,8 +122,8 @@ def _at(mark: Any, message: str) -> Finding:
 
 def _syntax(error: Exception) -> Finding:
     mark = getattr(error, "problem_mark", None)
-    problem = str(getattr(error, "problem", None) or "characters that YAML does not allow, or not UTF-8")
+    problem = str(getattr(error, "problem", None) or "a value that cannot be read")
     if "tag" in problem:
         # PyYAML repeats the tag, which may be a password that begins with "!"
         problem = "tags are not taken; put a text that begins with ! in quotes"
-    return _at(mark or getattr(error, "context_mark", None), f"this is not the YAML that is expected: {problem}.")
+    return _at(mark or getattr(error, "context_mark", None), f"{_NOT_YAML}: {problem}.")

@@ -10,6 +10,10 @@ import yaml
 
 from connections.sdk.errors import ConfigurationInvalid
 
+_LONGEST = 80
+# names that a message lists
+_MOST = 30
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Finding:
@@ -43,8 +47,15 @@ class Findings:
 
 
 def choose(given: str, known: Iterable[str]) -> str:
-    """Return `expected one of ...`, and the one that was probably meant."""
+    """Return `expected one of ...`, and the one that was probably meant; of very many names only the first."""
     names = list(known)
-    close = difflib.get_close_matches(given, names, n=1)
-    expected = f"expected one of {', '.join(names)}" if names else "there are none"
+    close = difflib.get_close_matches(given[:_LONGEST], names, n=1)
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    expected = f"expected one of {', '.join(names[:_MOST])}{more}" if names else "there are none"
     return f"{expected}; did you mean {close[0]}?" if close else f"{expected}."
+
+
+def shown(given: str) -> str:
+    """Return what a file says so that it can stand in a message: on one line, and not very long."""
+    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in given)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"

@@ -26,6 +26,7 @@ class Keys:
     given: dict[str, Entry]
     node: yaml.Node
     where: str
+    is_part: bool = False
     # fields that are wrong, found so far
     wrong: set[str] = field(default_factory=set)
 
@@ -78,7 +79,9 @@ class Reader:
 
     def _complain(self, name: str, complaints: Sequence[ValidationError], keys: Keys) -> None:
         entry = keys.given.get(name)
-        where = entry.where if entry else keys.where if name in (NON_FIELD_ERRORS, "name") else f"{keys.where}.{name}"
+        # a row's own name is the key that it stands under
+        is_row = name == NON_FIELD_ERRORS or (name == "name" and not keys.is_part)
+        where = entry.where if entry else keys.where if is_row else f"{keys.where}.{name}"
         # that a value is empty needs no saying where the model says it better
         telling = [complaint for complaint in complaints if complaint.code != "blank"] or complaints
         for complaint in telling:
@@ -110,6 +113,7 @@ class Reader:
         self, part: Part, owner: models.Model, item: Entry, stored: Mapping[Any, models.Model]
     ) -> tuple[Any, Keys]:
         keys = self.keys(item, part.fields)
+        keys.is_part = True
         row = part.model(**{part.owner: owner})
         self.assign(row, keys, fields=part.fields, shown_by={})
         if part.key and part.key not in keys.wrong and (old := stored.get(getattr(row, part.key, None))):

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import models
 
-from connections.configuring.findings import choose
+from connections.configuring.findings import choose, shown
 from connections.configuring.sections import Section
 from connections.configuring.values import Unexpected
 
@@ -35,14 +35,15 @@ class References:
         what = model._meta.verbose_name
         if self.prune and model in self.names and not in_file:
             raise Unexpected(
-                f"the {what} “{name}” is not in this file, so --prune removes it; {self._expected(model, name, by)}"
+                f"the {what} “{shown(name)}” is not in this file, so --prune removes it;"
+                f" {self._expected(model, name, by)}"
             )
         found = model._default_manager.filter(**{by: name}).first()
         if found is not None:
             return found
         if in_file:
             raise KnownToBeWrong
-        raise Unexpected(f"there is no {what} “{name}”; {self._expected(model, name, by)}")
+        raise Unexpected(f"there is no {what} “{shown(name)}”; {self._expected(model, name, by)}")
 
     def _expected(self, model: Model, name: str, by: str) -> str:
         stored = () if self.prune and model in self.names else model._default_manager.values_list(by, flat=True)

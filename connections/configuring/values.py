@@ -10,7 +10,7 @@ from django.db import models
 
 from connections.configuring.document import entries, is_null, is_plain, kind
 from connections.configuring.exporting import is_optional
-from connections.configuring.findings import Findings, choose
+from connections.configuring.findings import Findings, choose, shown
 
 _YAML = yaml.SafeLoader("")
 # what is not here stays the text that it is: JSON has no dates
@@ -57,7 +57,8 @@ def _nothing(field: models.Field[Any, Any]) -> Any:
         return None
     if isinstance(field, models.CharField | models.TextField) and is_optional(field):
         return ""
-    raise Unexpected(f"expected {_expected(field)}, not null; leave the key out for its default.")
+    hint = "; leave the key out for its default" if field.has_default() or field.blank else ""
+    raise Unexpected(f"expected {_expected(field)}, not null{hint}.")
 
 
 def _text(node: yaml.ScalarNode) -> str:
@@ -82,7 +83,7 @@ def _number(node: yaml.ScalarNode) -> int:
 def _choice(field: models.Field[Any, Any], given: str) -> str:
     words = [str(word) for word, _ in field.flatchoices]
     if given not in words:
-        raise Unexpected(f"“{given}” is not known; {choose(given, words)}")
+        raise Unexpected(f"“{shown(given)}” is not known; {choose(given, words)}")
     return given
 
 

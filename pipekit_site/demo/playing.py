@@ -5,6 +5,7 @@ Everything is under the data directory; it can be played again and again, each t
 
 from __future__ import annotations
 
+import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from connections.connectors.postgresql import embedded
 from modules.models import GroupMember, Module
 from pipekit_site import config_yaml
 from pipekit_site.demo import showing, source, verifying
-from runs import claiming
+from runs import claiming, interrupting
 from runs.models import Run
 from runs.running import execute
 from runs.states import Status
@@ -42,15 +43,15 @@ def play(console: Console) -> bool:
     stage = _set_up()
     _configure(stage)
     rounds = []
-    for number, title in enumerate(("first", "changed"), start=2):
-        what = "everything for the first time" if number == 2 else "again, after inserts, updates and deletes"
-        console.print(f"[bold]{number}[/] Running every module: {what}")
-        rounds.append((title, _run_all(console)))
+    for number, what in enumerate(("for the first time", "again, after inserts, updates and deletes"), start=2):
+        console.print(f"[bold]{number}[/] Running every module {what}")
+        rounds.append((f"Moved {what}", _run_all(console)))
         if number == 2:
             source.change(stage.source)
     console.print("[bold]4[/] Comparing source and destination, row by row ...")
     agreed = _verify(console, stage)
-    showing.closing_table(console, rounds)
+    console.print()
+    showing.closing_tables(console, rounds)
     _say_what_next(console)
     return agreed and all(run.status == Status.SUCCESS for _, runs in rounds for run in runs)
 
@@ -80,11 +81,13 @@ def _set_up() -> Stage:
 def _configure(stage: Stage) -> None:
     text = (_HERE / "config.yaml").read_text()
     values = {
-        "source": stage.source,
+        "source": f"jdbc:sqlite:{stage.source}",
         "warehouse": stage.warehouse.replace("postgres:@", "postgres@"),
-        "embedded": stage.server,
+        "embedded": str(stage.server),
     }
-    config_yaml.load(text.format(**values), name="the demo's configuration", actor="demo")
+    # a text of JSON is one of YAML, whatever the directory is called
+    quoted = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
+    config_yaml.load(text.format(**quoted), name="the demo's configuration", actor="demo")
 
 
 def _run_all(console: Console) -> list[Run]:
@@ -94,8 +97,12 @@ def _run_all(console: Console) -> list[Run]:
     with showing.bars(console) as bar:
         for name in names:
             module = Module.objects.with_connections().get(name=name)
-            run = claiming.claim(module, claiming.Request(trigger="demo"))
-            runs.append(execute(run, listen=bar(name)))
+            with interrupting.as_cancel(held=True) as received:
+                run = claiming.claim(module, claiming.Request(trigger="demo"))
+                runs.append(execute(run, listen=bar(name)))
+            if received:
+                # the run has ended well, and the demo ends with it
+                raise KeyboardInterrupt
     for run in runs:
         if run.error:
             console.print(f"[bold red]{run.module_name}[/]: {run.error['message']} {run.error['hint']}")
@@ -118,14 +125,13 @@ def _verify(console: Console, stage: Stage) -> bool:
 def _say_what_next(console: Console) -> None:
     password = _login()
     port = settings.PIPEKIT.api_port
-    console.print(f"\nNext: [bold]python manage.py serve[/], then open [bold]http://127.0.0.1:{port}/admin/[/]")
+    console.print(f"Next: [bold]{showing.command('serve')}[/]", soft_wrap=True)
+    console.print(f"Then open [bold]http://127.0.0.1:{port}/admin/[/] and log in as [bold]demo[/]")
     if password:
-        console.print(f"Log in as [bold]demo[/] with the password [bold]{password}[/] (made for this installation).")
+        console.print(f"with the password [bold]{password}[/] (made for this installation, shown only now).")
     else:
-        console.print(
-            "Log in as [bold]demo[/] with the password that the first demo showed; "
-            "manage.py changepassword demo sets another."
-        )
+        console.print("with the password that the first demo showed; another is set by")
+        console.print(f"[bold]{showing.command('changepassword', 'demo')}[/]", soft_wrap=True)
 
 
 def _login() -> str:

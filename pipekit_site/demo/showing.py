@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -49,18 +52,26 @@ def bars(console: Console) -> Iterator[Callable[[str], Callable[[events.Event], 
         yield listener
 
 
-def closing_table(console: Console, rounds: list[tuple[str, list[Run]]]) -> None:
-    """Print every run of the demo."""
-    table = Table(title="What was moved", title_justify="left", box=SIMPLE_HEAD)
-    for name in ("round", "module", "strategy"):
-        table.add_column(name, no_wrap=True)
-    for name in ("read", "inserted", "updated", "deleted", "seconds", "rows/s"):
-        table.add_column(name, justify="right")
+def closing_tables(console: Console, rounds: list[tuple[str, list[Run]]]) -> None:
+    """Print every run of the demo, a table for each round, narrow enough for a terminal of 80 characters."""
     for title, runs in rounds:
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
+        table.add_column("module", min_width=18, no_wrap=True)
+        table.add_column("strategy", min_width=11, no_wrap=True)
+        for name in ("read", "inserted", "updated", "deleted", "seconds", "rows/s"):
+            table.add_column(name, min_width=7, justify="right", no_wrap=True)
         for run in runs:
-            table.add_row(title, run.module_name, run.strategy, *_figures(run), style=_style(run))
-        table.add_section()
-    console.print(table)
+            table.add_row(run.module_name, run.strategy, *_figures(run), style=_style(run))
+        console.print(table)
+        console.print()
+
+
+def command(*words: str) -> str:
+    """Return a command of ours as it can be pasted here: by this Python, as this one was called."""
+    python = Path(sys.executable)
+    with suppress(ValueError):
+        python = python.relative_to(Path.cwd())
+    return shlex.join([str(python), sys.argv[0], *words])
 
 
 def _figures(run: Run) -> tuple[str, ...]:

@@ -278,9 +278,9 @@ def test_a_file_in_another_encoding_is_one_clear_error(store: SecretStore, file:
 
 def test_a_directory_in_the_files_place_is_one_clear_error(store: SecretStore, file: Path) -> None:
     file.mkdir()
-    with pytest.raises(ConfigurationInvalid, match="cannot be read"):
+    with pytest.raises(ConfigurationInvalid, match="is a directory"):
         store.resolve("$DW_PW")
-    with pytest.raises(ConfigurationInvalid, match="cannot be read"):
+    with pytest.raises(ConfigurationInvalid, match="is a directory"):
         store.set("DW_PW", "x")
 
 
@@ -319,3 +319,9 @@ def test_what_settings_say_wins(file: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PIPEKIT_SECRETS", "/nowhere/else")
     secrets.configure(file)
     assert secrets.store().path == file
+
+
+def test_a_directory_in_the_files_place_is_not_to_be_made_private(file: Path, store: SecretStore) -> None:
+    file.mkdir(mode=0o755)
+    assert [problem.message for problem in store.check()] == [f"{file} is not a file."]
+    assert "chmod" not in store.check()[0].hint

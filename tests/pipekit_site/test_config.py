@@ -160,6 +160,11 @@ def test_a_wrong_file_names_key_line_and_what_was_expected(
     assert expected in said
 
 
+def test_a_file_in_another_encoding_is_named(data_dir: Path) -> None:
+    (data_dir / "config.yaml").write_bytes("api_port: 8100 # fünf\n".encode("latin-1"))
+    assert "config.yaml: this is not text in UTF-8" in refusal(data_dir)
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "key", "expected"),
     [

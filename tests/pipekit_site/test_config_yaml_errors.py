@@ -229,7 +229,14 @@ def test_a_file_that_is_no_configuration_is_one_clear_error(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "line"), [(b"version: 1\n\xff\n", 1), (b"a: 1\nb: [1\nc: 2\n", 3), (b"a: 1\n b: 2\n", 2), (b"\0", 1)]
+    ("data", "line"),
+    [
+        (b"version: 1\n\xff\n", 2),
+        (b"a: 1\n\nb: \x07\n", 3),
+        (b"a: 1\nb: [1\nc: 2\n", 3),
+        (b"a: 1\n b: 2\n", 2),
+        (b"\0", 1),
+    ],
 )
 def test_what_is_no_yaml_is_told_with_its_line(data: bytes, line: int) -> None:
     error = invalid(data)
@@ -273,7 +280,7 @@ def test_numbers_and_dates_are_taken_as_they_are_written_where_a_text_belongs() 
     assert "default_value: '2001-12-14t21:59:43.10-05:00'" in config_yaml.dump()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_mangled_file_is_refused_with_findings_or_taken_whole(data: st.DataObject) -> None:
     """Cut, doubled and swapped pieces: never another exception, and never half of it."""
@@ -288,3 +295,32 @@ def test_a_mangled_file_is_refused_with_findings_or_taken_whole(data: st.DataObj
     except FileInvalid as error:
         assert error.findings
     assert counts() == {"connections": 0, "modules": 0, "groups": 0, "schedules": 0}
+
+
+def test_a_required_value_that_is_null_has_no_default_to_speak_of() -> None:
+    required = invalid(EXAMPLE.replace("driver: sqlite", "driver: null"))
+    assert "expected the name of a driver, not null." in str(required)
+    optional = invalid(EXAMPLE.replace("merge_strategy: incremental", "merge_strategy: null"))
+    assert "not null; leave the key out for its default." in str(optional)
+
+
+def test_the_name_that_a_watermark_lacks_is_named() -> None:
+    error = invalid(EXAMPLE.replace("{name: since, ", "{"))
+    assert "modules.qcrh.watermarks[1].name" in [finding.where for finding in error.findings]
+
+
+def test_what_a_file_says_is_repeated_on_one_line_and_not_at_length() -> None:
+    error = invalid(EXAMPLE.replace("driver: sqlite", 'driver: "a\\nb' + "x" * 5000 + '"'))
+    assert [len(error.findings), error.message.count("\n")] == [1, 1]
+    assert len(str(error)) < 500
+
+
+def test_of_very_many_names_only_some_are_listed() -> None:
+    many = "".join(f"  c{number}: {{driver: sqlite, jdbc_url: /x.db}}\n" for number in range(100))
+    error = invalid(f"connections:\n{many}modules: {{m: {{source_connection: zzz}}}}\n")
+    assert "and 70 more" in str(error)
+
+
+def test_an_empty_name_is_one_clear_error() -> None:
+    error = invalid('connections: {"": {driver: sqlite, jdbc_url: /x.db}}')
+    assert "expected a name as the key, not an empty text." in str(error)

@@ -12,13 +12,15 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
+from pipekit_site import config_values
+
 
 class Command(BaseCommand):
     help = "Serve the admin and the API."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="Address to listen on (default: this machine only).")
-        parser.add_argument("--port", type=int, default=settings.PIPEKIT.api_port, help="Default: api_port.")
+        parser.add_argument("--port", type=_port, default=settings.PIPEKIT.api_port, help="Default: api_port.")
 
     def handle(self, *, host: str, port: int, **options: Any) -> None:
         _check_free(host, port)
@@ -30,13 +32,20 @@ class Command(BaseCommand):
         uvicorn.run("pipekit_site.asgi:application", host=host, port=port, log_level="warning", server_header=False)
 
 
+def _port(text: str) -> int:
+    try:
+        return config_values.port(text)
+    except config_values.Unexpected as expected:
+        raise argparse.ArgumentTypeError(f"expected {expected}") from None
+
+
 def _check_free(host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             raise CommandError(
                 f"Pipekit cannot listen on {host}, port {port}: {error}. Choose another with --port or api_port.",
                 returncode=2,
