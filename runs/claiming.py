@@ -5,13 +5,16 @@ A run whose owner is dead blocks nobody: whoever comes next settles it first, by
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from connections import jdbc_url, registry
-from connections.sdk.errors import AlreadyRunning, InternalError
+from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
 from modules.models import Group, Module
 from runs import notifying, owner
 from runs.models import GroupRun, Run
@@ -20,6 +23,7 @@ from runs.reaping import reap, reap_group, seems_dead
 from runs.states import Status
 
 _ATTEMPTS = 3
+_LONGEST_KEY = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,8 @@ class Request:
     full_refresh: bool = False
     force: bool = False
     group_run: GroupRun | None = None
+    # called with the new row in the transaction that inserts it; what it raises undoes the insert
+    on_insert: Callable[[Any], None] | None = None
 
 
 def claim(module: Module, request: Request) -> Run:
@@ -53,7 +59,7 @@ def queue_group(group: Group, request: Request) -> GroupRun:
     for _ in range(_ATTEMPTS):
         try:
             with transaction.atomic():
-                return GroupRun.objects.create(
+                group_run = GroupRun.objects.create(
                     group=group,
                     group_name=group.name,
                     trigger=request.trigger,
@@ -61,32 +67,41 @@ def queue_group(group: Group, request: Request) -> GroupRun:
                     dry_run=request.dry_run,
                     full_refresh=request.full_refresh,
                 )
+                _inserted(group_run, request)
+                return group_run
         except IntegrityError:
             _clear_the_way_of_group(group)
     raise InternalError(f"The run of group {group.name} could not be claimed.", hint="Run it again.")
 
 
-def refuse(module: Module, request: Request, error: AlreadyRunning) -> Run:
+def refuse(module: Module, request: Request, error: PipekitError) -> Run:
     """Record a run that could not begin, already over: the error says what was in its way."""
-    run = _new(module, request, status=Status.ERROR, error=error.as_dict(), finished_at=timezone.now())
+    over: dict[str, Any] = {"status": Status.ERROR, "error": error.as_dict(), "finished_at": timezone.now()}
+    run = _new(module, request, lock_key="", **over)
     with transaction.atomic():
         run.save(force_insert=True)
         notifying.on_finished(run)
     return run
 
 
-def _insert(module: Module, request: Request, **fields: object) -> Run:
+def _insert(module: Module, request: Request, **fields: Any) -> Run:
     for _ in range(_ATTEMPTS):
         run = _new(module, request, **fields)
         try:
             with transaction.atomic():
                 run.save(force_insert=True)
                 run.record(log_path=f"runs/{run.pk}.log")
+                _inserted(run, request)
         except IntegrityError:
             _clear_the_way(run)
             continue
         return run
     raise InternalError(f"The run of {module.name} could not be claimed.", hint="Run it again.")
+
+
+def _inserted(row: Run | GroupRun, request: Request) -> None:
+    if request.on_insert is not None:
+        request.on_insert(row)
 
 
 def dest_lock_key(module: Module) -> str:
@@ -95,10 +110,12 @@ def dest_lock_key(module: Module) -> str:
     url = jdbc_url.parse(connection.jdbc_url, kind=connection.driver.kind)
     table, dialect = module.dest_table_name, registry.dialect(connection.driver.kind)
     place = url.path or f"{url.host}:{url.port}/{url.database}"
-    return f"{connection.driver.kind}:{place}:{table.schema or dialect.default_schema}.{table.table}"
+    key = f"{connection.driver.kind}:{place}:{table.schema or dialect.default_schema}.{table.table}"
+    # the column's room; a long path's end tells as much as the whole
+    return key if len(key) <= _LONGEST_KEY else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-def _new(module: Module, request: Request, **fields: object) -> Run:
+def _new(module: Module, request: Request, *, lock_key: str | None = None, **fields: Any) -> Run:
     run = Run(
         module=module,
         module_name=module.name,
@@ -108,7 +125,7 @@ def _new(module: Module, request: Request, **fields: object) -> Run:
         dry_run=request.dry_run,
         full_refresh=request.full_refresh,
         force=request.force,
-        dest_lock_key=dest_lock_key(module),
+        dest_lock_key=dest_lock_key(module) if lock_key is None else lock_key,
         **fields,
     )
     run.strategy = strategy_of(run)

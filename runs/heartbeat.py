@@ -5,6 +5,7 @@ The same thread hears that a cancel was asked for, or that the run was taken fro
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from runs.settings import setting
 
 # seconds between two looks at the wish to cancel: a read, so more often than beats
 _LOOK = 1.0
+_log = logging.getLogger(__name__)
 
 
 class Heartbeat:
@@ -47,12 +49,18 @@ class Heartbeat:
                 beats = time.monotonic() >= due
                 if beats:
                     due = time.monotonic() + self._every
-                    self._meanwhile()
+                    self._do_meanwhile()
                 if self._must_stop(beats) and not self._ended.is_set():
                     interrupt_main()
                     return
         finally:
             connection.close()
+
+    def _do_meanwhile(self) -> None:
+        try:
+            self._meanwhile()
+        except Exception:  # whatever it is, a run without signs of life is worse
+            _log.exception("What is done between two signs of life failed.")
 
     def _must_stop(self, beats: bool) -> bool:
         try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from connections.sdk.errors import PipekitError
 from modules.models import Group, Module
 from runs import claiming
+from runs.engine.faults import point
 from runs.launcher import launcher
 from runs.models import GroupRun, Run
 
@@ -20,16 +23,25 @@ def launch(module: Module, request: claiming.Request) -> Run:
 
 
 def launch_group(
-    group: Group, *, trigger: str = "manual", actor: str = "", dry_run: bool = False, full_refresh: bool = False
+    group: Group,
+    *,
+    trigger: str = "manual",
+    actor: str = "",
+    dry_run: bool = False,
+    full_refresh: bool = False,
+    on_insert: Callable[[GroupRun], None] | None = None,
 ) -> GroupRun:
     """Queue a run of the group and start the process that carries it out. Raises AlreadyRunning, as `launch`."""
-    request = claiming.Request(trigger=trigger, actor=actor, dry_run=dry_run, full_refresh=full_refresh)
+    request = claiming.Request(
+        trigger=trigger, actor=actor, dry_run=dry_run, full_refresh=full_refresh, on_insert=on_insert
+    )
     group_run = claiming.queue_group(group, request)
     _start(group_run, "--group-run")
     return group_run
 
 
 def _start(row: Run | GroupRun, kind: str) -> None:
+    point("launch.queued")
     try:
         process = launcher().launch(["carryout", kind, str(row.pk)], log=row.log_file)
     except PipekitError as error:

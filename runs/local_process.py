@@ -24,7 +24,7 @@ class LocalProcess:
         # isolated and without site-packages: it needs neither, and a start then takes milliseconds
         argv = [sys.executable, "-I", "-S", detaching.__file__, str(log), *program]
         try:
-            log.parent.mkdir(parents=True, exist_ok=True)
+            log.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             done = subprocess.run(
                 argv,
                 cwd=settings.BASE_DIR,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.conf import settings
 
+from connections.models import Connection
+from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
 from modules.models import Hook as HookRow
 from modules.models import Module
@@ -25,8 +29,8 @@ def plan(run: Run) -> Plan:
         run=run.token,
         module=module.name,
         strategy=strategy,
-        source=module.source_connection.parameters(),
-        destination=module.dest_connection.parameters(),
+        source=_reached(module.source_connection),
+        destination=_reached(module.dest_connection),
         dest_table=module.dest_table_name,
         source_query=module.source_query,
         columns=_columns(module),
@@ -44,9 +48,16 @@ def plan(run: Run) -> Plan:
         limits=Limits(min_full_share=setting("min_full_share"), max_delete_share=setting("max_delete_share")),
         force=run.force,
         dry_run=run.dry_run,
+        no_progress_timeout=setting("no_progress_timeout"),
         jrunner_path=settings.PIPEKIT.jrunner_path or "",
         log_path=str(run.log_file),
     )
+
+
+def _reached(connection: Connection) -> ConnectionParameters:
+    """Return how to reach it; its sessions learn how long the operator lets a server be silent."""
+    found = connection.parameters()
+    return replace(found, options={**found.options, "no_progress_timeout": setting("no_progress_timeout")})
 
 
 def strategy_of(run: Run) -> Strategy:
@@ -72,7 +83,7 @@ def _named(module: Module) -> tuple[NamedWatermark, ...]:
     return tuple(
         NamedWatermark(
             name=watermark.name,
-            connection=watermark.connection.parameters(),
+            connection=_reached(watermark.connection),
             resolver_sql=watermark.resolver_sql,
             default=watermark.default_value,
         )
@@ -84,6 +95,6 @@ def _hook(hook: HookRow, module: Module) -> Hook:
     return Hook(
         sql=hook.sql,
         run_on=RunOn(hook.run_on),
-        connection=(hook.connection or module.dest_connection).parameters(),
+        connection=_reached(hook.connection or module.dest_connection),
         must_succeed=hook.on_error == "fail",
     )

@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import math
+import time
 from contextlib import suppress
+from dataclasses import replace
 
 from django.utils import timezone
 
 from connections.sdk.errors import Cancelled, Lost, PipekitError
 from runs import leases, live_log, owner, planning, spooling
-from runs.engine import publishing
+from runs.engine import publishing, reconciling
 from runs.engine.events import Published
+from runs.engine.plan import Plan
 from runs.models import GroupRun, Run
 from runs.states import IllegalTransition, Status
 
 _log = logging.getLogger(__name__)
 # how long a process may take to say its first word
 _START = dt.timedelta(seconds=60)
+_RECOVERED = (
+    "The process died after it had published; found in the destination's commit record. "
+    "What was left of key_sync and hooks was not done."
+)
 
 
-def reap_all() -> int:
-    """Settle every run and group run whose owner is dead, and whatever was left in the spool; return how many."""
-    found = spooling.take_in()
+def reap_all(*, seconds: float = math.inf) -> int:
+    """Settle every run and group run whose owner is dead, and whatever was left in the spool; return how many.
+
+    After so many seconds it begins no other: each may wait for a destination that does not answer.
+    """
+    found, until = spooling.take_in(), time.monotonic() + seconds
     for row in (*Run.objects.active().with_module(), *GroupRun.objects.active()):
+        if time.monotonic() > until:
+            break
         try:
             found += _reaped(row)
         except Exception:
@@ -97,10 +110,7 @@ def _settle(run: Run) -> None:
             inserted=found.inserted,
             updated=found.updated,
             deleted=found.deleted,
-            warnings=[
-                *run.warnings,
-                "The process died after it had published; found in the destination's commit record.",
-            ],
+            warnings=[*run.warnings, _RECOVERED],
         )
     elif run.cancel_requested:
         run.finish_cancelled(Cancelled("The run was cancelled; nothing was published.", detail=why).as_dict())
@@ -123,12 +133,21 @@ def _lost(row: Run | GroupRun, outcome: str, *, detail: str = "") -> Lost:
     )
 
 
+def _found(plan: Plan) -> Published | None:
+    """Return what the run changed: its publish, and its key_sync where that was done."""
+    published = publishing.find(plan)
+    if published is None or not plan.key_sync:
+        return published
+    synced = publishing.find(plan, kind=reconciling.KIND)
+    return published if synced is None else replace(published, deleted=(published.deleted or 0) + (synced.deleted or 0))
+
+
 def _ask(run: Run) -> tuple[Published | None, str]:
     if run.status == Status.QUEUED or run.module is None or run.dry_run:
         # it has not begun, or is not there to publish
         return None, ""
     try:
-        return publishing.find(planning.plan(run)), ""
+        return _found(planning.plan(run)), ""
     except PipekitError as error:
         # the next run settles the data either way; that the answer is missing is said
         return None, f"The destination could not be asked: {error.message}"

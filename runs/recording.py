@@ -1,11 +1,13 @@
 """From events to record: the one place where what a run tells becomes its row and its log.
 
 Metadata that is busy costs a run nothing but time at its end: what was found is written later, at worst by the spool.
+Where that takes nothing either, the next tick settles the run by the destination's commit record.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import time
 import traceback
 from types import TracebackType
@@ -18,10 +20,12 @@ from connections.redacting import redactor
 from connections.sdk.errors import Cancelled, InternalError, PipekitError, Refused
 from runs import live_log, spooling
 from runs.engine import events
+from runs.engine.faults import point
 from runs.models import Run
 from runs.settings import setting
 from runs.states import IllegalTransition, Status
 
+_log = logging.getLogger(__name__)
 # how often progress reaches the row: often enough to watch, seldom enough for SQLite
 _PROGRESS_SECONDS = 2.0
 # how long the end of a run is tried to be written before it goes to the spool
@@ -185,13 +189,14 @@ class Recorder:
 
     def _end(self, status: Status, **results: Any) -> None:
         """Write the final state, patiently; whoever settled the run before us is right."""
+        point("record.ending")
         results = {**self._found, **results, "finished_at": timezone.now()}
         self._found = {}
         until = time.monotonic() + _PATIENCE_SECONDS
         try:
             while not self._ended(status, results):
                 if time.monotonic() > until:
-                    self.log(f"ended: {status}; kept in {spooling.keep(self.run, status, results)} for the next tick")
+                    self.log(f"ended: {status}; {self._set_aside(status, results)}")
                     break
                 time.sleep(1)
             else:
@@ -202,6 +207,15 @@ class Recorder:
             return
         for name, value in {**results, "status": status}.items():
             setattr(self.run, name, value)
+        point("record.ended")
+
+    def _set_aside(self, status: Status, results: dict[str, Any]) -> str:
+        try:
+            return f"kept in {spooling.keep(self.run, status, results)} for the next tick"
+        except OSError as error:
+            # whoever looks at the run next finds its process gone, and asks the destination
+            _log.error("Run %s ended: %s. That could be written nowhere: %s.", self.run.pk, status, error)
+            return f"that could be written nowhere: {error}"
 
     def _ended(self, status: Status, results: dict[str, Any]) -> bool:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from runs.models import GroupRun, Run
@@ -51,14 +52,28 @@ def as_json(run: Run) -> dict[str, Any]:
     }
 
 
+def not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `as_json` would say of a run that never came to be; its number is null."""
+    return as_json(Run(module_name=module, status=Status.ERROR, error=dict(error)))
+
+
+def group_not_begun(group: str, error: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `group_as_json` would say of a group run that never came to be."""
+    return _group_as_json(GroupRun(group_name=group, status=GroupStatus.ERROR, error=dict(error)), [])
+
+
 def group_as_json(group_run: GroupRun) -> dict[str, Any]:
     """Return the group run with its runs, each as `as_json` gives it, in the order in which they began."""
+    return _group_as_json(group_run, group_run.runs.order_by("pk"))
+
+
+def _group_as_json(group_run: GroupRun, runs: Iterable[Run]) -> dict[str, Any]:
     return {
         "group_run": group_run.pk,
         "group": group_run.group_name,
         "status": str(group_run.status),
         "trigger": group_run.trigger,
-        "runs": [as_json(run) for run in group_run.runs.order_by("pk")],
+        "runs": [as_json(run) for run in runs],
         "skipped": group_run.skipped,
         "error": group_run.error,
         "started_at": _iso(group_run.started_at),

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import closing
+from dataclasses import replace
+
+from django.db import DatabaseError, InterfaceError, connection
 
 from connections.sdk.errors import Cancelled, PipekitError
 from runs import interrupting, planning, retry_policy
 from runs.engine import publishing, retrying, sync
+from runs.engine.connecting import hurried
 from runs.engine.events import Event, Published, Warned
+from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.heartbeat import Heartbeat
 from runs.models import Run
@@ -22,7 +27,9 @@ def execute(run: Run, *, listen: Callable[[Event], None] = lambda event: None, r
     module says.
     """
     with Recorder(run) as recorder:
+        point("run.claimed")
         try:
+            interrupting.release()
             with Heartbeat(run, meanwhile=recorder.cap_log):
                 _carry_out(recorder, listen, retry=retry)
                 # done: from here a cancel comes too late
@@ -46,7 +53,16 @@ def _events(run: Run, *, retry: bool) -> Generator[Event, None, None]:
     if not retry:
         return sync.run(plan)
     assert run.module is not None
-    return retrying.run(plan, retry_policy.of(run.module), still_ours=lambda: not run.must_stop())
+    return retrying.run(plan, retry_policy.of(run.module), still_ours=lambda: _still_ours(run))
+
+
+def _still_ours(run: Run) -> bool:
+    try:
+        return not run.must_stop()
+    except (DatabaseError, InterfaceError):
+        # metadata that is away says nothing; a run that was overtaken hears it from the destination, too
+        connection.close()
+        return True
 
 
 def _stop(recorder: Recorder) -> None:
@@ -62,7 +78,7 @@ def _stop(recorder: Recorder) -> None:
 
 def _find(plan: Plan) -> Published | None:
     try:
-        return publishing.find(plan)
+        return publishing.find(replace(plan, destination=hurried(plan.destination)))
     except PipekitError as error:
         raise Cancelled(
             "The run was cancelled while it published; whether it did is not known.",

@@ -113,6 +113,11 @@ KEYS: dict[str, Key] = {
     "max_delete_share": Key(label="key_sync may delete at most this share of a table", default=0.10, read=_share),
     "run_retention_days": Key(label="Days for which runs are kept", default=400, read=_days),
     "log_retention_days": Key(label="Days for which logs of runs are kept", default=30, read=_days),
+    "no_progress_timeout": Key(
+        label="Seconds for which a transfer may stand still and a server be silent, nobody being at work; 0: for ever",
+        default=300,
+        read=partial(_whole, least=0, most=86400),
+    ),
     "heartbeat_seconds": Key(
         label="Seconds between two signs of life of a run", default=5, read=partial(_whole, least=1, most=60)
     ),

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import FieldDoesNotExist
+from django.db import DataError, IntegrityError
 
 from runs.models import Run
 from runs.states import IllegalTransition, Status
+
+_log = logging.getLogger(__name__)
 
 
 def keep(run: Run, status: Status, fields: dict[str, Any]) -> Path:
@@ -23,17 +28,30 @@ def keep(run: Run, status: Status, fields: dict[str, Any]) -> Path:
     directory = _directory()
     directory.mkdir(mode=0o700, exist_ok=True)
     file, unfinished = directory / f"{run.token}.json", directory / f"{run.token}.part"
-    with unfinished.open("w", encoding="utf-8") as opened:
-        json.dump({"token": run.token, "status": status, "fields": fields}, opened, default=_plain)
-        opened.flush()
-        os.fsync(opened.fileno())
-    unfinished.replace(file)
+    try:
+        with unfinished.open("w", encoding="utf-8") as opened:
+            json.dump({"token": run.token, "status": status, "fields": fields}, opened, default=_plain)
+            opened.flush()
+            os.fsync(opened.fileno())
+        unfinished.replace(file)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
+        raise
     return file
 
 
 def take_in() -> int:
     """Bring the files into the metadata; return how many runs were ended by them."""
-    return sum(_take_in(file) for file in sorted(_directory().glob("*.json")))
+    return sum(_tried(file) for file in sorted(_directory().glob("*.json")))
+
+
+def _tried(file: Path) -> bool:
+    try:
+        return _take_in(file)
+    except (DataError, IntegrityError, FieldDoesNotExist, OSError, ValueError, TypeError, KeyError):
+        # it stays, and keeps nothing else waiting
+        _log.exception("What %s tells of a run cannot be taken in.", file)
+        return False
 
 
 def _take_in(file: Path) -> bool:

@@ -16,13 +16,25 @@ from runs.models import GroupRun, Run
 class Stream(Protocol):
     def write(self, text: str) -> object: ...
     def isatty(self) -> bool: ...
+    def flush(self) -> None: ...
 
 
-def not_found(what: str, name: str, names: Iterable[str]) -> str:
-    """Return the message for a name that does not exist, with the likeliest one that does."""
+def result(out: Stream, err: Stream, text: str) -> None:
+    """Write a command's result. Nobody to take it is no failure of what was done: the exit code says how that went."""
+    try:
+        out.write(text)
+        out.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as failure:
+        err.write(f"error: The result could not be written to stdout: {failure.strerror}.")
+
+
+def not_found(what: str, name: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the error of a name that does not exist, with the likeliest one that does."""
     near = difflib.get_close_matches(name, list(names), n=1)
-    hint = f"Did you mean “{near[0]}”?" if near else f"The {what}s are listed in the admin and by exportconfig."
-    return f"error: There is no {what} “{name}”.\nfix:   {hint}"
+    hint = f"Did you mean “{near[0]}”?" if near else "The admin and exportconfig list the names."
+    return {"code": "not_found", "message": f"There is no {what} “{name}”.", "hint": hint, "detail": ""}
 
 
 def error(found: Mapping[str, str]) -> str:
@@ -30,7 +42,8 @@ def error(found: Mapping[str, str]) -> str:
     lines = [f"error: {found['message']}"]
     if found.get("hint"):
         lines.append(f"fix:   {found['hint']}")
-    if found.get("detail"):
+    # already_running: the number in it is for programs
+    if found.get("detail") and not found["detail"].isdigit():
         lines.append("why:   " + found["detail"].strip().replace("\n", "\n       "))
     return "\n".join([*lines, f"code:  {found['code']}"])
 

@@ -9,7 +9,7 @@ import http.server
 import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 
@@ -152,3 +152,28 @@ def webhook_server() -> Iterator[WebhookServer]:
 
 def _serve(server: socketserver.BaseServer) -> None:
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+
+@contextmanager
+def dripping_server(start: bytes) -> Iterator[int]:
+    """Yield the port of a server that says this, then a byte ten times a second, for as long as it is listened to."""
+    ended = threading.Event()
+
+    class Dripping(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                self.request.sendall(start)
+                while not ended.wait(0.1):
+                    self.request.sendall(b"x")
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        allow_reuse_address = True
+
+    with Server(("127.0.0.1", 0), Dripping) as server:
+        _serve(server)
+        try:
+            yield int(server.server_address[1])
+        finally:
+            ended.set()
+            server.shutdown()

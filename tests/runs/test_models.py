@@ -165,7 +165,7 @@ def test_a_run_that_is_over_is_not_rewritten_through_its_model(status: Status) -
 
 
 @pytest.mark.parametrize("status", states.TERMINAL)
-@pytest.mark.parametrize("change", ["read = 99", "status = 'running'", "error = NULL", "module_id = module_id + 1"])
+@pytest.mark.parametrize("change", ["read = 99", "status = 'running'", "error = '{}'", "module_id = module_id + 1"])
 def test_a_run_that_is_over_is_not_rewritten_past_its_model(status: Status, change: str) -> None:
     run = in_state(status)
     with pytest.raises(DatabaseError, match="not rewritten"), transaction.atomic(), connection.cursor() as cursor:

@@ -65,6 +65,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     connection.close()
 
 
+@pytest.mark.sqlite_metadata
 def test_a_result_that_cannot_be_written_is_spooled_and_taken_in_by_the_tick(impatient: None) -> None:
     run = RunFactory.create(status="running", pid=1, log_path="runs/spooled.log")
     with locked():

@@ -90,6 +90,14 @@ def test_an_unknown_module_is_exit_code_3_with_a_suggestion(save_module: Save) -
     assert "Did you mean “qcrh”?" in done.err
 
 
+def test_json_says_why_there_is_no_run_under_the_same_keys(orders: Bench, save_module: Save) -> None:
+    save_module("qcrh", QUERY)
+    missing = manage("runmodule", "nope", "--json")
+    assert (missing.code, missing.json["run"], missing.json["error"]["code"]) == (3, None, "not_found")
+    ran = manage("runmodule", "qcrh", "--json", "--dry-run")
+    assert set(missing.json) == set(ran.json)
+
+
 def test_wrong_usage_is_exit_code_2() -> None:
     assert manage("runmodule").code == 2
 
@@ -133,9 +141,11 @@ def test_a_second_run_is_exit_code_4_and_names_the_first(orders: Bench, save_mod
     save_module("qcrh", QUERY)
     first = start("qcrh", PIPEKIT_FAULTS="transfer.started=sleep:3")
     wait_for(lambda: Run.objects.active().exists())
-    second = manage("runmodule", "qcrh")
+    second = manage("runmodule", "qcrh", "--json")
     running = Run.objects.get()
     assert second.code == 4
+    assert (second.json["run"], second.json["error"]["code"]) == (None, "already_running")
+    assert second.json["error"]["detail"] == str(running.pk)
     assert f"run {running.pk} of qcrh is running" in second.err
     first.communicate(timeout=30)
     assert first.returncode == 0
@@ -223,6 +233,7 @@ def test_a_wrong_password_is_one_clear_error_and_shown_nowhere(
     done = manage("runmodule", "qcrh", "--json", DW_PW="wrong-pw-1846")
     error = failing(done)
     assert error["code"] == "authentication_failed"
+    assert "manage.py secrets check" in error["hint"]
     assert "wrong-pw-1846" not in done.out + done.err + Run.objects.get().log_file.read_text()
     right = manage("runmodule", "qcrh", "--json", DW_PW="right-pw-7391")
     assert right.code == 0, right.err

@@ -23,7 +23,7 @@ class Command(BaseCommand):
         which.add_argument("--group-run", type=int, metavar="GROUP_RUN")
 
     def handle(self, **options: Any) -> None:
-        with interrupting.as_cancel():
+        with interrupting.as_cancel(held=True):
             try:
                 code = self._run(options["run"]) if options["run"] else self._group_run(options["group_run"])
             except (IllegalTransition, Run.DoesNotExist, GroupRun.DoesNotExist) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand
 
@@ -29,18 +29,17 @@ class Command(BaseCommand):
     def handle(self, name: str, **options: Any) -> None:
         group = Group.objects.filter(name=name).first()
         if group is None:
-            self.stderr.write(terminal.not_found("group", name, Group.objects.values_list("name", flat=True)))
-            sys.exit(3)
+            error = terminal.not_found("group", name, Group.objects.values_list("name", flat=True))
+            self._refuse(name, error, code=3, as_json=options["json"])
         try:
             flags = {key: options[key] for key in ("dry_run", "full_refresh")}
             group_run = launching.launch_group(group, **flags)
-        except AlreadyRunning as error:
-            self.stderr.write(terminal.error(error.as_dict()))
-            sys.exit(4)
+        except AlreadyRunning as busy:
+            self._refuse(name, busy.as_dict(), code=4, as_json=options["json"])
         if not options["no_wait"]:
             self._wait(group_run, quiet=options["quiet"])
         found = json.dumps(reporting.group_as_json(group_run)) if options["json"] else terminal.group_summary(group_run)
-        self.stdout.write(found)
+        terminal.result(self.stdout, self.stderr, found)
         if group_run.error:
             self.stderr.write(terminal.error(group_run.error))
         sys.exit(0 if options["no_wait"] and not group_run.is_final else reporting.exit_code(group_run))
@@ -53,3 +52,10 @@ class Command(BaseCommand):
             except KeyboardInterrupt:
                 interrupting.shield()
                 cancelling.stop(group_run)
+
+    def _refuse(self, name: str, error: dict[str, str], *, code: int, as_json: bool) -> NoReturn:
+        """End without a group run."""
+        if as_json:
+            terminal.result(self.stdout, self.stderr, json.dumps(reporting.group_not_begun(name, error)))
+        self.stderr.write(terminal.error(error))
+        sys.exit(code)

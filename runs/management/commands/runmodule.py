@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand
 
@@ -36,21 +36,28 @@ class Command(BaseCommand):
     def handle(self, name: str, **options: Any) -> None:
         module = Module.objects.with_connections().filter(name=name).first()
         if module is None:
-            self.stderr.write(terminal.not_found("module", name, Module.objects.values_list("name", flat=True)))
-            sys.exit(3)
+            error = terminal.not_found("module", name, Module.objects.values_list("name", flat=True))
+            self._refuse(name, error, code=3, as_json=options["json"])
         request = claiming.Request(
             dry_run=options["dry_run"], full_refresh=options["full_refresh"], force=options["force"]
         )
-        with interrupting.as_cancel() as received:
+        with interrupting.as_cancel(held=True) as received:
             try:
                 run = claiming.claim(module, request)
-            except AlreadyRunning as error:
-                self.stderr.write(terminal.error(error.as_dict()))
-                sys.exit(4)
+            except AlreadyRunning as busy:
+                self._refuse(name, busy.as_dict(), code=4, as_json=options["json"])
             listen = terminal.listener(self.stderr, quiet=options["quiet"])
             execute(run, listen=listen, retry=options["retry"])
-        self.stdout.write(json.dumps(reporting.as_json(run)) if options["json"] else terminal.summary(run))
+        found = json.dumps(reporting.as_json(run)) if options["json"] else terminal.summary(run)
+        terminal.result(self.stdout, self.stderr, found)
         if run.error:
             self.stderr.write(terminal.error(run.error))
         cancelled_by_term = run.status == Status.CANCELLED and signal.SIGTERM in received
         sys.exit(143 if cancelled_by_term else reporting.exit_code(run))
+
+    def _refuse(self, name: str, error: dict[str, str], *, code: int, as_json: bool) -> NoReturn:
+        """End without a run."""
+        if as_json:
+            terminal.result(self.stdout, self.stderr, json.dumps(reporting.not_begun(name, error)))
+        self.stderr.write(terminal.error(error))
+        sys.exit(code)

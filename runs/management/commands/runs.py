@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -27,7 +28,8 @@ class Command(BaseCommand):
         if module is not None:
             found = found.filter(module_name=module)
             if not found.exists() and not Module.objects.filter(name=module).exists():
-                self.stderr.write(terminal.not_found("module", module, Module.objects.values_list("name", flat=True)))
+                names = Module.objects.values_list("name", flat=True)
+                self.stderr.write(terminal.error(terminal.not_found("module", module, names)))
                 sys.exit(3)
         if options["json"]:
             self.stdout.write(json.dumps([reporting.as_json(run) for run in found[:limit]]))
@@ -37,6 +39,6 @@ class Command(BaseCommand):
 
 
 def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise ValueError
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", text, re.ASCII):
+        raise ArgumentTypeError("expected a whole number from 1")
     return int(text)
