@@ -20,8 +20,8 @@ from runs.models import GroupRun, Run
 from runs.states import IllegalTransition, Status
 
 _log = logging.getLogger(__name__)
-# how long a process may take to say its first word
-_START = dt.timedelta(seconds=60)
+# how long a launcher may take until it knows the process it started; one that dies in between leaves none
+_START = dt.timedelta(seconds=14)
 _RECOVERED = (
     "The process died after it had published; found in the destination's commit record. "
     "What was left of key_sync and hooks was not done."

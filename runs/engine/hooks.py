@@ -24,7 +24,8 @@ def run(plan: Plan, *moments: RunOn) -> Generator[Event, None, None]:
             with session(hook.connection) as opened:
                 opened.execute(hook.sql)
         except PipekitError as error:
-            error.message = f"Hook {number} ({hook.run_on.value}) failed: {error.message}"
+            standing = "; the rows are published" if hook.run_on is RunOn.SUCCESS else ""
+            error.message = f"Hook {number} ({hook.run_on.value}) failed{standing}: {error.message}"
             error.args = (error.message,)
             if hook.must_succeed:
                 raise

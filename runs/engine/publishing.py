@@ -7,13 +7,13 @@ table there; safety limits; is staging complete; duplicate keys; the strategy's 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 
 from connections import registry
-from connections.sdk.errors import ConnectionLost, CountMismatch, DuplicateKeys, PipekitError, QueryInvalid
+from connections.sdk.errors import ConnectionLost, PipekitError, QueryInvalid
 from connections.sdk.protocols import Session
-from connections.sdk.schema import Column, TableInfo, TableName
+from connections.sdk.schema import Column, TableInfo
 from runs.engine import commit_record, safety_limits
+from runs.engine.checking import Staging, check_arrived, check_complete, check_keys, count
 from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan, Strategy
@@ -29,14 +29,6 @@ STRATEGIES = {
     Strategy.UPSERT: upsert.statements,
 }
 _KIND = "publish"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Staging:
-    """What is to be published: the columns, and how many rows jrunner wrote."""
-
-    columns: tuple[Column, ...]
-    rows: int
 
 
 def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
@@ -115,8 +107,8 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
     if warning := safety_limits.check_full(plan, staged=staging.rows, present=replaced):
         told.append(Warned(warning))
     if plan.strategy is not Strategy.FULL:
-        _check_complete(plan, staging, _count(opened, dialect_of(plan).staging_table(plan.module), plan))
-    null_keys = _check_keys(opened, plan)
+        check_complete(opened, plan, staging)
+    null_keys = check_keys(opened, plan)
     publication = describe(plan, staging.columns, table, null_keys=null_keys)
     statements = [*_before(opened, plan, staging.columns, table), *STRATEGIES[plan.strategy](publication)]
     statements += _after(opened, plan, table)
@@ -124,71 +116,14 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
     counts = _execute(opened, statements)
     if plan.strategy is Strategy.FULL and counts[Counts.WRITTEN] != staging.rows:
         # its insert takes all of staging, so it has counted it
-        _check_complete(plan, staging, _count(opened, dialect_of(plan).staging_table(plan.module), plan))
-    _check_arrived(plan, _kept(opened, plan, staging), counts)
+        check_complete(opened, plan, staging)
+    check_arrived(opened, plan, staging, counts)
     return _published(opened, plan, counts, replaced=replaced)
-
-
-def _count(opened: Session, table: TableName, plan: Plan) -> int:
-    return int(opened.fetch(dialect_of(plan).count(table))[0][0])
-
-
-class StagingChanged(CountMismatch):
-    """Staging does not hold what was written there; another attempt fills it anew."""
-
-    retryable = True
-
-
-def _check_complete(plan: Plan, staging: Staging, present: int) -> None:
-    if present != staging.rows:
-        raise StagingChanged(
-            f"Staging of {plan.module} holds {present} rows, {staging.rows} were written; nothing was published.",
-            hint="A restart of the destination empties it. Run it again.",
-        )
-
-
-def _kept(opened: Session, plan: Plan, staging: Staging) -> int:
-    """Return how many rows there are to publish: keep_latest takes the older ones of a key out of staging."""
-    if plan.keep_latest and plan.watermark and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT):
-        return _count(opened, dialect_of(plan).staging_table(plan.module), plan)
-    return staging.rows
-
-
-def _check_arrived(plan: Plan, rows: int, counts: dict[Counts, int]) -> None:
-    """Every row of staging must have been put in or rewritten; a trigger or rule of the table can leave some out."""
-    matched = counts.get(Counts.MATCHED, 0)
-    if Counts.INSERTED in counts:
-        lost = rows - matched - counts[Counts.INSERTED]
-        lost += max(matched - counts.get(Counts.REWRITTEN, matched), 0)
-    else:
-        lost = rows - counts.get(Counts.WRITTEN, 0)
-    if lost and Counts.ADDED not in counts:
-        raise CountMismatch(
-            f"{lost} of {rows} rows did not arrive in {plan.dest_table}; nothing was published.",
-            hint="A trigger, a rule or a policy of the table leaves rows out: take it away, or take another table.",
-        )
 
 
 def _replaced(opened: Session, plan: Plan, table: TableInfo | None) -> int:
     """Return how many rows a full refresh takes away, counted before: TRUNCATE does not say."""
-    return _count(opened, plan.dest_table, plan) if plan.strategy is Strategy.FULL and table is not None else 0
-
-
-def _check_keys(opened: Session, plan: Plan) -> bool:
-    """Make keys in staging unique, or refuse; return whether any holds a NULL."""
-    if plan.strategy not in (Strategy.INCREMENTAL, Strategy.UPSERT) or not plan.merge_key:
-        return False
-    dialect = dialect_of(plan)
-    staging = dialect.staging_table(plan.module)
-    if plan.keep_latest and plan.watermark:
-        opened.execute(dialect.keep_latest(staging, plan.merge_key, plan.watermark))
-    if examples := opened.fetch(dialect.duplicate_keys(staging, plan.merge_key)):
-        shown = "; ".join(f"({', '.join(map(str, row[:-1]))}) {row[-1]} times" for row in examples)
-        raise DuplicateKeys(
-            f"The source returned rows with the same key {', '.join(plan.merge_key)}: {shown}.",
-            hint="Correct merge_key or the query; or set duplicate_keys to keep_latest (with a watermark_column).",
-        )
-    return bool(opened.fetch(dialect.count_null(staging, plan.merge_key))[0][0])
+    return count(opened, plan.dest_table, plan) if plan.strategy is Strategy.FULL and table is not None else 0
 
 
 def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, null_keys: bool) -> Publication:

@@ -16,6 +16,7 @@ from connections.sdk.errors import PipekitError
 from connections.sdk.schema import Column, TableInfo
 from runs.engine import columns as column_choice
 from runs.engine import hooks, reconciling, staging, watermarks
+from runs.engine.checking import Staging
 from runs.engine.connecting import session
 from runs.engine.events import (
     Event,
@@ -29,7 +30,7 @@ from runs.engine.events import (
 )
 from runs.engine.faults import point
 from runs.engine.plan import Plan, RunOn
-from runs.engine.publishing import STRATEGIES, Staging, describe, publish
+from runs.engine.publishing import STRATEGIES, describe, publish
 from runs.engine.source_query import base_query, bounded_query
 from runs.engine.transferring import Transfer, transfer
 from runs.engine.waiting import destination

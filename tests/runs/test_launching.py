@@ -96,6 +96,26 @@ def test_the_run_goes_on_when_its_launcher_and_all_its_group_are_killed(numbers:
 
 
 @pytest.mark.matrix
+def test_a_launcher_killed_before_there_is_a_process_blocks_the_next_for_15_seconds_at_most(
+    numbers: Bench, save_module: Save
+) -> None:
+    module = save_module("orders", QUERY)
+    killed = launcher(0, PIPEKIT_FAULTS="launch.queued=kill9")
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    left = Run.objects.get()
+    assert (left.status, left.pid) == ("queued", None)
+    with pytest.raises(AlreadyRunning):
+        launch(module, Request())
+
+    wait_until(lambda: timezone.now() - left.created_at > dt.timedelta(seconds=14.5))
+    run = launch(module, Request())
+    wait_until(lambda: over(run))
+    assert over(left)
+    assert (left.status, left.error["code"] if left.error else "", run.status) == ("error", "lost", "success")
+
+
+@pytest.mark.matrix
 def test_the_launcher_never_has_a_zombie_and_the_run_none_of_its_files(
     numbers: Bench, save_module: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,7 +257,7 @@ def test_the_tick_settles_what_is_dead_and_leaves_what_lives() -> None:
     reused = owned(process_started=owner.current().started - 1)
     half_settled = owned(status="lost")
     never_came = RunFactory.create(status="queued")
-    Run.objects.filter(pk=never_came.pk).update(created_at=timezone.now() - dt.timedelta(seconds=61))
+    Run.objects.filter(pk=never_came.pk).update(created_at=timezone.now() - dt.timedelta(seconds=15))
     young = RunFactory.create(status="queued")
     assert reap_all() == 4
     found = {run.pk: run for run in Run.objects.all()}

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import hmac
-import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -25,63 +17,20 @@ from pytest_django import Settings
 from connections import secrets
 from connections.redacting import redactor
 from modules.models import Module
-from pipekit_site.config import BASE_DIR, Smtp
+from pipekit_site.config import BASE_DIR
 from pipekit_site.doctor import examining, telling
 from runs import notifying
 from runs.models import Run
-from runs.notifying import deadline
 from runs.notifying.sending import MAILS, WINDOW
 from runs.outbox import LEASE, Delivery, Notification
 from runs.states import Status
 from tests.factories import ModuleFactory, RunFactory
-from tests.runs.receivers import MailServer, WebhookServer, dripping_server, mail_server, webhook_server
+from tests.runs.receivers import MailServer, mail_server
+from tests.runs.receiving import ADMIN, SENDER, reached_at, status, text
 from tests.runs.test_notifying import ERROR, NOW, ended, set_up
 
-pytestmark = pytest.mark.django_db
-SENDER, ADMIN = "pipekit@example.com", "admin@example.com"
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_proxy", "secrets_file")]
 MINUTE = dt.timedelta(minutes=1)
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-
-@pytest.fixture(autouse=True)
-def secrets_file(tmp_path: Path) -> Iterator[Path]:
-    before = secrets.store().path
-    secrets.configure(tmp_path / "secrets.env")
-    yield tmp_path / "secrets.env"
-    secrets.configure(before)
-
-
-def reached_at(settings: Settings, port: int, **fields: Any) -> None:
-    smtp = Smtp(**{"host": "127.0.0.1", "port": port, "sender": SENDER, "to": (ADMIN,), **fields})
-    settings.PIPEKIT = replace(settings.PIPEKIT, smtp=smtp)
-    settings.DEFAULT_FROM_EMAIL = SENDER
-
-
-@pytest.fixture
-def server(settings: Settings) -> Iterator[MailServer]:
-    with mail_server() as found:
-        reached_at(settings, found.port)
-        yield found
-
-
-@pytest.fixture
-def hook() -> Iterator[WebhookServer]:
-    with webhook_server() as found:
-        secrets.store().set("HOOK_SECRET", "shared-5518")
-        set_up(webhook_url=found.url, webhook_secret="$HOOK_SECRET")
-        yield found
-
-
-def text(server: MailServer, number: int = -1) -> str:
-    return str(server.mails[number].get_content())
-
-
-def status() -> str:
-    return Notification.objects.values_list("status", flat=True).get()
 
 
 def test_a_mail_says_what_failed_since_when_how_often_and_what_to_do(server: MailServer) -> None:
@@ -306,108 +255,6 @@ def test_addresses_without_a_mail_server_are_visibly_undelivered(settings: Setti
     assert (check.ok, check.hint) == (False, "Set smtp.host in config.yaml.")
 
 
-def test_a_webhook_gets_the_event_signed(hook: WebhookServer) -> None:
-    set_up(site_url="https://etl.example.com")
-    run = ended(ModuleFactory.create(name="qcrh"))
-    assert notifying.send_due() == 1
-    (post,) = hook.posts
-    body = json.loads(post.body)
-    assert (body["event"], body["module"], body["run"], body["failures"]) == ("failure", "qcrh", run.pk, 1)
-    assert body["error"]["message"] == "erp does not answer."
-    assert body["url"] == f"https://etl.example.com/admin/runs/run/{run.pk}/change/"
-    assert body["delivery"] == post.headers["X-Pipekit-Delivery"] == Notification.objects.get().delivery_id
-    signed = post.headers["X-Pipekit-Timestamp"].encode() + b"." + post.body
-    expected = hmac.new(b"shared-5518", signed, hashlib.sha256).hexdigest()
-    assert post.headers["X-Pipekit-Signature"] == f"sha256={expected}"
-    assert abs(int(post.headers["X-Pipekit-Timestamp"]) - timezone.now().timestamp()) < 60
-
-
-@pytest.mark.parametrize("status_code", [500, 404, 302])
-def test_a_webhook_that_does_not_say_2xx_is_tried_again_under_the_same_id(
-    hook: WebhookServer, status_code: int
-) -> None:
-    hook.status, hook.location = status_code, hook.url if status_code == 302 else ""
-    ended(ModuleFactory.create())
-    assert notifying.send_due() == 0
-    error = Notification.objects.get().last_error
-    assert f"The webhook answered {status_code}. said the receiver" in error
-    assert "canary-9127" not in error
-    hook.status, hook.location = 204, ""
-    assert notifying.send_due(timezone.now() + 2 * MINUTE) == 1
-    assert len(hook.posts) == 2
-    assert len({post.headers["X-Pipekit-Delivery"] for post in hook.posts}) == 1
-
-
-def test_a_webhook_s_address_may_be_a_secret(hook: WebhookServer) -> None:
-    secrets.store().set("HOOK_URL", hook.url)
-    set_up(webhook_url="$HOOK_URL")
-    ended(ModuleFactory.create())
-    assert notifying.send_due() == 1
-
-
-def test_a_webhook_without_a_secret_is_not_posted_to(hook: WebhookServer) -> None:
-    set_up(webhook_secret="")
-    ended(ModuleFactory.create())
-    assert notifying.send_due() == 0
-    assert "no secret to sign with" in Notification.objects.get().last_error
-    assert hook.posts == []
-
-
-def test_one_channel_that_fails_does_not_hold_up_the_other(server: MailServer, hook: WebhookServer) -> None:
-    hook.status = 500
-    ended(ModuleFactory.create())
-    assert notifying.send_due() == 1
-    assert dict(Notification.objects.values_list("channel", "status")) == {"email": "sent", "webhook": "pending"}
-
-
-def test_a_dead_webhook_is_tried_once_a_tick_not_once_for_each_event(hook: WebhookServer) -> None:
-    hook.status = 500
-    for _ in range(4):
-        ended(ModuleFactory.create())
-    notifying.send_due()
-    assert len(hook.posts) == 1
-    hook.status = 200
-    assert notifying.send_due() == 3
-    assert notifying.send_due(timezone.now() + 2 * MINUTE) == 1
-
-
-def test_the_test_message_goes_to_every_channel(
-    server: MailServer, hook: WebhookServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    call_command("notify", "--test")
-    out = capsys.readouterr().out
-    assert f"email: ok: sent to {ADMIN}" in out
-    assert "webhook: ok" in out
-    assert (server.mails[0]["Subject"], json.loads(hook.posts[0].body)["event"]) == ("[Pipekit] Test", "test")
-    assert "shared-5518" not in out
-
-
-def test_a_test_message_that_fails_is_exit_code_1_and_says_why(
-    settings: Settings, hook: WebhookServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    reached_at(settings, 1)
-    with pytest.raises(SystemExit) as end:
-        call_command("notify", "--test")
-    assert end.value.code == 1
-    said = capsys.readouterr()
-    assert "email: failed: The mail server 127.0.0.1:1 cannot be reached" in said.out
-    assert "Look at smtp in config.yaml" in said.err
-    assert "webhook: ok" in said.out
-
-
-def test_a_test_message_that_nobody_gets_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        call_command("notify", "--test")
-    assert end.value.code == 1
-    assert "Nobody is told of anything." in capsys.readouterr().err
-
-
-def test_notify_says_how_the_outbox_stands(server: MailServer, capsys: pytest.CaptureFixture[str]) -> None:
-    ended(ModuleFactory.create())
-    call_command("notify")
-    assert capsys.readouterr().out == "1 sent, 0 waiting, 0 undelivered\n"
-
-
 def test_the_outbox_page_shows_the_text_and_lets_nobody_write(admin_client: Client, server: MailServer) -> None:
     ended(ModuleFactory.create(name="qcrh"))
     row = Notification.objects.get()
@@ -415,41 +262,6 @@ def test_the_outbox_page_shows_the_text_and_lets_nobody_write(admin_client: Clie
     assert "erp does not answer." in page
     assert admin_client.get(reverse("admin:runs_notification_add")).status_code == 403
     assert admin_client.post(reverse("admin:runs_notification_delete", args=[row.pk])).status_code == 403
-
-
-@pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadline, "SECONDS", 1.0)
-
-
-# what each begins to say before it drips: an answer, a greeting, the first record of TLS
-DRIPPING = {
-    "http": b"HTTP/1.1 200 OK\r\nX-Slow: ",
-    "https": b"\x16\x03\x03\x40\x00",
-    "smtp": b"220 ",
-    "smtps": b"\x16\x03\x03\x40\x00",
-}
-
-
-@pytest.mark.parametrize("scheme", sorted(DRIPPING))
-def test_a_server_that_drips_bytes_holds_up_a_tick_for_seconds_and_not_for_ever(
-    settings: Settings, short: None, scheme: str
-) -> None:
-    with dripping_server(DRIPPING[scheme]) as port:
-        if scheme.startswith("http"):
-            secrets.store().set("HOOK_SECRET", "shared-5518")
-            set_up(webhook_url=f"{scheme}://127.0.0.1:{port}/hook", webhook_secret="$HOOK_SECRET")
-            set_up(notification_addresses=[])
-        else:
-            reached_at(settings, port)
-            set_up(smtp_security="tls" if scheme == "smtps" else "none")
-        ended(ModuleFactory.create())
-        began = time.monotonic()
-        assert notifying.send_due() == 0
-        assert time.monotonic() - began < 8
-    row = Notification.objects.get()
-    assert (row.status, row.attempts) == ("pending", 1)
-    assert "The server took longer than 1 s." in row.last_error
 
 
 def test_a_recovery_waits_for_the_failure_whose_mail_did_not_go(settings: Settings) -> None:

@@ -11,8 +11,8 @@ import pytest
 from connections.sdk.errors import CountMismatch, Lost, PipekitError, Refused, ValueMisfit
 from connections.sdk.schema import Column
 from runs.engine import commit_record, events, publishing, sync
+from runs.engine.checking import Staging
 from runs.engine.plan import Hook, Limits, Plan, RunOn, Strategy
-from runs.engine.publishing import Staging
 from tests.runs.engine.bench import Bench, Rows
 
 QUERY = "SELECT k, v FROM s"
@@ -234,7 +234,7 @@ def test_hooks_run_in_order_at_their_moments(numbers: Bench) -> None:
 
 def test_a_failing_hook_fails_the_run_or_warns_as_it_says(numbers: Bench) -> None:
     bad = Hook(sql="SELECT 1/0", run_on=RunOn.SUCCESS, connection=numbers.destination)
-    with pytest.raises(PipekitError, match=r"Hook 1 \(success\) failed: .*division by zero"):
+    with pytest.raises(PipekitError, match=r"Hook 1 \(success\) failed; the rows are published: .*division by zero"):
         numbers.run(numbers.plan(QUERY, hooks=(bad,)))
     # the rows are published all the same
     assert numbers.rows("SELECT count(*) FROM sync.t") == [(100,)]

@@ -1,0 +1,42 @@
+"""Receivers of messages on this machine, which the settings point to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from connections import secrets
+from tests.runs.receivers import MailServer, WebhookServer, mail_server, webhook_server
+from tests.runs.receiving import reached_at
+from tests.runs.test_notifying import set_up
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def secrets_file(tmp_path: Path) -> Iterator[Path]:
+    before = secrets.store().path
+    secrets.configure(tmp_path / "secrets.env")
+    yield tmp_path / "secrets.env"
+    secrets.configure(before)
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[MailServer]:
+    with mail_server() as found:
+        reached_at(settings, found.port)
+        yield found
+
+
+@pytest.fixture
+def hook() -> Iterator[WebhookServer]:
+    with webhook_server() as found:
+        secrets.store().set("HOOK_SECRET", "shared-5518")
+        set_up(webhook_url=found.url, webhook_secret="$HOOK_SECRET")
+        yield found

@@ -1,0 +1,44 @@
+"""Time played in memory: ticks one after another, runs that take no time and never start a process."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from runs.models import GroupRun, Run, Setting
+from scheduling import ticking
+from scheduling.models import Schedule
+from tests.factories import ScheduleFactory
+
+START = dt.datetime(2027, 1, 11, 2, 59, 30, tzinfo=dt.UTC)
+MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta(days=1)
+
+
+def schedule(cron_expr: str = "0 4 * * *", **fields: object) -> Schedule:
+    """One that was made just when the play begins."""
+    made: Schedule = ScheduleFactory.create(cron_expr=cron_expr, **fields)
+    Schedule.objects.filter(pk=made.pk).update(updated_at=START)
+    return made
+
+
+def finish_all() -> None:
+    Run.objects.active().update(status="success")
+    GroupRun.objects.active().update(status="success")
+
+
+def play(start: dt.datetime, length: dt.timedelta, step: dt.timedelta = MINUTE) -> list[dt.datetime]:
+    """Tick all the time, runs taking no time; return when anything was started."""
+    fired = []
+    now = start
+    while now <= start + length:
+        fired += [now] * len(ticking.tick(now).started)
+        finish_all()
+        now += step
+    return fired
+
+
+def edit(row: Schedule, at: dt.datetime, **fields: object) -> None:
+    Schedule.objects.filter(pk=row.pk).update(updated_at=at, **fields)
+
+
+def listened() -> None:
+    Setting.objects.create(key="notification_addresses", value=["ops@example.com"])
