@@ -13,7 +13,7 @@ from connections.sdk.errors import ConnectionLost, PipekitError, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from runs.engine import commit_record, safety_limits
-from runs.engine.checking import Staging, check_arrived, check_complete, check_keys, count
+from runs.engine.checking import Staging, check_arrived, check_complete, check_keys, count, null_watermarks
 from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan, Strategy
@@ -109,6 +109,8 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
     if plan.strategy is not Strategy.FULL:
         check_complete(opened, plan, staging)
     null_keys = check_keys(opened, plan)
+    if warning := null_watermarks(opened, plan):
+        told.append(Warned(warning))
     publication = describe(plan, staging.columns, table, null_keys=null_keys)
     statements = [*_before(opened, plan, staging.columns, table), *STRATEGIES[plan.strategy](publication)]
     statements += _after(opened, plan, table)

@@ -1,35 +1,18 @@
-"""The postgresql connector, put together. Reader and writer load their libraries only when jrunner asks for them."""
+"""The postgresql connector, put together."""
 
 from __future__ import annotations
 
 from connections.connectors.postgresql import datatypes, driver, introspection
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.sdk.capabilities import Cap
-from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Reader, Session, Writer
+from connections.sdk.sql_connector import SqlConnector
 
-
-class PostgresqlConnector:
-    kind = "postgresql"
-    capabilities = Cap.DISCOVER | Cap.READ | Cap.WRITE
-    dialect = DIALECT
-    datatypes = datatypes
-    introspector = introspection
-
-    @property
-    def reader(self) -> Reader:
-        from connections.connectors.postgresql.reader import READER
-
-        return READER
-
-    @property
-    def writer(self) -> Writer:
-        from connections.connectors.postgresql.writer import WRITER
-
-        return WRITER
-
-    def connect(self, parameters: ConnectionParameters) -> Session:
-        return driver.connect(parameters)
-
-
-CONNECTOR = PostgresqlConnector()
+CONNECTOR = SqlConnector(
+    kind="postgresql",
+    package="connections.connectors.postgresql",
+    capabilities=Cap.DISCOVER | Cap.READ | Cap.WRITE,
+    dialect=DIALECT,
+    datatypes=datatypes,
+    introspector=introspection,
+    connect=driver.connect,
+)

@@ -1,35 +1,18 @@
-"""The sqlite connector, put together. Reader and writer load their libraries only when jrunner asks for them."""
+"""The sqlite connector, put together."""
 
 from __future__ import annotations
 
 from connections.connectors.sqlite import datatypes, driver, introspection
 from connections.connectors.sqlite.dialect import DIALECT
 from connections.sdk.capabilities import Cap
-from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Reader, Session, Writer
+from connections.sdk.sql_connector import SqlConnector
 
-
-class SqliteConnector:
-    kind = "sqlite"
-    capabilities = Cap.DISCOVER | Cap.READ | Cap.WRITE
-    dialect = DIALECT
-    datatypes = datatypes
-    introspector = introspection
-
-    @property
-    def reader(self) -> Reader:
-        from connections.connectors.sqlite.reader import READER
-
-        return READER
-
-    @property
-    def writer(self) -> Writer:
-        from connections.connectors.sqlite.writer import WRITER
-
-        return WRITER
-
-    def connect(self, parameters: ConnectionParameters) -> Session:
-        return driver.connect(parameters)
-
-
-CONNECTOR = SqliteConnector()
+CONNECTOR = SqlConnector(
+    kind="sqlite",
+    package="connections.connectors.sqlite",
+    capabilities=Cap.DISCOVER | Cap.READ | Cap.WRITE,
+    dialect=DIALECT,
+    datatypes=datatypes,
+    introspector=introspection,
+    connect=driver.connect,
+)

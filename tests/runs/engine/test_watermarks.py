@@ -197,3 +197,15 @@ def test_a_highest_value_that_bounds_nothing_is_named_with_its_column(pg_bench: 
     pg_bench.run(plan)
     with pytest.raises(DataError, match=f"“w” of the destination is “{value}"):
         pg_bench.run(plan)
+
+
+def test_rows_without_a_watermark_are_loaded_once_and_said(bench: Bench) -> None:
+    bench.at_source(
+        "CREATE TABLE s (k INTEGER, at TIMESTAMP)", "INSERT INTO s VALUES (1, '2026-01-01 00:00:00'), (2, NULL)"
+    )
+    plan = bench.plan("SELECT k, at FROM s", strategy=Strategy.UPSERT, merge_key=("k",), watermark="at")
+    (warning,) = bench.run(plan).warnings
+    assert warning.startswith("Rows that came without at: 1.") and "COALESCE" in warning
+    bench.at_source("UPDATE s SET k = 3 WHERE k = 2")
+    assert bench.run(plan).warnings == []
+    assert sorted(row[0] for row in bench.rows("SELECT k FROM sync.t")) == [1, 2]
