@@ -187,16 +187,16 @@ def test_a_missing_socket_is_one_clear_error(tmp_path: Path) -> None:
 
 def test_a_destination_without_rights_is_one_clear_error(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("CREATE ROLE reader LOGIN")
+        connection.execute("CREATE ROLE without_rights LOGIN")
     try:
-        url = urlunsplit(urlsplit(database_url)._replace(netloc="reader@"))
+        url = urlunsplit(urlsplit(database_url)._replace(netloc="without_rights@"))
         assert _probe("postgresql", url).ok
         result = _probe("postgresql", url, write=True)
         _failed(result, "write", "permission_denied")
         assert _steps(result)["read"]
     finally:
         with psycopg.connect(database_url, autocommit=True) as connection:
-            connection.execute("DROP ROLE reader")
+            connection.execute("DROP ROLE without_rights")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])

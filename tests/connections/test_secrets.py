@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connections import secrets, secrets_file
@@ -171,6 +171,7 @@ def test_a_line_means(store: SecretStore, file: Path, line: str, value: str) -> 
     assert store.check() == ()
 
 
+@settings(max_examples=40)
 @given(value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_every_value_comes_back_as_it_was_set(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
     store = SecretStore(path=tmp_path_factory.getbasetemp() / "any.env")
@@ -208,6 +209,7 @@ def test_a_link_to_the_file_stays_a_link(tmp_path: Path, file: Path) -> None:
     assert target.read_text() == "DW_PW=x\n"
 
 
+@pytest.mark.matrix
 def test_writers_at_the_same_time_lose_nothing(store: SecretStore) -> None:
     names = [f"NAME_{number}" for number in range(40)]
     with ThreadPoolExecutor(8) as pool:

@@ -141,7 +141,8 @@ def test_killed_at_random_moments_while_the_source_changes(
     assert (found.lost, found.doubled) == (0, 0)
 
 
-@pytest.mark.parametrize("strategy", [Strategy.APPEND, pytest.param(Strategy.FULL, marks=pytest.mark.matrix)])
+@pytest.mark.matrix
+@pytest.mark.parametrize("strategy", [Strategy.APPEND, Strategy.FULL])
 def test_kills_that_come_too_late_are_no_proof(pg_bench: Bench, strategy: Strategy, tmp_path: Path) -> None:
     generator = Generator(pg_bench, strategy, Random(1))
     generator.begin(50)

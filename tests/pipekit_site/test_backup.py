@@ -48,6 +48,7 @@ def install(tmp_path: Path) -> Path:
     return data_dir
 
 
+@pytest.mark.matrix
 def test_a_backup_made_while_others_write_is_whole_and_can_be_used(install: Path, tmp_path: Path) -> None:
     program = [sys.executable, "manage.py", "shell", "--no-imports", "-c", WRITER]
     with subprocess.Popen(program, cwd=BASE_DIR, env=environment(install), stdout=subprocess.PIPE, text=True) as writer:

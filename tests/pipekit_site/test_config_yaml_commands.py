@@ -103,6 +103,7 @@ def test_exportconfig_into_a_directory_that_is_not_there_is_one_clear_error(tmp_
     assert refused("exportconfig", str(tmp_path)).returncode == 2
 
 
+@pytest.mark.matrix
 def test_configuration_moves_from_one_install_to_another_byte_by_byte(file: Path, tmp_path: Path) -> None:
     """Real processes, in a locale that knows no UTF-8, and the exit codes that scripts see."""
     file.write_text(EXAMPLE.replace("username: etl", "username: Müller"), encoding="utf-8")

@@ -89,7 +89,7 @@ def storm(count: int) -> list[Run]:
     )
 
 
-@pytest.mark.parametrize(("count", "seconds"), [(1000, 60), (100, 5)])
+@pytest.mark.parametrize(("count", "seconds"), [pytest.param(1000, 60, marks=pytest.mark.matrix), (100, 5)])
 def test_a_thousand_failures_in_ten_minutes_are_at_most_twenty_mails_and_none_is_left_out(
     server: MailServer, count: int, seconds: int
 ) -> None:
