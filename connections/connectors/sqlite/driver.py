@@ -46,7 +46,9 @@ class SqliteSession:
             try:
                 yield
             except BaseException:
-                self.connection.execute("ROLLBACK")
+                # a full disk may have ended it already
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
                 raise
             self.connection.execute("COMMIT")
 
