@@ -14,6 +14,9 @@ import pytest
 from pipekit_site.config import BASE_DIR
 from tests.pipekit_site.test_start_up import environment, manage
 
+# real processes, many of them
+pytestmark = pytest.mark.matrix
+
 
 def start(data_dir: Path, *words: str, **settings: Any) -> subprocess.Popen[str]:
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **settings}

@@ -35,6 +35,7 @@ def test_the_first_command_makes_the_database(tmp_path: Path, command: tuple[str
     assert "migrating" not in again.stderr
 
 
+@pytest.mark.matrix
 def test_commands_that_come_first_together_make_it_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(3) as pool:
         done = list(pool.map(lambda _: manage(tmp_path, "exportconfig"), range(3)))

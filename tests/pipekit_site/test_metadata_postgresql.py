@@ -15,6 +15,9 @@ from tests.pipekit_site.installs import Install
 from tests.runs.commands import Done
 from tests.runs.engine.bench import Bench
 
+# real processes, many of them
+pytestmark = pytest.mark.matrix
+
 NewDatabase = Callable[[], str]
 SCHEDULED = """
 groups: {nightly: {members: [{module: orders}]}}
@@ -44,7 +47,6 @@ def name_of(url: str) -> str:
     return urlsplit(url).path.removeprefix("/")
 
 
-@pytest.mark.matrix
 def test_first_commands_on_several_machines_make_the_database_once(install: Install, tmp_path: Path) -> None:
     machines = [Install(_made(tmp_path / f"machine{number}"), install.database) for number in range(3)]
     with ThreadPoolExecutor(3) as pool:
@@ -54,7 +56,6 @@ def test_first_commands_on_several_machines_make_the_database_once(install: Inst
     assert install.rows("SELECT count(*) FROM driver") == [(10,)]
 
 
-@pytest.mark.matrix
 def test_a_run_is_right_whatever_the_server_and_the_environment_have_for_defaults(
     install: Install, bench: Bench
 ) -> None:
@@ -132,7 +133,6 @@ def doctor(install: Install) -> dict[str, dict[str, str]]:
     return {check["name"]: check for check in json.loads(install.manage("doctor", "--json").out)["checks"]}
 
 
-@pytest.mark.matrix
 def test_doctor_says_where_the_metadata_is_and_whether_it_can_be_written(install: Install) -> None:
     install.manage("exportconfig")
     found = doctor(install)["metadata database"]
@@ -149,7 +149,6 @@ def test_backup_names_the_command_that_makes_one(tmp_path: Path) -> None:
     assert (done.code, f"pg_dump --format=custom --file=pipekit.dump '--dbname={place}'" in done.err) == (2, True)
 
 
-@pytest.mark.matrix
 def test_imports_at_once_wait_for_each_other(install: Install, bench: Bench) -> None:
     install.configure(bench)
     names = [f"m{number}" for number in range(40)]
@@ -171,7 +170,6 @@ def _told(run: dict[str, object]) -> dict[str, object]:
     return {key: value for key, value in run.items() if key != "seconds"}
 
 
-@pytest.mark.matrix
 def test_an_install_moves_from_sqlite_with_its_history(install: Install, bench: Bench, tmp_path: Path) -> None:
     """The README's way: Django's dumpdata and loaddata."""
     bench.at_source("CREATE TABLE SOURCE (A INTEGER)", "INSERT INTO SOURCE VALUES (1), (2)")

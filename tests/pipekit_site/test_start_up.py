@@ -16,6 +16,9 @@ import pytest
 
 from pipekit_site.config import BASE_DIR
 
+# real processes, many of them
+pytestmark = pytest.mark.matrix
+
 
 def environment(data_dir: Path, **variables: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}

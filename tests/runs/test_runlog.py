@@ -137,6 +137,7 @@ def test_what_a_run_that_could_not_start_says_is_in_its_log(orders: Module, monk
     wait_until(lambda: run.log_file.exists() and "PIPEKIT_API_PORT" in run.log_file.read_text())
 
 
+@pytest.mark.matrix
 @pytest.mark.django_db(transaction=True)
 def test_runs_are_listed_newest_first() -> None:
     first, second = RunFactory.create(status="success"), RunFactory.create(status="error", error={"message": "No."})

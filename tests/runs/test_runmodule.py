@@ -151,6 +151,7 @@ def test_a_second_run_is_exit_code_4_and_names_the_first(orders: Bench, save_mod
     assert first.returncode == 0
 
 
+@pytest.mark.matrix
 def test_two_modules_into_one_table_do_not_run_at_once(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
     save_module("again", QUERY, dest_table="sync.qcrh")
@@ -290,6 +291,7 @@ def test_named_watermarks_and_hooks_of_the_module_are_used(orders: Bench, save_m
     assert orders.rows("SELECT n FROM sync.done") == [(2,)]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     "environment",
     [{"TZ": "America/St_Johns", "LC_ALL": "C"}, {"TZ": "Asia/Kolkata", "PGTZ": "Asia/Tokyo", "PGDATESTYLE": "German"}],

@@ -18,6 +18,9 @@ from runs.models import Run
 from tests.runs.commands import ROOT, wait_until
 from tests.runs.engine.bench import Bench
 
+# real processes, many of them
+pytestmark = pytest.mark.matrix
+
 QUERY = "SELECT k FROM s"
 Save = Callable[..., Module]
 FULL = Path("/dev/full")
