@@ -92,6 +92,6 @@ def null_watermarks(opened: Session, plan: Plan) -> str:
     if not rows:
         return ""
     return (
-        f"Rows that came without {plan.watermark}: {rows}. Later runs, which ask for what is above the highest, will not "
-        "see what changes in them. Take another watermark_column, or a COALESCE of it in the query."
+        f"Rows that came without {plan.watermark}: {rows}. Later runs ask for what is above the highest, and do not see"
+        " what changes in them. Take another watermark_column, or a COALESCE of it in the query."
     )
