@@ -280,8 +280,8 @@ def test_a_source_that_works_for_longer_is_waited_for(pg_bench: Bench, query: st
 @pytest.mark.matrix
 def test_a_file_that_is_searched_for_longer_is_waited_for(bench: Bench) -> None:
     wide(bench)
-    count = "WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 8000000)"
-    plan = impatient(bench.plan(f"{count} SELECT 1 AS k, 'x' AS v FROM g WHERE n = 8000000"))
+    count = "WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 40000000)"
+    plan = impatient(bench.plan(f"{count} SELECT 1 AS k, 'x' AS v FROM g WHERE n = 40000000"))
     result = bench.run(plan)
     assert transferring(result) > BORNE, "it did not take long"
     assert bench.rows() == [(1, "x")]
