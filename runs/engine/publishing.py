@@ -12,12 +12,12 @@ from connections import registry
 from connections.sdk.errors import ConnectionLost, PipekitError, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
-from runs.engine import commit_record, safety_limits
+from runs.engine import commit_record, safety_limits, schemas
 from runs.engine.checking import Staging, check_arrived, check_complete, check_keys, count, null_watermarks
 from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan, Strategy
-from runs.engine.staging import create_schema, dialect_of
+from runs.engine.staging import dialect_of
 from runs.engine.strategies import append, full, incremental, upsert
 from runs.engine.strategies.statement import Counts, Publication, Statement
 from runs.engine.waiting import destination
@@ -38,6 +38,7 @@ def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
     """
     try:
         with destination(plan) as opened:
+            schemas.create_missing(opened, plan, plan.dest_table.schema)
             _analyze(opened, plan)
             yield from _transaction(opened, plan, staging)
     except ConnectionLost as lost:
@@ -112,7 +113,7 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
     if warning := null_watermarks(opened, plan):
         told.append(Warned(warning))
     publication = describe(plan, staging.columns, table, null_keys=null_keys)
-    statements = [*_before(opened, plan, staging.columns, table), *STRATEGIES[plan.strategy](publication)]
+    statements = [*_before(plan, staging.columns, table), *STRATEGIES[plan.strategy](publication)]
     statements += _after(opened, plan, table)
     told.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
     counts = _execute(opened, statements)
@@ -147,13 +148,11 @@ def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, 
     )
 
 
-def _before(opened: Session, plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> list[Statement]:
+def _before(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> list[Statement]:
     if table is not None:
         return []
-    dialect = dialect_of(plan)
-    schema = create_schema(opened, plan, plan.dest_table.schema)
-    create = dialect.create_table(plan.dest_table, [(column.dest_name, column.dest_type) for column in columns])
-    return [Statement(sql) for sql in (*schema, create)]
+    pairs = [(column.dest_name, column.dest_type) for column in columns]
+    return [Statement(dialect_of(plan).create_table(plan.dest_table, pairs))]
 
 
 def _after(opened: Session, plan: Plan, table: TableInfo | None) -> list[Statement]:

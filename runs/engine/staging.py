@@ -14,7 +14,7 @@ from connections.sdk.errors import DiskFull
 from connections.sdk.protocols import Session
 from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import Column, TableName
-from runs.engine import commit_record
+from runs.engine import commit_record, schemas
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 
@@ -35,29 +35,18 @@ def prepare(opened: Session, plan: Plan, columns: Sequence[Column]) -> TableName
 
 
 def create_control_tables(opened: Session, plan: Plan) -> None:
-    """Create schema, commit records and claims when missing; two runs that come first together both find them."""
+    """Create commit records and claims when missing; two runs that come first together both find them."""
     dialect, describe = dialect_of(plan), registry.connector(plan.destination.kind).introspector.describe_table
     definitions = commit_record.definitions(dialect)
     if all(describe(opened, table) for table, _ in definitions):
         return
+    schemas.create_missing(opened, plan, dialect.staging_schema)
     with opened.transaction():
         for sql in dialect.begin_publish(definitions[0][0], lock_seconds=plan.lock_seconds):
-            opened.execute(sql)
-        for sql in create_schema(opened, plan, dialect.staging_schema):
             opened.execute(sql)
         for table, sql in definitions:
             if describe(opened, table) is None:
                 opened.execute(sql)
-
-
-def create_schema(opened: Session, plan: Plan, schema: str) -> list[str]:
-    """Return the statement that creates a missing schema; nothing when it is there.
-
-    Asked first because CREATE SCHEMA IF NOT EXISTS takes the right to create even where there is nothing to do.
-    """
-    if not schema or registry.connector(plan.destination.kind).introspector.has_schema(opened, schema):
-        return []
-    return [dialect_of(plan).create_schema(schema)]
 
 
 def make_empty(opened: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> None:

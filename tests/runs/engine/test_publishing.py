@@ -13,7 +13,8 @@ from connections.sdk.schema import Column
 from runs.engine import commit_record, events, publishing, sync
 from runs.engine.checking import Staging
 from runs.engine.plan import Hook, Limits, Plan, RunOn, Strategy
-from tests.runs.engine.bench import Bench, Rows
+from tests.runs.commands import wait_until
+from tests.runs.engine.bench import Bench, Result, Rows
 
 QUERY = "SELECT k, v FROM s"
 COLUMNS = (Column(dest_name="k", dest_type="integer"), Column(dest_name="v", dest_type="text"))
@@ -260,6 +261,25 @@ def test_the_control_tables_are_made_once_by_many(numbers: Bench) -> None:
     names = {commit_record.commits_table, commit_record.claims_table}
     assert len(names) == 2
     assert numbers.rows("SELECT module FROM pipekit_staging.pipekit_claims") == [("m",)]
+
+
+def test_two_first_runs_that_create_the_same_schema_both_publish(numbers: Bench) -> None:
+    results: list[Result] = []
+    with psycopg.connect(numbers.destination.url) as other:
+        other.execute("CREATE SCHEMA sync")
+        running = threading.Thread(target=lambda: results.append(numbers.run(numbers.plan(QUERY))))
+        running.start()
+        # it does not see the schema and cannot create it before this transaction ends
+        wait_until(lambda: waiting_for_us(other))
+        other.commit()
+    running.join(30)
+    assert [result.counts for result in results] == [(100, 0, 0)]
+
+
+def waiting_for_us(other: psycopg.Connection) -> bool:
+    pid = other.info.backend_pid
+    rows = other.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND %s = ANY(pg_blocking_pids(pid))", (pid,))
+    return bool(rows.fetchall())
 
 
 def test_a_user_with_rights_in_two_schemas_only_can_sync(numbers: Bench, database_url: str) -> None:
