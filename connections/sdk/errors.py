@@ -12,7 +12,7 @@
     ├── DataError               fix the data (or say how to treat it)
     │   └── DuplicateKeys  NullKeys  ValueMisfit  CountMismatch  DiskFull
     ├── Refused                 a safety limit stopped the run; `--force` overrides it
-    ├── AlreadyRunning  Cancelled  Lost  ExternalFailed
+    ├── AlreadyRunning  Cancelled  Lost (Overtaken)  ExternalFailed
     └── InternalError           our bug
 
 Every error carries what happened (`message`), what to do (`hint`) and the system's own words
@@ -172,6 +172,13 @@ class Cancelled(PipekitError):
 class Lost(PipekitError):
     code = "lost"
     retryable = True
+
+
+class Overtaken(Lost):
+    """A later run has the module's staging: this one is to end, and never to try again."""
+
+    code = "overtaken"
+    retryable = False
 
 
 class ExternalFailed(PipekitError):

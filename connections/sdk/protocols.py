@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connections.sdk.capabilities import Cap
+from connections.sdk.claim import Claim
 from connections.sdk.datatypes import DataType, Rendered
 from connections.sdk.dialect import Dialect
 from connections.sdk.parameters import ConnectionParameters
@@ -132,10 +133,12 @@ class Writer(Protocol):
         batches: Batches,
         *,
         clear: bool = False,
+        claim: Claim | None = None,
     ) -> int:
         """Write every batch and commit; return the rows as the *system* counted them.
 
-        With ``clear`` the table is emptied first, in the same transaction. Before the commit the system's count is
+        With ``clear`` the table is emptied first, with ``claim`` that is asked before (Overtaken when it is another's),
+        all in the same transaction. Before the commit the system's count is
         compared with ``batches.rows``: CountMismatch when they differ. On any error nothing of the call remains.
         Raises ValueMisfit naming column and example for a value the table cannot hold.
         """

@@ -88,8 +88,11 @@ class PublishingDialect(Dialect):
         """Return the statement that refreshes the planner's statistics, or nothing."""
         return ""
 
-    def lock_rows(self) -> str:
-        """Return what a SELECT ends with to hold its rows until the transaction ends, or nothing."""
+    def lock_rows(self, *, shared: bool = False) -> str:
+        """Return what a SELECT ends with to hold its rows until the transaction ends, or nothing.
+
+        ``shared`` lets others hold them too, and nobody change them.
+        """
         return ""
 
     def count(self, table: TableName) -> str:

@@ -9,19 +9,12 @@ from __future__ import annotations
 
 import datetime as dt
 
-from connections.sdk.errors import Lost
+from connections.sdk.claim import Claim
 from connections.sdk.protocols import Session
 from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import TableName
 from runs.engine.events import Published
 from runs.engine.plan import Plan
-
-
-class Overtaken(Lost):
-    """A later run has the module's staging: this one is to end, and never to try again."""
-
-    retryable = False
-
 
 _COMMITS = [
     ("run", "varchar(64) NOT NULL"),
@@ -67,21 +60,20 @@ def claim(opened: Session, dialect: PublishingDialect, plan: Plan) -> None:
     )
 
 
+def held(dialect: PublishingDialect, plan: Plan, *, shared: bool = False) -> Claim:
+    """Return the claim as a transaction asks for it and holds it; ``shared`` when several may at once."""
+    claims, module = dialect.qualified(claims_table(dialect)), dialect.string(plan.module)
+    sql = f"SELECT run FROM {claims} WHERE module = {module}{dialect.lock_rows(shared=shared)}"
+    return Claim(sql=sql, run=plan.run, module=plan.module)
+
+
 def hold_claim(opened: Session, dialect: PublishingDialect, plan: Plan) -> None:
     """Inside the publish transaction: check that staging is still this run's, and keep it so until the end.
 
     Raises Overtaken when a later run took over.
     """
-    rows = opened.fetch(
-        f"SELECT run FROM {dialect.qualified(claims_table(dialect))} "
-        f"WHERE module = {dialect.placeholder}{dialect.lock_rows()}",
-        (plan.module,),
-    )
-    if rows != [(plan.run,)]:
-        raise Overtaken(
-            f"Another run of {plan.module} took over while this one stood still; nothing was published by this one.",
-            hint="Nothing needs doing: the later run published, or will.",
-        )
+    claim = held(dialect, plan)
+    claim.check(opened.fetch(claim.sql))
 
 
 def write(opened: Session, dialect: PublishingDialect, plan: Plan, published: Published, *, kind: str) -> None:

@@ -15,9 +15,11 @@ from typing import Any
 
 from connections.sdk.errors import CountMismatch, Lost, from_dict
 from connections.sdk.schema import Column, TableName
+from runs.engine import commit_record
 from runs.engine.events import Event, Progress, RouteChosen, Staged, Warned
 from runs.engine.listening import Patience, messages
 from runs.engine.plan import Plan
+from runs.engine.staging import dialect_of
 
 # seconds that a child may take to end: its own grace, and the time in which it ends its sessions
 _GRACE = 11.0
@@ -58,6 +60,7 @@ def job(plan: Plan, transfer: Transfer) -> dict[str, Any]:
         "columns": [{**c.as_json(), "data_type": c.data_type.as_json()} for c in transfer.columns],
         "clear": False,
         "trim": False,
+        "claim": commit_record.held(dialect_of(plan), plan, shared=True).as_json(),
         "options": options,
     }
 

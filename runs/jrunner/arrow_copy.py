@@ -55,7 +55,7 @@ def copy(job: Job, reporter: Reporter, cancellation: Cancellation, *, writer: Wr
 
 def _moved(job: Job, writer: Writer, pump: Pump) -> Moved:
     with contextlib.closing(pump):
-        written = writer.write(job.destination, job.table, job.columns, pump, clear=job.clear)
+        written = writer.write(job.destination, job.table, job.columns, pump, clear=job.clear, claim=job.claim)
     return Moved(read=pump.rows, written=written, size=pump.size)
 
 

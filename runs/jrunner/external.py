@@ -7,6 +7,7 @@ environment. A tool that does not know such names needs a small wrapper script t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -44,6 +45,7 @@ def copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> Moved:
     # nobody sees into the program: as long as both systems are there it is believed to be at work
     reporter.at_work = lambda: answers(job.source) and answers(job.destination)
     before = 0 if job.clear else _count(job.destination, job)
+    _check_claim(job)
     with tempfile.TemporaryDirectory(prefix="jrunner-") as directory:
         query_file = Path(directory) / "query.sql"
         query_file.write_text(job.query, encoding="utf-8")
@@ -98,6 +100,13 @@ def _unusable(executable: str, detail: str) -> DriverMissing:
     return DriverMissing(
         f"{executable} cannot be run.", hint="Check jrunner_path; null means the bundled jrunner.", detail=detail
     )
+
+
+def _check_claim(job: Job) -> None:
+    """Ask once: the transaction that writes is the program's, where nothing can be held."""
+    if job.claim:
+        with contextlib.closing(connector(job.destination.kind, Cap.WRITE).connect(job.destination)) as session:
+            job.claim.check(session.fetch(job.claim.sql))
 
 
 def _count(parameters: ConnectionParameters, job: Job) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from connections.sdk.claim import Claim
 from connections.sdk.datatypes import DataType
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.parameters import ConnectionParameters
@@ -16,7 +17,10 @@ BATCH_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Rows of ``query``, by position, into the existing ``table``; `from_json` tells the options."""
+    """Rows of ``query``, by position, into the existing ``table``; `from_json` tells the options.
+
+    With ``claim`` they are written only as long as the table is the run's.
+    """
 
     source: ConnectionParameters
     query: str
@@ -25,6 +29,7 @@ class Job:
     columns: tuple[Column, ...]
     clear: bool = False
     trim: bool = False
+    claim: Claim | None = None
     batch_bytes: int = BATCH_BYTES
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -45,6 +50,7 @@ class Job:
                 columns=tuple(_column(column) for column in data["columns"]),
                 clear=bool(data.get("clear", False)),
                 trim=bool(data.get("trim", False)),
+                claim=Claim.from_json(data["claim"]) if data.get("claim") else None,
                 batch_bytes=int(data.get("batch_bytes") or BATCH_BYTES),
                 options=data.get("options") or {},
             )

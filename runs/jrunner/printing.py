@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from connections.sdk.claim import Claim
 from connections.sdk.exact.texts import as_text
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches
@@ -43,6 +44,7 @@ class PrintingWriter:
         batches: Batches,
         *,
         clear: bool = False,
+        claim: Claim | None = None,
     ) -> int:
         with tempfile.TemporaryFile(prefix="jrunner-") as spool:
             for block in self._blocks(columns, batches):

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from connections.connectors.postgresql import bulk
-from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.liveness import Backend
 from connections.connectors.postgresql.raw_types import RawPlan
 from connections.connectors.postgresql.watching import Watch, watched
@@ -32,13 +31,17 @@ def copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation
 async def _copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> Moved:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
+    pipe = _Pipe(job, plan, reporter)
     cancellation.calls(lambda: loop.call_soon_threadsafe(task.cancel))
     try:
         async with _session(job.source) as (source, reading), _session(job.destination) as (destination, _):
             reporter.at_work = reading.at_work
-            return await _Pipe(job, plan, reporter).move(source, destination)
+            return await pipe.move(source, destination)
     except asyncio.CancelledError:
-        raise Cancelled("The transfer was cancelled.", hint="Nothing was written; run it again.") from None
+        hint = "Nothing was written; run it again."
+        if pipe.complete:
+            hint = "It was being committed: look whether the rows are there before you run it again."
+        raise Cancelled("The transfer was cancelled.", hint=hint) from None
 
 
 @asynccontextmanager
@@ -58,14 +61,16 @@ class _Pipe:
         self.plan = plan
         self.reporter = reporter
         self.channel = Channel()
+        # all rows are over there and counted; what is left is the commit
+        self.complete = False
 
     async def move(self, source: Any, destination: Any) -> Moved:
         with bulk.translated(self.job.destination.name):
             async with destination.transaction():
-                if self.job.clear:
-                    await destination.execute(DIALECT.empty_table(self.job.table))
+                await bulk.Beginning(table=self.job.table, clear=self.job.clear, claim=self.job.claim)(destination)
                 read, written = await self._both(source, destination)
                 check_counts(read, written)
+                self.complete = True
         return Moved(read=read, written=written, size=self.channel.total)
 
     async def _both(self, source: Any, destination: Any) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from connections.connectors.duckdb import driver, memory
 from connections.connectors.duckdb.dialect import DIALECT
 from connections.connectors.duckdb.native_texts import NativeTexts
+from connections.sdk.claim import Claim
 from connections.sdk.datatypes import Kind
 from connections.sdk.exact.counting import check_counts
 from connections.sdk.exact.misfits import misfit, plain
@@ -39,12 +40,15 @@ class DuckdbWriter:
         batches: Batches,
         *,
         clear: bool = False,
+        claim: Claim | None = None,
     ) -> int:
         session = driver.connect(parameters)
         try:
             size = memory.needed(len(columns))
             memory.bounded(session, parameters, size)
             with session.transaction():
+                if claim:
+                    claim.check(session.fetch(claim.sql))
                 if clear:
                     session.execute(DIALECT.empty_table(table))
                 room = _Room(session, size, fixed=bool(memory.given(parameters)))

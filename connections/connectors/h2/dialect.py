@@ -27,7 +27,7 @@ class H2Dialect(MergingDialect):
     def begin_publish(self, table: TableName, *, lock_seconds: float) -> tuple[str, ...]:
         return (f"SET LOCK_TIMEOUT {int(lock_seconds * 1000)}",)
 
-    def lock_rows(self) -> str:
+    def lock_rows(self, *, shared: bool = False) -> str:
         return " FOR UPDATE"
 
 

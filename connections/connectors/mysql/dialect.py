@@ -52,8 +52,9 @@ class MysqlDialect(PublishingDialect):
         seconds = max(1, int(lock_seconds))
         return (f"SET SESSION innodb_lock_wait_timeout = {seconds}", f"SET SESSION lock_wait_timeout = {seconds}")
 
-    def lock_rows(self) -> str:
-        return " FOR UPDATE"
+    def lock_rows(self, *, shared: bool = False) -> str:
+        # MariaDB knows no FOR SHARE
+        return " LOCK IN SHARE MODE" if shared else " FOR UPDATE"
 
     def same_key(self, key: Names, left: str, right: str, *, null_safe: bool) -> str:
         equals = "<=>" if null_safe else "="

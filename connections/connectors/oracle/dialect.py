@@ -55,7 +55,7 @@ class OracleDialect(MergingDialect):
         # readers do not wait for it
         return (f"LOCK TABLE {self.qualified(table)} IN EXCLUSIVE MODE WAIT {max(1, int(lock_seconds))}",)
 
-    def lock_rows(self) -> str:
+    def lock_rows(self, *, shared: bool = False) -> str:
         return " FOR UPDATE"
 
     def row_text(self, columns: Names, prefix: str) -> str:

@@ -6,17 +6,21 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 import asyncpg
 import psycopg
 
+from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import SESSION, borne, place, settings
 from connections.connectors.postgresql.errors import translate, translate_connect
 from connections.connectors.postgresql.liveness import IDENTITY, Backend
 from connections.sdk import errors
+from connections.sdk.claim import Claim
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.schema import TableName
 
 _FILES = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 90_000}
@@ -59,6 +63,22 @@ def _keep_alive(connection: Any) -> None:
         # not every system has each of them
         if option := getattr(socket, name, None):
             wire.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """What the transaction that writes does first: make sure that it may, and empty the table when asked to."""
+
+    table: TableName
+    clear: bool
+    claim: Claim | None
+
+    async def __call__(self, connection: Any) -> None:
+        """Raises Overtaken when the claim is another's."""
+        if self.claim:
+            self.claim.check(await connection.fetch(self.claim.sql))
+        if self.clear:
+            await connection.execute(DIALECT.empty_table(self.table))
 
 
 async def backend(connection: Any, parameters: ConnectionParameters) -> Backend:

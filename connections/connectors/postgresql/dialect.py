@@ -61,8 +61,8 @@ class PostgresqlDialect(PublishingDialect):
     def analyze(self, table: TableName) -> str:
         return f"ANALYZE {self.qualified(table)}"
 
-    def lock_rows(self) -> str:
-        return " FOR UPDATE"
+    def lock_rows(self, *, shared: bool = False) -> str:
+        return " FOR SHARE" if shared else " FOR UPDATE"
 
 
 def _lock_number(table: TableName) -> int:

@@ -42,8 +42,8 @@ async def watched(parameters: ConnectionParameters, copying: Any) -> AsyncIterat
         yield watch
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        # waited for without taking its end, or our own being cancelled would pass for its
+        await asyncio.wait((task,))
 
 
 async def _look(watch: Watch, parameters: ConnectionParameters, pid: int, version: int) -> None:

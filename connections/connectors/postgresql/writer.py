@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from connections.connectors.postgresql import bulk
 from connections.connectors.postgresql.asking import Questions
-from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.encoding import Encoding, encoding
 from connections.connectors.postgresql.watching import Watch, watched
 from connections.sdk import leaving
+from connections.sdk.claim import Claim
 from connections.sdk.exact.counting import check_counts
 from connections.sdk.exact.misfits import misfit, plain
 from connections.sdk.parameters import ConnectionParameters
@@ -40,9 +40,11 @@ class PostgresqlWriter:
         batches: Batches,
         *,
         clear: bool = False,
+        claim: Claim | None = None,
     ) -> int:
+        begin = bulk.Beginning(table=table, clear=clear, claim=claim)
         with closing(Questions(parameters, columns)) as questions:
-            return asyncio.run(_Copy(table, tuple(columns), batches, questions).run(parameters, clear=clear))
+            return asyncio.run(_Copy(table, tuple(columns), batches, questions).run(parameters, begin))
 
 
 class _Copy:
@@ -56,20 +58,19 @@ class _Copy:
         self.sent: list[tuple[int, pa.RecordBatch]] = []
         self.count = 0
 
-    async def run(self, parameters: ConnectionParameters, *, clear: bool) -> int:
+    async def run(self, parameters: ConnectionParameters, begin: bulk.Beginning) -> int:
         connection = await bulk.connect(parameters)
         try:
             with bulk.translated(parameters.name):
                 backend = await bulk.backend(connection, parameters)
                 with leaving.ended_by(backend.end):
-                    return await self._written(connection, parameters, clear=clear)
+                    return await self._written(connection, parameters, begin)
         finally:
             connection.terminate() if connection.is_closed() else await connection.close(timeout=5)
 
-    async def _written(self, connection: Any, parameters: ConnectionParameters, *, clear: bool) -> int:
+    async def _written(self, connection: Any, parameters: ConnectionParameters, begin: bulk.Beginning) -> int:
         async with connection.transaction():
-            if clear:
-                await connection.execute(DIALECT.empty_table(self.table))
+            await begin(connection)
             async with watched(parameters, connection) as watch:
                 written = await self._copy(connection, watch)
             check_counts(self.batches.rows, written)

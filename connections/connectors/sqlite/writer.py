@@ -16,6 +16,7 @@ from connections.connectors.sqlite.dialect import DIALECT
 from connections.connectors.sqlite.driver import database_path
 from connections.connectors.sqlite.reader import translated
 from connections.connectors.sqlite.storing import stored
+from connections.sdk.claim import Claim
 from connections.sdk.errors import DatabaseMissing
 from connections.sdk.exact.counting import check_counts
 from connections.sdk.parameters import ConnectionParameters
@@ -34,8 +35,12 @@ class SqliteWriter:
         batches: Batches,
         *,
         clear: bool = False,
+        claim: Claim | None = None,
     ) -> int:
         with _transaction(parameters) as cursor:
+            if claim:
+                cursor.execute(claim.sql)
+                claim.check(cursor.fetchall())
             if clear:
                 cursor.execute(DIALECT.empty_table(table))
             before = _changes(cursor)

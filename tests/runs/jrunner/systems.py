@@ -84,6 +84,7 @@ def as_json(work: Job) -> dict[str, Any]:
         "columns": [{**column.as_json(), "data_type": column.data_type.as_json()} for column in work.columns],
         "clear": work.clear,
         "trim": work.trim,
+        "claim": work.claim.as_json() if work.claim else None,
         "options": dict(work.options),
     }
 
