@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from connections.sdk.claim import Claim
 from runs.jrunner.job import Job
 from tests.runs.jrunner.processes import ROOT, run_job
 from tests.runs.jrunner.systems import System, job, postgresql, sqlite
@@ -55,3 +56,15 @@ def test_an_executable_that_is_missing_is_one_clear_error(tmp_path: Path, databa
     ended = run_job(replace(work, options={"external": str(tmp_path / "nothing")}))
     assert (ended.code, ended.last["error"]["code"]) == (1, "driver_missing")
     assert "jrunner_path" in ended.last["error"]["hint"]
+
+
+def test_it_is_not_called_when_another_run_has_the_table(tmp_path: Path, database_url: str) -> None:
+    work, warehouse = _job(tmp_path, database_url, f"touch {tmp_path / 'called'}")
+    claim = Claim(sql="SELECT run FROM claims", run="mine", module="m")
+    warehouse.execute("CREATE TABLE claims (run text)", "INSERT INTO claims VALUES ('another')")
+    ended = run_job(replace(work, claim=claim))
+    assert (ended.code, ended.last["error"]["code"]) == (1, "overtaken")
+    assert not (tmp_path / "called").exists()
+    warehouse.execute("UPDATE claims SET run = 'mine'")
+    assert run_job(replace(work, claim=claim)).code == 0
+    assert (tmp_path / "called").exists()

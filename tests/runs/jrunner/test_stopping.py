@@ -131,3 +131,21 @@ def test_a_destination_that_refuses_stops_the_source_at_once(database_url: str) 
     assert ended.last["error"]["code"] == "value_misfit"
     wait_until(lambda: not _busy(database_url), seconds=3)
     assert warehouse.rows("SELECT * FROM t") == []
+
+
+def test_a_cancel_while_the_rows_are_being_committed_does_not_say_that_nothing_was_written(database_url: str) -> None:
+    there = postgresql(database_url)
+    there.execute(
+        "CREATE TABLE t (n integer)",
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(20); RETURN NULL; END'",
+        "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION wait()",
+    )
+    process = start_job(job(there, "SELECT 1 AS n", there))
+    with psycopg.connect(database_url, autocommit=True) as other:
+        committing = "SELECT 1 FROM pg_stat_activity WHERE query = 'COMMIT;' AND wait_event = 'PgSleep'"
+        wait_until(lambda: other.execute(committing).fetchone())
+    process.send_signal(signal.SIGTERM)
+    ended = finish(process)
+    assert (ended.code, ended.last["error"]["code"]) == (130, "cancelled")
+    assert "look whether the rows are there" in ended.last["error"]["hint"]
