@@ -70,6 +70,7 @@ NEVER = {
     "internal": "our bug",
     "not_supported": "the configuration",
     "null_keys": "the data",
+    "overtaken": "the later run does it",
     "permission_denied": "a grant is missing",
     "query_invalid": "the SQL",
     "safety_limit": "somebody must look",
