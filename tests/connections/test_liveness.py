@@ -19,6 +19,8 @@ from connections.sdk.errors import NoProgress, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from tests.runs.commands import backends, wait_until
 
+pytestmark = pytest.mark.matrix
+
 
 @pytest.fixture
 def session(database_url: str) -> Iterator[PostgresqlSession]:

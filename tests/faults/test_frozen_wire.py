@@ -146,6 +146,7 @@ def test_a_run_whose_wire_freezes_gives_up_in_time_and_is_tried_again(
     assert pg_bench.rows("SELECT count(*), count(DISTINCT k) FROM sync.orders") == [(20000, 20000)]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("moment", [TRANSFER, PUBLISH], ids=["transfer", "publish"])
 def test_without_a_freeze_there_is_no_proof(
     pg_bench: Bench, orders: Module, proxy: Proxy, moment: tuple[bytes, bytes]

@@ -13,6 +13,8 @@ from runs.engine.plan import Plan, Strategy
 from tests.faults.proxy import Fault, Proxy
 from tests.runs.engine.bench import Bench, Rows
 
+pytestmark = pytest.mark.matrix
+
 QUERY = "SELECT k, v FROM s"
 COMMIT_RECORD = b'pipekit_commits" (run'
 

@@ -140,6 +140,7 @@ def test_a_statement_whose_wire_freezes_is_given_up(
     right(pg_bench, plan)
 
 
+@pytest.mark.matrix
 def test_when_the_answer_to_commit_never_comes_the_commit_record_is_asked(pg_bench: Bench, proxy: Proxy) -> None:
     plan = impatient(wide(pg_bench).plan(QUERY, destination=through(pg_bench.destination, proxy)))
     proxy.break_at(Fault.FREEZE_AFTER, b"COMMIT", after=COMMIT_RECORD)

@@ -24,6 +24,7 @@ def manage(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("command", "code"), [(("exportconfig",), 0), (("runmodule", "nothing"), 3)])
 def test_the_first_command_makes_the_database(tmp_path: Path, command: tuple[str, ...], code: int) -> None:
     first = manage(tmp_path, *command)

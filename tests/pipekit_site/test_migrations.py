@@ -30,6 +30,7 @@ def insert(connection: psycopg.Connection[tuple[object, ...]], status: str) -> i
     return int(str(row[0]))
 
 
+@pytest.mark.matrix
 def test_on_postgresql_too_the_database_holds_the_lock_and_keeps_what_is_over(
     database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

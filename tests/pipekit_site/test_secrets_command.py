@@ -57,6 +57,7 @@ def test_a_value_comes_on_stdin(file: Path, stdin: str) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(
     ("arguments", "stdin"),
     [

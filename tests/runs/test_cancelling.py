@@ -122,6 +122,7 @@ def busy_or_waiting(url: str, holder: int) -> bool:
     return bool(found)
 
 
+@pytest.mark.matrix
 def test_after_the_commit_it_is_too_late(
     numbers: Bench, orders: Module, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_after_the_commit_it_is_too_late(
     assert numbers.rows("SELECT k, v FROM sync.orders ORDER BY 1") == [(1, "new"), (2, "new")]
 
 
+@pytest.mark.matrix
 def test_a_hook_after_the_commit_is_stopped_and_the_rows_stay(numbers: Bench, orders: Module) -> None:
     Hook.objects.create(module=orders, sql="SELECT pg_sleep(60)")
     run = launch(orders, Request())
@@ -158,6 +160,7 @@ def test_a_hook_before_the_run_is_stopped(numbers: Bench, orders: Module) -> Non
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
 
 
+@pytest.mark.matrix
 def test_a_run_by_hand_is_cancelled_too(numbers: Bench, orders: Module, tmp_path: Path) -> None:
     faults = {"PIPEKIT_FAULTS": "publish.before_commit=sleep:60", "PIPEKIT_FAULT_LOG": str(tmp_path / "faults")}
     process = start("runmodule", "orders", "--json", **faults)
@@ -189,6 +192,7 @@ def test_a_process_that_does_not_listen_is_killed_and_settled(
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
 
 
+@pytest.mark.matrix
 def test_a_dead_run_is_settled_by_the_cancel(
     numbers: Bench, orders: Module, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -212,6 +216,7 @@ def test_a_queued_run_is_cancelled_before_it_begins(orders: Module) -> None:
     assert run.started_at is None
 
 
+@pytest.mark.matrix
 def test_a_run_that_is_over_is_said_to_be(orders: Module) -> None:
     run = RunFactory.create(module=orders, status="success")
     done = manage("cancelrun", str(run.pk))

@@ -66,8 +66,6 @@ def wait(group_run: GroupRun) -> GroupRun:
 @contextmanager
 def locked_metadata() -> Iterator[None]:
     """Keep everybody else from writing to the SQLite file of the metadata."""
-    if connection.vendor != "sqlite":
-        pytest.skip("only SQLite is locked as a whole")
     with sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None) as locker:
         locker.execute("BEGIN IMMEDIATE")
         yield
@@ -259,6 +257,7 @@ def test_a_member_that_cannot_begin_is_an_error_of_its_own_and_stops_no_other(
     assert done.json["runs"][0]["error"]["code"] == "url_invalid"
 
 
+@pytest.mark.sqlite_metadata
 def test_metadata_that_is_locked_for_long_costs_a_group_nothing_but_time(
     group: Group, member: Member, pg_bench: Bench
 ) -> None:

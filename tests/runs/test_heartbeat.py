@@ -10,6 +10,7 @@ from tests.factories import running
 from tests.runs.commands import wait_until
 
 
+@pytest.mark.matrix
 @pytest.mark.django_db(transaction=True)
 def test_what_fails_between_two_beats_ends_no_heartbeat(caplog: pytest.LogCaptureFixture) -> None:
     Setting.objects.create(key="heartbeat_seconds", value=1)

@@ -81,6 +81,7 @@ def launcher(sleep: float, **environment: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.matrix
 def test_the_run_goes_on_when_its_launcher_and_all_its_group_are_killed(numbers: Bench, save_module: Save) -> None:
     save_module("orders", QUERY)
     web = launcher(60, PIPEKIT_FAULTS="transfer.started=sleep:2")
@@ -176,6 +177,7 @@ def test_another_launcher_is_a_setting(save_module: Save, settings: Any) -> None
     assert (run.status, run.pid) == ("queued", None)
 
 
+@pytest.mark.matrix
 def test_a_killed_run_blocks_the_next_launch_for_no_time(
     numbers: Bench, save_module: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,6 +309,7 @@ def test_a_run_on_another_machine_is_dead_when_its_heartbeat_stands_still(monkey
     assert not seems_dead(Run.objects.get())
 
 
+@pytest.mark.matrix
 def test_a_run_that_stood_still_and_was_given_up_does_not_publish_late(numbers: Bench, save_module: Save) -> None:
     save_module("orders", QUERY)
     zombie = start("runmodule", "orders", "--json", PIPEKIT_FAULTS="transfer.finished=stop")

@@ -228,6 +228,7 @@ def test_staging_tables_of_modules_that_are_gone_go_and_others_stay(
     finished(stays)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("destination", ["sqlite"], indirect=True)
 def test_a_destination_that_only_past_modules_wrote_to_is_asked_too(
     destination: ConnectionParameters, save: Callable[[str], Module]
@@ -236,6 +237,7 @@ def test_a_destination_that_only_past_modules_wrote_to_is_asked_too(
     assert pruned() == {f"staging tables in {destination.name}": 1}
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("destination", ["postgresql", "duckdb"], indirect=True)
 def test_commit_records_past_their_time_go_but_not_of_a_run_that_is_open(
     destination: ConnectionParameters, save: Callable[[str], Module]

@@ -39,6 +39,7 @@ def locked() -> Iterator[None]:
 
 
 @pytest.mark.matrix
+@pytest.mark.sqlite_metadata
 def test_a_run_goes_on_while_the_metadata_is_locked(bench: Bench, save_module: Callable[..., Module]) -> None:
     bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (1)")
     save_module("orders", "SELECT k FROM s")

@@ -114,6 +114,7 @@ def orders(bench: Bench, save_module: Save) -> Module:
     return save_module("orders", "SELECT k FROM s")
 
 
+@pytest.mark.matrix
 def test_the_log_is_followed_until_the_run_is_over(orders: Module) -> None:
     running = start("runmodule", "orders", "--quiet", PIPEKIT_FAULTS="transfer.started=sleep:2")
     wait_until(Run.objects.exists)

@@ -90,6 +90,7 @@ def test_an_unknown_module_is_exit_code_3_with_a_suggestion(save_module: Save) -
     assert "Did you mean “qcrh”?" in done.err
 
 
+@pytest.mark.matrix
 def test_json_says_why_there_is_no_run_under_the_same_keys(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
     missing = manage("runmodule", "nope", "--json")
@@ -102,6 +103,7 @@ def test_wrong_usage_is_exit_code_2() -> None:
     assert manage("runmodule").code == 2
 
 
+@pytest.mark.matrix
 def test_a_refused_run_is_exit_code_8_and_force_is_recorded(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
     manage("runmodule", "qcrh")
@@ -115,6 +117,7 @@ def test_a_refused_run_is_exit_code_8_and_force_is_recorded(orders: Bench, save_
     assert "forced" in forced.json["warnings"][0]
 
 
+@pytest.mark.matrix
 def test_a_full_refresh_runs_an_incremental_module_as_full(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY, merge_strategy="incremental", merge_key="dcord")
     manage("runmodule", "qcrh")
@@ -137,6 +140,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.matrix
 def test_a_second_run_is_exit_code_4_and_names_the_first(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
     first = start("qcrh", PIPEKIT_FAULTS="transfer.started=sleep:3")
@@ -163,6 +167,7 @@ def test_two_modules_into_one_table_do_not_run_at_once(orders: Bench, save_modul
     first.communicate(timeout=30)
 
 
+@pytest.mark.matrix
 def test_a_killed_run_blocks_nobody_and_is_settled(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
     killed = start("qcrh", PIPEKIT_FAULTS="publish.before_commit=kill9")
@@ -175,6 +180,7 @@ def test_a_killed_run_blocks_nobody_and_is_settled(orders: Bench, save_module: S
     assert (lost.status, lost.error["code"]) == ("error", "lost")
 
 
+@pytest.mark.matrix
 def test_a_run_killed_after_its_commit_is_found_to_have_succeeded(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
     killed = start("qcrh", PIPEKIT_FAULTS="publish.after_commit=kill9")
@@ -185,6 +191,7 @@ def test_a_run_killed_after_its_commit_is_found_to_have_succeeded(orders: Bench,
     assert (recovered.status, recovered.inserted) == ("success", 3)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_cancels_and_leaves_the_destination(
     orders: Bench, save_module: Save, number: signal.Signals, code: int
@@ -267,6 +274,7 @@ def test_bad_sql_is_said_with_the_systems_words(orders: Bench, save_module: Save
     assert error["code"] == "query_invalid"
 
 
+@pytest.mark.matrix
 def test_a_kind_that_cannot_move_rows_yet_says_so_in_one_sentence(
     orders: Bench, save_module: Save, save_connection: Any
 ) -> None:

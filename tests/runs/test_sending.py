@@ -173,6 +173,7 @@ def test_a_sender_killed_in_the_middle_of_a_mail_loses_nothing(server: MailServe
     assert len(server.mails) == 1
 
 
+@pytest.mark.matrix
 @pytest.mark.django_db(transaction=True)
 def test_two_senders_at_once_send_each_mail_once(server: MailServer) -> None:
     for _ in range(5):

@@ -51,6 +51,7 @@ def test_ticks_at_once_start_each_slot_once(settings: Settings) -> None:
     assert GroupRun.objects.count() == Slot.objects.count() == 12
 
 
+@pytest.mark.matrix
 def test_two_tick_commands_at_once_start_a_group_once(transactional_db: None) -> None:
     ScheduleFactory.create(group=GroupFactory.create())
     Schedule.objects.update(updated_at=NOW - dt.timedelta(minutes=1))
@@ -62,6 +63,7 @@ def test_two_tick_commands_at_once_start_a_group_once(transactional_db: None) ->
     wait_until(lambda: not GroupRun.objects.active().exists())
 
 
+@pytest.mark.matrix
 def test_a_tick_starts_a_module_s_run_and_does_not_wait_for_it(
     bench: Bench, save_module: Callable[..., Module]
 ) -> None:

@@ -65,6 +65,7 @@ def test_what_no_run_makes_up_for_is_told_once(catch_up: str, outage: dt.timedel
         assert told.about["error"]["message"] == "Nobody ticked when it was due."
 
 
+@pytest.mark.matrix
 def test_a_schedule_that_misses_all_day_is_told_once_a_day() -> None:
     listened()
     schedule("* * * * *", catch_up="none")

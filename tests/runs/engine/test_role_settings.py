@@ -13,6 +13,8 @@ from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench, fetch
 
+pytestmark = pytest.mark.matrix
+
 SETTINGS = {
     "DateStyle": "German, DMY",
     "TimeZone": "Asia/Kolkata",
