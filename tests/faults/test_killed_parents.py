@@ -51,6 +51,12 @@ def generator(pg_bench: Bench, save_module: Callable[..., Module], save_connecti
     return found
 
 
+def kill(parent: subprocess.Popen[bytes], *, seconds: float = 10) -> None:
+    """Kill it, and prove that this is what ended it."""
+    parent.kill()
+    assert parent.wait(timeout=seconds) == -signal.SIGKILL
+
+
 @pytest.mark.parametrize(
     ("parent", "point"),
     [
@@ -73,8 +79,7 @@ def test_a_run_goes_on_when_its_parent_is_killed(generator: Generator, parent: s
     try:
         wait_until(lambda: log.exists() and f"{point} stop" in log.read_text(), seconds=60)
     finally:
-        process.kill()
-        assert process.wait(timeout=10) == -signal.SIGKILL
+        kill(process)
     run = Run.objects.get()
     assert (run.status, alive(run.pid)) == ("running", True)
     os.kill(run.pid or 0, signal.SIGCONT)
@@ -83,3 +88,14 @@ def test_a_run_goes_on_when_its_parent_is_killed(generator: Generator, parent: s
     assert (run.status, run.inserted, run.updated, run.deleted) == ("success", 10, 20, 5), run.error
     assert evidence(stored(generator.bench)) == evidence(generator.expected())
     wait_until(lambda: not alive(run.pid), seconds=60)
+
+
+def test_a_parent_that_is_not_killed_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as spared:
+        spared.setattr(subprocess.Popen, "kill", lambda process: None)
+        living, ending = subprocess.Popen(["sleep", "60"]), subprocess.Popen(["true"])
+        with pytest.raises(subprocess.TimeoutExpired):
+            kill(living, seconds=0.5)
+        with pytest.raises(AssertionError):
+            kill(ending)
+    kill(living)
