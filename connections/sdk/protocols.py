@@ -137,10 +137,10 @@ class Writer(Protocol):
     ) -> int:
         """Write every batch and commit; return the rows as the *system* counted them.
 
-        With ``clear`` the table is emptied first, with ``claim`` that is asked before (Overtaken when it is another's),
-        all in the same transaction. Before the commit the system's count is
-        compared with ``batches.rows``: CountMismatch when they differ. On any error nothing of the call remains.
-        Raises ValueMisfit naming column and example for a value the table cannot hold.
+        One transaction: ``claim`` is asked and held (Overtaken when it is another run's), with ``clear`` the table is
+        emptied, the rows are written, and the system's count is compared with ``batches.rows`` (CountMismatch when
+        they differ). On any error nothing of the call remains. Raises ValueMisfit naming column and example for a
+        value the table cannot hold.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 Both tables stand beside the staging tables. A commit record is written in the transaction that publishes, so after any
 lost answer it says whether the run is there. A claim is taken when staging begins; a run that finds another's name
-there when it comes to publish has been overtaken, and must not.
+there when it comes to write rows or to publish them has been overtaken, and must not.
 """
 
 from __future__ import annotations
