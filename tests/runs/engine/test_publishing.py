@@ -128,6 +128,14 @@ def test_a_run_that_was_overtaken_cannot_publish(numbers: Bench) -> None:
     assert table(numbers) == before
 
 
+def test_a_run_that_was_overtaken_cannot_stage_either(numbers: Bench) -> None:
+    with pytest.raises(Lost, match="took over"):
+        for event in sync.run(numbers.plan(QUERY)):
+            if isinstance(event, events.StepFinished) and event.step == "stage":
+                numbers.at_destination("UPDATE pipekit_staging.pipekit_claims SET run = 'the-later-run'")
+    assert numbers.rows("SELECT * FROM pipekit_staging.m") == []
+
+
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_staging_that_lost_rows_is_not_published(numbers: Bench, strategy: Strategy) -> None:
     plan = keyed(numbers, strategy, run="the-run")
