@@ -16,7 +16,7 @@ from django.core.validators import RegexValidator
 from connections import registry
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import TableName
-from modules import column_names, cron_expression, overlap
+from modules import column_names, cron_expression, overlap, watermark_types
 from modules.choices import DuplicateKeys, MergeStrategy
 from modules.tokens import check_tokens, find_tokens
 
@@ -158,6 +158,7 @@ _CHECKS: tuple[Callable[[Module], Findings], ...] = (
     _name,
     _dest_table,
     column_names.find,
+    watermark_types.find,
     _tokens,
     _strategy,
     _latest,

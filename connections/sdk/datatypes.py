@@ -61,6 +61,11 @@ class DataType:
         """Whether a watermark on it compares with ``>`` (numbers) rather than ``>=`` (dates, times, text)."""
         return self.kind in NUMERIC_KINDS
 
+    @property
+    def why_unordered(self) -> str:
+        """Why no system can tell which values of the type are newer, for a message; empty where it can."""
+        return _UNORDERED.get(self.kind, "")
+
     def as_json(self) -> dict[str, Any]:
         return {
             "kind": self.kind.value,
@@ -76,6 +81,10 @@ class DataType:
         return cls(**{**data, "kind": Kind(data["kind"])})
 
 
+_UNORDERED = {
+    Kind.BOOLEAN: "is a boolean: its highest value is true, and nothing is newer",
+    Kind.JSON: "is JSON, which has no order",
+}
 NUMERIC_KINDS = frozenset({Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT, Kind.DECIMAL, Kind.REAL, Kind.DOUBLE})
 
 

@@ -97,6 +97,14 @@ class Dialect:
             return self.temporal(value, data_type)
         return self.string(value)
 
+    def compares_as_text(self, data_type: DataType) -> bool:
+        """Whether the system compares values of the type by their spelling, not by what they mean."""
+        return data_type.kind is Kind.TEXT
+
+    def may_hold_numbers(self, data_type: DataType) -> bool:
+        """Whether a column that compares as text may hold numbers too, which then sort before all texts."""
+        return False
+
     def temporal(self, value: str, data_type: DataType) -> str:
         """Return a checked date, time or timestamp text as a literal (standard: ``TIMESTAMP '...'``)."""
         words = {Kind.DATE: "DATE", Kind.TIME: "TIME", Kind.TIMESTAMP: "TIMESTAMP"}

@@ -60,6 +60,10 @@ class PublishingDialect(Dialect):
         """Return MAX(column) as text, in the exact form in which it can be written into a literal again."""
         return f"SELECT CAST(MAX({self.quote(column)}) AS {self.text_type}) FROM {self.qualified(table)}"
 
+    def maximum_of_type(self, native: str) -> str:
+        """Return a query that fails when the system knows no MAX() of the type, and reads no table."""
+        return f"SELECT MAX(CAST(NULL AS {native}))"
+
     def count_null(self, table: TableName, columns: Names) -> str:
         return f"SELECT count(*) FROM {self.qualified(table)} t WHERE {self.any_null(columns, 't')}"
 

@@ -1,10 +1,13 @@
-"""Date and time texts of watermarks, taken to the form and precision of one column: always down, never up."""
+"""Date and time texts of watermarks, taken to the form and precision of one column: always down, never up.
+
+Where a source keeps dates and times as text it compares their spelling, so a bound is the lowest spelling there is.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from connections.sdk.datatypes import Kind
 from connections.sdk.errors import DataError
@@ -14,6 +17,10 @@ _MOMENT = re.compile(
     r"(?:[ T](?P<time>[0-9]{2}:[0-9]{2})(?P<seconds>:[0-9]{2})?(?:\.(?P<fraction>[0-9]{1,12}))?)?"
     r"(?: ?(?P<offset>Z|[+-][0-9]{2}(?::?[0-9]{2})?))?"
 )
+_TIME = re.compile(r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,12})?)?")
+_UTC = frozenset({"", "+00:00", "-00:00"})
+# nothing that is at least this much later is written, in any zone, as an earlier date
+_ZONES = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +54,7 @@ class Moment:
 
         Raises DataError when the calendar cannot do the sum.
         """
-        if self.offset in ("", "+00:00", "-00:00"):
+        if self.offset in _UTC:
             return replace(self, offset="")
         sign = -1 if self.offset[0] == "-" else 1
         shift = timedelta(hours=int(self.offset[1:3]), minutes=int(self.offset[4:])) * sign
@@ -70,3 +77,44 @@ def fitted(value: str, kind: Kind) -> str:
     if kind is Kind.DATE:
         return moment.utc().date
     return moment.utc().text() if kind is Kind.TIMESTAMP else moment.text() + moment.offset
+
+
+def lowest_spelling(value: str, kind: Kind) -> str | None:
+    """Return a text that sorts at or below every spelling of a time or timestamp and of all later ones, if it is one.
+
+    ``kind`` is the meaning of the column that ``value`` comes from. A blank sorts before the T; seconds, minutes and
+    midnight may be left out, and a shorter text sorts before; a Z or a fraction only makes it longer. With offsets
+    the order of the texts is not the order of time: the bound is then the day before, in UTC.
+    """
+    if _TIME.fullmatch(value):
+        return _without_zeros(value)
+    moment = Moment.parse(value)
+    if moment is None or len(moment.date) != len("2026-01-31"):
+        return None
+    if kind is Kind.TIMESTAMPTZ or has_offset(value):
+        return _day_before(moment)
+    if moment.fraction:
+        return moment.text()
+    time = _without_zeros(moment.time).removesuffix(":00")
+    return moment.date if time == "00" else f"{moment.date} {time}"
+
+
+def has_offset(value: str) -> bool:
+    """Whether the text is a moment with hours of offset, be they none: others of its kind may have some."""
+    moment = Moment.parse(value)
+    return moment is not None and bool(moment.offset) and not value.endswith("Z")
+
+
+def _without_zeros(time: str) -> str:
+    # hours and minutes are always written where a time stands alone
+    if "." in time:
+        time = time.rstrip("0").removesuffix(".")
+    return time.removesuffix(":00") if time.count(":") > 1 else time
+
+
+def _day_before(moment: Moment) -> str | None:
+    try:
+        utc = date.fromisoformat(moment.utc().date)
+    except ValueError:
+        return None
+    return (utc - _ZONES if utc - date.min >= _ZONES else utc).isoformat()

@@ -34,6 +34,7 @@ from runs.engine.publishing import STRATEGIES, describe, publish
 from runs.engine.source_query import base_query, bounded_query
 from runs.engine.transferring import Transfer, transfer
 from runs.engine.waiting import destination
+from runs.engine.watermark_types import check_watermark_types
 
 T = TypeVar("T")
 Step = Generator[Event, None, T]
@@ -155,6 +156,8 @@ def _stage(plan: Plan, resolved: Resolved) -> Step[tuple[tuple[Column, ...], str
     with destination(plan) as opened:
         has_type = registry.connector(plan.destination.kind).introspector.has_type
         columns, warnings = column_choice.typed(plan, named, resolved.table, lambda name: has_type(opened, name))
+        if plan.watermark:
+            check_watermark_types(plan, opened, columns)
         staging.prepare(opened, plan, columns)
     yield from map(Warned, warnings)
     return columns, query

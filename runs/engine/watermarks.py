@@ -16,10 +16,12 @@ from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, DataErro
 from connections.sdk.protocols import Session
 from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import TableInfo
+from connections.sdk.temporal import lowest_spelling
 from modules.tokens import unused
 from runs.engine.connecting import session
 from runs.engine.events import Event, Warned, WatermarkResolved
 from runs.engine.plan import NamedWatermark, Plan
+from runs.engine.watermark_types import check_maximum
 
 # every way in which NULL reaches us as text, psql's \pset null included
 _NULLS = frozenset({"", "∅", "null", "(null)", "[null]", "<null>", "none", r"\n", "nil"})
@@ -80,7 +82,7 @@ def _text(value: object) -> str | None:
 def highest(opened: Session, dialect: PublishingDialect, table: TableInfo | None, column: str) -> Bound:
     """Return MAX(column) of the destination; no table, no rows and every spelling of NULL mean None.
 
-    Raises ColumnMissing when the table has no such column.
+    Raises ColumnMissing when the table has no such column, ConfigurationInvalid when it has no highest value.
     """
     if table is None:
         return Bound(column=column, value=None)
@@ -90,6 +92,7 @@ def highest(opened: Session, dialect: PublishingDialect, table: TableInfo | None
         raise ColumnMissing(
             f"The destination {table.name} has no watermark column “{column}”.", hint=f"Its columns are {names}."
         )
+    check_maximum(opened, dialect, column, info.data_type)
     rows = opened.fetch(dialect.maximum(table.name, column))
     value = _text(rows[0][0])
     return Bound(column=column, value=None if is_null(value) else value, data_type=info.data_type)
@@ -101,22 +104,46 @@ def predicate(expression: str, bound: Bound, *, dialect: Dialect, source_type: D
     The literal has the source's type where that is known, else the destination's. With an overlap it is always ``>=``.
     """
     assert bound.value is not None
-    known = source_type.kind not in (Kind.UNKNOWN, Kind.NATIVE)
-    data_type = source_type if known else bound.data_type
-    value = minus_overlap(bound.value, bound.data_type if bound.data_type.kind in _TEMPORAL else data_type, overlap)
+    data_type = compared_type(dialect, source_type, bound.data_type)
+    moved = bound.data_type if bound.data_type.kind in _TEMPORAL or bound.data_type.is_numeric else data_type
+    value = minus_overlap(bound.value, moved, overlap)
     strict = data_type.is_numeric and not overlap
-    return f"{expression} {'>' if strict else '>='} {_literal(value, data_type, bound.column, dialect)}"
-
-
-def _literal(value: str, data_type: DataType, column: str, dialect: Dialect) -> str:
-    """Return the bound as SQL. NaN, infinity and years before 1 are values that nothing, or everything, is above."""
     try:
-        return dialect.literal(value, data_type)
+        literal = _literal(value, data_type, bound, dialect=dialect, source_type=source_type)
     except DataError as error:
         raise DataError(
-            f"The highest “{column}” of the destination is “{value}”, which cannot bound the source: {error.message}",
+            f"The highest “{bound.column}” of the destination is “{value}”, which cannot bound the source: "
+            f"{error.message}",
             hint="Correct or remove the row with that value, or choose another watermark_column.",
         ) from error
+    return f"{expression} {'>' if strict else '>='} {literal}"
+
+
+def compared_type(dialect: Dialect, source_type: DataType, dest_type: DataType) -> DataType:
+    """Return the type of the comparison at the source: the source's where it is known, else the destination's."""
+    if source_type.kind in (Kind.UNKNOWN, Kind.NATIVE) or (
+        dialect.compares_as_text(source_type) and dest_type.is_numeric
+    ):
+        return dest_type
+    return source_type
+
+
+def _literal(value: str, data_type: DataType, bound: Bound, *, dialect: Dialect, source_type: DataType) -> str:
+    """Return the bound as SQL that sorts at or below the value at the source.
+
+    Raises DataError for NaN, infinity, years before 1 and the like, which nothing, or everything, is above.
+    """
+    if not dialect.compares_as_text(source_type) or data_type.is_numeric:
+        return dialect.literal(value, data_type)
+    with suppress(DataError):
+        if dialect.may_hold_numbers(source_type):
+            # sent as text it would sort behind every number
+            return dialect.literal(value, DataType(kind=Kind.DECIMAL))
+    kinds = {source_type.kind, bound.data_type.kind}
+    spelled = lowest_spelling(value, Kind.TIMESTAMPTZ if Kind.TIMESTAMPTZ in kinds else bound.data_type.kind)
+    if spelled is None and kinds & (_TEMPORAL | {Kind.TIME}):
+        raise DataError(f"“{value}” is no date or time.", hint="Expected ISO form, as 2026-01-31 23:59:59.")
+    return dialect.string(value if spelled is None else spelled)
 
 
 def minus_overlap(value: str, data_type: DataType, overlap: str) -> str:

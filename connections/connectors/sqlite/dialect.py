@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import TableName
+from connections.sdk.temporal import lowest_spelling
 
 
 class SqliteDialect(PublishingDialect):
@@ -16,16 +15,18 @@ class SqliteDialect(PublishingDialect):
     folds_to = ""
     truncates = False
 
-    def temporal(self, value: str, data_type: DataType) -> str:
-        """Return the text at or below which no spelling of a later moment sorts: dates and times are text in SQLite.
+    def compares_as_text(self, data_type: DataType) -> bool:
+        """Dates and times are text in SQLite; of a column or expression without a declared type nothing is known."""
+        return not data_type.is_numeric and data_type.kind not in (Kind.BINARY, Kind.BOOLEAN)
 
-        A blank sorts before the `T`, so `2026-01-31 10:00` finds both; midnight may stand as the bare date; with
-        offsets the text order is not the time order, so the bound goes back a whole day.
-        """
-        value = value.replace("T", " ")
-        if data_type.kind is Kind.TIMESTAMPTZ:
-            value = (dt.date.fromisoformat(value[:10]) - dt.timedelta(days=1)).isoformat()
-        return self.string(value.removesuffix(" 00:00:00"))
+    def may_hold_numbers(self, data_type: DataType) -> bool:
+        # what the affinity rules make text: https://www.sqlite.org/datatype3.html section 3.1
+        name = data_type.native.upper()
+        return "INT" in name or not any(word in name for word in ("CHAR", "CLOB", "TEXT"))
+
+    def temporal(self, value: str, data_type: DataType) -> str:
+        """Return the text at or below which no spelling of a later moment sorts."""
+        return self.string(lowest_spelling(value, data_type.kind) or value)
 
     def qualified(self, table: TableName) -> str:
         return self.quote(whole_name(table))

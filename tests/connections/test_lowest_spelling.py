@@ -1,0 +1,89 @@
+"""The bound of a source that compares texts: at or below every way in which the same, or a later, time is written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connections import registry
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.temporal import lowest_spelling
+
+SPELLINGS = [
+    ("2026-01-31 10:00:00", Kind.TIMESTAMP, "2026-01-31 10"),
+    ("2026-01-31T10:30:00", Kind.TIMESTAMP, "2026-01-31 10:30"),
+    ("2026-01-31 10:30:05.120", Kind.TIMESTAMP, "2026-01-31 10:30:05.12"),
+    ("2026-01-31 00:00:00", Kind.TIMESTAMP, "2026-01-31"),
+    ("2026-01-31", Kind.DATE, "2026-01-31"),
+    ("2026-01-31T10:00:00Z", Kind.TEXT, "2026-01-31 10"),
+    ("2024-01-02 04:00:00+00", Kind.TIMESTAMPTZ, "2024-01-01"),
+    ("2024-01-01T23:00:00-05:00", Kind.TEXT, "2024-01-01"),
+    ("2024-01-02 04:00:00+00:00", Kind.TEXT, "2024-01-01"),
+    ("0001-01-01 00:00:00+00", Kind.TIMESTAMPTZ, "0001-01-01"),
+    ("10:00:00", Kind.TIME, "10:00"),
+    ("10:00:00.500", Kind.TIME, "10:00:00.5"),
+    ("infinity", Kind.TIMESTAMP, None),
+    ("0044-03-15 BC", Kind.DATE, None),
+    ("12026-01-31 10:00:00", Kind.TIMESTAMP, None),
+    ("2026-02-30 10:00:00+00", Kind.TIMESTAMPTZ, None),
+]
+
+
+@pytest.mark.parametrize(("value", "kind", "expected"), SPELLINGS)
+def test_it_is_the_shortest_text_with_a_blank(value: str, kind: Kind, expected: str | None) -> None:
+    assert lowest_spelling(value, kind) == expected
+
+
+MOMENTS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29))
+LATER = st.one_of(st.just(timedelta()), st.timedeltas(timedelta(), timedelta(hours=40)))
+
+
+def _spelled(moment: datetime, separator: str, timespec: str) -> str:
+    return moment.isoformat(sep=separator, timespec=timespec)
+
+
+@given(MOMENTS, LATER, st.sampled_from(" T"), st.sampled_from(" T"))
+def test_no_spelling_of_a_later_timestamp_sorts_below_it(
+    moment: datetime, later: timedelta, separator: str, other: str
+) -> None:
+    try:
+        newer = moment + later
+    except OverflowError:
+        return
+    low = lowest_spelling(_spelled(moment, separator, "auto"), Kind.TIMESTAMP)
+    assert low is not None and low <= _spelled(newer, other, "auto")
+    # only whole minutes are written without their seconds
+    if newer == newer.replace(second=0, microsecond=0):
+        assert low <= _spelled(newer, other, "minutes")
+
+
+@given(MOMENTS, LATER, st.integers(-23 * 60 - 59, 23 * 60 + 59), st.integers(-15 * 60, 15 * 60), st.sampled_from(" T"))
+def test_no_spelling_of_a_later_moment_in_any_zone_sorts_below_it(
+    moment: datetime, later: timedelta, minutes: int, own: int, separator: str
+) -> None:
+    zone, mine = timezone(timedelta(minutes=minutes)), timezone(timedelta(minutes=own))
+    try:
+        newer = (moment.replace(tzinfo=UTC) + later).astimezone(zone)
+        value = moment.replace(tzinfo=UTC).astimezone(mine)
+    except OverflowError:
+        return
+    for kind in (Kind.TIMESTAMPTZ, Kind.TEXT):
+        low = lowest_spelling(str(value), kind)
+        assert low is not None and low <= newer.isoformat(sep=separator)
+
+
+@pytest.mark.parametrize("declared", ["datetime", "TIMESTAMP", "DATE", "TIME", "timestamptz", "TEXT", "varchar(9)", ""])
+def test_sqlite_compares_dates_and_times_as_texts(declared: str) -> None:
+    dialect, data_type = registry.dialect("sqlite"), registry.datatypes("sqlite").parse(declared)
+    assert dialect.compares_as_text(data_type)
+    # a text or none at all has no number in it after SQLite has stored it
+    assert dialect.may_hold_numbers(data_type) == (declared not in ("TEXT", "varchar(9)"))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in registry.kinds() if kind != "sqlite"])
+def test_elsewhere_only_texts_are_compared_as_texts(kind: str) -> None:
+    dialect = registry.dialect(kind)
+    assert {of for of in Kind if dialect.compares_as_text(DataType(kind=of))} == {Kind.TEXT}

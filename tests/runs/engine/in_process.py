@@ -1,0 +1,19 @@
+"""The transfer without a child process, for tests of many runs: the same routes, readers and writers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runs.engine import transferring
+from runs.engine.events import Event
+from runs.engine.plan import Plan
+from runs.jrunner.cancelling import Cancellation
+from runs.jrunner.job import Job
+from runs.jrunner.progress import Reporter
+from runs.jrunner.routes import choose
+
+
+def transfer(plan: Plan, work: transferring.Transfer) -> Iterator[Event]:
+    job = Job.from_json(transferring.job(plan, work))
+    moved = choose(job).copy(job, Reporter(events=False), Cancellation())
+    yield transferring.counted({"rows_read": moved.read, "rows_written": moved.written, "bytes": moved.size})
