@@ -12,7 +12,7 @@ from decimal import Decimal, localcontext
 from connections import registry
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.dialect import Dialect
-from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, DataError
+from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, DataError, TableMissing
 from connections.sdk.protocols import Session
 from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import TableInfo
@@ -20,6 +20,7 @@ from connections.sdk.temporal import lowest_spelling
 from modules.tokens import unused
 from runs.engine.connecting import session
 from runs.engine.events import Event, Warned, WatermarkResolved
+from runs.engine.first_run import asks_for_new_table
 from runs.engine.plan import NamedWatermark, Plan
 from runs.engine.watermark_types import check_maximum
 
@@ -55,12 +56,17 @@ def resolve_named(plan: Plan) -> Iterator[Event]:
         if watermark.name in idle:
             yield Warned(f"The watermark {{{watermark.name}}} stands nowhere in the query; it bounds nothing.")
         else:
-            yield WatermarkResolved(watermark.name, _resolve(watermark))
+            yield WatermarkResolved(watermark.name, _resolve(watermark, plan))
 
 
-def _resolve(watermark: NamedWatermark) -> str:
+def _resolve(watermark: NamedWatermark, plan: Plan) -> str:
     with session(watermark.connection) as opened:
-        rows = opened.fetch(watermark.resolver_sql)
+        try:
+            rows = opened.fetch(watermark.resolver_sql)
+        except TableMissing as error:
+            if not asks_for_new_table(opened, plan, watermark):
+                raise
+            return _before_first_run(watermark, plan, error)
     value = None if not rows or not rows[0] else _text(rows[0][0])
     if not is_null(value):
         return str(value)
@@ -70,6 +76,17 @@ def _resolve(watermark: NamedWatermark) -> str:
         f"The watermark {{{watermark.name}}} has no value: its query returned nothing.",
         hint="Give the watermark a default_value, or correct its resolver_sql.",
     )
+
+
+def _before_first_run(watermark: NamedWatermark, plan: Plan, error: TableMissing) -> str:
+    if watermark.default is not None:
+        return watermark.default
+    raise TableMissing(
+        f"The watermark {{{watermark.name}}} has no value yet: its query asks {plan.dest_table}, which the module's "
+        "first run makes.",
+        hint="Give the watermark a default_value for the first run.",
+        detail=error.detail or error.message,
+    ) from error
 
 
 def _text(value: object) -> str | None:
