@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Model, OuterRef, QuerySet, Subquery
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -71,6 +71,14 @@ class RunnableModuleAdmin(_WithLastRun, ModuleAdmin):
             yield f"Last run: {row.last_status}, {pieces.since(row.last_created_at)}", _page(Run, row.last_pk)
         yield "All its runs", pieces.list_of("runs.run", module__id__exact=row.pk)
         yield from super().related(row)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Repeat what the module's last run warned of: what it says is often mended here."""
+        if request.method == "GET" and (module := kwargs.get("obj")):
+            last = Run.objects.filter(module=module, dry_run=False).order_by("-pk").values_list("warnings", flat=True)
+            for warning in last.first() or []:
+                messages.warning(request, f"The last run warned: {warning}")
+        return super().render_change_form(request, context, *args, **kwargs)
 
 
 class RunnableGroupAdmin(_WithLastRun, GroupAdmin):

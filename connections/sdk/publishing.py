@@ -64,6 +64,23 @@ class PublishingDialect(Dialect):
         """Return a query that fails when the system knows no MAX() of the type, and reads no table."""
         return f"SELECT MAX(CAST(NULL AS {native}))"
 
+    def count_highest(self, table: TableName, column: str) -> str:
+        """Return a count of the rows that share the column's highest value."""
+        name, source = self.quote(column), self.qualified(table)
+        return f"SELECT count(*) FROM {source} WHERE {name} = (SELECT MAX({name}) FROM {source})"
+
+    def count_offsets(self, table: TableName, column: str) -> str:
+        """Return a count of the texts that are moments with hours of offset."""
+        name = self.quote(column)
+        return (
+            f"SELECT count(*) FROM {self.qualified(table)}\n"
+            f"WHERE {name} LIKE '____-__-__%+__:__' OR {name} LIKE '____-__-__%-__:__'"
+        )
+
+    def clock(self) -> str:
+        """Return a query for the system's time, in UTC or with its offset."""
+        return "SELECT CURRENT_TIMESTAMP"
+
     def count_null(self, table: TableName, columns: Names) -> str:
         return f"SELECT count(*) FROM {self.qualified(table)} t WHERE {self.any_null(columns, 't')}"
 

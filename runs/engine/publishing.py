@@ -21,6 +21,7 @@ from runs.engine.staging import dialect_of
 from runs.engine.strategies import append, full, incremental, upsert
 from runs.engine.strategies.statement import Counts, Publication, Statement
 from runs.engine.waiting import destination
+from runs.engine.watermark_warnings import published_warnings, staged_warnings
 
 STRATEGIES = {
     Strategy.FULL: full.statements,
@@ -112,6 +113,7 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
     null_keys = check_keys(opened, plan)
     if warning := null_watermarks(opened, plan):
         told.append(Warned(warning))
+    told += map(Warned, staged_warnings(opened, plan, staging.columns))
     publication = describe(plan, staging.columns, table, null_keys=null_keys)
     statements = [*_before(plan, staging.columns, table), *STRATEGIES[plan.strategy](publication)]
     statements += _after(opened, plan, table)
@@ -121,7 +123,9 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
         # its insert takes all of staging, so it has counted it
         check_complete(opened, plan, staging)
     check_arrived(opened, plan, staging, counts)
-    return _published(opened, plan, counts, replaced=replaced)
+    published = _published(opened, plan, counts, replaced=replaced)
+    told += map(Warned, published_warnings(opened, plan, staging.columns, published.watermark))
+    return published
 
 
 def _replaced(opened: Session, plan: Plan, table: TableInfo | None) -> int:

@@ -35,6 +35,7 @@ from runs.engine.source_query import base_query, bounded_query
 from runs.engine.transferring import Transfer, transfer
 from runs.engine.waiting import destination
 from runs.engine.watermark_types import check_watermark_types
+from runs.engine.watermark_warnings import future_warnings
 
 T = TypeVar("T")
 Step = Generator[Event, None, T]
@@ -142,6 +143,9 @@ def _resolve(plan: Plan) -> Step[Resolved]:
         if plan.watermark:
             bound = watermarks.highest(opened, staging.dialect_of(plan), table, plan.watermark)
             yield WatermarkResolved(plan.watermark, bound.value)
+            if plan.dry_run:
+                # a run that publishes says it of the value that it leaves behind
+                yield from map(Warned, future_warnings(opened, staging.dialect_of(plan), bound.column, bound.value))
     return Resolved(query=query, bound=bound, table=table)
 
 

@@ -1,0 +1,102 @@
+"""What a run says of a watermark that will leave later rows out, found before the next run does so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from connections import registry
+from connections.sdk.datatypes import Kind
+from connections.sdk.errors import DataError
+from connections.sdk.protocols import Session
+from connections.sdk.publishing import PublishingDialect
+from connections.sdk.schema import Column
+from connections.sdk.temporal import Moment, has_offset
+from runs.engine.plan import Plan, Strategy
+from runs.engine.staging import dialect_of
+from runs.engine.watermark_types import source_type
+from runs.engine.watermarks import compared_type
+
+# clocks differ, and so do zones
+_TOLERANCE = timedelta(days=1)
+# the end of the calendar as digits: 99991231, 99991231235959, 99999999, as systems without NULL write "never"
+_NEVER = re.compile(r"9999123[01](\d{6})?|9{8}|9{14}")
+
+
+def staged_warnings(opened: Session, plan: Plan, columns: Sequence[Column]) -> Iterator[str]:
+    """Yield warnings about the rows in staging, after their keys were made unique."""
+    column = next((c for c in columns if c.dest_name == plan.watermark), None)
+    if column is None or plan.strategy is Strategy.FULL:
+        return
+    compared = compared_type(registry.dialect(plan.source.kind), source_type(plan, column), column.data_type)
+    # one row for each value of a key of one column
+    if not compared.is_numeric or plan.overlap or plan.merge_key == (plan.watermark,):
+        return
+    dialect = dialect_of(plan)
+    rows = opened.fetch(dialect.count_highest(dialect.staging_table(plan.module), plan.watermark))[0][0]
+    if rows > 1:
+        yield (
+            f"{rows} rows share the highest {plan.watermark}. Numbers are compared with >, so a row that comes later "
+            "with the same value is never read. Set the module's overlap to 1, which compares with >=, or take a "
+            "watermark_column whose values are unique."
+        )
+
+
+def published_warnings(opened: Session, plan: Plan, columns: Sequence[Column], value: str | None) -> Iterator[str]:
+    """Yield warnings about the destination's highest value as it is after the publish: it bounds the next run."""
+    column = next((c for c in columns if c.dest_name == plan.watermark), None)
+    if column is None or value is None:
+        return
+    yield from future_warnings(opened, dialect_of(plan), plan.watermark, value)
+    compared = compared_type(registry.dialect(plan.source.kind), source_type(plan, column), column.data_type)
+    if compared.kind is not Kind.TEXT or column.data_type.kind is not Kind.TEXT:
+        return
+    if _mixes_offsets(opened, plan, value):
+        yield (
+            f"Some {plan.watermark} have an offset from UTC, and the highest, {value}, has none. As texts they are not "
+            "in the order of time, and later rows can be left out. Make the destination column a timestamp with time "
+            "zone, or write all of them in UTC in the query."
+        )
+    elif re.fullmatch("9+", value):
+        yield (
+            f"The highest {plan.watermark} is the number {value} kept as text, and as text {int(value) + 1} sorts "
+            "before it: longer numbers are not read. Write it as a number into the query, as in CAST(.. AS bigint) AS "
+            f"{plan.watermark}, and make the destination column one."
+        )
+
+
+def _mixes_offsets(opened: Session, plan: Plan, value: str) -> bool:
+    if Moment.parse(value) is None or has_offset(value):
+        # the bound then goes back a day
+        return False
+    dialect = dialect_of(plan)
+    return bool(opened.fetch(dialect.count_offsets(dialect.staging_table(plan.module), plan.watermark))[0][0])
+
+
+def future_warnings(opened: Session, dialect: PublishingDialect, column: str, value: str | None) -> Iterator[str]:
+    """Yield a warning when the destination's highest value lies in the future, by the destination's clock."""
+    if value is not None and _in_future(opened, dialect, value):
+        yield (
+            f"The highest {column} of the destination is {value}, which lies in the future: rows below it are not read "
+            "any more. Correct or remove the row with that value at the source and in the destination, leave it out "
+            "in the query, or choose another watermark_column."
+        )
+
+
+def _in_future(opened: Session, dialect: PublishingDialect, value: str) -> bool:
+    if _NEVER.fullmatch(value.partition(".")[0]):
+        return True
+    moment = Moment.parse(value)
+    if moment is None:
+        return False
+    if moment.date[4] != "-":
+        # a year of another length than four digits
+        return moment.date[0] != "-"
+    now = Moment.parse(str(opened.fetch(dialect.clock())[0][0]))
+    if now is None:
+        return False
+    try:
+        return datetime.fromisoformat(moment.utc().text(6)) > datetime.fromisoformat(now.utc().text(6)) + _TOLERANCE
+    except (DataError, ValueError):
+        return moment.date >= "9999"

@@ -1,0 +1,23 @@
+"""The module's page repeats what its last run warned of."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import ModuleFactory, running
+
+pytestmark = pytest.mark.django_db
+
+
+def test_warnings_of_the_last_real_run_stand_on_the_module(admin_client: Client) -> None:
+    module = ModuleFactory.create()
+    page = reverse("admin:modules_module_change", args=[module.pk])
+    assert "The last run warned" not in admin_client.get(page).content.decode()
+    running(module=module).finish_success(read=1, warnings=["Older."])
+    running(module=module).finish_success(read=1, warnings=["2 rows share the highest <w>."])
+    running(module=module, dry_run=True).finish_success(read=0, warnings=["Of a dry run."])
+    content = admin_client.get(page).content.decode()
+    assert "The last run warned: 2 rows share the highest &lt;w&gt;." in content
+    assert "Older." not in content and "Of a dry run." not in content
