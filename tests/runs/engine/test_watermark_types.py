@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
+from connections import registry
+from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationInvalid, DataError
 from runs.engine.events import Staged
 from runs.engine.plan import Plan, Strategy
+from runs.engine.watermarks import Bound, predicate
 from tests.runs.engine.bench import Bench
 
 Between = Callable[[str, str], Bench]
@@ -25,8 +28,10 @@ def keys(bench: Bench) -> list[int]:
     return [row[0] for row in bench.rows(f"SELECT k FROM {table} ORDER BY 1")]
 
 
-@pytest.mark.parametrize("strategy", [Strategy.UPSERT, Strategy.INCREMENTAL, Strategy.APPEND])
-@pytest.mark.parametrize("declared", ["text", "datetime", "timestamp"])
+@pytest.mark.parametrize(
+    ("declared", "strategy"),
+    [("text", Strategy.UPSERT), ("datetime", Strategy.INCREMENTAL), ("timestamp", Strategy.APPEND)],
+)
 def test_texts_with_offsets_come_into_a_timestamptz(between: Between, declared: str, strategy: Strategy) -> None:
     bench = between("sqlite", "postgresql")
     bench.at_source(
@@ -90,18 +95,19 @@ def test_a_highest_value_that_texts_cannot_be_compared_with_is_an_error(
 
 
 @pytest.mark.parametrize(
-    ("dest", "native"),
+    ("dest", "native", "exists"),
     [
-        ("postgresql", "boolean"),
-        ("postgresql", "uuid"),
-        ("postgresql", "jsonb"),
-        ("postgresql", "point"),
-        ("duckdb", "BOOLEAN"),
-        ("duckdb", "JSON"),
-        ("sqlite", "BOOLEAN"),
+        ("postgresql", "boolean", True),
+        ("postgresql", "boolean", False),
+        ("postgresql", "uuid", True),
+        ("postgresql", "uuid", False),
+        ("postgresql", "jsonb", False),
+        ("postgresql", "point", False),
+        ("duckdb", "BOOLEAN", True),
+        ("duckdb", "JSON", False),
+        ("sqlite", "BOOLEAN", False),
     ],
 )
-@pytest.mark.parametrize("exists", [True, False])
 def test_a_type_without_a_highest_value_is_refused_before_the_transfer(
     between: Between, dest: str, native: str, exists: bool
 ) -> None:
@@ -141,3 +147,43 @@ def test_an_interval_bounds_an_interval(between: Between) -> None:
     bench.at_source("INSERT INTO s VALUES (2, '10 days')")
     bench.run(by_w(bench))
     assert keys(bench) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("collation", "dest", "words"),
+    [
+        ("NOCASE", "text", ["a", "B", "b", "c"]),
+        ("BINARY", "text COLLATE NOCASE", ["B", "C", "a", "b"]),
+        ("RTRIM", "text", ["a", "a ", "a", "b"]),
+    ],
+)
+def test_collations_may_differ(between: Between, collation: str, dest: str, words: list[str]) -> None:
+    bench = between("sqlite", "sqlite")
+    bench.at_source(f"CREATE TABLE s (k integer, w text COLLATE {collation})")
+    bench.at_destination(f'CREATE TABLE "sync.t" (k integer, w {dest})')
+    # each is at or above all earlier ones, as the source sorts them
+    for number, word in enumerate(words):
+        bench.at_source(f"INSERT INTO s VALUES ({number}, '{word}')")
+        bench.run(by_w(bench))
+    assert keys(bench) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
+@pytest.mark.parametrize(
+    ("value", "dest", "overlap", "sent"),
+    [
+        ("2024-01-02 04:00:00+00", Kind.TIMESTAMPTZ, "", "2024-01-01"),
+        ("2024-01-02 04:00:00+00", Kind.TIMESTAMPTZ, "5 hours", "2023-12-31"),
+        ("2024-01-02 04:00:00", Kind.TIMESTAMP, "", "2024-01-02 04"),
+        ("2024-01-02 04:00:00", Kind.TIMESTAMP, "30 minutes", "2024-01-02 03:30"),
+        ("04:30:00", Kind.TIME, "", "04:30"),
+        ("abc", Kind.TEXT, "", "abc"),
+    ],
+)
+def test_every_system_compares_its_texts_with_the_lowest_one(
+    kind: str, value: str, dest: Kind, overlap: str, sent: str
+) -> None:
+    dialect, text = registry.dialect(kind), DataType(kind=Kind.TEXT, native="text")
+    bound = Bound(column="w", value=value, data_type=DataType(kind=dest))
+    found = predicate("w", bound, dialect=dialect, source_type=text, overlap=overlap)
+    assert found == f"w >= {dialect.string(sent)}"
