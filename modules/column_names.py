@@ -40,6 +40,9 @@ def _destination_names(module: Module) -> dict[str, str]:
     """Return destination names with their source names, none when only a probe can tell (``SELECT *``)."""
     mapping = map_columns(module.source_query, registry.dialect(module.source_connection.driver.kind))
     check_names(column.dest_name for column in mapping.columns)
+    if module.dest_connection_id is not None:
+        dialect = registry.dialect(module.dest_connection.driver.kind)
+        dialect.check_columns(column.dest_name for column in mapping.columns)
     return {column.dest_name: column.source_name for column in mapping.columns}
 
 

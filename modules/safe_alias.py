@@ -40,7 +40,12 @@ def check_names(names: Iterable[str]) -> None:
     """Raise ConfigurationInvalid for two names that differ in case at most, an empty one, or one over 63 bytes."""
     seen: dict[str, tuple[int, str]] = {}
     for position, name in enumerate(names, start=1):
-        if not name or len(name.encode()) > MAX_BYTES:
+        if not name:
+            raise ConfigurationInvalid(
+                f"Column {position} of the query has an empty name.",
+                hint=f"Give it an alias in the query, such as AS column_{position}.",
+            )
+        if len(name.encode()) > MAX_BYTES:
             raise ConfigurationInvalid(
                 f"The name of column {position}, “{name}”, has {len(name.encode())} bytes; 1 to {MAX_BYTES} fit.",
                 hint="Give the column a shorter alias in the query.",

@@ -62,3 +62,23 @@ def between(
         return ConnectionParameters(kind=kind, url=url, options={"create": True}, name=name)
 
     return lambda source, dest: Bench(system(source, "erp"), system(dest, "warehouse"))
+
+
+@pytest.fixture
+def bench_to(erp: ConnectionParameters, warehouse_of: Callable[[str], ConnectionParameters]) -> Callable[[str], Bench]:
+    """SQLite to a new database of the kind that is asked for."""
+    return lambda kind: Bench(erp, warehouse_of(kind))
+
+
+@pytest.fixture
+def warehouse_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], ConnectionParameters]:
+    """Make an empty destination of a kind: a file, or the PostgreSQL database of this test."""
+
+    def make(kind: str) -> ConnectionParameters:
+        if kind == "postgresql":
+            found: ConnectionParameters = request.getfixturevalue("warehouse")
+            return found
+        url = f"jdbc:{kind}:{tmp_path / f'warehouse.{kind}'}"
+        return ConnectionParameters(kind=kind, url=url, options={"create": True}, name="warehouse")
+
+    return make

@@ -6,6 +6,7 @@ The class answers as standard SQL does; a connector's ``dialect.py`` overrides w
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from connections.sdk.datatypes import DataType, Kind
@@ -42,13 +43,20 @@ class Dialect:
     default_schema = ""
     # whether a backslash inside '...' is an escape
     backslash_escapes = False
+    # names that the system has for something of its own in every table
+    system_columns: frozenset[str] = frozenset()
 
     def quote(self, identifier: str) -> str:
         """Return the identifier quoted exactly as given.
 
         Raises ConfigurationInvalid when it is empty, holds a NUL or is longer than the system allows.
         """
-        if not identifier or re.search("[\0\ud800-\udfff]", identifier):
+        if not identifier:
+            raise ConfigurationInvalid(
+                "A table or column has an empty name.",
+                hint="Name every column of the query, with an alias for one that has no name: SELECT a AS a, b AS b.",
+            )
+        if re.search("[\0\ud800-\udfff]", identifier):
             raise ConfigurationInvalid(
                 f"{identifier!r} cannot be a name in {self.name}.", hint="Give it a name without NUL bytes."
             )
@@ -70,6 +78,14 @@ class Dialect:
     def columns(self, names: tuple[str, ...] | list[str], *, prefix: str = "") -> str:
         """Return a comma-separated list of quoted names, each after ``prefix`` (such as ``s.``)."""
         return ", ".join(prefix + self.quote(name) for name in names)
+
+    def check_columns(self, names: Iterable[str]) -> None:
+        """Raise ConfigurationInvalid for a name that no column of a table can have."""
+        if taken := [name for name in names if name in self.system_columns]:
+            raise ConfigurationInvalid(
+                f"No column can be called “{taken[0]}” in {self.name}: every table has a system column of that name.",
+                hint=f"Give the column another alias in the query, such as AS {taken[0]}_.",
+            )
 
     def string(self, text: str) -> str:
         """Return a string literal. Raises DataError on a NUL byte, which no literal can hold."""

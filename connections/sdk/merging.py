@@ -29,32 +29,6 @@ class MergingDialect(PublishingDialect):
         text = super().duplicate_keys(staging, key, limit=limit)
         return text.removesuffix(f" LIMIT {limit}") + f" OFFSET 0 ROWS FETCH NEXT {limit} ROWS ONLY"
 
-    def keep_latest(self, staging: TableName, key: Names, watermark: str) -> str:
-        # a condition is no value in these systems; and a derived table has row ids of its own, so they get a name
-        mark = self.quote(watermark)
-        return (
-            f"DELETE FROM {self.qualified(staging)} WHERE {self.row_id} IN (\n"
-            f"  SELECT pipekit_id FROM (SELECT t.{self.row_id} AS pipekit_id, row_number() OVER (\n"
-            f"    PARTITION BY {self.columns(key, prefix='t.')}\n"
-            f"    ORDER BY CASE WHEN t.{mark} IS NULL THEN 1 ELSE 0 END, t.{mark} DESC) AS pipekit_n\n"
-            f"  FROM {self.qualified(staging)} t) ranked WHERE pipekit_n > 1)"
-        )
-
-    def insert_unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str) -> str:
-        # the row's text is named before it is used: no GROUP BY by number, no row_number() without an order
-        target, source, mark = self.qualified(table), self.qualified(staging), self.quote(watermark)
-        return (
-            f"INSERT INTO {target} ({self.columns(columns)})\n"
-            f"SELECT {self.columns(columns, prefix='s.')} FROM (\n"
-            f"  SELECT r.*, row_number() OVER (PARTITION BY r.pipekit_row ORDER BY r.pipekit_row) AS pipekit_n\n"
-            f"  FROM (SELECT s.*, {self.row_text(columns, 's')} AS pipekit_row FROM {source} s) r) s\n"
-            f"LEFT JOIN (SELECT h.pipekit_row, count(*) AS pipekit_had\n"
-            f"  FROM (SELECT {self.row_text(columns, 'd')} AS pipekit_row FROM {target} d\n"
-            f"    WHERE d.{mark} >= (SELECT min({mark}) FROM {source})) h\n"
-            f"  GROUP BY h.pipekit_row) d ON d.pipekit_row = s.pipekit_row\n"
-            f"WHERE s.pipekit_n > coalesce(d.pipekit_had, 0)"
-        )
-
     def upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:
         inserted = f"INSERT ({self.columns(columns)}) VALUES ({self.columns(columns, prefix='s.')})"
         text = self._merge(table, staging, key, null_safe=False)

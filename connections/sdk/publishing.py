@@ -10,6 +10,7 @@ from __future__ import annotations
 from zlib import crc32
 
 from connections.sdk.dialect import Dialect
+from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.schema import TableName
 
 Names = tuple[str, ...]
@@ -22,8 +23,9 @@ def index_name(table: TableName, columns: Names) -> str:
 
 
 def unused(name: str, columns: Names) -> str:
-    """Return the name, lengthened until no column has it."""
-    while name in columns:
+    """Return the name, lengthened until no column has it in any case: some systems do not tell cases apart."""
+    taken = {column.casefold() for column in columns}
+    while name.casefold() in taken:
         name += "_"
     return name
 
@@ -37,8 +39,8 @@ class PublishingDialect(Dialect):
     has_on_conflict = True
     staging_schema = "pipekit_staging"
     text_type = "text"
-    # the name under which one row of a table can be told from its twin
-    row_id = "rowid"
+    # the names under which one row of a table can be told from its twin; a column of that name hides it
+    row_ids: Names = ("rowid",)
 
     def staging_table(self, module: str) -> TableName:
         return TableName(self.staging_schema, module)
@@ -174,14 +176,36 @@ class PublishingDialect(Dialect):
             f"GROUP BY {names} HAVING count(*) > 1 ORDER BY count(*) DESC LIMIT {limit}"
         )
 
-    def keep_latest(self, staging: TableName, key: Names, watermark: str) -> str:
-        """Return the delete of all but the newest staging row of each key, by watermark; ties keep any one."""
-        names, row, mark = self.columns(key), self.row_id, self.quote(watermark)
+    def count_keys(self, staging: TableName, key: Names) -> str:
+        """Return a count of the distinct keys in staging; NULLs count as equal."""
+        names = self.columns(key, prefix="t.")
+        return f"SELECT count(*) FROM (SELECT count(*) AS n FROM {self.qualified(staging)} t GROUP BY {names}) g"
+
+    def row_id(self, columns: Names) -> str:
+        """Return the name of a table's row id. Raises ConfigurationInvalid when columns hide every one."""
+        taken = {column.casefold() for column in columns}
+        found = next((name for name in self.row_ids if name.casefold() not in taken), None)
+        if found is None:
+            raise ConfigurationInvalid(
+                f"keep_latest cannot tell rows apart in {self.name}: "
+                f"columns hide its row ids {', '.join(self.row_ids)}.",
+                hint="Give one of these columns another alias in the query.",
+            )
+        return found
+
+    def keep_latest(self, staging: TableName, columns: Names, key: Names, watermark: str) -> str:
+        """Return the statement that removes all but the newest staging row of each key; ties keep any one.
+
+        Raises ConfigurationInvalid when the system cannot tell the rows apart.
+        """
+        # a condition is no value in some systems; in others a derived table has row ids of its own, so they get a name
+        row, mark = self.row_id(columns), self.quote(watermark)
         return (
             f"DELETE FROM {self.qualified(staging)} WHERE {row} IN (\n"
-            f"  SELECT {row} FROM (SELECT {row}, row_number() OVER (PARTITION BY {names} "
-            f"ORDER BY {mark} IS NULL, {mark} DESC) AS pipekit_n\n"
-            f"  FROM {self.qualified(staging)}) ranked WHERE pipekit_n > 1)"
+            f"  SELECT pipekit_id FROM (SELECT t.{row} AS pipekit_id, row_number() OVER (\n"
+            f"    PARTITION BY {self.columns(key, prefix='t.')}\n"
+            f"    ORDER BY CASE WHEN t.{mark} IS NULL THEN 1 ELSE 0 END, t.{mark} DESC) AS pipekit_n\n"
+            f"  FROM {self.qualified(staging)} t) ranked WHERE pipekit_n > 1)"
         )
 
     def row_text(self, columns: Names, prefix: str) -> str:
@@ -195,18 +219,25 @@ class PublishingDialect(Dialect):
         A row is inserted only as often as staging holds it more often than the destination does, so what was read
         again (ties at the boundary, an overlap) is not doubled, and a true twin is not lost.
         """
-        mark, names = self.quote(watermark), self.columns(columns)
-        target, source = self.qualified(table), self.qualified(staging)
-        low = f"(SELECT min({mark}) FROM {source})"
+        source = self.qualified(staging)
         row, number, had = (unused(name, columns) for name in ("pipekit_row", "pipekit_n", "pipekit_had"))
         return (
-            f"INSERT INTO {target} ({names})\n"
+            f"INSERT INTO {self.qualified(table)} ({self.columns(columns)})\n"
             f"SELECT {self.columns(columns, prefix='s.')} FROM (\n"
-            f"  SELECT s.*, {self.row_text(columns, 's')} AS {row}, row_number() OVER "
-            f"(PARTITION BY {self.row_text(columns, 's')}) AS {number} FROM {source} s) s\n"
-            f"LEFT JOIN (SELECT {self.row_text(columns, 'd')} AS {row}, count(*) AS {had} FROM {target} d\n"
-            f"  WHERE d.{mark} >= {low} GROUP BY 1) d ON d.{row} = s.{row}\n"
+            f"  SELECT r.*, row_number() OVER (PARTITION BY r.{row} ORDER BY r.{row}) AS {number}\n"
+            f"  FROM (SELECT s.*, {self.row_text(columns, 's')} AS {row} FROM {source} s) r) s\n"
+            f"LEFT JOIN ({self._had(table, staging, columns, watermark, row=row, had=had)}) d ON d.{row} = s.{row}\n"
             f"WHERE s.{number} > coalesce(d.{had}, 0)"
+        )
+
+    def _had(self, table: TableName, staging: TableName, columns: Names, watermark: str, *, row: str, had: str) -> str:
+        """Return the query for how often the destination holds each row, from the lowest mark of staging on."""
+        mark = self.quote(watermark)
+        return (
+            f"SELECT h.{row}, count(*) AS {had}\n"
+            f"  FROM (SELECT {self.row_text(columns, 'd')} AS {row} FROM {self.qualified(table)} d\n"
+            f"    WHERE d.{mark} >= (SELECT min({mark}) FROM {self.qualified(staging)})) h\n"
+            f"  GROUP BY h.{row}"
         )
 
     def upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:

@@ -44,21 +44,38 @@ def check_complete(opened: Session, plan: Plan, staging: Staging) -> None:
         )
 
 
-def check_keys(opened: Session, plan: Plan) -> bool:
+def check_keys(opened: Session, plan: Plan, staging: Staging) -> bool:
     """Make keys in staging unique, or refuse; return whether any holds a NULL."""
     if plan.strategy not in (Strategy.INCREMENTAL, Strategy.UPSERT) or not plan.merge_key:
         return False
     dialect = dialect_of(plan)
-    staging = dialect.staging_table(plan.module)
-    if plan.keep_latest and plan.watermark:
-        opened.execute(dialect.keep_latest(staging, plan.merge_key, plan.watermark))
-    if examples := opened.fetch(dialect.duplicate_keys(staging, plan.merge_key)):
+    table = dialect.staging_table(plan.module)
+    examples = opened.fetch(dialect.duplicate_keys(table, plan.merge_key))
+    if examples and plan.keep_latest and plan.watermark:
+        _keep_latest(opened, plan, staging)
+        examples = opened.fetch(dialect.duplicate_keys(table, plan.merge_key))
+    if examples:
         shown = "; ".join(f"({', '.join(map(str, row[:-1]))}) {row[-1]} times" for row in examples)
         raise DuplicateKeys(
             f"The source returned rows with the same key {', '.join(plan.merge_key)}: {shown}.",
             hint="Correct merge_key or the query; or set duplicate_keys to keep_latest (with a watermark_column).",
         )
-    return bool(opened.fetch(dialect.count_null(staging, plan.merge_key))[0][0])
+    return bool(opened.fetch(dialect.count_null(table, plan.merge_key))[0][0])
+
+
+def _keep_latest(opened: Session, plan: Plan, staging: Staging) -> None:
+    """Take the older rows of each key out of staging; exactly one row of each key must be left."""
+    dialect = dialect_of(plan)
+    table = dialect.staging_table(plan.module)
+    keys = int(opened.fetch(dialect.count_keys(table, plan.merge_key))[0][0])
+    names = tuple(column.dest_name for column in staging.columns)
+    opened.execute(dialect.keep_latest(table, names, plan.merge_key, plan.watermark))
+    if (kept := count_staged(opened, plan)) != keys:
+        raise CountMismatch(
+            f"Staging of {plan.module} holds {keys} keys; keep_latest left {kept} rows. Nothing was published.",
+            hint="This is a fault of Pipekit: report it with the table's definition and the run's log. Until then make "
+            "the key unique in the source query.",
+        )
 
 
 def check_arrived(opened: Session, plan: Plan, staging: Staging, counts: Mapping[Counts, int]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import cast
 
 from connections import registry
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ColumnMissing, QueryInvalid
+from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import Column, ColumnInfo, TableInfo
 from modules.column_mapping import QueryMapping, map_columns
 from modules.safe_alias import check_names, safe_alias
@@ -87,6 +89,7 @@ def typed(
     the destination's mapping. Raises ColumnMissing when an existing table, or the query, lacks a column.
     """
     _all_known(plan, columns, table)
+    _possible(plan, [column.dest_name for column in columns])
     given = {column.dest_name: column for column in plan.columns}
     warnings: list[str] = []
     parse = registry.datatypes(plan.destination.kind).parse
@@ -102,6 +105,14 @@ def typed(
             warnings += [f"Column {column.dest_name}: {warning}."] if warning else []
         found.append(replace(column, dest_type=native, data_type=parse(native)))
     return tuple(found), warnings
+
+
+def _possible(plan: Plan, names: Sequence[str]) -> None:
+    """Raise ConfigurationInvalid for names with which the destination could not be filled rightly."""
+    dialect = cast(PublishingDialect, registry.dialect(plan.destination.kind))
+    dialect.check_columns(names)
+    if plan.keep_latest and plan.merge_key and plan.watermark:
+        dialect.keep_latest(dialect.staging_table(plan.module), tuple(names), plan.merge_key, plan.watermark)
 
 
 def _mapped_type(plan: Plan, column: Column, has_type: Callable[[str], bool]) -> tuple[str, str]:

@@ -110,7 +110,7 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
         told.append(Warned(warning))
     if plan.strategy is not Strategy.FULL:
         check_complete(opened, plan, staging)
-    null_keys = check_keys(opened, plan)
+    null_keys = check_keys(opened, plan, staging)
     if warning := null_watermarks(opened, plan):
         told.append(Warned(warning))
     told += map(Warned, staged_warnings(opened, plan, staging.columns))

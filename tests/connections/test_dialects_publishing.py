@@ -43,7 +43,7 @@ def _statements(kind: str) -> dict[str, str]:
         "delete_missing": d.delete_missing(TABLE, KEYS, KEY),
         "count_missing": d.count_missing(TABLE, KEYS, KEY),
         "duplicate_keys": d.duplicate_keys(staging, KEY),
-        "keep_latest": d.keep_latest(staging, KEY, "v"),
+        "keep_latest": d.keep_latest(staging, COLUMNS, KEY, "v"),
         "insert_unseen": d.insert_unseen(TABLE, staging, COLUMNS, "v"),
         "upsert": d.upsert(TABLE, staging, COLUMNS, KEY),
         "upsert of keys only": d.upsert(TABLE, staging, KEY, KEY),
@@ -233,7 +233,7 @@ def test_mariadb_keeps_the_latest_of_each_key(mariadb: Callable[..., list[list[s
     more = _values(d, staging, [("4", "d", "newer"), ("4", "d", None), ("5", None, "a"), ("5", None, "b")])
     assert mariadb(*_fresh(d), more, d.duplicate_keys(staging, KEY)) == [["4", "d", "3"], ["5", "NULL", "2"]]
     shown = f"SELECT {d.columns(COLUMNS)} FROM {d.qualified(staging)} ORDER BY 1, 2, 3"
-    assert mariadb(*_fresh(d), more, d.keep_latest(staging, KEY, "v"), shown) == [
+    assert mariadb(*_fresh(d), more, d.keep_latest(staging, COLUMNS, KEY, "v"), shown) == [
         ["2", "b'\\", "new"],
         ["3", "NULL", "new"],
         ["4", "d", "newer"],

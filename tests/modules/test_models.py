@@ -130,6 +130,17 @@ def test_a_column_name_over_63_bytes_is_refused() -> None:
     assert "63" in said("source_query", source_query=f"SELECT a AS {'x' * 64} FROM t")
 
 
+def test_a_name_that_the_destination_has_for_itself_is_refused_with_an_alias() -> None:
+    found = said("source_query", source_query="SELECT a AS id, b AS ctid FROM t")
+    assert "“ctid” in postgresql" in found
+    assert "AS ctid_" in found
+
+
+def test_a_column_with_an_empty_name_is_told_to_get_an_alias() -> None:
+    found = said("source_query", source_query='SELECT a AS id, b AS "" FROM t')
+    assert found == "Column 2 of the query has an empty name. Give it an alias in the query, such as AS column_2."
+
+
 def test_a_query_is_read_in_its_own_dialect() -> None:
     as400 = ConnectionFactory.create(
         driver=DriverFactory.create(kind="as400"), jdbc_url="jdbc:as400://h/LGDAT;naming=system"

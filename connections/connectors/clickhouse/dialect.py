@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.publishing import Names, PublishingDialect
 from connections.sdk.schema import TableName
 from connections.sdk.temporal import Moment
@@ -85,8 +86,17 @@ class ClickhouseDialect(PublishingDialect):
     def count_missing(self, table: TableName, keys: TableName, key: Names) -> str:
         return f"SELECT count(*) FROM {self.qualified(table)}\nWHERE NOT ({self._in(key, keys, null_safe=True)})"
 
-    def keep_latest(self, staging: TableName, key: Names, watermark: str) -> str:
-        row, mark = "(_part, _part_offset)", self.quote(watermark)
+    def row_id(self, columns: Names) -> str:
+        parts = ("_part", "_part_offset")
+        if hidden := [name for name in parts if name in columns]:
+            raise ConfigurationInvalid(
+                f"keep_latest cannot tell rows apart in clickhouse: the column {hidden[0]} hides what names a row.",
+                hint="Give this column another alias in the query.",
+            )
+        return f"({', '.join(parts)})"
+
+    def keep_latest(self, staging: TableName, columns: Names, key: Names, watermark: str) -> str:
+        row, mark = self.row_id(columns), self.quote(watermark)
         return (
             f"DELETE FROM {self.qualified(staging)} WHERE {row} NOT IN (\n"
             f"  SELECT _part, _part_offset FROM {self.qualified(staging)} "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.publishing import Names, PublishingDialect
+from connections.sdk.publishing import Names, PublishingDialect, unused
 from connections.sdk.schema import TableName
 
 
@@ -23,6 +23,19 @@ class DuckdbDialect(PublishingDialect):
     def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
         # its indexes refuse a key that is deleted and inserted in one transaction, which is what incremental does
         return ""
+
+    def keep_latest(self, staging: TableName, columns: Names, key: Names, watermark: str) -> str:
+        if "rowid" not in {column.casefold() for column in columns}:
+            return super().keep_latest(staging, columns, key, watermark)
+        # a column hides the only name that a row has: the rows to keep become the table
+        number, mark = unused("pipekit_n", columns), self.quote(watermark)
+        return (
+            f"CREATE OR REPLACE TABLE {self.qualified(staging)} AS\n"
+            f"SELECT {self.columns(columns, prefix='r.')} FROM (SELECT t.*, row_number() OVER (\n"
+            f"    PARTITION BY {self.columns(key, prefix='t.')}\n"
+            f"    ORDER BY CASE WHEN t.{mark} IS NULL THEN 1 ELSE 0 END, t.{mark} DESC) AS {number}\n"
+            f"  FROM {self.qualified(staging)} t) r WHERE r.{number} = 1"
+        )
 
 
 DIALECT = DuckdbDialect()

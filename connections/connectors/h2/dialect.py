@@ -16,7 +16,7 @@ class H2Dialect(MergingDialect):
     transactional = False
     truncates = False
     text_type = "varchar"
-    row_id = "_ROWID_"
+    row_ids = ("_ROWID_",)
 
     def temporal(self, value: str, data_type: DataType) -> str:
         moment = Moment.parse(value)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationInvalid
-from connections.sdk.publishing import Names, PublishingDialect
+from connections.sdk.publishing import Names, PublishingDialect, unused
 from connections.sdk.schema import TableName
 from connections.sdk.temporal import Moment
 
@@ -23,8 +23,6 @@ class MysqlDialect(PublishingDialect):
     transactional = False
     truncates = False
     text_type = "char"
-    # an invisible column of staging tables: rows have no other name
-    row_id = "pipekit_row"
 
     def quote(self, identifier: str) -> str:
         if identifier.endswith(" ") or any(ord(char) > 0xFFFF for char in identifier):
@@ -44,9 +42,14 @@ class MysqlDialect(PublishingDialect):
     def create_table(self, table: TableName, columns: list[tuple[str, str]], *, scratch: bool = False) -> str:
         text = super().create_table(table, columns)
         if scratch:
-            row = f",\n  {self.row_id} bigint unsigned NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY KEY\n)"
-            text = text.removesuffix("\n)") + row
+            row = self.row_id(tuple(name for name, _ in columns))
+            body = text.removesuffix("\n)")
+            text = f"{body},\n  {row} bigint unsigned NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY KEY\n)"
         return f"{text} ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+
+    def row_id(self, columns: Names) -> str:
+        # an invisible column of staging tables: rows have no other name
+        return unused("pipekit_row", columns)
 
     def begin_publish(self, table: TableName, *, lock_seconds: float) -> tuple[str, ...]:
         seconds = max(1, int(lock_seconds))

@@ -20,6 +20,7 @@ class OracleDialect(MergingDialect):
     transactional = False
     truncates = False
     text_type = "varchar2(4000)"
+    system_columns = frozenset({"ROWID"})
 
     def quote(self, identifier: str) -> str:
         if '"' in identifier:

@@ -19,7 +19,8 @@ class PostgresqlDialect(PublishingDialect):
     placeholder = "%s"
     folds_to = "lower"
     default_schema = "public"
-    row_id = "ctid"
+    row_ids = ("ctid",)
+    system_columns = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 
     def temporal(self, value: str, data_type: DataType) -> str:
         words = {Kind.DATE: "date", Kind.TIME: "time", Kind.TIMESTAMP: "timestamp", Kind.TIMESTAMPTZ: "timestamptz"}

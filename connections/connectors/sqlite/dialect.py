@@ -14,6 +14,7 @@ class SqliteDialect(PublishingDialect):
     max_identifier = 255
     folds_to = ""
     truncates = False
+    row_ids = ("rowid", "_rowid_", "oid")
 
     def compares_as_text(self, data_type: DataType) -> bool:
         """Dates and times are text in SQLite; of a column or expression without a declared type nothing is known."""

@@ -67,11 +67,11 @@ class SqlserverDialect(MergingDialect):
             "IF @answer < 0 THROW 51222, 'Another session holds the table.', 1",
         )
 
-    def keep_latest(self, staging: TableName, key: Names, watermark: str) -> str:
-        # NULLs are lowest; a table's rows have no other name than this
+    def keep_latest(self, staging: TableName, columns: Names, key: Names, watermark: str) -> str:
+        # NULLs are lowest; a table's rows have no other name than this, and its one column hides no other
         return (
-            f"WITH ranked AS (SELECT row_number() OVER (PARTITION BY {self.columns(key)} "
-            f"ORDER BY {self.quote(watermark)} DESC) AS pipekit_n FROM {self.qualified(staging)})\n"
+            f"WITH ranked AS (SELECT row_number() OVER (PARTITION BY {self.columns(key, prefix='t.')} "
+            f"ORDER BY t.{self.quote(watermark)} DESC) AS pipekit_n FROM {self.qualified(staging)} t)\n"
             "DELETE FROM ranked WHERE pipekit_n > 1"
         )
 
