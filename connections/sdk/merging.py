@@ -12,14 +12,14 @@ class MergingDialect(PublishingDialect):
     merge_words = "MERGE INTO {table} d"
 
     def delete_matching(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
-        match = self.same_key(key, "s", "d", null_safe=null_safe)
+        match = self.same_key(key, "d", "s", null_safe=null_safe)
         return (
             f"{self.delete_words.format(table=self.qualified(table))}\n"
             f"WHERE EXISTS (SELECT 1 FROM {self.qualified(staging)} s WHERE {match})"
         )
 
     def delete_missing(self, table: TableName, keys: TableName, key: Names) -> str:
-        match = self.same_key(key, "k", "d", null_safe=False)
+        match = self.same_key(key, "d", "k", null_safe=False)
         return (
             f"{self.delete_words.format(table=self.qualified(table))}\n"
             f"WHERE NOT EXISTS (SELECT 1 FROM {self.qualified(keys)} k WHERE {match})"

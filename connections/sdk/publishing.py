@@ -30,6 +30,14 @@ def unused(name: str, columns: Names) -> str:
     return name
 
 
+def _joined(texts: list[str]) -> str:
+    """Return the texts with commas between them, halved and halved again: systems bound how deep an expression is."""
+    if len(texts) == 1:
+        return texts[0]
+    half = len(texts) // 2
+    return f"({_joined(texts[:half])} || ',' || {_joined(texts[half:])})"
+
+
 class PublishingDialect(Dialect):
     # one transaction covers DDL and DML; where False the connection page says "not atomic"
     transactional = True
@@ -52,6 +60,10 @@ class PublishingDialect(Dialect):
         """Return CREATE TABLE for (name, native type) pairs; ``scratch`` asks for the unlogged kind, if any."""
         body = ",\n  ".join(f"{self.quote(name)} {native}" for name, native in columns)
         return f"CREATE TABLE {self.qualified(table)} (\n  {body}\n)"
+
+    def collated(self, native: str, collation: str) -> str:
+        """Return a column's type as a table's definition has it, with the collation by which its keys compare."""
+        return f"{native} COLLATE {collation}".strip() if collation else native
 
     def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
         """Return CREATE UNIQUE INDEX over the merge key, NULLs counting as equal where that server version can."""
@@ -125,12 +137,16 @@ class PublishingDialect(Dialect):
         names = self.columns(columns)
         return f"INSERT INTO {self.qualified(table)} ({names})\nSELECT {names} FROM {self.qualified(staging)}"
 
-    def same_key(self, key: Names, left: str, right: str, *, null_safe: bool) -> str:
-        """Return the comparison of two rows by key; ``null_safe`` only for keys with NULLs (it defeats hash joins)."""
+    def same_key(self, key: Names, target: str, staged: str, *, null_safe: bool) -> str:
+        """Return the comparison of a destination row with a staged one by key, in the destination's meaning of equal.
+
+        Staging has the destination's types and collations, and every statement compares in this order: some systems
+        take the collation of one side. ``null_safe`` only for keys with NULLs (it defeats hash joins).
+        """
         if not null_safe:
-            return " AND ".join(f"{left}.{self.quote(k)} = {right}.{self.quote(k)}" for k in key)
+            return " AND ".join(f"{target}.{self.quote(k)} = {staged}.{self.quote(k)}" for k in key)
         return " AND ".join(
-            f"({left}.{q} = {right}.{q} OR ({left}.{q} IS NULL AND {right}.{q} IS NULL))"
+            f"({target}.{q} = {staged}.{q} OR ({target}.{q} IS NULL AND {staged}.{q} IS NULL))"
             for q in (self.quote(k) for k in key)
         )
 
@@ -147,7 +163,7 @@ class PublishingDialect(Dialect):
 
     def delete_matching(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
         """Return the delete of destination rows whose key is in staging."""
-        match = self.same_key(key, "s", "d", null_safe=null_safe)
+        match = self.same_key(key, "d", "s", null_safe=null_safe)
         return (
             f"DELETE FROM {self.qualified(table)} AS d\n"
             f"WHERE EXISTS (SELECT 1 FROM {self.qualified(staging)} s WHERE {match})"
@@ -155,14 +171,14 @@ class PublishingDialect(Dialect):
 
     def delete_missing(self, table: TableName, keys: TableName, key: Names) -> str:
         """Return the delete of destination rows whose key is not in the table of keys (none of them NULL)."""
-        match = self.same_key(key, "k", "d", null_safe=False)
+        match = self.same_key(key, "d", "k", null_safe=False)
         return (
             f"DELETE FROM {self.qualified(table)} AS d\n"
             f"WHERE NOT EXISTS (SELECT 1 FROM {self.qualified(keys)} k WHERE {match})"
         )
 
     def count_missing(self, table: TableName, keys: TableName, key: Names) -> str:
-        match = self.same_key(key, "k", "d", null_safe=False)
+        match = self.same_key(key, "d", "k", null_safe=False)
         return (
             f"SELECT count(*) FROM {self.qualified(table)} d\n"
             f"WHERE NOT EXISTS (SELECT 1 FROM {self.qualified(keys)} k WHERE {match})"
@@ -181,11 +197,15 @@ class PublishingDialect(Dialect):
         names = self.columns(key, prefix="t.")
         return f"SELECT count(*) FROM (SELECT count(*) AS n FROM {self.qualified(staging)} t GROUP BY {names}) g"
 
+    def free_row_id(self, columns: Names) -> str:
+        """Return a name of a table's row id that no column hides, or nothing."""
+        taken = {column.casefold() for column in columns}
+        return next((name for name in self.row_ids if name.casefold() not in taken), "")
+
     def row_id(self, columns: Names) -> str:
         """Return the name of a table's row id. Raises ConfigurationInvalid when columns hide every one."""
-        taken = {column.casefold() for column in columns}
-        found = next((name for name in self.row_ids if name.casefold() not in taken), None)
-        if found is None:
+        found = self.free_row_id(columns)
+        if not found:
             raise ConfigurationInvalid(
                 f"keep_latest cannot tell rows apart in {self.name}: "
                 f"columns hide its row ids {', '.join(self.row_ids)}.",
@@ -210,8 +230,8 @@ class PublishingDialect(Dialect):
 
     def row_text(self, columns: Names, prefix: str) -> str:
         """Return an expression that is equal for two rows exactly when all their columns are, NULLs included."""
-        parts = (f"CAST({prefix}.{self.quote(c)} AS {self.text_type})" for c in columns)
-        return " || ',' || ".join(f"coalesce('''' || replace({p}, '''', '''''') || '''', 'NULL')" for p in parts)
+        parts = [f"CAST({prefix}.{self.quote(c)} AS {self.text_type})" for c in columns]
+        return _joined([f"coalesce('''' || replace({p}, '''', '''''') || '''', 'NULL')" for p in parts])
 
     def insert_unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str) -> str:
         """Return the insert of staging rows that the destination lacks, comparing whole rows from the lowest mark on.

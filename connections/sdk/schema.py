@@ -74,6 +74,8 @@ class ColumnInfo:
     nullable: bool = True
     # expression columns have no declared type; then data_type is a guess or UNKNOWN
     declared: bool = True
+    # the collation, as SQL text, where it makes texts equal that differ (NOCASE); otherwise empty
+    collation: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +89,25 @@ class TableInfo:
     columns: tuple[ColumnInfo, ...]
     primary_key: tuple[str, ...] = ()
     unique_keys: tuple[tuple[str, ...], ...] = ()
+    # unique indexes that compare by other collations than their columns: pairs of column and collation
+    collated_keys: tuple[tuple[tuple[str, str], ...], ...] = ()
+    # columns that take a number of the system's own where NULL is written
+    autonumbered: tuple[str, ...] = ()
     description: str = ""
 
     def column(self, name: str) -> ColumnInfo | None:
         return next((column for column in self.columns if column.name == name), None)
+
+    def key_collations(self, key: tuple[str, ...]) -> dict[str, str]:
+        """Return the collations by which the table compares keys, by column, where texts that differ can be equal.
+
+        A unique index on just these columns decides; without one the columns do.
+        """
+        found = {column.name: column.collation for column in self.columns if column.name in key and column.collation}
+        for pairs in self.collated_keys:
+            if {name for name, _ in pairs} == set(key):
+                found |= {name: collation for name, collation in pairs if collation}
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +125,8 @@ class Column:
     source_type: str = ""
     trim: bool = False
     data_type: DataType = field(default_factory=lambda: DataType.unknown())
+    # of a key column: the collation by which the destination compares keys, see `TableInfo.key_collations`
+    collation: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the module's stored form (spec: source_name, source_expression, source_type, ...)."""

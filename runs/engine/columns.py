@@ -90,6 +90,7 @@ def typed(
     """
     _all_known(plan, columns, table)
     _possible(plan, [column.dest_name for column in columns])
+    collations = table.key_collations(plan.merge_key) if table else {}
     given = {column.dest_name: column for column in plan.columns}
     warnings: list[str] = []
     parse = registry.datatypes(plan.destination.kind).parse
@@ -103,7 +104,8 @@ def typed(
         else:
             native, warning = _mapped_type(plan, column, has_type)
             warnings += [f"Column {column.dest_name}: {warning}."] if warning else []
-        found.append(replace(column, dest_type=native, data_type=parse(native)))
+        collation = collations.get(column.dest_name, "")
+        found.append(replace(column, dest_type=native, data_type=parse(native), collation=collation))
     return tuple(found), warnings
 
 

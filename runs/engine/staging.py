@@ -66,7 +66,7 @@ def _empty(opened: Session, plan: Plan, table: TableName, columns: Sequence[Colu
             opened.execute(dialect.empty_table(table))
         else:
             opened.execute(dialect.drop_table(table))
-            pairs = [(column.dest_name, column.dest_type) for column in columns]
+            pairs = [(column.dest_name, dialect.collated(column.dest_type, column.collation)) for column in columns]
             opened.execute(dialect.create_table(table, pairs, scratch=True))
 
 
@@ -77,8 +77,8 @@ def _has_shape(opened: Session, plan: Plan, table: TableName, columns: Sequence[
         return False
     parse = connector.datatypes.parse
     # spellings differ (timestamp, timestamp without time zone), meanings do not
-    there = [(info.name, replace(info.data_type, native="")) for info in found.columns]
-    here = [(column.dest_name, replace(parse(column.dest_type), native="")) for column in columns]
+    there = [(info.name, replace(info.data_type, native=""), info.collation) for info in found.columns]
+    here = [(c.dest_name, replace(parse(c.dest_type), native=""), c.collation) for c in columns]
     natives = [(info.native_type, c.dest_type) for info, c in zip(found.columns, columns, strict=False)]
     same_natives = all(a == b for a, b in natives if parse(b).kind in ("native", "text", "json"))
     return there == here and same_natives

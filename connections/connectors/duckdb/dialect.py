@@ -24,6 +24,11 @@ class DuckdbDialect(PublishingDialect):
         # its indexes refuse a key that is deleted and inserted in one transaction, which is what incremental does
         return ""
 
+    def row_text(self, columns: Names, prefix: str) -> str:
+        # a list is planned a hundred times faster than a long sum of texts; bytes have no collation
+        names = (f"{prefix}.{self.quote(c)}" for c in columns)
+        return f"[{', '.join(f'encode(CAST({name} AS {self.text_type}))' for name in names)}]"
+
     def keep_latest(self, staging: TableName, columns: Names, key: Names, watermark: str) -> str:
         if "rowid" not in {column.casefold() for column in columns}:
             return super().keep_latest(staging, columns, key, watermark)

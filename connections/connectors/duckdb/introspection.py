@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from connections.connectors.duckdb.datatypes import parse
 from connections.sdk.errors import PipekitError
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ColumnInfo, TableInfo, TableName
+
+_NAME = r'"(?:[^"]|"")+"|[^\s",()]+'
+# texts and quoted names are taken whole: what stands in them is no column
+_COLLATED = re.compile(
+    rf"'(?:[^']|'')*'|[(,]\s*(?P<name>{_NAME}) VARCHAR COLLATE (?P<collation>{_NAME})|\"(?:[^\"]|\"\")*\""
+)
 
 
 def describe_query(session: Session, query: str) -> tuple[ColumnInfo, ...]:
@@ -27,15 +35,38 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
         "AND table_name = ? AND constraint_type IN ('PRIMARY KEY', 'UNIQUE') ORDER BY constraint_type",
         place,
     )
+    collations = _collations(session, place)
     return TableInfo(
         name=TableName(*place),
         columns=tuple(
-            ColumnInfo(name=name, native_type=native, data_type=parse(native), nullable=nullable)
+            ColumnInfo(
+                name=name,
+                native_type=native,
+                data_type=parse(native),
+                nullable=nullable,
+                collation=collations.get(name, ""),
+            )
             for name, native, nullable in rows
         ),
         primary_key=next((tuple(columns) for kind, columns in keys if kind == "PRIMARY KEY"), ()),
-        unique_keys=tuple(tuple(columns) for _, columns in keys),
+        # an index compares bytes whatever the collation: ON CONFLICT would not see what the column calls equal
+        unique_keys=tuple(tuple(columns) for _, columns in keys if not collations.keys() & set(columns)),
     )
+
+
+def _collations(session: Session, place: tuple[str, str]) -> dict[str, str]:
+    """Return the collations of columns, which only the table's definition, as DuckDB writes it, tells."""
+    rows = session.fetch(
+        "SELECT sql FROM duckdb_tables() WHERE schema_name = ? AND table_name = ? "
+        "AND database_name = current_database() AND contains(sql, ' COLLATE ')",
+        place,
+    )
+    found = _COLLATED.finditer(rows[0][0]) if rows else ()
+    return {_unquoted(match["name"]): match["collation"] for match in found if match["name"]}
+
+
+def _unquoted(name: str) -> str:
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
 def has_schema(session: Session, schema: str) -> bool:

@@ -59,26 +59,26 @@ class MysqlDialect(PublishingDialect):
         # MariaDB knows no FOR SHARE
         return " LOCK IN SHARE MODE" if shared else " FOR UPDATE"
 
-    def same_key(self, key: Names, left: str, right: str, *, null_safe: bool) -> str:
+    def same_key(self, key: Names, target: str, staged: str, *, null_safe: bool) -> str:
         equals = "<=>" if null_safe else "="
-        return " AND ".join(f"{left}.{self.quote(k)} {equals} {right}.{self.quote(k)}" for k in key)
+        return " AND ".join(f"{target}.{self.quote(k)} {equals} {staged}.{self.quote(k)}" for k in key)
 
     def delete_matching(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
         # by its whole name: an alias there needs a newer server, or a current database
         target = self.qualified(table)
-        match = self.same_key(key, "s", target, null_safe=null_safe)
+        match = self.same_key(key, target, "s", null_safe=null_safe)
         return f"DELETE FROM {target}\nWHERE EXISTS (SELECT 1 FROM {self.qualified(staging)} s WHERE {match})"
 
     def delete_missing(self, table: TableName, keys: TableName, key: Names) -> str:
         target = self.qualified(table)
-        match = self.same_key(key, "k", target, null_safe=False)
+        match = self.same_key(key, target, "k", null_safe=False)
         return f"DELETE FROM {target}\nWHERE NOT EXISTS (SELECT 1 FROM {self.qualified(keys)} k WHERE {match})"
 
     def row_text(self, columns: Names, prefix: str) -> str:
-        # || means OR there
+        # || means OR there; a hash, because sorting ends at 1024 bytes and a session's collation may not tell cases
         parts = (f"CAST({prefix}.{self.quote(c)} AS {self.text_type})" for c in columns)
         quoted = (f"coalesce(concat('''', replace({p}, '''', ''''''), ''''), 'NULL')" for p in parts)
-        return f"concat_ws(',', {', '.join(quoted)})"
+        return f"sha2(concat_ws(',', {', '.join(quoted)}), 256)"
 
     def upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:
         # VALUES() is the word that MySQL (all versions) and MariaDB share

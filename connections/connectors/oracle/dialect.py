@@ -13,6 +13,9 @@ from connections.sdk.publishing import Names
 from connections.sdk.schema import TableName
 from connections.sdk.temporal import Moment
 
+# so many hashes of 32 characters fit into one text
+_HASHES = 100
+
 
 class OracleDialect(MergingDialect):
     name = "oracle"
@@ -62,9 +65,15 @@ class OracleDialect(MergingDialect):
     def row_text(self, columns: Names, prefix: str) -> str:
         # a hash of each value: its text would depend on NLS settings and end at 4000 bytes
         names = (f"{prefix}.{self.quote(c)}" for c in columns)
-        return " || ".join(
-            f"CASE WHEN {n} IS NULL THEN 'N' ELSE RAWTOHEX(STANDARD_HASH({n}, 'MD5')) END" for n in names
-        )
+        texts = [f"CASE WHEN {n} IS NULL THEN 'N' ELSE {_hash(n)} END" for n in names]
+        while len(texts) > _HASHES:
+            groups = (texts[first : first + _HASHES] for first in range(0, len(texts), _HASHES))
+            texts = [_hash(" || ".join(group)) for group in groups]
+        return " || ".join(texts)
+
+
+def _hash(value: str) -> str:
+    return f"RAWTOHEX(STANDARD_HASH({value}, 'MD5'))"
 
 
 DIALECT = OracleDialect()

@@ -62,6 +62,10 @@ class PostgresqlDialect(PublishingDialect):
     def analyze(self, table: TableName) -> str:
         return f"ANALYZE {self.qualified(table)}"
 
+    def row_text(self, columns: Names, prefix: str) -> str:
+        # a row's own text quotes its values and tells NULL from ''; "C" because columns can have several collations
+        return f'CAST(ROW({self.columns(columns, prefix=prefix + ".")}) AS text) COLLATE "C"'
+
     def lock_rows(self, *, shared: bool = False) -> str:
         return " FOR SHARE" if shared else " FOR UPDATE"
 

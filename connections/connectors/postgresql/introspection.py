@@ -68,14 +68,16 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
     if not rows:
         return None
     keys = session.fetch(_query("unique_keys"), (schema, table.table))
+    collations = dict(session.fetch(_query("collations"), (schema, table.table)))
     return TableInfo(
         name=TableName(schema, table.table),
         columns=tuple(
-            replace(_column(name, native, kind, base, True), nullable=nullable)
+            replace(_column(name, native, kind, base, True), nullable=nullable, collation=collations.get(name, ""))
             for name, native, nullable, kind, base, _ in rows
         ),
-        primary_key=next((tuple(columns) for primary, columns in keys if primary), ()),
-        unique_keys=tuple(tuple(columns) for _, columns in keys),
+        primary_key=next((tuple(columns) for primary, columns, _ in keys if primary), ()),
+        unique_keys=tuple(tuple(columns) for _, columns, _ in keys),
+        collated_keys=tuple(tuple(zip(columns, names, strict=True)) for _, columns, names in keys if any(names)),
     )
 
 

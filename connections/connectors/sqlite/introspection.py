@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from connections.connectors.sqlite.datatypes import parse
 from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.errors import QueryInvalid
+from connections.sdk.errors import PipekitError, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.query_text import statement
 from connections.sdk.schema import ColumnInfo, TableInfo, TableName
 
 _PROBE = "pipekit_probe"
 _SAMPLE = 1000
+_UNKNOWN_COLLATION = re.compile(r"no such collation sequence: (.+)$")
 _STORED = {"integer": Kind.BIGINT, "real": Kind.DOUBLE, "text": Kind.TEXT, "blob": Kind.BINARY}
 
 
@@ -58,21 +60,76 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
     rows = session.fetch('SELECT name, type, "notnull", pk FROM pragma_table_info(?)', (name,))
     if not rows:
         return None
+    collations = _collations(session, table, [row[0] for row in rows])
     primary = tuple(row[0] for row in sorted((r for r in rows if r[3]), key=lambda row: int(row[3])))
-    indexes = session.fetch('SELECT name FROM pragma_index_list(?) WHERE "unique" AND NOT partial', (name,))
-    keys = [
-        tuple(row[0] for row in session.fetch("SELECT name FROM pragma_index_info(?) ORDER BY seqno", (index,)))
-        for (index,) in indexes
-    ]
+    indexes = session.fetch('SELECT name, origin FROM pragma_index_list(?) WHERE "unique" AND NOT partial', (name,))
+    keys = [pairs for index, _ in indexes if (pairs := _index(session, index))]
+    # ON CONFLICT (columns) takes only an index with the collations of its columns
+    alike = [tuple(column for column, _ in pairs) for pairs in keys if _is_alike(pairs, collations)]
+    # a primary key without an index is the row's number itself
+    is_rowid = len(primary) == 1 and not any(origin == "pk" for _, origin in indexes)
     return TableInfo(
         name=table,
         columns=tuple(
-            ColumnInfo(name=column, native_type=native, data_type=parse(native), nullable=not notnull)
+            ColumnInfo(
+                name=column,
+                native_type=native,
+                data_type=parse(native),
+                nullable=not notnull,
+                collation=collations.get(column, ""),
+            )
             for column, native, notnull, _ in rows
         ),
         primary_key=primary,
-        unique_keys=tuple(dict.fromkeys(([primary] if primary else []) + [k for k in keys if None not in k])),
+        unique_keys=tuple(dict.fromkeys(([primary] if is_rowid or primary in alike else []) + alike)),
+        collated_keys=tuple(
+            # where the column itself compares otherwise than by bytes, it decides
+            tuple((column, collations.get(column, "") or collation) for column, collation in pairs)
+            for pairs in keys
+            if not _is_alike(pairs, collations)
+        ),
+        autonumbered=primary if is_rowid else (),
     )
+
+
+def _index(session: Session, index: str) -> tuple[tuple[str, str], ...]:
+    """Return the columns of an index with their collations, none for BINARY; nothing where it has an expression."""
+    rows = session.fetch('SELECT name, coll FROM pragma_index_xinfo(?) WHERE "key" ORDER BY seqno', (index,))
+    if any(name is None for name, _ in rows):
+        return ()
+    return tuple((name, "" if collation.upper() == "BINARY" else collation.upper()) for name, collation in rows)
+
+
+def _is_alike(pairs: tuple[tuple[str, str], ...], collations: dict[str, str]) -> bool:
+    return all(collations.get(column, "") == collation for column, collation in pairs)
+
+
+def _collations(session: Session, table: TableName, columns: Sequence[str]) -> dict[str, str]:
+    """Return the collation of each column that does not compare by bytes.
+
+    No PRAGMA tells it, so each column is asked which texts are one: no row is read.
+    """
+    definition = session.fetch("SELECT type, sql FROM sqlite_master WHERE lower(name) = lower(?)", (whole_name(table),))
+    if not any(kind == "view" or "collate" in (sql or "").lower() for kind, sql in definition):
+        return {}
+    found = {column: _collation(session, table, column) for column in columns}
+    return {column: collation for column, collation in found.items() if collation}
+
+
+def _collation(session: Session, table: TableName, column: str) -> str:
+    no_rows = f"SELECT {DIALECT.quote(column)} FROM {DIALECT.qualified(table)} WHERE 0"
+    texts = {"NOCASE": "A", "RTRIM": "a "}
+    # a compound compares by the collation of its first part
+    counts = ", ".join(
+        f"(SELECT count(*) FROM ({no_rows} UNION SELECT 'a' UNION SELECT '{t}'))" for t in texts.values()
+    )
+    try:
+        row = session.fetch(f"SELECT {counts}")[0]
+    except PipekitError as error:
+        # one that another program defines for itself
+        unknown = _UNKNOWN_COLLATION.search(error.message)
+        return unknown[1] if unknown else ""
+    return next((name for name, count in zip(texts, row, strict=True) if count == 1), "")
 
 
 def has_schema(session: Session, schema: str) -> bool:

@@ -76,8 +76,9 @@ class SqlserverDialect(MergingDialect):
         )
 
     def row_text(self, columns: Names, prefix: str) -> str:
-        # JSON keeps every digit of dates, money and floats, which CAST to text does not
-        return f"(SELECT {self.columns(columns, prefix=prefix + '.')} FOR JSON PATH, INCLUDE_NULL_VALUES)"
+        # JSON keeps every digit of dates, money and floats, which CAST to text does not; compared by code points
+        names = self.columns(columns, prefix=prefix + ".")
+        return f"(SELECT {names} FOR JSON PATH, INCLUDE_NULL_VALUES) COLLATE Latin1_General_BIN2"
 
     def upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:
         return super().upsert(table, staging, columns, key) + ";"
