@@ -98,6 +98,11 @@ class PublishingDialect(Dialect):
     def count_null(self, table: TableName, columns: Names) -> str:
         return f"SELECT count(*) FROM {self.qualified(table)} t WHERE {self.any_null(columns, 't')}"
 
+    def without(self, table: TableName, column: str, shown: Names, *, limit: int = 1) -> str:
+        """Return a query for rows in which the column is NULL, for systems that number such rows themselves."""
+        names = self.columns(shown, prefix="t.") or "NULL"
+        return f"SELECT {names} FROM {self.qualified(table)} t WHERE t.{self.quote(column)} IS NULL LIMIT {limit}"
+
     def drop_table(self, table: TableName) -> str:
         return f"DROP TABLE IF EXISTS {self.qualified(table)}"
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from connections.sdk.errors import CountMismatch, DuplicateKeys
+from connections.sdk.errors import CountMismatch, DuplicateKeys, ValueMisfit
 from connections.sdk.protocols import Session
-from connections.sdk.schema import Column, TableName
+from connections.sdk.schema import Column, TableInfo, TableName
 from runs.engine.plan import Plan, Strategy
 from runs.engine.staging import dialect_of
 from runs.engine.strategies.statement import Counts
+
+# of a row given as an example, so many columns
+_SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,24 @@ def _keep_latest(opened: Session, plan: Plan, staging: Staging) -> None:
             hint="This is a fault of Pipekit: report it with the table's definition and the run's log. Until then make "
             "the key unique in the source query.",
         )
+
+
+def check_numbered(opened: Session, plan: Plan, staging: Staging, table: TableInfo | None) -> None:
+    """Refuse NULL for a column in whose place the system writes a number: the row would be another, each run anew."""
+    dialect = dialect_of(plan)
+    names = tuple(column.dest_name for column in staging.columns)
+    for column in staging.columns:
+        if table is None or column.dest_name not in table.autonumbered:
+            continue
+        shown = tuple(name for name in names if name != column.dest_name)[:_SHOWN]
+        if rows := opened.fetch(dialect.without(dialect.staging_table(plan.module), column.dest_name, shown)):
+            others = ", ".join(f"{name}: {value!s:.40}" for name, value in zip(shown, rows[0], strict=False))
+            raise ValueMisfit(
+                f"Column “{column.dest_name}”: NULL, in the row ({others}), would become the next number in "
+                f"{plan.dest_table}; nothing was published.",
+                hint="Leave such rows out in the source query or give them a key there; or make the destination column "
+                "one that keeps NULL (in SQLite not INTEGER PRIMARY KEY).",
+            )
 
 
 def check_arrived(opened: Session, plan: Plan, staging: Staging, counts: Mapping[Counts, int]) -> None:

@@ -13,7 +13,15 @@ from connections.sdk.errors import ConnectionLost, PipekitError, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from runs.engine import commit_record, safety_limits, schemas
-from runs.engine.checking import Staging, check_arrived, check_complete, check_keys, count, null_watermarks
+from runs.engine.checking import (
+    Staging,
+    check_arrived,
+    check_complete,
+    check_keys,
+    check_numbered,
+    count,
+    null_watermarks,
+)
 from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan, Strategy
@@ -110,6 +118,7 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
         told.append(Warned(warning))
     if plan.strategy is not Strategy.FULL:
         check_complete(opened, plan, staging)
+    check_numbered(opened, plan, staging, table)
     null_keys = check_keys(opened, plan, staging)
     if warning := null_watermarks(opened, plan):
         told.append(Warned(warning))

@@ -12,13 +12,14 @@ import adbc_driver_manager
 import adbc_driver_sqlite.dbapi as adbc
 import pyarrow as pa
 
-from connections.connectors.sqlite.dialect import DIALECT
+from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.connectors.sqlite.driver import database_path
 from connections.connectors.sqlite.reader import translated
 from connections.connectors.sqlite.storing import stored
 from connections.sdk.claim import Claim
 from connections.sdk.errors import DatabaseMissing
 from connections.sdk.exact.counting import check_counts
+from connections.sdk.exact.misfits import misfit
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches
 from connections.sdk.schema import Column, TableName
@@ -43,9 +44,11 @@ class SqliteWriter:
                 claim.check(cursor.fetchall())
             if clear:
                 cursor.execute(DIALECT.empty_table(table))
+            numbered = _numbered(cursor, table)
             before = _changes(cursor)
             for batch in batches:
                 arrays = [stored(batch.column(i), column) for i, column in enumerate(columns)]
+                _check_numbered(arrays, columns, numbered)
                 # positions as names: SQLite binds by place
                 cursor.executemany(
                     _insert(table, columns), pa.record_batch(arrays, names=[str(i) for i in range(len(arrays))])
@@ -58,6 +61,28 @@ class SqliteWriter:
 def _insert(table: TableName, columns: Sequence[Column]) -> str:
     names = DIALECT.columns([column.dest_name for column in columns])
     return f"INSERT INTO {DIALECT.qualified(table)} ({names}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def _numbered(cursor: Any, table: TableName) -> str:
+    """Return the column that takes the next number for NULL: a primary key that is the row's id, so has no index."""
+    name = DIALECT.string(whole_name(table))
+    cursor.execute(
+        f"SELECT max(name) FROM pragma_table_info({name}) WHERE pk HAVING count(*) = 1"
+        f" AND NOT EXISTS (SELECT 1 FROM pragma_index_list({name}) WHERE origin = 'pk')"
+    )
+    found = cursor.fetchall()
+    return str(found[0][0]) if found else ""
+
+
+def _check_numbered(arrays: Sequence[pa.Array], columns: Sequence[Column], numbered: str) -> None:
+    for array, column in zip(arrays, columns, strict=True):
+        if column.dest_name == numbered and array.null_count:
+            raise misfit(
+                column,
+                "NULL",
+                why="would become the next number in an INTEGER PRIMARY KEY",
+                hint="Leave such rows out in the source query or give them a key there.",
+            )
 
 
 def _changes(cursor: Any) -> int:
