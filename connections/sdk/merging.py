@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from connections.sdk.publishing import Names, PublishingDialect
+from connections.sdk.publishing import PublishingDialect
+from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
 
 

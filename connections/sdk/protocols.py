@@ -70,6 +70,10 @@ class Introspector(Protocol):
         """Return an existing table or view, None when there is none of exactly this name."""
         ...
 
+    def may_skip_rows(self, session: Session, table: TableName) -> bool:
+        """Whether something of the table, such as a trigger or a rule, may leave out rows that are inserted."""
+        ...
+
     def has_schema(self, session: Session, schema: str) -> bool:
         """Whether the schema exists; asked before creating one, which takes rights that using it does not."""
         ...

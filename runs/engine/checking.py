@@ -10,7 +10,7 @@ from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo, TableName
 from runs.engine.plan import Plan, Strategy
 from runs.engine.staging import dialect_of
-from runs.engine.strategies.statement import Counts
+from runs.engine.strategies.statement import Counts, Statement
 
 # of a row given as an example, so many columns
 _SHOWN = 4
@@ -104,14 +104,31 @@ def check_arrived(opened: Session, plan: Plan, staging: Staging, counts: Mapping
     rows, matched = _kept(opened, plan, staging), counts.get(Counts.MATCHED, 0)
     if Counts.INSERTED in counts:
         lost = rows - matched - counts[Counts.INSERTED]
-        lost += max(matched - counts.get(Counts.REWRITTEN, matched), 0)
+        targets = counts.get(Counts.TARGETS, matched)
+        lost += max(targets - counts.get(Counts.REWRITTEN, targets), 0)
+    elif Counts.ADDED in counts:
+        lost = counts.get(Counts.UNSEEN, counts[Counts.ADDED]) - counts[Counts.ADDED]
     else:
         lost = rows - counts.get(Counts.WRITTEN, 0)
-    if lost and Counts.ADDED not in counts:
+    if lost:
         raise CountMismatch(
             f"{lost} of {rows} rows did not arrive in {plan.dest_table}; nothing was published.",
             hint="A trigger, a rule or a policy of the table leaves rows out: take it away, or take another table.",
         )
+
+
+def check_deleted(opened: Session, plan: Plan, statement: Statement, *, deleted: int, targets: int) -> None:
+    """What was to be deleted must be gone; a trigger, rule or policy of the table can keep rows in silence.
+
+    Asked again when the count falls short: others may have deleted some of the rows, or the system may not count.
+    """
+    if deleted >= targets or not int(opened.fetch(statement.remaining)[0][0]):
+        return
+    raise CountMismatch(
+        f"Only {max(deleted, 0)} of {targets} rows could be deleted from {plan.dest_table}; it was left as it was.",
+        hint="A trigger, a rule or a policy of the table keeps rows: take it away or let this user delete, "
+        "or choose upsert without key_sync, which deletes nothing.",
+    )
 
 
 def _kept(opened: Session, plan: Plan, staging: Staging) -> int:

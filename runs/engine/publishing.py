@@ -7,6 +7,7 @@ table there; safety limits; is staging complete; duplicate keys; the strategy's 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 
 from connections import registry
 from connections.sdk.errors import ConnectionLost, PipekitError, QueryInvalid
@@ -17,6 +18,7 @@ from runs.engine.checking import (
     Staging,
     check_arrived,
     check_complete,
+    check_deleted,
     check_keys,
     check_numbered,
     count,
@@ -124,10 +126,13 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
         told.append(Warned(warning))
     told += map(Warned, staged_warnings(opened, plan, staging.columns))
     publication = describe(plan, staging.columns, table, null_keys=null_keys)
+    if plan.strategy is Strategy.APPEND and plan.watermark and table is not None:
+        skips = registry.connector(plan.destination.kind).introspector.may_skip_rows(opened, plan.dest_table)
+        publication = replace(publication, may_skip_rows=skips)
     statements = [*_before(plan, staging.columns, table), *STRATEGIES[plan.strategy](publication)]
     statements += _after(opened, plan, table)
     told.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
-    counts = _execute(opened, statements)
+    counts = _execute(opened, plan, statements, replaced=replaced)
     if plan.strategy is Strategy.FULL and counts[Counts.WRITTEN] != staging.rows:
         # its insert takes all of staging, so it has counted it
         check_complete(opened, plan, staging)
@@ -178,18 +183,22 @@ def _after(opened: Session, plan: Plan, table: TableInfo | None) -> list[Stateme
     return [Statement(sql)] if sql else []
 
 
-def _execute(opened: Session, statements: Sequence[Statement]) -> dict[Counts, int]:
-    counts: dict[Counts, int] = {}
+def _execute(opened: Session, plan: Plan, statements: Sequence[Statement], *, replaced: int) -> dict[Counts, int]:
+    counts: dict[Counts, int] = {Counts.TARGETS: replaced} if plan.strategy is Strategy.FULL else {}
     for statement in statements:
-        rows = _rows(opened, statement)
+        rows, *targets = _rows(opened, statement)
         counts[statement.counts] = counts.get(statement.counts, 0) + max(rows, 0)
+        if targets:
+            counts[Counts.TARGETS] = targets[0]
+        if statement.counts is Counts.DELETED:
+            check_deleted(opened, plan, statement, deleted=rows, targets=counts[Counts.TARGETS])
         point("publish.between_statements")
     return counts
 
 
-def _rows(opened: Session, statement: Statement) -> int:
+def _rows(opened: Session, statement: Statement) -> list[int]:
     try:
-        return int(opened.fetch(statement.sql)[0][0]) if statement.asks else opened.execute(statement.sql)
+        return list(map(int, opened.fetch(statement.sql)[0])) if statement.asks else [opened.execute(statement.sql)]
     except QueryInvalid as error:
         if statement.sql.startswith("TRUNCATE"):
             # a view, or a table that foreign keys refer to

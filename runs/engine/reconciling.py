@@ -15,11 +15,13 @@ from connections.sdk.schema import Column, TableName
 from modules.predicates import select_columns
 from modules.tokens import find_tokens
 from runs.engine import commit_record, safety_limits
+from runs.engine.checking import check_deleted
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Staged, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.publishing import find_after
 from runs.engine.staging import dialect_of, make_empty
+from runs.engine.strategies.statement import Counts, Statement
 from runs.engine.transferring import Transfer, transfer
 from runs.engine.waiting import destination
 
@@ -96,6 +98,8 @@ def _transaction(opened: Session, plan: Plan, table: TableName, read: int, told:
     sql = dialect.delete_missing(plan.dest_table, table, plan.merge_key)
     told.append(MergeSqlBuilt(f"{sql};"))
     deleted = opened.execute(sql) if deleting else 0
+    gone = Statement(sql, Counts.DELETED, remaining=dialect.count_missing(plan.dest_table, table, plan.merge_key))
+    check_deleted(opened, plan, gone, deleted=deleted, targets=deleting)
     published = Published(inserted=0, updated=0, deleted=deleted)
     commit_record.write(opened, dialect, plan, published, kind=KIND)
     return deleted

@@ -45,10 +45,13 @@ def _statements(kind: str) -> dict[str, str]:
         "duplicate_keys": d.duplicate_keys(staging, KEY),
         "keep_latest": d.keep_latest(staging, COLUMNS, KEY, "v"),
         "insert_unseen": d.insert_unseen(TABLE, staging, COLUMNS, "v"),
+        "count_unseen": d.count_unseen(TABLE, staging, COLUMNS, "v"),
+        "count_keys": d.count_keys(staging, KEY),
         "upsert": d.upsert(TABLE, staging, COLUMNS, KEY),
         "upsert of keys only": d.upsert(TABLE, staging, KEY, KEY),
     }
     for null_safe in (False, True):
+        found[f"count_pairs {null_safe}"] = d.count_pairs(TABLE, staging, KEY, null_safe=null_safe)
         found[f"count_matching {null_safe}"] = d.count_matching(TABLE, staging, KEY, null_safe=null_safe)
         found[f"delete_matching {null_safe}"] = d.delete_matching(TABLE, staging, KEY, null_safe=null_safe)
         found[f"update_matching {null_safe}"] = d.update_matching(TABLE, staging, COLUMNS, KEY, null_safe=null_safe)
@@ -226,6 +229,14 @@ def test_mariadb_publishes_exactly_these_rows(mariadb: Callable[..., list[list[s
     act, expected = MARIADB[name]
     shown = f"SELECT {d.columns(COLUMNS)} FROM {d.qualified(TABLE)} ORDER BY 1, 2, 3"
     assert mariadb(*_fresh(d), act(d), shown) == expected
+
+
+def test_mariadb_counts_what_a_publish_will_do(mariadb: Callable[..., list[list[str]]]) -> None:
+    d, staging = _dialect("mysql"), _dialect("mysql").staging_table("orders")
+    doubled = _values(d, TABLE, [("2", "b'\\", "old")])
+    assert mariadb(*_fresh(d), doubled, d.count_pairs(TABLE, staging, KEY, null_safe=True)) == [["2", "3"]]
+    assert mariadb(*_fresh(d), d.count_unseen(TABLE, staging, COLUMNS, "v")) == [["3"]]
+    assert mariadb(*_fresh(d), d.count_keys(staging, KEY)) == [["3"]]
 
 
 def test_mariadb_keeps_the_latest_of_each_key(mariadb: Callable[..., list[list[str]]]) -> None:

@@ -10,7 +10,8 @@ import re
 
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationInvalid
-from connections.sdk.publishing import Names, PublishingDialect
+from connections.sdk.publishing import PublishingDialect
+from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
 from connections.sdk.temporal import Moment
 
@@ -76,6 +77,11 @@ class ClickhouseDialect(PublishingDialect):
     def count_matching(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
         found = self._in(key, table, null_safe=null_safe)
         return f"SELECT count(*) FROM {self.qualified(staging)}\nWHERE {found}"
+
+    def count_pairs(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
+        found, target = self._in(key, staging, null_safe=null_safe), self.qualified(table)
+        matching = self.count_matching(table, staging, key, null_safe=null_safe)
+        return f"SELECT ({matching}), (SELECT count(*) FROM {target}\nWHERE {found})"
 
     def delete_matching(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
         return f"DELETE FROM {self.qualified(table)}\nWHERE {self._in(key, staging, null_safe=null_safe)}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.publishing import Names, PublishingDialect, unused
+from connections.sdk.publishing import PublishingDialect
+from connections.sdk.row_identity import Names, unused
 from connections.sdk.schema import TableName
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationInvalid
-from connections.sdk.publishing import Names, PublishingDialect, unused
+from connections.sdk.publishing import PublishingDialect
+from connections.sdk.row_identity import Names, unused
 from connections.sdk.schema import TableName
 from connections.sdk.temporal import Moment
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.merging import MergingDialect
-from connections.sdk.publishing import Names
+from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
 from connections.sdk.temporal import Moment
 

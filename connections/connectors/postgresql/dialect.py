@@ -5,7 +5,8 @@ from __future__ import annotations
 from zlib import crc32
 
 from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.publishing import Names, PublishingDialect
+from connections.sdk.publishing import PublishingDialect
+from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
 
 # the first half of the name of the lock on publishing

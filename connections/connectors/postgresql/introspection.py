@@ -81,6 +81,10 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
     )
 
 
+def may_skip_rows(session: Session, table: TableName) -> bool:
+    return bool(session.fetch(_query("may_skip_rows"), (table.schema or "public", table.table))[0][0])
+
+
 def has_schema(session: Session, schema: str) -> bool:
     return bool(session.fetch("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)))
 

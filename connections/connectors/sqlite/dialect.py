@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.publishing import Names, PublishingDialect
+from connections.sdk.publishing import PublishingDialect
+from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
 from connections.sdk.temporal import lowest_spelling
 
@@ -36,16 +37,15 @@ class SqliteDialect(PublishingDialect):
         # the collation of the left side counts: staging's is the key's, also where only the key's index has it
         return super().same_key(key, staged, target, null_safe=null_safe)
 
-    def insert_unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str) -> str:
+    def _unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str, *, shown: str) -> str:
         # a result of SQLite has at most as many columns as a table: beside the rows' ids there is room for more
         if not (row := self.free_row_id(columns)):
-            return super().insert_unseen(table, staging, columns, watermark)
+            return super()._unseen(table, staging, columns, watermark, shown=shown)
         source = self.qualified(staging)
         text = self.row_text(columns, "s")
         had = self._had(table, staging, columns, watermark, row="pipekit_row", had="pipekit_had")
         return (
-            f"INSERT INTO {self.qualified(table)} ({self.columns(columns)})\n"
-            f"SELECT {self.columns(columns, prefix='s.')} FROM (\n"
+            f"SELECT {shown} FROM (\n"
             f"  SELECT r.*, row_number() OVER (PARTITION BY r.pipekit_row ORDER BY r.pipekit_row) AS pipekit_n\n"
             f"  FROM (SELECT s.{row} AS pipekit_id, {text} AS pipekit_row FROM {source} s) r) u\n"
             f"JOIN {source} s ON s.{row} = u.pipekit_id\n"

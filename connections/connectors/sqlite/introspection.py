@@ -132,6 +132,17 @@ def _collation(session: Session, table: TableName, column: str) -> str:
     return next((name for name, count in zip(texts, row, strict=True) if count == 1), "")
 
 
+def may_skip_rows(session: Session, table: TableName) -> bool:
+    """Whether it is a view, has triggers, or has constraints that say ON CONFLICT IGNORE or REPLACE."""
+    return bool(
+        session.fetch(
+            "SELECT 1 FROM sqlite_master WHERE lower(tbl_name) = lower(?) "
+            "AND (type IN ('trigger', 'view') OR sql LIKE '%conflict%') LIMIT 1",
+            (whole_name(table),),
+        )
+    )
+
+
 def has_schema(session: Session, schema: str) -> bool:
     """Every schema is there, as a part of the table's name."""
     return True

@@ -6,7 +6,7 @@ import re
 
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.merging import MergingDialect
-from connections.sdk.publishing import Names
+from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
 from connections.sdk.temporal import Moment
 

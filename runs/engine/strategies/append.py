@@ -8,5 +8,7 @@ from runs.engine.strategies.statement import Counts, Publication, Statement
 def statements(p: Publication) -> list[Statement]:
     if p.is_new or not p.watermark:
         return [p.insert_all()]
-    unseen = p.dialect.insert_unseen(p.table, p.staging, p.columns, p.watermark)
-    return [Statement(unseen, Counts.ADDED)]
+    args = (p.table, p.staging, p.columns, p.watermark)
+    added = Statement(p.dialect.insert_unseen(*args), Counts.ADDED)
+    # counted first, and only where it can make a difference: it costs as much as the insert
+    return [Statement(p.dialect.count_unseen(*args), Counts.UNSEEN, asks=True), added] if p.may_skip_rows else [added]

@@ -11,8 +11,9 @@ def statements(p: Publication) -> list[Statement]:
     d, args = p.dialect, (p.table, p.staging, p.key)
     if p.has_unique and not p.null_keys:
         return [Statement(d.delete_matching(*args, null_safe=False), Counts.REPLACED), p.insert_all()]
+    remaining = d.count_matching(*args, null_safe=p.null_keys)
     return [
-        Statement(d.count_matching(*args, null_safe=p.null_keys), Counts.MATCHED, asks=True),
-        Statement(d.delete_matching(*args, null_safe=p.null_keys)),
+        Statement(d.count_pairs(*args, null_safe=p.null_keys), Counts.MATCHED, asks=True),
+        Statement(d.delete_matching(*args, null_safe=p.null_keys), Counts.DELETED, remaining=remaining),
         p.insert_all(),
     ]

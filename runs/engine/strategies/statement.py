@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from connections.sdk.publishing import Names, PublishingDialect
+from connections.sdk.publishing import PublishingDialect
+from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
 
 
@@ -14,6 +15,10 @@ class Counts(Enum):
     NOTHING = auto()
     # a query: how many staged rows have a key that the destination has
     MATCHED = auto()
+    # the second number of that query: how many rows of the destination have such a key; or those of a full refresh
+    TARGETS = auto()
+    # a query: how many staged rows the destination lacks
+    UNSEEN = auto()
     # rows put in or rewritten
     WRITTEN = auto()
     # rows put in, all of them new
@@ -24,15 +29,21 @@ class Counts(Enum):
     REWRITTEN = auto()
     # rows taken away to be written again: exactly the matched ones, as the key is unique
     REPLACED = auto()
+    # rows taken away, at least as many as there were targets
+    DELETED = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """``asks`` marks a query whose one number is the count; otherwise it is the rows touched."""
+    """``asks`` marks a query whose one number is the count; otherwise it is the rows touched.
+
+    ``remaining`` is the query for what a delete has left that should be gone, asked when its count falls short.
+    """
 
     sql: str
     counts: Counts = Counts.NOTHING
     asks: bool = False
+    remaining: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +64,8 @@ class Publication:
     null_keys: bool = False
     supports_deletes: bool = True
     truncate: bool = True
+    # a trigger, a rule or the like may leave out rows that are inserted
+    may_skip_rows: bool = False
 
     def insert_all(self) -> Statement:
         return Statement(self.dialect.insert_all(self.table, self.staging, self.columns), Counts.WRITTEN)

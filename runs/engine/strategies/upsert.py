@@ -9,12 +9,13 @@ def statements(p: Publication) -> list[Statement]:
     if p.is_new or not p.supports_deletes:
         return [p.insert_all()]
     d = p.dialect
-    matched = d.count_matching(p.table, p.staging, p.key, null_safe=p.null_keys)
-    first = Statement(matched, Counts.MATCHED, asks=True)
+    keys = (p.table, p.staging, p.key)
     # a table of nothing but keys has nothing to rewrite
     rewrites = bool(set(p.columns) - set(p.key))
     if p.has_unique and not p.null_keys and d.has_on_conflict and rewrites:
-        return [first, Statement(d.upsert(p.table, p.staging, p.columns, p.key), Counts.WRITTEN)]
+        matched = Statement(d.count_matching(*keys, null_safe=False), Counts.MATCHED, asks=True)
+        return [matched, Statement(d.upsert(p.table, p.staging, p.columns, p.key), Counts.WRITTEN)]
+    pairs = Statement(d.count_pairs(*keys, null_safe=p.null_keys), Counts.MATCHED, asks=True)
     update = d.update_matching(p.table, p.staging, p.columns, p.key, null_safe=p.null_keys) if rewrites else ""
     insert = d.insert_missing(p.table, p.staging, p.columns, p.key, null_safe=p.null_keys)
-    return [first, *([Statement(update, Counts.REWRITTEN)] if update else []), Statement(insert, Counts.INSERTED)]
+    return [pairs, *([Statement(update, Counts.REWRITTEN)] if update else []), Statement(insert, Counts.INSERTED)]
