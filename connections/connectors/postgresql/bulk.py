@@ -17,6 +17,12 @@ from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import SESSION, borne, place, settings
 from connections.connectors.postgresql.errors import translate, translate_connect
 from connections.connectors.postgresql.liveness import IDENTITY, Backend
+from connections.connectors.postgresql.metadata import (
+    IS_METADATA,
+    SERVER_DATABASE,
+    check_metadata,
+    check_server_database,
+)
 from connections.sdk import errors
 from connections.sdk.claim import Claim
 from connections.sdk.parameters import ConnectionParameters
@@ -49,6 +55,14 @@ async def connect(parameters: ConnectionParameters) -> Any:
             psycopg.OperationalError(_as_libpq_says(error)), name=parameters.name, place=place(found)
         ) from None
     _keep_alive(connection)
+    try:
+        with translated(parameters.name):
+            check_metadata(await connection.fetchrow(IS_METADATA), parameters)
+            if parameters.protection.databases:
+                check_server_database(await connection.fetchrow(SERVER_DATABASE), parameters)
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
 
 

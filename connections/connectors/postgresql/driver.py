@@ -13,6 +13,12 @@ from connections import jdbc_url
 from connections.connectors.postgresql import embedded
 from connections.connectors.postgresql.errors import translate, translate_connect
 from connections.connectors.postgresql.liveness import IDENTITY, Backend
+from connections.connectors.postgresql.metadata import (
+    IS_METADATA,
+    SERVER_DATABASE,
+    check_metadata,
+    check_server_database,
+)
 from connections.connectors.postgresql.patience import PatientConnection
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
@@ -151,6 +157,8 @@ def connect(parameters: ConnectionParameters) -> PostgresqlSession:
     session = PostgresqlSession(connection, name=parameters.name)
     try:
         _settle(session, parameters)
+        if parameters.protection.databases:
+            check_server_database(session.fetch(SERVER_DATABASE)[0], parameters)
         session.backend = _patient(connection, parameters, found)
     except BaseException:
         session.close()
@@ -170,11 +178,16 @@ def _patient(connection: PatientConnection, parameters: ConnectionParameters, fo
 
 
 def _settle(session: PostgresqlSession, parameters: ConnectionParameters) -> None:
-    """Set what PGDATESTYLE, PGTZ and their like in the environment would otherwise decide, and the user's own."""
+    """Set what PGDATESTYLE, PGTZ and their like in the environment would otherwise decide, and the user's own.
+
+    Raises Protected when the database is Pipekit's metadata.
+    """
     own = cast(dict[str, Any], parameters.options.get("session") or {})
     pairs = {**{k: v for k, v in SESSION.items() if k != "client_encoding"}, **own}
     calls = ", ".join(["set_config(%s, %s, false)"] * len(pairs))
-    session.fetch(f"SELECT {calls}", [str(part) for pair in pairs.items() for part in pair])
+    # in one statement, for each costs the way to the server and back
+    found = session.fetch(f"SELECT ({IS_METADATA}), {calls}", [str(part) for pair in pairs.items() for part in pair])
+    check_metadata(found[0], parameters)
     if session.server_version >= _CHECKS_CLIENTS_SINCE:
         # a statement of a killed process ends soon, instead of holding its locks until it is done
         with contextlib.suppress(PipekitError):
