@@ -70,7 +70,9 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
         "tcp_user_timeout": "90000",
     }
     if directory := parameters.options.get("embedded"):
-        found["host"] = jdbc_url.parse(embedded.ensure_running(directory), kind="postgresql").host
+        found["host"] = embedded.socket_directory(directory, within=parameters.protection.data_dir or None)
+        # connections of earlier versions name the superuser, which is Pipekit's alone
+        found["user"] = embedded.ROLE if found["user"] == "postgres" else found["user"]
     for key, value in url.properties.items():
         word = _KEYWORDS.get(key, key)
         if word in _LIBPQ:
