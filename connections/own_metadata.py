@@ -31,7 +31,7 @@ def _is_metadata(url: ConnectionUrl) -> bool:
     options: dict[str, Any] = found.get("OPTIONS", {})
     host = str(found["HOST"] or options.get("host") or "")
     port = str(found["PORT"] or options.get("port") or 5432)
-    if (url.database or url.username or "postgres") != found["NAME"] or str(url.port_or_default or 5432) != port:
+    if (url.database or "postgres") != found["NAME"] or str(url.port_or_default or 5432) != port:
         return False
     return url.host == host or bool(_addresses(url.host) & _addresses(host))
 
