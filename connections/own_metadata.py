@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.db import connection as metadata
 from connections import jdbc_url
 from connections.jdbc_url import ConnectionUrl
 from connections.sdk import protection
+from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.protected_files import check_file
 
 _LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
@@ -23,6 +25,20 @@ def check_url(text: str, kind: str) -> None:
         check_file(url.path, protection.current())
     if url.kind == "postgresql" and metadata.vendor == "postgresql" and _is_metadata(url):
         raise protection.refused_database("")
+
+
+def check_embedded(options: Mapping[str, Any]) -> None:
+    """Raise ConfigurationInvalid for an embedded server's directory that is not, and would not be, Pipekit's own."""
+    if directory := options.get("embedded"):
+        from connections.connectors.postgresql.embedded import place
+
+        try:
+            place.check(place.real(directory), protection.current().data_dir)
+        except OSError as error:
+            raise ConfigurationInvalid(
+                f"The directory {directory} cannot be looked at: {error.strerror}.",
+                hint="Name one inside the data directory.",
+            ) from None
 
 
 def _is_metadata(url: ConnectionUrl) -> bool:

@@ -45,6 +45,9 @@ def _url(connection: Connection) -> list[str]:
 
 def _options(connection: Connection) -> list[str]:
     try:
-        return list(options.problems(connection.options, connection.driver.kind, reference=REFERENCE))
+        found = list(options.problems(connection.options, connection.driver.kind, reference=REFERENCE))
+        if not found:
+            own_metadata.check_embedded(connection.options)
+        return found
     except PipekitError as error:
         return [f"{error.message} {error.hint}".strip()]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from connections.sdk.errors import Protected
@@ -79,5 +80,7 @@ def _is_cluster(directory: Path) -> bool:
     return False
 
 
-def _real(path: str | Path) -> Path:
+@cache
+def _real(path: str) -> Path:
+    """Return where one of Pipekit's own paths is; they are the same as long as a process lives."""
     return Path(os.path.realpath(path))

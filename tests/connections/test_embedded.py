@@ -16,12 +16,15 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings
+from django.core.exceptions import ValidationError
 
 from connections import registry
 from connections.connectors.postgresql import embedded
 from connections.connectors.postgresql.embedded import programs
 from connections.connectors.postgresql.embedded.cluster import Cluster
 from connections.connectors.postgresql.embedded.system_user import system_user
+from connections.models import Connection, Driver
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 
@@ -143,6 +146,17 @@ def test_only_directories_of_its_own_are_used_and_others_are_not_touched(home: P
             ask(parameters(path, home), "SELECT 1")
         assert before == [(p, p.stat().st_mode, p.stat().st_uid) for p in (tmp_path, tmp_path / "foreign", home)]
     assert not list((tmp_path / "foreign").iterdir())
+
+
+@pytest.mark.django_db
+def test_a_connection_to_one_elsewhere_is_not_saved(tmp_path: Path) -> None:
+    row = Connection(name="dw", driver=Driver.objects.get(kind="postgresql"), jdbc_url="jdbc:postgresql://x/dw")
+    row.options = {"embedded": str(tmp_path / "pg")}
+    with pytest.raises(ValidationError, match="lies outside"):
+        row.full_clean()
+    row.options = {"embedded": str(Path(settings.PIPEKIT.data_dir) / "dw")}
+    row.full_clean()
+    assert not (Path(settings.PIPEKIT.data_dir) / "dw").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
