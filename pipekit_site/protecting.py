@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from django.db import connection
+from django.db import ProgrammingError, connection, transaction
 
 from connections.connectors.postgresql.metadata import SERVER_DATABASE
 from connections.sdk import protection
@@ -53,9 +53,12 @@ def of(config: Config) -> Protection:
 @cache
 def _databases() -> tuple[ServerDatabase, ...]:
     """Ask the metadata's server once. One that does not tell is recognised by the tables alone."""
-    with connection.cursor() as cursor:
-        cursor.execute(SERVER_DATABASE)
-        system, oid = cursor.fetchone()
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(SERVER_DATABASE)
+            system, oid = cursor.fetchone()
+    except ProgrammingError:
+        return ()
     return (ServerDatabase(system_identifier=system, oid=oid),)
 
 

@@ -92,6 +92,30 @@ def test_the_very_database_is_refused_by_server_and_database_and_its_neighbour_i
     assert (ended.code, ended.last["error"]["code"]) == (1, "protected")
 
 
+def test_a_server_that_does_not_say_which_it_is_can_be_used_and_its_metadata_still_cannot(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    database = ServerDatabase(system_identifier="1", oid="1")
+    given = ConnectionParameters(kind="postgresql", url=url.replace("postgres:@", "asker@"), name="sly")
+    given = replace(given, protection=replace(given.protection, databases=(database,)))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE asker LOGIN")
+        connection.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+        connection.execute("CREATE TABLE t (n integer); GRANT ALL ON t TO asker")
+    try:
+        asker = postgresql(given.url)
+        asker.parameters = given
+        ended = run_job(job(asker, "SELECT 1::numeric AS n", asker))
+        assert (ended.code, ended.last["route"]) == (0, "arrow"), ended.log
+        make_metadata(url, "public")
+        refused(given)
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
+            connection.execute("DROP OWNED BY asker; DROP ROLE asker")
+
+
 @pytest.mark.parametrize(
     ("url", "same"),
     [

@@ -59,11 +59,20 @@ async def connect(parameters: ConnectionParameters) -> Any:
         with translated(parameters.name):
             check_metadata(await connection.fetchrow(IS_METADATA), parameters)
             if parameters.protection.databases:
-                check_server_database(await connection.fetchrow(SERVER_DATABASE), parameters)
+                await _check_server(connection, parameters)
     except BaseException:
         connection.terminate()
         raise
     return connection
+
+
+async def _check_server(connection: Any, parameters: ConnectionParameters) -> None:
+    try:
+        found = await connection.fetchrow(SERVER_DATABASE)
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedFunctionError):
+        # it does not say which it is; its tables have been looked at
+        return
+    check_server_database(found, parameters)
 
 
 def _keep_alive(connection: Any) -> None:

@@ -20,7 +20,7 @@ from connections.connectors.postgresql.metadata import (
     check_server_database,
 )
 from connections.connectors.postgresql.patience import PatientConnection
-from connections.sdk.errors import PipekitError
+from connections.sdk.errors import PermissionDenied, PipekitError, QueryInvalid
 from connections.sdk.parameters import ConnectionParameters
 
 # what makes text forms the same whatever the machine's TZ, LC_ALL, PG* variables or the role's defaults say
@@ -160,12 +160,21 @@ def connect(parameters: ConnectionParameters) -> PostgresqlSession:
     try:
         _settle(session, parameters)
         if parameters.protection.databases:
-            check_server_database(session.fetch(SERVER_DATABASE)[0], parameters)
+            _check_server(session, parameters)
         session.backend = _patient(connection, parameters, found)
     except BaseException:
         session.close()
         raise
     return session
+
+
+def _check_server(session: PostgresqlSession, parameters: ConnectionParameters) -> None:
+    """Raise Protected for the metadata's database; a server that does not say which it is was told by its tables."""
+    try:
+        found = session.fetch(SERVER_DATABASE)
+    except (PermissionDenied, QueryInvalid):
+        return
+    check_server_database(found[0], parameters)
 
 
 def _patient(connection: PatientConnection, parameters: ConnectionParameters, found: dict[str, str]) -> Backend:

@@ -113,11 +113,17 @@ class PostgresqlBatches:
         try:
             cursor.execute(IS_METADATA)
             check_metadata(cursor.fetchone(), self.parameters)
-            if self.parameters.protection.databases:
-                cursor.execute(SERVER_DATABASE)
-                check_server_database(cursor.fetchone(), self.parameters)
+            if not self.parameters.protection.databases:
+                return
+            cursor.execute(SERVER_DATABASE)
+            found = cursor.fetchone()
         except (adbc_driver_manager.Error, OSError) as error:
-            raise translated(error, name=self.parameters.name) from None
+            failed = translated(error, name=self.parameters.name)
+            if isinstance(failed, errors.PermissionDenied):
+                # it does not say which server it is; its tables have been looked at, for which no rights are needed
+                return
+            raise failed from None
+        check_server_database(found, self.parameters)
 
     def _identified(self, cursor: Any, found: dict[str, str]) -> Backend:
         row = None
