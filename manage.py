@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from connections.sdk.process_memory import keep_private
 from pipekit_site import command_line
 
 
@@ -49,5 +50,6 @@ def _usage(*, known: set[str]) -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    keep_private()
     with command_line.guarded():
         main()

@@ -5,9 +5,7 @@ Nothing raised here repeats a line of it.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import os
 import re
 import stat
@@ -17,9 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connections.sdk.errors import ConfigurationInvalid
+from connections.sdk.file_lock import Held, file_lock
 
 _LINE = re.compile(r"[ \t]*([A-Z_][A-Z0-9_]*)[ \t]*=[ \t]*(.*?)[ \t]*", re.ASCII | re.DOTALL)
 _ESCAPES = {"\\": "\\", '"': '"', "n": "\n", "r": "\r"}
+# seconds for another process to write it
+_PATIENCE = 30.0
 _EXPECTED = "Expected NAME=value (the name in capital letters), a comment that begins with #, or an empty line."
 
 
@@ -63,8 +64,12 @@ def write(path: Path, name: str, value: str) -> None:
     target = Path(os.path.realpath(path))
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(target.parent):
+        with file_lock(target.with_name(f".{target.name}.lock"), wait=_PATIENCE, remove=True):
             _replace(target, _with(_lines(target), name, line))
+    except Held as error:
+        raise ConfigurationInvalid(
+            f"The secrets file {path} is being written by another process.", hint="Try it again when that has ended."
+        ) from error
     except OSError as error:
         raise ConfigurationInvalid(
             f"The secrets file {path} cannot be written.", hint=_advice(error), detail=str(error)
@@ -155,17 +160,6 @@ def _with(lines: list[str], name: str, line: str) -> list[str]:
             kept.append(line)
             placed = True
     return kept if placed else [*kept, line]
-
-
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Let one writer in at a time, or the slower one of two would take the other's name out again."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _replace(target: Path, lines: list[str]) -> None:

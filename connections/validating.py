@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
 
-from connections import jdbc_url, options
+from connections import options, own_metadata
 from connections.sdk.errors import PipekitError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _url(connection: Connection) -> list[str]:
     if not connection.jdbc_url:
         return []
     try:
-        jdbc_url.check(connection.jdbc_url, connection.driver.kind)
+        own_metadata.check_url(connection.jdbc_url, connection.driver.kind)
     except PipekitError as error:
         return [f"{error.message} {error.hint}".strip()]
     return []
@@ -45,6 +45,9 @@ def _url(connection: Connection) -> list[str]:
 
 def _options(connection: Connection) -> list[str]:
     try:
-        return list(options.problems(connection.options, connection.driver.kind, reference=REFERENCE))
+        found = list(options.problems(connection.options, connection.driver.kind, reference=REFERENCE))
+        if not found:
+            own_metadata.check_embedded(connection.options)
+        return found
     except PipekitError as error:
         return [f"{error.message} {error.hint}".strip()]

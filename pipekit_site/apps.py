@@ -1,4 +1,4 @@
-"""The site as an app: registers its start-up checks and says where the secrets are."""
+"""The site as an app: registers its start-up checks and says where the secrets are and what is protected."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ class PipekitSiteConfig(AppConfig):
     verbose_name = "Pipekit"
 
     def ready(self) -> None:
-        from pipekit_site import checks  # noqa: F401 - registers itself
+        from pipekit_site import (
+            checks,  # noqa: F401 - registers itself
+            protecting,
+        )
 
+        protecting.configure(settings.PIPEKIT)
         secrets.configure(settings.PIPEKIT.secrets_file)

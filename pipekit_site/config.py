@@ -26,6 +26,7 @@ _KEYS: dict[str, tuple[values.Read, tuple[str, ...]]] = {
     "jrunner_path": (values.path_or_nothing, ("PIPEKIT_JRUNNER_PATH",)),
     "driver_dir": (values.path, ("PIPEKIT_DRIVER_DIR",)),
     "secrets_file": (values.path, ("PIPEKIT_SECRETS", "PIPEKIT_SECRETS_FILE")),
+    "file_roots": (values.paths, ("PIPEKIT_FILE_ROOTS",)),
     "api_port": (values.port, ("PIPEKIT_API_PORT",)),
     "allowed_hosts": (values.hosts, ("PIPEKIT_ALLOWED_HOSTS",)),
     "debug": (values.switch, ("PIPEKIT_DEBUG",)),
@@ -56,6 +57,8 @@ class Config:
     database: str
     driver_dir: Path
     secrets_file: Path
+    # where files of connections may lie; empty: anywhere but where Pipekit's own are
+    file_roots: tuple[Path, ...] = ()
     jrunner_path: str = ""
     api_port: int = 8100
     allowed_hosts: tuple[str, ...] = ()
@@ -152,6 +155,7 @@ def _assembled(found: dict[str, Any], data_dir: Path, file: Path) -> Config:
         database=_database(str(found.get("database", "pipekit.db")), data_dir),
         driver_dir=_absolute(str(found.get("driver_dir", "drivers")), data_dir),
         secrets_file=_absolute(str(found.get("secrets_file", "secrets.env")), data_dir),
+        file_roots=tuple(_absolute(root, data_dir) for root in found.get("file_roots", ())),
         # a bare program name is looked up on PATH, anything else is a file
         jrunner_path=str(_absolute(jrunner, data_dir)) if "/" in jrunner else jrunner,
         smtp=Smtp(**{name: found[key] for key, name in names.items() if key in found}),

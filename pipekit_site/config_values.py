@@ -30,6 +30,10 @@ def path_or_nothing(value: Any) -> str:
     return "" if value is None or value == "" else path(value)
 
 
+def paths(value: Any) -> tuple[str, ...]:
+    return tuple(path(item) for item in _items(value, "directories, as a list or separated by commas"))
+
+
 def port(value: Any) -> int:
     digits = str(value).strip()
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}", digits) or not 0 < int(digits) < 65536:

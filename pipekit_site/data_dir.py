@@ -1,6 +1,7 @@
 """The data directory: made when missing, its private files readable by their owner alone.
 
-The directory may be passed through: the embedded PostgreSQL runs as a user of its own when Pipekit is root.
+The directory may be passed through, so that a web server of another user can be given `static`; what is private in it
+has a mode of its own.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ A fresh clone has none and an upgrade has an older one; in neither case should a
 
 from __future__ import annotations
 
-import fcntl
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.management import call_command, get_commands
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
 
+from connections.sdk.file_lock import install_lock
 from pipekit_site import metadata_trouble
 
 # they look at the database as it is
@@ -77,8 +78,7 @@ def migrate() -> None:
 @contextmanager
 def _alone() -> Iterator[None]:
     """Wait for others that migrate: of this install by a file, of other machines by the database itself."""
-    with (Path(settings.PIPEKIT.data_dir) / "migrate.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with install_lock(Path(settings.PIPEKIT.data_dir), "migrate", wait=math.inf):
         if connection.vendor != "postgresql":
             yield
             return

@@ -142,6 +142,8 @@ def _django_crontab() -> Crontab:
 def _environment() -> dict[str, str]:
     """Return what must be carried over. Raises for what would be readable to everyone on the machine."""
     carried = {name: str(getattr(settings.PIPEKIT, key)) for name, key in _PATHS.items() if os.environ.get(name)}
+    if os.environ.get("PIPEKIT_FILE_ROOTS"):
+        carried["PIPEKIT_FILE_ROOTS"] = ",".join(map(str, settings.PIPEKIT.file_roots))
     carried |= {name: os.environ[name] for name in _TEXTS if os.environ.get(name)}
     if re.search(r"://[^/]*:[^/]*@|password=", carried.get("PIPEKIT_DATABASE", "")):
         raise ConfigurationInvalid(

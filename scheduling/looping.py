@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from django.db import close_old_connections
 from django.utils import timezone
 
-from scheduling import ticking
+from scheduling import alone, ticking
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ def _tick(told: Callable[[str], object]) -> None:
     close_old_connections()
     try:
         report = ticking.tick_alone(now)
+    except alone.TickHangs as error:
+        told(f"{now:%H:%M:%S} {error.message} {error.hint}")
+        return
     except Exception:
         _log.exception("The tick failed; the next one will do its work.")
         return

@@ -30,6 +30,8 @@ _REAPING = 20.0
 _KEPT = dt.timedelta(days=100)
 _STEADY = dt.timedelta(days=1)
 _LARGE = 5_000_000
+# exit code of a tick that finds another one hanging: already running
+EXIT_HANGS = 4
 _log = logging.getLogger(__name__)
 
 
@@ -51,13 +53,22 @@ def tick(now: dt.datetime) -> TickReport:
 
 
 def tick_alone(now: dt.datetime) -> TickReport | None:
-    """Tick, and tell people what there is to tell; None while another tick of this install is at work."""
-    with alone.only_tick() as is_only:
-        report = tick(now) if is_only else None
+    """Tick, and send what is to be notified; None while another tick of this install is at work.
+
+    Raises TickHangs, after the rest, when that one has been at work for long.
+    """
+    report, hangs = None, None
+    try:
+        with alone.only_tick() as is_only:
+            report = tick(now) if is_only else None
+    except alone.TickHangs as error:
+        hangs = error
     # others may do so at once, and no slot waits for a mail server
     _tried(lambda: tending.prune_daily(now))
     _tried(lambda: expecting.find_late(now))
     _tried(notifying.send_due)
+    if hangs is not None:
+        raise hangs
     return report
 
 
@@ -65,7 +76,14 @@ def cron_tick() -> None:
     """What cron calls every minute, through django-crontab, which logs whatever is raised."""
     for name in ("tick.log", "prune.log"):
         _keep_small(Path(settings.PIPEKIT.log_dir) / name)
-    if report := tick_alone(timezone.now()):
+    try:
+        report = tick_alone(timezone.now())
+    except alone.TickHangs as error:
+        _log.error("%s %s", error.message, error.hint)
+        logging.shutdown()
+        # django-crontab catches every exception, and cron is to see that this failed
+        os._exit(EXIT_HANGS)
+    if report:
         for line in report.troubles():
             _log.warning("%s", line)
 

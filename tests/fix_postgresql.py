@@ -20,15 +20,23 @@ _numbers = count(1)
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """The URL of a running server that this session owns; gone, with its files, afterwards."""
-    # a short path of its own: socket paths end at 107 bytes
     directory = Path(tempfile.mkdtemp(prefix="pk-"))
-    directory.chmod(0o755)
     data = directory / "pg"
     try:
-        yield embedded.ensure_running(data)
+        embedded.ensure_running(data)
+        yield _for_superuser(data)
     finally:
         embedded.stop(data)
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _for_superuser(data: Path) -> str:
+    """Let the superuser in without a password, and return the URL: tests make roles and look into the server."""
+    hba = data / "pg_hba.conf"
+    hba.write_text(f"local all postgres trust\n{hba.read_text()}")
+    with psycopg.connect(**embedded.superuser_settings(data), autocommit=True) as connection:  # type: ignore[arg-type]
+        connection.execute("SELECT pg_reload_conf()")
+    return f"postgresql://postgres:@/postgres?host={data}"
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
     PipekitError
     ├── ConfigurationError      fix the configuration, then run again
     │   ├── SecretMissing  UrlInvalid  DriverMissing  NotSupported  ConfigurationInvalid
-    │   ├── AuthenticationFailed  PermissionDenied
+    │   ├── AuthenticationFailed  PermissionDenied  Protected
     │   ├── TokenUnknown  ColumnUnmapped  ColumnMissing  TableMissing  DatabaseMissing
     │   └── QueryInvalid
     ├── TransientError          may pass by itself; may be tried again
@@ -74,6 +74,12 @@ class AuthenticationFailed(ConfigurationError):
 
 class PermissionDenied(ConfigurationError):
     code = "permission_denied"
+
+
+class Protected(ConfigurationError):
+    """The connection leads to what is Pipekit's own: its metadata, secrets, logs or programs."""
+
+    code = "protected"
 
 
 class DatabaseMissing(ConfigurationError):

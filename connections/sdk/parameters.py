@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from connections.sdk import protection as protecting
+from connections.sdk.protection import Protection
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionParameters:
@@ -22,6 +25,8 @@ class ConnectionParameters:
     options: Mapping[str, Any] = field(default_factory=dict)
     # how messages name it: the connection's name, never its URL
     name: str = ""
+    # what it must not reach; unless given, what this process protects
+    protection: Protection = field(default_factory=protecting.current, repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """Return the job form, password included: for a child's standard input only."""
@@ -32,11 +37,13 @@ class ConnectionParameters:
             "password": self.password,
             "options": dict(self.options),
             "name": self.name,
+            "protection": self.protection.as_json(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ConnectionParameters:
-        return cls(**data)
+        """Raises KeyError or TypeError for another shape; a job that does not say what is protected is none."""
+        return cls(**{**data, "protection": Protection.from_json(data["protection"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

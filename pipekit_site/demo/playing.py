@@ -68,7 +68,7 @@ def _server_directory() -> Path:
 def _set_up() -> Stage:
     data = Path(settings.PIPEKIT.data_dir).absolute()
     server = _server_directory()
-    url = embedded.ensure_running(server)
+    url = embedded.ensure_running(server, within=data)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS pipekit_demo WITH (FORCE)")
         connection.execute("CREATE DATABASE pipekit_demo")
@@ -82,7 +82,7 @@ def _configure(stage: Stage) -> None:
     text = (_HERE / "config.yaml").read_text()
     values = {
         "source": f"jdbc:sqlite:{stage.source}",
-        "warehouse": stage.warehouse.replace("postgres:@", "postgres@"),
+        "warehouse": stage.warehouse,
         "embedded": str(stage.server),
     }
     # a text of JSON is one of YAML, whatever the directory is called

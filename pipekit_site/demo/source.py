@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from connections.sdk.private_files import create_private
+
 ORDERS, LINES, CUSTOMERS, ITEMS, MOVEMENTS = 60_000, 250_000, 5_000, 2_000, 100_000
 _START = dt.datetime(2026, 1, 5, 6, 0)
 
@@ -35,6 +37,7 @@ def build(path: Path) -> None:
     """Make the file anew."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
+    create_private(path)
     chance = random.Random(400)
     with sqlite3.connect(path) as connection:
         connection.executescript(_TABLES)

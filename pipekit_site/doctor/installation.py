@@ -166,7 +166,7 @@ def _jar_problem(driver: Driver, directory: Path) -> str:
 def embedded_postgresql() -> str:
     found = {row.options["embedded"] for row in Connection.objects.all() if row.options.get("embedded")}
     for directory in sorted(found):
-        embedded.ensure_running(directory)
+        embedded.ensure_running(directory, within=settings.PIPEKIT.data_dir)
     return f"runs in {', '.join(sorted(found))}" if found else "No connection uses it"
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connections import jdbc_url, registry
+from connections.sdk import protection
 from connections.sdk.capabilities import Cap
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, NotSupported, SecretMissing
@@ -20,9 +21,15 @@ from connections.sdk.protocols import Connector, Session
 from connections.sdk.publishing import PublishingDialect
 from connections.sdk.query_text import statement
 from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
+from runs.jrunner import install
 from runs.jrunner.job import Job
 
 _WRITTEN = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+
+
+def protect() -> None:
+    """Make connections of this process refuse what is Pipekit's own. Raises Protected when that cannot be told."""
+    protection.configure(install.protection())
 
 
 def source_of(flags: argparse.Namespace) -> ConnectionParameters:

@@ -98,6 +98,7 @@ def _routed(job: Job, reporter: Reporter, cancellation: Cancellation) -> tuple[s
 def _by_hand(flags: argparse.Namespace, cancellation: Cancellation) -> int:
     from runs.jrunner import by_hand
 
+    by_hand.protect()
     source, destination = by_hand.source_of(flags), by_hand.destination_of(flags)
 
     def move(reporter: Reporter) -> tuple[str, Moved]:
@@ -114,6 +115,7 @@ def _by_hand(flags: argparse.Namespace, cancellation: Cancellation) -> int:
 def _printed(flags: argparse.Namespace, cancellation: Cancellation) -> int:
     from runs.jrunner import arrow_copy, by_hand, printing
 
+    by_hand.protect()
     source = by_hand.source_of(flags)
 
     def print_rows(reporter: Reporter) -> tuple[str, Moved]:

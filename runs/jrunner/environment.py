@@ -1,4 +1,7 @@
-"""Makes the machine's settings mean nothing: time zone, locale, encoding, libpq's variables; sets Arrow's allocator."""
+"""Makes the machine's settings mean nothing: time zone, locale, encoding, libpq's variables; sets Arrow's allocator.
+
+Keeps what the process knows in it: no core dumps.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ import os
 import sys
 import time
 
+from connections.sdk.process_memory import keep_private
+
 _IGNORED = ("PGTZ", "PGDATESTYLE", "PGOPTIONS", "PGCLIENTENCODING", "PGGEQO", "PGAPPNAME", "PGSERVICE", "PGSERVICEFILE")
 
 
 def neutralise() -> None:
     """Called before any driver is imported; they read these when they load."""
+    keep_private()
     for name in _IGNORED:
         os.environ.pop(name, None)
     os.environ["TZ"] = "UTC"

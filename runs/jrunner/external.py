@@ -1,14 +1,14 @@
 """The external route: the executable that ``jrunner_path`` names moves the rows; we count them on the destination.
 
 It is called with the flags of the tool users have: ``-scu -scn -dcu -dcn -sq FILE -dt TABLE [-t] [-c]``. Passwords are
-never arguments: ``-scp`` and ``-dcp`` get the names ``$JRUNNER_SCP`` and ``$JRUNNER_DCP``, whose values are in the
-environment. A tool that does not know such names needs a small wrapper script that passes them on in its own way.
+neither arguments nor in the environment, which other processes of the user can read: ``-scp -`` and ``-dcp -`` say that
+they come on standard input, one line each, the source's first; a line is empty where there is no password. A tool that
+does not know ``-`` needs a small wrapper script that reads the two lines and passes them on in its own way.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 import tempfile
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from connections.registry import connector
 from connections.sdk.capabilities import Cap
-from connections.sdk.errors import Cancelled, DriverMissing, ExternalFailed, InternalError
+from connections.sdk.errors import Cancelled, ConfigurationInvalid, DriverMissing, ExternalFailed, InternalError
 from connections.sdk.parameters import ConnectionParameters
 from runs.jrunner.cancelling import Cancellation
 from runs.jrunner.job import Job
@@ -29,15 +29,26 @@ _GRACE = 5.0
 _NOT_EXECUTABLE = (126, 127)
 
 
-def command_line(job: Job, executable: str, query_file: str) -> tuple[list[str], dict[str, str]]:
-    """Return (argv, environment) of the call; the secrets are only in the environment."""
+def command_line(job: Job, executable: str, query_file: str) -> list[str]:
+    """Return the call's arguments; no secret is among them."""
     argv = [executable]
-    argv += ["-scu", job.source.url, "-scn", job.source.username, "-scp", "$JRUNNER_SCP"]
-    argv += ["-dcu", job.destination.url, "-dcn", job.destination.username, "-dcp", "$JRUNNER_DCP"]
+    argv += ["-scu", job.source.url, "-scn", job.source.username, "-scp", "-"]
+    argv += ["-dcu", job.destination.url, "-dcn", job.destination.username, "-dcp", "-"]
     argv += ["-sq", query_file, "-dt", str(job.table)]
     argv += ["-t"] if job.trim else []
     argv += ["-c"] if job.clear else []
-    return argv, {**os.environ, "JRUNNER_SCP": job.source.password, "JRUNNER_DCP": job.destination.password}
+    return argv
+
+
+def passwords(job: Job) -> str:
+    """Return the two lines of its standard input. Raises ConfigurationInvalid for a password that no line can hold."""
+    found = (job.source.password, job.destination.password)
+    if any("\n" in password or "\r" in password for password in found):
+        raise ConfigurationInvalid(
+            "A password has a line break, and an external jrunner gets each password as one line.",
+            hint="Change the password, or leave jrunner_path out.",
+        )
+    return "".join(f"{password}\n" for password in found)
 
 
 def copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> Moved:
@@ -49,17 +60,17 @@ def copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> Moved:
     with tempfile.TemporaryDirectory(prefix="jrunner-") as directory:
         query_file = Path(directory) / "query.sql"
         query_file.write_text(job.query, encoding="utf-8")
-        _run(*command_line(job, str(job.options["external"]), str(query_file)), reporter, cancellation)
+        argv = command_line(job, str(job.options["external"]), str(query_file))
+        _run(argv, passwords(job), reporter, cancellation)
     written = _count(job.destination, job) - before
     return Moved(read=written, written=written, size=0)
 
 
-def _run(argv: list[str], environment: dict[str, str], reporter: Reporter, cancellation: Cancellation) -> None:
+def _run(argv: list[str], given: str, reporter: Reporter, cancellation: Cancellation) -> None:
     try:
         process = subprocess.Popen(
             argv,
-            env=environment,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -69,6 +80,7 @@ def _run(argv: list[str], environment: dict[str, str], reporter: Reporter, cance
     except OSError as error:
         raise _unusable(argv[0], str(error)) from None
     cancellation.calls(lambda: _stop(process))
+    _give(process, given)
     lines: list[str] = []
     assert process.stdout is not None
     for line in process.stdout:
@@ -86,6 +98,14 @@ def _run(argv: list[str], environment: dict[str, str], reporter: Reporter, cance
             hint="Its last lines are below; what it wrote before is in the staging table only.",
             detail="".join(lines),
         )
+
+
+def _give(process: subprocess.Popen[str], text: str) -> None:
+    """Write its standard input, which a pipe holds until it is read, and end it."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(text)
+        process.stdin.close()
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

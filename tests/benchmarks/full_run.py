@@ -15,6 +15,7 @@ from uuid import uuid4
 import psycopg
 
 from connections.connectors.postgresql import embedded
+from connections.sdk import protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.engine import events, sync
@@ -57,6 +58,8 @@ def once(url: str) -> None:
 
 
 def main() -> int:
+    # there is no install here
+    protection.configure(protection.Protection())
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0, help="TPC-H scale factor; 1 is 6 million rows")
     parser.add_argument("--rounds", type=int, default=3)

@@ -23,6 +23,7 @@ import psycopg
 
 from connections.connectors.postgresql import embedded
 from connections.connectors.postgresql.datatypes import parse
+from connections.sdk import protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.jrunner.job import Job
@@ -146,6 +147,8 @@ def run(bench: Bench, rounds: int, python: str) -> None:
 
 
 def main() -> int:
+    # there is no install here
+    protection.configure(protection.Protection())
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0, help="TPC-H scale factor; 1 is 6 million rows")
     parser.add_argument("--rounds", type=int, default=3)

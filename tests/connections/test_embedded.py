@@ -1,29 +1,246 @@
-"""The PostgreSQL that comes with Pipekit, in directories of all sorts of names."""
+"""The PostgreSQL that comes with Pipekit: where it may live, who runs it, who is let in, and older ones."""
 
 from __future__ import annotations
 
+import os
+import pwd
 import shutil
+import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings
+from django.core.exceptions import ValidationError
 
+from connections import registry
 from connections.connectors.postgresql import embedded
+from connections.connectors.postgresql.embedded import programs
+from connections.connectors.postgresql.embedded.cluster import Cluster
+from connections.connectors.postgresql.embedded.system_user import system_user
+from connections.models import Connection, Driver
+from connections.sdk.errors import ConfigurationInvalid, PipekitError
+from connections.sdk.parameters import ConnectionParameters
 
 
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    # not under pytest's own, which another user may not pass
-    found = Path(tempfile.mkdtemp(prefix="pipekit embedded é "))
-    found.chmod(0o711)
-    yield found / "postgresql"
-    embedded.stop(found / "postgresql")
-    shutil.rmtree(found)
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """A directory that only its owner may enter, whose name has blanks and is too long for a socket."""
+    found = Path(tempfile.mkdtemp(prefix="pipekit embedded é ")) / ("long" * 25)
+    found.mkdir()
+    found.parent.chmod(0o700)
+    yield found
+    for directory in found.rglob("PG_VERSION"):
+        embedded.stop(directory.parent)
+    shutil.rmtree(found.parent)
+
+
+@pytest.fixture(scope="module")
+def directory(home: Path) -> Path:
+    embedded.ensure_running(home / "postgresql", within=home)
+    return home / "postgresql"
+
+
+def parameters(directory: Path, home: Path, username: str = "") -> ConnectionParameters:
+    found = ConnectionParameters(
+        kind="postgresql",
+        url="jdbc:postgresql://embedded/postgres",
+        username=username,
+        options={"embedded": str(directory)},
+    )
+    return replace(found, protection=replace(found.protection, data_dir=str(home)))
+
+
+def ask(parameters: ConnectionParameters, sql: str) -> list[tuple[Any, ...]]:
+    with closing(registry.connector("postgresql").connect(parameters)) as session:
+        return session.fetch(sql)
+
+
+def test_it_runs_below_a_private_directory_with_any_name_and_opens_none(directory: Path, home: Path) -> None:
+    assert ask(parameters(directory, home), "SELECT 1") == [(1,)]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (home.parent, directory)] == [0o700, 0o700]
+    assert home.parent.stat().st_uid == os.geteuid()
+
+
+def test_its_socket_lies_in_the_data_directory_and_nowhere_else(directory: Path) -> None:
+    assert stat.S_ISSOCK((directory / ".s.PGSQL.5432").stat().st_mode)
+
+
+def test_it_runs_as_a_user_of_its_own_without_roots_groups(directory: Path) -> None:
+    pid = (directory / "postmaster.pid").read_text().splitlines()[0]
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    user = pwd.getpwuid(directory.stat().st_uid)
+    assert set(status["Uid"].split()) == {str(user.pw_uid)} and user.pw_uid != 0
+    assert set(status["Gid"].split()) == {str(user.pw_gid)}
+    assert "0" not in status["Groups"].split()
+
+
+def test_the_server_sees_nothing_of_our_environment(directory: Path) -> None:
+    pid = (directory / "postmaster.pid").read_text().splitlines()[0]
+    assert b"PIPEKIT_DATA_DIR" not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+@pytest.mark.parametrize("username", ["", "postgres"])
+def test_a_connection_is_no_superuser_whatever_it_calls_itself(username: str, directory: Path, home: Path) -> None:
+    own = parameters(directory, home, username)
+    assert ask(own, "SELECT current_user::text, current_setting('is_superuser')") == [("pipekit", "off")]
+    with closing(registry.connector("postgresql").connect(own)) as session:
+        session.execute("CREATE TABLE IF NOT EXISTS public.attack (t text)")
+        for sql in (
+            "COPY attack FROM PROGRAM 'id'",
+            "COPY attack TO PROGRAM 'cat'",
+            "COPY attack FROM '/etc/passwd'",
+            "SELECT pg_read_file('/etc/passwd')",
+            "ALTER ROLE pipekit SUPERUSER",
+            "GRANT pg_execute_server_program TO pipekit",
+            "SET ROLE postgres",
+            "SET SESSION AUTHORIZATION postgres",
+            "CREATE EXTENSION file_fdw",
+            "ALTER SYSTEM SET archive_command = 'id'",
+        ):
+            with pytest.raises(PipekitError):
+                session.execute(sql)
+
+
+def test_the_superuser_is_not_let_in_over_the_socket_by_name_alone(directory: Path) -> None:
+    with Cluster.opened(directory, system_user()) as cluster, pytest.raises(psycopg.OperationalError):
+        psycopg.connect(host=cluster.client_directory(), user="postgres", dbname="postgres")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_of_the_machine_does_not_reach_it() -> None:
+    # where anybody may enter, so that only the server itself is in the way
+    found = Path(tempfile.mkdtemp(prefix="pk-"))
+    found.chmod(0o755)
+    try:
+        embedded.ensure_running(found / "pg")
+        (found / "pg").chmod(0o750)
+        psql = programs.directory(programs.NEWEST, system_user()) / "psql"
+        words = [str(psql), "-h", str(found / "pg"), "-U", "pipekit", "-d", "postgres", "-c", "SELECT 1"]
+        # of the group that may enter, too
+        done = subprocess.run(words, user=65534, group=system_user().gid, capture_output=True, text=True, cwd="/")
+        assert "Peer authentication failed" in done.stderr
+    finally:
+        embedded.stop(found / "pg")
+        shutil.rmtree(found)
+
+
+def full(path: Path) -> Path:
+    path.mkdir()
+    (path / "notes.txt").write_text("mine")
+    return path
+
+
+def test_only_directories_of_its_own_are_used_and_others_are_not_touched(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "foreign").mkdir(mode=0o700)
+    (home / "way out").symlink_to(tmp_path)
+    for path in (tmp_path / "foreign" / "pg", full(home / "occupied"), home / "way out" / "pg", home):
+        before = [(p, p.stat().st_mode, p.stat().st_uid) for p in (tmp_path, tmp_path / "foreign", home)]
+        with pytest.raises(ConfigurationInvalid, match="did not start"):
+            ask(parameters(path, home), "SELECT 1")
+        assert before == [(p, p.stat().st_mode, p.stat().st_uid) for p in (tmp_path, tmp_path / "foreign", home)]
+    assert not list((tmp_path / "foreign").iterdir())
+
+
+@pytest.mark.django_db
+def test_a_connection_to_one_elsewhere_is_not_saved(tmp_path: Path) -> None:
+    row = Connection(name="dw", driver=Driver.objects.get(kind="postgresql"), jdbc_url="jdbc:postgresql://x/dw")
+    row.options = {"embedded": str(tmp_path / "pg")}
+    with pytest.raises(ValidationError, match="lies outside"):
+        row.full_clean()
+    row.options = {"embedded": str(Path(settings.PIPEKIT.data_dir) / "dw")}
+    row.full_clean()
+    assert not (Path(settings.PIPEKIT.data_dir) / "dw").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
+def test_a_data_directory_of_another_user_is_left_alone(home: Path) -> None:
+    path = home / "theirs"
+    path.mkdir()
+    (path / "PG_VERSION").write_text("18\n")
+    os.chown(path, 65534, 65534)
+    with pytest.raises(ConfigurationInvalid, match="belongs to another user"):
+        embedded.ensure_running(path, within=home)
 
 
 @pytest.mark.matrix
-def test_a_directory_with_blanks_in_its_name_is_as_good_as_any(directory: Path) -> None:
-    with psycopg.connect(embedded.ensure_running(directory)) as connection:
-        assert connection.execute("SELECT 1").fetchall() == [(1,)]
+def test_a_server_of_an_earlier_version_is_taken_over_with_its_data(tmp_path: Path) -> None:
+    home = Path(tempfile.mkdtemp(prefix="pk-"))
+    path = home / "pg"
+    try:
+        earlier(path)
+        own = parameters(path, home)
+        assert ask(own, "SELECT n, s FROM sync.t ORDER BY n") == [(1, "a"), (2, "b")]
+        with closing(registry.connector("postgresql").connect(own)) as session:
+            session.execute("INSERT INTO sync.t (s) VALUES ('c')")
+            session.execute("ALTER TABLE sync.t ADD COLUMN more integer")
+            session.execute("DROP VIEW sync.v")
+            session.execute("CREATE SCHEMA pipekit_staging")
+            assert session.fetch("SELECT sync.f()") == [(1,)]
+            for sql in ("COPY sync.t FROM PROGRAM 'id'", "SET ROLE other_superuser"):
+                with pytest.raises(PipekitError):
+                    session.execute(sql)
+        assert ask(parameters(path, home, "other_superuser"), "SELECT current_setting('is_superuser')") == [("off",)]
+        assert ask(replace(own, url="jdbc:postgresql://embedded/shop"), "SELECT count(*) FROM orders") == [(0,)]
+    finally:
+        embedded.stop(path)
+        shutil.rmtree(home)
+
+
+def earlier(path: Path) -> None:
+    """Make a server as earlier versions did, still running: everybody is trusted, all is the superuser's."""
+    user = system_user()
+    path.mkdir(mode=0o700)
+    os.chown(path, user.uid, user.gid)
+    with Cluster.opened(path, user) as cluster:
+        cluster.run("initdb", "-D", cluster.own_name, "--auth=trust", "--encoding=utf8", "-U", "postgres")
+        cluster.write(".handle_pids.json", "[]")
+        cluster.start()
+    with psycopg.connect(host=str(path), user="postgres", dbname="postgres", autocommit=True) as connection:
+        for sql in (
+            "CREATE SCHEMA sync",
+            "CREATE TYPE sync.mood AS ENUM ('good')",
+            "CREATE DOMAIN sync.short AS text",
+            "CREATE TABLE sync.t (n serial PRIMARY KEY, s text)",
+            "INSERT INTO sync.t (s) VALUES ('a'), ('b')",
+            "CREATE VIEW sync.v AS SELECT * FROM sync.t",
+            "CREATE MATERIALIZED VIEW sync.m AS SELECT * FROM sync.t",
+            "CREATE SEQUENCE sync.free",
+            "CREATE FUNCTION sync.f() RETURNS integer LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+            "CREATE AGGREGATE sync.total (integer) (SFUNC = int4pl, STYPE = integer)",
+            "CREATE ROLE other_superuser LOGIN SUPERUSER",
+            "CREATE ROLE etl LOGIN",
+            "GRANT pg_execute_server_program TO etl",
+            "CREATE DATABASE shop",
+        ):
+            connection.execute(sql)
+    with psycopg.connect(host=str(path), user="postgres", dbname="shop", autocommit=True) as connection:
+        connection.execute("CREATE TABLE orders (n integer)")
+
+
+@pytest.mark.matrix
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has programs that others cannot reach")
+def test_programs_that_the_servers_user_cannot_reach_are_copied_and_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = programs.directory(programs.NEWEST, system_user()).parent
+    hidden = tmp_path / "root" / installed.name
+    shutil.copytree(installed, hidden)
+    hidden.parent.chmod(0o700)
+    shared = Path(tempfile.mkdtemp(prefix="pk-"))
+    shared.chmod(0o755)
+    monkeypatch.setattr(programs, "_SHARED", shared)
+    try:
+        assert not programs._reachable(hidden, system_user())
+        copied = programs._copied(hidden)
+        assert programs._reachable(copied, system_user())
+        assert stat.S_IMODE(hidden.parent.stat().st_mode) == 0o700
+        assert not [path for path in copied.rglob("*") if path.stat().st_mode & 0o022]
+    finally:
+        shutil.rmtree(shared)

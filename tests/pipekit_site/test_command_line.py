@@ -62,10 +62,10 @@ def test_a_listing_that_there_is_no_room_for_is_one_clear_error(tmp_path: Path) 
 
 
 def test_a_file_that_cannot_be_used_is_named_with_what_to_do(tmp_path: Path) -> None:
-    (tmp_path / "migrate.lock").mkdir()
+    (tmp_path / "locks" / "migrate.lock").mkdir(parents=True)
     done = manage(tmp_path, "runs")
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {tmp_path}/migrate.lock: Is a directory.\nfix:   ")
+    assert done.stderr.startswith(f"error: {tmp_path}/locks/migrate.lock: Is a directory.\nfix:   ")
 
 
 def test_what_nobody_foresaw_is_one_line_that_shows_no_password() -> None:

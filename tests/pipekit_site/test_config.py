@@ -54,6 +54,7 @@ def test_every_key_of_the_file_is_read(data_dir: Path) -> None:
         api_port: 8200
         allowed_hosts: [etl.example.com]
         debug: true
+        file_roots: [/data, exports]
         smtp: {host: smtp.example.com, port: 587, from: etl@example.com, to: "a@example.com, b@example.com"}
         """,
     )
@@ -62,6 +63,7 @@ def test_every_key_of_the_file_is_read(data_dir: Path) -> None:
     assert found.jrunner_path == str(data_dir / "tools/jrunner")
     assert (found.driver_dir, found.secrets_file) == (Path("/opt/drivers"), Path("/etc/pipekit/secrets.env"))
     assert (found.api_port, found.allowed_hosts, found.debug) == (8200, ("etl.example.com",), True)
+    assert found.file_roots == (Path("/data"), data_dir / "exports")
     assert found.smtp == config.Smtp(
         host="smtp.example.com", port=587, sender="etl@example.com", to=("a@example.com", "b@example.com")
     )

@@ -80,7 +80,7 @@ def test_a_tick_that_hangs_after_claiming_is_taken_over_and_starts_nothing_when_
     module: Module, bench: Bench, tmp_path: Path
 ) -> None:
     """On another machine, say, where the lock on a file keeps nobody away."""
-    log, lock = tmp_path / "faults", Path(os.environ.get("PIPEKIT_DATA_DIR", "")) / "tick.lock"
+    log, lock = tmp_path / "faults", Path(os.environ.get("PIPEKIT_DATA_DIR", "")) / "locks" / "tick.lock"
     tick(-1)
     faults = {"PIPEKIT_FAULTS": "tick.claimed=stop", "PIPEKIT_FAULT_LOG": str(log)}
     hanging = start("tick", "--at", (DUE + dt.timedelta(seconds=20)).isoformat(), **faults)

@@ -272,6 +272,15 @@ def test_paths_with_spaces_and_quotes_are_words_of_their_own(
     assert (odd / "logs" / "tick.log").read_text() == f"['crontab', 'run'] {odd}/c.yaml\n"
 
 
+def test_what_limits_the_files_of_connections_limits_those_of_scheduled_runs_too(
+    program: Program, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIPEKIT_FILE_ROOTS", "data,/srv/x")
+    settings.PIPEKIT = replace(settings.PIPEKIT, file_roots=(Path("/var/data"), Path("/srv/x")))
+    install()
+    assert b"PIPEKIT_FILE_ROOTS=/var/data,/srv/x " in ours(program, settings)[0]
+
+
 def run_as_cron(line: bytes) -> None:
     """As cron does: the command after five fields, in sh, with next to no environment."""
     command = line.decode().split(None, 5)[5]

@@ -14,6 +14,8 @@ import duckdb
 from connections import jdbc_url
 from connections.sdk import errors
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.private_files import private_umask
+from connections.sdk.protected_files import check_file
 
 # a query must not reach other files, the network or code that was not shipped
 SAFETY: dict[str, str | bool | int | float | list[str]] = {
@@ -34,9 +36,13 @@ class DuckdbSession:
 
     server_version = 0
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, *, name: str) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, *, name: str, held: contextlib.ExitStack | None = None
+    ) -> None:
         self.connection = connection
         self.name = name
+        # until it is closed
+        self._held = held or contextlib.ExitStack()
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         with self._translated():
@@ -66,7 +72,7 @@ class DuckdbSession:
         self.connection.interrupt()
 
     def close(self) -> None:
-        with contextlib.suppress(duckdb.Error):
+        with self._held, contextlib.suppress(duckdb.Error):
             self.connection.close()
 
     @contextmanager
@@ -99,20 +105,30 @@ def translate(error: duckdb.Error, *, name: str) -> errors.PipekitError:
 def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> DuckdbSession:
     """Open the file, waiting up to half a minute for another process to close it.
 
-    A missing file is created only when the connection's option ``create`` says so.
+    A missing file is created only when the connection's option ``create`` says so. Raises Protected when it is
+    Pipekit's own.
     """
     path = Path(database_path(parameters)).absolute()
+    check_file(path, parameters.protection, name=parameters.name)
     if not path.exists() and not parameters.options.get("create"):
         raise errors.DatabaseMissing(
             f"{parameters.name or 'DuckDB'}: There is no file {path}.",
             hint='Check the path in the URL; to let a destination file be created, set the option "create": true.',
         )
+    with contextlib.ExitStack() as held:
+        # DuckDB makes its files, the WAL and spilled blocks included, as the process's umask says
+        held.enter_context(private_umask())
+        connection = _opened(path, parameters, read_only=read_only)
+        held.callback(connection.close)
+        connection.execute("SET TimeZone = 'UTC'")
+        return DuckdbSession(connection, name=parameters.name, held=held.pop_all())
+
+
+def _opened(path: Path, parameters: ConnectionParameters, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + _LOCK_WAIT
     while True:
         try:
-            connection = duckdb.connect(str(path), read_only=read_only, config=SAFETY)
-            connection.execute("SET TimeZone = 'UTC'")
-            return DuckdbSession(connection, name=parameters.name)
+            return duckdb.connect(str(path), read_only=read_only, config=SAFETY)
         except duckdb.Error as error:
             if "not a valid duckdb" in str(error).lower():
                 raise errors.DatabaseMissing(

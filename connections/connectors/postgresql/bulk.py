@@ -17,6 +17,12 @@ from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import SESSION, borne, place, settings
 from connections.connectors.postgresql.errors import translate, translate_connect
 from connections.connectors.postgresql.liveness import IDENTITY, Backend
+from connections.connectors.postgresql.metadata import (
+    IS_METADATA,
+    SERVER_DATABASE,
+    check_metadata,
+    check_server_database,
+)
 from connections.sdk import errors
 from connections.sdk.claim import Claim
 from connections.sdk.parameters import ConnectionParameters
@@ -49,7 +55,24 @@ async def connect(parameters: ConnectionParameters) -> Any:
             psycopg.OperationalError(_as_libpq_says(error)), name=parameters.name, place=place(found)
         ) from None
     _keep_alive(connection)
+    try:
+        with translated(parameters.name):
+            check_metadata(await connection.fetchrow(IS_METADATA), parameters)
+            if parameters.protection.databases:
+                await _check_server(connection, parameters)
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
+
+
+async def _check_server(connection: Any, parameters: ConnectionParameters) -> None:
+    try:
+        found = await connection.fetchrow(SERVER_DATABASE)
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedFunctionError):
+        # it does not say which it is; its tables have been looked at
+        return
+    check_server_database(found, parameters)
 
 
 def _keep_alive(connection: Any) -> None:

@@ -13,8 +13,14 @@ from connections import jdbc_url
 from connections.connectors.postgresql import embedded
 from connections.connectors.postgresql.errors import translate, translate_connect
 from connections.connectors.postgresql.liveness import IDENTITY, Backend
+from connections.connectors.postgresql.metadata import (
+    IS_METADATA,
+    SERVER_DATABASE,
+    check_metadata,
+    check_server_database,
+)
 from connections.connectors.postgresql.patience import PatientConnection
-from connections.sdk.errors import PipekitError
+from connections.sdk.errors import PermissionDenied, PipekitError, QueryInvalid
 from connections.sdk.parameters import ConnectionParameters
 
 # what makes text forms the same whatever the machine's TZ, LC_ALL, PG* variables or the role's defaults say
@@ -64,7 +70,9 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
         "tcp_user_timeout": "90000",
     }
     if directory := parameters.options.get("embedded"):
-        found["host"] = jdbc_url.parse(embedded.ensure_running(directory), kind="postgresql").host
+        found["host"] = embedded.socket_directory(directory, within=parameters.protection.data_dir or None)
+        # connections of earlier versions name the superuser, which is Pipekit's alone
+        found["user"] = embedded.ROLE if found["user"] == "postgres" else found["user"]
     for key, value in url.properties.items():
         word = _KEYWORDS.get(key, key)
         if word in _LIBPQ:
@@ -151,11 +159,22 @@ def connect(parameters: ConnectionParameters) -> PostgresqlSession:
     session = PostgresqlSession(connection, name=parameters.name)
     try:
         _settle(session, parameters)
+        if parameters.protection.databases:
+            _check_server(session, parameters)
         session.backend = _patient(connection, parameters, found)
     except BaseException:
         session.close()
         raise
     return session
+
+
+def _check_server(session: PostgresqlSession, parameters: ConnectionParameters) -> None:
+    """Raise Protected for the metadata's database; a server that does not say which it is was told by its tables."""
+    try:
+        found = session.fetch(SERVER_DATABASE)
+    except (PermissionDenied, QueryInvalid):
+        return
+    check_server_database(found[0], parameters)
 
 
 def _patient(connection: PatientConnection, parameters: ConnectionParameters, found: dict[str, str]) -> Backend:
@@ -170,11 +189,16 @@ def _patient(connection: PatientConnection, parameters: ConnectionParameters, fo
 
 
 def _settle(session: PostgresqlSession, parameters: ConnectionParameters) -> None:
-    """Set what PGDATESTYLE, PGTZ and their like in the environment would otherwise decide, and the user's own."""
+    """Set what PGDATESTYLE, PGTZ and their like in the environment would otherwise decide, and the user's own.
+
+    Raises Protected when the database is Pipekit's metadata.
+    """
     own = cast(dict[str, Any], parameters.options.get("session") or {})
     pairs = {**{k: v for k, v in SESSION.items() if k != "client_encoding"}, **own}
     calls = ", ".join(["set_config(%s, %s, false)"] * len(pairs))
-    session.fetch(f"SELECT {calls}", [str(part) for pair in pairs.items() for part in pair])
+    # in one statement, for each costs the way to the server and back
+    found = session.fetch(f"SELECT ({IS_METADATA}), {calls}", [str(part) for pair in pairs.items() for part in pair])
+    check_metadata(found[0], parameters)
     if session.server_version >= _CHECKS_CLIENTS_SINCE:
         # a statement of a killed process ends soon, instead of holding its locks until it is done
         with contextlib.suppress(PipekitError):

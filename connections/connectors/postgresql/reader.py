@@ -16,6 +16,12 @@ from connections.connectors.postgresql import driver, wire_values
 from connections.connectors.postgresql.errors import translate, translate_connect
 from connections.connectors.postgresql.introspection import describe_query
 from connections.connectors.postgresql.liveness import IDENTITY, Backend
+from connections.connectors.postgresql.metadata import (
+    IS_METADATA,
+    SERVER_DATABASE,
+    check_metadata,
+    check_server_database,
+)
 from connections.sdk import errors, leaving
 from connections.sdk.datatypes import to_arrow
 from connections.sdk.exact.batching import gathered
@@ -93,6 +99,7 @@ class PostgresqlBatches:
                 psycopg.OperationalError(str(error)), name=self.parameters.name, place=driver.place(found)
             ) from None
         with connection, connection.cursor() as cursor:
+            self._check_metadata(cursor)
             self._backend = self._identified(cursor, found)
             self._stop = cursor.adbc_cancel
             try:
@@ -100,6 +107,23 @@ class PostgresqlBatches:
                     yield cursor
             finally:
                 self._stop = None
+
+    def _check_metadata(self, cursor: Any) -> None:
+        """Raise Protected when this connection, whoever answered the first one, leads to Pipekit's metadata."""
+        try:
+            cursor.execute(IS_METADATA)
+            check_metadata(cursor.fetchone(), self.parameters)
+            if not self.parameters.protection.databases:
+                return
+            cursor.execute(SERVER_DATABASE)
+            found = cursor.fetchone()
+        except (adbc_driver_manager.Error, OSError) as error:
+            failed = translated(error, name=self.parameters.name)
+            if isinstance(failed, errors.PermissionDenied):
+                # it does not say which server it is; its tables have been looked at, for which no rights are needed
+                return
+            raise failed from None
+        check_server_database(found, self.parameters)
 
     def _identified(self, cursor: Any, found: dict[str, str]) -> Backend:
         row = None

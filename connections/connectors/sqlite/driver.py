@@ -13,7 +13,16 @@ from urllib.parse import quote
 from connections import jdbc_url
 from connections.sdk import errors
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.private_files import create_private
+from connections.sdk.protected_files import check_file
+from connections.sdk.protection import METADATA_TABLES, refused_database
 
+# asked of each connection that is opened: copies and backups of the metadata are told by it as well
+IS_METADATA = (
+    f"SELECT count(*) = {len(METADATA_TABLES)} FROM sqlite_master"
+    f" WHERE type = 'table' AND name IN ({', '.join(map(repr, METADATA_TABLES))})"
+)
+_NAMELESS = ("", ":memory:")
 _SQLITE_FULL, _SQLITE_BUSY, _SQLITE_CONSTRAINT = sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CONSTRAINT
 
 
@@ -85,32 +94,50 @@ def translate(error: sqlite3.Error, *, name: str) -> errors.PipekitError:
         return errors.Cancelled(text)
     if "readonly" in low:
         return errors.PermissionDenied(text, hint="The file or its directory is not writable for this user.")
+    if "authorized" in low or "authorization denied" in low:
+        return errors.PermissionDenied(
+            text, hint="SQL of a connection reaches its own file only: no ATTACH, no VACUUM INTO, no extensions."
+        )
     if "not a database" in low:
         return errors.DatabaseMissing(text, hint="The file is no SQLite database.")
     return errors.QueryInvalid(text, hint="Correct the SQL; its text is on the run.")
 
 
 def connect(parameters: ConnectionParameters) -> SqliteSession:
-    """Open an existing file; a missing one is created only when the connection's option ``create`` says so."""
+    """Open an existing file; a missing one is created only when the connection's option ``create`` says so.
+
+    Raises Protected when it is Pipekit's own. Its SQL reaches no other file.
+    """
     path = Path(database_path(parameters)).absolute()
-    mode = "rwc" if parameters.options.get("create") else "rw"
-    if not path.exists() and mode == "rw":
+    check_file(path, parameters.protection, name=parameters.name)
+    if parameters.options.get("create"):
+        create_private(path)
+    elif not path.exists():
         raise errors.DatabaseMissing(
             f"{parameters.name or 'SQLite'}: There is no file {path}.",
             hint='Check the path in the URL; to let a destination file be created, set the option "create": true.',
         )
     try:
-        connection = _open(path, mode)
-        connection.execute("PRAGMA schema_version").fetchone()
+        connection = _open(path)
+        connection.set_authorizer(_authorize)
+        is_metadata = connection.execute(IS_METADATA).fetchone()[0]
     except sqlite3.Error as error:
         kind = translate(error, name=parameters.name)
         raise (kind if isinstance(kind, errors.DatabaseMissing) else _unopened(parameters, path, error)) from error
+    if is_metadata:
+        connection.close()
+        raise refused_database(parameters.name)
     return SqliteSession(connection, name=parameters.name)
 
 
-def _open(path: Path, mode: str) -> sqlite3.Connection:
+def _authorize(action: int, first: str | None, *_: str | None) -> int:
+    """Let SQL attach no file: neither ATTACH nor VACUUM INTO; what has no name is temporary, as VACUUM needs it."""
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH and first not in _NAMELESS else sqlite3.SQLITE_OK
+
+
+def _open(path: Path) -> sqlite3.Connection:
     try:
-        return sqlite3.connect(f"file:{quote(str(path))}?mode={mode}", uri=True, isolation_level=None, timeout=30)
+        return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None, timeout=30)
     except sqlite3.OperationalError:
         # a source file on a read-only place
         return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, timeout=30)

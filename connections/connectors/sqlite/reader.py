@@ -14,7 +14,7 @@ import adbc_driver_sqlite.dbapi as adbc
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connections.connectors.sqlite.driver import database_path
+from connections.connectors.sqlite.driver import IS_METADATA, database_path
 from connections.connectors.sqlite.reading_sql import ReadingPlan, is_number, plan
 from connections.sdk import errors
 from connections.sdk.datatypes import Kind, to_arrow
@@ -23,6 +23,8 @@ from connections.sdk.exact.converting import exactly
 from connections.sdk.exact.misfits import misfit
 from connections.sdk.exact.numbers import EXACT_INTEGER
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protected_files import check_file
+from connections.sdk.protection import refused_database
 from connections.sdk.rereading import ReadAgain
 from connections.sdk.schema import Column
 
@@ -135,15 +137,24 @@ class SqliteBatches:
 @contextlib.contextmanager
 def _opened(parameters: ConnectionParameters) -> Iterator[Any]:
     path = Path(database_path(parameters)).absolute()
+    check_file(path, parameters.protection, name=parameters.name)
     try:
         with (
             adbc.connect(f"file:{quote(str(path))}?mode=ro", autocommit=True) as connection,
             connection.cursor() as cursor,
         ):
             cursor.execute("PRAGMA busy_timeout = 30000")
+            check_metadata(cursor, parameters.name)
             yield cursor
     except adbc_driver_manager.Error as error:
         raise translated(error, parameters.name) from None
+
+
+def check_metadata(cursor: Any, name: str) -> None:
+    """Raise Protected when the open file is Pipekit's metadata or a copy of it."""
+    cursor.execute(IS_METADATA)
+    if cursor.fetchone()[0]:
+        raise refused_database(name)
 
 
 def _stream(cursor: Any, reading: ReadingPlan) -> Iterator[pa.RecordBatch]:

@@ -14,13 +14,15 @@ import pyarrow as pa
 
 from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.connectors.sqlite.driver import database_path
-from connections.connectors.sqlite.reader import translated
+from connections.connectors.sqlite.reader import check_metadata, translated
 from connections.connectors.sqlite.storing import stored
 from connections.sdk.claim import Claim
 from connections.sdk.errors import DatabaseMissing
 from connections.sdk.exact.counting import check_counts
 from connections.sdk.exact.misfits import misfit
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.private_files import create_private
+from connections.sdk.protected_files import check_file
 from connections.sdk.protocols import Batches
 from connections.sdk.schema import Column, TableName
 
@@ -94,15 +96,18 @@ def _changes(cursor: Any) -> int:
 @contextlib.contextmanager
 def _transaction(parameters: ConnectionParameters) -> Iterator[Any]:
     path = Path(database_path(parameters)).absolute()
-    mode = "rwc" if parameters.options.get("create") else "rw"
-    if mode == "rw" and not path.exists():
+    check_file(path, parameters.protection, name=parameters.name)
+    if parameters.options.get("create"):
+        create_private(path)
+    elif not path.exists():
         raise DatabaseMissing(
             f"{parameters.name or 'SQLite'}: There is no file {path}.", hint="Check the path in the URL."
         )
     try:
-        place = f"file:{quote(str(path))}?mode={mode}"
+        place = f"file:{quote(str(path))}?mode=rw"
         with adbc.connect(place, autocommit=True) as connection, connection.cursor() as cursor:
             cursor.execute("PRAGMA busy_timeout = 30000")
+            check_metadata(cursor, parameters.name)
             if parameters.options.get("same_file"):
                 # a full cache would want the file for itself while it is still being read
                 cursor.execute("PRAGMA cache_spill = OFF")

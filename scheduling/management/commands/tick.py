@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
@@ -11,11 +12,11 @@ from django.core.management.base import BaseCommand
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from scheduling import moments, ticking
+from scheduling import alone, moments, ticking
 
 
 class Command(BaseCommand):
-    help = "Start what is due now. A second tick while one is at work does nothing."
+    help = "Start what is due now. A second tick while one is at work does nothing; it fails (4) when that hangs."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -24,7 +25,11 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
 
     def handle(self, **options: Any) -> None:
-        report = ticking.tick_alone(moments.in_zone(options["at"]) if options["at"] else timezone.now())
+        try:
+            report = ticking.tick_alone(moments.in_zone(options["at"]) if options["at"] else timezone.now())
+        except alone.TickHangs as error:
+            self.stderr.write(f"error: {error.message}\nfix:   {error.hint}")
+            sys.exit(ticking.EXIT_HANGS)
         if report is None:
             self.stderr.write("Another tick is at work; it does what is due.")
             return

@@ -37,18 +37,46 @@ def test_it_is_called_with_the_flags_that_jrunner_itself_understands(tmp_path: P
     ended = run_job(work)
     assert ended.code == 0, ended.log
     assert ended.last.items() >= {"event": "done", "route": "external", "rows_read": 3, "rows_written": 3}.items()
-    assert "-dcp $JRUNNER_DCP" in ended.log
+    assert "-scp - " in ended.log and "-dcp - " in ended.log
     assert _SECRET not in ended.output + ended.log
     assert warehouse.rows("SELECT count(*) FROM t") == [(4,)]
 
 
 def test_its_exit_code_and_last_lines_are_told_without_secrets(tmp_path: Path, database_url: str) -> None:
-    work, _ = _job(tmp_path, database_url, 'echo "cannot log in with $JRUNNER_DCP" >&2; exit 3')
+    work, _ = _job(tmp_path, database_url, 'read -r scp; read -r dcp; echo "cannot log in with $dcp" >&2; exit 3')
     ended = run_job(work)
     assert (ended.code, ended.last["error"]["code"]) == (1, "external_failed")
     assert "exit code 3" in ended.last["error"]["message"]
     assert "cannot log in with ***" in ended.last["error"]["detail"]
     assert _SECRET not in ended.output + ended.log
+
+
+def test_passwords_come_on_standard_input_and_are_neither_arguments_nor_in_the_environment(
+    tmp_path: Path, database_url: str
+) -> None:
+    seen = tmp_path / "seen"
+    work, _ = _job(
+        tmp_path,
+        database_url,
+        f'cat > {tmp_path / "stdin"}; tr "\\0" "\\n" < /proc/$$/environ > {seen}; env >> {seen}; echo "$@" >> {seen}',
+    )
+    work = replace(work, source=replace(work.source, password="source-s3cr3t"))
+    assert run_job(work).code == 0
+    assert (tmp_path / "stdin").read_text() == f"source-s3cr3t\n{_SECRET}\n"
+    assert "-dcp -" in seen.read_text()
+    assert not [secret for secret in ("source-s3cr3t", _SECRET) if secret in seen.read_text()]
+
+
+def test_a_password_that_no_line_can_hold_is_refused_and_not_cut(tmp_path: Path, database_url: str) -> None:
+    work, _ = _job(tmp_path, database_url, f"touch {tmp_path / 'called'}")
+    ended = run_job(replace(work, source=replace(work.source, password="two\nlines")))
+    assert (ended.code, ended.last["error"]["code"]) == (1, "configuration_invalid")
+    assert not (tmp_path / "called").exists()
+
+
+def test_a_program_that_reads_no_password_is_no_error(tmp_path: Path, database_url: str) -> None:
+    work, _ = _job(tmp_path, database_url, "exec 0<&-; exit 0")
+    assert run_job(work).code == 0
 
 
 def test_an_executable_that_is_missing_is_one_clear_error(tmp_path: Path, database_url: str) -> None:

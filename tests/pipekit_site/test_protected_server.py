@@ -1,0 +1,165 @@
+"""Metadata in PostgreSQL: a connection to its database is refused by any name, a connection to another is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from connections import own_metadata, registry
+from connections.connectors.postgresql.metadata import SERVER_DATABASE
+from connections.sdk.errors import Protected
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protection import METADATA_TABLES, ServerDatabase
+from connections.sdk.schema import TableName
+from tests.pipekit_site.installs import Install
+from tests.runs.engine.bench import Bench
+from tests.runs.jrunner.processes import run_job
+from tests.runs.jrunner.systems import job, postgresql
+
+
+def refused(parameters: ConnectionParameters) -> None:
+    connector = registry.connector("postgresql")
+    assert connector.reader and connector.writer
+    batches = connector.reader.read(parameters, "SELECT 1 AS n", (), batch_bytes=1000)
+    for use in (
+        lambda: connector.connect(parameters),
+        lambda: list(batches),
+        lambda: connector.writer.write(parameters, TableName("", "t"), (), batches),
+    ):
+        with pytest.raises(Protected):
+            use()
+
+
+def make_metadata(url: str, schema: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
+        for table in METADATA_TABLES:
+            connection.execute(f"CREATE TABLE {schema}.{table} (id integer)".encode())
+
+
+@pytest.mark.parametrize("schema", ["public", "pipekit"])
+def test_a_database_with_the_metadatas_tables_is_refused_in_whatever_schema(schema: str, database_url: str) -> None:
+    make_metadata(database_url, schema)
+    given = ConnectionParameters(kind="postgresql", url=database_url, name="sly")
+    refused(given)
+    # a search_path of one's own decides nothing
+    refused(replace(given, options={"session": {"search_path": "pg_temp"}}))
+
+
+def test_a_user_without_any_rights_there_is_refused_as_well(database_url: str) -> None:
+    make_metadata(database_url, "private")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE powerless LOGIN")
+    try:
+        refused(
+            ConnectionParameters(kind="postgresql", url=database_url.replace("postgres:@", "powerless@"), name="sly")
+        )
+    finally:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("DROP ROLE powerless")
+
+
+def test_a_database_with_some_of_these_names_is_an_ordinary_one(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE auth_user (id integer); CREATE TABLE django_migrations (id integer)")
+        connection.execute("CREATE SCHEMA other; CREATE TABLE other.module (id integer)")
+        connection.execute("CREATE TABLE other.connection (id integer); CREATE TABLE other.run_log (id integer)")
+    with closing(registry.connector("postgresql").connect(ConnectionParameters(kind="postgresql", url=database_url))):
+        pass
+
+
+def test_the_very_database_is_refused_by_server_and_database_and_its_neighbour_is_not(
+    new_database: Callable[[], str],
+) -> None:
+    own, neighbour = new_database(), new_database()
+    with psycopg.connect(own) as connection:
+        found: Any = connection.execute(SERVER_DATABASE.encode()).fetchone()
+    given = ConnectionParameters(kind="postgresql", url=own, name="sly")
+    database = ServerDatabase(system_identifier=found[0], oid=found[1])
+    given = replace(given, protection=replace(given.protection, databases=(database,)))
+    refused(given)
+    registry.connector("postgresql").connect(replace(given, url=neighbour)).close()
+    destination = postgresql(neighbour)
+    destination.execute("CREATE TABLE t (n integer)")
+    ended = run_job(replace(job(destination, "SELECT 1 AS n", destination), source=given))
+    assert (ended.code, ended.last["error"]["code"]) == (1, "protected")
+
+
+def test_a_server_that_does_not_say_which_it_is_can_be_used_and_its_metadata_still_cannot(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    database = ServerDatabase(system_identifier="1", oid="1")
+    given = ConnectionParameters(kind="postgresql", url=url.replace("postgres:@", "asker@"), name="sly")
+    given = replace(given, protection=replace(given.protection, databases=(database,)))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE asker LOGIN")
+        connection.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+        connection.execute("CREATE TABLE t (n integer); GRANT ALL ON t TO asker")
+    try:
+        asker = postgresql(given.url)
+        asker.parameters = given
+        ended = run_job(job(asker, "SELECT 1::numeric AS n", asker))
+        assert (ended.code, ended.last["route"]) == (0, "arrow"), ended.log
+        make_metadata(url, "public")
+        refused(given)
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
+            connection.execute("DROP OWNED BY asker; DROP ROLE asker")
+
+
+@pytest.mark.parametrize(
+    ("url", "same"),
+    [
+        ("jdbc:postgresql://localhost/meta", True),
+        ("jdbc:postgresql://127.0.0.1:5432/meta", True),
+        ("postgresql:///meta?host=/run/postgresql", True),
+        ("postgresql://etl@[::1]/meta", True),
+        ("jdbc:postgresql://127.0.0.1:5433/meta", False),
+        ("jdbc:postgresql://127.0.0.1/other", False),
+        ("jdbc:postgresql://db.invalid/meta", False),
+    ],
+)
+def test_what_names_tell_is_told_when_a_connection_is_saved(
+    url: str, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Metadata:
+        vendor = "postgresql"
+        settings_dict = {"HOST": "localhost", "PORT": "", "NAME": "meta", "OPTIONS": {}}
+
+    monkeypatch.setattr(own_metadata, "metadata", Metadata)
+    if same:
+        with pytest.raises(Protected):
+            own_metadata.check_url(url, "postgresql")
+    else:
+        own_metadata.check_url(url, "postgresql")
+
+
+@pytest.mark.matrix
+def test_an_install_with_its_metadata_there_refuses_it_when_saved_and_when_run(
+    new_database: Callable[[], str], bench: Bench, tmp_path: Path
+) -> None:
+    install = Install(tmp_path, new_database())
+    install.configure(bench, "orders")
+    server = urlsplit(install.database)
+    elsewhere = urlunsplit(server._replace(query=server.query.replace("host=/", "host=//")))
+    file = tmp_path / "sly.yaml"
+    file.write_text(f"version: 1\nconnections:\n  sly: {{driver: postgresql, jdbc_url: '{install.database}'}}\n")
+    done = install.manage("importconfig", str(file))
+    assert done.code != 0 and "metadata" in done.err
+    with psycopg.connect(install.database, autocommit=True) as connection:
+        connection.execute("UPDATE connection SET jdbc_url = %s WHERE name = 'erp'", (elsewhere,))
+        connection.execute(
+            "UPDATE connection SET driver_id = (SELECT id FROM driver WHERE kind = 'postgresql') WHERE name = 'erp'"
+        )
+    done = install.manage("runmodule", "orders", "--json")
+    assert done.code == 1 and done.json["error"]["code"] == "protected", done.err
+    assert install.manage("testconnection", "erp", "--json").json["error"]["code"] == "protected"
