@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from zlib import crc32
 
+from connections.sdk import type_grammar
 from connections.sdk.dialect import Dialect
 from connections.sdk.schema import TableName
 
@@ -47,9 +48,19 @@ class PublishingDialect(Dialect):
         return f"CREATE SCHEMA IF NOT EXISTS {self.quote(schema)}"
 
     def create_table(self, table: TableName, columns: list[tuple[str, str]], *, scratch: bool = False) -> str:
-        """Return CREATE TABLE for (name, native type) pairs; ``scratch`` asks for the unlogged kind, if any."""
-        body = ",\n  ".join(f"{self.quote(name)} {native}" for name, native in columns)
+        """Return CREATE TABLE for (name, native type) pairs; ``scratch`` asks for the unlogged kind, if any.
+
+        Raises ConfigurationInvalid for a type that is more than a type.
+        """
+        body = ",\n  ".join(f"{self.quote(name)} {self._type(native)}" for name, native in columns)
         return f"CREATE TABLE {self.qualified(table)} (\n  {body}\n)"
+
+    @staticmethod
+    def _type(native: str) -> str:
+        # control tables of our own have columns that are NOT NULL; a SQLite column may have no type
+        if native:
+            type_grammar.checked(native.removesuffix(" NOT NULL"))
+        return native
 
     def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
         """Return CREATE UNIQUE INDEX over the merge key, NULLs counting as equal where that server version can."""
