@@ -58,8 +58,9 @@ def resolve_named(plan: Plan) -> Iterator[Event]:
 
 def _resolve(watermark: NamedWatermark) -> str:
     with session(watermark.connection) as opened:
-        rows = opened.fetch(watermark.resolver_sql)
-    value = None if not rows or not rows[0] else _text(rows[0][0])
+        # a resolver only reads, in dry runs and on destinations too
+        row = opened.fetch_read_only(watermark.resolver_sql)
+    value = _text(row[0]) if row else None
     if not is_null(value):
         return str(value)
     if watermark.default is not None:

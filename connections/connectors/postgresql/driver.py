@@ -16,6 +16,7 @@ from connections.connectors.postgresql.liveness import IDENTITY, Backend
 from connections.connectors.postgresql.patience import PatientConnection
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.query_text import ONE_QUERY
 
 # what makes text forms the same whatever the machine's TZ, LC_ALL, PG* variables or the role's defaults say
 SESSION = {
@@ -40,6 +41,13 @@ _KEYWORDS = {"ssl": "sslmode", "connectTimeout": "connect_timeout", "Application
 _PATIENCE = 300
 # servers on some systems have the setting and refuse it
 _CHECKS_CLIENTS_SINCE = 140000
+# what the server says of a text that is not one query, or that writes
+_NO_QUERY = (
+    psycopg.errors.SyntaxError,
+    psycopg.errors.FeatureNotSupported,
+    psycopg.errors.InvalidCursorDefinition,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
 _LIBPQ = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "application_name"})
 
 
@@ -114,6 +122,20 @@ class PostgresqlSession:
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._translated():
             return self.connection.execute(cast(Any, sql), parameters or None).fetchall()
+
+    def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
+        # DECLARE takes one query, by the server's own grammar, and no SELECT leaves a read-only transaction
+        try:
+            with self.connection.transaction():
+                self.connection.execute("SET TRANSACTION READ ONLY")
+                with self.connection.cursor("pipekit_read_only") as cursor:
+                    cursor.execute(cast(Any, query))
+                    return cursor.fetchone()
+        except psycopg.Error as error:
+            found = translate(error, name=self.name)
+            if isinstance(error, _NO_QUERY):
+                found.hint = ONE_QUERY
+            raise found from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
