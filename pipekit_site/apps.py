@@ -15,4 +15,5 @@ class PipekitSiteConfig(AppConfig):
     def ready(self) -> None:
         from pipekit_site import checks  # noqa: F401 - registers itself
 
-        secrets.configure(settings.PIPEKIT.secrets_file)
+        config = settings.PIPEKIT
+        secrets.configure(config.secrets_file, environment=config.secret_environment)

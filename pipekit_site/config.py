@@ -26,9 +26,11 @@ _KEYS: dict[str, tuple[values.Read, tuple[str, ...]]] = {
     "jrunner_path": (values.path_or_nothing, ("PIPEKIT_JRUNNER_PATH",)),
     "driver_dir": (values.path, ("PIPEKIT_DRIVER_DIR",)),
     "secrets_file": (values.path, ("PIPEKIT_SECRETS", "PIPEKIT_SECRETS_FILE")),
+    "secret_environment": (values.secret_names, ("PIPEKIT_SECRET_ENVIRONMENT",)),
     "api_port": (values.port, ("PIPEKIT_API_PORT",)),
     "allowed_hosts": (values.hosts, ("PIPEKIT_ALLOWED_HOSTS",)),
     "debug": (values.switch, ("PIPEKIT_DEBUG",)),
+    "tls": (values.switch, ("PIPEKIT_TLS",)),
     "smtp.host": (values.host, ("PIPEKIT_SMTP_HOST",)),
     "smtp.port": (values.port, ("PIPEKIT_SMTP_PORT",)),
     "smtp.from": (values.address, ("PIPEKIT_SMTP_FROM",)),
@@ -60,6 +62,10 @@ class Config:
     api_port: int = 8100
     allowed_hosts: tuple[str, ...] = ()
     debug: bool = False
+    # served by HTTPS, behind a proxy that ends TLS
+    tls: bool = False
+    # the only variables that are secrets; None: all but the process's own and other programs' tokens
+    secret_environment: tuple[str, ...] | None = None
     smtp: Smtp = Smtp()
     # the file that was read, whether or not it exists
     config_file: Path = Path()
@@ -144,7 +150,9 @@ def _unproxied(entry: Entry) -> Any:
 
 
 def _assembled(found: dict[str, Any], data_dir: Path, file: Path) -> Config:
-    simple = {key: found[key] for key in ("api_port", "allowed_hosts", "debug") if key in found}
+    simple = {
+        key: found[key] for key in ("api_port", "allowed_hosts", "debug", "tls", "secret_environment") if key in found
+    }
     names = {"smtp.host": "host", "smtp.port": "port", "smtp.from": "sender", "smtp.to": "to"}
     jrunner = str(found.get("jrunner_path", ""))
     return Config(
