@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from typing import Any
 
 from django.contrib import admin, messages
@@ -95,7 +96,7 @@ class ConnectionAdmin(Page):
     def get_fieldsets(self, request: HttpRequest, obj: Connection | None = None) -> Any:
         if obj and self.has_change_permission(request, obj):
             return self.fieldsets
-        found = [(title, {**content, "fields": [*content["fields"]]}) for title, content in self.fieldsets]
+        found: Any = deepcopy(self.fieldsets)
         login = dict(found)["Login"]["fields"]
         login.remove("confirm_secret")
         if obj is None:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from connections import options, secret_binding, secrets, validating
 from connections.querysets import ConnectionQuerySet
 from connections.sdk.parameters import ConnectionParameters
+from connections.secret_binding import Binding
 from connections.timestamped import Timestamped
 
 # names are typed on command lines and used in file names
@@ -132,7 +133,7 @@ class Connection(Timestamped):
         """Return every reference to a secret, of the password and of secret options."""
         return secret_binding.references(kind=self.driver.kind, password=self.password, given=self.options)
 
-    def binding(self) -> secret_binding.Binding:
+    def binding(self) -> Binding:
         """Return what the references would be bound to, as the row is now."""
         return secret_binding.binding(
             kind=self.driver.kind,

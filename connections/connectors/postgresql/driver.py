@@ -10,7 +10,7 @@ from typing import Any, cast
 import psycopg
 
 from connections import jdbc_url
-from connections.connectors.postgresql import embedded
+from connections.connectors.postgresql import clear_text, embedded
 from connections.connectors.postgresql.errors import translate, translate_connect
 from connections.connectors.postgresql.liveness import IDENTITY, Backend
 from connections.connectors.postgresql.patience import PatientConnection
@@ -77,7 +77,7 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
         word = _KEYWORDS.get(key, key)
         if word in _LIBPQ:
             found[word] = {"true": "require", "false": "disable"}.get(value, value) if word == "sslmode" else value
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in found.items() if value} | clear_text.keywords(found, parameters)
 
 
 def borne(parameters: ConnectionParameters) -> float:
@@ -167,7 +167,7 @@ def connect(parameters: ConnectionParameters) -> PostgresqlSession:
     """Open a session; see `sdk.protocols.Connector.connect` for what it raises."""
     found = settings(parameters)
     try:
-        connection = PatientConnection.connect(**cast(dict[str, Any], found), client_encoding="UTF8", autocommit=True)
+        connection = clear_text.opened(found, _connection, psycopg.OperationalError)
     except psycopg.OperationalError as error:
         raise translate_connect(error, name=parameters.name, place=place(found)) from None
     session = PostgresqlSession(connection, name=parameters.name)
@@ -178,6 +178,10 @@ def connect(parameters: ConnectionParameters) -> PostgresqlSession:
         session.close()
         raise
     return session
+
+
+def _connection(found: dict[str, str]) -> PatientConnection:
+    return PatientConnection.connect(**cast(dict[str, Any], found), client_encoding="UTF8", autocommit=True)
 
 
 def _patient(connection: PatientConnection, parameters: ConnectionParameters, found: dict[str, str]) -> Backend:
