@@ -31,6 +31,7 @@ _KEYS: dict[str, tuple[values.Read, tuple[str, ...]]] = {
     "allowed_hosts": (values.hosts, ("PIPEKIT_ALLOWED_HOSTS",)),
     "debug": (values.switch, ("PIPEKIT_DEBUG",)),
     "tls": (values.switch, ("PIPEKIT_TLS",)),
+    "webhook_private": (values.switch, ("PIPEKIT_WEBHOOK_PRIVATE",)),
     "smtp.host": (values.host, ("PIPEKIT_SMTP_HOST",)),
     "smtp.port": (values.port, ("PIPEKIT_SMTP_PORT",)),
     "smtp.from": (values.address, ("PIPEKIT_SMTP_FROM",)),
@@ -66,6 +67,8 @@ class Config:
     tls: bool = False
     # the only variables that are secrets; None: all but the process's own and other programs' tokens
     secret_environment: tuple[str, ...] | None = None
+    # webhooks may lead to this machine and private networks
+    webhook_private: bool = False
     smtp: Smtp = Smtp()
     # the file that was read, whether or not it exists
     config_file: Path = Path()
@@ -151,7 +154,9 @@ def _unproxied(entry: Entry) -> Any:
 
 def _assembled(found: dict[str, Any], data_dir: Path, file: Path) -> Config:
     simple = {
-        key: found[key] for key in ("api_port", "allowed_hosts", "debug", "tls", "secret_environment") if key in found
+        key: found[key]
+        for key in ("api_port", "allowed_hosts", "debug", "tls", "secret_environment", "webhook_private")
+        if key in found
     }
     names = {"smtp.host": "host", "smtp.port": "port", "smtp.from": "sender", "smtp.to": "to"}
     jrunner = str(found.get("jrunner_path", ""))
