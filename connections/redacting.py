@@ -124,7 +124,10 @@ def redactor() -> Redactor:
 
 
 class RedactingFilter(logging.Filter):
-    """Redacts log records and makes control characters visible: message, arguments, traceback. For handlers, which see every record that reaches them."""
+    """Redacts log records, and shows control characters as signs: message, arguments, traceback.
+
+    For handlers, which see every record that reaches them.
+    """
 
     _formatter = logging.Formatter()
 
