@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from typing import Any
 
 from django.contrib import admin, messages
@@ -14,8 +15,8 @@ from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
-from connections import pieces, secrets, testing
-from connections.forms import ConnectionForm
+from connections import pieces, secret_binding, secrets, testing
+from connections.forms import PERMISSION, ConnectionForm, for_user
 from connections.models import Connection, Driver
 from connections.pages import FROM_PAGE, Page, Verb
 from connections.probing import Result
@@ -67,7 +68,7 @@ class ConnectionAdmin(Page):
     list_fullwidth = True
     search_fields = ["name", "jdbc_url", "username"]
     autocomplete_fields = ["driver"]
-    readonly_fields = ["tested", "last_test_message"]
+    readonly_fields = ["tested", "last_test_message", "secret_use"]
     actions = ["test"]
     verbs = [Verb(action="test", label="Test", icon="network_check", title="Connect now, step by step", primary=True)]
     row_verb = verbs[0]
@@ -80,7 +81,7 @@ class ConnectionAdmin(Page):
             {
                 "description": "The password itself stays in the secrets file: manage.py secrets set NAME. "
                 "Here stands only its name, as $NAME.",
-                "fields": ["username", "password"],
+                "fields": ["username", "password", "confirm_secret", "secret_use"],
             },
         ),
         ("Behaviour", {"fields": ["supports_deletes", "max_parallel", "options"]}),
@@ -93,8 +94,19 @@ class ConnectionAdmin(Page):
         return super().get_queryset(request).annotate(reads=counts["source"], writes=counts["dest"])
 
     def get_fieldsets(self, request: HttpRequest, obj: Connection | None = None) -> Any:
-        # nothing has been tested before there is anything to test
-        return self.fieldsets if obj else self.fieldsets[:-1]
+        if obj and self.has_change_permission(request, obj):
+            return self.fieldsets
+        found: Any = deepcopy(self.fieldsets)
+        login = dict(found)["Login"]["fields"]
+        login.remove("confirm_secret")
+        if obj is None:
+            # nothing was bound or tested before there is anything
+            login.remove("secret_use")
+        return found if obj else found[:-1]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        return for_user(form, may_use_secrets=request.user.has_perm(PERMISSION))
 
     def related(self, row: Any) -> Iterable[tuple[str, str]]:
         if row.reads:
@@ -130,6 +142,18 @@ class ConnectionAdmin(Page):
         """The user and, of the password, its name and whether it leads anywhere."""
         return format_html("<div>{}</div>{}", connection.username or pieces.NOTHING, _secret(connection.password))
 
+    @display(description="Secrets")
+    def secret_use(self, connection: Connection) -> SafeString | str:
+        """Where each secret may go, and which other connections use it."""
+        rows = []
+        for reference in connection.references():
+            bound = reference in (connection.secret_binding or {}).get("references", ())
+            place = secret_binding.described(connection.secret_binding or {}) if bound else "no host; enter it again"
+            others = [row for row in _users(reference) if row.pk != connection.pk]
+            links = format_html_join(", ", "{}", ((pieces.row_link(row),) for row in others))
+            rows.append((reference, place, links or "no other connection"))
+        return format_html_join("", "<div>{}: bound to {}; used by {}</div>", rows) or pieces.NOTHING
+
     @display(description="Last test", ordering="last_tested_at")
     def last_test(self, connection: Connection) -> SafeString:
         if connection.last_tested_at is None:
@@ -148,6 +172,10 @@ class ConnectionAdmin(Page):
         counted = {"source": (connection.reads, "from"), "dest": (connection.writes, "into")}
         found = [(_modules(side, connection), n, word) for side, (n, word) in counted.items() if n]
         return format_html_join(", ", '<a class="pk-link" href="{}">{} {}</a>', found) or "none"
+
+
+def _users(reference: str) -> list[Connection]:
+    return [row for row in Connection.objects.with_driver() if reference in row.references()]
 
 
 def _count(related: str) -> Coalesce:

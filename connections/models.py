@@ -8,9 +8,10 @@ from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
 
-from connections import options, secrets, validating
+from connections import options, secret_binding, secrets, validating
 from connections.querysets import ConnectionQuerySet
 from connections.sdk.parameters import ConnectionParameters
+from connections.secret_binding import Binding
 from connections.timestamped import Timestamped
 
 # names are typed on command lines and used in file names
@@ -18,6 +19,8 @@ NAME = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_. -]*\Z",
     "Use letters, digits, “_”, “.”, “-” and spaces, beginning with a letter or digit.",
 )
+
+_BOUND_FIELDS = frozenset({"driver", "driver_id", "jdbc_url", "username", "password", "options"})
 
 
 class Driver(Timestamped):
@@ -80,15 +83,21 @@ class Connection(Timestamped):
     max_parallel = models.PositiveSmallIntegerField(
         default=4, validators=[MinValueValidator(1)], help_text="How many transfers may use it at the same time."
     )
+    # what its references were entered for (see connections.secret_binding)
+    secret_binding = models.JSONField(null=True, blank=True, editable=False)
     last_tested_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_test_ok = models.BooleanField("last test", null=True, editable=False)
     last_test_message = models.TextField(blank=True, editable=False)
 
     objects = ConnectionQuerySet.as_manager()
 
+    # the references were not entered with what is being saved
+    keeps_binding = False
+
     class Meta:
         db_table = "connection"
         ordering = ["name"]
+        permissions = [("use_secret", "Can write references to secrets")]
         constraints = [
             models.CheckConstraint(
                 name="connection_password_is_a_reference",
@@ -107,11 +116,44 @@ class Connection(Timestamped):
             self.options = {}
         validating.check(self)
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save, the references bound to where the connection leads now.
+
+        Whoever saves has made sure that they were entered for it: the form and importconfig do. What is changed in the
+        database by other means is not bound, and its references do not resolve.
+        """
+        fields = kwargs.get("update_fields")
+        if not self.keeps_binding and (fields is None or _BOUND_FIELDS & set(fields)):
+            self.secret_binding = self.binding()
+            if fields is not None:
+                kwargs["update_fields"] = {*fields, "secret_binding"}
+        super().save(*args, **kwargs)
+
+    def references(self) -> list[str]:
+        """Return every reference to a secret, of the password and of secret options."""
+        return secret_binding.references(kind=self.driver.kind, password=self.password, given=self.options)
+
+    def binding(self) -> Binding:
+        """Return what the references would be bound to, as the row is now."""
+        return secret_binding.binding(
+            kind=self.driver.kind,
+            url=self.jdbc_url,
+            username=self.username,
+            password=self.password,
+            given=self.options,
+        )
+
+    def check_binding(self) -> None:
+        """Raise SecretMissing when a reference was not entered for where the connection leads."""
+        wanted = self.references()
+        secret_binding.check(self.secret_binding, self.binding(), name=self.name, wanted=wanted)
+
     def parameters(self) -> ConnectionParameters:
         """Return what a connector needs, the secret resolved: only for the process that connects.
 
-        Raises SecretMissing when the password's reference leads nowhere.
+        Raises SecretMissing when the password's reference leads nowhere, or was entered for another place.
         """
+        self.check_binding()
         resolve = secrets.store().resolve
         return ConnectionParameters(
             kind=self.driver.kind,

@@ -7,7 +7,6 @@ The first that fails ends the test.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import os
 import secrets
 import socket
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from connections import jdbc_url, registry
+from connections import addresses, jdbc_url, registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConnectionFailed, DatabaseMissing, PermissionDenied, PipekitError, UrlInvalid
@@ -27,7 +26,6 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector, Session
 from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import TableName
-from connections.url_parts import is_forbidden
 
 SECONDS = 10.0
 
@@ -186,8 +184,9 @@ def _host(found: _Found) -> str:
             detail=str(error),
         ) from None
     found.addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
-    if any(is_forbidden(ipaddress.ip_address(address.split("%")[0])) for address in found.addresses):
-        raise UrlInvalid(f"“{host}” is a link-local address.", hint="Name a database server.")
+    known = [address for text in found.addresses if (address := addresses.parsed(text))]
+    if any(map(addresses.is_forbidden, known)):
+        raise UrlInvalid(f"“{host}” is a link-local address or a metadata service.", hint="Name a database server.")
     return f"{host} is {', '.join(found.addresses)}."
 
 

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from urllib.parse import quote, quote_plus
 
+from connections.sdk.visible_text import indented, visible
+
 HIDDEN = "***"
 # shorter values would take words and numbers out of every text
 MIN_LENGTH = 4
@@ -122,21 +124,24 @@ def redactor() -> Redactor:
 
 
 class RedactingFilter(logging.Filter):
-    """Redacts log records: message, arguments, traceback. For handlers, which see every record that reaches them."""
+    """Redacts log records, and shows control characters as signs: message, arguments, traceback.
+
+    For handlers, which see every record that reaches them.
+    """
 
     _formatter = logging.Formatter()
 
     def filter(self, record: logging.LogRecord) -> bool:
         hide = redactor().text
-        record.msg, record.args = hide(_message(record)), None
+        record.msg, record.args = indented(hide(_message(record))), None
         if record.exc_info:
             # as text, so that nothing reads the frames' variables later
             record.exc_text = self._formatter.formatException(record.exc_info)
             record.exc_info = None
         if record.exc_text:
-            record.exc_text = hide(record.exc_text)
+            record.exc_text = visible(hide(record.exc_text))
         if record.stack_info:
-            record.stack_info = hide(record.stack_info)
+            record.stack_info = visible(hide(record.stack_info))
         return True
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +21,23 @@ NAME = re.compile(r"[A-Z_][A-Z0-9_]*", re.ASCII)
 # Variables that are there for the process itself: who may edit a connection must not be able to send them to a server.
 _OWNED = re.compile(
     r"_|DATABASE_URL|DISPLAY|HOME|HOSTNAME|LANG(UAGE)?|LOGNAME|MAIL|(OLD)?PWD|PATH|SECRET_KEY|SHELL|SHLVL|TERM|TMPDIR|TZ"
-    r"|USER|VIRTUAL_ENV|PYTHON.*|PIPEKIT_(?!SECRET_).*|(AWS|AZURE|CI|CRONTAB|DJANGO|GCP|GIT|GITHUB|GITLAB|GOOGLE"
+    r"|USER|VIRTUAL_ENV|PYTHON.*|PIPEKIT_SECRET_ENVIRONMENT|PIPEKIT_(?!SECRET_).*|(AWS|AZURE|CI|CRONTAB|DJANGO|GCP|GIT|GITHUB|GITLAB|GOOGLE"
     r"|KUBERNETES|LC|LD|PIP|SSH|SSL|SUDO|SYSTEMD|VAULT|XDG)_.*",
     re.DOTALL,
 )
+# Names under which other programs keep tokens and keys; a password of a database is called otherwise ($DB2PW).
+_FOREIGN = re.compile(
+    r"(ANSIBLE|ANTHROPIC|ARM|BITBUCKET|BUILDKITE|CARGO|CIRCLE|CLAUDE|CLOUDFLARE|CLOUDSDK|CODEX|COHERE|CONSUL|DATADOG"
+    r"|DIGITALOCEAN|DOCKER|FIREBASE|FLY|GCLOUD|GEMINI|GH|GPG|GROQ|HEROKU|HF|HUGGING_?FACE(HUB)?|JENKINS|KUBE|LINODE"
+    r"|MISTRAL|NETLIFY|NEW_?RELIC|NODE|NOMAD|NPM|OPENAI|OPENROUTER|PERPLEXITY|POETRY|PULUMI|PYPI|SENDGRID|SENTRY|SLACK"
+    r"|SOPS|STRIPE|TAILSCALE|TELEGRAM|TERRAFORM|TF|TRAVIS|TWILIO|TWINE|UV|VERCEL|XAI|YARN)_.*"
+    r"|(.*_)?(TOKEN|API_?KEY|ACCESS_?KEY(_?ID)?|PRIVATE_KEY|SECRET_KEY|SIGNING_KEY|ENCRYPTION_KEY|CLIENT_SECRET"
+    r"|CREDENTIALS?)",
+    re.DOTALL,
+)
 _path: Path | None = None
+# names that count in the environment; None: all that are neither the process's own nor another program's
+_environment: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +45,8 @@ class SecretStore:
     """The secrets file, read anew at each question, and behind it the environment."""
 
     path: Path | None = None
+    # the only names that are read from the environment; None: see `is_readable`
+    environment: frozenset[str] | None = None
 
     def resolve(self, reference: str) -> str:
         """Return what `$NAME` stands for, and an empty text for an empty one.
@@ -76,7 +91,7 @@ class SecretStore:
         return secrets_file.read(self.path) if self.path is not None else secrets_file.Contents()
 
     def _from_environment(self, name: str) -> str | None:
-        return None if is_owned(name) else os.environ.get(name)
+        return os.environ.get(name) if is_readable(name, self.environment) else None
 
     def _sought(self, name: str) -> str:
         """Return where a secret was looked for, in a sentence."""
@@ -85,6 +100,12 @@ class SecretStore:
             file += " (which does not exist)"
         if is_owned(name):
             return f"Looked in: {file}. The environment's {name} belongs to the process and is never used as a secret."
+        if not is_readable(name, self.environment):
+            why = "is a token of another program" if self.environment is None else "is not in secret_environment"
+            return (
+                f"Looked in: {file}. The environment's {name} {why} and is not used; put the secret into the file, or"
+                " name it in secret_environment of config.yaml."
+            )
         bad = ", ".join(map(str, self._file().bad_lines))
         return f"Looked in: {file}; the environment." + (f" Lines of the file that set nothing: {bad}." if bad else "")
 
@@ -111,13 +132,26 @@ def is_owned(name: str) -> bool:
     return _OWNED.fullmatch(name) is not None
 
 
-def configure(path: str | os.PathLike[str] | None) -> None:
-    """Say where the secrets file is, for `store`; None: where the environment says."""
-    global _path
+def is_readable(name: str, listed: frozenset[str] | None) -> bool:
+    """Say whether `$NAME` may be read from the environment: where names are listed, those and no others."""
+    if is_owned(name):
+        return False
+    if listed is not None:
+        return name in listed
+    return name.startswith("PIPEKIT_SECRET_") or _FOREIGN.fullmatch(name) is None
+
+
+def configure(path: str | os.PathLike[str] | None, *, environment: Iterable[str] | None = None) -> None:
+    """Say where the secrets file is, for `store`, and which names count in the environment.
+
+    Without a path the environment says it; without names see `is_readable`.
+    """
+    global _path, _environment
     _path = None if path is None else Path(path)
+    _environment = None if environment is None else frozenset(environment)
 
 
 def store() -> SecretStore:
     """Return the secrets of this install."""
     named = os.environ.get("PIPEKIT_SECRETS") or os.environ.get("PIPEKIT_SECRETS_FILE")
-    return SecretStore(path=_path or (Path(named).absolute() if named else None))
+    return SecretStore(path=_path or (Path(named).absolute() if named else None), environment=_environment)

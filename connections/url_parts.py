@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from connections.addresses import METADATA_HOSTS, is_forbidden
 from connections.sdk.errors import UrlInvalid
 
 # RFC 1123, and the underscore that Windows and container names have
@@ -20,14 +21,8 @@ _DATABASE = re.compile(r"[A-Za-z0-9_.$-]{1,128}")
 _LIBRARY = re.compile(r"[A-Za-z0-9_.$#@-]{1,128}")
 _USERNAME = re.compile(r"[A-Za-z0-9_.$\\-]{1,128}")
 _PATH = re.compile(r"""[^\x00-\x1f\x7f?;#%"<>|*\\${}`]{1,1024}""")
-# what systems call a place that is none: metadata services hand out credentials to whoever asks
-_FORBIDDEN_HOSTS = frozenset({"metadata", "metadata.google.internal", "instance-data"})
-_FORBIDDEN_ADDRESSES = (
-    ipaddress.ip_network("169.254.0.0/16"),
-    ipaddress.ip_network("fe80::/10"),
-    ipaddress.ip_network("fd00:ec2::/32"),
-)
-
+# directories of the kernel's and of devices
+_SYSTEM_DIRECTORIES = frozenset({"dev", "proc", "sys"})
 
 DEFAULT_PORTS = {
     "as400": 8471,
@@ -83,7 +78,7 @@ def host(text: str) -> str:
     # 2130706433 and 0x7f.1 are addresses to a resolver and names to everybody else
     if last.isdigit() or re.fullmatch(r"0x[0-9a-f]*", last):
         return _address(text)
-    if text.rstrip(".").lower() in _FORBIDDEN_HOSTS:
+    if text.rstrip(".").lower() in METADATA_HOSTS:
         raise UrlInvalid("The host in the URL is a metadata service.", hint="Name a database server.")
     return text
 
@@ -98,14 +93,10 @@ def _address(text: str) -> str:
             "The host in the URL looks like an IP address and is none.", hint="Write 192.0.2.1, or [2001:db8::1]."
         )
     if is_forbidden(address):
-        raise UrlInvalid("The host in the URL is a link-local address.", hint="Name a database server.")
+        raise UrlInvalid(
+            "The host in the URL is a link-local address, or a metadata service's.", hint="Name a database server."
+        )
     return str(address)
-
-
-def is_forbidden(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether no connection may lead there: link-local addresses, where metadata services answer."""
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return any(mapped in network for network in _FORBIDDEN_ADDRESSES if network.version == mapped.version)
 
 
 def authority(text: str) -> tuple[str, int | None]:
@@ -149,7 +140,7 @@ def username(text: str) -> str:
 
 
 def path(text: str) -> str:
-    """Return a file or directory path. Spaces, apostrophes and letters of any script are fine."""
+    """Return a path in its shortest spelling. Spaces, apostrophes and letters of any script are fine."""
     if not _PATH.fullmatch(text) or any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in text):
         raise UrlInvalid(
             "The path in the URL is missing or has characters that are not allowed.",
@@ -158,12 +149,16 @@ def path(text: str) -> str:
     # before the first slash a colon makes a scheme (md:, s3:, file:), and what follows no local file
     if ":" in text.split("/", 1)[0]:
         raise UrlInvalid("The path in the URL is not a local file.", hint="Write the file's whole path, as /data/x.db.")
-    parts = text.split("/")
-    if ".." in parts or text.startswith(("/proc/", "/sys/", "/dev/")) or text.endswith("/."):
+    if text.endswith("/."):
+        raise UrlInvalid("The path in the URL ends with “/.”.", hint="Write the file's whole path.")
+    # /./proc and //proc are /proc to the system
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    absolute = text.startswith("/")
+    if ".." in parts or (absolute and parts and parts[0] in _SYSTEM_DIRECTORIES):
         raise UrlInvalid(
             "The path in the URL leads through “..” or into the system.", hint="Write the file's whole path."
         )
-    return text
+    return f"{'/' if absolute else ''}{'/'.join(parts)}" or text
 
 
 def pairs(text: str, separator: str) -> list[tuple[str, str]]:

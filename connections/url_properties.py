@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from connections import url_parts
 from connections.sdk.errors import UrlInvalid
 
 _BOOL = r"(?i:true|false|yes|no|0|1)"
@@ -150,4 +151,6 @@ def _spelled(name: str, value: str, kind: str) -> str:
     if not re.fullmatch(pattern, value) or (choices and value not in choices):
         expected = f"one of {', '.join(sorted(choices))}" if choices else "a plain value without special characters"
         raise UrlInvalid(f"The value of the property “{spelled}” is not valid.", hint=f"Expected {expected}.")
+    if pattern == _PATH:
+        url_parts.path(value)
     return spelled

@@ -5,10 +5,11 @@ Whoever edits a module does it inside `recorded`, so that admin, API and command
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 
 from connections.models import Connection
@@ -74,15 +75,24 @@ def _alone(module: Module) -> None:
         Module.objects.select_for_update(no_key=True).filter(pk=module.pk).values_list("pk", flat=True).first()
 
 
-def restore(version: ModuleHistory, *, actor: str) -> Module:
+def _anything(permission: str) -> bool:
+    """Allow everything: for whoever has a shell on the machine."""
+    return True
+
+
+def restore(version: ModuleHistory, *, actor: str, may: Callable[[str], bool] = _anything) -> Module:
     """Put a module back to how a version left it, watermarks and hooks included, and record that as a change.
 
-    Raises ValidationError when that is not valid any more, DoesNotExist when a connection it names is gone.
+    ``may`` says which permissions the actor has: restoring takes those that the same edit by the form would take.
+    Raises PermissionDenied without them, ValidationError when the version is not valid any more, DoesNotExist when a
+    connection it names is gone.
     """
     if version.module is None:
         raise Module.DoesNotExist(f"The module {version.module_name} is deleted.")
     module = version.module
     with recorded(module, actor=actor):
+        if missing := [names for names in _needed(module, version) if not _has_one(names, may)]:
+            raise PermissionDenied(_refusal(missing))
         fields = {name: value for name, value in version.snapshot.items() if name not in _PARTS}
         for name, value in _with_connections(fields, Module).items():
             setattr(module, name, value)
@@ -92,6 +102,31 @@ def restore(version: ModuleHistory, *, actor: str) -> Module:
         for name, model in _PARTS.items():
             _replace(module, model, version.snapshot[name])
     return module
+
+
+def _needed(module: Module, version: ModuleHistory) -> list[tuple[tuple[str, ...], ...]]:
+    """Return what a restore takes, each as sets of permissions of which one is enough."""
+    needed: list[tuple[tuple[str, ...], ...]] = [(("modules.change_module",),)]
+    now = snapshot(module)
+    for name, model in _PARTS.items():
+        before, after = now[name], version.snapshot[name]
+        added = [row for row in after if row not in before]
+        removed = [row for row in before if row not in after]
+        add, change, delete = (f"modules.{act}_{model._meta.model_name}" for act in ("add", "change", "delete"))
+        if added and removed:
+            needed.append(((change,), (add, delete)) if len(added) == len(removed) else ((add, delete),))
+        elif added or removed:
+            needed.append(((add if added else delete,),))
+    return needed
+
+
+def _has_one(sets: tuple[tuple[str, ...], ...], may: Callable[[str], bool]) -> bool:
+    return any(all(may(permission) for permission in permissions) for permissions in sets)
+
+
+def _refusal(missing: list[tuple[tuple[str, ...], ...]]) -> str:
+    named = ", ".join(" or ".join(" and ".join(permissions) for permissions in sets) for sets in missing)
+    return f"It changes more of the module than you may change; it takes the permission {named}."
 
 
 def _replace(module: Module, model: type[Watermark] | type[Hook], rows: list[dict[str, Any]]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.html import format_html, format_html_join
@@ -86,8 +86,8 @@ class ModuleHistoryAdmin(ReadOnly, Page):
             return None
         version = versions.get()
         try:
-            module = history.restore(version, actor=request.user.get_username())
-        except (ValidationError, ObjectDoesNotExist) as error:
+            module = history.restore(version, actor=request.user.get_username(), may=request.user.has_perm)
+        except (ValidationError, ObjectDoesNotExist, PermissionDenied) as error:
             said = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
             self.message_user(request, f"{version} cannot be restored: {said}", messages.ERROR)
             return None

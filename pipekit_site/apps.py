@@ -18,5 +18,6 @@ class PipekitSiteConfig(AppConfig):
             protecting,
         )
 
-        protecting.configure(settings.PIPEKIT)
-        secrets.configure(settings.PIPEKIT.secrets_file)
+        config = settings.PIPEKIT
+        protecting.configure(config)
+        secrets.configure(config.secrets_file, environment=config.secret_environment)

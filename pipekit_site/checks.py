@@ -36,6 +36,23 @@ def check_installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
+@register("pipekit", deploy=True)
+def check_transport(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Warn, for `check --deploy`, where passwords and sessions cross a network in clear text."""
+    config: Config = settings.PIPEKIT
+    if config.tls:
+        return []
+    hosts = f" It is reached as {', '.join(config.allowed_hosts)}." if config.allowed_hosts else ""
+    return [
+        Warning(
+            f"TLS is off: passwords and sessions travel in clear text.{hosts}",
+            hint="Put a proxy that ends TLS before it, and set tls: true (PIPEKIT_TLS). On this machine alone, reached"
+            " as 127.0.0.1, it may stay off.",
+            id="pipekit.W003",
+        )
+    ]
+
+
 def _data_dir(config: Config) -> Iterator[CheckMessage]:
     if not os.access(config.data_dir, os.W_OK | os.X_OK):
         yield Error(

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 
+from connections.sdk.visible_text import visible
+
 # as a shell says it of a program that Ctrl+C has ended
 INTERRUPTED = 130
 
@@ -21,9 +23,13 @@ INTERRUPTED = 130
 def guarded() -> Iterator[None]:
     """Run a command; what leaves this is SystemExit."""
     _open_missing()
+    # Django's colours are escape sequences, which none may be here
+    os.environ["DJANGO_COLORS"] = "nocolor"
     # whatever the machine's own encoding is, what is exported and listed is UTF-8
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+        if sys.stdout.isatty():
+            sys.stdout = Shown(sys.stdout)
     sys.stderr = Told(os.fdopen(os.dup(2), "wb"), encoding="utf-8", errors="backslashreplace", line_buffering=True)
     try:
         yield
@@ -46,12 +52,24 @@ class Told(TextIOWrapper):
 
     def write(self, text: str) -> int:
         with suppress(OSError, ValueError):
-            return super().write(text)
+            super().write(visible(text))
         return len(text)
 
     def flush(self) -> None:
         with suppress(OSError, ValueError):
             super().flush()
+
+
+class Shown(TextIOWrapper):
+    """stdout of a terminal, which obeys no text of others; ``unfiltered`` is for what draws on it."""
+
+    def __init__(self, stream: TextIOWrapper) -> None:
+        super().__init__(os.fdopen(os.dup(1), "wb"), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        self.unfiltered = stream
+
+    def write(self, text: str) -> int:
+        super().write(visible(text))
+        return len(text)
 
 
 def _open_missing() -> None:

@@ -27,9 +27,12 @@ _KEYS: dict[str, tuple[values.Read, tuple[str, ...]]] = {
     "driver_dir": (values.path, ("PIPEKIT_DRIVER_DIR",)),
     "secrets_file": (values.path, ("PIPEKIT_SECRETS", "PIPEKIT_SECRETS_FILE")),
     "file_roots": (values.paths, ("PIPEKIT_FILE_ROOTS",)),
+    "secret_environment": (values.secret_names, ("PIPEKIT_SECRET_ENVIRONMENT",)),
     "api_port": (values.port, ("PIPEKIT_API_PORT",)),
     "allowed_hosts": (values.hosts, ("PIPEKIT_ALLOWED_HOSTS",)),
     "debug": (values.switch, ("PIPEKIT_DEBUG",)),
+    "tls": (values.switch, ("PIPEKIT_TLS",)),
+    "webhook_private": (values.switch, ("PIPEKIT_WEBHOOK_PRIVATE",)),
     "smtp.host": (values.host, ("PIPEKIT_SMTP_HOST",)),
     "smtp.port": (values.port, ("PIPEKIT_SMTP_PORT",)),
     "smtp.from": (values.address, ("PIPEKIT_SMTP_FROM",)),
@@ -63,6 +66,12 @@ class Config:
     api_port: int = 8100
     allowed_hosts: tuple[str, ...] = ()
     debug: bool = False
+    # served by HTTPS, behind a proxy that ends TLS
+    tls: bool = False
+    # the only variables that are secrets; None: all but the process's own and other programs' tokens
+    secret_environment: tuple[str, ...] | None = None
+    # webhooks may lead to this machine and private networks
+    webhook_private: bool = False
     smtp: Smtp = Smtp()
     # the file that was read, whether or not it exists
     config_file: Path = Path()
@@ -147,7 +156,11 @@ def _unproxied(entry: Entry) -> Any:
 
 
 def _assembled(found: dict[str, Any], data_dir: Path, file: Path) -> Config:
-    simple = {key: found[key] for key in ("api_port", "allowed_hosts", "debug") if key in found}
+    simple = {
+        key: found[key]
+        for key in ("api_port", "allowed_hosts", "debug", "tls", "secret_environment", "webhook_private")
+        if key in found
+    }
     names = {"smtp.host": "host", "smtp.port": "port", "smtp.from": "sender", "smtp.to": "to"}
     jrunner = str(found.get("jrunner_path", ""))
     return Config(

@@ -12,6 +12,7 @@ from django.core.validators import validate_email
 
 Read = Callable[[Any], Any]
 _HOST = re.compile(r"(\*|\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])", re.IGNORECASE)
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*", re.ASCII)
 _DATABASE_ENGINES = {"django.db.backends.postgresql": "PostgreSQL", "django.db.backends.sqlite3": "SQLite"}
 DATABASE_EXPECTED = "the path of a SQLite file, or postgresql://user:password@host:5432/name"
 
@@ -69,6 +70,16 @@ def address(value: Any) -> str:
 
 def addresses(value: Any) -> tuple[str, ...]:
     return tuple(address(item) for item in _items(value, "e-mail addresses, as a list or separated by commas"))
+
+
+def secret_names(value: Any) -> tuple[str, ...]:
+    """Take names of variables; an empty list is one: then no variable is a secret."""
+    expected = "names in capital letters such as DB2PW, as a list or separated by commas; [] for none"
+    names = [] if value in ("", []) else _items(value, expected)
+    for name in names:
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+            raise Unexpected(expected)
+    return tuple(names)
 
 
 def _items(value: Any, expected: str) -> list[Any]:

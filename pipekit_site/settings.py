@@ -53,6 +53,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "pipekit_site.logins.middleware.LoginThrottleMiddleware",
 ]
 
 ROOT_URLCONF = "pipekit_site.urls"
@@ -94,6 +95,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+AUTHENTICATION_BACKENDS = ["pipekit_site.logins.backend.ThrottledBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
@@ -103,6 +105,21 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+
+# Served by HTTPS: a proxy on this machine ends TLS and says so in X-Forwarded-Proto.
+if PIPEKIT.tls:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_SSL_REDIRECT = True
+    # monitors ask on the machine itself
+    SECURE_REDIRECT_EXEMPT = [r"^health$"]
+    SECURE_HSTS_SECONDS = 31_536_000
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    # whether other hosts of the domain use HTTPS, or browsers list it, is not Pipekit's to say
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+else:
+    # each is about HTTPS; pipekit.W003 says it once, with what to do
+    SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 
 # the one line in the crontab, which installcron puts there; schedules are rows
 CRONJOBS = [("* * * * *", "scheduling.ticking.cron_tick")]

@@ -26,6 +26,9 @@ class SettingValueWidget(UnfoldAdminTextInputWidget):  # type: ignore[misc]
 
 
 class SettingForm(forms.ModelForm):  # type: ignore[type-arg]
+    """``may_use_secrets`` is the user's right to write references to secrets."""
+
+    may_use_secrets = False
     value = forms.CharField(
         required=False,
         widget=SettingValueWidget,
@@ -43,7 +46,13 @@ class SettingForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_value(self) -> Any:
         key = self.instance.key or self.cleaned_data.get("key") or ""
-        return _read(self.cleaned_data["value"].strip(), settings.KEYS.get(key))
+        found = _read(self.cleaned_data["value"].strip(), settings.KEYS.get(key))
+        is_reference = isinstance(found, str) and found.startswith("$")
+        if is_reference and found != self.instance.value and not self.may_use_secrets:
+            raise forms.ValidationError(
+                "Writing a reference to a secret takes the permission “Can write references to secrets”."
+            )
+        return found
 
 
 def _read(text: str, key: settings.Key | None) -> Any:

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from connections.sdk.visible_text import indented, visible
+
 # what is kept of the beginning, with the line that says what was cut out: that line ends exactly here, filled up with
 # dashes, by which it is found again
 _HEAD = 256 * 1024
@@ -27,9 +29,6 @@ _LEAST_MARK = len(_MARK.format(0)) + 1
 _LONGEST = 16 * 1024
 # how long readers and writers wait for somebody who cuts; then they go on all the same
 _PATIENCE = 2.0
-# a terminal obeys these, so they are shown instead; U+2400 and on are pictures of them
-_UNSEEN = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"}
-_UNSEEN |= {0x7F: "\u2421"} | dict.fromkeys(range(0x80, 0xA0), "\ufffd")
 
 
 class Logged(Protocol):
@@ -44,7 +43,7 @@ def write(run: Logged, text: str) -> None:
         run.log_file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         with open(run.log_file, "ab", opener=_for_us) as file:
             _wait_for_cut(file)
-            file.write(f"{now} {text}\n".encode(errors="backslashreplace"))
+            file.write(f"{now} {indented(text)}\n".encode(errors="backslashreplace"))
 
 
 def _for_us(path: str, flags: int) -> int:
@@ -64,7 +63,7 @@ def read(run: Logged, offset: int = 0, limit: int = 1 << 20) -> tuple[str, int]:
             text, after = _read(file, max(offset, 0), max(limit, 4))
     except (FileNotFoundError, IsADirectoryError):
         return "", offset
-    return text.translate(_UNSEEN), after
+    return visible(text), after
 
 
 def cap(run: Logged, *, most: int) -> None:

@@ -291,6 +291,8 @@ class Setting(Timestamped):
 
     key = models.CharField(max_length=60, unique=True, choices=settings.choices)
     value = models.JSONField()
+    # a webhook of before the rule that restricts where one may lead; until its address is changed
+    unrestricted = models.BooleanField(default=False, editable=False)
 
     class Meta:
         db_table = "settings"
@@ -305,3 +307,10 @@ class Setting(Timestamped):
             self.value = settings.checked(self.key, self.value)
         except ValueError as error:
             raise ValidationError({"value": str(error)}) from None
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.unrestricted and not Setting.objects.filter(pk=self.pk, value=self.value).exists():
+            self.unrestricted = False
+            if (fields := kwargs.get("update_fields")) is not None:
+                kwargs["update_fields"] = {*fields, "unrestricted"}
+        super().save(*args, **kwargs)

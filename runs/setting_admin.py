@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from connections import pieces
+from connections.forms import PERMISSION, for_user
 from connections.pages import Page
 from runs import settings
 from runs.forms import SettingForm
@@ -31,6 +32,10 @@ class SettingAdmin(Page):
 
     def get_fields(self, request: HttpRequest, obj: Setting | None = None) -> list[str]:
         return ["key", "meaning", "value", "default"] if obj else ["key", "value"]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        return for_user(form, may_use_secrets=request.user.has_perm(PERMISSION))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         changed = set(Setting.objects.values_list("key", flat=True))

@@ -9,8 +9,12 @@ from typing import Protocol
 
 from django.utils import timezone
 
+from connections.sdk.visible_text import indented, one_line
 from runs.engine import events
 from runs.models import GroupRun, Run
+
+# of what follows the first line of a message
+_INDENT = " " * 7
 
 
 class Stream(Protocol):
@@ -39,12 +43,12 @@ def not_found(what: str, name: str, names: Iterable[str]) -> dict[str, str]:
 
 def error(found: Mapping[str, str]) -> str:
     """Return an error's lines: what happened, what to do, the system's own words, the code."""
-    lines = [f"error: {found['message']}"]
+    lines = [f"error: {indented(found['message'], _INDENT)}"]
     if found.get("hint"):
-        lines.append(f"fix:   {found['hint']}")
+        lines.append(f"fix:   {indented(found['hint'], _INDENT)}")
     # already_running: the number in it is for programs
     if found.get("detail") and not found["detail"].isdigit():
-        lines.append("why:   " + found["detail"].strip().replace("\n", "\n       "))
+        lines.append("why:   " + indented(found["detail"].strip(), _INDENT))
     return "\n".join([*lines, f"code:  {found['code']}"])
 
 
@@ -62,7 +66,7 @@ def group_summary(group_run: GroupRun) -> str:
     lines = [f"{group_run.group_name}: {group_run.status} (group run {group_run.pk})"]
     for run in group_run.runs.order_by("pk"):
         lines.append("  " + (line(run) if run.dry_run else summary(run)))
-        lines += [f"    error: {run.error['message']}"] if run.error else []
+        lines += [f"    error: {one_line(run.error['message'])}"] if run.error else []
     return "\n".join([*lines, *(f"  {entry['module']}: skipped, {entry['why']}" for entry in group_run.skipped)])
 
 
@@ -71,7 +75,7 @@ def line(run: Run) -> str:
     began = timezone.localtime(run.started_at).strftime("%Y-%m-%d %H:%M:%S") if run.started_at else "-"
     took = "" if run.seconds is None else f"{run.seconds:.2f} s"
     rows = "" if run.read is None else f"{run.read:,} rows"
-    problem = run.error["message"] if run.error else ""
+    problem = one_line(run.error["message"]) if run.error else ""
     shown = f"{run.pk:>7}  {run.module_name:<24}  {run.status:<9}  {began:<19}  {took:>10}  {rows:>14}  {problem}"
     return shown.rstrip()
 
@@ -88,15 +92,15 @@ def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
             case events.StepStarted(step):
                 stream.write(f"{step} ...")
             case events.RouteChosen(route, why):
-                stream.write(f"  route {route}: {why}")
+                stream.write(f"  route {route}: {one_line(why)}")
             case events.Progress(rows, size) if time.monotonic() - last >= 1:
                 last = time.monotonic()
                 counted = "" if rows is None else f"{rows:,} rows, "
                 stream.write(f"  {counted}{size / 1e6:,.1f} MB")
             case events.AttemptFailed():
-                stream.write(f"  attempt {event.number} failed: {event.message}")
+                stream.write(f"  attempt {event.number} failed: {indented(event.message)}")
                 stream.write(f"  trying again in {event.wait:.1f} s")
             case events.Warned(message):
-                stream.write(f"  warning: {message}")
+                stream.write(f"  warning: {indented(message)}")
 
     return listen

@@ -132,12 +132,15 @@ class _Import:
         parts = {p: reader.part(p, row, keys) for p in section.parts if p.name in keys.given}
         section.prepare(row, {part.name: rows for part, rows in parts.items()})
         reader.validate(row, keys)
+        if not keys.wrong and (problem := section.entered(row, frozenset(keys.given))):
+            self.findings.add(keys.node, keys.where, problem)
         if keys.wrong or len(self.findings.found) > known:
             reader.references.broken.add((section.model, name))
             _salvage(row, keys)
         else:
             parts = {part: rows for part, rows in parts.items() if _differ(part, row, rows)}
-            self._save(section, row, parts=parts, is_changed=state(row, section.fields) != stored)
+            changed = state(row, section.fields) != stored or section.is_stale(row)
+            self._save(section, row, parts=parts, is_changed=changed)
 
     def _save(self, section: Section, row: Any, *, parts: Mapping[Part, list[Any]], is_changed: bool) -> None:
         changes = self.changes[section.name]

@@ -39,6 +39,14 @@ def _unrecorded(row: Any, actor: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+def _unnoted(row: Any, given: frozenset[str]) -> str:
+    return ""
+
+
+def _fresh(row: Any) -> bool:
+    return False
+
+
 def _remove(row: Any, actor: str) -> None:
     row.delete()
 
@@ -56,6 +64,10 @@ class Section:
     shown_by: Mapping[str, str] = field(default_factory=dict)
     # told which rows a row's parts are going to have (those that the file gives), before the row is validated
     prepare: Callable[[Any, Mapping[str, Sequence[Any]]], None] = _unprepared
+    # told which keys the file gives for a row, before it is saved; returns what is wrong with that, or nothing
+    entered: Callable[[Any, frozenset[str]], str] = _unnoted
+    # whether a row has to be saved though none of its fields changes
+    is_stale: Callable[[Any], bool] = _fresh
     # around the saving of a row: (row, actor)
     recorded: Callable[[Any, str], AbstractContextManager[None]] = _unrecorded
     remove: Callable[[Any, str], None] = _remove

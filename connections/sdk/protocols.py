@@ -43,6 +43,14 @@ class Session(Protocol):
         """Run one query and return all its rows, in the system's order; for small results."""
         ...
 
+    def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
+        """Run one query that only reads, and return its first row; None when it returns none.
+
+        The system itself refuses to write: the query can neither switch that off nor bring a second statement. Raises
+        QueryInvalid or PermissionDenied for one that tries.
+        """
+        ...
+
     def transaction(self) -> AbstractContextManager[None]:
         """Commit on leaving, roll back on an exception. Not nested."""
         ...

@@ -7,10 +7,15 @@ of one publish runs in one transaction of one session.
 
 from __future__ import annotations
 
+import re
 from zlib import crc32
 
+from connections.sdk import type_grammar
 from connections.sdk.row_identity import Names, RowIdentity
 from connections.sdk.schema import TableName
+
+# behind the type, in a column's definition
+_COLLATE = re.compile(r'(?:^| )COLLATE (?:"(?:[^"\0]|"")+"|\w+)(?:\.(?:"(?:[^"\0]|"")+"|\w+))?$')
 
 
 def index_name(table: TableName, columns: Names) -> str:
@@ -35,13 +40,24 @@ class PublishingDialect(RowIdentity):
         return f"CREATE SCHEMA IF NOT EXISTS {self.quote(schema)}"
 
     def create_table(self, table: TableName, columns: list[tuple[str, str]], *, scratch: bool = False) -> str:
-        """Return CREATE TABLE for (name, native type) pairs; ``scratch`` asks for the unlogged kind, if any."""
-        body = ",\n  ".join(f"{self.quote(name)} {native}" for name, native in columns)
+        """Return CREATE TABLE for (name, native type) pairs; ``scratch`` asks for the unlogged kind, if any.
+
+        Raises ConfigurationInvalid for a type that is more than a type.
+        """
+        body = ",\n  ".join(f"{self.quote(name)} {self._type(native)}" for name, native in columns)
         return f"CREATE TABLE {self.qualified(table)} (\n  {body}\n)"
 
     def collated(self, native: str, collation: str) -> str:
         """Return a column's type as a table's definition has it, with the collation by which its keys compare."""
         return f"{native} COLLATE {collation}".strip() if collation else native
+
+    @staticmethod
+    def _type(native: str) -> str:
+        # control tables of our own have columns that are NOT NULL; a SQLite column may have no type
+        bare = _COLLATE.sub("", native.removesuffix(" NOT NULL"))
+        if bare:
+            type_grammar.checked(bare)
+        return native
 
     def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
         """Return CREATE UNIQUE INDEX over the merge key, NULLs counting as equal where that server version can."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+ONE_QUERY = "Write one query that only reads (a SELECT), without a second statement."
+
 _TOKEN = re.compile(
     r"""
     '(?:[^']|'')*'            # string

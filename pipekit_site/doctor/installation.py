@@ -16,7 +16,7 @@ from django.db import connection as metadata
 from django.db import transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from connections import options, probing
+from connections import probing
 from connections.connectors.postgresql import embedded
 from connections.models import Connection, Driver
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
@@ -106,25 +106,15 @@ def used_secrets() -> Iterator[tuple[str, list[str]]]:
     """Yield every reference that connections use, with the names of these."""
     users: dict[str, list[str]] = {}
     for row in Connection.objects.with_driver().order_by("name"):
-        for reference in sorted(_references(row)):
+        for reference in row.references():
             users.setdefault(reference, []).append(row.name)
     yield from sorted(users.items())
-
-
-def _references(row: Connection) -> set[str]:
-    found = {row.password}
-
-    def keep(reference: str) -> str:
-        found.add(reference)
-        return ""
-
-    options.resolved(row.options, row.driver.kind, keep)
-    return found - {""}
 
 
 def secrets() -> str:
     used = list(used_secrets())
     problems = [problem for reference, names in used if (problem := unresolved(reference, names))]
+    problems += [problem for row in Connection.objects.with_driver() if (problem := _unbound(row))]
     if problems:
         raise ConfigurationInvalid(
             " ".join(problem.message for problem in problems),
@@ -140,6 +130,14 @@ def unresolved(reference: str, names: list[str]) -> PipekitError | None:
     except PipekitError as error:
         used = f"connection {names[0]}" if len(names) == 1 else f"connections {', '.join(names)}"
         return ConfigurationInvalid(f"{error.message} It is used by {used}. {error.detail}".strip(), hint=error.hint)
+    return None
+
+
+def _unbound(row: Connection) -> PipekitError | None:
+    try:
+        row.check_binding()
+    except PipekitError as error:
+        return error
     return None
 
 

@@ -11,6 +11,7 @@ from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ColumnMissing, QueryInvalid
 from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import Column, ColumnInfo, TableInfo
+from connections.sdk.type_grammar import checked, is_type
 from modules.column_mapping import QueryMapping, map_columns
 from modules.safe_alias import check_names, safe_alias
 from runs.engine.plan import Plan
@@ -98,9 +99,9 @@ def typed(
     for column in columns:
         existing = table.column(column.dest_name) if table else None
         if existing is not None:
-            native = existing.native_type
+            native = _usable(plan, existing)
         elif (own := given.get(column.dest_name)) and own.dest_type:
-            native = own.dest_type
+            native = checked(own.dest_type)
         else:
             native, warning = _mapped_type(plan, column, has_type)
             warnings += [f"Column {column.dest_name}: {warning}."] if warning else []
@@ -117,8 +118,16 @@ def _possible(plan: Plan, names: Sequence[str]) -> None:
         dialect.keep_latest(dialect.staging_table(plan.module), tuple(names), plan.merge_key, plan.watermark)
 
 
+def _usable(plan: Plan, existing: ColumnInfo) -> str:
+    """Return an existing column's type, or one of its meaning where the spelling is no type: it is used in DDL."""
+    if not existing.native_type or is_type(existing.native_type):
+        return existing.native_type
+    return registry.datatypes(plan.destination.kind).render(existing.data_type).native
+
+
 def _mapped_type(plan: Plan, column: Column, has_type: Callable[[str], bool]) -> tuple[str, str]:
-    if plan.source.kind == plan.destination.kind and column.source_type:
+    # what the source calls the type is somebody's text until it has been looked at
+    if plan.source.kind == plan.destination.kind and is_type(column.source_type):
         if column.data_type.kind is not Kind.NATIVE or has_type(column.source_type):
             return column.source_type, ""
         text = registry.datatypes(plan.destination.kind).render(DataType(kind=Kind.TEXT)).native

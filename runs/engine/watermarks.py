@@ -62,12 +62,13 @@ def resolve_named(plan: Plan) -> Iterator[Event]:
 def _resolve(watermark: NamedWatermark, plan: Plan) -> str:
     with session(watermark.connection) as opened:
         try:
-            rows = opened.fetch(watermark.resolver_sql)
+            # a resolver only reads, in dry runs and on destinations too
+            row = opened.fetch_read_only(watermark.resolver_sql)
         except TableMissing as error:
             if not asks_for_new_table(opened, plan, watermark):
                 raise
             return _before_first_run(watermark, plan, error)
-    value = None if not rows or not rows[0] else _text(rows[0][0])
+    value = _text(row[0]) if row else None
     if not is_null(value):
         return str(value)
     if watermark.default is not None:

@@ -21,6 +21,7 @@ from connections.sdk.protocols import Connector, Session
 from connections.sdk.publishing import PublishingDialect
 from connections.sdk.query_text import statement
 from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
+from connections.sdk.type_grammar import is_type
 from runs.jrunner import install
 from runs.jrunner.job import Job
 
@@ -183,7 +184,7 @@ def _mapped(
 def _native(column: ColumnInfo, source: ConnectionParameters, *, session: Session, connector: Connector) -> str:
     """Return the source's own type where the destination is of the same kind and knows it."""
     render = connector.datatypes.render
-    if source.kind != connector.kind or not column.native_type:
+    if source.kind != connector.kind or not is_type(column.native_type):
         return render(column.data_type).native
     known = column.data_type.kind is not Kind.NATIVE or connector.introspector.has_type(session, column.native_type)
     return column.native_type if known else render(DataType(kind=Kind.TEXT)).native

@@ -11,6 +11,7 @@ from typing import Any
 
 from connections.redacting import Redactor
 from connections.sdk.errors import PipekitError
+from connections.sdk.visible_text import indented
 
 _INTERVAL = 0.5
 
@@ -30,7 +31,7 @@ class Reporter:
         self._last = 0.0
 
     def log(self, text: str) -> None:
-        print(f"jrunner: {self.redacted(text)}", file=sys.stderr, flush=True)
+        print(f"jrunner: {indented(self.redacted(text))}", file=sys.stderr, flush=True)
 
     def event(self, name: str, **values: Any) -> None:
         if not self.events:

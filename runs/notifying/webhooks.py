@@ -11,13 +11,19 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import apps
+from django.conf import settings
 
 from connections.redacting import redactor
 from connections.sdk.errors import ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets import store
+from runs.notifying import reachable
 from runs.notifying.deadline import Deadline
 from runs.notifying.wording import line
 from runs.settings import setting, web_address
@@ -83,8 +89,12 @@ class _Watched(HTTPConnection):
     """A connection under a deadline from its first byte."""
 
     deadline: Deadline
+    # where the host's name may lead, judged before; a proxy is the administrator's own
+    addresses: Sequence[str] = ()
 
     def connect(self) -> None:
+        if self.addresses:
+            self._create_connection = reachable.connecting_to(list(self.addresses))
         super().connect()
         self.deadline.watch(self.sock)
 
@@ -99,7 +109,7 @@ class _Plain(urllib.request.HTTPHandler):
         self._deadline = deadline
 
     def http_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(_under(self._deadline, _Watched), req)
+        return self.do_open(_under(self._deadline, _Watched, req), req)
 
 
 class _OverTls(urllib.request.HTTPSHandler):
@@ -108,16 +118,43 @@ class _OverTls(urllib.request.HTTPSHandler):
         self._deadline = deadline
 
     def https_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(_under(self._deadline, _WatchedOverTls), req)
+        return self.do_open(_under(self._deadline, _WatchedOverTls, req), req)
 
 
-def _under(deadline: Deadline, kind: type[_Watched]) -> Any:
+def _under(deadline: Deadline, kind: type[_Watched], request: urllib.request.Request) -> Any:
+    found: Sequence[str] = ()
+    if _is_proxied(request):
+        # the proxy resolves the name; what can be told here is judged here
+        with suppress(OSError, ValueError):
+            _judged(request)
+    else:
+        found = _judged(request)
+
     def made(*args: Any, **kwargs: Any) -> _Watched:
         connection = kind(*args, **kwargs)
-        connection.deadline = deadline
+        connection.deadline, connection.addresses = deadline, found
         return connection
 
     return made
+
+
+def _is_proxied(request: urllib.request.Request) -> bool:
+    return request.has_proxy() or bool(getattr(request, "_tunnel_host", None))
+
+
+def _judged(request: urllib.request.Request) -> Sequence[str]:
+    """Return the addresses of a request's host. Raises ConfigurationInvalid for one that is not posted to."""
+    parts = urlsplit(request.full_url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return reachable.judged(parts.hostname or "", port, private=_may_be_private())
+
+
+def _may_be_private() -> bool:
+    """Whether this machine and private networks are posted to: where config.yaml says so, or it was so before."""
+    if settings.PIPEKIT.webhook_private:
+        return True
+    stored = apps.get_model("runs", "Setting").objects.filter(key="webhook_url")
+    return bool(stored.values_list("unrestricted", flat=True).first())
 
 
 def _send(request: urllib.request.Request) -> None:

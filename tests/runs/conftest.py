@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,13 @@ def server(settings: Settings) -> Iterator[MailServer]:
 
 
 @pytest.fixture
-def hook() -> Iterator[WebhookServer]:
+def private_webhooks(settings: Settings) -> None:
+    """Webhooks may lead to this machine, where the receivers of tests are."""
+    settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=True)
+
+
+@pytest.fixture
+def hook(private_webhooks: None) -> Iterator[WebhookServer]:
     with webhook_server() as found:
         secrets.store().set("HOOK_SECRET", "shared-5518")
         set_up(webhook_url=found.url, webhook_secret="$HOOK_SECRET")

@@ -22,7 +22,7 @@ from tests.runs.receivers import MailServer, WebhookServer, dripping_server
 from tests.runs.receiving import ADMIN, reached_at
 from tests.runs.test_notifying import ended, set_up
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_proxy", "secrets_file")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_proxy", "private_webhooks", "secrets_file")]
 MINUTE = dt.timedelta(minutes=1)
 
 

@@ -16,6 +16,7 @@ from connections.sdk import errors
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.private_files import private_umask
 from connections.sdk.protected_files import check_file
+from connections.sdk.query_text import ONE_QUERY
 
 # a query must not reach other files, the network or code that was not shipped
 SAFETY: dict[str, str | bool | int | float | list[str]] = {
@@ -56,6 +57,21 @@ class DuckdbSession:
         with self._translated():
             return self.connection.execute(sql, list(parameters)).fetchall()
 
+    def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
+        check_query(query, name=self.name)
+        with self._translated():
+            self.connection.execute("BEGIN TRANSACTION READ ONLY")
+        try:
+            found: tuple[Any, ...] | None = self.connection.execute(query).fetchone()
+            return found
+        except duckdb.TransactionException as error:
+            raise errors.QueryInvalid(f"{self.name or 'DuckDB'}: {error}", hint=ONE_QUERY) from error
+        except duckdb.Error as error:
+            raise translate(error, name=self.name) from error
+        finally:
+            with contextlib.suppress(duckdb.Error):
+                self.connection.execute("ROLLBACK")
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._translated():
@@ -81,6 +97,16 @@ class DuckdbSession:
             yield
         except duckdb.Error as error:
             raise translate(error, name=self.name) from error
+
+
+def check_query(text: str, *, name: str) -> None:
+    """Raise QueryInvalid unless the text is one query by DuckDB's own parser: it executes all statements it gets."""
+    try:
+        found = duckdb.extract_statements(text)
+    except duckdb.Error as error:
+        raise translate(error, name=name) from error
+    if len(found) != 1 or found[0].type != duckdb.StatementType.SELECT:
+        raise errors.QueryInvalid(f"{name or 'DuckDB'}: This is not one query.", hint=ONE_QUERY)
 
 
 def translate(error: duckdb.Error, *, name: str) -> errors.PipekitError:

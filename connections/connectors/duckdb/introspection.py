@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import cast
 
 from connections.connectors.duckdb.datatypes import parse
+from connections.connectors.duckdb.driver import DuckdbSession, check_query
 from connections.sdk.errors import PipekitError
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ColumnInfo, TableInfo, TableName
@@ -17,6 +19,7 @@ _COLLATED = re.compile(
 
 
 def describe_query(session: Session, query: str) -> tuple[ColumnInfo, ...]:
+    check_query(query, name=cast(DuckdbSession, session).name)
     rows = session.fetch(f"DESCRIBE {query}")
     return tuple(ColumnInfo(name=row[0], native_type=row[1], data_type=parse(row[1])) for row in rows)
 

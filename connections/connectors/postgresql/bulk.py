@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import asyncpg
 import psycopg
 
+from connections.connectors.postgresql import clear_text
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import SESSION, borne, place, settings
 from connections.connectors.postgresql.errors import translate, translate_connect
@@ -39,8 +40,10 @@ async def connect(parameters: ConnectionParameters) -> Any:
     extra = parameters.options.get("session") or {}
     session = {key: value for key, value in {**SESSION, **extra}.items() if key != "client_encoding"}
     try:
-        connection = await asyncpg.connect(
-            "postgresql:///?" + urlencode({key: found[key] for key in _FILES if key in found}),
+        connection = await clear_text.connect(
+            found,
+            parameters,
+            dsn="postgresql:///?" + urlencode({key: found[key] for key in _FILES if key in found}),
             host=found.get("host"),
             port=int(found["port"]),
             user=found["user"],

@@ -10,7 +10,7 @@ from typing import Any, cast
 import psycopg
 
 from connections import jdbc_url
-from connections.connectors.postgresql import embedded
+from connections.connectors.postgresql import clear_text, embedded
 from connections.connectors.postgresql.errors import translate, translate_connect
 from connections.connectors.postgresql.liveness import IDENTITY, Backend
 from connections.connectors.postgresql.metadata import (
@@ -22,6 +22,7 @@ from connections.connectors.postgresql.metadata import (
 from connections.connectors.postgresql.patience import PatientConnection
 from connections.sdk.errors import PermissionDenied, PipekitError, QueryInvalid
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.query_text import ONE_QUERY
 
 # what makes text forms the same whatever the machine's TZ, LC_ALL, PG* variables or the role's defaults say
 SESSION = {
@@ -46,6 +47,13 @@ _KEYWORDS = {"ssl": "sslmode", "connectTimeout": "connect_timeout", "Application
 _PATIENCE = 300
 # servers on some systems have the setting and refuse it
 _CHECKS_CLIENTS_SINCE = 140000
+# what the server says of a text that is not one query, or that writes
+_NO_QUERY = (
+    psycopg.errors.SyntaxError,
+    psycopg.errors.FeatureNotSupported,
+    psycopg.errors.InvalidCursorDefinition,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
 _LIBPQ = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "application_name"})
 
 
@@ -77,7 +85,7 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
         word = _KEYWORDS.get(key, key)
         if word in _LIBPQ:
             found[word] = {"true": "require", "false": "disable"}.get(value, value) if word == "sslmode" else value
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in found.items() if value} | clear_text.keywords(found, parameters)
 
 
 def borne(parameters: ConnectionParameters) -> float:
@@ -123,6 +131,20 @@ class PostgresqlSession:
         with self._translated():
             return self.connection.execute(cast(Any, sql), parameters or None).fetchall()
 
+    def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
+        # DECLARE takes one query, by the server's own grammar, and no SELECT leaves a read-only transaction
+        try:
+            with self.connection.transaction():
+                self.connection.execute("SET TRANSACTION READ ONLY")
+                with self.connection.cursor("pipekit_read_only") as cursor:
+                    cursor.execute(cast(Any, query))
+                    return cursor.fetchone()
+        except psycopg.Error as error:
+            found = translate(error, name=self.name)
+            if isinstance(error, _NO_QUERY):
+                found.hint = ONE_QUERY
+            raise found from error
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._translated(), self.connection.transaction():
@@ -153,7 +175,7 @@ def connect(parameters: ConnectionParameters) -> PostgresqlSession:
     """Open a session; see `sdk.protocols.Connector.connect` for what it raises."""
     found = settings(parameters)
     try:
-        connection = PatientConnection.connect(**cast(dict[str, Any], found), client_encoding="UTF8", autocommit=True)
+        connection = clear_text.opened(found, _connection, psycopg.OperationalError)
     except psycopg.OperationalError as error:
         raise translate_connect(error, name=parameters.name, place=place(found)) from None
     session = PostgresqlSession(connection, name=parameters.name)
@@ -175,6 +197,10 @@ def _check_server(session: PostgresqlSession, parameters: ConnectionParameters) 
     except (PermissionDenied, QueryInvalid):
         return
     check_server_database(found[0], parameters)
+
+
+def _connection(found: dict[str, str]) -> PatientConnection:
+    return PatientConnection.connect(**cast(dict[str, Any], found), client_encoding="UTF8", autocommit=True)
 
 
 def _patient(connection: PatientConnection, parameters: ConnectionParameters, found: dict[str, str]) -> Backend:

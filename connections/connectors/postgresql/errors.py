@@ -56,6 +56,14 @@ def translate_connect(error: psycopg.OperationalError, *, name: str, place: str)
             hint="Check the connection's username and the secret of its password (manage.py secrets check).",
             detail=text,
         )
+    if "requested a cleartext password" in low:
+        return errors.AuthenticationFailed(
+            f"{_named(name)} The server at {place} asks for the password in clear text over a connection without TLS;"
+            " it was not sent.",
+            hint="Switch TLS on at the server (sslmode=verify-full in the URL makes sure of it), or let it use"
+            " scram-sha-256. The option allow_cleartext_password sends it all the same.",
+            detail=text,
+        )
     if "does not exist" in low and ("database" in low or "role" in low):
         kind = errors.DatabaseMissing if "database" in low.split("does not exist")[0] else errors.AuthenticationFailed
         return kind(

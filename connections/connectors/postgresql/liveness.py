@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import psycopg
 
+from connections.connectors.postgresql import clear_text
 from connections.connectors.postgresql.patience import PatientConnection
 from connections.sdk.errors import NoProgress
 
@@ -81,10 +82,13 @@ class Backend:
         return found is not None and found[0] == self.server
 
 
+def _connection(settings: Mapping[str, Any]) -> PatientConnection:
+    return PatientConnection.connect(**settings, autocommit=True)
+
+
 @contextlib.contextmanager
 def _asking(settings: Mapping[str, str], seconds: int) -> Iterator[PatientConnection]:
-    wanted: dict[str, Any] = {**settings, "connect_timeout": str(seconds)}
-    connection = PatientConnection.connect(**wanted, autocommit=True)
+    connection = clear_text.opened({**settings, "connect_timeout": str(seconds)}, _connection, psycopg.OperationalError)
     connection.patience = seconds
     try:
         yield connection

@@ -12,7 +12,7 @@ import psycopg
 import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
-from connections.connectors.postgresql import driver, wire_values
+from connections.connectors.postgresql import clear_text, driver, wire_values
 from connections.connectors.postgresql.errors import translate, translate_connect
 from connections.connectors.postgresql.introspection import describe_query
 from connections.connectors.postgresql.liveness import IDENTITY, Backend
@@ -92,8 +92,12 @@ class PostgresqlBatches:
     def _opened(self) -> Iterator[Any]:
         found = driver.settings(self.parameters)
         options = driver.session_options(self.parameters) + _READ_ONLY
+
+        def connect(keywords: dict[str, Any]) -> Any:
+            return adbc.connect(make_conninfo(**keywords, options=options, client_encoding="UTF8"), autocommit=True)
+
         try:
-            connection = adbc.connect(make_conninfo(**found, options=options, client_encoding="UTF8"), autocommit=True)
+            connection = clear_text.opened(found, connect, adbc_driver_manager.Error)
         except adbc_driver_manager.Error as error:
             raise translate_connect(
                 psycopg.OperationalError(str(error)), name=self.parameters.name, place=driver.place(found)

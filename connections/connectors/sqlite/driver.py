@@ -16,6 +16,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.private_files import create_private
 from connections.sdk.protected_files import check_file
 from connections.sdk.protection import METADATA_TABLES, refused_database
+from connections.sdk.query_text import ONE_QUERY
 
 # asked of each connection that is opened: copies and backups of the metadata are told by it as well
 IS_METADATA = (
@@ -24,6 +25,8 @@ IS_METADATA = (
 )
 _NAMELESS = ("", ":memory:")
 _SQLITE_FULL, _SQLITE_BUSY, _SQLITE_CONSTRAINT = sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CONSTRAINT
+
+_READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 
 
 def database_path(parameters: ConnectionParameters) -> str:
@@ -47,6 +50,22 @@ class SqliteSession:
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._translated():
             return self.connection.execute(sql, tuple(parameters)).fetchall()
+
+    def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
+        self.connection.execute("PRAGMA query_only = ON")
+        self.connection.set_authorizer(_reads)
+        try:
+            found: tuple[Any, ...] | None = self.connection.execute(query).fetchone()
+            return found
+        except (sqlite3.Error, sqlite3.Warning) as error:
+            # a second statement is a Warning up to Python 3.11
+            if "one statement" in str(error) or "not authorized" in str(error):
+                raise errors.QueryInvalid(f"{self.name or 'SQLite'}: {error}", hint=ONE_QUERY) from error
+            assert isinstance(error, sqlite3.Error)
+            raise translate(error, name=self.name) from error
+        finally:
+            self.connection.set_authorizer(None)
+            self.connection.execute("PRAGMA query_only = OFF")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -74,6 +93,12 @@ class SqliteSession:
             yield
         except sqlite3.Error as error:
             raise translate(error, name=self.name) from error
+
+
+def _reads(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    """Let a statement read rows and call functions, and do nothing else: SQLite asks for each thing it would do."""
+    loads = action == sqlite3.SQLITE_FUNCTION and second == "load_extension"
+    return sqlite3.SQLITE_OK if action in _READING and not loads else sqlite3.SQLITE_DENY
 
 
 def translate(error: sqlite3.Error, *, name: str) -> errors.PipekitError:

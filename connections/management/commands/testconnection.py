@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand
 
 from connections import probing, testing
 from connections.models import Connection
+from connections.sdk.visible_text import indented, one_line
 
 
 class Command(BaseCommand):
@@ -32,9 +33,11 @@ class Command(BaseCommand):
         sys.exit(0 if result.ok else 1)
 
     def _show(self, step: probing.Step) -> None:
-        self.stderr.write(f"{'✔' if step.ok else '✘'} {step.name:<8} {step.milliseconds:>6} ms  {step.message}")
+        self.stderr.write(
+            f"{'✔' if step.ok else '✘'} {step.name:<8} {step.milliseconds:>6} ms  {indented(step.message)}"
+        )
         if step.error:
-            self.stderr.write(f"  → {step.error['hint']}")
+            self.stderr.write(f"  → {indented(step.error['hint'])}")
             for line in step.error["detail"].splitlines():
                 self.stderr.write(f"    {line}")
 
@@ -45,4 +48,4 @@ def _suggestion(name: str) -> str:
 
 
 def _verdict(result: probing.Result) -> str:
-    return "works" if result.ok else f"does not work; {result.message}"
+    return "works" if result.ok else f"does not work; {one_line(result.message)}"

@@ -33,6 +33,7 @@ class Command(BaseCommand):
 
 
 def _console() -> Console:
-    console = Console()
+    file = getattr(sys.stdout, "unfiltered", None)
+    console = Console(file=file)
     # a pipe has no width of its own; the table wants this much
     return console if console.is_terminal else Console(width=100)

@@ -27,6 +27,8 @@ class Command(BaseCommand):
         if not get_user_model().objects.filter(is_active=True, is_superuser=True).exists():
             self.stderr.write("Nobody can log in yet; in another terminal: python manage.py createsuperuser")
         connection.close()
+        if settings.PIPEKIT.tls:
+            self.stderr.write("tls is on: reach it through the proxy that ends TLS; plain HTTP is redirected to HTTPS.")
         self.stdout.write(f"Pipekit is at http://{_shown(host)}:{port}/admin/ (Ctrl+C stops it)")
         self.stdout.flush()
         uvicorn.run("pipekit_site.asgi:application", host=host, port=port, log_level="warning", server_header=False)

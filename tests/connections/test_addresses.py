@@ -1,0 +1,121 @@
+"""Addresses and paths in other spellings: what leads to a metadata service or into the system is refused in each."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+
+from connections import addresses
+from connections.jdbc_url import parse
+from connections.sdk.errors import UrlInvalid
+
+# 169.254.169.254 as an IPv6 address carries it, and as a resolver would read other spellings
+METADATA = [
+    "169.254.169.254",
+    "169.254.169.254.",
+    "2852039166",
+    "0xa9fea9fe",
+    "0xA9.0xFE.0xA9.0xFE",
+    "0251.0376.0251.0376",
+    "169.254.43518",
+    "169.16689662",
+    "[::169.254.169.254]",
+    "[::a9fe:a9fe]",
+    "[::ffff:169.254.169.254]",
+    "[::ffff:0:a9fe:a9fe]",
+    "[64:ff9b::a9fe:a9fe]",
+    "[64:ff9b::169.254.169.254]",
+    "[64:ff9b:1::a9fe:a9fe]",
+    "[64:ff9b:1:a9fe:a9:fe00::]",
+    "[2002:a9fe:a9fe::1]",
+    "[2001:0:a9fe:a9fe::1]",
+    "[2001:0:102:304::5601:5601]",
+    "[2001:db8::5efe:169.254.169.254]",
+    "[fe80::1]",
+    "[fd00:ec2::254]",
+    "[fd20:ce::254]",
+    "100.100.100.200",
+    "192.0.0.192",
+    "168.63.129.16",
+    "metadata.google.internal",
+    "METADATA.goog.",
+    "metadata.azure.internal",
+]
+
+
+@pytest.mark.parametrize("host", METADATA)
+def test_a_metadata_service_is_refused_in_every_spelling(host: str) -> None:
+    with pytest.raises(UrlInvalid):
+        parse(f"jdbc:postgresql://{host}/db")
+
+
+@pytest.mark.parametrize(
+    "host", ["10.0.0.1", "127.0.0.1", "[::1]", "[2001:db8::1]", "[fd12:3456::1]", "[64:ff9b::c000:201]", "192.0.2.1"]
+)
+def test_other_addresses_are_taken(host: str) -> None:
+    assert parse(f"jdbc:postgresql://{host}/db").host == host.strip("[]")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/proc/self/environ",
+        "/./proc/self/environ",
+        "/.//./proc/self/environ",
+        "//proc/self/environ",
+        "///proc/self/environ",
+        "/proc",
+        "/proc/",
+        "/./proc/..",
+        "/data/./../proc/x",
+        "/sys/./x",
+        "//dev/shm/x",
+        "/dev",
+        "/data/x/.",
+    ],
+)
+@pytest.mark.parametrize("form", ["jdbc:sqlite:{}", "jdbc:duckdb:{}", "sqlite://{}", "jdbc:h2:file:{}", "{}"])
+def test_a_path_into_the_system_is_refused_in_every_spelling(form: str, path: str) -> None:
+    with pytest.raises(UrlInvalid):
+        parse(form.format(path), "sqlite" if form == "{}" else "")
+    with pytest.raises(UrlInvalid):
+        parse(path, "postgresql")
+
+
+def test_a_file_of_a_tls_property_is_judged_as_every_path() -> None:
+    with pytest.raises(UrlInvalid):
+        parse("jdbc:postgresql://h/db?sslkey=/proc/self/environ")
+    assert parse("jdbc:postgresql://h/db?sslkey=/etc/ssl/etl.key").properties == {"sslkey": "/etc/ssl/etl.key"}
+
+
+@pytest.mark.parametrize("path", ["/data//x.db", "/data/./x.db", "/./data/x.db"])
+def test_a_path_has_one_spelling(path: str) -> None:
+    assert parse(f"jdbc:sqlite:{path}").path == "/data/x.db"
+
+
+@pytest.mark.parametrize(
+    ("text", "public"),
+    [
+        ("192.0.2.1", False),
+        ("8.8.8.8", True),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("::", False),
+        ("::1", False),
+        ("::127.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("::ffff:8.8.8.8", True),
+        ("64:ff9b::7f00:1", False),
+        ("64:ff9b::808:808", True),
+        ("2002:7f00:1::", False),
+        ("2001:4860:4860::8888", True),
+        ("fc00::1", False),
+        ("ff02::1", False),
+    ],
+)
+def test_an_address_is_public_when_what_it_carries_is(text: str, public: bool) -> None:
+    assert addresses.is_public(ipaddress.ip_address(text)) is public

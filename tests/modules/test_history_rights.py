@@ -1,0 +1,103 @@
+"""Restoring a version takes the rights that the same edit by the form takes."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.core.exceptions import PermissionDenied
+from django.test import Client
+from django.urls import reverse
+
+from modules import history
+from modules.models import Module
+from tests.factories import HookFactory, ModuleFactory, WatermarkFactory
+
+pytestmark = pytest.mark.django_db
+SQL = "DELETE FROM sync.orders"
+
+
+@pytest.fixture
+def module() -> Module:
+    """A module whose version 1 has a hook and a watermark, and whose version 2 has neither."""
+    module = ModuleFactory.create(source_query="SELECT a FROM t WHERE d > '{since}'")
+    with history.recorded(module, actor="ann"):
+        WatermarkFactory.create(module=module)
+        HookFactory.create(module=module, sql=SQL)
+    with history.recorded(module, actor="ann"):
+        module.watermarks.all().delete()
+        module.hooks.all().delete()
+        module.source_query = "SELECT a FROM t"
+        module.save()
+    return module
+
+
+def client_of(*permissions: str) -> Client:
+    user = User.objects.create_user("ed", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def restored(client: Client, module: Module, version: int = 1) -> str:
+    page = reverse("admin:modules_modulehistory_changelist")
+    chosen = module.history.get(version=version).pk
+    answer = client.post(page, {"action": "restore", "_selected_action": [chosen]}, follow=True)
+    return answer.content.decode()
+
+
+EDITOR = ("view_modulehistory", "view_module", "change_module")
+
+
+@pytest.mark.parametrize(
+    ("permissions", "missing"),
+    [
+        (EDITOR, "modules.add_watermark, modules.add_hook"),
+        ((*EDITOR, "add_watermark"), "modules.add_hook"),
+        ((*EDITOR, "add_watermark", "change_hook", "delete_hook", "view_hook"), "modules.add_hook"),
+    ],
+)
+def test_a_user_without_rights_on_hooks_restores_none(
+    module: Module, permissions: tuple[str, ...], missing: str
+) -> None:
+    content = restored(client_of(*permissions), module)
+    assert f"it takes the permission {missing}." in content
+    assert not module.hooks.exists() and not module.watermarks.exists()
+    assert module.history.count() == 2
+
+
+def test_a_user_with_the_rights_restores_them(module: Module) -> None:
+    assert "is restored" in restored(client_of(*EDITOR, "add_watermark", "add_hook"), module)
+    assert module.hooks.get().sql == SQL
+
+
+def test_a_version_with_the_same_hooks_takes_no_right_on_them(module: Module) -> None:
+    with history.recorded(module, actor="ann"):
+        module.owner = "Ben"
+        module.save()
+    assert "is restored" in restored(client_of(*EDITOR), module, version=2)
+    module.refresh_from_db()
+    assert module.owner == ""
+
+
+def test_removing_a_hook_by_a_restore_takes_the_right_to_delete_it(module: Module) -> None:
+    history.restore(module.history.get(version=1), actor="ann")
+    with pytest.raises(PermissionDenied, match="modules.delete_watermark, modules.delete_hook"):
+        history.restore(module.history.get(version=2), actor="ed", may={"modules.change_module"}.__contains__)
+    assert module.hooks.exists()
+
+
+def test_another_sql_of_a_hook_takes_the_right_to_change_it(module: Module) -> None:
+    history.restore(module.history.get(version=1), actor="ann")
+    with history.recorded(module, actor="ann"):
+        module.hooks.update(sql="ANALYZE sync.orders")
+    first = module.history.get(version=1)
+    with pytest.raises(PermissionDenied, match="modules.change_hook or modules.add_hook and modules.delete_hook"):
+        history.restore(first, actor="ed", may={"modules.change_module"}.__contains__)
+    history.restore(first, actor="ed", may={"modules.change_module", "modules.change_hook"}.__contains__)
+    assert module.hooks.get().sql == SQL
+
+
+def test_a_user_without_the_right_on_modules_restores_nothing(module: Module) -> None:
+    restored(client_of("view_modulehistory", "add_hook", "add_watermark"), module)
+    assert module.history.count() == 2

@@ -1,0 +1,108 @@
+"""Text of hostile servers on a terminal and in logs: no escape sequence is obeyed, and no line is forged."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from connections.redacting import RedactingFilter
+from connections.sdk.visible_text import indented, one_line, visible
+from pipekit_site.config import BASE_DIR
+from runs import live_log, terminal
+from runs.engine import events
+from runs.jrunner.progress import Reporter
+
+# colours, a title, a link (OSC 8), the cursor moved up, a bell, C1's CSI, text turned around, other line breaks
+HOSTILE = "\x1b[31mred\x1b]0;title\x07\x1b]8;;http://x.invalid\x1b\\link\x1b[2Aup\x9b2J\u202edrow\r\x00\x7f\u2028"
+FORGED = f"bad\nfix:   manage.py secrets set X{HOSTILE}\nerror: other"
+
+
+def is_harmless(text: str) -> bool:
+    return all(char in "\t\n" or (char.isprintable() and ord(char) != 0x202E) for char in text)
+
+
+def test_control_characters_become_signs() -> None:
+    assert visible("a\tb\nc\x1b[0m\x9b") == "a\tb\nc\u241b[0m\ufffd"
+    assert is_harmless(visible(HOSTILE)) and not is_harmless(HOSTILE)
+    assert indented("a\nb") == "a\n    b"
+    assert one_line("a\nb") == "a\u2424b"
+
+
+def test_an_error_on_a_terminal_forges_no_line() -> None:
+    found = {"code": "query_invalid", "message": FORGED, "hint": FORGED, "detail": FORGED}
+    lines = terminal.error(found).split("\n")
+    assert all(map(is_harmless, lines))
+    assert [line[:7] for line in lines if not line.startswith("       ")] == [
+        "error: ",
+        "fix:   ",
+        "why:   ",
+        "code:  ",
+    ]
+
+
+def test_progress_and_warnings_forge_no_line() -> None:
+    stream = io.StringIO()
+    listen = terminal.listener(SimpleNamespace(write=lambda text: stream.write(f"{text}\n")), quiet=False)
+    listen(events.Warned(FORGED))
+    listen(events.RouteChosen("arrow", FORGED))
+    assert is_harmless(stream.getvalue())
+    assert all(line.startswith("  ") for line in stream.getvalue().splitlines())
+
+
+def test_a_log_record_is_harmless() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(RedactingFilter())
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        record = logging.getLogger("x").makeRecord("x", 40, "f", 1, "it said %s", (FORGED,), sys.exc_info())
+    handler.handle(record)
+    assert is_harmless(stream.getvalue())
+    assert "\nfix:" not in stream.getvalue().partition("Traceback")[0]
+
+
+def test_jrunner_s_log_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+    Reporter(events=False).warning(FORGED)
+    lines = capsys.readouterr().err.splitlines()
+    assert all(map(is_harmless, lines))
+    assert [line for line in lines if not line.startswith("    ")] == ["jrunner: warning: bad"]
+
+
+def test_a_run_s_log_is_harmless(tmp_path: Path) -> None:
+    run = SimpleNamespace(log_file=tmp_path / "1.log")
+    live_log.write(run, FORGED)
+    text, _ = live_log.read(run)
+    assert is_harmless(text)
+    assert all(line.startswith("    ") for line in text.splitlines()[1:])
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_terminal_gets_no_escape_sequence_whatever_a_command_prints(stream: str) -> None:
+    code = (
+        "import sys\nfrom pipekit_site import command_line\n"
+        f"with command_line.guarded():\n    print({HOSTILE!r}, file=sys.{stream})"
+    )
+    master, slave = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=BASE_DIR, stdin=slave, stdout=slave, stderr=slave)
+    process.wait(60)
+    os.close(slave)
+    shown = os.read(master, 65536)
+    os.close(master)
+    assert b"\x1b" not in shown and b"\x9b" not in shown.replace("\u241b".encode(), b"")
+    assert b"red" in shown
+
+
+def test_what_a_program_reads_from_a_pipe_is_left_as_it_is() -> None:
+    code = "from pipekit_site import command_line\nwith command_line.guarded():\n    print('a\\x1bb')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, capture_output=True, timeout=60)
+    assert done.stdout == b"a\x1bb\n"
