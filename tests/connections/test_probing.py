@@ -19,6 +19,7 @@ import pytest
 from connections import probing
 from connections.sdk.errors import SecretMissing
 from connections.sdk.parameters import ConnectionParameters
+from tests.ports import reserved_port
 
 PASSWORD = "right-pw-7391"
 
@@ -78,14 +79,6 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
         pass
 
 
-@contextmanager
-def _closed_port() -> Iterator[int]:
-    with socket.socket() as holder:
-        # bound and not listening: nobody else can take it meanwhile
-        holder.bind(("127.0.0.1", 0))
-        yield holder.getsockname()[1]
-
-
 def _schemas(url: str) -> list[tuple[str]]:
     with psycopg.connect(url) as connection:
         return connection.execute("SELECT nspname FROM pg_namespace ORDER BY 1").fetchall()
@@ -140,7 +133,7 @@ def test_an_unknown_host_is_one_clear_error() -> None:
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql", "clickhouse"])
 def test_a_closed_port_is_one_clear_error(kind: str) -> None:
-    with _closed_port() as port:
+    with reserved_port() as port:
         error = _failed(_probe(kind, f"jdbc:{kind}://127.0.0.1:{port}/dw"), "port", "connection_failed")
     assert str(port) in error["message"] and "nothing listens" in error["message"]
 
