@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 import duckdb
 import psycopg
@@ -97,6 +97,20 @@ def test_a_working_connection_by_tcp_passes_every_step_and_leaves_nothing(databa
     names = ("secret", "url", "host", "port", "driver", "login", "database", "read", "write")
     assert _steps(result) == dict.fromkeys(names, True)
     assert _schemas(database_url) == before
+
+
+def test_a_database_with_a_blank_is_reached_over_a_socket_whose_directory_is_the_host(database_url: str) -> None:
+    server = urlsplit(database_url)
+    directory = quote(parse_qs(server.query)["host"][0], safe="")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute('CREATE DATABASE "My Db"')
+    try:
+        result = _probe("postgresql", f"postgresql://postgres@{directory}/My%20Db")
+        assert result.ok, result.message
+        assert "The database My Db is there." in [step.message for step in result.steps]
+    finally:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute('DROP DATABASE "My Db" WITH (FORCE)')
 
 
 def test_steps_are_told_as_they_end(database_url: str) -> None:
