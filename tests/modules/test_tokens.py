@@ -147,7 +147,7 @@ def test_braces_in_a_text_are_advised_to_be_written_so_that_the_text_stays(
 
 def test_the_advised_spelling_is_the_same_text(connection: psycopg.Connection) -> None:
     spelled = "'a {' || 'red} b', E'\\'{' || E'red}'"
-    assert connection.execute(f"SELECT {spelled}").fetchone() == ("a {red} b", "'{red}")  # type: ignore[arg-type]
+    assert connection.execute(f"SELECT {spelled}").fetchone() == ("a {red} b", "'{red}")
     with sqlite3.connect(":memory:") as lite:
         assert lite.execute("SELECT 'a {' || 'red} b'").fetchone() == ("a {red} b",)
     lite.close()
