@@ -51,6 +51,8 @@ _PREFIXES = {
     "snowflake:": "snowflake",
     "jdbc:": "jdbc",
 }
+# what no path begins with; SQLAlchemy writes the driver after a plus sign
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*(\+[A-Za-z0-9_.-]+)?://")
 # kinds that a plain path is a URL of
 _PLAIN = frozenset({"duckdb", "postgresql", "sqlite"})
 _SUFFIXES = {".duckdb": "duckdb", ".ddb": "duckdb", ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite"}
@@ -81,6 +83,8 @@ def parse(url: str, kind: str = "") -> ConnectionUrl:
         )
     prefix = next((p for p in _PREFIXES if url[: len(p)].lower() == p), "")
     found = _PREFIXES[prefix] if prefix else kind or kind_of(url)
+    if not prefix and (scheme := _SCHEME.match(url)):
+        raise _unknown_scheme(scheme[1], found)
     if not prefix and found in READERS and found not in _PLAIN:
         raise UrlInvalid("The URL does not start with its system.", hint=_expected(found))
     if kind and kind != found and not (kind == "jdbc" and prefix.startswith("jdbc:")):
@@ -91,6 +95,15 @@ def parse(url: str, kind: str = "") -> ConnectionUrl:
         return READERS[found](url[len(prefix) :], prefix)
     except UrlInvalid as error:
         raise UrlInvalid(error.message, hint=f"{error.hint} {_expected(found)}".strip()) from None
+
+
+def _unknown_scheme(driver: str | None, kind: str) -> UrlInvalid:
+    if driver:
+        return UrlInvalid(
+            "The URL begins with a system and a Python driver, as SQLAlchemy's do.",
+            hint=f"Leave the + and the driver out. {_expected(kind)}",
+        )
+    return UrlInvalid("The URL begins with a scheme that is not known here.", hint=_expected(kind))
 
 
 def check(url: str, kind: str) -> None:

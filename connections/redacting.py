@@ -24,7 +24,11 @@ MIN_LENGTH = 4
 _KEY = r"[\w.-]{0,40}(?:passw(?:or)?d|passwort|pwd|passphrase)"
 # a quoted value, one in braces as ODBC writes them, or one that ends at a separator; references stay readable
 _QUOTED = r"""(?:"(?:[^"\\\n]|\\.|"")*(?:"|$)|'(?:[^'\\\n]|\\.|'')*(?:'|$))"""
-_VALUE = rf"""(?!\$[A-Za-z_])(?:{_QUOTED}|\{{(?:[^}}\n]|\}}\}})*(?:\}}|$)|[^\s;&,'"(){{}}\[\]][^\s;&,]*)"""
+# what begins a value without quotes; also the rest of one that goes on after its quotes
+_BARE = r"""[^\s;&,'"(){}\[\]][^\s;&,]*"""
+# one that is hidden already ends where its replacement ends
+_DONE = r"""\*\*\*(?=[\s;&,'"(){}\[\]]|$)"""
+_VALUE = rf"""(?!\$[A-Za-z_])(?:{_DONE}|(?:{_QUOTED}|\{{(?:[^}}\n]|\}}\}})*(?:\}}|$))(?:{_BARE})?|{_BARE})"""
 _SHAPES = tuple(
     (re.compile(pattern, re.IGNORECASE | re.MULTILINE), replacement)
     for pattern, replacement in (

@@ -1,4 +1,6 @@
-"""The parts of a connection URL and what each may look like. Nothing is percent-decoded, nothing is guessed.
+"""The parts of a connection URL and what each may look like. Nothing is guessed.
+
+Only a database's name and a socket's directory are percent-decoded, once, and checked afterwards.
 
 Messages never repeat a part's text: a password that slipped into the wrong place would be in it.
 """
@@ -10,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from connections.addresses import METADATA_HOSTS, is_forbidden
 from connections.sdk.errors import UrlInvalid
@@ -67,6 +70,8 @@ class ConnectionUrl:
 
 def host(text: str) -> str:
     """Return a host name or address as drivers take it (IPv6 without brackets)."""
+    if "," in text:
+        raise _several_hosts()
     if text.startswith("[") and text.endswith("]"):
         return _address(text[1:-1])
     if not _HOST.fullmatch(text):
@@ -81,6 +86,13 @@ def host(text: str) -> str:
     if text.rstrip(".").lower() in METADATA_HOSTS:
         raise UrlInvalid("The host in the URL is a metadata service.", hint="Name a database server.")
     return text
+
+
+def _several_hosts() -> UrlInvalid:
+    return UrlInvalid(
+        "The URL names several hosts; a connection leads to one.",
+        hint="Name one, or a name (in DNS, or of a proxy) that leads to the server in charge.",
+    )
 
 
 def _address(text: str) -> str:
@@ -105,6 +117,8 @@ def authority(text: str) -> tuple[str, int | None]:
         raise UrlInvalid(
             "The URL holds a user or a password.", hint="Leave them out: use the fields username and password."
         )
+    if "," in text:
+        raise _several_hosts()
     found = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(.*))?", text, re.DOTALL)
     if found is None:
         raise UrlInvalid(
@@ -119,13 +133,22 @@ def port(text: str) -> int:
     return int(text)
 
 
-def database(text: str, *, library: bool = False) -> str:
-    if not (_LIBRARY if library else _DATABASE).fullmatch(text):
+def database(text: str, *, library: bool = False, blanks: bool = False) -> str:
+    """Return a database's name; ``blanks`` may stand inside of it where the system's URL can write them."""
+    checked = text.replace(" ", "_") if blanks and text == text.strip(" ") else text
+    if not (_LIBRARY if library else _DATABASE).fullmatch(checked):
         raise UrlInvalid(
             "The database name in the URL is missing or has characters that are not allowed.",
             hint="Letters, digits and _ . $ - are; at most 128 of them.",
         )
     return text
+
+
+def decoded_database(text: str) -> str:
+    """Return a database's name that is percent-encoded in its URL."""
+    if " " in text:
+        raise UrlInvalid("The database name in the URL has a blank.", hint="Write it as %20.")
+    return database(unquote(text), blanks=True)
 
 
 def username(text: str) -> str:

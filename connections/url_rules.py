@@ -16,6 +16,8 @@ from connections.url_properties import checked
 _FORBIDDEN = frozenset(
     {"avatica", "calcite", "csv", "dbunit", "derby", "hsqldb", "jndi", "ldap", "log4jdbc", "p6spy", "rmi"}
 )
+# kinds whose drivers percent-decode the database's name
+_ENCODED = frozenset({"mysql", "postgresql"})
 # systems whose properties follow ";" rather than "?"
 _SEMICOLONS = frozenset({"databricks", "datadirect", "db2", "hive2", "impala", "jtds", "netezza", "spark"})
 
@@ -32,9 +34,13 @@ def _network(rest: str, kind: str, separator: str) -> ConnectionUrl:
         kind=kind,
         host=host,
         port=port,
-        database=parts.database(database, library=kind == "as400") if database else "",
+        database=_database(database, kind) if database else "",
         properties=checked(parts.pairs(properties, separator), kind),
     )
+
+
+def _database(text: str, kind: str) -> str:
+    return parts.decoded_database(text) if kind in _ENCODED else parts.database(text, library=kind == "as400")
 
 
 def _postgresql(rest: str, prefix: str) -> ConnectionUrl:
@@ -51,7 +57,10 @@ def _postgresql(rest: str, prefix: str) -> ConnectionUrl:
     special = {name: value for name, value in found if name in ("host", "port")}
     if len(special) < sum(name in ("host", "port") for name, _ in found) or (where and special):
         raise UrlInvalid("The URL says its host twice.", hint="Say it once.")
-    if where or "host" not in special:
+    if where[:3].upper() == "%2F":
+        directory, colon, number = where.partition(":")
+        host, port = _socket(unquote(directory)), parts.port(number) if colon else None
+    elif where or "host" not in special:
         host, port = parts.authority(where)
     else:
         given = unquote(special["host"])
@@ -61,7 +70,7 @@ def _postgresql(rest: str, prefix: str) -> ConnectionUrl:
         kind="postgresql",
         host=host,
         port=port,
-        database=parts.database(database) if database else "",
+        database=parts.decoded_database(database) if database else "",
         username=parts.username(user) if at else "",
         properties=checked([pair for pair in found if pair[0] not in special], "postgresql"),
     )
@@ -129,7 +138,7 @@ def _sqlserver(rest: str, prefix: str) -> ConnectionUrl:
         host=host,
         port=parts.port(port) if port else plain_port,
         instance=parts.database(instances[0]) if instances else "",
-        database=parts.database(names[0]) if names else "",
+        database=parts.database(names[0], blanks=True) if names else "",
         properties=checked([pair for pair in found if pair[0].lower() not in taken], "sqlserver"),
     )
 
@@ -223,8 +232,12 @@ def _properties(url: ConnectionUrl, opening: str, separator: str) -> str:
 
 
 def _write_network(url: ConnectionUrl, scheme: str, *, opening: str = "?", separator: str = "&") -> str:
-    database = f"/{url.database}" if url.database else ""
+    database = f"/{_encoded(url.database)}" if url.database else ""
     return f"{scheme}:{_place(url)}{database}{_properties(url, opening, separator)}"
+
+
+def _encoded(database: str) -> str:
+    return database.replace(" ", "%20")
 
 
 def _write_postgresql(url: ConnectionUrl) -> str:
@@ -234,7 +247,7 @@ def _write_postgresql(url: ConnectionUrl) -> str:
     if not url.host.startswith("/"):
         return _write_network(url, "postgresql").replace("//", f"//{user}", 1)
     port = f"&port={url.port}" if url.port else ""
-    return f"postgresql://{user}/{url.database}?host={url.host}{port}{_properties(url, '&', '&')}"
+    return f"postgresql://{user}/{_encoded(url.database)}?host={url.host}{port}{_properties(url, '&', '&')}"
 
 
 def _write_sqlserver(url: ConnectionUrl) -> str:

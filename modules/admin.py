@@ -19,7 +19,7 @@ from unfold.decorators import display
 from connections import pieces
 from connections.pages import FROM_PAGE, Page, Verb
 from connections.widgets import KnownAutocomplete
-from modules import history
+from modules import history, validating
 from modules.forms import HookForm, ModuleForm, WatermarkForm
 from modules.history_admin import ModuleHistoryAdmin
 from modules.models import Group, GroupMember, Hook, Module, ModuleHistory, Watermark
@@ -165,6 +165,9 @@ class ModuleAdmin(Page):
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         context["show_history"] = request.user.has_perm("modules.view_modulehistory")
+        module = context.get("original")
+        if module and request.method == "GET" and (problem := validating.cron_problem(module)):
+            self.message_user(request, f"The full refresh does not fire. {problem}", messages.WARNING)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:

@@ -12,8 +12,17 @@ from django.core.exceptions import ValidationError
 MACROS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 _EXAMPLE = "Write minute, hour, day, month and weekday, such as 0 4 * * * for four every morning."
 # what cron knows; croniter would also take R and H (random), L and # (last, n-th) and years
-_NAMES = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat"
-_FIELD = re.compile(rf"(?:[0-9*,/-]|{_NAMES})+", re.IGNORECASE)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_FIELD = re.compile(rf"(?:[0-9*,/-]|{'|'.join(_MONTHS + _WEEKDAYS)})+", re.IGNORECASE)
+# of each field: its numbers, and their names
+_FIELDS: tuple[tuple[range, tuple[str, ...]], ...] = (
+    (range(60), ()),
+    (range(24), ()),
+    (range(1, 32), ()),
+    (range(1, 13), _MONTHS),
+    (range(7), _WEEKDAYS),
+)
 
 
 def check(text: str) -> None:
@@ -31,7 +40,39 @@ def check(text: str) -> None:
     try:
         if not croniter.is_valid(text):
             raise ValidationError(f"“{text}” is not a cron expression: a number is out of range. {_EXAMPLE}")
+        for field, (numbers, names) in zip(fields, _FIELDS, strict=True):
+            _check_ranges(text, field.lower(), numbers, names)
         # any start will do; a leap day is at most eight years away
         croniter(text, dt.datetime(2024, 1, 1), max_years_between_matches=9).get_next()
     except CroniterError:
         raise ValidationError(f"“{text}” never comes round: no such day exists. {_EXAMPLE}") from None
+
+
+def _check_ranges(text: str, field: str, numbers: range, names: tuple[str, ...]) -> None:
+    """Refuse ranges that run backwards: Debian's cron accepts them and never fires for them."""
+    for part in field.split(","):
+        span, _, step = part.partition("/")
+        begin, dash, end = span.partition("-")
+        first, last = (_number(word, numbers, names) if dash else 0 for word in (begin, end))
+        if first > last:
+            written = _forwards(first, last, int(step or 1), numbers, () if span.replace("-", "").isdigit() else names)
+            raise ValidationError(
+                f"The range “{part}” in “{text}” runs backwards, and cron never fires for such a range. "
+                f"Write {written} instead."
+            )
+
+
+def _number(word: str, numbers: range, names: tuple[str, ...]) -> int:
+    return numbers[names.index(word)] if word in names else int(word)
+
+
+def _forwards(first: int, last: int, step: int, numbers: range, names: tuple[str, ...]) -> str:
+    """Return the values that are meant, in a form that cron knows."""
+    if step == 1 and not names and len(numbers) > 7:
+        halves = (first, numbers[-1]), (numbers[0], last)
+        return ",".join(f"{low}-{high}" if low < high else f"{low}" for low, high in halves)
+    # Sunday is 0 and 7
+    start, stop = numbers.index(first) if first in numbers else 0, numbers.index(last) + 1
+    places = range(start, stop if stop > start else stop + len(numbers), step)
+    found = [place % len(numbers) for place in places]
+    return ",".join(names[place] if names else str(numbers[place]) for place in found)

@@ -14,6 +14,8 @@ from connections.sdk.errors import DataError, TokenUnknown
 from modules.query_text import Kind, Token, read
 
 _NAME = re.compile(r"(?<!\{)\{([A-Za-z_][A-Za-z0-9_]*)\}(?!\})")
+# longer texts are not repeated in a message
+_SHOWN = 60
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
@@ -35,11 +37,12 @@ def find_tokens(query: str, dialect: Dialect) -> tuple[str, ...]:
 def check_tokens(query: str, dialect: Dialect, watermark_names: Iterable[str]) -> None:
     """Raise TokenUnknown for a token without a watermark."""
     watermarks = tuple(watermark_names)
-    if missing := [name for name in find_tokens(query, dialect) if name not in watermarks]:
+    if missing := [place for place in _places(query, dialect) if place.name not in watermarks]:
+        first = missing[0]
         raise TokenUnknown(
-            f"The query has {_braced(missing)}, and no watermark is called so.",
-            hint=f"Add a watermark named {missing[0]}, or correct the token; there is {_braced(watermarks) or 'none'}. "
-            f"Braces that are no token need a blank in them: {{ {missing[0]} }}.",
+            f"The query has {_braced(dict.fromkeys(place.name for place in missing))}, and no watermark is called so.",
+            hint=f"Add a watermark named {first.name}, or correct the token; there is {_braced(watermarks) or 'none'}. "
+            f"{_no_token(first, dialect)}",
         )
 
 
@@ -61,6 +64,21 @@ def replace_tokens(query: str, dialect: Dialect, values: Mapping[str, str]) -> s
         result += [query[position : place.start], _value(query, place, values[place.name], dialect)]
         position = place.stop
     return "".join([*result, query[position:]])
+
+
+def _no_token(place: _Place, dialect: Dialect) -> str:
+    """Say how to write braces that are no token, without another meaning."""
+    if place.literal is None:
+        return f"Braces that are no token need a blank in them: {{ {place.name} }}."
+    text = place.literal.text
+    opening, cut = text[: text.index(text[-1]) + 1], place.start - place.literal.start + 1
+    left, right = text[:cut] + text[-1], opening + text[cut:]
+    if len(text) > _SHOWN:
+        left, right = f"{opening}{{{text[-1]}", f"{opening}{place.name}}}{text[-1]}"
+    said = f"Braces that belong to the text are written in two pieces: {dialect.concatenated(left, right)}."
+    if dialect.sqlglot == "postgres":
+        said += f" Only in an array may a blank stand in them instead: {{ {place.name} }}."
+    return said
 
 
 def _braced(names: Iterable[str]) -> str:

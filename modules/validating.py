@@ -140,13 +140,19 @@ def _overlap(module: Module) -> Findings:
         yield "overlap", "Without a watermark column everything is read anyway. Name one, or leave overlap empty."
 
 
-def _cron(module: Module) -> Findings:
-    if not module.full_refresh_cron:
-        return
+def cron_problem(module: Module) -> str:
+    """Return what is wrong with full_refresh_cron; empty when nothing is."""
     try:
-        cron_expression.check(module.full_refresh_cron)
+        if module.full_refresh_cron:
+            cron_expression.check(module.full_refresh_cron)
     except ValidationError as error:
-        yield "full_refresh_cron", error.messages[0]
+        return str(error.messages[0])
+    return ""
+
+
+def _cron(module: Module) -> Findings:
+    if problem := cron_problem(module):
+        yield "full_refresh_cron", problem
 
 
 def _retries(module: Module) -> Findings:

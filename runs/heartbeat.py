@@ -27,6 +27,8 @@ class Heartbeat:
 
     def __init__(self, row: Owned, *, meanwhile: Callable[[], None] = lambda: None) -> None:
         self._row, self._meanwhile = row, meanwhile
+        # it interrupted because the row is gone or settled, and not because of a cancel
+        self.lost = False
         self._every = float(setting("heartbeat_seconds"))
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -64,7 +66,10 @@ class Heartbeat:
 
     def _must_stop(self, beats: bool) -> bool:
         try:
-            return self._row.beat() if beats else self._row.must_stop()
+            if not (self._row.beat() if beats else self._row.must_stop()):
+                return False
+            self.lost = self._row.is_gone()
+            return True
         except (DatabaseError, InterfaceError):
             connection.close()
             return False

@@ -48,6 +48,11 @@ class Owned(models.Model):
     def must_stop(self) -> bool:
         return not self._rows().filter(status=Status.RUNNING, cancel_requested=False).exists()
 
+    def is_gone(self) -> bool:
+        """Whether it must stop though nobody cancelled it: the row is not there any more, or somebody settled it."""
+        stays = models.Q(status=Status.RUNNING) | models.Q(cancel_requested=True) | models.Q(status=Status.CANCELLED)
+        return not self._rows().filter(stays).exists()
+
     def request_cancel(self) -> bool:
         """Ask the owner to stop; return False when there is nothing left to stop."""
         rows = self._rows().filter(status__in=self.ACTIVE)

@@ -202,9 +202,11 @@ class Recorder:
             else:
                 self.log(f"ended: {status}")
         except IllegalTransition as error:
-            self.run.refresh_from_db()
-            self.log(f"ended as {status}, but: {error.message}")
-            return
+            if Run.objects.filter(pk=self.run.pk).exists():
+                self.run.refresh_from_db()
+                self.log(f"ended as {status}, but: {error.message}")
+                return
+            self.log(f"ended: {status}; the metadata database does not know the run any more")
         for name, value in {**results, "status": status}.items():
             setattr(self.run, name, value)
         point("record.ended")

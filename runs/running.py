@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from connections.sdk.errors import Cancelled, PipekitError
+from connections.sdk.errors import Cancelled, Lost, PipekitError
 from runs import interrupting, planning, retry_policy
 from runs.engine import publishing, retrying, sync
 from runs.engine.connecting import hurried
@@ -28,15 +28,16 @@ def execute(run: Run, *, listen: Callable[[Event], None] = lambda event: None, r
     """
     with Recorder(run) as recorder:
         point("run.claimed")
+        heartbeat = Heartbeat(run, meanwhile=recorder.cap_log)
         try:
             interrupting.release()
-            with Heartbeat(run, meanwhile=recorder.cap_log):
+            with heartbeat:
                 _carry_out(recorder, listen, retry=retry)
                 # done: from here a cancel comes too late
                 interrupting.shield()
         except KeyboardInterrupt:
             interrupting.shield()
-            _stop(recorder)
+            _stop(recorder, lost=heartbeat.lost)
     return run
 
 
@@ -65,12 +66,22 @@ def _still_ours(run: Run) -> bool:
         return True
 
 
-def _stop(recorder: Recorder) -> None:
-    """Find out whether the cancel came in time; raises Cancelled when it did."""
+def _stop(recorder: Recorder, *, lost: bool) -> None:
+    """Find out whether the interrupt came in time; raises Cancelled (or Lost, when nobody cancelled) when it did."""
     if not recorder.published and recorder.publishing and (found := _find(planning.plan(recorder.run))):
         recorder.record(found)
+    if not recorder.published and lost:
+        raise Lost(
+            "The metadata database knows this run no more, or has settled it; nothing was published.",
+            hint="Was the metadata exchanged or restored while it ran? Run it again.",
+        )
     if not recorder.published:
         raise Cancelled("The run was cancelled; nothing was published.")
+    if lost:
+        recorder.record(
+            Warned("The metadata database knows this run no more; what was left of key_sync and hooks was not done.")
+        )
+        return
     recorder.record(
         Warned("The cancel came too late, the rows are published; what was left of key_sync and hooks was not done.")
     )

@@ -122,9 +122,6 @@ def _part(part: str, all_of: range) -> Iterator[int]:
     first = all_of[0] if begin == "*" else _number(begin, all_of)
     # 5/10 goes on to the end
     last = _number(end, all_of) if dash else first if begin != "*" and not step else all_of[-1]
-    if last < first:
-        # over the top, as in fri-sun
-        last += len(all_of)
     for number in range(first, last + 1, int(step or 1)):
         yield all_of[0] + (number - all_of[0]) % len(all_of)
 

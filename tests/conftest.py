@@ -5,14 +5,30 @@ from __future__ import annotations
 import signal
 
 import hypothesis
+import pytest
 
 pytest_plugins = ["tests.fix_postgresql", "tests.fix_metadata", "tests.fix_engine", "tests.fix_modules"]
 
 # a busy machine is slow, not wrong; and "too slow to generate" is the same finding
-hypothesis.settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+_UNHURRIED = hypothesis.settings(
+    deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
 )
-hypothesis.settings.load_profile("unhurried")
+# the default run must not depend on luck; the long one looks for what nobody has thought of
+hypothesis.settings.register_profile("default_run", _UNHURRIED, derandomize=True)
+hypothesis.settings.register_profile("long_run", _UNHURRIED, max_examples=500)
+hypothesis.settings.load_profile("default_run")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw at random, and more, where the long tests are asked for: their modules are not imported yet."""
+    if not config.getoption("--hypothesis-profile") and is_long_run(config.getoption("markexpr")):
+        hypothesis.settings.load_profile("long_run")
+
+
+def is_long_run(markers: str) -> bool:
+    """Whether ``-m markers`` asks for the long tests."""
+    return "matrix" in markers.replace("not matrix", "")
+
 
 # under nohup, or in the background of a script, they are ignored: every child that a test interrupts would inherit that
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

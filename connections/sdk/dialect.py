@@ -95,6 +95,10 @@ class Dialect:
             text = text.replace("\\", "\\\\")
         return "'" + text.replace("'", "''") + "'"
 
+    def concatenated(self, left: str, right: str) -> str:
+        """Return the expression that joins two texts."""
+        return f"{left} || {right}"
+
     def literal(self, value: str, data_type: DataType) -> str:
         """Return ``value`` (its exact text, ISO form for dates and times) as a typed literal.
 

@@ -10,7 +10,8 @@ from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.secrets import store
 from modules.models import Module
 from pipekit_site.doctor import installation
-from scheduling import installing
+from scheduling import cadences, cron, installing
+from scheduling.cadences import Cadence
 from scheduling.models import Schedule, Tick
 from scheduling.ticking import GAP
 
@@ -28,13 +29,24 @@ def schedules() -> str:
             f"Runs that cron starts will not find the secrets {', '.join(missing)}: they are only in this environment.",
             hint="; ".join(f"manage.py secrets set {name}" for name in missing),
         )
-    if troubled := [row for row in Schedule.objects.enabled().select_related("progress") if row.problem]:
-        first = troubled[0]
+    if troubled := [(cadence, problem) for cadence in cadences.enabled() if (problem := _problem(cadence))]:
+        first, problem = troubled[0]
         raise ConfigurationInvalid(
-            f"{len(troubled)} schedules cannot fire; {first.name}: {first.problem}", hint="Correct them in the admin."
+            f"{len(troubled)} schedules cannot fire; {first.name.removeprefix('schedule ')}: {problem}",
+            hint="Correct them in the admin.",
         )
     by = "cron" if lines else "the scheduler, or somebody else's cron"
     return f"{found} are scheduled; the last tick was at {last.finished_at:%H:%M:%S} UTC, by {by}"
+
+
+def _problem(cadence: Cadence) -> str:
+    """What keeps it from firing, also before a tick has met it; empty when nothing does."""
+    try:
+        cron.parse(cadence.expression)
+        cron.zone_of(cadence.zone)
+    except PipekitError as error:
+        return error.message
+    return cadence.progress.problem if cadence.progress else ""
 
 
 def _our_lines() -> list[str]:

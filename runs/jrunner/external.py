@@ -12,7 +12,9 @@ import contextlib
 import signal
 import subprocess
 import tempfile
+from io import BufferedReader
 from pathlib import Path
+from typing import cast
 
 from connections.registry import connector
 from connections.sdk.capabilities import Cap
@@ -25,6 +27,9 @@ from runs.jrunner.progress import Reporter
 from runs.jrunner.pulse import answers
 
 _LAST_LINES = 20
+# bytes of the program's output: that are logged, of the end that is kept, of one reading
+_LOGGED, _END = 1_000_000, 16_384
+_BLOCK, _LARGE_BLOCK = 8192, 1_048_576
 _GRACE = 5.0
 _NOT_EXECUTABLE = (126, 127)
 
@@ -73,42 +78,65 @@ def _run(argv: list[str], given: str, reporter: Reporter, cancellation: Cancella
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
             start_new_session=True,
         )
     except OSError as error:
         raise _unusable(argv[0], str(error)) from None
     cancellation.calls(lambda: _stop(process))
     _give(process, given)
-    lines: list[str] = []
     assert process.stdout is not None
-    for line in process.stdout:
-        reporter.log(line.rstrip("\n"))
-        lines = [*lines[1 - _LAST_LINES :], line]
+    last = _logged(cast(BufferedReader, process.stdout), reporter)
     code = process.wait()
     cancellation.check()
     if code in _NOT_EXECUTABLE:
-        raise _unusable(argv[0], "".join(lines))
+        raise _unusable(argv[0], last)
     if code == 128 + signal.SIGINT:
         raise Cancelled(f"{argv[0]} was interrupted.")
     if code:
         raise ExternalFailed(
             f"{argv[0]} ended with exit code {code}.",
             hint="Its last lines are below; what it wrote before is in the staging table only.",
-            detail="".join(lines),
+            detail=last,
         )
 
 
-def _give(process: subprocess.Popen[str], text: str) -> None:
+def _give(process: subprocess.Popen[bytes], text: str) -> None:
     """Write its standard input, which a pipe holds until it is read, and end it."""
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
-        process.stdin.write(text)
+        process.stdin.write(text.encode())
         process.stdin.close()
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
+def _logged(output: BufferedReader, reporter: Reporter) -> str:
+    """Copy the program's output to the log, up to a limit, and return its last lines; the rest is only read."""
+    size, end, unlogged = 0, b"", b""
+    while block := output.read1(_BLOCK if size < _LOGGED else _LARGE_BLOCK):
+        before, size, end = size, size + len(block), (end + block)[-_END:]
+        if before >= _LOGGED:
+            continue
+        # whole lines, so that no secret is cut in two; but a program may write without ever ending one
+        unlogged += block
+        cut = unlogged.rfind(b"\n") + 1 or len(unlogged) // _BLOCK * _BLOCK
+        _log_lines(unlogged[:cut], reporter)
+        unlogged = unlogged[cut:]
+        if size >= _LOGGED:
+            reporter.log(f"the program has written more than {_LOGGED // 1_000_000} MB; the rest is left out")
+    last = "".join(end.decode("utf-8", "replace").splitlines(keepends=True)[-_LAST_LINES:])
+    if size < _LOGGED:
+        _log_lines(unlogged, reporter)
+    else:
+        reporter.log(f"the program wrote {size} bytes; its last lines were:\n{last}")
+    return last
+
+
+def _log_lines(data: bytes, reporter: Reporter) -> None:
+    """Log many lines at once: looking for secrets costs more by the line than by the byte."""
+    if data:
+        reporter.log(data.decode("utf-8", "replace").rstrip("\n").replace("\n", "\njrunner: "))
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(_GRACE)

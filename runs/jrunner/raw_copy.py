@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -32,7 +33,13 @@ async def _copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cance
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     pipe = _Pipe(job, plan, reporter)
-    cancellation.calls(lambda: loop.call_soon_threadsafe(task.cancel))
+
+    def stop() -> None:
+        # the loop is closed once the transfer has ended: nothing is left to stop
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(task.cancel)
+
+    cancellation.calls(stop)
     try:
         async with _session(job.source) as (source, reading), _session(job.destination) as (destination, _):
             reporter.at_work = reading.at_work

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from django.conf import settings
+
+from tests.ports import reserved_port
 
 _CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 _SECONDS = 60.0
@@ -25,11 +27,10 @@ PASSWORD = "correct-horse-7391"
 def serve(transactional_db: None) -> Iterator[Callable[..., str]]:
     """Start `manage.py serve` with more environment, on the database of the test; return its address."""
     processes: list[subprocess.Popen[bytes]] = []
+    ports = ExitStack()
 
     def start(**environment: str) -> str:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = ports.enter_context(reserved_port())
         words = [sys.executable, str(settings.BASE_DIR / "manage.py"), "serve", "--port", str(port)]
         processes.append(subprocess.Popen(words, env={**os.environ, **environment}, cwd=settings.BASE_DIR))
         address = f"http://127.0.0.1:{port}"
@@ -40,6 +41,7 @@ def serve(transactional_db: None) -> Iterator[Callable[..., str]]:
     for process in processes:
         process.terminate()
         process.wait(30)
+    ports.close()
 
 
 def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:

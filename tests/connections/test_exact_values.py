@@ -15,6 +15,7 @@ from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ValueMisfit
 from connections.sdk.exact.calendar import calendar_texts, moment
 from connections.sdk.exact.converting import exactly
+from connections.sdk.exact.misfits import misfit
 from connections.sdk.exact.texts import as_text, hex_text
 from connections.sdk.schema import Column
 
@@ -154,3 +155,26 @@ def test_what_is_no_number_is_not_left_to_the_destination(text: str) -> None:
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "inf", "1e400", " 1.5 ", ".5", "5."])
 def test_what_an_unbounded_decimal_may_be_stays_as_it_is_written(text: str) -> None:
     assert exactly(pa.array([text]), _column(Kind.DECIMAL)).to_pylist() == [text]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "hint"),
+    [
+        (Kind.DATE, "5881580-07-10", "Its year lies beyond what date holds there"),
+        (Kind.DATE, "-4713-01-01", "Its year lies beyond"),
+        (Kind.TIMESTAMP, "0044-03-15 12:00:00 BC", "Its year lies beyond"),
+        (Kind.DATE, "2026-02-30", "No calendar has that day"),
+        (Kind.TIMESTAMP, "2026-13-10 10:00", "No calendar has that day"),
+        (Kind.DATE, "0000-00-00", "There is no year 0"),
+        (Kind.DATE, "20260131", "a date without hyphens"),
+        (Kind.TIMESTAMP, "1767225600", "a count since 1970"),
+        (Kind.DATE, "2026-01-31T10:00:00+01:00", "It has a time zone"),
+        (Kind.TIMESTAMP, "2026-01-31 10:00:00.5-05", "It has a time zone"),
+        (Kind.TIMESTAMP, "20260131T100000Z", "It has a time zone"),
+        (Kind.TIME, "10:00Z", "It has a time zone"),
+        (Kind.TIMESTAMP, "31/01/2026 10:00", "clean the value"),
+        (Kind.DATE, "2026-1-5", "clean the value"),
+    ],
+)
+def test_the_hint_is_about_what_is_wrong_with_the_value(kind: Kind, text: str, hint: str) -> None:
+    assert hint in misfit(_column(kind), text).hint

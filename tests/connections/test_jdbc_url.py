@@ -18,6 +18,13 @@ FORMS = [
     ("postgresql://postgres:@/postgres?host=/tmp/pg", "", {"host": "/tmp/pg", "username": "postgres", "port": None}),
     ("postgresql://etl@db.example.com/dw", "", {"host": "db.example.com", "username": "etl", "database": "dw"}),
     ("postgresql:///dw?host=/opt/my%20data/pg&port=6543", "", {"host": "/opt/my data/pg", "port": 6543}),
+    ("postgresql://%2Frun%2Fpostgresql/dw", "", {"host": "/run/postgresql", "port": None, "database": "dw"}),
+    ("postgresql://etl@%2frun%2fmy%20pg:6543/dw", "", {"host": "/run/my pg", "port": 6543, "username": "etl"}),
+    ("postgresql://h/My%20Db", "", {"database": "My Db"}),
+    ("postgresql://etl@/My%20Db?host=/run/postgresql", "", {"database": "My Db", "host": "/run/postgresql"}),
+    ("jdbc:postgresql://h/My%20Db%2e1?sslmode=require", "", {"database": "My Db.1"}),
+    ("jdbc:mysql://h/My%20Db", "", {"database": "My Db"}),
+    ("jdbc:sqlserver://h;databaseName=My Db", "", {"database": "My Db"}),
     ("/run/postgresql", "postgresql", {"host": "/run/postgresql", "database": ""}),
     ("postgres://[::1]:5433/dw", "", {"host": "::1", "port": 5433}),
     ("jdbc:mysql://h/db?useSSL=true", "", {"host": "h", "port": None, "form": "mysql"}),
@@ -78,6 +85,20 @@ ATTACKS = [
     "jdbc:postgresql://h/db?password=x",
     "jdbc:postgresql://h/db%3FsocketFactory=x",
     "jdbc:postgresql://h/../db",
+    "postgresql://h/My Db",
+    "postgresql://h/My%2520Db",
+    "postgresql://h/%20Db",
+    "postgresql://h/db%2F..%2Fx",
+    "postgresql://h/db%00",
+    "postgresql://h/db%ff",
+    "postgresql://h/a%27b",
+    "jdbc:mysql://h/db%3FallowLoadLocalInfile=true",
+    "jdbc:as400://h/A%20B",
+    "postgresql://%2Frun%2F..%2Fetc/db",
+    "postgresql://%252Frun/db",
+    "postgresql://%2Frun,%2Ftmp/db",
+    "postgresql://%2Frun/db?host=/tmp",
+    "jdbc:postgresql://%2Frun/db",
     "postgresql://u:secret@h/db",
     "postgresql://h/db?host=/tmp&host=/var",
     "postgresql://h/db?host=evil",
@@ -236,6 +257,40 @@ def test_a_url_of_another_kind_is_refused_with_the_expected_form() -> None:
     assert EXPECTED["postgresql"] in caught.value.hint
 
 
+@pytest.mark.parametrize("url", ["postgresql+psycopg2://u:pw-4711@h/db", "postgresql+asyncpg://h/db"])
+def test_a_url_of_sqlalchemy_is_called_one_and_the_form_to_write_is_named(url: str) -> None:
+    with pytest.raises(UrlInvalid, match="as SQLAlchemy's do") as caught:
+        check(url, "postgresql")
+    assert EXPECTED["postgresql"] in caught.value.hint
+    assert "4711" not in str(caught.value.as_dict())
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"), [("redshift://h/db", "postgresql"), ("s3://b/x.duckdb", "duckdb"), ("mssql://h", "sqlserver")]
+)
+def test_a_scheme_that_is_not_known_is_not_taken_for_a_path(url: str, kind: str) -> None:
+    with pytest.raises(UrlInvalid, match="scheme that is not known") as caught:
+        check(url, kind)
+    assert EXPECTED[kind] in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://a,b/db",
+        "postgresql://a:5432,b:5433/db",
+        "postgresql:///db?host=a,b",
+        "jdbc:postgresql://a:5432,b/db",
+        "jdbc:mysql://a:3306,b:3306/db",
+        "jdbc:sqlserver://a,b;databaseName=x",
+        "jdbc:oracle:thin:@//a,b:1521/x",
+    ],
+)
+def test_several_hosts_are_refused_by_that_name(url: str) -> None:
+    with pytest.raises(UrlInvalid, match="names several hosts"):
+        parse(url)
+
+
 def test_the_generic_driver_takes_a_jdbc_url_of_a_known_system_under_that_systems_rules() -> None:
     check("jdbc:postgresql://h/db?sslmode=require", "jdbc")
     with pytest.raises(UrlInvalid):
@@ -301,5 +356,5 @@ def test_a_mutated_url_is_refused_or_means_only_checked_parts(
     # whatever was accepted is made of allowed characters only, and its rebuilt form means the same
     assert parse(rebuild(found), found.kind) == found
     host = "" if found.host.startswith("/") else found.host
-    assert re.fullmatch(r"[A-Za-z0-9_.:-]*", host) and re.fullmatch(r"[A-Za-z0-9_.$#@-]*", found.database)
+    assert re.fullmatch(r"[A-Za-z0-9_.:-]*", host) and re.fullmatch(r"[A-Za-z0-9_.$#@ -]*", found.database)
     assert set(found.properties) <= {spelled for spelled, _ in ALLOWED[found.kind].values()}

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, urlsplit, urlunsplit
 
 import duckdb
 import psycopg
@@ -19,6 +19,7 @@ import pytest
 from connections import probing
 from connections.sdk.errors import SecretMissing
 from connections.sdk.parameters import ConnectionParameters
+from tests.ports import reserved_port
 
 PASSWORD = "right-pw-7391"
 
@@ -78,14 +79,6 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
         pass
 
 
-@contextmanager
-def _closed_port() -> Iterator[int]:
-    with socket.socket() as holder:
-        # bound and not listening: nobody else can take it meanwhile
-        holder.bind(("127.0.0.1", 0))
-        yield holder.getsockname()[1]
-
-
 def _schemas(url: str) -> list[tuple[str]]:
     with psycopg.connect(url) as connection:
         return connection.execute("SELECT nspname FROM pg_namespace ORDER BY 1").fetchall()
@@ -104,6 +97,20 @@ def test_a_working_connection_by_tcp_passes_every_step_and_leaves_nothing(databa
     names = ("secret", "url", "host", "port", "driver", "login", "database", "read", "write")
     assert _steps(result) == dict.fromkeys(names, True)
     assert _schemas(database_url) == before
+
+
+def test_a_database_with_a_blank_is_reached_over_a_socket_whose_directory_is_the_host(database_url: str) -> None:
+    server = urlsplit(database_url)
+    directory = quote(parse_qs(server.query)["host"][0], safe="")
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute('CREATE DATABASE "My Db"')
+    try:
+        result = _probe("postgresql", f"postgresql://postgres@{directory}/My%20Db")
+        assert result.ok, result.message
+        assert "The database My Db is there." in [step.message for step in result.steps]
+    finally:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute('DROP DATABASE "My Db" WITH (FORCE)')
 
 
 def test_steps_are_told_as_they_end(database_url: str) -> None:
@@ -140,7 +147,7 @@ def test_an_unknown_host_is_one_clear_error() -> None:
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql", "clickhouse"])
 def test_a_closed_port_is_one_clear_error(kind: str) -> None:
-    with _closed_port() as port:
+    with reserved_port() as port:
         error = _failed(_probe(kind, f"jdbc:{kind}://127.0.0.1:{port}/dw"), "port", "connection_failed")
     assert str(port) in error["message"] and "nothing listens" in error["message"]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from connections.redacting import RedactingFilter, Redactor, redactor
@@ -64,6 +64,8 @@ def test_text_without_a_secret_stays_as_it_is(secret: str, text: str) -> None:
     assert Redactor([secret]).text(text) == text
 
 
+@example(text='""0')
+@example(text='"x"}')
 @given(text=st.text())
 def test_redacting_twice_changes_nothing_more(text: str) -> None:
     once = Redactor(["s3cret-value"]).text(f"{text} password={text}")
@@ -133,7 +135,7 @@ def test_what_only_looks_like_a_password_stays(text: str) -> None:
 
 
 def test_long_hostile_text_takes_no_time() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     for text in (
         "://a:" * 40_000,
         "password" * 40_000,
@@ -141,7 +143,7 @@ def test_long_hostile_text_takes_no_time() -> None:
         "jdbc:oracle:thin:" + "a" * 200_000,
     ):
         Redactor(["s3cret-value"]).text(text)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.fixture

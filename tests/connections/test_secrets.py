@@ -171,7 +171,7 @@ def test_a_line_means(store: SecretStore, file: Path, line: str, value: str) -> 
     assert store.check() == ()
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples * 2 // 5)
 @given(value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_every_value_comes_back_as_it_was_set(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
     store = SecretStore(path=tmp_path_factory.getbasetemp() / "any.env")

@@ -19,6 +19,11 @@ from modules import cron_expression
         "0 0 29 2 *",
         "0 0 13 * 5",
         "0 0 * * 7",
+        "0 0 * * 5-7",
+        "0 0 * * 0-7",
+        "0 0 * * sun-tue",
+        "0 0 * * fri-7",
+        "7-7 0 * nov-dec *",
         *cron_expression.MACROS,
     ],
 )
@@ -52,3 +57,32 @@ def test_anything_else_is_refused_with_what_is_wrong(text: str, said: str) -> No
     with pytest.raises(ValidationError) as refused:
         cron_expression.check(text)
     assert said in refused.value.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "backwards", "instead"),
+    [
+        ("0 0 * * 5-1", "5-1", "5,6,0,1"),
+        ("0 0 * * 6-0", "6-0", "6,0"),
+        ("0 0 * * 7-2", "7-2", "0,1,2"),
+        ("0 0 * * sat-mon", "sat-mon", "sat,sun,mon"),
+        ("0 0 * * FRI-Tue", "fri-tue", "fri,sat,sun,mon,tue"),
+        ("0 0 * * fri-sun", "fri-sun", "fri,sat,sun"),
+        ("0 0 * * sat-1", "sat-1", "sat,sun,mon"),
+        ("0 0 * * 1,fri-mon/2", "fri-mon/2", "fri,sun"),
+        ("0 0 * nov-feb *", "nov-feb", "nov,dec,jan,feb"),
+        ("0 0 * 11-2 *", "11-2", "11-12,1-2"),
+        ("0 0 31-2 * *", "31-2", "31,1-2"),
+        ("0 22-4 * * *", "22-4", "22-23,0-4"),
+        ("0 22-4/3 * * *", "22-4/3", "22,1,4"),
+        ("5,50-10 * * * *", "50-10", "50-59,0-10"),
+    ],
+)
+def test_a_range_that_runs_backwards_is_refused_with_the_list_that_is_meant(
+    text: str, backwards: str, instead: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        cron_expression.check(text)
+    assert f"The range “{backwards}” in “{text}” runs backwards" in refused.value.messages[0]
+    assert f"Write {instead} instead." in refused.value.messages[0]
+    cron_expression.check(text.lower().replace(backwards, instead))

@@ -114,3 +114,47 @@ def test_a_value_with_a_nul_byte_is_refused() -> None:
     for query in ("SELECT {a}", "SELECT '{a}'"):
         with pytest.raises(DataError, match=r"\{a\}"):
             replace_tokens(query, POSTGRESQL, {"a": "x\0y"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "literal", "instead"),
+    [
+        ("postgresql", "'{red}'", "'{' || 'red}'"),
+        ("postgresql", "E'a\\'{red} b'", "E'a\\'{' || E'red} b'"),
+        ("sqlite", "'{red}'", "'{' || 'red}'"),
+        ("duckdb", "'{red}'", "'{' || 'red}'"),
+        ("as400", "'{red}'", "'{' || 'red}'"),
+        ("oracle", "N'{red}'", "N'{' || N'red}'"),
+        ("clickhouse", "'{red}'", "'{' || 'red}'"),
+        ("h2", "'{red}'", "'{' || 'red}'"),
+        ("jdbc", "'{red}'", "'{' || 'red}'"),
+        ("mysql", "'{red}'", "CONCAT('{', 'red}')"),
+        ("mysql", '"it\'s {red}"', 'CONCAT("it\'s {", "red}")'),
+        ("sqlserver", "N'x{red}'", "N'x{' + N'red}'"),
+        ("postgresql", f"'{'long ' * 20}{{red}}'", "'{' || 'red}'"),
+    ],
+)
+def test_braces_in_a_text_are_advised_to_be_written_so_that_the_text_stays(
+    kind: str, literal: str, instead: str
+) -> None:
+    dialect = registry.dialect(kind)
+    with pytest.raises(TokenUnknown) as refused:
+        check_tokens(f"SELECT id FROM t WHERE code = {literal}", dialect, [])
+    assert f"in two pieces: {instead}." in refused.value.hint
+    assert ("{ red }" in refused.value.hint) is (kind == "postgresql")
+    check_tokens(f"SELECT id FROM t WHERE code = {instead}", dialect, [])
+
+
+def test_the_advised_spelling_is_the_same_text(connection: psycopg.Connection) -> None:
+    spelled = "'a {' || 'red} b', E'\\'{' || E'red}'"
+    assert connection.execute(f"SELECT {spelled}").fetchone() == ("a {red} b", "'{red}")
+    with sqlite3.connect(":memory:") as lite:
+        assert lite.execute("SELECT 'a {' || 'red} b'").fetchone() == ("a {red} b",)
+    lite.close()
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
+def test_doubled_braces_are_left_as_they_are_written(kind: str) -> None:
+    query = "SELECT '{{red}}', '{{x}}' FROM t WHERE a > '{x}'"
+    check_tokens(query, registry.dialect(kind), ["x"])
+    assert replace_tokens(query, registry.dialect(kind), {"x": "7"}) == query.replace("'{x}'", "'7'")

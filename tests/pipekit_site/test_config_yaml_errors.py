@@ -207,15 +207,15 @@ def test_anchors_and_aliases_are_refused_before_they_can_grow() -> None:
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "a: {" * 50_000, "- " * 50_000, "? " * 50_000])
 def test_a_file_nested_without_end_is_refused(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert "nested too deeply" in str(invalid(text))
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_a_file_larger_than_any_configuration_is_refused_unread() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert "larger than 4 MB" in str(invalid("#" * (4 * 1024 * 1024 + 1)))
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_file_of_values_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +280,7 @@ def test_numbers_and_dates_are_taken_as_they_are_written_where_a_text_belongs() 
     assert "default_value: '2001-12-14t21:59:43.10-05:00'" in config_yaml.dump()
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings().max_examples * 3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_mangled_file_is_refused_with_findings_or_taken_whole(data: st.DataObject) -> None:
     """Cut, doubled and swapped pieces: never another exception, and never half of it."""

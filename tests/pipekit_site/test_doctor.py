@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tomllib
@@ -26,6 +25,7 @@ from connections import secrets
 from connections.models import Connection, Driver
 from pipekit_site.doctor import examining, machine
 from pipekit_site.doctor.examining import CHECKS, Check
+from tests.ports import reserved_port
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.django_db
@@ -217,13 +217,11 @@ def test_a_jrunner_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_connections_are_tried_only_when_asked_for(tmp_path: Path) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-    connection("postgresql", f"jdbc:postgresql://127.0.0.1:{port}/dw", name="down")
     connection(name="erp", url=f"jdbc:sqlite:{tmp_path / 'erp.db'}", options={"create": True})
-    assert all(check.ok for check in examining.examine())
-    found = {check.name: check for check in examining.examine(connections=True)}
+    with reserved_port() as port:
+        connection("postgresql", f"jdbc:postgresql://127.0.0.1:{port}/dw", name="down")
+        assert all(check.ok for check in examining.examine())
+        found = {check.name: check for check in examining.examine(connections=True)}
     assert found["connection erp"].ok
     assert not found["connection down"].ok
     assert f"Port {port} of 127.0.0.1 cannot be reached" in found["connection down"].message

@@ -73,3 +73,14 @@ def test_a_schedule_that_cannot_fire_is_told() -> None:
     ticked(dt.timedelta())
     Progress.objects.create(schedule=row, seen_until=timezone.now(), error="This machine knows no time zone “Mars”.")
     assert "1 schedules cannot fire; odd: This machine knows no time zone" in look().message
+
+
+def test_a_range_that_runs_backwards_is_reported_before_any_tick_has_met_it() -> None:
+    ScheduleFactory.create(name="odd", cron_expr="0 4 * * sat-mon")
+    ModuleFactory.create(name="orders", full_refresh_cron="0 22-4 * * *")
+    ticked(dt.timedelta())
+    said = look().message
+    assert "2 schedules cannot fire; odd: The range “sat-mon”" in said
+    assert "Write sat,sun,mon instead." in said
+    Schedule.objects.all().delete()
+    assert "1 schedules cannot fire; full refresh of orders: The range “22-4”" in look().message

@@ -10,11 +10,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipekit_site.config import BASE_DIR
+from tests.ports import reserved_port
 
 # real processes, many of them
 pytestmark = pytest.mark.matrix
@@ -75,10 +77,9 @@ def test_processes_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+def port() -> Iterator[int]:
+    with reserved_port() as port:
+        yield port
 
 
 def fetch(url: str) -> tuple[int, str, str]:

@@ -169,8 +169,8 @@ def test_a_cancel_ends_every_member_and_starts_no_more(group: Group, member: Mem
     group_run.refresh_from_db()
     assert ran(group_run) == [("a", "cancelled"), ("b", "cancelled")]
     assert group_run.skipped == [{"module": "never", "why": "the group run was cancelled"}]
-    wait_until(lambda: not backends(pg_bench.source.url) and not backends(pg_bench.destination.url), seconds=3)
-    wait_until(lambda: not alive(group_run.pid), seconds=3)
+    wait_until(lambda: not backends(pg_bench.source.url) and not backends(pg_bench.destination.url))
+    wait_until(lambda: not alive(group_run.pid))
 
 
 @pytest.mark.matrix

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection as metadata
 
 from connections.models import Connection
 from connections.sdk.parameters import ConnectionParameters
@@ -204,6 +205,22 @@ def test_an_interrupt_cancels_and_leaves_the_destination(
     out, err = process.communicate(timeout=20)
     assert process.returncode == code, err
     assert json.loads(out)["status"] == "cancelled"
+    assert orders.rows("SELECT to_regclass('sync.qcrh')") == [(None,)]
+
+
+def test_a_run_whose_row_is_gone_from_the_metadata_is_lost_and_not_cancelled(orders: Bench, save_module: Save) -> None:
+    save_module("qcrh", QUERY)
+    process = start("qcrh", PIPEKIT_FAULTS="publish.before_commit=sleep:60")
+    wait_for(lambda: Run.objects.filter(staged=3).exists(), seconds=60)
+    # as when the file is exchanged for another, or a backup is put back
+    with metadata.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {Run._meta.db_table}")
+    out, err = process.communicate(timeout=60)
+    found = json.loads(out)
+    assert (process.returncode, found["status"], found["error"]["code"]) == (1, "error", "lost"), err
+    assert "cancelled" not in err
+    assert "exchanged or restored" in found["error"]["hint"]
+    assert "nothing was published" in found["error"]["message"]
     assert orders.rows("SELECT to_regclass('sync.qcrh')") == [(None,)]
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 MINUTE = dt.timedelta(minutes=1)
+# no clock is set back by more than this
+_SET_BACK = 6 * 60
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NAMES = {name: number for number, name in enumerate(_MONTHS, 1)}
 _NAMES |= {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
@@ -53,7 +55,8 @@ def fires(expression: str, zone_name: str, start: dt.datetime, end: dt.datetime)
     zone = zoneinfo.ZoneInfo(zone_name)
     minute, hour = expression.split()[:2]
     wildcard = minute.startswith("*") or hour.startswith("*")
-    reached = start.astimezone(zone).replace(tzinfo=None)
+    # what the wall clock has shown by now has fired, also when it has been set back since
+    reached = max((start - before * MINUTE).astimezone(zone).replace(tzinfo=None) for before in range(_SET_BACK))
     moment = start
     while moment < end:
         moment += MINUTE

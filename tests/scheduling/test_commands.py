@@ -121,6 +121,28 @@ def test_next_merges_the_schedules_of_one_group_by_the_instant(capsys: Capture) 
     ]
 
 
+def test_next_finds_as_many_times_as_asked_for_or_says_that_there_are_no_more(capsys: Capture) -> None:
+    row = ScheduleFactory.create(cron_expr="0 0 29 2 *", timezone="UTC")
+    words = ("schedule", str(row.group), "next", "--from", "2026-01-01T00:00Z", "--json", "--count")
+    call_command(*words, "4")
+    out, err = capsys.readouterr()
+    assert [text[:10] for text in json.loads(out)] == ["2028-02-29", "2032-02-29", "2036-02-29", "2040-02-29"]
+    assert err == ""
+    call_command(*words, "30")
+    out, err = capsys.readouterr()
+    # 2100 is no leap year
+    assert len(json.loads(out)) == 24
+    assert "Only 24 of 30 times: there are no more in the next 100 years." in err
+
+
+def test_next_at_the_end_of_the_calendar_says_that_there_are_no_more(capsys: Capture) -> None:
+    row = ScheduleFactory.create(cron_expr="0 0 1 * *", timezone="UTC")
+    call_command("schedule", str(row.group), "next", "--count", "3", "--from", "9999-10-15T00:00Z", "--json")
+    out, err = capsys.readouterr()
+    assert json.loads(out) == ["9999-11-01T00:00:00+00:00", "9999-12-01T00:00:00+00:00"]
+    assert "Only 2 of 3 times" in err
+
+
 def test_next_without_a_schedule_is_exit_code_3_and_a_wrong_moment_is_usage() -> None:
     GroupFactory.create(name="nightly")
     assert ended("schedule", "nightly", "next") == 3

@@ -113,12 +113,20 @@ any_expression = (
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples * 3 // 5)
 @given(expression=any_expression, zone=st.sampled_from(ZONES), change=st.integers(0, 1), hours=st.integers(-30, 6))
 def test_any_expression_fires_as_the_daemon_s(expression: str, zone: str, change: int, hours: int) -> None:
     changes = changes_of_a_year(zone)
     start = changes[change % len(changes)] + dt.timedelta(hours=hours)
     agree(zone, expression, start, start + WINDOW)
+
+
+@pytest.mark.parametrize("minutes", range(-15, 76, 15))
+@pytest.mark.parametrize("expression", ["1 1 * * *", "15,45 0,1,2,3 * * *", "0 * * * *"])
+def test_a_window_that_begins_in_an_hour_that_comes_twice_repeats_nothing(expression: str, minutes: int) -> None:
+    # the clock of New York shows 01:00 to 02:00 again from here
+    start = moment("2027-11-07T06:00Z") + dt.timedelta(minutes=minutes)
+    agree("America/New_York", expression, start, start + WINDOW)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +182,19 @@ def test_every_short_form_is_the_expression_it_stands_for(macro: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "* * * *", "0 0 4 * * *", "@reboot", "R R * * *", "H H * * *", "0 0 31 2 *", "60 * * * *", "0 0 L * *"]
+    "text",
+    [
+        "",
+        "* * * *",
+        "0 0 4 * * *",
+        "@reboot",
+        "R R * * *",
+        "H H * * *",
+        "0 0 31 2 *",
+        "60 * * * *",
+        "0 0 L * *",
+        "0 0 * * sat-mon",
+    ],
 )
 def test_what_cron_does_not_know_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationInvalid):

@@ -6,6 +6,8 @@ import datetime as dt
 from collections import Counter
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from pytest_django import Settings
 
 from modules.models import Module
@@ -155,3 +157,18 @@ def test_a_schedule_deleted_while_the_tick_looks_at_it_fires_nothing() -> None:
     row.delete()
     assert slots.claim(cadence, due, now) is None
     assert not Slot.objects.exists()
+
+
+def test_stored_schedules_whose_range_runs_backwards_say_so_and_stop_no_other(admin_client: Client) -> None:
+    schedule()
+    odd = schedule("0 4 * * sat-mon", name="odd")
+    module = ModuleFactory.create(name="orders", full_refresh_cron="0 4 * * fri-tue")
+    report = ticking.tick(START + MINUTE)
+    assert len(report.started) == 1
+    assert report.failed.keys() == {"schedule odd", "full refresh of orders"}
+    lines = "\n".join(report.troubles())
+    assert "Write sat,sun,mon instead." in lines
+    assert "Write fri,sat,sun,mon,tue instead." in lines
+    for row in (odd, module):
+        page = admin_client.get(reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_change", args=[row.pk]))
+        assert "runs backwards" in page.content.decode()

@@ -32,6 +32,10 @@ class MysqlDialect(PublishingDialect):
             )
         return super().quote(identifier)
 
+    def concatenated(self, left: str, right: str) -> str:
+        # || means OR there
+        return f"CONCAT({left}, {right})"
+
     def temporal(self, value: str, data_type: DataType) -> str:
         moment = Moment.parse(value)
         if data_type.kind is Kind.TIME or moment is None:

@@ -16,7 +16,7 @@ import psycopg
 from connections.connectors.postgresql import clear_text
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import SESSION, borne, place, settings
-from connections.connectors.postgresql.errors import translate, translate_connect
+from connections.connectors.postgresql.errors import connection_lost, of_state, translate_connect
 from connections.connectors.postgresql.liveness import IDENTITY, Backend
 from connections.connectors.postgresql.metadata import (
     IS_METADATA,
@@ -133,8 +133,10 @@ def translated(name: str) -> Iterator[None]:
     try:
         yield
     except asyncpg.PostgresError as error:
-        raise of_server(error, name=name) from None
+        raise of_server(_last_word(error) or error, name=name) from None
     except (asyncpg.InterfaceError, OSError) as error:
+        if server := _last_word(error):
+            raise of_server(server, name=name) from None
         raise errors.ConnectionLost(
             f"{name or 'PostgreSQL'}: The connection was lost in the middle of the transfer.",
             hint="The network or the server went away; run it again.",
@@ -142,17 +144,24 @@ def translated(name: str) -> Iterator[None]:
         ) from None
 
 
+def _last_word(error: BaseException) -> asyncpg.PostgresError | None:
+    """Return what the server said when it ended the session: asyncpg's own complaint of the end came after it."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, errors.PipekitError):
+        # 08003 is what asyncpg calls it
+        if isinstance(found, asyncpg.PostgresError) and found.sqlstate not in (None, "08003"):
+            return found
+        found = found.__cause__ or found.__context__
+    return None
+
+
 def of_server(error: Any, *, name: str) -> errors.PipekitError:
     """Return Pipekit's error for one that the server reported, its context kept as detail."""
-    state = error.sqlstate or ""
-    try:
-        kind = psycopg.errors.lookup(state)
-    except KeyError:
-        kind = psycopg.OperationalError
-    found = translate(kind(str(error.args[0]) if error.args else str(error)), name=name)
-    more = (getattr(error, part, None) for part in ("detail", "hint", "context"))
-    found.detail = "\n".join([*(part for part in more if part), f"SQLSTATE {state}"])
-    return found
+    message = str(error.args[0]) if error.args else str(error)
+    more = [getattr(error, part, None) for part in ("detail", "hint", "context")]
+    if not error.sqlstate:
+        return connection_lost(message, name=name)
+    return of_state(error.sqlstate, message, name=name, more=more)
 
 
 def rows_of(status: str) -> int:

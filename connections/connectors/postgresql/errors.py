@@ -1,15 +1,32 @@
-"""psycopg's and the server's errors as Pipekit's, by SQLSTATE; at connect time by what libpq says.
+"""The server's errors as Pipekit's, by SQLSTATE whatever library reports them; at connect time by what libpq says.
+
+Retryable is only what can pass by itself: lost connections, locks, limits of time.
 
 Source of the codes: PostgreSQL documentation, appendix "PostgreSQL Error Codes".
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import psycopg
 
 from connections.sdk import errors
 
-_BY_STATE: dict[str, tuple[type[errors.PipekitError], str]] = {
+_Kind = tuple[type[errors.PipekitError], str]
+_TIME_LIMIT = "A time limit of the server, the role or the database ended it; raise the one that the message names."
+_SERVERS_OWN = "The server itself is in trouble; see its log, or ask its administrator."
+_BY_STATE: dict[str, _Kind] = {
+    "22012": (errors.ValueMisfit, "Guard the division in the SQL, as in a / NULLIF(b, 0)."),
+    "25006": (
+        errors.QueryInvalid,
+        "Sources are read in a read-only transaction: take out what writes. A destination must not be a standby.",
+    ),
+    # limits of time; each may be kept the next time
+    "25P03": (errors.StatementStopped, _TIME_LIMIT),
+    "25P04": (errors.StatementStopped, _TIME_LIMIT),
+    "57P05": (errors.StatementStopped, _TIME_LIMIT),
+    "57014": (errors.StatementStopped, "Its statement_timeout ended it, or somebody there; what for is in the detail."),
     "28P01": (errors.AuthenticationFailed, "Check the connection's username and the secret behind its password."),
     "28000": (errors.AuthenticationFailed, "Check the connection's username, and pg_hba.conf on the server."),
     "3D000": (errors.DatabaseMissing, "Check the database name in the connection's URL."),
@@ -19,31 +36,62 @@ _BY_STATE: dict[str, tuple[type[errors.PipekitError], str]] = {
     "42703": (errors.ColumnMissing, "Check the column's spelling; quoted names keep upper and lower case."),
     "55P03": (errors.LockTimeout, "Another session holds the table; it is tried again, or see who does."),
     "40P01": (errors.SerializationFailed, "Two sessions waited for each other; run it again."),
-    "40001": (errors.SerializationFailed, "Another transaction came first; run it again."),
     "53100": (errors.DiskFull, "Free space on the server's disk, then run again."),
-    "57014": (errors.StatementStopped, "Its statement_timeout ended it, or somebody there; what for is in the detail."),
+    # such as temp_file_limit: it will be met again
+    "53400": (
+        errors.ConfigurationInvalid,
+        "Raise the server's limit that the message names, or make the query smaller.",
+    ),
+    "57P04": (errors.DatabaseMissing, "The database was dropped; check its name in the connection's URL."),
+    "HV00N": (errors.ConnectionFailed, "A server behind a foreign table cannot be reached; try again later."),
 }
-_BY_CLASS: dict[str, tuple[type[errors.PipekitError], str]] = {
+_BY_CLASS: dict[str, _Kind] = {
     "08": (errors.ConnectionLost, "The network or the server went away; run it again."),
     "22": (errors.ValueMisfit, "Change the destination column's type, or clean the value in the source query."),
     "23": (errors.ValueMisfit, "The rows break a constraint of the destination table."),
+    "28": (errors.AuthenticationFailed, "Check the connection's username, and pg_hba.conf on the server."),
+    "40": (errors.SerializationFailed, "Another transaction came first; run it again."),
     "42": (errors.QueryInvalid, "Correct the SQL; its text is on the run."),
+    "44": (errors.ValueMisfit, "The rows break the condition of the view that they are written into."),
     "53": (errors.ConnectionFailed, "The server is out of connections or memory; try again later."),
     "57": (errors.ConnectionLost, "The server was stopped or restarted; run it again."),
+    "58": (errors.ConfigurationError, _SERVERS_OWN),
+    "72": (errors.SerializationFailed, "The snapshot became too old for the server; run it again."),
+    "F0": (errors.ConfigurationError, _SERVERS_OWN),
+    "P0": (errors.QueryInvalid, "A function or trigger of the database raised it; its message says why."),
+    "XX": (errors.ConfigurationError, _SERVERS_OWN),
 }
+_OTHERWISE: _Kind = (errors.QueryInvalid, "Correct the SQL; its text is on the run.")
+_GONE: _Kind = (errors.ConnectionLost, "The network or the server went away; run it again.")
+
+
+def of_state(state: str, message: str, *, name: str, more: Iterable[str | None] = ()) -> errors.PipekitError:
+    """Return Pipekit's error for one that the server reported, whichever library handed it over.
+
+    ``more`` are the server's detail, hint and context.
+    """
+    kind, hint = _BY_STATE.get(state) or _BY_CLASS.get(state[:2]) or _OTHERWISE
+    detail = "\n".join([*(part for part in more if part), f"SQLSTATE {state}"])
+    return kind(f"{_named(name)} {message}", hint=hint, detail=detail)
+
+
+def connection_lost(message: str, *, name: str) -> errors.PipekitError:
+    """Return Pipekit's error for a session that ended without a word of the server's."""
+    kind, hint = _GONE
+    return kind(f"{_named(name)} {message}", hint=hint)
 
 
 def translate(error: psycopg.Error, *, name: str) -> errors.PipekitError:
     """Return Pipekit's error for a failed statement of the connection ``name``."""
-    state = error.sqlstate or ""
-    found = _BY_STATE.get(state) or _BY_CLASS.get(state[:2])
     diagnosis = error.diag
     text = diagnosis.message_primary or str(error).strip() or type(error).__name__
-    if found is None and not state and isinstance(error, psycopg.OperationalError):
-        found = (errors.ConnectionLost, "The network or the server went away; run it again.")
-    kind, hint = found or (errors.QueryInvalid, "Correct the SQL; its text is on the run.")
-    more = (diagnosis.message_detail, diagnosis.message_hint, diagnosis.context, f"SQLSTATE {state}" if state else "")
-    return kind(f"{_named(name)} {text}", hint=hint, detail="\n".join(part for part in more if part))
+    more = (diagnosis.message_detail, diagnosis.message_hint, diagnosis.context)
+    if error.sqlstate:
+        return of_state(error.sqlstate, text, name=name, more=more)
+    if isinstance(error, psycopg.OperationalError):
+        return connection_lost(text, name=name)
+    kind, hint = _OTHERWISE
+    return kind(f"{_named(name)} {text}", hint=hint)
 
 
 def translate_connect(error: psycopg.OperationalError, *, name: str, place: str) -> errors.PipekitError:

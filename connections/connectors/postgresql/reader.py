@@ -13,7 +13,7 @@ import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
 from connections.connectors.postgresql import clear_text, driver, wire_values
-from connections.connectors.postgresql.errors import translate, translate_connect
+from connections.connectors.postgresql.errors import connection_lost, of_state, translate_connect
 from connections.connectors.postgresql.introspection import describe_query
 from connections.connectors.postgresql.liveness import IDENTITY, Backend
 from connections.connectors.postgresql.metadata import (
@@ -30,6 +30,8 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.query_text import statement
 from connections.sdk.schema import Column
 
+# what a connection that broke is reported as
+_IO = (adbc_driver_manager.AdbcStatusCode.IO, adbc_driver_manager.AdbcStatusCode.TIMEOUT)
 _READ_ONLY = " -c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
 
 
@@ -141,8 +143,9 @@ class PostgresqlBatches:
         try:
             cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": self.batch_bytes // 4})
             cursor.execute(text)
-            yield from cursor.fetch_record_batch()
-        except (adbc_driver_manager.Error, OSError) as error:
+            # fetch_record_batch() hands out a reader that has lost what the server said: code, message and context
+            yield from cursor._results.reader
+        except (adbc_driver_manager.Error, OSError, pa.ArrowException) as error:
             raise translated(error, name=self.parameters.name) from None
 
     def _column(self, array: pa.Array, position: int) -> pa.Array:
@@ -151,15 +154,22 @@ class PostgresqlBatches:
 
 
 def translated(error: Exception, *, name: str) -> errors.PipekitError:
-    """Return Pipekit's error for one of ADBC's, by the server's SQLSTATE where it has one."""
-    state = getattr(error, "sqlstate", None) or ""
-    try:
-        kind = psycopg.errors.lookup(state)
-    except KeyError:
-        kind = psycopg.OperationalError
-    found = translate(kind(str(error)), name=name)
-    found.detail = f"SQLSTATE {state}" if state else ""
-    return found
+    """Return Pipekit's error for one of ADBC's or Arrow's: by the server's SQLSTATE, where it has one."""
+    state = getattr(error, "sqlstate", None)
+    if state:
+        said = {_decoded(key): _decoded(value) for key, value in getattr(error, "details", None) or ()}
+        message = said.get("PG_DIAG_MESSAGE_PRIMARY") or str(error)
+        more = (said.get(f"PG_DIAG_{part}") for part in ("MESSAGE_DETAIL", "MESSAGE_HINT", "CONTEXT"))
+        return of_state(state, message, name=name, more=more)
+    if isinstance(error, OSError) or getattr(error, "status_code", None) in _IO:
+        return connection_lost(str(error), name=name)
+    return errors.InternalError(
+        f"{name or 'PostgreSQL'}: The rows could not be read: {error}", hint="Please report this.", detail=repr(error)
+    )
+
+
+def _decoded(text: str | bytes) -> str:
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else text
 
 
 READER = PostgresqlReader()

@@ -34,6 +34,9 @@ class SqlserverDialect(MergingDialect):
             return "(" + " + ".join(mark + super(SqlserverDialect, self).string(part) for part in parts) + ")"
         return mark + super().string(text)
 
+    def concatenated(self, left: str, right: str) -> str:
+        return f"{left} + {right}"
+
     def temporal(self, value: str, data_type: DataType) -> str:
         kind = data_type.kind
         moment = Moment.parse(value)

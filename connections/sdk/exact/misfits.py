@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
 _LONGEST = 80
 _TEMPORAL = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
-_OFFSET = re.compile(r"\d:?\d\d.*(Z|[+-]\d\d(:?\d\d)?)$")
+# an offset follows a time of day; what follows a date alone is its day
+_OFFSET = re.compile(r"(\d\d:\d\d|T\d{2,6})[\d:.,]* ?(Z|[+-]\d\d(:?\d\d)?)$")
+_CALENDAR_DAY = re.compile(r"([+-]?\d+)-(\d\d)-(\d\d)(?!\d)")
 
 
 def misfit(column: Column, example: Any, *, why: str = "", hint: str = "", detail: str = "") -> ValueMisfit:
@@ -43,15 +46,29 @@ def shown(value: Any) -> str:
 
 def _hint(column: Column, example: Any) -> str:
     kind, text = column.data_type.kind, str(example)
+    if kind in _TEMPORAL and re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", text):
+        return "It looks like a date without hyphens: convert it in the source query."
     if kind in _TEMPORAL and re.fullmatch(r"-?\d{6,19}(\.\d+)?", text):
         return "It looks like a count since 1970: convert it in the source query, for example datetime(x, 'unixepoch')."
     if kind in _TEMPORAL and text.startswith("0000"):
         return "There is no year 0: turn such values into NULL in the source query, or make the column text."
+    if kind in _TEMPORAL and (day := _CALENDAR_DAY.match(text)) and not _is_day(*map(int, day.groups())):
+        return "No calendar has that day: turn such values into NULL in the source query, or make the column text."
+    if kind in _TEMPORAL and day and (not 0 < int(day[1]) < 10_000 or text.endswith(" BC")):
+        return (
+            f"Its year lies beyond what {column.dest_type or kind.value} holds there: turn such values into NULL in the"
+            " source query, or make the destination column text."
+        )
     if kind in (Kind.DATE, Kind.TIME, Kind.TIMESTAMP) and _OFFSET.search(text):
         return "It has a time zone: make the destination column timestamptz, or convert it in the source query."
     if kind is Kind.DECIMAL:
         return "Widen the destination column's type, or ROUND() in the source query."
     return "Change the destination column's type, or clean the value in the source query."
+
+
+def _is_day(year: int, month: int, day: int) -> bool:
+    # the calendar repeats itself every 400 years
+    return 1 <= month <= 12 and 1 <= day <= calendar.monthrange(year % 400 + 400, month)[1]
 
 
 def converted(array: pa.Array, column: Column, convert: Callable[[pa.Array], pa.Array]) -> pa.Array:

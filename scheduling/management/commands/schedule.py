@@ -20,6 +20,9 @@ from scheduling import cron, moments, targets, words
 from scheduling.models import CatchUp
 from scheduling.targets import Target
 
+# of next: a leap day on a given weekday comes every 28 years, and 40 around 2100
+_CENTURY = dt.timedelta(days=36525)
+_END_OF_TIME = dt.datetime(9999, 12, 1, tzinfo=dt.UTC)
 _WHEN = "daily 00:00 | hourly 2 | weekly mon 00:00 | monthly 1 00:00 | '0 */2 * * *' | remove | next"
 
 
@@ -76,6 +79,10 @@ class Command(BaseCommand):
         if not target.schedules:
             self._fail(f"error: The {target} has no schedule.\nfix:   manage.py schedule {target.name} daily 04:00", 3)
         found = [moment.isoformat() for moment in _coming(target, options["start"], options["count"])]
+        if len(found) < options["count"]:
+            self.stderr.write(
+                f"Only {len(found)} of {options['count']} times: there are no more in the next 100 years."
+            )
         for schedule in target.schedules:
             if not schedule.enabled:
                 self.stderr.write(f"{schedule.name} is disabled: it would fire then.")
@@ -86,13 +93,17 @@ class Command(BaseCommand):
         sys.exit(code)
 
 
+def _end_of_search(after: dt.datetime) -> dt.datetime:
+    return after + min(_CENTURY, _END_OF_TIME - after)
+
+
 def _coming(target: Target, start: dt.datetime | None, count: int) -> list[dt.datetime]:
     """Return the next times of all its schedules, each in its schedule's zone."""
     each = []
     for schedule in target.schedules:
         zone = cron.zone_of(schedule.timezone)
         after = moments.in_zone(start, zone) if start else timezone.now()
-        found = cron.slots(cron.parse(schedule.cron_expr), zone, after=after)
+        found = cron.slots(cron.parse(schedule.cron_expr), zone, after=after, until=_end_of_search(after))
         each.append([slot.at.astimezone(zone) for slot in islice(found, max(count, 0))])
     # by the instant: moments of one zone would be compared by the wall clock
     return list(heapq.merge(*each, key=dt.datetime.timestamp))[: max(count, 0)]

@@ -132,3 +132,10 @@ def test_rounding_between_postgresql_tables_is_a_misfit(pg_bench: Bench) -> None
     with pytest.raises(ValueMisfit, match=r"1\.2345"):
         pg_bench.run(pg_bench.plan("SELECT k, n FROM v"))
     assert pg_bench.rows() == []
+
+
+def test_a_date_beyond_the_destination_s_calendar_is_named_with_a_hint_about_its_year(bench: Bench) -> None:
+    bench.at_source("CREATE TABLE v (k INTEGER, d DATE)", "INSERT INTO v VALUES (1, '5881580-07-10')")
+    with pytest.raises(ValueMisfit, match="5881580-07-10") as caught:
+        bench.run(bench.plan("SELECT k, d FROM v"))
+    assert "Its year lies beyond what date holds" in caught.value.hint

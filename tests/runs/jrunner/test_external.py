@@ -7,6 +7,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from connections.sdk.claim import Claim
 from runs.jrunner.job import Job
 from tests.runs.jrunner.processes import ROOT, run_job
@@ -84,6 +86,19 @@ def test_an_executable_that_is_missing_is_one_clear_error(tmp_path: Path, databa
     ended = run_job(replace(work, options={"external": str(tmp_path / "nothing")}))
     assert (ended.code, ended.last["error"]["code"]) == (1, "driver_missing")
     assert "jrunner_path" in ended.last["error"]["hint"]
+
+
+@pytest.mark.parametrize("written", ["yes line | head -c 300000000", "head -c 60000000 /dev/zero"])
+def test_of_very_much_output_the_beginning_and_the_end_are_logged(
+    tmp_path: Path, database_url: str, written: str
+) -> None:
+    work, _ = _job(tmp_path, database_url, f"echo first; {written}; echo; echo last; exit 3")
+    ended = run_job(work)
+    assert (ended.code, ended.last["error"]["code"]) == (1, "external_failed")
+    assert ended.last["error"]["detail"].endswith("last\n")
+    assert "jrunner: first\n" in ended.log
+    assert "the program has written more than 1 MB; the rest is left out" in ended.log
+    assert len(ended.log) < 3_000_000
 
 
 def test_it_is_not_called_when_another_run_has_the_table(tmp_path: Path, database_url: str) -> None:

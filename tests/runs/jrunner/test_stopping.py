@@ -13,7 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from runs.jrunner.cancelling import Cancellation
 from runs.jrunner.job import Job
+from runs.jrunner.progress import Reporter
+from runs.jrunner.routes import choose
 from tests.runs.jrunner.processes import ROOT, finish, start_job, wait_until
 from tests.runs.jrunner.systems import System, as_json, duckdb, job, postgresql, sqlite
 
@@ -149,3 +152,15 @@ def test_a_cancel_while_the_rows_are_being_committed_does_not_say_that_nothing_w
     ended = finish(process)
     assert (ended.code, ended.last["error"]["code"]) == (130, "cancelled")
     assert "look whether the rows are there" in ended.last["error"]["hint"]
+
+
+def test_a_stop_that_comes_when_the_transfer_has_ended_is_no_error(database_url: str) -> None:
+    """A parent that has heard of a failure asks to stop, while jrunner is ending anyway."""
+    warehouse = postgresql(database_url)
+    warehouse.execute("CREATE TABLE t (n integer)")
+    work, cancellation = job(warehouse, "SELECT 1 AS n", warehouse), Cancellation()
+    route = choose(work)
+    assert route.name == "raw"
+    assert route.copy(work, Reporter(events=False), cancellation).written == 1
+    cancellation.request()
+    assert cancellation.requested.is_set()
