@@ -37,6 +37,10 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
+# decimal digits that always fit into 64 bits
+_INT64_DIGITS = 18
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataType:
     """A type's meaning.
@@ -60,6 +64,13 @@ class DataType:
     def is_numeric(self) -> bool:
         """Whether a watermark on it compares with ``>`` (numbers) rather than ``>=`` (dates, times, text)."""
         return self.kind in NUMERIC_KINDS
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether every value is a whole number of at most 64 bits."""
+        if self.kind is Kind.DECIMAL:
+            return self.precision is not None and self.precision <= _INT64_DIGITS and not self.scale
+        return self.kind in (Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT)
 
     def as_json(self) -> dict[str, Any]:
         return {
