@@ -31,6 +31,7 @@ _MOST_LEAVES = 100
 _READS = 4
 _READ_PAUSE = 0.5
 _EXAMPLES = 10
+_MOST_KEYS = 1000
 
 Digests = dict[int, Digest]
 
@@ -62,8 +63,8 @@ class Outcome:
     extra: list[DifferingKey] = field(default_factory=list)
     different: list[DifferentValue] = field(default_factory=list)
     leaves: list[Leaf] = field(default_factory=list)
-    # the first key column of every differing key, None when there are too many
-    first_keys: list[str | None] | None = None
+    # the range column's values of all differing keys, None when there are too many or there is no such column
+    range_keys: list[str | None] | None = None
 
 
 class Comparison:
@@ -165,7 +166,7 @@ class Comparison:
         outcome = self._outcome
         if not outcome.leaves:
             return outcome
-        with Differences(len(self._compared.key_positions)) as differences:
+        with Differences(len(self._compared.key_positions), one_per_key=self._compared.one_per_key) as differences:
             self._read(differences)
             for _ in range(1, _READS):
                 time.sleep(_READ_PAUSE)
@@ -175,7 +176,9 @@ class Comparison:
             outcome.counts = differences.counts()
             outcome.missing = differences.keys("missing", limit=_EXAMPLES)
             outcome.extra = differences.keys("extra", limit=_EXAMPLES)
-            outcome.first_keys = differences.first_keys(limit=1000)
+            if (column := self._compared.range_column) is not None:
+                position = self._compared.key_positions.index(column)
+                outcome.range_keys = differences.key_values(position, limit=_MOST_KEYS)
             for key in differences.keys("different", limit=_EXAMPLES):
                 outcome.different += self._values(key)
         return outcome

@@ -22,13 +22,18 @@ WITH counted AS (
   SELECT key_hash, row_hash, count(*) FILTER (side = 's') AS s, count(*) FILTER (side = 'd') AS d
   FROM rows GROUP BY key_hash, row_hash
 ), keyed AS (
-  SELECT key_hash, sum(s - least(s, d)) AS s, sum(d - least(s, d)) AS d,
+  SELECT key_hash, {source_rows} AS s, sum(d - least(s, d)) AS d,
          sum(row_hash::HUGEINT * s) AS s_sum, sum(row_hash::HUGEINT * d) AS d_sum
-  FROM counted GROUP BY key_hash HAVING sum(s - least(s, d)) + sum(d - least(s, d)) > 0
+  FROM counted GROUP BY key_hash
 )
 SELECT keyed.*, {names}
 FROM keyed JOIN (SELECT DISTINCT ON (key_hash) key_hash, {names} FROM rows) USING (key_hash)
+WHERE s + d > 0
 """
+# rows of the source that no row of the destination equals
+_EVERY = "sum(s - least(s, d))"
+# one row of each key is enough, whichever of them it is
+_ONE = "CASE WHEN sum(least(s, d)) > 0 THEN 0 ELSE least(sum(s), 1) END"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +59,13 @@ class DifferingKey:
 
 
 class Differences:
-    """Collects both sides' rows of the segments that differ, read by read; close it, or use it as a context."""
+    """Collects both sides' rows of the segments that differ, read by read; a context manager.
 
-    def __init__(self, key_columns: int) -> None:
+    With ``one_per_key`` the source may have more rows of a key, of which the destination keeps one.
+    """
+
+    def __init__(self, key_columns: int, *, one_per_key: bool = False) -> None:
+        self._source_rows = _ONE if one_per_key else _EVERY
         self._directory = tempfile.TemporaryDirectory(prefix="pipekit-verify-")
         self._duckdb = duckdb.connect(f"{self._directory.name}/rows.duckdb")
         for setting in _SETTINGS:
@@ -86,7 +95,9 @@ class Differences:
 
     def finish_read(self) -> int:
         """Compare what was added since the last call; return how many keys differ."""
-        self._duckdb.execute(_JOINED.format(number=self._reads, names=", ".join(self._names)))
+        self._duckdb.execute(
+            _JOINED.format(number=self._reads, names=", ".join(self._names), source_rows=self._source_rows)
+        )
         self._empty()
         found = self._one(f"SELECT count(*) FROM read_{self._reads}")
         self._reads += 1
@@ -119,9 +130,9 @@ class Differences:
         ).fetchall()
         return [DifferingKey(int(row[0]), tuple(row[1:])) for row in rows]
 
-    def first_keys(self, *, limit: int) -> list[str | None] | None:
-        """Return the first key column's distinct values among all differing keys; None when there are more."""
-        rows = self._duckdb.execute(f"SELECT DISTINCT k0 FROM {self._stable} LIMIT {limit + 1}").fetchall()
+    def key_values(self, position: int, *, limit: int) -> list[str | None] | None:
+        """Return the distinct values of one key column among all differing keys; None when there are more."""
+        rows = self._duckdb.execute(f"SELECT DISTINCT k{position} FROM {self._stable} LIMIT {limit + 1}").fetchall()
         return None if len(rows) > limit else [row[0] for row in rows]
 
     _changed = "o.key_hash IS NULL OR (n.s, n.d, n.s_sum, n.d_sum) IS DISTINCT FROM (o.s, o.d, o.s_sum, o.d_sum)"

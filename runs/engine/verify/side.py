@@ -32,6 +32,8 @@ class Compared:
     columns: tuple[Column, ...]
     key: tuple[int, ...] = ()
     range_column: int | None = None
+    # the module keeps the latest of the source's rows of one key
+    one_per_key: bool = False
 
     @property
     def key_columns(self) -> tuple[Column, ...]:

@@ -72,7 +72,11 @@ def compared(plan: Plan, tables: Tables, names: Sequence[str], since: Since | No
     wanted = {*names, *key, *((since.column,) if since else ())} if names else set(known)
     columns = tuple(column for column in tables.columns if column.dest_name in wanted)
     positions = {column.dest_name: position for position, column in enumerate(columns)}
-    chosen = Compared(columns=columns, key=tuple(positions[name] for name in key))
+    chosen = Compared(
+        columns=columns,
+        key=tuple(positions[name] for name in key),
+        one_per_key=plan.keep_latest and bool(plan.watermark) and bool(plan.merge_key),
+    )
     return replace(chosen, range_column=_range_column(plan, chosen))
 
 
