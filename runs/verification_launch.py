@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -27,6 +27,8 @@ class VerificationRequest:
     repair: bool = False
     force: bool = False
     options: dict[str, Any] | None = None
+    # called with the first new row in the transaction that inserts it; what it raises undoes the insert
+    on_insert: Callable[[Any], None] | None = None
 
 
 def claim(module: Module, request: VerificationRequest) -> Verification:
@@ -45,7 +47,8 @@ def launch(modules: Sequence[Module], request: VerificationRequest) -> list[Veri
     busy: AlreadyRunning | None = None
     for module in modules:
         try:
-            queued.append(_insert(module, request, status=VerificationStatus.QUEUED))
+            asked = request if not queued else replace(request, on_insert=None)
+            queued.append(_insert(module, asked, status=VerificationStatus.QUEUED))
         except AlreadyRunning as error:
             busy = error
     if not queued:
@@ -87,7 +90,7 @@ def _insert(module: Module, request: VerificationRequest, **fields: Any) -> Veri
         _settle(other)
     try:
         with transaction.atomic():
-            return Verification.objects.create(
+            row = Verification.objects.create(
                 module=module,
                 module_name=module.name,
                 trigger=request.trigger,
@@ -97,6 +100,9 @@ def _insert(module: Module, request: VerificationRequest, **fields: Any) -> Veri
                 options=request.options or {},
                 **fields,
             )
+            if request.on_insert is not None:
+                request.on_insert(row)
+            return row
     except IntegrityError:
         raise _busy(module, Verification.objects.filter(module=module, status__in=ACTIVE).first()) from None
 

@@ -167,4 +167,5 @@ def test_a_dead_verification_blocks_nobody(orders: Bench) -> None:
     Verification.objects.filter(pk=dead.pk).update(machine_id=owner.current().machine, boot_id=owner.current().boot)
     assert verifymodule("orders").code == 0
     dead.refresh_from_db()
+    assert dead.error is not None
     assert (dead.status, dead.error["code"]) == ("error", "lost")
