@@ -122,16 +122,13 @@ def _repair(verification: Verification, module: Module, found: Any, log: Log) ->
 
 def _results(found: Any) -> dict[str, Any]:
     outcome, columns = found.outcome, found.compared.key_columns
-    warnings = []
-    if outcome.counts.changing:
-        warnings.append(f"{outcome.counts.changing} keys kept changing while they were compared and are not counted.")
     return {
         "source_rows": outcome.source_rows,
         "dest_rows": outcome.dest_rows,
         "missing": outcome.counts.missing,
         "extra": outcome.counts.extra,
         "different": outcome.counts.different,
-        "warnings": warnings,
+        "warnings": list(found.warnings),
         "examples": {
             "missing": [_key(key.key, columns) for key in outcome.missing],
             "extra": [_key(key.key, columns) for key in outcome.extra],

@@ -196,9 +196,9 @@ class Comparison:
         if source is None or destination is None:
             return []
         return [
-            DifferentValue(key=key.key, column=column.dest_name, source=here, destination=there)
+            DifferentValue(key=key.key, column=column.dest_name, source=here.text, destination=there.text)
             for column, here, there in zip(self._compared.columns, source, destination, strict=True)
-            if here != there
+            if here.form != there.form
         ]
 
     def _where(self, key: DifferingKey) -> tuple[Segment, Grid]:

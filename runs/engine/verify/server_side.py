@@ -13,7 +13,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Session
 from connections.sdk.schema import Column
 from runs.engine.verify.segments import Grid, RangeGrid, Segment
-from runs.engine.verify.side import Compared, Digest
+from runs.engine.verify.side import Compared, Digest, Value, paired
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +38,7 @@ class ServerSide:
     ) -> None:
         self._session, self._parameters = session, parameters
         self._relation, self._condition = relation, condition
-        self._columns, self._compared = columns, compared
+        self._columns, self._compared, self._hashing = columns, compared, hashing
         self._row_hash = hashing.row_hash([column.term for column in columns])
         self._key_hash = hashing.row_hash([columns[position].term for position in compared.key_positions])
         self._batches: Batches | None = None
@@ -60,13 +60,15 @@ class ServerSide:
         )
         yield from self._read(query, [("key_hash", _BIGINT), ("row_hash", _BIGINT), *((name, _TEXT) for name in names)])
 
-    def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[str | None]]:
-        listed = ", ".join(self._text(position) for position in range(len(self._columns)))
+    def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[Value]]:
+        positions = range(len(self._columns))
+        forms = [f"CAST({self._hashing.row_hash([self._columns[position].term])} AS text)" for position in positions]
+        listed = ", ".join([*forms, *(self._text(position) for position in positions)])
         wanted = f"{self._key_hash} IN ({', '.join(map(str, key_hashes))})"
         rows = self._session.fetch(
             f"SELECT {self._key_hash}, {listed}\nFROM {self._relation}{self._where(segment, grid, wanted)}"
         )
-        return {int(row[0]): row[1:] for row in rows}
+        return {int(row[0]): paired(row[1:]) for row in rows}
 
     def stop(self) -> None:
         self._session.cancel()

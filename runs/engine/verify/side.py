@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from connections.sdk.schema import Column
 from runs.engine.verify.segments import Grid, Segment
@@ -45,6 +45,13 @@ class Compared:
         return self.key or tuple(range(len(self.columns)))
 
 
+class Value(NamedTuple):
+    """A column's value: ``form`` is equal for equal values, ``text`` is what people see."""
+
+    form: str | None
+    text: str | None
+
+
 class Side(Protocol):
     """Used by one thread at a time; ``stop`` may be called from another one."""
 
@@ -56,10 +63,16 @@ class Side(Protocol):
         """Yield the segment's rows as ``key_hash``, ``row_hash`` (64-bit integers) and the key columns as text."""
         ...
 
-    def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[str | None]]:
-        """Return the compared columns as text of one row for each of a few keys, by the hash of the key."""
+    def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[Value]]:
+        """Return the compared columns of one row for each of a few keys, by the hash of the key."""
         ...
 
     def stop(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+def paired(row: Sequence[str | None]) -> list[Value]:
+    """Return the values of a row that has all forms first, then all texts."""
+    half = len(row) // 2
+    return [Value(form, text) for form, text in zip(row[:half], row[half:], strict=True)]

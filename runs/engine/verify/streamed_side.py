@@ -22,7 +22,7 @@ from connections.sdk.rereading import ReadAgain
 from connections.sdk.schema import Column
 from runs.engine.verify.canonical import canonical, has_form
 from runs.engine.verify.segments import Grid, RangeGrid, Segment
-from runs.engine.verify.side import Compared, Digest
+from runs.engine.verify.side import Compared, Digest, Value, paired
 
 _BATCH_BYTES = 8_000_000
 _SETTINGS = ("SET threads = 1", "SET memory_limit = '300MB'", "SET python_enable_replacements = false")
@@ -80,11 +80,13 @@ class StreamedSide:
             self._reader = again.reader
             raise
 
-    def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[str | None]]:
-        listed = ", ".join(self._text(position) for position in range(len(self._compared.columns)))
+    def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[Value]]:
+        positions = range(len(self._compared.columns))
+        forms = [f"CAST(c{position} AS VARCHAR)" for position in positions]
+        listed = ", ".join([*forms, *(self._text(position) for position in positions)])
         wanted = f"{self._key_hash} IN ({', '.join(map(str, key_hashes))})"
         text = f"SELECT {self._key_hash}, {listed} FROM batches{self._where(segment, grid, wanted)}"
-        return {int(row[0]): row[1:] for row in self._collected(segment, text)}
+        return {int(row[0]): paired(row[1:]) for row in self._collected(segment, text)}
 
     def stop(self) -> None:
         self._duckdb.interrupt()

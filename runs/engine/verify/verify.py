@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -21,6 +21,7 @@ from runs.engine.verify import since as since_option
 from runs.engine.verify.comparison import Comparison, Outcome
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.side import Compared
+from runs.engine.verify.sides import Tables
 
 # a sample of a table with an integer key is taken from so many places
 _SAMPLES = 20
@@ -41,11 +42,11 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The outcome, what was compared, and the query whose rows were expected."""
+    """The outcome, what was compared, and what is to be known about it."""
 
     outcome: Outcome
     compared: Compared
-    query: str
+    warnings: tuple[str, ...]
     seconds: float
 
 
@@ -73,7 +74,18 @@ def verify(
         log(both.why)
         comparison = Comparison(both.source, both.destination, chosen, pace=options.pace, progress=progress)
         outcome = _compare(comparison, bounds, sample=options.sample, present=present)
-    return Found(outcome=outcome, compared=chosen, query=query, seconds=time.monotonic() - started)
+    warnings = tuple(_warnings(tables, outcome))
+    return Found(outcome=outcome, compared=chosen, warnings=warnings, seconds=time.monotonic() - started)
+
+
+def _warnings(tables: Tables, outcome: Outcome) -> Iterator[str]:
+    filled = {column.dest_name for column in tables.columns}
+    if unfilled := [column.name for column in tables.info.columns if column.name not in filled]:
+        yield (
+            f"The destination has columns that the query does not fill; they are not compared: {', '.join(unfilled)}."
+        )
+    if outcome.counts.changing:
+        yield f"{outcome.counts.changing} keys kept changing while they were compared and are not counted."
 
 
 def _query(plan: Plan) -> str:
