@@ -105,8 +105,8 @@ def test_types_of_duckdb_equal_themselves_and_each_other(bench: Bench, tmp_path:
     bench.at_source(
         "CREATE TABLE v (id INTEGER, h HUGEINT, n DECIMAL(20,3), f FLOAT, t VARCHAR, l INTEGER[], iv INTERVAL,"
         " ts TIMESTAMP, tz TIMESTAMPTZ, u UUID, b BLOB)",
-        "INSERT INTO v VALUES (1, 170141183460469231731687303715884105727, 1.500, 'nan', 'é', [1, NULL], INTERVAL 1 DAY,"
-        " '2026-01-01 00:00:00.000001', '2026-01-01 00:00:00+02', '00000000-0000-0000-0000-000000000001', '\\x00')",
+        "INSERT INTO v VALUES (1, 170141183460469231731687303715884105727, 1.500, 'nan', 'é', [1, NULL],"
+        " INTERVAL 1 DAY, '2026-01-01 00:00:00.000001', '2026-01-01 00:00:00+02', '00000000-0000-0000-0000-000000000001', '\\x00')",
     )
     bench.run(bench.plan("SELECT * FROM v"))
     assert counts(verified(bench, "SELECT * FROM v")) == (0, 0, 0)
