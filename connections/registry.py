@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module, resources
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,6 +19,7 @@ from connections.sdk.errors import ConfigurationInvalid, NotSupported
 from connections.sdk.protocols import Connector, Datatypes
 
 if TYPE_CHECKING:  # a YAML parser is nothing that jrunner needs
+    from connections.sdk.hashing import Hashing
     from connections.sdk.manifest import Manifest
 
 _BUILT_IN = {
@@ -72,6 +74,12 @@ def dialect(kind: str) -> Dialect:
 def datatypes(kind: str) -> Datatypes:
     """Return the kind's type mapping; loads no driver."""
     return cast(Datatypes, import_module(f"{_package(kind)}.datatypes"))
+
+
+def hashing(kind: str) -> Hashing | None:
+    """Return the kind's row hashing, its driver imported; None for systems that cannot hash rows."""
+    name = f"{_package(kind)}.hashing"
+    return cast("Hashing", import_module(name)) if find_spec(name) else None
 
 
 def connector(kind: str, needs: Cap = Cap.NONE) -> Connector:

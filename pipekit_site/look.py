@@ -68,6 +68,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     _item("Runs", "play_circle", "runs.run"),
+                    _item("Verifications", "fact_check", "runs.verification"),
                     _item("Group runs", "playlist_play", "runs.grouprun"),
                     _item("Slots of schedules", "event_available", "scheduling.slot"),
                     _item("Notifications", "notifications", "runs.notification"),

@@ -26,6 +26,7 @@ from runs.models import Run
 from runs.notifying.admin import NotificationAdmin as NotificationAdmin
 from runs.setting_admin import SettingAdmin as SettingAdmin
 from runs.states import ACTIVE
+from runs.verification_admin import VerificationAdmin as VerificationAdmin
 
 _AGAIN = Verb(action="run_again", label="Run again", icon="replay", title="Start the same anew", primary=True)
 

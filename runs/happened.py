@@ -12,7 +12,7 @@ from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from connections import pieces
-from connections.pages import Page, ReadOnly
+from connections.pages import Page, ReadOnly, Verb
 from modules.models import Group, Module
 from runs import presenting
 from runs.actions import CANCEL, MayRun
@@ -56,7 +56,7 @@ class HappenedPage(Columns, MayRun, ReadOnly, Page):
     list_disable_select_all = True
     # by anything else without an index it would be all of them
     sortable_by = ["number", "state"]
-    row_verb = CANCEL
+    row_verb: Verb | None = CANCEL
     # of the row: where the name is, and what has it
     name_field: str
     named: type[Module] | type[Group]

@@ -24,6 +24,7 @@ from runs.owned import Owned
 from runs.querysets import GroupRunQuerySet, RunQuerySet
 from runs.states import GroupStatus, IllegalTransition, Status
 from runs.storable import storable
+from runs.verification import Verification as Verification
 
 
 def keep_runs(collector: Any, field: Any, runs: Any, using: str) -> None:

@@ -29,6 +29,10 @@ class Kind(models.TextChoices):
     LATE = "late", "Late"
     RECOVERY = "recovery", "Recovered"
     MISSED = "missed", "Missed"
+    # by a verification
+    DIFFERENT = "different", "Different"
+    EQUAL = "equal", "Equal again"
+    UNVERIFIED = "unverified", "Not verified"
 
 
 class Channel(models.TextChoices):

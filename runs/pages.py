@@ -19,6 +19,7 @@ from modules.models import Group, Module
 from runs import presenting
 from runs.actions import MayRun, dry_run, dry_run_groups, full_refresh, run_groups, run_now
 from runs.models import GroupRun, Run
+from runs.verification_admin import VERIFY, verify
 
 _RUN = Verb(action="run_now", label="Run now", icon="play_arrow", title="Start a run now", primary=True)
 _DRY = Verb(action="dry_run", label="Dry run", icon="science", title="Build the SQL, move nothing")
@@ -62,14 +63,15 @@ class _WithLastRun(MayRun, Page):
 class RunnableModuleAdmin(_WithLastRun, ModuleAdmin):
     run_model, run_field = Run, "module"
     list_display = ["name", "flow", "strategy", "last_run", "in_groups", "enabled"]
-    actions = [run_now, dry_run, full_refresh, *ModuleAdmin.actions]
-    verbs = [_RUN, _DRY, _FULL, *ModuleAdmin.verbs]
+    actions = [run_now, dry_run, full_refresh, verify, *ModuleAdmin.actions]
+    verbs = [_RUN, _DRY, _FULL, VERIFY, *ModuleAdmin.verbs]
     row_verb = Verb(action="run_now", label="Run", icon="play_arrow", title=_RUN.title)
 
     def related(self, row: Any) -> Iterable[tuple[str, str]]:
         if row.last_pk is not None:
             yield f"Last run: {row.last_status}, {pieces.since(row.last_created_at)}", _page(Run, row.last_pk)
         yield "All its runs", pieces.list_of("runs.run", module__id__exact=row.pk)
+        yield "Its verifications", pieces.list_of("runs.verification", module__id__exact=row.pk)
         yield from super().related(row)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:

@@ -14,6 +14,7 @@ from connections import pieces
 from connections.pieces import NOTHING, code
 from runs import live_log
 from runs.models import GroupRun, Run
+from runs.verification import Verification
 
 # status -> colour and sign
 COLOURS = {
@@ -26,19 +27,21 @@ COLOURS = {
     "error": ("danger", "error"),
     "cancelled": ("warning", "cancel"),
     "refused": ("danger", "block"),
+    "equal": ("success", "check_circle"),
+    "different": ("danger", "difference"),
 }
 COUNTS = ("read", "staged", "inserted", "updated", "deleted")
 # who asked for it, as people call it; a schedule has its number
 _TRIGGERS = {"manual": "command", "admin": "admin", "api": "API", "retry": "retry", "full_refresh": "full refresh"}
 
 
-def badge(run: Run | GroupRun, *, url: str = "") -> SafeString:
+def badge(run: Run | GroupRun | Verification, *, url: str = "") -> SafeString:
     """Return the status as a word, a sign and a colour."""
     colour, sign = COLOURS[run.status]
     return pieces.badge(run.get_status_display(), colour, sign=sign, url=url)
 
 
-def duration(run: Run | GroupRun) -> str:
+def duration(run: Run | GroupRun | Verification) -> str:
     """Return how long it took, or has been going for."""
     if run.started_at is None:
         return NOTHING
@@ -46,11 +49,13 @@ def duration(run: Run | GroupRun) -> str:
     return took if run.finished_at else f"{took} so far"
 
 
-def trigger(run: Run | GroupRun, *, named: bool = False) -> SafeString | str:
+def trigger(run: Run | GroupRun | Verification, *, named: bool = False) -> SafeString | str:
     """Return who or what asked for it; with ``named`` a schedule's name is looked up."""
     kind, _, number = run.trigger.partition(":")
     if kind == "schedule" and number.isdigit():
         return _schedule(int(number), named=named)
+    if kind == "verification" and number.isdigit():
+        return pieces.row_link(Verification(pk=int(number)), f"verification {number}")
     words = _TRIGGERS.get(kind, run.trigger)
     return f"{words}, {run.actor}" if run.actor else words
 
@@ -115,7 +120,7 @@ def problem(run: Run) -> SafeString | str:
     return pieces.clipped(str(run.error.get("message", ""))) if run.error else ""
 
 
-def error(run: Run | GroupRun) -> SafeString | str:
+def error(run: Run | GroupRun | Verification) -> SafeString | str:
     """Return message, hint and the system's own words, apart from each other."""
     if not run.error:
         return NOTHING
@@ -130,7 +135,7 @@ def error(run: Run | GroupRun) -> SafeString | str:
     )
 
 
-def warnings(run: Run) -> SafeString | str:
+def warnings(run: Run | Verification) -> SafeString | str:
     if not run.warnings:
         return NOTHING
     return format_html_join("", '<div class="pk-warned">{}</div>', [(w,) for w in run.warnings])

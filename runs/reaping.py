@@ -18,6 +18,7 @@ from runs.engine.events import Published
 from runs.engine.plan import Plan
 from runs.models import GroupRun, Run
 from runs.states import IllegalTransition, Status
+from runs.verification import Verification
 
 _log = logging.getLogger(__name__)
 # how long a launcher may take until it knows the process it started; one that dies in between leaves none
@@ -54,7 +55,7 @@ def _reaped(row: Run | GroupRun) -> bool:
     return False
 
 
-def seems_dead(row: Run | GroupRun) -> bool:
+def seems_dead(row: Run | GroupRun | Verification) -> bool:
     """Whether the process has certainly ended, or never came. Another machine's is judged by its heartbeat."""
     if row.status == Status.LOST:
         return True

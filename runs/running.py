@@ -20,11 +20,17 @@ from runs.models import Run
 from runs.recording import Recorder
 
 
-def execute(run: Run, *, listen: Callable[[Event], None] = lambda event: None, retry: bool = False) -> Run:
+def execute(
+    run: Run,
+    *,
+    listen: Callable[[Event], None] = lambda event: None,
+    retry: bool = False,
+    change: Callable[[Plan], Plan] = lambda plan: plan,
+) -> Run:
     """Run to the end and return the run in its final state; no exception of the run's own leaves here.
 
     ``listen`` hears every event after it is recorded. With ``retry`` failures that can pass are tried again as the
-    module says.
+    module says. ``change`` makes the plan another than the module's.
     """
     with Recorder(run) as recorder:
         point("run.claimed")
@@ -32,7 +38,7 @@ def execute(run: Run, *, listen: Callable[[Event], None] = lambda event: None, r
         try:
             interrupting.release()
             with heartbeat:
-                _carry_out(recorder, listen, retry=retry)
+                _carry_out(recorder, listen, retry=retry, change=change)
                 # done: from here a cancel comes too late
                 interrupting.shield()
         except KeyboardInterrupt:
@@ -41,16 +47,17 @@ def execute(run: Run, *, listen: Callable[[Event], None] = lambda event: None, r
     return run
 
 
-def _carry_out(recorder: Recorder, listen: Callable[[Event], None], *, retry: bool) -> None:
+def _carry_out(
+    recorder: Recorder, listen: Callable[[Event], None], *, retry: bool, change: Callable[[Plan], Plan]
+) -> None:
     # told events are closed with the block, and with them whatever they had open
-    with closing(_events(recorder.run, retry=retry)) as told:
+    with closing(_events(recorder.run, change(planning.plan(recorder.run)), retry=retry)) as told:
         for event in told:
             recorder.record(event)
             listen(event)
 
 
-def _events(run: Run, *, retry: bool) -> Generator[Event, None, None]:
-    plan = planning.plan(run)
+def _events(run: Run, plan: Plan, *, retry: bool) -> Generator[Event, None, None]:
     if not retry:
         return sync.run(plan)
     assert run.module is not None

@@ -139,6 +139,16 @@ KEYS: dict[str, Key] = {
         default=20,
         read=partial(_whole, least=1, most=1000),
     ),
+    "verify_statement_seconds": Key(
+        label="Seconds that one statement of a verification should take",
+        default=20,
+        read=partial(_whole, least=1, most=3600),
+    ),
+    "verify_statements_per_second": Key(
+        label="Statements that a verification may begin in one second",
+        default=5,
+        read=partial(_whole, least=1, most=1000),
+    ),
     "notification_addresses": Key(label="Who is told of failures by e-mail", default=[], read=_addresses),
     "notify_every": Key(
         label="After the first failure, tell of every n-th in a row",

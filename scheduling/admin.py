@@ -18,13 +18,13 @@ from connections import pieces
 from connections.filters import MomentRangeFilter
 from connections.pages import FROM_PAGE, Page, ReadOnly, Verb
 from scheduling import presenting
-from scheduling.models import Schedule, Slot
+from scheduling.models import Action, Schedule, Slot
 
 
 @admin.register(Schedule)
 class ScheduleAdmin(Page):
     list_display = ["name", "fires", "words", "next_time", "last_fired", "trouble", "enabled"]
-    list_filter = ["enabled", ("group", AutocompleteSelectFilter), ("module", AutocompleteSelectFilter)]
+    list_filter = ["enabled", "action", ("group", AutocompleteSelectFilter), ("module", AutocompleteSelectFilter)]
     list_select_related = ["group", "module", "progress"]
     list_fullwidth = True
     search_fields = ["name", "group__name", "module__name", "cron_expr"]
@@ -40,7 +40,10 @@ class ScheduleAdmin(Page):
     empty_says = "A schedule fires a group or a module at the times of a cron expression. Add one."
     fieldsets = [
         (None, {"fields": [("name", "enabled")]}),
-        ("Fires", {"description": "A group or a module: exactly one of the two.", "fields": [("group", "module")]}),
+        (
+            "Fires",
+            {"description": "A group or a module: exactly one of the two.", "fields": [("group", "module"), "action"]},
+        ),
         (
             "When",
             {
@@ -61,8 +64,11 @@ class ScheduleAdmin(Page):
     def related(self, row: Schedule) -> Iterable[tuple[str, str]]:
         if row.target is not None:
             yield f"{'Group' if row.group else 'Module'} {row.target}", pieces.page_of(row.target)
-        runs = "runs.grouprun" if row.group else "runs.run"
-        yield "Runs it started", pieces.list_of(runs, by=f"schedule:{row.pk}")
+        if row.action == Action.RUN:
+            runs = "runs.grouprun" if row.group else "runs.run"
+            yield "Runs it started", pieces.list_of(runs, by=f"schedule:{row.pk}")
+        else:
+            yield "Verifications", pieces.list_of("runs.verification")
         yield "Its slots", pieces.list_of("scheduling.slot", schedule__id__exact=row.pk)
 
     def offers(self, verb: Verb, row: Schedule) -> bool:
@@ -89,7 +95,10 @@ class ScheduleAdmin(Page):
 
     @display(description="Fires", ordering="group__name")
     def fires(self, schedule: Schedule) -> SafeString:
-        return format_html("{} {}", "group" if schedule.group else "module", pieces.row_link(schedule.target))
+        kind = "group" if schedule.group else "module"
+        if schedule.action == Action.VERIFY:
+            kind = f"verification of {kind}"
+        return format_html("{} {}", kind, pieces.row_link(schedule.target))
 
     @display(description="When", ordering="cron_expr")
     def words(self, schedule: Schedule) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from django.db.models import F
 
 from modules.models import Module
-from scheduling.models import CatchUp, Progress, Schedule, server_zone
-from scheduling.starting import FULL_REFRESH, Begin, Started, start_group, start_module
+from scheduling.models import Action, CatchUp, Progress, Schedule, server_zone
+from scheduling.starting import FULL_REFRESH, Begin, Started, start_group, start_module, start_verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,8 @@ class Cadence:
     # what was due before is none of its business, while nobody has looked at it yet
     changed_at: dt.datetime
     progress: Progress | None
+    # verify instead of running
+    verifies: bool = False
     group_to_run: int | None = None
     module_to_run: int | None = None
     # of what it runs: one of the two
@@ -51,6 +53,8 @@ class Cadence:
         """Start what it fires; ``begin`` is called in the transaction that inserts the run, with its number."""
         if self.module_id is not None:
             return start_module(self.module_id, trigger=FULL_REFRESH, begin=begin, full_refresh=True)
+        if self.verifies:
+            return start_verification(self.module_to_run, self.group_to_run, trigger=self.key, begin=begin)
         if self.module_to_run is not None:
             return start_module(self.module_to_run, trigger=self.key, begin=begin)
         assert self.group_to_run is not None, "a schedule fires a group or a module"
@@ -86,6 +90,7 @@ def _schedules() -> Iterator[Cadence]:
             expression=row.cron_expr,
             zone=row.timezone,
             catch_up=row.catch_up,
+            verifies=row.action == Action.VERIFY,
             changed_at=row.updated_at,
             progress=_progress(row),
             group_to_run=row.group_id,

@@ -8,5 +8,5 @@ from scheduling.models import Schedule
 SCHEDULES = Section(
     name="schedules",
     model=Schedule,
-    fields=("group", "module", "cron_expr", "timezone", "enabled", "catch_up"),
+    fields=("group", "module", "cron_expr", "timezone", "action", "enabled", "catch_up"),
 )

@@ -23,6 +23,11 @@ class CatchUp(models.TextChoices):
     LAST = "last", "Run once for all that was missed"
 
 
+class Action(models.TextChoices):
+    RUN = "run", "Run"
+    VERIFY = "verify", "Verify: compare the source with the destination"
+
+
 class Outcome(models.TextChoices):
     # it has no run yet: its tick died before there was one, or it waits for the module; the next tick starts it
     CLAIMED = "claimed", "To be started"
@@ -57,6 +62,9 @@ class Schedule(Timestamped):
         help_text="Minute, hour, day, month, weekday (0 4 * * *), or @hourly, @daily, @weekly, @monthly, @yearly.",
     )
     timezone = models.CharField("time zone", max_length=64, default=server_zone, validators=[check_zone])
+    action = models.CharField(
+        max_length=6, choices=Action.choices, default=Action.RUN, help_text="What is done with the module or the group."
+    )
     enabled = models.BooleanField(default=True)
     catch_up = models.CharField(max_length=4, choices=CatchUp.choices, default=CatchUp.LAST)
     last_fired_at = models.DateTimeField(null=True, blank=True, editable=False)

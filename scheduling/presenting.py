@@ -13,9 +13,9 @@ from django.utils.safestring import SafeString
 from connections import pieces
 from connections.pieces import NOTHING
 from connections.sdk.errors import PipekitError
-from runs.models import GroupRun, Run
+from runs.models import GroupRun, Run, Verification
 from scheduling import cron, words
-from scheduling.models import Schedule, Slot
+from scheduling.models import Action, Schedule, Slot
 
 # outcome -> colour and sign
 COLOURS = {
@@ -61,7 +61,11 @@ def run_of(slot: Slot) -> SafeString | str:
     """Return the way to what a slot started; it may have been pruned since."""
     if slot.run_id is None:
         return NOTHING
-    model: type[Run] | type[GroupRun] = GroupRun if slot.schedule and slot.schedule.group_id else Run
+    model: type[Run] | type[GroupRun] | type[Verification] = Run
+    if slot.schedule is not None and slot.schedule.action == Action.VERIFY:
+        model = Verification
+    elif slot.schedule is not None and slot.schedule.group_id:
+        model = GroupRun
     return pieces.row_link(model(pk=slot.run_id), f"{model._meta.verbose_name} #{slot.run_id}")
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from connections.sdk.errors import AlreadyRunning, PipekitError
 from modules.models import Group, Module
-from runs import claiming, launching
+from runs import claiming, launching, verification_launch
+from runs.verification_launch import VerificationRequest
 from scheduling.models import Outcome
 
 FULL_REFRESH = "full_refresh"
@@ -50,6 +51,24 @@ def start_group(pk: int, *, trigger: str, begin: Begin) -> Started:
     if group_run.error:
         return Started(outcome=Outcome.FAILED, run_id=group_run.pk, message=group_run.error["message"])
     return Started(outcome=Outcome.STARTED, run_id=group_run.pk)
+
+
+def start_verification(module_pk: int | None, group_pk: int | None, *, trigger: str, begin: Begin) -> Started:
+    """Start the verification of a module, or of a group's enabled modules one after another."""
+    modules = Module.objects.with_connections().filter(enabled=True).order_by("memberships__run_order", "pk")
+    chosen = modules.filter(groups=group_pk) if module_pk is None else modules.filter(pk=module_pk)
+    found = list(dict.fromkeys(chosen))
+    if not found:
+        return Started(outcome=Outcome.SKIPPED, message="There is no enabled module to verify.")
+    request = VerificationRequest(trigger=trigger, on_insert=_with_number(begin))
+    try:
+        started = verification_launch.launch(found, request)
+    except PipekitError as error:
+        return _not_started(error)
+    failed = next((row for row in started if row.error), None)
+    if failed is not None:
+        return Started(outcome=Outcome.FAILED, run_id=failed.pk, message=(failed.error or {})["message"])
+    return Started(outcome=Outcome.STARTED, run_id=started[0].pk)
 
 
 def _with_number(begin: Begin) -> Callable[[Any], None]:

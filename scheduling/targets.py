@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from modules.models import Group, Module
-from scheduling.models import Schedule
+from scheduling.models import Action, Schedule
 
 
 class NotFound(PipekitError):
@@ -21,6 +21,8 @@ class Target:
     module: Module | None = None
     # what it has; where a schedule itself was named, that one
     schedules: Sequence[Schedule]
+    # what its schedules do
+    action: Action = Action.RUN
 
     def __str__(self) -> str:
         return f"{'group' if self.group else 'module'} {self.group or self.module}"
@@ -33,7 +35,8 @@ class Target:
                 f"The {self} has {len(self.schedules)} schedules: {names}.",
                 hint="Say which one by its name, or remove them all first.",
             )
-        fresh = Schedule(name=_free_name(self.name), group=self.group, module=self.module)
+        name = self.name if self.action == Action.RUN else f"{self.name}-{self.action}"
+        fresh = Schedule(name=_free_name(name), group=self.group, module=self.module, action=self.action)
         schedule = self.schedules[0] if self.schedules else fresh
         schedule.cron_expr, schedule.enabled = expression, True
         for name, value in fields.items():
@@ -43,8 +46,10 @@ class Target:
         return schedule
 
 
-def find(name: str, *, kind: str = "") -> Target:
-    """Raise NotFound, or ConfigurationInvalid when both a group and a module have the name and no kind is said."""
+def find(name: str, *, kind: str = "", action: Action = Action.RUN) -> Target:
+    """Return the target with its schedules of this action.
+
+    Raise NotFound, or ConfigurationInvalid when both a group and a module have the name and no kind is said."""
     group = Group.objects.filter(name=name).first() if kind != "module" else None
     module = Module.objects.filter(name=name).first() if kind != "group" else None
     if group and module:
@@ -52,11 +57,17 @@ def find(name: str, *, kind: str = "") -> Target:
             f"There is a group “{name}” and a module “{name}”.", hint="Say which one is meant: --group or --module."
         )
     if group:
-        return Target(name=name, group=group, schedules=list(group.schedules.all()))
+        return Target(name=name, group=group, schedules=list(group.schedules.filter(action=action)), action=action)
     if module:
-        return Target(name=name, module=module, schedules=list(module.schedules.all()))
+        return Target(name=name, module=module, schedules=list(module.schedules.filter(action=action)), action=action)
     if not kind and (schedule := Schedule.objects.with_target().filter(name=name).first()):
-        return Target(name=name, group=schedule.group, module=schedule.module, schedules=[schedule])
+        return Target(
+            name=name,
+            group=schedule.group,
+            module=schedule.module,
+            schedules=[schedule],
+            action=Action(schedule.action),
+        )
     raise NotFound(name)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
-from runs import notifying, reaping
+from runs import notifying, reaping, verification_launch
 from runs.engine.faults import point
 from runs.settings import setting
 from scheduling import alone, expecting, firing, tending
@@ -39,6 +39,7 @@ def tick(now: dt.datetime) -> TickReport:
     """Do everything that is due. Raises only what the metadata database raises."""
     now = now.astimezone(dt.UTC)
     broken = _tried(lambda: reaping.reap_all(seconds=_REAPING))
+    _tried(verification_launch.reap_dead)
     clock = Clock(
         now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=setting("misfire_grace_hours"))
     )

@@ -37,6 +37,10 @@ class Kind(StrEnum):
     UNKNOWN = "unknown"
 
 
+# decimal digits that always fit into 64 bits
+_INT64_DIGITS = 18
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataType:
     """A type's meaning.
@@ -65,6 +69,13 @@ class DataType:
     def why_unordered(self) -> str:
         """Why no system can tell which values of the type are newer, for a message; empty where it can."""
         return _UNORDERED.get(self.kind, "")
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether every value is a whole number of at most 64 bits."""
+        if self.kind is Kind.DECIMAL:
+            return self.precision is not None and self.precision <= _INT64_DIGITS and not self.scale
+        return self.kind in (Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT)
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, TableName
+from runs.engine.verify.segments import Segment
 
 
 class Strategy(StrEnum):
@@ -54,6 +55,22 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """The part of the table that is pulled again and made equal: ``segments`` of an integer key column.
+
+    Without a column it is the whole table.
+    """
+
+    column: str = ""
+    segments: tuple[Segment, ...] = ()
+
+    def condition(self, key: str) -> str:
+        """Return the SQL condition on the key expression, empty when every row is meant."""
+        conditions = [segment.condition(key) for segment in self.segments]
+        return f"({' OR '.join(conditions)})" if conditions and all(conditions) else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """One run of one module. Names of columns are destination names throughout."""
 
@@ -82,6 +99,8 @@ class Plan:
     delete_instead_of_truncate: bool = False
     strip_nul_bytes: bool = False
     limits: Limits = field(default_factory=Limits)
+    # a repair after a verification: no bound, and extra rows are deleted at its end
+    repair: Repair | None = None
     # an operator's word that safety limits do not apply to this run
     force: bool = False
     dry_run: bool = False

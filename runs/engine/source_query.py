@@ -36,3 +36,13 @@ def bounded_query(plan: Plan, query: str, bound: Bound | None, columns: Sequence
         ),
         result_name=column.source_name if column else "",
     )
+
+
+def repair_query(plan: Plan, query: str, columns: Sequence[Column]) -> str:
+    """Return the query with the ranges of the key that are to be repaired."""
+    repair = plan.repair
+    if repair is None or not repair.condition("k"):
+        return query
+    column = next(column for column in columns if column.dest_name == repair.column)
+    dialect = registry.dialect(plan.source.kind)
+    return add_predicate(query, dialect, column.dest_name, repair.condition, result_name=column.source_name)

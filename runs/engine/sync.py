@@ -15,7 +15,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import Column, TableInfo
 from runs.engine import columns as column_choice
-from runs.engine import hooks, reconciling, staging, watermarks
+from runs.engine import hooks, reconciling, repairing, staging, watermarks
 from runs.engine.checking import Staging
 from runs.engine.connecting import session
 from runs.engine.events import (
@@ -31,7 +31,7 @@ from runs.engine.events import (
 from runs.engine.faults import point
 from runs.engine.plan import Plan, RunOn
 from runs.engine.publishing import STRATEGIES, describe, publish
-from runs.engine.source_query import base_query, bounded_query
+from runs.engine.source_query import base_query, bounded_query, repair_query
 from runs.engine.transferring import Transfer, transfer
 from runs.engine.waiting import destination
 from runs.engine.watermark_types import check_watermark_types
@@ -88,6 +88,8 @@ def resume(plan: Plan) -> Iterator[Event]:
 
 
 def _after_publish(plan: Plan, resolved: Resolved, columns: Sequence[Column]) -> Iterator[Event]:
+    if plan.repair is not None and plan.supports_deletes:
+        yield from _timed("reconcile", repairing.delete_extra(plan))
     if plan.key_sync and plan.supports_deletes:
         yield from _timed("reconcile", reconciling.reconcile(plan, resolved.query, columns))
     yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))
@@ -140,7 +142,7 @@ def _resolve(plan: Plan) -> Step[Resolved]:
     with destination(plan) as opened:
         table = connector.introspector.describe_table(opened, plan.dest_table)
         bound = None
-        if plan.watermark:
+        if plan.watermark and plan.repair is None:
             bound = watermarks.highest(opened, staging.dialect_of(plan), table, plan.watermark)
             yield WatermarkResolved(plan.watermark, bound.value)
             if plan.dry_run:
@@ -155,7 +157,7 @@ def _stage(plan: Plan, resolved: Resolved) -> Step[tuple[tuple[Column, ...], str
     with session(plan.source, Cap.READ) as opened:
         probed = introspector.describe_query(opened, resolved.query)
     named = column_choice.named(plan, resolved.query, probed)
-    query = bounded_query(plan, resolved.query, resolved.bound, named)
+    query = repair_query(plan, bounded_query(plan, resolved.query, resolved.bound, named), named)
     yield SourceQueryBuilt(query)
     with destination(plan) as opened:
         has_type = registry.connector(plan.destination.kind).introspector.has_type

@@ -22,6 +22,8 @@ from runs.states import GroupStatus, Status
 # a run that was stopped though nobody cancelled it: by the server, by the machine's shutdown
 _STOPPED = models.Q(status=Status.CANCELLED, cancel_requested=False)
 FAILED = models.Q(status__in=(Status.ERROR, Status.REFUSED)) | _STOPPED
+# reported of a module, but not of its runs
+_NOT_OF_RUNS = (Kind.MISSED, Kind.DIFFERENT, Kind.EQUAL, Kind.UNVERIFIED)
 # of an error's texts, this much is told
 _LENGTHS = {"code": 60, "message": 2000, "hint": 1000}
 _log = logging.getLogger(__name__)
@@ -128,7 +130,7 @@ def _tell_group_recovery(group_run: GroupRun) -> None:
 def _tell_recovery(run: Run) -> None:
     """Tell that what was told of is over; nothing was told, nothing is over."""
     assert run.module is not None
-    told = Notification.objects.filter(module=run.module_id).exclude(kind=Kind.MISSED).order_by("-pk")
+    told = Notification.objects.filter(module=run.module_id).exclude(kind__in=_NOT_OF_RUNS).order_by("-pk")
     last = told.first()
     if last is None or last.kind == Kind.RECOVERY:
         return

@@ -21,6 +21,11 @@ from runs.settings import setting
 
 About = Mapping[str, Any]
 _NAME, _SUBJECT, _LISTED = 63, 150, 200
+_PAGES = {
+    "run": "admin:runs_run_change",
+    "group_run": "admin:runs_grouprun_change",
+    "verification": "admin:runs_verification_change",
+}
 # control characters, line and paragraph separators, marks that turn the direction of text
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\s]+")
 
@@ -52,9 +57,9 @@ def test_mail() -> Mail:
 
 
 def link(about: About) -> str:
-    """Return the address of the page of the run or group run, empty where the setting `site_url` is."""
+    """Return the address of the page of what is reported, empty where the setting `site_url` is."""
     site = setting("site_url").rstrip("/")
-    for name, page in (("run", "admin:runs_run_change"), ("group_run", "admin:runs_grouprun_change")):
+    for name, page in _PAGES.items():
         if site and about.get(name):
             return f"{site}{reverse(page, args=[about[name]])}"
     return ""
@@ -69,10 +74,21 @@ def headline(about: About) -> str:
             return f"{name} is late: no success for {about.get('hours')} h"
         case Kind.REPEATED:
             return f"{name} has failed {failures} times in a row"
+        case Kind.DIFFERENT:
+            return f"{name} differs from its source: {_differences(about)}"
+        case Kind.UNVERIFIED:
+            return f"{name} could not be verified"
+        case Kind.EQUAL:
+            return f"{name} equals its source again"
         case Kind.MISSED:
             return f"{name} was not run: {line(about.get('schedule', ''), 100)}{_count(about)}"
         case _:
             return f"{name} {'was refused' if about.get('status') == 'refused' else 'failed'}"
+
+
+def _differences(about: About) -> str:
+    counted = ((about.get(kind) or 0, kind) for kind in ("missing", "extra", "different"))
+    return ", ".join(f"{count} {kind}" for count, kind in counted if count)
 
 
 def _count(about: About) -> str:
@@ -135,7 +151,7 @@ def _times(about: About) -> str:
 
 
 def _run(about: About) -> str:
-    for name, words in (("run", "run"), ("group_run", "group run")):
+    for name, words in (("run", "run"), ("group_run", "group run"), ("verification", "verification")):
         if about.get(name):
             return f"{words} {about[name]} ({line(about.get('trigger', ''), 60)})"
     return ""

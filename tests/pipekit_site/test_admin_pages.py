@@ -14,7 +14,7 @@ from django.utils import timezone
 from connections.models import Connection
 from modules import history
 from modules.models import ModuleHistory
-from runs.models import GroupRun, Run, Setting
+from runs.models import GroupRun, Run, Setting, Verification
 from runs.outbox import Notification
 from scheduling.models import Slot
 from tests.factories import (
@@ -30,7 +30,7 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 SECRET = "geheim-17-xyzzy"
-READ_ONLY = (Run, GroupRun, ModuleHistory, Notification, Slot)
+READ_ONLY = (Run, GroupRun, Verification, ModuleHistory, Notification, Slot)
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 
 
@@ -55,6 +55,18 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> None:
         {"code": "x", "message": "It broke.", "hint": "Mend it.", "detail": "<b>ORA-1</b>"}, warnings=["w"]
     )
     RunFactory.create()
+    Verification.objects.create(
+        module=module,
+        module_name=module.name,
+        status="different",
+        missing=1,
+        options={"columns": ["a"]},
+        examples={
+            "missing": [["a", 1]],
+            "extra": ["<i>x</i>"],
+            "different": [{"key": 5, "column": "a", "source": "<b>1</b>", "dest": None}],
+        },
+    )
     Setting.objects.create(key="min_full_share", value=0.4)
     UserGroup.objects.create(name="editors")
     # what a page could show by mistake

@@ -25,6 +25,8 @@ def test_a_key_without_a_row_has_its_default() -> None:
         "run_log_megabytes": 50,
         "misfire_grace_hours": 6,
         "runs_per_tick": 20,
+        "verify_statement_seconds": 20,
+        "verify_statements_per_second": 5,
         "notification_addresses": [],
         "notify_every": 10,
         "notify_manual_runs": False,

@@ -8,10 +8,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from runs import grouping, interrupting, owner, reporting
+from runs import grouping, interrupting, owner, reporting, verification_report, verifying
 from runs.models import GroupRun, Run
 from runs.running import execute
 from runs.states import IllegalTransition
+from runs.verification import Verification
 
 
 class Command(BaseCommand):
@@ -21,11 +22,15 @@ class Command(BaseCommand):
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument("--run", type=int, metavar="RUN")
         which.add_argument("--group-run", type=int, metavar="GROUP_RUN")
+        which.add_argument("--verification", type=int, nargs="+", metavar="VERIFICATION")
 
     def handle(self, **options: Any) -> None:
         with interrupting.as_cancel(held=True):
             try:
-                code = self._run(options["run"]) if options["run"] else self._group_run(options["group_run"])
+                if options["verification"]:
+                    code = self._verifications(options["verification"])
+                else:
+                    code = self._run(options["run"]) if options["run"] else self._group_run(options["group_run"])
             except (IllegalTransition, Run.DoesNotExist, GroupRun.DoesNotExist) as error:
                 # cancelled or settled before its process came
                 self.stderr.write(str(error))
@@ -42,3 +47,22 @@ class Command(BaseCommand):
         group_run.start(**owner.current().as_fields())
         grouping.carry_out(group_run)
         return reporting.exit_code(group_run)
+
+    def _verifications(self, pks: list[int]) -> int:
+        """Carry out one after another; each in a process state of its own as far as interrupts go."""
+        codes = [self._verification(pk) for pk in pks]
+        return max(codes)
+
+    def _verification(self, pk: int) -> int:
+        verification = Verification.objects.select_related("module").filter(pk=pk).first()
+        if verification is None or verification.module is None:
+            return 1
+        with interrupting.as_cancel(held=True):
+            try:
+                verification.start(**owner.current().as_fields())
+            except IllegalTransition as error:
+                self.stderr.write(str(error))
+                return 1
+            verifying.execute(verification, log=self.stdout.write)
+        self.stdout.write(verification_report.summary(verification))
+        return verification_report.exit_code(verification)

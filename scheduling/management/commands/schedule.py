@@ -17,7 +17,7 @@ from django.utils import timezone
 from connections.sdk.errors import PipekitError
 from runs import terminal
 from scheduling import cron, moments, targets, words
-from scheduling.models import CatchUp
+from scheduling.models import Action, CatchUp
 from scheduling.targets import Target
 
 # of next: a leap day on a given weekday comes every 28 years, and 40 around 2100
@@ -35,6 +35,7 @@ class Command(BaseCommand):
         kind = parser.add_mutually_exclusive_group()
         kind.add_argument("--group", action="store_const", dest="kind", const="group", default="", help="NAME is one")
         kind.add_argument("--module", action="store_const", dest="kind", const="module", help="NAME is one")
+        parser.add_argument("--verify", action="store_true", help="the schedule that verifies it instead of running it")
         parser.add_argument("--timezone", metavar="ZONE", help="such as Europe/Berlin; a new schedule has the server's")
         parser.add_argument("--catch-up", choices=CatchUp.values, help="what is done about missed times")
         parser.add_argument("--count", type=int, default=5, help="of next: how many (5)")
@@ -43,7 +44,8 @@ class Command(BaseCommand):
 
     def handle(self, name: str, when: list[str], **options: Any) -> None:
         try:
-            target = targets.find(name, kind=options["kind"])
+            action = Action.VERIFY if options["verify"] else Action.RUN
+            target = targets.find(name, kind=options["kind"], action=action)
             if when == ["next"]:
                 self._next(target, options)
             elif when == ["remove"]:

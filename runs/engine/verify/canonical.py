@@ -1,0 +1,91 @@
+"""One form for each value, so that two values are equal exactly when their forms are.
+
+Arrow values of one type are equal as they are, but for floating-point numbers (NaN differs from itself, -0.0 equals
+0.0) and for what travels as text: 1.50 and 1.5, two spellings of a UUID, blanks that pad a char(n), JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connections.sdk.datatypes import DataType, Kind, to_arrow
+
+_TEXT_FORMS = frozenset({Kind.DECIMAL, Kind.UUID, Kind.JSON})
+_BITS = {pa.float64(): pa.int64(), pa.float32(): pa.int32()}
+
+
+def has_form(data_type: DataType) -> bool:
+    """Whether `canonical` changes values of this type."""
+    arrow = to_arrow(data_type)
+    if arrow in _BITS:
+        return True
+    return pa.types.is_string(arrow) and (data_type.kind in _TEXT_FORMS or data_type.fixed)
+
+
+def canonical(array: pa.Array, data_type: DataType) -> pa.Array:
+    """Return the values in their one form; ``array`` itself where they are in it already.
+
+    ``data_type`` is the meaning of the destination's column; the array's type is its Arrow type.
+    """
+    if array.type in _BITS:
+        return _bits(array)
+    if not pa.types.is_string(array.type):
+        return array
+    if data_type.kind is Kind.DECIMAL:
+        return _plain_numbers(array)
+    if data_type.kind is Kind.UUID:
+        return pc.replace_substring_regex(pc.utf8_lower(array), "[{}-]", "")
+    if data_type.kind is Kind.JSON:
+        return pa.array([_json(value) for value in array.to_pylist()], pa.string())
+    return pc.utf8_rtrim(array, characters=" ") if data_type.fixed else array
+
+
+def _bits(array: pa.Array) -> pa.Array:
+    """Return the IEEE 754 bits: -0.0 and 0.0 differ, every NaN is the same one."""
+    nan = pa.scalar(float("nan"), array.type)
+    return pc.if_else(pc.is_nan(array), nan, array).view(_BITS[array.type])
+
+
+def _plain_numbers(array: pa.Array) -> pa.Array:
+    if pc.any(pc.match_substring_regex(array, "[eE+]")).as_py():
+        return pa.array([value and _plain(value) for value in array.to_pylist()], pa.string())
+    whole = pc.replace_substring_regex(array, r"\.0*$", "")
+    short = pc.replace_substring_regex(whole, r"(\.[0-9]*[1-9])0+$", r"\1")
+    return pc.replace_substring_regex(short, "^-0$", "0")
+
+
+def _plain(text: str) -> str:
+    number = Decimal(text)
+    if not number.is_finite():
+        return str(number)
+    # normalize() would round to the context's precision
+    plain = format(number, "f")
+    return (plain.rstrip("0").rstrip(".") if "." in plain else plain) or "0"
+
+
+def _json(text: str | None) -> str | None:
+    """Return the document with sorted keys and no blanks, of doubled keys the last: what jsonb holds."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_Number)
+    except ValueError:
+        return text
+    return json.dumps(_numbered(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+class _Number(str):
+    """A number's text, which a float would not keep."""
+
+
+def _numbered(value: Any) -> Any:
+    if isinstance(value, _Number):
+        return {"": _plain(value)}
+    if isinstance(value, dict):
+        return {"k" + key: _numbered(item) for key, item in value.items()}
+    return [_numbered(item) for item in value] if isinstance(value, list) else value

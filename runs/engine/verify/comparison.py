@@ -1,0 +1,239 @@
+"""Compares two sides: digests of buckets first, then the rows of the buckets that differ, twice.
+
+The idea is that of data-diff (https://github.com/datafold/data-diff): equal tables cost one hash a row on each side
+and nothing on the network; differing ones are narrowed down until few rows are left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from connections.sdk.errors import StatementStopped
+from connections.sdk.rereading import ReadAgain
+from runs.engine.verify.differences import Counts, Differences, DifferingKey, SideName
+from runs.engine.verify.pace import Pace
+from runs.engine.verify.segments import Grid, HashGrid, RangeGrid, Segment
+from runs.engine.verify.side import Compared, Digest, Side
+
+T = TypeVar("T")
+_BUCKETS = 1024
+_HASH_BUCKETS = 4096
+# a segment of so many rows is read instead of being divided further
+_LEAF_ROWS = 20_000
+_MOST_DEPTH = 4
+# more segments than this are read as the one they lie in
+_MOST_LEAVES = 100
+# reads of what differs: until two in a row say the same
+_READS = 4
+_READ_PAUSE = 0.5
+_EXAMPLES = 10
+_MOST_KEYS = 1000
+
+Digests = dict[int, Digest]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """A segment whose rows are read, with the grid that its buckets belong to."""
+
+    segment: Segment
+    grid: Grid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferentValue:
+    key: tuple[str | None, ...]
+    column: str
+    source: str | None
+    destination: str | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What the comparison found; ``leaves`` are the segments that hold every difference."""
+
+    source_rows: int = 0
+    dest_rows: int = 0
+    counts: Counts = field(default_factory=Counts)
+    missing: list[DifferingKey] = field(default_factory=list)
+    extra: list[DifferingKey] = field(default_factory=list)
+    different: list[DifferentValue] = field(default_factory=list)
+    leaves: list[Leaf] = field(default_factory=list)
+    # the range column's values of all differing keys, None when there are too many or there is no such column
+    range_keys: list[str | None] | None = None
+
+
+class Comparison:
+    """``progress`` hears the rows compared so far, of the source."""
+
+    def __init__(
+        self, source: Side, destination: Side, compared: Compared, *, pace: Pace, progress: Callable[[int], None]
+    ) -> None:
+        self._sides: dict[SideName, Side] = {"source": source, "destination": destination}
+        self._compared, self._pace, self._progress = compared, pace, progress
+        self._outcome = Outcome()
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="verify")
+
+    def ranges(self, parts: Sequence[tuple[int, int]], *, whole: bool) -> Outcome:
+        """Compare ranges of the key, each from its low to its high end; ``whole`` adds all that lies outside."""
+        for low, high in parts:
+            self._range(low, high, whole=whole)
+        return self._resolved()
+
+    def table(self, buckets: frozenset[int] | None = None, *, count: int = _HASH_BUCKETS) -> Outcome:
+        """Compare the whole table, or of it what falls into some of ``count`` buckets, by one statement a side."""
+        segment, grid = Segment(buckets=buckets), HashGrid(count=count)
+        source, destination = self._digests(segment, grid)
+        if differing := _differing(source, destination):
+            few = len(differing) <= len(source | destination) // 2
+            wanted = frozenset(differing) if few else buckets
+            self._outcome.leaves = [Leaf(segment=Segment(buckets=wanted), grid=grid)]
+        return self._resolved()
+
+    def _range(self, low: int, high: int, *, whole: bool) -> None:
+        # a sample's parts are small
+        position, width = low, self._pace.first_width(high - low) if whole else high - low
+        while True:
+            end = min(position + width, high)
+            segment = Segment(
+                low=None if whole and position == low else position,
+                high=None if whole and end >= high else end,
+                nulls=whole and position == low,
+            )
+            grid = RangeGrid.over(position, max(end, position + 1), count=_BUCKETS)
+            started = time.monotonic()
+            try:
+                source, destination = self._digests(segment, grid)
+            except StatementStopped:
+                if width == 1:
+                    raise
+                width = max(1, width // 4)
+                continue
+            width = self._pace.next_width(width, seconds=time.monotonic() - started)
+            self._outcome.leaves += self._leaves(segment, grid, source, destination, depth=1)
+            if end >= high:
+                return
+            position = end
+
+    def _leaves(
+        self, segment: Segment, grid: RangeGrid, source: Digests, destination: Digests, *, depth: int
+    ) -> list[Leaf]:
+        """Return the segments to read: those of the differing buckets, divided further while they are large."""
+        differing = _differing(source, destination)
+        if not differing:
+            return []
+        found: list[Leaf] = []
+        for part in grid.segments(differing):
+            inner = _within(part, segment)
+            rows = max(_rows_of(side, grid, inner) for side in (source, destination))
+            if rows <= _LEAF_ROWS or depth == _MOST_DEPTH or inner.low is None or inner.high is None or inner.span == 1:
+                found.append(Leaf(segment=inner, grid=grid))
+                continue
+            if inner.span and inner.span * 2 > grid.width * grid.count:
+                return [Leaf(segment=segment, grid=grid)]
+            finer = RangeGrid.over(inner.low, inner.high, count=_BUCKETS)
+            digests = self._digests(inner, finer, counted=False)
+            found += self._leaves(inner, finer, *digests, depth=depth + 1)
+        return found if len(found) <= _MOST_LEAVES else [Leaf(segment=segment, grid=grid)]
+
+    def _digests(self, segment: Segment, grid: Grid, *, counted: bool = True) -> tuple[Digests, Digests]:
+        self._pace.wait()
+        source, destination = self._both(lambda side: side.digest(segment, grid))
+        if counted:
+            self._outcome.source_rows += sum(digest.rows for digest in source.values())
+            self._outcome.dest_rows += sum(digest.rows for digest in destination.values())
+            self._progress(self._outcome.source_rows)
+        return source, destination
+
+    def _both(self, ask: Callable[[Side], T]) -> tuple[T, T]:
+        """Ask both sides at once; when one fails the other is stopped."""
+        futures = {self._threads.submit(ask, side): side for side in self._sides.values()}
+        try:
+            source, destination = (future.result() for future in futures)
+        except BaseException:
+            for future, side in futures.items():
+                if not future.done():
+                    side.stop()
+            raise
+        return source, destination
+
+    def _resolved(self) -> Outcome:
+        """Read the rows of every leaf until two reads in a row say the same, and count what they say."""
+        outcome = self._outcome
+        if not outcome.leaves:
+            return outcome
+        with Differences(len(self._compared.key_positions), one_per_key=self._compared.one_per_key) as differences:
+            self._read(differences)
+            for _ in range(1, _READS):
+                time.sleep(_READ_PAUSE)
+                self._read(differences)
+                if not differences.unstable():
+                    break
+            outcome.counts = differences.counts()
+            outcome.missing = differences.keys("missing", limit=_EXAMPLES)
+            outcome.extra = differences.keys("extra", limit=_EXAMPLES)
+            if (column := self._compared.range_column) is not None:
+                position = self._compared.key_positions.index(column)
+                outcome.range_keys = differences.key_values(position, limit=_MOST_KEYS)
+            for key in differences.keys("different", limit=_EXAMPLES):
+                outcome.different += self._values(key)
+        return outcome
+
+    def _read(self, differences: Differences) -> int:
+        for leaf in self._outcome.leaves:
+            self._pace.wait()
+            for name, side in self._sides.items():
+                _add(differences, name, side, leaf)
+        return differences.finish_read()
+
+    def _values(self, key: DifferingKey) -> list[DifferentValue]:
+        segment, grid = self._where(key)
+        source, destination = self._both(lambda side: side.values(segment, grid, [key.key_hash]).get(key.key_hash))
+        if source is None or destination is None:
+            return []
+        return [
+            DifferentValue(key=key.key, column=column.dest_name, source=here.text, destination=there.text)
+            for column, here, there in zip(self._compared.columns, source, destination, strict=True)
+            if here.form != there.form
+        ]
+
+    def _where(self, key: DifferingKey) -> tuple[Segment, Grid]:
+        column = self._compared.range_column
+        if column is not None and (text := key.key[self._compared.key_positions.index(column)]) is not None:
+            number = int(text)
+            return Segment(low=number, high=number + 1, nulls=False), RangeGrid(low=number, width=1, count=1)
+        return Segment(), HashGrid(count=1)
+
+
+def _differing(source: Digests, destination: Digests) -> set[int]:
+    return {bucket for bucket in source.keys() | destination.keys() if source.get(bucket) != destination.get(bucket)}
+
+
+def _within(part: Segment, segment: Segment) -> Segment:
+    """Return what of a grid's part lies in the segment: a grid may reach beyond its end."""
+    high = part.high
+    if part.span != 0 and segment.high is not None:
+        high = segment.high if high is None else min(high, segment.high)
+    return Segment(low=part.low, high=high, nulls=part.nulls)
+
+
+def _rows_of(digests: Digests, grid: RangeGrid, part: Segment) -> int:
+    """Return how many rows of the digests lie in a part that is made of whole buckets."""
+    if part.low is None or part.high is None:
+        return 0
+    first, last = (part.low - grid.low) // grid.width, (part.high - 1 - grid.low) // grid.width
+    return sum(digest.rows for bucket, digest in digests.items() if first <= bucket <= last)
+
+
+def _add(differences: Differences, name: SideName, side: Side, leaf: Leaf) -> None:
+    while True:
+        try:
+            differences.add(name, side.hashes(leaf.segment, leaf.grid))
+            return
+        except ReadAgain:
+            # the side reads more carefully from now on, and nothing was kept
+            continue

@@ -1,0 +1,155 @@
+"""The rows of both sides where digests differ, joined by key: how many are missing, extra or different, and which.
+
+Kept in a DuckDB file of its own in a temporary directory, so that millions of them need no memory.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+SideName = Literal["source", "destination"]
+_SETTINGS = ("SET threads = 1", "SET memory_limit = '300MB'", "SET preserve_insertion_order = false")
+# one row a key: how often each side has it, and what it looks like there
+_JOINED = """
+CREATE OR REPLACE TABLE read_{number} AS
+WITH counted AS (
+  SELECT key_hash, row_hash, count(*) FILTER (side = 's') AS s, count(*) FILTER (side = 'd') AS d
+  FROM rows GROUP BY key_hash, row_hash
+), keyed AS (
+  SELECT key_hash, {source_rows} AS s, sum(d - least(s, d)) AS d,
+         sum(row_hash::HUGEINT * s) AS s_sum, sum(row_hash::HUGEINT * d) AS d_sum
+  FROM counted GROUP BY key_hash
+)
+SELECT keyed.*, {names}
+FROM keyed JOIN (SELECT DISTINCT ON (key_hash) key_hash, {names} FROM rows) USING (key_hash)
+WHERE s + d > 0
+"""
+# rows of the source that no row of the destination equals
+_EVERY = "sum(s - least(s, d))"
+# one row of each key is enough, whichever of them it is
+_ONE = "CASE WHEN sum(least(s, d)) > 0 THEN 0 ELSE least(sum(s), 1) END"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Rows that the destination lacks, has too many, or has otherwise; rows that did not stay the same."""
+
+    missing: int = 0
+    extra: int = 0
+    different: int = 0
+    changing: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.missing + self.extra + self.different
+
+
+@dataclass(frozen=True, slots=True)
+class DifferingKey:
+    """``key`` are the key columns as text, None for NULL."""
+
+    key_hash: int
+    key: tuple[str | None, ...]
+
+
+class Differences:
+    """Collects both sides' rows of the segments that differ, read by read; a context manager.
+
+    With ``one_per_key`` the source may have more rows of a key, of which the destination keeps one.
+    """
+
+    def __init__(self, key_columns: int, *, one_per_key: bool = False) -> None:
+        self._source_rows = _ONE if one_per_key else _EVERY
+        self._directory = tempfile.TemporaryDirectory(prefix="pipekit-verify-")
+        self._duckdb = duckdb.connect(f"{self._directory.name}/rows.duckdb")
+        for setting in _SETTINGS:
+            self._duckdb.execute(setting)
+        self._names = [f"k{number}" for number in range(key_columns)]
+        self._reads = 0
+        self._empty()
+
+    def __enter__(self) -> Differences:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._duckdb.close()
+        self._directory.cleanup()
+
+    def add(self, side: SideName, batches: Iterable[pa.RecordBatch]) -> None:
+        """Take in rows as `Side.hashes` yields them; nothing is kept when the stream fails."""
+        self._duckdb.execute("BEGIN")
+        try:
+            for batch in batches:
+                self._duckdb.register("batch", batch)
+                self._duckdb.execute(f"INSERT INTO rows SELECT '{side[0]}', * FROM batch")
+        except BaseException:
+            self._duckdb.execute("ROLLBACK")
+            raise
+        self._duckdb.execute("COMMIT")
+
+    def finish_read(self) -> int:
+        """Compare what was added since the last call; return how many keys differ."""
+        self._duckdb.execute(
+            _JOINED.format(number=self._reads, names=", ".join(self._names), source_rows=self._source_rows)
+        )
+        self._empty()
+        found = self._one(f"SELECT count(*) FROM read_{self._reads}")
+        self._reads += 1
+        return found
+
+    def unstable(self) -> int:
+        """Return how many keys differ in the last two reads, but not in the same way."""
+        new, old = self._last_two()
+        return self._one(
+            f"SELECT count(*) FROM {new} n LEFT JOIN {old} o USING (key_hash) WHERE {self._changed}",
+        )
+
+    def counts(self) -> Counts:
+        """Count what differs in the same way in the last two reads."""
+        found = self._duckdb.execute(
+            "SELECT coalesce(sum(greatest(s - d, 0)), 0), coalesce(sum(greatest(d - s, 0)), 0),"
+            f" coalesce(sum(least(s, d)), 0) FROM {self._stable}"
+        ).fetchone()
+        assert found is not None
+        missing, extra, different = map(int, found)
+        return Counts(missing=missing, extra=extra, different=different, changing=self.unstable())
+
+    def keys(self, kind: Literal["missing", "extra", "different"], *, limit: int) -> list[DifferingKey]:
+        """Return the keys of one kind, the first ones by their text."""
+        condition = {"missing": "s > d", "extra": "d > s", "different": "least(s, d) > 0"}[kind]
+        names = ", ".join(self._names)
+        rows = self._duckdb.execute(
+            f"SELECT key_hash, {names} FROM {self._stable} WHERE {condition}"
+            f" ORDER BY {', '.join(f'length({name}), {name}' for name in self._names)} LIMIT {limit}"
+        ).fetchall()
+        return [DifferingKey(int(row[0]), tuple(row[1:])) for row in rows]
+
+    def key_values(self, position: int, *, limit: int) -> list[str | None] | None:
+        """Return the distinct values of one key column among all differing keys; None when there are more."""
+        rows = self._duckdb.execute(f"SELECT DISTINCT k{position} FROM {self._stable} LIMIT {limit + 1}").fetchall()
+        return None if len(rows) > limit else [row[0] for row in rows]
+
+    _changed = "o.key_hash IS NULL OR (n.s, n.d, n.s_sum, n.d_sum) IS DISTINCT FROM (o.s, o.d, o.s_sum, o.d_sum)"
+
+    @property
+    def _stable(self) -> str:
+        new, old = self._last_two()
+        return f"(SELECT n.* FROM {new} n JOIN {old} o USING (key_hash) WHERE NOT ({self._changed}))"
+
+    def _last_two(self) -> tuple[str, str]:
+        return f"read_{self._reads - 1}", f"read_{max(self._reads - 2, 0)}"
+
+    def _empty(self) -> None:
+        fields = "".join(f", {name} VARCHAR" for name in self._names)
+        self._duckdb.execute(f"CREATE OR REPLACE TABLE rows (side VARCHAR, key_hash BIGINT, row_hash BIGINT{fields})")
+
+    def _one(self, sql: str) -> int:
+        row: tuple[Any, ...] | None = self._duckdb.execute(sql).fetchone()
+        assert row is not None
+        return int(row[0])

@@ -1,0 +1,65 @@
+"""From what a verification found to the run that mends it: the ranges that differ, through staging and publish."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from connections import registry
+from connections.sdk.errors import ConfigurationInvalid
+from runs.engine.connecting import session
+from runs.engine.plan import Plan, Repair, Strategy
+from runs.engine.verify.comparison import Outcome
+from runs.engine.verify.segments import Segment
+from runs.engine.verify.verify import Found
+
+
+def repair_plan(plan: Plan, found: Found) -> Plan:
+    """Return the plan of the repair: an upsert by key without a watermark, then the deletion of extra rows.
+
+    Where the destination has no unique key its rows may be doubled: then matching rows are replaced. Raises
+    ConfigurationInvalid when nothing names a row.
+    """
+    if not found.compared.key:
+        raise ConfigurationInvalid(
+            f"{plan.module} has no merge key, so single rows cannot be repaired.",
+            hint=f"Read everything again: manage.py runmodule {plan.module} --full-refresh.",
+        )
+    key = tuple(column.dest_name for column in found.compared.key_columns)
+    return replace(
+        plan,
+        strategy=Strategy.UPSERT if _is_unique(plan, key) else Strategy.INCREMENTAL,
+        merge_key=key,
+        watermark=plan.watermark if plan.keep_latest else "",
+        key_sync=False,
+        repair=_part(found),
+    )
+
+
+def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
+    with session(plan.destination) as opened:
+        info = registry.connector(plan.destination.kind).introspector.describe_table(opened, plan.dest_table)
+    return info is not None and set(key) in [set(unique) for unique in (info.primary_key, *info.unique_keys)]
+
+
+def _part(found: Found) -> Repair:
+    """Return the single keys that differ while they are few, else the segments that hold them, else the whole table."""
+    column = found.compared.range_column
+    if column is None:
+        return Repair()
+    outcome = found.outcome
+    segments = _keys(outcome) if outcome.range_keys is not None else [leaf.segment for leaf in outcome.leaves]
+    return Repair(column=found.compared.columns[column].dest_name, segments=tuple(segments))
+
+
+def _keys(outcome: Outcome) -> list[Segment]:
+    """Return one segment for each run of neighbouring keys."""
+    segments: list[Segment] = []
+    assert outcome.range_keys is not None
+    if None in outcome.range_keys:
+        segments.append(Segment(low=0, high=0, nulls=True))
+    for key in sorted(int(text) for text in outcome.range_keys if text is not None):
+        if segments and segments[-1].high == key and not segments[-1].nulls:
+            segments[-1] = replace(segments[-1], high=key + 1)
+        else:
+            segments.append(Segment(low=key, high=key + 1, nulls=False))
+    return segments

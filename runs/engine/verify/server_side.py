@@ -1,0 +1,112 @@
+"""A table whose own system hashes its rows: only digests cross the network, and rows only where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from connections import registry
+from connections.sdk.capabilities import Cap
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.hashing import HashedColumn, Hashing
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protocols import Batches, Session
+from connections.sdk.schema import Column
+from runs.engine.verify.segments import Grid, RangeGrid, Segment
+from runs.engine.verify.side import Compared, Digest, Value, paired
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BATCH_BYTES = 8_000_000
+_BIGINT, _TEXT = DataType(kind=Kind.BIGINT), DataType(kind=Kind.TEXT)
+
+
+class ServerSide:
+    """``relation`` is the text behind FROM, its alias ``q`` included; ``condition`` bounds every statement, if any."""
+
+    def __init__(
+        self,
+        session: Session,
+        parameters: ConnectionParameters,
+        *,
+        relation: str,
+        condition: str,
+        columns: Sequence[HashedColumn],
+        compared: Compared,
+        hashing: Hashing,
+    ) -> None:
+        self._session, self._parameters = session, parameters
+        self._relation, self._condition = relation, condition
+        self._columns, self._compared, self._hashing = columns, compared, hashing
+        self._row_hash = hashing.row_hash([column.term for column in columns])
+        self._key_hash = hashing.row_hash([columns[position].term for position in compared.key_positions])
+        self._batches: Batches | None = None
+
+    def digest(self, segment: Segment, grid: Grid) -> dict[int, Digest]:
+        found = self._session.fetch(
+            f"SELECT {self._bucket(grid)} AS bucket, count(*), sum({self._row_hash})\n"
+            f"FROM {self._relation}{self._where(segment, grid)}\nGROUP BY 1"
+        )
+        return {int(bucket): Digest(int(rows), int(checksum)) for bucket, rows, checksum in found}
+
+    def hashes(self, segment: Segment, grid: Grid) -> Iterator[pa.RecordBatch]:
+        names = [f"k{number}" for number in range(len(self._compared.key_positions))]
+        texts = [self._text(position) for position in self._compared.key_positions]
+        listed = ", ".join(f"{text} AS {name}" for text, name in zip(texts, names, strict=True))
+        query = (
+            f"SELECT {self._key_hash} AS key_hash, {self._row_hash} AS row_hash, {listed}\n"
+            f"FROM {self._relation}{self._where(segment, grid)}"
+        )
+        yield from self._read(query, [("key_hash", _BIGINT), ("row_hash", _BIGINT), *((name, _TEXT) for name in names)])
+
+    def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[Value]]:
+        positions = range(len(self._columns))
+        forms = [f"CAST({self._hashing.row_hash([self._columns[position].term])} AS text)" for position in positions]
+        listed = ", ".join([*forms, *(self._text(position) for position in positions)])
+        wanted = f"{self._key_hash} IN ({', '.join(map(str, key_hashes))})"
+        rows = self._session.fetch(
+            f"SELECT {self._key_hash}, {listed}\nFROM {self._relation}{self._where(segment, grid, wanted)}"
+        )
+        return {int(row[0]): paired(row[1:]) for row in rows}
+
+    def stop(self) -> None:
+        self._session.cancel()
+        if batches := self._batches:
+            batches.close()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _read(self, query: str, fields: Sequence[tuple[str, DataType]]) -> Iterator[pa.RecordBatch]:
+        reader = registry.connector(self._parameters.kind, Cap.READ).reader
+        assert reader is not None
+        columns = [Column(dest_name=name, dest_type="", data_type=data_type) for name, data_type in fields]
+        self._batches = reader.read(self._parameters, query, columns, batch_bytes=_BATCH_BYTES)
+        try:
+            yield from self._batches
+        finally:
+            self._batches.close()
+            self._batches = None
+
+    def _text(self, position: int) -> str:
+        return f"CAST({self._columns[position].expression} AS text)"
+
+    def _bucket(self, grid: Grid) -> str:
+        if isinstance(grid, RangeGrid):
+            return grid.bucket(f"CAST({self._range_key} AS bigint)", quotient="{} / {}")
+        return grid.bucket(self._key_hash)
+
+    @property
+    def _range_key(self) -> str:
+        assert self._compared.range_column is not None
+        return self._columns[self._compared.range_column].expression
+
+    def _where(self, segment: Segment, grid: Grid, *more: str) -> str:
+        conditions = [self._condition, *more]
+        if self._compared.range_column is not None:
+            conditions.append(segment.condition(self._range_key))
+        if segment.buckets is not None:
+            conditions.append(f"{self._bucket(grid)} IN ({', '.join(map(str, sorted(segment.buckets)))})")
+        text = " AND ".join(condition for condition in conditions if condition)
+        return f"\nWHERE {text}" if text else ""

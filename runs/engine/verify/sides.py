@@ -1,0 +1,196 @@
+"""From a module's plan to the two sides that are compared: which columns, which key, hashed where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from connections import registry
+from connections.sdk.capabilities import Cap
+from connections.sdk.errors import ColumnMissing, TableMissing
+from connections.sdk.hashing import NotHashed
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protocols import Session
+from connections.sdk.query_text import statement
+from connections.sdk.schema import Column, TableInfo
+from modules.predicates import add_predicate
+from runs.engine import columns as column_choice
+from runs.engine.connecting import session
+from runs.engine.plan import Plan
+from runs.engine.verify.segments import Segment
+from runs.engine.verify.server_side import ServerSide
+from runs.engine.verify.side import Compared, Side
+from runs.engine.verify.since import Since
+from runs.engine.verify.streamed_side import StreamedSide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """Both sides, and ``why`` their rows are hashed where they are."""
+
+    source: Side
+    destination: Side
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """What the module's query returns and the table it fills, as both are now."""
+
+    query: str
+    # every column of the query, in its order
+    columns: tuple[Column, ...]
+    info: TableInfo
+
+
+def describe(plan: Plan, query: str, opened: Session) -> Tables:
+    """Describe both sides. Raises TableMissing before the first run."""
+    connector = registry.connector(plan.destination.kind)
+    info = connector.introspector.describe_table(opened, plan.dest_table)
+    if info is None:
+        raise TableMissing(
+            f"There is no table {plan.dest_table} to verify: {plan.module} has not run yet.",
+            hint=f"Run it first: manage.py runmodule {plan.module}.",
+        )
+    with session(plan.source, Cap.READ) as source:
+        probed = registry.connector(plan.source.kind, Cap.READ).introspector.describe_query(source, query)
+    named = column_choice.named(plan, query, probed)
+    columns, _ = column_choice.typed(plan, named, info, lambda name: connector.introspector.has_type(opened, name))
+    return Tables(query=query, columns=columns, info=info)
+
+
+def compared(plan: Plan, tables: Tables, names: Sequence[str], since: Since | None) -> Compared:
+    """Return what is compared: the columns named (all when none are), the key's always.
+
+    The key is the merge key, else a key of the table that the query returns. Raises ColumnMissing for unknown names.
+    """
+    known = [column.dest_name for column in tables.columns]
+    if unknown := [name for name in names if name not in known]:
+        raise ColumnMissing(f"The query returns no column “{unknown[0]}”.", hint=f"It returns {', '.join(known)}.")
+    key = plan.merge_key or _table_key(tables.info, known)
+    wanted = {*names, *key, *((since.column,) if since else ())} if names else set(known)
+    columns = tuple(column for column in tables.columns if column.dest_name in wanted)
+    positions = {column.dest_name: position for position, column in enumerate(columns)}
+    chosen = Compared(
+        columns=columns,
+        key=tuple(positions[name] for name in key),
+        one_per_key=plan.keep_latest and bool(plan.watermark) and bool(plan.merge_key),
+    )
+    return replace(chosen, range_column=_range_column(plan, chosen))
+
+
+def _table_key(info: TableInfo, known: Sequence[str]) -> tuple[str, ...]:
+    keys = [info.primary_key, *info.unique_keys]
+    return next((key for key in keys if key and set(key) <= set(known)), ())
+
+
+def _range_column(plan: Plan, chosen: Compared) -> int | None:
+    """Return the key's first column if it is an integer in the destination and at the source, else None."""
+    if not chosen.key:
+        return None
+    column = chosen.columns[chosen.key[0]]
+    source = registry.datatypes(plan.source.kind).parse(column.source_type) if column.source_type else None
+    both = column.data_type.is_integer and source is not None and source.is_integer
+    return chosen.key[0] if both else None
+
+
+def open_sides(plan: Plan, tables: Tables, chosen: Compared, since: Since | None, stack: ExitStack) -> Sides:
+    """Open both sides; the stack closes them."""
+    hashed = _hashed(plan, tables, chosen, since, stack)
+    if isinstance(hashed, Sides):
+        return hashed
+    source, destination = _streamed_source(plan, tables, chosen, since), _streamed_destination(plan, chosen, since)
+    for side in (source, destination):
+        stack.callback(side.close)
+    return Sides(source=source, destination=destination, why=f"rows are read and hashed here: {hashed}")
+
+
+def _hashed(plan: Plan, tables: Tables, chosen: Compared, since: Since | None, stack: ExitStack) -> Sides | str:
+    """Return two sides that hash their rows themselves, or why they cannot."""
+    if plan.source.kind != plan.destination.kind:
+        return f"{plan.source.kind} and {plan.destination.kind} have no hash in common"
+    hashing = registry.hashing(plan.source.kind)
+    if hashing is None:
+        return f"{plan.source.kind} has no hash of rows"
+    query = statement(tables.query)
+    source = stack.enter_context(session(plan.source, Cap.READ))
+    destination = stack.enter_context(session(plan.destination, Cap.READ))
+    found = hashing.plan(source, query, destination=destination, table=plan.dest_table, columns=tables.columns)
+    if isinstance(found, NotHashed):
+        return found.why
+    dialect = registry.dialect(plan.destination.kind)
+    names = ", ".join(f"c{position}" for position in range(len(tables.columns)))
+    positions = [tables.columns.index(column) for column in chosen.columns]
+    mark = None if since is None else [column.dest_name for column in tables.columns].index(since.column)
+
+    def bounded(expression: str) -> str:
+        return since.condition(expression, dialect) if since else ""
+
+    return Sides(
+        source=ServerSide(
+            source,
+            plan.source,
+            relation=f"(\n{query}\n) AS q({names})",
+            condition="" if mark is None else bounded(found.source[mark].expression),
+            columns=[found.source[position] for position in positions],
+            compared=chosen,
+            hashing=hashing,
+        ),
+        destination=ServerSide(
+            destination,
+            plan.destination,
+            relation=f"{dialect.qualified(plan.dest_table)} AS q",
+            condition="" if mark is None else bounded(found.destination[mark].expression),
+            columns=[found.destination[position] for position in positions],
+            compared=chosen,
+            hashing=hashing,
+        ),
+        why=f"both are {plan.source.kind} and hash their rows themselves",
+    )
+
+
+def _streamed_source(plan: Plan, tables: Tables, chosen: Compared, since: Since | None) -> StreamedSide:
+    dialect = registry.dialect(plan.source.kind)
+    key = None if chosen.range_column is None else chosen.columns[chosen.range_column]
+
+    def query(segment: Segment) -> str:
+        if key is None or not segment.condition("k"):
+            return tables.query
+        return add_predicate(tables.query, dialect, key.dest_name, segment.condition, result_name=key.source_name)
+
+    return StreamedSide(
+        _sharing(plan.source, plan.destination),
+        query=query,
+        read=tables.columns,
+        compared=chosen,
+        strip_nul_bytes=plan.strip_nul_bytes,
+        condition=since.streamed_condition(chosen.columns) if since else "",
+    )
+
+
+def _streamed_destination(plan: Plan, chosen: Compared, since: Since | None) -> StreamedSide:
+    dialect = registry.dialect(plan.destination.kind)
+    listed = dialect.columns([column.dest_name for column in chosen.columns])
+    text = f"SELECT {listed} FROM {dialect.qualified(plan.dest_table)}"
+    key = None if chosen.range_column is None else dialect.quote(chosen.columns[chosen.range_column].dest_name)
+
+    def query(segment: Segment) -> str:
+        condition = segment.condition(key) if key else ""
+        return f"{text} WHERE {condition}" if condition else text
+
+    return StreamedSide(
+        _sharing(plan.destination, plan.source),
+        query=query,
+        read=chosen.columns,
+        compared=chosen,
+        strip_nul_bytes=False,
+        condition=since.streamed_condition(chosen.columns) if since else "",
+    )
+
+
+def _sharing(mine: ConnectionParameters, other: ConnectionParameters) -> ConnectionParameters:
+    """Tell a reader when both sides are one file, which some systems lock."""
+    if (mine.kind, mine.url) != (other.kind, other.url):
+        return mine
+    return replace(mine, options={**mine.options, "same_file": True})

@@ -1,0 +1,79 @@
+"""``--since``: only rows whose watermark column is at least a value are compared, the same ones on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connections import registry
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.dialect import Dialect
+from connections.sdk.errors import ConfigurationInvalid, DataError
+from connections.sdk.protocols import Session
+from connections.sdk.schema import Column, TableInfo
+from runs.engine import watermarks
+from runs.engine.plan import Plan
+from runs.engine.staging import dialect_of
+
+_COMPARABLE = frozenset(
+    {Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT, Kind.DECIMAL, Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """Rows with ``column >= value``; ``data_type`` is the destination column's, the value its exact text."""
+
+    column: str
+    value: str
+    data_type: DataType
+
+    def condition(self, expression: str, dialect: Dialect) -> str:
+        return f"{expression} >= {dialect.literal(self.value, self.data_type)}"
+
+    def streamed_condition(self, columns: Sequence[Column]) -> str:
+        """Return the condition on the rows as they are hashed, in DuckDB's SQL."""
+        position = [column.dest_name for column in columns].index(self.column)
+        return self.condition(f"c{position}", registry.dialect("duckdb"))
+
+
+def read(text: str, plan: Plan, opened: Session, info: TableInfo) -> Since:
+    """Read a value of the watermark column, or an interval (`2 days`) back from the destination's highest.
+
+    Raises ConfigurationInvalid when the module has no watermark column, or one whose order differs between systems.
+    """
+    column = info.column(plan.watermark) if plan.watermark else None
+    if column is None:
+        raise ConfigurationInvalid(
+            f"{plan.module} has no watermark column that says which rows are new.",
+            hint="Give the module a watermark_column, or verify it without --since.",
+        )
+    data_type = column.data_type
+    if data_type.kind not in _COMPARABLE or (data_type.kind is Kind.DECIMAL and data_type.precision is None):
+        raise ConfigurationInvalid(
+            f"--since cannot select rows by {column.name}, a column of type {column.native_type}.",
+            hint="It works on integers, numeric(p,s), dates and timestamps. Verify the whole table.",
+        )
+    value = _back(text, plan, opened, info, data_type) if _is_interval(text, data_type) else text
+    since = Since(column=column.name, value=value, data_type=data_type)
+    try:
+        since.condition(column.name, dialect_of(plan))
+    except DataError as error:
+        raise ConfigurationInvalid(
+            f"--since {text}: {error.message}", hint="Write a value of the column, or an interval such as 2 days."
+        ) from None
+    return since
+
+
+def _is_interval(text: str, data_type: DataType) -> bool:
+    return not data_type.is_numeric and text[:1].isdigit() and any(unit in text for unit in ("hour", "day", "week"))
+
+
+def _back(text: str, plan: Plan, opened: Session, info: TableInfo, data_type: DataType) -> str:
+    bound = watermarks.highest(opened, dialect_of(plan), info, plan.watermark)
+    if bound.value is None:
+        raise ConfigurationInvalid(
+            f"{plan.dest_table} is empty: there is no highest {plan.watermark} to go back from.",
+            hint="Write a value of the column instead of an interval.",
+        )
+    return watermarks.minus_overlap(bound.value, data_type, text)

@@ -1,0 +1,182 @@
+"""A table whose rows are read to be hashed here: for systems that cannot hash, and for pairs that hash differently.
+
+Both sides are read as a transfer would read them into the destination's types, and hashed by one DuckDB, so their
+hashes mean the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connections import registry
+from connections.sdk.capabilities import Cap
+from connections.sdk.exact.nul_bytes import has_nul
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protocols import Batches, Reader
+from connections.sdk.rereading import ReadAgain
+from connections.sdk.schema import Column
+from runs.engine.verify.canonical import canonical, has_form
+from runs.engine.verify.segments import Grid, RangeGrid, Segment
+from runs.engine.verify.side import Compared, Digest, Value, paired
+
+_BATCH_BYTES = 8_000_000
+_SETTINGS = ("SET threads = 1", "SET memory_limit = '300MB'", "SET python_enable_replacements = false")
+
+
+class StreamedSide:
+    """``query`` returns the text that reads a segment's rows, ``read`` are its columns, the compared ones among them.
+
+    ``condition`` bounds the rows further, in DuckDB's SQL.
+    """
+
+    def __init__(
+        self,
+        parameters: ConnectionParameters,
+        *,
+        query: Callable[[Segment], str],
+        read: Sequence[Column],
+        compared: Compared,
+        strip_nul_bytes: bool,
+        condition: str = "",
+    ) -> None:
+        self._parameters, self._query, self._compared = parameters, query, compared
+        self._strips, self._condition = strip_nul_bytes, condition
+        self._columns = tuple(read)
+        self._positions = [self._columns.index(column) for column in compared.columns]
+        self._duckdb = duckdb.connect()
+        for setting in _SETTINGS:
+            self._duckdb.execute(setting)
+        self._batches: Batches | None = None
+        reader = registry.connector(parameters.kind, Cap.READ).reader
+        assert reader is not None
+        self._reader: Reader = reader
+        self._row_hash = _hash(range(len(compared.columns)))
+        self._key_hash = _hash(compared.key_positions)
+
+    def digest(self, segment: Segment, grid: Grid) -> dict[int, Digest]:
+        text = (
+            f"SELECT {self._bucket(grid)} AS bucket, count(*), sum({self._row_hash}::HUGEINT)"
+            f" FROM batches{self._where(segment, grid)} GROUP BY 1"
+        )
+        found = self._collected(segment, text)
+        return {int(bucket): Digest(int(rows), int(checksum)) for bucket, rows, checksum in found}
+
+    def hashes(self, segment: Segment, grid: Grid) -> Iterator[pa.RecordBatch]:
+        """See `Side`. Raises ReadAgain, to be asked again, where the reader has to be more careful."""
+        texts = [self._text(position) for position in self._compared.key_positions]
+        listed = ", ".join(f"{text} AS k{number}" for number, text in enumerate(texts))
+        where = self._where(segment, grid)
+        text = f"SELECT {self._key_hash} AS key_hash, {self._row_hash} AS row_hash, {listed} FROM batch{where}"
+        try:
+            for batch in self._shaped(segment):
+                self._duckdb.register("batch", batch)
+                yield from _table(self._duckdb.sql(text)).to_batches()
+        except ReadAgain as again:
+            self._reader = again.reader
+            raise
+
+    def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[Value]]:
+        positions = range(len(self._compared.columns))
+        forms = [f"CAST(c{position} AS VARCHAR)" for position in positions]
+        listed = ", ".join([*forms, *(self._text(position) for position in positions)])
+        wanted = f"{self._key_hash} IN ({', '.join(map(str, key_hashes))})"
+        text = f"SELECT {self._key_hash}, {listed} FROM batches{self._where(segment, grid, wanted)}"
+        return {int(row[0]): paired(row[1:]) for row in self._collected(segment, text)}
+
+    def stop(self) -> None:
+        self._duckdb.interrupt()
+        if batches := self._batches:
+            batches.close()
+
+    def close(self) -> None:
+        self._duckdb.close()
+
+    def _collected(self, segment: Segment, text: str) -> list[tuple[Any, ...]]:
+        """Run one query over the whole stream; again with a more careful reader where the first is not exact."""
+        while True:
+            stream = self._shaped(segment)
+            failures: list[Exception] = []
+            try:
+                first = next(stream, None)
+                if first is None:
+                    return []
+                batches = pa.RecordBatchReader.from_batches(first.schema, _guarded(first, stream, failures))
+                self._duckdb.register("batches", batches)
+                return self._duckdb.execute(text).fetchall()
+            except (duckdb.Error, ReadAgain) as error:
+                # DuckDB keeps only the words of what the stream raised
+                cause = failures[0] if failures else error
+                if not isinstance(cause, ReadAgain):
+                    raise cause from None
+                self._reader = cause.reader
+            finally:
+                stream.close()
+
+    def _shaped(self, segment: Segment) -> Generator[pa.RecordBatch, None, None]:
+        """Yield the segment's rows as ``c0``, ``c1``, ...: canonical values; ``d0``, ... as read where those differ."""
+        for batch in self._read(segment):
+            arrays, names = [], []
+            for position, column in enumerate(self._compared.columns):
+                array = self._stripped(batch.column(self._positions[position]))
+                arrays.append(canonical(array, column.data_type))
+                names.append(f"c{position}")
+                if has_form(column.data_type):
+                    arrays.append(array)
+                    names.append(f"d{position}")
+            yield pa.record_batch(arrays, names=names)
+
+    def _read(self, segment: Segment) -> Iterator[pa.RecordBatch]:
+        batches = self._reader.read(self._parameters, self._query(segment), self._columns, batch_bytes=_BATCH_BYTES)
+        self._batches = batches
+        try:
+            yield from batches
+        finally:
+            self._batches = None
+            batches.close()
+
+    def _stripped(self, array: pa.Array) -> pa.Array:
+        if self._strips and pa.types.is_string(array.type) and has_nul(array):
+            return pc.replace_substring(array, "\0", "")
+        return array
+
+    def _text(self, position: int) -> str:
+        form = "d" if has_form(self._compared.columns[position].data_type) else "c"
+        return f"CAST({form}{position} AS VARCHAR)"
+
+    def _bucket(self, grid: Grid) -> str:
+        if isinstance(grid, RangeGrid):
+            return grid.bucket(f"CAST(c{self._compared.range_column} AS BIGINT)", quotient="{} // {}")
+        return grid.bucket(self._key_hash)
+
+    def _where(self, segment: Segment, grid: Grid, *more: str) -> str:
+        conditions = [condition for condition in (self._condition, *more) if condition]
+        if segment.buckets is not None:
+            conditions.append(f"{self._bucket(grid)} IN ({', '.join(map(str, sorted(segment.buckets)))})")
+        return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _hash(positions: Iterable[int]) -> str:
+    # signed, as the other systems' are
+    return f"CAST(hash({', '.join(f'c{position}' for position in positions)}) >> 1 AS BIGINT)"
+
+
+def _table(relation: Any) -> pa.Table:
+    # renamed in DuckDB 2
+    make = getattr(relation, "to_arrow_table", None) or relation.fetch_arrow_table
+    return make()
+
+
+def _guarded(
+    first: pa.RecordBatch, stream: Iterator[pa.RecordBatch], failures: list[Exception]
+) -> Iterator[pa.RecordBatch]:
+    yield first
+    try:
+        yield from stream
+    except Exception as error:
+        failures.append(error)
+        raise

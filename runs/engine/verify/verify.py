@@ -1,0 +1,133 @@
+"""Verify one module: is every row that its query returns in the destination, exactly, and no other?"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from connections.sdk.capabilities import Cap
+from connections.sdk.protocols import Session
+from runs.engine import watermarks
+from runs.engine.connecting import session
+from runs.engine.events import WatermarkResolved
+from runs.engine.plan import Plan
+from runs.engine.source_query import base_query
+from runs.engine.staging import dialect_of
+from runs.engine.verify import sides
+from runs.engine.verify import since as since_option
+from runs.engine.verify.comparison import Comparison, Outcome
+from runs.engine.verify.pace import Pace
+from runs.engine.verify.side import Compared
+from runs.engine.verify.sides import Tables
+
+# a sample of a table with an integer key is taken from so many places
+_SAMPLES = 20
+_SAMPLE_BUCKETS = 4096
+# keys further apart have differences that 64 bits do not hold
+_LONGEST = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to compare: some columns only, rows since a watermark's value, about so many rows; empty: everything."""
+
+    columns: tuple[str, ...] = ()
+    since: str = ""
+    sample: int = 0
+    pace: Pace = field(default_factory=Pace)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The outcome, what was compared, and what is to be known about it."""
+
+    outcome: Outcome
+    compared: Compared
+    warnings: tuple[str, ...]
+    seconds: float
+
+
+def verify(
+    plan: Plan,
+    options: Options,
+    *,
+    log: Callable[[str], None] = lambda text: None,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Found:
+    """Compare source and destination. Nothing is written anywhere.
+
+    Raises TableMissing before the module's first run, and whatever connecting and reading raise.
+    """
+    started = time.monotonic()
+    query = _query(plan)
+    with ExitStack() as stack:
+        with session(plan.destination, Cap.READ) as opened:
+            tables = sides.describe(plan, query, opened)
+            since = since_option.read(options.since, plan, opened, tables.info) if options.since else None
+            chosen = sides.compared(plan, tables, options.columns, since)
+            bounds = _bounds(plan, chosen, opened)
+            present = _count(plan, opened) if options.sample else 0
+        both = sides.open_sides(plan, tables, chosen, since, stack)
+        log(both.why)
+        comparison = Comparison(both.source, both.destination, chosen, pace=options.pace, progress=progress)
+        outcome = _compare(comparison, bounds, sample=options.sample, present=present)
+    warnings = tuple(_warnings(tables, outcome))
+    return Found(outcome=outcome, compared=chosen, warnings=warnings, seconds=time.monotonic() - started)
+
+
+def _warnings(tables: Tables, outcome: Outcome) -> Iterator[str]:
+    filled = {column.dest_name for column in tables.columns}
+    if unfilled := [column.name for column in tables.info.columns if column.name not in filled]:
+        yield (
+            f"The destination has columns that the query does not fill; they are not compared: {', '.join(unfilled)}."
+        )
+    if outcome.counts.changing:
+        yield f"{outcome.counts.changing} keys kept changing while they were compared and are not counted."
+
+
+def _query(plan: Plan) -> str:
+    values: dict[str, str] = {}
+    for event in watermarks.resolve_named(plan):
+        if isinstance(event, WatermarkResolved):
+            values[event.name] = event.value or ""
+    return base_query(plan, values)
+
+
+def _bounds(plan: Plan, chosen: Compared, opened: Session) -> tuple[int, int] | None:
+    """Return the lowest key of the destination and one more than its highest; None where there are no ranges."""
+    if chosen.range_column is None:
+        return None
+    dialect, name = dialect_of(plan), chosen.columns[chosen.range_column].dest_name
+    # two queries, each answered by the end of an index
+    low, high = (
+        opened.fetch(f"SELECT {function}({dialect.quote(name)}) FROM {dialect.qualified(plan.dest_table)}")[0][0]
+        for function in ("min", "max")
+    )
+    if low is None or int(high) - int(low) > _LONGEST:
+        return None
+    return int(low), int(high) + 1
+
+
+def _count(plan: Plan, opened: Session) -> int:
+    return int(opened.fetch(dialect_of(plan).count(plan.dest_table))[0][0])
+
+
+def _compare(comparison: Comparison, bounds: tuple[int, int] | None, *, sample: int, present: int) -> Outcome:
+    if 0 < sample < present:
+        if bounds is None:
+            wanted = max(1, sample * _SAMPLE_BUCKETS // present)
+            buckets = frozenset(random.sample(range(_SAMPLE_BUCKETS), wanted))
+            return comparison.table(buckets, count=_SAMPLE_BUCKETS)
+        return comparison.ranges(_sampled(*bounds, share=sample / present), whole=False)
+    return comparison.table() if bounds is None else comparison.ranges([bounds], whole=True)
+
+
+def _sampled(low: int, high: int, *, share: float) -> list[tuple[int, int]]:
+    """Return ranges that make up a share of the keys, one at a random place in each of so many equal parts."""
+    part = max(1, (high - low) // _SAMPLES)
+    width = max(1, int(part * share))
+    starts = (start + random.randrange(max(1, part - width)) for start in range(low, high, part))
+    return [(start, min(start + width, high)) for start in starts if start < high]

@@ -1,0 +1,177 @@
+"""Verifications in the admin: what each found, newest first, and a repair by one click."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.loader import render_to_string
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.decorators import display
+
+from connections import pieces
+from connections.pages import FROM_PAGE, Verb
+from connections.sdk.errors import PipekitError
+from modules.models import Module
+from runs import presenting
+from runs.happened import HappenedPage
+from runs.verification import Verification, VerificationStatus
+from runs.verification_launch import VerificationRequest, launch
+
+VERIFY = Verb(action="verify", label="Verify", icon="fact_check", title="Compare the source with the destination")
+_AGAIN = Verb(action="verify_again", label="Verify again", icon="fact_check", title="Compare the same again")
+_REPAIR = Verb(
+    action="repair",
+    label="Repair",
+    icon="build",
+    title="Pull what differs again, and delete what is extra",
+    ask="Compare again, pull the rows that differ, and delete rows that the source does not have?",
+    primary=True,
+)
+_CANCEL = Verb(action="cancel_verification", label="Cancel", icon="cancel", title="Stop comparing")
+
+
+@admin.action(description="Verify: compare the source with the destination", permissions=["run"])
+def verify(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+    """Verify the selected modules one after another, in one process."""
+    return _launch(request, list(rows.with_connections()), {}, repair=False)  # type: ignore[attr-defined]
+
+
+def _launch(
+    request: HttpRequest, modules: list[Module], options: dict[str, Any], *, repair: bool
+) -> HttpResponse | None:
+    asked = VerificationRequest(trigger="admin", actor=request.user.get_username(), repair=repair, options=options)
+    try:
+        started = launch(modules, asked)
+    except PipekitError as error:
+        messages.warning(request, f"{error.message} {error.hint}")
+        return None
+    if not started:
+        return None
+    names = f"{len(started)} modules" if len(started) > 1 else pieces.row_link(started[0])
+    messages.success(request, format_html("Verification started: {}.", names))
+    return HttpResponseRedirect(pieces.page_of(started[0])) if FROM_PAGE in request.POST else None
+
+
+@admin.register(Verification)
+class VerificationAdmin(HappenedPage):
+    name_field, named = "module_name", Module
+    list_display = ["number", "module_name", "state", "asked_by", "began", "took", "rows", "differences"]
+    list_display_links = ["number", "module_name"]
+    list_filter = [("status", ChoicesDropdownFilter), ("module", AutocompleteSelectFilter)]
+    search_fields = ["module_name"]
+    search_help_text = "Module, or number of the verification"
+    row_verb = None
+    actions = ["verify_again", "repair", "cancel_verification"]
+    verbs = [_CANCEL, _AGAIN, _REPAIR]
+    empty_says = "No module was verified yet: open a module and press “Verify”, or give it a schedule that verifies."
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    ("module_link", "state", "scope"),
+                    ("began_long", "ended", "took"),
+                    ("asked_by_named", "repair_run_link"),
+                ]
+            },
+        ),
+        ("Rows", {"fields": ["rows", "differences", "examples_shown"]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Verification]:
+        found: QuerySet[Verification] = super().get_queryset(request)
+        return found.select_related("module", "repair_run")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Verification | None = None) -> Any:
+        told = {"error_told": obj and obj.error, "warnings_told": obj and obj.warnings}
+        fields = [field for field, found in told.items() if found]
+        first, *rest = self.fieldsets
+        return [first, ("What to look at", {"fields": fields}), *rest] if fields else self.fieldsets
+
+    def offers(self, verb: Verb, row: Verification) -> bool:
+        if verb.action == "cancel_verification":
+            return not row.is_final
+        if verb.action == "repair":
+            return row.status == VerificationStatus.DIFFERENT and row.module_id is not None
+        return row.is_final and row.module_id is not None
+
+    def goes_on(self, row: Verification) -> bool:
+        return not row.is_final
+
+    def related(self, row: Verification) -> Iterable[tuple[str, str]]:
+        if row.module is not None:
+            yield f"Module {row.module}", pieces.page_of(row.module)
+            yield "All its verifications", pieces.list_of("runs.verification", module__id__exact=row.module.pk)
+
+    @admin.action(description="Verify again", permissions=["run"])
+    def verify_again(self, request: HttpRequest, rows: QuerySet[Verification]) -> HttpResponse | None:
+        return self._start(request, rows, repair=False)
+
+    @admin.action(description="Repair what differs", permissions=["run"])
+    def repair(self, request: HttpRequest, rows: QuerySet[Verification]) -> HttpResponse | None:
+        return self._start(request, rows, repair=True)
+
+    @admin.action(description="Cancel", permissions=["run"])
+    def cancel_verification(self, request: HttpRequest, rows: QuerySet[Verification]) -> HttpResponse | None:
+        for row in rows:
+            asked = row.request_cancel()
+            text = "is asked to stop" if asked else "is over already"
+            messages.info(request, format_html("{} {}.", pieces.row_link(row), text))
+        return None
+
+    def _start(self, request: HttpRequest, rows: QuerySet[Verification], *, repair: bool) -> HttpResponse | None:
+        answer: HttpResponse | None = None
+        for row in rows.select_related("module"):
+            if row.module is not None:
+                module = Module.objects.with_connections().get(pk=row.module.pk)
+                answer = _launch(request, [module], row.options, repair=repair)
+        return answer
+
+    @display(description="Verification", ordering="pk")
+    def number(self, row: Verification) -> str:
+        return f"#{row.pk}"
+
+    @display(description="Module")
+    def module_link(self, row: Verification) -> SafeString | str:
+        return pieces.row_link(row.module) if row.module else f"{row.module_name}, which is deleted"
+
+    @display(description="Compared")
+    def scope(self, row: Verification) -> str:
+        given = row.options
+        parts = [f"columns {', '.join(given['columns'])}"] if given.get("columns") else []
+        parts += [f"since {given['since']}"] if given.get("since") else []
+        parts += [f"a sample of {given['sample']} rows"] if given.get("sample") else []
+        return "; ".join(parts) or "every row and column"
+
+    @display(description="Rows at the source, in the destination")
+    def rows(self, row: Verification) -> str:
+        return f"{presenting.count(row.source_rows)}, {presenting.count(row.dest_rows)}"
+
+    @display(description="Missing, extra, different")
+    def differences(self, row: Verification) -> str:
+        return ", ".join(presenting.count(number) for number in (row.missing, row.extra, row.different))
+
+    @display(description="Examples")
+    def examples_shown(self, row: Verification) -> SafeString | str:
+        if not any(row.examples.values()):
+            return pieces.NOTHING
+        return render_to_string("runs/verification_examples.html", row.examples)
+
+    @display(description="Repaired by")
+    def repair_run_link(self, row: Verification) -> SafeString | str:
+        if row.repair_run is None:
+            return pieces.NOTHING
+        counted = row.repaired or {}
+        told = ", ".join(f"{counted[name]} {name}" for name in ("inserted", "updated", "deleted") if name in counted)
+        return format_html("{} {}", pieces.row_link(row.repair_run), told)
+
+    @display(description="Warnings")
+    def warnings_told(self, row: Verification) -> SafeString | str:
+        return presenting.warnings(row)

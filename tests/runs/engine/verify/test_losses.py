@@ -1,0 +1,95 @@
+"""What a sync can lose, double or round without a word is found: source and destination as such a fault leaves them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connections.sdk.errors import ValueMisfit
+from connections.sdk.parameters import ConnectionParameters
+from runs.engine.plan import Strategy
+from tests.runs.engine.bench import Bench
+from tests.runs.engine.verify.comparing import counts, verified
+
+
+def test_a_row_below_a_bound_that_the_source_orders_otherwise(bench: Bench) -> None:
+    bench.at_source(
+        "CREATE TABLE s (id integer PRIMARY KEY, ts text)",
+        "INSERT INTO s VALUES (1, '2024-01-01T23:00:00-05:00'), (2, '2024-01-01T23:30:00-05:00')",
+    )
+    bench.at_destination(
+        "CREATE SCHEMA sync",
+        "CREATE TABLE sync.t (id bigint PRIMARY KEY, ts timestamptz)",
+        "INSERT INTO sync.t VALUES (1, '2024-01-02 04:00:00+00')",
+    )
+    found = verified(bench, "SELECT id AS id, ts AS ts FROM s", watermark="ts")
+    assert counts(found) == (1, 0, 0)
+    assert [key.key for key in found.outcome.missing] == [("2",)]
+
+
+def test_keys_that_vanished_with_keep_latest(bench: Bench) -> None:
+    bench.at_source(
+        "CREATE TABLE s (k integer, ts text, v text)",
+        "INSERT INTO s VALUES (1, '2024-01-01', 'old'), (1, '2024-01-02', 'new'), (2, '2024-01-01', 'two')",
+    )
+    bench.at_destination(
+        "CREATE SCHEMA sync",
+        "CREATE TABLE sync.t (k integer, ts text, v text)",
+        "INSERT INTO sync.t VALUES (1, '2024-01-02', 'new')",
+    )
+    query = "SELECT k AS k, ts AS ts, v AS v FROM s"
+    found = verified(bench, query, merge_key=("k",), watermark="ts", keep_latest=True)
+    assert counts(found) == (1, 0, 0)
+    assert [key.key for key in found.outcome.missing] == [("2",)]
+
+
+def test_rows_that_came_again_for_a_null_key(bench: Bench, tmp_path: Path) -> None:
+    url = f"jdbc:sqlite:{tmp_path / 'destination.db'}"
+    bench.destination = ConnectionParameters(kind="sqlite", url=url, options={"create": True}, name="destination")
+    bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a'), (NULL, 'no key yet')")
+    bench.at_destination(
+        'CREATE TABLE "sync.t" (id integer PRIMARY KEY, v text)',
+        """INSERT INTO "sync.t" VALUES (1, 'a'), (2, 'no key yet'), (3, 'no key yet')""",
+    )
+    assert counts(verified(bench, "SELECT id AS id, v AS v FROM s")) == (1, 2, 0)
+
+
+def test_rows_doubled_by_a_delete_that_did_not_delete(pg_bench: Bench) -> None:
+    pg_bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'b')")
+    pg_bench.at_destination(
+        "CREATE SCHEMA sync",
+        "CREATE TABLE sync.t (id integer, v text)",
+        "INSERT INTO sync.t VALUES (1, 'a'), (2, 'b'), (1, 'a'), (2, 'b')",
+    )
+    assert counts(verified(pg_bench, "SELECT id AS id, v AS v FROM s")) == (0, 2, 0)
+
+
+def test_a_row_that_a_trigger_left_out_of_an_append(pg_bench: Bench) -> None:
+    pg_bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'b'), (2, 'b')")
+    pg_bench.at_destination(
+        "CREATE SCHEMA sync",
+        "CREATE TABLE sync.t (id integer, v text)",
+        "INSERT INTO sync.t VALUES (1, 'a'), (2, 'b')",
+    )
+    found = verified(pg_bench, "SELECT id AS id, v AS v FROM s", strategy=Strategy.APPEND, merge_key=())
+    assert counts(found) == (1, 0, 0)
+
+
+def test_a_column_that_the_query_no_longer_fills_is_said(pg_bench: Bench) -> None:
+    pg_bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a')")
+    pg_bench.at_destination(
+        "CREATE SCHEMA sync", "CREATE TABLE sync.t (id integer, v text, w text)", "INSERT INTO sync.t VALUES (1, 'a')"
+    )
+    found = verified(pg_bench, "SELECT * FROM s")
+    assert counts(found) == (0, 0, 0)
+    assert any("not compared: w" in warning for warning in found.warnings)
+
+
+def test_a_source_value_that_the_destination_cannot_hold_is_named(pg_bench: Bench) -> None:
+    pg_bench.at_source("CREATE TABLE s (id integer, n numeric(10,4))", "INSERT INTO s VALUES (1, 1.2345)")
+    pg_bench.at_destination(
+        "CREATE SCHEMA sync", "CREATE TABLE sync.t (id integer, n numeric(10,1))", "INSERT INTO sync.t VALUES (1, 1.2)"
+    )
+    with pytest.raises(ValueMisfit, match="1.2345"):
+        verified(pg_bench, "SELECT id AS id, n AS n FROM s")

@@ -1,0 +1,79 @@
+"""Verifications in the admin: started by a click, in a process of its own, looked at and repaired from their page."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import reverse
+from pytest_django import Settings
+
+from runs.models import Verification
+from tests.factories import ModuleFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def nowhere(settings: Settings) -> None:
+    settings.RUN_LAUNCHER = "tests.scheduling.launchers.Nowhere"
+
+
+def press(client: Client, model: str, action: str, *rows: int) -> str:
+    address = reverse(f"admin:{model}_changelist")
+    answer = client.post(address, {"action": action, "_selected_action": rows, "from_page": "1"}, follow=True)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def found(**fields: object) -> Verification:
+    module = ModuleFactory.create()
+    values = {"status": "different", "missing": 1, "extra": 0, "different": 2, **fields}
+    return Verification.objects.create(module=module, module_name=module.name, **values)
+
+
+def test_the_button_of_a_module_starts_a_verification_and_shows_it(admin_client: Client) -> None:
+    module = ModuleFactory.create(name="orders")
+    page = press(admin_client, "modules_module", "verify", module.pk)
+    verification = Verification.objects.get()
+    assert (verification.module, verification.trigger, verification.actor) == (module, "admin", "admin")
+    assert f"orders #{verification.pk}" in page
+
+
+def test_several_modules_are_verified_by_one_process(admin_client: Client) -> None:
+    modules = [ModuleFactory.create() for _ in range(3)]
+    press(admin_client, "modules_module", "verify", *(module.pk for module in modules))
+    assert Verification.objects.count() == 3
+    assert len({row.pid for row in Verification.objects.all()}) == 1
+
+
+def test_the_page_of_a_difference_names_rows_and_offers_the_repair(admin_client: Client) -> None:
+    value = {"key": 5, "column": "a", "source": "<b>1</b>", "dest": None}
+    row = found(examples={"missing": [["x", 1]], "extra": [], "different": [value]})
+    page = admin_client.get(reverse("admin:runs_verification_change", args=[row.pk])).content.decode()
+    assert "Missing in the destination" in page
+    assert "&lt;b&gt;1&lt;/b&gt;" in page
+    assert 'value="repair"' in page
+
+
+def test_a_repair_compares_the_same_again(admin_client: Client) -> None:
+    row = found(options={"columns": ["a"]})
+    press(admin_client, "runs_verification", "repair", row.pk)
+    new = Verification.objects.exclude(pk=row.pk).get()
+    assert (new.repair, new.options, new.module) == (True, {"columns": ["a"]}, row.module)
+
+
+def test_a_running_one_is_asked_to_stop(admin_client: Client) -> None:
+    row = found(status="running")
+    press(admin_client, "runs_verification", "cancel_verification", row.pk)
+    row.refresh_from_db()
+    assert row.cancel_requested
+
+
+def test_who_may_not_run_may_not_verify(client: Client) -> None:
+    viewer = User.objects.create_user("vera", password="x", is_staff=True)
+    viewer.user_permissions.set(Permission.objects.filter(codename__in=["view_module", "view_verification"]))
+    client.force_login(viewer)
+    module = ModuleFactory.create()
+    client.post(reverse("admin:modules_module_changelist"), {"action": "verify", "_selected_action": [module.pk]})
+    assert not Verification.objects.exists()

@@ -1,0 +1,171 @@
+"""`verifymodule` as a script sees it: what differs, what a repair does about it, exit codes, what is kept."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from django.core.management import call_command
+
+from modules.models import Module
+from runs import owner
+from runs.models import Run, Setting
+from runs.outbox import Notification
+from runs.verification import Verification, VerificationStatus
+from tests.runs.commands import Done
+from tests.runs.engine.bench import Bench
+
+QUERY = "SELECT id AS id, name AS name FROM s"
+Save = Callable[..., Module]
+
+
+def verifymodule(*arguments: str) -> Done:
+    """Call the command in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.raises(SystemExit) as left:
+        call_command("verifymodule", *arguments, stdout=out, stderr=err)
+    return Done(int(str(left.value.code)), out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def orders(bench: Bench, save_module: Save) -> Bench:
+    """100 rows, synced into `sync.orders` without a unique key."""
+    bench.at_source(
+        "CREATE TABLE s (id INTEGER, name TEXT)",
+        "INSERT INTO s WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)"
+        " SELECT i, 'name ' || i FROM n",
+    )
+    save_module("orders", QUERY, merge_strategy="upsert", merge_key="id")
+    bench.at_destination(
+        "CREATE SCHEMA sync",
+        "CREATE TABLE sync.orders AS SELECT i AS id, 'name ' || i AS name FROM generate_series(1, 100) i",
+    )
+    return bench
+
+
+def spoil(bench: Bench) -> None:
+    bench.at_destination(
+        "DELETE FROM sync.orders WHERE id IN (7, 8)",
+        "UPDATE sync.orders SET name = 'other' WHERE id = 50",
+        "INSERT INTO sync.orders VALUES (1000, 'nobody knows'), (9, 'name 9')",
+    )
+
+
+def test_equal_tables_end_with_0(orders: Bench) -> None:
+    done = verifymodule("orders", "--json")
+    assert done.code == 0
+    assert {key: done.json[key] for key in ("module", "status", "source_rows", "dest_rows", "missing", "error")} == {
+        "module": "orders",
+        "status": "equal",
+        "source_rows": 100,
+        "dest_rows": 100,
+        "missing": 0,
+        "error": None,
+    }
+
+
+def test_differences_end_with_5_and_are_named_and_kept(orders: Bench) -> None:
+    spoil(orders)
+    done = verifymodule("orders", "--json")
+    assert done.code == 5
+    found = done.json
+    assert (found["status"], found["missing"], found["extra"], found["different"]) == ("different", 2, 2, 1)
+    assert found["examples"] == {
+        "missing": [7, 8],
+        "extra": [9, 1000],
+        "different": [{"key": 50, "column": "name", "source": "name 50", "dest": "other"}],
+    }
+    assert found["repaired"] is None
+    kept = Verification.objects.get()
+    assert (kept.status, kept.missing, kept.examples) == ("different", 2, found["examples"])
+    assert orders.rows("SELECT count(*) FROM sync.orders") == [(100,)]
+
+
+def test_repair_pulls_only_what_differs_and_makes_it_equal(orders: Bench) -> None:
+    spoil(orders)
+    done = verifymodule("orders", "--repair", "--json")
+    assert (done.code, done.json["status"]) == (0, "different")
+    assert done.json["repaired"] == {"pulled": 4, "inserted": 2, "updated": 2, "deleted": 1}
+    run = Run.objects.get()
+    assert run.trigger == f"verification:{Verification.objects.get().pk}"
+    assert "WHERE (id >= 7 AND id < 10 OR" in run.source_query
+    assert verifymodule("orders").code == 0
+
+
+def test_repair_beyond_the_limit_is_refused_unless_forced(orders: Bench) -> None:
+    orders.at_destination("INSERT INTO sync.orders SELECT i, 'more' FROM generate_series(101, 130) i")
+    refused = verifymodule("orders", "--repair", "--json")
+    assert (refused.code, refused.json["status"], refused.json["error"]["code"]) == (5, "different", "safety_limit")
+    assert orders.rows("SELECT count(*) FROM sync.orders") == [(130,)]
+    forced = verifymodule("orders", "--repair", "--force", "--json")
+    assert (forced.code, forced.json["repaired"]["deleted"]) == (0, 30)
+    assert orders.rows("SELECT count(*) FROM sync.orders") == [(100,)]
+
+
+def test_repair_by_a_key_of_text_reads_everything_again(orders: Bench) -> None:
+    Module.objects.update(merge_key="name")
+    spoil(orders)
+    done = verifymodule("orders", "--repair", "--json")
+    assert (done.code, done.json["repaired"]["pulled"]) == (0, 100)
+    assert orders.rows("SELECT count(*), count(DISTINCT name) FROM sync.orders") == [(100, 100)]
+
+
+def test_a_module_without_a_key_is_compared_but_not_repaired(orders: Bench) -> None:
+    Module.objects.update(merge_key="", merge_strategy="full")
+    spoil(orders)
+    done = verifymodule("orders", "--repair", "--json")
+    assert done.code == 1
+    assert "runmodule orders --full-refresh" in done.json["error"]["hint"]
+
+
+def test_before_the_first_run_it_says_so(orders: Bench) -> None:
+    orders.at_destination("DROP TABLE sync.orders")
+    done = verifymodule("orders", "--json")
+    assert (done.code, done.json["error"]["code"]) == (1, "table_missing")
+    assert "runmodule orders" in done.err
+
+
+def test_an_unknown_module_is_named_with_the_likeliest(orders: Bench) -> None:
+    done = verifymodule("order", "--json")
+    assert (done.code, done.json["error"]["code"]) == (3, "not_found")
+    assert "“orders”" in done.err
+
+
+def test_one_that_is_being_verified_is_not_verified_twice(orders: Bench) -> None:
+    module = Module.objects.get()
+    other = Verification.objects.create(module=module, module_name="orders")
+    done = verifymodule("orders", "--json")
+    assert (done.code, done.json["error"]["code"]) == (4, "already_running")
+    assert f"verification {other.pk}" in done.err
+
+
+def test_a_difference_notifies_and_so_does_its_end(orders: Bench) -> None:
+    Setting.objects.create(key="notification_addresses", value=["etl@example.com"])
+    spoil(orders)
+    verifymodule("orders")
+    verifymodule("orders", "--repair")
+    verifymodule("orders")
+    verifymodule("orders")
+    kinds = list(Notification.objects.order_by("pk").values_list("kind", flat=True))
+    assert kinds == ["different", "different", "equal"]
+
+
+def test_a_summary_for_people_names_the_rows(orders: Bench) -> None:
+    spoil(orders)
+    done = verifymodule("orders", "--quiet")
+    assert "2 missing, 2 extra, 1 different" in done.out
+    assert "missing: 7, 8" in done.out
+    assert "50 name: 'name 50' at the source, 'other' in the destination" in done.out
+
+
+def test_a_dead_verification_blocks_nobody(orders: Bench) -> None:
+    module = Module.objects.get()
+    dead = Verification.objects.create(
+        module=module, module_name="orders", status=VerificationStatus.RUNNING, pid=2**22 - 1, process_started=1
+    )
+    Verification.objects.filter(pk=dead.pk).update(machine_id=owner.current().machine, boot_id=owner.current().boot)
+    assert verifymodule("orders").code == 0
+    dead.refresh_from_db()
+    assert dead.error is not None
+    assert (dead.status, dead.error["code"]) == ("error", "lost")

@@ -1,0 +1,54 @@
+"""Schedules that verify: a time starts a verification of the module, or of each module of a group, once."""
+
+from __future__ import annotations
+
+import pytest
+
+from modules.models import Module
+from runs import owner
+from runs.models import Run, Verification
+from scheduling.models import Action, Outcome, Slot
+from tests.factories import GroupFactory, GroupMemberFactory, ModuleFactory
+from tests.scheduling.playing import MINUTE, START, play, schedule
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nowhere")]
+
+
+def test_a_module_is_verified_once_at_its_time() -> None:
+    module = ModuleFactory.create(name="orders")
+    row = schedule(group=None, module=module, action=Action.VERIFY)
+    play(START, 3 * MINUTE)
+    verification = Verification.objects.get()
+    assert (verification.module, verification.trigger) == (module, f"schedule:{row.pk}")
+    assert verification.process is not None
+    slot = Slot.objects.get()
+    assert (slot.outcome, slot.run_id) == (Outcome.STARTED, verification.pk)
+    assert not Run.objects.exists()
+
+
+def test_the_modules_of_a_group_are_verified_by_one_process_in_their_order() -> None:
+    group = GroupFactory.create(name="nightly")
+    for name, order in (("later", 2), ("first", 1)):
+        GroupMemberFactory.create(group=group, module=ModuleFactory.create(name=name), run_order=order)
+    off = ModuleFactory.create(name="off", enabled=False)
+    GroupMemberFactory.create(group=group, module=off, run_order=1)
+    schedule(group=group, module=None, action=Action.VERIFY)
+    play(START, 3 * MINUTE)
+    found = list(Verification.objects.order_by("pk"))
+    assert [row.module_name for row in found] == ["first", "later"]
+    assert all(row.process == found[0].process for row in found)
+
+
+def test_one_that_is_being_verified_is_skipped() -> None:
+    module = ModuleFactory.create(name="orders")
+    schedule(group=None, module=module, action=Action.VERIFY)
+    Verification.objects.create(module=module, module_name="orders", **owner.current().as_fields())
+    play(START, 3 * MINUTE)
+    assert Slot.objects.get().outcome == Outcome.SKIPPED
+
+
+def test_a_disabled_module_is_not_verified() -> None:
+    module: Module = ModuleFactory.create(name="orders", enabled=False)
+    schedule(group=None, module=module, action=Action.VERIFY)
+    play(START, 3 * MINUTE)
+    assert Slot.objects.get().outcome == Outcome.SKIPPED
