@@ -6,12 +6,15 @@ The class answers as standard SQL does; a connector's ``dialect.py`` overrides w
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationInvalid, DataError
 from connections.sdk.schema import TableName
 from connections.sdk.temporal import fitted
+
+if TYPE_CHECKING:
+    from connections.sdk.parameters import ConnectionParameters
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _TYPED = {
@@ -42,6 +45,10 @@ class Dialect:
     default_schema = ""
     # whether a backslash inside '...' is an escape
     backslash_escapes = False
+
+    def for_connection(self, parameters: ConnectionParameters) -> Self:
+        """Return the dialect for SQL to this connection, where names depend on what is connected to."""
+        return self
 
     def quote(self, identifier: str) -> str:
         """Return the identifier quoted exactly as given.

@@ -14,6 +14,7 @@ from pathlib import Path
 from connections import jdbc_url, registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.dialect import Dialect
 from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, NotSupported, SecretMissing
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector, Session
@@ -86,7 +87,7 @@ class Made:
     def undo(self) -> None:
         if self.created:
             with closing(registry.connector(self.job.destination.kind).connect(self.job.destination)) as session:
-                dialect = registry.dialect(self.job.destination.kind)
+                dialect = registry.dialect_for(self.job.destination)
                 session.execute(f"DROP TABLE {dialect.qualified(self.job.table)}")
 
 
@@ -100,7 +101,7 @@ def job_of(flags: argparse.Namespace, source: ConnectionParameters, destination:
         existing = connector.introspector.describe_table(session, table)
         if existing is None:
             columns = _mapped(found, source, session=session, connector=connector)
-            _create(session, connector, table, columns)
+            _create(session, registry.dialect_for(destination), table, columns)
         else:
             columns = _matched(found, existing)
     job = Job(
@@ -182,10 +183,9 @@ def _native(column: ColumnInfo, source: ConnectionParameters, *, session: Sessio
     return column.native_type if known else render(DataType(kind=Kind.TEXT)).native
 
 
-def _create(session: Session, connector: Connector, table: TableName, columns: Sequence[Column]) -> None:
-    dialect = connector.dialect
+def _create(session: Session, dialect: Dialect, table: TableName, columns: Sequence[Column]) -> None:
     if not isinstance(dialect, PublishingDialect):
-        raise NotSupported(f"Tables cannot be created in {connector.kind}.", hint="Create it, then run again.")
+        raise NotSupported(f"Tables cannot be created in {dialect.name}.", hint="Create it, then run again.")
     with session.transaction():
         if table.schema and (schema := dialect.create_schema(table.schema)):
             session.execute(schema)
