@@ -95,12 +95,27 @@ class PublishingDialect(Dialect):
         """
         return ""
 
+    def hold_shape(self, table: TableName, *, writing: bool) -> str:
+        """Return the statement that keeps the table from being altered until the transaction ends, or nothing.
+
+        ``writing``: rows of it are written next. Otherwise it is only read, or emptied by TRUNCATE.
+        """
+        return ""
+
+    def with_identity_values(self) -> PublishingDialect:
+        """Return the dialect whose inserts also give values to columns that are GENERATED ALWAYS AS IDENTITY."""
+        return self
+
+    def insert_into(self, table: TableName, columns: Names) -> str:
+        """Return how an INSERT begins."""
+        return f"INSERT INTO {self.qualified(table)} ({self.columns(columns)})"
+
     def count(self, table: TableName) -> str:
         return f"SELECT count(*) FROM {self.qualified(table)}"
 
     def insert_all(self, table: TableName, staging: TableName, columns: Names) -> str:
-        names = self.columns(columns)
-        return f"INSERT INTO {self.qualified(table)} ({names})\nSELECT {names} FROM {self.qualified(staging)}"
+        into = self.insert_into(table, columns)
+        return f"{into}\nSELECT {self.columns(columns)} FROM {self.qualified(staging)}"
 
     def same_key(self, key: Names, left: str, right: str, *, null_safe: bool) -> str:
         """Return the comparison of two rows by key; ``null_safe`` only for keys with NULLs (it defeats hash joins)."""
@@ -174,12 +189,12 @@ class PublishingDialect(Dialect):
         A row is inserted only as often as staging holds it more often than the destination does, so what was read
         again (ties at the boundary, an overlap) is not doubled, and a true twin is not lost.
         """
-        mark, names = self.quote(watermark), self.columns(columns)
+        mark = self.quote(watermark)
         target, source = self.qualified(table), self.qualified(staging)
         low = f"(SELECT min({mark}) FROM {source})"
         row, number, had = (unused(name, columns) for name in ("pipekit_row", "pipekit_n", "pipekit_had"))
         return (
-            f"INSERT INTO {target} ({names})\n"
+            f"{self.insert_into(table, columns)}\n"
             f"SELECT {self.columns(columns, prefix='s.')} FROM (\n"
             f"  SELECT s.*, {self.row_text(columns, 's')} AS {row}, row_number() OVER "
             f"(PARTITION BY {self.row_text(columns, 's')}) AS {number} FROM {source} s) s\n"
@@ -211,7 +226,7 @@ class PublishingDialect(Dialect):
         """Return the insert of staging rows whose key the destination has not."""
         match = self.same_key(key, "d", "s", null_safe=null_safe)
         return (
-            f"INSERT INTO {self.qualified(table)} ({self.columns(columns)})\n"
+            f"{self.insert_into(table, columns)}\n"
             f"SELECT {self.columns(columns, prefix='s.')} FROM {self.qualified(staging)} s\n"
             f"WHERE NOT EXISTS (SELECT 1 FROM {self.qualified(table)} d WHERE {match})"
         )

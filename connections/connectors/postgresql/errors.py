@@ -32,6 +32,8 @@ _BY_CLASS: dict[str, tuple[type[errors.PipekitError], str]] = {
     "57": (errors.ConnectionLost, "The server was stopped or restarted; run it again."),
 }
 
+_FOREIGN_KEY = "23503"
+
 
 def translate(error: psycopg.Error, *, name: str) -> errors.PipekitError:
     """Return Pipekit's error for a failed statement of the connection ``name``."""
@@ -42,6 +44,9 @@ def translate(error: psycopg.Error, *, name: str) -> errors.PipekitError:
     if found is None and not state and isinstance(error, psycopg.OperationalError):
         found = (errors.ConnectionLost, "The network or the server went away; run it again.")
     kind, hint = found or (errors.QueryInvalid, "Correct the SQL; its text is on the run.")
+    if state == _FOREIGN_KEY and diagnosis.table_name:
+        table = f"{diagnosis.schema_name}.{diagnosis.table_name}"
+        hint = f"Rows of {table} would reference rows that are not there (foreign key {diagnosis.constraint_name})."
     more = (diagnosis.message_detail, diagnosis.message_hint, diagnosis.context, f"SQLSTATE {state}" if state else "")
     return kind(f"{_named(name)} {text}", hint=hint, detail="\n".join(part for part in more if part))
 

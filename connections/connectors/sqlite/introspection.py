@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from connections.connectors.sqlite.datatypes import parse
 from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.errors import QueryInvalid
+from connections.sdk.errors import PipekitError, QueryInvalid
+from connections.sdk.foreign_keys import ForeignKey
 from connections.sdk.protocols import Session
 from connections.sdk.query_text import statement
-from connections.sdk.schema import ColumnInfo, TableInfo, TableName
+from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
 
 _PROBE = "pipekit_probe"
 _SAMPLE = 1000
+_ANY = "ANY"
 _STORED = {"integer": Kind.BIGINT, "real": Kind.DOUBLE, "text": Kind.TEXT, "blob": Kind.BINARY}
 
 
@@ -55,7 +59,10 @@ def _column(name: str, native: str, stored: dict[str, Kind]) -> ColumnInfo:
 
 def describe_table(session: Session, table: TableName) -> TableInfo | None:
     name = whole_name(table)
-    rows = session.fetch('SELECT name, type, "notnull", pk FROM pragma_table_info(?)', (name,))
+    # generated columns are hidden (2 virtual, 3 stored), as are the inner columns of virtual tables (1)
+    rows = session.fetch(
+        'SELECT name, type, "notnull", pk, dflt_value, hidden FROM pragma_table_xinfo(?) WHERE hidden <> 1', (name,)
+    )
     if not rows:
         return None
     primary = tuple(row[0] for row in sorted((r for r in rows if r[3]), key=lambda row: int(row[3])))
@@ -64,15 +71,95 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
         tuple(row[0] for row in session.fetch("SELECT name FROM pragma_index_info(?) ORDER BY seqno", (index,)))
         for (index,) in indexes
     ]
+    kind = _kind(session, name)
+    if any(row[1].upper() == _ANY for row in rows) and _is_strict(session, name):
+        # in a STRICT table ANY keeps what it is given, which elsewhere a column without a type does
+        rows = [(row[0], "" if row[1].upper() == _ANY else row[1], *row[2:]) for row in rows]
     return TableInfo(
         name=table,
         columns=tuple(
-            ColumnInfo(name=column, native_type=native, data_type=parse(native), nullable=not notnull)
-            for column, native, notnull, _ in rows
+            ColumnInfo(
+                name=column,
+                native_type=native,
+                data_type=parse(native),
+                nullable=not notnull,
+                generated=bool(hidden),
+                # alone as the primary key, INTEGER is the row's number
+                identity="by default" if (column,) == primary and native.upper() == "INTEGER" else "",
+                default=default or "",
+            )
+            for column, native, notnull, _, default, hidden in rows
         ),
         primary_key=primary,
         unique_keys=tuple(dict.fromkeys(([primary] if primary else []) + [k for k in keys if None not in k])),
+        kind=kind,
+        # a view's rows, written by triggers instead, are not counted
+        accepts=frozenset() if kind == "view" else ALL_CHANGES - {"truncate"},
+        may_fill=kind == "view" or _has_insert_triggers(session, name),
     )
+
+
+def _is_strict(session: Session, name: str) -> bool:
+    sql = "SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND strict AND name = ? COLLATE NOCASE"
+    # SQLite before 3.37 knows neither STRICT tables nor this list
+    with contextlib.suppress(PipekitError):
+        return bool(session.fetch(sql, (name,)))
+    return False
+
+
+def _kind(session: Session, name: str) -> str:
+    rows = session.fetch("SELECT type FROM sqlite_schema WHERE name = ? COLLATE NOCASE", (name,))
+    return str(rows[0][0]) if rows else "table"
+
+
+def _has_insert_triggers(session: Session, name: str) -> bool:
+    sql = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE"
+    return any("INSERT" in (text or "").upper() for (text,) in session.fetch(sql, (name,)))
+
+
+def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
+    """Return them where this session enforces them; SQLite does so only when it is told to."""
+    if session.fetch("PRAGMA foreign_keys") != [(1,)]:
+        return ()
+    name = whole_name(table)
+    rows = session.fetch(
+        'SELECT m.name, f.id, f."from", f."to", f.on_delete FROM sqlite_schema m, pragma_foreign_key_list(m.name) f '
+        "WHERE m.type = 'table' AND f.\"table\" = ? COLLATE NOCASE ORDER BY m.name, f.id, f.seq",
+        (name,),
+    )
+    found = describe_table(session, table)
+    return tuple(
+        ForeignKey(
+            constraint="",
+            table=TableName("", referencing),
+            columns=tuple(column for _, _, column, _, _ in parts),
+            referenced=table,
+            # without names the primary key is meant
+            references=tuple(to for _, _, _, to, _ in parts if to) or (found.primary_key if found else ()),
+            on_delete=parts[0][4],
+            own=referencing.lower() == name.lower(),
+        )
+        for (referencing, _), parts in ((key, list(group)) for key, group in groupby(rows, key=lambda row: row[:2]))
+    )
+
+
+def occupant(session: Session, table: TableName) -> str:
+    rows = session.fetch(
+        "SELECT type FROM sqlite_schema WHERE name = ? COLLATE NOCASE AND type NOT IN ('table', 'view', 'trigger')",
+        (whole_name(table),),
+    )
+    return str(rows[0][0]) if rows else ""
+
+
+def similar_tables(session: Session, table: TableName) -> tuple[TableName, ...]:
+    name = whole_name(table)
+    rows = session.fetch("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY 1")
+    names = [found for (found,) in rows if bare_name(found) == bare_name(name) and found != name]
+    return tuple(TableName(*found.split(".", 1)) if "." in found else TableName("", found) for found in names)
+
+
+def similar_schemas(session: Session, schema: str) -> tuple[str, ...]:
+    return ()
 
 
 def has_schema(session: Session, schema: str) -> bool:
