@@ -15,10 +15,12 @@ from runs.engine.strategies.statement import Counts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staging:
-    """What is to be published: the columns, and how many rows jrunner wrote."""
+    """What is to be published: the columns, how many rows jrunner wrote, and what for."""
 
     columns: tuple[Column, ...]
     rows: int
+    # the destination table was there when the rows were staged
+    existed: bool = False
 
 
 class StagingChanged(CountMismatch):
