@@ -75,7 +75,7 @@ def guessed(plan: Plan, query: str, table: TableInfo | None) -> tuple[Column, ..
     if table is None:
         return ()
     # without the query's own names, the watermark's source name is the destination's
-    return _starred(plan, [replace(column, native_type="") for column in table.columns])
+    return _starred(plan, [replace(column, native_type="") for column in table.columns if not column.generated])
 
 
 def typed(
