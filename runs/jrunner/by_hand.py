@@ -144,13 +144,15 @@ def _printable(data_type: DataType) -> DataType:
 def _matched(found: Sequence[ColumnInfo], table: TableInfo) -> tuple[Column, ...]:
     """Match by name where the table has every name of the query, by position where both have as many columns."""
     named = [table.column(column.name) for column in found]
-    if None in named and len(found) != len(table.columns):
+    # what the table computes takes no values
+    places = [column for column in table.columns if not column.generated]
+    if None in named and len(found) != len(places):
         missing = found[named.index(None)].name
         raise ColumnMissing(
             f"The table {table.name} has no column “{missing}”, and not as many columns as the query.",
             hint="Name the query's columns as the table's, or return one for each of them in order.",
         )
-    wanted = [column for column in named if column] if None not in named else list(table.columns)
+    wanted = [column for column in named if column] if None not in named else places
     return tuple(
         Column(dest_name=want.name, dest_type=want.native_type, source_type=have.native_type, data_type=want.data_type)
         for have, want in zip(found, wanted, strict=True)
