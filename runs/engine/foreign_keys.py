@@ -80,7 +80,7 @@ def check(opened: Session, plan: Plan, keys: Sequence[ForeignKey], deleting: Del
         raise Refused(f"{text}; nothing was changed.", hint=f"{_UPSERT}; or run it once with --force.")
     raise Refused(
         f"{text}; none was deleted. The rows read before are published.",
-        hint="Run it once with --force if these rows are to go too; or delete at the source without key_sync.",
+        hint="Run it once with --force if these rows are to go too; otherwise turn key_sync off.",
     )
 
 
