@@ -262,7 +262,7 @@ class _Undo(Exception):
 
 def _write(found: _Found) -> str:
     assert found.connector is not None and found.session is not None
-    dialect, session = found.connector.dialect, found.session
+    dialect, session = found.connector.dialect.for_connection(found.parameters), found.session
     if not isinstance(dialect, PublishingDialect) or Cap.WRITE not in found.connector.capabilities:
         raise PermissionDenied(
             f"A {dialect.name} system cannot be a destination.", hint="Choose another destination for these modules."

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from connections.sdk.capabilities import Cap
 from connections.sdk.dialect import Dialect
 from connections.sdk.errors import ConfigurationInvalid, NotSupported
+from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector, Datatypes
 
 if TYPE_CHECKING:  # a YAML parser is nothing that jrunner needs
@@ -69,6 +70,11 @@ def manifest(kind: str) -> Manifest:
 def dialect(kind: str) -> Dialect:
     """Return the kind's SQL dialect; loads no driver."""
     return cast(Dialect, import_module(f"{_package(kind)}.dialect").DIALECT)
+
+
+def dialect_for(parameters: ConnectionParameters) -> Dialect:
+    """Return the dialect for SQL that Pipekit writes to this connection; loads no driver and does not connect."""
+    return dialect(parameters.kind).for_connection(parameters)
 
 
 def datatypes(kind: str) -> Datatypes:

@@ -20,9 +20,15 @@ from connections import pieces
 from connections.pages import FROM_PAGE, Page, Verb
 from connections.widgets import KnownAutocomplete
 from modules import history, validating
+from modules.choices import MergeStrategy
 from modules.forms import HookForm, ModuleForm, WatermarkForm
 from modules.history_admin import ModuleHistoryAdmin
 from modules.models import Group, GroupMember, Hook, Module, ModuleHistory, Watermark
+
+_RESETS = (
+    "Incremental deletes rows that come again and inserts them anew: columns of the destination that the query does "
+    "not fill then lose their values. Upsert leaves them as they are."
+)
 
 admin.site.register(ModuleHistory, ModuleHistoryAdmin)
 
@@ -155,6 +161,8 @@ class ModuleAdmin(Page):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         history.record(form.instance, form.before, actor=_actor(request))
+        if form.instance.merge_strategy == MergeStrategy.INCREMENTAL and "merge_strategy" in form.changed_data:
+            self.message_user(request, _RESETS, messages.WARNING)
 
     def delete_model(self, request: HttpRequest, obj: Module) -> None:
         history.delete(obj, actor=_actor(request))

@@ -23,6 +23,10 @@ class ModuleForm(forms.ModelForm):  # type: ignore[type-arg]
             "columns": JsonWidget({"rows": 4}),
             "notes": UnfoldAdminTextareaWidget({"rows": 3}),
         }
+        help_texts = {
+            "merge_strategy": "Columns of the destination that the query does not fill keep their values "
+            "only with upsert and append."
+        }
 
     def _post_clean(self) -> None:
         if "watermarks-TOTAL_FORMS" in self.data:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationInvalid, DataError
 from connections.sdk.schema import TableName
 from connections.sdk.temporal import fitted
+
+if TYPE_CHECKING:
+    from connections.sdk.parameters import ConnectionParameters
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _TYPED = {
@@ -45,6 +48,10 @@ class Dialect:
     backslash_escapes = False
     # names that the system has for something of its own in every table
     system_columns: frozenset[str] = frozenset()
+
+    def for_connection(self, parameters: ConnectionParameters) -> Self:
+        """Return the dialect for SQL to this connection, where names depend on what is connected to."""
+        return self
 
     def quote(self, identifier: str) -> str:
         """Return the identifier quoted exactly as given.

@@ -16,6 +16,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.claim import Claim
 from connections.sdk.datatypes import DataType, Rendered
 from connections.sdk.dialect import Dialect
+from connections.sdk.foreign_keys import ForeignKey
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
 
@@ -80,6 +81,22 @@ class Introspector(Protocol):
 
     def may_skip_rows(self, session: Session, table: TableName) -> bool:
         """Whether something of the table, such as a trigger or a rule, may leave out rows that are inserted."""
+        ...
+
+    def foreign_keys(self, session: Session, table: TableName) -> tuple[ForeignKey, ...]:
+        """Return the enforced foreign keys that a DELETE from the table (or from its partitions) concerns."""
+        ...
+
+    def occupant(self, session: Session, table: TableName) -> str:
+        """Return what else (a sequence, a type ...) has the name that a new table would need; empty for nothing."""
+        ...
+
+    def similar_tables(self, session: Session, table: TableName) -> tuple[TableName, ...]:
+        """Return tables whose names differ from this one only in case, quotes or brackets."""
+        ...
+
+    def similar_schemas(self, session: Session, schema: str) -> tuple[str, ...]:
+        """Return other schemas whose names differ from this one only in case, quotes or brackets."""
         ...
 
     def has_schema(self, session: Session, schema: str) -> bool:

@@ -129,12 +129,23 @@ class PublishingDialect(RowIdentity):
         """
         return ""
 
+    def hold_shape(self, table: TableName, *, writing: bool) -> str:
+        """Return the statement that keeps the table from being altered until the transaction ends, or nothing.
+
+        ``writing``: rows of it are written next. Otherwise it is only read, or emptied by TRUNCATE.
+        """
+        return ""
+
+    def with_identity_values(self) -> PublishingDialect:
+        """Return the dialect whose inserts also give values to columns that are GENERATED ALWAYS AS IDENTITY."""
+        return self
+
     def count(self, table: TableName) -> str:
         return f"SELECT count(*) FROM {self.qualified(table)}"
 
     def insert_all(self, table: TableName, staging: TableName, columns: Names) -> str:
-        names = self.columns(columns)
-        return f"INSERT INTO {self.qualified(table)} ({names})\nSELECT {names} FROM {self.qualified(staging)}"
+        into = self.insert_into(table, columns)
+        return f"{into}\nSELECT {self.columns(columns)} FROM {self.qualified(staging)}"
 
     def same_key(self, key: Names, target: str, staged: str, *, null_safe: bool) -> str:
         """Return the comparison of a destination row with a staged one by key, in the destination's meaning of equal.
@@ -215,7 +226,7 @@ class PublishingDialect(RowIdentity):
         """Return the insert of staging rows whose key the destination has not."""
         match = self.same_key(key, "d", "s", null_safe=null_safe)
         return (
-            f"INSERT INTO {self.qualified(table)} ({self.columns(columns)})\n"
+            f"{self.insert_into(table, columns)}\n"
             f"SELECT {self.columns(columns, prefix='s.')} FROM {self.qualified(staging)} s\n"
             f"WHERE NOT EXISTS (SELECT 1 FROM {self.qualified(table)} d WHERE {match})"
         )

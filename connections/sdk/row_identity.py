@@ -79,15 +79,18 @@ class RowIdentity(Dialect):
         parts = [f"CAST({prefix}.{self.quote(c)} AS {self.text_type})" for c in columns]
         return _joined([f"coalesce('''' || replace({p}, '''', '''''') || '''', 'NULL')" for p in parts])
 
+    def insert_into(self, table: TableName, columns: Names) -> str:
+        """Return how an INSERT begins."""
+        return f"INSERT INTO {self.qualified(table)} ({self.columns(columns)})"
+
     def insert_unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str) -> str:
         """Return the insert of staging rows that the destination lacks, comparing whole rows from the lowest mark on.
 
         A row is inserted only as often as staging holds it more often than the destination does, so what was read
         again (ties at the boundary, an overlap) is not doubled, and a true twin is not lost.
         """
-        names = self.columns(columns)
         return (
-            f"INSERT INTO {self.qualified(table)} ({names})\n"
+            f"{self.insert_into(table, columns)}\n"
             f"{self._unseen(table, staging, columns, watermark, shown=self.columns(columns, prefix='s.'))}"
         )
 

@@ -37,6 +37,11 @@ class TableName:
         return ".".join(_quote_if_needed(part) for part in (self.schema, self.table) if part)
 
 
+def bare_name(text: str) -> str:
+    """Return a name in lower case, without the quotes and brackets that other systems write around names."""
+    return text.lower().translate(dict.fromkeys(map(ord, '[]"`')))
+
+
 def _quote_if_needed(part: str) -> str:
     if "." in part or '"' in part:
         return '"' + part.replace('"', '""') + '"'
@@ -76,6 +81,16 @@ class ColumnInfo:
     declared: bool = True
     # the collation, as SQL text, where it makes texts equal that differ (NOCASE); otherwise empty
     collation: str = ""
+    # the table computes it (GENERATED ALWAYS AS): no statement may write it
+    generated: bool = False
+    # numbered by the table: "always" takes values only where the statement insists, "by default" takes them
+    identity: str = ""
+    # the expression that a new row gets, or by which a generated column is computed; empty = NULL
+    default: str = ""
+
+
+# what can be done to a table; a view may take fewer
+ALL_CHANGES = frozenset({"insert", "update", "delete", "truncate"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +109,12 @@ class TableInfo:
     # columns that take a number of the system's own where NULL is written
     autonumbered: tuple[str, ...] = ()
     description: str = ""
+    # in the system's words: table, view, materialized view, ...
+    kind: str = "table"
+    # what a statement can do to it
+    accepts: frozenset[str] = ALL_CHANGES
+    # triggers, or what is below a view, may give a new row values that no statement names
+    may_fill: bool = False
 
     def column(self, name: str) -> ColumnInfo | None:
         return next((column for column in self.columns if column.name == name), None)

@@ -18,10 +18,12 @@ _SHOWN = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staging:
-    """What is to be published: the columns, and how many rows jrunner wrote."""
+    """What is to be published: the columns, how many rows jrunner wrote, and what for."""
 
     columns: tuple[Column, ...]
     rows: int
+    # the destination table was there when the rows were staged
+    existed: bool = False
 
 
 class StagingChanged(CountMismatch):

@@ -78,7 +78,7 @@ def guessed(plan: Plan, query: str, table: TableInfo | None) -> tuple[Column, ..
     if table is None:
         return ()
     # without the query's own names, the watermark's source name is the destination's
-    return _starred(plan, [replace(column, native_type="") for column in table.columns])
+    return _starred(plan, [replace(column, native_type="") for column in table.columns if not column.generated])
 
 
 def typed(
@@ -99,7 +99,7 @@ def typed(
     for column in columns:
         existing = table.column(column.dest_name) if table else None
         if existing is not None:
-            native = _usable(plan, existing)
+            native = usable_type(plan, existing)
         elif (own := given.get(column.dest_name)) and own.dest_type:
             native = checked(own.dest_type)
         else:
@@ -112,13 +112,13 @@ def typed(
 
 def _possible(plan: Plan, names: Sequence[str]) -> None:
     """Raise ConfigurationInvalid for names with which the destination could not be filled rightly."""
-    dialect = cast(PublishingDialect, registry.dialect(plan.destination.kind))
+    dialect = cast(PublishingDialect, registry.dialect_for(plan.destination))
     dialect.check_columns(names)
     if plan.keep_latest and plan.merge_key and plan.watermark:
         dialect.keep_latest(dialect.staging_table(plan.module), tuple(names), plan.merge_key, plan.watermark)
 
 
-def _usable(plan: Plan, existing: ColumnInfo) -> str:
+def usable_type(plan: Plan, existing: ColumnInfo) -> str:
     """Return an existing column's type, or one of its meaning where the spelling is no type: it is used in DDL."""
     if not existing.native_type or is_type(existing.native_type):
         return existing.native_type

@@ -18,7 +18,7 @@ def asks_for_new_table(opened: Session, plan: Plan, watermark: NamedWatermark) -
     """
     if watermark.connection != plan.destination:
         return False
-    dialect = registry.dialect(plan.destination.kind)
+    dialect = registry.dialect_for(plan.destination)
     describe = registry.connector(plan.destination.kind).introspector.describe_table
     own = _comparable(plan.dest_table, dialect)
     tables = list(_tables(watermark.resolver_sql, dialect))

@@ -10,10 +10,18 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from connections import registry
-from connections.sdk.errors import ConnectionLost, PipekitError, QueryInvalid
+from connections.sdk.errors import ConnectionLost, PipekitError
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
-from runs.engine import commit_record, safety_limits, schemas
+from runs.engine import (
+    commit_record,
+    destination_shape,
+    destination_table,
+    foreign_keys,
+    safety_limits,
+    schemas,
+    unfilled_columns,
+)
 from runs.engine.checking import (
     Staging,
     check_arrived,
@@ -114,7 +122,9 @@ def _analyze(opened: Session, plan: Plan) -> None:
 
 
 def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> Published:
-    table = registry.connector(plan.destination.kind).introspector.describe_table(opened, plan.dest_table)
+    table = destination_shape.described(opened, plan)
+    destination_shape.check(plan, staging, table)
+    destination_table.check_columns(plan, table, staging.columns)
     replaced = _replaced(opened, plan, table)
     if warning := safety_limits.check_full(plan, staged=staging.rows, present=replaced):
         told.append(Warned(warning))
@@ -125,6 +135,13 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
     if warning := null_watermarks(opened, plan):
         told.append(Warned(warning))
     told += map(Warned, staged_warnings(opened, plan, staging.columns))
+    deletion = foreign_keys.deletion(plan, table, null_keys=null_keys)
+    keys = foreign_keys.pointing_at(opened, plan) if deletion else ()
+    if deletion:
+        what = f"Replacing rows of {plan.dest_table} by DELETE"
+        told += map(Warned, foreign_keys.check(opened, plan, keys, deletion, what=what))
+    filled = unfilled_columns.filled(opened, plan, table, staging.columns)
+    told += map(Warned, unfilled_columns.check_full(opened, plan, table, filled, emptied=False))
     publication = describe(plan, staging.columns, table, null_keys=null_keys)
     if plan.strategy is Strategy.APPEND and plan.watermark and table is not None:
         skips = registry.connector(plan.destination.kind).introspector.may_skip_rows(opened, plan.dest_table)
@@ -132,7 +149,9 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
     statements = [*_before(plan, staging.columns, table), *STRATEGIES[plan.strategy](publication)]
     statements += _after(opened, plan, table)
     told.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
-    counts = _execute(opened, plan, statements, replaced=replaced)
+    with foreign_keys.explained(plan, keys):
+        counts = _execute(opened, plan, statements, replaced=replaced)
+    told += map(Warned, unfilled_columns.check_full(opened, plan, table, filled, emptied=True))
     if plan.strategy is Strategy.FULL and counts[Counts.WRITTEN] != staging.rows:
         # its insert takes all of staging, so it has counted it
         check_complete(opened, plan, staging)
@@ -150,6 +169,8 @@ def _replaced(opened: Session, plan: Plan, table: TableInfo | None) -> int:
 def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, null_keys: bool) -> Publication:
     """Return what the strategy goes by."""
     dialect = dialect_of(plan)
+    if destination_table.takes_identity_values(table, columns):
+        dialect = dialect.with_identity_values()
     keys = [set(key) for key in table.unique_keys] if table else []
     return Publication(
         dialect=dialect,
@@ -197,13 +218,7 @@ def _execute(opened: Session, plan: Plan, statements: Sequence[Statement], *, re
 
 
 def _rows(opened: Session, statement: Statement) -> list[int]:
-    try:
-        return list(map(int, opened.fetch(statement.sql)[0])) if statement.asks else [opened.execute(statement.sql)]
-    except QueryInvalid as error:
-        if statement.sql.startswith("TRUNCATE"):
-            # a view, or a table that foreign keys refer to
-            error.hint = "Set the module's full_publish to delete: the table is then emptied by DELETE."
-        raise
+    return list(map(int, opened.fetch(statement.sql)[0])) if statement.asks else [opened.execute(statement.sql)]
 
 
 def _published(opened: Session, plan: Plan, counts: dict[Counts, int], *, replaced: int) -> Published:

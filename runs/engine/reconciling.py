@@ -10,11 +10,12 @@ from collections.abc import Generator, Iterator, Sequence
 
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid, ConnectionLost, CountMismatch, NullKeys, Refused
+from connections.sdk.foreign_keys import Deletion
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableName
 from modules.predicates import select_columns
 from modules.tokens import find_tokens
-from runs.engine import commit_record, safety_limits
+from runs.engine import commit_record, foreign_keys, safety_limits
 from runs.engine.checking import check_deleted
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Staged, Warned
 from runs.engine.faults import point
@@ -95,9 +96,13 @@ def _transaction(opened: Session, plan: Plan, table: TableName, read: int, told:
     deleting = opened.fetch(dialect.count_missing(plan.dest_table, table, plan.merge_key))[0][0]
     if warning := safety_limits.check_deletes(plan, deleting=deleting, present=present):
         told.append(Warned(warning))
+    doomed = Deletion(keys=table, key=plan.merge_key, present=False, returns=False)
+    references = foreign_keys.pointing_at(opened, plan) if deleting else ()
+    told += map(Warned, foreign_keys.check(opened, plan, references, doomed, what="key_sync"))
     sql = dialect.delete_missing(plan.dest_table, table, plan.merge_key)
     told.append(MergeSqlBuilt(f"{sql};"))
-    deleted = opened.execute(sql) if deleting else 0
+    with foreign_keys.explained(plan, references, returns=False):
+        deleted = opened.execute(sql) if deleting else 0
     gone = Statement(sql, Counts.DELETED, remaining=dialect.count_missing(plan.dest_table, table, plan.merge_key))
     check_deleted(opened, plan, gone, deleted=deleted, targets=deleting)
     published = Published(inserted=0, updated=0, deleted=deleted)

@@ -21,7 +21,7 @@ def create_missing(opened: Session, plan: Plan, schema: str) -> None:
     if not schema or has_schema(opened, schema):
         return
     try:
-        opened.execute(cast(PublishingDialect, registry.dialect(plan.destination.kind)).create_schema(schema))
+        opened.execute(cast(PublishingDialect, registry.dialect_for(plan.destination)).create_schema(schema))
     except PipekitError:
         if not has_schema(opened, schema):
             raise

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import cast
 
 from connections import registry
+from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import DiskFull
 from connections.sdk.protocols import Session
 from connections.sdk.publishing import PublishingDialect
@@ -18,9 +20,13 @@ from runs.engine import commit_record, schemas
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 
+_SIZES = re.compile(r"\(([^)]*)\)")
+# kinds whose types are the same only when they are spelled the same
+_OWN = frozenset({Kind.NATIVE, Kind.UNKNOWN, Kind.JSON})
+
 
 def dialect_of(plan: Plan) -> PublishingDialect:
-    return cast(PublishingDialect, registry.dialect(plan.destination.kind))
+    return cast(PublishingDialect, registry.dialect_for(plan.destination))
 
 
 def prepare(opened: Session, plan: Plan, columns: Sequence[Column]) -> TableName:
@@ -76,9 +82,17 @@ def _has_shape(opened: Session, plan: Plan, table: TableName, columns: Sequence[
     if found is None:
         return False
     parse = connector.datatypes.parse
-    # spellings differ (timestamp, timestamp without time zone), meanings do not
-    there = [(info.name, replace(info.data_type, native=""), info.collation) for info in found.columns]
-    here = [(c.dest_name, replace(parse(c.dest_type), native=""), c.collation) for c in columns]
-    natives = [(info.native_type, c.dest_type) for info, c in zip(found.columns, columns, strict=False)]
-    same_natives = all(a == b for a, b in natives if parse(b).kind in ("native", "text", "json"))
-    return there == here and same_natives
+    return [(info.name, info.collation) for info in found.columns] == [
+        (column.dest_name, column.collation) for column in columns
+    ] and all(
+        same_type(info.native_type, column.dest_type, parse)
+        for info, column in zip(found.columns, columns, strict=True)
+    )
+
+
+def same_type(one: str, other: str, parse: Callable[[str], DataType]) -> bool:
+    """Whether two spellings mean one type (timestamp, timestamp without time zone), their sizes included."""
+    if one == other:
+        return True
+    first, second = (replace(parse(text), native="") for text in (one, other))
+    return first == second and first.kind not in _OWN and _SIZES.findall(one) == _SIZES.findall(other)

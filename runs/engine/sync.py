@@ -15,7 +15,15 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import Column, TableInfo
 from runs.engine import columns as column_choice
-from runs.engine import hooks, reconciling, repairing, staging, watermarks
+from runs.engine import (
+    destination_table,
+    hooks,
+    reconciling,
+    repairing,
+    staging,
+    unfilled_columns,
+    watermarks,
+)
 from runs.engine.checking import Staging
 from runs.engine.connecting import session
 from runs.engine.events import (
@@ -73,7 +81,8 @@ def attempt(plan: Plan) -> Iterator[Event]:
     resolved = yield from _timed("resolve", _resolve(plan))
     columns, query = yield from _timed("stage", _stage(plan, resolved))
     rows = yield from _timed("transfer", _transfer(plan, query, columns))
-    yield from _timed("publish", publish(plan, Staging(columns=columns, rows=rows)))
+    staged = Staging(columns=columns, rows=rows, existed=resolved.table is not None)
+    yield from _timed("publish", publish(plan, staged))
     yield from _after_publish(plan, resolved, columns)
 
 
@@ -141,6 +150,7 @@ def _resolve(plan: Plan) -> Step[Resolved]:
     connector = registry.connector(plan.destination.kind, Cap.WRITE)
     with destination(plan) as opened:
         table = connector.introspector.describe_table(opened, plan.dest_table)
+        yield from map(Warned, destination_table.check(opened, plan, table))
         bound = None
         if plan.watermark and plan.repair is None:
             bound = watermarks.highest(opened, staging.dialect_of(plan), table, plan.watermark)
@@ -164,6 +174,8 @@ def _stage(plan: Plan, resolved: Resolved) -> Step[tuple[tuple[Column, ...], str
         columns, warnings = column_choice.typed(plan, named, resolved.table, lambda name: has_type(opened, name))
         if plan.watermark:
             check_watermark_types(plan, opened, columns)
+        destination_table.check_columns(plan, resolved.table, columns)
+        warnings += unfilled_columns.warnings(opened, plan, resolved.table, columns)
         staging.prepare(opened, plan, columns)
     yield from map(Warned, warnings)
     return columns, query
@@ -189,6 +201,8 @@ def dry_run(plan: Plan) -> Iterator[Event]:
             "The merge SQL is not known before the first run: the query is SELECT * and there is no table yet."
         )
         return
+    destination_table.check_columns(plan, resolved.table, columns)
+    yield from map(Warned, unfilled_columns.reset_by_incremental(plan, resolved.table, columns))
     publication = describe(plan, columns, resolved.table, null_keys=False)
     statements = STRATEGIES[plan.strategy](publication)
     yield MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";")

@@ -25,7 +25,7 @@ def check_watermark_types(plan: Plan, opened: Session, columns: tuple[Column, ..
     column = next((c for c in columns if c.dest_name == plan.watermark), None)
     if column is None:
         return
-    check_maximum(opened, registry.dialect(plan.destination.kind), column.dest_name, column.data_type)
+    check_maximum(opened, registry.dialect_for(plan.destination), column.dest_name, column.data_type)
     check_pair(plan, column.dest_name, column.data_type, column)
 
 
@@ -80,7 +80,7 @@ def _difference(plan: Plan, found: DataType, dest_type: DataType, *, trimmed: bo
     is_text = dialect.compares_as_text(found) and not dialect.may_hold_numbers(found)
     if dest_type.is_numeric and (is_text or trimmed or found.kind is Kind.TEXT):
         return "is a number in the destination and text at the source", as_number
-    if registry.dialect(plan.destination.kind).compares_as_text(dest_type):
+    if registry.dialect_for(plan.destination).compares_as_text(dest_type):
         return "", ""
     if dest_type.kind in (Kind.UUID, Kind.NATIVE) and dialect.compares_as_text(found):
         # 'ABC' and 'abc' are one uuid, '1 day' and '24:00' one interval; as texts they are two

@@ -15,6 +15,7 @@ from connections import jdbc_url, registry
 from connections.sdk import protection
 from connections.sdk.capabilities import Cap
 from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.dialect import Dialect
 from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, NotSupported, SecretMissing
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector, Session
@@ -94,7 +95,7 @@ class Made:
     def undo(self) -> None:
         if self.created:
             with closing(registry.connector(self.job.destination.kind).connect(self.job.destination)) as session:
-                dialect = registry.dialect(self.job.destination.kind)
+                dialect = registry.dialect_for(self.job.destination)
                 session.execute(f"DROP TABLE {dialect.qualified(self.job.table)}")
 
 
@@ -108,7 +109,7 @@ def job_of(flags: argparse.Namespace, source: ConnectionParameters, destination:
         existing = connector.introspector.describe_table(session, table)
         if existing is None:
             columns = _mapped(found, source, session=session, connector=connector)
-            _create(session, connector, table, columns)
+            _create(session, registry.dialect_for(destination), table, columns)
         else:
             columns = _matched(found, existing)
     job = Job(
@@ -151,13 +152,15 @@ def _printable(data_type: DataType) -> DataType:
 def _matched(found: Sequence[ColumnInfo], table: TableInfo) -> tuple[Column, ...]:
     """Match by name where the table has every name of the query, by position where both have as many columns."""
     named = [table.column(column.name) for column in found]
-    if None in named and len(found) != len(table.columns):
+    # what the table computes takes no values
+    places = [column for column in table.columns if not column.generated]
+    if None in named and len(found) != len(places):
         missing = found[named.index(None)].name
         raise ColumnMissing(
             f"The table {table.name} has no column “{missing}”, and not as many columns as the query.",
             hint="Name the query's columns as the table's, or return one for each of them in order.",
         )
-    wanted = [column for column in named if column] if None not in named else list(table.columns)
+    wanted = [column for column in named if column] if None not in named else places
     return tuple(
         Column(dest_name=want.name, dest_type=want.native_type, source_type=have.native_type, data_type=want.data_type)
         for have, want in zip(found, wanted, strict=True)
@@ -190,10 +193,9 @@ def _native(column: ColumnInfo, source: ConnectionParameters, *, session: Sessio
     return column.native_type if known else render(DataType(kind=Kind.TEXT)).native
 
 
-def _create(session: Session, connector: Connector, table: TableName, columns: Sequence[Column]) -> None:
-    dialect = connector.dialect
+def _create(session: Session, dialect: Dialect, table: TableName, columns: Sequence[Column]) -> None:
     if not isinstance(dialect, PublishingDialect):
-        raise NotSupported(f"Tables cannot be created in {connector.kind}.", hint="Create it, then run again.")
+        raise NotSupported(f"Tables cannot be created in {dialect.name}.", hint="Create it, then run again.")
     with session.transaction():
         if table.schema and (schema := dialect.create_schema(table.schema)):
             session.execute(schema)

@@ -16,7 +16,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import cast
 
-from connections.registry import connector
+from connections.registry import connector, dialect_for
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import Cancelled, ConfigurationInvalid, DriverMissing, ExternalFailed, InternalError
 from connections.sdk.parameters import ConnectionParameters
@@ -161,7 +161,7 @@ def _count(parameters: ConnectionParameters, job: Job) -> int:
     found = connector(parameters.kind, Cap.WRITE)
     session = found.connect(parameters)
     try:
-        rows = session.fetch(f"SELECT count(*) FROM {found.dialect.qualified(job.table)}")
+        rows = session.fetch(f"SELECT count(*) FROM {dialect_for(parameters).qualified(job.table)}")
     finally:
         session.close()
     if not rows:

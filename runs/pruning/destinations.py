@@ -51,8 +51,8 @@ def destinations() -> list[Connection]:
 
 def _prune(connection: Connection, before: str, dry_run: bool) -> Iterator[Pruned]:
     kind = connection.driver.kind
-    connector, dialect = registry.connector(kind, Cap.WRITE), cast(PublishingDialect, registry.dialect(kind))
     parameters = connection.parameters()
+    connector, dialect = registry.connector(kind, Cap.WRITE), cast(PublishingDialect, registry.dialect_for(parameters))
     # a file that is not there holds nothing to remove
     parameters = replace(parameters, options={**parameters.options, "create": False})
     with session(parameters, Cap.WRITE) as opened:

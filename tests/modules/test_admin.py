@@ -89,6 +89,13 @@ def test_a_source_name_as_key_is_told_with_the_right_name(admin_client: Client) 
     assert "did you mean dcord?" in answer.content.decode()
 
 
+@pytest.mark.parametrize("strategy", ["incremental", "upsert"])
+def test_saving_an_incremental_module_says_which_columns_lose_their_values(admin_client: Client, strategy: str) -> None:
+    answer = admin_client.post(reverse(ADD), form(merge_strategy=strategy, merge_key="dcord"), follow=True)
+    assert Module.objects.exists()
+    assert ("fill then lose their values" in answer.content.decode()) is (strategy == "incremental")
+
+
 def test_an_edit_leaves_its_diff_and_can_be_undone(admin_client: Client) -> None:
     admin_client.post(reverse(ADD), form())
     module = Module.objects.get()

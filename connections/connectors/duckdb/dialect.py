@@ -1,14 +1,34 @@
-"""DuckDB's SQL text: PostgreSQL-like, schemas in one file, transactional, no lock to wait for."""
+"""DuckDB's SQL text: PostgreSQL-like, schemas in one file, transactional, no lock to wait for.
+
+DuckDB names the catalogue of a file after the file. Where a schema has the catalogue's name, `schema.table` is
+ambiguous, so what Pipekit writes to a connection names the catalogue too.
+"""
 
 from __future__ import annotations
 
+from pathlib import PurePath
+from typing import Self
+
+from connections import jdbc_url
 from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.publishing import PublishingDialect
 from connections.sdk.row_identity import Names, unused
 from connections.sdk.schema import TableName
 
+_RESERVED = frozenset({"main", "temp", "system"})
+
+
+def catalog_name(path: str) -> str:
+    """Return the name that DuckDB gives the catalogue of a file."""
+    parts = [part for part in PurePath(path).name.split(".") if part]
+    name = parts[0] if parts else "memory"
+    return f"{name}_db" if name.lower() in _RESERVED else name
+
 
 class DuckdbDialect(PublishingDialect):
+    """``catalog`` is the catalogue of the connection's file; empty where nothing is connected to."""
+
     name = "duckdb"
     sqlglot = "duckdb"
     max_identifier = 255
@@ -16,6 +36,22 @@ class DuckdbDialect(PublishingDialect):
     default_schema = "main"
     # TRUNCATE is DELETE there; said as it is
     truncates = False
+
+    def __init__(self, catalog: str = "") -> None:
+        self.catalog = catalog
+
+    def for_connection(self, parameters: ConnectionParameters) -> Self:
+        return type(self)(catalog_name(jdbc_url.parse(parameters.url, kind="duckdb").path))
+
+    def qualified(self, table: TableName) -> str:
+        if not self.catalog:
+            return super().qualified(table)
+        schema = table.schema or self.default_schema
+        return ".".join(map(self.quote, (self.catalog, schema, table.table)))
+
+    def create_schema(self, schema: str) -> str:
+        place = f"{self.quote(self.catalog)}." if self.catalog else ""
+        return f"CREATE SCHEMA IF NOT EXISTS {place}{self.quote(schema)}"
 
     def temporal(self, value: str, data_type: DataType) -> str:
         words = {Kind.DATE: "DATE", Kind.TIME: "TIME", Kind.TIMESTAMP: "TIMESTAMP", Kind.TIMESTAMPTZ: "TIMESTAMPTZ"}

@@ -125,6 +125,8 @@ def translate(error: duckdb.Error, *, name: str) -> errors.PipekitError:
         return errors.Cancelled(text)
     if isinstance(error, duckdb.IOException):
         return errors.ConnectionFailed(text, hint="Check the file and its disk.")
+    if "ambiguous reference to catalog" in low:
+        return errors.QueryInvalid(text, hint="The file has the schema's name: write file.schema.table in the query.")
     return errors.QueryInvalid(text, hint="Correct the SQL; its text is on the run.")
 
 

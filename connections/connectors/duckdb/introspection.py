@@ -8,8 +8,19 @@ from typing import cast
 from connections.connectors.duckdb.datatypes import parse
 from connections.connectors.duckdb.driver import DuckdbSession, check_query
 from connections.sdk.errors import PipekitError
+from connections.sdk.foreign_keys import ForeignKey
 from connections.sdk.protocols import Session
-from connections.sdk.schema import ColumnInfo, TableInfo, TableName
+from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
+
+# is_generated is unknown to earlier versions; COLUMNS leaves out what is not there
+_COLUMNS = """
+SELECT column_name, data_type, is_nullable, column_default, COLUMNS('^(internal|is_generated)$')
+FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? AND database_name = current_database()
+ORDER BY column_index"""
+_KEYS = """
+SELECT constraint_type, constraint_column_names FROM duckdb_constraints()
+WHERE schema_name = ? AND table_name = ? AND database_name = current_database()
+AND constraint_type IN ('PRIMARY KEY', 'UNIQUE') ORDER BY constraint_type"""
 
 _NAME = r'"(?:[^"]|"")+"|[^\s",()]+'
 # texts and quoted names are taken whole: what stands in them is no column
@@ -27,15 +38,17 @@ def describe_query(session: Session, query: str) -> tuple[ColumnInfo, ...]:
 def describe_table(session: Session, table: TableName) -> TableInfo | None:
     place = (table.schema or "main", table.table)
     rows = session.fetch(
-        "SELECT column_name, data_type, is_nullable FROM duckdb_columns() "
-        "WHERE schema_name = ? AND table_name = ? AND database_name = current_database() ORDER BY column_index",
+        _COLUMNS,
         place,
     )
     if not rows:
         return None
     keys = session.fetch(
-        "SELECT constraint_type, constraint_column_names FROM duckdb_constraints() WHERE schema_name = ? "
-        "AND table_name = ? AND constraint_type IN ('PRIMARY KEY', 'UNIQUE') ORDER BY constraint_type",
+        _KEYS,
+        place,
+    )
+    is_view = session.fetch(
+        "SELECT 1 FROM duckdb_views() WHERE schema_name = ? AND view_name = ? AND database_name = current_database()",
         place,
     )
     collations = _collations(session, place)
@@ -47,13 +60,18 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
                 native_type=native,
                 data_type=parse(native),
                 nullable=nullable,
+                generated=bool(more and more[-1]),
+                default=default or "",
                 collation=collations.get(name, ""),
             )
-            for name, native, nullable in rows
+            for name, native, nullable, default, _, *more in rows
         ),
         primary_key=next((tuple(columns) for kind, columns in keys if kind == "PRIMARY KEY"), ()),
         # an index compares bytes whatever the collation: ON CONFLICT would not see what the column calls equal
         unique_keys=tuple(tuple(columns) for _, columns in keys if not collations.keys() & set(columns)),
+        kind="view" if is_view else "table",
+        may_fill=bool(is_view),
+        accepts=frozenset() if is_view else ALL_CHANGES - {"truncate"},
     )
 
 
@@ -75,6 +93,53 @@ def _unquoted(name: str) -> str:
 def may_skip_rows(session: Session, table: TableName) -> bool:
     """It has neither triggers nor rules."""
     return False
+
+
+def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
+    """Return them; DuckDB knows no ON DELETE but NO ACTION, and no key across schemas."""
+    schema = table.schema or "main"
+    rows = session.fetch(
+        "SELECT constraint_name, schema_name, table_name, constraint_column_names, referenced_column_names "
+        "FROM duckdb_constraints() WHERE constraint_type = 'FOREIGN KEY' AND database_name = current_database() "
+        "AND schema_name = ? AND referenced_table = ? ORDER BY table_name, constraint_name",
+        (schema, table.table),
+    )
+    return tuple(
+        ForeignKey(
+            constraint=name,
+            table=TableName(place, referencing),
+            columns=tuple(columns),
+            referenced=TableName(schema, table.table),
+            references=tuple(references),
+            own=referencing == table.table,
+        )
+        for name, place, referencing, columns, references in rows
+    )
+
+
+def occupant(session: Session, table: TableName) -> str:
+    """Return nothing: only tables and views share their names."""
+    return ""
+
+
+def similar_tables(session: Session, table: TableName) -> tuple[TableName, ...]:
+    place = (table.schema or "main", table.table)
+    rows = session.fetch(
+        "SELECT DISTINCT schema_name, table_name FROM duckdb_columns() WHERE database_name = current_database() "
+        """AND translate(lower(schema_name), '[]"`', '') = ? AND translate(lower(table_name), '[]"`', '') = ? """
+        "ORDER BY ALL",
+        (bare_name(place[0]), bare_name(place[1])),
+    )
+    return tuple(TableName(*row) for row in rows if row != place)
+
+
+def similar_schemas(session: Session, schema: str) -> tuple[str, ...]:
+    rows = session.fetch(
+        "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database() "
+        """AND translate(lower(schema_name), '[]"`', '') = ? AND schema_name <> ? ORDER BY 1""",
+        (bare_name(schema), schema),
+    )
+    return tuple(name for (name,) in rows)
 
 
 def has_schema(session: Session, schema: str) -> bool:

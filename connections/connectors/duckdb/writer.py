@@ -50,9 +50,11 @@ class DuckdbWriter:
                 if claim:
                     claim.check(session.fetch(claim.sql))
                 if clear:
-                    session.execute(DIALECT.empty_table(table))
+                    session.execute(DIALECT.for_connection(parameters).empty_table(table))
                 room = _Room(session, size, fixed=bool(memory.given(parameters)))
-                written = _Insert(table, columns, batches, room).into(session)
+                written = _Insert(DIALECT.for_connection(parameters).qualified(table), columns, batches, room).into(
+                    session
+                )
                 check_counts(batches.rows, written)
             return written
         finally:
@@ -76,8 +78,8 @@ class _Room:
 
 
 class _Insert:
-    def __init__(self, table: TableName, columns: Sequence[Column], batches: Batches, room: _Room) -> None:
-        self.table = table
+    def __init__(self, target: str, columns: Sequence[Column], batches: Batches, room: _Room) -> None:
+        self.target = target
         self.columns = columns
         self.batches = batches
         # positions as names: the destination's could be anything
@@ -106,7 +108,7 @@ class _Insert:
         names = DIALECT.columns([column.dest_name for column in self.columns])
         casts = zip(self.names, self.columns, strict=True)
         values = ", ".join(_cast(name, column) for name, column in casts)
-        return f"INSERT INTO {DIALECT.qualified(self.table)} ({names}) SELECT {values} FROM {_STREAM}"
+        return f"INSERT INTO {self.target} ({names}) SELECT {values} FROM {_STREAM}"
 
     def _stream(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         try:

@@ -43,6 +43,13 @@ class PostgresqlDialect(PublishingDialect):
             f"SELECT pg_advisory_xact_lock({_PUBLISHING}, {_lock_number(table)})",
         )
 
+    def hold_shape(self, table: TableName, *, writing: bool) -> str:
+        # no stronger than what the statements that follow take first, so that it adds no deadlocks
+        return f"LOCK TABLE {self.qualified(table)} IN {'ROW EXCLUSIVE' if writing else 'ACCESS SHARE'} MODE"
+
+    def with_identity_values(self) -> PublishingDialect:
+        return _IdentityValues()
+
     def bound_waits(self, *, lock_seconds: float) -> tuple[str, ...]:
         return (f"SET lock_timeout = {int(lock_seconds * 1000)}",)
 
@@ -69,6 +76,11 @@ class PostgresqlDialect(PublishingDialect):
 
     def lock_rows(self, *, shared: bool = False) -> str:
         return " FOR SHARE" if shared else " FOR UPDATE"
+
+
+class _IdentityValues(PostgresqlDialect):
+    def insert_into(self, table: TableName, columns: Names) -> str:
+        return f"{super().insert_into(table, columns)} OVERRIDING SYSTEM VALUE"
 
 
 def _lock_number(table: TableName) -> int:

@@ -81,13 +81,20 @@ def connection_lost(message: str, *, name: str) -> errors.PipekitError:
     return kind(f"{_named(name)} {message}", hint=hint)
 
 
+_FOREIGN_KEY = "23503"
+
+
 def translate(error: psycopg.Error, *, name: str) -> errors.PipekitError:
     """Return Pipekit's error for a failed statement of the connection ``name``."""
     diagnosis = error.diag
     text = diagnosis.message_primary or str(error).strip() or type(error).__name__
     more = (diagnosis.message_detail, diagnosis.message_hint, diagnosis.context)
     if error.sqlstate:
-        return of_state(error.sqlstate, text, name=name, more=more)
+        found = of_state(error.sqlstate, text, name=name, more=more)
+        if error.sqlstate == _FOREIGN_KEY and diagnosis.table_name:
+            table, constraint = f"{diagnosis.schema_name}.{diagnosis.table_name}", diagnosis.constraint_name
+            found.hint = f"Rows of {table} would reference rows that are not there (foreign key {constraint})."
+        return found
     if isinstance(error, psycopg.OperationalError):
         return connection_lost(text, name=name)
     kind, hint = _OTHERWISE

@@ -14,10 +14,16 @@ from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.connectors.postgresql.errors import translate
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import QueryInvalid
+from connections.sdk.foreign_keys import ForeignKey
 from connections.sdk.protocols import Session
-from connections.sdk.schema import ColumnInfo, TableInfo, TableName
+from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
 
 _QUERIES = files(__package__) / "queries"
+_KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}
+_OCCUPANTS = {"S": "sequence", "i": "index", "I": "index", "c": "type", "t": "TOAST table", "y": "type"}
+_ON_DELETE = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+_IDENTITIES = {"a": "always", "d": "by default"}
+_UPDATABLE = {"update": 4, "insert": 8, "delete": 16}
 
 
 def _query(name: str) -> str:
@@ -69,16 +75,73 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
         return None
     keys = session.fetch(_query("unique_keys"), (schema, table.table))
     collations = dict(session.fetch(_query("collations"), (schema, table.table)))
+    kind, may_fill, updatable = rows[0][-3:]
     return TableInfo(
         name=TableName(schema, table.table),
         columns=tuple(
-            replace(_column(name, native, kind, base, True), nullable=nullable, collation=collations.get(name, ""))
-            for name, native, nullable, kind, base, _ in rows
+            replace(
+                _column(name, native, typtype, base, True),
+                nullable=nullable,
+                generated=bool(generated),
+                identity=_IDENTITIES.get(identity, ""),
+                default=default,
+                collation=collations.get(name, ""),
+            )
+            for name, native, nullable, typtype, base, _, identity, generated, default, *_ in rows
         ),
         primary_key=next((tuple(columns) for primary, columns, _ in keys if primary), ()),
         unique_keys=tuple(tuple(columns) for _, columns, _ in keys),
         collated_keys=tuple(tuple(zip(columns, names, strict=True)) for _, columns, names in keys if any(names)),
+        kind=_KINDS[kind],
+        accepts=_accepted(kind, updatable),
+        may_fill=may_fill,
     )
+
+
+def _accepted(kind: str, updatable: int | None) -> frozenset[str]:
+    if kind == "m":
+        return frozenset()
+    if updatable is None:
+        return ALL_CHANGES
+    found = {word for word, bit in _UPDATABLE.items() if updatable & bit}
+    # whether a foreign table can be truncated only its server knows
+    return frozenset(found | {"truncate"} if kind == "f" else found)
+
+
+def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
+    rows = session.fetch(_query("foreign_keys"), (table.schema or "public", table.table))
+    return tuple(
+        ForeignKey(
+            constraint=name,
+            table=TableName(schema, referencing),
+            columns=tuple(columns),
+            referenced=TableName(referenced_schema, referenced),
+            references=tuple(references),
+            on_delete=_ON_DELETE[action],
+            deferred=deferred,
+            own=own,
+            readable=readable,
+            below_view=below_view,
+        )
+        for (name, schema, referencing, columns, referenced_schema, referenced, references, *rest) in rows
+        for (action, deferred, own, readable, below_view) in [rest]
+    )
+
+
+def occupant(session: Session, table: TableName) -> str:
+    rows = session.fetch(_query("occupant"), (table.schema or "public", table.table) * 2)
+    return _OCCUPANTS.get(rows[0][0], "object") if rows else ""
+
+
+def similar_tables(session: Session, table: TableName) -> tuple[TableName, ...]:
+    schema = table.schema or "public"
+    rows = session.fetch(_query("similar_tables"), (bare_name(schema), bare_name(table.table)))
+    found = (TableName(*row) for row in rows)
+    return tuple(name for name in found if name != TableName(schema, table.table))
+
+
+def similar_schemas(session: Session, schema: str) -> tuple[str, ...]:
+    return tuple(name for (name,) in session.fetch(_query("similar_schemas"), (bare_name(schema), schema)))
 
 
 def may_skip_rows(session: Session, table: TableName) -> bool:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from connections.connectors.sqlite.datatypes import parse
 from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import PipekitError, QueryInvalid
+from connections.sdk.foreign_keys import ForeignKey
 from connections.sdk.protocols import Session
 from connections.sdk.query_text import statement
-from connections.sdk.schema import ColumnInfo, TableInfo, TableName
+from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
 
 _PROBE = "pipekit_probe"
 _SAMPLE = 1000
 _UNKNOWN_COLLATION = re.compile(r"no such collation sequence: (.+)$")
+_ANY = "ANY"
 _STORED = {"integer": Kind.BIGINT, "real": Kind.DOUBLE, "text": Kind.TEXT, "blob": Kind.BINARY}
 
 
@@ -57,7 +61,10 @@ def _column(name: str, native: str, stored: dict[str, Kind]) -> ColumnInfo:
 
 def describe_table(session: Session, table: TableName) -> TableInfo | None:
     name = whole_name(table)
-    rows = session.fetch('SELECT name, type, "notnull", pk FROM pragma_table_info(?)', (name,))
+    # generated columns are hidden (2 virtual, 3 stored), as are the inner columns of virtual tables (1)
+    rows = session.fetch(
+        'SELECT name, type, "notnull", pk, dflt_value, hidden FROM pragma_table_xinfo(?) WHERE hidden <> 1', (name,)
+    )
     if not rows:
         return None
     collations = _collations(session, table, [row[0] for row in rows])
@@ -68,6 +75,10 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
     alike = [tuple(column for column, _ in pairs) for pairs in keys if _is_alike(pairs, collations)]
     # a primary key without an index is the row's number itself
     is_rowid = len(primary) == 1 and not any(origin == "pk" for _, origin in indexes)
+    kind = _kind(session, name)
+    if any(row[1].upper() == _ANY for row in rows) and _is_strict(session, name):
+        # in a STRICT table ANY keeps what it is given, which elsewhere a column without a type does
+        rows = [(row[0], "" if row[1].upper() == _ANY else row[1], *row[2:]) for row in rows]
     return TableInfo(
         name=table,
         columns=tuple(
@@ -76,9 +87,13 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
                 native_type=native,
                 data_type=parse(native),
                 nullable=not notnull,
+                generated=bool(hidden),
+                # alone as the primary key, INTEGER is the row's number
+                identity="by default" if is_rowid and column in primary else "",
+                default=default or "",
                 collation=collations.get(column, ""),
             )
-            for column, native, notnull, _ in rows
+            for column, native, notnull, _, default, hidden in rows
         ),
         primary_key=primary,
         unique_keys=tuple(dict.fromkeys(([primary] if is_rowid or primary in alike else []) + alike)),
@@ -89,6 +104,10 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
             if not _is_alike(pairs, collations)
         ),
         autonumbered=primary if is_rowid else (),
+        kind=kind,
+        # a view's rows, written by triggers instead, are not counted
+        accepts=frozenset() if kind == "view" else ALL_CHANGES - {"truncate"},
+        may_fill=kind == "view" or _has_insert_triggers(session, name),
     )
 
 
@@ -141,6 +160,69 @@ def may_skip_rows(session: Session, table: TableName) -> bool:
             (whole_name(table),),
         )
     )
+
+
+def _is_strict(session: Session, name: str) -> bool:
+    sql = "SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND strict AND name = ? COLLATE NOCASE"
+    # SQLite before 3.37 knows neither STRICT tables nor this list
+    with contextlib.suppress(PipekitError):
+        return bool(session.fetch(sql, (name,)))
+    return False
+
+
+def _kind(session: Session, name: str) -> str:
+    rows = session.fetch("SELECT type FROM sqlite_schema WHERE name = ? COLLATE NOCASE", (name,))
+    return str(rows[0][0]) if rows else "table"
+
+
+def _has_insert_triggers(session: Session, name: str) -> bool:
+    sql = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE"
+    return any("INSERT" in (text or "").upper() for (text,) in session.fetch(sql, (name,)))
+
+
+def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
+    """Return them where this session enforces them; SQLite does so only when it is told to."""
+    if session.fetch("PRAGMA foreign_keys") != [(1,)]:
+        return ()
+    name = whole_name(table)
+    rows = session.fetch(
+        'SELECT m.name, f.id, f."from", f."to", f.on_delete FROM sqlite_schema m, pragma_foreign_key_list(m.name) f '
+        "WHERE m.type = 'table' AND f.\"table\" = ? COLLATE NOCASE ORDER BY m.name, f.id, f.seq",
+        (name,),
+    )
+    found = describe_table(session, table)
+    return tuple(
+        ForeignKey(
+            constraint="",
+            table=TableName("", referencing),
+            columns=tuple(column for _, _, column, _, _ in parts),
+            referenced=table,
+            # without names the primary key is meant
+            references=tuple(to for _, _, _, to, _ in parts if to) or (found.primary_key if found else ()),
+            on_delete=parts[0][4],
+            own=referencing.lower() == name.lower(),
+        )
+        for (referencing, _), parts in ((key, list(group)) for key, group in groupby(rows, key=lambda row: row[:2]))
+    )
+
+
+def occupant(session: Session, table: TableName) -> str:
+    rows = session.fetch(
+        "SELECT type FROM sqlite_schema WHERE name = ? COLLATE NOCASE AND type NOT IN ('table', 'view', 'trigger')",
+        (whole_name(table),),
+    )
+    return str(rows[0][0]) if rows else ""
+
+
+def similar_tables(session: Session, table: TableName) -> tuple[TableName, ...]:
+    name = whole_name(table)
+    rows = session.fetch("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY 1")
+    names = [found for (found,) in rows if bare_name(found) == bare_name(name) and found != name]
+    return tuple(TableName(*found.split(".", 1)) if "." in found else TableName("", found) for found in names)
+
+
+def similar_schemas(session: Session, schema: str) -> tuple[str, ...]:
+    return ()
 
 
 def has_schema(session: Session, schema: str) -> bool:

@@ -119,7 +119,7 @@ def _hashed(plan: Plan, tables: Tables, chosen: Compared, since: Since | None, s
     found = hashing.plan(source, query, destination=destination, table=plan.dest_table, columns=tables.columns)
     if isinstance(found, NotHashed):
         return found.why
-    dialect = registry.dialect(plan.destination.kind)
+    dialect = registry.dialect_for(plan.destination)
     names = ", ".join(f"c{position}" for position in range(len(tables.columns)))
     positions = [tables.columns.index(column) for column in chosen.columns]
     mark = None if since is None else [column.dest_name for column in tables.columns].index(since.column)
@@ -170,7 +170,7 @@ def _streamed_source(plan: Plan, tables: Tables, chosen: Compared, since: Since 
 
 
 def _streamed_destination(plan: Plan, chosen: Compared, since: Since | None) -> StreamedSide:
-    dialect = registry.dialect(plan.destination.kind)
+    dialect = registry.dialect_for(plan.destination)
     listed = dialect.columns([column.dest_name for column in chosen.columns])
     text = f"SELECT {listed} FROM {dialect.qualified(plan.dest_table)}"
     key = None if chosen.range_column is None else dialect.quote(chosen.columns[chosen.range_column].dest_name)

@@ -32,6 +32,7 @@ FILLED_RIGHTLY = {
     "dropped column": ["CREATE TABLE sync.t (k int, gone int, v text)", "ALTER TABLE sync.t DROP COLUMN gone"],
     "other order": ["CREATE TABLE sync.t (v text, k int)"],
     "narrower": ["CREATE TABLE sync.t (k smallint PRIMARY KEY, v varchar(1))"],
+    "identity": ["CREATE TABLE sync.t (k int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text)"],
     "unlogged": ["CREATE UNLOGGED TABLE sync.t (k int PRIMARY KEY, v text)"],
 }
 FAILS = {
@@ -39,7 +40,6 @@ FAILS = {
     "fewer columns": ["CREATE TABLE sync.t (k int PRIMARY KEY)"],
     "another key": [_TABLE.format(", UNIQUE (v)")],
     "materialised view": ["CREATE MATERIALIZED VIEW sync.t AS SELECT 1 AS k, NULL::text AS v"],
-    "identity": ["CREATE TABLE sync.t (k int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v text)"],
     "check": ["CREATE TABLE sync.t (k int PRIMARY KEY, v text CHECK (v <> 'b'))"],
 }
 LOSES_ROWS = {

@@ -92,6 +92,14 @@ def test_an_existing_table_is_matched_by_name_or_else_by_position(
         assert warehouse.rows(f"SELECT * FROM {table}") == rows
 
 
+def test_a_generated_column_takes_no_place_of_the_query(erp: System, tmp_path: Path) -> None:
+    target, query = sqlite(tmp_path / "target.db"), tmp_path / "two.sql"
+    target.execute('CREATE TABLE "sync.items" (a integer, twice integer AS (a * 2) STORED, b text)')
+    query.write_text("SELECT id, note FROM items")
+    assert run(*_flags(erp, str(query), target)).code == 0
+    assert target.rows('SELECT a, twice, b FROM "sync.items" ORDER BY a') == [(1, 2, ""), (2, 4, None)]
+
+
 def test_a_failed_run_takes_away_the_table_it_created(erp: System, query: str, database_url: str) -> None:
     erp.execute("INSERT INTO items (id) VALUES ('x')")
     warehouse = postgresql(database_url)

@@ -1,10 +1,21 @@
--- columns of one table or view by position: name, type, nullability, type's kind, a domain's innermost type, comment
+-- columns of one table or view by position: name, type, nullability, type's kind, a domain's innermost type, comment,
+-- identity (a always, d by default), generated (s stored, v virtual), default or generating expression, the relation's
+-- kind, whether triggers may fill a new row, and what can be done to a view or a foreign table (bits as of
+-- pg_relation_is_updatable)
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, t.typtype,
-       format_type(base.type, base.modifier), coalesce(col_description(c.oid, a.attnum), '')
+       format_type(base.type, base.modifier), coalesce(col_description(c.oid, a.attnum), ''),
+       -- attgenerated is unknown to servers before 12
+       a.attidentity::text, coalesce(to_jsonb(a) ->> 'attgenerated', ''),
+       coalesce(pg_get_expr(d.adbin, d.adrelid), ''), c.relkind::text,
+       c.relkind NOT IN ('r', 'p') OR c.relhastriggers AND EXISTS (
+         SELECT 1 FROM pg_trigger g WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgtype & 4 <> 0
+       ),
+       CASE WHEN c.relkind IN ('v', 'f') THEN pg_relation_is_updatable(c.oid, true) END
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type t ON t.oid = a.atttypid
+LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
 LEFT JOIN LATERAL (
   WITH RECURSIVE chain (type, modifier, depth) AS (
     SELECT t.typbasetype, t.typtypmod, 1 WHERE t.typtype = 'd'

@@ -1,0 +1,41 @@
+-- foreign keys that a DELETE from one table sets off: name, referencing table and columns, referenced table and columns,
+-- what ON DELETE does, checked at commit or not, whether the referencing table is emptied with this one, whether it may
+-- be read, and whether the table is a view (then the keys are those of the tables below it)
+WITH RECURSIVE target (oid) AS (
+  SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
+  UNION
+  SELECT below.oid
+  FROM target t
+  CROSS JOIN LATERAL (
+    -- partitions and inheriting tables
+    SELECT i.inhrelid FROM pg_inherits i WHERE i.inhparent = t.oid
+    UNION ALL
+    -- what a view reads
+    SELECT d.refobjid
+    FROM pg_class v
+    JOIN pg_rewrite r ON r.ev_class = v.oid
+    JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+         AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> v.oid
+    WHERE v.oid = t.oid AND v.relkind = 'v'
+  ) below (oid)
+)
+SELECT k.conname, cn.nspname, c.relname,
+       ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (n, i)
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.n ORDER BY u.i),
+       rn.nspname, r.relname,
+       ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (n, i)
+             JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.i),
+       k.confdeltype::text, k.condeferred, k.conrelid IN (SELECT oid FROM target),
+       has_table_privilege(k.conrelid, 'SELECT'),
+       EXISTS (SELECT 1 FROM target t JOIN pg_class v ON v.oid = t.oid WHERE v.relkind = 'v')
+FROM target t
+JOIN pg_constraint k ON k.confrelid = t.oid AND k.contype = 'f'
+JOIN pg_class c ON c.oid = k.conrelid
+JOIN pg_namespace cn ON cn.oid = c.relnamespace
+JOIN pg_class r ON r.oid = k.confrelid
+JOIN pg_namespace rn ON rn.oid = r.relnamespace
+-- partitions have copies of their table's keys
+WHERE NOT EXISTS (SELECT 1 FROM pg_constraint p JOIN target u ON u.oid = p.confrelid WHERE p.oid = k.conparentid)
+-- NOT ENFORCED came with 18
+AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
+ORDER BY cn.nspname, c.relname, k.conname

@@ -1,0 +1,91 @@
+"""Foreign keys that point at a table, and the SQL that counts the rows which a DELETE would reach through them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connections.sdk.publishing import PublishingDialect
+from connections.sdk.row_identity import Names
+from connections.sdk.schema import TableName
+
+# what changes rows of the referencing table, by the words of ON DELETE
+CASCADES = {"CASCADE": "delete", "SET NULL": "set the reference to NULL of", "SET DEFAULT": "change the reference of"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignKey:
+    """``columns`` of ``table`` reference ``references`` (columns) of ``referenced``.
+
+    ``on_delete`` is in SQL's words. ``constraint`` is empty where the system does not name foreign keys.
+    """
+
+    constraint: str
+    table: TableName
+    columns: Names
+    referenced: TableName
+    references: Names
+    on_delete: str = "NO ACTION"
+    # checked at commit: a row that is back by then breaks nothing
+    deferred: bool = False
+    # the referencing table is the referenced one, or a part of it
+    own: bool = False
+    # the connection's user may read the referencing table
+    readable: bool = True
+    # the destination is a view over the referenced table: its columns may have other names there
+    below_view: bool = False
+
+    @property
+    def cascades(self) -> bool:
+        """Whether a DELETE changes rows of the referencing table."""
+        return self.on_delete in CASCADES
+
+    def __str__(self) -> str:
+        """Return how messages name it."""
+        name = self.constraint or f"on {', '.join(self.columns)}"
+        return f"{self.table} (foreign key {name}, ON DELETE {self.on_delete})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """Which rows of the destination a statement deletes: all, those with a key in ``keys``, or those without one.
+
+    ``returns``: the same rows are inserted again, so what they themselves reference is not lost.
+    """
+
+    keys: TableName | None = None
+    key: Names = ()
+    present: bool = True
+    null_safe: bool = False
+    returns: bool = True
+
+    def matches(self, dialect: PublishingDialect, row: str) -> str:
+        """Return the condition that ``row``, an alias of the destination, is deleted."""
+        if self.keys is None:
+            return "1 = 1"
+        match = dialect.same_key(self.key, row, "k", null_safe=self.null_safe)
+        exists = "EXISTS" if self.present else "NOT EXISTS"
+        return f"{exists} (SELECT 1 FROM {dialect.qualified(self.keys)} k WHERE {match})"
+
+
+def count_referencing(dialect: PublishingDialect, key: ForeignKey, deletion: Deletion) -> str:
+    """Return the count of rows that reference a row which is deleted, and are not deleted themselves.
+
+    Below a view it counts every row that references any row: no fewer.
+    """
+    quote = dialect.quote
+    pairs = zip(key.columns, key.references, strict=True)
+    same = " AND ".join(f"d.{quote(there)} = c.{quote(here)}" for here, there in pairs)
+    deleted = "1 = 1" if key.below_view else deletion.matches(dialect, "d")
+    text = (
+        f"SELECT count(*) FROM {dialect.qualified(key.table)} c\n"
+        f"WHERE EXISTS (SELECT 1 FROM {dialect.qualified(key.referenced)} d WHERE {same} AND {deleted})"
+    )
+    return f"{text}\nAND NOT ({deletion.matches(dialect, 'c')})" if key.own and not key.below_view else text
+
+
+def lock_deleted(dialect: PublishingDialect, table: TableName, deletion: Deletion) -> str:
+    """Return a query that holds the rows to be deleted, so that nobody references them meanwhile; or nothing."""
+    if not (lock := dialect.lock_rows()):
+        return ""
+    rows = f"SELECT 1 FROM {dialect.qualified(table)} d WHERE {deletion.matches(dialect, 'd')}{lock}"
+    return f"SELECT count(*) FROM ({rows}) locked"
