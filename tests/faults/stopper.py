@@ -47,7 +47,7 @@ class Stopper:
     def _work(self) -> None:
         sql = f"SELECT pid FROM pg_stat_activity WHERE {self.session} AND datname = current_database()"
         with psycopg.connect(self.url, autocommit=True) as connection:
-            data = Path(str(connection.execute("SHOW data_directory").fetchone()[0]))  # type: ignore[index]
+            data = Path(connection.info.host)
             while not self._over.wait(0.02):
                 found = connection.execute(sql).fetchall() if self.when() else []
                 if found:

@@ -41,7 +41,7 @@ def disk(request: pytest.FixtureRequest) -> Iterator[Path]:
 def warehouse(postgresql_server: str, disk: Path) -> Iterator[ConnectionParameters]:
     """A destination whose tables, staging included, are on that disk; the server's log of changes is not."""
     with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        data = Path(str(connection.execute("SHOW data_directory").fetchone()[0]))  # type: ignore[index]
+        data = Path(connection.info.host)
         owner = data.stat()
         os.chown(disk, owner.st_uid, owner.st_gid)
         connection.execute(f"CREATE TABLESPACE small LOCATION '{disk}'")

@@ -20,6 +20,9 @@ from connections.connectors.postgresql.embedded.roles import superuser_settings 
 from connections.connectors.postgresql.embedded.system_user import system_user
 from connections.sdk.errors import ConnectionFailed
 
+# what the system, the programs and files that are none of ours may raise
+_TROUBLES = (OSError, subprocess.SubprocessError, ValueError)
+
 
 def ensure_running(directory: str | Path, *, within: str | Path | None = None) -> str:
     """Start the server of ``directory`` if it is not running (creating it when new); return its postgresql:// URL.
@@ -42,12 +45,16 @@ def socket_directory(directory: str | Path, *, within: str | Path | None = None)
             if not cluster.is_ready():
                 _start(cluster)
             return cluster.client_directory()
-    except (OSError, subprocess.SubprocessError, psycopg.Error) as error:
-        raise ConnectionFailed(
-            f"The embedded PostgreSQL in {path} did not start.",
-            hint=f"Read the end of {path / 'log'}; is the disk full, or the directory another user's?",
-            detail=f"{error}\n{getattr(error, 'output', None) or ''}".strip(),
-        ) from error
+    except (*_TROUBLES, psycopg.Error) as error:
+        raise _failed(path, "did not start", error) from error
+
+
+def _failed(path: Path, what: str, error: Exception) -> ConnectionFailed:
+    return ConnectionFailed(
+        f"The embedded PostgreSQL in {path} {what}.",
+        hint=f"Read the end of {path / 'log'}; is the disk full, or the directory another user's?",
+        detail=f"{error}\n{getattr(error, 'output', None) or ''}".strip(),
+    )
 
 
 def _start(cluster: Cluster) -> None:
@@ -63,8 +70,11 @@ def _start(cluster: Cluster) -> None:
 
 
 def stop(directory: str | Path) -> None:
-    """Stop the server of ``directory`` if it runs."""
+    """Stop the server of ``directory`` if it runs. Raises ConnectionFailed when it does not end."""
     path = place.real(directory)
-    if place.is_cluster(path):
-        with Cluster.opened(path, system_user()) as cluster, cluster.locked():
-            cluster.stop()
+    try:
+        if place.is_cluster(path):
+            with Cluster.opened(path, system_user()) as cluster, cluster.locked():
+                cluster.stop()
+    except _TROUBLES as error:
+        raise _failed(path, "could not be stopped", error) from error
