@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
-from django.db import Error as DatabaseError
 from django.db import connection, models, transaction
 
 from connections.configuring.document import Entry, compose, entries, is_null, kind
-from connections.configuring.exporting import VERSION, export, part_rows
+from connections.configuring.exporting import VERSION, export
 from connections.configuring.findings import FileInvalid, Findings, choose
 from connections.configuring.private_copy import private_copy
 from connections.configuring.private_copy import state as state_of
-from connections.configuring.reading import Keys, Reader, state
+from connections.configuring.reading import Reader, state
 from connections.configuring.referring import References, users
+from connections.configuring.saving import differ, replace, salvage
 from connections.configuring.sections import Part, Section
 from connections.sdk.errors import ConfigurationInvalid
 
@@ -183,9 +183,9 @@ class _Import:
         reader.validate(row, keys)
         if keys.wrong or len(self.findings.found) > known:
             reader.references.broken.add((section.model, row.name))
-            _salvage(row, keys)
+            salvage(row, keys)
         else:
-            parts = {part: rows for part, rows in parts.items() if _differ(part, row, rows)}
+            parts = {part: rows for part, rows in parts.items() if differ(part, row, rows)}
             self._save(section, row, parts=parts, is_changed=state(row, section.fields) != stored)
 
     def _save(self, section: Section, row: Any, *, parts: Mapping[Part, list[Any]], is_changed: bool) -> None:
@@ -204,7 +204,7 @@ class _Import:
         with contextlib.nullcontext() if self.trial else section.recorded(row, self.wish.actor):
             row.save()
             for part, rows in parts.items():
-                _replace(part, row, rows, is_new=is_new)
+                replace(part, row, rows, is_new=is_new)
 
     def _prune(self, section: Section, references: References, root: yaml.Node) -> None:
         for row in section.model._default_manager.all():
@@ -231,27 +231,3 @@ class _Import:
             used = ", ".join(sorted(f"{user._meta.verbose_name} {user}" for user in error.protected_objects))
             where = f"{section.name}.{section.name_of(row)}"
             self.findings.add(root, where, f"--prune cannot remove it yet, because of {used}.")
-
-
-def _differ(part: Part, row: models.Model, rows: Sequence[models.Model]) -> bool:
-    stored = [state(old, part.fields) for old in part_rows(part, row)]
-    return stored != [state(new, part.fields) for new in rows]
-
-
-def _replace(part: Part, row: models.Model, rows: Sequence[Any], *, is_new: bool) -> None:
-    if not is_new:
-        part.model._default_manager.filter(**{part.owner: row}).delete()
-    for new in rows:
-        # set again: its key is known only now
-        setattr(new, part.owner, row)
-        new.save()
-
-
-def _salvage(row: Any, keys: Keys) -> None:
-    """Save what is right of a wrong row, for what refers to it to be checked; in vain where a reference is wrong."""
-    fresh = type(row)._default_manager.filter(pk=row.pk).first() or type(row)()
-    for found in row._meta.concrete_fields:
-        if found.name in keys.wrong and found.name != "name":
-            setattr(row, found.attname, getattr(fresh, found.attname))
-    with contextlib.suppress(DatabaseError), transaction.atomic():
-        row.save()
