@@ -54,8 +54,10 @@ def record(module: Module, before: dict[str, Any], *, actor: str) -> ModuleHisto
     diff = difference(before, after)
     if not diff:
         return None
+    # a module that is new has no history
+    version = _last(module) + 1 if before else 1
     return ModuleHistory.objects.create(
-        module=module, module_name=module.name, version=_last(module) + 1, actor=actor, diff=diff, snapshot=after
+        module=module, module_name=module.name, version=version, actor=actor, diff=diff, snapshot=after
     )
 
 

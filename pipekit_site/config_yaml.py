@@ -6,6 +6,7 @@ from connections.config_yaml import CONNECTIONS
 from connections.configuring import exporting, importing
 from connections.configuring.importing import Outcome, Wish
 from modules.config_yaml import GROUPS, MODULES
+from runs.models import Run
 from scheduling.config_yaml import SCHEDULES
 
 # each refers only to those before it
@@ -20,4 +21,6 @@ def dump() -> str:
 def load(text: str | bytes, *, name: str, actor: str, dry_run: bool = False, prune: bool = False) -> Outcome:
     """Import a file's text. Raises FileInvalid naming every error, and nothing is changed."""
     data = text.encode() if isinstance(text, str) else text
-    return importing.load(data, SECTIONS, Wish(name=name, actor=actor, dry_run=dry_run, prune=prune))
+    # a module whose run is going on stays
+    going = (Run.objects.active(),)
+    return importing.load(data, SECTIONS, Wish(name=name, actor=actor, dry_run=dry_run, prune=prune, beside=going))

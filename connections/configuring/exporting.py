@@ -48,14 +48,24 @@ def export(sections: Sequence[Section]) -> str:
 
 def _section(section: Section) -> dict[str, Any]:
     rows = section.model._default_manager.select_related(*section.foreign_keys())
+    entries = {part: _entries(part) for part in section.parts}
     found = {
         section.name_of(row): {
             **{name: _value(row, name, shown_by=section.shown_by.get(name, "name")) for name in section.fields},
-            **{part.name: [_entry(part, entry) for entry in part_rows(part, row)] for part in section.parts},
+            **{part.name: [_entry(part, entry) for entry in entries[part].get(row.pk, ())] for part in section.parts},
         }
         for row in rows
     }
     return dict(sorted(found.items()))
+
+
+def _entries(part: Part) -> dict[Any, list[models.Model]]:
+    """Return the rows of a part by the key of what they belong to, in order: one query for all."""
+    owner = part.model._meta.get_field(part.owner).attname  # type: ignore[union-attr]
+    found: dict[Any, list[models.Model]] = {}
+    for row in part.model._default_manager.select_related(*part.foreign_keys()).order_by(part.order_by, "pk"):
+        found.setdefault(getattr(row, owner), []).append(row)
+    return found
 
 
 def part_rows(part: Part, row: models.Model) -> list[models.Model]:

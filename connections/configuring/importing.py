@@ -13,16 +13,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
-from django.db import Error as DatabaseError
 from django.db import connection, models, transaction
 
 from connections.configuring.document import Entry, compose, entries, is_null, kind
-from connections.configuring.exporting import VERSION, export, part_rows
+from connections.configuring.exporting import VERSION, export
 from connections.configuring.findings import FileInvalid, Findings, choose
-from connections.configuring.reading import Keys, Reader, state
+from connections.configuring.private_copy import private_copy
+from connections.configuring.private_copy import state as state_of
+from connections.configuring.reading import Reader, state
 from connections.configuring.referring import References, users
+from connections.configuring.saving import differ, replace, salvage
 from connections.configuring.sections import Part, Section
+from connections.sdk.errors import ConfigurationInvalid
 
+# how often a file is checked again when the configuration was changed meanwhile
+_TRIES = 3
 # any number, the same for all that import into one database: "import" in ASCII
 _LOCK = 0x696D706F7274
 
@@ -53,21 +58,59 @@ class Wish:
     actor: str
     dry_run: bool = False
     prune: bool = False
+    # rows of other tables that decide whether something may be pruned
+    beside: Sequence[models.QuerySet[Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a trial of the same file, on the same rows, has found: (section, name) of what need not be written."""
+
+    unchanged: set[tuple[str, str]] = field(default_factory=set)
 
 
 def load(data: bytes, sections: Sequence[Section], wish: Wish) -> Outcome:
     """Import the file. Raises FileInvalid, nothing changed, when anything in it is wrong."""
     root = compose(data, wish.name)
+    if connection.vendor != "sqlite":
+        # where writers do not wait for each other there is no need to try it elsewhere
+        with transaction.atomic():
+            return _imported(root, sections, wish)
+    for _ in range(_TRIES):
+        checked = Checked()
+        with private_copy(sections, wish.beside) as seen, transaction.atomic():
+            outcome = _imported(root, sections, wish, trial=checked)
+        if wish.dry_run:
+            return outcome
+        with transaction.atomic():
+            if state_of(sections) == seen:
+                return _imported(root, sections, wish, checked=checked)
+    raise ConfigurationInvalid(
+        "The configuration was changed by somebody else while this file was checked; nothing was imported. Import it"
+        " again.",
+        hint="Import it again.",
+    )
+
+
+def _imported(
+    root: yaml.MappingNode,
+    sections: Sequence[Section],
+    wish: Wish,
+    *,
+    trial: Checked | None = None,
+    checked: Checked | None = None,
+) -> Outcome:
+    """Import within a transaction; as a ``trial``, or after one that has ``checked`` these very rows."""
     findings = Findings()
     top = _top(root, sections, findings)
-    with transaction.atomic():
-        _alone()
-        before = export(sections) if wish.dry_run else ""
-        changes = _Import(sections=tuple(sections), wish=wish, findings=findings, rows=top).run(root)
-        if findings.found:
-            raise FileInvalid(wish.name, findings.found)
-        diff = _diff(before, export(sections)) if wish.dry_run else ""
-        transaction.set_rollback(wish.dry_run)
+    _alone()
+    before = export(sections) if wish.dry_run else ""
+    work = _Import(sections=tuple(sections), wish=wish, findings=findings, rows=top, trial=trial, checked=checked)
+    changes = work.run(root)
+    if findings.found:
+        raise FileInvalid(wish.name, findings.found)
+    diff = _diff(before, export(sections)) if wish.dry_run else ""
+    transaction.set_rollback(wish.dry_run)
     return Outcome(changes=changes, diff=diff)
 
 
@@ -108,24 +151,30 @@ class _Import:
     findings: Findings
     rows: dict[str, dict[str, Entry]]
     changes: dict[str, Changes] = field(default_factory=dict)
+    trial: Checked | None = None
+    checked: Checked | None = None
 
     def run(self, root: yaml.Node) -> dict[str, Changes]:
         present = [section for section in self.sections if section.name in self.rows]
         names = {section.model: frozenset(self.rows[section.name]) for section in present}
-        reader = Reader(references=References(names=names, prune=self.wish.prune), findings=self.findings)
+        references = References(names=names, prune=self.wish.prune)
+        reader = Reader(references=references, findings=self.findings, is_checked=self.checked is not None)
         for section in present:
             self.changes[section.name] = Changes()
+            stored = {section.name_of(row): row for row in section.model._default_manager.all()}
             for name, entry in self.rows[section.name].items():
-                self._row(section, reader, name=name, entry=entry)
+                if self.checked and (section.name, name) in self.checked.unchanged:
+                    self.changes[section.name].unchanged += 1
+                    continue
+                self._row(section, reader, stored.get(name) or section.model(name=name), entry=entry)
         if self.wish.prune:
             # schedules before what they fire, modules before their connections
             for section in reversed(present):
                 self._prune(section, reader.references, root)
         return self.changes
 
-    def _row(self, section: Section, reader: Reader, *, name: str, entry: Entry) -> None:
+    def _row(self, section: Section, reader: Reader, row: Any, *, entry: Entry) -> None:
         known = len(self.findings.found)
-        row: Any = section.model._default_manager.filter(name=name).first() or section.model(name=name)
         stored = state(row, section.fields)
         keys = reader.keys(entry, [*section.fields, *(part.name for part in section.parts)])
         reader.assign(row, keys, fields=section.fields, shown_by=section.shown_by)
@@ -135,26 +184,30 @@ class _Import:
         if not keys.wrong and (problem := section.entered(row, frozenset(keys.given))):
             self.findings.add(keys.node, keys.where, problem)
         if keys.wrong or len(self.findings.found) > known:
-            reader.references.broken.add((section.model, name))
-            _salvage(row, keys)
+            reader.references.broken.add((section.model, row.name))
+            salvage(row, keys)
         else:
-            parts = {part: rows for part, rows in parts.items() if _differ(part, row, rows)}
+            parts = {part: rows for part, rows in parts.items() if differ(part, row, rows)}
             changed = state(row, section.fields) != stored or section.is_stale(row)
             self._save(section, row, parts=parts, is_changed=changed)
 
     def _save(self, section: Section, row: Any, *, parts: Mapping[Part, list[Any]], is_changed: bool) -> None:
         changes = self.changes[section.name]
-        if row.pk is None:
+        is_new = row.pk is None
+        if is_new:
             changes.created += 1
         elif is_changed or parts:
             changes.updated += 1
         else:
             changes.unchanged += 1
+            if self.trial:
+                self.trial.unchanged.add((section.name, section.name_of(row)))
             return
-        with section.recorded(row, self.wish.actor):
+        # nobody looks at the history of a trial
+        with contextlib.nullcontext() if self.trial else section.recorded(row, self.wish.actor):
             row.save()
             for part, rows in parts.items():
-                _replace(part, row, rows)
+                replace(part, row, rows, is_new=is_new)
 
     def _prune(self, section: Section, references: References, root: yaml.Node) -> None:
         for row in section.model._default_manager.all():
@@ -181,26 +234,3 @@ class _Import:
             used = ", ".join(sorted(f"{user._meta.verbose_name} {user}" for user in error.protected_objects))
             where = f"{section.name}.{section.name_of(row)}"
             self.findings.add(root, where, f"--prune cannot remove it yet, because of {used}.")
-
-
-def _differ(part: Part, row: models.Model, rows: Sequence[models.Model]) -> bool:
-    stored = [state(old, part.fields) for old in part_rows(part, row)]
-    return stored != [state(new, part.fields) for new in rows]
-
-
-def _replace(part: Part, row: models.Model, rows: Sequence[Any]) -> None:
-    part.model._default_manager.filter(**{part.owner: row}).delete()
-    for new in rows:
-        # set again: its key is known only now
-        setattr(new, part.owner, row)
-        new.save()
-
-
-def _salvage(row: Any, keys: Keys) -> None:
-    """Save what is right of a wrong row, for what refers to it to be checked; in vain where a reference is wrong."""
-    fresh = type(row)._default_manager.filter(pk=row.pk).first() or type(row)()
-    for found in row._meta.concrete_fields:
-        if found.name in keys.wrong and found.name != "name":
-            setattr(row, found.attname, getattr(fresh, found.attname))
-    with contextlib.suppress(DatabaseError), transaction.atomic():
-        row.save()

@@ -27,6 +27,8 @@ class References:
     prune: bool = False
     # rows of the file with findings of their own
     broken: set[tuple[Model, str]] = field(default_factory=set)
+    # targets are never renamed by an import
+    _found: dict[tuple[Model, str, str], models.Model] = field(default_factory=dict)
 
     def find(self, into: models.ForeignKey[Any, Any], name: str, *, by: str = "name") -> models.Model:
         """Return the target of a foreign key. Raises Unexpected when there is none, or will be none."""
@@ -38,8 +40,9 @@ class References:
                 f"the {what} “{shown(name)}” is not in this file, so --prune removes it;"
                 f" {self._expected(model, name, by)}"
             )
-        found = model._default_manager.filter(**{by: name}).first()
+        found = self._found.get((model, by, name)) or model._default_manager.filter(**{by: name}).first()
         if found is not None:
+            self._found[model, by, name] = found
             return found
         if in_file:
             raise KnownToBeWrong
