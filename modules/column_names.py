@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from connections import registry
 from connections.sdk.errors import PipekitError
+from connections.sdk.publishing import PublishingDialect
+from connections.sdk.schema import TableName
+from modules.choices import DuplicateKeys
 from modules.column_mapping import map_columns
 from modules.safe_alias import check_names, safe_alias, suggest
 
@@ -42,7 +45,11 @@ def _destination_names(module: Module) -> dict[str, str]:
     check_names(column.dest_name for column in mapping.columns)
     if module.dest_connection_id is not None:
         dialect = registry.dialect(module.dest_connection.driver.kind)
-        dialect.check_columns(column.dest_name for column in mapping.columns)
+        names = tuple(column.dest_name for column in mapping.columns)
+        dialect.check_columns(names)
+        if names and module.duplicate_keys == DuplicateKeys.KEEP_LATEST and isinstance(dialect, PublishingDialect):
+            # refuses names that would hide the row ids by which it goes
+            dialect.keep_latest(TableName("", "t"), names, names[:1], names[0])
     return {column.dest_name: column.source_name for column in mapping.columns}
 
 

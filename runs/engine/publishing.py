@@ -1,7 +1,8 @@
 """Step four, publish: one destination transaction from staging to the table, wholly or not at all.
 
 Its order: bounds on waiting and the table's lock; is this run published already; does it still hold staging; is the
-table there; safety limits; is staging complete; duplicate keys; the strategy's statements; the commit record; COMMIT.
+table there; safety limits; is staging complete; NULLs that would become numbers; duplicate keys; the strategy's
+statements, each delete counted; the commit record; COMMIT.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from connections import registry
-from connections.sdk.errors import ConnectionLost, PipekitError
+from connections.sdk.errors import ConnectionLost, PipekitError, ValueMisfit
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from runs.engine import (
@@ -207,7 +208,7 @@ def _after(opened: Session, plan: Plan, table: TableInfo | None) -> list[Stateme
 def _execute(opened: Session, plan: Plan, statements: Sequence[Statement], *, replaced: int) -> dict[Counts, int]:
     counts: dict[Counts, int] = {Counts.TARGETS: replaced} if plan.strategy is Strategy.FULL else {}
     for statement in statements:
-        rows, *targets = _rows(opened, statement)
+        rows, *targets = _rows(opened, statement, replaces=Counts.REPLACED in counts)
         counts[statement.counts] = counts.get(statement.counts, 0) + max(rows, 0)
         if targets:
             counts[Counts.TARGETS] = targets[0]
@@ -217,8 +218,14 @@ def _execute(opened: Session, plan: Plan, statements: Sequence[Statement], *, re
     return counts
 
 
-def _rows(opened: Session, statement: Statement) -> list[int]:
-    return list(map(int, opened.fetch(statement.sql)[0])) if statement.asks else [opened.execute(statement.sql)]
+def _rows(opened: Session, statement: Statement, *, replaces: bool) -> list[int]:
+    try:
+        return list(map(int, opened.fetch(statement.sql)[0])) if statement.asks else [opened.execute(statement.sql)]
+    except ValueMisfit as error:
+        if replaces:
+            # the key is unique: a row that should have been deleted stands in the way of the one that replaces it
+            error.hint += " Or a trigger, a rule or a policy of the table keeps rows that are to be replaced."
+        raise
 
 
 def _published(opened: Session, plan: Plan, counts: dict[Counts, int], *, replaced: int) -> Published:

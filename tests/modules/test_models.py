@@ -136,6 +136,14 @@ def test_a_name_that_the_destination_has_for_itself_is_refused_with_an_alias() -
     assert "AS ctid_" in found
 
 
+def test_keep_latest_needs_a_row_id_that_no_column_hides() -> None:
+    lite = ConnectionFactory.create()
+    fields = {"dest_connection": lite, "duplicate_keys": "keep_latest", "watermark_column": "id"}
+    unsaved(source_query="SELECT a AS id, b AS rowid, c AS oid FROM t", **fields).full_clean()
+    query = "SELECT a AS id, b AS rowid, c AS oid, d AS _rowid_ FROM t"
+    assert "another alias" in said("source_query", source_query=query, **fields)
+
+
 def test_a_column_with_an_empty_name_is_told_to_get_an_alias() -> None:
     found = said("source_query", source_query='SELECT a AS id, b AS "" FROM t')
     assert found == "Column 2 of the query has an empty name. Give it an alias in the query, such as AS column_2."

@@ -168,6 +168,32 @@ def test_duckdb_tells_collations_of_columns(warehouse_of: Callable[[str], Connec
     assert found.unique_keys == (("e",),)
 
 
+@pytest.mark.matrix
+@pytest.mark.parametrize("strategy", KEYED)
+@pytest.mark.parametrize(
+    ("kind", "ddl", "came"),
+    [
+        # blanks at the end do not count there
+        ("postgresql", "CREATE TABLE t (code char(5), v text, n int)", ["'abc'", "'abc '"]),
+        # numbers and texts are one in a column that makes them so
+        ("sqlite", "CREATE TABLE t (code text, v text, n integer)", ["7", "'7'"]),
+        ("sqlite", "CREATE TABLE t (code integer, v text, n integer)", ["7", "7"]),
+    ],
+)
+def test_types_of_the_destination_decide_what_is_equal_too(
+    bench_to: Callable[[str], Bench], kind: str, ddl: str, came: list[str], strategy: Strategy
+) -> None:
+    bench = bench_to(kind)
+    bench.at_source("CREATE TABLE s (code, v text, n integer)", f"INSERT INTO s VALUES ({came[0]}, 'old', 1)")
+    bench.at_destination(ddl)
+    table = TableName("public", "t") if kind == "postgresql" else TABLE
+    plan = _plan(bench, strategy, dest_table=table)
+    assert bench.run(plan).counts == (1, 0, 0)
+    bench.at_source(f"UPDATE s SET code = {came[1]}, v = 'new', n = 2")
+    assert bench.run(plan).counts == (0, 1, 0)
+    assert bench.rows("SELECT v FROM t") == [("new",)]
+
+
 @pytest.fixture(scope="module")
 def icu_server() -> Iterator[str]:
     """The URL of a PostgreSQL with ICU collations and citext, as Debian installs it."""

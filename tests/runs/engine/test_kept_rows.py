@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from connections.sdk.errors import CountMismatch
+from connections.sdk.errors import CountMismatch, ValueMisfit
 from connections.sdk.schema import TableName
 from runs.engine import events
 from runs.engine.plan import Limits, Plan, Strategy
@@ -109,6 +109,16 @@ def test_a_table_that_does_not_rewrite_its_rows_fails_the_run(rows: Bench, name:
     assert rows.rows() == before
 
 
+@pytest.mark.matrix
+def test_a_table_with_a_key_that_keeps_its_rows_fails_the_run_too(rows: Bench) -> None:
+    _as_owner(rows, "ALTER TABLE sync.t ADD PRIMARY KEY (k)", *KEEPS["trigger"])
+    before = rows.rows()
+    with pytest.raises(ValueMisfit, match="unique constraint") as caught:
+        rows.run(_plan(rows, "incremental"))
+    assert "keeps rows that are to be replaced" in caught.value.hint
+    assert rows.rows() == before
+
+
 def test_doubled_rows_of_the_destination_are_replaced_by_one(rows: Bench) -> None:
     _as_owner(rows, "INSERT INTO sync.t VALUES (1, 'a', false)")
     assert rows.run(_plan(rows, "incremental")).counts == (0, 3, 0)
@@ -164,8 +174,7 @@ LEAVES_OUT = {
         "ALTER TABLE sync.t RENAME TO below",
         "CREATE VIEW sync.t AS SELECT k, v FROM sync.below",
         "GRANT ALL ON sync.t TO clerk",
-        "CREATE RULE r AS ON INSERT TO sync.t DO INSTEAD"
-        " INSERT INTO sync.below SELECT new.k, new.v WHERE new.k <> 5",
+        "CREATE RULE r AS ON INSERT TO sync.t DO INSTEAD INSERT INTO sync.below SELECT new.k, new.v WHERE new.k <> 5",
     ],
 }
 
