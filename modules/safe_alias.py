@@ -42,7 +42,7 @@ def check_names(names: Iterable[str]) -> None:
     for position, name in enumerate(names, start=1):
         if not name:
             raise ConfigurationInvalid(
-                f"Column {position} of the query has an empty name.",
+                f"The name of column {position} of the query is empty.",
                 hint=f"Give it an alias in the query, such as AS column_{position}.",
             )
         if len(name.encode()) > MAX_BYTES:

@@ -146,7 +146,7 @@ def test_keep_latest_needs_a_row_id_that_no_column_hides() -> None:
 
 def test_a_column_with_an_empty_name_is_told_to_get_an_alias() -> None:
     found = said("source_query", source_query='SELECT a AS id, b AS "" FROM t')
-    assert found == "Column 2 of the query has an empty name. Give it an alias in the query, such as AS column_2."
+    assert found == "The name of column 2 of the query is empty. Give it an alias in the query, such as AS column_2."
 
 
 def test_a_query_is_read_in_its_own_dialect() -> None:
