@@ -7,21 +7,25 @@ of one publish runs in one transaction of one session.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from zlib import crc32
 
 from connections.sdk import type_grammar
 from connections.sdk.row_identity import Names, RowIdentity
 from connections.sdk.schema import TableName
 
-# behind the type, in a column's definition
-_COLLATE = re.compile(r'(?:^| )COLLATE (?:"(?:[^"\0]|"")+"|\w+)(?:\.(?:"(?:[^"\0]|"")+"|\w+))?$')
+NO_COLLATIONS: Mapping[str, str] = MappingProxyType({})
 
 
 def index_name(table: TableName, columns: Names) -> str:
     """Return a name for a key index that stays under 63 bytes and differs for tables that begin alike."""
     mark = f"{crc32(repr((table, columns)).encode()):08x}"
     return f"pipekit_{table.table.encode()[:40].decode(errors='ignore')}_{mark}_key"
+
+
+def _collate(collation: str) -> str:
+    return f" COLLATE {collation}" if collation else ""
 
 
 class PublishingDialect(RowIdentity):
@@ -39,24 +43,29 @@ class PublishingDialect(RowIdentity):
     def create_schema(self, schema: str) -> str:
         return f"CREATE SCHEMA IF NOT EXISTS {self.quote(schema)}"
 
-    def create_table(self, table: TableName, columns: list[tuple[str, str]], *, scratch: bool = False) -> str:
+    def create_table(
+        self,
+        table: TableName,
+        columns: list[tuple[str, str]],
+        *,
+        scratch: bool = False,
+        collations: Mapping[str, str] = NO_COLLATIONS,
+    ) -> str:
         """Return CREATE TABLE for (name, native type) pairs; ``scratch`` asks for the unlogged kind, if any.
 
+        ``collations`` are those of columns by name, as SQL text: what the destination's catalogue says.
         Raises ConfigurationInvalid for a type that is more than a type.
         """
-        body = ",\n  ".join(f"{self.quote(name)} {self._type(native)}" for name, native in columns)
+        body = ",\n  ".join(
+            f"{self.quote(name)} {self._type(native)}{_collate(collations.get(name, ''))}" for name, native in columns
+        )
         return f"CREATE TABLE {self.qualified(table)} (\n  {body}\n)"
-
-    def collated(self, native: str, collation: str) -> str:
-        """Return a column's type as a table's definition has it, with the collation by which its keys compare."""
-        return f"{native} COLLATE {collation}".strip() if collation else native
 
     @staticmethod
     def _type(native: str) -> str:
         # control tables of our own have columns that are NOT NULL; a SQLite column may have no type
-        bare = _COLLATE.sub("", native.removesuffix(" NOT NULL"))
-        if bare:
-            type_grammar.checked(bare)
+        if native:
+            type_grammar.checked(native.removesuffix(" NOT NULL"))
         return native
 
     def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:

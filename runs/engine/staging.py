@@ -72,8 +72,9 @@ def _empty(opened: Session, plan: Plan, table: TableName, columns: Sequence[Colu
             opened.execute(dialect.empty_table(table))
         else:
             opened.execute(dialect.drop_table(table))
-            pairs = [(column.dest_name, dialect.collated(column.dest_type, column.collation)) for column in columns]
-            opened.execute(dialect.create_table(table, pairs, scratch=True))
+            pairs = [(column.dest_name, column.dest_type) for column in columns]
+            collations = {column.dest_name: column.collation for column in columns if column.collation}
+            opened.execute(dialect.create_table(table, pairs, scratch=True, collations=collations))
 
 
 def _has_shape(opened: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> bool:

@@ -7,10 +7,11 @@ Sessions run in UTC. What other systems update is deleted and inserted again; Re
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationInvalid
-from connections.sdk.publishing import PublishingDialect
+from connections.sdk.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
 from connections.sdk.temporal import Moment
@@ -60,9 +61,16 @@ class ClickhouseDialect(PublishingDialect):
     def create_schema(self, schema: str) -> str:
         return f"CREATE DATABASE IF NOT EXISTS {self.quote(schema)}"
 
-    def create_table(self, table: TableName, columns: list[tuple[str, str]], *, scratch: bool = False) -> str:
+    def create_table(
+        self,
+        table: TableName,
+        columns: list[tuple[str, str]],
+        *,
+        scratch: bool = False,
+        collations: Mapping[str, str] = NO_COLLATIONS,
+    ) -> str:
         # a sorting key cannot be changed later and must not be NULL: whoever wants one makes the table
-        return super().create_table(table, columns) + " ENGINE = MergeTree ORDER BY tuple()"
+        return super().create_table(table, columns, collations=collations) + " ENGINE = MergeTree ORDER BY tuple()"
 
     def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
         return ""

@@ -5,9 +5,11 @@ Strings are written for the default sql_mode, in which a backslash is an escape.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationInvalid
-from connections.sdk.publishing import PublishingDialect
+from connections.sdk.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.row_identity import Names, unused
 from connections.sdk.schema import TableName
 from connections.sdk.temporal import Moment
@@ -44,8 +46,15 @@ class MysqlDialect(PublishingDialect):
             return f"DATE {self.string(value)}"
         return f"TIMESTAMP {self.string(moment.utc().text(6))}"
 
-    def create_table(self, table: TableName, columns: list[tuple[str, str]], *, scratch: bool = False) -> str:
-        text = super().create_table(table, columns)
+    def create_table(
+        self,
+        table: TableName,
+        columns: list[tuple[str, str]],
+        *,
+        scratch: bool = False,
+        collations: Mapping[str, str] = NO_COLLATIONS,
+    ) -> str:
+        text = super().create_table(table, columns, collations=collations)
         if scratch:
             row = self.row_id(tuple(name for name, _ in columns))
             body = text.removesuffix("\n)")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from zlib import crc32
 
 from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.publishing import PublishingDialect
+from connections.sdk.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
 
@@ -27,8 +28,15 @@ class PostgresqlDialect(PublishingDialect):
         words = {Kind.DATE: "date", Kind.TIME: "time", Kind.TIMESTAMP: "timestamp", Kind.TIMESTAMPTZ: "timestamptz"}
         return f"{self.string(value)}::{words[data_type.kind]}"
 
-    def create_table(self, table: TableName, columns: list[tuple[str, str]], *, scratch: bool = False) -> str:
-        text = super().create_table(table, columns)
+    def create_table(
+        self,
+        table: TableName,
+        columns: list[tuple[str, str]],
+        *,
+        scratch: bool = False,
+        collations: Mapping[str, str] = NO_COLLATIONS,
+    ) -> str:
+        text = super().create_table(table, columns, collations=collations)
         return text.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1) if scratch else text
 
     def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -158,6 +158,8 @@ class Comparison:
             for future, side in futures.items():
                 if not future.done():
                     side.stop()
+            # a side is closed only when nothing of it runs any more
+            wait(futures)
             raise
         return source, destination
 
