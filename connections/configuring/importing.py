@@ -181,7 +181,8 @@ class _Import:
         parts = {p: reader.part(p, row, keys) for p in section.parts if p.name in keys.given}
         section.prepare(row, {part.name: rows for part, rows in parts.items()})
         reader.validate(row, keys)
-        if not keys.wrong and (problem := section.entered(row, frozenset(keys.given))):
+        is_right = not keys.wrong and len(self.findings.found) == known
+        if is_right and (problem := section.entered(row, frozenset(keys.given))):
             self.findings.add(keys.node, keys.where, problem)
         if keys.wrong or len(self.findings.found) > known:
             reader.references.broken.add((section.model, row.name))

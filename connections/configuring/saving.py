@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import Error as DatabaseError
 from django.db import models, transaction
 
@@ -34,5 +35,5 @@ def salvage(row: Any, keys: Keys) -> None:
     for found in row._meta.concrete_fields:
         if found.name in keys.wrong and found.name != "name":
             setattr(row, found.attname, getattr(fresh, found.attname))
-    with contextlib.suppress(DatabaseError), transaction.atomic():
+    with contextlib.suppress(DatabaseError, ObjectDoesNotExist), transaction.atomic():
         row.save()

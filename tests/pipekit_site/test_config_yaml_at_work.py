@@ -58,7 +58,8 @@ def test_others_may_write_while_a_file_is_thought_about() -> None:
     def write() -> None:
         if not written:
             with another_process() as other:
-                other.execute("INSERT INTO settings (key, value, created_at, updated_at) VALUES ('x', '1', 0, 0)")
+                columns = "key, value, unrestricted, created_at, updated_at"
+                other.execute(f"INSERT INTO settings ({columns}) VALUES ('x', '1', 0, 0, 0)")
                 written.append(other.execute("DELETE FROM settings").rowcount)
 
     importing.load(EXAMPLE.encode(), sections_that_call(write), Wish(name="x", actor="me"))
