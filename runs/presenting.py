@@ -189,7 +189,7 @@ def attempts(run: Run) -> SafeString | str:
 _LOG_END = 20_000
 
 
-def log(run: Run | GroupRun) -> SafeString | str:
+def log(run: Run | GroupRun | Verification) -> SafeString | str:
     """Return the last lines of the run's log, or why there are none."""
     text, is_whole = _log_end(run)
     if not text:
@@ -199,7 +199,7 @@ def log(run: Run | GroupRun) -> SafeString | str:
     return format_html('<div class="pk-tail">{}</div>{}', code(text), more)
 
 
-def _log_end(run: Run | GroupRun) -> tuple[str, bool]:
+def _log_end(run: Run | GroupRun | Verification) -> tuple[str, bool]:
     try:
         size = run.log_file.stat().st_size
         text, _ = live_log.read(run, max(size - _LOG_END, 0)) if run.log_file.is_file() else ("", 0)

@@ -83,6 +83,7 @@ class VerificationAdmin(HappenedPage):
             },
         ),
         ("Rows", {"fields": ["rows", "differences", "examples_shown"]}),
+        ("Log", {"classes": ["collapse"], "fields": ["log_told"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Verification]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from runs.pruning.destinations import prune_destinations
 from runs.pruning.files import prune_logs
 from runs.pruning.pruned import Pruned
-from runs.pruning.rows import prune_group_runs, prune_notifications, prune_runs
+from runs.pruning.rows import prune_group_runs, prune_notifications, prune_runs, prune_verifications
 
 __all__ = ["Pruned", "prune"]
 
@@ -20,6 +20,7 @@ _STEPS: tuple[Callable[[dt.datetime, bool], Iterable[Pruned]], ...] = (
     prune_destinations,
     prune_logs,
     prune_notifications,
+    prune_verifications,
     prune_runs,
     prune_group_runs,
 )

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from django.conf import settings
 
-from runs.models import GroupRun, Run
+from runs.models import GroupRun, Run, Verification
 from runs.pruning.pruned import Pruned
 from runs.settings import setting
 
-_DIRECTORIES = ("runs", "group_runs")
+_DIRECTORIES = ("runs", "group_runs", "verifications")
 
 
 def prune_logs(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
@@ -32,7 +32,8 @@ def prune_logs(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
 
 def _old(limit: dt.datetime) -> list[Path]:
     root = Path(settings.PIPEKIT.log_dir)
-    in_use = {row.log_file for row in (*Run.objects.active(), *GroupRun.objects.active())}
+    verifying = Verification.objects.filter(finished_at=None)
+    in_use = {row.log_file for row in (*Run.objects.active(), *GroupRun.objects.active(), *verifying)}
     files = (file for name in _DIRECTORIES for file in sorted((root / name).rglob("*")))
     return [file for file in files if file not in in_use and _is_old(file, limit.timestamp())]
 

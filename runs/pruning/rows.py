@@ -11,7 +11,7 @@ from django.db import models, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from runs import states
-from runs.models import GroupRun, Run
+from runs.models import GroupRun, Run, Verification
 from runs.outbox import Delivery, Notification
 from runs.pruning.pruned import Pruned
 from runs.settings import setting
@@ -37,6 +37,13 @@ def prune_notifications(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
     newer = Notification.objects.filter(module=OuterRef("module"), pk__gt=OuterRef("pk"))
     old = Notification.objects.exclude(status=Delivery.PENDING).filter(give_up_at__lt=limit(now))
     yield Pruned(what="notifications", count=delete(old.filter(Q(module=None) | Exists(newer)), dry_run=dry_run))
+
+
+def prune_verifications(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
+    """All but a module's last, by which an equal result after a difference is known."""
+    newer = Verification.objects.filter(module=OuterRef("module"), pk__gt=OuterRef("pk"))
+    old = Verification.objects.filter(finished_at__lt=limit(now)).filter(Q(module=None) | Exists(newer))
+    yield Pruned(what="verifications", count=delete(old, dry_run=dry_run))
 
 
 def old_runs(now: dt.datetime) -> QuerySet[Run]:

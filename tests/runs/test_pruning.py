@@ -26,7 +26,7 @@ from modules.models import Group, Module
 from pipekit_site.config import BASE_DIR
 from runs.engine.commit_record import claims_table, commits_table
 from runs.engine.connecting import session
-from runs.models import GroupRun, Run
+from runs.models import GroupRun, Run, Verification
 from runs.outbox import GIVE_UP, Delivery, Notification
 from runs.pruning import prune
 from runs.states import GroupStatus, Status
@@ -98,6 +98,20 @@ def test_old_notifications_go_but_a_module_s_last_one_and_those_that_wait() -> N
         )
     assert pruned() == {"notifications": 2}
     assert sorted(Notification.objects.values_list("event_key", flat=True)) == ["2", "3"]
+
+
+@pytest.mark.django_db
+def test_old_verifications_go_but_a_module_s_last_one() -> None:
+    module = ModuleFactory.create()
+    old, last = (
+        Verification.objects.create(
+            module=module, module_name=module.name, status="equal", finished_at=NOW - days * DAY
+        )
+        for days in (900, 500)
+    )
+    assert pruned() == {"verifications": 1}
+    assert list(Verification.objects.all()) == [last]
+    assert old.pk < last.pk
 
 
 @pytest.mark.django_db
