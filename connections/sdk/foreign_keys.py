@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from connections.sdk.publishing import PublishingDialect
@@ -49,7 +50,8 @@ class ForeignKey:
 class Deletion:
     """Which rows of the destination a statement deletes: all, those with a key in ``keys``, or those without one.
 
-    ``returns``: the same rows are inserted again, so what they themselves reference is not lost.
+    ``returns``: the same rows are inserted again, so what they themselves reference is not lost. ``bound`` gives a
+    further condition for an alias of the destination.
     """
 
     keys: TableName | None = None
@@ -57,14 +59,16 @@ class Deletion:
     present: bool = True
     null_safe: bool = False
     returns: bool = True
+    bound: Callable[[str], str] | None = None
 
     def matches(self, dialect: PublishingDialect, row: str) -> str:
         """Return the condition that ``row``, an alias of the destination, is deleted."""
         if self.keys is None:
             return "1 = 1"
+        bound = f" AND {self.bound(row)}" if self.bound else ""
         match = dialect.same_key(self.key, row, "k", null_safe=self.null_safe)
         exists = "EXISTS" if self.present else "NOT EXISTS"
-        return f"{exists} (SELECT 1 FROM {dialect.qualified(self.keys)} k WHERE {match})"
+        return f"{exists} (SELECT 1 FROM {dialect.qualified(self.keys)} k WHERE {match}){bound}"
 
 
 def count_referencing(dialect: PublishingDialect, key: ForeignKey, deletion: Deletion) -> str:

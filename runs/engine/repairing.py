@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from connections.sdk.errors import ConnectionLost
+from connections.sdk.foreign_keys import Deletion
 from connections.sdk.protocols import Session
-from runs.engine import commit_record, safety_limits
+from runs.engine import commit_record, foreign_keys, safety_limits
+from runs.engine.checking import check_deleted
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.publishing import find_after
 from runs.engine.staging import dialect_of
+from runs.engine.strategies.statement import Counts, Statement
 from runs.engine.waiting import destination
 
 KIND = "repair"
@@ -43,20 +46,40 @@ def _transaction(opened: Session, plan: Plan, events: list[Event]) -> int:
     if (done := commit_record.find(opened, dialect, plan, kind=KIND)) is not None:
         return done.deleted or 0
     commit_record.hold_claim(opened, dialect, plan)
-    staging, bound = dialect.staging_table(plan.module), _bound(plan)
-    extra = int(opened.fetch(dialect.count_missing(plan.dest_table, staging, plan.merge_key) + bound)[0][0])
-    if extra:
-        present = int(opened.fetch(dialect.count(plan.dest_table))[0][0])
-        if warning := safety_limits.check_deletes(plan, deleting=extra, present=present):
-            events.append(Warned(warning))
-        sql = dialect.delete_missing(plan.dest_table, staging, plan.merge_key) + bound
-        events.append(MergeSqlBuilt(f"{sql};"))
-        extra = opened.execute(sql)
-    commit_record.write(opened, dialect, plan, Published(inserted=0, updated=0, deleted=extra), kind=KIND)
-    return extra
+    staging = dialect.staging_table(plan.module)
+    counting = f"{dialect.count_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
+    extra = int(opened.fetch(counting)[0][0])
+    deleted = _delete(opened, plan, counting, extra, events) if extra else 0
+    published = Published(inserted=0, updated=0, deleted=deleted)
+    commit_record.write(opened, dialect, plan, published, kind=KIND)
+    return deleted
 
 
-def _bound(plan: Plan) -> str:
-    assert plan.repair is not None
-    condition = plan.repair.condition(f"d.{dialect_of(plan).quote(plan.repair.column)}") if plan.repair.column else ""
-    return f"\nAND {condition}" if condition else ""
+def _bound(plan: Plan, row: str) -> str:
+    """Return what bounds the rows: the repaired part, and never a row without a key, which no comparison finds."""
+    dialect, repair = dialect_of(plan), plan.repair
+    assert repair is not None
+    text = f"NOT {dialect.any_null(plan.merge_key, row)}"
+    condition = repair.condition(f"{row}.{dialect.quote(repair.column)}") if repair.column else ""
+    return f"{text} AND {condition}" if condition else text
+
+
+def _delete(opened: Session, plan: Plan, counting: str, extra: int, events: list[Event]) -> int:
+    """Delete the rows that ``counting`` counts; the limits and the foreign keys of other tables are asked before."""
+    dialect = dialect_of(plan)
+    staging = dialect.staging_table(plan.module)
+    present = int(opened.fetch(dialect.count(plan.dest_table))[0][0])
+    if warning := safety_limits.check_deletes(plan, deleting=extra, present=present):
+        events.append(Warned(warning))
+    references = foreign_keys.pointing_at(opened, plan)
+    deletion = Deletion(
+        keys=staging, key=plan.merge_key, present=False, returns=False, bound=lambda row: _bound(plan, row)
+    )
+    events += map(Warned, foreign_keys.check(opened, plan, references, deletion, what="The repair"))
+    sql = f"{dialect.delete_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
+    events.append(MergeSqlBuilt(f"{sql};"))
+    with foreign_keys.explained(plan, references, returns=False):
+        deleted = opened.execute(sql)
+    gone = Statement(sql, Counts.DELETED, remaining=counting)
+    check_deleted(opened, plan, gone, deleted=deleted, targets=extra)
+    return deleted

@@ -45,6 +45,19 @@ def canonical(array: pa.Array, data_type: DataType) -> pa.Array:
     return pc.utf8_rtrim(array, characters=" ") if data_type.fixed else array
 
 
+def folded(array: pa.Array, collation: str, *, ascii_only: bool) -> pa.Array:
+    """Return a key column's texts as the destination compares them, so that keys that it calls equal are one.
+
+    Of SQLite's and DuckDB's collations: NOCASE (in SQLite of ASCII letters only) and RTRIM; others stay as they are.
+    """
+    name = collation.strip('"').upper()
+    if not pa.types.is_string(array.type):
+        return array
+    if name == "NOCASE":
+        return pc.ascii_lower(array) if ascii_only else pc.utf8_lower(array)
+    return pc.utf8_rtrim(array, characters=" ") if name == "RTRIM" else array
+
+
 def _bits(array: pa.Array) -> pa.Array:
     """Return the IEEE 754 bits: -0.0 and 0.0 differ, every NaN is the same one."""
     nan = pa.scalar(float("nan"), array.type)

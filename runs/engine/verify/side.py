@@ -34,6 +34,8 @@ class Compared:
     range_column: int | None = None
     # the module keeps the latest of the source's rows of one key
     one_per_key: bool = False
+    # the destination's NOCASE is about ASCII letters only
+    ascii_only: bool = False
 
     @property
     def key_columns(self) -> tuple[Column, ...]:

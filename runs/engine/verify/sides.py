@@ -75,6 +75,7 @@ def compared(plan: Plan, tables: Tables, names: Sequence[str], since: Since | No
     chosen = Compared(
         columns=columns,
         key=tuple(positions[name] for name in key),
+        ascii_only=plan.destination.kind == "sqlite",
         one_per_key=plan.keep_latest and bool(plan.watermark) and bool(plan.merge_key),
     )
     return replace(chosen, range_column=_range_column(plan, chosen))

@@ -20,7 +20,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Reader
 from connections.sdk.rereading import ReadAgain
 from connections.sdk.schema import Column
-from runs.engine.verify.canonical import canonical, has_form
+from runs.engine.verify.canonical import canonical, folded, has_form
 from runs.engine.verify.segments import Grid, RangeGrid, Segment
 from runs.engine.verify.side import Compared, Digest, Value, paired
 
@@ -123,7 +123,10 @@ class StreamedSide:
             arrays, names = [], []
             for position, column in enumerate(self._compared.columns):
                 array = self._stripped(batch.column(self._positions[position]))
-                arrays.append(canonical(array, column.data_type))
+                form = canonical(array, column.data_type)
+                if column.collation and position in self._compared.key:
+                    form = folded(form, column.collation, ascii_only=self._compared.ascii_only)
+                arrays.append(form)
                 names.append(f"c{position}")
                 if has_form(column.data_type):
                     arrays.append(array)

@@ -44,6 +44,19 @@ def test_keys_that_vanished_with_keep_latest(bench: Bench) -> None:
     assert [key.key for key in found.outcome.missing] == [("2",)]
 
 
+def test_a_key_that_the_destination_compares_without_case_is_one_key(bench: Bench, tmp_path: Path) -> None:
+    url = f"jdbc:sqlite:{tmp_path / 'destination.db'}"
+    bench.destination = ConnectionParameters(kind="sqlite", url=url, options={"create": True}, name="destination")
+    bench.at_source("CREATE TABLE s (code text, v text)", "INSERT INTO s VALUES ('ABC', 'new'), ('d', 'x')")
+    bench.at_destination(
+        'CREATE TABLE "sync.t" (code text COLLATE NOCASE PRIMARY KEY, v text)',
+        """INSERT INTO "sync.t" VALUES ('abc', 'new'), ('D', 'y')""",
+    )
+    found = verified(bench, "SELECT code AS code, v AS v FROM s", merge_key=("code",))
+    assert counts(found) == (0, 0, 1)
+    assert [(value.column, value.source, value.destination) for value in found.outcome.different] == [("v", "x", "y")]
+
+
 def test_rows_that_came_again_for_a_null_key(bench: Bench, tmp_path: Path) -> None:
     url = f"jdbc:sqlite:{tmp_path / 'destination.db'}"
     bench.destination = ConnectionParameters(kind="sqlite", url=url, options={"create": True}, name="destination")
