@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from connections.sdk.parameters import ConnectionParameters
-from runs.engine import sync
+from runs.engine import reconciling, sync
 from tests.runs.engine import in_process
 from tests.runs.engine.bench import Bench
 
@@ -48,6 +48,13 @@ def shop(postgresql_server: str) -> Iterator[ConnectionParameters]:
 def pg_bench(shop: ConnectionParameters, warehouse: ConnectionParameters) -> Bench:
     """PostgreSQL to PostgreSQL."""
     return Bench(shop, warehouse)
+
+
+@pytest.fixture
+def transfer_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Move rows in this process: the same routes, readers and writers, without the start of a child for each run."""
+    monkeypatch.setattr(sync, "transfer", in_process.transfer)
+    monkeypatch.setattr(reconciling, "transfer", in_process.transfer)
 
 
 @pytest.fixture

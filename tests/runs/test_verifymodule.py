@@ -16,6 +16,8 @@ from runs.verification import Verification, VerificationStatus
 from tests.runs.commands import Done
 from tests.runs.engine.bench import Bench
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 QUERY = "SELECT id AS id, name AS name FROM s"
 Save = Callable[..., Module]
 
@@ -93,6 +95,7 @@ def test_repair_pulls_only_what_differs_and_makes_it_equal(orders: Bench) -> Non
     assert verifymodule("orders").code == 0
 
 
+@pytest.mark.matrix
 def test_repair_beyond_the_limit_is_refused_unless_forced(orders: Bench) -> None:
     orders.at_destination("INSERT INTO sync.orders SELECT i, 'more' FROM generate_series(101, 130) i")
     refused = verifymodule("orders", "--repair", "--json")
@@ -103,6 +106,7 @@ def test_repair_beyond_the_limit_is_refused_unless_forced(orders: Bench) -> None
     assert orders.rows("SELECT count(*) FROM sync.orders") == [(100,)]
 
 
+@pytest.mark.matrix
 def test_repair_by_a_key_of_text_reads_everything_again(orders: Bench) -> None:
     Module.objects.update(merge_key="name")
     spoil(orders)
@@ -140,6 +144,7 @@ def test_one_that_is_being_verified_is_not_verified_twice(orders: Bench) -> None
     assert f"verification {other.pk}" in done.err
 
 
+@pytest.mark.matrix
 def test_a_difference_notifies_and_so_does_its_end(orders: Bench) -> None:
     Setting.objects.create(key="notification_addresses", value=["etl@example.com"])
     spoil(orders)
@@ -151,6 +156,7 @@ def test_a_difference_notifies_and_so_does_its_end(orders: Bench) -> None:
     assert kinds == ["different", "different", "equal"]
 
 
+@pytest.mark.matrix
 def test_a_summary_for_people_names_the_rows(orders: Bench) -> None:
     spoil(orders)
     done = verifymodule("orders", "--quiet")

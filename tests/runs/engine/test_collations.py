@@ -21,6 +21,8 @@ from runs.engine import events
 from runs.engine.plan import Limits, Plan, Strategy
 from tests.runs.engine.bench import Bench
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 TABLE = TableName("main", "t")
 QUERY = "SELECT code, v, n FROM s"
 KEYED = [Strategy.UPSERT, Strategy.INCREMENTAL]

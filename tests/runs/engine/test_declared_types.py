@@ -16,6 +16,8 @@ from connections.sdk.type_grammar import is_type
 from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench, fetch
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 HOSTILE = [
     "TEXT DEFAULT (7) CHECK (1)",
     "TEXT DEFAULT 7",

@@ -19,6 +19,8 @@ from tests.runs.commands import wait_until
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.matrix import first_by_default
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 QUERY = "SELECT k, n, ts, v, d FROM s"
 COLUMNS = "k int, n numeric(10,4), ts timestamp, v varchar(20), d date"
 ROW = "(2, 1.2345, '2026-01-02 03:04:05.678901', 'much longer', '2026-01-02')"

@@ -15,6 +15,8 @@ from runs.engine.plan import Plan, Strategy
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.matrix import first_by_default
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 QUERY = "SELECT k, v FROM s"
 COLUMNS = "k int, v text"
 REFUSED = {

@@ -16,6 +16,8 @@ from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.matrix import first_by_default
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 AMBIGUOUS = ["sync.duckdb", "SYNC.db", "pipekit_staging.duckdb"]
 OTHERS = [
     *("main.duckdb", "MAIN.duckdb", "temp.db", "system.db", "memory.db", "information_schema.duckdb", "pg_catalog.db"),

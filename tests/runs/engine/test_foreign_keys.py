@@ -20,6 +20,8 @@ from runs.engine.staging import dialect_of
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.matrix import first_by_default
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 QUERY = "SELECT id, v FROM s"
 INVOICES = "SELECT no, customer FROM sync.invoice ORDER BY no"
 ALL = [(100, 1), (101, 2)]

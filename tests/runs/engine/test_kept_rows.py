@@ -15,6 +15,8 @@ from runs.engine import events
 from runs.engine.plan import Limits, Plan, Strategy
 from tests.runs.engine.bench import Bench
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 _SKIP = "CREATE FUNCTION sync.skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
 _SKIP_TWO = """CREATE FUNCTION sync.skip() RETURNS trigger LANGUAGE plpgsql AS
 'BEGIN IF old.k = 2 THEN RETURN NULL; END IF; IF tg_op = $$DELETE$$ THEN RETURN old; END IF; RETURN new; END'"""

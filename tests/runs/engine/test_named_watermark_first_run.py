@@ -11,6 +11,8 @@ from connections.sdk.errors import TableMissing
 from runs.engine.plan import NamedWatermark, Plan
 from tests.runs.engine.bench import Bench
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 Between = Callable[[str, str], Bench]
 KINDS = ["postgresql", "sqlite", "duckdb"]
 

@@ -12,6 +12,8 @@ from connections.sdk.schema import Column, TableName
 from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench, fetch
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 TABLE = TableName("main", "t")
 NUMBERED = {
     "key": "CREATE TABLE t (id integer PRIMARY KEY, v text)",

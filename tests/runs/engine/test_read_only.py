@@ -17,6 +17,8 @@ from connections.sdk.schema import TableName
 from runs.engine.plan import NamedWatermark
 from tests.runs.engine.bench import Bench, fetch
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 KINDS = ("postgresql", "sqlite", "duckdb")
 
 

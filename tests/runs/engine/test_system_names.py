@@ -14,6 +14,8 @@ from connections.sdk.schema import TableName
 from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench, Rows, fetch
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 TABLE = TableName("main", "t")
 # two rows of one key, and rows of other keys that share the value of the column in question
 DOUBLED = "INSERT INTO s VALUES (1, '2024-01-01', 7, 'old'), (1, '2024-01-02', 7, 'new'), (2, '2024-01-01', 7, 'two')"

@@ -14,6 +14,8 @@ from runs.engine.plan import Plan, Strategy
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.matrix import first_by_default
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 TABLE = "CREATE TABLE {} (id integer PRIMARY KEY, v text, note text)"
 
 

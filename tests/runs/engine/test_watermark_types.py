@@ -14,6 +14,8 @@ from runs.engine.plan import Plan, Strategy
 from runs.engine.watermarks import Bound, predicate
 from tests.runs.engine.bench import Bench
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 Between = Callable[[str, str], Bench]
 
 

@@ -9,6 +9,8 @@ import pytest
 from runs.engine.plan import Plan, Strategy
 from tests.runs.engine.bench import Bench
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 Between = Callable[[str, str], Bench]
 KINDS = ["postgresql", "sqlite", "duckdb"]
 

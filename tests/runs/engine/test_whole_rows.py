@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -12,10 +12,12 @@ import pytest
 from connections import registry
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
-from connections.sdk.publishing import PublishingDialect
+from connections.sdk.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.schema import TableName
 from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench
+
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
 KINDS = ["sqlite", "duckdb", "postgresql"]
 TARGET, STAGING = TableName("", "target"), TableName("", "staging")
@@ -26,12 +28,17 @@ WIDEST = {"sqlite": 2000, "duckdb": 600, "postgresql": 1600}
 
 
 @contextmanager
-def _tables(parameters: ConnectionParameters, columns: Sequence[tuple[str, str]]) -> Iterator[Session]:
+def _tables(
+    parameters: ConnectionParameters,
+    columns: Sequence[tuple[str, str]],
+    *,
+    collations: Mapping[str, str] = NO_COLLATIONS,
+) -> Iterator[Session]:
     connector = registry.connector(parameters.kind)
     session = connector.connect(parameters)
     try:
         for table in (TARGET, STAGING):
-            session.execute(_dialect(parameters).create_table(table, list(columns)))
+            session.execute(_dialect(parameters).create_table(table, list(columns), collations=collations))
         yield session
     finally:
         session.close()
@@ -51,8 +58,9 @@ def test_rows_are_one_only_when_all_their_values_are(
     dialect, columns = _dialect(parameters), ("a", "b", "n")
     pairs = list(itertools.product(TEXTS, TEXTS))
     marks = ", ".join([dialect.placeholder] * 2)
-    collated = "COLLATE NOCASE" if kind != "postgresql" else ""
-    with _tables(parameters, [("a", f"varchar(20) {collated}"), ("b", "varchar(20)"), ("n", "integer")]) as session:
+    collations = {"a": "NOCASE"} if kind != "postgresql" else {}
+    types = [("a", "varchar(20)"), ("b", "varchar(20)"), ("n", "integer")]
+    with _tables(parameters, types, collations=collations) as session:
         with session.transaction():
             for pair in pairs:
                 session.execute(f"INSERT INTO staging VALUES ({marks}, 1)", pair)

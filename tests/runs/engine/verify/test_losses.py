@@ -12,6 +12,8 @@ from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.verify.comparing import counts, verified
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 
 def test_a_row_below_a_bound_that_the_source_orders_otherwise(bench: Bench) -> None:
     bench.at_source(
