@@ -58,10 +58,11 @@ class Limits:
 class Repair:
     """The part of the table that is pulled again and made equal: ``segments`` of an integer key column.
 
-    Without a column it is the whole table.
+    Without a column it is the whole table. ``deletes``: rows there that the source does not return are deleted.
     """
 
     column: str = ""
+    deletes: bool = True
     segments: tuple[Segment, ...] = ()
 
     def condition(self, key: str) -> str:

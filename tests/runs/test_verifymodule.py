@@ -175,3 +175,15 @@ def test_a_dead_verification_blocks_nobody(orders: Bench) -> None:
     dead.refresh_from_db()
     assert dead.error is not None
     assert (dead.status, dead.error["code"]) == ("error", "lost")
+
+
+def test_a_repair_deletes_nothing_that_a_named_watermark_leaves_out(orders: Bench) -> None:
+    Module.objects.update(source_query="SELECT id AS id, name AS name FROM s WHERE id > {since}")
+    module = Module.objects.get()
+    source = module.source_connection
+    module.watermarks.create(name="since", connection=source, resolver_sql="SELECT 95", default_value="0")
+    orders.at_destination("DELETE FROM sync.orders WHERE id = 98")
+    done = verifymodule("orders", "--repair", "--json")
+    assert (done.code, done.json["missing"], done.json["extra"]) == (0, 1, 0)
+    assert done.json["repaired"]["deleted"] == 0
+    assert orders.rows("SELECT count(*) FROM sync.orders") == [(100,)]

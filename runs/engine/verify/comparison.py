@@ -168,7 +168,10 @@ class Comparison:
         outcome = self._outcome
         if not outcome.leaves:
             return outcome
-        with Differences(len(self._compared.key_positions), one_per_key=self._compared.one_per_key) as differences:
+        chosen = self._compared
+        with Differences(
+            len(chosen.key_positions), one_per_key=chosen.one_per_key, partial=chosen.partial
+        ) as differences:
             self._read(differences)
             for _ in range(1, _READS):
                 time.sleep(_READ_PAUSE)

@@ -22,7 +22,7 @@ WITH counted AS (
   SELECT key_hash, row_hash, count(*) FILTER (side = 's') AS s, count(*) FILTER (side = 'd') AS d
   FROM rows GROUP BY key_hash, row_hash
 ), keyed AS (
-  SELECT key_hash, {source_rows} AS s, sum(d - least(s, d)) AS d,
+  SELECT key_hash, {source_rows} AS s, {dest_rows} AS d,
          sum(row_hash::HUGEINT * s) AS s_sum, sum(row_hash::HUGEINT * d) AS d_sum
   FROM counted GROUP BY key_hash
 )
@@ -32,6 +32,9 @@ WHERE s + d > 0
 """
 # rows of the source that no row of the destination equals
 _EVERY = "sum(s - least(s, d))"
+_EVERY_THERE = "sum(d - least(s, d))"
+# of keys that the source does not return nothing is known
+_KNOWN_THERE = f"CASE WHEN sum(s) = 0 THEN 0 ELSE {_EVERY_THERE} END"
 # one row of each key is enough, whichever of them it is
 _ONE = "CASE WHEN sum(least(s, d)) > 0 THEN 0 ELSE least(sum(s), 1) END"
 
@@ -61,11 +64,13 @@ class DifferingKey:
 class Differences:
     """Collects both sides' rows of the segments that differ, read by read; a context manager.
 
-    With ``one_per_key`` the source may have more rows of a key, of which the destination keeps one.
+    With ``one_per_key`` the source may have more rows of a key, of which the destination keeps one; with ``partial``
+    keys that only the destination has are no difference.
     """
 
-    def __init__(self, key_columns: int, *, one_per_key: bool = False) -> None:
+    def __init__(self, key_columns: int, *, one_per_key: bool = False, partial: bool = False) -> None:
         self._source_rows = _ONE if one_per_key else _EVERY
+        self._dest_rows = _KNOWN_THERE if partial else _EVERY_THERE
         self._directory = tempfile.TemporaryDirectory(prefix="pipekit-verify-")
         self._duckdb = duckdb.connect(f"{self._directory.name}/rows.duckdb")
         for setting in _SETTINGS:
@@ -95,9 +100,8 @@ class Differences:
 
     def finish_read(self) -> int:
         """Compare what was added since the last call; return how many keys differ."""
-        self._duckdb.execute(
-            _JOINED.format(number=self._reads, names=", ".join(self._names), source_rows=self._source_rows)
-        )
+        parts = {"source_rows": self._source_rows, "dest_rows": self._dest_rows}
+        self._duckdb.execute(_JOINED.format(number=self._reads, names=", ".join(self._names), **parts))
         self._empty()
         found = self._one(f"SELECT count(*) FROM read_{self._reads}")
         self._reads += 1

@@ -31,7 +31,8 @@ def repair_plan(plan: Plan, found: Found) -> Plan:
         merge_key=key,
         watermark=plan.watermark if plan.keep_latest else "",
         key_sync=False,
-        repair=_part(found),
+        # what append once added stays, whatever the source forgets
+        repair=_part(found, deletes=plan.strategy is not Strategy.APPEND and not found.compared.partial),
     )
 
 
@@ -41,14 +42,15 @@ def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
     return info is not None and set(key) in [set(unique) for unique in (info.primary_key, *info.unique_keys)]
 
 
-def _part(found: Found) -> Repair:
+def _part(found: Found, *, deletes: bool) -> Repair:
     """Return the single keys that differ while they are few, else the segments that hold them, else the whole table."""
     column = found.compared.range_column
     if column is None:
-        return Repair()
+        return Repair(deletes=deletes)
     outcome = found.outcome
     segments = _keys(outcome) if outcome.range_keys is not None else [leaf.segment for leaf in outcome.leaves]
-    return Repair(column=found.compared.columns[column].dest_name, segments=tuple(segments))
+    name = found.compared.columns[column].dest_name
+    return Repair(column=name, segments=tuple(segments), deletes=deletes)
 
 
 def _keys(outcome: Outcome) -> list[Segment]:

@@ -34,6 +34,8 @@ class Compared:
     range_column: int | None = None
     # the module keeps the latest of the source's rows of one key
     one_per_key: bool = False
+    # named watermarks bound the query: rows that it does not return may be in the destination all the same
+    partial: bool = False
     # the destination's NOCASE is about ASCII letters only
     ascii_only: bool = False
 

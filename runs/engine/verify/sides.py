@@ -15,6 +15,7 @@ from connections.sdk.protocols import Session
 from connections.sdk.query_text import statement
 from connections.sdk.schema import Column, TableInfo
 from modules.predicates import add_predicate
+from modules.tokens import find_tokens
 from runs.engine import columns as column_choice
 from runs.engine.connecting import session
 from runs.engine.plan import Plan
@@ -75,6 +76,7 @@ def compared(plan: Plan, tables: Tables, names: Sequence[str], since: Since | No
     chosen = Compared(
         columns=columns,
         key=tuple(positions[name] for name in key),
+        partial=bool(find_tokens(plan.source_query, registry.dialect(plan.source.kind))),
         ascii_only=plan.destination.kind == "sqlite",
         one_per_key=plan.keep_latest and bool(plan.watermark) and bool(plan.merge_key),
     )

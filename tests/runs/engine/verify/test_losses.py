@@ -8,7 +8,7 @@ import pytest
 
 from connections.sdk.errors import ValueMisfit
 from connections.sdk.parameters import ConnectionParameters
-from runs.engine.plan import Strategy
+from runs.engine.plan import NamedWatermark, Strategy
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.verify.comparing import counts, verified
 
@@ -89,6 +89,23 @@ def test_a_row_that_a_trigger_left_out_of_an_append(pg_bench: Bench) -> None:
     )
     found = verified(pg_bench, "SELECT id AS id, v AS v FROM s", strategy=Strategy.APPEND, merge_key=())
     assert counts(found) == (1, 0, 0)
+
+
+def test_rows_below_a_named_watermark_are_not_extra(pg_bench: Bench) -> None:
+    pg_bench.at_source(
+        "CREATE TABLE s (id integer, v text)", "INSERT INTO s SELECT i, 'v' FROM generate_series(1, 9) i"
+    )
+    pg_bench.at_destination(
+        "CREATE SCHEMA sync",
+        "CREATE TABLE sync.t (id integer, v text)",
+        "INSERT INTO sync.t SELECT i, 'v' FROM generate_series(1, 8) i WHERE i <> 7",
+        "INSERT INTO sync.t VALUES (8, 'v')",
+    )
+    since = NamedWatermark(name="since", connection=pg_bench.source, resolver_sql="SELECT 6")
+    query = "SELECT id AS id, v AS v FROM s WHERE id > {since}"
+    found = verified(pg_bench, query, named_watermarks=(since,))
+    assert counts(found) == (2, 1, 0)
+    assert any("only rows that it returns" in warning for warning in found.warnings)
 
 
 def test_a_column_that_the_query_no_longer_fills_is_said(pg_bench: Bench) -> None:
