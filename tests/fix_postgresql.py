@@ -31,10 +31,16 @@ def postgresql_server() -> Iterator[str]:
 
 
 def _for_superuser(data: Path) -> str:
-    """Let the superuser in without a password, and return the URL: tests make roles and look into the server."""
+    """Let the superuser in without a password, and return the URL: tests make roles and look into the server.
+
+    What is in it need not outlive the machine: the many databases of the tests are made and dropped without a wait for
+    the disk. A server that is killed loses nothing by that.
+    """
     hba = data / "pg_hba.conf"
     hba.write_text(f"local all postgres trust\n{hba.read_text()}")
     with psycopg.connect(**embedded.superuser_settings(data), autocommit=True) as connection:  # type: ignore[arg-type]
+        for setting in ("fsync", "full_page_writes"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off")
         connection.execute("SELECT pg_reload_conf()")
     return f"postgresql://postgres:@/postgres?host={data}"
 

@@ -133,7 +133,7 @@ def _logged(output: BufferedReader, reporter: Reporter) -> str:
 def _log_lines(data: bytes, reporter: Reporter) -> None:
     """Log many lines at once: looking for secrets costs more by the line than by the byte."""
     if data:
-        reporter.log(data.decode("utf-8", "replace").rstrip("\n").replace("\n", "\njrunner: "))
+        reporter.log(data.decode("utf-8", "replace").rstrip("\n"))
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

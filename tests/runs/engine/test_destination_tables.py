@@ -10,6 +10,8 @@ from connections.sdk.errors import CountMismatch, PipekitError, QueryInvalid
 from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 _MERGES = [Strategy.UPSERT, Strategy.INCREMENTAL]
 _TABLE = "CREATE TABLE sync.t (k int, v text{})"
 _LOSES = """CREATE FUNCTION sync.lose() RETURNS trigger LANGUAGE plpgsql AS $$

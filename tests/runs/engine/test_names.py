@@ -9,6 +9,8 @@ from connections.sdk.schema import TableName
 from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 _LONG = "l" * 63
 
 

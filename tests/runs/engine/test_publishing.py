@@ -16,6 +16,8 @@ from runs.engine.plan import Hook, Limits, Plan, RunOn, Strategy
 from tests.runs.commands import wait_until
 from tests.runs.engine.bench import Bench, Result, Rows
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 QUERY = "SELECT k, v FROM s"
 COLUMNS = (Column(dest_name="k", dest_type="integer"), Column(dest_name="v", dest_type="text"))
 

@@ -8,6 +8,8 @@ from connections.sdk.errors import DuplicateKeys
 from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 ORDERS = 'SELECT "DCORD#" AS dcord, RTRIM(DCOTYP) AS dcotyp, DCODAT AS dcodat FROM QCRH'
 
 

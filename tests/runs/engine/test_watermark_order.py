@@ -8,6 +8,8 @@ from connections.sdk.errors import ConfigurationInvalid
 from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 
 @pytest.fixture
 def numbered(bench: Bench) -> Bench:

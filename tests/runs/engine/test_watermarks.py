@@ -11,6 +11,8 @@ from runs.engine.plan import NamedWatermark, Plan, Strategy
 from runs.engine.watermarks import is_null
 from tests.runs.engine.bench import Bench
 
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
 TABLE = 'CREATE TABLE QCRH ("DCORD#" INTEGER, DCOTYP CHAR(5), DCODAT DATE)'
 
 
