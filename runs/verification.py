@@ -86,6 +86,11 @@ class Verification(Owned, Timestamped):
         return self.status not in ACTIVE
 
     @property
+    def is_repaired(self) -> bool:
+        """Whether a repair left nothing that differs."""
+        return self.repaired is not None and not self.repaired.get("left")
+
+    @property
     def log_file(self) -> Path:
         return Path(conf.PIPEKIT.log_dir) / f"verifications/{self.pk}.log"
 

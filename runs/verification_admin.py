@@ -139,6 +139,12 @@ class VerificationAdmin(HappenedPage):
     def number(self, row: Verification) -> str:
         return f"#{row.pk}"
 
+    @display(description="Status", ordering="status")
+    def state(self, row: Any) -> SafeString:
+        if row.is_repaired:
+            return pieces.badge("Repaired", "success", sign="build")
+        return presenting.badge(row)
+
     @display(description="Module")
     def module_link(self, row: Verification) -> SafeString | str:
         return pieces.row_link(row.module) if row.module else f"{row.module_name}, which is deleted"
@@ -151,7 +157,7 @@ class VerificationAdmin(HappenedPage):
         parts += [f"a sample of {given['sample']} rows"] if given.get("sample") else []
         return "; ".join(parts) or "every row and column"
 
-    @display(description="Rows at the source, in the destination")
+    @display(description="Rows (source, destination)")
     def rows(self, row: Verification) -> str:
         return f"{presenting.count(row.source_rows)}, {presenting.count(row.dest_rows)}"
 

@@ -15,8 +15,7 @@ def exit_code(verification: Verification) -> int:
     if verification.status == VerificationStatus.EQUAL:
         return 0
     if verification.status == VerificationStatus.DIFFERENT:
-        repaired = verification.repaired is not None and not verification.repaired.get("left")
-        return 0 if repaired else 5
+        return 0 if verification.is_repaired else 5
     return 130 if (verification.error or {}).get("code") == "cancelled" else 1
 
 
