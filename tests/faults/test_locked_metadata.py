@@ -99,8 +99,10 @@ def test_a_run_whose_end_cannot_be_written_has_published_and_is_told_later(
         assert len(list((install.data_dir / "spool").glob("*.json"))) == 1
     done = install.manage(*command)
     assert done.code == 0, done.err
-    told = runs(install, "status, inserted, warnings, published_at IS NOT NULL")[1]
-    assert told == ("success", 30, "[]", 1)
+    status, inserted, warnings, is_published = runs(install, "status, inserted, warnings, published_at IS NOT NULL")[1]
+    assert (status, inserted, is_published) == ("success", 30, 1)
+    # all rows of a batch have one mark, which is said of every such run
+    assert ["30 rows share the highest w." in warning for warning in json.loads(warnings)] == [True]
     assert not list((install.data_dir / "spool").iterdir())
     log = (install.data_dir / "logs" / "runs" / "2.log").read_text()
     assert "could not be written now" in log
