@@ -175,7 +175,10 @@ def _wild(expression: Expression, zone: dt.tzinfo, after: dt.datetime, until: dt
     moment = after.astimezone(UTC).replace(second=0, microsecond=0) + _MINUTE
     while moment <= until:
         local = moment.astimezone(zone)
-        if not expression.on(local):
+        if local.minute and local.minute not in minutes:
+            # most minutes; whether day and hour fit is asked once an hour, and of those that could fire
+            moment += _MINUTE
+        elif not expression.on(local):
             moment = _leap(moment, zone, 1440 - local.hour * 60 - local.minute)
         elif local.hour not in hours:
             moment = _leap(moment, zone, 60 - local.minute)
