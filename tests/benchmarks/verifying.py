@@ -18,6 +18,7 @@ from uuid import uuid4
 import psycopg
 
 from connections.connectors.postgresql import embedded
+from connections.sdk import protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.engine.plan import Plan, Strategy
@@ -88,6 +89,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--directory", type=Path, help="keep what is made here (default: a temporary directory)")
     flags = parser.parse_args()
+    protection.configure(protection.Protection())
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as temporary:
         directory = (flags.directory or Path(temporary)).absolute()
         directory.mkdir(parents=True, exist_ok=True)
