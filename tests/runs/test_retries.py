@@ -72,6 +72,7 @@ NEVER = {
     "null_keys": "the data",
     "overtaken": "the later run does it",
     "permission_denied": "a grant is missing",
+    "protected": "somebody must give this process the key, or the right",
     "query_invalid": "the SQL",
     "safety_limit": "somebody must look",
     "secret_missing": "the configuration",
