@@ -6,8 +6,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from connections.commands import BaseCommand
 from runs import grouping, interrupting, owner, reporting, verification_report, verifying
 from runs.models import GroupRun, Run
 from runs.running import execute
