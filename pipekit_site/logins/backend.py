@@ -20,6 +20,8 @@ WAITING, PATIENCE = 40, 30.0
 class TooBusy(throttle.TooManyAttempts):
     """Too many attempts wait already, whoever makes them."""
 
+    what = "Too many log in at this moment"
+
 
 class _Turns:
     """Lets one thread at a time hash, and refuses what would wait too long."""

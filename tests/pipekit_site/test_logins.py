@@ -60,6 +60,7 @@ def test_a_user_is_refused_after_some_failures_even_with_the_right_password(clie
     assert answer.status_code == 429
     assert 0 < int(answer.headers["Retry-After"]) <= throttle.WINDOW.total_seconds() + 1
     assert "Too many attempts to log in" in answer.content.decode()
+    assert "Try again in 10 minutes" in answer.content.decode()
     assert "sessionid" not in client.cookies
 
 
@@ -188,6 +189,9 @@ def test_who_would_wait_too_long_is_told_to_come_back(
     with backend._turns.one():
         answer = client.post(PAGE, {"username": "ann", "password": "x"}, REMOTE_ADDR="192.0.2.1")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    # waiting is all there is to do: nothing is locked
+    assert "Too many log in at this moment" in answer.content.decode()
+    assert "unlocklogins" not in answer.content.decode()
     assert log_in(client, "right-pw-5521") == 302
 
 
