@@ -1,4 +1,4 @@
-"""What the admin's first page tells: what runs, what failed, what nobody was told of; each number leads to its rows."""
+"""The admin's first page: what runs, failed, differed or could not be delivered; each number leads to its rows."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _differing() -> Iterator[dict[str, object]]:
     rows = [row.pk for row in found.only("status", "repaired")[:_COUNTED] if not row.is_repaired]
     if rows:
         url = pieces.list_of("runs.verification", id__in=",".join(map(str, rows)))
-        yield _tile(len(rows), "modules differ from their source", url, icon="difference", colour="danger")
+        yield _tile(len(rows), "modules differed when last verified", url, icon="difference", colour="danger")
 
 
 def _schedules() -> dict[str, object]:
@@ -82,7 +82,7 @@ def _schedules() -> dict[str, object]:
         return _tile("none", "schedules are on", url, icon="schedule")
     if last is None or timezone.now() - last.finished_at > GAP:
         ago = pieces.since(last.finished_at) if last else "never"
-        label = f"schedules; the scheduler is not running (last tick: {ago}), see manage.py doctor"
+        label = f"schedules; scheduler not running (last tick: {ago}): manage.py doctor"
         return _tile(count, label, url, icon="alarm_off", colour="danger")
     return _tile(count, f"schedules, last tick {pieces.since(last.finished_at)}", url, icon="schedule")
 

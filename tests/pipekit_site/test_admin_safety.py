@@ -216,14 +216,14 @@ def test_the_overview_counts_modules_whose_last_verification_found_a_difference(
     def verified(module: Module, status: str, **values: Any) -> Verification:
         return Verification.objects.create(module=module, module_name=module.name, status=status, **values)
 
-    assert "differ from their source" not in admin_client.get("/admin/").content.decode()
+    assert "differed when last verified" not in admin_client.get("/admin/").content.decode()
     verified(first, "different")
     verified(first, "equal")
     verified(second, "different", repaired={"inserted": 1})
     told = [verified(third, "different"), verified(second, "different", repaired={"inserted": 1, "left": 2})]
     verified(third, "error")
     page = admin_client.get("/admin/").content.decode()
-    found = re.search(r'href="([^"]+)"><span[^>]*>[^<]*</span><b>(\d+)</b><span>modules differ', page)
+    found = re.search(r'href="([^"]+)"><span[^>]*>[^<]*</span><b>(\d+)</b><span>modules differed', page)
     assert found is not None and found[2] == "2"
     listed = admin_client.get(found[1].replace("&amp;", "&")).context["cl"].result_list
     assert {row.pk for row in listed} == {row.pk for row in told}
