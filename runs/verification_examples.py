@@ -45,9 +45,15 @@ def excerpts(source: Any, dest: Any) -> tuple[str | None, str | None]:
     start = max(same - _BEFORE, 0) if max(len(left), len(right)) > _SHOWN else 0
     left, right = (_cut(text, start) for text in (left, right))
     shown = _marked(left), _marked(right)
-    if len({" ".join(unicodedata.normalize("NFKC", text).split()) for text in shown}) == 1:
+    if _look(shown[0]) == _look(shown[1]):
         return ascii(left)[1:-1], ascii(right)[1:-1]
     return shown
+
+
+def _look(text: str) -> str:
+    """Return what is the same for texts that nobody can tell apart: without what is not seen, letters composed."""
+    seen = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", seen).split())
 
 
 def _one(value: Any) -> str | None:

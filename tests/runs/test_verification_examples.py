@@ -23,6 +23,7 @@ LONG = "the same text " * 40
         ("a b", "a  b", ("a b", "a  b")),
         # what looks the same
         ("\u00e9", "e\u0301", ("\\xe9", "e\\u0301")),
+        ("ab", "a\u200bb", ("ab", "a\\u200bb")),
         ("x\u202e", "x\u202d", ("x\\u202e", "x\\u202d")),
         # what would turn the text around or be obeyed
         ("a\u202egnp.exe", "b", ("a\ufffdgnp.exe", "b")),
