@@ -35,6 +35,8 @@ _FORBIDDEN = tuple(
         "168.63.129.16/32",
     )
 )
+# of IPv6, all that is routed on the internet; site-local addresses and segment identifiers lie outside
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 # prefixes whose last 32 bits are an IPv4 address: compatible, mapped, translated (RFC 2765), NAT64 (RFC 6052)
 _CARRY_LAST = tuple(
     ipaddress.ip_network(text) for text in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")
@@ -77,7 +79,9 @@ def is_public(address: Address) -> bool:
     first, *others = carried(address)
     # a carrier is judged by what it carries; ::1 and :: carry 0.0.0.1 and 0.0.0.0, which are not public either
     judged = others or [first]
-    return all(one.is_global and not one.is_multicast for one in judged)
+    return all(
+        one.is_global and not one.is_multicast and (one.version == 4 or one in _GLOBAL_UNICAST) for one in judged
+    )
 
 
 def parsed(text: str) -> Address | None:

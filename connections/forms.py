@@ -25,7 +25,8 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         label="Password reference, again",
         required=False,
         widget=ReferenceWidget,
-        help_text="Only when the kind, host, port, user or TLS changes: the secret will be sent there.",
+        help_text="Leave it empty unless you change the kind, host, port, user or TLS: the secret then goes elsewhere,"
+        " and entering its reference here once more says that this is right.",
     )
 
     class Meta:

@@ -1,4 +1,7 @@
-"""Small pieces of HTML that many pages share: moments, links, states, code. Whatever text goes in comes out as text."""
+"""Small pieces of HTML that many pages share: moments, links, states, code. Whatever text goes in comes out as text.
+
+Long texts are shown with signs for control characters and marks that turn the direction of text around.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 
+from connections.sdk.visible_text import visible
+
 NOTHING = "–"
 # a colour's state also has a sign of its own: colours alone are not for everyone
 SIGNS = {"success": "check_circle", "danger": "error", "warning": "warning", "info": "info", "primary": "sync"}
@@ -22,7 +27,7 @@ def code(text: str) -> SafeString | str:
     """Return text as a block of one width, scrolling where it is long; a dash when there is none."""
     if not text:
         return NOTHING
-    return format_html('<pre class="pk-code" tabindex="0">{}</pre>', text)
+    return format_html('<pre class="pk-code" tabindex="0">{}</pre>', visible(text.replace("\r\n", "\n")))
 
 
 def moment(at: dt.datetime | None, *, ago: bool = False) -> SafeString | str:
@@ -83,7 +88,7 @@ def row_link(row: Model | None, text: object = "") -> SafeString | str:
 
 def clipped(text: str, *, length: int = 90) -> SafeString | str:
     """Return the beginning of a long text; the whole of it when pointed at."""
-    line = " ".join(text.split())
+    line = visible(" ".join(text.split()))
     if len(line) <= length:
         return line
     return format_html('<span title="{}">{}…</span>', line[:1000], line[: length - 1])

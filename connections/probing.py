@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from connections import addresses, jdbc_url, registry
+from connections.redacting import redactor
 from connections.sdk.capabilities import Cap
 from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConnectionFailed, DatabaseMissing, PermissionDenied, PipekitError, UrlInvalid
@@ -154,6 +155,9 @@ def _taken(label: str, act: Callable[[_Found], str], found: _Found) -> Step:
         message = act(found)
     except PipekitError as failure:
         message, error = failure.message, failure.as_dict()
+    # a server may repeat what it was sent
+    message = redactor().text(message)
+    error = error and {name: redactor().text(text) for name, text in error.items()}
     milliseconds = round((time.monotonic() - started) * 1000)
     return Step(name=label, ok=error is None, milliseconds=milliseconds, message=message, error=error)
 

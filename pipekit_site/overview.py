@@ -1,4 +1,4 @@
-"""What the admin's first page tells: what runs, what failed, what nobody was told of; each number leads to its rows."""
+"""The admin's first page: what runs, failed, differed or could not be delivered; each number leads to its rows."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
+from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 
 from connections import pieces
 from connections.models import Connection
+from modules.models import Module
 from runs import presenting
 from runs.models import GroupRun, Run
 from runs.outbox import Notification
 from runs.states import Status
+from runs.verification import Verification, VerificationStatus
 from scheduling.models import Schedule, Tick
 from scheduling.ticking import GAP
 
 _LISTED = 12
 # failures are counted one by one, newest first, and no further than this
 _COUNTED = 1000
+# verifications that found out
+_DECIDED = (VerificationStatus.EQUAL, VerificationStatus.DIFFERENT)
 _DAY = dt.timedelta(hours=24)
 
 
@@ -28,6 +33,7 @@ def context(request: HttpRequest, found: dict[str, Any]) -> dict[str, Any]:
     """Add tiles and the last runs, as far as the user may see them."""
     may = request.user.has_perm
     tiles = list(_of_runs()) if may("runs.view_run") else []
+    tiles += [*(_differing() if may("runs.view_verification") else [])]
     tiles += [*([_schedules()] if may("scheduling.view_schedule") else [])]
     tiles += [*([_connections()] if may("connections.view_connection") else [])]
     tiles += [*([_notifications()] if may("runs.view_notification") else [])]
@@ -57,6 +63,17 @@ def _of_runs() -> Iterator[dict[str, object]]:
     yield _tile(shown, "failed in 24 hours", url, icon="error", colour="danger" if failed else "success")
 
 
+def _differing() -> Iterator[dict[str, object]]:
+    """Modules whose last verification found a difference that no repair has ended."""
+    decided = Verification.objects.filter(module=OuterRef("pk"), status__in=_DECIDED).order_by("-pk")
+    last = Module.objects.annotate(last=Subquery(decided.values("pk")[:1])).exclude(last=None).values("last")
+    found = Verification.objects.filter(pk__in=last, status=VerificationStatus.DIFFERENT).order_by("-pk")
+    rows = [row.pk for row in found.only("status", "repaired")[:_COUNTED] if not row.is_repaired]
+    if rows:
+        url = pieces.list_of("runs.verification", id__in=",".join(map(str, rows)))
+        yield _tile(len(rows), "modules differed when last verified", url, icon="difference", colour="danger")
+
+
 def _schedules() -> dict[str, object]:
     url = pieces.list_of("scheduling.schedule", enabled__exact=1)
     count = Schedule.objects.enabled().count()
@@ -64,9 +81,10 @@ def _schedules() -> dict[str, object]:
     if not count:
         return _tile("none", "schedules are on", url, icon="schedule")
     if last is None or timezone.now() - last.finished_at > GAP:
-        told = f"schedules, and nobody ticks ({pieces.since(last.finished_at) if last else 'never'}): manage.py doctor"
-        return _tile(count, told, url, icon="alarm_off", colour="danger")
-    return _tile(count, f"schedules, last looked at {pieces.since(last.finished_at)}", url, icon="schedule")
+        ago = pieces.since(last.finished_at) if last else "never"
+        label = f"schedules; scheduler not running (last tick: {ago}): manage.py doctor"
+        return _tile(count, label, url, icon="alarm_off", colour="danger")
+    return _tile(count, f"schedules, last tick {pieces.since(last.finished_at)}", url, icon="schedule")
 
 
 def _connections() -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -40,6 +41,8 @@ def of(config: Config) -> Protection:
     ]
     if config.is_sqlite:
         files.append(Path(config.database))
+    if "/" in config.jrunner_path or shutil.which(config.jrunner_path):
+        files.append(Path(shutil.which(config.jrunner_path) or config.jrunner_path))
     if sys.prefix != sys.base_prefix:
         folders.append(Path(sys.prefix))
     return Protection(

@@ -52,9 +52,10 @@ class RunAdmin(RunColumns, HappenedPage):
             None,
             {
                 "fields": [
-                    ("module_link", "state", "how"),
-                    ("began_long", "ended", "took"),
-                    ("asked_by_named", "attempt"),
+                    ("module_link", "state"),
+                    ("how", "attempt"),
+                    ("began_long", "ended"),
+                    ("asked_by_named", "took"),
                 ]
             },
         ),

@@ -11,6 +11,9 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from runs import settings
 from runs.models import Setting
 
+# of the login at the mail server, whose host and port are config.yaml's
+_GUARDS = frozenset({"smtp_security", "smtp_username"})
+
 
 class SettingValueWidget(UnfoldAdminTextInputWidget):  # type: ignore[misc]
     """A list is shown and taken with commas, a switch as on or off, everything else as it is."""
@@ -52,7 +55,17 @@ class SettingForm(forms.ModelForm):  # type: ignore[type-arg]
             raise forms.ValidationError(
                 "Writing a reference to a secret takes the permission “Can write references to secrets”."
             )
+        if found != self.instance.value and not self.may_use_secrets and guards_secret(key):
+            raise forms.ValidationError(
+                "It decides how the password of smtp_password is sent, so changing it takes the permission “Can write"
+                " references to secrets”."
+            )
         return found
+
+
+def guards_secret(key: str) -> bool:
+    """Say whether a setting decides how, or as whom, the mail server gets a password that is set."""
+    return key in _GUARDS and bool(settings.setting("smtp_password"))
 
 
 def _read(text: str, key: settings.Key | None) -> Any:

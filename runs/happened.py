@@ -97,6 +97,6 @@ class HappenedPage(Columns, MayRun, ReadOnly, Page):
     def error_told(self, run: Run | GroupRun) -> SafeString | str:
         return presenting.error(run)
 
-    @display(description="Its end")
+    @display(description="Last lines")
     def log_told(self, run: Run | GroupRun) -> SafeString | str:
         return presenting.log(run)

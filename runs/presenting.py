@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from connections import pieces
 from connections.pieces import NOTHING, code
+from connections.sdk.visible_text import visible
 from runs import live_log
 from runs.models import GroupRun, Run
 from runs.verification import Verification
@@ -82,7 +83,7 @@ def count(number: int | None) -> str:
 def counts(run: Run) -> SafeString:
     rows = [(name, count(getattr(run, name))) for name in COUNTS]
     size = NOTHING if run.bytes is None else filesizeformat(run.bytes)
-    return _cards([*rows, ("size", size), ("rows/s", _speed(run))])
+    return cards([*rows, ("size", size), ("rows/s", _speed(run))])
 
 
 def brief_counts(run: Run) -> SafeString | str:
@@ -106,16 +107,13 @@ def _speed(run: Run) -> str:
     return count(round(run.read / max((run.finished_at - run.started_at).total_seconds(), 0.001)))
 
 
-def _cards(rows: list[tuple[str, str]]) -> SafeString:
-    cards = format_html_join(
-        "",
-        '<div class="pk-card"><span>{}</span><b>{}</b></div>',
-        rows,
-    )
-    return format_html('<div class="pk-cards">{}</div>', cards)
+def cards(rows: list[tuple[str, str]]) -> SafeString:
+    """Return numbers side by side, each with what it counts."""
+    found = format_html_join("", '<div class="pk-card"><span>{}</span><b>{}</b></div>', rows)
+    return format_html('<div class="pk-cards">{}</div>', found)
 
 
-def problem(run: Run) -> SafeString | str:
+def problem(run: Run | Verification) -> SafeString | str:
     """Return an error in one line, for lists."""
     return pieces.clipped(str(run.error.get("message", ""))) if run.error else ""
 
@@ -128,9 +126,9 @@ def error(run: Run | GroupRun | Verification) -> SafeString | str:
     detail = format_html("<details><summary>The system's own words</summary>{}</details>", code(told.get("detail", "")))
     return format_html(
         '<div class="pk-error" role="alert"><b>{}</b>{}<div><code>{}</code></div></div>{}',
-        told.get("message", ""),
-        told.get("hint", ""),
-        told.get("code", ""),
+        visible(str(told.get("message", ""))),
+        visible(str(told.get("hint", ""))),
+        visible(str(told.get("code", ""))),
         detail if told.get("detail") else "",
     )
 
@@ -138,7 +136,7 @@ def error(run: Run | GroupRun | Verification) -> SafeString | str:
 def warnings(run: Run | Verification) -> SafeString | str:
     if not run.warnings:
         return NOTHING
-    return format_html_join("", '<div class="pk-warned">{}</div>', [(w,) for w in run.warnings])
+    return format_html_join("", '<div class="pk-warned">{}</div>', [(visible(str(w)),) for w in run.warnings])
 
 
 def watermarks(run: Run) -> SafeString | str:
@@ -151,7 +149,7 @@ def watermarks(run: Run) -> SafeString | str:
 
 def _value(found: Any, side: str) -> str:
     value = found.get(side) if isinstance(found, dict) else found
-    return "(none)" if value is None else str(value)
+    return "(none)" if value is None else visible(str(value))
 
 
 def steps(run: Run) -> SafeString | str:
@@ -181,7 +179,9 @@ def signs_of_life(run: Run) -> SafeString | str:
 
 def attempts(run: Run) -> SafeString | str:
     """Return the attempts that failed before the last one, a line each."""
-    lines = ((str(a["number"]), a["code"], a["message"], seconds(float(a["wait"]))) for a in run.attempts or ())
+    lines = (
+        (str(a["number"]), a["code"], visible(str(a["message"])), seconds(float(a["wait"]))) for a in run.attempts or ()
+    )
     return format_html_join("", "<div>{}. {}: {} (waited {})</div>", lines) or NOTHING
 
 

@@ -15,7 +15,7 @@ from connections import pieces
 from connections.forms import PERMISSION, for_user
 from connections.pages import Page
 from runs import settings
-from runs.forms import SettingForm
+from runs.forms import SettingForm, guards_secret
 from runs.models import Setting
 
 
@@ -36,6 +36,11 @@ class SettingAdmin(Page):
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
         return for_user(form, may_use_secrets=request.user.has_perm(PERMISSION))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Setting | None = None) -> bool:
+        """Without its row a setting has its default again: that is a change like any other."""
+        may = bool(super().has_delete_permission(request, obj))
+        return may and (obj is None or request.user.has_perm(PERMISSION) or not guards_secret(obj.key))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         changed = set(Setting.objects.values_list("key", flat=True))

@@ -8,7 +8,6 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.loader import render_to_string
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
@@ -19,12 +18,14 @@ from connections import pieces
 from connections.pages import FROM_PAGE, Verb
 from connections.sdk.errors import PipekitError
 from modules.models import Module
-from runs import presenting
+from runs import presenting, verification_examples
+from runs.filters import StartedByFilter
 from runs.happened import HappenedPage
 from runs.verification import Verification, VerificationStatus
 from runs.verification_launch import VerificationRequest, launch
 
 VERIFY = Verb(action="verify", label="Verify", icon="fact_check", title="Compare the source with the destination")
+_KINDS = ("missing", "extra", "different")
 _AGAIN = Verb(action="verify_again", label="Verify again", icon="fact_check", title="Compare the same again")
 _REPAIR = Verb(
     action="repair",
@@ -64,7 +65,7 @@ class VerificationAdmin(HappenedPage):
     name_field, named = "module_name", Module
     list_display = ["number", "module_name", "state", "asked_by", "began", "took", "rows", "differences"]
     list_display_links = ["number", "module_name"]
-    list_filter = [("status", ChoicesDropdownFilter), ("module", AutocompleteSelectFilter)]
+    list_filter = [("status", ChoicesDropdownFilter), ("module", AutocompleteSelectFilter), StartedByFilter]
     search_fields = ["module_name"]
     search_help_text = "Module, or number of the verification"
     row_verb = None
@@ -76,13 +77,14 @@ class VerificationAdmin(HappenedPage):
             None,
             {
                 "fields": [
-                    ("module_link", "state", "scope"),
-                    ("began_long", "ended", "took"),
-                    ("asked_by_named", "repair_run_link"),
+                    ("module_link", "state"),
+                    ("began_long", "ended"),
+                    ("asked_by_named", "took"),
+                    ("scope", "repair_run_link"),
                 ]
             },
         ),
-        ("Rows", {"fields": ["rows", "differences", "examples_shown"]}),
+        ("Rows", {"fields": ["counts", "examples_shown"]}),
         ("Log", {"classes": ["collapse"], "fields": ["log_told"]}),
     ]
 
@@ -93,14 +95,17 @@ class VerificationAdmin(HappenedPage):
     def get_fieldsets(self, request: HttpRequest, obj: Verification | None = None) -> Any:
         told = {"error_told": obj and obj.error, "warnings_told": obj and obj.warnings}
         fields = [field for field, found in told.items() if found]
-        first, *rest = self.fieldsets
-        return [first, ("What to look at", {"fields": fields}), *rest] if fields else self.fieldsets
+        first, rows, log = self.fieldsets
+        found = [first, *([("What to look at", {"fields": fields})] if fields else [])]
+        # one that failed has counted nothing
+        return [*found, rows, log] if obj and obj.missing is not None else [*found, log]
 
     def offers(self, verb: Verb, row: Verification) -> bool:
         if verb.action == "cancel_verification":
             return not row.is_final
         if verb.action == "repair":
-            return row.status == VerificationStatus.DIFFERENT and row.module_id is not None
+            is_left = row.status == VerificationStatus.DIFFERENT and not row.is_repaired
+            return is_left and row.module_id is not None
         return row.is_final and row.module_id is not None
 
     def goes_on(self, row: Verification) -> bool:
@@ -157,27 +162,44 @@ class VerificationAdmin(HappenedPage):
         parts += [f"a sample of {given['sample']} rows"] if given.get("sample") else []
         return "; ".join(parts) or "every row and column"
 
-    @display(description="Rows (source, destination)")
+    @display(description="Source / destination")
     def rows(self, row: Verification) -> str:
-        return f"{presenting.count(row.source_rows)}, {presenting.count(row.dest_rows)}"
+        if row.source_rows is None:
+            return pieces.NOTHING
+        return f"{presenting.count(row.source_rows)} / {presenting.count(row.dest_rows)}"
 
-    @display(description="Missing, extra, different")
-    def differences(self, row: Verification) -> str:
-        return ", ".join(presenting.count(number) for number in (row.missing, row.extra, row.different))
+    @display(description="Differences")
+    def differences(self, row: Verification) -> SafeString | str:
+        if row.error:
+            return presenting.problem(row)
+        counted = [(name, getattr(row, name)) for name in _KINDS]
+        if all(number is None for _, number in counted):
+            return pieces.NOTHING
+        return ", ".join(f"{presenting.count(number)} {name}" for name, number in counted if number) or "none"
+
+    @display(description="Found")
+    def counts(self, row: Verification) -> SafeString:
+        sides = [("at the source", row.source_rows), ("in the destination", row.dest_rows)]
+        counted = [*sides, *((name, getattr(row, name)) for name in _KINDS)]
+        cards = presenting.cards([(name, presenting.count(number)) for name, number in counted])
+        if row.repaired is None:
+            return cards
+        return format_html('{}<div class="pk-ago">As it was before the repair.</div>', cards)
 
     @display(description="Examples")
     def examples_shown(self, row: Verification) -> SafeString | str:
         if not any(row.examples.values()):
             return pieces.NOTHING
-        return render_to_string("runs/verification_examples.html", row.examples)
+        return verification_examples.rendered(row.examples)
 
     @display(description="Repaired by")
     def repair_run_link(self, row: Verification) -> SafeString | str:
         if row.repair_run is None:
             return pieces.NOTHING
         counted = row.repaired or {}
-        told = ", ".join(f"{counted[name]} {name}" for name in ("inserted", "updated", "deleted") if name in counted)
-        return format_html("{} {}", pieces.row_link(row.repair_run), told)
+        parts = [f"{counted[name]} {name}" for name in ("inserted", "updated", "deleted") if name in counted]
+        parts += [f"{counted['left']} still differ"] if counted.get("left") else []
+        return format_html("{} {}", pieces.row_link(row.repair_run), ", ".join(parts))
 
     @display(description="Warnings")
     def warnings_told(self, row: Verification) -> SafeString | str:

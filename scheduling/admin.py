@@ -68,7 +68,7 @@ class ScheduleAdmin(Page):
             runs = "runs.grouprun" if row.group else "runs.run"
             yield "Runs it started", pieces.list_of(runs, by=f"schedule:{row.pk}")
         else:
-            yield "Verifications", pieces.list_of("runs.verification")
+            yield "Verifications it started", pieces.list_of("runs.verification", by=f"schedule:{row.pk}")
         yield "Its slots", pieces.list_of("scheduling.slot", schedule__id__exact=row.pk)
 
     def offers(self, verb: Verb, row: Schedule) -> bool:

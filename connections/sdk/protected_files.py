@@ -17,6 +17,8 @@ from connections.sdk.protection import Protection
 
 # what SQLite and DuckDB put beside a database
 _SIDECARS = ("-wal", "-shm", "-journal", ".wal")
+# what Python would load instead of a module of Pipekit's, or of its own, when it lies beside Pipekit's folders
+_MODULES = (".py", ".pyc", ".so", ".pth")
 Identity = tuple[int, int]
 
 
@@ -40,6 +42,8 @@ def _is_protected(real: Path, protection: Protection) -> bool:
     around = list(real.parents)
     folders = [_real(folder) for folder in protection.folders]
     if any(folder == real or folder in around for folder in folders):
+        return True
+    if real.suffix in _MODULES and any(folder.parent == real.parent for folder in folders):
         return True
     identities = {found for folder in folders if (found := _identity(folder))}
     if any(_identity(parent) in identities for parent in [real, *around]) or any(map(_is_cluster, around)):

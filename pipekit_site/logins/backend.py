@@ -20,6 +20,8 @@ WAITING, PATIENCE = 40, 30.0
 class TooBusy(throttle.TooManyAttempts):
     """Too many attempts wait already, whoever makes them."""
 
+    what = "Too many log in at this moment"
+
 
 class _Turns:
     """Lets one thread at a time hash, and refuses what would wait too long."""
@@ -53,10 +55,11 @@ class ThrottledBackend(ModelBackend):
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> Any:
         name = username if username is not None else kwargs.get("username")
-        address = str(request.META.get("REMOTE_ADDR", "")) if request is not None else ""
-        if not address or name is None or password is None:
+        if request is None or name is None or password is None:
             # asked by this process itself
             return super().authenticate(request, username=username, password=password, **kwargs)
+        # a server that listens on a Unix socket knows no address: all that come that way are one
+        address = str(request.META.get("REMOTE_ADDR") or "unknown")
         with _turns.one():
             attempt = throttle.begin(str(name), address)
             found = super().authenticate(request, username=username, password=password, **kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -22,12 +23,20 @@ class LoginThrottleMiddleware:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, TooManyAttempts):
             return None
-        status = 503 if isinstance(error, TooBusy) else 429
+        busy = isinstance(error, TooBusy)
+        status = 503 if busy else 429
         answer: HttpResponse
         if "text/html" in request.headers.get("Accept", "text/html"):
-            answer = render(request, "429.html", {"seconds": error.seconds}, status=status)
+            answer = render(request, "429.html", {"wait": _words(error.seconds), "busy": busy}, status=status)
         else:
             answer = JsonResponse({"code": "too_many_attempts", "message": str(error)}, status=status)
         answer.headers["Retry-After"] = str(error.seconds)
         answer.headers["Cache-Control"] = "no-store"
         return answer
+
+
+def _words(seconds: int) -> str:
+    """Return a wait as people say it, rounded up."""
+    if seconds <= 90:
+        return f"{seconds} seconds"
+    return f"{math.ceil(seconds / 60)} minutes"

@@ -24,8 +24,10 @@ BY_USER_AND_ADDRESS, BY_ADDRESS = 5, 30
 class TooManyAttempts(Exception):
     """Refused without looking at the password; ``seconds`` says when to try again."""
 
+    what = "Too many attempts to log in"
+
     def __init__(self, seconds: int) -> None:
-        super().__init__(f"Too many attempts to log in; try again in {seconds} s.")
+        super().__init__(f"{self.what}; try again in {seconds} s.")
         self.seconds = seconds
 
 

@@ -27,7 +27,7 @@ _PAGES = {
     "verification": "admin:runs_verification_change",
 }
 # control characters, line and paragraph separators, marks that turn the direction of text
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\s]+")
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\s]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,10 @@ class _Conversation(socketserver.BaseRequestHandler):
             kind, length = struct.unpack("!cI", self._read(5))
             if kind == b"p":
                 self.server.passwords.append(self._read(length - 4).rstrip(b"\0").decode())
-                self._say(b"E", b"SFATAL\0C28P01\0Mpassword authentication failed\0\0")
+                said = b"password authentication failed"
+                if self.server.repeats:
+                    said += f" for {self.server.passwords[-1]}, {self.server.passwords[-1]!r}".encode()
+                self._say(b"E", b"SFATAL\0C28P01\0M" + said + b"\0H" + said + b"\0\0")
 
     def finish(self) -> None:
         # wrapped by TLS, it is not what the server knows and closes
@@ -78,6 +81,8 @@ class ClearTextServer(socketserver.ThreadingTCPServer):
         self.asked = 0
         self.passwords: list[str] = []
         self.in_pieces = False
+        # whether it says what it was told
+        self.repeats = False
         self.tls: ssl.SSLContext | None = None
 
     @property

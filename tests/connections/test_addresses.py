@@ -115,6 +115,10 @@ def test_a_path_has_one_spelling(path: str) -> None:
         ("2001:4860:4860::8888", True),
         ("fc00::1", False),
         ("ff02::1", False),
+        # site-local, segment routing, not assigned
+        ("fec0::1", False),
+        ("5f00::1", False),
+        ("4000::1", False),
     ],
 )
 def test_an_address_is_public_when_what_it_carries_is(text: str, public: bool) -> None:

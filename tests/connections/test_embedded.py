@@ -148,6 +148,13 @@ def test_only_directories_of_its_own_are_used_and_others_are_not_touched(home: P
     assert not list((tmp_path / "foreign").iterdir())
 
 
+@pytest.mark.parametrize("name", ["static/pg", "logs/runs/pg", "backups", "spool/x", "locks/y"])
+def test_none_is_made_among_the_data_directory_s_own_files(name: str, home: Path) -> None:
+    with pytest.raises(ConfigurationInvalid, match="lies among Pipekit's own files"):
+        ask(parameters(home / name, home), "SELECT 1")
+    assert not (home / name).exists()
+
+
 @pytest.mark.django_db
 def test_a_connection_to_one_elsewhere_is_not_saved(tmp_path: Path) -> None:
     row = Connection(name="dw", driver=Driver.objects.get(kind="postgresql"), jdbc_url="jdbc:postgresql://x/dw")

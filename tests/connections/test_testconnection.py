@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
 
 from connections.models import Connection
 from connections.sdk.parameters import ConnectionParameters
+from tests.connections.cleartext_server import clear_text_server
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -82,3 +84,28 @@ def test_rights_to_write_are_tested_when_asked_for(
     code, out, _ = run("warehouse", "--json", *flag)
     assert code == 0
     assert ("write" in [step["name"] for step in json.loads(out)["steps"]]) == bool(flag)
+
+
+def test_a_password_that_the_server_repeats_is_not_shown(
+    run: Run,
+    save_connection: Callable[..., Connection],
+    admin_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = "cAn'4ry \\ 7731"
+    monkeypatch.setenv("ECHOED_PW", secret)
+    with clear_text_server() as server:
+        server.repeats = True
+        options = {"allow_cleartext_password": True}
+        parameters = ConnectionParameters(
+            kind="postgresql", url=server.url, username="etl", options=options, name="echo"
+        )
+        saved = save_connection(parameters, password="$ECHOED_PW")
+        shown = [*run("echo")[1:], *run("echo", "--json")[1:]]
+        test = {"action": "test", "_selected_action": [saved.pk], "from_page": "1"}
+        shown.append(admin_client.post("/admin/connections/connection/", test, follow=True).content.decode())
+        assert server.passwords == [secret] * 3
+    saved.refresh_from_db()
+    shown.append(saved.last_test_message)
+    assert "authentication failed for ***" in shown[1]
+    assert [text for text in shown if "cAn" in text or "7731" in text] == []

@@ -17,7 +17,7 @@ from connections.models import Connection
 from modules import history
 from modules.models import Group, Module
 from runs import live_log
-from runs.models import GroupRun, Run
+from runs.models import GroupRun, Run, Verification
 from runs.outbox import Notification
 from scheduling.models import Outcome, Schedule, Slot
 from tests.factories import (
@@ -102,6 +102,24 @@ def test_no_page_takes_a_row_s_text_for_markup(admin_client: Client, hostile: li
         answer = admin_client.get(address, follow=True)
         assert answer.status_code == 200, address
         assert attacks(answer.content.decode()) == [], address
+
+
+def test_no_page_of_a_run_or_verification_lets_a_server_s_text_turn_around(admin_client: Client) -> None:
+    turned = "safe\u202egnp.exe\x1b[2J"
+    error = dict.fromkeys(("code", "message", "hint", "detail"), turned)
+    run = running()
+    run.record(source_query=turned, watermarks={"d": {"in": turned, "out": "2"}})
+    run.finish_error(error, warnings=[turned])
+    values = {"status": "different", "source_rows": 1, "dest_rows": 1, "warnings": [turned], "error": error}
+    examples = {"missing": [turned], "different": [{"key": turned, "column": "a", "source": turned, "dest": None}]}
+    told = Verification.objects.create(module=run.module, module_name="m", examples=examples, **values)
+    addresses = [RUNS, "/admin/", reverse("admin:runs_run_change", args=[run.pk])]
+    addresses += [reverse("admin:runs_verification_changelist")]
+    addresses += [reverse("admin:runs_verification_change", args=[told.pk])]
+    for address in addresses:
+        page = admin_client.get(address).content.decode()
+        assert "gnp.exe" in page, address
+        assert "\u202e" not in page and "\x1b" not in page, address
 
 
 def test_a_refused_or_started_row_s_name_is_text_in_the_message_too(admin_client: Client, hostile: list[Any]) -> None:
@@ -190,6 +208,25 @@ def test_the_overview_s_numbers_lead_to_their_rows(admin_client: Client) -> None
         assert int(found[2]) == count
         listed = admin_client.get(found[1].replace("&amp;", "&")).context["cl"].result_list
         assert len(listed) == count
+
+
+def test_the_overview_counts_modules_whose_last_verification_found_a_difference(admin_client: Client) -> None:
+    first, second, third = ModuleFactory.create_batch(3)
+
+    def verified(module: Module, status: str, **values: Any) -> Verification:
+        return Verification.objects.create(module=module, module_name=module.name, status=status, **values)
+
+    assert "differed when last verified" not in admin_client.get("/admin/").content.decode()
+    verified(first, "different")
+    verified(first, "equal")
+    verified(second, "different", repaired={"inserted": 1})
+    told = [verified(third, "different"), verified(second, "different", repaired={"inserted": 1, "left": 2})]
+    verified(third, "error")
+    page = admin_client.get("/admin/").content.decode()
+    found = re.search(r'href="([^"]+)"><span[^>]*>[^<]*</span><b>(\d+)</b><span>modules differed', page)
+    assert found is not None and found[2] == "2"
+    listed = admin_client.get(found[1].replace("&amp;", "&")).context["cl"].result_list
+    assert {row.pk for row in listed} == {row.pk for row in told}
 
 
 def test_what_is_not_there_or_not_allowed_says_so_in_words(client: Client, django_user_model: Any) -> None:

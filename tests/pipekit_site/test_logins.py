@@ -15,9 +15,13 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvicorn
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.core.management import call_command
@@ -27,6 +31,7 @@ from pytest_django import Settings
 
 from pipekit_site.config import BASE_DIR
 from pipekit_site.logins import backend, throttle
+from pipekit_site.management.commands import serve
 from pipekit_site.models import LoginAttempt
 from tests.pipekit_site.test_start_up import environment
 
@@ -55,6 +60,7 @@ def test_a_user_is_refused_after_some_failures_even_with_the_right_password(clie
     assert answer.status_code == 429
     assert 0 < int(answer.headers["Retry-After"]) <= throttle.WINDOW.total_seconds() + 1
     assert "Too many attempts to log in" in answer.content.decode()
+    assert "Try again in 10 minutes" in answer.content.decode()
     assert "sessionid" not in client.cookies
 
 
@@ -121,6 +127,21 @@ def test_programs_get_json(client: Client, ann: User) -> None:
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_attempts")
 
 
+@pytest.mark.parametrize("address", ["", "203.0.113.7, forged", "not an address"])
+def test_an_address_that_is_none_is_limited_like_any_other(client: Client, ann: User, address: str) -> None:
+    fail(client, LIMIT, address=address)
+    assert log_in(client, "right-pw-5521", address=address) == 429
+
+
+def test_a_request_without_an_address_is_limited(ann: User) -> None:
+    request = RequestFactory().post(PAGE)
+    del request.META["REMOTE_ADDR"]
+    for _ in range(LIMIT):
+        assert authenticate(request, username="ann", password="wrong") is None
+    with pytest.raises(throttle.TooManyAttempts):
+        authenticate(request, username="ann", password="right-pw-5521")
+
+
 def test_this_process_itself_is_not_limited(ann: User) -> None:
     for _ in range(LIMIT + 1):
         assert authenticate(username="ann", password="wrong") is None
@@ -168,7 +189,53 @@ def test_who_would_wait_too_long_is_told_to_come_back(
     with backend._turns.one():
         answer = client.post(PAGE, {"username": "ann", "password": "x"}, REMOTE_ADDR="192.0.2.1")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    # waiting is all there is to do: nothing is locked
+    assert "Too many log in at this moment" in answer.content.decode()
+    assert "unlocklogins" not in answer.content.decode()
     assert log_in(client, "right-pw-5521") == 302
+
+
+@contextmanager
+def echoing() -> Iterator[str]:
+    """A server started as `manage.py serve` starts it, which answers with the address that it takes a client for."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": scope["client"][0].encode()})
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = uvicorn.Server(uvicorn.Config(application, lifespan="off", **serve.server_options()))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def taken_for(address: str, forwarded: str) -> str:
+    request = urllib.request.Request(address, headers={"X-Forwarded-For": forwarded})
+    with browser().open(request, timeout=20) as answer:
+        return str(answer.read().decode())
+
+
+@pytest.mark.parametrize(
+    ("tls", "variable", "taken"),
+    [(False, "", "127.0.0.1"), (True, "", "203.0.113.7"), (False, "127.0.0.1", "203.0.113.7")],
+)
+def test_a_forwarded_address_counts_only_where_there_is_a_proxy(
+    tls: bool, variable: str, taken: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PIPEKIT = replace(settings.PIPEKIT, tls=tls)
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", variable)
+    if not variable:
+        monkeypatch.delenv("FORWARDED_ALLOW_IPS")
+    with echoing() as address:
+        # what the client itself wrote comes first; the proxy adds what it saw
+        assert taken_for(address, "198.51.100.9, 203.0.113.7") == taken
 
 
 @pytest.fixture
@@ -214,13 +281,13 @@ def browser() -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(urllib.request.ProxyHandler({}), jar)
 
 
-def try_password(address: str, number: int) -> int:
+def try_password(address: str, number: int, **headers: str) -> int:
     opener = browser()
     with opener.open(f"{address}{PAGE}", timeout=60) as page:
         found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.read().decode())
     assert found is not None
     data = {"csrfmiddlewaretoken": found[1], "username": f"user{number % 6}", "password": "wrong", "next": "/admin/"}
-    request = urllib.request.Request(f"{address}{PAGE}", urllib.parse.urlencode(data).encode())
+    request = urllib.request.Request(f"{address}{PAGE}", urllib.parse.urlencode(data).encode(), headers)
     try:
         with opener.open(request, timeout=60) as answer:
             return int(answer.status)
@@ -253,6 +320,12 @@ def test_a_real_server_answers_health_while_24_log_in_at_once(served: str) -> No
     # generous: half a second on a machine at rest
     assert max(waits) < 1.5
     assert [try_password(served, 0) for _ in range(8)][-1] == 429
+
+
+@pytest.mark.matrix
+def test_a_forged_header_is_no_way_around_the_limit_of_a_real_server(served: str) -> None:
+    answers = [try_password(served, 0, **{"X-Forwarded-For": f"203.0.113.{n}"}) for n in range(LIMIT + 1)]
+    assert answers == [200] * LIMIT + [429]
 
 
 def test_the_settings_use_the_throttle(settings: Settings) -> None:

@@ -20,7 +20,7 @@ from connections.sdk.errors import PipekitError, Protected, from_dict
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from modules.models import Module, Watermark
-from pipekit_site import backing_up
+from pipekit_site import backing_up, protecting
 from pipekit_site.config import BASE_DIR
 from runs import claiming
 from runs.running import execute
@@ -160,6 +160,23 @@ def test_what_else_is_pipekits_own_is_neither_opened_nor_made(name: str, kind: s
 def test_no_file_is_made_among_the_programs() -> None:
     with pytest.raises(Protected):
         registry.connector("sqlite").connect(parameters(BASE_DIR / "runs" / "sitecustomize.py"))
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+@pytest.mark.parametrize("name", ["json.py", "sitecustomize.py", "django.so", "x.pth", "yaml.pyc"])
+def test_no_file_is_made_that_python_would_load_instead_of_a_module(name: str, kind: str) -> None:
+    for directory in (BASE_DIR, Path(settings.PIPEKIT.data_dir)):
+        with pytest.raises(Protected):
+            registry.connector(kind).connect(parameters(directory / name, kind))
+        assert not (directory / name).exists()
+
+
+def test_the_program_that_moves_the_rows_is_neither_opened_nor_made(tmp_path: Path) -> None:
+    program = tmp_path / "jrunner"
+    protected = protecting.of(replace(settings.PIPEKIT, jrunner_path=str(program)))
+    with pytest.raises(Protected):
+        registry.connector("sqlite").connect(replace(parameters(program), protection=protected))
+    assert not program.exists()
 
 
 def test_what_lies_in_the_data_directory_besides_can_be_used() -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -96,6 +97,30 @@ def test_a_setting_is_typed_as_people_write_it_and_shown_so_again(
     assert row.value == kept
     page = admin_client.get(reverse("admin:runs_setting_change", args=[row.pk])).content.decode()
     assert f'value="{typed}"' in page
+
+
+@pytest.mark.parametrize(("key", "value", "other"), [("smtp_security", "tls", "none"), ("smtp_username", "etl", "eve")])
+def test_how_the_mail_password_is_sent_is_not_changed_without_the_right_to_use_secrets(
+    client: Client, key: str, value: str, other: str
+) -> None:
+    password = Setting.objects.create(key="smtp_password", value="$MAIL_PW")
+    row = Setting.objects.create(key=key, value=value)
+    user = User.objects.create_user("edda", password="x", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__endswith="_setting"))
+    client.force_login(user)
+    change = reverse("admin:runs_setting_change", args=[row.pk])
+    assert "takes the permission" in client.post(change, {"value": other}).content.decode()
+    assert client.post(reverse("admin:runs_setting_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+    delete = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
+    assert client.post(reverse("admin:runs_setting_changelist"), delete).status_code == 403
+    row.refresh_from_db()
+    assert row.value == value
+    Setting.objects.filter(pk=row.pk).delete()
+    add = client.post(reverse("admin:runs_setting_add"), {"key": key, "value": other})
+    assert "takes the permission" in add.content.decode()
+    # nothing is sent any more, so nothing is guarded
+    password.delete()
+    assert client.post(reverse("admin:runs_setting_add"), {"key": key, "value": other}).status_code == 302
 
 
 def test_the_settings_that_nobody_changed_are_listed_with_their_defaults(admin_client: Client) -> None:

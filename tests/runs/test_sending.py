@@ -195,7 +195,7 @@ def test_the_same_mail_sent_again_has_the_same_message_id(server: MailServer) ->
 
 def test_no_name_and_no_error_can_write_a_header(server: MailServer) -> None:
     module = ModuleFactory.create()
-    bad = "x\r\nBcc: evil@example.com\r\n\r\nhello\u2028\x7f\u202e"
+    bad = "x\r\nBcc: evil@example.com\r\n\r\nhello\u2028\x7f\u202e\u061c"
     Module.objects.filter(pk=module.pk).update(name="x\r\nBcc: evil@example.com")
     module.refresh_from_db()
     run = ended(module)

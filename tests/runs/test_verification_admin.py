@@ -9,7 +9,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from runs.models import Verification
-from tests.factories import ModuleFactory
+from tests.factories import ModuleFactory, RunFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,7 @@ def press(client: Client, model: str, action: str, *rows: int) -> str:
 def found(**fields: object) -> Verification:
     module = ModuleFactory.create()
     values = {"status": "different", "missing": 1, "extra": 0, "different": 2, **fields}
-    return Verification.objects.create(module=module, module_name=module.name, **values)
+    return Verification.objects.create(**{"module": module, "module_name": module.name, **values})
 
 
 def test_the_button_of_a_module_starts_a_verification_and_shows_it(admin_client: Client) -> None:
@@ -77,3 +77,47 @@ def test_who_may_not_run_may_not_verify(client: Client) -> None:
     module = ModuleFactory.create()
     client.post(reverse("admin:modules_module_changelist"), {"action": "verify", "_selected_action": [module.pk]})
     assert not Verification.objects.exists()
+
+
+def page_of(client: Client, row: Verification) -> str:
+    return client.get(reverse("admin:runs_verification_change", args=[row.pk])).content.decode()
+
+
+def test_one_that_was_repaired_offers_no_repair_and_says_what_its_numbers_are(admin_client: Client) -> None:
+    run = RunFactory.create()
+    counts = {"pulled": 2, "inserted": 1, "updated": 1, "deleted": 0}
+    repaired = found(repair=True, repair_run=run, repaired=counts, source_rows=5, dest_rows=4)
+    page = page_of(admin_client, repaired)
+    assert 'value="repair"' not in page
+    assert "As it was before the repair." in page
+    left = found(repair=True, repair_run=run, repaired={**counts, "left": 3}, source_rows=5, dest_rows=4)
+    page = page_of(admin_client, left)
+    assert 'value="repair"' in page
+    assert "3 still differ" in page
+
+
+def test_one_that_failed_shows_its_error_instead_of_numbers(admin_client: Client) -> None:
+    error = {"code": "table_missing", "message": "There is no table.", "hint": "Run it first.", "detail": ""}
+    row = found(status="error", error=error, missing=None, extra=None, different=None)
+    page = page_of(admin_client, row)
+    assert "Run it first." in page
+    assert "in the destination" not in page
+    listed = admin_client.get(reverse("admin:runs_verification_changelist")).content.decode()
+    assert "There is no table." in listed
+
+
+def test_the_list_names_the_differences(admin_client: Client) -> None:
+    found(source_rows=1200, dest_rows=1199)
+    found(status="equal", source_rows=3, dest_rows=3, missing=0, extra=0, different=0)
+    page = admin_client.get(reverse("admin:runs_verification_changelist")).content.decode()
+    assert "1 missing, 2 different" in page
+    assert "1\u202f200 / 1\u202f199" in page
+    assert ">none<" in page
+
+
+def test_verifications_of_one_schedule_are_found(admin_client: Client) -> None:
+    found(trigger="schedule:7")
+    other = found(trigger="admin")
+    address = f"{reverse('admin:runs_verification_changelist')}?by=schedule:7"
+    listed = admin_client.get(address).context["cl"].result_list
+    assert [row.trigger for row in listed] == ["schedule:7"] != [other.trigger]

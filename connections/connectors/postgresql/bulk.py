@@ -47,7 +47,7 @@ async def connect(parameters: ConnectionParameters) -> Any:
             host=found.get("host"),
             port=int(found["port"]),
             user=found["user"],
-            password=found.get("password"),
+            password=found["password"],
             database=found["dbname"],
             timeout=float(found["connect_timeout"]),
             statement_cache_size=0,

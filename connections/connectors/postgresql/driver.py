@@ -54,13 +54,16 @@ _NO_QUERY = (
     psycopg.errors.InvalidCursorDefinition,
     psycopg.errors.ReadOnlySqlTransaction,
 )
+# libpq and asyncpg would look for a password in PGPASSWORD and ~/.pgpass, and give it to whatever host is named
+_NO_PASSWORD_FILE = "/dev/null/none"
 _LIBPQ = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "application_name"})
 
 
 def settings(parameters: ConnectionParameters) -> dict[str, str]:
     """Return libpq keywords (host, port, dbname, user, password, ...); ``host`` may be a socket directory.
 
-    With the option ``embedded`` (a data directory) the server there is started when it is not running.
+    With the option ``embedded`` (a data directory) the server there is started when it is not running. The password is
+    the connection's own, also when that is empty.
     """
     url = jdbc_url.parse(parameters.url, kind="postgresql")
     found = {
@@ -68,7 +71,6 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
         "port": str(url.port or 5432),
         "dbname": url.database or "postgres",
         "user": parameters.username or url.username or "postgres",
-        "password": parameters.password,
         "connect_timeout": str(parameters.options.get("connect_timeout", 10)),
         "application_name": "pipekit",
         "keepalives_idle": "30",
@@ -85,7 +87,8 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
         word = _KEYWORDS.get(key, key)
         if word in _LIBPQ:
             found[word] = {"true": "require", "false": "disable"}.get(value, value) if word == "sslmode" else value
-    return {key: value for key, value in found.items() if value} | clear_text.keywords(found, parameters)
+    login = {"password": parameters.password, "passfile": _NO_PASSWORD_FILE}
+    return {key: value for key, value in found.items() if value} | login | clear_text.keywords(found, parameters)
 
 
 def borne(parameters: ConnectionParameters) -> float:

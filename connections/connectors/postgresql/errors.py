@@ -105,7 +105,14 @@ def translate_connect(error: psycopg.OperationalError, *, name: str, place: str)
     """Return Pipekit's error for a connection that could not be made; libpq gives no SQLSTATE for most."""
     text = str(error).strip()
     low = text.lower()
-    if "password authentication failed" in low or "no password supplied" in low or "authentication failed" in low:
+    if "no password supplied" in low:
+        return errors.AuthenticationFailed(
+            f"{_named(name)} The server at {place} asks for a password, and the connection has none.",
+            hint="Enter a reference such as $DW_PW as its password, and: manage.py secrets set DW_PW. PGPASSWORD and"
+            " ~/.pgpass are not used for connections.",
+            detail=text,
+        )
+    if "password authentication failed" in low or "authentication failed" in low:
         return errors.AuthenticationFailed(
             f"{_named(name)} The server at {place} refused the username or password.",
             hint="Check the connection's username and the secret of its password (manage.py secrets check).",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 from typing import Any
 
@@ -32,7 +33,17 @@ class Command(BaseCommand):
             self.stderr.write("tls is on: reach it through the proxy that ends TLS; plain HTTP is redirected to HTTPS.")
         self.stdout.write(f"Pipekit is at http://{_shown(host)}:{port}/admin/ (Ctrl+C stops it)")
         self.stdout.flush()
-        uvicorn.run("pipekit_site.asgi:application", host=host, port=port, log_level="warning", server_header=False)
+        uvicorn.run("pipekit_site.asgi:application", host=host, port=port, **server_options())
+
+
+def server_options() -> dict[str, Any]:
+    """Return what uvicorn is started with besides the address.
+
+    X-Forwarded-For is taken only from a proxy: where ``tls`` says that there is one on this machine, or where uvicorn's
+    own variable names it. From anybody else the header would be a way around the limit of logins.
+    """
+    proxied = settings.PIPEKIT.tls or bool(os.environ.get("FORWARDED_ALLOW_IPS"))
+    return {"proxy_headers": proxied, "log_level": "warning", "server_header": False}
 
 
 def _port(text: str) -> int:

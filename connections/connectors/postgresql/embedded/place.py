@@ -11,6 +11,8 @@ from connections.sdk.errors import ConfigurationInvalid
 # made by this version; and by the package that started servers for earlier ones
 MARKER = ".pipekit"
 _MADE_BY_US = (MARKER, ".handle_pids.json")
+# of the data directory: what lies there is Pipekit's own, pruned, or served to everybody
+_TAKEN = frozenset({"backups", "drivers", "locks", "logs", "media", "spool", "static"})
 
 
 def real(directory: str | Path) -> Path:
@@ -30,6 +32,8 @@ def check(path: Path, within: str | Path | None) -> None:
         raise _refused(path, "was not made by Pipekit")
     if within is not None and not _is_inside(path, within):
         raise _refused(path, f"lies outside Pipekit's data directory {within}")
+    if within is not None and path.relative_to(real(within)).parts[0] in _TAKEN:
+        raise _refused(path, "lies among Pipekit's own files")
     if path.exists() and not _is_ours_and_empty(path):
         raise _refused(path, "holds something else")
 

@@ -1,0 +1,73 @@
+"""The examples of a verification as its page shows them: keys in words, and values by where they differ."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+
+from connections.sdk.visible_text import visible
+
+# characters of a value that are shown, and of what precedes the first one that differs
+_SHOWN, _BEFORE = 160, 40
+_BLANKS = str.maketrans({" ": "\u2423", "\t": "\u2409", "\n": "\u240a"})
+
+
+def rendered(examples: Mapping[str, Any]) -> SafeString:
+    """Return missing and extra keys, and a table of the values that differ."""
+    keys = {kind: [_key(key) for key in examples.get(kind) or ()] for kind in ("missing", "extra")}
+    different = [_row(value) for value in examples.get("different") or ()]
+    return render_to_string("runs/verification_examples.html", {**keys, "different": different})
+
+
+def _key(key: Any) -> str:
+    return visible(f"({', '.join(map(str, key))})" if isinstance(key, list) else str(key))
+
+
+def _row(value: Mapping[str, Any]) -> dict[str, Any]:
+    source, dest = excerpts(value["source"], value["dest"])
+    return {"key": _key(value["key"]), "column": value["column"], "source": source, "dest": dest}
+
+
+def excerpts(source: Any, dest: Any) -> tuple[str | None, str | None]:
+    """Return two values that differ so that it can be seen in what; None stays None.
+
+    Of long ones the part around the first difference, control characters and blanks at the ends as signs; where the
+    two would look the same all the same, by code points.
+    """
+    if source is None or dest is None:
+        return _one(source), _one(dest)
+    left, right = str(source), str(dest)
+    same = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
+    start = max(same - _BEFORE, 0) if max(len(left), len(right)) > _SHOWN else 0
+    left, right = (_cut(text, start) for text in (left, right))
+    shown = _marked(left), _marked(right)
+    if _look(shown[0]) == _look(shown[1]):
+        return ascii(left)[1:-1], ascii(right)[1:-1]
+    return shown
+
+
+def _look(text: str) -> str:
+    """Return what is the same for texts that nobody can tell apart: without what is not seen, letters composed."""
+    seen = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", seen).split())
+
+
+def _one(value: Any) -> str | None:
+    return None if value is None else _marked(_cut(str(value), 0))
+
+
+def _cut(text: str, start: int) -> str:
+    end = start + _SHOWN
+    return ("…" if start else "") + text[start:end] + ("…" if len(text) > end else "")
+
+
+def _marked(text: str) -> str:
+    """Return the text visible, with signs for the blanks at its ends, which a page does not show."""
+    inner = text.strip(" \t\n")
+    before = text[: len(text) - len(text.lstrip(" \t\n"))] if inner else text
+    after = text[len(before) + len(inner) :]
+    return f"{before.translate(_BLANKS)}{visible(inner)}{after.translate(_BLANKS)}"
