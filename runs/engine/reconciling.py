@@ -104,7 +104,10 @@ def _transaction(opened: Session, plan: Plan, table: TableName, read: int, told:
     with foreign_keys.explained(plan, references, returns=False):
         deleted = opened.execute(sql) if deleting else 0
     gone = Statement(sql, Counts.DELETED, remaining=dialect.count_missing(plan.dest_table, table, plan.merge_key))
-    check_deleted(opened, plan, gone, deleted=deleted, targets=deleting)
+    may_return = bool(deleting) and registry.connector(plan.destination.kind).introspector.may_skip_rows(
+        opened, plan.dest_table
+    )
+    check_deleted(opened, plan, gone, deleted=deleted, targets=deleting, may_return=may_return)
     published = Published(inserted=0, updated=0, deleted=deleted)
     commit_record.write(opened, dialect, plan, published, kind=KIND)
     return deleted
