@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
@@ -17,7 +18,7 @@ from tests.runs.engine.matrix import first_by_default
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
 BEFORE = [(1, "old"), (5, "e")]
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "incremental": {"strategy": Strategy.INCREMENTAL},
     "full": {"delete_instead_of_truncate": True},
     "upsert": {"strategy": Strategy.UPSERT},
