@@ -124,6 +124,10 @@ class Dialect:
             return self.temporal(value, data_type)
         return self.string(value)
 
+    def own_literal(self, value: str, data_type: DataType) -> str:
+        """Return the text as a value of a type that only this system knows, to be compared with a column of it."""
+        return self.string(value)
+
     def compares_as_text(self, data_type: DataType) -> bool:
         """Whether the system compares values of the type by their spelling, not by what they mean."""
         return data_type.kind is Kind.TEXT

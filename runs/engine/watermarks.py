@@ -151,6 +151,8 @@ def _literal(value: str, data_type: DataType, bound: Bound, *, dialect: Dialect,
 
     Raises DataError for NaN, infinity, years before 1 and the like, which nothing, or everything, is above.
     """
+    if source_type.kind is Kind.NATIVE and data_type.kind in (Kind.NATIVE, Kind.TEXT):
+        return dialect.own_literal(value, source_type)
     if not dialect.compares_as_text(source_type) or data_type.is_numeric:
         return dialect.literal(value, data_type)
     with suppress(DataError):

@@ -15,6 +15,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.publishing import PublishingDialect
 from connections.sdk.row_identity import Names, unused
 from connections.sdk.schema import TableName
+from connections.sdk.type_grammar import checked
 
 _RESERVED = frozenset({"main", "temp", "system"})
 
@@ -56,6 +57,11 @@ class DuckdbDialect(PublishingDialect):
     def temporal(self, value: str, data_type: DataType) -> str:
         words = {Kind.DATE: "DATE", Kind.TIME: "TIME", Kind.TIMESTAMP: "TIMESTAMP", Kind.TIMESTAMPTZ: "TIMESTAMPTZ"}
         return f"{self.string(value)}::{words[data_type.kind]}"
+
+    def own_literal(self, value: str, data_type: DataType) -> str:
+        # an enum has the order of its members, but is compared with a text as text
+        text = self.string(value)
+        return f"{text}::{checked(data_type.native)}" if data_type.native.upper().startswith("ENUM(") else text
 
     def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
         # its indexes refuse a key that is deleted and inserted in one transaction, which is what incremental does
