@@ -74,9 +74,13 @@ class RowIdentity(Dialect):
             f"  FROM {self.qualified(staging)} t) ranked WHERE pipekit_n > 1)"
         )
 
+    def exact_text(self, expression: str) -> str:
+        """Return the text of a value that no other value of its type has."""
+        return f"CAST({expression} AS {self.text_type})"
+
     def row_text(self, columns: Names, prefix: str) -> str:
         """Return an expression that is equal for two rows exactly when all their columns are, NULLs included."""
-        parts = [f"CAST({prefix}.{self.quote(c)} AS {self.text_type})" for c in columns]
+        parts = [self.exact_text(f"{prefix}.{self.quote(c)}") for c in columns]
         return _joined([f"coalesce('''' || replace({p}, '''', '''''') || '''', 'NULL')" for p in parts])
 
     def insert_into(self, table: TableName, columns: Names) -> str:
@@ -84,7 +88,7 @@ class RowIdentity(Dialect):
         return f"INSERT INTO {self.qualified(table)} ({self.columns(columns)})"
 
     def insert_unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str) -> str:
-        """Return the insert of staging rows that the destination lacks, comparing whole rows from the lowest mark on.
+        """Return the insert of staging rows that the destination lacks, comparing whole rows of the same marks.
 
         A row is inserted only as often as staging holds it more often than the destination does, so what was read
         again (ties at the boundary, an overlap) is not doubled, and a true twin is not lost.
@@ -110,11 +114,16 @@ class RowIdentity(Dialect):
         )
 
     def _had(self, table: TableName, staging: TableName, columns: Names, watermark: str, *, row: str, had: str) -> str:
-        """Return the query for how often the destination holds each row, from the lowest mark of staging on."""
-        mark = self.quote(watermark)
+        """Return the query for how often the destination holds each row whose mark is in staging, NULL included."""
+        mark, source = self.quote(watermark), self.qualified(staging)
+        rows = f"SELECT {self.row_text(columns, 'd')} AS {row} FROM {self.qualified(table)} d"
+        # marks are compared by =, not from the lowest on: two columns can sort texts differently. NULLs come apart,
+        # because OR keeps a planner from hashing
         return (
             f"SELECT h.{row}, count(*) AS {had}\n"
-            f"  FROM (SELECT {self.row_text(columns, 'd')} AS {row} FROM {self.qualified(table)} d\n"
-            f"    WHERE d.{mark} >= (SELECT min({mark}) FROM {self.qualified(staging)})) h\n"
+            f"  FROM ({rows}\n"
+            f"    WHERE d.{mark} IN (SELECT n.{mark} FROM {source} n)\n"
+            f"    UNION ALL {rows}\n"
+            f"    WHERE d.{mark} IS NULL AND EXISTS (SELECT 1 FROM {source} n WHERE n.{mark} IS NULL)) h\n"
             f"  GROUP BY h.{row}"
         )

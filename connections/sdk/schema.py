@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,12 +39,15 @@ class TableName:
 
 
 def bare_name(text: str) -> str:
-    """Return a name in lower case, without the quotes and brackets that other systems write around names."""
-    return text.lower().translate(dict.fromkeys(map(ord, '[]"`')))
+    """Return what people read in a name: in lower case, letters composed (NFC), no blanks around it, and without the
+    quotes and brackets that other systems write around names.
+    """
+    composed = unicodedata.normalize("NFC", text).lower()
+    return composed.translate(dict.fromkeys(map(ord, '[]"`'))).strip()
 
 
 def _quote_if_needed(part: str) -> str:
-    if "." in part or '"' in part:
+    if "." in part or '"' in part or part != part.strip():
         return '"' + part.replace('"', '""') + '"'
     return part
 

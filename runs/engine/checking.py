@@ -103,7 +103,7 @@ def check_numbered(opened: Session, plan: Plan, staging: Staging, table: TableIn
 
 def check_arrived(opened: Session, plan: Plan, staging: Staging, counts: Mapping[Counts, int]) -> None:
     """Every row of staging must have been put in or rewritten; a trigger or rule of the table can leave some out."""
-    rows, matched = _kept(opened, plan, staging), counts.get(Counts.MATCHED, 0)
+    rows, matched = kept(opened, plan, staging), counts.get(Counts.MATCHED, 0)
     if Counts.INSERTED in counts:
         lost = rows - matched - counts[Counts.INSERTED]
         targets = counts.get(Counts.TARGETS, matched)
@@ -119,21 +119,27 @@ def check_arrived(opened: Session, plan: Plan, staging: Staging, counts: Mapping
         )
 
 
-def check_deleted(opened: Session, plan: Plan, statement: Statement, *, deleted: int, targets: int) -> None:
+def check_deleted(
+    opened: Session, plan: Plan, statement: Statement, *, deleted: int, targets: int, may_return: bool = False
+) -> None:
     """What was to be deleted must be gone; a trigger, rule or policy of the table can keep rows in silence.
 
-    Asked again when the count falls short: others may have deleted some of the rows, or the system may not count.
+    Asked again when the count falls short: others may have deleted some of the rows, or the system may not count; and
+    when a trigger may put rows back (``may_return``).
     """
-    if deleted >= targets or not int(opened.fetch(statement.remaining)[0][0]):
+    if deleted >= targets and not may_return:
         return
+    if not (remaining := int(opened.fetch(statement.remaining)[0][0])):
+        return
+    gone = max(min(deleted, targets - remaining), 0)
     raise CountMismatch(
-        f"Only {max(deleted, 0)} of {targets} rows could be deleted from {plan.dest_table}; it was left as it was.",
+        f"Only {gone} of {targets} rows could be deleted from {plan.dest_table}; it was left as it was.",
         hint="A trigger, a rule or a policy of the table keeps rows: take it away or let this user delete, "
         "or choose upsert without key_sync, which deletes nothing.",
     )
 
 
-def _kept(opened: Session, plan: Plan, staging: Staging) -> int:
+def kept(opened: Session, plan: Plan, staging: Staging) -> int:
     """Return how many rows there are to publish: keep_latest takes the older ones of a key out of staging."""
     if plan.keep_latest and plan.watermark and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT):
         return count_staged(opened, plan)

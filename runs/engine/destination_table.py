@@ -74,6 +74,9 @@ def _check_new(opened: Session, plan: Plan) -> list[str]:
     if similar := introspector.similar_tables(opened, plan.dest_table):
         there = ", ".join(map(str, similar))
         text = f"There is no table {plan.dest_table}, but there is {there}; names are taken as written"
+        if not f"{plan.dest_table}{there}".isascii() or " " in there or " " in str(plan.dest_table):
+            # they may look the same
+            text += f" ({str(plan.dest_table)!a}, not {there!a})"
         if not plan.force:
             raise Refused(
                 f"{text}. No second table was created.",

@@ -2,7 +2,7 @@
 
 Its order: bounds on waiting and the table's lock; is this run published already; does it still hold staging; is the
 table there; safety limits; is staging complete; NULLs that would become numbers; duplicate keys; the strategy's
-statements, each delete counted; the commit record; COMMIT.
+statements, each delete counted; what triggers did; the commit record; COMMIT.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from runs.engine import (
     foreign_keys,
     safety_limits,
     schemas,
+    side_effects,
     unfilled_columns,
 )
 from runs.engine.checking import (
@@ -144,9 +145,9 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
     filled = unfilled_columns.filled(opened, plan, table, staging.columns)
     told += map(Warned, unfilled_columns.check_full(opened, plan, table, filled, emptied=False))
     publication = describe(plan, staging.columns, table, null_keys=null_keys)
-    if plan.strategy is Strategy.APPEND and plan.watermark and table is not None:
-        skips = registry.connector(plan.destination.kind).introspector.may_skip_rows(opened, plan.dest_table)
-        publication = replace(publication, may_skip_rows=skips)
+    watched = side_effects.possible(opened, plan, table)
+    publication = replace(publication, may_skip_rows=watched)
+    before = count(opened, plan.dest_table, plan) if watched and plan.strategy is not Strategy.FULL else replaced
     statements = [*_before(plan, staging.columns, table), *STRATEGIES[plan.strategy](publication)]
     statements += _after(opened, plan, table)
     told.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
@@ -156,6 +157,8 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
     if plan.strategy is Strategy.FULL and counts[Counts.WRITTEN] != staging.rows:
         # its insert takes all of staging, so it has counted it
         check_complete(opened, plan, staging)
+    if watched:
+        told += map(Warned, side_effects.check(opened, plan, staging, counts, before=before, null_keys=null_keys))
     check_arrived(opened, plan, staging, counts)
     published = _published(opened, plan, counts, replaced=replaced)
     told += map(Warned, published_warnings(opened, plan, staging.columns, published.watermark))

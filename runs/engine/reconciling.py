@@ -15,7 +15,7 @@ from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableName
 from modules.predicates import select_columns
 from modules.tokens import find_tokens
-from runs.engine import commit_record, foreign_keys, safety_limits
+from runs.engine import commit_record, foreign_keys, key_order, safety_limits
 from runs.engine.checking import check_deleted
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Staged, Warned
 from runs.engine.faults import point
@@ -35,8 +35,11 @@ def reconcile(plan: Plan, base_query: str, columns: Sequence[Column]) -> Generat
     table = keys_table(plan)
     with destination(plan) as opened:
         make_empty(opened, plan, table, keys)
-    read = 0
-    for event in transfer(plan, Transfer(query=key_query(plan, base_query, keys), table=table, columns=keys)):
+    query, read = key_query(plan, base_query, keys), 0
+    columns, warning = key_order.in_order(plan, keys)
+    if warning:
+        yield Warned(warning)
+    for event in transfer(plan, Transfer(query=query, table=table, columns=columns)):
         if isinstance(event, Staged):
             read = event.rows
         elif isinstance(event, Warned):
@@ -104,7 +107,10 @@ def _transaction(opened: Session, plan: Plan, table: TableName, read: int, told:
     with foreign_keys.explained(plan, references, returns=False):
         deleted = opened.execute(sql) if deleting else 0
     gone = Statement(sql, Counts.DELETED, remaining=dialect.count_missing(plan.dest_table, table, plan.merge_key))
-    check_deleted(opened, plan, gone, deleted=deleted, targets=deleting)
+    may_return = bool(deleting) and registry.connector(plan.destination.kind).introspector.may_skip_rows(
+        opened, plan.dest_table
+    )
+    check_deleted(opened, plan, gone, deleted=deleted, targets=deleting, may_return=may_return)
     published = Published(inserted=0, updated=0, deleted=deleted)
     commit_record.write(opened, dialect, plan, published, kind=KIND)
     return deleted

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
+from connections import registry
 from connections.sdk.errors import ConnectionLost
 from connections.sdk.foreign_keys import Deletion
 from connections.sdk.protocols import Session
@@ -81,5 +82,6 @@ def _delete(opened: Session, plan: Plan, counting: str, extra: int, events: list
     with foreign_keys.explained(plan, references, returns=False):
         deleted = opened.execute(sql)
     gone = Statement(sql, Counts.DELETED, remaining=counting)
-    check_deleted(opened, plan, gone, deleted=deleted, targets=extra)
+    may_return = registry.connector(plan.destination.kind).introspector.may_skip_rows(opened, plan.dest_table)
+    check_deleted(opened, plan, gone, deleted=deleted, targets=extra, may_return=may_return)
     return deleted

@@ -12,7 +12,7 @@ from connections import registry
 from connections.sdk.datatypes import NUMERIC_KINDS, Kind
 from connections.sdk.errors import Refused
 from connections.sdk.protocols import Session
-from connections.sdk.schema import Column, ColumnInfo, TableInfo
+from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
 from runs.engine.plan import Plan, Strategy
 from runs.engine.staging import dialect_of
 
@@ -60,12 +60,16 @@ def reset_by_incremental(plan: Plan, table: TableInfo | None, columns: Sequence[
     """Return the warning that rows which come again lose what others have written into further columns."""
     if plan.strategy is not Strategy.INCREMENTAL or not plan.supports_deletes:
         return []
-    if not (names := [info.name for info in unfilled(table, columns)]):
-        return []
-    return [
-        f"Columns of {plan.dest_table} that the query does not fill are reset in rows that come again: "
-        f"{', '.join(names)}. merge_strategy: upsert leaves them as they are."
-    ]
+    infos = unfilled(table, columns)
+    return [reset_text(plan.dest_table, infos)] if infos else []
+
+
+def reset_text(table: TableName, infos: Sequence[ColumnInfo]) -> str:
+    """Return what an incremental run, or whoever saves its module, is told of these columns."""
+    return (
+        f"Columns of {table} that the query does not fill are reset in rows that come again: "
+        f"{', '.join(info.name for info in infos)}. merge_strategy: upsert leaves them as they are."
+    )
 
 
 def filled(opened: Session, plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> list[str]:

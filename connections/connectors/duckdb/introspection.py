@@ -126,20 +126,19 @@ def similar_tables(session: Session, table: TableName) -> tuple[TableName, ...]:
     place = (table.schema or "main", table.table)
     rows = session.fetch(
         "SELECT DISTINCT schema_name, table_name FROM duckdb_columns() WHERE database_name = current_database() "
-        """AND translate(lower(schema_name), '[]"`', '') = ? AND translate(lower(table_name), '[]"`', '') = ? """
-        "ORDER BY ALL",
-        (bare_name(place[0]), bare_name(place[1])),
+        "ORDER BY ALL"
     )
-    return tuple(TableName(*row) for row in rows if row != place)
+    wanted = tuple(map(bare_name, place))
+    return tuple(TableName(*row) for row in rows if row != place and tuple(map(bare_name, row)) == wanted)
 
 
 def similar_schemas(session: Session, schema: str) -> tuple[str, ...]:
     rows = session.fetch(
-        "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database() "
-        """AND translate(lower(schema_name), '[]"`', '') = ? AND schema_name <> ? ORDER BY 1""",
-        (bare_name(schema), schema),
+        "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database() AND schema_name <> ? "
+        "ORDER BY 1",
+        (schema,),
     )
-    return tuple(name for (name,) in rows)
+    return tuple(name for (name,) in rows if bare_name(name) == bare_name(schema))
 
 
 def has_schema(session: Session, schema: str) -> bool:

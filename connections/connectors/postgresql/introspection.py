@@ -23,6 +23,8 @@ _KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialize
 _OCCUPANTS = {"S": "sequence", "i": "index", "I": "index", "c": "type", "t": "TOAST table", "y": "type"}
 _ON_DELETE = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _IDENTITIES = {"a": "always", "d": "by default"}
+# more than these are not named
+_SIMILAR = 5
 _UPDATABLE = {"update": 4, "insert": 8, "delete": 16}
 
 
@@ -134,14 +136,17 @@ def occupant(session: Session, table: TableName) -> str:
 
 
 def similar_tables(session: Session, table: TableName) -> tuple[TableName, ...]:
-    schema = table.schema or "public"
-    rows = session.fetch(_query("similar_tables"), (bare_name(schema), bare_name(table.table)))
-    found = (TableName(*row) for row in rows)
-    return tuple(name for name in found if name != TableName(schema, table.table))
+    place = (table.schema or "public", table.table)
+    wanted = tuple(map(bare_name, place))
+    rows = session.fetch(_query("similar_tables"), wanted)
+    found = [TableName(*row) for row in rows if row != place and tuple(map(bare_name, row)) == wanted]
+    return tuple(found[:_SIMILAR])
 
 
 def similar_schemas(session: Session, schema: str) -> tuple[str, ...]:
-    return tuple(name for (name,) in session.fetch(_query("similar_schemas"), (bare_name(schema), schema)))
+    wanted = bare_name(schema)
+    rows = session.fetch(_query("similar_schemas"), (wanted, schema))
+    return tuple([name for (name,) in rows if bare_name(name) == wanted][:_SIMILAR])
 
 
 def may_skip_rows(session: Session, table: TableName) -> bool:

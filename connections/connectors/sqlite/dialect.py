@@ -30,6 +30,18 @@ class SqliteDialect(PublishingDialect):
         """Return the text at or below which no spelling of a later moment sorts."""
         return self.string(lowest_spelling(value, data_type.kind) or value)
 
+    def exact_text(self, expression: str) -> str:
+        # a cast gives a number fifteen digits, rounded up or down; where they are too few, seventeen are enough
+        text = super().exact_text(expression)
+        return (
+            f"CASE WHEN typeof({expression}) = 'real' AND CAST({text} AS real) <> {expression} "
+            f"THEN printf('%!.17g', {expression}) ELSE {text} END"
+        )
+
+    def maximum(self, table: TableName, column: str) -> str:
+        highest = f"SELECT MAX({self.quote(column)}) AS highest FROM {self.qualified(table)}"
+        return f"SELECT {self.exact_text('m.highest')} FROM ({highest}) m"
+
     def qualified(self, table: TableName) -> str:
         return self.quote(whole_name(table))
 

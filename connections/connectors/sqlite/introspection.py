@@ -217,8 +217,12 @@ def occupant(session: Session, table: TableName) -> str:
 def similar_tables(session: Session, table: TableName) -> tuple[TableName, ...]:
     name = whole_name(table)
     rows = session.fetch("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY 1")
-    names = [found for (found,) in rows if bare_name(found) == bare_name(name) and found != name]
+    names = [found for (found,) in rows if _read_as(found) == _read_as(name) and found != name]
     return tuple(TableName(*found.split(".", 1)) if "." in found else TableName("", found) for found in names)
+
+
+def _read_as(name: str) -> list[str]:
+    return [bare_name(part) for part in name.split(".", 1)]
 
 
 def similar_schemas(session: Session, schema: str) -> tuple[str, ...]:

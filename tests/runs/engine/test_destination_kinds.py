@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +98,23 @@ def test_brackets_around_names_are_refused_in_files_too(erp: ConnectionParameter
 
 
 @pytest.mark.matrix
+@pytest.mark.parametrize("kind", first_by_default(["sqlite", "duckdb", "postgresql"]))
+@pytest.mark.parametrize(
+    ("there", "named"), [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "CAF\u00c9"), ("t", "t "), (" t", "t")]
+)
+def test_a_second_table_whose_name_looks_the_same_is_refused(
+    bench_to: Callable[[str], Bench], kind: str, there: str, named: str
+) -> None:
+    bench = bench_to(kind)
+    bench.at_source("CREATE TABLE s (k int)", "INSERT INTO s VALUES (1)")
+    query = "SELECT k FROM s"
+    bench.run(bench.plan(query, dest_table=TableName("sync", there)))
+    with pytest.raises(Refused, match=r"No second table was created") as caught:
+        bench.run(bench.plan(query, dest_table=TableName("sync", named)))
+    # which is which is seen where letters are not
+    assert ascii(str(TableName("sync", there))) in caught.value.message
+
+
 def test_a_schema_of_nearly_the_same_name_is_said(bench: Bench) -> None:
     _source(bench).at_destination("CREATE SCHEMA sync")
     result = bench.run(replace(_plan(bench), dest_table=TableName("SYNC", "new_table")))

@@ -13,6 +13,7 @@ from runs.engine.events import Staged
 from runs.engine.plan import Plan, Strategy
 from runs.engine.watermarks import Bound, predicate
 from tests.runs.engine.bench import Bench
+from tests.runs.engine.matrix import first_by_default
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -149,6 +150,17 @@ def test_an_interval_bounds_an_interval(between: Between) -> None:
     bench.at_source("INSERT INTO s VALUES (2, '10 days')")
     bench.run(by_w(bench))
     assert keys(bench) == [1, 2]
+
+
+@pytest.mark.parametrize("dest", first_by_default(["duckdb", "sqlite", "postgresql"]))
+def test_an_enum_of_duckdb_has_the_order_of_its_members(between: Between, dest: str) -> None:
+    bench = between("duckdb", dest)
+    bench.at_source("CREATE TABLE s (k integer, w ENUM ('low', 'mid', 'hi''gh'))")
+    for number, member in enumerate(["low", "mid", "hi''gh"]):
+        bench.at_source(f"INSERT INTO s VALUES ({number}, '{member}')")
+        bench.run(by_w(bench))
+    # as texts 'high' sorts before both
+    assert keys(bench) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ SELECT k.conname, cn.nspname, c.relname,
        ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (n, i)
              JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.i),
        k.confdeltype::text, k.condeferred, k.conrelid IN (SELECT oid FROM target),
-       has_table_privilege(k.conrelid, 'SELECT'),
+       -- a row policy hides rows from a count, and none from what cascades
+       has_table_privilege(k.conrelid, 'SELECT') AND NOT row_security_active(k.conrelid),
        EXISTS (SELECT 1 FROM target t JOIN pg_class v ON v.oid = t.oid WHERE v.relkind = 'v')
 FROM target t
 JOIN pg_constraint k ON k.confrelid = t.oid AND k.contype = 'f'

@@ -1,2 +1,6 @@
--- schemas whose name differs from the given one only in case, quotes or brackets
-SELECT nspname FROM pg_namespace WHERE translate(lower(nspname), '[]"`', '') = %s AND nspname <> %s ORDER BY 1 LIMIT 5
+-- schemas whose name may be read as the given one: it differs only in case, quotes or brackets, has blanks around it, or
+-- is not ASCII
+SELECT nspname
+FROM pg_namespace
+WHERE (translate(lower(nspname), '[]"`', '') = %s OR nspname ~ '^\s|\s$|[^ -~]') AND nspname <> %s
+ORDER BY 1

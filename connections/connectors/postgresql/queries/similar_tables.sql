@@ -1,8 +1,9 @@
--- tables whose name differs from the given one only in case, quotes or brackets
+-- tables whose name may be read as the given one: it differs only in case, quotes or brackets, has blanks around it, or
+-- is not ASCII
 SELECT n.nspname, c.relname
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-AND translate(lower(n.nspname), '[]"`', '') = %s AND translate(lower(c.relname), '[]"`', '') = %s
+AND (translate(lower(n.nspname), '[]"`', '') = %s OR n.nspname ~ '^\s|\s$|[^ -~]')
+AND (translate(lower(c.relname), '[]"`', '') = %s OR c.relname ~ '^\s|\s$|[^ -~]')
 ORDER BY n.nspname, c.relname
-LIMIT 5

@@ -20,6 +20,8 @@ LEFT JOIN LATERAL (
   WHERE l.oid = a.attcollation AND to_jsonb(l) ->> 'collisdeterministic' = 'false'
 ) by_column ON true
 WHERE n.nspname = %s AND c.relname = %s
+-- a key of a table does not span those that inherit from it
+AND (c.relkind = 'p' OR NOT EXISTS (SELECT 1 FROM pg_inherits h WHERE h.inhparent = c.oid))
 GROUP BY i.indexrelid, i.indisprimary
 -- of an index that compares otherwise than its column only one whose collation wins over the column's default (100)
 HAVING bool_and(

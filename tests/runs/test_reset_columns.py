@@ -1,0 +1,106 @@
+"""Saving an incremental module says which columns of its destination lose what others wrote into them."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import time
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+from django.core.management import call_command
+
+pytestmark = pytest.mark.django_db
+
+
+def imported(tmp_path: Path, url: str, *, kind: str = "sqlite", strategy: str = "incremental", query: str = "") -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"""
+version: 1
+connections:
+  erp: {{driver: sqlite, jdbc_url: "jdbc:sqlite:{tmp_path}/erp.db"}}
+  warehouse: {{driver: {kind}, jdbc_url: "{url}"{"" if kind == "postgresql" else ", options: {create: true}"}}}
+modules:
+  orders:
+    source_connection: erp
+    dest_connection: warehouse
+    dest_table: sync.orders
+    source_query: {query or "SELECT id AS id, v AS v FROM s"}
+    merge_strategy: {strategy}
+    merge_key: id
+"""
+    )
+    call_command("importconfig", str(file))
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().err
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> str:
+    path = tmp_path / "warehouse.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute('CREATE TABLE "sync.orders" (id INTEGER PRIMARY KEY, v TEXT, note TEXT, seen INTEGER)')
+    return f"jdbc:sqlite:{path}"
+
+
+def test_columns_that_an_incremental_module_resets_are_named_when_it_is_imported(
+    tmp_path: Path, sqlite: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported(tmp_path, sqlite)
+    assert "orders: Columns of sync.orders that the query does not fill are reset" in (text := said(capsys))
+    assert "note, seen" in text and "upsert leaves them" in text
+    # what the file leaves as it was is not said again
+    imported(tmp_path, sqlite)
+    assert said(capsys) == ""
+    imported(tmp_path, sqlite, query="SELECT id AS id, v AS v, n AS note FROM s")
+    assert "again: seen." in said(capsys)
+
+
+def test_a_default_that_a_row_gets_anew_is_not_named(
+    tmp_path: Path, database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as server:
+        server.execute("CREATE SCHEMA sync")
+        server.execute("CREATE TABLE sync.orders (id int, v text, note text, at timestamp DEFAULT now())")
+    imported(tmp_path, database_url, kind="postgresql")
+    assert "again: note." in said(capsys)
+
+
+def test_columns_of_a_duckdb_table_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with duckdb.connect(str(tmp_path / "w.duckdb")) as file:
+        file.execute("CREATE SCHEMA sync; CREATE TABLE sync.orders (id int, v text, note text)")
+    imported(tmp_path, f"jdbc:duckdb:{tmp_path}/w.duckdb", kind="duckdb")
+    assert "again: note." in said(capsys)
+
+
+@pytest.mark.parametrize("strategy", ["upsert", "append"])
+def test_other_strategies_reset_nothing(
+    tmp_path: Path, sqlite: str, capsys: pytest.CaptureFixture[str], strategy: str
+) -> None:
+    imported(tmp_path, sqlite, strategy=strategy)
+    assert said(capsys) == ""
+
+
+def test_a_destination_that_is_not_there_yet_is_not_made_by_an_import(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported(tmp_path, f"jdbc:sqlite:{tmp_path}/new.db")
+    assert said(capsys) == ""
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_a_destination_that_does_not_answer_is_named_and_soon(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        started = time.monotonic()
+        imported(tmp_path, f"jdbc:postgresql://127.0.0.1:{taken.getsockname()[1]}/dw", kind="postgresql")
+    assert "warehouse: which columns of its tables are reset is not known" in said(capsys)
+    assert time.monotonic() - started < 10
