@@ -77,6 +77,14 @@ class PublishingDialect(RowIdentity):
         """Return MAX(column) as text, in the exact form in which it can be written into a literal again."""
         return f"SELECT CAST(MAX({self.quote(column)}) AS {self.text_type}) FROM {self.qualified(table)}"
 
+    def second_highest(self, table: TableName, column: str) -> str:
+        """Return the highest value below MAX(column), as text; NULL when there is none."""
+        name, source = self.quote(column), self.qualified(table)
+        return (
+            f"SELECT CAST(MAX({name}) AS {self.text_type}) FROM {source}\n"
+            f"WHERE {name} < (SELECT MAX({name}) FROM {source})"
+        )
+
     def maximum_of_type(self, native: str) -> str:
         """Return a query that fails when the system knows no MAX() of the type, and reads no table."""
         return f"SELECT MAX(CAST(NULL AS {native}))"

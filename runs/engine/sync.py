@@ -157,7 +157,7 @@ def _resolve(plan: Plan) -> Step[Resolved]:
             yield WatermarkResolved(plan.watermark, bound.value)
             if plan.dry_run:
                 # a run that publishes says it of the value that it leaves behind
-                yield from map(Warned, future_warnings(opened, staging.dialect_of(plan), bound.column, bound.value))
+                yield from map(Warned, future_warnings(opened, plan, bound.value))
     return Resolved(query=query, bound=bound, table=table)
 
 

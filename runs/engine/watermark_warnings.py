@@ -20,8 +20,11 @@ from runs.engine.watermarks import compared_type
 
 # clocks differ, and so do zones
 _TOLERANCE = timedelta(days=1)
-# the end of the calendar as digits: 99991231, 99991231235959, 99999999, as systems without NULL write "never"
-_NEVER = re.compile(r"9999123[01](\d{6})?|9{8}|9{14}")
+# the end of the calendar as digits: 99991231, 99991231235959, as systems without NULL write "never"
+_NEVER = re.compile(r"9999123[01](\d{6})?")
+# nothing but nines is "never" only among dates: elsewhere it is a number like any other
+_NINES = re.compile(r"9{8}|9{14}")
+_DIGITS_OF_DATE = re.compile(r"(19|2[01]|99)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(([01]\d|2[0-4])[0-5]\d[0-5]\d)?")
 
 
 def staged_warnings(opened: Session, plan: Plan, columns: Sequence[Column]) -> Iterator[str]:
@@ -48,7 +51,7 @@ def published_warnings(opened: Session, plan: Plan, columns: Sequence[Column], v
     column = next((c for c in columns if c.dest_name == plan.watermark), None)
     if column is None or value is None:
         return
-    yield from future_warnings(opened, dialect_of(plan), plan.watermark, value)
+    yield from future_warnings(opened, plan, value)
     compared = compared_type(registry.dialect(plan.source.kind), source_type(plan, column), column.data_type)
     if compared.kind is not Kind.TEXT or column.data_type.kind is not Kind.TEXT:
         return
@@ -74,18 +77,34 @@ def _mixes_offsets(opened: Session, plan: Plan, value: str) -> bool:
     return bool(opened.fetch(dialect.count_offsets(dialect.staging_table(plan.module), plan.watermark))[0][0])
 
 
-def future_warnings(opened: Session, dialect: PublishingDialect, column: str, value: str | None) -> Iterator[str]:
+def future_warnings(opened: Session, plan: Plan, value: str | None) -> Iterator[str]:
     """Yield a warning when the destination's highest value lies in the future, by the destination's clock."""
-    if value is not None and _in_future(opened, dialect, value):
+    if value is not None and (
+        _in_future(opened, dialect_of(plan), value) or _is_never_among_dates(opened, plan, value)
+    ):
         yield (
-            f"The highest {column} of the destination is {value}, which lies in the future: rows below it are not read "
-            "any more. Correct or remove the row with that value at the source and in the destination, leave it out "
+            f"The highest {plan.watermark} of the destination is {value}, which lies in the future: rows below it are "
+            "not read any more. Correct or remove the row with that value at the source and in the destination, leave it out "
             "in the query, or choose another watermark_column."
         )
 
 
+def _is_never_among_dates(opened: Session, plan: Plan, value: str) -> bool:
+    """Whether the value is all nines and the one below it is a date of as many digits."""
+    digits = _whole(value)
+    if not _NINES.fullmatch(digits):
+        return False
+    below = opened.fetch(dialect_of(plan).second_highest(plan.dest_table, plan.watermark))[0][0]
+    other = _whole(str(below or ""))
+    return len(other) == len(digits) and _DIGITS_OF_DATE.fullmatch(other) is not None
+
+
+def _whole(value: str) -> str:
+    return value.partition(".")[0]
+
+
 def _in_future(opened: Session, dialect: PublishingDialect, value: str) -> bool:
-    if _NEVER.fullmatch(value.partition(".")[0]):
+    if _NEVER.fullmatch(_whole(value)):
         return True
     moment = Moment.parse(value)
     if moment is None:

@@ -70,6 +70,25 @@ def test_a_highest_value_in_the_future_is_said(between: Between, dest: str, decl
     assert again == warning
 
 
+@pytest.mark.parametrize("value", ["99999999", "99999999999999", "99991301", "9999123"])
+def test_a_number_that_is_no_date_lies_not_in_the_future(between: Between, value: str) -> None:
+    bench = between("sqlite", "sqlite")
+    bench.at_source(
+        "CREATE TABLE s (k integer, w integer)", f"INSERT INTO s VALUES (1, {int(value) - 1}), (2, {value})"
+    )
+    assert bench.run(by_w(bench)).warnings == []
+
+
+@pytest.mark.parametrize("value", ["99999999", "99999999999999"])
+@pytest.mark.parametrize("dest", KINDS)
+def test_nines_among_dates_are_the_end_of_the_calendar(between: Between, dest: str, value: str) -> None:
+    bench = between("sqlite", dest)
+    date = "20260131" + "235959" * (len(value) == 14)
+    bench.at_source("CREATE TABLE s (k integer, w bigint)", f"INSERT INTO s VALUES (1, {date}), (2, {value})")
+    (warning,) = bench.run(by_w(bench)).warnings
+    assert "lies in the future" in warning
+
+
 @pytest.mark.parametrize(("ago", "said"), [("+12 hours", 0), ("+2 days", 1), ("-1 day", 0)])
 def test_clocks_may_differ_by_a_day(between: Between, ago: str, said: int) -> None:
     bench = between("sqlite", "postgresql")
