@@ -84,8 +84,8 @@ def future_warnings(opened: Session, plan: Plan, value: str | None) -> Iterator[
     ):
         yield (
             f"The highest {plan.watermark} of the destination is {value}, which lies in the future: rows below it are "
-            "not read any more. Correct or remove the row with that value at the source and in the destination, leave it out "
-            "in the query, or choose another watermark_column."
+            "not read any more. Correct or remove the row with that value at the source and in the destination, leave "
+            "it out in the query, or choose another watermark_column."
         )
 
 
