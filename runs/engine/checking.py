@@ -41,10 +41,14 @@ def count_staged(opened: Session, plan: Plan) -> int:
 
 
 def check_complete(opened: Session, plan: Plan, staging: Staging) -> None:
-    present = count_staged(opened, plan)
+    check_present(plan, staging, count_staged(opened, plan), left="nothing was published")
+
+
+def check_present(plan: Plan, staging: Staging, present: int, *, left: str) -> None:
+    """Raise StagingChanged when staging holds another number of rows than were written."""
     if present != staging.rows:
         raise StagingChanged(
-            f"Staging of {plan.module} holds {present} rows, {staging.rows} were written; nothing was published.",
+            f"Staging of {plan.module} holds {present} rows, {staging.rows} were written; {left}.",
             hint="A restart of the destination empties it. Run it again.",
         )
 
