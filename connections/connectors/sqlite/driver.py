@@ -148,6 +148,8 @@ def connect(parameters: ConnectionParameters) -> SqliteSession:
     try:
         connection = _open(path)
         connection.set_authorizer(_authorize)
+        # some builds of SQLite enforce them unless told otherwise
+        connection.execute("PRAGMA foreign_keys = OFF")
         is_metadata = connection.execute(IS_METADATA).fetchone()[0]
     except sqlite3.Error as error:
         kind = translate(error, name=parameters.name)

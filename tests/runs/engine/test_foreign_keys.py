@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from connections.connectors.sqlite import introspection
-from connections.connectors.sqlite.driver import SqliteSession
+from connections.connectors.sqlite import driver
 from connections.sdk.errors import PipekitError, QueryInvalid, Refused, ValueMisfit
-from connections.sdk.foreign_keys import Deletion, count_referencing
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.engine import events
 from runs.engine.plan import Plan, Strategy
-from runs.engine.staging import dialect_of
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.matrix import first_by_default
 
@@ -253,22 +250,26 @@ def test_sqlite_enforces_no_foreign_keys_so_nothing_cascades(
     assert bench.rows("SELECT no, customer FROM invoice ORDER BY 1") == ALL
 
 
-def test_sqlite_that_enforces_foreign_keys_is_asked_for_them(erp: ConnectionParameters) -> None:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript("""
-        PRAGMA foreign_keys = ON;
-        CREATE TABLE "sync.t" (id INTEGER PRIMARY KEY, v TEXT);
-        CREATE TABLE child (no INTEGER, customer INTEGER REFERENCES "SYNC.T" ON DELETE CASCADE);
-        INSERT INTO "sync.t" VALUES (1, 'a'), (2, 'b'); INSERT INTO child VALUES (100, 1);
-    """)
-    session = SqliteSession(connection, name="target")
-    (key,) = introspection.foreign_keys(session, TableName("sync", "t"))
-    assert (key.table, key.columns, key.references, key.on_delete) == (
-        *(TableName("", "child"), ("customer",), ("id",), "CASCADE"),
+def test_a_session_of_sqlite_enforces_no_foreign_keys(
+    erp: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enforcing(path: Path) -> sqlite3.Connection:
+        # as a build of SQLite does with SQLITE_DEFAULT_FOREIGN_KEYS
+        connection = open_file(path)
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    open_file = driver._open
+    monkeypatch.setattr(driver, "_open", enforcing)
+    bench = Bench(erp, erp)
+    bench.at_source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE child (no INTEGER, customer INTEGER REFERENCES t ON DELETE CASCADE)",
+        "INSERT INTO t VALUES (1)",
+        "INSERT INTO child VALUES (100, 1)",
+        "DELETE FROM t",
     )
-    plan = Bench(erp, erp).plan(QUERY)
-    assert session.fetch(count_referencing(dialect_of(plan), key, Deletion())) == [(1,)]
-    session.close()
+    assert bench.rows("SELECT no, customer FROM child") == [(100, 1)]
 
 
 @pytest.mark.matrix
