@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from connections.connectors.sqlite import driver
 from connections.sdk.errors import PipekitError, QueryInvalid, Refused, ValueMisfit
+from connections.sdk.foreign_keys import lock_deleted
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
-from runs.engine import events
+from runs.engine import events, foreign_keys
 from runs.engine.plan import Plan, Strategy
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.matrix import first_by_default
@@ -65,6 +68,59 @@ def test_what_would_cascade_is_refused_and_forced_only_with_a_warning(
     result = pg_bench.run(replace(plan, force=True))
     assert any(named in warning and "forced" in warning for warning in result.warnings)
     assert pg_bench.rows(INVOICES) == afterwards
+
+
+@pytest.mark.parametrize("strategy", first_by_default([Strategy.INCREMENTAL, Strategy.FULL]))
+def test_a_refused_run_has_written_nothing_to_the_rows_that_it_would_delete(
+    pg_bench: Bench, strategy: Strategy
+) -> None:
+    _fill(pg_bench, "ON DELETE CASCADE")
+    # what locks a row is written into it, by the rows that reference it too
+    locked = "SELECT count(*) FROM sync.t WHERE xmax <> 0"
+    pg_bench.at_destination("UPDATE sync.t SET v = v")
+    assert pg_bench.rows(locked) == [(0,)]
+    with pytest.raises(Refused):
+        pg_bench.run(_plan(pg_bench, strategy))
+    assert pg_bench.rows(locked) == [(0,)]
+
+
+@pytest.mark.parametrize("strategy", first_by_default([Strategy.INCREMENTAL, Strategy.FULL]))
+def test_a_reference_that_comes_between_the_count_and_the_lock_is_counted(
+    pg_bench: Bench, strategy: Strategy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill(pg_bench, "ON DELETE CASCADE")
+    pg_bench.at_destination("DELETE FROM sync.invoice")
+
+    def late(*given: Any) -> str:
+        pg_bench.at_destination("INSERT INTO sync.invoice VALUES (102, 2)")
+        return lock_deleted(*given)
+
+    monkeypatch.setattr(foreign_keys, "lock_deleted", late)
+    with pytest.raises(Refused, match=r"delete 1 rows of sync\.invoice"):
+        pg_bench.run(_plan(pg_bench, strategy))
+    assert pg_bench.rows(INVOICES) == [(102, 2)]
+
+
+@pytest.mark.parametrize("strategy", first_by_default([Strategy.INCREMENTAL, Strategy.FULL]))
+def test_nobody_can_reference_a_row_between_the_last_count_and_its_deletion(
+    pg_bench: Bench, strategy: Strategy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill(pg_bench, "ON DELETE CASCADE")
+    pg_bench.at_destination("DELETE FROM sync.invoice")
+    tried = []
+
+    def deleting(*given: Any, **more: Any) -> AbstractContextManager[None]:
+        with pytest.raises(PipekitError) as refused:
+            pg_bench.at_destination(
+                "DO $$ BEGIN SET LOCAL lock_timeout = '200ms'; INSERT INTO sync.invoice VALUES (102, 2); END $$"
+            )
+        tried.append(refused.value.code)
+        return explained(*given, **more)
+
+    explained = foreign_keys.explained
+    monkeypatch.setattr(foreign_keys, "explained", deleting)
+    pg_bench.run(_plan(pg_bench, strategy))
+    assert tried == ["lock_timeout"]
 
 
 @pytest.mark.matrix
