@@ -126,7 +126,7 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
     table = destination_shape.described(opened, plan)
     destination_shape.check(plan, staging, table)
     destination_table.check_columns(plan, table, staging.columns)
-    replaced = _replaced(opened, plan, table)
+    replaced, filled = _replaced(opened, plan, table, staging.columns)
     if warning := safety_limits.check_full(plan, staged=staging.rows, present=replaced):
         told.append(Warned(warning))
     if plan.strategy is not Strategy.FULL:
@@ -141,7 +141,6 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
     if deletion:
         what = f"Replacing rows of {plan.dest_table} by DELETE"
         told += map(Warned, foreign_keys.check(opened, plan, keys, deletion, what=what))
-    filled = unfilled_columns.filled(opened, plan, table, staging.columns)
     told += map(Warned, unfilled_columns.check_full(opened, plan, table, filled, emptied=False))
     publication = describe(plan, staging.columns, table, null_keys=null_keys)
     if plan.strategy is Strategy.APPEND and plan.watermark and table is not None:
@@ -162,9 +161,16 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
     return published
 
 
-def _replaced(opened: Session, plan: Plan, table: TableInfo | None) -> int:
-    """Return how many rows a full refresh takes away, counted before: TRUNCATE does not say."""
-    return count(opened, plan.dest_table, plan) if plan.strategy is Strategy.FULL and table is not None else 0
+def _replaced(opened: Session, plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> tuple[int, list[str]]:
+    """Return how many rows a full refresh takes away, and of which columns that the query does not fill the values.
+
+    Counted before: TRUNCATE does not say.
+    """
+    if plan.strategy is not Strategy.FULL or table is None:
+        return 0, []
+    if unfilled := unfilled_columns.unfilled(table, columns):
+        return unfilled_columns.count_filled(opened, plan, unfilled)
+    return count(opened, plan.dest_table, plan), []
 
 
 def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, null_keys: bool) -> Publication:
