@@ -142,17 +142,3 @@ def _kept(opened: Session, plan: Plan, staging: Staging) -> int:
     if plan.keep_latest and plan.watermark and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT):
         return count_staged(opened, plan)
     return staging.rows
-
-
-def null_watermarks(opened: Session, plan: Plan) -> str:
-    """Return a warning when rows have no watermark: no bound brings them again; or nothing."""
-    if plan.strategy is Strategy.FULL or not plan.watermark:
-        return ""
-    dialect = dialect_of(plan)
-    rows = opened.fetch(dialect.count_null(dialect.staging_table(plan.module), (plan.watermark,)))[0][0]
-    if not rows:
-        return ""
-    return (
-        f"Rows that came without {plan.watermark}: {rows}. Later runs ask for what is above the highest, and do not see"
-        " what changes in them. Take another watermark_column, or a COALESCE of it in the query."
-    )

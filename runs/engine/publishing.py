@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from connections import registry
-from connections.sdk.errors import ConnectionLost, PipekitError, ValueMisfit
+from connections.sdk.errors import ConfigurationError, ConnectionLost, LockTimeout, PipekitError, ValueMisfit
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from runs.engine import (
@@ -31,7 +31,6 @@ from runs.engine.checking import (
     check_keys,
     check_numbered,
     count,
-    null_watermarks,
 )
 from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
 from runs.engine.faults import point
@@ -40,7 +39,7 @@ from runs.engine.staging import dialect_of
 from runs.engine.strategies import append, full, incremental, upsert
 from runs.engine.strategies.statement import Counts, Publication, Statement
 from runs.engine.waiting import destination
-from runs.engine.watermark_warnings import published_warnings, staged_warnings
+from runs.engine.watermark_warnings import Marks, count_marks, published_warnings, staged_warnings
 
 STRATEGIES = {
     Strategy.FULL: full.statements,
@@ -60,7 +59,7 @@ def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
         with destination(plan) as opened:
             schemas.create_missing(opened, plan, plan.dest_table.schema)
             _analyze(opened, plan)
-            yield from _transaction(opened, plan, staging)
+            yield from _transaction(opened, plan, staging, _early_marks(opened, plan, staging))
     except ConnectionLost as lost:
         if (found := find_after(lost, plan, kind=_KIND)) is None:
             raise
@@ -91,7 +90,7 @@ def find_after(lost: ConnectionLost, plan: Plan, *, kind: str) -> Published | No
         raise lost from error
 
 
-def _transaction(opened: Session, plan: Plan, staging: Staging) -> Iterator[Event]:
+def _transaction(opened: Session, plan: Plan, staging: Staging, marks: Marks | None) -> Iterator[Event]:
     dialect = dialect_of(plan)
     # events are told after COMMIT: whoever listens must not hold the transaction open
     told: list[Event] = []
@@ -103,7 +102,7 @@ def _transaction(opened: Session, plan: Plan, staging: Staging) -> Iterator[Even
             published = commit_record.find(opened, dialect, plan, kind=_KIND)
             if published is None:
                 commit_record.hold_claim(opened, dialect, plan)
-                published = _apply(opened, plan, staging, told)
+                published = _apply(opened, plan, staging, marks, told)
                 commit_record.write(opened, dialect, plan, published, kind=_KIND)
                 point("publish.before_commit")
     except PipekitError:
@@ -122,7 +121,22 @@ def _analyze(opened: Session, plan: Plan) -> None:
         opened.execute(sql)
 
 
-def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> Published:
+def _early_marks(opened: Session, plan: Plan, staging: Staging) -> Marks | None:
+    """Return what the warnings need to know of staging, before others wait for the transaction; None if too early.
+
+    The claim, which the transaction checks, then says that staging is still the same.
+    """
+    if plan.keep_latest:
+        # it takes rows out of staging
+        return None
+    try:
+        return count_marks(opened, plan, staging.columns)
+    except (ConfigurationError, LockTimeout):
+        # staging may be another run's by now, which the claim tells
+        return None
+
+
+def _apply(opened: Session, plan: Plan, staging: Staging, marks: Marks | None, told: list[Event]) -> Published:
     table = destination_shape.described(opened, plan)
     destination_shape.check(plan, staging, table)
     destination_table.check_columns(plan, table, staging.columns)
@@ -133,9 +147,9 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
         check_complete(opened, plan, staging)
     check_numbered(opened, plan, staging, table)
     null_keys = check_keys(opened, plan, staging)
-    if warning := null_watermarks(opened, plan):
-        told.append(Warned(warning))
-    told += map(Warned, staged_warnings(opened, plan, staging.columns))
+    if marks is None:
+        marks = count_marks(opened, plan, staging.columns)
+    told += map(Warned, staged_warnings(plan, marks))
     deletion = foreign_keys.deletion(plan, table, null_keys=null_keys)
     keys = foreign_keys.pointing_at(opened, plan) if deletion else ()
     if deletion:
@@ -157,7 +171,7 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
         check_complete(opened, plan, staging)
     check_arrived(opened, plan, staging, counts)
     published = _published(opened, plan, counts, replaced=replaced)
-    told += map(Warned, published_warnings(opened, plan, staging.columns, published.watermark))
+    told += map(Warned, published_warnings(opened, plan, staging.columns, marks, published.watermark))
     return published
 
 

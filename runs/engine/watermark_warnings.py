@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connections import registry
@@ -27,26 +28,53 @@ _NINES = re.compile(r"9{8}|9{14}")
 _DIGITS_OF_DATE = re.compile(r"(19|2[01]|99)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(([01]\d|2[0-4])[0-5]\d[0-5]\d)?")
 
 
-def staged_warnings(opened: Session, plan: Plan, columns: Sequence[Column]) -> Iterator[str]:
-    """Yield warnings about the rows in staging, after their keys were made unique."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """How many rows of staging have no watermark, share the highest where that matters, or are texts with an offset."""
+
+    without: int = 0
+    sharing: int = 0
+    with_offset: int = 0
+
+
+def count_marks(opened: Session, plan: Plan, columns: Sequence[Column]) -> Marks:
+    """Ask staging once for all that the warnings need to know of it."""
     column = next((c for c in columns if c.dest_name == plan.watermark), None)
-    if column is None or plan.strategy is Strategy.FULL:
-        return
+    if column is None:
+        return Marks()
     compared = compared_type(registry.dialect(plan.source.kind), source_type(plan, column), column.data_type)
-    # one row for each value of a key of one column
-    if not compared.is_numeric or plan.overlap or plan.merge_key == (plan.watermark,):
-        return
+    bounded = plan.strategy is not Strategy.FULL
+    # a key of this column alone has one row for each value
+    ties = bounded and compared.is_numeric and not plan.overlap and plan.merge_key != (plan.watermark,)
+    offsets = compared.kind is Kind.TEXT and column.data_type.kind is Kind.TEXT
+    if not bounded and not offsets:
+        return Marks()
     dialect = dialect_of(plan)
-    rows = opened.fetch(dialect.count_highest(dialect.staging_table(plan.module), plan.watermark))[0][0]
-    if rows > 1:
+    sql = dialect.count_marks(dialect.staging_table(plan.module), plan.watermark, ties=ties, offsets=offsets)
+    without, sharing, with_offset = map(int, opened.fetch(sql)[0])
+    return Marks(without=without, sharing=sharing, with_offset=with_offset)
+
+
+def staged_warnings(plan: Plan, marks: Marks) -> Iterator[str]:
+    """Yield warnings about the rows in staging, after their keys were made unique."""
+    if plan.strategy is Strategy.FULL:
+        return
+    if marks.without:
         yield (
-            f"{rows} rows share the highest {plan.watermark}. Numbers are compared with >, so a row that comes later "
-            "with the same value is never read. Set the module's overlap to 1, which compares with >=, or take a "
-            "watermark_column whose values are unique."
+            f"Rows that came without {plan.watermark}: {marks.without}. Later runs ask for what is above the highest, "
+            "and do not see what changes in them. Take another watermark_column, or a COALESCE of it in the query."
+        )
+    if marks.sharing > 1:
+        yield (
+            f"{marks.sharing} rows share the highest {plan.watermark}. Numbers are compared with >, so a row that "
+            "comes later with the same value is never read. Set the module's overlap to 1, which compares with >=, or "
+            "take a watermark_column whose values are unique."
         )
 
 
-def published_warnings(opened: Session, plan: Plan, columns: Sequence[Column], value: str | None) -> Iterator[str]:
+def published_warnings(
+    opened: Session, plan: Plan, columns: Sequence[Column], marks: Marks, value: str | None
+) -> Iterator[str]:
     """Yield warnings about the destination's highest value as it is after the publish: it bounds the next run."""
     column = next((c for c in columns if c.dest_name == plan.watermark), None)
     if column is None or value is None:
@@ -55,7 +83,8 @@ def published_warnings(opened: Session, plan: Plan, columns: Sequence[Column], v
     compared = compared_type(registry.dialect(plan.source.kind), source_type(plan, column), column.data_type)
     if compared.kind is not Kind.TEXT or column.data_type.kind is not Kind.TEXT:
         return
-    if _mixes_offsets(opened, plan, value):
+    # of a value with an offset the bound goes back a day
+    if marks.with_offset and Moment.parse(value) is not None and not has_offset(value):
         yield (
             f"Some {plan.watermark} have an offset from UTC, and the highest, {value}, has none. As texts they are not "
             "in the order of time, and later rows can be left out. Make the destination column a timestamp with time "
@@ -67,14 +96,6 @@ def published_warnings(opened: Session, plan: Plan, columns: Sequence[Column], v
             "before it: longer numbers are not read. Write it as a number into the query, as in CAST(.. AS bigint) AS "
             f"{plan.watermark}, and make the destination column one."
         )
-
-
-def _mixes_offsets(opened: Session, plan: Plan, value: str) -> bool:
-    if Moment.parse(value) is None or has_offset(value):
-        # the bound then goes back a day
-        return False
-    dialect = dialect_of(plan)
-    return bool(opened.fetch(dialect.count_offsets(dialect.staging_table(plan.module), plan.watermark))[0][0])
 
 
 def future_warnings(opened: Session, plan: Plan, value: str | None) -> Iterator[str]:

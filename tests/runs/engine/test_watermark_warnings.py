@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+from connections.connectors.postgresql.driver import PostgresqlSession
+from connections.sdk.errors import Overtaken
+from connections.sdk.schema import TableName
+from runs.engine import sync
 from runs.engine.plan import Plan, Strategy
+from tests.runs.engine import in_process
 from tests.runs.engine.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
@@ -122,3 +129,61 @@ def test_texts_of_which_some_have_an_offset_are_said(between: Between, dest: str
     bench.at_source("CREATE TABLE s (k integer, w text)", f"INSERT INTO s VALUES (1, '{texts[0]}'), (2, '{texts[1]}')")
     warnings = bench.run(by_w(bench)).warnings
     assert [warning.startswith("Some w have an offset from UTC") for warning in warnings] == [True] * said
+
+
+@pytest.mark.parametrize("strategy", [Strategy.INCREMENTAL, Strategy.APPEND])
+def test_staging_is_read_once_for_all_that_is_said_of_its_watermarks(
+    between: Between, strategy: Strategy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = between("sqlite", "postgresql")
+    bench.at_source("CREATE TABLE s (k integer, w integer)", "INSERT INTO s VALUES (1, 7), (2, 8), (3, 8), (4, NULL)")
+    open_, inside = list[str](), list[str]()
+    transaction, fetch = PostgresqlSession.transaction, PostgresqlSession.fetch
+
+    @contextmanager
+    def noted(session: PostgresqlSession) -> Iterator[None]:
+        with transaction(session):
+            open_.append("")
+            yield
+            open_.pop()
+
+    def fetched(session: PostgresqlSession, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        if open_ and "pipekit_staging" in sql and '"w"' in sql and '"sync"' not in sql:
+            inside.append(sql)
+        return fetch(session, sql, parameters)
+
+    monkeypatch.setattr(PostgresqlSession, "transaction", noted)
+    monkeypatch.setattr(PostgresqlSession, "fetch", fetched)
+    key = ("k",) if strategy is Strategy.INCREMENTAL else ()
+    warnings = bench.run(by_w(bench, strategy=strategy, merge_key=key)).warnings
+    assert any(warning.startswith("Rows that came without w: 1.") for warning in warnings)
+    assert any(warning.startswith("2 rows share the highest w.") for warning in warnings)
+    # before the transaction that publishes: nobody waits for a warning
+    assert inside == []
+
+
+@pytest.mark.parametrize("dest", KINDS)
+def test_keep_latest_is_asked_after_the_older_rows_of_a_key_are_gone(between: Between, dest: str) -> None:
+    bench = between("sqlite", dest)
+    bench.at_source(
+        "CREATE TABLE s (k integer, w integer)", "INSERT INTO s VALUES (1, 8), (1, 8), (2, 7), (3, 6), (3, NULL)"
+    )
+    assert bench.run(by_w(bench, keep_latest=True)).warnings == []
+
+
+def test_a_run_that_another_one_of_another_shape_overtook_says_so(
+    between: Between, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = between("sqlite", "postgresql")
+    bench.at_source("CREATE TABLE s (k integer, w integer)", "INSERT INTO s VALUES (1, 7)")
+
+    def overtake(name: str) -> None:
+        if name == "transfer.finished":
+            monkeypatch.undo()
+            with monkeypatch.context() as inside:
+                inside.setattr(sync, "transfer", in_process.transfer)
+                bench.run(bench.plan("SELECT k FROM s", dest_table=TableName("sync", "other")))
+
+    monkeypatch.setattr(sync, "point", overtake)
+    with pytest.raises(Overtaken):
+        bench.run(by_w(bench))
