@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from connections import registry
-from connections.sdk.errors import ConfigurationError, ConnectionLost, LockTimeout, PipekitError, ValueMisfit
+from connections.sdk.errors import ConnectionLost, PipekitError, ValueMisfit
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from runs.engine import (
@@ -39,7 +39,7 @@ from runs.engine.staging import dialect_of
 from runs.engine.strategies import append, full, incremental, upsert
 from runs.engine.strategies.statement import Counts, Publication, Statement
 from runs.engine.waiting import destination
-from runs.engine.watermark_warnings import Marks, count_marks, published_warnings, staged_warnings
+from runs.engine.watermark_warnings import Marks, count_marks, early_marks, published_warnings, staged_warnings
 
 STRATEGIES = {
     Strategy.FULL: full.statements,
@@ -59,7 +59,7 @@ def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
         with destination(plan) as opened:
             schemas.create_missing(opened, plan, plan.dest_table.schema)
             _analyze(opened, plan)
-            yield from _transaction(opened, plan, staging, _early_marks(opened, plan, staging))
+            yield from _transaction(opened, plan, staging, early_marks(opened, plan, staging.columns))
     except ConnectionLost as lost:
         if (found := find_after(lost, plan, kind=_KIND)) is None:
             raise
@@ -119,21 +119,6 @@ def _analyze(opened: Session, plan: Plan) -> None:
     sql = dialect.analyze(dialect.staging_table(plan.module))
     if sql and plan.strategy is not Strategy.FULL:
         opened.execute(sql)
-
-
-def _early_marks(opened: Session, plan: Plan, staging: Staging) -> Marks | None:
-    """Return what the warnings need to know of staging, before others wait for the transaction; None if too early.
-
-    The claim, which the transaction checks, then says that staging is still the same.
-    """
-    if plan.keep_latest:
-        # it takes rows out of staging
-        return None
-    try:
-        return count_marks(opened, plan, staging.columns)
-    except (ConfigurationError, LockTimeout):
-        # staging may be another run's by now, which the claim tells
-        return None
 
 
 def _apply(opened: Session, plan: Plan, staging: Staging, marks: Marks | None, told: list[Event]) -> Published:

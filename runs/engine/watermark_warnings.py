@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from connections import registry
 from connections.sdk.datatypes import Kind
-from connections.sdk.errors import DataError
+from connections.sdk.errors import ConfigurationError, DataError, LockTimeout
 from connections.sdk.protocols import Session
 from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import Column
@@ -53,6 +53,21 @@ def count_marks(opened: Session, plan: Plan, columns: Sequence[Column]) -> Marks
     sql = dialect.count_marks(dialect.staging_table(plan.module), plan.watermark, ties=ties, offsets=offsets)
     without, sharing, with_offset = map(int, opened.fetch(sql)[0])
     return Marks(without=without, sharing=sharing, with_offset=with_offset)
+
+
+def early_marks(opened: Session, plan: Plan, columns: Sequence[Column]) -> Marks | None:
+    """Count them before others wait for the transaction; None when it is too early.
+
+    The claim, which the transaction checks, then says that staging is still the same.
+    """
+    if plan.keep_latest:
+        # it takes rows out of staging
+        return None
+    try:
+        return count_marks(opened, plan, columns)
+    except (ConfigurationError, LockTimeout):
+        # staging may be another run's by now, which the claim tells
+        return None
 
 
 def staged_warnings(plan: Plan, marks: Marks) -> Iterator[str]:
