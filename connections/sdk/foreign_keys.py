@@ -26,8 +26,6 @@ class ForeignKey:
     referenced: TableName
     references: Names
     on_delete: str = "NO ACTION"
-    # checked at commit: a row that is back by then breaks nothing
-    deferred: bool = False
     # the referencing table is the referenced one, or a part of it
     own: bool = False
     # the connection's user may read the referencing table

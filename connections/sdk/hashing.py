@@ -19,8 +19,6 @@ class HashedColumn:
 
     expression: str
     term: str
-    # ranges of it can be counted through
-    is_integer: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,21 +77,34 @@ class PublishingDialect(RowIdentity):
         """Return MAX(column) as text, in the exact form in which it can be written into a literal again."""
         return f"SELECT CAST(MAX({self.quote(column)}) AS {self.text_type}) FROM {self.qualified(table)}"
 
+    def second_highest(self, table: TableName, column: str) -> str:
+        """Return the highest value below MAX(column), as text; NULL when there is none."""
+        name, source = self.quote(column), self.qualified(table)
+        return (
+            f"SELECT CAST(MAX({name}) AS {self.text_type}) FROM {source}\n"
+            f"WHERE {name} < (SELECT MAX({name}) FROM {source})"
+        )
+
     def maximum_of_type(self, native: str) -> str:
         """Return a query that fails when the system knows no MAX() of the type, and reads no table."""
         return f"SELECT MAX(CAST(NULL AS {native}))"
 
-    def count_highest(self, table: TableName, column: str) -> str:
-        """Return a count of the rows that share the column's highest value."""
-        name, source = self.quote(column), self.qualified(table)
-        return f"SELECT count(*) FROM {source} WHERE {name} = (SELECT MAX({name}) FROM {source})"
+    def count_marks(self, table: TableName, column: str, *, ties: bool, offsets: bool) -> str:
+        """Return three counts of rows: without a value, those that share the highest, texts with hours of offset.
 
-    def count_offsets(self, table: TableName, column: str) -> str:
-        """Return a count of the texts that are moments with hours of offset."""
-        name = self.quote(column)
+        What is not asked for is 0.
+        """
+        name, source = f"t.{self.quote(column)}", self.qualified(table)
+        counts = [f"count(*) - count({name}) AS without"]
+        if ties:
+            counts.append(f"MAX({name}) AS highest")
+        if offsets:
+            has_offset = f"{name} LIKE '____-__-__%+__:__' OR {name} LIKE '____-__-__%-__:__'"
+            counts.append(f"count(CASE WHEN {has_offset} THEN 1 END) AS offsets")
+        sharing = f"(SELECT count(*) FROM {source} t WHERE {name} = m.highest)" if ties else "0"
         return (
-            f"SELECT count(*) FROM {self.qualified(table)}\n"
-            f"WHERE {name} LIKE '____-__-__%+__:__' OR {name} LIKE '____-__-__%-__:__'"
+            f"SELECT m.without, {sharing}, {'m.offsets' if offsets else '0'}\n"
+            f"FROM (SELECT {', '.join(counts)} FROM {source} t) m"
         )
 
     def clock(self) -> str:

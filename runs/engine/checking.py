@@ -41,10 +41,14 @@ def count_staged(opened: Session, plan: Plan) -> int:
 
 
 def check_complete(opened: Session, plan: Plan, staging: Staging) -> None:
-    present = count_staged(opened, plan)
+    check_present(plan, staging, count_staged(opened, plan), left="nothing was published")
+
+
+def check_present(plan: Plan, staging: Staging, present: int, *, left: str) -> None:
+    """Raise StagingChanged when staging holds another number of rows than were written."""
     if present != staging.rows:
         raise StagingChanged(
-            f"Staging of {plan.module} holds {present} rows, {staging.rows} were written; nothing was published.",
+            f"Staging of {plan.module} holds {present} rows, {staging.rows} were written; {left}.",
             hint="A restart of the destination empties it. Run it again.",
         )
 
@@ -144,17 +148,3 @@ def kept(opened: Session, plan: Plan, staging: Staging) -> int:
     if plan.keep_latest and plan.watermark and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT):
         return count_staged(opened, plan)
     return staging.rows
-
-
-def null_watermarks(opened: Session, plan: Plan) -> str:
-    """Return a warning when rows have no watermark: no bound brings them again; or nothing."""
-    if plan.strategy is Strategy.FULL or not plan.watermark:
-        return ""
-    dialect = dialect_of(plan)
-    rows = opened.fetch(dialect.count_null(dialect.staging_table(plan.module), (plan.watermark,)))[0][0]
-    if not rows:
-        return ""
-    return (
-        f"Rows that came without {plan.watermark}: {rows}. Later runs ask for what is above the highest, and do not see"
-        " what changes in them. Take another watermark_column, or a COALESCE of it in the query."
-    )

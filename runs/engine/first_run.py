@@ -35,7 +35,8 @@ def _tables(sql: str, dialect: Dialect) -> Iterator[TableName]:
 
     try:
         tree = sqlglot.parse_one(sql, read=dialect.sqlglot)
-    except sqlglot.ParseError:
+    except sqlglot.errors.SqlglotError:
+        # TokenError, for a comment without an end, is no ParseError
         return
     made = {cte.alias for cte in tree.find_all(exp.CTE)}
     for table in tree.find_all(exp.Table):

@@ -61,16 +61,16 @@ def truncate_hint(keys: Sequence[ForeignKey]) -> str:
 
 def check(opened: Session, plan: Plan, keys: Sequence[ForeignKey], deleting: Deletion, *, what: str) -> list[str]:
     """Refuse a DELETE that would change rows of other tables; return warnings when `force` let it pass."""
-    dialect, harmed = dialect_of(plan), []
     # of a table that is emptied, no row is left that a key of its own could reach
     cascading = [key for key in keys if key.cascades and not (key.own and deleting.keys is None)]
-    if cascading and (lock := lock_deleted(dialect, plan.dest_table, deleting)):
+    if not cascading:
+        return []
+    # a lock is written into each row: a run that is refused anyway takes none
+    harmed = [] if plan.force else _harmed(opened, plan, cascading, deleting)
+    if not harmed and (lock := lock_deleted(dialect_of(plan), plan.dest_table, deleting)):
         opened.fetch(lock)
-    for key in cascading:
-        if not key.readable:
-            harmed.append(f"{CASCADES[key.on_delete]} rows of {key} (how many is not known: it may not be read)")
-        elif rows := opened.fetch(count_referencing(dialect, key, deleting))[0][0]:
-            harmed.append(f"{CASCADES[key.on_delete]} {rows} rows of {key}{_further(opened, plan, key)}")
+        # what came to reference these rows before the lock
+        harmed = _harmed(opened, plan, cascading, deleting)
     if not harmed:
         return []
     text = f"{what} would {' and '.join(harmed)}"
@@ -82,6 +82,17 @@ def check(opened: Session, plan: Plan, keys: Sequence[ForeignKey], deleting: Del
         f"{text}; none was deleted. The rows read before are published.",
         hint="Run it once with --force if these rows are to go too; otherwise turn key_sync off.",
     )
+
+
+def _harmed(opened: Session, plan: Plan, cascading: Sequence[ForeignKey], deleting: Deletion) -> list[str]:
+    """Return what would happen to rows of other tables, in words, one text for each foreign key."""
+    dialect, harmed = dialect_of(plan), []
+    for key in cascading:
+        if not key.readable:
+            harmed.append(f"{CASCADES[key.on_delete]} rows of {key} (how many is not known: it may not be read)")
+        elif rows := opened.fetch(count_referencing(dialect, key, deleting))[0][0]:
+            harmed.append(f"{CASCADES[key.on_delete]} {rows} rows of {key}{_further(opened, plan, key)}")
+    return harmed
 
 
 @contextmanager

@@ -32,7 +32,6 @@ from runs.engine.checking import (
     check_keys,
     check_numbered,
     count,
-    null_watermarks,
 )
 from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
 from runs.engine.faults import point
@@ -41,7 +40,7 @@ from runs.engine.staging import dialect_of
 from runs.engine.strategies import append, full, incremental, upsert
 from runs.engine.strategies.statement import Counts, Publication, Statement
 from runs.engine.waiting import destination
-from runs.engine.watermark_warnings import published_warnings, staged_warnings
+from runs.engine.watermark_warnings import Marks, count_marks, early_marks, published_warnings, staged_warnings
 
 STRATEGIES = {
     Strategy.FULL: full.statements,
@@ -61,7 +60,7 @@ def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
         with destination(plan) as opened:
             schemas.create_missing(opened, plan, plan.dest_table.schema)
             _analyze(opened, plan)
-            yield from _transaction(opened, plan, staging)
+            yield from _transaction(opened, plan, staging, early_marks(opened, plan, staging.columns))
     except ConnectionLost as lost:
         if (found := find_after(lost, plan, kind=_KIND)) is None:
             raise
@@ -92,7 +91,7 @@ def find_after(lost: ConnectionLost, plan: Plan, *, kind: str) -> Published | No
         raise lost from error
 
 
-def _transaction(opened: Session, plan: Plan, staging: Staging) -> Iterator[Event]:
+def _transaction(opened: Session, plan: Plan, staging: Staging, marks: Marks | None) -> Iterator[Event]:
     dialect = dialect_of(plan)
     # events are told after COMMIT: whoever listens must not hold the transaction open
     told: list[Event] = []
@@ -104,7 +103,7 @@ def _transaction(opened: Session, plan: Plan, staging: Staging) -> Iterator[Even
             published = commit_record.find(opened, dialect, plan, kind=_KIND)
             if published is None:
                 commit_record.hold_claim(opened, dialect, plan)
-                published = _apply(opened, plan, staging, told)
+                published = _apply(opened, plan, staging, marks, told)
                 commit_record.write(opened, dialect, plan, published, kind=_KIND)
                 point("publish.before_commit")
     except PipekitError:
@@ -123,26 +122,25 @@ def _analyze(opened: Session, plan: Plan) -> None:
         opened.execute(sql)
 
 
-def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> Published:
+def _apply(opened: Session, plan: Plan, staging: Staging, marks: Marks | None, told: list[Event]) -> Published:
     table = destination_shape.described(opened, plan)
     destination_shape.check(plan, staging, table)
     destination_table.check_columns(plan, table, staging.columns)
-    replaced = _replaced(opened, plan, table)
+    replaced, filled = _replaced(opened, plan, table, staging.columns)
     if warning := safety_limits.check_full(plan, staged=staging.rows, present=replaced):
         told.append(Warned(warning))
     if plan.strategy is not Strategy.FULL:
         check_complete(opened, plan, staging)
     check_numbered(opened, plan, staging, table)
     null_keys = check_keys(opened, plan, staging)
-    if warning := null_watermarks(opened, plan):
-        told.append(Warned(warning))
-    told += map(Warned, staged_warnings(opened, plan, staging.columns))
+    if marks is None:
+        marks = count_marks(opened, plan, staging.columns)
+    told += map(Warned, staged_warnings(plan, marks))
     deletion = foreign_keys.deletion(plan, table, null_keys=null_keys)
     keys = foreign_keys.pointing_at(opened, plan) if deletion else ()
     if deletion:
         what = f"Replacing rows of {plan.dest_table} by DELETE"
         told += map(Warned, foreign_keys.check(opened, plan, keys, deletion, what=what))
-    filled = unfilled_columns.filled(opened, plan, table, staging.columns)
     told += map(Warned, unfilled_columns.check_full(opened, plan, table, filled, emptied=False))
     publication = describe(plan, staging.columns, table, null_keys=null_keys)
     watched = side_effects.possible(opened, plan, table)
@@ -161,13 +159,20 @@ def _apply(opened: Session, plan: Plan, staging: Staging, told: list[Event]) -> 
         told += map(Warned, side_effects.check(opened, plan, staging, counts, before=before, null_keys=null_keys))
     check_arrived(opened, plan, staging, counts)
     published = _published(opened, plan, counts, replaced=replaced)
-    told += map(Warned, published_warnings(opened, plan, staging.columns, published.watermark))
+    told += map(Warned, published_warnings(opened, plan, staging.columns, marks, published.watermark))
     return published
 
 
-def _replaced(opened: Session, plan: Plan, table: TableInfo | None) -> int:
-    """Return how many rows a full refresh takes away, counted before: TRUNCATE does not say."""
-    return count(opened, plan.dest_table, plan) if plan.strategy is Strategy.FULL and table is not None else 0
+def _replaced(opened: Session, plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> tuple[int, list[str]]:
+    """Return how many rows a full refresh takes away, and of which columns that the query does not fill the values.
+
+    Counted before: TRUNCATE does not say.
+    """
+    if plan.strategy is not Strategy.FULL or table is None:
+        return 0, []
+    if unfilled := unfilled_columns.unfilled(table, columns):
+        return unfilled_columns.count_filled(opened, plan, unfilled)
+    return count(opened, plan.dest_table, plan), []
 
 
 def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, null_keys: bool) -> Publication:

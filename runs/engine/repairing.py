@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from connections import registry
-from connections.sdk.errors import ConnectionLost
+from connections.sdk.errors import ConnectionLost, CountMismatch
 from connections.sdk.foreign_keys import Deletion
 from connections.sdk.protocols import Session
 from runs.engine import commit_record, foreign_keys, safety_limits
-from runs.engine.checking import check_deleted
+from runs.engine.checking import Staging, check_deleted, check_present, count_staged
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.publishing import find_after
+from runs.engine.publishing import find, find_after
 from runs.engine.staging import dialect_of
 from runs.engine.strategies.statement import Counts, Statement
 from runs.engine.waiting import destination
@@ -25,12 +25,29 @@ from runs.engine.waiting import destination
 KIND = "repair"
 
 
-def delete_extra(plan: Plan) -> Generator[Event, None, None]:
+def deletes(plan: Plan) -> bool:
+    """Whether the plan is a repair that deletes extra rows."""
+    return plan.repair is not None and plan.repair.deletes and plan.supports_deletes
+
+
+def check_resume(plan: Plan) -> None:
+    """Raise CountMismatch when an attempt published the rows and did not delete what is extra.
+
+    The next attempt finds staging empty: every row of the repaired part would seem to be extra.
+    """
+    if deletes(plan) and find(plan, kind=KIND) is None:
+        raise CountMismatch(
+            f"The repair of {plan.module} was interrupted after its rows were published; extra rows were not deleted.",
+            hint=f"Run it again: manage.py verifymodule {plan.module} --repair.",
+        )
+
+
+def delete_extra(plan: Plan, staged: Staging) -> Generator[Event, None, None]:
     """Delete the rows; ends with Reconciled. Raises Refused beyond the limit, and then nothing was deleted."""
     events: list[Event] = []
     try:
         with destination(plan) as opened, opened.transaction():
-            deleted = _transaction(opened, plan, events)
+            deleted = _transaction(opened, plan, staged, events)
             point("repair.before_commit")
     except ConnectionLost as lost:
         if (found := find_after(lost, plan, kind=KIND)) is None:
@@ -40,13 +57,14 @@ def delete_extra(plan: Plan) -> Generator[Event, None, None]:
     yield Reconciled(deleted)
 
 
-def _transaction(opened: Session, plan: Plan, events: list[Event]) -> int:
+def _transaction(opened: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
     dialect = dialect_of(plan)
     for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
         opened.execute(sql)
     if (done := commit_record.find(opened, dialect, plan, kind=KIND)) is not None:
         return done.deleted or 0
     commit_record.hold_claim(opened, dialect, plan)
+    _check_staging(opened, plan, staged)
     staging = dialect.staging_table(plan.module)
     counting = f"{dialect.count_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
     extra = int(opened.fetch(counting)[0][0])
@@ -54,6 +72,15 @@ def _transaction(opened: Session, plan: Plan, events: list[Event]) -> int:
     published = Published(inserted=0, updated=0, deleted=deleted)
     commit_record.write(opened, dialect, plan, published, kind=KIND)
     return deleted
+
+
+def _check_staging(opened: Session, plan: Plan, staged: Staging) -> None:
+    """Raise StagingChanged when staging lacks rows: it is the list of the keys that stay."""
+    present = count_staged(opened, plan)
+    if plan.keep_latest and 0 < present < staged.rows:
+        # the older rows of each key were taken out
+        return
+    check_present(plan, staged, present, left="extra rows were not deleted")
 
 
 def _bound(plan: Plan, row: str) -> str:

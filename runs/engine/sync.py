@@ -83,24 +83,25 @@ def attempt(plan: Plan) -> Iterator[Event]:
     rows = yield from _timed("transfer", _transfer(plan, query, columns))
     staged = Staging(columns=columns, rows=rows, existed=resolved.table is not None)
     yield from _timed("publish", publish(plan, staged))
-    yield from _after_publish(plan, resolved, columns)
+    yield from _after_publish(plan, resolved, staged)
 
 
 def resume(plan: Plan) -> Iterator[Event]:
     """Do what is left when an earlier attempt published; staging is made anew, its rows are in the table already."""
+    repairing.check_resume(plan)
     if not plan.key_sync or not plan.supports_deletes:
         yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))
         return
     resolved = _silently(_resolve(plan))
     columns, _ = _silently(_stage(plan, resolved))
-    yield from _after_publish(plan, resolved, columns)
+    yield from _after_publish(plan, resolved, Staging(columns=columns, rows=0))
 
 
-def _after_publish(plan: Plan, resolved: Resolved, columns: Sequence[Column]) -> Iterator[Event]:
-    if plan.repair is not None and plan.repair.deletes and plan.supports_deletes:
-        yield from _timed("reconcile", repairing.delete_extra(plan))
+def _after_publish(plan: Plan, resolved: Resolved, staged: Staging) -> Iterator[Event]:
+    if repairing.deletes(plan):
+        yield from _timed("reconcile", repairing.delete_extra(plan, staged))
     if plan.key_sync and plan.supports_deletes:
-        yield from _timed("reconcile", reconciling.reconcile(plan, resolved.query, columns))
+        yield from _timed("reconcile", reconciling.reconcile(plan, resolved.query, staged.columns))
     yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))
 
 
@@ -157,7 +158,7 @@ def _resolve(plan: Plan) -> Step[Resolved]:
             yield WatermarkResolved(plan.watermark, bound.value)
             if plan.dry_run:
                 # a run that publishes says it of the value that it leaves behind
-                yield from map(Warned, future_warnings(opened, staging.dialect_of(plan), bound.column, bound.value))
+                yield from map(Warned, future_warnings(opened, plan, bound.value))
     return Resolved(query=query, bound=bound, table=table)
 
 

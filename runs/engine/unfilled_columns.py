@@ -19,6 +19,8 @@ from runs.engine.staging import dialect_of
 # a literal, as catalogues write defaults: 7, 'new'::text, CAST('f' AS BOOLEAN)
 _LITERAL = r"(?:'(?:[^']|'')*'|[+-]?\d+(?:\.\d*)?|true|false)"
 _CONSTANT = re.compile(rf"\(*{_LITERAL}\)*(?:::[a-z ]+(?:\([\d, ]+\))?)?|cast\({_LITERAL} as [a-z ]+\)", re.IGNORECASE)
+# so many rows are looked at first
+_SAMPLE = 1000
 _COMPARABLE = NUMERIC_KINDS | {Kind.TEXT, Kind.BOOLEAN, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
 
 
@@ -72,11 +74,13 @@ def reset_text(table: TableName, infos: Sequence[ColumnInfo]) -> str:
     )
 
 
-def filled(opened: Session, plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> list[str]:
-    """Return which unfilled columns a full refresh would take values from, asked before it."""
-    if plan.strategy is not Strategy.FULL:
-        return []
-    return _with_values(opened, plan, unfilled(table, columns))
+def count_filled(opened: Session, plan: Plan, infos: Sequence[ColumnInfo]) -> tuple[int, list[str]]:
+    """Return the number of the destination's rows and which columns hold values that a full refresh would take.
+
+    One pass over the table answers both.
+    """
+    rows, *values = opened.fetch(f"SELECT count(*), {_counts(plan, infos)} FROM {_target(plan)} t")[0]
+    return int(rows), _named(infos, values)
 
 
 def check_full(
@@ -102,14 +106,27 @@ def check_full(
 
 
 def _with_values(opened: Session, plan: Plan, infos: Sequence[ColumnInfo]) -> list[str]:
-    if not infos:
-        return []
-    dialect = dialect_of(plan)
-    # one query; each part stops at the first row it finds
-    target = dialect.qualified(plan.dest_table)
-    asked = ", ".join(f"EXISTS (SELECT 1 FROM {target} t WHERE {_is_lost(dialect.quote(i.name), i)})" for i in infos)
-    answers = opened.fetch(f"SELECT {asked}")[0]
-    return [info.name for info, there in zip(infos, answers, strict=True) if there]
+    """Return which columns hold values: a few rows mostly tell, and one pass tells of the columns that are left."""
+    names = dialect_of(plan).columns([info.name for info in infos], prefix="t.")
+    some = f"(SELECT {names} FROM {_target(plan)} t LIMIT {_SAMPLE})"
+    found = _named(infos, opened.fetch(f"SELECT {_counts(plan, infos)} FROM {some} t")[0])
+    if rest := [info for info in infos if info.name not in found]:
+        found += _named(rest, opened.fetch(f"SELECT {_counts(plan, rest)} FROM {_target(plan)} t")[0])
+    return found
+
+
+def _target(plan: Plan) -> str:
+    return dialect_of(plan).qualified(plan.dest_table)
+
+
+def _counts(plan: Plan, infos: Sequence[ColumnInfo]) -> str:
+    """Return a count for each column: of the rows whose value would be lost."""
+    quote = dialect_of(plan).quote
+    return ", ".join(f"count(CASE WHEN {_is_lost(quote(info.name), info)} THEN 1 END)" for info in infos)
+
+
+def _named(infos: Sequence[ColumnInfo], counts: Sequence[int]) -> list[str]:
+    return [info.name for info, rows in zip(infos, counts, strict=True) if rows]
 
 
 def _is_lost(name: str, info: ColumnInfo) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,6 +23,7 @@ from django.core.exceptions import ValidationError
 
 from connections import registry
 from connections.connectors.postgresql import embedded
+from connections.connectors.postgresql.embedded import cluster as cluster_module
 from connections.connectors.postgresql.embedded import programs
 from connections.connectors.postgresql.embedded.cluster import Cluster
 from connections.connectors.postgresql.embedded.system_user import system_user
@@ -66,6 +69,27 @@ def test_it_runs_below_a_private_directory_with_any_name_and_opens_none(director
     assert ask(parameters(directory, home), "SELECT 1") == [(1,)]
     assert [stat.S_IMODE(path.stat().st_mode) for path in (home.parent, directory)] == [0o700, 0o700]
     assert home.parent.stat().st_uid == os.geteuid()
+
+
+def test_a_starter_that_was_killed_leaves_no_lock_behind(
+    directory: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded.stop(directory)
+    starter = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from connections.connectors.postgresql.embedded.cluster import Cluster\n"
+        "from connections.connectors.postgresql.embedded.system_user import system_user\n"
+        "with Cluster.opened(Path(sys.argv[1]), system_user()) as cluster, cluster.locked():\n"
+        "    cluster.start()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", starter, str(directory)], timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    monkeypatch.setattr(cluster_module, "_PATIENCE", 0.5)
+    with Cluster.opened(directory, system_user()) as cluster, cluster.locked():
+        # what the killed process started is there, and whoever comes may stop it
+        assert cluster.runs()
+    assert ask(parameters(directory, home), "SELECT 1") == [(1,)]
 
 
 def test_its_socket_lies_in_the_data_directory_and_nowhere_else(directory: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -238,19 +239,19 @@ def test_a_source_query_attaches_nothing_either(tmp_path: Path) -> None:
     assert out.rows("SELECT count(*) FROM t") == [(0,)]
 
 
+# what DuckDB says of what its settings forbid, and of nothing else
+FORBIDDEN = "disabled (by|through) configuration|been disabled by|when enable_external_access is disabled"
 DUCKDB = [
     "ATTACH '{file}' AS own (TYPE sqlite)",
+    "ATTACH '{folder}/other.duckdb' AS own",
     "SELECT * FROM read_text('{secrets}')",
     "SELECT * FROM read_csv('{secrets}')",
-    "SELECT * FROM '{secrets}'",
+    "SELECT * FROM '{table}'",
     "SELECT * FROM glob('{folder}/*')",
     "COPY (SELECT 1) TO '{folder}/secrets.env'",
     "EXPORT DATABASE '{folder}/static'",
     "INSTALL sqlite_scanner",
     "LOAD sqlite_scanner",
-    "SELECT * FROM sqlite_scan('{file}', 'auth_user')",
-    "SELECT * FROM postgres_scan('host=127.0.0.1', 'public', 'auth_user')",
-    "SET enable_external_access = true",
     "SET allowed_directories = ['{folder}']",
     "SET temp_directory = '{folder}/static'",
     "SET log_query_path = '{folder}/logs/x'",
@@ -260,10 +261,33 @@ DUCKDB = [
 @pytest.mark.parametrize("sql", DUCKDB)
 def test_sql_of_a_duckdb_connection_reaches_no_other_file(sql: str, tmp_path: Path) -> None:
     folder = METADATA.parent
+    table = tmp_path / "table.csv"
+    table.write_text("a,b\n1,2\n")
     session = registry.connector("duckdb").connect(parameters(tmp_path / "dw.duckdb", "duckdb"))
     try:
-        with pytest.raises(PipekitError):
-            session.fetch(sql.format(file=METADATA, folder=folder, secrets=folder / "secret_key"))
+        with pytest.raises(PipekitError, match=FORBIDDEN):
+            session.fetch(sql.format(file=METADATA, folder=folder, secrets=folder / "secret_key", table=table))
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "SET enable_external_access = true",
+        "RESET enable_external_access",
+        "SET autoinstall_known_extensions = true",
+        "SET autoload_known_extensions = true",
+    ],
+)
+def test_no_setting_opens_a_duckdb_connection_to_other_files(setting: str, tmp_path: Path) -> None:
+    session = registry.connector("duckdb").connect(parameters(tmp_path / "dw.duckdb", "duckdb"))
+    try:
+        with suppress(PipekitError):
+            session.execute(setting)
+        for sql in (f"SELECT * FROM read_text('{METADATA.parent / 'secret_key'}')", "LOAD sqlite_scanner"):
+            with pytest.raises(PipekitError, match=FORBIDDEN):
+                session.fetch(sql)
     finally:
         session.close()
 

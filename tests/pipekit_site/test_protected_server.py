@@ -14,7 +14,8 @@ import pytest
 
 from connections import own_metadata, registry
 from connections.connectors.postgresql.metadata import SERVER_DATABASE
-from connections.sdk.errors import Protected
+from connections.connectors.postgresql.reader import PostgresqlBatches
+from connections.sdk.errors import PermissionDenied, Protected
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protection import METADATA_TABLES, ServerDatabase
 from connections.sdk.schema import TableName
@@ -114,6 +115,41 @@ def test_a_server_that_does_not_say_which_it_is_can_be_used_and_its_metadata_sti
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
             connection.execute("DROP OWNED BY asker; DROP ROLE asker")
+
+
+def test_a_server_without_the_function_that_says_which_it_is_can_be_used_on_every_route(
+    database_url: str,
+) -> None:
+    database = ServerDatabase(system_identifier="1", oid="1")
+    given = ConnectionParameters(kind="postgresql", url=database_url, name="sly")
+    given = replace(given, protection=replace(given.protection, databases=(database,)))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        # in this database alone
+        connection.execute("SET allow_system_table_mods = on")
+        connection.execute("ALTER FUNCTION pg_catalog.pg_control_system() RENAME TO pg_control_nothing")
+        connection.execute("CREATE TABLE t (n integer)")
+    asker = postgresql(given.url)
+    asker.parameters = given
+    for query, route in (("SELECT 1 AS n", "raw"), ("SELECT 1::numeric AS n", "arrow")):
+        ended = run_job(job(asker, query, asker))
+        assert (ended.code, ended.last.get("route")) == (0, route), ended.log
+    make_metadata(database_url, "public")
+    refused(given)
+
+
+def test_a_reader_that_may_not_look_for_the_metadatas_tables_reads_nothing(database_url: str) -> None:
+    given = ConnectionParameters(kind="postgresql", url=database_url.replace("postgres:@", "blind@"), name="sly")
+    batches = PostgresqlBatches(given, "SELECT 1 AS n", (), 1000)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE blind LOGIN")
+        connection.execute("REVOKE SELECT ON pg_catalog.pg_class FROM PUBLIC")
+    try:
+        # by itself: another server may answer here than the one that was asked before
+        with pytest.raises(PermissionDenied), batches._opened():
+            pass
+    finally:
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute("DROP ROLE blind")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from connections.connectors.postgresql.liveness import IDENTITY, Backend
 from connections.connectors.postgresql.metadata import (
     IS_METADATA,
     SERVER_DATABASE,
+    UNIDENTIFIED,
     check_metadata,
     check_server_database,
 )
@@ -72,9 +73,11 @@ async def connect(parameters: ConnectionParameters) -> Any:
 async def _check_server(connection: Any, parameters: ConnectionParameters) -> None:
     try:
         found = await connection.fetchrow(SERVER_DATABASE)
-    except (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedFunctionError):
-        # it does not say which it is; its tables have been looked at
-        return
+    except asyncpg.PostgresError as error:
+        failed = of_server(error, name=parameters.name)
+        if isinstance(failed, UNIDENTIFIED):
+            return
+        raise failed from None
     check_server_database(found, parameters)
 
 

@@ -16,11 +16,12 @@ from connections.connectors.postgresql.liveness import IDENTITY, Backend
 from connections.connectors.postgresql.metadata import (
     IS_METADATA,
     SERVER_DATABASE,
+    UNIDENTIFIED,
     check_metadata,
     check_server_database,
 )
 from connections.connectors.postgresql.patience import PatientConnection
-from connections.sdk.errors import PermissionDenied, PipekitError, QueryInvalid
+from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.query_text import ONE_QUERY
 
@@ -197,7 +198,7 @@ def _check_server(session: PostgresqlSession, parameters: ConnectionParameters) 
     """Raise Protected for the metadata's database; a server that does not say which it is was told by its tables."""
     try:
         found = session.fetch(SERVER_DATABASE)
-    except (PermissionDenied, QueryInvalid):
+    except UNIDENTIFIED:
         return
     check_server_database(found[0], parameters)
 

@@ -11,7 +11,6 @@ import re
 from collections.abc import Sequence
 
 from connections.connectors.postgresql import raw_types
-from connections.connectors.postgresql.datatypes import parse
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.connectors.postgresql.introspection import describe_query, describe_table
@@ -75,15 +74,15 @@ def row_hash(terms: Sequence[str]) -> str:
 def _source_column(name: str, have: str, want: str, cast: str) -> HashedColumn:
     """Hash what a raw copy writes: the value after its cast, or, into text, the text that is sent."""
     if _base(want) in ("text", "character varying") and not cast:
-        return HashedColumn(expression=name, term=_as_text(name, have), is_integer=False)
+        return HashedColumn(expression=name, term=_as_text(name, have))
     value = cast.format(name) if cast else name
     term = _term(value, want if cast else have)
-    return HashedColumn(expression=name, term=term, is_integer=parse(have).is_integer)
+    return HashedColumn(expression=name, term=term)
 
 
 def _destination_column(column: Column, native: str) -> HashedColumn:
     name = f"q.{DIALECT.quote(column.dest_name)}"
-    return HashedColumn(expression=name, term=_term(name, native), is_integer=parse(native).is_integer)
+    return HashedColumn(expression=name, term=_term(name, native))
 
 
 def _term(expression: str, native: str) -> str:

@@ -120,13 +120,12 @@ def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
             referenced=TableName(referenced_schema, referenced),
             references=tuple(references),
             on_delete=_ON_DELETE[action],
-            deferred=deferred,
             own=own,
             readable=readable,
             below_view=below_view,
         )
         for (name, schema, referencing, columns, referenced_schema, referenced, references, *rest) in rows
-        for (action, deferred, own, readable, below_view) in [rest]
+        for (action, own, readable, below_view) in [rest]
     )
 
 

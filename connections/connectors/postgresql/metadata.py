@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
+from connections.sdk.errors import PermissionDenied, QueryInvalid
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protection import METADATA_TABLES, refused_database
 
@@ -16,6 +17,10 @@ IS_METADATA = (
     .format(tables="{" + ",".join(METADATA_TABLES) + "}", count=len(METADATA_TABLES))
 )
 SERVER_DATABASE = (_QUERIES / "server_database.sql").read_text()
+
+# what SERVER_DATABASE fails with on a server that does not say which it is: without rights, or without the function.
+# Its metadata is then known by its tables alone, for which no rights are needed
+UNIDENTIFIED = (PermissionDenied, QueryInvalid)
 
 
 def check_metadata(row: Sequence[Any] | None, parameters: ConnectionParameters) -> None:

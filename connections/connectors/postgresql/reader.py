@@ -19,6 +19,7 @@ from connections.connectors.postgresql.liveness import IDENTITY, Backend
 from connections.connectors.postgresql.metadata import (
     IS_METADATA,
     SERVER_DATABASE,
+    UNIDENTIFIED,
     check_metadata,
     check_server_database,
 )
@@ -116,20 +117,21 @@ class PostgresqlBatches:
 
     def _check_metadata(self, cursor: Any) -> None:
         """Raise Protected when this connection, whoever answered the first one, leads to Pipekit's metadata."""
+        check_metadata(self._asked(cursor, IS_METADATA), self.parameters)
+        if not self.parameters.protection.databases:
+            return
         try:
-            cursor.execute(IS_METADATA)
-            check_metadata(cursor.fetchone(), self.parameters)
-            if not self.parameters.protection.databases:
-                return
-            cursor.execute(SERVER_DATABASE)
-            found = cursor.fetchone()
-        except (adbc_driver_manager.Error, OSError) as error:
-            failed = translated(error, name=self.parameters.name)
-            if isinstance(failed, errors.PermissionDenied):
-                # it does not say which server it is; its tables have been looked at, for which no rights are needed
-                return
-            raise failed from None
+            found = self._asked(cursor, SERVER_DATABASE)
+        except UNIDENTIFIED:
+            return
         check_server_database(found, self.parameters)
+
+    def _asked(self, cursor: Any, sql: str) -> Any:
+        try:
+            cursor.execute(sql)
+            return cursor.fetchone()
+        except (adbc_driver_manager.Error, OSError) as error:
+            raise translated(error, name=self.parameters.name) from None
 
     def _identified(self, cursor: Any, found: dict[str, str]) -> Backend:
         row = None

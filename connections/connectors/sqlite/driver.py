@@ -52,9 +52,10 @@ class SqliteSession:
             return self.connection.execute(sql, tuple(parameters)).fetchall()
 
     def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
-        self.connection.execute("PRAGMA query_only = ON")
-        self.connection.set_authorizer(_reads)
+        with self._translated():
+            self.connection.execute("PRAGMA query_only = ON")
         try:
+            self.connection.set_authorizer(_reads)
             found: tuple[Any, ...] | None = self.connection.execute(query).fetchone()
             return found
         except (sqlite3.Error, sqlite3.Warning) as error:
@@ -64,8 +65,10 @@ class SqliteSession:
             assert isinstance(error, sqlite3.Error)
             raise translate(error, name=self.name) from error
         finally:
-            self.connection.set_authorizer(None)
-            self.connection.execute("PRAGMA query_only = OFF")
+            with self._translated():
+                # what `connect` set: no other file is reached afterwards either
+                self.connection.set_authorizer(_authorize)
+                self.connection.execute("PRAGMA query_only = OFF")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -145,6 +148,8 @@ def connect(parameters: ConnectionParameters) -> SqliteSession:
     try:
         connection = _open(path)
         connection.set_authorizer(_authorize)
+        # some builds of SQLite enforce them unless told otherwise
+        connection.execute("PRAGMA foreign_keys = OFF")
         is_metadata = connection.execute(IS_METADATA).fetchone()[0]
     except sqlite3.Error as error:
         kind = translate(error, name=parameters.name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Any
 
 from connections.connectors.sqlite.datatypes import parse
@@ -181,29 +180,8 @@ def _has_insert_triggers(session: Session, name: str) -> bool:
 
 
 def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
-    """Return them where this session enforces them; SQLite does so only when it is told to."""
-    if session.fetch("PRAGMA foreign_keys") != [(1,)]:
-        return ()
-    name = whole_name(table)
-    rows = session.fetch(
-        'SELECT m.name, f.id, f."from", f."to", f.on_delete FROM sqlite_schema m, pragma_foreign_key_list(m.name) f '
-        "WHERE m.type = 'table' AND f.\"table\" = ? COLLATE NOCASE ORDER BY m.name, f.id, f.seq",
-        (name,),
-    )
-    found = describe_table(session, table)
-    return tuple(
-        ForeignKey(
-            constraint="",
-            table=TableName("", referencing),
-            columns=tuple(column for _, _, column, _, _ in parts),
-            referenced=table,
-            # without names the primary key is meant
-            references=tuple(to for _, _, _, to, _ in parts if to) or (found.primary_key if found else ()),
-            on_delete=parts[0][4],
-            own=referencing.lower() == name.lower(),
-        )
-        for (referencing, _), parts in ((key, list(group)) for key, group in groupby(rows, key=lambda row: row[:2]))
-    )
+    """Return nothing: sessions of this driver do not enforce foreign keys, so a DELETE reaches no other table."""
+    return ()
 
 
 def occupant(session: Session, table: TableName) -> str:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from connections.connectors.sqlite import introspection
-from connections.connectors.sqlite.driver import SqliteSession
+from connections.connectors.sqlite import driver
 from connections.sdk.errors import PipekitError, QueryInvalid, Refused, ValueMisfit
-from connections.sdk.foreign_keys import Deletion, count_referencing
+from connections.sdk.foreign_keys import lock_deleted
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
-from runs.engine import events
+from runs.engine import events, foreign_keys
 from runs.engine.plan import Plan, Strategy
-from runs.engine.staging import dialect_of
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.matrix import first_by_default
 
@@ -68,6 +68,59 @@ def test_what_would_cascade_is_refused_and_forced_only_with_a_warning(
     result = pg_bench.run(replace(plan, force=True))
     assert any(named in warning and "forced" in warning for warning in result.warnings)
     assert pg_bench.rows(INVOICES) == afterwards
+
+
+@pytest.mark.parametrize("strategy", first_by_default([Strategy.INCREMENTAL, Strategy.FULL]))
+def test_a_refused_run_has_written_nothing_to_the_rows_that_it_would_delete(
+    pg_bench: Bench, strategy: Strategy
+) -> None:
+    _fill(pg_bench, "ON DELETE CASCADE")
+    # what locks a row is written into it, by the rows that reference it too
+    locked = "SELECT count(*) FROM sync.t WHERE xmax <> 0"
+    pg_bench.at_destination("UPDATE sync.t SET v = v")
+    assert pg_bench.rows(locked) == [(0,)]
+    with pytest.raises(Refused):
+        pg_bench.run(_plan(pg_bench, strategy))
+    assert pg_bench.rows(locked) == [(0,)]
+
+
+@pytest.mark.parametrize("strategy", first_by_default([Strategy.INCREMENTAL, Strategy.FULL]))
+def test_a_reference_that_comes_between_the_count_and_the_lock_is_counted(
+    pg_bench: Bench, strategy: Strategy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill(pg_bench, "ON DELETE CASCADE")
+    pg_bench.at_destination("DELETE FROM sync.invoice")
+
+    def late(*given: Any) -> str:
+        pg_bench.at_destination("INSERT INTO sync.invoice VALUES (102, 2)")
+        return lock_deleted(*given)
+
+    monkeypatch.setattr(foreign_keys, "lock_deleted", late)
+    with pytest.raises(Refused, match=r"delete 1 rows of sync\.invoice"):
+        pg_bench.run(_plan(pg_bench, strategy))
+    assert pg_bench.rows(INVOICES) == [(102, 2)]
+
+
+@pytest.mark.parametrize("strategy", first_by_default([Strategy.INCREMENTAL, Strategy.FULL]))
+def test_nobody_can_reference_a_row_between_the_last_count_and_its_deletion(
+    pg_bench: Bench, strategy: Strategy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fill(pg_bench, "ON DELETE CASCADE")
+    pg_bench.at_destination("DELETE FROM sync.invoice")
+    tried = []
+
+    def deleting(*given: Any, **more: Any) -> AbstractContextManager[None]:
+        with pytest.raises(PipekitError) as refused:
+            pg_bench.at_destination(
+                "DO $$ BEGIN SET LOCAL lock_timeout = '200ms'; INSERT INTO sync.invoice VALUES (102, 2); END $$"
+            )
+        tried.append(refused.value.code)
+        return explained(*given, **more)
+
+    explained = foreign_keys.explained
+    monkeypatch.setattr(foreign_keys, "explained", deleting)
+    pg_bench.run(_plan(pg_bench, strategy))
+    assert tried == ["lock_timeout"]
 
 
 @pytest.mark.matrix
@@ -253,22 +306,26 @@ def test_sqlite_enforces_no_foreign_keys_so_nothing_cascades(
     assert bench.rows("SELECT no, customer FROM invoice ORDER BY 1") == ALL
 
 
-def test_sqlite_that_enforces_foreign_keys_is_asked_for_them(erp: ConnectionParameters) -> None:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript("""
-        PRAGMA foreign_keys = ON;
-        CREATE TABLE "sync.t" (id INTEGER PRIMARY KEY, v TEXT);
-        CREATE TABLE child (no INTEGER, customer INTEGER REFERENCES "SYNC.T" ON DELETE CASCADE);
-        INSERT INTO "sync.t" VALUES (1, 'a'), (2, 'b'); INSERT INTO child VALUES (100, 1);
-    """)
-    session = SqliteSession(connection, name="target")
-    (key,) = introspection.foreign_keys(session, TableName("sync", "t"))
-    assert (key.table, key.columns, key.references, key.on_delete) == (
-        *(TableName("", "child"), ("customer",), ("id",), "CASCADE"),
+def test_a_session_of_sqlite_enforces_no_foreign_keys(
+    erp: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enforcing(path: Path) -> sqlite3.Connection:
+        # as a build of SQLite does with SQLITE_DEFAULT_FOREIGN_KEYS
+        connection = open_file(path)
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    open_file = driver._open
+    monkeypatch.setattr(driver, "_open", enforcing)
+    bench = Bench(erp, erp)
+    bench.at_source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE child (no INTEGER, customer INTEGER REFERENCES t ON DELETE CASCADE)",
+        "INSERT INTO t VALUES (1)",
+        "INSERT INTO child VALUES (100, 1)",
+        "DELETE FROM t",
     )
-    plan = Bench(erp, erp).plan(QUERY)
-    assert session.fetch(count_referencing(dialect_of(plan), key, Deletion())) == [(1,)]
-    session.close()
+    assert bench.rows("SELECT no, customer FROM child") == [(100, 1)]
 
 
 @pytest.mark.matrix

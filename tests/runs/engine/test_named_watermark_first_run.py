@@ -73,3 +73,11 @@ def test_another_connection_does_not_get_the_table_from_the_first_run(orders: Be
     )
     with pytest.raises(TableMissing):
         orders.run(orders.plan("SELECT k FROM s WHERE k > {since}", named_watermarks=(named,)))
+
+
+def test_a_query_that_only_sqlite_can_read_fails_as_any_other(between: Between) -> None:
+    orders = between("sqlite", "sqlite")
+    orders.at_source("CREATE TABLE s (k integer)", "INSERT INTO s VALUES (1)")
+    # SQLite ends an open comment at the end of the text
+    with pytest.raises(TableMissing):
+        orders.run(since(orders, f"SELECT max(k) FROM {own(orders)} /* the highest"))

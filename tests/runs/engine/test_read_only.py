@@ -122,6 +122,30 @@ def test_a_resolver_that_reads_gives_its_first_row(target: ConnectionParameters)
     assert fetch(target, "SELECT a FROM t") == [(2,)]
 
 
+@pytest.mark.parametrize("target", ["sqlite"], indirect=True)
+def test_a_session_that_has_read_for_a_resolver_reaches_no_other_file(
+    target: ConnectionParameters, tmp_path: Path
+) -> None:
+    session = registry.connector(target.kind).connect(target)
+    try:
+        assert session.fetch_read_only("SELECT a FROM one") == (7,)
+        with pytest.raises(PipekitError):
+            session.fetch_read_only("SELECT nothing FROM one")
+        with pytest.raises(PermissionDenied):
+            session.execute(f"ATTACH '{tmp_path}/other.db' AS other")
+    finally:
+        session.close()
+    assert not (tmp_path / "other.db").exists()
+
+
+@pytest.mark.parametrize("target", KINDS, indirect=True)
+def test_a_session_that_is_closed_fails_a_resolver_with_an_error_of_its_own(target: ConnectionParameters) -> None:
+    session = registry.connector(target.kind).connect(target)
+    session.close()
+    with pytest.raises(PipekitError):
+        session.fetch_read_only("SELECT a FROM one")
+
+
 @pytest.mark.parametrize("target", KINDS, indirect=True)
 def test_a_source_query_is_described_without_running_a_second_statement(target: ConnectionParameters) -> None:
     connector = registry.connector(target.kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,68 @@ def test_a_full_refresh_that_would_empty_a_column_is_refused(bench: Bench, by_de
     assert _notes(bench) == [(1, None), (2, None)]
     # nothing is left to lose
     assert bench.run(plan).counts == (2, 0, 2)
+
+
+MANY = "CREATE TABLE {} (id integer PRIMARY KEY, v text, a text, b integer DEFAULT 7, c text, d text)"
+
+
+def _scans(bench: Bench) -> int:
+    """Return how often the server has read the destination from end to end."""
+    sql = "SELECT pg_stat_force_next_flush(), seq_scan FROM pg_stat_user_tables WHERE relid = 'sync.t'::regclass"
+    return int(bench.rows(sql)[0][1])
+
+
+def _scans_of_a_run(bench: Bench, ddl: str) -> int:
+    bench.at_destination(
+        "DROP TABLE IF EXISTS sync.t", ddl.format("sync.t"), "INSERT INTO sync.t (id, v) VALUES (1, 'a')"
+    )
+    before = _scans(bench)
+    assert bench.run(_plan(bench)).counts == (2, 0, 1)
+    return _scans(bench) - before
+
+
+def test_many_unfilled_columns_cost_no_reading_beside_the_count_of_rows(bench: Bench) -> None:
+    bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'new')")
+    bench.at_destination("CREATE SCHEMA sync")
+    assert _scans_of_a_run(bench, MANY) == _scans_of_a_run(bench, "CREATE TABLE {} (id integer PRIMARY KEY, v text)")
+
+
+@pytest.mark.parametrize("kind", first_by_default(["postgresql", "sqlite", "duckdb"]))
+def test_of_many_unfilled_columns_those_with_values_are_named(bench_to: Callable[[str], Bench], kind: str) -> None:
+    bench = bench_to(kind)
+    bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a')")
+    table = _table(bench)
+    if kind != "sqlite":
+        bench.at_destination("CREATE SCHEMA sync")
+    bench.at_destination(
+        MANY.format(table),
+        f"INSERT INTO {table} (id, b, c) VALUES (1, 7, NULL)",
+        f"INSERT INTO {table} (id, b, d) VALUES (2, 8, '')",
+    )
+    with pytest.raises(Refused, match="does not fill: b, d[.]"):
+        bench.run(_plan(bench))
+    forced = bench.run(replace(_plan(bench), force=True))
+    assert "does not fill: b, d;" in forced.warnings[-1]
+    assert bench.rows(f"SELECT * FROM {table}") == [(1, "a", None, 7, None, None)]
+
+
+@pytest.mark.parametrize("filled_after", [2000, 1])
+@pytest.mark.matrix
+def test_what_a_trigger_filled_is_found_in_two_readings_at_most(bench: Bench, filled_after: int) -> None:
+    rows = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT i, 'x' FROM n"
+    bench.at_source("CREATE TABLE s (id integer, v text)", f"INSERT INTO s {rows}")
+    bench.at_destination(
+        "CREATE SCHEMA sync",
+        MANY.format("sync.t"),
+        "INSERT INTO sync.t (id, a, c, d) SELECT n, 'a', 'c', 'd' FROM generate_series(1, 2000) n",
+        "CREATE FUNCTION sync.fill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF new.id >= {filled_after} THEN new.a := 'a'; new.c := 'c'; new.d := 'd'; END IF; RETURN new; END $$",
+        "CREATE TRIGGER fill BEFORE INSERT ON sync.t FOR EACH ROW EXECUTE FUNCTION sync.fill()",
+    )
+    before = _scans(bench)
+    assert bench.run(_plan(bench)).counts == (2000, 0, 2000)
+    # one before, a part of one and one after, and the one with which TRUNCATE makes the index anew
+    assert _scans(bench) - before <= 4
 
 
 @pytest.mark.matrix

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+from connections.connectors.postgresql.driver import PostgresqlSession
+from connections.sdk.errors import Overtaken
+from connections.sdk.schema import TableName
+from runs.engine import sync
 from runs.engine.plan import Plan, Strategy
+from tests.runs.engine import in_process
 from tests.runs.engine.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
@@ -70,6 +77,25 @@ def test_a_highest_value_in_the_future_is_said(between: Between, dest: str, decl
     assert again == warning
 
 
+@pytest.mark.parametrize("value", ["99999999", "99999999999999", "99991301", "9999123"])
+def test_a_number_that_is_no_date_lies_not_in_the_future(between: Between, value: str) -> None:
+    bench = between("sqlite", "sqlite")
+    bench.at_source(
+        "CREATE TABLE s (k integer, w integer)", f"INSERT INTO s VALUES (1, {int(value) - 1}), (2, {value})"
+    )
+    assert bench.run(by_w(bench)).warnings == []
+
+
+@pytest.mark.parametrize("value", ["99999999", "99999999999999"])
+@pytest.mark.parametrize("dest", KINDS)
+def test_nines_among_dates_are_the_end_of_the_calendar(between: Between, dest: str, value: str) -> None:
+    bench = between("sqlite", dest)
+    date = "20260131" + "235959" * (len(value) == 14)
+    bench.at_source("CREATE TABLE s (k integer, w bigint)", f"INSERT INTO s VALUES (1, {date}), (2, {value})")
+    (warning,) = bench.run(by_w(bench)).warnings
+    assert "lies in the future" in warning
+
+
 @pytest.mark.parametrize(("ago", "said"), [("+12 hours", 0), ("+2 days", 1), ("-1 day", 0)])
 def test_clocks_may_differ_by_a_day(between: Between, ago: str, said: int) -> None:
     bench = between("sqlite", "postgresql")
@@ -103,3 +129,61 @@ def test_texts_of_which_some_have_an_offset_are_said(between: Between, dest: str
     bench.at_source("CREATE TABLE s (k integer, w text)", f"INSERT INTO s VALUES (1, '{texts[0]}'), (2, '{texts[1]}')")
     warnings = bench.run(by_w(bench)).warnings
     assert [warning.startswith("Some w have an offset from UTC") for warning in warnings] == [True] * said
+
+
+@pytest.mark.parametrize("strategy", [Strategy.INCREMENTAL, Strategy.APPEND])
+def test_staging_is_read_once_for_all_that_is_said_of_its_watermarks(
+    between: Between, strategy: Strategy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = between("sqlite", "postgresql")
+    bench.at_source("CREATE TABLE s (k integer, w integer)", "INSERT INTO s VALUES (1, 7), (2, 8), (3, 8), (4, NULL)")
+    open_, inside = list[str](), list[str]()
+    transaction, fetch = PostgresqlSession.transaction, PostgresqlSession.fetch
+
+    @contextmanager
+    def noted(session: PostgresqlSession) -> Iterator[None]:
+        with transaction(session):
+            open_.append("")
+            yield
+            open_.pop()
+
+    def fetched(session: PostgresqlSession, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        if open_ and "pipekit_staging" in sql and '"w"' in sql and '"sync"' not in sql:
+            inside.append(sql)
+        return fetch(session, sql, parameters)
+
+    monkeypatch.setattr(PostgresqlSession, "transaction", noted)
+    monkeypatch.setattr(PostgresqlSession, "fetch", fetched)
+    key = ("k",) if strategy is Strategy.INCREMENTAL else ()
+    warnings = bench.run(by_w(bench, strategy=strategy, merge_key=key)).warnings
+    assert any(warning.startswith("Rows that came without w: 1.") for warning in warnings)
+    assert any(warning.startswith("2 rows share the highest w.") for warning in warnings)
+    # before the transaction that publishes: nobody waits for a warning
+    assert inside == []
+
+
+@pytest.mark.parametrize("dest", KINDS)
+def test_keep_latest_is_asked_after_the_older_rows_of_a_key_are_gone(between: Between, dest: str) -> None:
+    bench = between("sqlite", dest)
+    bench.at_source(
+        "CREATE TABLE s (k integer, w integer)", "INSERT INTO s VALUES (1, 8), (1, 8), (2, 7), (3, 6), (3, NULL)"
+    )
+    assert bench.run(by_w(bench, keep_latest=True)).warnings == []
+
+
+def test_a_run_that_another_one_of_another_shape_overtook_says_so(
+    between: Between, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = between("sqlite", "postgresql")
+    bench.at_source("CREATE TABLE s (k integer, w integer)", "INSERT INTO s VALUES (1, 7)")
+
+    def overtake(name: str) -> None:
+        if name == "transfer.finished":
+            monkeypatch.undo()
+            with monkeypatch.context() as inside:
+                inside.setattr(sync, "transfer", in_process.transfer)
+                bench.run(bench.plan("SELECT k FROM s", dest_table=TableName("sync", "other")))
+
+    monkeypatch.setattr(sync, "point", overtake)
+    with pytest.raises(Overtaken):
+        bench.run(by_w(bench))

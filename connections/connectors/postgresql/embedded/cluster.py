@@ -136,19 +136,13 @@ class Cluster:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep others from starting and stopping it. Nobody else can: only the owner may open the directory."""
-        until = time.monotonic() + 2 * _PATIENCE
-        while True:
-            try:
-                fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise TimeoutError("another process has been starting or stopping it for two minutes") from None
-            time.sleep(0.05)
+        # opened once more, because the server inherits `handle` and would keep a lock on that for as long as it runs
+        lock = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.handle)
         try:
+            _acquire(lock)
             yield
         finally:
-            fcntl.flock(self.handle, fcntl.LOCK_UN)
+            os.close(lock)
 
     def run(self, *words: str, text: str = "") -> str:
         major = int(self.read("PG_VERSION") or programs.NEWEST)
@@ -163,6 +157,18 @@ class Cluster:
         """Stop the server if one runs, its sessions ended; whatever started it."""
         if self.runs():
             self.run("pg_ctl", "-D", self.own_name, "-m", "fast", "-w", "-t", str(_PATIENCE), "stop")
+
+
+def _acquire(lock: int) -> None:
+    until = time.monotonic() + 2 * _PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise TimeoutError("another process has been starting or stopping it for two minutes") from None
+        time.sleep(0.05)
 
 
 def create(path: Path, user: SystemUser) -> None:

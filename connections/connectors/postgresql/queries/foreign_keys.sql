@@ -1,6 +1,6 @@
 -- foreign keys that a DELETE from one table sets off: name, referencing table and columns, referenced table and columns,
--- what ON DELETE does, checked at commit or not, whether the referencing table is emptied with this one, whether it may
--- be read, and whether the table is a view (then the keys are those of the tables below it)
+-- what ON DELETE does, whether the referencing table is emptied with this one, whether it may be read, and whether the
+-- table is a view (then the keys are those of the tables below it)
 WITH RECURSIVE target (oid) AS (
   SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
   UNION
@@ -25,7 +25,7 @@ SELECT k.conname, cn.nspname, c.relname,
        rn.nspname, r.relname,
        ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (n, i)
              JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.i),
-       k.confdeltype::text, k.condeferred, k.conrelid IN (SELECT oid FROM target),
+       k.confdeltype::text, k.conrelid IN (SELECT oid FROM target),
        -- a row policy hides rows from a count, and none from what cascades
        has_table_privilege(k.conrelid, 'SELECT') AND NOT row_security_active(k.conrelid),
        EXISTS (SELECT 1 FROM target t JOIN pg_class v ON v.oid = t.oid WHERE v.relkind = 'v')
