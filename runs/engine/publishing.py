@@ -184,6 +184,7 @@ def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, 
         has_unique=set(plan.merge_key) in keys,
         null_keys=null_keys,
         supports_deletes=plan.supports_deletes,
+        rewrites=plan.repair is None or plan.repair.rewrites,
         truncate=not plan.delete_instead_of_truncate,
     )
 

@@ -1,4 +1,5 @@
-"""Deletes what a repair found to be extra: rows of the repaired ranges whose key the source did not return.
+"""Deletes what a repair found to be extra: rows of the repaired ranges whose key the source did not return, and all
+but one of those that share a key.
 
 The repair's rows are published before, by the ordinary publish; staging still holds them, and is the list of the keys
 that stay. One transaction with a commit record of its own, within the safety limit of key_sync.
@@ -6,12 +7,13 @@ that stay. One transaction with a commit record of its own, within the safety li
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 from connections.sdk.errors import ConnectionLost
 from connections.sdk.foreign_keys import Deletion
 from connections.sdk.protocols import Session
-from runs.engine import commit_record, foreign_keys, safety_limits
+from connections.sdk.schema import Column
+from runs.engine import commit_record, doubled_rows, foreign_keys, safety_limits
 from runs.engine.checking import check_deleted
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
 from runs.engine.faults import point
@@ -24,32 +26,32 @@ from runs.engine.waiting import destination
 KIND = "repair"
 
 
-def delete_extra(plan: Plan) -> Generator[Event, None, None]:
+def delete_extra(plan: Plan, columns: Sequence[Column]) -> Generator[Event, None, None]:
     """Delete the rows; ends with Reconciled. Raises Refused beyond the limit, and then nothing was deleted."""
     events: list[Event] = []
     try:
         with destination(plan) as opened, opened.transaction():
-            deleted = _transaction(opened, plan, events)
+            deleted = _transaction(opened, plan, columns, events)
             point("repair.before_commit")
     except ConnectionLost as lost:
         if (found := find_after(lost, plan, kind=KIND)) is None:
             raise
         events, deleted = [], found.deleted or 0
     yield from events
-    yield Reconciled(deleted)
+    yield Reconciled(deleted, what="the repair")
 
 
-def _transaction(opened: Session, plan: Plan, events: list[Event]) -> int:
-    dialect = dialect_of(plan)
+def _transaction(opened: Session, plan: Plan, columns: Sequence[Column], events: list[Event]) -> int:
+    dialect, repair = dialect_of(plan), plan.repair
+    assert repair is not None
     for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
         opened.execute(sql)
     if (done := commit_record.find(opened, dialect, plan, kind=KIND)) is not None:
         return done.deleted or 0
     commit_record.hold_claim(opened, dialect, plan)
-    staging = dialect.staging_table(plan.module)
-    counting = f"{dialect.count_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
-    extra = int(opened.fetch(counting)[0][0])
-    deleted = _delete(opened, plan, counting, extra, events) if extra else 0
+    deleted = _delete(opened, plan, events) if repair.deletes else 0
+    if repair.doubles:
+        deleted += doubled_rows.remove(opened, plan, columns, lambda row: _bound(plan, row), events)
     published = Published(inserted=0, updated=0, deleted=deleted)
     commit_record.write(opened, dialect, plan, published, kind=KIND)
     return deleted
@@ -64,12 +66,15 @@ def _bound(plan: Plan, row: str) -> str:
     return f"{text} AND {condition}" if condition else text
 
 
-def _delete(opened: Session, plan: Plan, counting: str, extra: int, events: list[Event]) -> int:
-    """Delete the rows that ``counting`` counts; the limits and the foreign keys of other tables are asked before."""
+def _delete(opened: Session, plan: Plan, events: list[Event]) -> int:
+    """Delete rows whose key is not in staging; the limits and the foreign keys of other tables are asked before."""
     dialect = dialect_of(plan)
     staging = dialect.staging_table(plan.module)
+    counting = f"{dialect.count_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
+    if not (extra := int(opened.fetch(counting)[0][0])):
+        return 0
     present = int(opened.fetch(dialect.count(plan.dest_table))[0][0])
-    if warning := safety_limits.check_deletes(plan, deleting=extra, present=present):
+    if warning := safety_limits.check_deletes(plan, deleting=extra, present=present, what="The repair"):
         events.append(Warned(warning))
     references = foreign_keys.pointing_at(opened, plan)
     deletion = Deletion(

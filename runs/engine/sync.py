@@ -97,8 +97,8 @@ def resume(plan: Plan) -> Iterator[Event]:
 
 
 def _after_publish(plan: Plan, resolved: Resolved, columns: Sequence[Column]) -> Iterator[Event]:
-    if plan.repair is not None and plan.repair.deletes and plan.supports_deletes:
-        yield from _timed("reconcile", repairing.delete_extra(plan))
+    if plan.repair is not None and (plan.repair.deletes or plan.repair.doubles) and plan.supports_deletes:
+        yield from _timed("reconcile", repairing.delete_extra(plan, columns))
     if plan.key_sync and plan.supports_deletes:
         yield from _timed("reconcile", reconciling.reconcile(plan, resolved.query, columns))
     yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))
