@@ -208,16 +208,6 @@ def test_what_was_sampled_is_compared_again_after_its_repair(orders: Bench) -> N
     assert (done.code, done.json["repaired"]["updated"]) == (0, done.json["different"])
 
 
-@pytest.mark.matrix
-def test_a_sample_by_hashes_is_compared_again_after_the_repair_of_the_whole(orders: Bench) -> None:
-    Module.objects.update(merge_key="name")
-    spoil_all(orders)
-    orders.at_destination("UPDATE sync.orders SET name = 'name ' || id, id = 0")
-    done = verifymodule("orders", "--repair", "--sample", "100", "--json")
-    assert 20 < done.json["different"] < 500
-    assert done.code == 0
-
-
 def test_of_long_values_the_examples_keep_the_part_that_differs(orders: Bench) -> None:
     orders.at_source("UPDATE s SET name = printf('%.*c', 100000, 'x') || 'here' WHERE id = 3")
     orders.at_destination("UPDATE sync.orders SET name = repeat('x', 100000) || 'there' WHERE id = 3")
