@@ -70,7 +70,7 @@ def test_an_append_module_keeps_its_history_and_gets_what_it_lacks(target: Bench
     done = repaired()
     assert target.rows(f"SELECT id, name FROM {name} ORDER BY 1, 2") == [(1, "a"), (1, "b"), (2, "new"), (3, "was")]
     assert (done.code, done.json["missing"], done.json["extra"], done.json["different"]) == (5, 1, 1, 1)
-    assert (done.json["repaired"]["inserted"], done.json["repaired"]["deleted"]) == (1, 0)
+    assert [done.json["repaired"][name] for name in ("inserted", "updated", "deleted")] == [1, 0, 0]
     assert "append" in done.json["warnings"][-1]
 
 
@@ -176,3 +176,17 @@ def test_rows_that_a_key_query_still_names_are_kept(bench: Bench, saved: Save) -
     assert bench.rows() == [(1, "one"), (2, "two"), (8, "closed")]
     assert (done.code, done.json["repaired"]["deleted"], done.json["repaired"]["left"]) == (5, 1, 1)
     assert "key_sync_query" in done.json["warnings"][-1]
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("extra", [0, 1])
+def test_rows_that_since_left_out_are_not_deleted(bench: Bench, saved: Save, extra: int) -> None:
+    source(bench, "(10, 'ten'), (70, 'seventy')")
+    name = table(bench, "id integer, name text")
+    values = "(10, 'ten'), (-5, 'old')" + ", (80, 'new')" * extra
+    bench.at_destination(f"INSERT INTO {name} VALUES {values}")
+    saved(bench, "incremental", merge_key="name", watermark_column="id", key_sync=True)
+    done = repaired("--since", "50", "--force")
+    assert (done.json["missing"], done.json["extra"], done.json["repaired"]["deleted"]) == (1, extra, 0)
+    assert bench.rows() == [(-5, "old"), (10, "ten"), (70, "seventy"), (80, "new")][: 3 + extra]
+    assert ("--since" in str(done.json["warnings"])) is bool(extra)

@@ -64,6 +64,8 @@ def kept(plan: Plan, found: Found) -> str:
         advice += f"extra rows are kept. Turn key_sync on to have them removed, or run {refresh}."
     elif counts.extra and plan.key_sync and plan.key_sync_query and plan.strategy is not Strategy.FULL:
         advice = "Extra rows whose keys key_sync_query returns are kept, as in every run."
+    elif counts.extra and not _all_compared(found):
+        advice = "Beyond few integer keys a repair with --since deletes nothing: older rows were not compared."
     return advice
 
 
@@ -73,9 +75,16 @@ def _deletes_extra(plan: Plan) -> bool:
 
 
 def _deletes(plan: Plan, found: Found) -> bool:
-    if found.compared.partial or not _deletes_extra(plan):
+    if found.compared.partial or not found.outcome.counts.extra or not _deletes_extra(plan):
+        return False
+    if not _all_compared(found):
         return False
     return plan.strategy is Strategy.FULL or not plan.key_sync_query
+
+
+def _all_compared(found: Found) -> bool:
+    """Return whether every row of the repaired part was compared, and not only those since a watermark's value."""
+    return not found.since or found.outcome.range_keys is not None
 
 
 def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
@@ -86,7 +95,8 @@ def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
 
 def _part(found: Found, *, deletes: bool, doubles: bool, rewrites: bool) -> Repair:
     """Return the single keys that differ while they are few, else the segments that hold them, else the whole table."""
-    whole = Repair(deletes=deletes, doubles=doubles and found.outcome.counts.extra > 0, rewrites=rewrites)
+    doubles = doubles and found.outcome.counts.extra > 0 and _all_compared(found)
+    whole = Repair(deletes=deletes, doubles=doubles, rewrites=rewrites)
     column = found.compared.range_column
     if column is None:
         return whole

@@ -60,6 +60,8 @@ class Found:
     seconds: float
     # None when everything was compared
     sample: Sample | None = None
+    # only rows since a watermark's value were compared
+    since: bool = False
 
 
 def verify(
@@ -88,7 +90,9 @@ def verify(
         outcome = _compare(comparison, bounds, sample)
     warnings = tuple(_warnings(tables, outcome, partial=chosen.partial))
     seconds = time.monotonic() - started
-    return Found(outcome=outcome, compared=chosen, warnings=warnings, seconds=seconds, sample=sample)
+    return Found(
+        outcome=outcome, compared=chosen, warnings=warnings, seconds=seconds, sample=sample, since=bool(options.since)
+    )
 
 
 def _warnings(tables: Tables, outcome: Outcome, *, partial: bool) -> Iterator[str]:
