@@ -20,6 +20,10 @@ def _recorded(module: Module, actor: str) -> AbstractContextManager[None]:
     return history.recorded(module, actor=actor)
 
 
+def _record_new(modules: Sequence[Module], actor: str) -> None:
+    history.record_new(modules, actor=actor)
+
+
 def _remove(module: Module, actor: str) -> None:
     history.delete(module, actor=actor)
 
@@ -70,6 +74,7 @@ MODULES = Section(
     parts=(_WATERMARKS, _HOOKS),
     prepare=_prepare,
     recorded=_recorded,
+    record_new=_record_new,
     remove=_remove,
 )
 GROUPS = Section(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 
-from croniter import croniter
-from croniter.croniter import CroniterError
 from django.core.exceptions import ValidationError
 
 MACROS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
@@ -37,6 +35,10 @@ def check(text: str) -> None:
     for field in fields:
         if not _FIELD.fullmatch(field):
             raise ValidationError(f"“{field}” in “{text}” is not something cron knows. {_EXAMPLE}")
+    # asked when an expression is saved or described, not at every start
+    from croniter import croniter
+    from croniter.croniter import CroniterError
+
     try:
         if not croniter.is_valid(text):
             raise ValidationError(f"“{text}” is not a cron expression: a number is out of range. {_EXAMPLE}")

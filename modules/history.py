@@ -5,7 +5,7 @@ Whoever edits a module does it inside `recorded`, so that admin, API and command
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,19 +16,25 @@ from connections.models import Connection
 from modules.models import Hook, Module, ModuleHistory, Watermark
 
 _NOT_COMPARED = frozenset({"id", "created_at", "updated_at", "module"})
+# SQLite takes only so many parameters
+_AT_ONCE = 500
 _PARTS: dict[str, type[Watermark] | type[Hook]] = {"watermarks": Watermark, "hooks": Hook}
 
 
 def snapshot(module: Module) -> dict[str, Any]:
     """Return everything a module is, as stored now: connections by name, watermarks and hooks in order."""
-    stored = Module.objects.filter(pk=module.pk).with_connections().first() if module.pk else None
-    if stored is None:
-        return {}
-    parts = {
-        name: [_values(row) for row in model.objects.filter(module=stored).select_related("connection")]
-        for name, model in _PARTS.items()
-    }
-    return {**_values(stored), **parts}
+    return _snapshots([module.pk]).get(module.pk, {}) if module.pk else {}
+
+
+def _snapshots(keys: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return the snapshots of many modules, by primary key; three queries, however many they are."""
+    found: dict[int, dict[str, Any]] = {}
+    for module in Module.objects.filter(pk__in=keys).with_connections():
+        found[module.pk] = {**_values(module), **{name: [] for name in _PARTS}}
+    for name, model in _PARTS.items():
+        for row in model.objects.filter(module__in=keys).select_related("connection"):
+            found[row.module_id][name].append(_values(row))
+    return found
 
 
 def _values(row: models.Model) -> dict[str, Any]:
@@ -69,6 +75,24 @@ def recorded(module: Module, *, actor: str) -> Iterator[None]:
         before = snapshot(module)
         yield
         record(module, before, actor=actor)
+
+
+def record_new(modules: Sequence[Module], *, actor: str) -> None:
+    """Write the first versions of many modules that were made in this transaction, their parts too."""
+    for start in range(0, len(modules), _AT_ONCE):
+        some = modules[start : start + _AT_ONCE]
+        snapshots = _snapshots([module.pk for module in some])
+        ModuleHistory.objects.bulk_create(
+            ModuleHistory(
+                module=module,
+                module_name=module.name,
+                version=1,
+                actor=actor,
+                diff=difference({}, snapshots[module.pk]),
+                snapshot=snapshots[module.pk],
+            )
+            for module in some
+        )
 
 
 def _alone(module: Module) -> None:

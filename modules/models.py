@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
 from connections.models import NAME, Connection
 from connections.sdk.schema import TableName
 from connections.timestamped import Timestamped
-from modules import validating
 from modules.choices import DuplicateKeys, FullPublish, MergeStrategy, NulBytes, OnError, OnFailure, RunOn
 from modules.names import split_names
 from modules.querysets import GroupMemberQuerySet, ModuleQuerySet
+
+PLACEHOLDER = RegexValidator(
+    r"\A[A-Za-z_][A-Za-z0-9_]*\Z", "A watermark's name is letters, digits and “_”, as it stands between the braces."
+)
 
 
 class Module(Timestamped):
@@ -102,6 +105,9 @@ class Module(Timestamped):
 
     def clean(self) -> None:
         super().clean()
+        # it reads the query: sqlglot takes as long to import as Django, and most commands save no module
+        from modules import validating
+
         validating.check(self)
 
     @property
@@ -127,9 +133,7 @@ class Watermark(Timestamped):
     """A named `{placeholder}` of a module's source query."""
 
     module = models.ForeignKey(Module, on_delete=models.CASCADE, related_name="watermarks")
-    name = models.CharField(
-        max_length=63, validators=[validating.PLACEHOLDER], help_text="since, for {since} in the query."
-    )
+    name = models.CharField(max_length=63, validators=[PLACEHOLDER], help_text="since, for {since} in the query.")
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="watermarks")
     resolver_sql = models.TextField("resolver SQL", help_text="The first column of its first row is the value.")
     # an empty text is a value, NULL is none
@@ -175,6 +179,8 @@ class Hook(Timestamped):
 
     def clean(self) -> None:
         super().clean()
+        from modules import validating
+
         validating.check_hook(self)
 
 

@@ -10,14 +10,7 @@ from functools import cache
 from typing import Any, cast
 
 from sqlglot import tokens
-from sqlglot.dialects.clickhouse import ClickHouse
 from sqlglot.dialects.dialect import Dialect
-from sqlglot.dialects.duckdb import DuckDB
-from sqlglot.dialects.mysql import MySQL
-from sqlglot.dialects.oracle import Oracle
-from sqlglot.dialects.postgres import Postgres
-from sqlglot.dialects.sqlite import SQLite
-from sqlglot.dialects.tsql import TSQL
 from sqlglot.tokens import Tokenizer
 
 _OPERATORS = ("::", ":=", "||", "->", "->>", "<=", ">=", "<>", "!=")
@@ -39,24 +32,21 @@ class Db2i(Dialect):
         VAR_SINGLE_TOKENS = _NAME_SIGNS
 
 
-_TOKENIZERS = {
-    # so do the systems that only their JDBC driver knows, some of which quote names with backticks
-    "": _reading(Db2i.Tokenizer, IDENTIFIERS=['"', "`"]),
-    "clickhouse": _reading(ClickHouse.Tokenizer, COMMENTS=["--", "//", "#", "#!", ("/*", "*/")]),
-    "db2i": _reading(Db2i.Tokenizer),
-    "duckdb": _reading(DuckDB.Tokenizer),
-    "mysql": _reading(MySQL.Tokenizer),
-    "oracle": _reading(Oracle.Tokenizer),
-    "postgres": _reading(Postgres.Tokenizer),
-    "sqlite": _reading(SQLite.Tokenizer),
-    "tsql": _reading(TSQL.Tokenizer, SINGLE_TOKENS=_SIGNS, QUOTES=["'"]),
+# what sqlglot has otherwise
+_CORRECTIONS: dict[str, dict[str, Any]] = {
+    "clickhouse": {"COMMENTS": ["--", "//", "#", "#!", ("/*", "*/")]},
+    "tsql": {"SINGLE_TOKENS": _SIGNS, "QUOTES": ["'"]},
 }
 
 
 @cache
 def _known(sqlglot: str) -> tuple[type[Tokenizer], Dialect]:
+    """The tokenizer and the dialect of a name; sqlglot imports only the dialect that is asked for."""
     dialect = Dialect.get_or_raise(sqlglot)
-    return _TOKENIZERS.get(sqlglot) or _reading(dialect.tokenizer_class), dialect
+    if not sqlglot:
+        # so do the systems that only their JDBC driver knows, some of which quote names with backticks
+        return _reading(Db2i.Tokenizer, IDENTIFIERS=['"', "`"]), dialect
+    return _reading(dialect.tokenizer_class, **_CORRECTIONS.get(sqlglot, {})), dialect
 
 
 def tokenizer(sqlglot: str) -> Tokenizer:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import ValidationError
-from django.core.validators import RegexValidator
 
 from connections import registry
 from connections.sdk.errors import PipekitError
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 
 Findings = Iterator[tuple[str, str]]
 
-PLACEHOLDER = RegexValidator(
-    r"\A[A-Za-z_][A-Za-z0-9_]*\Z", "A watermark's name is letters, digits and “_”, as it stands between the braces."
-)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # 63 bytes are PostgreSQL's limit; the staging table of a key_sync is the module's name and a suffix
 NAME_BYTES = 58

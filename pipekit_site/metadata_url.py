@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
 import environ
-from psycopg import IsolationLevel
 
 # A server that is gone is noticed within half a minute; one that was never there, sooner.
 _NOTICING = {
@@ -28,6 +27,9 @@ _PLACES = ("host", "port", "user", "sslmode", "sslcert", "sslkey", "sslrootcert"
 
 def postgresql(url: str) -> dict[str, Any]:
     """Return Django's settings for a database that is PostgreSQL."""
+    # not at every start of an install whose metadata is elsewhere: it takes as long as Django's own start
+    from psycopg import IsolationLevel
+
     for name in _NOT_FOR_US:
         os.environ.pop(name, None)
     found: dict[str, Any] = environ.Env.db_url_config(url)

@@ -23,9 +23,9 @@ ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *PIPEKIT.allowed_hosts]
 
 INSTALLED_APPS = [
     # before the admin, whose templates it replaces
-    "unfold",
+    "pipekit_site.admin_config.UnfoldConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "pipekit_site.admin_config.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

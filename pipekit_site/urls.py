@@ -8,6 +8,9 @@ from django.views.generic import RedirectView
 
 from pipekit_site.health import health
 
+# imported here alone: see pipekit_site.admin_config
+admin.autodiscover()
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

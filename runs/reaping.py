@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from connections.sdk.errors import Cancelled, Lost, PipekitError
 from runs import leases, live_log, owner, planning, spooling
-from runs.engine import publishing, reconciling
 from runs.engine.events import Published
 from runs.engine.plan import Plan
 from runs.models import GroupRun, Run
@@ -136,6 +135,9 @@ def _lost(row: Run | GroupRun, outcome: str, *, detail: str = "") -> Lost:
 
 def _found(plan: Plan) -> Published | None:
     """Return what the run changed: its publish, and its key_sync where that was done."""
+    # most that look for dead runs find none, and the engine is half of what a tick would import
+    from runs.engine import publishing, reconciling
+
     published = publishing.find(plan)
     if published is None or not plan.key_sync:
         return published

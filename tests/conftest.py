@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import hypothesis
@@ -23,6 +24,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Draw at random, and more, where the long tests are asked for: their modules are not imported yet."""
     if not config.getoption("--hypothesis-profile") and is_long_run(config.getoption("markexpr")):
         hypothesis.settings.load_profile("long_run")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two workers a core: a test waits for its processes and servers about as long as it computes."""
+    return 2 * (os.cpu_count() or 1)
 
 
 def is_long_run(markers: str) -> bool:

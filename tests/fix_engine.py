@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 
 from connections.sdk.parameters import ConnectionParameters
@@ -35,13 +33,9 @@ def bench(erp: ConnectionParameters, warehouse: ConnectionParameters) -> Bench:
 
 
 @pytest.fixture
-def shop(postgresql_server: str) -> Iterator[ConnectionParameters]:
+def shop(new_database: Callable[[], str]) -> ConnectionParameters:
     """A second PostgreSQL database, as a source."""
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS shop WITH (FORCE)")
-        connection.execute("CREATE DATABASE shop")
-    url = urlunsplit(urlsplit(postgresql_server)._replace(path="/shop"))
-    yield ConnectionParameters(kind="postgresql", url=url, name="shop")
+    return ConnectionParameters(kind="postgresql", url=new_database(), name="shop")
 
 
 @pytest.fixture

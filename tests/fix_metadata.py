@@ -25,6 +25,11 @@ def _of_sqlite(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """Keep the name of the metadata database: each worker has a data directory of its own, whose children open it."""
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> None:
     from django.db.models.signals import post_migrate
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,8 +12,7 @@ import psycopg
 import pytest
 
 from connections.connectors.postgresql import embedded
-
-_numbers = count(1)
+from tests.databases import Databases
 
 
 @pytest.fixture(scope="session")
@@ -45,24 +43,25 @@ def _for_superuser(data: Path) -> str:
     return f"postgresql://postgres:@/postgres?host={data}"
 
 
+@pytest.fixture(scope="session")
+def databases(postgresql_server: str) -> Databases:
+    return Databases(postgresql_server)
+
+
 @pytest.fixture
-def new_database(postgresql_server: str) -> Iterator[Callable[[], str]]:
+def new_database(databases: Databases) -> Iterator[Callable[[], str]]:
     """Make empty databases for this test alone; each call returns one's URL."""
     names = list[str]()
 
     def make() -> str:
-        name = f"t{next(_numbers)}"
-        with psycopg.connect(postgresql_server, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        names.append(name)
-        return urlunsplit(urlsplit(postgresql_server)._replace(path=f"/{name}"))
+        names.append(databases.take())
+        return databases.url(names[-1])
 
     try:
         yield make
     finally:
-        with psycopg.connect(postgresql_server, autocommit=True) as connection:
-            for name in names:
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        for name in names:
+            databases.give_back(name)
 
 
 @pytest.fixture

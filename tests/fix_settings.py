@@ -13,7 +13,8 @@ import tempfile
 from pathlib import Path
 
 _metadata = os.environ.get("PIPEKIT_TEST_METADATA", "sqlite")
-for _name in [name for name in os.environ if name.startswith("PIPEKIT_")]:
+# a worker of pytest-xdist inherits the environment, and makes a session of its own
+for _name in [name for name in os.environ if name.startswith("PIPEKIT_") and name != "PIPEKIT_TEST_METADATA"]:
     del os.environ[_name]
 _directory = tempfile.mkdtemp(prefix="pipekit-tests-")
 # the embedded PostgreSQL passes through it as a user of its own

@@ -21,9 +21,12 @@ def test_property_tests_draw_at_random_only_in_the_long_run(request: pytest.Fixt
     ("markers", "expected"),
     [
         ("not matrix", False),
+        ("not matrix and not serial", False),
+        ("serial", False),
         ("hypothesis and not matrix", False),
         ("matrix", True),
         ("matrix or hypothesis", True),
+        ("(matrix or hypothesis) and not serial", True),
         ("matrix or not matrix", True),
     ],
 )

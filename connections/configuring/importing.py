@@ -153,6 +153,8 @@ class _Import:
     changes: dict[str, Changes] = field(default_factory=dict)
     trial: Checked | None = None
     checked: Checked | None = None
+    # of the section that is being read
+    new: list[Any] = field(default_factory=list)
 
     def run(self, root: yaml.Node) -> dict[str, Changes]:
         present = [section for section in self.sections if section.name in self.rows]
@@ -167,6 +169,8 @@ class _Import:
                     self.changes[section.name].unchanged += 1
                     continue
                 self._row(section, reader, stored.get(name) or section.model(name=name), entry=entry)
+            section.record_new(self.new, self.wish.actor)
+            self.new = []
         if self.wish.prune:
             # schedules before what they fire, modules before their connections
             for section in reversed(present):
@@ -204,8 +208,10 @@ class _Import:
             if self.trial:
                 self.trial.unchanged.add((section.name, section.name_of(row)))
             return
-        # nobody looks at the history of a trial
-        with contextlib.nullcontext() if self.trial else section.recorded(row, self.wish.actor):
+        # nobody looks at the history of a trial; that of what is new is written for all of it at once
+        if is_new and not self.trial:
+            self.new.append(row)
+        with contextlib.nullcontext() if self.trial or is_new else section.recorded(row, self.wish.actor):
             row.save()
             for part, rows in parts.items():
                 replace(part, row, rows, is_new=is_new)

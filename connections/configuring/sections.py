@@ -39,6 +39,10 @@ def _unrecorded(row: Any, actor: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+def _unrecorded_new(rows: Sequence[Any], actor: str) -> None:
+    pass
+
+
 def _unnoted(row: Any, given: frozenset[str]) -> str:
     return ""
 
@@ -68,8 +72,10 @@ class Section:
     entered: Callable[[Any, frozenset[str]], str] = _unnoted
     # whether a row has to be saved though none of its fields changes
     is_stale: Callable[[Any], bool] = _fresh
-    # around the saving of a row: (row, actor)
+    # around the saving of a row that was there before: (row, actor)
     recorded: Callable[[Any, str], AbstractContextManager[None]] = _unrecorded
+    # after the saving of all that are new: (rows, actor)
+    record_new: Callable[[Sequence[Any], str], None] = _unrecorded_new
     remove: Callable[[Any, str], None] = _remove
 
     @staticmethod

@@ -14,6 +14,7 @@ from connections.sdk.schema import Column, ColumnInfo, TableInfo
 from connections.sdk.type_grammar import checked, is_type
 from modules.column_mapping import QueryMapping, map_columns
 from modules.safe_alias import check_names, safe_alias
+from runs.engine.destination_shape import usable_type
 from runs.engine.plan import Plan
 
 
@@ -116,13 +117,6 @@ def _possible(plan: Plan, names: Sequence[str]) -> None:
     dialect.check_columns(names)
     if plan.keep_latest and plan.merge_key and plan.watermark:
         dialect.keep_latest(dialect.staging_table(plan.module), tuple(names), plan.merge_key, plan.watermark)
-
-
-def usable_type(plan: Plan, existing: ColumnInfo) -> str:
-    """Return an existing column's type, or one of its meaning where the spelling is no type: it is used in DDL."""
-    if not existing.native_type or is_type(existing.native_type):
-        return existing.native_type
-    return registry.datatypes(plan.destination.kind).render(existing.data_type).native
 
 
 def _mapped_type(plan: Plan, column: Column, has_type: Callable[[str], bool]) -> tuple[str, str]:

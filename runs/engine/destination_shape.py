@@ -9,9 +9,9 @@ from __future__ import annotations
 from connections import registry
 from connections.sdk.errors import SerializationFailed
 from connections.sdk.protocols import Session
-from connections.sdk.schema import TableInfo
+from connections.sdk.schema import ColumnInfo, TableInfo
+from connections.sdk.type_grammar import is_type
 from runs.engine.checking import Staging
-from runs.engine.columns import usable_type
 from runs.engine.plan import Plan, Strategy
 from runs.engine.staging import dialect_of, same_type
 
@@ -57,3 +57,10 @@ def _changed(what: str) -> DestinationChanged:
     return DestinationChanged(
         f"{what}; nothing was published.", hint="Run it again: the rows are then staged for the table as it is."
     )
+
+
+def usable_type(plan: Plan, existing: ColumnInfo) -> str:
+    """Return an existing column's type, or one of its meaning where the spelling is no type: it is used in DDL."""
+    if not existing.native_type or is_type(existing.native_type):
+        return existing.native_type
+    return registry.datatypes(plan.destination.kind).render(existing.data_type).native

@@ -55,7 +55,7 @@ def prove(proxy: Proxy) -> None:
     assert proxy.fired == 1, "the wire did not freeze"
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 @pytest.mark.parametrize("moment", [TRANSFER, PUBLISH], ids=["transfer", "publish"])
 def test_a_cancel_ends_a_run_whose_wire_is_frozen(
     pg_bench: Bench,
@@ -97,7 +97,7 @@ def test_a_cancel_ends_a_run_whose_wire_is_frozen(
     )
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 def test_a_cancel_ends_a_run_whose_server_stands_still(
     pg_bench: Bench, orders: Module, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -129,7 +129,7 @@ def test_a_cancel_ends_a_run_whose_server_stands_still(
     assert pg_bench.rows(TABLE) == [(1, "old"), (2, "new")]
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 def test_a_run_whose_wire_freezes_gives_up_in_time_and_is_tried_again(
     pg_bench: Bench, orders: Module, proxy: Proxy
 ) -> None:
@@ -146,7 +146,7 @@ def test_a_run_whose_wire_freezes_gives_up_in_time_and_is_tried_again(
     assert pg_bench.rows("SELECT count(*), count(DISTINCT k) FROM sync.orders") == [(20000, 20000)]
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 @pytest.mark.parametrize("moment", [TRANSFER, PUBLISH], ids=["transfer", "publish"])
 def test_without_a_freeze_there_is_no_proof(
     pg_bench: Bench, orders: Module, proxy: Proxy, moment: tuple[bytes, bytes]

@@ -31,6 +31,7 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 SECRET = "geheim-17-xyzzy"
 READ_ONLY = (Run, GroupRun, Verification, ModuleHistory, Notification, Slot)
+admin.autodiscover()
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 
 

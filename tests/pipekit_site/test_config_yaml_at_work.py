@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from connections.configuring import importing
 from connections.configuring.importing import Wish
@@ -107,3 +109,15 @@ def test_a_module_whose_run_is_going_on_is_not_pruned_in_a_dry_run_either() -> N
         with pytest.raises(ConfigurationInvalid, match="cannot remove it yet"):
             load(text, prune=True, dry_run=dry_run)
     assert Module.objects.count() == 1
+
+
+def test_many_new_modules_are_written_by_one_statement_each_and_their_history_by_few() -> None:
+    connections = EXAMPLE[: EXAMPLE.index("modules:")]
+    ends = "source_connection: erp, dest_connection: warehouse, source_query: SELECT A AS a FROM T"
+    modules = "\n".join(f"  m{number}: {{{ends}, dest_table: sync.m{number}}}" for number in range(40))
+    with CaptureQueriesContext(connection) as queries:
+        load(f"{connections}modules:\n{modules}\n")
+    assert sum(query["sql"].startswith("INSERT INTO") for query in queries.captured_queries) < 50
+    first = ModuleHistory.objects.filter(version=1)
+    assert first.count() == 40
+    assert first.get(module__name="m7").snapshot["dest_table"] == "sync.m7"

@@ -227,6 +227,7 @@ def test_a_reboot_while_it_waits_for_the_next_attempt_leaves_nothing_that_sticks
     assert (again.status, again.inserted) == ("success", 2), again.error
 
 
+@pytest.mark.serial
 def test_a_cancel_ends_the_wait_for_the_next_attempt(orders: Module, pg_bench: Bench) -> None:
     Module.objects.update(retry_delay=3000, max_retry_delay=3000)
     pg_bench.at_destination("CREATE TABLE sync.busy (n int)")

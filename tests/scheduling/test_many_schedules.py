@@ -38,7 +38,7 @@ def timed_tick(now: dt.datetime) -> tuple[TickReport, float, int]:
         return report, time.process_time() - began, len(queries)
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 def test_two_thousand_schedules_after_a_day_s_outage_come_back_without_a_herd() -> None:
     many(2000)
     _, seconds, queries = timed_tick(START)

@@ -8,9 +8,8 @@ from argparse import ArgumentParser
 from difflib import get_close_matches
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
 from connections import probing, testing
+from connections.commands import BaseCommand
 from connections.models import Connection
 from connections.sdk.visible_text import indented, one_line
 

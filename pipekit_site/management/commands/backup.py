@@ -6,8 +6,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from connections.commands import BaseCommand
 from connections.sdk.errors import ConfigurationError, PipekitError
 from pipekit_site.backing_up import back_up
 

@@ -6,9 +6,9 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from rich.console import Console
 
+from connections.commands import BaseCommand
 from connections.sdk.errors import PipekitError
 from pipekit_site.demo import playing
 

@@ -7,8 +7,7 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from connections.commands import BaseCommand
 from pipekit_site.doctor import examining
 
 

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 
+from connections.commands import BaseCommand
 from connections.configuring.document import MAX_BYTES
 from connections.configuring.importing import Changes
 from connections.sdk.errors import ConfigurationInvalid

@@ -8,8 +8,9 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from connections.commands import BaseCommand
 from connections.sdk.errors import ConfigurationInvalid
 from connections.secrets import check_name, name_of, store
 from pipekit_site.doctor import examining, installation

@@ -9,9 +9,10 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connection
 
+from connections.commands import BaseCommand
 from pipekit_site import config_values
 
 

@@ -6,9 +6,9 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.db import connection
 
+from connections.commands import BaseCommand
 from connections.sdk.errors import Cancelled
 from runs import grouping, interrupting, owner, reporting, verification_recording, verification_report, verifying
 from runs.models import GroupRun, Run

@@ -6,8 +6,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from connections.commands import BaseCommand
 from runs import notifying
 from runs.notifying.sending import send_tests
 from runs.outbox import Notification

@@ -8,8 +8,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any, NoReturn
 
-from django.core.management.base import BaseCommand
-
+from connections.commands import BaseCommand
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
 from runs import claiming, interrupting, reporting, terminal

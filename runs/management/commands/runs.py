@@ -8,8 +8,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from connections.commands import BaseCommand
 from modules.models import Module
 from runs import reporting, terminal
 from runs.models import Run

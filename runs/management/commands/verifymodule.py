@@ -7,8 +7,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any, NoReturn
 
-from django.core.management.base import BaseCommand
-
+from connections.commands import BaseCommand
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
 from runs import interrupting, terminal, verification_report, verifying

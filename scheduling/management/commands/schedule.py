@@ -11,9 +11,9 @@ from itertools import islice
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand
 from django.utils import timezone
 
+from connections.commands import BaseCommand
 from connections.sdk.errors import PipekitError
 from runs import terminal
 from scheduling import cron, moments, targets, words

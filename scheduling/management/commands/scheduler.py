@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from connections.commands import BaseCommand
 from scheduling import looping
 
 

@@ -8,10 +8,10 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
+from connections.commands import BaseCommand
 from scheduling import alone, moments, ticking
 
 

@@ -55,7 +55,11 @@ def test_nobody_takes_the_claim_while_rows_are_being_written(database_url: str) 
     query = "SELECT g AS n, pg_sleep(0.01)::text AS s FROM generate_series(1, 100) g"
     process = start_job(job(there, query, there, claim=claimed(there, by="mine")))
     with psycopg.connect(database_url, autocommit=True) as other:
-        held = "SELECT 1 FROM pg_locks l WHERE relation = 'claims'::regclass AND mode = 'RowShareLock'"
+        # by the transaction that writes: before it, another one asks only
+        held = (
+            "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE query ILIKE 'COPY%'"
+            " AND relation = 'claims'::regclass AND mode = 'RowShareLock'"
+        )
         wait_until(lambda: other.execute(held).fetchone())
         # waits for the writer, who is a second away from its end
         other.execute("UPDATE claims SET run = 'another'")
