@@ -90,7 +90,7 @@ def run_again(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Run]) -> Ht
 def cancel(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
     """Ask each to stop; a process of its own sees to it."""
     chosen = list(rows[: _most() + 1])
-    if _too_many(request, len(chosen), "Cancel the group run instead, or select fewer."):
+    if too_many(request, len(chosen), "Cancel the group run instead, or select fewer."):
         return None
     for run in chosen:
         messages.info(request, format_html("{} {}", pieces.row_link(run), _ANSWERS[cancelling.cancel(run)]))
@@ -111,7 +111,8 @@ def _most() -> int:
     return int(setting("runs_per_tick"))
 
 
-def _too_many(request: HttpRequest, count: int, hint: str) -> bool:
+def too_many(request: HttpRequest, count: int, hint: str) -> bool:
+    """Return whether a click would start more processes than it may; says so on the page then."""
     if count <= _most():
         return False
     said = f"More than {_most()} are selected, and nothing was done: each takes a process of its own (runs_per_tick). "
@@ -121,7 +122,7 @@ def _too_many(request: HttpRequest, count: int, hint: str) -> bool:
 
 def _launch(request: HttpRequest, rows: QuerySet[Any], launch: Callable[[Any], Run | GroupRun]) -> HttpResponse | None:
     hint = "Put them into a group, which runs them side by side up to its limit, and run that."
-    if _too_many(request, rows.count(), hint):
+    if too_many(request, rows.count(), hint):
         return None
     started: list[Run | GroupRun] = []
     going: Run | GroupRun | None = None

@@ -52,8 +52,8 @@ class Heartbeat:
                 if beats:
                     due = time.monotonic() + self._every
                     self._do_meanwhile()
-                if self._must_stop(beats) and not self._ended.is_set():
-                    interrupt_main()
+                # what may not be interrupted now goes on, and so do its signs of life
+                if self._must_stop(beats) and not self._ended.is_set() and interrupt_main():
                     return
         finally:
             connection.close()

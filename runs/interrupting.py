@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -14,6 +14,13 @@ _shielded = threading.Event()
 _held = threading.Event()
 # one came while it was held
 _waiting = threading.Event()
+# the next one is sent by a thread of this process
+_from_within = threading.Event()
+# how it stands among the signals received
+WITHIN = 0
+_FLAGS = (_shielded, _held, _waiting)
+# blocks of `as_cancel` that are open
+_open: list[list[int]] = []
 
 
 @contextmanager
@@ -21,15 +28,20 @@ def as_cancel(*, held: bool = False) -> Iterator[list[int]]:
     """Turn SIGINT, SIGTERM and SIGHUP into KeyboardInterrupt within the block; yields the list of those received.
 
     Only the first one interrupts: a second must not break the cleaning up. With ``held`` it waits for `release`, or for
-    somebody who insists: between its claim and its beginning a run could not say that it was cancelled.
+    somebody who insists: between its claim and its beginning a run could not say that it was cancelled. In the list an
+    interrupt by `interrupt_main` is WITHIN.
+
+    A block within another one hears the signals in its place, those first that wait there; afterwards the outer one is
+    as it was.
     """
     received: list[int] = []
-    _clear()
-    if held:
-        _held.set()
+    before_flags = [bool(_open) and flag.is_set() for flag in _FLAGS]
+    _set(_FLAGS, (False, held, _waiting.is_set() and bool(_open)))
+    _open.append(received)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        received.append(number)
+        received.append(WITHIN if _from_within.is_set() else number)
+        _from_within.clear()
         if _shielded.is_set():
             return
         if len(received) == 1 and _held.is_set():
@@ -44,7 +56,8 @@ def as_cancel(*, held: bool = False) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        _clear()
+        _open.pop()
+        _set(_FLAGS, before_flags)
 
 
 def release() -> None:
@@ -61,9 +74,9 @@ def _heeded() -> tuple[int, ...]:
     return (signal.SIGINT, signal.SIGTERM) if is_ignored else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def _clear() -> None:
-    for flag in (_shielded, _held, _waiting):
-        flag.clear()
+def _set(flags: Sequence[threading.Event], values: Sequence[bool]) -> None:
+    for flag, value in zip(flags, values, strict=True):
+        flag.set() if value else flag.clear()
 
 
 def shield() -> None:
@@ -71,8 +84,14 @@ def shield() -> None:
     _shielded.set()
 
 
-def interrupt_main() -> None:
-    """Interrupt the main thread as Ctrl+C would, out of whatever it waits for; for other threads."""
+def interrupt_main() -> bool:
+    """Interrupt the main thread as Ctrl+C would, out of whatever it waits for; for other threads.
+
+    Returns False when nothing may interrupt it now.
+    """
     main = threading.main_thread().ident
-    if main is not None and not _shielded.is_set():
-        signal.pthread_kill(main, signal.SIGINT)
+    if main is None or _shielded.is_set():
+        return False
+    _from_within.set()
+    signal.pthread_kill(main, signal.SIGINT)
+    return True

@@ -44,8 +44,9 @@ class Recorder:
         # whether a transaction that publishes may have been begun; whether one is known to be committed
         self.publishing = self.published = False
         self._progressed = 0.0
-        # of the publish alone
+        # of the publish alone, and of what followed it
         self._deleted = 0
+        self._reconciled: dict[str, int] = {}
         self._most = setting("run_log_megabytes") * 1_000_000
         # found since the row was last written
         self._found: dict[str, Any] = {}
@@ -124,9 +125,11 @@ class Recorder:
                 self.log(f"{rows} rows staged, {size} bytes")
             case events.Published():
                 self._publish(event)
-            case events.Reconciled(deleted):
-                self._keep(deleted=self._deleted + deleted)
-                self.log(f"key_sync deleted {deleted} rows")
+            case events.Reconciled(deleted, what):
+                # what is done again after a failure says the same again
+                self._reconciled[what] = deleted
+                self._keep(deleted=self._deleted + sum(self._reconciled.values()))
+                self.log(f"{what} deleted {deleted} rows")
         self._write()
 
     def _publish(self, event: events.Published) -> None:

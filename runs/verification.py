@@ -26,6 +26,7 @@ class VerificationStatus(models.TextChoices):
 
 
 ACTIVE = (VerificationStatus.QUEUED, VerificationStatus.RUNNING)
+_ANY = models.Q()
 
 
 class Verification(Owned, Timestamped):
@@ -87,8 +88,8 @@ class Verification(Owned, Timestamped):
 
     @property
     def is_repaired(self) -> bool:
-        """Whether a repair left nothing that differs."""
-        return self.repaired is not None and not self.repaired.get("left")
+        """Whether a repair is known to have left nothing that differs."""
+        return self.repaired is not None and not self.error and not self.repaired.get("left")
 
     @property
     def log_file(self) -> Path:
@@ -103,7 +104,9 @@ class Verification(Owned, Timestamped):
         return round((end - self.started_at).total_seconds(), 3)
 
     def start(self, **owner: Any) -> None:
-        self._move(VerificationStatus.RUNNING, started_at=timezone.now(), **owner)
+        """Begin it; raises IllegalTransition when it is over, or was cancelled before it began."""
+        fields = {"started_at": timezone.now(), **owner}
+        self._move(VerificationStatus.RUNNING, among=models.Q(cancel_requested=False), **fields)
 
     def finish(self, status: VerificationStatus, **results: Any) -> None:
         """Record the result; what is to be reported of it is queued in the same transaction."""
@@ -117,9 +120,11 @@ class Verification(Owned, Timestamped):
     def finish_error(self, error: dict[str, str], **results: Any) -> None:
         self.finish(VerificationStatus.ERROR, error=error, **results)
 
-    def _move(self, status: VerificationStatus, **fields: Any) -> None:
+    def _move(self, status: VerificationStatus, among: models.Q = _ANY, **fields: Any) -> None:
         changed = storable({**fields, "status": status, "updated_at": timezone.now()})
-        if Verification.objects.filter(pk=self.pk, status__in=ACTIVE).update(**changed) != 1:
-            raise IllegalTransition(f"Verification {self.pk} is over.", hint="Start another one instead.")
+        if Verification.objects.filter(among, pk=self.pk, status__in=ACTIVE).update(**changed) != 1:
+            raise IllegalTransition(
+                f"Verification {self.pk} is over or was cancelled.", hint="Start another one instead."
+            )
         for name, value in changed.items():
             setattr(self, name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +20,7 @@ from connections.pages import FROM_PAGE, Verb
 from connections.sdk.errors import PipekitError
 from modules.models import Module
 from runs import presenting, verification_examples
+from runs.actions import too_many
 from runs.filters import StartedByFilter
 from runs.happened import HappenedPage
 from runs.verification import Verification, VerificationStatus
@@ -31,8 +33,9 @@ _REPAIR = Verb(
     action="repair",
     label="Repair",
     icon="build",
-    title="Pull what differs again, and delete what is extra",
-    ask="Compare again, pull the rows that differ, and delete rows that the source does not have?",
+    title="Pull what differs again, and delete what is extra where the module's runs do",
+    ask="Compare again, pull the rows that differ, and delete rows that the source does not have, if the module is full"
+    " or has key_sync?",
     primary=True,
 )
 _CANCEL = Verb(action="cancel_verification", label="Cancel", icon="cancel", title="Stop comparing")
@@ -133,11 +136,17 @@ class VerificationAdmin(HappenedPage):
         return None
 
     def _start(self, request: HttpRequest, rows: QuerySet[Verification], *, repair: bool) -> HttpResponse | None:
+        """Start one process for all modules that are compared in the same way; of a module the newest row counts."""
+        newest = {row.module_id: row for row in rows.order_by("pk") if row.module_id is not None}
+        groups: dict[str, list[Verification]] = {}
+        for row in newest.values():
+            groups.setdefault(json.dumps(row.options, sort_keys=True), []).append(row)
+        if too_many(request, len(groups), "Select fewer, or such as compare the same columns and rows."):
+            return None
         answer: HttpResponse | None = None
-        for row in rows.select_related("module"):
-            if row.module is not None:
-                module = Module.objects.with_connections().get(pk=row.module.pk)
-                answer = _launch(request, [module], row.options, repair=repair)
+        for group in groups.values():
+            modules = Module.objects.with_connections().filter(pk__in=[row.module_id for row in group])
+            answer = _launch(request, list(modules), group[0].options, repair=repair)
         return answer
 
     @display(description="Verification", ordering="pk")

@@ -12,11 +12,13 @@ _KINDS = ("missing", "extra", "different")
 
 def exit_code(verification: Verification) -> int:
     """Return 0 for equal or repaired, 5 for different, 1 for an error, 130 for one that was cancelled."""
+    if (verification.error or {}).get("code") == "cancelled":
+        return 130
     if verification.status == VerificationStatus.EQUAL:
         return 0
     if verification.status == VerificationStatus.DIFFERENT:
         return 0 if verification.is_repaired else 5
-    return 130 if (verification.error or {}).get("code") == "cancelled" else 1
+    return 1
 
 
 def as_json(verification: Verification) -> dict[str, Any]:

@@ -83,9 +83,10 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """key_sync took ``deleted`` rows away."""
+    """``what`` (key_sync, or a repair) took ``deleted`` rows away."""
 
     deleted: int
+    what: str = "key_sync"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

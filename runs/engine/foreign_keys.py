@@ -80,7 +80,7 @@ def check(opened: Session, plan: Plan, keys: Sequence[ForeignKey], deleting: Del
         raise Refused(f"{text}; nothing was changed.", hint=f"{_UPSERT}; or run it once with --force.")
     raise Refused(
         f"{text}; none was deleted. The rows read before are published.",
-        hint="Run it once with --force if these rows are to go too; otherwise turn key_sync off.",
+        hint=f"Run it once with --force if these rows are to go too{_otherwise(plan)}.",
     )
 
 
@@ -102,9 +102,13 @@ def explained(plan: Plan, keys: Sequence[ForeignKey], *, returns: bool = True) -
         yield
     except ValueMisfit as error:
         if blocking := _blocking(error, keys):
-            advice = f"{_UPSERT}." if returns else "Delete those rows first, or leave key_sync off."
+            advice = f"{_UPSERT}." if returns else f"Delete those rows first{_otherwise(plan)}."
             error.hint = f"Rows of {_listed(blocking)} reference rows that would be deleted. {advice}"
         raise
+
+
+def _otherwise(plan: Plan) -> str:
+    return "; otherwise turn key_sync off" if plan.key_sync else ""
 
 
 def _blocking(error: PipekitError, keys: Sequence[ForeignKey]) -> list[ForeignKey]:

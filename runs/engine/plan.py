@@ -58,11 +58,16 @@ class Limits:
 class Repair:
     """The part of the table that is pulled again and made equal: ``segments`` of an integer key column.
 
-    Without a column it is the whole table. ``deletes``: rows there that the source does not return are deleted.
+    Without a column it is the whole table.
     """
 
     column: str = ""
+    # rows there whose key the source does not return are deleted
     deletes: bool = True
+    # of rows there that have one key, one is left
+    doubles: bool = False
+    # rows there are rewritten by key; otherwise only those are inserted whose key is not there
+    rewrites: bool = True
     segments: tuple[Segment, ...] = ()
 
     def condition(self, key: str) -> str:

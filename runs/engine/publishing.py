@@ -192,6 +192,7 @@ def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, 
         has_unique=set(plan.merge_key) in keys,
         null_keys=null_keys,
         supports_deletes=plan.supports_deletes,
+        rewrites=plan.repair is None or plan.repair.rewrites,
         truncate=not plan.delete_instead_of_truncate,
     )
 
@@ -241,6 +242,9 @@ def _published(opened: Session, plan: Plan, counts: dict[Counts, int], *, replac
     dialect, watermark = dialect_of(plan), None
     if plan.watermark:
         watermark = opened.fetch(dialect.maximum(plan.dest_table, plan.watermark))[0][0]
+    if plan.repair is not None and not plan.repair.rewrites:
+        # those that are there were left as they are
+        matched = 0
     insert_only = not plan.supports_deletes and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT)
     new = counts.get(Counts.INSERTED, 0) + counts.get(Counts.ADDED, 0)
     return Published(

@@ -1,4 +1,5 @@
-"""Deletes what a repair found to be extra: rows of the repaired ranges whose key the source did not return.
+"""Deletes what a repair found to be extra: rows of the repaired ranges whose key the source did not return, and all
+but one of those that share a key.
 
 The repair's rows are published before, by the ordinary publish; staging still holds them, and is the list of the keys
 that stay. One transaction with a commit record of its own, within the safety limit of key_sync.
@@ -12,7 +13,7 @@ from connections import registry
 from connections.sdk.errors import ConnectionLost, CountMismatch
 from connections.sdk.foreign_keys import Deletion
 from connections.sdk.protocols import Session
-from runs.engine import commit_record, foreign_keys, safety_limits
+from runs.engine import commit_record, doubled_rows, foreign_keys, safety_limits
 from runs.engine.checking import Staging, check_deleted, check_present, count_staged
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
 from runs.engine.faults import point
@@ -26,8 +27,8 @@ KIND = "repair"
 
 
 def deletes(plan: Plan) -> bool:
-    """Whether the plan is a repair that deletes extra rows."""
-    return plan.repair is not None and plan.repair.deletes and plan.supports_deletes
+    """Whether the plan is a repair that deletes rows, extra or doubled."""
+    return plan.repair is not None and (plan.repair.deletes or plan.repair.doubles) and plan.supports_deletes
 
 
 def check_resume(plan: Plan) -> None:
@@ -54,21 +55,21 @@ def delete_extra(plan: Plan, staged: Staging) -> Generator[Event, None, None]:
             raise
         events, deleted = [], found.deleted or 0
     yield from events
-    yield Reconciled(deleted)
+    yield Reconciled(deleted, what="the repair")
 
 
 def _transaction(opened: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
-    dialect = dialect_of(plan)
+    dialect, repair = dialect_of(plan), plan.repair
+    assert repair is not None
     for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
         opened.execute(sql)
     if (done := commit_record.find(opened, dialect, plan, kind=KIND)) is not None:
         return done.deleted or 0
     commit_record.hold_claim(opened, dialect, plan)
     _check_staging(opened, plan, staged)
-    staging = dialect.staging_table(plan.module)
-    counting = f"{dialect.count_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
-    extra = int(opened.fetch(counting)[0][0])
-    deleted = _delete(opened, plan, counting, extra, events) if extra else 0
+    deleted = _delete(opened, plan, events) if repair.deletes else 0
+    if repair.doubles:
+        deleted += doubled_rows.remove(opened, plan, staged.columns, lambda row: _bound(plan, row), events)
     published = Published(inserted=0, updated=0, deleted=deleted)
     commit_record.write(opened, dialect, plan, published, kind=KIND)
     return deleted
@@ -92,12 +93,15 @@ def _bound(plan: Plan, row: str) -> str:
     return f"{text} AND {condition}" if condition else text
 
 
-def _delete(opened: Session, plan: Plan, counting: str, extra: int, events: list[Event]) -> int:
-    """Delete the rows that ``counting`` counts; the limits and the foreign keys of other tables are asked before."""
+def _delete(opened: Session, plan: Plan, events: list[Event]) -> int:
+    """Delete rows whose key is not in staging; the limits and the foreign keys of other tables are asked before."""
     dialect = dialect_of(plan)
     staging = dialect.staging_table(plan.module)
+    counting = f"{dialect.count_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
+    if not (extra := int(opened.fetch(counting)[0][0])):
+        return 0
     present = int(opened.fetch(dialect.count(plan.dest_table))[0][0])
-    if warning := safety_limits.check_deletes(plan, deleting=extra, present=present):
+    if warning := safety_limits.check_deletes(plan, deleting=extra, present=present, what="The repair"):
         events.append(Warned(warning))
     references = foreign_keys.pointing_at(opened, plan)
     deletion = Deletion(

@@ -24,17 +24,18 @@ def check_full(plan: Plan, *, staged: int, present: int) -> str:
     )
 
 
-def check_deletes(plan: Plan, *, deleting: int, present: int) -> str:
-    """Refuse a key_sync that would delete more than its share; returns a warning when `force` let it pass."""
+def check_deletes(plan: Plan, *, deleting: int, present: int, what: str = "key_sync") -> str:
+    """Refuse to delete more than the allowed share of the rows; returns a warning when `force` let it pass."""
     if deleting <= present * plan.limits.max_delete_share:
         return ""
     text = (
-        f"key_sync would delete {deleting} of the {present} rows of {plan.dest_table} "
+        f"{what} would delete {deleting} of the {present} rows of {plan.dest_table} "
         f"(the limit is {plan.limits.max_delete_share:.0%})"
     )
     if plan.force:
         return f"{text}; allowed because the run was forced."
+    again = "run it" if plan.repair is None else "repair it"
     raise Refused(
         f"{text}; none was deleted. The rows read before are published.",
-        hint="Check the source's keys. If they are really gone, run it once with --force.",
+        hint=f"Check the source's keys. If they are really gone, {again} once with --force.",
     )

@@ -1,4 +1,6 @@
-"""Notifications of verifications: a difference that is new, and the first equal result after one."""
+"""Notifications of verifications: a difference that is new or another than before, what a repair made of it, and the
+first equal result after one.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,10 @@ def _report(verification: Verification) -> None:
         return
     earlier = type(verification)._default_manager.filter(module=verification.module_id, pk__lt=verification.pk)
     before = earlier.filter(status__in=("equal", "different")).order_by("-pk").first()
-    if found is Kind.EQUAL and (before is None or before.status != "different"):
+    differed = before is not None and before.status == "different"
+    if found is Kind.EQUAL and not differed:
+        return
+    if found is Kind.DIFFERENT and before is not None and differed and _state(before) == _state(verification):
         return
     at: dt.datetime = verification.finished_at  # type: ignore[assignment]
     about: dict[str, Any] = {
@@ -55,14 +60,48 @@ def _report(verification: Verification) -> None:
         error = verification.error or {}
         about["error"] = {name: line(error.get(name) or "", 2000) for name in ("code", "message", "hint")}
     elif found is Kind.DIFFERENT:
+        about["repaired"] = verification.is_repaired
         about["error"] = {
             "code": "different",
-            "message": line(
-                f"The destination lacks {verification.missing} rows, has {verification.extra} that the source does not"
-                f" have, and {verification.different} with other values.",
-                2000,
-            ),
-            "hint": line(f"manage.py verifymodule {verification.module_name} --repair", 1000),
+            "message": line(_message(verification), 2000),
+            "hint": line(_hint(verification), 1000),
         }
     event = f"verification:{verification.pk}"
     queue(found, event=event, module=verification.module, about=about, now=at)
+
+
+def _state(verification: Verification) -> tuple[Any, ...]:
+    """Return what makes a difference another one: its counts, and how its repair ended."""
+    counts = (verification.missing, verification.extra, verification.different)
+    if verification.is_repaired:
+        # it is over; whatever differs later is new
+        return (*counts, verification.pk)
+    return (*counts, (verification.error or {}).get("code"), (verification.repaired or {}).get("left"))
+
+
+def _message(verification: Verification) -> str:
+    missing, extra, different = verification.missing, verification.extra, verification.different
+    if verification.is_repaired:
+        return (
+            f"The destination lacked {missing} rows, had {extra} that the source does not have, and {different} with"
+            f" other values. Run {verification.repair_run_id} repaired it."
+        )
+    text = (
+        f"The destination lacks {missing} rows, has {extra} that the source does not have, and {different} with other"
+        " values."
+    )
+    if verification.error:
+        return f"{text} It was to be repaired: {verification.error.get('message')}"
+    if verification.repaired is not None:
+        return f"{text} {verification.warnings[-1]}"
+    return text
+
+
+def _hint(verification: Verification) -> str:
+    if verification.is_repaired:
+        return ""
+    if verification.error:
+        return verification.error.get("hint") or ""
+    if verification.repaired is not None:
+        return ""
+    return f"manage.py verifymodule {verification.module_name} --repair"

@@ -74,6 +74,8 @@ def headline(about: About) -> str:
             return f"{name} is late: no success for {about.get('hours')} h"
         case Kind.REPEATED:
             return f"{name} has failed {failures} times in a row"
+        case Kind.DIFFERENT if about.get("repaired"):
+            return f"{name} differed from its source and was repaired: {_differences(about)}"
         case Kind.DIFFERENT:
             return f"{name} differs from its source: {_differences(about)}"
         case Kind.UNVERIFIED:

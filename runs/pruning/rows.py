@@ -40,9 +40,11 @@ def prune_notifications(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
 
 
 def prune_verifications(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
-    """All but a module's last, by which an equal result after a difference is known."""
+    """All but a module's last, and its last that compared: by that an equal result after a difference is known."""
+    compared = ("equal", "different")
     newer = Verification.objects.filter(module=OuterRef("module"), pk__gt=OuterRef("pk"))
-    old = Verification.objects.filter(finished_at__lt=limit(now)).filter(Q(module=None) | Exists(newer))
+    replaced = Exists(newer.filter(status__in=compared)) | (Exists(newer) & ~Q(status__in=compared))
+    old = Verification.objects.filter(finished_at__lt=limit(now)).filter(Q(module=None) | replaced)
     yield Pruned(what="verifications", count=delete(old, dry_run=dry_run))
 
 

@@ -115,6 +115,22 @@ def test_old_verifications_go_but_a_module_s_last_one() -> None:
 
 
 @pytest.mark.django_db
+def test_a_difference_stays_until_another_comparison_tells_its_end() -> None:
+    module = ModuleFactory.create()
+
+    def ended(days: int, status: str) -> Verification:
+        values = {"module_name": module.name, "status": status, "finished_at": NOW - days * DAY}
+        return Verification.objects.create(module=module, **values)
+
+    ended(900, "equal")
+    kept = [ended(800, "different")]
+    ended(700, "error")
+    kept.append(ended(600, "error"))
+    assert pruned() == {"verifications": 2}
+    assert list(Verification.objects.order_by("pk")) == kept
+
+
+@pytest.mark.django_db
 def test_logs_past_their_time_go_and_links_and_open_ones_stay(tmp_path: Path, settings: Settings) -> None:
     settings.PIPEKIT = replace(settings.PIPEKIT, data_dir=tmp_path)
     running = run_of(ModuleFactory.create(), 0, Status.RUNNING, log_path="runs/4.log")

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from runs.models import Verification
+from runs.models import Setting, Verification
+from runs.owner import Owner
 from tests.factories import ModuleFactory, RunFactory
+from tests.scheduling.launchers import Nowhere
 
 pytestmark = pytest.mark.django_db
 
 
+started: list[Sequence[str]] = []
+
+
+class Listed(Nowhere):
+    """Starts no process and keeps what would be started."""
+
+    def launch(self, words: Sequence[str], *, log: Path) -> Owner | None:
+        started.append(words)
+        return super().launch(words, log=log)
+
+
 @pytest.fixture(autouse=True)
 def nowhere(settings: Settings) -> None:
-    settings.RUN_LAUNCHER = "tests.scheduling.launchers.Nowhere"
+    settings.RUN_LAUNCHER = "tests.runs.test_verification_admin.Listed"
+    started.clear()
 
 
 def press(client: Client, model: str, action: str, *rows: int) -> str:
@@ -61,6 +78,32 @@ def test_a_repair_compares_the_same_again(admin_client: Client) -> None:
     press(admin_client, "runs_verification", "repair", row.pk)
     new = Verification.objects.exclude(pk=row.pk).get()
     assert (new.repair, new.options, new.module) == (True, {"columns": ["a"]}, row.module)
+
+
+def test_several_are_verified_again_by_one_process_each_module_once(admin_client: Client) -> None:
+    rows = [found() for _ in range(3)]
+    again = Verification.objects.create(module=rows[0].module, module_name=rows[0].module_name, status="equal")
+    press(admin_client, "runs_verification", "verify_again", *(row.pk for row in (*rows, again)))
+    new = Verification.objects.filter(status="queued")
+    assert {row.module_id for row in new} == {row.module_id for row in rows}
+    assert [len(words) for words in started] == [5]
+
+
+def test_others_are_compared_by_a_process_of_their_own(admin_client: Client) -> None:
+    rows = [found(), found(options={"columns": ["a"]})]
+    press(admin_client, "runs_verification", "repair", *(row.pk for row in rows))
+    new = Verification.objects.filter(status="queued")
+    assert {row.module_id: row.options for row in new} == {row.module_id: row.options for row in rows}
+    assert len(started) == 2
+
+
+def test_a_click_starts_no_more_processes_than_a_tick(admin_client: Client) -> None:
+    Setting.objects.create(key="runs_per_tick", value=2)
+    rows = [found(options={"sample": number}) for number in range(1, 4)]
+    page = press(admin_client, "runs_verification", "repair", *(row.pk for row in rows))
+    assert "More than 2 are selected" in page
+    assert not started
+    assert not Verification.objects.filter(status="queued").exists()
 
 
 def test_a_running_one_is_asked_to_stop(admin_client: Client) -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 
 from modules.models import Module
-from runs import owner
+from runs import claiming, owner
 from runs.models import Run, Setting
 from runs.outbox import Notification
 from runs.verification import Verification, VerificationStatus
@@ -38,7 +38,7 @@ def orders(bench: Bench, save_module: Save) -> Bench:
         "INSERT INTO s WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)"
         " SELECT i, 'name ' || i FROM n",
     )
-    save_module("orders", QUERY, merge_strategy="upsert", merge_key="id")
+    save_module("orders", QUERY, merge_strategy="upsert", merge_key="id", key_sync=True)
     bench.at_destination(
         "CREATE SCHEMA sync",
         "CREATE TABLE sync.orders AS SELECT i AS id, 'name ' || i AS name FROM generate_series(1, 100) i",
@@ -88,7 +88,7 @@ def test_repair_pulls_only_what_differs_and_makes_it_equal(orders: Bench) -> Non
     spoil(orders)
     done = verifymodule("orders", "--repair", "--json")
     assert (done.code, done.json["status"]) == (0, "different")
-    assert done.json["repaired"] == {"pulled": 4, "inserted": 2, "updated": 2, "deleted": 1}
+    assert done.json["repaired"] == {"pulled": 4, "inserted": 2, "updated": 2, "deleted": 2}
     run = Run.objects.get()
     assert run.trigger == f"verification:{Verification.objects.get().pk}"
     assert "WHERE (id >= 7 AND id < 10 OR" in run.source_query
@@ -116,10 +116,12 @@ def test_repair_by_a_key_of_text_reads_everything_again(orders: Bench) -> None:
 
 
 def test_a_module_without_a_key_is_compared_but_not_repaired(orders: Bench) -> None:
-    Module.objects.update(merge_key="", merge_strategy="full")
+    Module.objects.update(merge_key="", merge_strategy="full", key_sync=False)
     spoil(orders)
     done = verifymodule("orders", "--repair", "--json")
-    assert done.code == 1
+    assert (done.code, done.json["status"]) == (5, "different")
+    # by whole rows, a row with another value is one missing and one extra
+    assert (done.json["missing"], done.json["extra"]) == (3, 3)
     assert "runmodule orders --full-refresh" in done.json["error"]["hint"]
 
 
@@ -187,3 +189,73 @@ def test_a_repair_deletes_nothing_that_a_named_watermark_leaves_out(orders: Benc
     assert (done.code, done.json["missing"], done.json["extra"]) == (0, 1, 0)
     assert done.json["repaired"]["deleted"] == 0
     assert orders.rows("SELECT count(*) FROM sync.orders") == [(100,)]
+
+
+def spoil_all(bench: Bench) -> None:
+    bench.at_source(
+        "INSERT INTO s WITH RECURSIVE n(i) AS (SELECT 101 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)"
+        " SELECT i, 'name ' || i FROM n"
+    )
+    bench.at_destination(
+        "DELETE FROM sync.orders", "INSERT INTO sync.orders SELECT i, '?' FROM generate_series(1, 2000) i"
+    )
+
+
+def test_what_was_sampled_is_compared_again_after_its_repair(orders: Bench) -> None:
+    spoil_all(orders)
+    done = verifymodule("orders", "--repair", "--sample", "100", "--json")
+    assert 20 < done.json["different"] < 500
+    assert (done.code, done.json["repaired"]["updated"]) == (0, done.json["different"])
+
+
+def test_of_long_values_the_examples_keep_the_part_that_differs(orders: Bench) -> None:
+    orders.at_source("UPDATE s SET name = printf('%.*c', 100000, 'x') || 'here' WHERE id = 3")
+    orders.at_destination("UPDATE sync.orders SET name = repeat('x', 100000) || 'there' WHERE id = 3")
+    (value,) = verifymodule("orders", "--json").json["examples"]["different"]
+    assert (value["key"], value["column"]) == (3, "name")
+    assert value["source"] == f"…{'x' * 50}here (100,004 characters)"
+    assert value["dest"] == f"…{'x' * 50}there (100,005 characters)"
+
+
+@pytest.mark.matrix
+def test_a_key_of_unbounded_length_is_cut_as_well(orders: Bench) -> None:
+    Module.objects.update(merge_key="name")
+    orders.at_source("INSERT INTO s VALUES (101, printf('%.*c', 100000, 'k'))")
+    (key,) = verifymodule("orders", "--json").json["examples"]["missing"]
+    assert key == f"{'k' * 200}… (100,000 characters)"
+
+
+@pytest.mark.matrix
+def test_what_was_found_is_kept_when_the_module_is_busy(orders: Bench) -> None:
+    spoil(orders)
+    module = Module.objects.with_connections().get()
+    run = claiming.claim(module, claiming.Request())
+    done = verifymodule("orders", "--repair", "--json")
+    assert (done.code, done.json["status"], done.json["missing"], done.json["extra"]) == (5, "different", 2, 2)
+    assert (done.json["error"]["code"], done.json["error"]["detail"]) == ("already_running", str(run.pk))
+    assert done.json["examples"]["missing"] == [7, 8]
+
+
+@pytest.mark.matrix
+def test_a_repair_is_not_called_key_sync(orders: Bench) -> None:
+    Module.objects.update(merge_strategy="full", key_sync=False)
+    orders.at_destination("INSERT INTO sync.orders SELECT i, 'more' FROM generate_series(101, 130) i")
+    error = verifymodule("orders", "--repair", "--json").json["error"]
+    assert error["message"].startswith("The repair would delete 30 of the 130 rows")
+    assert "key_sync" not in str(error)
+    assert verifymodule("orders", "--repair", "--force").code == 0
+    assert "the repair deleted 30 rows" in Run.objects.order_by("-pk")[0].log_file.read_text()
+
+
+@pytest.mark.matrix
+def test_a_repair_that_would_cascade_is_not_called_key_sync(orders: Bench) -> None:
+    Module.objects.update(merge_strategy="full", key_sync=False)
+    orders.at_destination(
+        "ALTER TABLE sync.orders ADD PRIMARY KEY (id)",
+        "INSERT INTO sync.orders VALUES (101, 'gone')",
+        "CREATE TABLE sync.lines (order_id integer REFERENCES sync.orders ON DELETE CASCADE)",
+        "INSERT INTO sync.lines VALUES (101)",
+    )
+    error = verifymodule("orders", "--repair", "--json").json["error"]
+    assert "The repair would delete 1 rows of sync.lines" in error["message"]
+    assert "key_sync" not in str(error)

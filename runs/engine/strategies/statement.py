@@ -63,6 +63,8 @@ class Publication:
     # staging holds NULLs in the merge key
     null_keys: bool = False
     supports_deletes: bool = True
+    # rows that are there are rewritten; otherwise an upsert only inserts
+    rewrites: bool = True
     truncate: bool = True
     # a trigger, a rule or the like may leave out rows that are inserted
     may_skip_rows: bool = False

@@ -11,7 +11,7 @@ def statements(p: Publication) -> list[Statement]:
     d = p.dialect
     keys = (p.table, p.staging, p.key)
     # a table of nothing but keys has nothing to rewrite
-    rewrites = bool(set(p.columns) - set(p.key))
+    rewrites = p.rewrites and bool(set(p.columns) - set(p.key))
     if p.has_unique and not p.null_keys and d.has_on_conflict and rewrites:
         matched = Statement(d.count_matching(*keys, null_safe=False), Counts.MATCHED, asks=True)
         return [matched, Statement(d.upsert(p.table, p.staging, p.columns, p.key), Counts.WRITTEN)]

@@ -16,24 +16,75 @@ from runs.engine.verify.verify import Found
 def repair_plan(plan: Plan, found: Found) -> Plan:
     """Return the plan of the repair: an upsert by key without a watermark, then the deletion of extra rows.
 
-    Where the destination has no unique key its rows may be doubled: then matching rows are replaced. Raises
-    ConfigurationInvalid when nothing names a row.
+    Rows are rewritten in place, so columns that the query does not fill keep their values. Nothing is rewritten or
+    deleted that the module's own runs would leave alone: see `kept`. Raises ConfigurationInvalid when nothing names a
+    row, or when the destination cannot be changed by key.
     """
     if not found.compared.key:
         raise ConfigurationInvalid(
             f"{plan.module} has no merge key, so single rows cannot be repaired.",
             hint=f"Read everything again: manage.py runmodule {plan.module} --full-refresh.",
         )
+    if not plan.supports_deletes:
+        raise ConfigurationInvalid(
+            f"{plan.dest_table} takes no deletes (supports_deletes of its connection is off), so it cannot be repaired:"
+            " each row that differs would be inserted a second time.",
+            hint="Turn supports_deletes of the connection on if its system merges by key at once; otherwise run "
+            f"{plan.module}, and let the system merge.",
+        )
     key = tuple(column.dest_name for column in found.compared.key_columns)
+    appends = plan.strategy is Strategy.APPEND
     return replace(
         plan,
-        strategy=Strategy.UPSERT if _is_unique(plan, key) else Strategy.INCREMENTAL,
+        strategy=Strategy.UPSERT,
         merge_key=key,
         watermark=plan.watermark if plan.keep_latest else "",
-        key_sync=False,
-        # what append once added stays, whatever the source forgets
-        repair=_part(found, deletes=plan.strategy is not Strategy.APPEND and not found.compared.partial),
+        # a key query of its own may name more rows than the query returns
+        key_sync=plan.key_sync and bool(plan.key_sync_query) and plan.strategy is not Strategy.FULL and not appends,
+        repair=_part(
+            found,
+            deletes=_deletes(plan, found),
+            # an incremental run, too, replaces all rows of a key by one
+            doubles=(_deletes_extra(plan) or plan.strategy is Strategy.INCREMENTAL) and not _is_unique(plan, key),
+            rewrites=not appends,
+        ),
     )
+
+
+def kept(plan: Plan, found: Found) -> str:
+    """Return which rows the repair leaves as they are, and why; empty when it leaves none."""
+    counts, advice = found.outcome.counts, ""
+    refresh = f"manage.py runmodule {plan.module} --full-refresh"
+    if plan.strategy is Strategy.APPEND:
+        if counts.extra or counts.different:
+            advice = f"Runs that append change and delete nothing, so extra and different rows are kept; {refresh} "
+            advice += "makes the table equal."
+    elif counts.extra and not _deletes_extra(plan):
+        advice = f"{plan.strategy.capitalize()} runs without key_sync delete nothing that the source no longer has, so "
+        advice += f"extra rows are kept. Turn key_sync on to have them removed, or run {refresh}."
+    elif counts.extra and plan.key_sync and plan.key_sync_query and plan.strategy is not Strategy.FULL:
+        advice = "Extra rows whose keys key_sync_query returns are kept, as in every run."
+    elif counts.extra and not _all_compared(found):
+        advice = "Beyond few integer keys a repair with --since deletes nothing: older rows were not compared."
+    return advice
+
+
+def _deletes_extra(plan: Plan) -> bool:
+    """Return whether the module's own runs take away what the source no longer has."""
+    return plan.strategy is Strategy.FULL or (plan.key_sync and plan.strategy is not Strategy.APPEND)
+
+
+def _deletes(plan: Plan, found: Found) -> bool:
+    if found.compared.partial or not found.outcome.counts.extra or not _deletes_extra(plan):
+        return False
+    if not _all_compared(found):
+        return False
+    return plan.strategy is Strategy.FULL or not plan.key_sync_query
+
+
+def _all_compared(found: Found) -> bool:
+    """Return whether every row of the repaired part was compared, and not only those since a watermark's value."""
+    return not found.since or found.outcome.range_keys is not None
 
 
 def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
@@ -42,15 +93,16 @@ def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
     return info is not None and set(key) in [set(unique) for unique in (info.primary_key, *info.unique_keys)]
 
 
-def _part(found: Found, *, deletes: bool) -> Repair:
+def _part(found: Found, *, deletes: bool, doubles: bool, rewrites: bool) -> Repair:
     """Return the single keys that differ while they are few, else the segments that hold them, else the whole table."""
+    doubles = doubles and found.outcome.counts.extra > 0 and _all_compared(found)
+    whole = Repair(deletes=deletes, doubles=doubles, rewrites=rewrites)
     column = found.compared.range_column
     if column is None:
-        return Repair(deletes=deletes)
+        return whole
     outcome = found.outcome
     segments = _keys(outcome) if outcome.range_keys is not None else [leaf.segment for leaf in outcome.leaves]
-    name = found.compared.columns[column].dest_name
-    return Repair(column=name, segments=tuple(segments), deletes=deletes)
+    return replace(whole, column=found.compared.columns[column].dest_name, segments=tuple(segments))
 
 
 def _keys(outcome: Outcome) -> list[Segment]:

@@ -31,12 +31,22 @@ _LONGEST = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The part of the rows that is compared: ranges of the key, or buckets of its hash."""
+
+    ranges: tuple[tuple[int, int], ...] = ()
+    buckets: frozenset[int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What to compare: some columns only, rows since a watermark's value, about so many rows; empty: everything."""
 
     columns: tuple[str, ...] = ()
     since: str = ""
     sample: int = 0
+    # the sample of an earlier comparison, instead of another one
+    same: Sample | None = None
     pace: Pace = field(default_factory=Pace)
 
 
@@ -48,6 +58,10 @@ class Found:
     compared: Compared
     warnings: tuple[str, ...]
     seconds: float
+    # None when everything was compared
+    sample: Sample | None = None
+    # only rows since a watermark's value were compared
+    since: bool = False
 
 
 def verify(
@@ -69,13 +83,16 @@ def verify(
             since = since_option.read(options.since, plan, opened, tables.info) if options.since else None
             chosen = sides.compared(plan, tables, options.columns, since)
             bounds = _bounds(plan, chosen, opened)
-            present = _count(plan, opened) if options.sample else 0
+            sample = options.same or _sample(bounds, options.sample, _count(plan, opened) if options.sample else 0)
         both = sides.open_sides(plan, tables, chosen, since, stack)
         log(both.why)
         comparison = Comparison(both.source, both.destination, chosen, pace=options.pace, progress=progress)
-        outcome = _compare(comparison, bounds, sample=options.sample, present=present)
+        outcome = _compare(comparison, bounds, sample)
     warnings = tuple(_warnings(tables, outcome, partial=chosen.partial))
-    return Found(outcome=outcome, compared=chosen, warnings=warnings, seconds=time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return Found(
+        outcome=outcome, compared=chosen, warnings=warnings, seconds=seconds, sample=sample, since=bool(options.since)
+    )
 
 
 def _warnings(tables: Tables, outcome: Outcome, *, partial: bool) -> Iterator[str]:
@@ -117,14 +134,22 @@ def _count(plan: Plan, opened: Session) -> int:
     return int(opened.fetch(dialect_of(plan).count(plan.dest_table))[0][0])
 
 
-def _compare(comparison: Comparison, bounds: tuple[int, int] | None, *, sample: int, present: int) -> Outcome:
-    if 0 < sample < present:
-        if bounds is None:
-            wanted = max(1, sample * _SAMPLE_BUCKETS // present)
-            buckets = frozenset(random.sample(range(_SAMPLE_BUCKETS), wanted))
-            return comparison.table(buckets, count=_SAMPLE_BUCKETS)
-        return comparison.ranges(_sampled(*bounds, share=sample / present), whole=False)
-    return comparison.table() if bounds is None else comparison.ranges([bounds], whole=True)
+def _compare(comparison: Comparison, bounds: tuple[int, int] | None, sample: Sample | None) -> Outcome:
+    if sample is None:
+        return comparison.table() if bounds is None else comparison.ranges([bounds], whole=True)
+    if sample.buckets is not None:
+        return comparison.table(sample.buckets, count=_SAMPLE_BUCKETS)
+    return comparison.ranges(sample.ranges, whole=False)
+
+
+def _sample(bounds: tuple[int, int] | None, wanted: int, present: int) -> Sample | None:
+    """Choose about so many of the rows at random; None when all of them are wanted."""
+    if not 0 < wanted < present:
+        return None
+    if bounds is None:
+        number = max(1, wanted * _SAMPLE_BUCKETS // present)
+        return Sample(buckets=frozenset(random.sample(range(_SAMPLE_BUCKETS), number)))
+    return Sample(ranges=tuple(_sampled(*bounds, share=wanted / present)))
 
 
 def _sampled(low: int, high: int, *, share: float) -> list[tuple[int, int]]:

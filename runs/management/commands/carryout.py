@@ -6,12 +6,16 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
+from django.db import connection
+
 from connections.commands import BaseCommand
-from runs import grouping, interrupting, owner, reporting, verification_report, verifying
+from connections.sdk.errors import Cancelled
+from runs import grouping, interrupting, owner, reporting, verification_recording, verification_report, verifying
 from runs.models import GroupRun, Run
+from runs.patience import patiently
 from runs.running import execute
 from runs.states import IllegalTransition
-from runs.verification import Verification
+from runs.verification import Verification, VerificationStatus
 
 
 class Command(BaseCommand):
@@ -24,10 +28,10 @@ class Command(BaseCommand):
         which.add_argument("--verification", type=int, nargs="+", metavar="VERIFICATION")
 
     def handle(self, **options: Any) -> None:
-        with interrupting.as_cancel(held=True):
+        with interrupting.as_cancel(held=True) as received:
             try:
                 if options["verification"]:
-                    code = self._verifications(options["verification"])
+                    code = self._verifications(options["verification"], received)
                 else:
                     code = self._run(options["run"]) if options["run"] else self._group_run(options["group_run"])
             except (IllegalTransition, Run.DoesNotExist, GroupRun.DoesNotExist) as error:
@@ -47,21 +51,39 @@ class Command(BaseCommand):
         grouping.carry_out(group_run)
         return reporting.exit_code(group_run)
 
-    def _verifications(self, pks: list[int]) -> int:
-        """Carry out one after another; each in a process state of its own as far as interrupts go."""
-        codes = [self._verification(pk) for pk in pks]
+    def _verifications(self, pks: list[int], received: list[int]) -> int:
+        """Carry out one after another, whatever becomes of each; a signal to this process cancels those left."""
+        codes: list[int] = []
+        for position, pk in enumerate(pks):
+            if received:
+                return max([*codes, *map(self._cancel, pks[position:])])
+            # a block of its own: what interrupts one, or comes too late for it, says nothing of the next
+            with interrupting.as_cancel(held=True) as own:
+                try:
+                    codes.append(self._verification(pk))
+                except Exception as error:  # whatever it is, the others are carried out
+                    self.stderr.write(f"Verification {pk}: {type(error).__name__}: {error}")
+                    connection.close()
+                    codes.append(1)
+            received += [number for number in own if number != interrupting.WITHIN]
         return max(codes)
 
     def _verification(self, pk: int) -> int:
-        verification = Verification.objects.select_related("module").filter(pk=pk).first()
+        verification = patiently(lambda: Verification.objects.select_related("module").filter(pk=pk).first())
         if verification is None or verification.module is None:
             return 1
-        with interrupting.as_cancel(held=True):
-            try:
-                verification.start(**owner.current().as_fields())
-            except IllegalTransition as error:
-                self.stderr.write(str(error))
-                return 1
-            verifying.execute(verification, log=self.stdout.write)
+        try:
+            patiently(lambda: verification.start(**owner.current().as_fields()))
+        except IllegalTransition as error:
+            self.stderr.write(str(error))
+            return self._cancel(pk) if verification.cancel_requested else 1
+        verifying.execute(verification, log=self.stdout.write)
         self.stdout.write(verification_report.summary(verification))
         return verification_report.exit_code(verification)
+
+    def _cancel(self, pk: int) -> int:
+        verification = Verification.objects.filter(pk=pk).first()
+        if verification is not None and not verification.is_final:
+            error = Cancelled("The verification was cancelled before it began.", hint="Start it again.").as_dict()
+            verification_recording.finish(verification, VerificationStatus.ERROR, self.stderr.write, error=error)
+        return 130

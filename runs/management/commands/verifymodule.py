@@ -19,7 +19,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the module's name")
-        parser.add_argument("--repair", action="store_true", help="pull what differs again and delete what is extra")
+        parser.add_argument(
+            "--repair", action="store_true", help="pull what differs again, delete what is extra as runs do"
+        )
         parser.add_argument("--force", action="store_true", help="override safety limits for the repair; recorded")
         parser.add_argument("--since", default="", help="only rows from this watermark on: a value, or 2 days")
         parser.add_argument("--columns", default="", help="compare only these destination columns: a,b")

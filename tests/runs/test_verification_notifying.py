@@ -1,0 +1,87 @@
+"""What of verifications is reported: each difference once, what its repair made of it, and its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from modules.models import Module
+from runs.models import Setting, Verification
+from runs.notifying import wording
+from runs.outbox import Notification
+from tests.factories import ModuleFactory, RunFactory
+
+pytestmark = pytest.mark.django_db
+LEFT = {"pulled": 3, "inserted": 1, "updated": 2, "deleted": 0, "left": 4}
+
+
+@pytest.fixture(autouse=True)
+def somebody_is_told() -> None:
+    Setting.objects.create(key="notification_addresses", value=["etl@example.com"])
+
+
+@pytest.fixture
+def orders() -> Module:
+    return ModuleFactory.create(name="orders")
+
+
+def ended(module: Module, status: str, counts: tuple[int, int, int] = (0, 0, 0), **fields: Any) -> Verification:
+    row = Verification.objects.create(module=module, module_name=module.name, trigger="schedule:1")
+    results = dict(zip(("missing", "extra", "different"), counts, strict=True))
+    row.finish(status, **{**results, **fields})  # type: ignore[arg-type]
+    return row
+
+
+def kinds() -> list[str]:
+    return list(Notification.objects.order_by("pk").values_list("kind", flat=True))
+
+
+def test_a_difference_that_stays_as_it_is_notifies_once(orders: Module) -> None:
+    for _ in range(3):
+        ended(orders, "different", (1, 0, 2))
+    assert kinds() == ["different"]
+
+
+def test_another_difference_notifies_again_and_so_does_one_after_its_end(orders: Module) -> None:
+    ended(orders, "different", (1, 0, 2))
+    ended(orders, "different", (1, 0, 3))
+    ended(orders, "equal")
+    ended(orders, "different", (1, 0, 3))
+    assert kinds() == ["different", "different", "equal", "different"]
+
+
+def test_one_that_could_not_be_done_in_between_makes_no_difference_new(orders: Module) -> None:
+    ended(orders, "different", (1, 0, 2))
+    ended(orders, "error", error={"code": "connection_failed", "message": "x", "hint": "y"})
+    ended(orders, "different", (1, 0, 2))
+    assert kinds() == ["different", "unverified"]
+
+
+def test_a_repaired_difference_is_reported_as_repaired_each_time(orders: Module) -> None:
+    run = RunFactory.create(module=orders)
+    for _ in range(2):
+        ended(orders, "different", (1, 0, 2), repaired={**LEFT, "left": 0}, repair_run=run)
+    assert kinds() == ["different", "different"]
+    about = Notification.objects.order_by("pk")[0].about
+    assert f"Run {run.pk} repaired it." in about["error"]["message"]
+    assert about["error"]["hint"] == ""
+    assert "lacks" not in about["error"]["message"]
+    assert wording.headline(about) == "orders differed from its source and was repaired: 1 missing, 2 different"
+
+
+def test_what_a_repair_leaves_is_reported_with_the_reason_and_only_once(orders: Module) -> None:
+    for _ in range(2):
+        ended(orders, "different", (0, 4, 0), repaired=LEFT, warnings=["After the repair 4 extra. They are kept."])
+    assert kinds() == ["different"]
+    assert Notification.objects.get().about["error"]["message"].endswith("After the repair 4 extra. They are kept.")
+
+
+def test_a_repair_that_fails_is_reported_with_its_error(orders: Module) -> None:
+    ended(orders, "different", (1, 0, 0))
+    error = {"code": "safety_limit", "message": "Too many.", "hint": "Use --force.", "detail": ""}
+    ended(orders, "different", (1, 0, 0), error=error)
+    assert kinds() == ["different", "different"]
+    about = Notification.objects.order_by("pk")[1].about
+    assert about["error"]["message"].endswith("It was to be repaired: Too many.")
+    assert about["error"]["hint"] == "Use --force."
