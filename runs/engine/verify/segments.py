@@ -58,7 +58,8 @@ class RangeGrid:
 
     def bucket(self, key: str, *, quotient: str) -> str:
         """Return the SQL expression of a row's bucket; ``quotient`` is the text of an integer division."""
-        position = quotient.format(f"({key} - {self.low})", self.width)
+        # the lowest 64-bit integer is written as the negative of a number that is none
+        position = quotient.format(f"({key} - CAST({self.low} AS bigint))", self.width)
         return (
             f"CASE WHEN {key} IS NULL THEN {NULLS} WHEN {key} < {self.low} THEN {BELOW}"
             f" WHEN {key} >= {self.high} THEN {self.count} ELSE {position} END"

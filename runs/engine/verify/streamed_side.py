@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from connections import registry
 from connections.sdk.capabilities import Cap
+from connections.sdk.datatypes import to_arrow
 from connections.sdk.exact.nul_bytes import has_nul
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Reader
@@ -25,6 +26,8 @@ from runs.engine.verify.segments import Grid, RangeGrid, Segment
 from runs.engine.verify.side import Compared, Digest, Value, paired
 
 _BATCH_BYTES = 8_000_000
+# decimals of more digits take 128 bits
+_INT64_DIGITS = 18
 _SETTINGS = ("SET threads = 1", "SET memory_limit = '300MB'", "SET python_enable_replacements = false")
 
 
@@ -55,8 +58,8 @@ class StreamedSide:
         reader = registry.connector(parameters.kind, Cap.READ).reader
         assert reader is not None
         self._reader: Reader = reader
-        self._row_hash = _hash(range(len(compared.columns)))
-        self._key_hash = _hash(compared.key_positions)
+        self._row_hash = _hash(compared.columns, range(len(compared.columns)))
+        self._key_hash = _hash(compared.columns, compared.key_positions)
 
     def digest(self, segment: Segment, grid: Grid) -> dict[int, Digest]:
         text = (
@@ -163,9 +166,18 @@ class StreamedSide:
         return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _hash(positions: Iterable[int]) -> str:
+def _hash(columns: Sequence[Column], positions: Iterable[int]) -> str:
+    terms = ", ".join(_term(columns[position], f"c{position}") for position in positions)
+    # hashed twice: DuckDB combines columns by XOR, so that a sum over rows may not show that two exchanged values;
     # signed, as the other systems' are
-    return f"CAST(hash({', '.join(f'c{position}' for position in positions)}) >> 1 AS BIGINT)"
+    return f"CAST(hash(hash({terms})) >> 1 AS BIGINT)"
+
+
+def _term(column: Column, name: str) -> str:
+    arrow = to_arrow(column.data_type)
+    # of a wide number DuckDB takes the XOR of both halves: 0 for zero and for minus one
+    wide = pa.types.is_decimal(arrow) and arrow.precision > _INT64_DIGITS
+    return f"CAST({name} AS VARCHAR)" if wide else name
 
 
 def _table(relation: Any) -> pa.Table:
