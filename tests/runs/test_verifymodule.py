@@ -187,3 +187,26 @@ def test_a_repair_deletes_nothing_that_a_named_watermark_leaves_out(orders: Benc
     assert (done.code, done.json["missing"], done.json["extra"]) == (0, 1, 0)
     assert done.json["repaired"]["deleted"] == 0
     assert orders.rows("SELECT count(*) FROM sync.orders") == [(100,)]
+
+
+def _history(orders: Bench, **fields: object) -> None:
+    """An append module of whose destination one key has two rows, as a changed row leaves them, and one row is lost."""
+    Module.objects.update(merge_strategy="append", **fields)
+    orders.at_destination("INSERT INTO sync.orders VALUES (50, 'older')", "DELETE FROM sync.orders WHERE id = 7")
+
+
+def test_repair_of_an_append_module_adds_rows_and_takes_none_away(orders: Bench) -> None:
+    _history(orders, watermark_column="id")
+    done = verifymodule("orders", "--repair", "--json")
+    assert (done.json["missing"], done.json["extra"]) == (1, 1)
+    assert done.json["repaired"] == {"pulled": 2, "inserted": 1, "updated": 0, "deleted": 0, "left": 1}
+    assert orders.rows("SELECT name FROM sync.orders WHERE id = 50 ORDER BY name") == [("name 50",), ("older",)]
+    assert orders.rows("SELECT count(*) FROM sync.orders WHERE id = 7") == [(1,)]
+
+
+def test_an_append_module_that_would_double_or_lose_rows_is_not_repaired(orders: Bench) -> None:
+    _history(orders)
+    done = verifymodule("orders", "--repair", "--json")
+    assert (done.code, done.json["error"]["code"]) == (1, "configuration_invalid")
+    assert "append" in done.json["error"]["message"]
+    assert orders.rows("SELECT count(*) FROM sync.orders") == [(100,)]

@@ -17,7 +17,7 @@ def repair_plan(plan: Plan, found: Found) -> Plan:
     """Return the plan of the repair: an upsert by key without a watermark, then the deletion of extra rows.
 
     Where the destination has no unique key its rows may be doubled: then matching rows are replaced. Raises
-    ConfigurationInvalid when nothing names a row.
+    ConfigurationInvalid when nothing names a row, or when an append module can be given no row without doubling some.
     """
     if not found.compared.key:
         raise ConfigurationInvalid(
@@ -25,15 +25,31 @@ def repair_plan(plan: Plan, found: Found) -> Plan:
             hint=f"Read everything again: manage.py runmodule {plan.module} --full-refresh.",
         )
     key = tuple(column.dest_name for column in found.compared.key_columns)
+    strategy = _strategy(plan, key)
     return replace(
         plan,
-        strategy=Strategy.UPSERT if _is_unique(plan, key) else Strategy.INCREMENTAL,
+        strategy=strategy,
         merge_key=key,
-        watermark=plan.watermark if plan.keep_latest else "",
+        watermark=plan.watermark if plan.keep_latest or strategy is Strategy.APPEND else "",
         key_sync=False,
         # what append once added stays, whatever the source forgets
         repair=_part(found, deletes=plan.strategy is not Strategy.APPEND and not found.compared.partial),
     )
+
+
+def _strategy(plan: Plan, key: tuple[str, ...]) -> Strategy:
+    if _is_unique(plan, key):
+        return Strategy.UPSERT
+    if plan.strategy is not Strategy.APPEND:
+        return Strategy.INCREMENTAL
+    if not plan.watermark:
+        raise ConfigurationInvalid(
+            f"{plan.module} appends without a watermark column to a table without a unique key, so a repair would"
+            " double rows or take rows of one key away.",
+            hint=f"Give {plan.dest_table} a unique key on {', '.join(key)}, or the module a watermark_column.",
+        )
+    # adds the rows that are not there, each compared as a whole, and replaces none
+    return Strategy.APPEND
 
 
 def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
