@@ -15,6 +15,7 @@ from typing import TypeVar
 from connections.sdk.errors import StatementStopped
 from connections.sdk.rereading import ReadAgain
 from runs.engine.verify.differences import Counts, Differences, DifferingKey, SideName
+from runs.engine.verify.marks import mark_type
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.segments import Grid, HashGrid, RangeGrid, Segment
 from runs.engine.verify.side import Compared, Digest, Side
@@ -169,8 +170,9 @@ class Comparison:
         if not outcome.leaves:
             return outcome
         chosen = self._compared
+        mark = "" if chosen.latest_by is None else mark_type(chosen.columns[chosen.latest_by].data_type)
         with Differences(
-            len(chosen.key_positions), one_per_key=chosen.one_per_key, partial=chosen.partial
+            len(chosen.key_positions), one_per_key=chosen.one_per_key, mark=mark, partial=chosen.partial
         ) as differences:
             self._read(differences)
             for _ in range(1, _READS):

@@ -53,6 +53,9 @@ class ServerSide:
     def hashes(self, segment: Segment, grid: Grid) -> Iterator[pa.RecordBatch]:
         names = [f"k{number}" for number in range(len(self._compared.key_positions))]
         texts = [self._text(position) for position in self._compared.key_positions]
+        if (latest := self._compared.latest_by) is not None:
+            names.append("mark")
+            texts.append(self._text(latest))
         listed = ", ".join(f"{text} AS {name}" for text, name in zip(texts, names, strict=True))
         query = (
             f"SELECT {self._key_hash} AS key_hash, {self._row_hash} AS row_hash, {listed}\n"

@@ -73,6 +73,8 @@ class StreamedSide:
         """See `Side`. Raises ReadAgain, to be asked again, where the reader has to be more careful."""
         texts = [self._text(position) for position in self._compared.key_positions]
         listed = ", ".join(f"{text} AS k{number}" for number, text in enumerate(texts))
+        if (latest := self._compared.latest_by) is not None:
+            listed += f", {self._shown(latest)} AS mark"
         where = self._where(segment, grid)
         text = f"SELECT {self._key_hash} AS key_hash, {self._row_hash} AS row_hash, {listed} FROM batch{where}"
         try:
@@ -151,8 +153,11 @@ class StreamedSide:
         return array
 
     def _text(self, position: int) -> str:
-        form = "d" if has_form(self._compared.columns[position].data_type) else "c"
-        return f"CAST({form}{position} AS VARCHAR)"
+        return f"CAST({self._shown(position)} AS VARCHAR)"
+
+    def _shown(self, position: int) -> str:
+        """Return the column with the values as they were read."""
+        return f"{'d' if has_form(self._compared.columns[position].data_type) else 'c'}{position}"
 
     def _bucket(self, grid: Grid) -> str:
         if isinstance(grid, RangeGrid):

@@ -74,17 +74,19 @@ def verify(
         log(both.why)
         comparison = Comparison(both.source, both.destination, chosen, pace=options.pace, progress=progress)
         outcome = _compare(comparison, bounds, sample=options.sample, present=present)
-    warnings = tuple(_warnings(tables, outcome, partial=chosen.partial))
+    warnings = tuple(_warnings(tables, outcome, chosen))
     return Found(outcome=outcome, compared=chosen, warnings=warnings, seconds=time.monotonic() - started)
 
 
-def _warnings(tables: Tables, outcome: Outcome, *, partial: bool) -> Iterator[str]:
+def _warnings(tables: Tables, outcome: Outcome, chosen: Compared) -> Iterator[str]:
     filled = {column.dest_name for column in tables.columns}
     if unfilled := [column.name for column in tables.info.columns if column.name not in filled]:
         yield (
             f"The destination has columns that the query does not fill; they are not compared: {', '.join(unfilled)}."
         )
-    if partial:
+    if chosen.one_per_key and chosen.latest_by is None:
+        yield "The watermark has no order that every system agrees on: of several rows of a key any one is accepted."
+    if chosen.partial:
         yield "Named watermarks bound the query: only rows that it returns now are verified, none is extra."
     if outcome.counts.changing:
         yield f"{outcome.counts.changing} keys kept changing while they were compared and are not counted."
