@@ -33,13 +33,15 @@ def has_form(data_type: DataType) -> bool:
     return pa.types.is_string(arrow) and (data_type.kind in _TEXT_FORMS or data_type.fixed)
 
 
-def canonical(array: pa.Array, data_type: DataType) -> pa.Array:
+def canonical(array: pa.Array, data_type: DataType, *, signed_zero: bool = True) -> pa.Array:
     """Return the values in their one form; ``array`` itself where they are in it already.
 
-    ``data_type`` is the meaning of the destination's column; the array's type is its Arrow type.
+    ``data_type`` is the meaning of the destination's column; the array's type is its Arrow type. Without
+    ``signed_zero`` the destination keeps -0.0 as 0.0.
     """
     if array.type in _BITS:
-        return _bits(array)
+        # -0.0 is the one value that an addition of 0.0 changes
+        return _bits(array if signed_zero else pc.add(array, pa.scalar(0.0, array.type)))
     if not pa.types.is_string(array.type):
         return array
     if data_type.kind is Kind.DECIMAL:

@@ -185,7 +185,8 @@ class Comparison:
             outcome.extra = differences.keys("extra", limit=_EXAMPLES)
             if (column := self._compared.range_column) is not None:
                 position = self._compared.key_positions.index(column)
-                outcome.range_keys = differences.key_values(position, limit=_MOST_KEYS)
+                keys = differences.key_values(position, limit=_MOST_KEYS)
+                outcome.range_keys = keys if all(key is None or _is_integer(key) for key in keys or ()) else None
             for key in differences.keys("different", limit=_EXAMPLES):
                 outcome.different += self._values(key)
         return outcome
@@ -210,10 +211,16 @@ class Comparison:
 
     def _where(self, key: DifferingKey) -> tuple[Segment, Grid]:
         column = self._compared.range_column
-        if column is not None and (text := key.key[self._compared.key_positions.index(column)]) is not None:
+        text = None if column is None else key.key[self._compared.key_positions.index(column)]
+        if text is not None and _is_integer(text):
             number = int(text)
             return Segment(low=number, high=number + 1, nulls=False), RangeGrid(low=number, width=1, count=1)
         return Segment(), HashGrid(count=1)
+
+
+def _is_integer(text: str) -> bool:
+    """Whether a key is in a range: PostgreSQL's numeric has NaN too."""
+    return text.removeprefix("-").isdecimal()
 
 
 def _differing(source: Digests, destination: Digests) -> set[int]:

@@ -40,6 +40,8 @@ class Compared:
     partial: bool = False
     # the destination's NOCASE is about ASCII letters only
     ascii_only: bool = False
+    # the destination keeps -0.0, which SQLite stores as 0.0
+    signed_zero: bool = True
 
     @property
     def key_columns(self) -> tuple[Column, ...]:

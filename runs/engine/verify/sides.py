@@ -81,6 +81,7 @@ def compared(plan: Plan, tables: Tables, names: Sequence[str], since: Since | No
         key=tuple(positions[name] for name in key),
         partial=bool(find_tokens(plan.source_query, registry.dialect(plan.source.kind))),
         ascii_only=plan.destination.kind == "sqlite",
+        signed_zero=plan.destination.kind != "sqlite",
         one_per_key=one_per_key,
         latest_by=_latest_by(columns, plan.watermark) if one_per_key else None,
     )

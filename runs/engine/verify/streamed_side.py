@@ -128,7 +128,7 @@ class StreamedSide:
             arrays, names = [], []
             for position, column in enumerate(self._compared.columns):
                 array = self._stripped(batch.column(self._positions[position]))
-                form = canonical(array, column.data_type)
+                form = canonical(array, column.data_type, signed_zero=self._compared.signed_zero)
                 if column.collation and position in self._compared.key:
                     form = folded(form, column.collation, ascii_only=self._compared.ascii_only)
                 arrays.append(form)

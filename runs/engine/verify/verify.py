@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.protocols import Session
@@ -110,9 +112,14 @@ def _bounds(plan: Plan, chosen: Compared, opened: Session) -> tuple[int, int] | 
         opened.fetch(f"SELECT {function}({dialect.quote(name)}) FROM {dialect.qualified(plan.dest_table)}")[0][0]
         for function in ("min", "max")
     )
-    if low is None or int(high) - int(low) > _LONGEST:
+    if low is None or not (_is_whole(low) and _is_whole(high)) or int(high) - int(low) > _LONGEST:
         return None
     return int(low), int(high) + 1
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether it is an integer: numeric has NaN, and a column of SQLite holds what was written into it."""
+    return isinstance(value, int | Decimal) and value == value and value % 1 == 0
 
 
 def _count(plan: Plan, opened: Session) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.runs.engine.bench import Bench
@@ -89,3 +91,13 @@ def test_a_half_of_a_surrogate_pair_and_a_huge_exponent_are_compared(bench: Benc
         ],
     )
     assert counts(verified(bench, QUERY)) == (0, 0, 2)
+
+
+@pytest.mark.parametrize("native", ["real", "double precision"])
+def test_a_negative_zero_is_what_sqlite_keeps_of_it(between: Callable[[str, str], Bench], native: str) -> None:
+    pair = between("postgresql", "sqlite")
+    pair.at_source(f"CREATE TABLE s (id integer, v {native})", "INSERT INTO s VALUES (1, '-0'), (3, -1.5)")
+    pair.run(pair.plan(QUERY))
+    assert counts(verified(pair, QUERY)) == (0, 0, 0)
+    pair.at_destination('UPDATE "sync.t" SET v = 1.5 WHERE id = 3')
+    assert counts(verified(pair, QUERY)) == (0, 0, 1)
