@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_with_keep_latest_an_older_row_is_different(
         f"INSERT INTO sync.t VALUES (1, {old}, 'old'), (2, {old}, 'old')",
     )
     query = "SELECT k AS k, w AS w, v AS v FROM s"
-    latest = {"merge_key": ("k",), "watermark": "w", "keep_latest": True}
+    latest: dict[str, Any] = {"merge_key": ("k",), "watermark": "w", "keep_latest": True}
     assert counts(verified(pair, query, **latest)) == (0, 0, 1)
     pair.at_destination(f"UPDATE sync.t SET w = {new}, v = 'new' WHERE k = 1")
     assert counts(verified(pair, query, columns=("v",), **latest)) == (0, 0, 0)
