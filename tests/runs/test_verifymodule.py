@@ -210,3 +210,14 @@ def test_an_append_module_that_would_double_or_lose_rows_is_not_repaired(orders:
     assert (done.code, done.json["error"]["code"]) == (1, "configuration_invalid")
     assert "append" in done.json["error"]["message"]
     assert orders.rows("SELECT count(*) FROM sync.orders") == [(100,)]
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_repair_deletes_nothing_that_since_left_out(orders: Bench, extra: int) -> None:
+    Module.objects.update(merge_key="name", watermark_column="id", merge_strategy="incremental")
+    orders.at_destination("DELETE FROM sync.orders WHERE id = 70", "INSERT INTO sync.orders VALUES (-5, 'kept')")
+    orders.at_destination(*["INSERT INTO sync.orders VALUES (101, 'new')"] * extra)
+    done = verifymodule("orders", "--since", "50", "--repair", "--json")
+    assert (done.json["missing"], done.json["extra"], done.json["repaired"].get("left", 0)) == (1, extra, extra)
+    assert orders.rows("SELECT count(*) FROM sync.orders WHERE id = 70") == [(1,)]
+    assert orders.rows("SELECT name FROM sync.orders WHERE id = -5") == [("kept",)]

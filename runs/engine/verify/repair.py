@@ -32,9 +32,18 @@ def repair_plan(plan: Plan, found: Found) -> Plan:
         merge_key=key,
         watermark=plan.watermark if plan.keep_latest or strategy is Strategy.APPEND else "",
         key_sync=False,
-        # what append once added stays, whatever the source forgets
-        repair=_part(found, deletes=plan.strategy is not Strategy.APPEND and not found.compared.partial),
+        repair=_part(found, deletes=_deletes(plan, found)),
     )
+
+
+def _deletes(plan: Plan, found: Found) -> bool:
+    """Whether rows of the repaired part that the source does not return are to go: only what was compared."""
+    compared, outcome = found.compared, found.outcome
+    # what append once added stays, whatever the source forgets
+    if plan.strategy is Strategy.APPEND or compared.partial or not outcome.counts.extra:
+        return False
+    # by their watermark other rows of the same ranges were left out, of single keys none
+    return not compared.bounded or outcome.range_keys is not None
 
 
 def _strategy(plan: Plan, key: tuple[str, ...]) -> Strategy:

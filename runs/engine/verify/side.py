@@ -38,6 +38,8 @@ class Compared:
     latest_by: int | None = None
     # named watermarks bound the query: rows that it does not return may be in the destination all the same
     partial: bool = False
+    # only rows since a watermark's value are compared
+    bounded: bool = False
     # the destination's NOCASE is about ASCII letters only
     ascii_only: bool = False
     # the destination keeps -0.0, which SQLite stores as 0.0

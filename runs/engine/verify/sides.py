@@ -80,6 +80,7 @@ def compared(plan: Plan, tables: Tables, names: Sequence[str], since: Since | No
         columns=columns,
         key=tuple(positions[name] for name in key),
         partial=bool(find_tokens(plan.source_query, registry.dialect(plan.source.kind))),
+        bounded=since is not None,
         ascii_only=plan.destination.kind == "sqlite",
         signed_zero=plan.destination.kind != "sqlite",
         one_per_key=one_per_key,
