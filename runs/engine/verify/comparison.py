@@ -17,7 +17,7 @@ from connections.sdk.rereading import ReadAgain
 from runs.engine.verify.differences import Counts, Differences, DifferingKey, SideName
 from runs.engine.verify.marks import mark_type
 from runs.engine.verify.pace import Pace
-from runs.engine.verify.segments import Grid, HashGrid, RangeGrid, Segment
+from runs.engine.verify.segments import Grid, HashGrid, RangeGrid, Segment, is_range_key
 from runs.engine.verify.side import Compared, Digest, Side
 
 T = TypeVar("T")
@@ -186,7 +186,7 @@ class Comparison:
             if (column := self._compared.range_column) is not None:
                 position = self._compared.key_positions.index(column)
                 keys = differences.key_values(position, limit=_MOST_KEYS)
-                outcome.range_keys = keys if all(key is None or _is_integer(key) for key in keys or ()) else None
+                outcome.range_keys = keys if all(key is None or is_range_key(key) for key in keys or ()) else None
             for key in differences.keys("different", limit=_EXAMPLES):
                 outcome.different += self._values(key)
         return outcome
@@ -212,15 +212,10 @@ class Comparison:
     def _where(self, key: DifferingKey) -> tuple[Segment, Grid]:
         column = self._compared.range_column
         text = None if column is None else key.key[self._compared.key_positions.index(column)]
-        if text is not None and _is_integer(text):
+        if text is not None and is_range_key(text):
             number = int(text)
             return Segment(low=number, high=number + 1, nulls=False), RangeGrid(low=number, width=1, count=1)
         return Segment(), HashGrid(count=1)
-
-
-def _is_integer(text: str) -> bool:
-    """Whether a key is in a range: PostgreSQL's numeric has NaN too."""
-    return text.removeprefix("-").isdecimal()
 
 
 def _differing(source: Digests, destination: Digests) -> set[int]:

@@ -96,3 +96,8 @@ class HashGrid:
 
 
 Grid = RangeGrid | HashGrid
+
+
+def is_range_key(text: str) -> bool:
+    """Whether a key lies in a range of integers: PostgreSQL's numeric has NaN too."""
+    return text.removeprefix("-").isdecimal()

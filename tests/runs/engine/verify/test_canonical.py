@@ -93,7 +93,7 @@ def test_a_half_of_a_surrogate_pair_and_a_huge_exponent_are_compared(bench: Benc
     assert counts(verified(bench, QUERY)) == (0, 0, 2)
 
 
-@pytest.mark.parametrize("native", ["real", "double precision"])
+@pytest.mark.parametrize("native", [pytest.param("real", marks=pytest.mark.matrix), "double precision"])
 def test_a_negative_zero_is_what_sqlite_keeps_of_it(between: Callable[[str, str], Bench], native: str) -> None:
     pair = between("postgresql", "sqlite")
     pair.at_source(f"CREATE TABLE s (id integer, v {native})", "INSERT INTO s VALUES (1, '-0'), (3, -1.5)")

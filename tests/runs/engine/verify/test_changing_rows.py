@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("transfer_in_process")
 QUERY = "SELECT id AS id, v AS v FROM s"
 
 
-@pytest.mark.parametrize("source", ["postgresql", "sqlite"])
+@pytest.mark.parametrize("source", ["postgresql", pytest.param("sqlite", marks=pytest.mark.matrix)])
 def test_a_row_that_keeps_changing_is_reported_and_not_counted(
     between: Callable[[str, str], Bench], source: str
 ) -> None:

@@ -150,14 +150,15 @@ def test_keys_at_the_ends_of_64_bits_are_compared(pg_bench: Bench) -> None:
     assert counts(verified(pg_bench, QUERY)) == (2, 0, 0)
 
 
+@pytest.mark.matrix
 def test_keys_at_the_low_end_share_buckets(pg_bench: Bench) -> None:
     pg_bench.at_source(
         "CREATE TABLE s AS SELECT -9223372036854775808 + i::bigint * 3 AS id, i::text AS name, i::numeric AS price"
         " FROM generate_series(0, 5000) i"
     )
     pg_bench.run(pg_bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",)))
-    pg_bench.at_destination("UPDATE sync.t SET price = 0 WHERE price % 5 = 1")
-    assert counts(verified(pg_bench, QUERY)) == (0, 0, 1000)
+    pg_bench.at_destination("UPDATE sync.t SET price = 0 WHERE price BETWEEN 4000 AND 4020 AND price % 5 = 1")
+    assert counts(verified(pg_bench, QUERY)) == (0, 0, 4)
 
 
 @pytest.mark.parametrize("there", ["('NaN', 'other', 1)", "(2, 'two', 1)"])
@@ -187,6 +188,7 @@ def test_a_key_that_is_no_integer_in_an_integer_column_is_named(bench: Bench, tm
         verified(bench, QUERY)
 
 
+@pytest.mark.matrix
 def test_values_of_very_many_columns_are_shown(pg_bench: Bench) -> None:
     columns = ", ".join(f"c{number} integer" for number in range(1200))
     pg_bench.at_source(f"CREATE TABLE s (id integer, {columns})", "INSERT INTO s (id, c7, c1100) VALUES (1, 1, 2)")
