@@ -58,8 +58,8 @@ class RangeGrid:
 
     def bucket(self, key: str, *, quotient: str) -> str:
         """Return the SQL expression of a row's bucket; ``quotient`` is the text of an integer division."""
-        # the lowest 64-bit integer is written as the negative of a number that is none; NaN is above every number
-        position = quotient.format(f"(CAST({key} AS bigint) - CAST({self.low} AS bigint))", self.width)
+        # cast here only: PostgreSQL's NaN is no bigint, and above every bucket
+        position = quotient.format(f"(CAST({key} AS bigint) - {self.low})", self.width)
         return (
             f"CASE WHEN {key} IS NULL THEN {NULLS} WHEN {key} < {self.low} THEN {BELOW}"
             f" WHEN {key} >= {self.high} THEN {self.count} ELSE {position} END"

@@ -150,17 +150,6 @@ def test_keys_at_the_ends_of_64_bits_are_compared(pg_bench: Bench) -> None:
     assert counts(verified(pg_bench, QUERY)) == (2, 0, 0)
 
 
-@pytest.mark.matrix
-def test_keys_at_the_low_end_share_buckets(pg_bench: Bench) -> None:
-    pg_bench.at_source(
-        "CREATE TABLE s AS SELECT -9223372036854775808 + i::bigint * 3 AS id, i::text AS name, i::numeric AS price"
-        " FROM generate_series(0, 5000) i"
-    )
-    pg_bench.run(pg_bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",)))
-    pg_bench.at_destination("UPDATE sync.t SET price = 0 WHERE price BETWEEN 4000 AND 4020 AND price % 5 = 1")
-    assert counts(verified(pg_bench, QUERY)) == (0, 0, 4)
-
-
 @pytest.mark.parametrize("there", ["('NaN', 'other', 1)", "(2, 'two', 1)"])
 def test_a_key_that_is_not_a_number_is_compared(pg_bench: Bench, there: str) -> None:
     columns = "(id numeric(10,0), name text, price numeric)"
