@@ -259,3 +259,29 @@ def test_a_repair_that_would_cascade_is_not_called_key_sync(orders: Bench) -> No
     error = verifymodule("orders", "--repair", "--json").json["error"]
     assert "The repair would delete 1 rows of sync.lines" in error["message"]
     assert "key_sync" not in str(error)
+
+
+def _history(orders: Bench, **fields: object) -> None:
+    """An append module of whose destination one key has two rows, as a changed row leaves them, and one row is lost."""
+    Module.objects.update(merge_strategy="append", **fields)
+    orders.at_destination("INSERT INTO sync.orders VALUES (50, 'older')", "DELETE FROM sync.orders WHERE id = 7")
+
+
+def test_repair_of_an_append_module_adds_rows_and_takes_none_away(orders: Bench) -> None:
+    _history(orders, watermark_column="id")
+    done = verifymodule("orders", "--repair", "--json")
+    assert (done.json["missing"], done.json["extra"]) == (1, 1)
+    assert done.json["repaired"] == {"pulled": 2, "inserted": 1, "updated": 0, "deleted": 0, "left": 1}
+    assert orders.rows("SELECT name FROM sync.orders WHERE id = 50 ORDER BY name") == [("name 50",), ("older",)]
+    assert orders.rows("SELECT count(*) FROM sync.orders WHERE id = 7") == [(1,)]
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+def test_a_repair_deletes_nothing_that_since_left_out(orders: Bench, extra: int) -> None:
+    Module.objects.update(merge_key="name", watermark_column="id", merge_strategy="incremental")
+    orders.at_destination("DELETE FROM sync.orders WHERE id = 70", "INSERT INTO sync.orders VALUES (-5, 'kept')")
+    orders.at_destination(*["INSERT INTO sync.orders VALUES (101, 'new')"] * extra)
+    done = verifymodule("orders", "--since", "50", "--repair", "--json")
+    assert (done.json["missing"], done.json["extra"], done.json["repaired"].get("left", 0)) == (1, extra, extra)
+    assert orders.rows("SELECT count(*) FROM sync.orders WHERE id = 70") == [(1,)]
+    assert orders.rows("SELECT name FROM sync.orders WHERE id = -5") == [("kept",)]

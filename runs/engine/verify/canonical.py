@@ -7,7 +7,8 @@ Arrow values of one type are equal as they are, but for floating-point numbers (
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+import re
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +16,11 @@ import pyarrow.compute as pc
 
 from connections.sdk.datatypes import DataType, Kind, to_arrow
 
+# a number in its one form, but for zeros at its end
+_PLAIN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
+# written out up to this exponent, which no numeric of PostgreSQL's exceeds
+_LONGEST = 200_000
+_BLANKS_AND_STRINGS = re.compile(r'[ \t\r\n]+|("(?:[^"\\]|\\.)*")')
 _TEXT_FORMS = frozenset({Kind.DECIMAL, Kind.UUID, Kind.JSON})
 _BITS = {pa.float64(): pa.int64(), pa.float32(): pa.int32()}
 
@@ -27,13 +33,15 @@ def has_form(data_type: DataType) -> bool:
     return pa.types.is_string(arrow) and (data_type.kind in _TEXT_FORMS or data_type.fixed)
 
 
-def canonical(array: pa.Array, data_type: DataType) -> pa.Array:
+def canonical(array: pa.Array, data_type: DataType, *, signed_zero: bool = True) -> pa.Array:
     """Return the values in their one form; ``array`` itself where they are in it already.
 
-    ``data_type`` is the meaning of the destination's column; the array's type is its Arrow type.
+    ``data_type`` is the meaning of the destination's column; the array's type is its Arrow type. Without
+    ``signed_zero`` the destination keeps -0.0 as 0.0.
     """
     if array.type in _BITS:
-        return _bits(array)
+        # -0.0 is the one value that an addition of 0.0 changes
+        return _bits(array if signed_zero else pc.add(array, pa.scalar(0.0, array.type)))
     if not pa.types.is_string(array.type):
         return array
     if data_type.kind is Kind.DECIMAL:
@@ -65,31 +73,46 @@ def _bits(array: pa.Array) -> pa.Array:
 
 
 def _plain_numbers(array: pa.Array) -> pa.Array:
-    if pc.any(pc.match_substring_regex(array, "[eE+]")).as_py():
-        return pa.array([value and _plain(value) for value in array.to_pylist()], pa.string())
+    if not pc.all(pc.match_substring_regex(array, _PLAIN), skip_nulls=True, min_count=0).as_py():
+        return pa.array([None if value is None else _plain(value) for value in array.to_pylist()], pa.string())
     whole = pc.replace_substring_regex(array, r"\.0*$", "")
     short = pc.replace_substring_regex(whole, r"(\.[0-9]*[1-9])0+$", r"\1")
     return pc.replace_substring_regex(short, "^-0$", "0")
 
 
 def _plain(text: str) -> str:
-    number = Decimal(text)
+    """Return a number as PostgreSQL writes it, without zeros at its end; a text that is none as it is."""
+    try:
+        number = Decimal(text.strip())
+    except InvalidOperation:
+        return text
     if not number.is_finite():
         return str(number)
+    if not number:
+        return "0"
+    if abs(number.adjusted()) > _LONGEST:
+        sign, digits, _ = number.as_tuple()
+        return f"{'-' * sign}{''.join(map(str, digits)).rstrip('0')}E{number.adjusted()}"
     # normalize() would round to the context's precision
     plain = format(number, "f")
-    return (plain.rstrip("0").rstrip(".") if "." in plain else plain) or "0"
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
 def _json(text: str | None) -> str | None:
-    """Return the document with sorted keys and no blanks, of doubled keys the last: what jsonb holds."""
+    """Return the document with sorted keys and no blanks, of doubled keys the last: what jsonb holds.
+
+    One that is nested too deep to be read keeps the order of its keys.
+    """
     if text is None:
         return None
     try:
         value = json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_Number)
+        # escaped, because a half of a surrogate pair is valid there and not in UTF-8
+        return json.dumps(_numbered(value), sort_keys=True, separators=(",", ":"))
+    except RecursionError:
+        return _BLANKS_AND_STRINGS.sub(lambda found: found[1] or "", text)
     except ValueError:
         return text
-    return json.dumps(_numbered(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class _Number(str):

@@ -15,8 +15,9 @@ from typing import TypeVar
 from connections.sdk.errors import StatementStopped
 from connections.sdk.rereading import ReadAgain
 from runs.engine.verify.differences import Counts, Differences, DifferingKey, SideName
+from runs.engine.verify.marks import mark_type
 from runs.engine.verify.pace import Pace
-from runs.engine.verify.segments import Grid, HashGrid, RangeGrid, Segment
+from runs.engine.verify.segments import Grid, HashGrid, RangeGrid, Segment, is_range_key
 from runs.engine.verify.side import Compared, Digest, Side
 
 T = TypeVar("T")
@@ -169,8 +170,9 @@ class Comparison:
         if not outcome.leaves:
             return outcome
         chosen = self._compared
+        mark = "" if chosen.latest_by is None else mark_type(chosen.columns[chosen.latest_by].data_type)
         with Differences(
-            len(chosen.key_positions), one_per_key=chosen.one_per_key, partial=chosen.partial
+            len(chosen.key_positions), one_per_key=chosen.one_per_key, mark=mark, partial=chosen.partial
         ) as differences:
             self._read(differences)
             for _ in range(1, _READS):
@@ -183,7 +185,8 @@ class Comparison:
             outcome.extra = differences.keys("extra", limit=_EXAMPLES)
             if (column := self._compared.range_column) is not None:
                 position = self._compared.key_positions.index(column)
-                outcome.range_keys = differences.key_values(position, limit=_MOST_KEYS)
+                keys = differences.key_values(position, limit=_MOST_KEYS)
+                outcome.range_keys = keys if all(key is None or is_range_key(key) for key in keys or ()) else None
             for key in differences.keys("different", limit=_EXAMPLES):
                 outcome.different += self._values(key)
         return outcome
@@ -208,7 +211,8 @@ class Comparison:
 
     def _where(self, key: DifferingKey) -> tuple[Segment, Grid]:
         column = self._compared.range_column
-        if column is not None and (text := key.key[self._compared.key_positions.index(column)]) is not None:
+        text = None if column is None else key.key[self._compared.key_positions.index(column)]
+        if text is not None and is_range_key(text):
             number = int(text)
             return Segment(low=number, high=number + 1, nulls=False), RangeGrid(low=number, width=1, count=1)
         return Segment(), HashGrid(count=1)

@@ -18,7 +18,9 @@ _SETTINGS = ("SET threads = 1", "SET memory_limit = '300MB'", "SET preserve_inse
 # one row a key: how often each side has it, and what it looks like there
 _JOINED = """
 CREATE OR REPLACE TABLE read_{number} AS
-WITH counted AS (
+WITH rows AS (
+  SELECT * FROM added{latest}
+), counted AS (
   SELECT key_hash, row_hash, count(*) FILTER (side = 's') AS s, count(*) FILTER (side = 'd') AS d
   FROM rows GROUP BY key_hash, row_hash
 ), keyed AS (
@@ -35,6 +37,9 @@ _EVERY = "sum(s - least(s, d))"
 _EVERY_THERE = "sum(d - least(s, d))"
 # of keys that the source does not return nothing is known
 _KNOWN_THERE = f"CASE WHEN sum(s) = 0 THEN 0 ELSE {_EVERY_THERE} END"
+# the source's rows of a key that are not the latest
+_LATEST = """
+  QUALIFY side = 'd' OR rank() OVER (PARTITION BY side, key_hash ORDER BY mark DESC NULLS LAST) = 1"""
 # one row of each key is enough, whichever of them it is
 _ONE = "CASE WHEN sum(least(s, d)) > 0 THEN 0 ELSE least(sum(s), 1) END"
 
@@ -64,11 +69,12 @@ class DifferingKey:
 class Differences:
     """Collects both sides' rows of the segments that differ, read by read; a context manager.
 
-    With ``one_per_key`` the source may have more rows of a key, of which the destination keeps one; with ``partial``
-    keys that only the destination has are no difference.
+    With ``one_per_key`` the source may have more rows of a key, of which the destination keeps one: one with the
+    highest mark, where ``mark`` is the type of DuckDB's that marks are compared in. With ``partial`` keys that only
+    the destination has are no difference.
     """
 
-    def __init__(self, key_columns: int, *, one_per_key: bool = False, partial: bool = False) -> None:
+    def __init__(self, key_columns: int, *, one_per_key: bool = False, mark: str = "", partial: bool = False) -> None:
         self._source_rows = _ONE if one_per_key else _EVERY
         self._dest_rows = _KNOWN_THERE if partial else _EVERY_THERE
         self._directory = tempfile.TemporaryDirectory(prefix="pipekit-verify-")
@@ -76,6 +82,7 @@ class Differences:
         for setting in _SETTINGS:
             self._duckdb.execute(setting)
         self._names = [f"k{number}" for number in range(key_columns)]
+        self._mark = mark
         self._reads = 0
         self._empty()
 
@@ -92,7 +99,7 @@ class Differences:
         try:
             for batch in batches:
                 self._duckdb.register("batch", batch)
-                self._duckdb.execute(f"INSERT INTO rows SELECT '{side[0]}', * FROM batch")
+                self._duckdb.execute(f"INSERT INTO added SELECT '{side[0]}', {self._listed} FROM batch")
         except BaseException:
             self._duckdb.execute("ROLLBACK")
             raise
@@ -100,7 +107,11 @@ class Differences:
 
     def finish_read(self) -> int:
         """Compare what was added since the last call; return how many keys differ."""
-        parts = {"source_rows": self._source_rows, "dest_rows": self._dest_rows}
+        parts = {
+            "latest": _LATEST if self._mark else "",
+            "source_rows": self._source_rows,
+            "dest_rows": self._dest_rows,
+        }
         self._duckdb.execute(_JOINED.format(number=self._reads, names=", ".join(self._names), **parts))
         self._empty()
         found = self._one(f"SELECT count(*) FROM read_{self._reads}")
@@ -149,9 +160,15 @@ class Differences:
     def _last_two(self) -> tuple[str, str]:
         return f"read_{self._reads - 1}", f"read_{max(self._reads - 2, 0)}"
 
+    @property
+    def _listed(self) -> str:
+        # what another system writes and DuckDB cannot read is the lowest
+        mark = [f"TRY_CAST(mark AS {self._mark})"] if self._mark else []
+        return ", ".join(["key_hash", "row_hash", *self._names, *mark])
+
     def _empty(self) -> None:
-        fields = "".join(f", {name} VARCHAR" for name in self._names)
-        self._duckdb.execute(f"CREATE OR REPLACE TABLE rows (side VARCHAR, key_hash BIGINT, row_hash BIGINT{fields})")
+        fields = "".join(f", {name} VARCHAR" for name in self._names) + (f", mark {self._mark}" if self._mark else "")
+        self._duckdb.execute(f"CREATE OR REPLACE TABLE added (side VARCHAR, key_hash BIGINT, row_hash BIGINT{fields})")
 
     def _one(self, sql: str) -> int:
         row: tuple[Any, ...] | None = self._duckdb.execute(sql).fetchone()

@@ -84,7 +84,7 @@ def _deletes(plan: Plan, found: Found) -> bool:
 
 def _all_compared(found: Found) -> bool:
     """Return whether every row of the repaired part was compared, and not only those since a watermark's value."""
-    return not found.since or found.outcome.range_keys is not None
+    return not found.compared.bounded or found.outcome.range_keys is not None
 
 
 def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:

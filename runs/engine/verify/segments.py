@@ -58,7 +58,8 @@ class RangeGrid:
 
     def bucket(self, key: str, *, quotient: str) -> str:
         """Return the SQL expression of a row's bucket; ``quotient`` is the text of an integer division."""
-        position = quotient.format(f"({key} - {self.low})", self.width)
+        # cast here only: PostgreSQL's NaN is no bigint, and above every bucket
+        position = quotient.format(f"(CAST({key} AS bigint) - {self.low})", self.width)
         return (
             f"CASE WHEN {key} IS NULL THEN {NULLS} WHEN {key} < {self.low} THEN {BELOW}"
             f" WHEN {key} >= {self.high} THEN {self.count} ELSE {position} END"
@@ -95,3 +96,8 @@ class HashGrid:
 
 
 Grid = RangeGrid | HashGrid
+
+
+def is_range_key(text: str) -> bool:
+    """Whether a key lies in a range of integers: PostgreSQL's numeric has NaN too."""
+    return text.removeprefix("-").isdecimal()

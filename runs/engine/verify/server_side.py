@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BATCH_BYTES = 8_000_000
+# columns whose values are asked for at once: a select list has at most 1664 entries
+_VALUES = 500
 _BIGINT, _TEXT = DataType(kind=Kind.BIGINT), DataType(kind=Kind.TEXT)
 
 
@@ -53,6 +55,9 @@ class ServerSide:
     def hashes(self, segment: Segment, grid: Grid) -> Iterator[pa.RecordBatch]:
         names = [f"k{number}" for number in range(len(self._compared.key_positions))]
         texts = [self._text(position) for position in self._compared.key_positions]
+        if (latest := self._compared.latest_by) is not None:
+            names.append("mark")
+            texts.append(self._text(latest))
         listed = ", ".join(f"{text} AS {name}" for text, name in zip(texts, names, strict=True))
         query = (
             f"SELECT {self._key_hash} AS key_hash, {self._row_hash} AS row_hash, {listed}\n"
@@ -61,14 +66,20 @@ class ServerSide:
         yield from self._read(query, [("key_hash", _BIGINT), ("row_hash", _BIGINT), *((name, _TEXT) for name in names)])
 
     def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[Value]]:
-        positions = range(len(self._columns))
-        forms = [f"CAST({self._hashing.row_hash([self._columns[position].term])} AS text)" for position in positions]
-        listed = ", ".join([*forms, *(self._text(position) for position in positions)])
         wanted = f"{self._key_hash} IN ({', '.join(map(str, key_hashes))})"
-        rows = self._session.fetch(
-            f"SELECT {self._key_hash}, {listed}\nFROM {self._relation}{self._where(segment, grid, wanted)}"
-        )
-        return {int(row[0]): paired(row[1:]) for row in rows}
+        behind = f"FROM {self._relation}{self._where(segment, grid, wanted)}"
+        found: dict[int, list[Value]] = {}
+        for first in range(0, len(self._columns), _VALUES):
+            positions = range(first, min(first + _VALUES, len(self._columns)))
+            forms = [f"CAST({self._hashing.row_hash([self._columns[n].term])} AS text)" for n in positions]
+            listed = ", ".join([*forms, *map(self._text, positions)])
+            values = {
+                int(row[0]): paired(row[1:])
+                for row in self._session.fetch(f"SELECT {self._key_hash}, {listed}\n{behind}")
+            }
+            # a row that is gone meanwhile is left out
+            found = {key: [*found.get(key, []), *some] for key, some in values.items() if key in found or not first}
+        return dict(found)
 
     def stop(self) -> None:
         self._session.cancel()
@@ -94,7 +105,7 @@ class ServerSide:
 
     def _bucket(self, grid: Grid) -> str:
         if isinstance(grid, RangeGrid):
-            return grid.bucket(f"CAST({self._range_key} AS bigint)", quotient="{} / {}")
+            return grid.bucket(self._range_key, quotient="{} / {}")
         return grid.bucket(self._key_hash)
 
     @property

@@ -34,10 +34,16 @@ class Compared:
     range_column: int | None = None
     # the module keeps the latest of the source's rows of one key
     one_per_key: bool = False
+    # the position of the column whose highest value makes a row the latest; None where systems order it differently
+    latest_by: int | None = None
     # named watermarks bound the query: rows that it does not return may be in the destination all the same
     partial: bool = False
+    # only rows since a watermark's value are compared
+    bounded: bool = False
     # the destination's NOCASE is about ASCII letters only
     ascii_only: bool = False
+    # the destination keeps -0.0, which SQLite stores as 0.0
+    signed_zero: bool = True
 
     @property
     def key_columns(self) -> tuple[Column, ...]:
@@ -64,7 +70,8 @@ class Side(Protocol):
         ...
 
     def hashes(self, segment: Segment, grid: Grid) -> Iterator[pa.RecordBatch]:
-        """Yield the segment's rows as ``key_hash``, ``row_hash`` (64-bit integers) and the key columns as text."""
+        """Yield the segment's rows as ``key_hash``, ``row_hash`` (64-bit integers), the key columns as text and, where
+        a latest row is looked for, what orders them as ``mark``."""
         ...
 
     def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[Value]]:

@@ -19,6 +19,7 @@ from modules.tokens import find_tokens
 from runs.engine import columns as column_choice
 from runs.engine.connecting import session
 from runs.engine.plan import Plan
+from runs.engine.verify.marks import mark_type
 from runs.engine.verify.segments import Segment
 from runs.engine.verify.server_side import ServerSide
 from runs.engine.verify.side import Compared, Side
@@ -70,17 +71,27 @@ def compared(plan: Plan, tables: Tables, names: Sequence[str], since: Since | No
     if unknown := [name for name in names if name not in known]:
         raise ColumnMissing(f"The query returns no column “{unknown[0]}”.", hint=f"It returns {', '.join(known)}.")
     key = plan.merge_key or _table_key(tables.info, known)
-    wanted = {*names, *key, *((since.column,) if since else ())} if names else set(known)
+    one_per_key = plan.keep_latest and bool(plan.watermark) and bool(plan.merge_key)
+    needed = {*((since.column,) if since else ()), *((plan.watermark,) if one_per_key else ())}
+    wanted = {*names, *key, *needed} if names else set(known)
     columns = tuple(column for column in tables.columns if column.dest_name in wanted)
     positions = {column.dest_name: position for position, column in enumerate(columns)}
     chosen = Compared(
         columns=columns,
         key=tuple(positions[name] for name in key),
         partial=bool(find_tokens(plan.source_query, registry.dialect(plan.source.kind))),
+        bounded=since is not None,
         ascii_only=plan.destination.kind == "sqlite",
-        one_per_key=plan.keep_latest and bool(plan.watermark) and bool(plan.merge_key),
+        signed_zero=plan.destination.kind != "sqlite",
+        one_per_key=one_per_key,
+        latest_by=_latest_by(columns, plan.watermark) if one_per_key else None,
     )
     return replace(chosen, range_column=_range_column(plan, chosen))
+
+
+def _latest_by(columns: Sequence[Column], watermark: str) -> int | None:
+    position = [column.dest_name for column in columns].index(watermark)
+    return position if mark_type(columns[position].data_type) else None
 
 
 def _table_key(info: TableInfo, known: Sequence[str]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from connections import registry
 from connections.sdk.capabilities import Cap
+from connections.sdk.datatypes import to_arrow
 from connections.sdk.exact.nul_bytes import has_nul
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Reader
@@ -25,6 +26,8 @@ from runs.engine.verify.segments import Grid, RangeGrid, Segment
 from runs.engine.verify.side import Compared, Digest, Value, paired
 
 _BATCH_BYTES = 8_000_000
+# decimals of more digits take 128 bits
+_INT64_DIGITS = 18
 _SETTINGS = ("SET threads = 1", "SET memory_limit = '300MB'", "SET python_enable_replacements = false")
 
 
@@ -55,8 +58,8 @@ class StreamedSide:
         reader = registry.connector(parameters.kind, Cap.READ).reader
         assert reader is not None
         self._reader: Reader = reader
-        self._row_hash = _hash(range(len(compared.columns)))
-        self._key_hash = _hash(compared.key_positions)
+        self._row_hash = _hash(compared.columns, range(len(compared.columns)))
+        self._key_hash = _hash(compared.columns, compared.key_positions)
 
     def digest(self, segment: Segment, grid: Grid) -> dict[int, Digest]:
         text = (
@@ -70,6 +73,8 @@ class StreamedSide:
         """See `Side`. Raises ReadAgain, to be asked again, where the reader has to be more careful."""
         texts = [self._text(position) for position in self._compared.key_positions]
         listed = ", ".join(f"{text} AS k{number}" for number, text in enumerate(texts))
+        if (latest := self._compared.latest_by) is not None:
+            listed += f", {self._shown(latest)} AS mark"
         where = self._where(segment, grid)
         text = f"SELECT {self._key_hash} AS key_hash, {self._row_hash} AS row_hash, {listed} FROM batch{where}"
         try:
@@ -123,7 +128,7 @@ class StreamedSide:
             arrays, names = [], []
             for position, column in enumerate(self._compared.columns):
                 array = self._stripped(batch.column(self._positions[position]))
-                form = canonical(array, column.data_type)
+                form = canonical(array, column.data_type, signed_zero=self._compared.signed_zero)
                 if column.collation and position in self._compared.key:
                     form = folded(form, column.collation, ascii_only=self._compared.ascii_only)
                 arrays.append(form)
@@ -148,8 +153,11 @@ class StreamedSide:
         return array
 
     def _text(self, position: int) -> str:
-        form = "d" if has_form(self._compared.columns[position].data_type) else "c"
-        return f"CAST({form}{position} AS VARCHAR)"
+        return f"CAST({self._shown(position)} AS VARCHAR)"
+
+    def _shown(self, position: int) -> str:
+        """Return the column with the values as they were read."""
+        return f"{'d' if has_form(self._compared.columns[position].data_type) else 'c'}{position}"
 
     def _bucket(self, grid: Grid) -> str:
         if isinstance(grid, RangeGrid):
@@ -163,9 +171,18 @@ class StreamedSide:
         return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
-def _hash(positions: Iterable[int]) -> str:
+def _hash(columns: Sequence[Column], positions: Iterable[int]) -> str:
+    terms = ", ".join(_term(columns[position], f"c{position}") for position in positions)
+    # hashed twice: DuckDB combines columns by XOR, so that a sum over rows may not show that two exchanged values;
     # signed, as the other systems' are
-    return f"CAST(hash({', '.join(f'c{position}' for position in positions)}) >> 1 AS BIGINT)"
+    return f"CAST(hash(hash({terms})) >> 1 AS BIGINT)"
+
+
+def _term(column: Column, name: str) -> str:
+    arrow = to_arrow(column.data_type)
+    # of a wide number DuckDB takes the XOR of both halves: 0 for zero and for minus one
+    wide = pa.types.is_decimal(arrow) and arrow.precision > _INT64_DIGITS
+    return f"CAST({name} AS VARCHAR)" if wide else name
 
 
 def _table(relation: Any) -> pa.Table:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.protocols import Session
@@ -60,8 +62,6 @@ class Found:
     seconds: float
     # None when everything was compared
     sample: Sample | None = None
-    # only rows since a watermark's value were compared
-    since: bool = False
 
 
 def verify(
@@ -88,20 +88,20 @@ def verify(
         log(both.why)
         comparison = Comparison(both.source, both.destination, chosen, pace=options.pace, progress=progress)
         outcome = _compare(comparison, bounds, sample)
-    warnings = tuple(_warnings(tables, outcome, partial=chosen.partial))
+    warnings = tuple(_warnings(tables, outcome, chosen))
     seconds = time.monotonic() - started
-    return Found(
-        outcome=outcome, compared=chosen, warnings=warnings, seconds=seconds, sample=sample, since=bool(options.since)
-    )
+    return Found(outcome=outcome, compared=chosen, warnings=warnings, seconds=seconds, sample=sample)
 
 
-def _warnings(tables: Tables, outcome: Outcome, *, partial: bool) -> Iterator[str]:
+def _warnings(tables: Tables, outcome: Outcome, chosen: Compared) -> Iterator[str]:
     filled = {column.dest_name for column in tables.columns}
     if unfilled := [column.name for column in tables.info.columns if column.name not in filled]:
         yield (
             f"The destination has columns that the query does not fill; they are not compared: {', '.join(unfilled)}."
         )
-    if partial:
+    if chosen.one_per_key and chosen.latest_by is None:
+        yield "The watermark has no order that every system agrees on: of several rows of a key any one is accepted."
+    if chosen.partial:
         yield "Named watermarks bound the query: only rows that it returns now are verified, none is extra."
     if outcome.counts.changing:
         yield f"{outcome.counts.changing} keys kept changing while they were compared and are not counted."
@@ -125,9 +125,14 @@ def _bounds(plan: Plan, chosen: Compared, opened: Session) -> tuple[int, int] | 
         opened.fetch(f"SELECT {function}({dialect.quote(name)}) FROM {dialect.qualified(plan.dest_table)}")[0][0]
         for function in ("min", "max")
     )
-    if low is None or int(high) - int(low) > _LONGEST:
+    if low is None or not (_is_whole(low) and _is_whole(high)) or int(high) - int(low) > _LONGEST:
         return None
     return int(low), int(high) + 1
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether it is an integer: numeric has NaN, and a column of SQLite holds what was written into it."""
+    return isinstance(value, int | Decimal) and value == value and value % 1 == 0
 
 
 def _count(plan: Plan, opened: Session) -> int:

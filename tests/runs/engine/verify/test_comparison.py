@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from connections.sdk.errors import ColumnMissing, TableMissing
+from connections.sdk.errors import ColumnMissing, TableMissing, ValueMisfit
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import Strategy
+from runs.engine.verify.repair import repair_plan
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.verify.comparing import counts, verified
 
@@ -147,6 +148,46 @@ def test_keys_at_the_ends_of_64_bits_are_compared(pg_bench: Bench) -> None:
     assert counts(verified(pg_bench, QUERY)) == (0, 0, 0)
     pg_bench.at_destination("DELETE FROM sync.t WHERE id <> 0")
     assert counts(verified(pg_bench, QUERY)) == (2, 0, 0)
+
+
+@pytest.mark.parametrize("there", ["('NaN', 'other', 1)", "(2, 'two', 1)"])
+def test_a_key_that_is_not_a_number_is_compared(pg_bench: Bench, there: str) -> None:
+    columns = "(id numeric(10,0), name text, price numeric)"
+    pg_bench.at_source(f"CREATE TABLE s {columns}", "INSERT INTO s VALUES ('NaN', 'a', 1), (1, 'b', 1), (2, 'two', 1)")
+    pg_bench.at_destination(
+        "CREATE SCHEMA sync",
+        f"CREATE TABLE sync.t {columns}",
+        f"INSERT INTO sync.t VALUES (1, 'b', 1), {there}",
+    )
+    found = verified(pg_bench, QUERY)
+    assert counts(found) == ((1, 0, 1) if "NaN" in there else (1, 0, 0))
+    pg_bench.run(repair_plan(pg_bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",)), found))
+    assert counts(verified(pg_bench, QUERY)) == (0, 0, 0)
+
+
+def test_a_key_that_is_no_integer_in_an_integer_column_is_named(bench: Bench, tmp_path: Path) -> None:
+    url = f"jdbc:sqlite:{tmp_path / 'destination.db'}"
+    bench.destination = ConnectionParameters(kind="sqlite", url=url, options={"create": True}, name="destination")
+    columns = "(id INTEGER, name TEXT, price TEXT)"
+    bench.at_source(f"CREATE TABLE s {columns}", "INSERT INTO s VALUES (1, 'a', 'b')")
+    bench.at_destination(
+        f'CREATE TABLE "sync.t" {columns}', """INSERT INTO "sync.t" VALUES (1, 'a', 'b'), ('abc', 'a', 'b')"""
+    )
+    with pytest.raises(ValueMisfit, match="abc"):
+        verified(bench, QUERY)
+
+
+@pytest.mark.matrix
+def test_values_of_very_many_columns_are_shown(pg_bench: Bench) -> None:
+    columns = ", ".join(f"c{number} integer" for number in range(1200))
+    pg_bench.at_source(f"CREATE TABLE s (id integer, {columns})", "INSERT INTO s (id, c7, c1100) VALUES (1, 1, 2)")
+    pg_bench.at_destination(
+        "CREATE SCHEMA sync",
+        f"CREATE TABLE sync.t (id integer, {columns})",
+        "INSERT INTO sync.t (id, c7, c1100) VALUES (1, 1, 3)",
+    )
+    different = verified(pg_bench, "SELECT * FROM s").outcome.different
+    assert [(value.column, value.source, value.destination) for value in different] == [("c1100", "2", "3")]
 
 
 def test_a_table_that_is_not_there_says_to_run_first(bench: Bench) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +46,35 @@ def test_keys_that_vanished_with_keep_latest(bench: Bench) -> None:
     found = verified(bench, query, merge_key=("k",), watermark="ts", keep_latest=True)
     assert counts(found) == (1, 0, 0)
     assert [key.key for key in found.outcome.missing] == [("2",)]
+
+
+@pytest.mark.parametrize("source", ["postgresql", "sqlite"])
+@pytest.mark.parametrize(
+    ("native", "old", "new"),
+    [
+        ("timestamp", "'2024-01-02 00:00:00'", "'2024-01-10 00:00:00'"),
+        pytest.param("integer", "9", "10", marks=pytest.mark.matrix),
+        pytest.param("numeric", "9.5", "10", marks=pytest.mark.matrix),
+    ],
+)
+def test_with_keep_latest_an_older_row_is_different(
+    between: Callable[[str, str], Bench], source: str, native: str, old: str, new: str
+) -> None:
+    pair = between(source, "postgresql")
+    pair.at_source(
+        f"CREATE TABLE s (k integer, w {native}, v varchar(9))",
+        f"INSERT INTO s VALUES (1, {new}, 'new'), (1, {old}, 'old'), (1, NULL, 'none'), (2, {old}, 'old')",
+    )
+    pair.at_destination(
+        "CREATE SCHEMA sync",
+        f"CREATE TABLE sync.t (k integer, w {native}, v varchar(9))",
+        f"INSERT INTO sync.t VALUES (1, {old}, 'old'), (2, {old}, 'old')",
+    )
+    query = "SELECT k AS k, w AS w, v AS v FROM s"
+    latest: dict[str, Any] = {"merge_key": ("k",), "watermark": "w", "keep_latest": True}
+    assert counts(verified(pair, query, **latest)) == (0, 0, 1)
+    pair.at_destination(f"UPDATE sync.t SET w = {new}, v = 'new' WHERE k = 1")
+    assert counts(verified(pair, query, columns=("v",), **latest)) == (0, 0, 0)
 
 
 def test_a_key_that_the_destination_compares_without_case_is_one_key(bench: Bench, tmp_path: Path) -> None:
