@@ -39,4 +39,5 @@ def is_long_run(markers: str) -> bool:
 
 # under nohup, or in the background of a script, they are ignored: every child that a test interrupts would inherit that
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
