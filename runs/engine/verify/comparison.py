@@ -15,6 +15,7 @@ from typing import TypeVar
 from connections.sdk.errors import StatementStopped
 from connections.sdk.rereading import ReadAgain
 from runs.engine.verify.differences import Counts, Differences, DifferingKey, SideName
+from runs.engine.verify.different_values import DifferentValue, Rows, different_values
 from runs.engine.verify.marks import mark_type
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.segments import Grid, HashGrid, RangeGrid, Segment, is_range_key
@@ -32,7 +33,8 @@ _MOST_LEAVES = 100
 _READS = 4
 _READ_PAUSE = 0.5
 _EXAMPLES = 10
-_MOST_KEYS = 1000
+# each is a condition of its own in the repair's statements, and SQLite nests at most 1000
+_MOST_KEYS = 500
 
 Digests = dict[int, Digest]
 
@@ -43,14 +45,6 @@ class Leaf:
 
     segment: Segment
     grid: Grid
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DifferentValue:
-    key: tuple[str | None, ...]
-    column: str
-    source: str | None
-    destination: str | None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -187,8 +181,7 @@ class Comparison:
                 position = self._compared.key_positions.index(column)
                 keys = differences.key_values(position, limit=_MOST_KEYS)
                 outcome.range_keys = keys if all(key is None or is_range_key(key) for key in keys or ()) else None
-            for key in differences.keys("different", limit=_EXAMPLES):
-                outcome.different += self._values(key)
+            outcome.different = self._values(differences.keys("different", limit=_EXAMPLES))
         return outcome
 
     def _read(self, differences: Differences) -> int:
@@ -198,24 +191,15 @@ class Comparison:
                 _add(differences, name, side, leaf)
         return differences.finish_read()
 
-    def _values(self, key: DifferingKey) -> list[DifferentValue]:
-        segment, grid = self._where(key)
-        source, destination = self._both(lambda side: side.values(segment, grid, [key.key_hash]).get(key.key_hash))
-        if source is None or destination is None:
-            return []
-        return [
-            DifferentValue(key=key.key, column=column.dest_name, source=here.text, destination=there.text)
-            for column, here, there in zip(self._compared.columns, source, destination, strict=True)
-            if here.form != there.form
-        ]
+    def _values(self, keys: Sequence[DifferingKey]) -> list[DifferentValue]:
+        def ask(segment: Segment, grid: Grid, hashes: Sequence[int]) -> tuple[Rows, Rows]:
+            self._pace.wait()
+            return self._both(lambda side: side.values(segment, grid, hashes))
 
-    def _where(self, key: DifferingKey) -> tuple[Segment, Grid]:
-        column = self._compared.range_column
-        text = None if column is None else key.key[self._compared.key_positions.index(column)]
-        if text is not None and is_range_key(text):
-            number = int(text)
-            return Segment(low=number, high=number + 1, nulls=False), RangeGrid(low=number, width=1, count=1)
-        return Segment(), HashGrid(count=1)
+        # without ranges there is one leaf, and it holds them all
+        ranged = self._compared.range_column is not None
+        leaf = Leaf(segment=Segment(), grid=HashGrid(count=1)) if ranged else self._outcome.leaves[0]
+        return different_values(keys, self._compared, segment=leaf.segment, grid=leaf.grid, ask=ask)
 
 
 def _differing(source: Digests, destination: Digests) -> set[int]:

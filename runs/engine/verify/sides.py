@@ -128,11 +128,13 @@ def _hashed(plan: Plan, tables: Tables, chosen: Compared, since: Since | None, s
     if hashing is None:
         return f"{plan.source.kind} has no hash of rows"
     query = statement(tables.query)
-    source = stack.enter_context(session(plan.source, Cap.READ))
-    destination = stack.enter_context(session(plan.destination, Cap.READ))
-    found = hashing.plan(source, query, destination=destination, table=plan.dest_table, columns=tables.columns)
-    if isinstance(found, NotHashed):
-        return found.why
+    with ExitStack() as opened:
+        source = opened.enter_context(session(plan.source, Cap.READ))
+        destination = opened.enter_context(session(plan.destination, Cap.READ))
+        found = hashing.plan(source, query, destination=destination, table=plan.dest_table, columns=tables.columns)
+        if isinstance(found, NotHashed):
+            return found.why
+        stack.push(opened.pop_all())
     dialect = registry.dialect_for(plan.destination)
     names = ", ".join(f"c{position}" for position in range(len(tables.columns)))
     positions = [tables.columns.index(column) for column in chosen.columns]

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.datatypes import to_arrow
+from connections.sdk.errors import Cancelled
 from connections.sdk.exact.nul_bytes import has_nul
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Reader
@@ -55,6 +56,7 @@ class StreamedSide:
         for setting in _SETTINGS:
             self._duckdb.execute(setting)
         self._batches: Batches | None = None
+        self._stopped = False
         reader = registry.connector(parameters.kind, Cap.READ).reader
         assert reader is not None
         self._reader: Reader = reader
@@ -94,6 +96,8 @@ class StreamedSide:
         return {int(row[0]): paired(row[1:]) for row in self._collected(segment, text)}
 
     def stop(self) -> None:
+        # also before the first batch, when there is nothing yet to interrupt
+        self._stopped = True
         self._duckdb.interrupt()
         if batches := self._batches:
             batches.close()
@@ -139,13 +143,20 @@ class StreamedSide:
             yield pa.record_batch(arrays, names=names)
 
     def _read(self, segment: Segment) -> Iterator[pa.RecordBatch]:
+        self._check_stopped()
         batches = self._reader.read(self._parameters, self._query(segment), self._columns, batch_bytes=_BATCH_BYTES)
         self._batches = batches
         try:
-            yield from batches
+            for batch in batches:
+                self._check_stopped()
+                yield batch
         finally:
             self._batches = None
             batches.close()
+
+    def _check_stopped(self) -> None:
+        if self._stopped:
+            raise Cancelled("The comparison was stopped.")
 
     def _stripped(self, array: pa.Array) -> pa.Array:
         if self._strips and pa.types.is_string(array.type) and has_nul(array):

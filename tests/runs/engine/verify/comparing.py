@@ -9,13 +9,15 @@ from runs.engine.verify.pace import Pace
 from runs.engine.verify.verify import Found, Options, verify
 from tests.runs.engine.bench import Bench
 
-QUICK = Pace(per_second=1000)
+
+def quick() -> Pace:
+    return Pace(per_second=1000)
 
 
 def verified(bench: Bench, query: str, *, columns: tuple[str, ...] = (), since: str = "", **changes: Any) -> Found:
     """Verify `sync.t`; ``changes`` are fields of the plan, by default an upsert by `id`."""
     plan = bench.plan(query, **{"strategy": Strategy.UPSERT, "merge_key": ("id",), **changes})
-    return verify(plan, Options(columns=columns, since=since, pace=QUICK))
+    return verify(plan, Options(columns=columns, since=since, pace=quick()))
 
 
 def counts(found: Found) -> tuple[int, int, int]:

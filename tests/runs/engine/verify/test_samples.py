@@ -9,7 +9,7 @@ import pytest
 from runs.engine.plan import Strategy
 from runs.engine.verify.verify import Options, verify
 from tests.runs.engine.bench import Bench
-from tests.runs.engine.verify.comparing import QUICK
+from tests.runs.engine.verify.comparing import quick
 
 
 @pytest.mark.parametrize("key", ["id", pytest.param("name", marks=pytest.mark.matrix)])
@@ -26,7 +26,7 @@ def test_a_sample_is_taken_again(bench: Bench, key: str) -> None:
         "DELETE FROM sync.t WHERE id % 7 = 0",
     )
     plan = bench.plan("SELECT id AS id, name AS name FROM s", strategy=Strategy.UPSERT, merge_key=(key,))
-    options = Options(sample=300, pace=QUICK)
+    options = Options(sample=300, pace=quick())
     first = verify(plan, options)
     again = verify(plan, replace(options, same=first.sample))
     assert 0 < first.outcome.source_rows < 3000

@@ -1,0 +1,79 @@
+"""A verification asks no more of the two systems than it has to, and stops when it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+from connections.sdk.capabilities import Cap
+from connections.sdk.errors import Cancelled
+from runs.engine.connecting import session
+from runs.engine.plan import Strategy
+from runs.engine.verify import sides
+from runs.engine.verify.segments import HashGrid, Segment
+from runs.engine.verify.streamed_side import StreamedSide
+from tests.runs.engine.bench import Bench
+from tests.runs.engine.verify.comparing import counts, verified
+
+QUERY = "SELECT id AS id, name AS name, price AS price FROM s"
+
+
+def filled(bench: Bench, price: str = "numeric(9,2)") -> Bench:
+    """The bench with the same 50 rows on both sides."""
+    rows = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50) SELECT i, 'name ' || i, {} FROM n"
+    )
+    bench.at_source("CREATE TABLE s (id integer, name varchar(40), price integer)", f"INSERT INTO s {rows.format('i')}")
+    bench.at_destination(
+        "CREATE SCHEMA sync",
+        f"CREATE TABLE sync.t (id integer, name varchar(40), price {price})",
+        f"INSERT INTO sync.t {rows.format(f'CAST(i AS {price})')}",
+    )
+    return bench
+
+
+@contextmanager
+def opened_sides(bench: Bench) -> Iterator[sides.Sides]:
+    plan = bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",))
+    with session(plan.destination, Cap.READ) as opened:
+        tables = sides.describe(plan, QUERY, opened)
+    with ExitStack() as stack:
+        yield sides.open_sides(plan, tables, sides.compared(plan, tables, (), None), None, stack)
+
+
+def test_the_examples_of_keys_that_are_no_integers_take_one_statement_a_side(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[int]()
+    values = StreamedSide.values
+
+    def counting(self: StreamedSide, segment: Segment, grid: Any, key_hashes: Any) -> Any:
+        asked.append(len(key_hashes))
+        return values(self, segment, grid, key_hashes)
+
+    monkeypatch.setattr(StreamedSide, "values", counting)
+    filled(bench).at_destination("UPDATE sync.t SET price = -1 WHERE id % 10 = 0")
+    found = verified(bench, QUERY, merge_key=("name",))
+    assert counts(found) == (0, 0, 5)
+    assert {value.key for value in found.outcome.different} == {(f"name {number}0",) for number in range(1, 6)}
+    assert asked == [5, 5]
+
+
+def test_a_side_that_is_stopped_before_its_first_row_reads_none(bench: Bench) -> None:
+    with opened_sides(filled(bench)) as both:
+        assert both.source.digest(Segment(), HashGrid(count=1))
+        both.source.stop()
+        with pytest.raises(Cancelled):
+            both.source.digest(Segment(), HashGrid(count=1))
+        with pytest.raises(Cancelled):
+            list(both.source.hashes(Segment(), HashGrid(count=1)))
+
+
+def test_no_session_waits_beside_rows_that_are_read_and_hashed_here(pg_bench: Bench) -> None:
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with opened_sides(filled(pg_bench, price="varchar(20)")) as both:
+        assert both.why.startswith("rows are read and hashed here")
+        assert pg_bench.rows(others) == [(0,)]
