@@ -13,7 +13,7 @@ from itertools import groupby
 from connections import registry
 from connections.models import Connection
 from connections.sdk.capabilities import Cap
-from connections.sdk.errors import DatabaseMissing, PipekitError
+from connections.sdk.errors import DatabaseMissing, PipekitError, SecretMissing
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
@@ -50,8 +50,8 @@ def _at(connection: Connection, modules: list[Module], deadline: float) -> Itera
                     yield f"{connection.name}: the columns of {len(modules) - number} destinations were not looked at."
                     return
                 yield from _of(module, opened)
-    except DatabaseMissing:
-        # nothing is there that could be reset
+    except (DatabaseMissing, SecretMissing):
+        # nothing is there that could be reset, or the connection was never used: secrets are set after an import
         return
     except PipekitError as error:
         yield f"{connection.name}: which columns of its tables are reset is not known: {error.message}"

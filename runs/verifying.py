@@ -119,8 +119,9 @@ def _repair(verification: Verification, module: Module, found: Any, results: dic
     if run.status == Status.SUCCESS:
         counted = {"pulled": run.read, "inserted": run.inserted, "updated": run.updated, "deleted": run.deleted}
         results["repaired"] = counted
-        if received:
-            # too late for the run
+        # too late for the run, and the comparison that follows may be over before the next look at the row
+        is_cancelled = patiently(verification.must_stop)
+        if received or is_cancelled:
             raise KeyboardInterrupt
     return run
 

@@ -98,7 +98,7 @@ def table(request: pytest.FixtureRequest) -> Bench:
     return wide(request.getfixturevalue("pg_bench" if request.param == "raw" else "bench"))
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 @pytest.mark.parametrize("fault", [Fault.FREEZE, Fault.FREEZE_AFTER])
 def test_a_transfer_whose_wire_freezes_is_given_up(table: Bench, proxy: Proxy, fault: Fault) -> None:
     plan = impatient(table.plan(QUERY, destination=through(table.destination, proxy)))
@@ -109,7 +109,7 @@ def test_a_transfer_whose_wire_freezes_is_given_up(table: Bench, proxy: Proxy, f
     right(table, plan)
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 def test_a_source_whose_wire_freezes_before_the_first_row_is_given_up(pg_bench: Bench, proxy: Proxy) -> None:
     plan = impatient(wide(pg_bench).plan(QUERY, source=through(pg_bench.source, proxy)))
     proxy.break_at(Fault.FREEZE, b"COPY ")
@@ -118,7 +118,7 @@ def test_a_source_whose_wire_freezes_before_the_first_row_is_given_up(pg_bench: 
     right(pg_bench, plan)
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 @pytest.mark.parametrize(
     ("trigger", "after"),
     [
@@ -140,7 +140,7 @@ def test_a_statement_whose_wire_freezes_is_given_up(
     right(pg_bench, plan)
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 def test_when_the_answer_to_commit_never_comes_the_commit_record_is_asked(pg_bench: Bench, proxy: Proxy) -> None:
     plan = impatient(wide(pg_bench).plan(QUERY, destination=through(pg_bench.destination, proxy)))
     proxy.break_at(Fault.FREEZE_AFTER, b"COMMIT", after=COMMIT_RECORD)
@@ -150,7 +150,7 @@ def test_when_the_answer_to_commit_never_comes_the_commit_record_is_asked(pg_ben
     assert pg_bench.rows("SELECT count(*) FROM sync.t") == [(2000,)]
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 @pytest.mark.parametrize("whole", [False, True], ids=["backend", "server"])
 def test_a_transfer_into_a_server_that_stands_still_is_given_up(pg_bench: Bench, whole: bool) -> None:
     plan = impatient(wide(pg_bench).plan(QUERY))
@@ -164,7 +164,7 @@ def test_a_transfer_into_a_server_that_stands_still_is_given_up(pg_bench: Bench,
     right(pg_bench, plan)
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 def test_a_jrunner_that_stands_still_is_given_up_and_leaves_nothing(pg_bench: Bench) -> None:
     plan = impatient(wide(pg_bench).plan(QUERY))
     found: list[int] = []
@@ -204,7 +204,7 @@ def publishing(pg_bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     return resting
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 def test_a_publish_on_a_server_that_stands_still_is_given_up(
     pg_bench: Bench, publishing: Callable[[str], Stopper], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +221,7 @@ def test_a_publish_on_a_server_that_stands_still_is_given_up(
     right(pg_bench, plan)
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 def test_a_retry_finds_the_commit_of_a_server_that_stood_still(
     pg_bench: Bench, publishing: Callable[[str], Stopper]
 ) -> None:
@@ -252,7 +252,7 @@ def test_where_nothing_stands_still_there_is_no_proof(pg_bench: Bench, proxy: Pr
     assert pg_bench.rows("SELECT count(*) FROM sync.t") == [(2000,)]
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 @pytest.mark.parametrize(
     "query",
     [
@@ -279,7 +279,7 @@ def test_a_source_that_works_for_longer_is_waited_for(pg_bench: Bench, query: st
     assert pg_bench.rows("SELECT count(*), min(length(v)) FROM sync.t") == [(2000, 500)]
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 def test_a_file_that_is_searched_for_longer_is_waited_for(bench: Bench) -> None:
     wide(bench)
     count = "WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n < 40000000)"
@@ -289,7 +289,7 @@ def test_a_file_that_is_searched_for_longer_is_waited_for(bench: Bench) -> None:
     assert bench.rows() == [(1, "x")]
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 def test_a_statement_that_works_for_longer_is_waited_for(pg_bench: Bench) -> None:
     wide(pg_bench).at_destination(
         "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(10); RETURN NULL; END'",

@@ -123,8 +123,9 @@ def test_what_a_trigger_filled_is_found_in_two_readings_at_most(bench: Bench, fi
     )
     before = _scans(bench)
     assert bench.run(_plan(bench)).counts == (2000, 0, 2000)
-    # one before, a part of one and one after, and the one with which TRUNCATE makes the index anew
-    assert _scans(bench) - before <= 4
+    # one before, a part of one and one after, the count of a table with triggers, and the one with which TRUNCATE makes
+    # the index anew
+    assert _scans(bench) - before <= 5
 
 
 @pytest.mark.matrix
