@@ -1,12 +1,12 @@
--- What a database holds, so far as two empty ones agree in it.
+-- What a database holds, so far as two empty ones agree in it: every row of the catalogues by when it was written.
 SELECT
-    (SELECT count(*) FROM pg_class),
-    (SELECT count(*) FROM pg_proc),
-    (SELECT count(*) FROM pg_type),
+    (SELECT md5(string_agg(oid || ' ' || xmin, ',' ORDER BY oid)) FROM pg_class),
+    (SELECT md5(string_agg(oid || ' ' || xmin, ',' ORDER BY oid)) FROM pg_proc),
+    (SELECT md5(string_agg(oid || ' ' || xmin, ',' ORDER BY oid)) FROM pg_type),
+    (SELECT md5(string_agg(oid || ' ' || xmin, ',' ORDER BY oid)) FROM pg_operator),
+    (SELECT md5(string_agg(oid || ' ' || xmin, ',' ORDER BY oid)) FROM pg_cast),
+    (SELECT md5(string_agg(oid || ' ' || xmin, ',' ORDER BY oid)) FROM pg_language),
     (SELECT count(*) FROM pg_collation),
-    (SELECT count(*) FROM pg_cast),
-    (SELECT count(*) FROM pg_operator),
-    (SELECT count(*) FROM pg_language),
     (SELECT count(*) FROM pg_extension),
     (SELECT count(*) FROM pg_event_trigger),
     (SELECT count(*) FROM pg_publication),
