@@ -201,6 +201,7 @@ def spoil_all(bench: Bench) -> None:
     )
 
 
+@pytest.mark.matrix
 def test_what_was_sampled_is_compared_again_after_its_repair(orders: Bench) -> None:
     spoil_all(orders)
     done = verifymodule("orders", "--repair", "--sample", "100", "--json")

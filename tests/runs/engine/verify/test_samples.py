@@ -12,7 +12,8 @@ from tests.runs.engine.bench import Bench
 from tests.runs.engine.verify.comparing import quick
 
 
-@pytest.mark.parametrize("key", ["id", pytest.param("name", marks=pytest.mark.matrix)])
+@pytest.mark.matrix
+@pytest.mark.parametrize("key", ["id", "name"])
 def test_a_sample_is_taken_again(bench: Bench, key: str) -> None:
     bench.at_source(
         "CREATE TABLE s (id INTEGER, name TEXT)",
