@@ -208,7 +208,7 @@ class _Import:
             if self.trial:
                 self.trial.unchanged.add((section.name, section.name_of(row)))
             return
-        # nobody looks at the history of a trial; that of what is new is written for all of it at once
+        # a trial is rolled back and needs no history; new rows get theirs together at the end of their section
         if is_new and not self.trial:
             self.new.append(row)
         with contextlib.nullcontext() if self.trial or is_new else section.recorded(row, self.wish.actor):

@@ -67,7 +67,7 @@ def reset_by_incremental(plan: Plan, table: TableInfo | None, columns: Sequence[
 
 
 def reset_text(table: TableName, infos: Sequence[ColumnInfo]) -> str:
-    """Return what an incremental run, or whoever saves its module, is told of these columns."""
+    """Return the warning about these columns, for incremental runs and for the import of their module."""
     return (
         f"Columns of {table} that the query does not fill are reset in rows that come again: "
         f"{', '.join(info.name for info in infos)}. merge_strategy: upsert leaves them as they are."

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 
 from connections.commands import BaseCommand
+from connections.redacting import redactor
 from connections.sdk.errors import Cancelled
 from runs import grouping, interrupting, owner, reporting, verification_recording, verification_report, verifying
 from runs.models import GroupRun, Run
@@ -62,7 +63,7 @@ class Command(BaseCommand):
                 try:
                     codes.append(self._verification(pk))
                 except Exception as error:  # whatever it is, the others are carried out
-                    self.stderr.write(f"Verification {pk}: {type(error).__name__}: {error}")
+                    self.stderr.write(redactor().text(f"Verification {pk}: {type(error).__name__}: {error}"))
                     connection.close()
                     codes.append(1)
             received += [number for number in own if number != interrupting.WITHIN]
