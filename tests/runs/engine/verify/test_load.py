@@ -14,6 +14,7 @@ from runs.engine.connecting import session
 from runs.engine.plan import Strategy
 from runs.engine.verify import sides
 from runs.engine.verify.segments import HashGrid, Segment
+from runs.engine.verify.side import Sides
 from runs.engine.verify.streamed_side import StreamedSide
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.verify.comparing import counts, verified
@@ -36,7 +37,7 @@ def filled(bench: Bench, price: str = "numeric(9,2)") -> Bench:
 
 
 @contextmanager
-def opened_sides(bench: Bench) -> Iterator[sides.Sides]:
+def opened_sides(bench: Bench) -> Iterator[Sides]:
     plan = bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",))
     with session(plan.destination, Cap.READ) as opened:
         tables = sides.describe(plan, QUERY, opened)
