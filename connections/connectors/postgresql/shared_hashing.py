@@ -73,14 +73,15 @@ def _refusal(session: PostgresqlSession) -> NotHashed | None:
     """Return why this server does not hash as others do; None where it does."""
     if session.server_version < _SINCE:
         return NotHashed(why="the server is older than PostgreSQL 14")
+    encoding = session.fetch("SELECT current_setting('server_encoding')")[0][0]
+    if encoding != "UTF8":
+        return NotHashed(why=f"the server encodes text in {encoding}")
     terms = ("NULL::integer", "trim_scale(1.5 * 100)", "true")
     columns = [_PROBE, *(HashedColumn(expression="", term=term) for term in terms)]
     try:
         # where cryptography is restricted, the server refuses MD5
-        encoding, found = session.fetch(f"SELECT current_setting('server_encoding'), {row_hash(columns)}")[0]
+        found = session.fetch(f"SELECT {row_hash(columns)}")[0][0]
     except PipekitError as error:
         return NotHashed(why=f"the server cannot hash a row: {error.message}")
     wanted = int.from_bytes(hashlib.md5(_PROBED.encode(), usedforsecurity=False).digest()[:8], "big") >> 1
-    if encoding != "UTF8" or found != wanted:
-        return NotHashed(why="the server hashes a row differently, or encodes text differently")
-    return None
+    return None if found == wanted else NotHashed(why="the server hashes a row differently")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from connections import registry
 from connections.connectors.postgresql import shared_hashing
+from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.hashing import NotHashed
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
 from runs.engine.verify.segments import HashGrid, Segment
 from runs.engine.verify.server_side import ServerSide
+from runs.engine.verify.shared_hash import item
 from runs.engine.verify.side import Compared, Side
 from runs.engine.verify.streamed_side import StreamedSide
 from tests.runs.engine.bench import Bench
@@ -161,6 +163,16 @@ def test_every_value_of_a_type_has_one_hash_of_its_own(
     assert server == here
     # the row without a value is one more
     assert len({value for value, _ in server}) == len(server) == len(values) + 1
+
+
+def test_moments_that_no_server_has_share_no_hash_with_those_that_one_has() -> None:
+    ends = [2**63 - 1, -(2**63) + 1, 2**63 - 2, -(2**63) + 2, -211_810_204_800_000_000, 0, None]
+    moment = pa.array(ends, pa.int64()).cast(pa.timestamp("us"))
+    found = item(moment, DataType(kind=Kind.TIMESTAMP)).to_pylist()
+    assert found[:2] == ["7fffffffffffffff", "8000000000000000"]
+    assert found[3] == "8000000000000001"
+    assert int(found[5], 16) == 2**64 - 946_684_800_000_000
+    assert len(set(found)) == len(ends)
 
 
 def _filled(bench: Bench, native: str, values: tuple[str, ...]) -> None:
