@@ -96,7 +96,7 @@ class ServerSides:
             opened,
             parameters,
             relation=f"(\n{self._query}\n) AS q({names})",
-            condition=self._bounded(columns, parameters.kind),
+            condition=self._bounded(columns, parameters),
             columns=columns,
             compared=self._chosen,
             row_hash=row_hash,
@@ -108,14 +108,14 @@ class ServerSides:
             opened,
             parameters,
             relation=f"{registry.dialect_for(parameters).qualified(self._plan.dest_table)} AS q",
-            condition=self._bounded(columns, parameters.kind),
+            condition=self._bounded(columns, parameters),
             columns=columns,
             compared=self._chosen,
             row_hash=row_hash,
         )
 
-    def _bounded(self, columns: Sequence[HashedColumn], kind: str) -> str:
+    def _bounded(self, columns: Sequence[HashedColumn], parameters: ConnectionParameters) -> str:
         if self._since is None:
             return ""
         position = [column.dest_name for column in self._chosen.columns].index(self._since.column)
-        return self._since.condition(columns[position].expression, registry.dialect(kind))
+        return self._since.condition(columns[position].expression, registry.dialect_for(parameters))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import sys
 from array import array as numbers
 from collections.abc import Iterable, Sequence
 
@@ -78,7 +79,8 @@ def hexadecimal(array: pa.Array) -> pa.Array:
     start, length = array.offset * size, len(array)
     swapped = numbers(code)
     swapped.frombytes(memoryview(array.buffers()[1])[start : start + size * length])
-    swapped.byteswap()
+    if sys.byteorder == "little":
+        swapped.byteswap()
     digits = pa.py_buffer(binascii.hexlify(swapped.tobytes()))
     fixed = pa.Array.from_buffers(pa.binary(2 * size), length, [None, digits]).cast(pa.binary()).view(pa.string())
     return pc.if_else(pc.is_valid(array), fixed, None) if array.null_count else fixed

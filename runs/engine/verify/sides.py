@@ -104,7 +104,7 @@ def open_sides(plan: Plan, tables: Tables, chosen: Compared, since: Since | None
         return Sides(source=source, destination=destination, why=f"rows are read and hashed here: {found.why}")
     kinds: dict[SideName, str] = {"source": plan.source.kind, "destination": plan.destination.kind}
     said = (
-        f"{kind} hashes its rows itself" if name in own else f"those of {kind} are read and hashed here"
+        f"{kind} hashes its rows itself" if name in own else f"rows of {kind} are read and hashed here"
         for name, kind in kinds.items()
     )
     return Sides(source=source, destination=destination, why="; ".join(said))
