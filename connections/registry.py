@@ -20,7 +20,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector, Datatypes
 
 if TYPE_CHECKING:  # a YAML parser is nothing that jrunner needs
-    from connections.sdk.hashing import Hashing
+    from connections.sdk.hashing import Hashing, SharedHashing
     from connections.sdk.manifest import Manifest
 
 _BUILT_IN = {
@@ -86,6 +86,12 @@ def hashing(kind: str) -> Hashing | None:
     """Return the kind's row hashing, its driver imported; None for systems that cannot hash rows."""
     name = f"{_package(kind)}.hashing"
     return cast("Hashing", import_module(name)) if find_spec(name) else None
+
+
+def shared_hashing(kind: str) -> SharedHashing | None:
+    """Return the kind's form of the hash that all systems share, its driver imported; None where it has none."""
+    name = f"{_package(kind)}.shared_hashing"
+    return cast("SharedHashing", import_module(name)) if find_spec(name) else None
 
 
 def connector(kind: str, needs: Cap = Cap.NONE) -> Connector:

@@ -2,6 +2,7 @@
 
 6 million rows (scale 1) of lineitem, PostgreSQL to PostgreSQL. The other side of the ratio is one
 ``SELECT count(*), sum(hashtext(t::text))`` over the source and one over the destination, one after the other.
+From PostgreSQL to DuckDB it is the same verification with the rows of both sides read and hashed here.
 """
 
 from __future__ import annotations
@@ -13,16 +14,21 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import patch
 from uuid import uuid4
 
+import duckdb
 import psycopg
 
 from connections.connectors.postgresql import embedded
 from connections.sdk import protection
+from connections.sdk.hashing import NotHashed
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.engine.plan import Plan, Strategy
+from runs.engine.verify.server_sides import ServerSides
 from runs.engine.verify.verify import Found, Options, verify
+from tests.benchmarks.lineitem import generate, types
 from tests.benchmarks.transfer import Bench
 
 _LIMIT = 1.5
@@ -48,7 +54,17 @@ def hashed(url: str) -> float:
     return time.perf_counter() - started
 
 
-def verified(url: str) -> tuple[float, Found]:
+def into_duckdb(parquet: Path, file: Path) -> ConnectionParameters:
+    """Make a destination in a DuckDB file that equals the source."""
+    file.unlink(missing_ok=True)
+    listed = ", ".join(f"CAST({name} AS {native}) AS {name}" for name, native in types("numeric(15,2)").items())
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("CREATE SCHEMA sync")
+        connection.execute(f"CREATE TABLE sync.lineitem AS SELECT {listed} FROM '{parquet}'")
+    return ConnectionParameters(kind="duckdb", url=f"jdbc:duckdb:{file}", name="bench file")
+
+
+def verified(url: str, destination: ConnectionParameters | None = None) -> tuple[float, Found]:
     system = ConnectionParameters(kind="postgresql", url=url, name="bench")
     plan = Plan(
         run=uuid4().hex,
@@ -56,7 +72,7 @@ def verified(url: str) -> tuple[float, Found]:
         strategy=Strategy.UPSERT,
         merge_key=("l_orderkey", "l_linenumber"),
         source=system,
-        destination=system,
+        destination=destination or system,
         dest_table=TableName("sync", "lineitem"),
         source_query="SELECT * FROM lineitem",
     )
@@ -83,6 +99,21 @@ def run(url: str, rounds: int) -> None:
     print(f"{f'{changed[0]} different rows':32} {seconds:7.2f} s")
 
 
+def run_to_duckdb(url: str, destination: ConnectionParameters, rounds: int) -> None:
+    refused = NotHashed(why="it is measured against this")
+    pairs = []
+    for _ in range(rounds):
+        ours, found = verified(url, destination)
+        with patch.object(ServerSides, "shared", return_value=refused):
+            theirs, same = verified(url, destination)
+        assert found.outcome.counts.total == same.outcome.counts.total == 0, "the tables are equal"
+        pairs.append((ours, theirs))
+    ours, theirs = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
+    verdict = "ok" if ours < theirs else "TOO SLOW"
+    rows = f"{found.outcome.source_rows:,} of them in DuckDB"
+    print(f"{rows:32} {ours:7.2f} s  {theirs:7.2f} s  {ours / theirs:5.2f}x  (less than 1.00x) {verdict}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0, help="TPC-H scale factor; 1 is 6 million rows")
@@ -99,6 +130,8 @@ def main() -> int:
             prepare(bench.url)
             print(f"{os.cpu_count()} cores, load before {os.getloadavg()[0]:.1f}; verification, two hashes, ratio")
             run(bench.url, flags.rounds)
+            file = into_duckdb(generate(directory, flags.scale), directory / "lineitem.duckdb")
+            run_to_duckdb(bench.url, file, flags.rounds)
         finally:
             embedded.stop(directory / "pg")
     return 0

@@ -55,9 +55,9 @@ def plan(
     )
 
 
-def row_hash(terms: Sequence[str]) -> str:
+def row_hash(columns: Sequence[HashedColumn]) -> str:
     """Return an expression of type bigint that is equal for equal rows."""
-    return f'hashtextextended(ROW({", ".join(terms)})::text COLLATE "C", 0)'
+    return f'hashtextextended(ROW({", ".join(column.term for column in columns)})::text COLLATE "C", 0)'
 
 
 def _source_column(name: str, have: str, want: str, cast: str) -> HashedColumn:

@@ -28,20 +28,21 @@ _DAY = 86_400_000_000
 def wrapped(query: str, natives: Sequence[str], columns: Sequence[Column]) -> str:
     """Return the query with a cast around each column that the driver would not deliver exactly, positions as names."""
     names = [f"c{position}" for position in range(len(columns))]
-    values = [_value(f"q.{name}", native, column) for name, native, column in zip(names, natives, columns, strict=True)]
+    values = [value(f"q.{name}", native, column) for name, native, column in zip(names, natives, columns, strict=True)]
     # the driver puts it into COPY (...): the newline keeps a trailing comment from eating the bracket
     return f"SELECT {', '.join(values)} FROM (\n{query}\n) AS q({', '.join(names)})\n"
 
 
-def _value(value: str, native: str, column: Column) -> str:
+def value(expression: str, native: str, column: Column) -> str:
+    """Return what is selected of a column of this native type, to be read as ``column``."""
     name = native.partition("(")[0].strip() + (native.rpartition(")")[2] if "(" in native else "")
     is_text = pa.types.is_string(to_arrow(column.data_type))
     if name == "money":
-        return f"{value}::numeric::text"
+        return f"{expression}::numeric::text"
     # the driver delivers numeric as its digits, but spells NaN and Infinity its own way
     if name == "numeric" and not is_text:
-        return value
-    return value if name in (_EXACT_TEXT if is_text else _EXACT) else f"{value}::text"
+        return expression
+    return expression if name in (_EXACT_TEXT if is_text else _EXACT) else f"{expression}::text"
 
 
 def repaired(array: pa.Array, column: Column) -> pa.Array:

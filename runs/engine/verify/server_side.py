@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.hashing import HashedColumn, Hashing
+from connections.sdk.hashing import HashedColumn
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Session
 from connections.sdk.schema import Column
@@ -25,7 +25,10 @@ _BIGINT, _TEXT = DataType(kind=Kind.BIGINT), DataType(kind=Kind.TEXT)
 
 
 class ServerSide:
-    """``relation`` is the text behind FROM, its alias ``q`` included; ``condition`` bounds every statement, if any."""
+    """``relation`` is the text behind FROM, its alias ``q`` included; ``condition`` bounds every statement, if any.
+
+    ``row_hash`` returns the expression that hashes some of the ``columns``, which are those that are compared.
+    """
 
     def __init__(
         self,
@@ -36,13 +39,13 @@ class ServerSide:
         condition: str,
         columns: Sequence[HashedColumn],
         compared: Compared,
-        hashing: Hashing,
+        row_hash: Callable[[Sequence[HashedColumn]], str],
     ) -> None:
         self._session, self._parameters = session, parameters
         self._relation, self._condition = relation, condition
-        self._columns, self._compared, self._hashing = columns, compared, hashing
-        self._row_hash = hashing.row_hash([column.term for column in columns])
-        self._key_hash = hashing.row_hash([columns[position].term for position in compared.key_positions])
+        self._columns, self._compared, self._hashed = columns, compared, row_hash
+        self._row_hash = row_hash(columns)
+        self._key_hash = row_hash([columns[position] for position in compared.key_positions])
         self._batches: Batches | None = None
 
     def digest(self, segment: Segment, grid: Grid) -> dict[int, Digest]:
@@ -71,7 +74,7 @@ class ServerSide:
         found: dict[int, list[Value]] = {}
         for first in range(0, len(self._columns), _VALUES):
             positions = range(first, min(first + _VALUES, len(self._columns)))
-            forms = [f"CAST({self._hashing.row_hash([self._columns[n].term])} AS text)" for n in positions]
+            forms = [f"CAST({self._hashed([self._columns[n]])} AS text)" for n in positions]
             listed = ", ".join([*forms, *map(self._text, positions)])
             values = {
                 int(row[0]): paired(row[1:])

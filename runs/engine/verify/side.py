@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from connections.sdk.schema import Column
+from connections.sdk.schema import Column, TableInfo
 from runs.engine.verify.segments import Grid, Segment
 
 if TYPE_CHECKING:
@@ -55,6 +55,16 @@ class Compared:
         return self.key or tuple(range(len(self.columns)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """What the module's query returns and the table it fills, as both are now."""
+
+    query: str
+    # every column of the query, in its order
+    columns: tuple[Column, ...]
+    info: TableInfo
+
+
 class Value(NamedTuple):
     """A column's value: ``form`` is equal for equal values, ``text`` is what people see."""
 
@@ -81,6 +91,15 @@ class Side(Protocol):
     def stop(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sides:
+    """Both sides, and ``why`` their rows are hashed where they are."""
+
+    source: Side
+    destination: Side
+    why: str
 
 
 def paired(row: Sequence[str | None]) -> list[Value]:

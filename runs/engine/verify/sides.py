@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from connections import registry
 from connections.sdk.capabilities import Cap
@@ -12,38 +12,19 @@ from connections.sdk.errors import ColumnMissing, TableMissing
 from connections.sdk.hashing import NotHashed
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
-from connections.sdk.query_text import statement
 from connections.sdk.schema import Column, TableInfo
 from modules.predicates import add_predicate
 from modules.tokens import find_tokens
 from runs.engine import columns as column_choice
 from runs.engine.connecting import session
 from runs.engine.plan import Plan
+from runs.engine.verify.differences import SideName
 from runs.engine.verify.marks import mark_type
 from runs.engine.verify.segments import Segment
-from runs.engine.verify.server_side import ServerSide
-from runs.engine.verify.side import Compared, Side
+from runs.engine.verify.server_sides import ServerSides
+from runs.engine.verify.side import Compared, Side, Sides, Tables
 from runs.engine.verify.since import Since
 from runs.engine.verify.streamed_side import StreamedSide
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sides:
-    """Both sides, and ``why`` their rows are hashed where they are."""
-
-    source: Side
-    destination: Side
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tables:
-    """What the module's query returns and the table it fills, as both are now."""
-
-    query: str
-    # every column of the query, in its order
-    columns: tuple[Column, ...]
-    info: TableInfo
 
 
 def describe(plan: Plan, query: str, opened: Session) -> Tables:
@@ -110,63 +91,28 @@ def _range_column(plan: Plan, chosen: Compared) -> int | None:
 
 
 def open_sides(plan: Plan, tables: Tables, chosen: Compared, since: Since | None, stack: ExitStack) -> Sides:
-    """Open both sides; the stack closes them."""
-    hashed = _hashed(plan, tables, chosen, since, stack)
-    if isinstance(hashed, Sides):
-        return hashed
-    source, destination = _streamed_source(plan, tables, chosen, since), _streamed_destination(plan, chosen, since)
-    for side in (source, destination):
-        stack.callback(side.close)
-    return Sides(source=source, destination=destination, why=f"rows are read and hashed here: {hashed}")
-
-
-def _hashed(plan: Plan, tables: Tables, chosen: Compared, since: Since | None, stack: ExitStack) -> Sides | str:
-    """Return two sides that hash their rows themselves, or why they cannot."""
-    if plan.source.kind != plan.destination.kind:
-        return f"{plan.source.kind} and {plan.destination.kind} have no hash in common"
-    hashing = registry.hashing(plan.source.kind)
-    if hashing is None:
-        return f"{plan.source.kind} has no hash of rows"
-    query = statement(tables.query)
-    with ExitStack() as opened:
-        source = opened.enter_context(session(plan.source, Cap.READ))
-        destination = opened.enter_context(session(plan.destination, Cap.READ))
-        found = hashing.plan(source, query, destination=destination, table=plan.dest_table, columns=tables.columns)
-        if isinstance(found, NotHashed):
-            return found.why
-        stack.push(opened.pop_all())
-    dialect = registry.dialect_for(plan.destination)
-    names = ", ".join(f"c{position}" for position in range(len(tables.columns)))
-    positions = [tables.columns.index(column) for column in chosen.columns]
-    mark = None if since is None else [column.dest_name for column in tables.columns].index(since.column)
-
-    def bounded(expression: str) -> str:
-        return since.condition(expression, dialect) if since else ""
-
-    return Sides(
-        source=ServerSide(
-            source,
-            plan.source,
-            relation=f"(\n{query}\n) AS q({names})",
-            condition="" if mark is None else bounded(found.source[mark].expression),
-            columns=[found.source[position] for position in positions],
-            compared=chosen,
-            hashing=hashing,
-        ),
-        destination=ServerSide(
-            destination,
-            plan.destination,
-            relation=f"{dialect.qualified(plan.dest_table)} AS q",
-            condition="" if mark is None else bounded(found.destination[mark].expression),
-            columns=[found.destination[position] for position in positions],
-            compared=chosen,
-            hashing=hashing,
-        ),
-        why=f"both are {plan.source.kind} and hash their rows themselves",
+    """Open both sides; the stack closes them. A system that can hashes its rows itself."""
+    servers = ServerSides(plan, tables, chosen, since)
+    both = servers.both(stack)
+    if isinstance(both, Sides):
+        return both
+    found = both if plan.source.kind == plan.destination.kind else servers.shared(stack)
+    own = {} if isinstance(found, NotHashed) else found
+    source: Side = own.get("source") or _streamed_source(plan, tables, chosen, since, stack, shared=bool(own))
+    destination: Side = own.get("destination") or _streamed_destination(plan, chosen, since, stack, shared=bool(own))
+    if isinstance(found, NotHashed):
+        return Sides(source=source, destination=destination, why=f"rows are read and hashed here: {found.why}")
+    kinds: dict[SideName, str] = {"source": plan.source.kind, "destination": plan.destination.kind}
+    said = (
+        f"{kind} hashes its rows itself" if name in own else f"rows of {kind} are read and hashed here"
+        for name, kind in kinds.items()
     )
+    return Sides(source=source, destination=destination, why="; ".join(said))
 
 
-def _streamed_source(plan: Plan, tables: Tables, chosen: Compared, since: Since | None) -> StreamedSide:
+def _streamed_source(
+    plan: Plan, tables: Tables, chosen: Compared, since: Since | None, stack: ExitStack, *, shared: bool
+) -> StreamedSide:
     dialect = registry.dialect(plan.source.kind)
     key = None if chosen.range_column is None else chosen.columns[chosen.range_column]
 
@@ -175,17 +121,22 @@ def _streamed_source(plan: Plan, tables: Tables, chosen: Compared, since: Since 
             return tables.query
         return add_predicate(tables.query, dialect, key.dest_name, segment.condition, result_name=key.source_name)
 
-    return StreamedSide(
+    side = StreamedSide(
         _sharing(plan.source, plan.destination),
         query=query,
         read=tables.columns,
         compared=chosen,
         strip_nul_bytes=plan.strip_nul_bytes,
         condition=since.streamed_condition(chosen.columns) if since else "",
+        shared=shared,
     )
+    stack.callback(side.close)
+    return side
 
 
-def _streamed_destination(plan: Plan, chosen: Compared, since: Since | None) -> StreamedSide:
+def _streamed_destination(
+    plan: Plan, chosen: Compared, since: Since | None, stack: ExitStack, *, shared: bool
+) -> StreamedSide:
     dialect = registry.dialect_for(plan.destination)
     listed = dialect.columns([column.dest_name for column in chosen.columns])
     text = f"SELECT {listed} FROM {dialect.qualified(plan.dest_table)}"
@@ -195,14 +146,17 @@ def _streamed_destination(plan: Plan, chosen: Compared, since: Since | None) -> 
         condition = segment.condition(key) if key else ""
         return f"{text} WHERE {condition}" if condition else text
 
-    return StreamedSide(
+    side = StreamedSide(
         _sharing(plan.destination, plan.source),
         query=query,
         read=chosen.columns,
         compared=chosen,
         strip_nul_bytes=False,
         condition=since.streamed_condition(chosen.columns) if since else "",
+        shared=shared,
     )
+    stack.callback(side.close)
+    return side
 
 
 def _sharing(mine: ConnectionParameters, other: ConnectionParameters) -> ConnectionParameters:

@@ -1,7 +1,7 @@
 """A table whose rows are read to be hashed here: for systems that cannot hash, and for pairs that hash differently.
 
-Both sides are read as a transfer would read them into the destination's types, and hashed by one DuckDB, so their
-hashes mean the same.
+Rows are read as a transfer would read them into the destination's types. Where both sides are, DuckDB's own hash, the
+quickest, means the same for both; beside a server that hashes its rows itself it is the hash that all systems share.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Reader
 from connections.sdk.rereading import ReadAgain
 from connections.sdk.schema import Column
+from runs.engine.verify import shared_hash
 from runs.engine.verify.canonical import canonical, folded, has_form
 from runs.engine.verify.segments import Grid, RangeGrid, Segment
 from runs.engine.verify.side import Compared, Digest, Value, paired
@@ -35,7 +36,7 @@ _SETTINGS = ("SET threads = 1", "SET memory_limit = '300MB'", "SET python_enable
 class StreamedSide:
     """``query`` returns the text that reads a segment's rows, ``read`` are its columns, the compared ones among them.
 
-    ``condition`` bounds the rows further, in DuckDB's SQL.
+    ``condition`` bounds the rows further, in DuckDB's SQL. ``shared`` asks for the hash that all systems share.
     """
 
     def __init__(
@@ -47,9 +48,10 @@ class StreamedSide:
         compared: Compared,
         strip_nul_bytes: bool,
         condition: str = "",
+        shared: bool = False,
     ) -> None:
         self._parameters, self._query, self._compared = parameters, query, compared
-        self._strips, self._condition = strip_nul_bytes, condition
+        self._strips, self._condition, self._shared = strip_nul_bytes, condition, shared
         self._columns = tuple(read)
         self._positions = [self._columns.index(column) for column in compared.columns]
         self._duckdb = duckdb.connect()
@@ -60,8 +62,8 @@ class StreamedSide:
         reader = registry.connector(parameters.kind, Cap.READ).reader
         assert reader is not None
         self._reader: Reader = reader
-        self._row_hash = _hash(compared.columns, range(len(compared.columns)))
-        self._key_hash = _hash(compared.columns, compared.key_positions)
+        self._row_hash = self._hash(range(len(compared.columns)))
+        self._key_hash = self._hash(compared.key_positions)
 
     def digest(self, segment: Segment, grid: Grid) -> dict[int, Digest]:
         text = (
@@ -89,7 +91,7 @@ class StreamedSide:
 
     def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[Value]]:
         positions = range(len(self._compared.columns))
-        forms = [f"CAST(c{position} AS VARCHAR)" for position in positions]
+        forms = [self._form(position) for position in positions]
         listed = ", ".join([*forms, *(self._text(position) for position in positions)])
         wanted = f"{self._key_hash} IN ({', '.join(map(str, key_hashes))})"
         text = f"SELECT {self._key_hash}, {listed} FROM batches{self._where(segment, grid, wanted)}"
@@ -127,7 +129,8 @@ class StreamedSide:
                 stream.close()
 
     def _shaped(self, segment: Segment) -> Generator[pa.RecordBatch, None, None]:
-        """Yield the segment's rows as ``c0``, ``c1``, ...: canonical values; ``d0``, ... as read where those differ."""
+        """Yield the segment's rows as ``c0``, ``c1``, ...: canonical values; ``d0``, ... as read where those differ;
+        ``h0``, ... as the shared hash has them."""
         for batch in self._read(segment):
             arrays, names = [], []
             for position, column in enumerate(self._compared.columns):
@@ -140,6 +143,9 @@ class StreamedSide:
                 if has_form(column.data_type):
                     arrays.append(array)
                     names.append(f"d{position}")
+                if self._shared and shared_hash.has_item(column.data_type):
+                    arrays.append(shared_hash.item(form, column.data_type))
+                    names.append(f"h{position}")
             yield pa.record_batch(arrays, names=names)
 
     def _read(self, segment: Segment) -> Iterator[pa.RecordBatch]:
@@ -162,6 +168,13 @@ class StreamedSide:
         if self._strips and pa.types.is_string(array.type) and has_nul(array):
             return pc.replace_substring(array, "\0", "")
         return array
+
+    def _hash(self, positions: Iterable[int]) -> str:
+        return (shared_hash.row_hash if self._shared else _hash)(self._compared.columns, positions)
+
+    def _form(self, position: int) -> str:
+        # as the server has it
+        return f"CAST({self._hash([position]) if self._shared else f'c{position}'} AS VARCHAR)"
 
     def _text(self, position: int) -> str:
         return f"CAST({self._shown(position)} AS VARCHAR)"

@@ -22,8 +22,7 @@ from runs.engine.verify import sides
 from runs.engine.verify import since as since_option
 from runs.engine.verify.comparison import Comparison, Outcome
 from runs.engine.verify.pace import Pace
-from runs.engine.verify.side import Compared
-from runs.engine.verify.sides import Tables
+from runs.engine.verify.side import Compared, Tables
 
 # a sample of a table with an integer key is taken from so many places
 _SAMPLES = 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -14,6 +14,8 @@ from runs.engine.connecting import session
 from runs.engine.plan import Strategy
 from runs.engine.verify import sides
 from runs.engine.verify.segments import HashGrid, Segment
+from runs.engine.verify.server_side import ServerSide
+from runs.engine.verify.side import Side, Sides
 from runs.engine.verify.streamed_side import StreamedSide
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.verify.comparing import counts, verified
@@ -36,7 +38,7 @@ def filled(bench: Bench, price: str = "numeric(9,2)") -> Bench:
 
 
 @contextmanager
-def opened_sides(bench: Bench) -> Iterator[sides.Sides]:
+def opened_sides(bench: Bench) -> Iterator[Sides]:
     plan = bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",))
     with session(plan.destination, Cap.READ) as opened:
         tables = sides.describe(plan, QUERY, opened)
@@ -48,13 +50,16 @@ def test_the_examples_of_keys_that_are_no_integers_take_one_statement_a_side(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = list[int]()
-    values = StreamedSide.values
 
-    def counting(self: StreamedSide, segment: Segment, grid: Any, key_hashes: Any) -> Any:
-        asked.append(len(key_hashes))
-        return values(self, segment, grid, key_hashes)
+    def counted(values: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(self: Side, segment: Segment, grid: Any, key_hashes: Any) -> Any:
+            asked.append(len(key_hashes))
+            return values(self, segment, grid, key_hashes)
 
-    monkeypatch.setattr(StreamedSide, "values", counting)
+        return counting
+
+    for side in (StreamedSide, ServerSide):
+        monkeypatch.setattr(side, "values", counted(side.values))
     filled(bench).at_destination("UPDATE sync.t SET price = -1 WHERE id % 10 = 0")
     found = verified(bench, QUERY, merge_key=("name",))
     assert counts(found) == (0, 0, 5)

@@ -1,0 +1,91 @@
+"""What PostgreSQL's SQL makes of a column for the shared hash, where every value is one of the destination's type."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from connections.connectors.postgresql import wire_values
+from connections.sdk.datatypes import DataType, Kind, to_arrow
+from connections.sdk.hashing import HashedColumn
+from connections.sdk.schema import Column, ColumnInfo
+
+# integers with the most digits that they have, from narrow to wide
+_DIGITS = {Kind.SMALLINT: 5, Kind.INTEGER: 10, Kind.BIGINT: 19}
+_PADDED = frozenset({"character", "bpchar"})
+_NAN = {Kind.DOUBLE: "7ff8000000000000", Kind.REAL: "7fc00000"}
+_SENT = {Kind.TIME: "time_send", Kind.TIMESTAMP: "timestamp_send", Kind.TIMESTAMPTZ: "timestamptz_send"}
+_DAYS = "CASE {0} WHEN 'infinity' THEN 2147483647 WHEN '-infinity' THEN -2147483647 ELSE {0} - DATE '1970-01-01' END"
+
+
+def hashed_column(expression: str, found: ColumnInfo, column: Column, *, signed_zero: bool) -> HashedColumn | None:
+    """Return what is hashed of a column; None where the two types do not hold the same values for certain."""
+    if column.data_type.kind is Kind.TEXT:
+        return _text(expression, found, column)
+    if column.data_type.kind is Kind.UUID and found.data_type.kind is Kind.UUID:
+        text = f"encode(uuid_send({expression}), 'hex')"
+        return HashedColumn(expression=expression, term=f"CASE WHEN {expression} IS NOT NULL THEN 32 END", text=text)
+    term = _term(expression, found.data_type, column.data_type, signed_zero=signed_zero)
+    return HashedColumn(expression=expression, term=term) if term else None
+
+
+def _term(expression: str, have: DataType, want: DataType, *, signed_zero: bool) -> str:
+    if want.kind in _DIGITS:
+        return expression if have.kind in _DIGITS and _DIGITS[have.kind] <= _DIGITS[want.kind] else ""
+    if want.kind is Kind.DECIMAL:
+        return _decimal(expression, have, want)
+    if want.kind in _NAN:
+        same = have.kind is want.kind or (have.kind is Kind.REAL and want.kind is Kind.DOUBLE)
+        return _bits(expression, want.kind, signed_zero=signed_zero) if same else ""
+    if have.kind is not want.kind:
+        return ""
+    if want.kind in _SENT:
+        return f"encode({_SENT[want.kind]}({expression}), 'hex')"
+    if want.kind is Kind.BOOLEAN:
+        return expression
+    if want.kind is Kind.DATE:
+        return _DAYS.format(expression)
+    return f"md5({expression})" if want.kind is Kind.BINARY else ""
+
+
+def _decimal(expression: str, have: DataType, want: DataType) -> str:
+    if not _contains(have, want):
+        return ""
+    if have.kind is not Kind.DECIMAL and not want.scale:
+        return expression
+    number = expression if have.kind is Kind.DECIMAL else f"{expression}::numeric"
+    scaled = want.scale and pa.types.is_decimal(to_arrow(want))
+    # a digit beyond the scale, which no reader would let pass, stays to be seen
+    return f"trim_scale({number} * {10**want.scale})" if scaled and want.scale else f"trim_scale({number})"
+
+
+def _contains(have: DataType, want: DataType) -> bool:
+    """Whether every number of the one type is one of the other; NaN and infinity differ from all of them."""
+    if have.kind is not Kind.DECIMAL and have.kind not in _DIGITS:
+        return False
+    if want.precision is None:
+        return True
+    scale, wanted = have.scale or 0, want.scale or 0
+    precision = _DIGITS.get(have.kind, have.precision)
+    if precision is None or min(scale, wanted) < 0 or wanted > want.precision or scale > precision:
+        return False
+    return scale <= wanted and precision - scale <= want.precision - wanted
+
+
+def _bits(expression: str, kind: Kind, *, signed_zero: bool) -> str:
+    send, name = ("float8send", "double precision") if kind is Kind.DOUBLE else ("float4send", "real")
+    # the one value that the addition of zero changes is -0.0
+    value = f"{expression}::{name}" if signed_zero else f"({expression}::{name} + 0::{name})"
+    return f"CASE WHEN {expression} = 'NaN' THEN '{_NAN[kind]}' ELSE encode({send}({value}), 'hex') END"
+
+
+def _text(expression: str, found: ColumnInfo, column: Column) -> HashedColumn | None:
+    """Hash what the reader would be sent, of any type but bytes."""
+    if found.data_type.kind is Kind.BINARY:
+        return None
+    text = wire_values.value(expression, found.native_type, column)
+    if text == expression and found.native_type.partition("(")[0] in _PADDED:
+        # a cast to text would drop the blanks that the value has on the wire
+        text = f"textin(bpcharout({expression}))"
+    if column.data_type.fixed:
+        text = f"rtrim({text}, ' ')"
+    return HashedColumn(expression=expression, term=f"octet_length({text})", text=text)
