@@ -88,15 +88,21 @@ def busy(url: str, what: str) -> list[int]:
     return [row[0] for row in found]
 
 
+def jrunners(run: Run) -> list[int]:
+    """Return the processes of jrunner that this run has started and that are there."""
+    run.refresh_from_db()
+    below = signalling.descendants(run.pid) if run.pid else []
+    return [pid for pid in below if alive(pid) and "runs.jrunner" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
 def test_a_cancel_in_the_middle_of_a_transfer_ends_jrunner_and_the_source_s_query(
     numbers: Bench, save_module: Save, save_connection: Callable[..., Connection]
 ) -> None:
     slow = "SELECT g AS k, repeat('x', 2000) AS v, pg_sleep(0.005)::text AS s FROM generate_series(1, 100000) AS g"
     run = launch(save_module("slow", slow, source=save_connection(numbers.source)), Request())
+    wait_until(lambda: jrunners(run))  # the run asks the source for the query's columns before jrunner starts
     wait_until(lambda: busy(numbers.source.url, "generate_series"))
-    wait_until(lambda: Run.objects.get(pk=run.pk).pid)
-    children = signalling.descendants(Run.objects.get(pk=run.pk).pid or 0)
-    assert any("runs.jrunner" in Path(f"/proc/{pid}/cmdline").read_text() for pid in children)
+    children = jrunners(run)
     assert cancelling.cancel(run) is Answer.ASKED
     wait_until(lambda: over(run))
     assert run.status == "cancelled"
