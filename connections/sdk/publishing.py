@@ -158,6 +158,10 @@ class PublishingDialect(RowIdentity):
         """
         return ""
 
+    def run_deferred(self) -> str:
+        """Return the statement that runs deferred triggers and checks deferred constraints now, or nothing."""
+        return ""
+
     def with_identity_values(self) -> PublishingDialect:
         """Return the dialect whose inserts also give values to columns that are GENERATED ALWAYS AS IDENTITY."""
         return self

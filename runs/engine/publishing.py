@@ -2,7 +2,7 @@
 
 Its order: bounds on waiting and the table's lock; is this run published already; does it still hold staging; is the
 table there; safety limits; is staging complete; NULLs that would become numbers; duplicate keys; the strategy's
-statements, each delete counted; what triggers did; the commit record; COMMIT.
+statements, each delete counted; deferred triggers; what triggers did; the commit record; COMMIT.
 """
 
 from __future__ import annotations
@@ -151,6 +151,7 @@ def _apply(opened: Session, plan: Plan, staging: Staging, marks: Marks | None, t
     told.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
     with foreign_keys.explained(plan, keys):
         counts = _execute(opened, plan, statements, replaced=replaced)
+        side_effects.run_deferred(opened, plan)
     told += map(Warned, unfilled_columns.check_full(opened, plan, table, filled, emptied=True))
     if plan.strategy is Strategy.FULL and counts[Counts.WRITTEN] != staging.rows:
         # its insert takes all of staging, so it has counted it

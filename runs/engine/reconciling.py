@@ -15,7 +15,7 @@ from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableName
 from modules.predicates import select_columns
 from modules.tokens import find_tokens
-from runs.engine import commit_record, foreign_keys, key_order, safety_limits
+from runs.engine import commit_record, foreign_keys, key_order, safety_limits, side_effects
 from runs.engine.checking import check_deleted
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Staged, Warned
 from runs.engine.faults import point
@@ -106,11 +106,14 @@ def _transaction(opened: Session, plan: Plan, table: TableName, read: int, told:
     told.append(MergeSqlBuilt(f"{sql};"))
     with foreign_keys.explained(plan, references, returns=False):
         deleted = opened.execute(sql) if deleting else 0
+        side_effects.run_deferred(opened, plan)
     gone = Statement(sql, Counts.DELETED, remaining=dialect.count_missing(plan.dest_table, table, plan.merge_key))
     may_return = bool(deleting) and registry.connector(plan.destination.kind).introspector.may_skip_rows(
         opened, plan.dest_table
     )
     check_deleted(opened, plan, gone, deleted=deleted, targets=deleting, may_return=may_return)
+    if may_return:
+        side_effects.check_left(opened, plan, before=present, deleted=deleting, what="key_sync")
     published = Published(inserted=0, updated=0, deleted=deleted)
     commit_record.write(opened, dialect, plan, published, kind=KIND)
     return deleted

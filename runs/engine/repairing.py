@@ -13,7 +13,7 @@ from connections import registry
 from connections.sdk.errors import ConnectionLost, CountMismatch
 from connections.sdk.foreign_keys import Deletion
 from connections.sdk.protocols import Session
-from runs.engine import commit_record, doubled_rows, foreign_keys, safety_limits
+from runs.engine import commit_record, doubled_rows, foreign_keys, safety_limits, side_effects
 from runs.engine.checking import Staging, check_deleted, check_present, count_staged
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
 from runs.engine.faults import point
@@ -67,9 +67,12 @@ def _transaction(opened: Session, plan: Plan, staged: Staging, events: list[Even
         return done.deleted or 0
     commit_record.hold_claim(opened, dialect, plan)
     _check_staging(opened, plan, staged)
-    deleted = _delete(opened, plan, events) if repair.deletes else 0
+    deleted = 0
     if repair.doubles:
+        # first: what is deferred runs at its end, and from then on at once, which a delete and insert could not bear
         deleted += doubled_rows.remove(opened, plan, staged.columns, lambda row: _bound(plan, row), events)
+    if repair.deletes:
+        deleted += _delete(opened, plan, events)
     published = Published(inserted=0, updated=0, deleted=deleted)
     commit_record.write(opened, dialect, plan, published, kind=KIND)
     return deleted
@@ -112,7 +115,10 @@ def _delete(opened: Session, plan: Plan, events: list[Event]) -> int:
     events.append(MergeSqlBuilt(f"{sql};"))
     with foreign_keys.explained(plan, references, returns=False):
         deleted = opened.execute(sql)
+        side_effects.run_deferred(opened, plan)
     gone = Statement(sql, Counts.DELETED, remaining=counting)
     may_return = registry.connector(plan.destination.kind).introspector.may_skip_rows(opened, plan.dest_table)
     check_deleted(opened, plan, gone, deleted=deleted, targets=extra, may_return=may_return)
+    if may_return:
+        side_effects.check_left(opened, plan, before=present, deleted=extra, what="the repair")
     return deleted

@@ -55,6 +55,9 @@ class PostgresqlDialect(PublishingDialect):
         # no stronger than what the statements that follow take first, so that it adds no deadlocks
         return f"LOCK TABLE {self.qualified(table)} IN {'ROW EXCLUSIVE' if writing else 'ACCESS SHARE'} MODE"
 
+    def run_deferred(self) -> str:
+        return "SET CONSTRAINTS ALL IMMEDIATE"
+
     def with_identity_values(self) -> PublishingDialect:
         return _IdentityValues()
 
