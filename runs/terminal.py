@@ -100,6 +100,8 @@ def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
             case events.AttemptFailed():
                 stream.write(f"  attempt {event.number} failed: {indented(event.message)}")
                 stream.write(f"  trying again in {event.wait:.1f} s")
+            case events.Waiting(message):
+                stream.write(f"  {one_line(message)}")
             case events.Warned(message):
                 stream.write(f"  warning: {indented(message)}")
 
