@@ -35,6 +35,8 @@ class PublishingDialect(RowIdentity):
     truncates = True
     # INSERT .. ON CONFLICT exists
     has_on_conflict = True
+    # an UPDATE never deletes a row and inserts it anew, which a foreign key of another table would forbid
+    updates_in_place = True
     staging_schema = "pipekit_staging"
 
     def staging_table(self, module: str) -> TableName:

@@ -19,6 +19,7 @@ from runs.engine import (
     destination_shape,
     destination_table,
     foreign_keys,
+    orphaned_rows,
     safety_limits,
     schemas,
     side_effects,
@@ -137,7 +138,8 @@ def _apply(opened: Session, plan: Plan, staging: Staging, marks: Marks | None, t
         marks = count_marks(opened, plan, staging.columns)
     told += map(Warned, staged_warnings(plan, marks))
     deletion = foreign_keys.deletion(plan, table, null_keys=null_keys)
-    keys = foreign_keys.pointing_at(opened, plan) if deletion else ()
+    keys = foreign_keys.pointing_at(opened, plan) if foreign_keys.may_break(plan, table, deletion) else ()
+    orphaned = orphaned_rows.OrphanedRows(opened, plan, keys)
     if deletion:
         what = f"Replacing rows of {plan.dest_table} by DELETE"
         told += map(Warned, foreign_keys.check(opened, plan, keys, deletion, what=what))
@@ -152,6 +154,7 @@ def _apply(opened: Session, plan: Plan, staging: Staging, marks: Marks | None, t
     with foreign_keys.explained(plan, keys):
         counts = _execute(opened, plan, statements, replaced=replaced)
         side_effects.run_deferred(opened, plan)
+    told += map(Warned, orphaned.warnings())
     told += map(Warned, unfilled_columns.check_full(opened, plan, table, filled, emptied=True))
     if plan.strategy is Strategy.FULL and counts[Counts.WRITTEN] != staging.rows:
         # its insert takes all of staging, so it has counted it

@@ -17,6 +17,7 @@ from runs.engine import commit_record, doubled_rows, foreign_keys, safety_limits
 from runs.engine.checking import Staging, check_deleted, check_present, count_staged
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
 from runs.engine.faults import point
+from runs.engine.orphaned_rows import OrphanedRows
 from runs.engine.plan import Plan
 from runs.engine.publishing import find, find_after
 from runs.engine.staging import dialect_of
@@ -111,6 +112,7 @@ def _delete(opened: Session, plan: Plan, events: list[Event]) -> int:
         keys=staging, key=plan.merge_key, present=False, returns=False, bound=lambda row: _bound(plan, row)
     )
     events += map(Warned, foreign_keys.check(opened, plan, references, deletion, what="The repair"))
+    orphaned = OrphanedRows(opened, plan, references)
     sql = f"{dialect.delete_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
     events.append(MergeSqlBuilt(f"{sql};"))
     with foreign_keys.explained(plan, references, returns=False):
@@ -121,4 +123,5 @@ def _delete(opened: Session, plan: Plan, events: list[Event]) -> int:
     check_deleted(opened, plan, gone, deleted=deleted, targets=extra, may_return=may_return)
     if may_return:
         side_effects.check_left(opened, plan, before=present, deleted=extra, what="the repair")
+    events += map(Warned, orphaned.warnings())
     return deleted
