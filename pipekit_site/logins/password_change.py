@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpRequest, HttpResponse
@@ -41,5 +41,5 @@ class AdminSite(UnfoldAdminSite):  # type: ignore[misc]
         }
         if self.password_change_template is not None:
             options["template_name"] = self.password_change_template
-        request.current_app = self.name  # type: ignore[attr-defined]
-        return PasswordChangeView.as_view(**options)(request)
+        request.current_app = self.name
+        return cast(HttpResponse, PasswordChangeView.as_view(**options)(request))
