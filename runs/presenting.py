@@ -29,7 +29,13 @@ COLOURS = {
     "cancelled": ("warning", "cancel"),
     "refused": ("danger", "block"),
     "equal": ("success", "check_circle"),
+    "no_rows": ("warning", "help"),
     "different": ("danger", "difference"),
+    "repaired": ("success", "build"),
+    "partly_repaired": ("warning", "build"),
+    "unconfirmed": ("warning", "build"),
+    "repair_refused": ("danger", "block"),
+    "repair_failed": ("danger", "error"),
 }
 COUNTS = ("read", "staged", "inserted", "updated", "deleted")
 # who asked for it, as people call it; a schedule has its number

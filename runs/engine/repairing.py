@@ -67,7 +67,7 @@ def _transaction(opened: Session, plan: Plan, staged: Staging, events: list[Even
         return done.deleted or 0
     commit_record.hold_claim(opened, dialect, plan)
     _check_staging(opened, plan, staged)
-    deleted = _delete(opened, plan, events) if repair.deletes else 0
+    deleted = _delete(opened, plan, staged, events) if repair.deletes else 0
     if repair.doubles:
         deleted += doubled_rows.remove(opened, plan, staged.columns, lambda row: _bound(plan, row), events)
     published = Published(inserted=0, updated=0, deleted=deleted)
@@ -93,7 +93,7 @@ def _bound(plan: Plan, row: str) -> str:
     return f"{text} AND {condition}" if condition else text
 
 
-def _delete(opened: Session, plan: Plan, events: list[Event]) -> int:
+def _delete(opened: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
     """Delete rows whose key is not in staging; the limits and the foreign keys of other tables are asked before."""
     dialect = dialect_of(plan)
     staging = dialect.staging_table(plan.module)
@@ -101,13 +101,18 @@ def _delete(opened: Session, plan: Plan, events: list[Event]) -> int:
     if not (extra := int(opened.fetch(counting)[0][0])):
         return 0
     present = int(opened.fetch(dialect.count(plan.dest_table))[0][0])
-    if warning := safety_limits.check_deletes(plan, deleting=extra, present=present, what="The repair"):
+    # an append module's repair writes only keys that are new, and deletes nothing
+    written = staged.rows
+    if warning := safety_limits.check_deletes(
+        plan, deleting=extra, present=present, what="The repair", published=written
+    ):
         events.append(Warned(warning))
     references = foreign_keys.pointing_at(opened, plan)
     deletion = Deletion(
         keys=staging, key=plan.merge_key, present=False, returns=False, bound=lambda row: _bound(plan, row)
     )
-    events += map(Warned, foreign_keys.check(opened, plan, references, deletion, what="The repair"))
+    refused = foreign_keys.check(opened, plan, references, deletion, what="The repair", published=written)
+    events += map(Warned, refused)
     sql = f"{dialect.delete_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
     events.append(MergeSqlBuilt(f"{sql};"))
     with foreign_keys.explained(plan, references, returns=False):
