@@ -20,7 +20,9 @@ from runs.engine.source_query import base_query
 from runs.engine.staging import dialect_of
 from runs.engine.verify import sides
 from runs.engine.verify import since as since_option
-from runs.engine.verify.comparison import Comparison, Outcome
+from runs.engine.verify.comparison import Comparison
+from runs.engine.verify.equal_keys import EqualKeys
+from runs.engine.verify.outcome import Outcome
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.samples import Sample, choose
 from runs.engine.verify.side import Compared, Tables
@@ -77,7 +79,14 @@ def verify(
             sample = options.same or (_sample(plan, options, bounds, opened, log) if options.sample else None)
         both = sides.open_sides(plan, tables, chosen, since, stack)
         log(both.why)
-        comparison = Comparison(both.source, both.destination, chosen, pace=options.pace, progress=progress)
+        comparison = Comparison(
+            both.source,
+            both.destination,
+            chosen,
+            pace=options.pace,
+            progress=progress,
+            equal_keys=EqualKeys(plan, chosen),
+        )
         outcome = _compare(comparison, bounds, sample)
     warnings = tuple(_warnings(tables, outcome, chosen, is_part=bool(options.since or sample)))
     seconds = time.monotonic() - started
@@ -96,6 +105,11 @@ def _warnings(tables: Tables, outcome: Outcome, chosen: Compared, *, is_part: bo
         yield "Named watermarks bound the query: only rows that it returns now are verified, none is extra."
     if not outcome.source_rows and not outcome.dest_rows:
         yield f"No row was compared: neither side has any{' of those that were asked for' if is_part else ''}."
+    if outcome.respelled:
+        yield (
+            f"{counted(outcome.respelled)} of those that differ have keys that the destination calls equal and spells"
+            " differently; their other columns were not compared. A repair by key leaves the spelling as it is."
+        )
     if outcome.counts.changing:
         yield f"{outcome.counts.changing} keys kept changing while they were compared and are not counted."
 
