@@ -16,8 +16,8 @@ CANCELLED = "cancelled"
 _WAIT, _LOOK = 25.0, 0.3
 
 
-def cancel(module: Module) -> tuple[int | None, str]:
-    """Return the number of the verification and what came of it; no number when none was going on."""
+def cancel(module: Module) -> tuple[Verification | None, str]:
+    """Return the verification and what came of it; None when none was going on."""
     reap_dead()
     row = Verification.objects.filter(module=module, status__in=ACTIVE).first()
     if row is None:
@@ -30,9 +30,9 @@ def cancel(module: Module) -> tuple[int | None, str]:
             _end(row)
         if row.is_final:
             ended = outcome(row)
-            return row.pk, CANCELLED if ended is Outcome.CANCELLED else f"over already: {ended.label.lower()}"
+            return row, CANCELLED if ended is Outcome.CANCELLED else f"over already: {ended.label.lower()}"
         if time.monotonic() > until:
-            return row.pk, f"asked, and still {row.status}: its process is {row.pid} on {row.host or 'another machine'}"
+            return row, f"asked, and still {row.status}: its process is {row.pid} on {row.host or 'another machine'}"
         time.sleep(_LOOK)
 
 

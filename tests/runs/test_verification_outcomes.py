@@ -193,4 +193,5 @@ def test_a_verification_that_goes_on_names_how_it_is_stopped_and_is() -> None:
     assert (waiting.error or {})["code"] == "cancelled"
     again = verifymodule("orders", "--cancel")
     assert again.code == 3
+    assert verifymodule("orders", "--cancel", "--json").json["error"]["code"] == "not_found"
     assert "orders is not being verified" in again.err

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.errors import NotSupported
+from connections.sdk.errors import DataError, NotSupported, QueryInvalid
+from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
 from runs.engine.connecting import session
 from runs.engine.plan import Plan
@@ -42,14 +43,8 @@ class EqualKeys:
         if any(column.data_type.kind in _UNCAST for column in self._columns):
             raise self.refusal("a part of the key has no text to ask for it by")
         with session(self._plan.destination, Cap.READ) as opened:
-            pairs = []
-            for first in range(0, len(keys), _AT_ONCE):
-                some = keys[first : first + _AT_ONCE]
-                for row in opened.fetch(self._query(some)):
-                    spelled = tuple(None if value is None else str(value) for value in row[1:])
-                    if spelled != some[int(row[0])]:
-                        pairs.append((some[int(row[0])], spelled))
-            return pairs
+            parts = [keys[first : first + _AT_ONCE] for first in range(0, len(keys), _AT_ONCE)]
+            return [pair for part in parts for pair in self._among(part, opened)]
 
     def refusal(self, why: str) -> NotSupported:
         names = ", ".join(f"{column.dest_name} ({_of(column)})" for column in self._columns if _is_loose(column))
@@ -59,6 +54,16 @@ class EqualKeys:
             hint="Make the keys the same at both sides, for example by lower() in the source query, or run "
             f"manage.py runmodule {self._plan.module} --full-refresh and verify after it.",
         )
+
+    def _among(self, keys: Sequence[Key], opened: Session) -> list[tuple[Key, Key]]:
+        try:
+            rows = opened.fetch(self._query(keys))
+        except (DataError, QueryInvalid):
+            # a text that is no value of the column's type equals none
+            half = len(keys) // 2
+            return [*self._among(keys[:half], opened), *self._among(keys[half:], opened)] if half else []
+        spelled = ((keys[int(row[0])], tuple(None if text is None else str(text) for text in row[1:])) for row in rows)
+        return [(mine, theirs) for mine, theirs in spelled if mine != theirs]
 
     def _query(self, keys: Sequence[Key]) -> str:
         dialect = dialect_of(self._plan)

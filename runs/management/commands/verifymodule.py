@@ -40,7 +40,7 @@ class Command(BaseCommand):
             error = terminal.not_found("module", name, Module.objects.values_list("name", flat=True))
             self._refuse(name, error, code=3, as_json=options["json"])
         if options["cancel"]:
-            self._cancel(module)
+            self._cancel(module, as_json=options["json"])
         chosen = {
             "columns": _names(options["columns"] or ""),
             "since": options["since"],
@@ -64,12 +64,15 @@ class Command(BaseCommand):
             self.stderr.write(terminal.error(verification.error))
         sys.exit(verification_report.exit_code(verification))
 
-    def _cancel(self, module: Module) -> NoReturn:
-        number, answer = verification_cancelling.cancel(module)
-        if number is None:
-            self.stderr.write(f"error: {module.name} is not being verified.\nfix:   Nothing is to be stopped.")
-            sys.exit(3)
-        self.stdout.write(f"verification {number}: {answer}")
+    def _cancel(self, module: Module, *, as_json: bool) -> NoReturn:
+        verification, answer = verification_cancelling.cancel(module)
+        if verification is None:
+            message = f"{module.name} is not being verified."
+            error = {"code": "not_found", "message": message, "hint": "There is nothing to stop.", "detail": ""}
+            self._refuse(module.name, error, code=3, as_json=as_json)
+        text = f"verification {verification.pk}: {answer}"
+        found = json.dumps(verification_report.as_json(verification)) if as_json else text
+        terminal.result(self.stdout, self.stderr, found)
         sys.exit(0 if answer == verification_cancelling.CANCELLED else 1)
 
     def _refuse(self, name: str, error: dict[str, str], *, code: int, as_json: bool) -> NoReturn:

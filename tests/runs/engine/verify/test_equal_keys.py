@@ -73,6 +73,13 @@ def test_rows_that_are_missing_or_extra_stay_so(target: Bench) -> None:
     assert [key.key for key in found.outcome.extra] == [("04:00:00",)]
 
 
+def test_a_text_that_is_no_such_key_is_missing(target: Bench) -> None:
+    target.at_source("INSERT INTO s VALUES ('never', 'no interval')")
+    found = compared(target)
+    assert counts(found) == (1, 0, 1)
+    assert [key.key for key in found.outcome.missing] == [("never",)]
+
+
 def test_equal_rows_are_equal_without_asking(target: Bench, loose: Loose) -> None:
     target.at_source(f"UPDATE s SET k = '{loose.theirs}' WHERE v = 'a'")
     assert counts(compared(target)) == (0, 0, 0)
