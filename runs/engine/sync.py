@@ -14,8 +14,8 @@ from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import Column, TableInfo
-from runs.engine import columns as column_choice
 from runs.engine import (
+    bound_above_source,
     destination_table,
     hooks,
     reconciling,
@@ -24,6 +24,7 @@ from runs.engine import (
     unfilled_columns,
     watermarks,
 )
+from runs.engine import columns as column_choice
 from runs.engine.checking import Staging
 from runs.engine.connecting import session
 from runs.engine.events import (
@@ -84,6 +85,9 @@ def attempt(plan: Plan) -> Iterator[Event]:
     staged = Staging(columns=columns, rows=rows, existed=resolved.table is not None)
     yield from _timed("publish", publish(plan, staged))
     yield from _after_publish(plan, resolved, staged)
+    if not rows:
+        # key_sync may just have removed the row that was in the way
+        yield from map(Warned, bound_above_source.warnings(plan, resolved.query, resolved.bound, columns))
 
 
 def resume(plan: Plan) -> Iterator[Event]:
@@ -193,7 +197,7 @@ def _transfer(plan: Plan, query: str, columns: Sequence[Column]) -> Step[int]:
 
 
 def dry_run(plan: Plan) -> Iterator[Event]:
-    """Resolve live and build both texts; nothing is written anywhere and the source is not asked."""
+    """Resolve live and build both texts; nothing is written anywhere, and the source is not asked."""
     resolved = yield from _timed("resolve", _resolve(plan))
     columns = column_choice.guessed(plan, resolved.query, resolved.table)
     yield SourceQueryBuilt(bounded_query(plan, resolved.query, resolved.bound, columns))
