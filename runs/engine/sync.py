@@ -40,6 +40,7 @@ from runs.engine.events import (
 from runs.engine.faults import point
 from runs.engine.plan import Plan, RunOn
 from runs.engine.publishing import STRATEGIES, describe, publish
+from runs.engine.source_probe import probe
 from runs.engine.source_query import base_query, bounded_query, repair_query
 from runs.engine.transferring import Transfer, transfer
 from runs.engine.waiting import destination
@@ -197,15 +198,20 @@ def _transfer(plan: Plan, query: str, columns: Sequence[Column]) -> Step[int]:
 
 
 def dry_run(plan: Plan) -> Iterator[Event]:
-    """Resolve live and build both texts; nothing is written anywhere, and the source is not asked."""
+    """Resolve live and build both texts; nothing is written anywhere, and the source need not answer."""
     resolved = yield from _timed("resolve", _resolve(plan))
-    columns = column_choice.guessed(plan, resolved.query, resolved.table)
+    probed = yield from probe(plan, resolved.query)
+    if probed:
+        columns = column_choice.named(plan, resolved.query, probed)
+    else:
+        columns = column_choice.guessed(plan, resolved.query, resolved.table)
     yield SourceQueryBuilt(bounded_query(plan, resolved.query, resolved.bound, columns))
     if not columns:
         yield Warned(
             "The merge SQL is not known before the first run: the query is SELECT * and there is no table yet."
         )
         return
+    column_choice.check_known(plan, columns, resolved.table)
     destination_table.check_columns(plan, resolved.table, columns)
     yield from map(Warned, unfilled_columns.reset_by_incremental(plan, resolved.table, columns))
     publication = describe(plan, columns, resolved.table, null_keys=False)
