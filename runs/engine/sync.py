@@ -45,7 +45,7 @@ from runs.engine.source_query import base_query, bounded_query, repair_query
 from runs.engine.transferring import Transfer, transfer
 from runs.engine.waiting import destination
 from runs.engine.watermark_types import check_watermark_types
-from runs.engine.watermark_warnings import future_warnings
+from runs.engine.watermark_warnings import future_warnings, implied_warnings
 
 T = TypeVar("T")
 Step = Generator[Event, None, T]
@@ -182,6 +182,7 @@ def _stage(plan: Plan, resolved: Resolved) -> Step[tuple[tuple[Column, ...], str
             check_watermark_types(plan, opened, columns)
         destination_table.check_columns(plan, resolved.table, columns)
         warnings += unfilled_columns.warnings(opened, plan, resolved.table, columns)
+        warnings += implied_warnings(plan, resolved.table, columns)
         staging.prepare(opened, plan, columns)
     yield from map(Warned, warnings)
     return columns, query
@@ -214,6 +215,7 @@ def dry_run(plan: Plan) -> Iterator[Event]:
     column_choice.check_known(plan, columns, resolved.table)
     destination_table.check_columns(plan, resolved.table, columns)
     yield from map(Warned, unfilled_columns.reset_by_incremental(plan, resolved.table, columns))
+    yield from map(Warned, implied_warnings(plan, resolved.table, columns))
     publication = describe(plan, columns, resolved.table, null_keys=False)
     statements = STRATEGIES[plan.strategy](publication)
     yield MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";")
