@@ -30,7 +30,7 @@ class Command(BaseCommand):
             "--retry", action="store_true", help="try again what can pass, as the module says; else one attempt"
         )
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
-        parser.add_argument("--quiet", action="store_true", help="no progress")
+        parser.add_argument("--quiet", action="store_true", help="no progress; warnings are printed all the same")
 
     def handle(self, name: str, **options: Any) -> None:
         module = Module.objects.with_connections().filter(name=name).first()
