@@ -22,3 +22,11 @@ def warning(column: str, data_type: DataType) -> str:
         "neither new ones nor changes. Name a column that grows with every change as watermark_column, or use "
         f"merge_strategy: upsert, which reads all rows. If {column} only grows, name it as watermark_column."
     )
+
+
+def not_unique(column: str) -> str:
+    """Return what to add about such a column when rows share its highest value: the key has further columns."""
+    return (
+        f" {column} bounds what is read only because it is the first column of the merge key: if it does not grow with "
+        "every new row, as a company's number does not, rows with a lower one are never read either."
+    )

@@ -85,6 +85,7 @@ def staged_warnings(plan: Plan, marks: Marks) -> Iterator[str]:
             f"{marks.sharing} rows share the highest {plan.watermark}. Numbers are compared with >, so a row that "
             "comes later with the same value is never read. Set the module's overlap to 1, which compares with >=, or "
             "take a watermark_column whose values are unique."
+            + (implied_watermark.not_unique(plan.watermark) if plan.watermark_is_implied else "")
         )
 
 

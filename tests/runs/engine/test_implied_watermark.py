@@ -69,3 +69,17 @@ def test_a_text_that_is_named_as_watermark_is_somebody_s_decision(between: Betwe
     bench = between("sqlite", "sqlite")
     bench.at_source("CREATE TABLE s (code text, v integer)", "INSERT INTO s VALUES ('A1', 1)")
     assert bench.run(by_code(bench, watermark_is_implied=False)).warnings == []
+
+
+def test_a_number_that_is_only_a_part_of_the_key_is_said_to_leave_rows_of_lower_ones_out(between: Between) -> None:
+    bench = between("sqlite", "postgresql")
+    bench.at_source("CREATE TABLE s (code integer, v integer)", "INSERT INTO s VALUES (1, 1), (2, 1), (2, 2)")
+    plan = by_code(bench, merge_key=("code", "v"))
+    (warning,) = bench.run(plan).warnings
+    assert warning.startswith("2 rows share the highest code.")
+    assert "only because it is the first column of the merge key" in warning
+    bench.at_source("INSERT INTO s VALUES (1, 2)")
+    bench.run(plan)
+    assert (1, 2) not in bench.rows()
+    bench.run(by_code(bench, merge_key=("code", "v"), strategy=Strategy.UPSERT, watermark=""))
+    assert (1, 2) in bench.rows()
