@@ -15,6 +15,7 @@ from connections.pieces import NOTHING, code
 from connections.sdk.visible_text import visible
 from runs import live_log
 from runs.models import GroupRun, Run
+from runs.states import Status
 from runs.verification import Verification
 
 # status -> colour and sign
@@ -43,9 +44,12 @@ _TRIGGERS = {"manual": "command", "admin": "admin", "api": "API", "retry": "retr
 
 
 def badge(run: Run | GroupRun | Verification, *, url: str = "") -> SafeString:
-    """Return the status as a word, a sign and a colour."""
+    """Return the status as a word, a sign and a colour; a dry run that ended otherwise says that it was one."""
     colour, sign = COLOURS[run.status]
-    return pieces.badge(run.get_status_display(), colour, sign=sign, url=url)
+    word = run.get_status_display()
+    if isinstance(run, Run | GroupRun) and run.dry_run and run.is_final and run.status != Status.DRY_RUN:
+        word = f"{word} (dry run)"
+    return pieces.badge(word, colour, sign=sign, url=url)
 
 
 def duration(run: Run | GroupRun | Verification) -> str:

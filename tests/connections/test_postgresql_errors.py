@@ -16,6 +16,7 @@ import pytest
 from connections.connectors.postgresql import driver
 from connections.sdk import errors
 from connections.sdk.errors import PipekitError
+from connections.sdk.parameters import ConnectionParameters
 from tests.runs.jrunner.processes import wait_until
 from tests.runs.jrunner.systems import System, job, moved, postgresql, sqlite
 
@@ -48,6 +49,16 @@ def url(postgresql_server: str) -> Iterator[str]:
     with psycopg.connect(postgresql_server, autocommit=True) as server:
         server.execute("DROP DATABASE failing WITH (FORCE)")
         server.execute("DROP ROLE stranger")
+
+
+def test_a_database_or_a_user_that_is_not_there_is_named(url: str) -> None:
+    parameters = ConnectionParameters(kind="postgresql", url=urlunsplit(urlsplit(url)._replace(path="/nowhere")))
+    with pytest.raises(errors.DatabaseMissing, match="has no database “nowhere”") as refused:
+        driver.connect(parameters)
+    assert "createdb" in refused.value.hint
+    with pytest.raises(errors.AuthenticationFailed, match="has no user “nobody_at_all”") as unknown:
+        driver.connect(ConnectionParameters(kind="postgresql", url=url, username="nobody_at_all"))
+    assert "username" in unknown.value.hint
 
 
 def by_control(source: System, sql: str, path: Path) -> None:

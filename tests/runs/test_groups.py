@@ -130,6 +130,14 @@ def test_a_dry_run_of_a_group_is_one(group: Group, member: Member) -> None:
     assert [run.status for run in Run.objects.all()] == ["dry_run"]
 
 
+@pytest.mark.matrix
+def test_warnings_of_members_stand_in_the_summary(group: Group, member: Member) -> None:
+    module = member("a", "SELECT chr(65) AS k, 1 AS v")
+    Module.objects.filter(pk=module.pk).update(merge_strategy="incremental", merge_key="k")
+    done = manage("rungroup", "nightly", "--quiet")
+    assert "    warning: There is no watermark_column" in done.out
+
+
 def test_an_unknown_group_is_exit_code_3(group: Group) -> None:
     done = manage("rungroup", "nightyl")
     assert done.code == 3

@@ -119,6 +119,34 @@ def test_a_refused_run_is_exit_code_8_and_force_is_recorded(orders: Bench, save_
 
 
 @pytest.mark.matrix
+def test_a_quiet_forced_run_says_that_it_was_forced_and_keeps_its_warnings(orders: Bench, save_module: Save) -> None:
+    save_module("qcrh", QUERY)
+    assert "forced" not in manage("runmodule", "qcrh", "--quiet").out
+    orders.at_source("DELETE FROM QCRH")
+    done = manage("runmodule", "qcrh", "--quiet", "--force")
+    (line,) = done.out.splitlines()
+    assert ", full, forced): 0 read" in line
+    (warning,) = done.err.splitlines()
+    assert warning.startswith("warning: ") and "because the run was forced" in warning
+
+
+@pytest.mark.matrix
+def test_a_failed_dry_run_prints_its_error_and_no_empty_headings(
+    orders: Bench, save_module: Save, save_connection: Any
+) -> None:
+    save_module("qcrh", QUERY, destination=save_connection(orders.destination, password="$NOT_THERE"))
+    done = manage("runmodule", "qcrh", "--dry-run")
+    assert (done.code, done.out) == (1, "qcrh: error (dry run)\n")
+    assert "NOT_THERE" in done.err
+    # what was built before it failed is shown
+    orders.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.qcrh (dcord int)")
+    save_connection(orders.destination, password="")
+    done = manage("runmodule", "qcrh", "--dry-run")
+    assert (done.code, done.out) == (1, f"qcrh: error (dry run)\n\n-- source query\n{QUERY}\n")
+    assert "has no column “dcotyp”" in done.err
+
+
+@pytest.mark.matrix
 def test_a_full_refresh_runs_an_incremental_module_as_full(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY, merge_strategy="incremental", merge_key="dcord")
     manage("runmodule", "qcrh")
