@@ -10,6 +10,7 @@ from typing import Protocol
 from django.utils import timezone
 
 from connections.sdk.visible_text import indented, one_line
+from modules.models import Group, Module
 from runs.engine import events
 from runs.models import GroupRun, Run
 from runs.states import Status
@@ -37,9 +38,28 @@ def result(out: Stream, err: Stream, text: str) -> None:
 
 def not_found(what: str, name: str, names: Iterable[str]) -> dict[str, str]:
     """Return the error of a name that does not exist, with the likeliest one that does."""
+    if found := _other_kind(what, name):
+        return {
+            "code": "not_found",
+            "message": f"There is no {what} “{name}”. {found[0]}",
+            "hint": found[1],
+            "detail": "",
+        }
     near = difflib.get_close_matches(name, list(names), n=1)
     hint = f"Did you mean “{near[0]}”?" if near else "The admin and exportconfig list the names."
     return {"code": "not_found", "message": f"There is no {what} “{name}”.", "hint": hint, "detail": ""}
+
+
+def _other_kind(what: str, name: str) -> tuple[str, str] | None:
+    """Return that a name is a group's where a module is wanted, or the other way, and which commands take it."""
+    if what == "module" and Group.objects.filter(name=name).exists():
+        return (
+            "It is a group.",
+            f"manage.py rungroup {name} runs its modules, manage.py verifygroup {name} verifies them.",
+        )
+    if what == "group" and Module.objects.filter(name=name).exists():
+        return "It is a module.", f"manage.py runmodule {name} runs it, manage.py verifymodule {name} verifies it."
+    return None
 
 
 def error(found: Mapping[str, str]) -> str:
@@ -112,6 +132,8 @@ def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
             case events.AttemptFailed():
                 stream.write(f"  attempt {event.number} failed: {indented(event.message)}")
                 stream.write(f"  trying again in {event.wait:.1f} s")
+            case events.Waiting(message):
+                stream.write(f"  {one_line(message)}")
             case events.Warned(message):
                 stream.write(f"  warning: {indented(message)}")
 

@@ -241,3 +241,33 @@ def test_the_scheduler_waits_for_the_full_minute() -> None:
     woken = now + dt.timedelta(seconds=looping._until_next_minute(now))
     assert (woken.minute, woken.second) == (1, 0)
     assert not Run.objects.exists()
+
+
+def test_a_schedule_that_only_verifies_is_named_where_one_that_runs_is_missing(capsys: Capture) -> None:
+    ModuleFactory.create(name="qcrh")
+    call_command("schedule", "qcrh", "--verify", "daily", "06:00")
+    capsys.readouterr()
+    for word in ("next", "remove"):
+        assert ended("schedule", "qcrh", word) == 3
+        shown = capsys.readouterr().err
+        assert "The module qcrh has no schedule that runs it. It has one that verifies it: qcrh-verify." in shown
+        assert f"manage.py schedule qcrh --verify {word}" in shown
+    assert Schedule.objects.count() == 1
+
+
+def test_a_schedule_that_only_runs_is_named_where_one_that_verifies_is_missing(capsys: Capture) -> None:
+    GroupFactory.create(name="nightly")
+    call_command("schedule", "nightly", "daily", "06:00")
+    capsys.readouterr()
+    assert ended("schedule", "nightly", "--verify", "remove") == 3
+    shown = capsys.readouterr().err
+    assert "The group nightly has no schedule that verifies it. It has one that runs it: nightly." in shown
+    assert "manage.py schedule nightly remove" in shown
+
+
+def test_a_verification_schedule_that_is_not_there_is_called_one(capsys: Capture) -> None:
+    ModuleFactory.create(name="qcrh")
+    assert ended("schedule", "qcrh", "--verify", "next") == 3
+    shown = capsys.readouterr().err
+    assert "The module qcrh has no verification schedule." in shown
+    assert "manage.py schedule qcrh --verify daily 04:00" in shown
