@@ -94,7 +94,7 @@ def test_a_terminal_gets_no_escape_sequence_whatever_a_command_prints(stream: st
     )
     master, slave = pty.openpty()
     process = subprocess.Popen([sys.executable, "-c", code], cwd=BASE_DIR, stdin=slave, stdout=slave, stderr=slave)
-    process.wait(60)
+    process.wait(120)
     os.close(slave)
     shown = os.read(master, 65536)
     os.close(master)

@@ -6,8 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ def start_job(job: Job, *, env: Mapping[str, str] | None = None) -> subprocess.P
 
 
 def finish(process: subprocess.Popen[str], *, stdin: str | None = None) -> Outcome:
-    output, log = process.communicate(stdin, timeout=30)
+    output, log = process.communicate(stdin, timeout=120)
     return Outcome(code=process.returncode, output=output, log=log)
 
 
@@ -68,10 +67,3 @@ def run_job(job: Job, *, env: Mapping[str, str] | None = None) -> Outcome:
 
 def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Outcome:
     return finish(start(arguments, env=env), stdin=stdin)
-
-
-def wait_until(true: Callable[[], object], *, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
