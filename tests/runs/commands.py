@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from tests import warm_processes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,9 +37,8 @@ def manage(*arguments: str, **environment: str) -> Done:
 
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, str(ROOT / "manage.py"), *arguments]
     settings = {**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **environment}
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=settings)
+    return warm_processes.manage(arguments, env=settings)
 
 
 def wait_until(true: Callable[[], object], *, seconds: float = 120) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,31 +17,12 @@ from connections.models import Connection
 from connections.sdk.parameters import ConnectionParameters
 from modules.models import Hook, Module, Watermark
 from runs.models import Run
-from tests.runs.commands import go_on, wait_until
+from tests.runs import commands
+from tests.runs.commands import Done, go_on, manage, wait_until
 from tests.runs.engine.bench import Bench
 
-ROOT = Path(__file__).resolve().parents[2]
 QUERY = 'SELECT "DCORD#" AS dcord, RTRIM(DCOTYP) AS dcotyp FROM QCRH'
 Save = Callable[..., Module]
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-
-def manage(*arguments: str, **environment: str) -> Done:
-    argv = [sys.executable, str(ROOT / "manage.py"), *arguments]
-    settings = {"DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **environment}
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, **settings})
-    return Done(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -130,9 +108,7 @@ def test_a_full_refresh_runs_an_incremental_module_as_full(orders: Bench, save_m
 
 
 def start(name: str, **environment: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, str(ROOT / "manage.py"), "runmodule", name, "--json"]
-    settings = {**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **environment}
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=settings)
+    return commands.start("runmodule", name, "--json", **environment)
 
 
 @pytest.mark.matrix

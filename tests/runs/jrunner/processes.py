@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runs.jrunner.job import Job
+from tests import warm_processes
 from tests.runs.jrunner.systems import as_json
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -35,16 +35,7 @@ class Outcome:
 
 
 def start(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "runs.jrunner", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
+    return warm_processes.jrunner(arguments, env={**os.environ, **(env or {})})
 
 
 def start_job(job: Job, *, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
