@@ -17,7 +17,7 @@ from connections.connectors.postgresql import driver
 from connections.sdk import errors
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from tests.runs.jrunner.processes import wait_until
+from tests.runs.commands import wait_until
 from tests.runs.jrunner.systems import System, job, moved, postgresql, sqlite
 
 # raises any SQLSTATE there is, in a query's last row and in a trigger
@@ -228,7 +228,7 @@ def test_a_session_that_was_idle_for_too_long_is_one_that_the_server_stopped(
             wait_until(lambda: not looking.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone())
             session.execute("SELECT 1")
 
-    error = failed(idle, url, session={setting: "100"})
+    error = failed(idle, url, session={setting: "1000"})
     assert (type(error), f"SQLSTATE {state}" in error.detail) == (errors.StatementStopped, True), error.detail
 
 
