@@ -15,6 +15,7 @@ from connections.pieces import NOTHING, code
 from connections.sdk.visible_text import visible
 from runs import live_log
 from runs.models import GroupRun, Run
+from runs.states import Status
 from runs.verification import Verification
 
 # status -> colour and sign
@@ -29,7 +30,13 @@ COLOURS = {
     "cancelled": ("warning", "cancel"),
     "refused": ("danger", "block"),
     "equal": ("success", "check_circle"),
+    "no_rows": ("warning", "help"),
     "different": ("danger", "difference"),
+    "repaired": ("success", "build"),
+    "partly_repaired": ("warning", "build"),
+    "unconfirmed": ("warning", "build"),
+    "repair_refused": ("danger", "block"),
+    "repair_failed": ("danger", "error"),
 }
 COUNTS = ("read", "staged", "inserted", "updated", "deleted")
 # who asked for it, as people call it; a schedule has its number
@@ -37,9 +44,12 @@ _TRIGGERS = {"manual": "command", "admin": "admin", "api": "API", "retry": "retr
 
 
 def badge(run: Run | GroupRun | Verification, *, url: str = "") -> SafeString:
-    """Return the status as a word, a sign and a colour."""
+    """Return the status as a word, a sign and a colour; a dry run that ended otherwise says that it was one."""
     colour, sign = COLOURS[run.status]
-    return pieces.badge(run.get_status_display(), colour, sign=sign, url=url)
+    word = run.get_status_display()
+    if isinstance(run, Run | GroupRun) and run.dry_run and run.is_final and run.status != Status.DRY_RUN:
+        word = f"{word} (dry run)"
+    return pieces.badge(word, colour, sign=sign, url=url)
 
 
 def duration(run: Run | GroupRun | Verification) -> str:

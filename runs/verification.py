@@ -45,6 +45,8 @@ class Verification(Owned, Timestamped):
     force = models.BooleanField(default=False)
     # {"columns": [...], "since": "2 days", "sample": 1000}: what was compared; empty: everything
     options = models.JSONField(default=dict, blank=True)
+    # null, or what of it was known only then: {"since": "2026-11-27", "since_column": "changed", "sampled": true}
+    compared = models.JSONField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 

@@ -19,12 +19,13 @@ from connections import pieces
 from connections.pages import FROM_PAGE, Verb
 from connections.sdk.errors import PipekitError
 from modules.models import Module
-from runs import presenting, verification_examples
+from runs import presenting, verification_examples, verification_report, verification_scope
 from runs.actions import too_many
 from runs.filters import StartedByFilter
 from runs.happened import HappenedPage
 from runs.verification import Verification, VerificationStatus
 from runs.verification_launch import VerificationRequest, launch
+from runs.verification_outcome import Outcome, outcome
 
 VERIFY = Verb(action="verify", label="Verify", icon="fact_check", title="Compare the source with the destination")
 _KINDS = ("missing", "extra", "different")
@@ -155,9 +156,9 @@ class VerificationAdmin(HappenedPage):
 
     @display(description="Status", ordering="status")
     def state(self, row: Any) -> SafeString:
-        if row.is_repaired:
-            return pieces.badge("Repaired", "success", sign="build")
-        return presenting.badge(row)
+        ended: Outcome = outcome(row)
+        colour, sign = presenting.COLOURS[ended]
+        return pieces.badge(ended.label, colour, sign=sign)
 
     @display(description="Module")
     def module_link(self, row: Verification) -> SafeString | str:
@@ -165,26 +166,27 @@ class VerificationAdmin(HappenedPage):
 
     @display(description="Compared")
     def scope(self, row: Verification) -> str:
-        given = row.options
-        parts = [f"columns {', '.join(given['columns'])}"] if given.get("columns") else []
-        parts += [f"since {given['since']}"] if given.get("since") else []
-        parts += [f"a sample of {given['sample']} rows"] if given.get("sample") else []
-        return "; ".join(parts) or "every row and column"
+        return verification_scope.words(row)
 
     @display(description="Source / destination")
-    def rows(self, row: Verification) -> str:
+    def rows(self, row: Verification) -> SafeString | str:
         if row.source_rows is None:
             return pieces.NOTHING
-        return f"{presenting.count(row.source_rows)} / {presenting.count(row.dest_rows)}"
+        rows = f"{presenting.count(row.source_rows)} / {presenting.count(row.dest_rows)}"
+        if verification_scope.as_json(row)["everything"]:
+            return rows
+        return format_html('{}<div class="pk-ago">{}</div>', rows, verification_scope.words(row))
 
     @display(description="Differences")
     def differences(self, row: Verification) -> SafeString | str:
-        if row.error:
-            return presenting.problem(row)
+        if row.missing is None:
+            return presenting.problem(row) or pieces.NOTHING
         counted = [(name, getattr(row, name)) for name in _KINDS]
-        if all(number is None for _, number in counted):
-            return pieces.NOTHING
-        return ", ".join(f"{presenting.count(number)} {name}" for name, number in counted if number) or "none"
+        found = ", ".join(f"{presenting.count(number)} {name}" for name, number in counted if number) or "none"
+        if not row.error:
+            return found
+        # what was found is known though the repair failed
+        return format_html('{}<div class="pk-ago">{}</div>', found, presenting.problem(row))
 
     @display(description="Found")
     def counts(self, row: Verification) -> SafeString:
@@ -199,16 +201,14 @@ class VerificationAdmin(HappenedPage):
     def examples_shown(self, row: Verification) -> SafeString | str:
         if not any(row.examples.values()):
             return pieces.NOTHING
-        return verification_examples.rendered(row.examples)
+        more = {f"more_{kind}": verification_report.left_out(row, kind) for kind in _KINDS}
+        return verification_examples.rendered(row.examples, more)
 
-    @display(description="Repaired by")
+    @display(description="Repair")
     def repair_run_link(self, row: Verification) -> SafeString | str:
         if row.repair_run is None:
             return pieces.NOTHING
-        counted = row.repaired or {}
-        parts = [f"{counted[name]} {name}" for name in ("inserted", "updated", "deleted") if name in counted]
-        parts += [f"{counted['left']} still differ"] if counted.get("left") else []
-        return format_html("{} {}", pieces.row_link(row.repair_run), ", ".join(parts))
+        return format_html("{}: {}", pieces.row_link(row.repair_run), verification_report.repair_words(row))
 
     @display(description="Warnings")
     def warnings_told(self, row: Verification) -> SafeString | str:

@@ -16,11 +16,14 @@ _SHOWN, _BEFORE = 160, 40
 _BLANKS = str.maketrans({" ": "\u2423", "\t": "\u2409", "\n": "\u240a"})
 
 
-def rendered(examples: Mapping[str, Any]) -> SafeString:
-    """Return missing and extra keys, and a table of the values that differ."""
+def rendered(examples: Mapping[str, Any], more: Mapping[str, int] | None = None) -> SafeString:
+    """Return missing and extra keys, and a table of the values that differ.
+
+    ``more`` counts the rows without an example, as ``more_missing``, ``more_extra`` and ``more_different``.
+    """
     keys = {kind: [_key(key) for key in examples.get(kind) or ()] for kind in ("missing", "extra")}
     different = [_row(value) for value in examples.get("different") or ()]
-    return render_to_string("runs/verification_examples.html", {**keys, "different": different})
+    return render_to_string("runs/verification_examples.html", {**keys, "different": different, **(more or {})})
 
 
 def _key(key: Any) -> str:

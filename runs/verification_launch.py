@@ -117,6 +117,6 @@ def _busy(module: Module, other: Verification | None) -> AlreadyRunning:
     number = "" if other is None else str(other.pk)
     return AlreadyRunning(
         f"{module.name} is being verified already{f' (verification {number})' if number else ''}.",
-        hint="Wait for its end.",
+        hint=f"Wait for its end, or stop it: manage.py verifymodule {module.name} --cancel, or Cancel on its page.",
         detail=number,
     )

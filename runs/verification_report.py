@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runs import verification_scope
+from runs.engine.plurals import counted
 from runs.verification import Verification, VerificationStatus
+from runs.verification_outcome import Outcome, outcome
 
 _KINDS = ("missing", "extra", "different")
+_REPAIR_ADVISED = (Outcome.DIFFERENT, Outcome.CANCELLED)
 
 
 def exit_code(verification: Verification) -> int:
@@ -22,11 +26,16 @@ def exit_code(verification: Verification) -> int:
 
 
 def as_json(verification: Verification) -> dict[str, Any]:
-    """Return the verification under the names that scripts hold on to."""
+    """Return the verification under the names that scripts hold on to.
+
+    ``status`` and the counts say what the comparison found, ``outcome`` how it ended, the repair included.
+    """
     return {
         "verification": verification.pk,
         "module": verification.module_name,
         "status": str(verification.status),
+        "outcome": str(outcome(verification)),
+        "scope": verification_scope.as_json(verification),
         "source_rows": verification.source_rows,
         "dest_rows": verification.dest_rows,
         **{kind: getattr(verification, kind) for kind in _KINDS},
@@ -45,26 +54,74 @@ def not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
 
 
 def summary(verification: Verification) -> str:
-    """Return what was found in a few lines, examples included."""
-    if verification.status == VerificationStatus.ERROR:
-        return f"{verification.module_name}: not verified (verification {verification.pk})"
-    counted = ", ".join(f"{getattr(verification, kind):,} {kind}" for kind in _KINDS)
-    rows = f"{verification.source_rows:,} rows at the source, {verification.dest_rows:,} in the destination"
-    took = f"{verification.seconds or 0:.2f} s"
-    lines = [f"{verification.module_name}: {verification.status} in {took}: {rows}; {counted}"]
+    """Return how it ended, what was compared and what was found in a few lines, examples included."""
+    name, number = verification.module_name, verification.pk
+    ended = outcome(verification)
+    if verification.missing is None:
+        return f"{name}: {'cancelled' if ended is Outcome.CANCELLED else 'not verified'} (verification {number})"
+    sides = (verification.source_rows or 0, verification.dest_rows or 0)
+    rows = f"{counted(sides[0])} at the source, {sides[1]:,} in the destination"
+    lines = [
+        f"{name}: {ended.label.lower()} in {verification.seconds or 0:.2f} s (verification {number})",
+        f"  compared: {verification_scope.words(verification)}: {rows}",
+    ]
+    if verification.status == VerificationStatus.DIFFERENT:
+        found = ", ".join(f"{getattr(verification, kind):,} {kind}" for kind in _KINDS)
+        lines += [f"  {'found before the repair' if verification.repaired else 'found'}: {found}"]
+        lines += _examples(verification)
+    if repair := repair_words(verification):
+        lines.append(f"  repair by run {verification.repair_run_id}: {repair}")
     lines += [f"  warning: {warning}" for warning in verification.warnings]
+    if ended in _REPAIR_ADVISED and verification.status == VerificationStatus.DIFFERENT:
+        lines.append(f"  to repair it: {verification_scope.command(verification, repair=True)}")
+    return "\n".join(lines)
+
+
+def repair_words(verification: Verification) -> str:
+    """Return what the repair did and what it left, in one line; empty where none was begun."""
+    ended = outcome(verification)
+    if (repaired := verification.repaired) is None:
+        if verification.repair_run_id is None:
+            return ""
+        return {Outcome.REFUSED: "refused by a safety limit", Outcome.CANCELLED: "cancelled"}.get(ended, "failed")
+    # extra rows are not read: they are deleted
+    names = {"pulled": "read again", "inserted": "inserted", "updated": "rewritten", "deleted": "deleted"}
+    done = ", ".join(f"{repaired[name] if repaired[name] is not None else '?'} {word}" for name, word in names.items())
+    after = "not compared again"
+    if ended is Outcome.REPAIRED:
+        after = "compared again, no row differs"
+    elif left := repaired.get("left"):
+        after = f"compared again, {left:,} still {'differs' if left == 1 else 'differ'}"
+    return f"{counted(differing(verification))} differed; {done}; {after}"
+
+
+def differing(verification: Verification) -> int:
+    """Return how many rows are missing, extra or different."""
+    return sum(getattr(verification, kind) or 0 for kind in _KINDS)
+
+
+def left_out(verification: Verification, kind: str) -> int:
+    """Return how many rows of a kind have no example."""
+    examples = verification.examples.get(kind) or []
+    # a row that differs has an example for each column; a key is a number, a text or a list of them
+    shown = {str(value["key"]) for value in examples} if kind == "different" else examples
+    return max((getattr(verification, kind) or 0) - len(shown), 0)
+
+
+def _examples(verification: Verification) -> list[str]:
+    lines = []
     for kind in ("missing", "extra"):
         if keys := verification.examples.get(kind):
-            lines.append(f"  {kind}: {', '.join(map(_shown, keys))}")
+            more = left_out(verification, kind)
+            lines.append(f"  {kind}: {', '.join(map(_shown, keys))}{f' and {more:,} more' if more else ''}")
     for value in verification.examples.get("different", []):
         lines.append(
             f"  different: {_shown(value['key'])} {value['column']}: {value['source']!r} at the source,"
             f" {value['dest']!r} in the destination"
         )
-    if repaired := verification.repaired:
-        counted = ", ".join(f"{repaired[name]} {name}" for name in ("pulled", "inserted", "updated", "deleted"))
-        lines.append(f"  repaired by run {verification.repair_run_id}: {counted}")
-    return "\n".join(lines)
+    if more := left_out(verification, "different"):
+        lines.append(f"  different: and {counted(more)} more")
+    return lines
 
 
 def _shown(key: Any) -> str:

@@ -22,6 +22,11 @@ def results(found: Any) -> dict[str, Any]:
         "missing": outcome.counts.missing,
         "extra": outcome.counts.extra,
         "different": outcome.counts.different,
+        "compared": {
+            "since": found.since.value if found.since else None,
+            "since_column": found.since.column if found.since else None,
+            "sampled": found.sample is not None,
+        },
         "warnings": list(found.warnings),
         "examples": {
             "missing": [_key(key.key, columns) for key in outcome.missing],

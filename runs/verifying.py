@@ -10,28 +10,32 @@ from typing import Any
 from connections.redacting import redactor
 from connections.sdk.errors import Cancelled, InternalError, PipekitError
 from modules.models import Module
-from runs import claiming, interrupting, planning, running, verification_recording
+from runs import claiming, interrupting, planning, running, verification_recording, verification_scope
 from runs.engine.faults import point
 from runs.engine.plan import Plan
+from runs.engine.plurals import counted
 from runs.heartbeat import Heartbeat
 from runs.models import Run
 from runs.patience import patiently
 from runs.settings import setting
 from runs.states import Status
 from runs.verification import Verification, VerificationStatus
+from runs.verification_log import VerificationLog
+from runs.verification_report import summary
 from runs.verification_results import results as results_of
 
-Log = Callable[[str], None]
 
-
-def execute(verification: Verification, *, log: Log = lambda text: None) -> Verification:
+def execute(verification: Verification, *, show: Callable[[str], object] = lambda text: None) -> Verification:
     """Compare to the end and return the row in its final state; no exception of the comparison's own leaves here.
 
     What fails after the comparison, a repair above all, leaves what was found: the row is `different`, with the error.
+    ``show`` gets the progress; the result is the caller's to show. Both are in the log.
     """
+    log = VerificationLog(verification, show)
     found: dict[str, Any] = {}
     try:
         interrupting.release()
+        log(f"comparing {verification_scope.words(verification)}")
         with Heartbeat(verification):
             _verify(verification, found, log)
             interrupting.shield()
@@ -43,13 +47,14 @@ def execute(verification: Verification, *, log: Log = lambda text: None) -> Veri
     except PipekitError as error:
         _fail(verification, error, found, log)
     except Exception as error:
-        log("".join(traceback.format_exception(error)))
+        log.keep("".join(traceback.format_exception(error)))
         text = f"Pipekit failed in a way it should not: {type(error).__name__}: {error}"
         _fail(verification, InternalError(text, hint="The log has the details; please report it."), found, log)
+    log.keep(summary(verification))
     return verification
 
 
-def _verify(verification: Verification, results: dict[str, Any], log: Log) -> None:
+def _verify(verification: Verification, results: dict[str, Any], log: VerificationLog) -> None:
     """Compare, and repair where that is asked for; fills ``results``, the fields of the row, as they become known."""
     # imported here: DuckDB and Arrow are loaded by nothing but a comparison
     from runs.engine.verify.repair import kept
@@ -65,16 +70,30 @@ def _verify(verification: Verification, results: dict[str, Any], log: Log) -> No
         return
     run = _repair(verification, module, found, results, log)
     if run.status != Status.SUCCESS:
-        results["error"] = run.error
+        results["error"] = _error_of(run, verification)
+        log.keep(f"repair {run.status}: {results['error']['message']}\n{results['error']['hint']}")
         return
     point("verification.repaired")
-    # the same rows as before: only they are repaired
-    left = verify(plan, replace(options, same=found.sample), log=log)
+    # the same rows as before, a sample or all: only they are repaired
+    left = verify(plan, replace(options, same=found.sample, sample=0), log=log)
     after = left.outcome.counts
     if after.total:
-        text = f"After the repair {after.missing} rows are missing, {after.extra} extra, {after.different} different."
+        verb = "is" if after.missing == 1 else "are"
+        text = (
+            f"After the repair {counted(after.missing)} {verb} missing, {after.extra:,} extra, {after.different:,}"
+            " different."
+        )
         results["warnings"] += [" ".join(filter(None, (text, kept(plan, left))))]
         results["repaired"]["left"] = after.total
+
+
+def _error_of(run: Run, verification: Verification) -> dict[str, str]:
+    """Return the run's error; one of a safety limit names the command that goes on in spite of it."""
+    error = dict(run.error or {"code": "internal", "message": f"Run {run.pk} ended as {run.status}.", "hint": ""})
+    if run.status == Status.REFUSED:
+        command = verification_scope.command(verification, repair=True, force=True)
+        error["hint"] = f"{error['hint']} The whole command: {command}"
+    return {name: str(error.get(name) or "") for name in ("code", "message", "hint", "detail")}
 
 
 def _run_of(module: Module) -> Run:
@@ -97,7 +116,9 @@ def _options(verification: Verification) -> Any:
     )
 
 
-def _repair(verification: Verification, module: Module, found: Any, results: dict[str, Any], log: Log) -> Run:
+def _repair(
+    verification: Verification, module: Module, found: Any, results: dict[str, Any], log: VerificationLog
+) -> Run:
     from runs.engine.verify.repair import repair_plan
 
     request = claiming.Request(
@@ -112,13 +133,21 @@ def _repair(verification: Verification, module: Module, found: Any, results: dic
     # a block of its own: a run ends its block's readiness for a cancel, and the comparison after it can be cancelled
     with interrupting.as_cancel(held=True) as received:
         run = claiming.claim(module, request)
-        log(f"repairing by run {run.pk}")
+        differing = counted(found.outcome.counts.total)
+        ranges = (
+            "" if found.compared.range_column is not None else "; the whole query is read, as by any key but integers"
+        )
+        log(f"repairing by run {run.pk}: {differing} to put right{ranges}")
         results["repair_run"] = run
         point("verification.repairing")
         running.execute(run, change=change)
     if run.status == Status.SUCCESS:
-        counted = {"pulled": run.read, "inserted": run.inserted, "updated": run.updated, "deleted": run.deleted}
-        results["repaired"] = counted
+        results["repaired"] = {
+            "pulled": run.read,
+            "inserted": run.inserted,
+            "updated": run.updated,
+            "deleted": run.deleted,
+        }
         # too late for the run, and the comparison that follows may be over before the next look at the row
         is_cancelled = patiently(verification.must_stop)
         if received or is_cancelled:
@@ -126,9 +155,9 @@ def _repair(verification: Verification, module: Module, found: Any, results: dic
     return run
 
 
-def _fail(verification: Verification, error: PipekitError, found: dict[str, Any], log: Log) -> None:
+def _fail(verification: Verification, error: PipekitError, found: dict[str, Any], log: VerificationLog) -> None:
     hidden = {name: redactor().text(text) for name, text in error.as_dict().items()}
-    log("\n".join(filter(None, (f"failed: {hidden['message']}", hidden["hint"], hidden["detail"]))))
+    log.keep("\n".join(filter(None, (f"failed: {hidden['message']}", hidden["hint"], hidden["detail"]))))
     status = VerificationStatus.DIFFERENT if _differs(found) else VerificationStatus.ERROR
     verification_recording.finish(verification, status, log, **{**found, "error": hidden})
 

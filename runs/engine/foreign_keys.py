@@ -14,6 +14,7 @@ from connections.sdk.foreign_keys import CASCADES, Deletion, ForeignKey, count_r
 from connections.sdk.protocols import Session
 from connections.sdk.schema import TableInfo
 from runs.engine.plan import Plan, Strategy
+from runs.engine.safety_limits import written_before
 from runs.engine.staging import dialect_of
 
 # how DuckDB says that a row which is put in references none
@@ -67,8 +68,19 @@ def truncate_hint(keys: Sequence[ForeignKey]) -> str:
     )
 
 
-def check(opened: Session, plan: Plan, keys: Sequence[ForeignKey], deleting: Deletion, *, what: str) -> list[str]:
-    """Refuse a DELETE that would change rows of other tables; return warnings when `force` let it pass."""
+def check(
+    opened: Session,
+    plan: Plan,
+    keys: Sequence[ForeignKey],
+    deleting: Deletion,
+    *,
+    what: str,
+    published: int | None = None,
+) -> list[str]:
+    """Refuse a DELETE that would change rows of other tables; return warnings when `force` let it pass.
+
+    ``published`` is how many rows the run has written before, where that is known.
+    """
     # of a table that is emptied, no row is left that a key of its own could reach
     cascading = [key for key in keys if key.cascades and not (key.own and deleting.keys is None)]
     if not cascading:
@@ -87,7 +99,7 @@ def check(opened: Session, plan: Plan, keys: Sequence[ForeignKey], deleting: Del
     if deleting.returns:
         raise Refused(f"{text}; nothing was changed.", hint=f"{_UPSERT}; or run it once with --force.")
     raise Refused(
-        f"{text}; none was deleted. The rows read before are published.",
+        f"{text}; none was deleted. {written_before(published)}",
         hint=f"Run it once with --force if these rows are to go too{_otherwise(plan)}.",
     )
 

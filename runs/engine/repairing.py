@@ -73,7 +73,7 @@ def _transaction(opened: Session, plan: Plan, staged: Staging, events: list[Even
         # first: what is deferred runs at its end, and from then on at once, which a delete and insert could not bear
         deleted += doubled_rows.remove(opened, plan, staged.columns, lambda row: _bound(plan, row), events)
     if repair.deletes:
-        deleted += _delete(opened, plan, events)
+        deleted += _delete(opened, plan, staged, events)
     published = Published(inserted=0, updated=0, deleted=deleted)
     commit_record.write(opened, dialect, plan, published, kind=KIND)
     return deleted
@@ -97,7 +97,7 @@ def _bound(plan: Plan, row: str) -> str:
     return f"{text} AND {condition}" if condition else text
 
 
-def _delete(opened: Session, plan: Plan, events: list[Event]) -> int:
+def _delete(opened: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
     """Delete rows whose key is not in staging; the limits and the foreign keys of other tables are asked before."""
     dialect = dialect_of(plan)
     staging = dialect.staging_table(plan.module)
@@ -105,13 +105,18 @@ def _delete(opened: Session, plan: Plan, events: list[Event]) -> int:
     if not (extra := int(opened.fetch(counting)[0][0])):
         return 0
     present = int(opened.fetch(dialect.count(plan.dest_table))[0][0])
-    if warning := safety_limits.check_deletes(plan, deleting=extra, present=present, what="The repair"):
+    # an append module's repair writes only keys that are new, and deletes nothing
+    written = staged.rows
+    if warning := safety_limits.check_deletes(
+        plan, deleting=extra, present=present, what="The repair", published=written
+    ):
         events.append(Warned(warning))
     references = foreign_keys.pointing_at(opened, plan)
     deletion = Deletion(
         keys=staging, key=plan.merge_key, present=False, returns=False, bound=lambda row: _bound(plan, row)
     )
-    events += map(Warned, foreign_keys.check(opened, plan, references, deletion, what="The repair"))
+    refused = foreign_keys.check(opened, plan, references, deletion, what="The repair", published=written)
+    events += map(Warned, refused)
     orphaned = OrphanedRows(opened, plan, references)
     sql = f"{dialect.delete_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
     events.append(MergeSqlBuilt(f"{sql};"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from connections.sdk.errors import Refused
 from runs.engine.plan import Plan, Strategy
+from runs.engine.plurals import counted
 
 
 def check_full(plan: Plan, *, staged: int, present: int) -> str:
@@ -24,18 +25,32 @@ def check_full(plan: Plan, *, staged: int, present: int) -> str:
     )
 
 
-def check_deletes(plan: Plan, *, deleting: int, present: int, what: str = "key_sync") -> str:
-    """Refuse to delete more than the allowed share of the rows; returns a warning when `force` let it pass."""
+def check_deletes(
+    plan: Plan, *, deleting: int, present: int, what: str = "key_sync", published: int | None = None
+) -> str:
+    """Refuse to delete more than the allowed share of the rows; returns a warning when `force` let it pass.
+
+    ``published`` is how many rows the run has written before, where that is known.
+    """
     if deleting <= present * plan.limits.max_delete_share:
         return ""
     text = (
-        f"{what} would delete {deleting} of the {present} rows of {plan.dest_table} "
+        f"{what} would delete {deleting} of the {counted(present)} of {plan.dest_table} "
         f"(the limit is {plan.limits.max_delete_share:.0%})"
     )
     if plan.force:
         return f"{text}; allowed because the run was forced."
     again = "run it" if plan.repair is None else "repair it"
     raise Refused(
-        f"{text}; none was deleted. The rows read before are published.",
+        f"{text}; none was deleted. {written_before(published)}",
         hint=f"Check the source's keys. If they are really gone, {again} once with --force.",
     )
+
+
+def written_before(rows: int | None) -> str:
+    """Say what a run had published before a deletion that is refused; None where the number is not known."""
+    if rows is None:
+        return "The rows read before are published."
+    if rows == 0:
+        return "Nothing was changed."
+    return f"The {counted(rows)} read before {'is' if rows == 1 else 'are'} published."

@@ -1,5 +1,5 @@
 """Notifications of verifications: a difference that is new or another than before, what a repair made of it, and the
-first equal result after one.
+first equal result after one, if that compared at least the same.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 
+from runs.engine.plurals import counted
 from runs.notifying.queueing import queue, wanted_channels
 from runs.notifying.wording import line
 from runs.outbox import Kind
@@ -17,6 +18,8 @@ from runs.outbox import Kind
 if TYPE_CHECKING:
     from runs.verification import Verification
 
+# of earlier verifications, to find one that counts
+_LOOKED_AT = 100
 _log = logging.getLogger(__name__)
 
 
@@ -33,6 +36,9 @@ def on_verified(verification: Verification) -> None:
 
 
 def _report(verification: Verification) -> None:
+    # imported here: they are above the models, which import this
+    from runs import verification_outcome, verification_scope
+
     kinds = {"different": Kind.DIFFERENT, "equal": Kind.EQUAL, "error": Kind.UNVERIFIED}
     found = kinds[str(verification.status)]
     if found is Kind.UNVERIFIED and verification.trigger == "manual":
@@ -40,10 +46,9 @@ def _report(verification: Verification) -> None:
         return
     if verification.module is None or not wanted_channels():
         return
-    earlier = type(verification)._default_manager.filter(module=verification.module_id, pk__lt=verification.pk)
-    before = earlier.filter(status__in=("equal", "different")).order_by("-pk").first()
+    before = _before(verification)
     differed = before is not None and before.status == "different"
-    if found is Kind.EQUAL and not differed:
+    if found is Kind.EQUAL and not (before is not None and differed and _covers(verification, before)):
         return
     if found is Kind.DIFFERENT and before is not None and differed and _state(before) == _state(verification):
         return
@@ -55,6 +60,9 @@ def _report(verification: Verification) -> None:
         "missing": verification.missing,
         "extra": verification.extra,
         "different": verification.different,
+        "outcome": str(verification_outcome.outcome(verification)),
+        "scope": verification_scope.as_json(verification),
+        "compared": _compared(verification),
     }
     if found is Kind.UNVERIFIED:
         error = verification.error or {}
@@ -70,6 +78,29 @@ def _report(verification: Verification) -> None:
     queue(found, event=event, module=verification.module, about=about, now=at)
 
 
+def _before(verification: Verification) -> Verification | None:
+    """Return the last verification that says how things stood: one that differed, or was equal in enough."""
+    earlier = type(verification)._default_manager.filter(module=verification.module_id, pk__lt=verification.pk)
+    for row in earlier.filter(status__in=("equal", "different")).order_by("-pk")[:_LOOKED_AT]:
+        if row.status == "different" or _covers(row, verification):
+            return row
+    return None
+
+
+def _covers(equal: Verification, other: Verification) -> bool:
+    """Whether equal rows in one say that the other's would be equal: a sample or a part says nothing of the whole."""
+    return not equal.options or (equal.options == other.options and not equal.options.get("sample"))
+
+
+def _compared(verification: Verification) -> str:
+    from runs import verification_scope
+
+    words = verification_scope.words(verification)
+    if verification.source_rows is None:
+        return words
+    return f"{words}: {counted(verification.source_rows)} at the source, {verification.dest_rows:,} in the destination"
+
+
 def _state(verification: Verification) -> tuple[Any, ...]:
     """Return what makes a difference another one: its counts, and how its repair ended."""
     counts = (verification.missing, verification.extra, verification.different)
@@ -83,12 +114,12 @@ def _message(verification: Verification) -> str:
     missing, extra, different = verification.missing, verification.extra, verification.different
     if verification.is_repaired:
         return (
-            f"The destination lacked {missing} rows, had {extra} that the source does not have, and {different} with"
-            f" other values. Run {verification.repair_run_id} repaired it."
+            f"The destination lacked {counted(missing or 0)}, had {extra} that the source does not have, and"
+            f" {different} with other values. Run {verification.repair_run_id} repaired it."
         )
     text = (
-        f"The destination lacks {missing} rows, has {extra} that the source does not have, and {different} with other"
-        " values."
+        f"The destination lacks {counted(missing or 0)}, has {extra} that the source does not have, and {different}"
+        " with other values."
     )
     if verification.error:
         return f"{text} It was to be repaired: {verification.error.get('message')}"
@@ -104,4 +135,6 @@ def _hint(verification: Verification) -> str:
         return verification.error.get("hint") or ""
     if verification.repaired is not None:
         return ""
-    return f"manage.py verifymodule {verification.module_name} --repair"
+    from runs import verification_scope
+
+    return verification_scope.command(verification, repair=True)

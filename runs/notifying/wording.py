@@ -81,7 +81,8 @@ def headline(about: About) -> str:
         case Kind.UNVERIFIED:
             return f"{name} could not be verified"
         case Kind.EQUAL:
-            return f"{name} equals its source again"
+            part = (about.get("scope") or {}).get("everything") is False
+            return f"{name} equals its source again{', in the part that was compared' if part else ''}"
         case Kind.MISSED:
             return f"{name} was not run: {line(about.get('schedule', ''), 100)}{_count(about)}"
         case _:
@@ -110,6 +111,7 @@ def _one(about: About) -> tuple[str, str]:
         "error": line(error.get("message", ""), 2000),
         "fix": line(error.get("hint", ""), 1000),
         "code": _code(about),
+        "compared": line(about.get("compared") or "", 500),
         "was due": _moment(about.get("due")),
         "since": _moment(about.get("since")),
         "how often": _times(about),

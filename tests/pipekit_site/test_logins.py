@@ -34,6 +34,7 @@ from pipekit_site.logins import backend, throttle
 from pipekit_site.management.commands import serve
 from pipekit_site.models import LoginAttempt
 from tests.pipekit_site.test_start_up import environment
+from tests.ports import reserved_port
 
 PAGE = "/admin/login/"
 LIMIT = throttle.BY_USER_AND_ADDRESS
@@ -263,7 +264,7 @@ def echoing() -> Iterator[str]:
 
 def taken_for(address: str, forwarded: str) -> str:
     request = urllib.request.Request(address, headers={"X-Forwarded-For": forwarded})
-    with browser().open(request, timeout=20) as answer:
+    with browser().open(request, timeout=60) as answer:
         return str(answer.read().decode())
 
 
@@ -286,10 +287,12 @@ def test_a_forwarded_address_counts_only_where_there_is_a_proxy(
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
     """The address of a real server with a superuser `ann` and Django's own, slow, hashing."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    variables = environment(tmp_path, DJANGO_SUPERUSER_PASSWORD="right-pw-5521")
+    with reserved_port() as port:
+        yield from running(port, tmp_path)
+
+
+def running(port: int, data_dir: Path) -> Iterator[str]:
+    variables = environment(data_dir, DJANGO_SUPERUSER_PASSWORD="right-pw-5521")
     make = [
         sys.executable,
         "manage.py",
@@ -303,14 +306,14 @@ def served(tmp_path: Path) -> Iterator[str]:
     migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
     for command in (migrate, make):
         subprocess.run(command, cwd=BASE_DIR, env=variables, check=True, capture_output=True, timeout=120)
-    serve = [sys.executable, "manage.py", "serve", "--port", str(port)]
-    process = subprocess.Popen(serve, cwd=BASE_DIR, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = [sys.executable, "manage.py", "serve", "--port", str(port)]
+    process = subprocess.Popen(words, cwd=BASE_DIR, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while True:
             try:
-                urllib.request.urlopen(f"{address}/health", timeout=5).close()
+                urllib.request.urlopen(f"{address}/health", timeout=60).close()
                 break
             except OSError:
                 assert time.monotonic() < until
@@ -318,7 +321,7 @@ def served(tmp_path: Path) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 def browser() -> urllib.request.OpenerDirector:
@@ -341,7 +344,7 @@ def try_password(address: str, number: int, **headers: str) -> int:
             return error.code
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 def test_a_real_server_answers_health_while_24_log_in_at_once(served: str) -> None:
     waits: list[float] = []
     over = threading.Event()

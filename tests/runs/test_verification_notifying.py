@@ -27,7 +27,8 @@ def orders() -> Module:
 
 
 def ended(module: Module, status: str, counts: tuple[int, int, int] = (0, 0, 0), **fields: Any) -> Verification:
-    row = Verification.objects.create(module=module, module_name=module.name, trigger="schedule:1")
+    options = fields.pop("options", {})
+    row = Verification.objects.create(module=module, module_name=module.name, trigger="schedule:1", options=options)
     results = dict(zip(("missing", "extra", "different"), counts, strict=True))
     row.finish(status, **{**results, **fields})  # type: ignore[arg-type]
     return row
@@ -85,3 +86,31 @@ def test_a_repair_that_fails_is_reported_with_its_error(orders: Module) -> None:
     about = Notification.objects.order_by("pk")[1].about
     assert about["error"]["message"].endswith("It was to be repaired: Too many.")
     assert about["error"]["hint"] == "Use --force."
+
+
+@pytest.mark.parametrize("options", [{"sample": 100}, {"since": "5"}, {"columns": ["name"]}])
+def test_a_part_that_is_equal_does_not_end_a_difference_of_everything(orders: Module, options: dict[str, Any]) -> None:
+    ended(orders, "different", (1, 0, 2))
+    ended(orders, "equal", options=options, source_rows=7, dest_rows=7)
+    assert kinds() == ["different"]
+    ended(orders, "equal", source_rows=9, dest_rows=9)
+    assert kinds() == ["different", "equal"]
+
+
+def test_a_difference_of_a_part_ends_with_the_same_part(orders: Module) -> None:
+    ended(orders, "different", (1, 0, 2), options={"since": "5"}, source_rows=7, dest_rows=6)
+    ended(orders, "equal", options={"since": "8"}, source_rows=1, dest_rows=1)
+    assert kinds() == ["different"]
+    ended(orders, "equal", options={"since": "5"}, source_rows=7, dest_rows=7)
+    assert kinds() == ["different", "equal"]
+    different, equal = Notification.objects.order_by("pk")
+    assert different.about["scope"]["since"] == "5"
+    assert "rows since 5: 7 rows at the source, 6 in the destination" in wording.mail([different.about], key="k").text
+    assert different.about["error"]["hint"] == "manage.py verifymodule orders --repair --since 5"
+    assert wording.headline(equal.about) == "orders equals its source again, in the part that was compared"
+
+
+def test_an_equal_sample_ends_nothing_not_even_a_sample(orders: Module) -> None:
+    ended(orders, "different", (0, 0, 2), options={"sample": 10})
+    ended(orders, "equal", options={"sample": 10}, source_rows=10, dest_rows=10)
+    assert kinds() == ["different"]

@@ -49,10 +49,17 @@ def plan(
     assert info is not None, "the raw plan has found it"
     want = [next(c.native_type for c in info.columns if c.name == column.dest_name) for column in columns]
     names = [f"q.c{position}" for position in range(len(columns))]
+    for session in (source, destination):
+        avoid_sorts(session)
     return RowHashing(
         source=tuple(map(_source_column, names, have, want, found.casts)),
         destination=tuple(_destination_column(column, native) for column, native in zip(columns, want, strict=True)),
     )
+
+
+def avoid_sorts(session: PostgresqlSession) -> None:
+    """Have digests grouped in memory: for the many keys that the planner expects it sorts every row, on disk."""
+    session.execute("SET enable_sort = off")
 
 
 def row_hash(columns: Sequence[HashedColumn]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import PostgresqlSession
+from connections.connectors.postgresql.hashing import avoid_sorts
 from connections.connectors.postgresql.introspection import describe_query, describe_table
 from connections.connectors.postgresql.shared_forms import hashed_column
 from connections.sdk.errors import PipekitError
@@ -66,6 +67,7 @@ def _hashed(
             what = f"{found.native_type} in PostgreSQL"
             return NotHashed(why=f"column “{column.dest_name}” ({what}) has no form in which both sides can hash it")
         hashed.append(one)
+    avoid_sorts(session)
     return _refusal(session) or tuple(hashed)
 
 

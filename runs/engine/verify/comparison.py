@@ -9,14 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from connections.sdk.errors import StatementStopped
 from connections.sdk.rereading import ReadAgain
-from runs.engine.verify.differences import Counts, Differences, DifferingKey, SideName
+from runs.engine.verify.differences import Differences, DifferingKey, SideName
 from runs.engine.verify.different_values import DifferentValue, Rows, different_values
+from runs.engine.verify.equal_keys import EqualKeys, pair
 from runs.engine.verify.marks import mark_type
+from runs.engine.verify.outcome import EXAMPLES, Leaf, Outcome
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.segments import Grid, HashGrid, RangeGrid, Segment, is_range_key
 from runs.engine.verify.side import Compared, Digest, Side
@@ -32,44 +33,28 @@ _MOST_LEAVES = 100
 # reads of what differs: until two in a row say the same
 _READS = 4
 _READ_PAUSE = 0.5
-_EXAMPLES = 10
 # each is a condition of its own in the repair's statements, and SQLite nests at most 1000
 _MOST_KEYS = 500
 
 Digests = dict[int, Digest]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
-    """A segment whose rows are read, with the grid that its buckets belong to."""
-
-    segment: Segment
-    grid: Grid
-
-
-@dataclass(slots=True, kw_only=True)
-class Outcome:
-    """What the comparison found; ``leaves`` are the segments that hold every difference."""
-
-    source_rows: int = 0
-    dest_rows: int = 0
-    counts: Counts = field(default_factory=Counts)
-    missing: list[DifferingKey] = field(default_factory=list)
-    extra: list[DifferingKey] = field(default_factory=list)
-    different: list[DifferentValue] = field(default_factory=list)
-    leaves: list[Leaf] = field(default_factory=list)
-    # the range column's values of all differing keys, None when there are too many or there is no such column
-    range_keys: list[str | None] | None = None
-
-
 class Comparison:
-    """``progress`` hears the rows compared so far, of the source."""
+    """``progress`` hears the rows compared so far, of the source; ``equal_keys`` knows which keys are equal."""
 
     def __init__(
-        self, source: Side, destination: Side, compared: Compared, *, pace: Pace, progress: Callable[[int], None]
+        self,
+        source: Side,
+        destination: Side,
+        compared: Compared,
+        *,
+        pace: Pace,
+        progress: Callable[[int], None],
+        equal_keys: EqualKeys,
     ) -> None:
         self._sides: dict[SideName, Side] = {"source": source, "destination": destination}
         self._compared, self._pace, self._progress = compared, pace, progress
+        self._equal_keys, self._is_hash_sample = equal_keys, False
         self._outcome = Outcome()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="verify")
 
@@ -82,6 +67,7 @@ class Comparison:
     def table(self, buckets: frozenset[int] | None = None, *, count: int = _HASH_BUCKETS) -> Outcome:
         """Compare the whole table, or of it what falls into some of ``count`` buckets, by one statement a side."""
         segment, grid = Segment(buckets=buckets), HashGrid(count=count)
+        self._is_hash_sample = buckets is not None
         source, destination = self._digests(segment, grid)
         if differing := _differing(source, destination):
             few = len(differing) <= len(source | destination) // 2
@@ -175,13 +161,15 @@ class Comparison:
                 if not differences.unstable():
                     break
             outcome.counts = differences.counts()
-            outcome.missing = differences.keys("missing", limit=_EXAMPLES)
-            outcome.extra = differences.keys("extra", limit=_EXAMPLES)
+            outcome.missing = differences.keys("missing", limit=EXAMPLES)
+            outcome.extra = differences.keys("extra", limit=EXAMPLES)
             if (column := self._compared.range_column) is not None:
                 position = self._compared.key_positions.index(column)
                 keys = differences.key_values(position, limit=_MOST_KEYS)
                 outcome.range_keys = keys if all(key is None or is_range_key(key) for key in keys or ()) else None
-            outcome.different = self._values(differences.keys("different", limit=_EXAMPLES))
+            outcome.different = self._values(differences.keys("different", limit=EXAMPLES))
+            if self._equal_keys.is_needed:
+                pair(differences, self._equal_keys, outcome, self._compared, is_hash_sample=self._is_hash_sample)
         return outcome
 
     def _read(self, differences: Differences) -> int:

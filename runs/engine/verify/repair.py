@@ -8,7 +8,7 @@ from connections import registry
 from connections.sdk.errors import ConfigurationInvalid
 from runs.engine.connecting import session
 from runs.engine.plan import Plan, Repair, Strategy
-from runs.engine.verify.comparison import Outcome
+from runs.engine.verify.outcome import Outcome
 from runs.engine.verify.segments import Segment
 from runs.engine.verify.verify import Found
 

@@ -40,6 +40,10 @@ def describe(plan: Plan, query: str, opened: Session) -> Tables:
         probed = registry.connector(plan.source.kind, Cap.READ).introspector.describe_query(source, query)
     named = column_choice.named(plan, query, probed)
     columns, _ = column_choice.typed(plan, named, info, lambda name: connector.introspector.has_type(opened, name))
+    if not plan.merge_key:
+        # the table's own key names the rows, and compares as it says
+        collations = info.key_collations(_table_key(info, [column.dest_name for column in columns]))
+        columns = tuple(replace(column, collation=collations.get(column.dest_name, "")) for column in columns)
     return Tables(query=query, columns=columns, info=info)
 
 

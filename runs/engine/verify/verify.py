@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,27 +15,20 @@ from runs.engine import watermarks
 from runs.engine.connecting import session
 from runs.engine.events import WatermarkResolved
 from runs.engine.plan import Plan
+from runs.engine.plurals import counted
 from runs.engine.source_query import base_query
 from runs.engine.staging import dialect_of
 from runs.engine.verify import sides
 from runs.engine.verify import since as since_option
-from runs.engine.verify.comparison import Comparison, Outcome
+from runs.engine.verify.comparison import Comparison
+from runs.engine.verify.equal_keys import EqualKeys
+from runs.engine.verify.outcome import Outcome
 from runs.engine.verify.pace import Pace
+from runs.engine.verify.samples import Sample, choose
 from runs.engine.verify.side import Compared, Tables
 
-# a sample of a table with an integer key is taken from so many places
-_SAMPLES = 20
-_SAMPLE_BUCKETS = 4096
 # keys further apart have differences that 64 bits do not hold
 _LONGEST = 2**62
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """The part of the rows that is compared: ranges of the key, or buckets of its hash."""
-
-    ranges: tuple[tuple[int, int], ...] = ()
-    buckets: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +53,8 @@ class Found:
     seconds: float
     # None when everything was compared
     sample: Sample | None = None
+    # the value that --since came to
+    since: since_option.Since | None = None
 
 
 def verify(
@@ -82,17 +76,24 @@ def verify(
             since = since_option.read(options.since, plan, opened, tables.info) if options.since else None
             chosen = sides.compared(plan, tables, options.columns, since)
             bounds = _bounds(plan, chosen, opened)
-            sample = options.same or _sample(bounds, options.sample, _count(plan, opened) if options.sample else 0)
+            sample = options.same or (_sample(plan, options, bounds, opened, log) if options.sample else None)
         both = sides.open_sides(plan, tables, chosen, since, stack)
         log(both.why)
-        comparison = Comparison(both.source, both.destination, chosen, pace=options.pace, progress=progress)
+        comparison = Comparison(
+            both.source,
+            both.destination,
+            chosen,
+            pace=options.pace,
+            progress=progress,
+            equal_keys=EqualKeys(plan, chosen),
+        )
         outcome = _compare(comparison, bounds, sample)
-    warnings = tuple(_warnings(tables, outcome, chosen))
+    warnings = tuple(_warnings(tables, outcome, chosen, is_part=bool(options.since or sample)))
     seconds = time.monotonic() - started
-    return Found(outcome=outcome, compared=chosen, warnings=warnings, seconds=seconds, sample=sample)
+    return Found(outcome=outcome, compared=chosen, warnings=warnings, seconds=seconds, sample=sample, since=since)
 
 
-def _warnings(tables: Tables, outcome: Outcome, chosen: Compared) -> Iterator[str]:
+def _warnings(tables: Tables, outcome: Outcome, chosen: Compared, *, is_part: bool) -> Iterator[str]:
     filled = {column.dest_name for column in tables.columns}
     if unfilled := [column.name for column in tables.info.columns if column.name not in filled]:
         yield (
@@ -102,6 +103,13 @@ def _warnings(tables: Tables, outcome: Outcome, chosen: Compared) -> Iterator[st
         yield "The watermark has no order that every system agrees on: of several rows of a key any one is accepted."
     if chosen.partial:
         yield "Named watermarks bound the query: only rows that it returns now are verified, none is extra."
+    if not outcome.source_rows and not outcome.dest_rows:
+        yield f"No row was compared: neither side has any{' of those that were asked for' if is_part else ''}."
+    if outcome.respelled:
+        yield (
+            f"{counted(outcome.respelled)} of those that differ have keys that the destination calls equal and spells"
+            " differently; their other columns were not compared. A repair by key leaves the spelling as it is."
+        )
     if outcome.counts.changing:
         yield f"{outcome.counts.changing} keys kept changing while they were compared and are not counted."
 
@@ -138,27 +146,19 @@ def _count(plan: Plan, opened: Session) -> int:
     return int(opened.fetch(dialect_of(plan).count(plan.dest_table))[0][0])
 
 
+def _sample(
+    plan: Plan, options: Options, bounds: tuple[int, int] | None, opened: Session, log: Callable[[str], None]
+) -> Sample | None:
+    present = _count(plan, opened)
+    sample = choose(bounds, options.sample, present, per_second=options.pace.per_second)
+    if sample is None:
+        log(f"comparing all {counted(present)}: no more work than a sample of {options.sample:,}")
+    return sample
+
+
 def _compare(comparison: Comparison, bounds: tuple[int, int] | None, sample: Sample | None) -> Outcome:
     if sample is None:
         return comparison.table() if bounds is None else comparison.ranges([bounds], whole=True)
     if sample.buckets is not None:
-        return comparison.table(sample.buckets, count=_SAMPLE_BUCKETS)
+        return comparison.table(sample.buckets, count=sample.bucket_count)
     return comparison.ranges(sample.ranges, whole=False)
-
-
-def _sample(bounds: tuple[int, int] | None, wanted: int, present: int) -> Sample | None:
-    """Choose about so many of the rows at random; None when all of them are wanted."""
-    if not 0 < wanted < present:
-        return None
-    if bounds is None:
-        number = max(1, wanted * _SAMPLE_BUCKETS // present)
-        return Sample(buckets=frozenset(random.sample(range(_SAMPLE_BUCKETS), number)))
-    return Sample(ranges=tuple(_sampled(*bounds, share=wanted / present)))
-
-
-def _sampled(low: int, high: int, *, share: float) -> list[tuple[int, int]]:
-    """Return ranges that make up a share of the keys, one at a random place in each of so many equal parts."""
-    part = max(1, (high - low) // _SAMPLES)
-    width = max(1, int(part * share))
-    starts = (start + random.randrange(max(1, part - width)) for start in range(low, high, part))
-    return [(start, min(start + width, high)) for start in starts if start < high]

@@ -81,8 +81,7 @@ class Command(BaseCommand):
         except IllegalTransition as error:
             self.stderr.write(str(error))
             return self._cancel(pk) if verification.cancel_requested else 1
-        verifying.execute(verification, log=self.stdout.write)
-        self.stdout.write(verification_report.summary(verification))
+        verifying.execute(verification)
         return verification_report.exit_code(verification)
 
     def _cancel(self, pk: int) -> int:

@@ -66,7 +66,7 @@ class Command(BaseCommand):
         except AlreadyRunning as busy:
             self.stderr.write(terminal.error(busy.as_dict()))
             return verification_report.not_begun(module.name, busy.as_dict()), _BUSY
-        verifying.execute(verification, log=(lambda text: None) if options["quiet"] else self.stderr.write)
+        verifying.execute(verification, show=(lambda text: None) if options["quiet"] else self.stderr.write)
         if not options["json"]:
             terminal.result(self.stdout, self.stderr, verification_report.summary(verification))
         if verification.error:

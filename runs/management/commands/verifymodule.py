@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from typing import Any, NoReturn
 
 from connections.commands import BaseCommand
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
-from runs import interrupting, terminal, verification_report, verifying
+from runs import interrupting, terminal, verification_cancelling, verification_report, verifying
 from runs.verification_launch import VerificationRequest, claim
 
 
@@ -23,19 +23,29 @@ class Command(BaseCommand):
             "--repair", action="store_true", help="pull what differs again, delete what is extra as runs do"
         )
         parser.add_argument("--force", action="store_true", help="override safety limits for the repair; recorded")
-        parser.add_argument("--since", default="", help="only rows from this watermark on: a value, or 2 days")
-        parser.add_argument("--columns", default="", help="compare only these destination columns: a,b")
-        parser.add_argument("--sample", type=_rows, default=0, metavar="ROWS", help="compare only about so many rows")
+        parser.add_argument("--since", help="only rows from this watermark on: a value, or 2 days")
+        parser.add_argument("--columns", help="compare only these destination columns: a,b")
+        parser.add_argument("--sample", metavar="ROWS", help="compare only about so many rows")
+        parser.add_argument("--cancel", action="store_true", help="stop the verification that is going on")
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
         parser.add_argument("--quiet", action="store_true", help="no progress")
 
     def handle(self, name: str, **options: Any) -> None:
+        if wrong := _wrong(options):
+            message, hint = wrong
+            error = {"code": "usage", "message": message, "hint": hint, "detail": ""}
+            self._refuse(name, error, code=2, as_json=options["json"])
         module = Module.objects.with_connections().filter(name=name).first()
         if module is None:
             error = terminal.not_found("module", name, Module.objects.values_list("name", flat=True))
             self._refuse(name, error, code=3, as_json=options["json"])
-        columns = [column.strip() for column in options["columns"].split(",") if column.strip()]
-        chosen = {"columns": columns, "since": options["since"], "sample": options["sample"]}
+        if options["cancel"]:
+            self._cancel(module, as_json=options["json"])
+        chosen = {
+            "columns": _names(options["columns"] or ""),
+            "since": options["since"],
+            "sample": options["sample"] and int(options["sample"]),
+        }
         request = VerificationRequest(
             repair=options["repair"],
             force=options["force"],
@@ -46,13 +56,24 @@ class Command(BaseCommand):
                 verification = claim(module, request)
             except AlreadyRunning as busy:
                 self._refuse(name, busy.as_dict(), code=4, as_json=options["json"])
-            verifying.execute(verification, log=(lambda text: None) if options["quiet"] else self.stderr.write)
+            verifying.execute(verification, show=(lambda text: None) if options["quiet"] else self.stderr.write)
         found = verification_report.as_json(verification)
         text = json.dumps(found) if options["json"] else verification_report.summary(verification)
         terminal.result(self.stdout, self.stderr, text)
         if verification.error:
             self.stderr.write(terminal.error(verification.error))
         sys.exit(verification_report.exit_code(verification))
+
+    def _cancel(self, module: Module, *, as_json: bool) -> NoReturn:
+        verification, answer = verification_cancelling.cancel(module)
+        if verification is None:
+            message = f"{module.name} is not being verified."
+            error = {"code": "not_found", "message": message, "hint": "There is nothing to stop.", "detail": ""}
+            self._refuse(module.name, error, code=3, as_json=as_json)
+        text = f"verification {verification.pk}: {answer}"
+        found = json.dumps(verification_report.as_json(verification)) if as_json else text
+        terminal.result(self.stdout, self.stderr, found)
+        sys.exit(0 if answer == verification_cancelling.CANCELLED else 1)
 
     def _refuse(self, name: str, error: dict[str, str], *, code: int, as_json: bool) -> NoReturn:
         if as_json:
@@ -61,7 +82,22 @@ class Command(BaseCommand):
         sys.exit(code)
 
 
-def _rows(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError("expected a number of rows, at least 1")
-    return int(text)
+def _wrong(options: dict[str, Any]) -> tuple[str, str] | None:
+    """Return what is wrong with the options and what to do, None where nothing is."""
+    sample = options["sample"]
+    if sample is not None and not (sample.isascii() and sample.isdecimal() and int(sample) > 0):
+        return f"--sample {sample}: not a number of rows.", "Write a whole number from 1 on, such as --sample 100000."
+    if options["columns"] is not None and not _names(options["columns"]):
+        return "--columns names no column.", "Name columns of the destination, such as --columns a,b, or leave it out."
+    if options["since"] is not None and not options["since"].strip():
+        return "--since is empty.", "Write a value of the watermark column, or 2 days, or leave it out."
+    if options["force"] and not options["repair"]:
+        return "--force without --repair: only a repair has safety limits.", "Add --repair, or leave --force out."
+    asked = [name for name in ("repair", "since", "columns", "sample") if options[name]]
+    if options["cancel"] and asked:
+        return f"--cancel stops a verification; --{asked[0]} starts one.", "Use one of the two."
+    return None
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]

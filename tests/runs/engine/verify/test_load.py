@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
 
 from connections.sdk.capabilities import Cap
@@ -17,6 +19,7 @@ from runs.engine.verify.segments import HashGrid, Segment
 from runs.engine.verify.server_side import ServerSide
 from runs.engine.verify.side import Side, Sides
 from runs.engine.verify.streamed_side import StreamedSide
+from tests.runs.commands import backends, wait_until
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.verify.comparing import counts, verified
 
@@ -82,3 +85,23 @@ def test_no_session_waits_beside_rows_that_are_read_and_hashed_here(pg_bench: Be
     with opened_sides(filled(pg_bench, price="varchar(20)")) as both:
         assert both.why.startswith("rows are read and hashed here")
         assert pg_bench.rows(others) == [(0,)]
+
+
+def idle(url: str) -> bool:
+    return backends(url) == 0
+
+
+def test_digests_of_many_rows_need_no_room_on_the_servers_disk(pg_bench: Bench) -> None:
+    rows = "SELECT g AS id, repeat('x', 200) AS name FROM generate_series(1, 40000) AS g"
+    # as little memory for 40,000 rows as a server has by default for millions
+    memory = "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = ''512kB''', current_database()); END$$"
+    pg_bench.at_source(f"CREATE TABLE s AS {rows}", "ANALYZE s", memory)
+    pg_bench.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t AS {rows}", "ANALYZE sync.t", memory)
+    found = verified(pg_bench, "SELECT id AS id, name AS name FROM s")
+    assert (found.outcome.source_rows, counts(found)) == (40000, (0, 0, 0))
+    for url in (pg_bench.source.url, pg_bench.destination.url):
+        # sessions report what they used when they end
+        wait_until(partial(idle, url))
+        with psycopg.connect(url) as connection:
+            used = connection.execute("SELECT temp_bytes FROM pg_stat_database WHERE datname = current_database()")
+            assert used.fetchone() == (0,)

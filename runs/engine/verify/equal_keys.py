@@ -1,0 +1,160 @@
+"""Keys that the destination calls equal though their texts differ: citext, collations that ignore case or accents.
+
+Rows are paired by the bytes of their keys. Where the destination pairs them otherwise it is asked which of the keys
+that seem to be missing it has, spelled differently: those rows are different, not one missing and one extra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from connections.sdk.capabilities import Cap
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.errors import DataError, NotSupported, QueryInvalid
+from connections.sdk.protocols import Session
+from connections.sdk.schema import Column
+from runs.engine.connecting import session
+from runs.engine.plan import Plan
+from runs.engine.staging import dialect_of
+from runs.engine.verify.differences import Differences, DifferingKey
+from runs.engine.verify.different_values import DifferentValue
+from runs.engine.verify.outcome import EXAMPLES, Outcome
+from runs.engine.verify.side import Compared
+
+Key = tuple[str | None, ...]
+# keys that are asked for at once, and altogether
+_AT_ONCE, _MOST = 500, 10_000
+# collations that the comparison itself knows
+_FOLDED = frozenset({"NOCASE", "RTRIM"})
+_UNCAST = frozenset({Kind.BINARY, Kind.UNKNOWN})
+_TEXT = DataType(kind=Kind.TEXT)
+
+
+class EqualKeys:
+    """Asks the destination; ``is_needed`` where its keys can be equal without being the same."""
+
+    def __init__(self, plan: Plan, compared: Compared) -> None:
+        self._plan, self._columns = plan, compared.key_columns
+        self.is_needed = bool(compared.key) and any(map(_is_loose, self._columns))
+
+    def found(self, keys: Sequence[Key]) -> list[tuple[Key, Key]]:
+        """Return each key that the destination has in another spelling, with that spelling. Keys hold no NULL."""
+        if any(column.data_type.kind in _UNCAST for column in self._columns):
+            raise self.refusal("a part of the key has no text to ask for it by")
+        with session(self._plan.destination, Cap.READ) as opened:
+            parts = [keys[first : first + _AT_ONCE] for first in range(0, len(keys), _AT_ONCE)]
+            return [pair for part in parts for pair in self._among(part, opened)]
+
+    def refusal(self, why: str) -> NotSupported:
+        names = ", ".join(f"{column.dest_name} ({_of(column)})" for column in self._columns if _is_loose(column))
+        return NotSupported(
+            f"{self._plan.module} cannot be compared exactly: the destination calls values of its key {names} equal"
+            f" that are spelled differently, and {why}.",
+            hint="Make the keys the same at both sides, for example by lower() in the source query, or run "
+            f"manage.py runmodule {self._plan.module} --full-refresh and verify after it.",
+        )
+
+    def _among(self, keys: Sequence[Key], opened: Session) -> list[tuple[Key, Key]]:
+        try:
+            rows = opened.fetch(self._query(keys))
+        except (DataError, QueryInvalid):
+            # a text that is no value of the column's type equals none
+            half = len(keys) // 2
+            return [*self._among(keys[:half], opened), *self._among(keys[half:], opened)] if half else []
+        spelled = ((keys[int(row[0])], tuple(None if text is None else str(text) for text in row[1:])) for row in rows)
+        return [(mine, theirs) for mine, theirs in spelled if mine != theirs]
+
+    def _query(self, keys: Sequence[Key]) -> str:
+        dialect = dialect_of(self._plan)
+        names = [f"k{number}" for number in range(len(self._columns))]
+        rows = ",\n".join(
+            f"({number}, {', '.join(map(self._value, key, self._columns))})" for number, key in enumerate(keys)
+        )
+        own = [f"d.{dialect.quote(column.dest_name)}" for column in self._columns]
+        texts = ", ".join(f"CAST({name} AS text)" for name in own)
+        same = " AND ".join(
+            f"{mine}{f' COLLATE {column.collation}' if column.collation else ''} = m.{name}"
+            for mine, name, column in zip(own, names, self._columns, strict=True)
+        )
+        table = dialect.qualified(self._plan.dest_table)
+        return f"SELECT m.n, {texts}\nFROM (VALUES {rows}) AS m(n, {', '.join(names)})\nJOIN {table} AS d ON {same}"
+
+    def _value(self, text: str | None, column: Column) -> str:
+        assert text is not None, "rows without a key are not paired"
+        return f"CAST({dialect_of(self._plan).literal(text, _TEXT)} AS {column.dest_type})"
+
+
+def pair(
+    differences: Differences, equal: EqualKeys, outcome: Outcome, compared: Compared, *, is_hash_sample: bool
+) -> None:
+    """Count rows as different that seem to be one missing and one extra, and are one for the destination.
+
+    Raises NotSupported where that cannot be told.
+    """
+    counts = outcome.counts
+    if is_hash_sample and (counts.missing or counts.extra):
+        raise equal.refusal("a sample can hold one spelling of a key without the other")
+    if not counts.missing:
+        return
+    missing = differences.keys("missing", limit=_MOST + 1)
+    extra = differences.keys("extra", limit=_MOST + 1)
+    if max(len(missing), len(extra)) > _MOST:
+        raise equal.refusal(f"more than {_MOST:,} rows are missing or extra")
+    pairs = _paired(equal, missing, extra, compared)
+    respelled, gone = set(pairs), set(pairs.values())
+    number = len(pairs)
+    outcome.counts = replace(
+        counts,
+        missing=counts.missing - number,
+        extra=counts.extra - len(gone & {key.key for key in extra}),
+        different=counts.different + number,
+    )
+    outcome.respelled = number
+    outcome.missing = [key for key in missing if key.key not in respelled][:EXAMPLES]
+    outcome.extra = [key for key in extra if key.key not in gone][:EXAMPLES]
+    shown = [_example(mine, theirs, compared) for mine, theirs in list(pairs.items())[:EXAMPLES]]
+    outcome.different = [*outcome.different, *shown][: max(EXAMPLES, len(outcome.different))]
+
+
+def _paired(
+    equal: EqualKeys, missing: Sequence[DifferingKey], extra: Sequence[DifferingKey], compared: Compared
+) -> dict[Key, Key]:
+    """Return the destination's spelling of each missing key that it has."""
+    left = {key.key for key in extra}
+    pairs: dict[Key, Key] = {}
+    for mine, theirs in equal.found([key.key for key in missing if None not in key.key]):
+        if compared.one_per_key:
+            raise equal.refusal(f"which of the source's rows is the latest of {_shown(mine)} is decided by its bytes")
+        if mine in pairs:
+            continue
+        if theirs in left:
+            left.remove(theirs)
+        elif compared.bounded:
+            # a row that was not compared, as one with the same spelling might be
+            continue
+        elif not compared.partial:
+            raise equal.refusal(f"{_shown(mine)} and {_shown(theirs)} are both at the source")
+        pairs[mine] = theirs
+    return pairs
+
+
+def _example(mine: Key, theirs: Key, compared: Compared) -> DifferentValue:
+    position = next(number for number, (a, b) in enumerate(zip(mine, theirs, strict=True)) if a != b)
+    name = compared.key_columns[position].dest_name
+    return DifferentValue(key=mine, column=name, source=mine[position], destination=theirs[position])
+
+
+def _shown(key: Key) -> str:
+    return ", ".join(f"“{text}”" for text in key)
+
+
+def _is_loose(column: Column) -> bool:
+    """Whether the destination may call two values equal that are compared as different ones."""
+    if column.data_type.kind is Kind.NATIVE:
+        return True
+    return bool(column.collation) and column.collation.strip('"').upper() not in _FOLDED
+
+
+def _of(column: Column) -> str:
+    return f"COLLATE {column.collation}" if column.collation else column.dest_type
