@@ -86,13 +86,17 @@ def repair_words(verification: Verification) -> str:
         return {Outcome.REFUSED: "refused by a safety limit", Outcome.CANCELLED: "cancelled"}.get(ended, "failed")
     # extra rows are not read: they are deleted
     names = {"pulled": "read again", "inserted": "inserted", "updated": "rewritten", "deleted": "deleted"}
-    done = ", ".join(f"{repaired[name] if repaired[name] is not None else '?'} {word}" for name, word in names.items())
+    done = ", ".join(f"{_number(repaired[name])} {word}" for name, word in names.items())
     after = "not compared again"
     if ended is Outcome.REPAIRED:
         after = "compared again, no row differs"
     elif left := repaired.get("left"):
         after = f"compared again, {left:,} still {'differs' if left == 1 else 'differ'}"
     return f"{counted(differing(verification))} differed; {done}; {after}"
+
+
+def _number(rows: int | None) -> str:
+    return "?" if rows is None else f"{rows:,}"
 
 
 def differing(verification: Verification) -> int:
