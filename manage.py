@@ -17,7 +17,9 @@ def main() -> None:
     try:
         from django.conf import settings
         from django.core.exceptions import ImproperlyConfigured
-        from django.core.management import execute_from_command_line, get_commands
+        from django.core.management import get_commands
+
+        from pipekit_site import main_help
     except ImportError as error:
         raise SystemExit(f"{error}. Install the dependencies first: python -m pip install .") from error
     try:
@@ -33,9 +35,9 @@ def main() -> None:
         django.setup()
         with metadata_trouble.told(), _usage(known={*get_commands(), "help", "version"}):
             metadata.prepare_for(sys.argv[1])
-            execute_from_command_line(sys.argv)
+            main_help.CommandLine(sys.argv).execute()
         return
-    execute_from_command_line(sys.argv)
+    main_help.CommandLine(sys.argv).execute()
 
 
 @contextmanager

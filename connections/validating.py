@@ -19,13 +19,19 @@ LITERAL_PASSWORD = (
     "A password is not stored here. Write $ and a name in capital letters, such as $DW_PW, and put the password itself "
     "into the secrets file: manage.py secrets set DW_PW."
 )
+# it may be the password itself all the same, so it is not repeated
+NO_REFERENCE = (
+    "This begins with $ and is no reference to a secret: that is $ and a name of capital letters, digits and “_”, such "
+    "as $DW_PW. Write the name in capital letters, as in manage.py secrets set DW_PW. A password itself is not stored "
+    "here."
+)
 
 
 def check(connection: Connection) -> None:
     """Raise one ValidationError with every finding, by field."""
     findings: dict[str, list[str]] = {}
     if connection.password and not re.search(REFERENCE, connection.password):
-        findings["password"] = [LITERAL_PASSWORD]
+        findings["password"] = [NO_REFERENCE if connection.password.startswith("$") else LITERAL_PASSWORD]
     if connection.driver_id is not None:
         findings["jdbc_url"] = _url(connection)
         findings["options"] = _options(connection)

@@ -19,7 +19,7 @@ from unfold.decorators import display
 from connections import pieces
 from connections.pages import FROM_PAGE, Page, Verb
 from connections.widgets import KnownAutocomplete
-from modules import history, validating
+from modules import history, validating, watermark_types
 from modules.choices import MergeStrategy
 from modules.forms import HookForm, ModuleForm, WatermarkForm
 from modules.history_admin import ModuleHistoryAdmin
@@ -163,6 +163,8 @@ class ModuleAdmin(Page):
         history.record(form.instance, form.before, actor=_actor(request))
         if form.instance.merge_strategy == MergeStrategy.INCREMENTAL and "merge_strategy" in form.changed_data:
             self.message_user(request, _RESETS, messages.WARNING)
+        if warning := watermark_types.warning(form.instance):
+            self.message_user(request, warning, messages.WARNING)
 
     def delete_model(self, request: HttpRequest, obj: Module) -> None:
         history.delete(obj, actor=_actor(request))

@@ -76,6 +76,7 @@ MODULES = Section(
     recorded=_recorded,
     record_new=_record_new,
     remove=_remove,
+    related=("source_connection__driver", "dest_connection__driver"),
 )
 GROUPS = Section(
     name="groups",

@@ -52,6 +52,15 @@ def select_columns(query: str, dialect: Dialect, names: Mapping[str, str]) -> st
     return _wrapped(query, found, dialect, around=(f"SELECT {listed} FROM", ""), columns=mapping.columns)
 
 
+def select_highest(query: str, dialect: Dialect, column: str, *, result_name: str = "") -> str:
+    """Return a query for the highest value of one of the query's columns, by names as `add_predicate` takes them."""
+    found = outline(query, dialect)
+    mapping = mapping_of(found, query, dialect)
+    wanted = _starred(column, result_name, dialect) if mapping.star else _column(mapping, column).alias_text
+    around = (f"SELECT MAX({_outer(wanted, dialect)}) FROM", "")
+    return _wrapped(query, found, dialect, around=around, columns=mapping.columns)
+
+
 def no_rows(query: str, dialect: Dialect) -> str:
     """Return a query with the same columns and no rows, for probing."""
     return _wrapped(query, outline(query, dialect), dialect, around=_where("1 = 0"))

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from connections import registry
-from connections.sdk.datatypes import DataType
+from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.errors import PipekitError
+from modules import implied_watermark
 from modules.choices import MergeStrategy
 
 if TYPE_CHECKING:
@@ -28,6 +30,32 @@ def find(module: Module) -> Iterator[tuple[str, str]]:
                 "timestamp that grows as watermark_column; or choose full, or upsert without one.",
             )
             return
+
+
+def warning(module: Module) -> str:
+    """Return the warning about a key column that stands in for the watermark and may not grow; empty without one.
+
+    As far as the module itself tells its type; a run warns of every column.
+    """
+    if module.merge_strategy != MergeStrategy.INCREMENTAL or module.watermark_column.strip():
+        return ""
+    name = module.effective_watermark
+    found = [*_types(module, name), *_trimmed(module, name)]
+    return next((implied_watermark.warning(name, one) for one in found if implied_watermark.may_not_grow(one)), "")
+
+
+def _trimmed(module: Module, name: str) -> Iterator[DataType]:
+    """Yield TEXT for a column that the query trims."""
+    # takes long to import, and only what saves modules needs it
+    from modules.column_mapping import map_columns
+
+    try:
+        mapping = map_columns(module.source_query, registry.dialect(module.source_connection.driver.kind))
+    except PipekitError:
+        # said when it is saved, or by its runs
+        return
+    if any(column.dest_name == name and column.trim for column in mapping.columns):
+        yield DataType(kind=Kind.TEXT)
 
 
 def _types(module: Module, name: str) -> Iterator[DataType]:

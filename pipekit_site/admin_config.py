@@ -13,7 +13,7 @@ from django.core import checks
 
 class AdminConfig(SimpleAdminConfig):
     # made when it is first asked for its URLs
-    default_site = "unfold.sites.UnfoldAdminSite"
+    default_site = "pipekit_site.logins.password_change.AdminSite"
 
     def ready(self) -> None:
         checks.register(check_dependencies, checks.Tags.admin)

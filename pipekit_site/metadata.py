@@ -33,7 +33,7 @@ def prepare_for(command: str) -> None:
 
     Raises MetadataUnavailable saying what to do when the database does not let it.
     """
-    if get_commands().get(command) not in _our_apps() or command in _LOOKING:
+    if get_commands().get(command) not in our_apps() or command in _LOOKING:
         return
     try:
         _connect(_PATIENCE.get(command, 0.0))
@@ -93,11 +93,11 @@ def _alone() -> Iterator[None]:
             other.close()
 
 
-def _our_apps() -> set[str]:
+def our_apps() -> set[str]:
     root = Path(settings.BASE_DIR)
     return {app.name for app in apps.get_app_configs() if Path(app.path).parent == root}
 
 
 def _written() -> set[tuple[str, str]]:
-    folders = [(app.label, Path(app.path) / "migrations") for app in apps.get_app_configs() if app.name in _our_apps()]
+    folders = [(app.label, Path(app.path) / "migrations") for app in apps.get_app_configs() if app.name in our_apps()]
     return {(label, file.stem) for label, folder in folders for file in folder.glob("[0-9]*.py")}

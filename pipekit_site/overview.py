@@ -1,4 +1,4 @@
-"""The admin's first page: what runs, failed, differed or could not be delivered; each number leads to its rows."""
+"""The admin's first page: what runs, failed, was refused or differed, each number with a link to its rows."""
 
 from __future__ import annotations
 
@@ -51,16 +51,24 @@ def _of_runs() -> Iterator[dict[str, object]]:
     if groups := GroupRun.objects.active().count():
         url = pieces.list_of("runs.grouprun", status__exact="running")
         yield _tile(groups, "groups running", url, icon="playlist_play", colour="primary")
+    yield _ended(Status.ERROR, "failed in 24 hours", icon="error", colour="danger")
+    refused = _ended(Status.REFUSED, "refused by a safety limit in 24 hours", icon="block", colour="warning")
+    if refused["value"]:
+        yield refused
+
+
+def _ended(status: Status, label: str, *, icon: str, colour: str) -> dict[str, object]:
+    """Count the runs of a day that ended so; a dry run changes nothing, however it ends."""
     since = timezone.now() - _DAY
-    failures = Run.objects.filter(status__in=(Status.ERROR, Status.REFUSED)).newest_first()
-    ends = failures.values_list("finished_at", flat=True)[:_COUNTED]
-    failed = sum(1 for end in ends if end and end > since)
-    shown = f"{failed}+" if failed == _COUNTED else failed
+    ended = Run.objects.filter(status=status, dry_run=False).newest_first()
+    ends = ended.values_list("finished_at", flat=True)[:_COUNTED]
+    count = sum(1 for end in ends if end and end > since)
     local = timezone.localtime(since)
-    filters = {"status__in": f"{Status.ERROR},{Status.REFUSED}"}
+    filters = {"status__in": str(status), "dry_run__exact": "0"}
     filters |= {"started_at_from_0": f"{local:%Y-%m-%d}", "started_at_from_1": f"{local:%H:%M:%S}"}
     url = pieces.list_of("runs.run", **filters)
-    yield _tile(shown, "failed in 24 hours", url, icon="error", colour="danger" if failed else "success")
+    shown = f"{count}+" if count == _COUNTED else count
+    return _tile(shown, label, url, icon=icon, colour=colour if count else "success")
 
 
 def _differing() -> Iterator[dict[str, object]]:

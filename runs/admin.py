@@ -40,6 +40,7 @@ class RunAdmin(RunColumns, HappenedPage):
         ("status", ChoicesDropdownFilter),
         ("module", AutocompleteSelectFilter),
         StartedByFilter,
+        "dry_run",
         ("started_at", MomentRangeFilter),
     ]
     search_fields = ["module_name"]

@@ -11,7 +11,6 @@ from unfold.contrib.filters.admin import DropdownFilter
 _KINDS = {
     "manual": "A command",
     "admin": "The admin",
-    "api": "The API",
     "schedule:": "A schedule",
     "full_refresh": "A module's full refresh cadence",
     "retry": "A retry",

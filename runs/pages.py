@@ -44,7 +44,7 @@ class _WithLastRun(MayRun, Page):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         last = self.run_model.objects.filter(**{self.run_field: OuterRef("pk")}).order_by("-pk")
-        fields = ("pk", "status", "created_at")
+        fields = ("pk", "status", "created_at", "dry_run")
         return (
             super()
             .get_queryset(request)
@@ -55,7 +55,7 @@ class _WithLastRun(MayRun, Page):
     def last_run(self, row: Any) -> SafeString | str:
         if row.last_pk is None:
             return format_html('<span class="pk-ago">{}</span>', "never")
-        run = self.run_model(pk=row.last_pk, status=row.last_status)
+        run = self.run_model(pk=row.last_pk, status=row.last_status, dry_run=row.last_dry_run)
         mark = presenting.badge(run, url=pieces.page_of(run))
         return format_html('{} <span class="pk-ago">{}</span>', mark, pieces.since(row.last_created_at))
 

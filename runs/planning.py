@@ -36,6 +36,7 @@ def plan(run: Run) -> Plan:
         columns=_columns(module),
         merge_key=key,
         watermark=_watermark(module, strategy, key),
+        watermark_is_implied=not module.watermark_column,
         overlap=module.overlap,
         named_watermarks=_named(module),
         hooks=tuple(_hook(hook, module) for hook in module.hooks.order_by("run_order", "pk")),

@@ -15,6 +15,7 @@ from connections.pieces import NOTHING, code
 from connections.sdk.visible_text import visible
 from runs import live_log
 from runs.models import GroupRun, Run
+from runs.states import Status
 from runs.verification import Verification
 
 # status -> colour and sign
@@ -43,9 +44,12 @@ _TRIGGERS = {"manual": "command", "admin": "admin", "api": "API", "retry": "retr
 
 
 def badge(run: Run | GroupRun | Verification, *, url: str = "") -> SafeString:
-    """Return the status as a word, a sign and a colour."""
+    """Return the status as a word, a sign and a colour; a dry run that ended otherwise says that it was one."""
     colour, sign = COLOURS[run.status]
-    return pieces.badge(run.get_status_display(), colour, sign=sign, url=url)
+    word = run.get_status_display()
+    if isinstance(run, Run | GroupRun) and run.dry_run and run.is_final and run.status != Status.DRY_RUN:
+        word = f"{word} (dry run)"
+    return pieces.badge(word, colour, sign=sign, url=url)
 
 
 def duration(run: Run | GroupRun | Verification) -> str:
@@ -60,18 +64,20 @@ def trigger(run: Run | GroupRun | Verification, *, named: bool = False) -> SafeS
     """Return who or what asked for it; with ``named`` a schedule's name is looked up."""
     kind, _, number = run.trigger.partition(":")
     if kind == "schedule" and number.isdigit():
-        return _schedule(int(number), named=named)
+        return _schedule(int(number), run.actor, named=named)
     if kind == "verification" and number.isdigit():
         return pieces.row_link(Verification(pk=int(number)), f"verification {number}")
     words = _TRIGGERS.get(kind, run.trigger)
     return f"{words}, {run.actor}" if run.actor else words
 
 
-def _schedule(pk: int, *, named: bool) -> SafeString | str:
+def _schedule(pk: int, name: str, *, named: bool) -> SafeString | str:
+    """``name`` is the one it had then, empty for runs of earlier versions."""
     # known by name only: schedules are above runs
     schedule = apps.get_model("scheduling", "Schedule")
-    found = schedule._default_manager.filter(pk=pk).first() if named else schedule(pk=pk, name=f"#{pk}")
-    return pieces.row_link(found, f"schedule {found}") if found else f"schedule #{pk}, which is gone"
+    then = name or f"#{pk}"
+    found = schedule._default_manager.filter(pk=pk).first() if named else schedule(pk=pk, name=then)
+    return pieces.row_link(found, f"schedule {found}") if found else f"schedule {then}, which is gone"
 
 
 def seconds(number: float) -> str:

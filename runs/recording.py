@@ -117,6 +117,8 @@ class Recorder:
             case events.Warned(message):
                 self._keep(warnings=[*run.warnings, _storable(message)])
                 self.log(f"warning: {message}")
+            case events.Waiting(message):
+                self.log(message)
 
     def _count(self, event: events.Event) -> None:
         match event:

@@ -1,5 +1,6 @@
-"""Which columns of a destination an incremental module resets, said when it is saved; its runs say it each time.
+"""What is to be said of incremental modules when they are imported; their runs and dry runs say it each time.
 
+A column of the query that the destination lacks, columns that are reset, a key that is the watermark and may not grow.
 Only what is there is asked: no file is made, no server is started, and a destination that does not answer is named.
 """
 
@@ -15,46 +16,66 @@ from connections.models import Connection
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import DatabaseMissing, PipekitError, SecretMissing
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Session
-from connections.sdk.schema import Column
+from connections.sdk.schema import Column, TableInfo
+from modules import implied_watermark, watermark_types
 from modules.choices import MergeStrategy
 from modules.column_mapping import map_columns
 from modules.models import Module
+from runs.engine import columns as column_choice
 from runs.engine import unfilled_columns
 from runs.engine.connecting import hurried, session
 
 # so long may whoever saves many modules wait
 _SECONDS = 10.0
+# modules that a warning names
+_NAMED = 5
 
 
 def warnings(modules: Iterable[Module]) -> Iterator[str]:
-    """Yield a warning for each module whose destination has columns that its query does not fill.
+    """Yield what is to be said of each module, by its destination as it is and by what the module itself tells.
 
     The columns of ``SELECT *`` are known only at its source, which is not asked.
     """
-    chosen = [
-        m for m in modules if m.merge_strategy == MergeStrategy.INCREMENTAL and m.dest_connection.supports_deletes
-    ]
+    chosen = [module for module in modules if module.merge_strategy == MergeStrategy.INCREMENTAL]
     chosen.sort(key=lambda module: (module.dest_connection.name, module.name))
     deadline = time.monotonic() + _SECONDS
     for connection, group in groupby(chosen, key=lambda module: module.dest_connection):
-        if not connection.options.get("embedded"):
-            yield from _at(connection, list(group), deadline)
+        own = list(group)
+        if connection.supports_deletes and not connection.options.get("embedded"):
+            yield from _at(connection, own, deadline)
+        else:
+            yield from _by_themselves(own)
 
 
 def _at(connection: Connection, modules: list[Module], deadline: float) -> Iterator[str]:
+    describe = registry.connector(connection.driver.kind).introspector.describe_table
+    left = list(modules)
     try:
         with session(_reached(connection), Cap.WRITE) as opened:
-            for number, module in enumerate(modules):
-                if time.monotonic() > deadline:
-                    yield f"{connection.name}: the columns of {len(modules) - number} destinations were not looked at."
-                    return
-                yield from _of(module, opened)
+            while left and time.monotonic() < deadline:
+                table = describe(opened, left[0].dest_table_name)
+                yield from _of(left[0], table)
+                left.pop(0)
+        if left:
+            yield (
+                f"{_names(left)}: the columns of {_whose(left)} were not looked at; {connection.name} took more than "
+                f"{_SECONDS:.0f} s for those before."
+            )
     except (DatabaseMissing, SecretMissing):
         # nothing is there that could be reset, or the connection was never used: secrets are set after an import
-        return
+        pass
     except PipekitError as error:
-        yield f"{connection.name}: which columns of its tables are reset is not known: {error.message}"
+        yield f"{_names(left)}: which columns of {_whose(left)} are reset is not known. {error.message}"
+    yield from _by_themselves(left)
+
+
+def _names(modules: list[Module]) -> str:
+    more = f" and {len(modules) - _NAMED} more" if len(modules) > _NAMED else ""
+    return ", ".join(module.name for module in modules[:_NAMED]) + more
+
+
+def _whose(modules: list[Module]) -> str:
+    return "its destination" if len(modules) == 1 else "their destinations"
 
 
 def _reached(connection: Connection) -> ConnectionParameters:
@@ -62,12 +83,23 @@ def _reached(connection: Connection) -> ConnectionParameters:
     return replace(found, options={name: value for name, value in found.options.items() if name != "create"})
 
 
-def _of(module: Module, opened: Session) -> Iterator[str]:
-    introspector = registry.connector(module.dest_connection.driver.kind).introspector
-    table = introspector.describe_table(opened, module.dest_table_name)
+def _by_themselves(modules: Iterable[Module]) -> Iterator[str]:
+    for module in modules:
+        if warning := watermark_types.warning(module):
+            yield f"{module.name}: {warning}"
+
+
+def _of(module: Module, table: TableInfo | None) -> Iterator[str]:
+    key = table.column(module.effective_watermark) if table else None
+    if key and not module.watermark_column and implied_watermark.may_not_grow(key.data_type):
+        yield f"{module.name}: {implied_watermark.warning(key.name, key.data_type)}"
+    elif key is None:
+        yield from _by_themselves([module])
     mapping = map_columns(module.source_query, registry.dialect(module.source_connection.driver.kind))
     if table is None or mapping.star:
         return
     columns = [Column(dest_name=column.dest_name, dest_type="") for column in mapping.columns]
+    if missing := column_choice.missing_in(table, columns):
+        yield f"{module.name}: {missing.message} Its runs will fail. {missing.hint}"
     if names := unfilled_columns.unfilled(table, columns):
         yield f"{module.name}: {unfilled_columns.reset_text(module.dest_table_name, names)}"

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from connections.sdk import lock_waits
 from connections.sdk.errors import Cancelled, Lost, PipekitError
 from runs import interrupting, planning, retry_policy
 from runs.engine import publishing, retrying, sync
 from runs.engine.connecting import hurried
-from runs.engine.events import Event, Published, Warned
+from runs.engine.events import Event, Published, Waiting, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.heartbeat import Heartbeat
@@ -50,11 +51,17 @@ def execute(
 def _carry_out(
     recorder: Recorder, listen: Callable[[Event], None], *, retry: bool, change: Callable[[Plan], Plan]
 ) -> None:
+    def hear(event: Event) -> None:
+        recorder.record(event)
+        listen(event)
+
     # told events are closed with the block, and with them whatever they had open
-    with closing(_events(recorder.run, change(planning.plan(recorder.run)), retry=retry)) as told:
+    with (
+        closing(_events(recorder.run, change(planning.plan(recorder.run)), retry=retry)) as told,
+        lock_waits.reported_to(lambda message: hear(Waiting(message))),
+    ):
         for event in told:
-            recorder.record(event)
-            listen(event)
+            hear(event)
 
 
 def _events(run: Run, plan: Plan, *, retry: bool) -> Generator[Event, None, None]:

@@ -10,8 +10,10 @@ from typing import Protocol
 from django.utils import timezone
 
 from connections.sdk.visible_text import indented, one_line
+from modules.models import Group, Module
 from runs.engine import events
 from runs.models import GroupRun, Run
+from runs.states import Status
 
 # of what follows the first line of a message
 _INDENT = " " * 7
@@ -36,9 +38,28 @@ def result(out: Stream, err: Stream, text: str) -> None:
 
 def not_found(what: str, name: str, names: Iterable[str]) -> dict[str, str]:
     """Return the error of a name that does not exist, with the likeliest one that does."""
+    if found := _other_kind(what, name):
+        return {
+            "code": "not_found",
+            "message": f"There is no {what} “{name}”. {found[0]}",
+            "hint": found[1],
+            "detail": "",
+        }
     near = difflib.get_close_matches(name, list(names), n=1)
     hint = f"Did you mean “{near[0]}”?" if near else "The admin and exportconfig list the names."
     return {"code": "not_found", "message": f"There is no {what} “{name}”.", "hint": hint, "detail": ""}
+
+
+def _other_kind(what: str, name: str) -> tuple[str, str] | None:
+    """Return that a name is a group's where a module is wanted, or the other way, and which commands take it."""
+    if what == "module" and Group.objects.filter(name=name).exists():
+        return (
+            "It is a group.",
+            f"manage.py rungroup {name} runs its modules, manage.py verifygroup {name} verifies them.",
+        )
+    if what == "group" and Module.objects.filter(name=name).exists():
+        return "It is a module.", f"manage.py runmodule {name} runs it, manage.py verifymodule {name} verifies it."
+    return None
 
 
 def error(found: Mapping[str, str]) -> str:
@@ -53,12 +74,20 @@ def error(found: Mapping[str, str]) -> str:
 
 
 def summary(run: Run) -> str:
-    """Return one line: what came of the run."""
+    """Return one line: what came of the run; of a dry run also the SQL that it built."""
+    if run.dry_run:
+        return _dry_summary(run)
     counts = {"read": run.read, "inserted": run.inserted, "updated": run.updated, "deleted": run.deleted}
     shown = ", ".join(f"{'?' if value is None else f'{value:,}'} {name}" for name, value in counts.items())
-    if run.dry_run:
-        return f"{run.module_name}: {run.status}\n\n-- source query\n{run.source_query}\n\n-- merge\n{run.merge_sql}"
-    return f"{run.module_name}: {run.status} in {run.seconds or 0:.2f} s (run {run.pk}, {run.strategy}): {shown}"
+    how = ", ".join([f"run {run.pk}", run.strategy, *(["forced"] if run.force else [])])
+    return f"{run.module_name}: {run.status} in {run.seconds or 0:.2f} s ({how}): {shown}"
+
+
+def _dry_summary(run: Run) -> str:
+    status = str(run.status) if run.status == Status.DRY_RUN else f"{run.status} (dry run)"
+    # a failed one has built no more than it came to
+    built = [("source query", run.source_query), ("merge", run.merge_sql)]
+    return "\n\n".join([f"{run.module_name}: {status}", *(f"-- {name}\n{sql}" for name, sql in built if sql)])
 
 
 def group_summary(group_run: GroupRun) -> str:
@@ -66,6 +95,7 @@ def group_summary(group_run: GroupRun) -> str:
     lines = [f"{group_run.group_name}: {group_run.status} (group run {group_run.pk})"]
     for run in group_run.runs.order_by("pk"):
         lines.append("  " + (line(run) if run.dry_run else summary(run)))
+        lines += [f"    warning: {one_line(warning)}" for warning in run.warnings]
         lines += [f"    error: {one_line(run.error['message'])}"] if run.error else []
     return "\n".join([*lines, *(f"  {entry['module']}: skipped, {entry['why']}" for entry in group_run.skipped)])
 
@@ -81,12 +111,14 @@ def line(run: Run) -> str:
 
 
 def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
-    """Return what prints a run's events as they come; rows moved at most once a second."""
+    """Return what prints a run's events as they come; rows moved at most once a second. Warnings are always printed."""
     last = 0.0
 
     def listen(event: events.Event) -> None:
         nonlocal last
         if quiet:
+            if isinstance(event, events.Warned):
+                stream.write(f"warning: {indented(event.message)}")
             return
         match event:
             case events.StepStarted(step):
@@ -100,6 +132,8 @@ def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
             case events.AttemptFailed():
                 stream.write(f"  attempt {event.number} failed: {indented(event.message)}")
                 stream.write(f"  trying again in {event.wait:.1f} s")
+            case events.Waiting(message):
+                stream.write(f"  {one_line(message)}")
             case events.Warned(message):
                 stream.write(f"  warning: {indented(message)}")
 

@@ -31,6 +31,12 @@ class VerificationRequest:
     on_insert: Callable[[Any], None] | None = None
 
 
+def members(group_pk: int | None) -> list[Module]:
+    """Return the enabled modules of a group in their order."""
+    modules = Module.objects.with_connections().filter(enabled=True, memberships__group=group_pk)
+    return list(dict.fromkeys(modules.order_by("memberships__run_order", "pk")))
+
+
 def claim(module: Module, request: VerificationRequest) -> Verification:
     """Insert the verification as this process's. Raises AlreadyRunning while the module is being verified."""
     here = owner.current().as_fields()

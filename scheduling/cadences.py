@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import F
 
 from modules.models import Module
 from scheduling.models import Action, CatchUp, Progress, Schedule, server_zone
 from scheduling.starting import FULL_REFRESH, Begin, Started, start_group, start_module, start_verification
+
+_SCHEDULE = "schedule "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +56,14 @@ class Cadence:
         """Start what it fires; ``begin`` is called in the transaction that inserts the run, with its number."""
         if self.module_id is not None:
             return start_module(self.module_id, trigger=FULL_REFRESH, begin=begin, full_refresh=True)
+        # runs are known by the schedule's name, also when it is gone
+        asked: dict[str, Any] = {"trigger": self.key, "actor": self.name.removeprefix(_SCHEDULE), "begin": begin}
         if self.verifies:
-            return start_verification(self.module_to_run, self.group_to_run, trigger=self.key, begin=begin)
+            return start_verification(self.module_to_run, self.group_to_run, **asked)
         if self.module_to_run is not None:
-            return start_module(self.module_to_run, trigger=self.key, begin=begin)
+            return start_module(self.module_to_run, **asked)
         assert self.group_to_run is not None, "a schedule fires a group or a module"
-        return start_group(self.group_to_run, trigger=self.key, begin=begin)
+        return start_group(self.group_to_run, **asked)
 
 
 def enabled() -> list[Cadence]:
@@ -86,7 +91,7 @@ def _schedules() -> Iterator[Cadence]:
     for row in Schedule.objects.enabled().select_related("progress").annotate(**named):
         yield Cadence(
             schedule_id=row.pk,
-            name=f"schedule {row.name}",
+            name=f"{_SCHEDULE}{row.name}",
             expression=row.cron_expr,
             zone=row.timezone,
             catch_up=row.catch_up,

@@ -24,14 +24,16 @@ class Started:
     message: str = ""
 
 
-def start_module(pk: int, *, trigger: str, begin: Begin, full_refresh: bool = False) -> Started:
+def start_module(pk: int, *, trigger: str, begin: Begin, actor: str = "", full_refresh: bool = False) -> Started:
     module = Module.objects.with_connections().filter(pk=pk).first()
     if module is None:
         return Started(outcome=Outcome.FAILED, message="The module is gone.")
     if not module.enabled:
         return Started(outcome=Outcome.SKIPPED, message=f"The module {module.name} is disabled.")
     try:
-        request = claiming.Request(trigger=trigger, full_refresh=full_refresh, on_insert=_with_number(begin))
+        request = claiming.Request(
+            trigger=trigger, actor=actor, full_refresh=full_refresh, on_insert=_with_number(begin)
+        )
         run = launching.launch(module, request)
     except PipekitError as error:
         return _not_started(error, waits=full_refresh)
@@ -40,12 +42,12 @@ def start_module(pk: int, *, trigger: str, begin: Begin, full_refresh: bool = Fa
     return Started(outcome=Outcome.STARTED, run_id=run.pk)
 
 
-def start_group(pk: int, *, trigger: str, begin: Begin) -> Started:
+def start_group(pk: int, *, trigger: str, begin: Begin, actor: str = "") -> Started:
     group = Group.objects.filter(pk=pk).first()
     if group is None:
         return Started(outcome=Outcome.FAILED, message="The group is gone.")
     try:
-        group_run = launching.launch_group(group, trigger=trigger, on_insert=_with_number(begin))
+        group_run = launching.launch_group(group, trigger=trigger, actor=actor, on_insert=_with_number(begin))
     except PipekitError as error:
         return _not_started(error)
     if group_run.error:
@@ -53,14 +55,17 @@ def start_group(pk: int, *, trigger: str, begin: Begin) -> Started:
     return Started(outcome=Outcome.STARTED, run_id=group_run.pk)
 
 
-def start_verification(module_pk: int | None, group_pk: int | None, *, trigger: str, begin: Begin) -> Started:
+def start_verification(
+    module_pk: int | None, group_pk: int | None, *, trigger: str, begin: Begin, actor: str = ""
+) -> Started:
     """Start the verification of a module, or of a group's enabled modules one after another."""
-    modules = Module.objects.with_connections().filter(enabled=True).order_by("memberships__run_order", "pk")
-    chosen = modules.filter(groups=group_pk) if module_pk is None else modules.filter(pk=module_pk)
-    found = list(dict.fromkeys(chosen))
+    if module_pk is None:
+        found = verification_launch.members(group_pk)
+    else:
+        found = list(Module.objects.with_connections().filter(enabled=True, pk=module_pk))
     if not found:
         return Started(outcome=Outcome.SKIPPED, message="There is no enabled module to verify.")
-    request = VerificationRequest(trigger=trigger, on_insert=_with_number(begin))
+    request = VerificationRequest(trigger=trigger, actor=actor, on_insert=_with_number(begin))
     try:
         started = verification_launch.launch(found, request)
     except PipekitError as error:

@@ -27,6 +27,12 @@ class Target:
     def __str__(self) -> str:
         return f"{'group' if self.group else 'module'} {self.group or self.module}"
 
+    def other_schedules(self) -> list[str]:
+        """Return the names of its schedules that do something else: verify instead of running, or run."""
+        owner = self.group or self.module
+        assert owner is not None, "a target is a group or a module"
+        return list(owner.schedules.exclude(action=self.action).values_list("name", flat=True))
+
     def set(self, expression: str, **fields: str) -> Schedule:
         """Give it this schedule, in the place of the one it has."""
         if len(self.schedules) > 1:

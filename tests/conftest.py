@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
@@ -24,6 +25,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """Draw at random, and more, where the long tests are asked for: their modules are not imported yet."""
     if not config.getoption("--hypothesis-profile") and is_long_run(config.getoption("markexpr")):
         hypothesis.settings.load_profile("long_run")
+
+
+def pytest_collection_finish() -> None:
+    """Look no more for garbage among what the whole session keeps: thousands of tests, Django, the drivers."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

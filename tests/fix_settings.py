@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -23,6 +24,9 @@ atexit.register(shutil.rmtree, _directory, ignore_errors=True)
 os.environ["PIPEKIT_DATA_DIR"] = _directory
 # what a page or a log shows must not depend on the machine
 os.environ["TZ"] = "Europe/Berlin"
+# where nothing compiled is kept, every worker and every child process compiles all of this again
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # child processes are the product itself
 os.environ["DJANGO_SETTINGS_MODULE"] = "pipekit_site.settings"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,10 +44,15 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What an import did. ``diff`` is the export before and after, compared; only where it was asked for."""
+    """What an import did, or would do.
+
+    ``diff`` is the export before and after, compared; only where it was asked for. ``saved`` are the rows that were
+    created or updated, by section, as they are afterwards.
+    """
 
     changes: Mapping[str, Changes]
     diff: str = ""
+    saved: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +115,17 @@ def _imported(
     if findings.found:
         raise FileInvalid(wish.name, findings.found)
     diff = _diff(before, export(sections)) if wish.dry_run else ""
+    # read here: a dry run's rows are nowhere afterwards
+    saved = {section.name: _loaded(section, work.saved.get(section.name, ())) for section in sections}
     transaction.set_rollback(wish.dry_run)
-    return Outcome(changes=changes, diff=diff)
+    return Outcome(changes=changes, diff=diff, saved=saved)
+
+
+def _loaded(section: Section, names: Collection[str]) -> list[Any]:
+    rows = section.model._default_manager.all()
+    if section.related:
+        rows = rows.select_related(*section.related)
+    return [row for row in rows if section.name_of(row) in names] if names else []
 
 
 def _alone() -> None:
@@ -153,6 +167,8 @@ class _Import:
     changes: dict[str, Changes] = field(default_factory=dict)
     trial: Checked | None = None
     checked: Checked | None = None
+    # names of what was created or updated, by section
+    saved: dict[str, set[str]] = field(default_factory=dict)
     # of the section that is being read
     new: list[Any] = field(default_factory=list)
 
@@ -208,6 +224,7 @@ class _Import:
             if self.trial:
                 self.trial.unchanged.add((section.name, section.name_of(row)))
             return
+        self.saved.setdefault(section.name, set()).add(section.name_of(row))
         # a trial is rolled back and needs no history; new rows get theirs together at the end of their section
         if is_new and not self.trial:
             self.new.append(row)

@@ -77,6 +77,8 @@ class Section:
     # after the saving of all that are new: (rows, actor)
     record_new: Callable[[Sequence[Any], str], None] = _unrecorded_new
     remove: Callable[[Any, str], None] = _remove
+    # what comes along with the rows that an import hands back, as select_related takes it
+    related: tuple[str, ...] = ()
 
     @staticmethod
     def name_of(row: Any) -> str:

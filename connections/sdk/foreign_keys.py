@@ -32,11 +32,13 @@ class ForeignKey:
     readable: bool = True
     # the destination is a view over the referenced table: its columns may have other names there
     below_view: bool = False
+    # the connection's sessions keep to it; otherwise it is only declared
+    enforced: bool = True
 
     @property
     def cascades(self) -> bool:
         """Whether a DELETE changes rows of the referencing table."""
-        return self.on_delete in CASCADES
+        return self.enforced and self.on_delete in CASCADES
 
     def __str__(self) -> str:
         """Return how messages name it."""
@@ -83,6 +85,19 @@ def count_referencing(dialect: PublishingDialect, key: ForeignKey, deletion: Del
         f"WHERE EXISTS (SELECT 1 FROM {dialect.qualified(key.referenced)} d WHERE {same} AND {deleted})"
     )
     return f"{text}\nAND NOT ({deletion.matches(dialect, 'c')})" if key.own and not key.below_view else text
+
+
+def count_orphans(dialect: PublishingDialect, key: ForeignKey) -> str:
+    """Return the count of rows that reference a row which is not there."""
+    quote = dialect.quote
+    pairs = list(zip(key.columns, key.references, strict=True))
+    given = " AND ".join(f"c.{quote(here)} IS NOT NULL" for here, _ in pairs)
+    # the referenced side first: systems that take the collation of one side take its
+    same = " AND ".join(f"d.{quote(there)} = c.{quote(here)}" for here, there in pairs)
+    return (
+        f"SELECT count(*) FROM {dialect.qualified(key.table)} c\n"
+        f"WHERE {given} AND NOT EXISTS (SELECT 1 FROM {dialect.qualified(key.referenced)} d WHERE {same})"
+    )
 
 
 def lock_deleted(dialect: PublishingDialect, table: TableName, deletion: Deletion) -> str:

@@ -35,6 +35,8 @@ class PublishingDialect(RowIdentity):
     truncates = True
     # INSERT .. ON CONFLICT exists
     has_on_conflict = True
+    # an UPDATE never deletes a row and inserts it anew, which a foreign key of another table would forbid
+    updates_in_place = True
     staging_schema = "pipekit_staging"
 
     def staging_table(self, module: str) -> TableName:
@@ -156,6 +158,10 @@ class PublishingDialect(RowIdentity):
 
         ``writing``: rows of it are written next. Otherwise it is only read, or emptied by TRUNCATE.
         """
+        return ""
+
+    def run_deferred(self) -> str:
+        """Return the statement that runs deferred triggers and checks deferred constraints now, or nothing."""
         return ""
 
     def with_identity_values(self) -> PublishingDialect:

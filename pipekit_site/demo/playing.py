@@ -15,6 +15,7 @@ import psycopg
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from rich.console import Console
+from rich.markup import escape
 
 from connections.connectors.postgresql import embedded
 from modules.models import GroupMember, Module
@@ -26,6 +27,8 @@ from runs.running import execute
 from runs.states import Status
 
 _HERE = Path(__file__).parent
+# what the demo proposes to try: one row of demo_items is another than the source's
+BREAK = "UPDATE demo.items SET itwgt = 0 WHERE ititem = $$IT000200$$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ def play(console: Console) -> bool:
     agreed = _verify(console, stage)
     console.print()
     showing.closing_tables(console, rounds)
-    _say_what_next(console)
+    _say_what_next(console, stage)
     return agreed and all(run.status == Status.SUCCESS for _, runs in rounds for run in runs)
 
 
@@ -114,7 +117,7 @@ def _verify(console: Console, stage: Stage) -> bool:
     for comparison in verifying.COMPARISONS:
         found = verifying.compare(stage.source, stage.warehouse, comparison)
         if found.difference is None:
-            console.print(f"  [green]✔[/] {found.module}: all {found.rows:,} rows the same")
+            console.print(f"  [green]✔[/] {found.module}: all {found.rows:,} rows{comparison.rows} the same")
         else:
             agreed = False
             here, there = found.difference
@@ -122,16 +125,20 @@ def _verify(console: Console, stage: Stage) -> bool:
     return agreed
 
 
-def _say_what_next(console: Console) -> None:
+def _say_what_next(console: Console, stage: Stage) -> None:
     password = _login()
     port = settings.PIPEKIT.api_port
-    console.print(f"Next: [bold]{showing.command('serve')}[/]", soft_wrap=True)
+    console.print(f"Next: [bold]{showing.command('serve')}[/] (--port for another than {port})", soft_wrap=True)
     console.print(f"Then open [bold]http://127.0.0.1:{port}/admin/[/] and log in as [bold]demo[/]")
     if password:
         console.print(f"with the password [bold]{password}[/] (made for this installation, shown only now).")
     else:
         console.print("with the password that the first demo showed; another is set by")
         console.print(f"[bold]{showing.command('changepassword', 'demo')}[/]", soft_wrap=True)
+    console.print()
+    console.print("Or break a row of the destination, and let a verification find and mend it:")
+    for words in (showing.statement(stage.warehouse, BREAK), showing.command("verifymodule", "demo_items", "--repair")):
+        console.print(f"[bold]{escape(words)}[/]", soft_wrap=True, highlight=False)
 
 
 def _login() -> str:

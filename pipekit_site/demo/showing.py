@@ -68,10 +68,19 @@ def closing_tables(console: Console, rounds: list[tuple[str, list[Run]]]) -> Non
 
 def command(*words: str) -> str:
     """Return a command of ours as it can be pasted here: by this Python, as this one was called."""
+    return shlex.join([_python(), sys.argv[0], *words])
+
+
+def statement(url: str, sql: str) -> str:
+    """Return a command that executes SQL on a PostgreSQL server, for machines that have no psql."""
+    return shlex.join([_python(), "-c", f'import psycopg; psycopg.connect("{url}", autocommit=True).execute("{sql}")'])
+
+
+def _python() -> str:
     python = Path(sys.executable)
     with suppress(ValueError):
         python = python.relative_to(Path.cwd())
-    return shlex.join([str(python), sys.argv[0], *words])
+    return str(python)
 
 
 def _figures(run: Run) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from typing import Any
 from connections.sdk.private_files import create_private
 
 ORDERS, LINES, CUSTOMERS, ITEMS, MOVEMENTS = 60_000, 250_000, 5_000, 2_000, 100_000
-_START = dt.datetime(2026, 1, 5, 6, 0)
+# all of it is over: rows of the future would be warned of
+_START = dt.datetime(2024, 1, 8, 6, 0)
 
 _TABLES = """
 CREATE TABLE QCRH (

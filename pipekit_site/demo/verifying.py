@@ -21,6 +21,8 @@ class Comparison:
     module: str
     source: str
     destination: str
+    # which rows these are, where it is not all of them
+    rows: str = ""
 
 
 COMPARISONS = (
@@ -48,6 +50,15 @@ COMPARISONS = (
         module="demo_movements",
         source='SELECT "STSEQ#", RTRIM(STITEM), STQTY, STWHEN FROM STKTRN ORDER BY 1',
         destination="SELECT stseq, stitem, stqty, stwhen FROM demo.movements ORDER BY 1",
+    ),
+    Comparison(
+        module="demo_recent_orders",
+        # what is older is not read again, as its watermark {since} says
+        source='SELECT "DCORD#", DCODAT, DCOVAL FROM QCRH\n'
+        "WHERE DCODAT >= (SELECT date(max(DCODAT), '-30 days') FROM QCRH) ORDER BY 1",
+        destination="SELECT dcord, dcodat, dcoval FROM demo.recent_orders\n"
+        "WHERE dcodat >= (SELECT max(dcodat) - 30 FROM demo.recent_orders) ORDER BY 1",
+        rows=" of the last 30 days",
     ),
 )
 

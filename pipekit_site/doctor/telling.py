@@ -1,4 +1,4 @@
-"""Doctor's check of notifications: whether anybody is told of failures, and whether it gets there."""
+"""Doctor's check of notifications: whether failures are reported to anybody, and whether that gets there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RECENT = dt.timedelta(days=7)
 def notifications() -> str:
     if mailing.recipients() and not settings.PIPEKIT.smtp.host:
         raise ConfigurationInvalid(
-            "Failures are to be told by e-mail, and there is no mail server.", hint="Set smtp.host in config.yaml."
+            "Failures are to be reported by e-mail, and there is no mail server.", hint="Set smtp.host in config.yaml."
         )
     lost = Notification.objects.undelivered().filter(give_up_at__gt=timezone.now() - _RECENT)
     if last := lost.first():
@@ -30,4 +30,6 @@ def notifications() -> str:
     if last := waiting.first():
         return f"{waiting.count()} are being tried again: {last.last_error}"
     channels = " and ".join(channel.label for channel in wanted_channels())
-    return f"told by {channels}" if channels else "nobody is told of failures: see manage.py notify --test"
+    if channels:
+        return f"failures are reported by {channels}"
+    return "not set up; failures are shown in the admin and by manage.py runs only. manage.py notify --test says how"

@@ -45,7 +45,7 @@ class _Turns:
             self._places.release()
 
 
-_turns = _Turns()
+turns = _Turns()
 
 
 class ThrottledBackend(ModelBackend):
@@ -60,7 +60,7 @@ class ThrottledBackend(ModelBackend):
             return super().authenticate(request, username=username, password=password, **kwargs)
         # a server that listens on a Unix socket knows no address: all that come that way are one
         address = str(request.META.get("REMOTE_ADDR") or "unknown")
-        with _turns.one():
+        with turns.one():
             attempt = throttle.begin(str(name), address)
             found = super().authenticate(request, username=username, password=password, **kwargs)
             if found is not None:

@@ -27,7 +27,9 @@ class LoginThrottleMiddleware:
         status = 503 if busy else 429
         answer: HttpResponse
         if "text/html" in request.headers.get("Accept", "text/html"):
-            answer = render(request, "429.html", {"wait": _words(error.seconds), "busy": busy}, status=status)
+            answer = render(
+                request, "429.html", {"what": error.what, "wait": _words(error.seconds), "busy": busy}, status=status
+            )
         else:
             answer = JsonResponse({"code": "too_many_attempts", "message": str(error)}, status=status)
         answer.headers["Retry-After"] = str(error.seconds)

@@ -1,8 +1,9 @@
-"""Limits attempts to log in: by user and address, and by address. The count is in the metadata, for all processes.
+"""Limits attempts to log in, and to give the old password when it is changed: by user and address, and by address.
 
-An attempt is counted before its password is checked, so that many at once do not pass together. Nothing is limited by
-the user's name alone: nobody can lock an administrator out from elsewhere. Attempts that are refused are not counted,
-so a limit ends by itself ``WINDOW`` after the attempts that led to it.
+The count is in the metadata, for all processes. An attempt is counted before its password is checked, so that many at
+once do not pass together. Nothing is limited by the user's name alone: nobody can lock an administrator out from
+elsewhere. Attempts that are refused are not counted, so a limit ends by itself ``WINDOW`` after the attempts that led
+to it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ class TooManyAttempts(Exception):
     def __init__(self, seconds: int) -> None:
         super().__init__(f"{self.what}; try again in {seconds} s.")
         self.seconds = seconds
+
+
+class TooManyWrongPasswords(TooManyAttempts):
+    """The same, of somebody who is logged in and is asked for the password again."""
+
+    what = "Too many wrong passwords"
 
 
 def begin(username: str, address: str) -> LoginAttempt:

@@ -90,7 +90,7 @@ def typed(
     An existing destination table decides; then the module; then the same type where both systems are one kind; then
     the destination's mapping. Raises ColumnMissing when an existing table, or the query, lacks a column.
     """
-    _all_known(plan, columns, table)
+    check_known(plan, columns, table)
     _possible(plan, [column.dest_name for column in columns])
     collations = table.key_collations(plan.merge_key) if table else {}
     given = {column.dest_name: column for column in plan.columns}
@@ -130,7 +130,8 @@ def _mapped_type(plan: Plan, column: Column, has_type: Callable[[str], bool]) ->
     return rendered.native, rendered.warning
 
 
-def _all_known(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> None:
+def check_known(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> None:
+    """Raise ColumnMissing for a name that the query does not return, or that the destination does not have."""
     names = {column.dest_name for column in columns}
     wanted = {*plan.merge_key, *([plan.watermark] if plan.watermark else []), *(c.dest_name for c in plan.columns)}
     if missing := sorted(wanted - names):
@@ -139,8 +140,15 @@ def _all_known(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -
             hint=f"It returns {', '.join(c.dest_name for c in columns)}; "
             "merge key, watermark and columns use these names.",
         )
-    if table is not None and (missing := [c.dest_name for c in columns if table.column(c.dest_name) is None]):
-        raise ColumnMissing(
-            f"The destination {table.name} has no column “{missing[0]}”.",
-            hint=f'Add it (ALTER TABLE {table.name} ADD COLUMN "{missing[0]}" ...), or take it out of the query.',
-        )
+    if table is not None and (error := missing_in(table, columns)):
+        raise error
+
+
+def missing_in(table: TableInfo, columns: Sequence[Column]) -> ColumnMissing | None:
+    """Return the error about the first column of the query that the destination does not have; None without one."""
+    if not (names := [c.dest_name for c in columns if table.column(c.dest_name) is None]):
+        return None
+    return ColumnMissing(
+        f"The destination {table.name} has no column “{names[0]}”.",
+        hint=f'Add it (ALTER TABLE {table.name} ADD COLUMN "{names[0]}" ...), or take it out of the query.',
+    )

@@ -9,8 +9,8 @@ from connections.sdk.errors import CountMismatch
 from connections.sdk.foreign_keys import Deletion
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, ColumnInfo
-from runs.engine import destination_shape, foreign_keys, unfilled_columns
-from runs.engine.checking import check_deleted
+from runs.engine import destination_shape, foreign_keys, side_effects, unfilled_columns
+from runs.engine.checking import check_deleted, count
 from runs.engine.events import Event, MergeSqlBuilt, Warned
 from runs.engine.plan import Plan
 from runs.engine.publishing import describe
@@ -49,6 +49,8 @@ def remove(opened: Session, plan: Plan, columns: Sequence[Column], bound: Bound,
     deletion = Deletion(keys=staging, key=plan.merge_key, returns=False, bound=doubled)
     references = foreign_keys.pointing_at(opened, plan)
     events += map(Warned, foreign_keys.check(opened, plan, references, deletion, what="The repair"))
+    may_return = registry.connector(plan.destination.kind).introspector.may_skip_rows(opened, plan.dest_table)
+    before = count(opened, plan.dest_table, plan) if may_return else 0
     publication = describe(plan, columns, table, null_keys=False)
     delete = f"{dialect.delete_matching(plan.dest_table, staging, plan.merge_key, null_safe=False)}\nAND {doubled('d')}"
     insert = publication.dialect.insert_missing(
@@ -58,7 +60,6 @@ def remove(opened: Session, plan: Plan, columns: Sequence[Column], bound: Bound,
     with foreign_keys.explained(plan, references, returns=False):
         deleted = opened.execute(delete)
     gone = Statement(delete, Counts.DELETED, remaining=counting)
-    may_return = registry.connector(plan.destination.kind).introspector.may_skip_rows(opened, plan.dest_table)
     check_deleted(opened, plan, gone, deleted=deleted, targets=rows, may_return=may_return)
     if (inserted := opened.execute(insert)) < distinct:
         raise CountMismatch(
@@ -66,6 +67,16 @@ def remove(opened: Session, plan: Plan, columns: Sequence[Column], bound: Bound,
             "those were left as they were.",
             hint="A trigger, a rule or a policy of the table leaves rows out: take it away, or take another table.",
         )
+    with foreign_keys.explained(plan, references, returns=False):
+        side_effects.run_deferred(opened, plan)
+    if may_return:
+        if opened.fetch(counting)[0][0]:
+            raise CountMismatch(
+                f"Rows of {plan.dest_table} that share a key come back when all but one are deleted; they were left as "
+                "they were.",
+                hint="A trigger or a rule of the table puts them back: take it away, or delete them by hand.",
+            )
+        side_effects.check_left(opened, plan, before=before, deleted=rows - inserted, what="the repair")
     return rows - inserted
 
 

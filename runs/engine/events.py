@@ -60,6 +60,13 @@ class Warned:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A statement waits for a lock; ``message`` says for which and who holds it. Told while it waits."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Staged:
     """Everything is in staging and counted."""
 
@@ -110,6 +117,7 @@ Event = (
     | RouteChosen
     | Progress
     | Warned
+    | Waiting
     | Staged
     | Published
     | Reconciled

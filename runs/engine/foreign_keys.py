@@ -17,6 +17,8 @@ from runs.engine.plan import Plan, Strategy
 from runs.engine.safety_limits import written_before
 from runs.engine.staging import dialect_of
 
+# how DuckDB says that a row which is put in references none
+_LACKS = "does not exist in the referenced table"
 _UPSERT = "Use merge_strategy: upsert, which rewrites rows in place and deletes none"
 
 
@@ -32,6 +34,12 @@ def deletion(plan: Plan, table: TableInfo | None, *, null_keys: bool) -> Deletio
     return None
 
 
+def may_break(plan: Plan, table: TableInfo | None, deleting: Deletion | None) -> bool:
+    """Whether foreign keys of other tables can be in the way of the publish."""
+    rewrites = plan.strategy is Strategy.UPSERT and not dialect_of(plan).updates_in_place
+    return deleting is not None or (table is not None and rewrites)
+
+
 def pointing_at(opened: Session, plan: Plan) -> tuple[ForeignKey, ...]:
     """Return the foreign keys that reference the destination."""
     return registry.connector(plan.destination.kind).introspector.foreign_keys(opened, plan.dest_table)
@@ -39,7 +47,7 @@ def pointing_at(opened: Session, plan: Plan) -> tuple[ForeignKey, ...]:
 
 def check_truncate(opened: Session, plan: Plan) -> None:
     """Raise QueryInvalid when foreign keys of other tables keep the table from being emptied by TRUNCATE."""
-    others = [key for key in pointing_at(opened, plan) if not key.own]
+    others = [key for key in pointing_at(opened, plan) if key.enforced and not key.own]
     if others:
         raise QueryInvalid(
             f"{plan.dest_table} cannot be emptied by TRUNCATE: it is referenced by {_listed(others)}.",
@@ -114,9 +122,30 @@ def explained(plan: Plan, keys: Sequence[ForeignKey], *, returns: bool = True) -
         yield
     except ValueMisfit as error:
         if blocking := _blocking(error, keys):
-            advice = f"{_UPSERT}." if returns else f"Delete those rows first{_otherwise(plan)}."
+            advice = _advice(plan, blocking) if returns else f"Delete those rows first{_otherwise(plan)}."
             error.hint = f"Rows of {_listed(blocking)} reference rows that would be deleted. {advice}"
+        elif _LACKS in error.message:
+            error.hint = (
+                "Load the table that is referenced first. Rows that reference others of the same table cannot come "
+                "with them in one run, because each row is checked at once: drop such a foreign key."
+            )
         raise
+
+
+def _advice(plan: Plan, keys: Sequence[ForeignKey]) -> str:
+    """Return what to do about rows that are deleted to come again."""
+    if dialect_of(plan).updates_in_place:
+        return f"{_UPSERT}."
+    rewrites = (
+        "an UPDATE deletes and inserts rows, too, when it sets a column that is a list or has an index, as those of "
+        "unique and foreign keys have"
+    )
+    if plan.strategy is Strategy.UPSERT or any(key.own for key in keys):
+        return (
+            f"The system checks this before they come again, and {rewrites}: drop the foreign key, or leave such "
+            "columns out of the query."
+        )
+    return f"{_UPSERT} (but {rewrites}); or drop the foreign key."
 
 
 def _otherwise(plan: Plan) -> str:
@@ -125,14 +154,15 @@ def _otherwise(plan: Plan) -> str:
 
 def _blocking(error: PipekitError, keys: Sequence[ForeignKey]) -> list[ForeignKey]:
     text = f"{error.message} {error.detail}"
-    if "insert or update on table" in text:
+    if "insert or update on table" in text or _LACKS in text:
         # a row that is put in lacks the one that it references: nothing that a DELETE did
         return []
     named = [key for key in keys if key.constraint and f'"{key.constraint}"' in text]
     if named:
         return named
     # systems that do not name the constraint speak English
-    return [key for key in keys if not key.cascades] if "foreign key" in text.lower() else []
+    enforced = [key for key in keys if key.enforced and not key.cascades]
+    return enforced if "foreign key" in text.lower() else []
 
 
 def _further(opened: Session, plan: Plan, key: ForeignKey) -> str:

@@ -27,6 +27,9 @@ class Patience:
         self._began = self._last = time.monotonic()
 
     def hear(self, message: Message) -> None:
+        if message["event"] == "waiting":
+            # for a lock, which is no progress
+            return
         now = time.monotonic()
         moved = message.get("rows"), message.get("bytes")
         if message["event"] != "progress" or moved != self._moved:

@@ -93,6 +93,8 @@ class Plan:
     merge_key: tuple[str, ...] = ()
     # the watermark column, empty = pull all
     watermark: str = ""
+    # the module names none: the watermark is the first column of its key
+    watermark_is_implied: bool = False
     # number, or an interval such as "2 days"; empty = none
     overlap: str = ""
     named_watermarks: tuple[NamedWatermark, ...] = ()

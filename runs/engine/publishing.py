@@ -2,7 +2,7 @@
 
 Its order: bounds on waiting and the table's lock; is this run published already; does it still hold staging; is the
 table there; safety limits; is staging complete; NULLs that would become numbers; duplicate keys; the strategy's
-statements, each delete counted; what triggers did; the commit record; COMMIT.
+statements, each delete counted; deferred triggers; what triggers did; the commit record; COMMIT.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from runs.engine import (
     destination_shape,
     destination_table,
     foreign_keys,
+    orphaned_rows,
     safety_limits,
     schemas,
     side_effects,
@@ -137,7 +138,8 @@ def _apply(opened: Session, plan: Plan, staging: Staging, marks: Marks | None, t
         marks = count_marks(opened, plan, staging.columns)
     told += map(Warned, staged_warnings(plan, marks))
     deletion = foreign_keys.deletion(plan, table, null_keys=null_keys)
-    keys = foreign_keys.pointing_at(opened, plan) if deletion else ()
+    keys = foreign_keys.pointing_at(opened, plan) if foreign_keys.may_break(plan, table, deletion) else ()
+    orphaned = orphaned_rows.OrphanedRows(opened, plan, keys)
     if deletion:
         what = f"Replacing rows of {plan.dest_table} by DELETE"
         told += map(Warned, foreign_keys.check(opened, plan, keys, deletion, what=what))
@@ -151,6 +153,8 @@ def _apply(opened: Session, plan: Plan, staging: Staging, marks: Marks | None, t
     told.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
     with foreign_keys.explained(plan, keys):
         counts = _execute(opened, plan, statements, replaced=replaced)
+        side_effects.run_deferred(opened, plan)
+    told += map(Warned, orphaned.warnings())
     told += map(Warned, unfilled_columns.check_full(opened, plan, table, filled, emptied=True))
     if plan.strategy is Strategy.FULL and counts[Counts.WRITTEN] != staging.rows:
         # its insert takes all of staging, so it has counted it

@@ -15,10 +15,11 @@ from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableName
 from modules.predicates import select_columns
 from modules.tokens import find_tokens
-from runs.engine import commit_record, foreign_keys, key_order, safety_limits
+from runs.engine import commit_record, foreign_keys, key_order, safety_limits, side_effects
 from runs.engine.checking import check_deleted
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Staged, Warned
 from runs.engine.faults import point
+from runs.engine.orphaned_rows import OrphanedRows
 from runs.engine.plan import Plan
 from runs.engine.publishing import find_after
 from runs.engine.staging import dialect_of, make_empty
@@ -102,15 +103,20 @@ def _transaction(opened: Session, plan: Plan, table: TableName, read: int, told:
     doomed = Deletion(keys=table, key=plan.merge_key, present=False, returns=False)
     references = foreign_keys.pointing_at(opened, plan) if deleting else ()
     told += map(Warned, foreign_keys.check(opened, plan, references, doomed, what="key_sync"))
+    orphaned = OrphanedRows(opened, plan, references)
     sql = dialect.delete_missing(plan.dest_table, table, plan.merge_key)
     told.append(MergeSqlBuilt(f"{sql};"))
     with foreign_keys.explained(plan, references, returns=False):
         deleted = opened.execute(sql) if deleting else 0
+        side_effects.run_deferred(opened, plan)
     gone = Statement(sql, Counts.DELETED, remaining=dialect.count_missing(plan.dest_table, table, plan.merge_key))
     may_return = bool(deleting) and registry.connector(plan.destination.kind).introspector.may_skip_rows(
         opened, plan.dest_table
     )
     check_deleted(opened, plan, gone, deleted=deleted, targets=deleting, may_return=may_return)
+    if may_return:
+        side_effects.check_left(opened, plan, before=present, deleted=deleting, what="key_sync")
+    told += map(Warned, orphaned.warnings())
     published = Published(inserted=0, updated=0, deleted=deleted)
     commit_record.write(opened, dialect, plan, published, kind=KIND)
     return deleted

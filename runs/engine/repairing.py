@@ -13,10 +13,11 @@ from connections import registry
 from connections.sdk.errors import ConnectionLost, CountMismatch
 from connections.sdk.foreign_keys import Deletion
 from connections.sdk.protocols import Session
-from runs.engine import commit_record, doubled_rows, foreign_keys, safety_limits
+from runs.engine import commit_record, doubled_rows, foreign_keys, safety_limits, side_effects
 from runs.engine.checking import Staging, check_deleted, check_present, count_staged
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
 from runs.engine.faults import point
+from runs.engine.orphaned_rows import OrphanedRows
 from runs.engine.plan import Plan
 from runs.engine.publishing import find, find_after
 from runs.engine.staging import dialect_of
@@ -67,9 +68,12 @@ def _transaction(opened: Session, plan: Plan, staged: Staging, events: list[Even
         return done.deleted or 0
     commit_record.hold_claim(opened, dialect, plan)
     _check_staging(opened, plan, staged)
-    deleted = _delete(opened, plan, staged, events) if repair.deletes else 0
+    deleted = 0
     if repair.doubles:
+        # first: what is deferred runs at its end, and from then on at once, which a delete and insert could not bear
         deleted += doubled_rows.remove(opened, plan, staged.columns, lambda row: _bound(plan, row), events)
+    if repair.deletes:
+        deleted += _delete(opened, plan, staged, events)
     published = Published(inserted=0, updated=0, deleted=deleted)
     commit_record.write(opened, dialect, plan, published, kind=KIND)
     return deleted
@@ -113,11 +117,16 @@ def _delete(opened: Session, plan: Plan, staged: Staging, events: list[Event]) -
     )
     refused = foreign_keys.check(opened, plan, references, deletion, what="The repair", published=written)
     events += map(Warned, refused)
+    orphaned = OrphanedRows(opened, plan, references)
     sql = f"{dialect.delete_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
     events.append(MergeSqlBuilt(f"{sql};"))
     with foreign_keys.explained(plan, references, returns=False):
         deleted = opened.execute(sql)
+        side_effects.run_deferred(opened, plan)
     gone = Statement(sql, Counts.DELETED, remaining=counting)
     may_return = registry.connector(plan.destination.kind).introspector.may_skip_rows(opened, plan.dest_table)
     check_deleted(opened, plan, gone, deleted=deleted, targets=extra, may_return=may_return)
+    if may_return:
+        side_effects.check_left(opened, plan, before=present, deleted=extra, what="the repair")
+    events += map(Warned, orphaned.warnings())
     return deleted

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connections import registry
-from connections.sdk.errors import CountMismatch
+from connections.sdk.errors import CountMismatch, ValueMisfit
 from connections.sdk.protocols import Session
 from connections.sdk.schema import TableInfo
 from runs.engine.checking import Staging, count, kept
@@ -28,6 +28,27 @@ def possible(opened: Session, plan: Plan, table: TableInfo | None) -> bool:
     return table is not None and registry.connector(plan.destination.kind).introspector.may_skip_rows(
         opened, plan.dest_table
     )
+
+
+def run_deferred(opened: Session, plan: Plan) -> None:
+    """Run deferred triggers before rows are counted: at COMMIT they would change rows that nobody counts any more."""
+    if not (sql := dialect_of(plan).run_deferred()):
+        return
+    try:
+        opened.execute(sql)
+    except ValueMisfit as error:
+        error.hint += " A deferred constraint or a deferred trigger of the table found it, after the last statement."
+        raise
+
+
+def check_left(opened: Session, plan: Plan, *, before: int, deleted: int, what: str) -> None:
+    """Raise CountMismatch when more rows are gone than those that were to be deleted."""
+    if (left := count(opened, plan.dest_table, plan)) < before - deleted:
+        raise CountMismatch(
+            f"{plan.dest_table} would have {left} rows after {what}, and {before - deleted} should be left; nothing "
+            "was deleted.",
+            hint=_HINT.format(what="deletes rows beside those that were to be deleted"),
+        )
 
 
 def check(

@@ -14,8 +14,8 @@ from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import Column, TableInfo
-from runs.engine import columns as column_choice
 from runs.engine import (
+    bound_above_source,
     destination_table,
     hooks,
     reconciling,
@@ -24,6 +24,7 @@ from runs.engine import (
     unfilled_columns,
     watermarks,
 )
+from runs.engine import columns as column_choice
 from runs.engine.checking import Staging
 from runs.engine.connecting import session
 from runs.engine.events import (
@@ -39,11 +40,12 @@ from runs.engine.events import (
 from runs.engine.faults import point
 from runs.engine.plan import Plan, RunOn
 from runs.engine.publishing import STRATEGIES, describe, publish
+from runs.engine.source_probe import probe
 from runs.engine.source_query import base_query, bounded_query, repair_query
 from runs.engine.transferring import Transfer, transfer
 from runs.engine.waiting import destination
 from runs.engine.watermark_types import check_watermark_types
-from runs.engine.watermark_warnings import future_warnings
+from runs.engine.watermark_warnings import future_warnings, implied_warnings
 
 T = TypeVar("T")
 Step = Generator[Event, None, T]
@@ -84,6 +86,9 @@ def attempt(plan: Plan) -> Iterator[Event]:
     staged = Staging(columns=columns, rows=rows, existed=resolved.table is not None)
     yield from _timed("publish", publish(plan, staged))
     yield from _after_publish(plan, resolved, staged)
+    if not rows:
+        # key_sync may just have removed the row that was in the way
+        yield from map(Warned, bound_above_source.warnings(plan, resolved.query, resolved.bound, columns))
 
 
 def resume(plan: Plan) -> Iterator[Event]:
@@ -177,6 +182,7 @@ def _stage(plan: Plan, resolved: Resolved) -> Step[tuple[tuple[Column, ...], str
             check_watermark_types(plan, opened, columns)
         destination_table.check_columns(plan, resolved.table, columns)
         warnings += unfilled_columns.warnings(opened, plan, resolved.table, columns)
+        warnings += implied_warnings(plan, resolved.table, columns)
         staging.prepare(opened, plan, columns)
     yield from map(Warned, warnings)
     return columns, query
@@ -193,17 +199,23 @@ def _transfer(plan: Plan, query: str, columns: Sequence[Column]) -> Step[int]:
 
 
 def dry_run(plan: Plan) -> Iterator[Event]:
-    """Resolve live and build both texts; nothing is written anywhere and the source is not asked."""
+    """Resolve live and build both texts; nothing is written anywhere, and the source need not answer."""
     resolved = yield from _timed("resolve", _resolve(plan))
-    columns = column_choice.guessed(plan, resolved.query, resolved.table)
+    probed = yield from probe(plan, resolved.query)
+    if probed:
+        columns = column_choice.named(plan, resolved.query, probed)
+    else:
+        columns = column_choice.guessed(plan, resolved.query, resolved.table)
     yield SourceQueryBuilt(bounded_query(plan, resolved.query, resolved.bound, columns))
     if not columns:
         yield Warned(
             "The merge SQL is not known before the first run: the query is SELECT * and there is no table yet."
         )
         return
+    column_choice.check_known(plan, columns, resolved.table)
     destination_table.check_columns(plan, resolved.table, columns)
     yield from map(Warned, unfilled_columns.reset_by_incremental(plan, resolved.table, columns))
+    yield from map(Warned, implied_warnings(plan, resolved.table, columns))
     publication = describe(plan, columns, resolved.table, null_keys=False)
     statements = STRATEGIES[plan.strategy](publication)
     yield MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";")

@@ -16,7 +16,7 @@ from typing import Any
 from connections.sdk.errors import CountMismatch, Lost, from_dict
 from connections.sdk.schema import Column, TableName
 from runs.engine import commit_record
-from runs.engine.events import Event, Progress, RouteChosen, Staged, Warned
+from runs.engine.events import Event, Progress, RouteChosen, Staged, Waiting, Warned
 from runs.engine.listening import Patience, messages
 from runs.engine.plan import Plan
 from runs.engine.staging import dialect_of
@@ -122,6 +122,8 @@ def _event(message: dict[str, Any]) -> Event | None:
         return Progress(message["rows"], message["bytes"])
     if message["event"] == "route":
         return RouteChosen(message["route"], message.get("why", ""))
+    if message["event"] == "waiting":
+        return Waiting(message["message"])
     return Warned(message["message"]) if message["event"] == "warning" else None
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connections import registry
-from connections.sdk.datatypes import Kind
+from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationError, DataError, LockTimeout
 from connections.sdk.protocols import Session
 from connections.sdk.publishing import PublishingDialect
-from connections.sdk.schema import Column
+from connections.sdk.schema import Column, TableInfo
 from connections.sdk.temporal import Moment, has_offset
+from modules import implied_watermark
 from runs.engine.plan import Plan, Strategy
 from runs.engine.staging import dialect_of
 from runs.engine.watermark_types import source_type
@@ -84,6 +85,7 @@ def staged_warnings(plan: Plan, marks: Marks) -> Iterator[str]:
             f"{marks.sharing} rows share the highest {plan.watermark}. Numbers are compared with >, so a row that "
             "comes later with the same value is never read. Set the module's overlap to 1, which compares with >=, or "
             "take a watermark_column whose values are unique."
+            + (implied_watermark.not_unique(plan.watermark) if plan.watermark_is_implied else "")
         )
 
 
@@ -111,6 +113,18 @@ def published_warnings(
             "before it: longer numbers are not read. Write it as a number into the query, as in CAST(.. AS bigint) AS "
             f"{plan.watermark}, and make the destination column one."
         )
+
+
+def implied_warnings(plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> Iterator[str]:
+    """Yield a warning when a key column that may not grow bounds the query because no watermark column is named."""
+    column = next((c for c in columns if c.dest_name == plan.watermark), None)
+    if column is None or not plan.watermark_is_implied or plan.repair is not None:
+        return
+    info = table.column(column.dest_name) if table else None
+    # of a new table's column a dry run may know no more than that the query trims it
+    data_type = info.data_type if info else DataType(kind=Kind.TEXT) if column.trim else column.data_type
+    if implied_watermark.may_not_grow(data_type):
+        yield implied_watermark.warning(plan.watermark, data_type)
 
 
 def future_warnings(opened: Session, plan: Plan, value: str | None) -> Iterator[str]:

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from connections.sdk import lock_waits
 from connections.sdk.errors import Cancelled, ConfigurationInvalid, InternalError, PipekitError
 from runs.jrunner import environment
 from runs.jrunner.cancelling import Cancellation, Parent, on_signals, run
@@ -25,8 +26,8 @@ passwords: -scp and -dcp take $NAME (the value of that environment variable; wri
 puts the value itself into the arguments) or - (one line of standard input each, the source's first; asked for when
 standard input is a terminal). A password written out is visible to every user of this machine.
 
-output: JSON lines on standard output (route, progress, warning, then done or error), a log on standard error; with -f
-rows on standard output. Exit code 0 done, 1 failed, 2 used wrongly, 130 cancelled."""
+output: JSON lines on standard output (route, progress, waiting, warning, then done or error), a log on standard error;
+with -f rows on standard output. Exit code 0 done, 1 failed, 2 used wrongly, 130 cancelled."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -89,7 +90,8 @@ def transfer(job: Job, cancellation: Cancellation) -> int:
 def _routed(job: Job, reporter: Reporter, cancellation: Cancellation) -> tuple[str, Moved]:
     from runs.jrunner.routes import choose
 
-    with beating(reporter, borne=float(job.options.get("no_progress_timeout", 0))):
+    borne = float(job.options.get("no_progress_timeout", 0))
+    with beating(reporter, borne=borne), lock_waits.reported_to(reporter.waiting):
         route = choose(job)
         reporter.route(route.name, route.why)
         return route.name, route.copy(job, reporter, cancellation)

@@ -52,6 +52,13 @@ class Reporter:
         self.log(f"warning: {message}")
         self.event("warning", message=self.redacted(message))
 
+    def waiting(self, message: str) -> None:
+        """Report that a lock is waited for: into the run's log by whoever asked for the transfer."""
+        if self.events:
+            self.event("waiting", message=self.redacted(message))
+        else:
+            self.log(message)
+
     def progress(self, rows: int, size: int) -> None:
         """Report totals so far, at most twice a second."""
         self.moved = rows, size

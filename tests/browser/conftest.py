@@ -40,7 +40,7 @@ def serve(transactional_db: None) -> Iterator[Callable[..., str]]:
     yield start
     for process in processes:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
     ports.close()
 
 
@@ -49,7 +49,7 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server has ended"
         try:
-            urllib.request.urlopen(address, timeout=5).close()
+            urllib.request.urlopen(address, timeout=60).close()
             return
         except urllib.error.HTTPError:
             # it answers; that nobody ticks is not the matter here

@@ -136,13 +136,13 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
             yield lambda *statements: _rows(home / "s", statements)
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(120)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
 def _wait_for(path: Path) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not path.exists():
         assert time.monotonic() < end, "MariaDB did not start"
         time.sleep(0.05)

@@ -19,7 +19,8 @@ from connections.sdk.errors import NoProgress, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from tests.runs.commands import backends, wait_until
 
-pytestmark = pytest.mark.matrix
+# a second of silence is much for a busy machine
+pytestmark = pytest.mark.serial
 
 
 @pytest.fixture

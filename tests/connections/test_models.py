@@ -47,6 +47,14 @@ def test_a_literal_password_is_refused_and_not_repeated(password: str) -> None:
     assert "geheim" not in " ".join(messages).lower()
 
 
+@pytest.mark.parametrize("password", ["$dw_pw", "${DW_PW}", "$DW-PW", "$1DW"])
+def test_what_begins_like_a_reference_is_told_what_one_looks_like(password: str) -> None:
+    (message,) = refusal(Connection(**fields(password)))["password"]
+    assert message.startswith("This begins with $ and is no reference to a secret")
+    assert "$ and a name of capital letters, digits and “_”, such as $DW_PW" in message
+    assert password not in message
+
+
 def fields(password: str) -> dict[str, object]:
     driver = Driver.objects.get(kind="postgresql")
     return {"name": "w", "driver": driver, "jdbc_url": "postgresql://h/dw", "password": password}

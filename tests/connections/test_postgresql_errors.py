@@ -16,7 +16,8 @@ import pytest
 from connections.connectors.postgresql import driver
 from connections.sdk import errors
 from connections.sdk.errors import PipekitError
-from tests.runs.jrunner.processes import wait_until
+from connections.sdk.parameters import ConnectionParameters
+from tests.runs.commands import wait_until
 from tests.runs.jrunner.systems import System, job, moved, postgresql, sqlite
 
 # raises any SQLSTATE there is, in a query's last row and in a trigger
@@ -48,6 +49,16 @@ def url(postgresql_server: str) -> Iterator[str]:
     with psycopg.connect(postgresql_server, autocommit=True) as server:
         server.execute("DROP DATABASE failing WITH (FORCE)")
         server.execute("DROP ROLE stranger")
+
+
+def test_a_database_or_a_user_that_is_not_there_is_named(url: str) -> None:
+    parameters = ConnectionParameters(kind="postgresql", url=urlunsplit(urlsplit(url)._replace(path="/nowhere")))
+    with pytest.raises(errors.DatabaseMissing, match="has no database “nowhere”") as refused:
+        driver.connect(parameters)
+    assert "createdb" in refused.value.hint
+    with pytest.raises(errors.AuthenticationFailed, match="has no user “nobody_at_all”") as unknown:
+        driver.connect(ConnectionParameters(kind="postgresql", url=url, username="nobody_at_all"))
+    assert "username" in unknown.value.hint
 
 
 def by_control(source: System, sql: str, path: Path) -> None:
@@ -217,7 +228,7 @@ def test_a_session_that_was_idle_for_too_long_is_one_that_the_server_stopped(
             wait_until(lambda: not looking.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone())
             session.execute("SELECT 1")
 
-    error = failed(idle, url, session={setting: "100"})
+    error = failed(idle, url, session={setting: "1000"})
     assert (type(error), f"SQLSTATE {state}" in error.detail) == (errors.StatementStopped, True), error.detail
 
 

@@ -57,7 +57,7 @@ def _forwarded(url: str) -> Iterator[str]:
                 back = threading.Thread(target=_pump, args=(server, self.request), daemon=True)
                 back.start()
                 _pump(self.request, server)
-                back.join(5)
+                back.join(60)
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True

@@ -66,7 +66,7 @@ def carried_out(plan: Plan, fault: str, log: Path) -> Ended:
 
 def stands_at(point: str, process: subprocess.Popen[str], log: Path) -> None:
     """Wait until the process stands still at the point, as its fault says, and as the system says of it."""
-    wait_until(lambda: log.exists() and f"{point} stop" in log.read_text(), seconds=60)
+    wait_until(lambda: log.exists() and f"{point} stop" in log.read_text())
     wait_until(lambda: "T (stopped)" in Path(f"/proc/{process.pid}/status").read_text())
 
 

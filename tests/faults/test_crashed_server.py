@@ -71,10 +71,10 @@ class Server:
         """End it at once, without a checkpoint: what `pg_ctl stop -m immediate` does."""
         pid = int((self.directory / "postmaster.pid").read_text().splitlines()[0])
         os.kill(pid, signal.SIGQUIT)
-        wait_until(lambda: not alive(pid), seconds=60)
+        wait_until(lambda: not alive(pid))
 
     def restart(self) -> None:
-        wait_until(self._is_up, seconds=60)
+        wait_until(self._is_up)
         assert "automatic recovery in progress" in self.log
 
     def _is_up(self) -> bool:

@@ -78,7 +78,7 @@ def ran(install: Install, process: subprocess.Popen[str], log: Path) -> None:
     """Run the module, locked from the end of its transfer, through signs of life that are due and through its end."""
     running = impatient(install, **faults("transfer.finished=sleep:5", log))
     try:
-        wait_until(lambda: log.exists() and "transfer.finished sleep" in log.read_text(), seconds=60)
+        wait_until(lambda: log.exists() and "transfer.finished sleep" in log.read_text())
         take(process)
         before = runs(install, "heartbeat")[-1]
         out, err = running.communicate(timeout=90)

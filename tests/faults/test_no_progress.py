@@ -170,7 +170,7 @@ def test_a_jrunner_that_stands_still_is_given_up_and_leaves_nothing(pg_bench: Be
     found: list[int] = []
 
     def stop() -> None:
-        wait_until(lambda: any(map(is_jrunner, descendants(os.getpid()))), seconds=60)
+        wait_until(lambda: any(map(is_jrunner, descendants(os.getpid()))))
         found.extend(filter(is_jrunner, descendants(os.getpid())))
         os.kill(found[0], signal.SIGSTOP)
 

@@ -96,6 +96,17 @@ def test_saving_an_incremental_module_says_which_columns_lose_their_values(admin
     assert ("fill then lose their values" in answer.content.decode()) is (strategy == "incremental")
 
 
+@pytest.mark.parametrize(("key", "said"), [("RTRIM(DCOTYP) AS dcord", True), ('"DCORD#" AS dcord', False)])
+def test_saving_a_module_whose_text_key_is_its_watermark_says_what_is_never_read(
+    admin_client: Client, key: str, said: bool
+) -> None:
+    fields: dict[str, Any] = {"merge_strategy": "incremental", "merge_key": "dcord"}
+    fields["source_query"] = f"SELECT {key} FROM QCRH"
+    answer = admin_client.post(reverse(ADD), form(**fields), follow=True)
+    assert Module.objects.exists()
+    assert ("rows with a lower one are never read" in answer.content.decode()) is said
+
+
 def test_an_edit_leaves_its_diff_and_can_be_undone(admin_client: Client) -> None:
     admin_client.post(reverse(ADD), form())
     module = Module.objects.get()

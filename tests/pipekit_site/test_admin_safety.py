@@ -210,6 +210,25 @@ def test_the_overview_s_numbers_lead_to_their_rows(admin_client: Client) -> None
         assert len(listed) == count
 
 
+def test_dry_runs_are_no_failures_of_the_overview_and_refused_runs_are_shown_as_refused(admin_client: Client) -> None:
+    error = {"code": "x", "message": "It broke.", "hint": "", "detail": ""}
+    failed = running()
+    failed.finish_error(error)
+    running(dry_run=True).finish_error(error)
+    running(dry_run=True).finish_refused(error)
+    assert "refused by a safety limit" not in admin_client.get("/admin/").content.decode()
+    refused = running()
+    refused.finish_refused(error)
+    page = admin_client.get("/admin/").content.decode()
+    for label, run in (("failed in 24 hours", failed), ("refused by a safety limit in 24 hours", refused)):
+        found = re.search(rf'href="([^"]+)"><span[^>]*>[^<]*</span><b>(\d+)</b><span>{label}', page)
+        assert found is not None and found[2] == "1"
+        listed = admin_client.get(found[1].replace("&amp;", "&")).context["cl"].result_list
+        assert [row.pk for row in listed] == [run.pk]
+    # in lists a dry run that failed says that it was one
+    assert "Error (dry run)" in page and "Refused (dry run)" in page
+
+
 def test_the_overview_counts_modules_whose_last_verification_found_a_difference(admin_client: Client) -> None:
     first, second, third = ModuleFactory.create_batch(3)
 

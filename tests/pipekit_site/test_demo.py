@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import os
+import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 
 from pipekit_site.config import BASE_DIR
-from pipekit_site.demo import showing
+from pipekit_site.demo import playing, showing, source, verifying
 from runs.models import Run
 from tests.pipekit_site.test_start_up import environment, manage
 
@@ -36,6 +40,36 @@ def test_what_to_do_next_can_be_pasted(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert showing.command("serve") == f"bin/{Path(sys.executable).name} manage.py serve"
     monkeypatch.chdir(tmp_path)
     assert showing.command("serve") == f"{sys.executable} manage.py serve"
+
+
+def test_a_statement_to_try_can_be_pasted() -> None:
+    words = shlex.split(showing.statement("postgresql://u@/d?host=/a b/c", playing.BREAK))
+    assert words[1] == "-c" and len(words) == 3
+    called = [node for node in ast.walk(ast.parse(words[2])) if isinstance(node, ast.Constant)]
+    assert {"postgresql://u@/d?host=/a b/c", playing.BREAK} <= {node.value for node in called}
+    # nothing in it that a shell, or Python in quotes, would read otherwise
+    assert not set("'\"\\`!") & set(playing.BREAK)
+
+
+def test_every_module_of_the_demo_is_compared() -> None:
+    text = (Path(playing.__file__).parent / "config.yaml").read_text()
+    values = dict.fromkeys(("source", "warehouse", "embedded"), "x")
+    modules = yaml.safe_load(text.format(**values))["modules"]
+    assert [comparison.module for comparison in verifying.COMPARISONS] == list(modules)
+
+
+@pytest.mark.matrix
+def test_no_row_of_the_demo_is_of_the_future_and_every_demo_has_the_same_rows(tmp_path: Path) -> None:
+    found = []
+    for path in (tmp_path / "a.db", tmp_path / "b.db"):
+        source.build(path)
+        source.change(path)
+        with sqlite3.connect(path) as connection:
+            latest = "SELECT max(DCOUPD), max(DCODAT) FROM QCRH UNION ALL SELECT max(DDUPD), '' FROM QCRD"
+            found.append(connection.execute(f"{latest} UNION ALL SELECT max(STWHEN), '' FROM STKTRN").fetchall())
+        connection.close()
+    assert found[0] == found[1]
+    assert max(text for row in found[0] for text in row) < "2026"
 
 
 @pytest.mark.matrix

@@ -235,3 +235,9 @@ def test_a_check_that_falls_over_is_a_failed_check_and_shows_no_secret() -> None
 
     (found,) = examining.examine_each([("odd", broken)])
     assert (found.ok, found.message) == (False, "The check itself failed: RuntimeError: failed with ***.")
+
+
+def test_notifications_that_are_not_set_up_say_where_failures_are_seen() -> None:
+    check = look("notifications")
+    assert check.ok
+    assert check.message.startswith("not set up; failures are shown in the admin and by manage.py runs only.")

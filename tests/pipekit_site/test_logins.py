@@ -34,6 +34,7 @@ from pipekit_site.logins import backend, throttle
 from pipekit_site.management.commands import serve
 from pipekit_site.models import LoginAttempt
 from tests.pipekit_site.test_start_up import environment
+from tests.ports import reserved_port
 
 PAGE = "/admin/login/"
 LIMIT = throttle.BY_USER_AND_ADDRESS
@@ -121,6 +122,51 @@ def test_the_command_ends_the_wait(client: Client, ann: User, capsys: pytest.Cap
     assert log_in(client, "right-pw-5521") == 302
 
 
+def change_password(client: Client, old: str, *, new: str = "Another-pw-8842", address: str = "192.0.2.1") -> Any:
+    data = {"old_password": old, "new_password1": new, "new_password2": new}
+    return client.post("/admin/password_change/", data, REMOTE_ADDR=address)
+
+
+def test_who_has_a_session_cannot_guess_the_old_password_without_limit(client: Client, ann: User) -> None:
+    client.force_login(ann)
+    for number in range(LIMIT):
+        # from other addresses, too
+        answer = change_password(client, f"guess {number}", address=f"192.0.2.{number}")
+        assert answer.status_code == 200
+        assert "old password was entered incorrectly" in answer.content.decode()
+    answer = change_password(client, "right-pw-5521")
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["Retry-After"]) <= throttle.WINDOW.total_seconds() + 1
+    assert "Too many wrong passwords" in answer.content.decode()
+    ann.refresh_from_db()
+    assert ann.check_password("right-pw-5521")
+    # the login is another matter
+    assert log_in(Client(), "right-pw-5521") == 302
+
+
+def test_a_password_is_changed_and_failures_before_are_forgotten(client: Client, ann: User) -> None:
+    client.force_login(ann)
+    old = "right-pw-5521"
+    for number in range(3):
+        for _ in range(LIMIT - 1):
+            assert change_password(client, "wrong").status_code == 200
+        new = f"Another-pw-{number}8842"
+        assert change_password(client, old, new=new).status_code == 302
+        old = new
+    ann.refresh_from_db()
+    assert ann.check_password(old)
+
+
+def test_the_limit_of_one_user_s_old_password_is_not_another_s(client: Client, ann: User) -> None:
+    bob = User.objects.create_superuser("bob", password="right-pw-7731")
+    client.force_login(ann)
+    for _ in range(LIMIT + 1):
+        change_password(client, "wrong")
+    other = Client()
+    other.force_login(bob)
+    assert change_password(other, "right-pw-7731").status_code == 302
+
+
 def test_programs_get_json(client: Client, ann: User) -> None:
     fail(client, LIMIT)
     answer = client.post(PAGE, {"username": "ann", "password": "x"}, REMOTE_ADDR="192.0.2.1", HTTP_ACCEPT="*/json")
@@ -186,7 +232,7 @@ def test_who_would_wait_too_long_is_told_to_come_back(
     client: Client, ann: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backend, "PATIENCE", 0.05)
-    with backend._turns.one():
+    with backend.turns.one():
         answer = client.post(PAGE, {"username": "ann", "password": "x"}, REMOTE_ADDR="192.0.2.1")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     # waiting is all there is to do: nothing is locked
@@ -218,7 +264,7 @@ def echoing() -> Iterator[str]:
 
 def taken_for(address: str, forwarded: str) -> str:
     request = urllib.request.Request(address, headers={"X-Forwarded-For": forwarded})
-    with browser().open(request, timeout=20) as answer:
+    with browser().open(request, timeout=60) as answer:
         return str(answer.read().decode())
 
 
@@ -241,10 +287,12 @@ def test_a_forwarded_address_counts_only_where_there_is_a_proxy(
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
     """The address of a real server with a superuser `ann` and Django's own, slow, hashing."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    variables = environment(tmp_path, DJANGO_SUPERUSER_PASSWORD="right-pw-5521")
+    with reserved_port() as port:
+        yield from running(port, tmp_path)
+
+
+def running(port: int, data_dir: Path) -> Iterator[str]:
+    variables = environment(data_dir, DJANGO_SUPERUSER_PASSWORD="right-pw-5521")
     make = [
         sys.executable,
         "manage.py",
@@ -258,14 +306,14 @@ def served(tmp_path: Path) -> Iterator[str]:
     migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
     for command in (migrate, make):
         subprocess.run(command, cwd=BASE_DIR, env=variables, check=True, capture_output=True, timeout=120)
-    serve = [sys.executable, "manage.py", "serve", "--port", str(port)]
-    process = subprocess.Popen(serve, cwd=BASE_DIR, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    words = [sys.executable, "manage.py", "serve", "--port", str(port)]
+    process = subprocess.Popen(words, cwd=BASE_DIR, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while True:
             try:
-                urllib.request.urlopen(f"{address}/health", timeout=5).close()
+                urllib.request.urlopen(f"{address}/health", timeout=60).close()
                 break
             except OSError:
                 assert time.monotonic() < until
@@ -273,7 +321,7 @@ def served(tmp_path: Path) -> Iterator[str]:
         yield address
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 def browser() -> urllib.request.OpenerDirector:
@@ -296,7 +344,7 @@ def try_password(address: str, number: int, **headers: str) -> int:
             return error.code
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 def test_a_real_server_answers_health_while_24_log_in_at_once(served: str) -> None:
     waits: list[float] = []
     over = threading.Event()

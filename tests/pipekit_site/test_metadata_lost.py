@@ -38,7 +38,7 @@ def configured(install: Install, bench: Bench) -> Install:
 @contextmanager
 def stopped_at(point: str, process: subprocess.Popen[str], log: Path) -> Iterator[None]:
     """Do the block while the run stands still at a point; it goes on afterwards."""
-    wait_until(lambda: log.exists() and f"{point} stop" in log.read_text(), seconds=60)
+    wait_until(lambda: log.exists() and f"{point} stop" in log.read_text())
     wait_until(lambda: _state(process.pid) == "T")
     yield
     os.kill(process.pid, signal.SIGCONT)
@@ -66,7 +66,7 @@ def test_a_run_whose_metadata_connections_are_ended_goes_on_and_is_recorded(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND application_name = 'pipekit'"
         )
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=180)
     assert ended and all(done for (done,) in ended)
     assert process.returncode == 0, err
     assert bench.rows("SELECT a FROM sync.orders ORDER BY a") == [(1,), (2,)]
@@ -99,11 +99,11 @@ def test_a_run_outlives_a_restart_of_the_metadata_server(server: Path, bench: Be
     run_log = tmp_path / "logs/runs/1.log"
     with stopped_at("publish.begun", process, log):
         embedded.stop(server)
-    wait_until(lambda: "trying again" in run_log.read_text(), seconds=60)
+    wait_until(lambda: "trying again" in run_log.read_text())
     # published while nobody could write that down
     assert bench.rows("SELECT a FROM sync.orders ORDER BY a") == [(1,), (2,)]
     embedded.ensure_running(server)
-    out, err = process.communicate(timeout=80)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     assert install.rows("SELECT status, inserted FROM run_log") == [("success", 2)]
 
@@ -123,7 +123,7 @@ def test_a_result_that_finds_no_metadata_is_spooled_and_taken_in_by_the_next_tic
     process, log = start_to_stop(install, "publish.begun", "shell", "--no-imports", "-c", program)
     with stopped_at("publish.begun", process, log):
         embedded.stop(server)
-    out, err = process.communicate(timeout=80)
+    out, err = process.communicate(timeout=180)
     spooled = list((tmp_path / "spool").glob("*.json"))
     assert len(spooled) == 1, err
     embedded.ensure_running(server)
@@ -146,7 +146,7 @@ def test_a_launched_run_waits_for_metadata_that_is_just_restarting(server: Path,
     with pytest.raises(subprocess.TimeoutExpired):
         process.communicate(timeout=8)
     embedded.ensure_running(server)
-    out, err = process.communicate(timeout=80)
+    out, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     assert install.rows("SELECT status, inserted FROM run_log") == [("success", 2)]
 
@@ -169,7 +169,7 @@ def test_25_modules_at_once_each_run_once(install: Install, bench: Bench) -> Non
 @pytest.mark.matrix
 def test_of_launches_at_once_one_begins_and_the_others_name_it(install: Install) -> None:
     processes = [install.start("runmodule", "orders", "--json") for _ in range(4)]
-    ended = [process.communicate(timeout=80) for process in processes]
+    ended = [process.communicate(timeout=180) for process in processes]
     codes = sorted(process.returncode for process in processes)
     assert set(codes) <= {0, 4}, ended
     succeeded = install.rows("SELECT count(*) FROM run_log WHERE status = 'success'")

@@ -83,12 +83,13 @@ def port() -> Iterator[int]:
 
 
 def fetch(url: str) -> tuple[int, str, str]:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return answer.status, answer.headers["Content-Type"], answer.read().decode()
 
 
 def wait_for(process: subprocess.Popen[str], url: str) -> tuple[int, str, str]:
-    for _ in range(200):
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
         if process.poll() is not None:
             break
         try:
@@ -116,7 +117,7 @@ def test_serve_shows_the_admin_with_its_styles_in_a_directory_that_is_new(tmp_pa
             assert fetch(f"http://127.0.0.1:{port}{path}")[:2] == (200, 'text/css; charset="utf-8"')
     finally:
         served.send_signal(signal.SIGINT)
-        told, said = served.communicate(timeout=20)
+        told, said = served.communicate(timeout=120)
     assert f"http://127.0.0.1:{port}/admin/" in told
     assert "migrating" in said
     assert "createsuperuser" in said

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+
+from tests import warm_processes
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,17 +32,17 @@ class Done:
 
 def manage(*arguments: str, **environment: str) -> Done:
     process = start(*arguments, **environment)
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=180)
     return Done(process.returncode, out, err)
 
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, str(ROOT / "manage.py"), *arguments]
     settings = {**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **environment}
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=settings)
+    return warm_processes.manage(arguments, env=settings)
 
 
-def wait_until(true: Callable[[], object], *, seconds: float = 60) -> None:
+def wait_until(true: Callable[[], object], *, seconds: float = 120) -> None:
+    """Wait until something is true; the limit only keeps a test from hanging: a busy machine is slow, not wrong."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
@@ -49,10 +51,23 @@ def wait_until(true: Callable[[], object], *, seconds: float = 60) -> None:
 
 def alive(pid: int | None) -> bool:
     """Whether a process is there and is no zombie."""
+    return _state(pid) not in "ZX"
+
+
+def go_on(pid: int | None) -> None:
+    """Wait until a process has stopped itself, as the fault "stop" does, and let it go on."""
+    assert pid is not None
+    wait_until(lambda: _state(pid) == "T")
+    os.kill(pid, signal.SIGCONT)
+
+
+def _state(pid: int | None) -> str:
+    """Return the state of a process as the kernel abbreviates it: Z for a zombie, X for one that is not there."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        # the latter when it is gone between opening and reading
+        return "X"
 
 
 def backends(url: str) -> int:

@@ -51,7 +51,7 @@ class _Conversation(socketserver.StreamRequestHandler):
             lines.append(line.removeprefix(b"."))
         if self.server.stalls.is_set():
             self.server.stalled.set()
-            self.server.resume.wait(30)
+            self.server.resume.wait(240)
             return
         found = email.message_from_bytes(b"".join(lines), policy=email.policy.default)
         assert isinstance(found, EmailMessage)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from html import unescape
 from typing import Any
@@ -16,6 +15,7 @@ from modules.models import Group, GroupMember, Module
 from runs.models import GroupRun, Run, Setting
 from runs.owner import Owner
 from tests.factories import ModuleFactory, RunFactory, running
+from tests.runs.commands import wait_until
 from tests.runs.engine.bench import Bench
 
 MODULES, GROUPS, RUNS = "/admin/modules/module/", "/admin/modules/group/", "/admin/runs/run/"
@@ -53,12 +53,9 @@ def act(client: Client, page: str, action: str, *rows: Any, **more: str) -> tupl
     return (answer.redirect_chain or [("", 0)])[-1][0], unescape(answer.content.decode())
 
 
-def ended(model: Any, seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while (row := model.objects.get()).finished_at is None:
-        assert time.monotonic() < deadline, f"{row} is still {row.status}"
-        time.sleep(0.1)
-    return row
+def ended(model: Any) -> Any:
+    wait_until(lambda: model.objects.get().finished_at is not None)
+    return model.objects.get()
 
 
 def user(client: Client, *permissions: str) -> None:
@@ -126,12 +123,9 @@ def test_more_than_may_start_at_once_are_refused_together_with_what_to_do(
 def test_a_running_run_is_cancelled(
     admin_client: Client, module: Module, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PIPEKIT_FAULTS", "transfer.started=sleep:60")
+    monkeypatch.setenv("PIPEKIT_FAULTS", "transfer.started=sleep:600")
     act(admin_client, MODULES, "run_now", module)
-    deadline = time.monotonic() + 60
-    while Run.objects.get().status != "running":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(lambda: Run.objects.get().status == "running")
     address, text = act(admin_client, RUNS, "cancel", Run.objects.get(), from_page="1")
     assert address == f"{RUNS}{Run.objects.get().pk}/change/"
     assert "is asked to stop" in text

@@ -26,7 +26,7 @@ from runs.launching import launch
 from runs.models import GroupRun, Run, Setting
 from runs.reaping import reap_all, seems_dead
 from tests.factories import GroupRunFactory, RunFactory
-from tests.runs.commands import ROOT, manage, start, wait_until
+from tests.runs.commands import ROOT, go_on, manage, start, wait_until
 from tests.runs.engine.bench import Bench
 
 QUERY = "SELECT k, v FROM s"
@@ -88,14 +88,15 @@ def launcher(sleep: float, **environment: str) -> subprocess.Popen[str]:
 @pytest.mark.matrix
 def test_the_run_goes_on_when_its_launcher_and_all_its_group_are_killed(numbers: Bench, save_module: Save) -> None:
     save_module("orders", QUERY)
-    web = launcher(60, PIPEKIT_FAULTS="transfer.started=sleep:2")
+    web = launcher(600, PIPEKIT_FAULTS="transfer.started=stop")
     assert web.stdout is not None
     run = Run.objects.get(pk=int(web.stdout.readline()))
     wait_until(lambda: Run.objects.get(pk=run.pk).steps)
     os.killpg(web.pid, signal.SIGKILL)
     # the pipe ends with the launcher: the run holds none of its ends
-    assert web.communicate(timeout=20)[0] == ""
+    assert web.communicate(timeout=120)[0] == ""
     assert not over(run)
+    go_on(run.pid)
     wait_until(lambda: over(run))
     assert run.status == "success"
 
@@ -124,7 +125,7 @@ def test_a_launcher_killed_before_there_is_a_process_blocks_the_next_for_15_seco
 def test_the_launcher_never_has_a_zombie_and_the_run_none_of_its_files(
     numbers: Bench, save_module: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PIPEKIT_FAULTS", "transfer.started=sleep:1")
+    monkeypatch.setenv("PIPEKIT_FAULTS", "transfer.started=stop")
     held, other = os.pipe()
     os.set_inheritable(other, True)
     run = launch(save_module("orders", QUERY), Request())
@@ -137,6 +138,7 @@ def test_the_launcher_never_has_a_zombie_and_the_run_none_of_its_files(
     os.close(held)
     assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1] != str(os.getpid())
     assert os.getsid(pid) != os.getsid(0)
+    go_on(pid)
     wait_until(lambda: over(run))
     wait_until(lambda: not Path(f"/proc/{pid}").exists())
 
@@ -144,10 +146,12 @@ def test_the_launcher_never_has_a_zombie_and_the_run_none_of_its_files(
 @pytest.mark.matrix
 def test_of_two_launches_at_once_one_is_told_of_the_other(numbers: Bench, save_module: Save) -> None:
     save_module("orders", QUERY)
-    both = [launcher(0, PIPEKIT_FAULTS="transfer.started=sleep:2") for _ in range(2)]
-    said = sorted((process.communicate(timeout=30)[0].strip() for process in both), key=len)
+    both = [launcher(0, PIPEKIT_FAULTS="transfer.started=stop") for _ in range(2)]
+    said = sorted((process.communicate(timeout=120)[0].strip() for process in both), key=len)
     run = Run.objects.get()
     assert said == [str(run.pk), f"AlreadyRunning {run.pk}"]
+    wait_until(lambda: Run.objects.get().pid)
+    go_on(Run.objects.get().pid)
     wait_until(lambda: over(run))
     assert run.status == "success"
 
@@ -186,7 +190,7 @@ def test_a_killed_run_blocks_the_next_launch_for_no_time(
     numbers: Bench, save_module: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = save_module("orders", QUERY)
-    monkeypatch.setenv("PIPEKIT_FAULTS", "transfer.started=sleep:30")
+    monkeypatch.setenv("PIPEKIT_FAULTS", "transfer.started=sleep:600")
     killed = launch(module, Request())
     wait_until(lambda: Run.objects.get(pk=killed.pk).steps)
     with pytest.raises(AlreadyRunning, match=f"run {killed.pk}"):
@@ -228,7 +232,7 @@ def test_25_modules_run_at_once_and_none_finds_the_metadata_locked(
     pg_bench.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'one'), (2, 'two')")
     source = save_connection(pg_bench.source)
     runs = [launch(save_module(f"m{n}", QUERY, source=source), Request(trigger="schedule:1")) for n in range(25)]
-    wait_until(lambda: not Run.objects.active().exists(), seconds=90)
+    wait_until(lambda: not Run.objects.active().exists())
     assert {run.status for run in Run.objects.all()} == {"success"}
     for run in runs:
         text = run.log_file.read_text()
@@ -277,7 +281,7 @@ def test_the_tick_settles_what_is_dead_and_leaves_what_lives() -> None:
 
 
 def test_a_stranger_with_the_same_pid_is_never_signalled() -> None:
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
         real = owner.of_pid(stranger.pid)
         with signalling.held(replace(real, started=real.started - 1)) as process:
@@ -289,7 +293,7 @@ def test_a_stranger_with_the_same_pid_is_never_signalled() -> None:
         assert stranger.poll() is None
         with signalling.held(real) as process:
             process.kill()
-        assert stranger.wait(timeout=5) == -signal.SIGKILL
+        assert stranger.wait(timeout=120) == -signal.SIGKILL
     finally:
         with suppress(ProcessLookupError):
             stranger.kill()
@@ -328,8 +332,8 @@ def test_a_run_that_stood_still_and_was_given_up_does_not_publish_late(numbers: 
     assert (second.code, second.json["inserted"]) == (0, 2), second.err
     numbers.at_destination("UPDATE sync.orders SET v = 'mark'")
     settled = Run.objects.get(pk=first.pk)
-    zombie.send_signal(signal.SIGCONT)
-    zombie.communicate(timeout=30)
+    go_on(zombie.pid)
+    zombie.communicate(timeout=120)
     assert numbers.rows("SELECT DISTINCT v FROM sync.orders") == [("mark",)]
     after = Run.objects.get(pk=first.pk)
     assert (after.status, after.error, after.finished_at) == ("error", settled.error, settled.finished_at)
@@ -342,14 +346,14 @@ def _clock() -> str:
 
 
 @pytest.mark.matrix
-def test_a_run_gives_signs_of_life_whatever_it_waits_for(
-    numbers: Bench, save_module: Save, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_gives_signs_of_life_whatever_it_waits_for(numbers: Bench, save_module: Save) -> None:
     Setting.objects.create(key="heartbeat_seconds", value=1)
-    monkeypatch.setenv("PIPEKIT_FAULTS", "publish.before_commit=sleep:4")
-    run = launch(save_module("orders", QUERY), Request())
-    wait_until(lambda: Run.objects.filter(pk=run.pk, heartbeat__gte=2).exists())
-    assert not over(run)
+    numbers.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.orders (k integer, v text)")
+    with psycopg.connect(numbers.destination.url) as holder:
+        holder.execute("LOCK TABLE sync.orders IN ACCESS EXCLUSIVE MODE")
+        run = launch(save_module("orders", QUERY), Request())
+        wait_until(lambda: Run.objects.filter(pk=run.pk, heartbeat__gte=2).exists())
+        assert not over(run)
     wait_until(lambda: over(run))
     assert run.status == "success"
 

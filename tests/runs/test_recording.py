@@ -20,7 +20,7 @@ from runs.reaping import reap_all
 from runs.recording import Recorder
 from runs.states import Status
 from tests.factories import RunFactory
-from tests.runs.commands import start, wait_until
+from tests.runs.commands import go_on, start, wait_until
 from tests.runs.engine.bench import Bench
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,13 +43,14 @@ def locked() -> Iterator[None]:
 def test_a_run_goes_on_while_the_metadata_is_locked(bench: Bench, save_module: Callable[..., Module]) -> None:
     bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (1)")
     save_module("orders", "SELECT k FROM s")
-    running = start("runmodule", "orders", "--json", PIPEKIT_FAULTS="transfer.finished=sleep:2")
+    running = start("runmodule", "orders", "--json", PIPEKIT_FAULTS="transfer.finished=stop")
     wait_until(lambda: Run.objects.filter(staged=1).exists())
     with locked():
+        go_on(running.pid)
         # it publishes meanwhile, and waits to say so
         time.sleep(4)
         assert running.poll() is None
-    out, err = running.communicate(timeout=30)
+    out, err = running.communicate(timeout=120)
     assert running.returncode == 0, err
     run = Run.objects.get()
     assert (run.status, run.inserted) == ("success", 1)

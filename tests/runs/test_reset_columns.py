@@ -1,4 +1,4 @@
-"""Saving an incremental module says which columns of its destination lose what others wrote into them."""
+"""Importing an incremental module, and the dry run of that, says what its runs will lose, leave out or fail for."""
 
 from __future__ import annotations
 
@@ -12,10 +12,21 @@ import psycopg
 import pytest
 from django.core.management import call_command
 
+from modules.models import Module
+
 pytestmark = pytest.mark.django_db
 
 
-def imported(tmp_path: Path, url: str, *, kind: str = "sqlite", strategy: str = "incremental", query: str = "") -> None:
+def imported(
+    tmp_path: Path,
+    url: str,
+    *,
+    kind: str = "sqlite",
+    strategy: str = "incremental",
+    query: str = "",
+    dry_run: bool = False,
+    more: str = "",
+) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(
         f"""
@@ -31,9 +42,10 @@ modules:
     source_query: {query or "SELECT id AS id, v AS v FROM s"}
     merge_strategy: {strategy}
     merge_key: id
+    {more}
 """
     )
-    call_command("importconfig", str(file))
+    call_command("importconfig", str(file), dry_run=dry_run)
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:
@@ -102,5 +114,62 @@ def test_a_destination_that_does_not_answer_is_named_and_soon(
         taken.bind(("127.0.0.1", 0))
         started = time.monotonic()
         imported(tmp_path, f"jdbc:postgresql://127.0.0.1:{taken.getsockname()[1]}/dw", kind="postgresql")
-    assert "warehouse: which columns of its tables are reset is not known" in said(capsys)
+    # the module first, then the connection, once
+    text = said(capsys)
+    assert "Warning: orders: which columns of its destination are reset is not known. warehouse: No connection" in text
+    assert text.count("warehouse") == 1
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_dry_run_says_what_the_import_says_and_changes_nothing(
+    tmp_path: Path, sqlite: str, capsys: pytest.CaptureFixture[str], dry_run: bool
+) -> None:
+    imported(tmp_path, sqlite, dry_run=dry_run)
+    assert "Warning: orders: Columns of sync.orders that the query does not fill are reset" in said(capsys)
+    assert Module.objects.exists() is not dry_run
+    # a module that is there, and changed by the file
+    imported(tmp_path, sqlite)
+    said(capsys)
+    imported(tmp_path, sqlite, query="SELECT id AS id, v AS v, n AS note FROM s", dry_run=dry_run)
+    assert "again: seen." in said(capsys)
+    assert ("note" in Module.objects.get().source_query) is not dry_run
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_column_that_the_destination_lacks_is_named_when_it_is_imported(
+    tmp_path: Path, sqlite: str, capsys: pytest.CaptureFixture[str], dry_run: bool
+) -> None:
+    imported(tmp_path, sqlite, query="SELECT id AS id, v AS v, note AS note, seen AS sen FROM s", dry_run=dry_run)
+    text = said(capsys)
+    assert "orders: The destination sync.orders has no column “sen”. Its runs will fail. Add it (ALTER TABLE" in text
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(
+    ("query", "more", "is_said"),
+    [
+        # the type is the destination's
+        ("SELECT id AS id, v AS v, n AS note, s AS seen FROM s", "", True),
+        ("SELECT id AS id, v AS v, n AS note, s AS seen FROM s", "watermark_column: id", False),
+    ],
+)
+def test_a_text_key_that_stands_in_for_the_watermark_is_named_when_it_is_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], query: str, more: str, is_said: bool, dry_run: bool
+) -> None:
+    with sqlite3.connect(tmp_path / "warehouse.db") as connection:
+        connection.execute('CREATE TABLE "sync.orders" (id TEXT, v TEXT, note TEXT, seen INTEGER)')
+    imported(tmp_path, f"jdbc:sqlite:{tmp_path}/warehouse.db", query=query, more=more, dry_run=dry_run)
+    text = said(capsys)
+    assert ("Warning: orders: There is no watermark_column, so a run reads only rows whose id" in text) is is_said
+    assert text.count("Warning") == is_said
+
+
+def test_a_key_that_the_query_trims_is_a_text_before_there_is_a_destination(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported(tmp_path, f"jdbc:sqlite:{tmp_path}/new.db", query="SELECT RTRIM(code) AS id, v AS v FROM s")
+    assert "orders: There is no watermark_column" in said(capsys)
+    typed = "columns: [{dest_name: id, dest_type: varchar(9)}, {dest_name: v, dest_type: int}]"
+    imported(tmp_path, f"jdbc:sqlite:{tmp_path}/new.db", more=typed)
+    assert "orders: There is no watermark_column" in said(capsys)

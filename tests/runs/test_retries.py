@@ -24,6 +24,7 @@ from runs.models import Run, Setting
 from runs.outbox import Notification
 from tests.runs.commands import alive, manage, wait_until
 from tests.runs.engine.bench import Bench
+from tests.runs.gates import GATE, closed_gate
 
 # real processes, many of them
 pytestmark = pytest.mark.matrix
@@ -148,10 +149,10 @@ def over(run: Run) -> bool:
 def test_a_session_that_is_killed_in_the_transfer_is_tried_again_and_publishes_once(
     orders: Module, pg_bench: Bench, side: str
 ) -> None:
-    Module.objects.update(source_query="SELECT k, v || pg_sleep(1)::text AS v FROM s")
-    run = launch(orders, Request(trigger="schedule:1"))
+    Module.objects.update(source_query=f"SELECT k, v || {GATE} AS v FROM s")
     url = getattr(pg_bench, side).url
-    with psycopg.connect(url, autocommit=True) as killer:
+    with psycopg.connect(url, autocommit=True) as killer, closed_gate(pg_bench.source.url):
+        run = launch(orders, Request(trigger="schedule:1"))
 
         def kill() -> bool:
             found = killer.execute(
@@ -193,12 +194,12 @@ def test_a_statement_that_the_server_ends_for_its_time_is_an_error_that_is_tried
     orders: Module, pg_bench: Bench
 ) -> None:
     Setting.objects.create(key="notification_addresses", value=["ops@example.com"])
-    Module.objects.update(source_query="SELECT k, v || pg_sleep(30)::text AS v FROM s", max_retries=1)
+    Module.objects.update(source_query="SELECT k, v || pg_sleep(600)::text AS v FROM s", max_retries=1)
     source = orders.source_connection
     source.options = {"session": {"statement_timeout": "500ms"}}
     source.save()
     run = launch(orders, Request(trigger="schedule:1"))
-    wait_until(lambda: over(run), seconds=60)
+    wait_until(lambda: over(run))
     assert (run.status, (run.error or {})["code"], run.attempt) == ("error", "statement_stopped", 2), run.error
     assert Notification.objects.get().run == run
     assert pg_bench.rows("SELECT k FROM sync.orders") == []
@@ -221,7 +222,7 @@ def test_a_reboot_while_it_waits_for_the_next_attempt_leaves_nothing_that_sticks
     Run.objects.filter(pk=run.pk).update(boot_id="before", pid=os.getpid())
     hook.delete()
     again = launch(orders, Request(trigger="schedule:1"))
-    wait_until(lambda: over(again), seconds=60)
+    wait_until(lambda: over(again))
     run.refresh_from_db()
     assert (run.status, (run.error or {})["code"]) == ("error", "lost")
     assert (again.status, again.inserted) == ("success", 2), again.error

@@ -124,7 +124,7 @@ def test_the_log_is_followed_until_the_run_is_over(orders: Module) -> None:
     assert followed.code == 0
     assert followed.out == run.log_file.read_text()
     assert "ended: success" in followed.out
-    running.communicate(timeout=10)
+    running.communicate(timeout=120)
     assert running.returncode == 0
     assert manage("runlog", str(run.pk)).out == followed.out
 

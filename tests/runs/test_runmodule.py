@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,30 +17,12 @@ from connections.models import Connection
 from connections.sdk.parameters import ConnectionParameters
 from modules.models import Hook, Module, Watermark
 from runs.models import Run
+from tests.runs import commands
+from tests.runs.commands import Done, go_on, manage, wait_until
 from tests.runs.engine.bench import Bench
 
-ROOT = Path(__file__).resolve().parents[2]
 QUERY = 'SELECT "DCORD#" AS dcord, RTRIM(DCOTYP) AS dcotyp FROM QCRH'
 Save = Callable[..., Module]
-
-
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-
-def manage(*arguments: str, **environment: str) -> Done:
-    argv = [sys.executable, str(ROOT / "manage.py"), *arguments]
-    settings = {"DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **environment}
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, **settings})
-    return Done(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -119,6 +98,34 @@ def test_a_refused_run_is_exit_code_8_and_force_is_recorded(orders: Bench, save_
 
 
 @pytest.mark.matrix
+def test_a_quiet_forced_run_says_that_it_was_forced_and_keeps_its_warnings(orders: Bench, save_module: Save) -> None:
+    save_module("qcrh", QUERY)
+    assert "forced" not in manage("runmodule", "qcrh", "--quiet").out
+    orders.at_source("DELETE FROM QCRH")
+    done = manage("runmodule", "qcrh", "--quiet", "--force")
+    (line,) = done.out.splitlines()
+    assert ", full, forced): 0 read" in line
+    (warning,) = done.err.splitlines()
+    assert warning.startswith("warning: ") and "because the run was forced" in warning
+
+
+@pytest.mark.matrix
+def test_a_failed_dry_run_prints_its_error_and_no_empty_headings(
+    orders: Bench, save_module: Save, save_connection: Any
+) -> None:
+    save_module("qcrh", QUERY, destination=save_connection(orders.destination, password="$NOT_THERE"))
+    done = manage("runmodule", "qcrh", "--dry-run")
+    assert (done.code, done.out) == (1, "qcrh: error (dry run)\n")
+    assert "NOT_THERE" in done.err
+    # what was built before it failed is shown
+    orders.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.qcrh (dcord int)")
+    save_connection(orders.destination, password="")
+    done = manage("runmodule", "qcrh", "--dry-run")
+    assert (done.code, done.out) == (1, f"qcrh: error (dry run)\n\n-- source query\n{QUERY}\n")
+    assert "has no column “dcotyp”" in done.err
+
+
+@pytest.mark.matrix
 def test_a_full_refresh_runs_an_incremental_module_as_full(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY, merge_strategy="incremental", merge_key="dcord")
     manage("runmodule", "qcrh")
@@ -129,30 +136,22 @@ def test_a_full_refresh_runs_an_incremental_module_as_full(orders: Bench, save_m
 
 
 def start(name: str, **environment: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, str(ROOT / "manage.py"), "runmodule", name, "--json"]
-    settings = {**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **environment}
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=settings)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
+    return commands.start("runmodule", name, "--json", **environment)
 
 
 @pytest.mark.matrix
 def test_a_second_run_is_exit_code_4_and_names_the_first(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
-    first = start("qcrh", PIPEKIT_FAULTS="transfer.started=sleep:3")
-    wait_for(lambda: Run.objects.active().exists())
+    first = start("qcrh", PIPEKIT_FAULTS="transfer.started=stop")
+    wait_until(lambda: Run.objects.active().exists())
     second = manage("runmodule", "qcrh", "--json")
     running = Run.objects.get()
     assert second.code == 4
     assert (second.json["run"], second.json["error"]["code"]) == (None, "already_running")
     assert second.json["error"]["detail"] == str(running.pk)
     assert f"run {running.pk} of qcrh is running" in second.err
-    first.communicate(timeout=30)
+    go_on(first.pid)
+    first.communicate(timeout=120)
     assert first.returncode == 0
 
 
@@ -160,19 +159,20 @@ def test_a_second_run_is_exit_code_4_and_names_the_first(orders: Bench, save_mod
 def test_two_modules_into_one_table_do_not_run_at_once(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
     save_module("again", QUERY, dest_table="sync.qcrh")
-    first = start("qcrh", PIPEKIT_FAULTS="transfer.started=sleep:3")
-    wait_for(lambda: Run.objects.active().exists())
+    first = start("qcrh", PIPEKIT_FAULTS="transfer.started=stop")
+    wait_until(lambda: Run.objects.active().exists())
     second = manage("runmodule", "again")
     assert second.code == 4
     assert "writes the same table" in second.err
-    first.communicate(timeout=30)
+    go_on(first.pid)
+    first.communicate(timeout=120)
 
 
 @pytest.mark.matrix
 def test_a_killed_run_blocks_nobody_and_is_settled(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
     killed = start("qcrh", PIPEKIT_FAULTS="publish.before_commit=kill9")
-    killed.communicate(timeout=30)
+    killed.communicate(timeout=120)
     assert killed.returncode == -signal.SIGKILL
     done = manage("runmodule", "qcrh", "--json")
     assert (done.code, done.json["inserted"]) == (0, 3)
@@ -185,7 +185,7 @@ def test_a_killed_run_blocks_nobody_and_is_settled(orders: Bench, save_module: S
 def test_a_run_killed_after_its_commit_is_found_to_have_succeeded(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
     killed = start("qcrh", PIPEKIT_FAULTS="publish.after_commit=kill9")
-    killed.communicate(timeout=30)
+    killed.communicate(timeout=120)
     assert killed.returncode == -signal.SIGKILL
     assert manage("runmodule", "qcrh", "--json").code == 0
     recovered = Run.objects.order_by("pk")[0]
@@ -198,11 +198,11 @@ def test_an_interrupt_cancels_and_leaves_the_destination(
     orders: Bench, save_module: Save, number: signal.Signals, code: int
 ) -> None:
     save_module("qcrh", QUERY)
-    process = start("qcrh", PIPEKIT_FAULTS="publish.before_commit=sleep:20")
-    wait_for(lambda: Run.objects.filter(staged=3).exists())
+    process = start("qcrh", PIPEKIT_FAULTS="publish.before_commit=sleep:600")
+    wait_until(lambda: Run.objects.filter(staged=3).exists())
     time.sleep(0.3)
     process.send_signal(number)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == code, err
     assert json.loads(out)["status"] == "cancelled"
     assert orders.rows("SELECT to_regclass('sync.qcrh')") == [(None,)]
@@ -210,8 +210,8 @@ def test_an_interrupt_cancels_and_leaves_the_destination(
 
 def test_a_run_whose_row_is_gone_from_the_metadata_is_lost_and_not_cancelled(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
-    process = start("qcrh", PIPEKIT_FAULTS="publish.before_commit=sleep:60")
-    wait_for(lambda: Run.objects.filter(staged=3).exists(), seconds=60)
+    process = start("qcrh", PIPEKIT_FAULTS="publish.before_commit=sleep:600")
+    wait_until(lambda: Run.objects.filter(staged=3).exists())
     # as when the file is exchanged for another, or a backup is put back
     with metadata.cursor() as cursor:
         cursor.execute(f"DELETE FROM {Run._meta.db_table}")

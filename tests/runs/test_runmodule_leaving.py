@@ -15,7 +15,7 @@ import pytest
 
 from modules.models import Module
 from runs.models import Run
-from tests.runs.commands import ROOT, wait_until
+from tests.runs.commands import ROOT, go_on, wait_until
 from tests.runs.engine.bench import Bench
 
 # real processes, many of them
@@ -85,9 +85,9 @@ def test_an_interrupt_before_the_run_has_begun_still_ends_it_as_cancelled(
     source: Bench, number: signal.Signals, code: int, tmp_path: Path
 ) -> None:
     log = tmp_path / "reached"
-    faults = {"PIPEKIT_FAULTS": "run.claimed=sleep:1", "PIPEKIT_FAULT_LOG": str(log)}
+    faults = {"PIPEKIT_FAULTS": "run.claimed=sleep:600", "PIPEKIT_FAULT_LOG": str(log)}
     process = start("--json", env=faults)
-    wait_until(lambda: log.exists() and "run.claimed sleep:1" in log.read_text())
+    wait_until(lambda: log.exists() and "run.claimed sleep:600" in log.read_text())
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, json.loads(out)["status"]) == (code, "cancelled")
@@ -98,7 +98,7 @@ def test_an_interrupt_before_the_run_has_begun_still_ends_it_as_cancelled(
 
 
 def test_a_closed_terminal_cancels_the_run_and_says_so(source: Bench) -> None:
-    process = start("--json", env={"PIPEKIT_FAULTS": "publish.before_commit=sleep:20"})
+    process = start("--json", env={"PIPEKIT_FAULTS": "publish.before_commit=sleep:600"})
     wait_until(lambda: Run.objects.filter(staged=3).exists())
     process.send_signal(signal.SIGHUP)
     out, _ = process.communicate(timeout=60)
@@ -110,9 +110,10 @@ def test_a_run_under_nohup_outlives_its_terminal(source: Bench) -> None:
     def ignore() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    process = start("--json", env={"PIPEKIT_FAULTS": "publish.before_commit=sleep:1"}, preexec_fn=ignore)
+    process = start("--json", env={"PIPEKIT_FAULTS": "publish.before_commit=stop"}, preexec_fn=ignore)
     wait_until(lambda: Run.objects.filter(staged=3).exists())
     process.send_signal(signal.SIGHUP)
+    go_on(process.pid)
     out, _ = process.communicate(timeout=60)
     assert (process.returncode, json.loads(out)["status"]) == (0, "success")
 

@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -25,6 +26,7 @@ from runs.notifying.sending import MAILS, WINDOW
 from runs.outbox import LEASE, Delivery, Notification
 from runs.states import Status
 from tests.factories import ModuleFactory, RunFactory
+from tests.ports import reserved_port
 from tests.runs.receivers import MailServer, mail_server
 from tests.runs.receiving import ADMIN, SENDER, reached_at, status, text
 from tests.runs.test_notifying import ERROR, NOW, ended, set_up
@@ -74,6 +76,13 @@ def test_more_than_five_at_once_are_one_mail(server: MailServer) -> None:
     assert all(f"{module.name} failed" in text(server) for module in modules)
 
 
+@pytest.fixture
+def port() -> Iterator[int]:
+    """One on which no server listens, as long as the test starts none."""
+    with reserved_port() as found:
+        yield found
+
+
 def storm(count: int) -> list[Run]:
     """Return failed runs of as many modules, spread over ten minutes."""
     first = ModuleFactory.create()
@@ -109,9 +118,7 @@ def test_a_thousand_failures_in_ten_minutes_are_at_most_twenty_mails_and_none_is
     assert sum(told) == count
 
 
-def test_a_mail_server_that_was_down_gets_each_mail_once_when_it_is_up_again(settings: Settings) -> None:
-    with mail_server() as gone:
-        port = gone.port
+def test_a_mail_server_that_was_down_gets_each_mail_once_when_it_is_up_again(settings: Settings, port: int) -> None:
     reached_at(settings, port)
     end = ended(ModuleFactory.create()).finished_at
     assert end is not None
@@ -126,10 +133,8 @@ def test_a_mail_server_that_was_down_gets_each_mail_once_when_it_is_up_again(set
 
 
 def test_what_no_server_took_for_a_day_is_undelivered_and_seen_and_can_be_tried_again(
-    settings: Settings, admin_client: Client
+    settings: Settings, admin_client: Client, port: int
 ) -> None:
-    with mail_server() as gone:
-        port = gone.port
     reached_at(settings, port)
     end = ended(ModuleFactory.create(name="qcrh")).finished_at
     assert end is not None
@@ -164,7 +169,7 @@ def test_a_sender_killed_in_the_middle_of_a_mail_loses_nothing(server: MailServe
     ended(ModuleFactory.create())
     server.stalls.set()
     with manage(server, "notify") as sender:
-        assert server.stalled.wait(20)
+        assert server.stalled.wait(120)
         sender.kill()
     server.stalls.clear()
     assert (status(), server.mails) == ("pending", [])
@@ -179,7 +184,7 @@ def test_two_senders_at_once_send_each_mail_once(server: MailServer) -> None:
     for _ in range(5):
         ended(ModuleFactory.create())
     senders = [manage(server, "notify") for _ in range(3)]
-    said = [sender.communicate(timeout=30)[0] for sender in senders]
+    said = [sender.communicate(timeout=120)[0] for sender in senders]
     assert sum(int(line.split()[0]) for line in said) == 5
     assert len({mail["Message-ID"] for mail in server.mails}) == len(server.mails) == 5
 

@@ -45,7 +45,7 @@ def stopped_at(point: str, log: Path, *words: str) -> subprocess.Popen[str]:
 
 
 def code_of(process: subprocess.Popen[str]) -> int:
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=120)
     assert "Traceback" not in err
     return process.returncode
 
@@ -77,7 +77,7 @@ def test_a_cancel_while_the_repair_ends_still_ends_the_verification(orders: Benc
 @pytest.mark.matrix
 def test_an_interrupt_between_claim_and_run_leaves_no_run_that_seems_to_go_on(orders: Bench, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    faults = {"PIPEKIT_FAULTS": "verification.repairing=sleep:2", "PIPEKIT_FAULT_LOG": str(log)}
+    faults = {"PIPEKIT_FAULTS": "verification.repairing=sleep:600", "PIPEKIT_FAULT_LOG": str(log)}
     process = start("verifymodule", "orders", "--repair", **faults)
     wait_until(lambda: log.exists() and "verification.repairing sleep" in log.read_text())
     process.send_signal(signal.SIGTERM)

@@ -142,7 +142,7 @@ DRIPPING = {
 }
 
 
-@pytest.mark.matrix
+@pytest.mark.serial
 @pytest.mark.parametrize("scheme", sorted(DRIPPING))
 def test_a_server_that_drips_bytes_holds_up_a_tick_for_seconds_and_not_for_ever(
     settings: Settings, short: None, scheme: str

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from runs.models import GroupRun, Run
 from scheduling import looping, ticking
 from scheduling.models import Schedule, Tick
 from tests.factories import GroupFactory, ModuleFactory, ScheduleFactory
+from tests.runs.commands import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 Capture = pytest.CaptureFixture[str]
@@ -175,25 +175,27 @@ def test_a_tick_beside_another_one_leaves_it_alone(capsys: Capture) -> None:
 def test_the_scheduler_ticks_at_once_and_ends_by_a_signal() -> None:
     argv = [sys.executable, str(ROOT / "manage.py"), "scheduler"]
     process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=os.environ)
-    deadline = time.monotonic() + 30
-    while not Tick.objects.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_until(Tick.objects.exists)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=20)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 143
     assert "Ended by SIGTERM." in said
 
 
 FIRST_OF_A_CONTAINER = """
 import ctypes, os, time
+from contextlib import suppress
 from pathlib import Path
 from scheduling import looping
 
 def zombies():
-    stats = [Path(f"/proc/{pid}/stat") for pid in os.listdir("/proc") if pid.isdigit()]
-    fields = [stat.read_bytes().rpartition(b")")[2].split() for stat in stats if stat.exists()]
-    return sum(state == b"Z" and int(parent) == os.getpid() for state, parent, *_ in fields)
+    count = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        # any process of this machine may end meanwhile
+        with suppress(OSError):
+            state, parent, *_ = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+            count += state == b"Z" and int(parent) == os.getpid()
+    return count
 
 # orphans come to it, as to process 1
 assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
@@ -241,3 +243,33 @@ def test_the_scheduler_waits_for_the_full_minute() -> None:
     woken = now + dt.timedelta(seconds=looping._until_next_minute(now))
     assert (woken.minute, woken.second) == (1, 0)
     assert not Run.objects.exists()
+
+
+def test_a_schedule_that_only_verifies_is_named_where_one_that_runs_is_missing(capsys: Capture) -> None:
+    ModuleFactory.create(name="qcrh")
+    call_command("schedule", "qcrh", "--verify", "daily", "06:00")
+    capsys.readouterr()
+    for word in ("next", "remove"):
+        assert ended("schedule", "qcrh", word) == 3
+        shown = capsys.readouterr().err
+        assert "The module qcrh has no schedule that runs it. It has one that verifies it: qcrh-verify." in shown
+        assert f"manage.py schedule qcrh --verify {word}" in shown
+    assert Schedule.objects.count() == 1
+
+
+def test_a_schedule_that_only_runs_is_named_where_one_that_verifies_is_missing(capsys: Capture) -> None:
+    GroupFactory.create(name="nightly")
+    call_command("schedule", "nightly", "daily", "06:00")
+    capsys.readouterr()
+    assert ended("schedule", "nightly", "--verify", "remove") == 3
+    shown = capsys.readouterr().err
+    assert "The group nightly has no schedule that verifies it. It has one that runs it: nightly." in shown
+    assert "manage.py schedule nightly remove" in shown
+
+
+def test_a_verification_schedule_that_is_not_there_is_called_one(capsys: Capture) -> None:
+    ModuleFactory.create(name="qcrh")
+    assert ended("schedule", "qcrh", "--verify", "next") == 3
+    shown = capsys.readouterr().err
+    assert "The module qcrh has no verification schedule." in shown
+    assert "manage.py schedule qcrh --verify daily 04:00" in shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modules.models import Module
-from runs import owner
+from runs import owner, presenting
 from runs.models import Run, Verification
 from scheduling.models import Action, Outcome, Slot
 from tests.factories import GroupFactory, GroupMemberFactory, ModuleFactory
@@ -37,6 +37,30 @@ def test_the_modules_of_a_group_are_verified_by_one_process_in_their_order() -> 
     found = list(Verification.objects.order_by("pk"))
     assert [row.module_name for row in found] == ["first", "later"]
     assert all(row.process == found[0].process for row in found)
+
+
+def test_the_order_in_another_group_does_not_matter() -> None:
+    nightly, weekly = GroupFactory.create(name="nightly"), GroupFactory.create(name="weekly")
+    for name, order, other in (("later", 2, 1), ("first", 1, 9)):
+        module = ModuleFactory.create(name=name)
+        GroupMemberFactory.create(group=weekly, module=module, run_order=other)
+        GroupMemberFactory.create(group=nightly, module=module, run_order=order)
+    schedule(group=nightly, module=None, action=Action.VERIFY)
+    play(START, 3 * MINUTE)
+    assert [row.module_name for row in Verification.objects.order_by("pk")] == ["first", "later"]
+
+
+def test_what_a_schedule_started_names_it_also_when_it_is_gone() -> None:
+    module = ModuleFactory.create(name="orders")
+    row = schedule(group=None, module=module, action=Action.VERIFY, name="sundays")
+    play(START, 3 * MINUTE)
+    verification = Verification.objects.get()
+    assert ">schedule sundays</a>" in presenting.trigger(verification)
+    row.delete()
+    assert presenting.trigger(verification, named=True) == "schedule sundays, which is gone"
+    verification.actor = ""
+    # of an earlier version
+    assert presenting.trigger(verification, named=True) == f"schedule #{verification.trigger[9:]}, which is gone"
 
 
 def test_one_that_is_being_verified_is_skipped() -> None:

@@ -37,6 +37,8 @@ class DuckdbDialect(PublishingDialect):
     default_schema = "main"
     # TRUNCATE is DELETE there; said as it is
     truncates = False
+    # rows with lists, and in columns with an index, are deleted and inserted
+    updates_in_place = False
 
     def __init__(self, catalog: str = "") -> None:
         self.catalog = catalog

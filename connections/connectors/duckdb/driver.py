@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import duckdb
 
 from connections import jdbc_url
 from connections.sdk import errors
+from connections.sdk.lock_waits import Wait
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.private_files import private_umask
 from connections.sdk.protected_files import check_file
@@ -25,6 +27,8 @@ SAFETY: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
 }
 _LOCK_WAIT = 30.0
+# how DuckDB names the process that has the file open
+_HOLDER = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
 
 
 def database_path(parameters: ConnectionParameters) -> str:
@@ -153,7 +157,8 @@ def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> Duc
 
 
 def _opened(path: Path, parameters: ConnectionParameters, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    deadline = time.monotonic() + _LOCK_WAIT
+    deadline, holder = time.monotonic() + _LOCK_WAIT, "another process"
+    wait = Wait(lambda: f"waiting for {path}: {holder} has it open")
     while True:
         try:
             return duckdb.connect(str(path), read_only=read_only, config=SAFETY)
@@ -164,10 +169,15 @@ def _opened(path: Path, parameters: ConnectionParameters, *, read_only: bool) ->
                     hint="Check the path in the URL; a file of an older DuckDB is exported and imported first.",
                     detail=str(error),
                 ) from error
-            if "could not set lock" not in str(error).lower() or time.monotonic() > deadline:
+            is_held = "could not set lock" in str(error).lower()
+            if found := _HOLDER.search(str(error)):
+                holder = f"process {found[2]} ({PurePath(found[1]).name})"
+            if not is_held or time.monotonic() > deadline:
+                why = f": {holder} has had it open for {_LOCK_WAIT:g} seconds" if is_held else ""
                 raise errors.ConnectionFailed(
-                    f"{parameters.name or 'DuckDB'}: The file {path} cannot be opened.",
+                    f"{parameters.name or 'DuckDB'}: The file {path} cannot be opened{why}.",
                     hint="Only one process may write a DuckDB file at a time: does another program hold it open?",
                     detail=str(error),
                 ) from error
+            wait.look()
             time.sleep(0.1)

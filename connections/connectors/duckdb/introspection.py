@@ -96,12 +96,12 @@ def may_skip_rows(session: Session, table: TableName) -> bool:
 
 
 def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
-    """Return them; DuckDB knows no ON DELETE but NO ACTION, and no key across schemas."""
+    """Return them; DuckDB knows no ON DELETE but NO ACTION, and no key across schemas. It keeps names as written."""
     schema = table.schema or "main"
     rows = session.fetch(
         "SELECT constraint_name, schema_name, table_name, constraint_column_names, referenced_column_names "
         "FROM duckdb_constraints() WHERE constraint_type = 'FOREIGN KEY' AND database_name = current_database() "
-        "AND schema_name = ? AND referenced_table = ? ORDER BY table_name, constraint_name",
+        "AND lower(schema_name) = lower(?) AND lower(referenced_table) = lower(?) ORDER BY table_name, constraint_name",
         (schema, table.table),
     )
     return tuple(
@@ -111,7 +111,7 @@ def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
             columns=tuple(columns),
             referenced=TableName(schema, table.table),
             references=tuple(references),
-            own=referencing == table.table,
+            own=referencing.lower() == table.table.lower(),
         )
         for name, place, referencing, columns, references in rows
     )

@@ -11,7 +11,7 @@ from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
 
 # the first half of the name of the lock on publishing
-_PUBLISHING = 1886415723
+PUBLISHING = 1886415723
 
 
 class PostgresqlDialect(PublishingDialect):
@@ -48,12 +48,15 @@ class PostgresqlDialect(PublishingDialect):
         return (
             f"SET LOCAL lock_timeout = {int(lock_seconds * 1000)}",
             "SET LOCAL idle_in_transaction_session_timeout = '60s'",
-            f"SELECT pg_advisory_xact_lock({_PUBLISHING}, {_lock_number(table)})",
+            f"SELECT pg_advisory_xact_lock({PUBLISHING}, {_lock_number(table)})",
         )
 
     def hold_shape(self, table: TableName, *, writing: bool) -> str:
         # no stronger than what the statements that follow take first, so that it adds no deadlocks
         return f"LOCK TABLE {self.qualified(table)} IN {'ROW EXCLUSIVE' if writing else 'ACCESS SHARE'} MODE"
+
+    def run_deferred(self) -> str:
+        return "SET CONSTRAINTS ALL IMMEDIATE"
 
     def with_identity_values(self) -> PublishingDialect:
         return _IdentityValues()
@@ -70,7 +73,7 @@ class PostgresqlDialect(PublishingDialect):
             "WHERE l.granted AND l.pid <> pg_backend_pid() AND a.datname = current_database()\n"
             f"AND (l.relation = to_regclass({self.string(self.qualified(table))}) OR (l.locktype = 'advisory'"
             # the lock tables show both halves of its name without their sign
-            f" AND l.classid::bigint = {_PUBLISHING} AND l.objid::bigint = {_lock_number(table) % 2**32}))\n"
+            f" AND l.classid::bigint = {PUBLISHING} AND l.objid::bigint = {_lock_number(table) % 2**32}))\n"
             "GROUP BY a.pid, a.application_name, a.usename, a.state\n"
             "ORDER BY bool_or(l.mode = 'AccessExclusiveLock') DESC, bool_and(l.mode = 'AccessShareLock'), a.pid"
         )

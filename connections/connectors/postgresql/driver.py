@@ -21,7 +21,7 @@ from connections.connectors.postgresql.metadata import (
     check_server_database,
 )
 from connections.connectors.postgresql.patience import PatientConnection
-from connections.sdk.errors import PipekitError
+from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.query_text import ONE_QUERY
 
@@ -172,7 +172,10 @@ class PostgresqlSession:
         try:
             yield
         except psycopg.Error as error:
-            raise translate(error, name=self.name) from error
+            found = translate(error, name=self.name)
+            if isinstance(found, LockTimeout) and self.connection.waited:
+                found.detail = f"{found.detail}\nWhile it waited: {self.connection.waited}."
+            raise found from error
 
 
 def connect(parameters: ConnectionParameters) -> PostgresqlSession:
@@ -213,7 +216,7 @@ def _patient(connection: PatientConnection, parameters: ConnectionParameters, fo
         row = connection.execute(cast(Any, IDENTITY)).fetchone()
     backend = Backend.of(found, row, borne=borne(parameters), told=connection.info.backend_pid)
     connection.label = parameters.name or connection.label
-    connection.at_work, connection.end = backend.at_work, backend.end
+    connection.at_work, connection.end, connection.blocked = backend.at_work, backend.end, backend.blocked
     connection.patience = borne(parameters)
     return backend
 

@@ -7,12 +7,15 @@ Source of the codes: PostgreSQL documentation, appendix "PostgreSQL Error Codes"
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import psycopg
 
 from connections.sdk import errors
 
+# as the server says it of what a connection asks for
+_MISSING = re.compile(r'(database|role) "(.*?)" does not exist')
 _Kind = tuple[type[errors.PipekitError], str]
 _TIME_LIMIT = "A time limit of the server, the role or the database ended it; raise the one that the message names."
 _SERVERS_OWN = "The server itself is in trouble; see its log, or ask its administrator."
@@ -126,11 +129,17 @@ def translate_connect(error: psycopg.OperationalError, *, name: str, place: str)
             " scram-sha-256. The option allow_cleartext_password sends it all the same.",
             detail=text,
         )
-    if "does not exist" in low and ("database" in low or "role" in low):
-        kind = errors.DatabaseMissing if "database" in low.split("does not exist")[0] else errors.AuthenticationFailed
-        return kind(
-            f"{_named(name)} The server at {place} knows no such database or user.",
-            hint="Check the database in the URL and the username.",
+    if missing := _MISSING.search(text):
+        what, which = missing.groups()
+        if what == "database":
+            return errors.DatabaseMissing(
+                f"{_named(name)} The server at {place} has no database “{which}”.",
+                hint="Correct the database in the connection's URL, or create it (createdb).",
+                detail=text,
+            )
+        return errors.AuthenticationFailed(
+            f"{_named(name)} The server at {place} has no user “{which}”.",
+            hint="Correct the connection's username, or create the user (createuser).",
             detail=text,
         )
     if "pg_hba.conf" in low:

@@ -14,6 +14,7 @@ from typing import Any, cast
 import psycopg
 
 from connections.connectors.postgresql import clear_text
+from connections.connectors.postgresql.blockers import BLOCKERS, described
 from connections.connectors.postgresql.patience import PatientConnection
 from connections.sdk.errors import NoProgress
 
@@ -68,6 +69,13 @@ class Backend:
         except psycopg.Error as error:
             # one that turns us away is there
             return "FATAL" in str(error)
+
+    def blocked(self) -> str:
+        """Return for which lock the session waits and who holds it; nothing when for none, or when nobody answers."""
+        with contextlib.suppress(psycopg.Error, NoProgress), _asking(self.settings, _SOON) as connection:
+            if self._is_known(connection):
+                return described(connection.execute(cast(Any, BLOCKERS), (self.pid,)).fetchall())
+        return ""
 
     def end(self) -> None:
         """End the session at the server, if that answers and knows it."""

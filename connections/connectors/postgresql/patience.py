@@ -12,6 +12,7 @@ import psycopg
 from psycopg import waiting
 
 from connections.sdk.errors import NoProgress
+from connections.sdk.lock_waits import Wait
 
 T = TypeVar("T")
 # seconds between two looks at the clock, and at signals
@@ -32,6 +33,10 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
     patience: float = 60.0
     at_work: Callable[[], bool] = staticmethod(lambda: False)
     end: Callable[[], object] = staticmethod(lambda: None)
+    # for which lock the session waits, and who holds it; asked over another connection
+    blocked: Callable[[], str] = staticmethod(lambda: "")
+    # what that was when it was last asked during the last statement
+    waited: str = ""
 
     @classmethod
     def connect(cls, *args: Any, **kwargs: Any) -> Self:
@@ -60,13 +65,19 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
 
     def _patiently(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         began = heard = time.monotonic()
+        lock_wait, self.waited = Wait(self.blocked), ""
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
                 if ready:
                     began = heard = time.monotonic()
-                elif 0 < self.patience <= time.monotonic() - heard:
+                    lock_wait.restart()
+                    wanted = gen.send(ready)
+                    continue
+                lock_wait.look()
+                self.waited = lock_wait.last
+                if 0 < self.patience <= time.monotonic() - heard:
                     self._bear(began)
                     heard = time.monotonic()
                 wanted = gen.send(ready)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from connections import jdbc_url
+from connections.connectors.sqlite import waiting
 from connections.sdk import errors
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.private_files import create_private
@@ -18,6 +19,7 @@ from connections.sdk.protected_files import check_file
 from connections.sdk.protection import METADATA_TABLES, refused_database
 from connections.sdk.query_text import ONE_QUERY
 
+T = TypeVar("T")
 # asked of each connection that is opened: copies and backups of the metadata are told by it as well
 IS_METADATA = (
     f"SELECT count(*) = {len(METADATA_TABLES)} FROM sqlite_master"
@@ -39,17 +41,22 @@ class SqliteSession:
 
     server_version = 0
 
-    def __init__(self, connection: sqlite3.Connection, *, name: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, name: str, path: Path) -> None:
         self.connection = connection
         self.name = name
+        self.path = path
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         with self._translated():
-            return self.connection.execute(sql, tuple(parameters)).rowcount
+            return self._patiently(lambda: self.connection.execute(sql, tuple(parameters)).rowcount)
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._translated():
-            return self.connection.execute(sql, tuple(parameters)).fetchall()
+            return self._patiently(lambda: self.connection.execute(sql, tuple(parameters)).fetchall())
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        # in a transaction a statement may have done something before it fails, so it is not done again
+        return act() if self.connection.in_transaction else waiting.patiently(self.connection, self.path, act)
 
     def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
         with self._translated():
@@ -73,7 +80,7 @@ class SqliteSession:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._translated():
-            self.connection.execute("BEGIN IMMEDIATE")
+            waiting.patiently(self.connection, self.path, lambda: self.connection.execute("BEGIN IMMEDIATE"))
             try:
                 yield
             except BaseException:
@@ -81,7 +88,7 @@ class SqliteSession:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
-            self.connection.execute("COMMIT")
+            waiting.patiently(self.connection, self.path, lambda: self.connection.execute("COMMIT"))
 
     def cancel(self) -> None:
         self.connection.interrupt()
@@ -95,7 +102,11 @@ class SqliteSession:
         try:
             yield
         except sqlite3.Error as error:
-            raise translate(error, name=self.name) from error
+            found = translate(error, name=self.name)
+            if waiting.is_busy(error):
+                found.message = f"{found.message}; {waiting.described(self.path)}."
+                found.args = (found.message,)
+            raise found from error
 
 
 def _reads(action: int, first: str | None, second: str | None, *_: str | None) -> int:
@@ -150,14 +161,14 @@ def connect(parameters: ConnectionParameters) -> SqliteSession:
         connection.set_authorizer(_authorize)
         # some builds of SQLite enforce them unless told otherwise
         connection.execute("PRAGMA foreign_keys = OFF")
-        is_metadata = connection.execute(IS_METADATA).fetchone()[0]
+        is_metadata = waiting.patiently(connection, path, lambda: connection.execute(IS_METADATA).fetchone()[0])
     except sqlite3.Error as error:
         kind = translate(error, name=parameters.name)
         raise (kind if isinstance(kind, errors.DatabaseMissing) else _unopened(parameters, path, error)) from error
     if is_metadata:
         connection.close()
         raise refused_database(parameters.name)
-    return SqliteSession(connection, name=parameters.name)
+    return SqliteSession(connection, name=parameters.name, path=path)
 
 
 def _authorize(action: int, first: str | None, *_: str | None) -> int:

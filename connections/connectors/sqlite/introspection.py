@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from connections.connectors.sqlite.datatypes import parse
@@ -180,8 +181,42 @@ def _has_insert_triggers(session: Session, name: str) -> bool:
 
 
 def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
-    """Return nothing: sessions of this driver do not enforce foreign keys, so a DELETE reaches no other table."""
-    return ()
+    """Return those that are declared: sessions of this driver enforce none, so a DELETE reaches no other table."""
+    name = whole_name(table)
+    rows = session.fetch(
+        'SELECT m.name, k.id, k."from", k."to", k.on_delete FROM sqlite_schema m, pragma_foreign_key_list(m.name) k '
+        "WHERE m.type = 'table' AND m.sql LIKE '%references%' AND lower(k.\"table\") = lower(?) "
+        "ORDER BY m.name, k.id, k.seq",
+        (name,),
+    )
+    columns = session.fetch("SELECT name, pk FROM pragma_table_info(?)", (name,))
+    primary = [column for column, place in sorted(columns, key=lambda row: int(row[1])) if place]
+    names = {column.lower() for column, _ in columns}
+    found = []
+    for (child, _), parts in groupby(rows, key=lambda row: (row[0], row[1])):
+        given = list(parts)
+        here = tuple(part[2] for part in given)
+        # without names it is the primary key
+        there = tuple(part[3] for part in given) if given[0][3] else tuple(primary)
+        # a declaration that fits no columns is accepted, and means nothing
+        if len(here) == len(there) and all(column.lower() in names for column in there):
+            found.append(
+                ForeignKey(
+                    constraint="",
+                    table=_as_table(child),
+                    columns=here,
+                    referenced=table,
+                    references=there,
+                    on_delete=given[0][4],
+                    own=child.lower() == name.lower(),
+                    enforced=False,
+                )
+            )
+    return tuple(found)
+
+
+def _as_table(name: str) -> TableName:
+    return TableName(*name.split(".", 1)) if "." in name else TableName("", name)
 
 
 def occupant(session: Session, table: TableName) -> str:
@@ -196,7 +231,7 @@ def similar_tables(session: Session, table: TableName) -> tuple[TableName, ...]:
     name = whole_name(table)
     rows = session.fetch("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY 1")
     names = [found for (found,) in rows if _read_as(found) == _read_as(name) and found != name]
-    return tuple(TableName(*found.split(".", 1)) if "." in found else TableName("", found) for found in names)
+    return tuple(map(_as_table, names))
 
 
 def _read_as(name: str) -> list[str]:

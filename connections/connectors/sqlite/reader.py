@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from connections.connectors.sqlite.driver import IS_METADATA, database_path
 from connections.connectors.sqlite.reading_sql import ReadingPlan, is_number, plan
+from connections.connectors.sqlite.waiting import described
 from connections.sdk import errors
 from connections.sdk.datatypes import Kind, to_arrow
 from connections.sdk.exact.batching import gathered
@@ -147,7 +148,7 @@ def _opened(parameters: ConnectionParameters) -> Iterator[Any]:
             check_metadata(cursor, parameters.name)
             yield cursor
     except adbc_driver_manager.Error as error:
-        raise translated(error, parameters.name) from None
+        raise translated(error, parameters.name, path) from None
 
 
 def check_metadata(cursor: Any, name: str) -> None:
@@ -166,7 +167,7 @@ def _stream(cursor: Any, reading: ReadingPlan) -> Iterator[pa.RecordBatch]:
     yield from stream
 
 
-def translated(error: Exception, name: str) -> errors.PipekitError:
+def translated(error: Exception, name: str, path: Path | None = None) -> errors.PipekitError:
     text = f"{name or 'SQLite'}: {str(error).removeprefix('INTERNAL: ')}"
     low = text.lower()
     if "no such table" in low:
@@ -176,6 +177,7 @@ def translated(error: Exception, name: str) -> errors.PipekitError:
     if "values for" in low and "columns" in low:
         return errors.ColumnMissing(text, hint="The query returns another number of columns: refresh the module's.")
     if "locked" in low or "busy" in low:
+        text = f"{text}; {described(path)}." if path else text
         return errors.LockTimeout(text, hint="Another process writes this file; it is tried again.")
     if "unable to open" in low:
         return errors.ConnectionFailed(text, hint="Check that the file and its directory are readable for this user.")

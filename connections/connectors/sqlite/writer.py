@@ -16,6 +16,7 @@ from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.connectors.sqlite.driver import database_path
 from connections.connectors.sqlite.reader import check_metadata, translated
 from connections.connectors.sqlite.storing import stored
+from connections.connectors.sqlite.waiting import patiently_by_adbc
 from connections.sdk.claim import Claim
 from connections.sdk.errors import DatabaseMissing
 from connections.sdk.exact.counting import check_counts
@@ -112,15 +113,15 @@ def _transaction(parameters: ConnectionParameters) -> Iterator[Any]:
                 # a full cache would want the file for itself while it is still being read
                 cursor.execute("PRAGMA cache_spill = OFF")
             # the write lock at once: it cannot fail half way
-            cursor.execute("BEGIN IMMEDIATE")
+            patiently_by_adbc(cursor, path, "BEGIN IMMEDIATE")
             try:
                 yield cursor
             except BaseException:
                 cursor.execute("ROLLBACK")
                 raise
-            cursor.execute("COMMIT")
+            patiently_by_adbc(cursor, path, "COMMIT")
     except adbc_driver_manager.Error as error:
-        raise translated(error, parameters.name) from None
+        raise translated(error, parameters.name, path) from None
 
 
 WRITER = SqliteWriter()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from connections.commands import BaseCommand
 from connections.configuring.document import MAX_BYTES
 from connections.configuring.importing import Changes
 from connections.sdk.errors import ConfigurationInvalid
-from modules.models import Module
 from pipekit_site import config_yaml
 from runs import reset_columns
 
@@ -31,7 +29,6 @@ class Command(BaseCommand):
 
     def handle(self, *, file: Path, dry_run: bool, prune: bool, **options: Any) -> None:
         data = _read(file)
-        before = dict(Module.objects.values_list("pk", "updated_at"))
         try:
             outcome = config_yaml.load(data, name=str(file), actor="importconfig", dry_run=dry_run, prune=prune)
         except ConfigurationInvalid as error:
@@ -42,18 +39,12 @@ class Command(BaseCommand):
             ) from None
         if not dry_run:
             self.stdout.write("\n".join(_summary(outcome.changes)))
-            for warning in reset_columns.warnings(_saved_since(before)):
-                self.stderr.write(f"Warning: {warning}")
         elif outcome.diff:
             self.stdout.write(outcome.diff, ending="")
         else:
             self.stderr.write("Nothing would change.")
-
-
-def _saved_since(before: Mapping[int, datetime]) -> list[Module]:
-    """Return the modules that are new or were saved since ``before`` was true."""
-    modules = Module.objects.select_related("source_connection__driver", "dest_connection__driver")
-    return [module for module in modules if before.get(module.pk) != module.updated_at]
+        for warning in reset_columns.warnings(outcome.saved["modules"]):
+            self.stderr.write(f"Warning: {warning}")
 
 
 def _read(file: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""`manage.py serve`: the admin and the API on one address. Works on a fresh clone."""
+"""`manage.py serve`: the admin on one address. Works on a fresh clone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipekit_site import config_values
 
 
 class Command(BaseCommand):
-    help = "Serve the admin and the API."
+    help = "Serve the admin."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="Address to listen on (default: this machine only).")

@@ -20,7 +20,10 @@ from runs.verification import Verification, VerificationStatus
 
 
 class Command(BaseCommand):
-    help = "Carry a queued run out. Started by Pipekit itself; use runmodule or rungroup by hand."
+    help = (
+        "Internal: carry out a run, a group run or verifications that are queued. Pipekit starts it for schedules, "
+        "groups and the admin; by hand use runmodule, rungroup, verifymodule or verifygroup."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         which = parser.add_mutually_exclusive_group(required=True)

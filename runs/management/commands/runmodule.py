@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the module's name")
         parser.add_argument(
-            "--dry-run", action="store_true", help="build the SQL, move nothing; works without the source"
+            "--dry-run", action="store_true", help="build and check the SQL, move nothing; works without the source"
         )
         parser.add_argument("--full-refresh", action="store_true", help="run it as strategy full, once")
         parser.add_argument("--force", action="store_true", help="override safety limits for this run; recorded")
@@ -30,7 +30,7 @@ class Command(BaseCommand):
             "--retry", action="store_true", help="try again what can pass, as the module says; else one attempt"
         )
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
-        parser.add_argument("--quiet", action="store_true", help="no progress")
+        parser.add_argument("--quiet", action="store_true", help="no progress; warnings are printed all the same")
 
     def handle(self, name: str, **options: Any) -> None:
         module = Module.objects.with_connections().filter(name=name).first()

@@ -72,14 +72,14 @@ class Command(BaseCommand):
 
     def _remove(self, target: Target) -> None:
         if not target.schedules:
-            self._fail(f"error: The {target} has no schedule.", 3)
+            self._fail(_none(target, "remove"), 3)
         for schedule in target.schedules:
             schedule.delete()
             self.stdout.write(f"{schedule.name}: removed")
 
     def _next(self, target: Target, options: dict[str, Any]) -> None:
         if not target.schedules:
-            self._fail(f"error: The {target} has no schedule.\nfix:   manage.py schedule {target.name} daily 04:00", 3)
+            self._fail(_none(target, "next"), 3)
         found = [moment.isoformat() for moment in _coming(target, options["start"], options["count"])]
         if len(found) < options["count"]:
             self.stderr.write(
@@ -93,6 +93,21 @@ class Command(BaseCommand):
     def _fail(self, message: str, code: int) -> None:
         self.stderr.write(message)
         sys.exit(code)
+
+
+def _none(target: Target, word: str) -> str:
+    """Return the error of a target without a schedule of the kind that is meant; the other kind may be the one."""
+    verifies = target.action == Action.VERIFY
+    kind, flag, other = ("verification ", " --verify", "") if verifies else ("", "", " --verify")
+    if names := target.other_schedules():
+        does = "runs it" if verifies else "verifies it"
+        missing = "no schedule that verifies it" if verifies else "no schedule that runs it"
+        return (
+            f"error: The {target} has {missing}. It has one that {does}: {', '.join(names)}.\n"
+            f"fix:   manage.py schedule {target.name}{other} {word}"
+        )
+    fix = "" if word == "remove" else f"\nfix:   manage.py schedule {target.name}{flag} daily 04:00"
+    return f"error: The {target} has no {kind}schedule.{fix}"
 
 
 def _end_of_search(after: dt.datetime) -> dt.datetime:

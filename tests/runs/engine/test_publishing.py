@@ -282,7 +282,7 @@ def test_two_first_runs_that_create_the_same_schema_both_publish(numbers: Bench)
         # it does not see the schema and cannot create it before this transaction ends
         wait_until(lambda: waiting_for_us(other))
         other.commit()
-    running.join(30)
+    running.join(120)
     assert [result.counts for result in results] == [(100, 0, 0)]
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runs.jrunner.job import Job
+from tests import warm_processes
 from tests.runs.jrunner.systems import as_json
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,16 +35,7 @@ class Outcome:
 
 
 def start(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "runs.jrunner", *arguments],
-        cwd=ROOT,
-        env={**os.environ, **(env or {})},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding="utf-8",
-    )
+    return warm_processes.jrunner(arguments, env={**os.environ, **(env or {})})
 
 
 def start_job(job: Job, *, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
@@ -58,7 +48,7 @@ def start_job(job: Job, *, env: Mapping[str, str] | None = None) -> subprocess.P
 
 
 def finish(process: subprocess.Popen[str], *, stdin: str | None = None) -> Outcome:
-    output, log = process.communicate(stdin, timeout=30)
+    output, log = process.communicate(stdin, timeout=120)
     return Outcome(code=process.returncode, output=output, log=log)
 
 
@@ -68,10 +58,3 @@ def run_job(job: Job, *, env: Mapping[str, str] | None = None) -> Outcome:
 
 def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Outcome:
     return finish(start(arguments, env=env), stdin=stdin)
-
-
-def wait_until(true: Callable[[], object], *, seconds: float = 15) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)

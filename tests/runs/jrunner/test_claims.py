@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 
 from connections.sdk.claim import Claim
 from connections.sdk.errors import Overtaken
-from tests.runs.jrunner.processes import finish, start_job, wait_until
+from tests.runs.commands import wait_until
+from tests.runs.gates import GATE, closed_gate
+from tests.runs.jrunner.processes import finish, start_job
 from tests.runs.jrunner.systems import System, duckdb, job, moved, postgresql, sqlite
 
 Systems = Callable[[str], System]
@@ -52,18 +55,27 @@ def test_a_writer_whose_table_another_run_has_writes_and_clears_nothing(
 def test_nobody_takes_the_claim_while_rows_are_being_written(database_url: str) -> None:
     there = postgresql(database_url)
     there.execute("CREATE TABLE t (n integer, s text)")
-    query = "SELECT g AS n, pg_sleep(0.01)::text AS s FROM generate_series(1, 100) g"
-    process = start_job(job(there, query, there, claim=claimed(there, by="mine")))
-    with psycopg.connect(database_url, autocommit=True) as other:
-        # by the transaction that writes: before it, another one asks only
-        held = (
-            "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE query ILIKE 'COPY%'"
-            " AND relation = 'claims'::regclass AND mode = 'RowShareLock'"
-        )
-        wait_until(lambda: other.execute(held).fetchone())
-        # waits for the writer, who is a second away from its end
-        other.execute("UPDATE claims SET run = 'another'")
-        assert other.execute("SELECT count(*) FROM t").fetchone() == (100,)
+    query = f"SELECT g AS n, CASE g WHEN 100 THEN {GATE} ELSE '' END AS s FROM generate_series(1, 100) g"
+    # by the transaction that writes: before it, another one asks only
+    held = (
+        "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE query ILIKE 'COPY%'"
+        " AND relation = 'claims'::regclass AND mode = 'RowShareLock'"
+    )
+    waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND pid = %s"
+    with (
+        psycopg.connect(database_url, autocommit=True) as looking,
+        psycopg.connect(database_url, autocommit=True) as other,
+    ):
+        taking = threading.Thread(target=other.execute, args=("UPDATE claims SET run = 'another'",))
+        with closed_gate(database_url):
+            process = start_job(job(there, query, there, claim=claimed(there, by="mine")))
+            wait_until(lambda: looking.execute(held).fetchone())
+            taking.start()
+            wait_until(lambda: looking.execute(waits, [other.info.backend_pid]).fetchone())
+            assert looking.execute("SELECT count(*) FROM t").fetchone() == (0,)
+        taking.join()
+        assert looking.execute("SELECT run FROM claims").fetchone() == ("another",)
+        assert looking.execute("SELECT count(*) FROM t").fetchone() == (100,)
     assert finish(process).last["event"] == "done"
 
 

@@ -290,7 +290,7 @@ def test_a_reader_of_the_output_that_goes_away_is_no_disaster(database_url: str)
     process = start_job(job(warehouse, "SELECT 1", warehouse))
     assert process.stdout
     process.stdout.close()
-    assert process.wait(timeout=30) in (0, 1)
+    assert process.wait(timeout=120) in (0, 1)
     assert process.stderr
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()

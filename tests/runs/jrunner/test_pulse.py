@@ -12,7 +12,8 @@ from runs.jrunner.pulse import answers
 from tests.runs.jrunner.processes import Outcome, run_job
 from tests.runs.jrunner.systems import duckdb, job, postgresql, sqlite
 
-pytestmark = pytest.mark.matrix
+# reports are counted within three seconds
+pytestmark = pytest.mark.serial
 
 BORNE = {"no_progress_timeout": 1}
 SLOW = "SELECT 1 AS n FROM pg_sleep(3)"

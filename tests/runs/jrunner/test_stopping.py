@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -17,7 +16,8 @@ from runs.jrunner.cancelling import Cancellation
 from runs.jrunner.job import Job
 from runs.jrunner.progress import Reporter
 from runs.jrunner.routes import choose
-from tests.runs.jrunner.processes import ROOT, finish, start_job, wait_until
+from tests.runs.commands import alive, wait_until
+from tests.runs.jrunner.processes import ROOT, finish, start_job
 from tests.runs.jrunner.systems import System, as_json, duckdb, job, postgresql, sqlite
 
 # delivers for minutes, a few rows at a time
@@ -72,7 +72,7 @@ def test_a_signal_in_the_middle_leaves_nothing(
     ended = finish(process)
     assert ended.code == 130
     assert ended.last["error"]["code"] == "cancelled"
-    wait_until(lambda: not _busy(database_url), seconds=3)
+    wait_until(lambda: not _busy(database_url))
     assert destination.rows("SELECT * FROM t") == [(1, "old", "old")]
 
 
@@ -100,11 +100,12 @@ def test_it_ends_when_its_parent_is_killed(slow_job: tuple[Job, System], databas
         [sys.executable, "-c", _PARENT, json.dumps(as_json(work)), str(tmp_path / "pid")], cwd=ROOT
     )
     wait_until(_started(database_url))
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))
     child = int((tmp_path / "pid").read_text())
     parent.kill()
     parent.wait()
-    wait_until(lambda: not _alive(child))
-    wait_until(lambda: not _busy(database_url), seconds=3)
+    wait_until(lambda: not alive(child))
+    wait_until(lambda: not _busy(database_url))
     assert destination.rows("SELECT * FROM t") == [(1, "old", "old")]
 
 
@@ -114,17 +115,10 @@ child = subprocess.Popen([sys.executable, "-m", "runs.jrunner", "--job", "-"], s
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
 child.stdin.write(sys.argv[1])
 child.stdin.close()
-open(sys.argv[2], "w").write(str(child.pid))
-time.sleep(60)
+with open(sys.argv[2], "w") as file:
+    file.write(f"{child.pid}\\n")
+time.sleep(600)
 """
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text() if Path(f"/proc/{pid}").exists() else False
 
 
 def test_a_destination_that_refuses_stops_the_source_at_once(database_url: str) -> None:
@@ -132,7 +126,7 @@ def test_a_destination_that_refuses_stops_the_source_at_once(database_url: str) 
     warehouse.execute("CREATE TABLE t (n integer CHECK (n < 20), v text, s text)")
     ended = finish(start_job(job(warehouse, _SLOW, warehouse)))
     assert ended.last["error"]["code"] == "value_misfit"
-    wait_until(lambda: not _busy(database_url), seconds=3)
+    wait_until(lambda: not _busy(database_url))
     assert warehouse.rows("SELECT * FROM t") == []
 
 
@@ -140,7 +134,7 @@ def test_a_cancel_while_the_rows_are_being_committed_does_not_say_that_nothing_w
     there = postgresql(database_url)
     there.execute(
         "CREATE TABLE t (n integer)",
-        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(20); RETURN NULL; END'",
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(120); RETURN NULL; END'",
         "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED"
         " FOR EACH ROW EXECUTE FUNCTION wait()",
     )

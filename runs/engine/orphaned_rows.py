@@ -1,0 +1,35 @@
+"""Rows of other tables that lose the row they reference, where the system does not enforce foreign keys: reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from connections.sdk.errors import PipekitError
+from connections.sdk.foreign_keys import ForeignKey, count_orphans
+from connections.sdk.protocols import Session
+from runs.engine.plan import Plan
+from runs.engine.staging import dialect_of
+
+
+class OrphanedRows:
+    """Counts them when it is made, and again for the warnings. No key that is enforced costs anything."""
+
+    def __init__(self, opened: Session, plan: Plan, keys: Sequence[ForeignKey]) -> None:
+        self._opened, self._plan = opened, plan
+        self._before = [(key, self._count(key)) for key in keys if not key.enforced]
+
+    def warnings(self) -> list[str]:
+        """Return one text for each foreign key that more rows break than before."""
+        return [
+            f"Rows of {key} reference rows of {self._plan.dest_table} that are gone now ({after - before} of them): "
+            "the connection does not enforce foreign keys, so nothing kept those rows and nothing cascaded."
+            for key, before in self._before
+            if (after := self._count(key)) > before
+        ]
+
+    def _count(self, key: ForeignKey) -> int:
+        # a table that cannot be counted, such as one with a collation of another program, is no reason to fail
+        with suppress(PipekitError):
+            return int(self._opened.fetch(count_orphans(dialect_of(self._plan), key))[0][0])
+        return 0

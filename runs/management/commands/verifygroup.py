@@ -1,0 +1,81 @@
+"""`manage.py verifygroup NAME`: compare a group's modules with their destinations, one after another."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any, NoReturn
+
+from connections.commands import BaseCommand
+from connections.sdk.errors import AlreadyRunning
+from modules.models import Group, Module
+from runs import interrupting, terminal, verification_report, verifying
+from runs.verification_launch import VerificationRequest, claim, members
+
+_NOT_FOUND, _BUSY, _CANCELLED = 3, 4, 130
+
+
+class Command(BaseCommand):
+    help = "Compare the source of each of a group's modules with its destination. Result on stdout, progress on stderr."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("name", help="the group's name")
+        parser.add_argument(
+            "--repair", action="store_true", help="pull what differs again, delete what is extra as runs do"
+        )
+        parser.add_argument("--force", action="store_true", help="override safety limits for the repairs; recorded")
+        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
+        parser.add_argument("--quiet", action="store_true", help="no progress")
+
+    def handle(self, name: str, **options: Any) -> None:
+        group = Group.objects.filter(name=name).first()
+        if group is None:
+            error = terminal.not_found("group", name, Group.objects.values_list("name", flat=True))
+            self._refuse(name, error, as_json=options["json"])
+        if not (modules := members(group.pk)):
+            error = {
+                "code": "not_found",
+                "message": f"The group “{name}” has no enabled module.",
+                "hint": "Enable one, or add one to the group.",
+                "detail": "",
+            }
+            self._refuse(name, error, as_json=options["json"])
+        request = VerificationRequest(repair=options["repair"], force=options["force"])
+        found, codes = list[dict[str, Any]](), list[int]()
+        for module in modules:
+            # a block for each: what cancels one by its page says nothing of the next
+            with interrupting.as_cancel(held=True) as received:
+                result, code = self._verify(module, request, **options)
+            found.append(result)
+            codes.append(code)
+            if any(number != interrupting.WITHIN for number in received):
+                # also when it came too late for the one that was going on
+                codes.append(_CANCELLED)
+                break
+        if options["json"]:
+            terminal.result(
+                self.stdout, self.stderr, json.dumps({"group": name, "verifications": found, "error": None})
+            )
+        sys.exit(next(code for code in (_CANCELLED, 1, 5, _BUSY, 0) if code in codes))
+
+    def _verify(self, module: Module, request: VerificationRequest, **options: Any) -> tuple[dict[str, Any], int]:
+        """Return the result as JSON, and its exit code; the text is printed at once."""
+        try:
+            verification = claim(module, request)
+        except AlreadyRunning as busy:
+            self.stderr.write(terminal.error(busy.as_dict()))
+            return verification_report.not_begun(module.name, busy.as_dict()), _BUSY
+        verifying.execute(verification, show=(lambda text: None) if options["quiet"] else self.stderr.write)
+        if not options["json"]:
+            terminal.result(self.stdout, self.stderr, verification_report.summary(verification))
+        if verification.error:
+            self.stderr.write(terminal.error(verification.error))
+        return verification_report.as_json(verification), verification_report.exit_code(verification)
+
+    def _refuse(self, name: str, error: dict[str, str], *, as_json: bool) -> NoReturn:
+        if as_json:
+            found = {"group": name, "verifications": [], "error": error}
+            terminal.result(self.stdout, self.stderr, json.dumps(found))
+        self.stderr.write(terminal.error(error))
+        sys.exit(_NOT_FOUND)

@@ -1,0 +1,104 @@
+"""A dry run fails as the run would, with the same error, and writes nothing; only the source may be away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from connections.sdk.errors import ColumnMissing, PipekitError, TableMissing
+from runs.engine import events
+from runs.engine.plan import Plan, Strategy
+from tests.runs.engine.bench import Bench
+
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
+Between = Callable[[str, str], Bench]
+PAIRS = [
+    ("sqlite", "postgresql"),
+    *(pytest.param(pair, marks=pytest.mark.matrix) for pair in (("postgresql", "duckdb"), ("duckdb", "sqlite"))),
+]
+
+
+@pytest.fixture(params=PAIRS, ids=str)
+def bench(request: pytest.FixtureRequest, between: Between) -> Bench:
+    found = between(*request.param)
+    found.at_source("CREATE TABLE s (k integer, v varchar(9))", "INSERT INTO s VALUES (1, 'a')")
+    if found.destination.kind != "sqlite":
+        found.at_destination("CREATE SCHEMA sync")
+    found.at_destination(f"CREATE TABLE {target(found)} (k integer, v varchar(9))")
+    return found
+
+
+def target(bench: Bench) -> str:
+    return '"sync.t"' if bench.destination.kind == "sqlite" else "sync.t"
+
+
+def failing(bench: Bench, plan: Plan) -> list[PipekitError]:
+    """Return what the dry run and then the run raise."""
+    found = []
+    for dry_run in (True, False):
+        with pytest.raises(PipekitError) as raised:
+            bench.run(replace(plan, dry_run=dry_run))
+        found.append(raised.value)
+        assert bench.rows(f"SELECT * FROM {target(bench)}") == []
+    return found
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_a_column_that_the_destination_lacks_fails_the_dry_run_as_the_run(bench: Bench, strategy: Strategy) -> None:
+    plan = bench.plan("SELECT k AS k, v AS v, k + 1 AS extra FROM s", strategy=strategy, merge_key=("k",))
+    dry, real = failing(bench, plan)
+    assert type(dry) is type(real) is ColumnMissing
+    assert (dry.message, dry.hint) == (real.message, real.hint)
+    assert "has no column “extra”" in dry.message and "ADD COLUMN" in dry.hint
+
+
+@pytest.mark.parametrize(
+    ("query", "kind"),
+    [("SELECT k AS k FROM gone", TableMissing), ("SELECT k AS k, gone AS v FROM s", ColumnMissing)],
+)
+def test_what_the_source_lacks_fails_the_dry_run_as_the_run(bench: Bench, query: str, kind: type[PipekitError]) -> None:
+    dry, real = failing(bench, bench.plan(query))
+    assert type(dry) is type(real) is kind
+    assert dry.message == real.message and "gone" in dry.message
+
+
+def test_a_key_that_the_query_does_not_return_fails_the_dry_run(bench: Bench) -> None:
+    dry, real = failing(bench, bench.plan("SELECT v AS v FROM s", strategy=Strategy.UPSERT, merge_key=("k",)))
+    assert type(dry) is type(real) is ColumnMissing
+    assert dry.message == real.message == "The query of m returns no column “k”."
+
+
+def test_a_query_that_both_sides_take_is_built_as_the_run_builds_it(bench: Bench) -> None:
+    bench.at_destination(f"INSERT INTO {target(bench)} VALUES (1, 'a')")
+    bench.at_source("INSERT INTO s VALUES (2, 'b')")
+    plan = bench.plan("SELECT * FROM s", strategy=Strategy.INCREMENTAL, merge_key=("k",), watermark="k")
+    dry = bench.run(replace(plan, dry_run=True))
+    assert dry.warnings == []
+    assert bench.rows(f"SELECT k FROM {target(bench)}") == [(1,)]
+    assert dry.source_sql == bench.run(plan).source_sql
+    assert "INSERT INTO" in dry.last(events.MergeSqlBuilt).sql
+
+
+def test_a_source_that_is_away_is_a_warning_and_no_file_is_made_for_it(bench: Bench, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.db"
+    sources = [
+        replace(bench.source, kind="postgresql", url="postgresql://127.0.0.1:1/gone", options={}),
+        replace(bench.source, kind="sqlite", url=f"jdbc:sqlite:{missing}", options={"create": True}),
+    ]
+    for source in sources:
+        result = bench.run(replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=source, dry_run=True))
+        (warning,) = result.warnings
+        assert warning.startswith("The source could not be asked, so its tables and columns were not checked: ")
+        assert "INSERT INTO" in result.last(events.MergeSqlBuilt).sql
+    assert not missing.exists()
+
+
+def test_a_column_that_the_destination_lacks_is_said_while_the_source_is_away(bench: Bench) -> None:
+    away = replace(bench.source, kind="postgresql", url="postgresql://127.0.0.1:1/gone", options={})
+    plan = replace(bench.plan("SELECT k AS k, v AS extra FROM s"), source=away, dry_run=True)
+    with pytest.raises(ColumnMissing, match="has no column “extra”"):
+        bench.run(plan)

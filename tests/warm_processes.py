@@ -1,0 +1,225 @@
+"""Processes of their own for `python manage.py ...` and `python -m runs.jrunner`, forked from one that is warm.
+
+Most of a short command's time is Python's: importing Django and the drivers. A warm process does that once a session,
+and forks for each command. A command still has a process of its own, with its arguments, environment, streams, signals
+and exit code. Only what Python, a library or the settings read when they are imported is not read again: where that
+would differ, a real one is started. Tests about starting itself start real ones by themselves.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import gc
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).resolve().parents[1]
+# what is imported, beside the module that is run
+_MANAGE = ("django.contrib.admin", "runs.running", "runs.management.commands.runmodule", "psycopg", "sqlglot.dialects")
+_JRUNNER = (
+    *("runs.jrunner.command", "runs.jrunner.by_hand", "runs.jrunner.routes", "asyncpg", "psycopg"),
+    *("pyarrow.compute", "duckdb", "pgpq", "adbc_driver_sqlite.dbapi", "adbc_driver_postgresql.dbapi"),
+)
+# read when Python, a library or the settings are imported
+_READ_EARLY = ("PYTHON", "LC_", "LANG", "TZ", "PG", "SSL_", "ARROW_", "DJANGO_SETTINGS_MODULE", "PIPEKIT_")
+_READ_LATE = ("PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG", "PIPEKIT_SECRET_")
+
+
+def manage(words: Sequence[str], *, env: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start `python manage.py` with these words; its output comes through pipes."""
+    return _start(str(ROOT / "manage.py"), words, env=env, stdin=None)
+
+
+def jrunner(words: Sequence[str], *, env: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start `python -m runs.jrunner` with these words; all its streams are pipes."""
+    return _start("runs.jrunner", words, env=env, stdin=subprocess.PIPE)
+
+
+def _start(program: str, words: Sequence[str], *, env: Mapping[str, str], stdin: int | None) -> subprocess.Popen[str]:
+    warm = _warm(program, env)
+    if warm is not None:
+        return Forked(warm, program, words, env=env, stdin=stdin)
+    argv = [sys.executable, *([program] if program.endswith(".py") else ["-m", program]), *words]
+    return subprocess.Popen(
+        argv, cwd=ROOT, env=env, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        encoding="utf-8",
+    )  # fmt: skip
+
+
+class Forked(subprocess.Popen[str]):
+    """A process that the warm one has forked, used as any other child; it is no child of ours."""
+
+    def __init__(
+        self, warm: socket.socket, program: str, words: Sequence[str], *, env: Mapping[str, str], stdin: int | None
+    ) -> None:
+        self.args = [program, *words]
+        self.returncode: int | None = None
+        self._status, theirs = socket.socketpair()
+        ours, streams = list[int](), list[int]()
+        for wanted, writing in ((stdin, True), (subprocess.PIPE, False), (subprocess.PIPE, False)):
+            read, write = os.pipe() if wanted else (os.open(os.devnull, os.O_RDONLY), -1)
+            ours.append(write if writing else read)
+            streams.append(read if writing else write)
+        order = {"program": program, "words": list(words), "env": dict(env)}
+        socket.send_fds(warm, [json.dumps(order).encode()], [*streams, theirs.fileno()])
+        for number in streams:
+            os.close(number)
+        theirs.close()
+        self.stdin = os.fdopen(ours[0], "w", encoding="utf-8") if ours[0] >= 0 else None
+        self.stdout, self.stderr = (os.fdopen(number, encoding="utf-8") for number in ours[1:])
+        self._readers = list[_Reader]()
+        self._told = b""
+        self._listen(None)
+        self.pid = int(self._told.split()[0])
+
+    def poll(self) -> int | None:
+        try:
+            return self.wait(timeout=0)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def wait(self, timeout: float | None = None) -> int:
+        while self.returncode is None:
+            if not self._listen(timeout):
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            if self._told.count(b"\n") == 2:
+                self.returncode = int(self._told.split()[1])
+                self._status.close()
+        return self.returncode
+
+    def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[Any, Any]:
+        until = None if timeout is None else time.monotonic() + timeout
+        if not self._readers:
+            assert self.stdout and self.stderr
+            self._readers = [_Reader(stream) for stream in (self.stdout, self.stderr)]
+        if self.stdin and not self.stdin.closed:
+            try:
+                self.stdin.write(input or "")
+                self.stdin.close()
+            except BrokenPipeError:
+                pass
+        for reader in self._readers:
+            reader.join(None if until is None else max(0.0, until - time.monotonic()))
+            if reader.is_alive():
+                raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        self.wait(None if until is None else max(0.1, until - time.monotonic()))
+        return self._readers[0].text, self._readers[1].text
+
+    def send_signal(self, sig: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, sig)
+
+    def _listen(self, timeout: float | None) -> bool:
+        """Hear what its keeper says: its process id, and its exit code when it has ended; false when that is late."""
+        self._status.settimeout(timeout)
+        try:
+            said = self._status.recv(100)
+        except (TimeoutError, BlockingIOError):
+            return False
+        assert said, "its keeper is gone"
+        self._told += said
+        return True
+
+
+class _Reader(threading.Thread):
+    """Reads a stream to its end."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__(daemon=True)
+        self.stream, self.text = stream, ""
+        self.start()
+
+    def run(self) -> None:
+        self.text = self.stream.read()
+        self.stream.close()
+
+
+def _warm(program: str, env: Mapping[str, str]) -> socket.socket | None:
+    """Return the socket of a warm process whose imports are as those of this environment would be, if there is one."""
+    warm, early = _running(program)
+    return warm if _early(env) == early else None
+
+
+def _early(env: Mapping[str, str]) -> dict[str, str]:
+    return {k: v for k, v in env.items() if k.startswith(_READ_EARLY) and not k.startswith(_READ_LATE)}
+
+
+@functools.cache
+def _running(program: str) -> tuple[socket.socket, dict[str, str]]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    env = {k: v for k, v in os.environ.items() if not k.startswith(_READ_LATE)}
+    env["DJANGO_SETTINGS_MODULE"] = "pipekit_site.settings"
+    code = "import sys; from tests import warm_processes; warm_processes.serve(int(sys.argv[1]), sys.argv[2])"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(theirs.fileno()), program], cwd=ROOT, env=env, pass_fds=[theirs.fileno()]
+    )
+    theirs.close()
+
+    def end() -> None:
+        ours.close()
+        process.wait()
+
+    atexit.register(end)
+    return ours, _early(env)
+
+
+def serve(number: int, program: str) -> None:
+    """Import what the program imports, and fork for each order; in what is forked, run the program."""
+    if program.endswith(".py"):
+        import_module("django").setup()
+    for name in _MANAGE if program.endswith(".py") else _JRUNNER:
+        import_module(name)
+    gc.freeze()
+    # who keeps a process is waited for by nobody
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(fileno=number) as orders:
+        while True:
+            data, handles, _, _ = socket.recv_fds(orders, 1 << 20, 4)
+            if not data:
+                return
+            if os.fork() == 0:
+                break
+            for handle in handles:
+                os.close(handle)
+    _keep(handles)
+    order = json.loads(data)
+    os.environ.clear()
+    os.environ.update(order["env"])
+    sys.argv = [order["program"], *order["words"]]
+    if order["program"].endswith(".py"):
+        runpy.run_path(order["program"], run_name="__main__")
+    else:
+        runpy.run_module(order["program"], run_name="__main__", alter_sys=True)
+
+
+def _keep(handles: list[int]) -> None:
+    """Fork once more: return in the child, with its streams; tell of its end in this process."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    *streams, status = handles
+    pid = os.fork()
+    if pid == 0:
+        os.close(status)
+        for number, handle in enumerate(streams):
+            os.dup2(handle, number)
+            os.close(handle)
+        sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
+        return
+    for handle in streams:
+        os.close(handle)
+    os.write(status, f"{pid}\n".encode())
+    _, ended = os.waitpid(pid, 0)
+    os.write(status, f"{os.waitstatus_to_exitcode(ended)}\n".encode())
+    os._exit(0)
