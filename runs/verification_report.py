@@ -10,6 +10,8 @@ from runs.engine.plurals import counted
 from runs.verification import Verification, VerificationStatus
 from runs.verification_outcome import Outcome, outcome
 
+# what is wrong with --force alone, and what to do
+FORCE_ALONE = ("--force without --repair: only a repair has safety limits.", "Add --repair, or leave --force out.")
 _KINDS = ("missing", "extra", "different")
 _REPAIR_ADVISED = (Outcome.DIFFERENT, Outcome.CANCELLED)
 
