@@ -185,7 +185,8 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _unopened(parameters: ConnectionParameters, path: Path, error: sqlite3.Error) -> errors.PipekitError:
+    why = f"{error}; {waiting.described(path)}" if waiting.is_busy(error) else f"{error}"
     return errors.ConnectionFailed(
-        f"{parameters.name or 'SQLite'}: The file {path} cannot be opened: {error}.",
+        f"{parameters.name or 'SQLite'}: The file {path} cannot be opened: {why}.",
         hint="Check that the file and its directory are readable (and writable, for a destination) for this user.",
     )

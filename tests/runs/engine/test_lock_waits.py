@@ -176,3 +176,17 @@ def test_a_commit_that_waits_for_a_reader_names_it(bench_to: Callable[[str], Ben
         bench.at_destination("CREATE TABLE other (k int)")
     assert f"process {child.pid}" in reports[0]
     assert "is reading it" in reports[0]
+
+
+def test_a_file_that_cannot_even_be_read_names_the_process_that_has_it(
+    bench_to: Callable[[str], Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_waiting, "WAITS", 0.5)
+    monkeypatch.setitem(HOLD, "sqlite", HOLD["sqlite"].replace("IMMEDIATE", "EXCLUSIVE"))
+    bench = _filled(bench_to("sqlite"))
+    path = bench.destination.url.removeprefix("jdbc:sqlite:")
+    with (
+        other_process("sqlite", path) as child,
+        pytest.raises(ConnectionFailed, match=f"process {child.pid}.* is writing to it"),
+    ):
+        bench.run(bench.plan("SELECT k, v FROM s"))
