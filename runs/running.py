@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 
 from django.db import DatabaseError, InterfaceError, connection
@@ -19,6 +19,7 @@ from runs.engine.plan import Plan
 from runs.heartbeat import Heartbeat
 from runs.models import Run
 from runs.recording import Recorder
+from runs.states import IllegalTransition
 
 
 def execute(
@@ -45,6 +46,10 @@ def execute(
         except KeyboardInterrupt:
             interrupting.shield()
             _stop(recorder, lost=heartbeat.lost)
+        except IllegalTransition:
+            # settled by another process or gone, which a write found out before the heartbeat did
+            interrupting.shield()
+            _stop(recorder, lost=True)
     return run
 
 
@@ -83,7 +88,9 @@ def _still_ours(run: Run) -> bool:
 def _stop(recorder: Recorder, *, lost: bool) -> None:
     """Find out whether the interrupt came in time; raises Cancelled (or Lost, when nobody cancelled) when it did."""
     if not recorder.published and recorder.publishing and (found := _find(planning.plan(recorder.run))):
-        recorder.record(found)
+        # what was published is known, also where no row is left to say so
+        with suppress(IllegalTransition):
+            recorder.record(found)
     if not recorder.published and lost:
         raise Lost(
             "The metadata database knows this run no more, or has settled it; nothing was published.",

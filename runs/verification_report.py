@@ -10,6 +10,8 @@ from runs.engine.plurals import counted
 from runs.verification import Verification, VerificationStatus
 from runs.verification_outcome import Outcome, outcome
 
+# what is wrong with --force alone, and what to do
+FORCE_ALONE = ("--force without --repair: only a repair has safety limits.", "Add --repair, or leave --force out.")
 _KINDS = ("missing", "extra", "different")
 _REPAIR_ADVISED = (Outcome.DIFFERENT, Outcome.CANCELLED)
 
@@ -86,13 +88,17 @@ def repair_words(verification: Verification) -> str:
         return {Outcome.REFUSED: "refused by a safety limit", Outcome.CANCELLED: "cancelled"}.get(ended, "failed")
     # extra rows are not read: they are deleted
     names = {"pulled": "read again", "inserted": "inserted", "updated": "rewritten", "deleted": "deleted"}
-    done = ", ".join(f"{repaired[name] if repaired[name] is not None else '?'} {word}" for name, word in names.items())
+    done = ", ".join(f"{_number(repaired[name])} {word}" for name, word in names.items())
     after = "not compared again"
     if ended is Outcome.REPAIRED:
         after = "compared again, no row differs"
     elif left := repaired.get("left"):
         after = f"compared again, {left:,} still {'differs' if left == 1 else 'differ'}"
     return f"{counted(differing(verification))} differed; {done}; {after}"
+
+
+def _number(rows: int | None) -> str:
+    return "?" if rows is None else f"{rows:,}"
 
 
 def differing(verification: Verification) -> int:

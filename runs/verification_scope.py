@@ -41,7 +41,7 @@ def words(verification: Verification) -> str:
         parts.append(f"rows since {column}{scope['since']}")
     if scope["columns"]:
         # what names a row is compared too
-        parts.append(f"of the columns the key and {', '.join(scope['columns'])}")
+        parts.append(f"only the key and {', '.join(scope['columns'])}")
     elif not parts:
         parts.append("every row and column")
     if is_whole_instead(verification):

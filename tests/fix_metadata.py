@@ -31,10 +31,35 @@ def django_db_modify_db_settings() -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> None:
+    from django.conf import settings
     from django.db.models.signals import post_migrate
 
     # sent after migrating and after emptying
     post_migrate.connect(_drivers, dispatch_uid="tests.drivers")
+    if settings.PIPEKIT.is_sqlite:
+        _keep_permissions()
+
+
+def _keep_permissions() -> None:
+    """Leave content types and permissions where all else is emptied: to make them again takes longer than most tests.
+
+    They follow from the models alone. PostgreSQL empties all tables in one statement, and those with them.
+    """
+    from django.contrib.auth.models import Permission
+    from django.contrib.contenttypes.management import create_contenttypes
+    from django.contrib.contenttypes.models import ContentType
+    from django.core.management.commands import flush
+    from django.db.models.signals import post_migrate
+
+    kept = tuple(f'"{model._meta.db_table}"' for model in (ContentType, Permission))
+    every = flush.sql_flush
+
+    def emptying(*arguments: Any, **options: Any) -> list[str]:
+        return [sql for sql in every(*arguments, **options) if not any(name in sql for name in kept)]
+
+    flush.sql_flush = emptying
+    assert post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    assert post_migrate.disconnect(create_contenttypes)
 
 
 def _drivers(sender: Any, using: str, **kwargs: Any) -> None:

@@ -30,6 +30,8 @@ print("begins", flush=True)
 for event in sync.run(plan):
     pass
 """
+# what is killed is a process of its own; only the whole runs around it move their rows in this one
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
 ROWS, KILLS, PARTS = 2000, 50, 2
 EACH = KILLS // PARTS
 # some kills come when the run is over already, more of them where the machine gets quicker meanwhile: so many must hit

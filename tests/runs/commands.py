@@ -57,8 +57,12 @@ def alive(pid: int | None) -> bool:
 def go_on(pid: int | None) -> None:
     """Wait until a process has stopped itself, as the fault "stop" does, and let it go on."""
     assert pid is not None
-    wait_until(lambda: _state(pid) == "T")
+    wait_until(lambda: stopped(pid))
     os.kill(pid, signal.SIGCONT)
+
+
+def stopped(pid: int | None) -> bool:
+    return _state(pid) == "T"
 
 
 def _state(pid: int | None) -> str:

@@ -18,7 +18,7 @@ from connections.sdk.parameters import ConnectionParameters
 from modules.models import Hook, Module, Watermark
 from runs.models import Run
 from tests.runs import commands
-from tests.runs.commands import Done, go_on, manage, wait_until
+from tests.runs.commands import Done, go_on, manage, stopped, wait_until
 from tests.runs.engine.bench import Bench
 
 QUERY = 'SELECT "DCORD#" AS dcord, RTRIM(DCOTYP) AS dcotyp FROM QCRH'
@@ -222,6 +222,34 @@ def test_a_run_whose_row_is_gone_from_the_metadata_is_lost_and_not_cancelled(ord
     assert "exchanged or restored" in found["error"]["hint"]
     assert "nothing was published" in found["error"]["message"]
     assert orders.rows("SELECT to_regclass('sync.qcrh')") == [(None,)]
+
+
+def gone_at(point: str) -> dict[str, Any]:
+    """Start `qcrh`, delete its row while it stands still at this point, and return its JSON."""
+    process = start("qcrh", PIPEKIT_FAULTS=f"{point}=stop")
+    wait_until(lambda: stopped(process.pid))
+    with metadata.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {Run._meta.db_table}")
+    go_on(process.pid)
+    out, err = process.communicate(timeout=120)
+    assert "cancelled" not in err
+    return {**json.loads(out), "exit": process.returncode}
+
+
+def test_a_write_that_finds_the_row_gone_ends_the_run_as_the_heartbeat_does(orders: Bench, save_module: Save) -> None:
+    save_module("qcrh", QUERY)
+    found = gone_at("transfer.finished")
+    assert (found["exit"], found["status"], found["error"]["code"]) == (1, "error", "lost")
+    assert "nothing was published" in found["error"]["message"]
+    assert orders.rows("SELECT to_regclass('sync.qcrh')") == [(None,)]
+
+
+def test_what_was_published_is_a_success_also_where_the_row_is_gone(orders: Bench, save_module: Save) -> None:
+    save_module("qcrh", QUERY)
+    found = gone_at("publish.after_commit")
+    assert (found["exit"], found["status"], found["inserted"]) == (0, "success", 3)
+    assert "knows this run no more" in found["warnings"][0]
+    assert orders.rows("SELECT count(*) FROM sync.qcrh") == [(3,)]
 
 
 def failing(done: Done) -> dict[str, str]:

@@ -85,10 +85,11 @@ def test_an_interrupt_before_the_run_has_begun_still_ends_it_as_cancelled(
     source: Bench, number: signal.Signals, code: int, tmp_path: Path
 ) -> None:
     log = tmp_path / "reached"
-    faults = {"PIPEKIT_FAULTS": "run.claimed=sleep:600", "PIPEKIT_FAULT_LOG": str(log)}
+    faults = {"PIPEKIT_FAULTS": "run.claimed=stop", "PIPEKIT_FAULT_LOG": str(log)}
     process = start("--json", env=faults)
-    wait_until(lambda: log.exists() and "run.claimed sleep:600" in log.read_text())
+    wait_until(lambda: log.exists() and "run.claimed stop" in log.read_text())
     process.send_signal(number)
+    go_on(process.pid)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, json.loads(out)["status"]) == (code, "cancelled")
     assert "Traceback" not in err

@@ -74,6 +74,13 @@ def test_a_module_that_is_being_verified_is_left_out_and_the_others_are_compared
 
 
 @pytest.mark.django_db
+def test_force_without_repair_is_refused() -> None:
+    done = command("verifygroup", "nightly", "--force")
+    assert done.code == 2
+    assert done.err.startswith("error: --force without --repair")
+
+
+@pytest.mark.django_db
 def test_a_group_without_modules_is_nothing_to_verify() -> None:
     GroupFactory.create(name="empty")
     done = command("verifygroup", "empty", "--json")

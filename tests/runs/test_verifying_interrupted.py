@@ -15,7 +15,7 @@ from runs import verification_recording
 from runs.models import Run, Verification
 from runs.verification import VerificationStatus
 from tests.factories import ModuleFactory
-from tests.runs.commands import start, wait_until
+from tests.runs.commands import go_on, start, wait_until
 from tests.runs.engine.bench import Bench
 from tests.runs.test_recording import locked
 
@@ -77,10 +77,11 @@ def test_a_cancel_while_the_repair_ends_still_ends_the_verification(orders: Benc
 @pytest.mark.matrix
 def test_an_interrupt_between_claim_and_run_leaves_no_run_that_seems_to_go_on(orders: Bench, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    faults = {"PIPEKIT_FAULTS": "verification.repairing=sleep:600", "PIPEKIT_FAULT_LOG": str(log)}
+    faults = {"PIPEKIT_FAULTS": "verification.repairing=stop", "PIPEKIT_FAULT_LOG": str(log)}
     process = start("verifymodule", "orders", "--repair", **faults)
-    wait_until(lambda: log.exists() and "verification.repairing sleep" in log.read_text())
+    wait_until(lambda: log.exists() and "verification.repairing stop" in log.read_text())
     process.send_signal(signal.SIGTERM)
+    go_on(process.pid)
     assert code_of(process) == 130
     row = Verification.objects.get()
     assert row.error is not None

@@ -13,7 +13,7 @@ from modules.models import Group, Module
 from runs import interrupting, terminal, verification_report, verifying
 from runs.verification_launch import VerificationRequest, claim, members
 
-_NOT_FOUND, _BUSY, _CANCELLED = 3, 4, 130
+_USAGE, _NOT_FOUND, _BUSY, _CANCELLED = 2, 3, 4, 130
 
 
 class Command(BaseCommand):
@@ -29,6 +29,10 @@ class Command(BaseCommand):
         parser.add_argument("--quiet", action="store_true", help="no progress")
 
     def handle(self, name: str, **options: Any) -> None:
+        if options["force"] and not options["repair"]:
+            message, hint = verification_report.FORCE_ALONE
+            error = {"code": "usage", "message": message, "hint": hint, "detail": ""}
+            self._refuse(name, error, as_json=options["json"], code=_USAGE)
         group = Group.objects.filter(name=name).first()
         if group is None:
             error = terminal.not_found("group", name, Group.objects.values_list("name", flat=True))
@@ -73,9 +77,9 @@ class Command(BaseCommand):
             self.stderr.write(terminal.error(verification.error))
         return verification_report.as_json(verification), verification_report.exit_code(verification)
 
-    def _refuse(self, name: str, error: dict[str, str], *, as_json: bool) -> NoReturn:
+    def _refuse(self, name: str, error: dict[str, str], *, as_json: bool, code: int = _NOT_FOUND) -> NoReturn:
         if as_json:
             found = {"group": name, "verifications": [], "error": error}
             terminal.result(self.stdout, self.stderr, json.dumps(found))
         self.stderr.write(terminal.error(error))
-        sys.exit(_NOT_FOUND)
+        sys.exit(code)

@@ -92,7 +92,7 @@ def _wrong(options: dict[str, Any]) -> tuple[str, str] | None:
     if options["since"] is not None and not options["since"].strip():
         return "--since is empty.", "Write a value of the watermark column, or 2 days, or leave it out."
     if options["force"] and not options["repair"]:
-        return "--force without --repair: only a repair has safety limits.", "Add --repair, or leave --force out."
+        return verification_report.FORCE_ALONE
     asked = [name for name in ("repair", "since", "columns", "sample") if options[name]]
     if options["cancel"] and asked:
         return f"--cancel stops a verification; --{asked[0]} starts one.", "Use one of the two."

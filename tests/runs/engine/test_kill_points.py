@@ -19,6 +19,8 @@ from tests.runs.engine.bench import Bench
 MOMENTS = [RunOn.BEFORE, RunOn.SUCCESS, RunOn.ALWAYS]
 # more points than any run has
 MOST = 100
+# what is killed is a process of its own; only the whole runs around it move their rows in this one
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
 # a test takes every n-th point, so that none takes too long where the machine is slow
 PARTS = 3
 

@@ -82,6 +82,8 @@ def test_sqlite_values_arrive_exactly(bench: Bench) -> None:
     ]
 
 
+# that what jrunner says of a misfit comes through its process is shown by the overflow below
+@pytest.mark.usefixtures("transfer_in_process")
 @pytest.mark.parametrize(
     ("declared", "value", "example"),
     [

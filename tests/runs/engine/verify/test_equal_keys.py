@@ -34,7 +34,9 @@ LOOSE = {
 }
 
 
-@pytest.fixture(params=["interval", "accents", pytest.param("accents and case", marks=pytest.mark.matrix)])
+@pytest.fixture(
+    params=["interval", *(pytest.param(name, marks=pytest.mark.matrix) for name in ("accents", "accents and case"))]
+)
 def loose(request: pytest.FixtureRequest) -> Loose:
     return LOOSE[request.param]
 
