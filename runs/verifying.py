@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from connections.redacting import redactor
+from connections.sdk import lock_waits
 from connections.sdk.errors import Cancelled, InternalError, PipekitError
 from modules.models import Module
 from runs import claiming, interrupting, planning, running, verification_recording, verification_scope
@@ -36,7 +37,7 @@ def execute(verification: Verification, *, show: Callable[[str], object] = lambd
     try:
         interrupting.release()
         log(f"comparing {verification_scope.words(verification)}")
-        with Heartbeat(verification):
+        with Heartbeat(verification), lock_waits.reported_to(log):
             _verify(verification, found, log)
             interrupting.shield()
             status = VerificationStatus.DIFFERENT if _differs(found) else VerificationStatus.EQUAL

@@ -12,15 +12,15 @@ import pytest
 from connections.sdk.parameters import ConnectionParameters
 from modules.models import Module
 from runs.engine.listening import Patience
-from runs.models import Run
+from runs.models import Run, Verification
 from tests.runs.commands import start, wait_until
 from tests.runs.engine.bench import Bench
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def _log() -> str:
-    run = Run.objects.order_by("pk").last()
+def _log(kind: type[Run | Verification] = Run) -> str:
+    run = kind._default_manager.order_by("pk").last()
     return run.log_file.read_text() if run and run.log_file.exists() else ""
 
 
@@ -43,6 +43,21 @@ def test_a_locked_table_is_named_in_the_log_and_on_the_terminal(
         wait_until(lambda: "waiting for a lock on sync.orders" in _log())
         assert "(nightly report, user" in _log()
     assert "  waiting for a lock on sync.orders" in _ended(running)
+
+
+@pytest.mark.matrix
+def test_a_verification_that_waits_for_a_locked_table_says_so(bench: Bench, save_module: Callable[..., Module]) -> None:
+    bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (1)")
+    bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.orders (k bigint)")
+    save_module("orders", "SELECT k FROM s", merge_strategy="upsert", merge_key="k")
+    with psycopg.connect(bench.destination.url, application_name="nightly report") as other:
+        other.execute("LOCK TABLE sync.orders IN ACCESS EXCLUSIVE MODE")
+        running = start("verifymodule", "orders")
+        wait_until(lambda: "waiting for a lock on sync.orders" in _log(Verification))
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 5, errors
+    assert "waiting for a lock on sync.orders" in errors
+    assert "(nightly report, user" in errors
 
 
 @pytest.mark.matrix
