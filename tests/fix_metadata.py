@@ -48,16 +48,16 @@ def _keep_permissions() -> None:
     from django.contrib.auth.models import Permission
     from django.contrib.contenttypes.management import create_contenttypes
     from django.contrib.contenttypes.models import ContentType
-    from django.core.management.commands import flush
     from django.db.models.signals import post_migrate
 
     kept = tuple(f'"{model._meta.db_table}"' for model in (ContentType, Permission))
+    flush = import_module("django.core.management.commands.flush")
     every = flush.sql_flush
 
     def emptying(*arguments: Any, **options: Any) -> list[str]:
         return [sql for sql in every(*arguments, **options) if not any(name in sql for name in kept)]
 
-    flush.sql_flush = emptying
+    flush.sql_flush = emptying  # type: ignore[attr-defined]
     assert post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
     assert post_migrate.disconnect(create_contenttypes)
 
