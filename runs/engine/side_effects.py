@@ -14,6 +14,7 @@ from connections.sdk.protocols import Session
 from connections.sdk.schema import TableInfo
 from runs.engine.checking import Staging, count, kept
 from runs.engine.plan import Plan, Strategy
+from runs.engine.plurals import counted
 from runs.engine.staging import dialect_of
 from runs.engine.strategies.statement import Counts
 
@@ -45,8 +46,8 @@ def check_left(opened: Session, plan: Plan, *, before: int, deleted: int, what: 
     """Raise CountMismatch when more rows are gone than those that were to be deleted."""
     if (left := count(opened, plan.dest_table, plan)) < before - deleted:
         raise CountMismatch(
-            f"{plan.dest_table} would have {left} rows after {what}, and {before - deleted} should be left; nothing "
-            "was deleted.",
+            f"{plan.dest_table} would have {counted(left)} after {what}, and {before - deleted} should be left; "
+            "nothing was deleted.",
             hint=_HINT.format(what="deletes rows beside those that were to be deleted"),
         )
 

@@ -98,7 +98,7 @@ def test_a_repair_of_doubled_rows_sees_that_they_come_back(bench: Bench) -> None
 def test_rows_that_a_trigger_deletes_beside_the_extra_ones_are_reported(bench: Bench, strategy: str) -> None:
     _prepared(bench, "AFTER DELETE", "DELETE FROM sync.t WHERE k = 2")
     changes: dict[str, Any] = {"key_sync": True} if strategy == "key_sync" else {"repair": Repair(column="k")}
-    with pytest.raises(CountMismatch, match=r"would have 1 rows after .*, and 2 should be left"):
+    with pytest.raises(CountMismatch, match=r"would have 1 row after .*, and 2 should be left"):
         bench.run(_plan(bench, "upsert", limits=Limits(max_delete_share=1), **changes))
     assert _rows(bench) == [(1, "a"), (2, "b"), (5, "e")]
 
