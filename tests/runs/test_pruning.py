@@ -31,7 +31,7 @@ from runs.outbox import GIVE_UP, Delivery, Notification
 from runs.pruning import prune
 from runs.states import GroupStatus, Status
 from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFactory, WarehouseFactory
-from tests.runs.test_runmodule import manage
+from tests.runs.commands import manage
 
 NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
