@@ -50,6 +50,7 @@ def _keep_permissions() -> None:
     from django.contrib.contenttypes.models import ContentType
     from django.db.models.signals import post_migrate
 
+    flush: Any = import_module("django.core.management.commands.flush")
     kept = tuple(f'"{model._meta.db_table}"' for model in (ContentType, Permission))
     flush = import_module("django.core.management.commands.flush")
     every = flush.sql_flush
