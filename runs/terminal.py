@@ -12,6 +12,7 @@ from django.utils import timezone
 from connections.sdk.visible_text import indented, one_line
 from modules.models import Group, Module
 from runs.engine import events
+from runs.engine.plurals import counted
 from runs.models import GroupRun, Run
 from runs.states import Status
 
@@ -104,7 +105,7 @@ def line(run: Run) -> str:
     """Return one short line of a list of runs."""
     began = timezone.localtime(run.started_at).strftime("%Y-%m-%d %H:%M:%S") if run.started_at else "-"
     took = "" if run.seconds is None else f"{run.seconds:.2f} s"
-    rows = "" if run.read is None else f"{run.read:,} rows"
+    rows = "" if run.read is None else counted(run.read)
     problem = one_line(run.error["message"]) if run.error else ""
     shown = f"{run.pk:>7}  {run.module_name:<24}  {run.status:<9}  {began:<19}  {took:>10}  {rows:>14}  {problem}"
     return shown.rstrip()
@@ -127,8 +128,8 @@ def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
                 stream.write(f"  route {route}: {one_line(why)}")
             case events.Progress(rows, size) if time.monotonic() - last >= 1:
                 last = time.monotonic()
-                counted = "" if rows is None else f"{rows:,} rows, "
-                stream.write(f"  {counted}{size / 1e6:,.1f} MB")
+                moved = "" if rows is None else f"{counted(rows)}, "
+                stream.write(f"  {moved}{_size(size)}")
             case events.AttemptFailed():
                 stream.write(f"  attempt {event.number} failed: {indented(event.message)}")
                 stream.write(f"  trying again in {event.wait:.1f} s")
@@ -138,3 +139,8 @@ def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
                 stream.write(f"  warning: {indented(message)}")
 
     return listen
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes in MB, and in kB where that would be nearly none."""
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} kB"

@@ -48,10 +48,11 @@ def _keep_permissions() -> None:
     from django.contrib.auth.models import Permission
     from django.contrib.contenttypes.management import create_contenttypes
     from django.contrib.contenttypes.models import ContentType
-    from django.core.management.commands import flush
     from django.db.models.signals import post_migrate
 
+    flush: Any = import_module("django.core.management.commands.flush")
     kept = tuple(f'"{model._meta.db_table}"' for model in (ContentType, Permission))
+    flush = import_module("django.core.management.commands.flush")
     every = flush.sql_flush
 
     def emptying(*arguments: Any, **options: Any) -> list[str]:
