@@ -58,7 +58,7 @@ def _keep_permissions() -> None:
     def emptying(*arguments: Any, **options: Any) -> list[str]:
         return [sql for sql in every(*arguments, **options) if not any(name in sql for name in kept)]
 
-    flush.sql_flush = emptying  # type: ignore[attr-defined]
+    flush.sql_flush = emptying
     assert post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
     assert post_migrate.disconnect(create_contenttypes)
 
