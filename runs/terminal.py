@@ -21,7 +21,7 @@ from connections.sdk.errors import (
 )
 from connections.sdk.visible_text import indented, one_line
 from modules.models import Group, Module
-from runs.engine import events
+from runs.engine import events, plurals
 from runs.engine.plurals import counted
 from runs.models import GroupRun, Run
 from runs.states import FAILED, Status
@@ -177,7 +177,7 @@ def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
             case events.Progress(rows, size) if time.monotonic() - last >= 1:
                 last = time.monotonic()
                 moved = "" if rows is None else f"{counted(rows)}, "
-                stream.write(f"  {moved}{_size(size)}")
+                stream.write(f"  {moved}{plurals.size(size)}")
             case events.AttemptFailed():
                 stream.write(f"  attempt {event.number} failed: {indented(event.message)}")
                 stream.write(f"  trying again in {event.wait:.1f} s")
@@ -187,8 +187,3 @@ def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
                 stream.write(f"  warning: {indented(message)}")
 
     return listen
-
-
-def _size(count: int) -> str:
-    """Return a number of bytes in MB, and in kB where that would be nearly none."""
-    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} kB"

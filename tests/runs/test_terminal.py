@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from django.core.management import call_command
 from django.core.management.base import OutputWrapper
 from django.utils import timezone
 
-from runs import reporting, terminal
+from runs import presenting, reporting, terminal
+from runs.engine import events
 from tests.factories import RunFactory
 
 pytestmark = pytest.mark.django_db
@@ -73,3 +75,10 @@ def test_the_list_of_runs_has_a_header_where_people_read_it(
     header, same = capsys.readouterr().out.splitlines()
     assert header.split() == ["run", "module", "status", "started", "time", "read", "error"]
     assert same == line and header.index("status") == line.index("success") and str(run.pk) in line
+
+
+def test_a_number_of_bytes_is_the_same_on_the_page_and_on_the_terminal() -> None:
+    said: list[str] = []
+    terminal.listener(SimpleNamespace(write=said.append), quiet=False)(events.Progress(2, 8590))
+    assert said == ["  2 rows, 8.6 kB"]
+    assert "<b>8.6 kB</b>" in presenting.counts(RunFactory.create(bytes=8590))
