@@ -16,7 +16,7 @@ from django.utils import timezone
 from connections.commands import BaseCommand
 from connections.sdk.errors import PipekitError
 from runs import terminal
-from scheduling import cron, moments, targets, words
+from scheduling import cron, late_ticks, moments, targets, words
 from scheduling.models import Action, CatchUp
 from scheduling.targets import Target
 
@@ -69,6 +69,8 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{schedule.name}: {target}, {words.sentence(schedule.cron_expr)} ({schedule.timezone}){then}"
         )
+        if schedule.enabled and (since := late_ticks.since()) and not (lines := late_ticks.our_lines()):
+            self.stderr.write(f"warning: Nobody ticks, so no schedule fires: {since}. {late_ticks.what_to_do(lines)}")
 
     def _remove(self, target: Target) -> None:
         if not target.schedules:
