@@ -118,3 +118,11 @@ def test_configuration_moves_from_one_install_to_another_byte_by_byte(file: Path
     assert manage("importconfig", "/dev/stdin", data_dir=data_dir, stdin=exported).returncode == 0
     assert manage("exportconfig", data_dir=data_dir).stdout == exported
     assert manage("importconfig", str(tmp_path / "none"), data_dir=data_dir).returncode == 3
+
+
+@pytest.mark.django_db
+def test_the_configuration_that_the_readme_shows_can_be_imported() -> None:
+    text = (ROOT / "README.md").read_text()
+    shown = text.partition("### Set up a sync")[2].partition("```yaml\n")[2].partition("```")[0]
+    load(shown)
+    assert counts() == {"connections": 2, "modules": 1, "groups": 1, "schedules": 1}
