@@ -9,6 +9,7 @@ from typing import Protocol
 
 from django.utils import timezone
 
+from connections.error_text import error_text
 from connections.sdk.errors import (
     Cancelled,
     CountMismatch,
@@ -26,8 +27,6 @@ from runs.engine.plurals import counted
 from runs.models import GroupRun, Run
 from runs.states import FAILED, Status
 
-# of what follows the first line of a message
-_INDENT = " " * 7
 # raised before COMMIT, and only there
 _ROLLED_BACK = {error.code for error in (Refused, DuplicateKeys, NullKeys, ValueMisfit, CountMismatch)}
 # say themselves what was published, or cannot know it
@@ -79,13 +78,7 @@ def _other_kind(what: str, name: str) -> tuple[str, str] | None:
 
 def error(found: Mapping[str, str]) -> str:
     """Return an error's lines: what happened, what to do, the system's own words, the code."""
-    lines = [f"error: {indented(found['message'], _INDENT)}"]
-    if found.get("hint"):
-        lines.append(f"fix:   {indented(found['hint'], _INDENT)}")
-    # already_running: the number in it is for programs
-    if found.get("detail") and not found["detail"].isdigit():
-        lines.append("why:   " + indented(found["detail"].strip(), _INDENT))
-    return "\n".join([*lines, f"code:  {found['code']}"])
+    return error_text(found)
 
 
 def summary(run: Run) -> str:

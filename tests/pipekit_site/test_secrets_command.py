@@ -127,6 +127,11 @@ def test_check_fails_when_one_is_missing(capsys: pytest.CaptureFixture[str]) -> 
     assert answer["checks"][1]["hint"] == "manage.py secrets set DW_PW"
 
 
+def test_a_secret_without_a_name_is_asked_for_its_name_alone() -> None:
+    with pytest.raises(CommandError, match="the following arguments are required: NAME$"):
+        call_command("secrets", "set")
+
+
 def test_check_says_of_a_file_that_is_not_there_what_that_means_for_the_secrets_that_are_used(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

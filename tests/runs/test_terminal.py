@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import OutputWrapper
 from django.utils import timezone
 
+from connections.commands import CommandFailed
 from runs import presenting, reporting, terminal
 from runs.engine import events
 from tests.factories import RunFactory
@@ -82,3 +83,19 @@ def test_a_number_of_bytes_is_the_same_on_the_page_and_on_the_terminal() -> None
     terminal.listener(SimpleNamespace(write=said.append), quiet=False)(events.Progress(2, 8590))
     assert said == ["  2 rows, 8.6 kB"]
     assert "<b>8.6 kB</b>" in presenting.counts(RunFactory.create(bytes=8590))
+
+
+@pytest.mark.parametrize("command", ["runlog", "cancelrun"])
+def test_a_run_that_does_not_exist_is_an_error_with_a_code(command: str) -> None:
+    with pytest.raises(CommandFailed) as failed:
+        call_command(command, "999999")
+    assert (failed.value.returncode, failed.value.found["code"]) == (3, "not_found")
+
+
+def test_a_cancel_of_a_run_that_has_ended_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunFactory.create(status="success")
+    with pytest.raises(CommandFailed) as failed:
+        call_command("cancelrun", str(run.pk))
+    assert capsys.readouterr().out == f"run {run.pk}: over already: success\n"
+    assert (failed.value.returncode, failed.value.found["code"]) == (1, "over_already")
+    assert failed.value.found["hint"]

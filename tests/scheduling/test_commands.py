@@ -301,3 +301,12 @@ def test_a_verification_schedule_that_is_not_there_is_called_one(capsys: Capture
     shown = capsys.readouterr().err
     assert "The module qcrh has no verification schedule." in shown
     assert "manage.py schedule qcrh --verify daily 04:00" in shown
+
+
+@pytest.mark.parametrize("words", [("remove",), ("next",), ("daily", "25:00"), ("daily", "--timezone", "Mars")])
+def test_every_error_of_schedule_has_a_fix_and_a_code(capsys: Capture, words: tuple[str, ...]) -> None:
+    GroupFactory.create(name="nightly")
+    ended("schedule", "nightly", *words)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("error: ") and lines[-1].startswith("code:  ")
+    assert any(line.startswith("fix:   ") for line in lines)
