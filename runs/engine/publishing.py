@@ -148,8 +148,7 @@ def _apply(opened: Session, plan: Plan, staging: Staging, marks: Marks | None, t
     watched = side_effects.possible(opened, plan, table)
     publication = replace(publication, may_skip_rows=watched)
     before = count(opened, plan.dest_table, plan) if watched and plan.strategy is not Strategy.FULL else replaced
-    statements = [*_before(plan, staging.columns, table), *STRATEGIES[plan.strategy](publication)]
-    statements += _after(opened, plan, table)
+    statements = all_statements(opened, plan, staging.columns, table, publication)
     told.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
     with foreign_keys.explained(plan, keys):
         counts = _execute(opened, plan, statements, replaced=replaced)
@@ -199,6 +198,14 @@ def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, 
         rewrites=plan.repair is None or plan.repair.rewrites,
         truncate=not plan.delete_instead_of_truncate,
     )
+
+
+def all_statements(
+    opened: Session, plan: Plan, columns: Sequence[Column], table: TableInfo | None, publication: Publication
+) -> list[Statement]:
+    """Return the strategy's statements; of a first run also those that create the table and its key."""
+    created = [*_before(plan, columns, table), *STRATEGIES[plan.strategy](publication)]
+    return [*created, *_after(opened, plan, table)]
 
 
 def _before(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> list[Statement]:

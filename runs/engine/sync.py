@@ -14,6 +14,7 @@ from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import Column, TableInfo
+from connections.sdk.visible_text import one_line
 from runs.engine import (
     bound_above_source,
     destination_table,
@@ -39,7 +40,7 @@ from runs.engine.events import (
 )
 from runs.engine.faults import point
 from runs.engine.plan import Plan, RunOn
-from runs.engine.publishing import STRATEGIES, describe, publish
+from runs.engine.publishing import STRATEGIES, all_statements, describe, publish
 from runs.engine.source_probe import probe
 from runs.engine.source_query import base_query, bounded_query, repair_query
 from runs.engine.transferring import Transfer, transfer
@@ -216,6 +217,22 @@ def dry_run(plan: Plan) -> Iterator[Event]:
     destination_table.check_columns(plan, resolved.table, columns)
     yield from map(Warned, unfilled_columns.reset_by_incremental(plan, resolved.table, columns))
     yield from map(Warned, implied_warnings(plan, resolved.table, columns))
-    publication = describe(plan, columns, resolved.table, null_keys=False)
-    statements = STRATEGIES[plan.strategy](publication)
-    yield MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";")
+    yield from _dry_publish(plan, columns, resolved.table, has_types=bool(probed))
+
+
+def _dry_publish(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, has_types: bool) -> Iterator[Event]:
+    """Build the statements of the publish; without a table also those that create it, if the source told the types."""
+    if table is not None or not has_types:
+        statements = STRATEGIES[plan.strategy](describe(plan, columns, table, null_keys=False))
+    else:
+        has_type = registry.connector(plan.destination.kind).introspector.has_type
+        with destination(plan) as opened:
+            columns, warnings = column_choice.typed(plan, columns, None, lambda name: has_type(opened, name))
+            publication = describe(plan, columns, None, null_keys=False)
+            statements = all_statements(opened, plan, columns, None, publication)
+        yield from map(Warned, warnings)
+    sql = ";\n\n".join(statement.sql for statement in statements) + ";"
+    if table is None and not has_types:
+        name = one_line(str(plan.dest_table))
+        sql = f"-- {name} does not exist; the first run creates it, with the source's types.\n\n{sql}"
+    yield MergeSqlBuilt(sql)

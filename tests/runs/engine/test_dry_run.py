@@ -102,3 +102,21 @@ def test_a_column_that_the_destination_lacks_is_said_while_the_source_is_away(be
     plan = replace(bench.plan("SELECT k AS k, v AS extra FROM s"), source=away, dry_run=True)
     with pytest.raises(ColumnMissing, match="has no column “extra”"):
         bench.run(plan)
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_a_dry_run_without_a_table_builds_what_the_first_run_then_executes(bench: Bench, strategy: Strategy) -> None:
+    bench.at_destination(f"DROP TABLE {target(bench)}")
+    plan = bench.plan("SELECT k AS k, v AS v FROM s", strategy=strategy, merge_key=("k",))
+    dry = bench.run(replace(plan, dry_run=True)).last(events.MergeSqlBuilt).sql
+    assert "CREATE TABLE" in dry
+    assert dry == bench.run(plan).last(events.MergeSqlBuilt).sql
+
+
+def test_a_dry_run_without_a_table_and_source_says_that_the_first_run_creates_it(bench: Bench) -> None:
+    bench.at_destination(f"DROP TABLE {target(bench)}")
+    away = replace(bench.source, kind="postgresql", url="postgresql://127.0.0.1:1/gone", options={})
+    plan = replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=away, dry_run=True)
+    sql = bench.run(plan).last(events.MergeSqlBuilt).sql
+    assert sql.startswith("-- sync.t does not exist; the first run creates it")
+    assert "INSERT INTO" in sql
