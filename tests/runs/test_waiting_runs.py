@@ -25,7 +25,7 @@ def _log(kind: type[Run | Verification] = Run) -> str:
 
 
 def _ended(running: subprocess.Popen[str]) -> str:
-    _, errors = running.communicate(timeout=60)
+    _, errors = running.communicate(timeout=120)
     assert running.returncode == 0, errors
     return errors
 
@@ -54,7 +54,7 @@ def test_a_verification_that_waits_for_a_locked_table_says_so(bench: Bench, save
         other.execute("LOCK TABLE sync.orders IN ACCESS EXCLUSIVE MODE")
         running = start("verifymodule", "orders")
         wait_until(lambda: "waiting for a lock on sync.orders" in _log(Verification))
-    _, errors = running.communicate(timeout=60)
+    _, errors = running.communicate(timeout=120)
     assert running.returncode == 5, errors
     assert "waiting for a lock on sync.orders" in errors
     assert "(nightly report, user" in errors
