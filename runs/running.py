@@ -49,7 +49,7 @@ def execute(
         except IllegalTransition:
             # settled by another process or gone, which a write found out before the heartbeat did
             interrupting.shield()
-            _stop(recorder, lost=True)
+            _stop(recorder, lost=_is_gone(run))
     return run
 
 
@@ -81,6 +81,14 @@ def _still_ours(run: Run) -> bool:
         return not run.must_stop()
     except (DatabaseError, InterfaceError):
         # metadata that is away says nothing; a run that was overtaken hears it from the destination, too
+        connection.close()
+        return True
+
+
+def _is_gone(run: Run) -> bool:
+    try:
+        return run.is_gone()
+    except (DatabaseError, InterfaceError):
         connection.close()
         return True
 

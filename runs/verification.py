@@ -58,7 +58,7 @@ class Verification(Owned, Timestamped):
     # {"missing": [key, ...], "extra": [...], "different": [{"key", "column", "source", "dest"}]}
     examples = models.JSONField(default=dict, blank=True)
     warnings = models.JSONField(default=list, blank=True)
-    # null, or {"pulled", "inserted", "updated", "deleted"}
+    # null, or {"pulled", "inserted", "updated", "deleted"} and, where rows still differ, "left"
     repaired = models.JSONField(null=True, blank=True)
     repair_run = models.ForeignKey(
         "runs.Run", on_delete=models.SET_NULL, null=True, blank=True, related_name="verifications"

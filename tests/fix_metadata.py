@@ -52,7 +52,6 @@ def _keep_permissions() -> None:
 
     flush: Any = import_module("django.core.management.commands.flush")
     kept = tuple(f'"{model._meta.db_table}"' for model in (ContentType, Permission))
-    flush = import_module("django.core.management.commands.flush")
     every = flush.sql_flush
 
     def emptying(*arguments: Any, **options: Any) -> list[str]:

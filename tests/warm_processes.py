@@ -9,6 +9,7 @@ would differ, a real one is started. Tests about starting itself start real ones
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import gc
 import json
@@ -25,6 +26,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
+from runs.jrunner import environment
+
 ROOT = Path(__file__).resolve().parents[1]
 # what is imported, beside the module that is run
 _MANAGE = ("django.contrib.admin", "runs.running", "runs.management.commands.runmodule", "psycopg", "sqlglot.dialects")
@@ -34,12 +37,13 @@ _JRUNNER = (
 )
 # read when Python, a library or the settings are imported
 _READ_EARLY = ("PYTHON", "LC_", "LANG", "TZ", "PG", "SSL_", "ARROW_", "DJANGO_SETTINGS_MODULE", "PIPEKIT_")
-_READ_LATE = ("PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG", "PIPEKIT_SECRET_")
+_READ_LATE = ("PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG")
+_STARTING = threading.Lock()
 
 
 def manage(words: Sequence[str], *, env: Mapping[str, str]) -> subprocess.Popen[str]:
     """Start `python manage.py` with these words; its output comes through pipes."""
-    return _start(str(ROOT / "manage.py"), words, env=env, stdin=None)
+    return _start(str(ROOT / "manage.py"), words, env=env, stdin=subprocess.DEVNULL)
 
 
 def jrunner(words: Sequence[str], *, env: Mapping[str, str]) -> subprocess.Popen[str]:
@@ -47,7 +51,7 @@ def jrunner(words: Sequence[str], *, env: Mapping[str, str]) -> subprocess.Popen
     return _start("runs.jrunner", words, env=env, stdin=subprocess.PIPE)
 
 
-def _start(program: str, words: Sequence[str], *, env: Mapping[str, str], stdin: int | None) -> subprocess.Popen[str]:
+def _start(program: str, words: Sequence[str], *, env: Mapping[str, str], stdin: int) -> subprocess.Popen[str]:
     warm = _warm(program, env)
     if warm is not None:
         return Forked(warm, program, words, env=env, stdin=stdin)
@@ -62,27 +66,27 @@ class Forked(subprocess.Popen[str]):
     """A process that the warm one has forked, used as any other child; it is no child of ours."""
 
     def __init__(
-        self, warm: socket.socket, program: str, words: Sequence[str], *, env: Mapping[str, str], stdin: int | None
+        self, warm: socket.socket, program: str, words: Sequence[str], *, env: Mapping[str, str], stdin: int
     ) -> None:
         self.args = [program, *words]
         self.returncode: int | None = None
         self._status, theirs = socket.socketpair()
         ours, streams = list[int](), list[int]()
-        for wanted, writing in ((stdin, True), (subprocess.PIPE, False), (subprocess.PIPE, False)):
-            read, write = os.pipe() if wanted else (os.open(os.devnull, os.O_RDONLY), -1)
+        for kind, writing in ((stdin, True), (subprocess.PIPE, False), (subprocess.PIPE, False)):
+            read, write = os.pipe() if kind == subprocess.PIPE else (os.open(os.devnull, os.O_RDONLY), -1)
             ours.append(write if writing else read)
             streams.append(read if writing else write)
-        order = {"program": program, "words": list(words), "env": dict(env)}
-        socket.send_fds(warm, [json.dumps(order).encode()], [*streams, theirs.fileno()])
+        request = {"program": program, "words": list(words), "env": dict(env)}
+        socket.send_fds(warm, [json.dumps(request).encode()], [*streams, theirs.fileno()])
         for number in streams:
             os.close(number)
         theirs.close()
         self.stdin = os.fdopen(ours[0], "w", encoding="utf-8") if ours[0] >= 0 else None
         self.stdout, self.stderr = (os.fdopen(number, encoding="utf-8") for number in ours[1:])
         self._readers = list[_Reader]()
-        self._told = b""
-        self._listen(None)
-        self.pid = int(self._told.split()[0])
+        self._reported = b""
+        self._receive(None)
+        self.pid = int(self._reported.split()[0])
 
     def poll(self) -> int | None:
         try:
@@ -91,12 +95,13 @@ class Forked(subprocess.Popen[str]):
             return None
 
     def wait(self, timeout: float | None = None) -> int:
-        while self.returncode is None:
-            if not self._listen(timeout):
-                raise subprocess.TimeoutExpired(self.args, timeout or 0)
-            if self._told.count(b"\n") == 2:
-                self.returncode = int(self._told.split()[1])
-                self._status.close()
+        if self.returncode is None:
+            # of a process that ended at once, both lines may have come together
+            while self._reported.count(b"\n") < 2:
+                if not self._receive(timeout):
+                    raise subprocess.TimeoutExpired(self.args, timeout or 0)
+            self.returncode = int(self._reported.split()[1])
+            self._status.close()
         return self.returncode
 
     def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[Any, Any]:
@@ -119,17 +124,18 @@ class Forked(subprocess.Popen[str]):
 
     def send_signal(self, sig: int) -> None:
         if self.poll() is None:
-            os.kill(self.pid, sig)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, sig)
 
-    def _listen(self, timeout: float | None) -> bool:
-        """Hear what its keeper says: its process id, and its exit code when it has ended; false when that is late."""
+    def _receive(self, timeout: float | None) -> bool:
+        """Read what its parent reports: its process id, and its exit code at its end. False when that takes longer."""
         self._status.settimeout(timeout)
         try:
-            said = self._status.recv(100)
+            received = self._status.recv(100)
         except (TimeoutError, BlockingIOError):
             return False
-        assert said, "its keeper is gone"
-        self._told += said
+        assert received, "the process that waits for it is gone"
+        self._reported += received
         return True
 
 
@@ -148,7 +154,10 @@ class _Reader(threading.Thread):
 
 def _warm(program: str, env: Mapping[str, str]) -> socket.socket | None:
     """Return the socket of a warm process whose imports are as those of this environment would be, if there is one."""
-    warm, early = _running(program)
+    if sys.platform != "linux":
+        return None
+    with _STARTING:
+        warm, early = _running(program)
     return warm if _early(env) == early else None
 
 
@@ -176,36 +185,39 @@ def _running(program: str) -> tuple[socket.socket, dict[str, str]]:
 
 
 def serve(number: int, program: str) -> None:
-    """Import what the program imports, and fork for each order; in what is forked, run the program."""
+    """Import what the program imports, and fork for each request; in the fork, run the program."""
     if program.endswith(".py"):
         import_module("django").setup()
+    else:
+        # as jrunner does, before the libraries that read the environment are imported
+        environment.neutralise()
     for name in _MANAGE if program.endswith(".py") else _JRUNNER:
         import_module(name)
     gc.freeze()
-    # who keeps a process is waited for by nobody
+    # nobody waits for the processes that wait for a program
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with socket.socket(fileno=number) as orders:
+    with socket.socket(fileno=number) as requests:
         while True:
-            data, handles, _, _ = socket.recv_fds(orders, 1 << 20, 4)
+            data, handles, _, _ = socket.recv_fds(requests, 1 << 20, 4)
             if not data:
                 return
             if os.fork() == 0:
                 break
             for handle in handles:
                 os.close(handle)
-    _keep(handles)
-    order = json.loads(data)
+    _fork_program(handles)
+    request = json.loads(data)
     os.environ.clear()
-    os.environ.update(order["env"])
-    sys.argv = [order["program"], *order["words"]]
-    if order["program"].endswith(".py"):
-        runpy.run_path(order["program"], run_name="__main__")
+    os.environ.update(request["env"])
+    sys.argv = [request["program"], *request["words"]]
+    if request["program"].endswith(".py"):
+        runpy.run_path(request["program"], run_name="__main__")
     else:
-        runpy.run_module(order["program"], run_name="__main__", alter_sys=True)
+        runpy.run_module(request["program"], run_name="__main__", alter_sys=True)
 
 
-def _keep(handles: list[int]) -> None:
-    """Fork once more: return in the child, with its streams; tell of its end in this process."""
+def _fork_program(handles: list[int]) -> None:
+    """Fork once more: return in the child, with its streams; wait for its end in this process, and report it."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     *streams, status = handles
     pid = os.fork()
@@ -220,6 +232,9 @@ def _keep(handles: list[int]) -> None:
     for handle in streams:
         os.close(handle)
     os.write(status, f"{pid}\n".encode())
-    _, ended = os.waitpid(pid, 0)
-    os.write(status, f"{os.waitstatus_to_exitcode(ended)}\n".encode())
+    # as long as nobody has waited for it, no other process gets its id
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert ended
+    code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+    os.write(status, f"{code}\n".encode())
     os._exit(0)

@@ -13,8 +13,9 @@ from unfold.sites import UnfoldAdminSite
 from pipekit_site.logins import throttle
 from pipekit_site.logins.backend import turns
 
-# in the place of an address: who has somebody's session may come from many
-_PLACE = "password change"
+# in the place of an address, for who has somebody's session may come from many; one for each user, whom nobody else
+# can lock out
+_PLACE = "password change {}"
 
 
 class ThrottledPasswordChangeForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
@@ -23,7 +24,7 @@ class ThrottledPasswordChangeForm(AdminOwnPasswordChangeForm):  # type: ignore[m
     def clean_old_password(self) -> str:
         with turns.one():
             try:
-                attempt = throttle.begin(self.user.get_username(), _PLACE)
+                attempt = throttle.begin(self.user.get_username(), _PLACE.format(self.user.pk))
             except throttle.TooManyAttempts as error:
                 raise throttle.TooManyWrongPasswords(error.seconds) from None
             found: str = super().clean_old_password()

@@ -35,7 +35,7 @@ def check_deletes(
     if deleting <= present * plan.limits.max_delete_share:
         return ""
     text = (
-        f"{what} would delete {deleting} of the {counted(present)} of {plan.dest_table} "
+        f"{what} would delete {deleting:,} of the {counted(present)} of {plan.dest_table} "
         f"(the limit is {plan.limits.max_delete_share:.0%})"
     )
     if plan.force:

@@ -46,7 +46,7 @@ def check_left(opened: Session, plan: Plan, *, before: int, deleted: int, what: 
     """Raise CountMismatch when more rows are gone than those that were to be deleted."""
     if (left := count(opened, plan.dest_table, plan)) < before - deleted:
         raise CountMismatch(
-            f"{plan.dest_table} would have {counted(left)} after {what}, and {before - deleted} should be left; "
+            f"{plan.dest_table} would have {counted(left)} after {what}, and {before - deleted:,} should be left; "
             "nothing was deleted.",
             hint=_HINT.format(what="deletes rows beside those that were to be deleted"),
         )

@@ -13,7 +13,7 @@ from connections.sdk.parameters import ConnectionParameters
 from modules.models import Module
 from runs.engine.listening import Patience
 from runs.models import Run, Verification
-from tests.runs.commands import start, wait_until
+from tests.runs.commands import go_on, start, wait_until
 from tests.runs.engine.bench import Bench
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,7 +25,7 @@ def _log(kind: type[Run | Verification] = Run) -> str:
 
 
 def _ended(running: subprocess.Popen[str]) -> str:
-    _, errors = running.communicate(timeout=60)
+    _, errors = running.communicate(timeout=120)
     assert running.returncode == 0, errors
     return errors
 
@@ -71,10 +71,11 @@ def test_a_file_locked_during_the_transfer_is_named_in_the_log(
     bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (1)")
     bench.at_destination("CREATE TABLE other (k INTEGER)")
     save_module("orders", "SELECT k FROM s", destination=save_connection(bench.destination))
-    running = start("runmodule", "orders", PIPEKIT_FAULTS="transfer.started=sleep:1")
+    running = start("runmodule", "orders", PIPEKIT_FAULTS="transfer.started=stop")
     wait_until(lambda: "transfer ..." in _log())
     other = sqlite3.connect(bench.destination.url.removeprefix("jdbc:sqlite:"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
+    go_on(running.pid)
     wait_until(lambda: "is writing to it" in _log())
     other.execute("ROLLBACK")
     _ended(running)

@@ -174,10 +174,13 @@ def test_a_tick_beside_another_one_leaves_it_alone(capsys: Capture) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_scheduler_ticks_at_once_and_ends_by_a_signal() -> None:
     argv = [sys.executable, str(ROOT / "manage.py"), "scheduler"]
-    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=os.environ)
-    wait_until(Tick.objects.exists)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=120)
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+        try:
+            wait_until(Tick.objects.exists)
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()
     assert process.returncode == 143
     assert "Ended by SIGTERM." in said
 

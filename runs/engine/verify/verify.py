@@ -118,7 +118,10 @@ def _warnings(tables: Tables, outcome: Outcome, chosen: Compared, *, is_part: bo
             " differently: such rows may be counted as missing and extra."
         )
     if outcome.counts.changing:
-        yield f"{outcome.counts.changing} keys kept changing while they were compared and are not counted."
+        yield (
+            f"{counted(outcome.counts.changing, 'key')} began to differ while the rows were read for the last time and"
+            " could not be read again; not counted, for before that they were equal."
+        )
 
 
 def _query(plan: Plan) -> str:
