@@ -23,7 +23,7 @@ from runs import presenting, verification_examples, verification_report, verific
 from runs.actions import too_many
 from runs.filters import StartedByFilter
 from runs.happened import HappenedPage
-from runs.verification import Verification, VerificationStatus
+from runs.verification import Verification
 from runs.verification_launch import VerificationRequest, launch
 from runs.verification_outcome import Outcome, outcome
 
@@ -108,8 +108,7 @@ class VerificationAdmin(HappenedPage):
         if verb.action == "cancel_verification":
             return not row.is_final
         if verb.action == "repair":
-            is_left = row.status == VerificationStatus.DIFFERENT and not row.is_repaired
-            return is_left and row.module_id is not None
+            return row.is_repairable and row.module_id is not None
         return row.is_final and row.module_id is not None
 
     def goes_on(self, row: Verification) -> bool:

@@ -128,7 +128,7 @@ def _message(verification: Verification) -> str:
     )
     if verification.error:
         return f"{text} It was to be repaired: {verification.error.get('message')}"
-    if verification.repaired is not None:
+    if verification.repaired is not None or not verification.is_repairable:
         return f"{text} {verification.warnings[-1]}"
     return text
 
@@ -138,7 +138,7 @@ def _hint(verification: Verification) -> str:
         return ""
     if verification.error:
         return verification.error.get("hint") or ""
-    if verification.repaired is not None:
+    if verification.repaired is not None or not verification.is_repairable:
         return ""
     from runs import verification_scope
 
