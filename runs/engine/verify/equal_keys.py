@@ -6,6 +6,7 @@ that seem to be missing it has, spelled differently: those rows are different, n
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -108,6 +109,10 @@ class EqualKeys:
         if column.data_type.kind in _FLOATS:
             with suppress(ValueError):
                 return float(text).hex()
+        if column.data_type.kind is Kind.TIMESTAMPTZ:
+            # each side writes it in the time zone of its session
+            with suppress(ValueError, OverflowError):
+                return dt.datetime.fromisoformat(text).astimezone(dt.UTC).isoformat()
         form = canonical(pa.array([text]), column.data_type)
         if column.collation:
             form = folded(form, column.collation, ascii_only=self._compared.ascii_only)

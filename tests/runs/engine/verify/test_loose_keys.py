@@ -11,6 +11,7 @@ import pytest
 from connections.sdk.errors import NotSupported, QueryInvalid
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.verify.pace import Pace
+from runs.engine.verify.repair import repair_plan
 from runs.engine.verify.verify import Found, Options, verify
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.verify.comparing import counts
@@ -184,3 +185,23 @@ def test_two_spellings_of_one_row_at_the_source_are_named(bench: Bench) -> None:
     bench.at_source("INSERT INTO s VALUES ('24:00:00', 1), ('1440 minutes', 1)")
     with pytest.raises(NotSupported, match="“24:00:00”, “1” and “1440 minutes”, “1” are both at the source"):
         compared(bench)
+
+
+@pytest.mark.matrix
+def test_a_repair_above_the_limit_takes_another_spelling_for_the_same_row(bench: Bench) -> None:
+    tables(bench, "interval", "('1 day', 0)", "('2 days', 0)")
+    bench.at_source(
+        "INSERT INTO s VALUES ('24:00:00', 0)",
+        f"INSERT INTO s {NUMBERS.format(10_000)} SELECT '01:00:00', n FROM i",
+    )
+    bench.run(repair_plan(bench.plan(QUERY, merge_key=("k", "n")), compared(bench)))
+    assert bench.rows("SELECT count(*), count(DISTINCT (k, n)) FROM sync.t") == [(10_001, 10_001)]
+    assert bench.rows("SELECT n FROM sync.t WHERE k = '1 day'") == [(0,)]
+    assert bench.rows("SELECT n FROM sync.t WHERE k = '2 days'") == []
+
+
+@pytest.mark.parametrize(("kind", "value"), [("timestamptz", "2026-07-01 12:00:00.5+00"), ("boolean", "1")])
+def test_the_rest_of_a_key_may_be_a_time_or_a_boolean(bench: Bench, kind: str, value: str) -> None:
+    tables(bench, "interval", f"('1 day', '{value}')", number=kind)
+    bench.at_source(f"INSERT INTO s VALUES ('24:00:00', '{value}')")
+    assert counts(compared(bench)) == (0, 0, 1)
