@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.apps import apps
-from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -14,6 +13,7 @@ from connections import pieces
 from connections.pieces import NOTHING, code
 from connections.sdk.visible_text import visible
 from runs import live_log
+from runs.engine import plurals
 from runs.models import GroupRun, Run
 from runs.states import Status
 from runs.verification import Verification
@@ -94,7 +94,7 @@ def count(number: int | None) -> str:
 
 def counts(run: Run) -> SafeString:
     rows = [(name, count(getattr(run, name))) for name in COUNTS]
-    size = NOTHING if run.bytes is None else filesizeformat(run.bytes)
+    size = NOTHING if run.bytes is None else plurals.size(run.bytes)
     return cards([*rows, ("size", size), ("rows/s", _speed(run))])
 
 

@@ -1,6 +1,7 @@
-"""What is to be said of incremental modules when they are imported; their runs and dry runs say it each time.
+"""What is to be said of modules when they are imported; their runs and dry runs say it each time.
 
-A column of the query that the destination lacks, columns that are reset, a key that is the watermark and may not grow.
+Of every module a column of the query that the destination lacks; of incremental ones also columns that are reset and a
+key that is the watermark and may not grow.
 Only what is there is asked: no file is made, no server is started, and a destination that does not answer is named.
 """
 
@@ -34,8 +35,7 @@ def warnings(modules: Iterable[Module]) -> Iterator[str]:
 
     The columns of ``SELECT *`` are known only at its source, which is not asked.
     """
-    chosen = [module for module in modules if module.merge_strategy == MergeStrategy.INCREMENTAL]
-    chosen.sort(key=lambda module: (module.dest_connection.name, module.name))
+    chosen = sorted(modules, key=lambda module: (module.dest_connection.name, module.name))
     deadline = time.monotonic() + _SECONDS
     for connection, group in groupby(chosen, key=lambda module: module.dest_connection):
         own = list(group)
@@ -63,7 +63,7 @@ def _at(connection: Connection, modules: list[Module], deadline: float) -> Itera
         # nothing is there that could be reset, or the connection was never used: secrets are set after an import
         pass
     except PipekitError as error:
-        yield f"{_names(left)}: which columns of {_whose(left)} are reset is not known. {error.message}"
+        yield f"{_names(left)}: {_unknown(left)} is not known. {error.message}"
     yield from _by_themselves(left)
 
 
@@ -76,6 +76,12 @@ def _whose(modules: list[Module]) -> str:
     return "its destination" if len(modules) == 1 else "their destinations"
 
 
+def _unknown(modules: list[Module]) -> str:
+    if any(module.merge_strategy == MergeStrategy.INCREMENTAL for module in modules):
+        return f"which columns of {_whose(modules)} are reset"
+    return f"whether {_whose(modules)} {'has' if len(modules) == 1 else 'have'} the columns of the query"
+
+
 def _by_themselves(modules: Iterable[Module]) -> Iterator[str]:
     for module in modules:
         if warning := watermark_types.warning(module):
@@ -83,16 +89,22 @@ def _by_themselves(modules: Iterable[Module]) -> Iterator[str]:
 
 
 def _of(module: Module, table: TableInfo | None) -> Iterator[str]:
-    key = table.column(module.effective_watermark) if table else None
-    if key and not module.watermark_column and implied_watermark.may_not_grow(key.data_type):
-        yield f"{module.name}: {implied_watermark.warning(key.name, key.data_type)}"
-    elif key is None:
-        yield from _by_themselves([module])
+    is_incremental = module.merge_strategy == MergeStrategy.INCREMENTAL
+    if is_incremental:
+        yield from _of_watermark(module, table)
     mapping = map_columns(module.source_query, registry.dialect(module.source_connection.driver.kind))
     if table is None or mapping.star:
         return
     columns = [Column(dest_name=column.dest_name, dest_type="") for column in mapping.columns]
     if missing := column_choice.missing_in(table, columns):
         yield f"{module.name}: {missing.message} Its runs will fail. {missing.hint}"
-    if names := unfilled_columns.unfilled(table, columns):
+    if is_incremental and (names := unfilled_columns.unfilled(table, columns)):
         yield f"{module.name}: {unfilled_columns.reset_text(module.dest_table_name, names)}"
+
+
+def _of_watermark(module: Module, table: TableInfo | None) -> Iterator[str]:
+    key = table.column(module.effective_watermark) if table else None
+    if key and not module.watermark_column and implied_watermark.may_not_grow(key.data_type):
+        yield f"{module.name}: {implied_watermark.warning(key.name, key.data_type)}"
+    elif key is None:
+        yield from _by_themselves([module])

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from django.utils import timezone
 
+from connections.error_text import error_text
+from connections.sdk.errors import (
+    Cancelled,
+    CountMismatch,
+    DuplicateKeys,
+    Lost,
+    NullKeys,
+    Overtaken,
+    Refused,
+    ValueMisfit,
+)
 from connections.sdk.visible_text import indented, one_line
 from modules.models import Group, Module
-from runs.engine import events
+from runs.engine import events, plurals
 from runs.engine.plurals import counted
 from runs.models import GroupRun, Run
-from runs.states import Status
+from runs.states import FAILED, Status
 
-# of what follows the first line of a message
-_INDENT = " " * 7
+# raised before COMMIT, and only there
+_ROLLED_BACK = {error.code for error in (Refused, DuplicateKeys, NullKeys, ValueMisfit, CountMismatch)}
+# say themselves what was published, or cannot know it
+_TOLD = {error.code for error in (Cancelled, Lost, Overtaken)}
 
 
 class Stream(Protocol):
@@ -65,30 +78,50 @@ def _other_kind(what: str, name: str) -> tuple[str, str] | None:
 
 def error(found: Mapping[str, str]) -> str:
     """Return an error's lines: what happened, what to do, the system's own words, the code."""
-    lines = [f"error: {indented(found['message'], _INDENT)}"]
-    if found.get("hint"):
-        lines.append(f"fix:   {indented(found['hint'], _INDENT)}")
-    # already_running: the number in it is for programs
-    if found.get("detail") and not found["detail"].isdigit():
-        lines.append("why:   " + indented(found["detail"].strip(), _INDENT))
-    return "\n".join([*lines, f"code:  {found['code']}"])
+    return error_text(found)
 
 
 def summary(run: Run) -> str:
     """Return one line: what came of the run; of a dry run also the SQL that it built."""
     if run.dry_run:
         return _dry_summary(run)
-    counts = {"read": run.read, "inserted": run.inserted, "updated": run.updated, "deleted": run.deleted}
-    shown = ", ".join(f"{'?' if value is None else f'{value:,}'} {name}" for name, value in counts.items())
     how = ", ".join([f"run {run.pk}", run.strategy, *(["forced"] if run.force else [])])
-    return f"{run.module_name}: {run.status} in {run.seconds or 0:.2f} s ({how}): {shown}"
+    text = f"{run.module_name}: {run.status} in {run.seconds or 0:.2f} s ({how})"
+    shown = ", ".join(_known(run))
+    return f"{text}: {shown}" if shown else text
+
+
+def _known(run: Run) -> Iterator[str]:
+    """Yield the counts that are known; of a run that failed before it published, that nothing was published."""
+    counts = {"read": run.read, "inserted": run.inserted, "updated": run.updated, "deleted": run.deleted}
+    yield from (f"{value:,} {name}" for name, value in counts.items() if value is not None)
+    if _certainly_unpublished(run):
+        yield "nothing was published"
+
+
+def _certainly_unpublished(run: Run) -> bool:
+    """Whether a failed run has changed nothing in its destination; False where only the destination could tell.
+
+    An error before the transfer is over, or one that rolled the publish back. After an attempt that failed before, or
+    where connection or process were lost, the error says what is known.
+    """
+    if run.status not in FAILED or run.published_at is not None or run.attempts:
+        return False
+    code = (run.error or {}).get("code", "")
+    transferred = any(step.get("step") == "transfer" for step in run.steps or ())
+    return code in _ROLLED_BACK or (not transferred and code not in _TOLD)
 
 
 def _dry_summary(run: Run) -> str:
-    status = str(run.status) if run.status == Status.DRY_RUN else f"{run.status} (dry run)"
     # a failed one has built no more than it came to
     built = [("source query", run.source_query), ("merge", run.merge_sql)]
-    return "\n\n".join([f"{run.module_name}: {status}", *(f"-- {name}\n{sql}" for name, sql in built if sql)])
+    return "\n\n".join([f"{run.module_name}: {_status(run)}", *(f"-- {name}\n{sql}" for name, sql in built if sql)])
+
+
+def _status(run: Run) -> str:
+    """Return the status; of a dry run that ended otherwise with the word that it was one."""
+    is_other = run.dry_run and run.is_final and run.status != Status.DRY_RUN
+    return f"{run.status} (dry run)" if is_other else str(run.status)
 
 
 def group_summary(group_run: GroupRun) -> str:
@@ -101,14 +134,22 @@ def group_summary(group_run: GroupRun) -> str:
     return "\n".join([*lines, *(f"  {entry['module']}: skipped, {entry['why']}" for entry in group_run.skipped)])
 
 
+def header() -> str:
+    """Return the line above a list of runs."""
+    return _line("run", "module", "status", "started", "time", "read", "error")
+
+
 def line(run: Run) -> str:
     """Return one short line of a list of runs."""
     began = timezone.localtime(run.started_at).strftime("%Y-%m-%d %H:%M:%S") if run.started_at else "-"
     took = "" if run.seconds is None else f"{run.seconds:.2f} s"
     rows = "" if run.read is None else counted(run.read)
     problem = one_line(run.error["message"]) if run.error else ""
-    shown = f"{run.pk:>7}  {run.module_name:<24}  {run.status:<9}  {began:<19}  {took:>10}  {rows:>14}  {problem}"
-    return shown.rstrip()
+    return _line(str(run.pk), run.module_name, _status(run), began, took, rows, problem)
+
+
+def _line(number: str, module: str, status: str, began: str, took: str, rows: str, problem: str) -> str:
+    return f"{number:>7}  {module:<24}  {status:<15}  {began:<19}  {took:>10}  {rows:>14}  {problem}".rstrip()
 
 
 def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
@@ -129,7 +170,7 @@ def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
             case events.Progress(rows, size) if time.monotonic() - last >= 1:
                 last = time.monotonic()
                 moved = "" if rows is None else f"{counted(rows)}, "
-                stream.write(f"  {moved}{_size(size)}")
+                stream.write(f"  {moved}{plurals.size(size)}")
             case events.AttemptFailed():
                 stream.write(f"  attempt {event.number} failed: {indented(event.message)}")
                 stream.write(f"  trying again in {event.wait:.1f} s")
@@ -139,8 +180,3 @@ def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
                 stream.write(f"  warning: {indented(message)}")
 
     return listen
-
-
-def _size(count: int) -> str:
-    """Return a number of bytes in MB, and in kB where that would be nearly none."""
-    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} kB"

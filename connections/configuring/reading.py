@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -17,6 +18,9 @@ from connections.configuring.findings import Findings, choose
 from connections.configuring.referring import KnownToBeWrong, References
 from connections.configuring.sections import Part
 from connections.configuring.values import Unexpected, value
+
+# what a finding repeats of a file: names, and no long text
+_NAME = re.compile(r"[\w.-]{1,60}")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,13 +44,16 @@ class Reader:
     # the rows were found right a moment ago: they are brought into form, and not judged again
     is_checked: bool = False
 
-    def keys(self, entry: Entry, known: Sequence[str]) -> Keys:
-        """Return the keys of a row; those that are not known are findings."""
+    def keys(self, entry: Entry, known: Sequence[str], *, name_key: str = "") -> Keys:
+        """Return the keys of a row; those that are not known are findings.
+
+        ``name_key`` is the key under which a name that stands for the whole row belongs.
+        """
         given: dict[str, Entry] = {}
         if isinstance(entry.node, yaml.MappingNode):
             given = entries(entry.node, entry.where, self.findings)
         elif not is_null(entry.node):
-            self.findings.add(entry.node, entry.where, "expected keys and values.")
+            self.findings.add(entry.node, entry.where, f"expected keys and values.{_instead(entry.node, name_key)}")
         for key, unknown in given.items():
             if key not in known:
                 self.findings.add(unknown.key, unknown.where, f"there is no such key; {choose(key, known)}")
@@ -118,7 +125,7 @@ class Reader:
     def _part_row(
         self, part: Part, owner: models.Model, item: Entry, stored: Mapping[Any, models.Model]
     ) -> tuple[Any, Keys]:
-        keys = self.keys(item, part.fields)
+        keys = self.keys(item, part.fields, name_key=part.key)
         keys.is_part = True
         row = part.model(**{part.owner: owner})
         self.assign(row, keys, fields=part.fields, shown_by={})
@@ -128,6 +135,13 @@ class Reader:
                     setattr(row, name, getattr(old, name))
         self.validate(row, keys, exclude=[part.owner])
         return row, keys
+
+
+def _instead(node: yaml.Node, name_key: str) -> str:
+    """Return how a list's entry that is a name alone is written; empty for anything else."""
+    if name_key and isinstance(node, yaml.ScalarNode) and _NAME.fullmatch(node.value):
+        return f" Write “- {name_key}: {node.value}”."
+    return ""
 
 
 def state(row: models.Model, fields: Sequence[str]) -> tuple[Any, ...]:

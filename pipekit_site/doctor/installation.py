@@ -98,8 +98,17 @@ def secrets_file() -> str:
         )
     file = store().path
     if file is None or not file.exists():
-        return f"{file or 'It'} does not exist, which is fine while no connection needs it"
+        return f"{file or 'It'} does not exist{_consequence()}"
     return f"{file}: {', '.join(store().names()) or 'it is empty'}"
+
+
+def _consequence() -> str:
+    """Return what it means that there is no secrets file; the check of the secrets says what to do."""
+    used = list(used_secrets())
+    missing = [reference for reference, names in used if unresolved(reference, names)]
+    if missing:
+        return f", and the environment does not have {', '.join(missing)} either"
+    return "; the environment has every secret that is used" if used else ", which is fine while no connection needs it"
 
 
 def used_secrets() -> Iterator[tuple[str, list[str]]]:

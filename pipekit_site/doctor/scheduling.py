@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-
-from django.utils import timezone
-
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.secrets import store
 from modules.models import Module
 from pipekit_site.doctor import installation
-from scheduling import cadences, cron, installing
+from scheduling import cadences, cron, late_ticks
 from scheduling.cadences import Cadence
 from scheduling.models import Schedule, Tick
-from scheduling.ticking import GAP
 
 
 def schedules() -> str:
     found = Schedule.objects.enabled().count() + Module.objects.enabled().exclude(full_refresh_cron="").count()
     if not found:
         return "nothing is scheduled"
-    last, lines = Tick.objects.order_by("pk").first(), _our_lines()
-    if last is None or timezone.now() - last.finished_at > GAP:
-        since = f"the last was at {last.finished_at:%Y-%m-%d %H:%M:%S} UTC" if last else "there has been none"
-        raise ConfigurationInvalid(f"{found} are scheduled and nobody ticks: {since}.", hint=_what_to_do(lines))
+    lines = late_ticks.our_lines()
+    if since := late_ticks.since():
+        hint = late_ticks.what_to_do(lines)
+        raise ConfigurationInvalid(f"{found} are scheduled and nobody ticks: {since}.", hint=hint)
     if lines and (missing := _only_here()):
         raise ConfigurationInvalid(
             f"Runs that cron starts will not find the secrets {', '.join(missing)}: they are only in this environment.",
@@ -36,6 +31,7 @@ def schedules() -> str:
             hint="Correct them in the admin.",
         )
     by = "cron" if lines else "the scheduler, or somebody else's cron"
+    last = Tick.objects.get()
     return f"{found} are scheduled; the last tick was at {last.finished_at:%H:%M:%S} UTC, by {by}"
 
 
@@ -47,21 +43,6 @@ def _problem(cadence: Cadence) -> str:
     except PipekitError as error:
         return error.message
     return cadence.progress.problem if cadence.progress else ""
-
-
-def _our_lines() -> list[str]:
-    try:
-        return installing.installed_lines()
-    except PipekitError:
-        return []
-
-
-def _what_to_do(lines: list[str]) -> str:
-    if shutil.which("crontab") is None:
-        return "This machine has no crontab program: keep `manage.py scheduler` running, or install cron."
-    if not lines:
-        return "manage.py installcron, or keep `manage.py scheduler` running."
-    return "The line is in the crontab. Does cron run (systemctl status cron)? What it said is in logs/tick.log."
 
 
 def _only_here() -> list[str]:

@@ -118,3 +118,20 @@ def test_configuration_moves_from_one_install_to_another_byte_by_byte(file: Path
     assert manage("importconfig", "/dev/stdin", data_dir=data_dir, stdin=exported).returncode == 0
     assert manage("exportconfig", data_dir=data_dir).stdout == exported
     assert manage("importconfig", str(tmp_path / "none"), data_dir=data_dir).returncode == 3
+
+
+@pytest.mark.django_db
+def test_the_configuration_that_the_readme_shows_can_be_imported() -> None:
+    text = (ROOT / "README.md").read_text()
+    shown = text.partition("### Set up a sync")[2].partition("```yaml\n")[2].partition("```")[0]
+    load(shown)
+    assert counts() == {"connections": 2, "modules": 1, "groups": 1, "schedules": 1}
+
+
+def test_an_import_of_no_file_ends_with_error_fix_and_code(tmp_path: Path) -> None:
+    done = manage("importconfig", str(tmp_path / "pk.yaml"), data_dir=tmp_path)
+    assert (done.returncode, done.stdout) == (3, b"")
+    # what comes first is the making of the metadata
+    error, fix, code = done.stderr.decode().splitlines()[-3:]
+    assert error == f"error: There is no file {tmp_path}/pk.yaml."
+    assert fix.startswith("fix:   ") and code == "code:  not_found"

@@ -94,7 +94,7 @@ EXPECTED = {
     (42, "modules.items.source_query"): "this key is missing",
     (44, "groups.nightly.on_failure"): "expected a text, not a list",
     (44, "groups.nightly.members[2].module"): "there is no module “qcrg”",
-    (44, "groups.nightly.members[4]"): "expected keys and values.",
+    (44, "groups.nightly.members[4]"): "expected keys and values. Write “- module: orders”.",
     (44, "groups.nightly.members[4].module"): "this key is missing",
     (46, "schedules.both"): "choose exactly one of the two",
     (46, "schedules.both.timezone"): "Write its IANA name, such as Europe/Berlin",

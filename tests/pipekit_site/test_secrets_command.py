@@ -127,6 +127,26 @@ def test_check_fails_when_one_is_missing(capsys: pytest.CaptureFixture[str]) -> 
     assert answer["checks"][1]["hint"] == "manage.py secrets set DW_PW"
 
 
+def test_a_secret_without_a_name_is_asked_for_its_name_alone() -> None:
+    with pytest.raises(CommandError, match="the following arguments are required: NAME$"):
+        call_command("secrets", "set")
+
+
+def test_check_says_of_a_file_that_is_not_there_what_that_means_for_the_secrets_that_are_used(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said() -> str:
+        checked()
+        return capsys.readouterr().out.splitlines()[0]
+
+    monkeypatch.delenv("DW_PW", raising=False)
+    assert said() == f"✔ secrets file: {file} does not exist, which is fine while no connection needs it"
+    warehouse()
+    assert said() == f"✔ secrets file: {file} does not exist, and the environment does not have $DW_PW either"
+    monkeypatch.setenv("DW_PW", "s3cret-of-the-test")
+    assert said() == f"✔ secrets file: {file} does not exist; the environment has every secret that is used"
+
+
 def test_check_fails_when_others_may_read_the_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     secrets.store().set("DW_PW", "x")
     file.chmod(0o644)

@@ -1,4 +1,4 @@
-"""Importing an incremental module, and the dry run of that, says what its runs will lose, leave out or fail for."""
+"""Importing a module, and the dry run of that, says what its runs will lose, leave out or fail for."""
 
 from __future__ import annotations
 
@@ -121,6 +121,16 @@ def test_a_destination_that_does_not_answer_is_named_and_soon(
     assert time.monotonic() - started < 10
 
 
+def test_a_destination_that_does_not_answer_is_named_for_the_other_strategies_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"jdbc:postgresql://127.0.0.1:{taken.getsockname()[1]}/dw"
+        imported(tmp_path, url, kind="postgresql", strategy="full")
+    assert "orders: whether its destination has the columns of the query is not known. warehouse: No" in said(capsys)
+
+
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_dry_run_says_what_the_import_says_and_changes_nothing(
     tmp_path: Path, sqlite: str, capsys: pytest.CaptureFixture[str], dry_run: bool
@@ -137,10 +147,12 @@ def test_a_dry_run_says_what_the_import_says_and_changes_nothing(
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("strategy", ["full", "incremental", "append", "upsert"])
 def test_a_column_that_the_destination_lacks_is_named_when_it_is_imported(
-    tmp_path: Path, sqlite: str, capsys: pytest.CaptureFixture[str], dry_run: bool
+    tmp_path: Path, sqlite: str, capsys: pytest.CaptureFixture[str], strategy: str, dry_run: bool
 ) -> None:
-    imported(tmp_path, sqlite, query="SELECT id AS id, v AS v, note AS note, seen AS sen FROM s", dry_run=dry_run)
+    query = "SELECT id AS id, v AS v, note AS note, seen AS sen FROM s"
+    imported(tmp_path, sqlite, strategy=strategy, query=query, dry_run=dry_run)
     text = said(capsys)
     assert "orders: The destination sync.orders has no column “sen”. Its runs will fail. Add it (ALTER TABLE" in text
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from pytest_django import Settings
 
 from runs.models import GroupRun, Run
@@ -52,6 +54,29 @@ def test_a_group_gets_a_schedule_and_then_another_time(capsys: Capture) -> None:
     row = Schedule.objects.get()
     assert (row.cron_expr, row.timezone, row.catch_up) == ("0 */2 * * *", "UTC", "none")
     assert "nightly: group nightly, every 2 hours, every day (UTC); next 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("minutes", "line", "is_warned"),
+    [(None, "", True), (4, "", True), (2, "", False), (None, "* * * * * x # ours", False)],
+)
+def test_a_schedule_that_nobody_would_fire_is_set_with_a_warning(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, minutes: int | None, line: str, is_warned: bool
+) -> None:
+    program = tmp_path / "crontab"
+    program.write_text(f"#!/bin/sh\nprintf '%s\\n' '{line.replace('ours', settings.CRONTAB_COMMENT)}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if minutes is not None:
+        at = timezone.now() - dt.timedelta(minutes=minutes)
+        Tick.objects.create(pk=1, at=at, unbroken_since=at, finished_at=at)
+    GroupFactory.create(name="nightly")
+    call_command("schedule", "nightly", "daily", "04:00")
+    said = capsys.readouterr()
+    assert Schedule.objects.get().cron_expr == "0 4 * * *"
+    assert ("warning: Nobody ticks, so no schedule fires: " in said.err) is is_warned
+    assert ("manage.py installcron, or keep `manage.py scheduler` running.\n" in said.err) is is_warned
+    assert len(said.err.splitlines()) == is_warned
 
 
 def test_a_module_gets_a_schedule_and_loses_it() -> None:
@@ -276,3 +301,12 @@ def test_a_verification_schedule_that_is_not_there_is_called_one(capsys: Capture
     shown = capsys.readouterr().err
     assert "The module qcrh has no verification schedule." in shown
     assert "manage.py schedule qcrh --verify daily 04:00" in shown
+
+
+@pytest.mark.parametrize("words", [("remove",), ("next",), ("daily", "25:00"), ("daily", "--timezone", "Mars")])
+def test_every_error_of_schedule_has_a_fix_and_a_code(capsys: Capture, words: tuple[str, ...]) -> None:
+    GroupFactory.create(name="nightly")
+    ended("schedule", "nightly", *words)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("error: ") and lines[-1].startswith("code:  ")
+    assert any(line.startswith("fix:   ") for line in lines)

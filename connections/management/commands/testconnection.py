@@ -10,6 +10,7 @@ from typing import Any
 
 from connections import probing, testing
 from connections.commands import BaseCommand
+from connections.error_text import error_text
 from connections.models import Connection
 from connections.sdk.visible_text import indented, one_line
 
@@ -25,7 +26,8 @@ class Command(BaseCommand):
     def handle(self, name: str, **options: Any) -> None:
         connection = Connection.objects.with_driver().filter(name=name).first()
         if connection is None:
-            self.stderr.write(f"error: There is no connection “{name}”.\nfix:   {_suggestion(name)}")
+            missing = {"message": f"There is no connection “{name}”.", "hint": _suggestion(name), "code": "not_found"}
+            self.stderr.write(error_text(missing))
             sys.exit(3)
         result = testing.tested(connection, write=options["write"], listen=self._show)
         self.stdout.write(json.dumps(result.as_json()) if options["json"] else f"{name}: {_verdict(result)}")

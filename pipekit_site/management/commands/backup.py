@@ -6,9 +6,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import CommandError
-
-from connections.commands import BaseCommand
+from connections.commands import BaseCommand, CommandFailed
 from connections.sdk.errors import ConfigurationError, PipekitError
 from pipekit_site.backing_up import back_up
 
@@ -33,4 +31,4 @@ class Command(BaseCommand):
             return str(back_up(file))
         except PipekitError as error:
             code = 2 if isinstance(error, ConfigurationError) else 1
-            raise CommandError(f"{error.message} {error.hint}".strip(), returncode=code) from error
+            raise CommandFailed.of(error, returncode=code) from error

@@ -8,9 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import CommandError
-
-from connections.commands import BaseCommand
+from connections.commands import BaseCommand, CommandFailed
 from pipekit_site import config_yaml
 
 
@@ -26,11 +24,15 @@ class Command(BaseCommand):
             self.stdout.write(text, ending="")
             return
         if not file.absolute().parent.is_dir():
-            raise CommandError(f"There is no directory {file.absolute().parent}.", returncode=3)
+            hint = "Create it, or write to another one."
+            message = f"There is no directory {file.absolute().parent}."
+            raise CommandFailed(message, hint=hint, code="not_found", returncode=3)
         try:
             _replace(file, text)
         except OSError as error:
-            raise CommandError(f"{file} cannot be written: {error.strerror}.", returncode=2) from error
+            hint = "Name a file in a directory where this user may write."
+            message = f"{file} cannot be written: {error.strerror}."
+            raise CommandFailed(message, hint=hint, code="file_unwritable") from error
         self.stderr.write(f"The configuration is in {file}.")
 
 

@@ -8,10 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import CommandError
 from django.db import DatabaseError
 
-from connections.commands import BaseCommand
+from connections.commands import BaseCommand, CommandFailed
 from connections.configuring.document import MAX_BYTES
 from connections.configuring.importing import Changes
 from connections.sdk.errors import ConfigurationInvalid
@@ -32,10 +31,13 @@ class Command(BaseCommand):
         try:
             outcome = config_yaml.load(data, name=str(file), actor="importconfig", dry_run=dry_run, prune=prune)
         except ConfigurationInvalid as error:
-            raise CommandError(error.message, returncode=2) from None
+            raise CommandFailed.of(error) from None
         except DatabaseError as error:
-            raise CommandError(
-                f"The metadata database did not take it: {error}. manage.py doctor", returncode=1
+            raise CommandFailed(
+                f"The metadata database did not take it: {error}.",
+                hint="manage.py doctor",
+                code="metadata",
+                returncode=1,
             ) from None
         if not dry_run:
             self.stdout.write("\n".join(_summary(outcome.changes)))
@@ -53,9 +55,11 @@ def _read(file: Path) -> bytes:
             # one byte more than is taken shows that there is too much
             return opened.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise CommandError(f"There is no file {file}.", returncode=3) from None
+        hint = "Write the path of a YAML file; manage.py exportconfig FILE makes one."
+        raise CommandFailed(f"There is no file {file}.", hint=hint, code="not_found", returncode=3) from None
     except OSError as error:
-        raise CommandError(f"{file} cannot be read: {error.strerror}.", returncode=2) from None
+        hint = "Name a file that this user may read."
+        raise CommandFailed(f"{file} cannot be read: {error.strerror}.", hint=hint, code="file_unreadable") from None
 
 
 def _summary(changes: Mapping[str, Changes]) -> list[str]:

@@ -8,9 +8,7 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import CommandError
-
-from connections.commands import BaseCommand
+from connections.commands import BaseCommand, CommandFailed
 from connections.sdk.errors import ConfigurationInvalid
 from connections.secrets import check_name, name_of, store
 from pipekit_site.doctor import examining, installation
@@ -28,7 +26,7 @@ class Command(BaseCommand):
         )
         setting.add_argument("name", metavar="NAME")
         # taken only to be refused without being repeated
-        setting.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
+        setting.add_argument("rest", nargs="*", default=[], help=argparse.SUPPRESS)
         for name, text in {
             "list": "their names, where each comes from, and which connections use it",
             "check": "whether each that is used is set, and the file's mode and lines; exit code 1 when one fails",
@@ -39,13 +37,11 @@ class Command(BaseCommand):
         try:
             {"set": self._set, "list": self._list, "check": self._check}[action](options)
         except ConfigurationInvalid as error:
-            raise CommandError(f"{error.message} {error.hint} {error.detail}".strip(), returncode=2) from None
+            raise CommandFailed.of(error) from None
 
     def _set(self, options: dict[str, Any]) -> None:
         if options["rest"]:
-            raise CommandError(
-                "A value is not taken as an argument, where others could read it: give it on stdin.", returncode=2
-            )
+            raise _invalid("A value is not taken as an argument, where others could read it.", "Give it on stdin.")
         check_name(options["name"])
         store().set(options["name"], _value(options["name"]))
         self.stderr.write(f"{options['name']} is set in {store().path}.")
@@ -76,18 +72,22 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
+def _invalid(message: str, hint: str) -> CommandFailed:
+    return CommandFailed(message, hint=hint, code="configuration_invalid")
+
+
 def _value(name: str) -> str:
     if sys.stdin.isatty():
         value = getpass.getpass(f"Value of {name} (not shown): ")
         if value != getpass.getpass("The same again: "):
-            raise CommandError("The two are not the same; nothing was changed.", returncode=2)
+            raise _invalid("The two are not the same; nothing was changed.", "Type it again.")
     else:
         try:
             value = sys.stdin.buffer.read().decode("utf-8")
         except UnicodeDecodeError:
-            raise CommandError("The value is not UTF-8; nothing was changed.", returncode=2) from None
+            raise _invalid("The value is not UTF-8; nothing was changed.", "Give it as UTF-8.") from None
         # the line feed that echo and editors add is not part of it
         value = value.removesuffix("\n").removesuffix("\r")
     if not value:
-        raise CommandError("The value is empty; nothing was changed.", returncode=2)
+        raise _invalid("The value is empty; nothing was changed.", "Give the value on stdin, or type it.")
     return value

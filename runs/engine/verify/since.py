@@ -60,9 +60,17 @@ def read(text: str, plan: Plan, opened: Session, info: TableInfo) -> Since:
         since.condition(column.name, dialect_of(plan))
     except DataError as error:
         raise ConfigurationInvalid(
-            f"--since {text}: {error.message}", hint="Write a value of the column, or an interval such as 2 days."
+            f"--since {text}: {error.message}",
+            hint=f"{column.name} is a column of type {column.native_type}: {_wanted(data_type)}",
         ) from None
     return since
+
+
+def _wanted(data_type: DataType) -> str:
+    if data_type.is_numeric:
+        return "write a number such as 4000. Intervals are for dates and timestamps."
+    example = "2026-01-31" if data_type.kind is Kind.DATE else "“2026-01-31 23:59:59”"
+    return f"write a value such as {example}, or an interval such as “2 days”."
 
 
 def _is_interval(text: str, data_type: DataType) -> bool:

@@ -6,7 +6,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from connections.commands import BaseCommand
+from connections.commands import BaseCommand, CommandFailed
 from runs import cancelling
 from runs.cancelling import Answer
 from runs.models import GroupRun, Run
@@ -24,8 +24,8 @@ class Command(BaseCommand):
         name = "group run" if options["group_run"] else "run"
         row = model._default_manager.filter(pk=run).first()
         if row is None:
-            self.stderr.write(f"error: There is no {name} {run}.\nfix:   The numbers are listed by manage.py runs.")
-            sys.exit(3)
+            hint = "The numbers are listed by manage.py runs."
+            raise CommandFailed(f"There is no {name} {run}.", hint=hint, code="not_found", returncode=3)
         answer = cancelling.stop(row)
         told = {
             Answer.CANCELLED: "cancelled",
@@ -34,4 +34,9 @@ class Command(BaseCommand):
             Answer.ASKED: f"asked, and still {row.status}: its process is on {row.host or 'another machine'}",
         }
         self.stdout.write(f"{name} {run}: {told[answer]}")
+        if answer is Answer.OVER:
+            message = f"The {name} has ended already ({row.status}), so there is nothing to cancel."
+            raise CommandFailed(
+                message, hint="manage.py runs lists what is running.", code="over_already", returncode=1
+            )
         sys.exit(0 if answer is Answer.CANCELLED else 1)

@@ -6,7 +6,7 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from connections.commands import BaseCommand
+from connections.commands import BaseCommand, CommandFailed
 from runs import watching
 from runs.models import Run
 
@@ -21,8 +21,8 @@ class Command(BaseCommand):
     def handle(self, run: int, **options: Any) -> None:
         found = Run.objects.filter(pk=run).first()
         if found is None:
-            self.stderr.write(f"error: There is no run {run}.\nfix:   The numbers are listed by manage.py runs.")
-            sys.exit(3)
+            hint = "The numbers are listed by manage.py runs."
+            raise CommandFailed(f"There is no run {run}.", hint=hint, code="not_found", returncode=3)
         try:
             for text in watching.follow_log(found, follow=options["follow"]):
                 self.stdout.write(text, ending="")

@@ -33,6 +33,9 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps([reporting.as_json(run) for run in found[:limit]]))
             return
+        if self.stdout.isatty():
+            # for people; what reads a pipe gets runs alone
+            self.stdout.write(terminal.header())
         for run in found.without_texts()[:limit]:
             self.stdout.write(terminal.line(run))
 

@@ -16,7 +16,7 @@ from django.utils import timezone
 from connections.commands import BaseCommand
 from connections.sdk.errors import PipekitError
 from runs import terminal
-from scheduling import cron, moments, targets, words
+from scheduling import cron, late_ticks, moments, targets, words
 from scheduling.models import Action, CatchUp
 from scheduling.targets import Target
 
@@ -58,7 +58,9 @@ class Command(BaseCommand):
         except PipekitError as error:
             self._fail(terminal.error(error.as_dict()), 2)
         except ValidationError as error:
-            self._fail("\n".join(f"error: {message}" for message in error.messages), 2)
+            hint = "manage.py help schedule shows what it takes."
+            told = {"message": "\n".join(error.messages), "hint": hint, "code": "configuration_invalid"}
+            self._fail(terminal.error(told), 2)
 
     def _set(self, target: Target, expression: str, options: dict[str, Any]) -> None:
         given = {"timezone": options["timezone"], "catch_up": options["catch_up"]}
@@ -69,6 +71,8 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{schedule.name}: {target}, {words.sentence(schedule.cron_expr)} ({schedule.timezone}){then}"
         )
+        if schedule.enabled and (since := late_ticks.since()) and not (lines := late_ticks.our_lines()):
+            self.stderr.write(f"warning: Nobody ticks, so no schedule fires: {since}. {late_ticks.what_to_do(lines)}")
 
     def _remove(self, target: Target) -> None:
         if not target.schedules:
@@ -104,10 +108,13 @@ def _none(target: Target, word: str) -> str:
         missing = "no schedule that verifies it" if verifies else "no schedule that runs it"
         return (
             f"error: The {target} has {missing}. It has one that {does}: {', '.join(names)}.\n"
-            f"fix:   manage.py schedule {target.name}{other} {word}"
+            f"fix:   manage.py schedule {target.name}{other} {word}\n"
+            "code:  not_found"
         )
-    fix = "" if word == "remove" else f"\nfix:   manage.py schedule {target.name}{flag} daily 04:00"
-    return f"error: The {target} has no {kind}schedule.{fix}"
+    fix = "manage.py exportconfig lists the schedules there are."
+    if word != "remove":
+        fix = f"manage.py schedule {target.name}{flag} daily 04:00"
+    return f"error: The {target} has no {kind}schedule.\nfix:   {fix}\ncode:  not_found"
 
 
 def _end_of_search(after: dt.datetime) -> dt.datetime:

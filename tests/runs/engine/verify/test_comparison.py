@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.sdk.errors import ColumnMissing, TableMissing, ValueMisfit
+from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, TableMissing, ValueMisfit
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import Strategy
 from runs.engine.verify.repair import repair_plan
@@ -107,6 +107,14 @@ def test_rows_before_since_are_not_compared(pair: Bench) -> None:
     found = verified(pair, QUERY, watermark="id", since="200")
     assert counts(found) == (1, 0, 0)
     assert (found.outcome.source_rows, found.outcome.dest_rows) == (101, 100)
+
+
+def test_a_since_that_the_column_cannot_take_is_refused_with_what_to_write_instead(pair: Bench) -> None:
+    with pytest.raises(ConfigurationInvalid) as refused:
+        verified(pair, QUERY, watermark="id", since="2 days")
+    assert "“2 days” is not a number." in refused.value.message
+    assert refused.value.hint.startswith("id is a column of type ")
+    assert refused.value.hint.endswith("write a number such as 4000. Intervals are for dates and timestamps.")
 
 
 def test_a_key_of_text_needs_no_ranges(pair: Bench) -> None:
