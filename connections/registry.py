@@ -20,6 +20,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector, Datatypes
 
 if TYPE_CHECKING:  # a YAML parser is nothing that jrunner needs
+    from connections.sdk.equality import TypeEquality
     from connections.sdk.hashing import Hashing, SharedHashing
     from connections.sdk.manifest import Manifest
 
@@ -92,6 +93,12 @@ def shared_hashing(kind: str) -> SharedHashing | None:
     """Return the kind's form of the hash that all systems share, its driver imported; None where it has none."""
     name = f"{_package(kind)}.shared_hashing"
     return cast("SharedHashing", import_module(name)) if find_spec(name) else None
+
+
+def type_equality(kind: str) -> TypeEquality | None:
+    """Return what the kind knows of equal values whose texts differ; None where it says nothing."""
+    name = f"{_package(kind)}.equality"
+    return cast("TypeEquality", import_module(name)) if find_spec(name) else None
 
 
 def connector(kind: str, needs: Cap = Cap.NONE) -> Connector:

@@ -34,7 +34,7 @@ _AGAIN = Verb(action="run_again", label="Run again", icon="replay", title="Start
 @admin.register(Run)
 class RunAdmin(RunColumns, HappenedPage):
     name_field, named = "module_name", Module
-    list_display = ["number", "module_name", "state", "what", "began", "took", "rows", "problem"]
+    list_display = ["number", "module_name", "state", "problem", "rows", "began", "took", "what"]
     list_display_links = ["number", "module_name"]
     list_filter = [
         ("status", ChoicesDropdownFilter),

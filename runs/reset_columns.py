@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import groupby
 
 from connections import registry
 from connections.models import Connection
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import DatabaseMissing, PipekitError, SecretMissing
-from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, TableInfo
 from modules import implied_watermark, watermark_types
 from modules.choices import MergeStrategy
@@ -24,7 +22,7 @@ from modules.column_mapping import map_columns
 from modules.models import Module
 from runs.engine import columns as column_choice
 from runs.engine import unfilled_columns
-from runs.engine.connecting import hurried, session
+from runs.engine.connecting import for_inspection, session
 
 # so long may whoever saves many modules wait
 _SECONDS = 10.0
@@ -51,7 +49,7 @@ def _at(connection: Connection, modules: list[Module], deadline: float) -> Itera
     describe = registry.connector(connection.driver.kind).introspector.describe_table
     left = list(modules)
     try:
-        with session(_reached(connection), Cap.WRITE) as opened:
+        with session(for_inspection(connection.parameters()), Cap.WRITE) as opened:
             while left and time.monotonic() < deadline:
                 table = describe(opened, left[0].dest_table_name)
                 yield from _of(left[0], table)
@@ -82,11 +80,6 @@ def _unknown(modules: list[Module]) -> str:
     if any(module.merge_strategy == MergeStrategy.INCREMENTAL for module in modules):
         return f"which columns of {_whose(modules)} are reset"
     return f"whether {_whose(modules)} {'has' if len(modules) == 1 else 'have'} the columns of the query"
-
-
-def _reached(connection: Connection) -> ConnectionParameters:
-    found = hurried(connection.parameters())
-    return replace(found, options={name: value for name, value in found.options.items() if name != "create"})
 
 
 def _by_themselves(modules: Iterable[Module]) -> Iterator[str]:

@@ -58,7 +58,8 @@ class Verification(Owned, Timestamped):
     # {"missing": [key, ...], "extra": [...], "different": [{"key", "column", "source", "dest"}]}
     examples = models.JSONField(default=dict, blank=True)
     warnings = models.JSONField(default=list, blank=True)
-    # null, or {"pulled", "inserted", "updated", "deleted"} and, where rows still differ, "left"
+    # null, or {"pulled", "inserted", "updated", "deleted"}; "left" where rows still differ, "finished": false where the
+    # repair was refused or failed after it had published
     repaired = models.JSONField(null=True, blank=True)
     repair_run = models.ForeignKey(
         "runs.Run", on_delete=models.SET_NULL, null=True, blank=True, related_name="verifications"
@@ -89,9 +90,20 @@ class Verification(Owned, Timestamped):
         return self.status not in ACTIVE
 
     @property
+    def is_repair_finished(self) -> bool:
+        """Whether there was a repair that was neither refused nor failed on its way."""
+        return self.repaired is not None and bool(self.repaired.get("finished", True))
+
+    @property
     def is_repaired(self) -> bool:
         """Whether a repair is known to have left nothing that differs."""
         return self.repaired is not None and not self.error and not self.repaired.get("left")
+
+    @property
+    def is_repairable(self) -> bool:
+        """Whether rows differ that a repair would change."""
+        known = (self.compared or {}).get("repairable", True)
+        return self.status == VerificationStatus.DIFFERENT and not self.is_repaired and bool(known)
 
     @property
     def log_file(self) -> Path:

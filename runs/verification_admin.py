@@ -23,7 +23,7 @@ from runs import presenting, verification_examples, verification_report, verific
 from runs.actions import too_many
 from runs.filters import StartedByFilter
 from runs.happened import HappenedPage
-from runs.verification import Verification, VerificationStatus
+from runs.verification import Verification
 from runs.verification_launch import VerificationRequest, launch
 from runs.verification_outcome import Outcome, outcome
 
@@ -67,7 +67,7 @@ def _launch(
 @admin.register(Verification)
 class VerificationAdmin(HappenedPage):
     name_field, named = "module_name", Module
-    list_display = ["number", "module_name", "state", "asked_by", "began", "took", "rows", "differences"]
+    list_display = ["number", "module_name", "state", "differences", "rows", "began", "took", "asked_by"]
     list_display_links = ["number", "module_name"]
     list_filter = [("status", ChoicesDropdownFilter), ("module", AutocompleteSelectFilter), StartedByFilter]
     search_fields = ["module_name"]
@@ -108,8 +108,7 @@ class VerificationAdmin(HappenedPage):
         if verb.action == "cancel_verification":
             return not row.is_final
         if verb.action == "repair":
-            is_left = row.status == VerificationStatus.DIFFERENT and not row.is_repaired
-            return is_left and row.module_id is not None
+            return row.is_repairable and row.module_id is not None
         return row.is_final and row.module_id is not None
 
     def goes_on(self, row: Verification) -> bool:
@@ -180,13 +179,13 @@ class VerificationAdmin(HappenedPage):
     @display(description="Differences")
     def differences(self, row: Verification) -> SafeString | str:
         if row.missing is None:
-            return presenting.problem(row) or pieces.NOTHING
+            return _brief(row) or pieces.NOTHING
         counted = [(name, getattr(row, name)) for name in _KINDS]
         found = ", ".join(f"{presenting.count(number)} {name}" for name, number in counted if number) or "none"
         if not row.error:
             return found
         # what was found is known though the repair failed
-        return format_html('{}<div class="pk-ago">{}</div>', found, presenting.problem(row))
+        return format_html('{}<div class="pk-ago">{}</div>', found, _brief(row))
 
     @display(description="Found")
     def counts(self, row: Verification) -> SafeString:
@@ -213,3 +212,9 @@ class VerificationAdmin(HappenedPage):
     @display(description="Warnings")
     def warnings_told(self, row: Verification) -> SafeString | str:
         return presenting.warnings(row)
+
+
+def _brief(row: Verification) -> SafeString | str:
+    """Return the beginning of an error, in one short line; its page has all of it."""
+    found = presenting.problem(row)
+    return format_html('<div class="pk-brief">{}</div>', found) if found else ""

@@ -39,10 +39,10 @@ def outcome(verification: Verification) -> Outcome:
         return Outcome.NO_ROWS if none else Outcome.EQUAL
     if verification.status != VerificationStatus.DIFFERENT:
         return Outcome(str(verification.status))
-    if verification.repaired is not None:
+    if verification.is_repair_finished:
         if code:
             return Outcome.UNCONFIRMED
-        return Outcome.PARTLY_REPAIRED if verification.repaired.get("left") else Outcome.REPAIRED
+        return Outcome.PARTLY_REPAIRED if (verification.repaired or {}).get("left") else Outcome.REPAIRED
     if code:
         return Outcome.REFUSED if code == "safety_limit" else Outcome.REPAIR_FAILED
     return Outcome.DIFFERENT

@@ -74,7 +74,7 @@ def summary(verification: Verification) -> str:
     if repair := repair_words(verification):
         lines.append(f"  repair by run {verification.repair_run_id}: {repair}")
     lines += [f"  warning: {warning}" for warning in verification.warnings]
-    if ended in _REPAIR_ADVISED and verification.status == VerificationStatus.DIFFERENT:
+    if ended in _REPAIR_ADVISED and verification.is_repairable:
         lines.append(f"  to repair it: {verification_scope.command(verification, repair=True)}")
     return "\n".join(lines)
 
@@ -82,15 +82,18 @@ def summary(verification: Verification) -> str:
 def repair_words(verification: Verification) -> str:
     """Return what the repair did and what it left, in one line; empty where none was begun."""
     ended = outcome(verification)
+    if verification.repair_run_id is None:
+        return ""
+    stopped = {Outcome.REFUSED: "refused by a safety limit", Outcome.CANCELLED: "cancelled"}.get(ended, "failed")
     if (repaired := verification.repaired) is None:
-        if verification.repair_run_id is None:
-            return ""
-        return {Outcome.REFUSED: "refused by a safety limit", Outcome.CANCELLED: "cancelled"}.get(ended, "failed")
+        return stopped
     # extra rows are not read: they are deleted
     names = {"pulled": "read again", "inserted": "inserted", "updated": "rewritten", "deleted": "deleted"}
     done = ", ".join(f"{_number(repaired[name])} {word}" for name, word in names.items())
     after = "not compared again"
-    if ended is Outcome.REPAIRED:
+    if not verification.is_repair_finished:
+        after = f"then {stopped}, and not compared again"
+    elif ended is Outcome.REPAIRED:
         after = "compared again, no row differs"
     elif left := repaired.get("left"):
         after = f"compared again, {left:,} still {'differs' if left == 1 else 'differ'}"

@@ -31,7 +31,7 @@ def is_whole_instead(verification: Verification) -> bool:
 
 
 def words(verification: Verification) -> str:
-    """Return what was compared, such as `every row and column` or `rows with id from 5 on; columns a, b`."""
+    """Return what was compared, such as `every row and column` or `rows since id 5; only the key and a, b`."""
     scope = as_json(verification)
     parts = []
     if scope["sample"]:

@@ -58,7 +58,7 @@ def execute(verification: Verification, *, show: Callable[[str], object] = lambd
 def _verify(verification: Verification, results: dict[str, Any], log: VerificationLog) -> None:
     """Compare, and repair where that is asked for; fills ``results``, the fields of the row, as they become known."""
     # imported here: DuckDB and Arrow are loaded by nothing but a comparison
-    from runs.engine.verify.repair import kept
+    from runs.engine.verify.repair import kept, why_useless
     from runs.engine.verify.verify import verify
 
     module = verification.module
@@ -67,7 +67,12 @@ def _verify(verification: Verification, results: dict[str, Any], log: Verificati
     found = verify(plan, options, log=log, progress=verification_recording.progress(verification))
     results |= results_of(found)
     point("verification.compared")
-    if not found.outcome.counts.total or not verification.repair:
+    if not found.outcome.counts.total:
+        return
+    if not verification.repair:
+        useless = why_useless(plan, found)
+        results["compared"]["repairable"] = not useless
+        results["warnings"] += [useless] if useless else []
         return
     run = _repair(verification, module, found, results, log)
     if run.status != Status.SUCCESS:
@@ -142,13 +147,15 @@ def _repair(
         results["repair_run"] = run
         point("verification.repairing")
         running.execute(run, change=change)
-    if run.status == Status.SUCCESS:
+    if run.published_at is not None:
         results["repaired"] = {
             "pulled": run.read,
             "inserted": run.inserted,
             "updated": run.updated,
-            "deleted": run.deleted,
+            "deleted": run.deleted or 0,
+            **({} if run.status == Status.SUCCESS else {"finished": False}),
         }
+    if run.status == Status.SUCCESS:
         # too late for the run, and the comparison that follows may be over before the next look at the row
         is_cancelled = patiently(verification.must_stop)
         if received or is_cancelled:

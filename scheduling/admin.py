@@ -101,8 +101,8 @@ class ScheduleAdmin(Page):
         return format_html("{} {}", kind, pieces.row_link(schedule.target))
 
     @display(description="When", ordering="cron_expr")
-    def words(self, schedule: Schedule) -> str:
-        return presenting.in_words(schedule)
+    def words(self, schedule: Schedule) -> SafeString:
+        return format_html('<div class="pk-words">{}</div>', presenting.in_words(schedule))
 
     @display(description="Next")
     def next_time(self, schedule: Schedule) -> SafeString | str:

@@ -7,9 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from connections.sdk.visible_text import one_line
+
 _LOCKS, _PROCESSES = Path("/proc/locks"), Path("/proc")
 # of several processes, so many are named
 _NAMED = 3
+# words of a line of /proc/locks
+_WORDS = 8
 
 
 def holders(path: Path, first: int, last: int, *, mode: str) -> list[int]:
@@ -32,9 +36,9 @@ def named(pids: Sequence[int]) -> str:
 
 def _held(place: str, first: int, last: int, mode: str) -> Iterator[int]:
     for line in _LOCKS.read_text().splitlines():
-        # 1: POSIX  ADVISORY  WRITE 4711 08:01:123456 1073741824 1073741825; after -> stand those that wait
+        # 1: POSIX  ADVISORY  WRITE 4711 08:01:123456 1073741824 1073741825; a line with -> is of one that waits
         words = line.split()
-        if "->" in words or words[1] != "POSIX" or words[3] != mode or words[5] != place:
+        if len(words) != _WORDS or words[1] != "POSIX" or words[3] != mode or words[5] != place:
             continue
         begin, end = int(words[6]), last if words[7] == "EOF" else int(words[7])
         # a process of another container has the id 0 here
@@ -44,6 +48,7 @@ def _held(place: str, first: int, last: int, mode: str) -> Iterator[int]:
 
 def _program(pid: int) -> str:
     with suppress(OSError):
-        # the program's name; its arguments may hold secrets
-        return f" ({(_PROCESSES / str(pid) / 'comm').read_text().strip()})"
+        # the program's name; its arguments may hold secrets. A program may give itself any bytes as its name
+        name = (_PROCESSES / str(pid) / "comm").read_bytes().decode("utf-8", "replace").strip()
+        return f" ({one_line(name)})"
     return ""

@@ -20,6 +20,12 @@ def hurried(parameters: ConnectionParameters) -> ConnectionParameters:
     return replace(parameters, options={**parameters.options, "connect_timeout": _SOON})
 
 
+def for_inspection(parameters: ConnectionParameters) -> ConnectionParameters:
+    """Return the same, to look at what is there: connected soon or not at all, and a missing file is not created."""
+    found = hurried(parameters)
+    return replace(found, options={name: value for name, value in found.options.items() if name != "create"})
+
+
 @contextmanager
 def session(parameters: ConnectionParameters, needs: Cap = Cap.NONE) -> Iterator[Session]:
     """Open a control session for the time of the block."""

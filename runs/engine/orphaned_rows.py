@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 
-from connections.sdk.errors import PipekitError
+from connections.sdk.errors import QueryInvalid
 from connections.sdk.foreign_keys import ForeignKey, count_orphans
 from connections.sdk.protocols import Session
 from runs.engine.plan import Plan
@@ -17,7 +16,8 @@ class OrphanedRows:
 
     def __init__(self, opened: Session, plan: Plan, keys: Sequence[ForeignKey]) -> None:
         self._opened, self._plan = opened, plan
-        self._before = [(key, self._count(key)) for key in keys if not key.enforced]
+        counts = [(key, self._count(key)) for key in keys if not key.enforced]
+        self._before = [(key, count) for key, count in counts if count is not None]
 
     def warnings(self) -> list[str]:
         """Return one text for each foreign key that more rows break than before."""
@@ -25,11 +25,12 @@ class OrphanedRows:
             f"Rows of {key} reference rows of {self._plan.dest_table} that are gone now ({after - before} of them): "
             "the connection does not enforce foreign keys, so nothing kept those rows and nothing cascaded."
             for key, before in self._before
-            if (after := self._count(key)) > before
+            if (after := self._count(key)) is not None and after > before
         ]
 
-    def _count(self, key: ForeignKey) -> int:
-        # a table that cannot be counted, such as one with a collation of another program, is no reason to fail
-        with suppress(PipekitError):
+    def _count(self, key: ForeignKey) -> int | None:
+        """Return None for a table that cannot be counted, such as one with a collation of another program."""
+        try:
             return int(self._opened.fetch(count_orphans(dialect_of(self._plan), key))[0][0])
-        return 0
+        except QueryInvalid:
+            return None

@@ -14,9 +14,11 @@ def check_full(plan: Plan, *, staged: int, present: int) -> str:
     """
     if plan.strategy is not Strategy.FULL or present == 0 or staged >= present * plan.limits.min_full_share:
         return ""
-    share = f"{plan.limits.min_full_share:.0%}"
-    what = "no rows" if staged == 0 else f"{staged} rows"
-    text = f"The full refresh would replace the {present} rows of {plan.dest_table} by {what} (the limit is {share})"
+    what = "no rows" if staged == 0 else counted(staged)
+    text = (
+        f"The full refresh would replace the {counted(present)} of {plan.dest_table} by {what} "
+        f"({staged / present:.0%}; min_full_share asks for {plan.limits.min_full_share:.0%})"
+    )
     if plan.force:
         return f"{text}; allowed because the run was forced."
     raise Refused(
@@ -36,7 +38,7 @@ def check_deletes(
         return ""
     text = (
         f"{what} would delete {deleting:,} of the {counted(present)} of {plan.dest_table} "
-        f"(the limit is {plan.limits.max_delete_share:.0%})"
+        f"({deleting / present:.0%}; max_delete_share allows {plan.limits.max_delete_share:.0%})"
     )
     if plan.force:
         return f"{text}; allowed because the run was forced."

@@ -89,7 +89,12 @@ def _before(verification: Verification) -> Verification | None:
 
 def _covers(equal: Verification, other: Verification) -> bool:
     """Whether equal rows in one say that the other's would be equal: a sample or a part says nothing of the whole."""
-    return not equal.options or (equal.options == other.options and not equal.options.get("sample"))
+    from runs import verification_scope
+
+    scope = verification_scope.as_json(equal)
+    # a part is named as it was asked for: the value of `2 days` is another each time
+    same = all((equal.options.get(name) or None) == (other.options.get(name) or None) for name in ("columns", "since"))
+    return bool(scope["everything"]) or (same and not scope["sample"])
 
 
 def _compared(verification: Verification) -> str:
@@ -111,19 +116,19 @@ def _state(verification: Verification) -> tuple[Any, ...]:
 
 
 def _message(verification: Verification) -> str:
-    missing, extra, different = verification.missing, verification.extra, verification.different
+    missing, extra, different = verification.missing or 0, verification.extra or 0, verification.different or 0
     if verification.is_repaired:
         return (
-            f"The destination lacked {counted(missing or 0)}, had {extra} that the source does not have, and"
-            f" {different} with other values. Run {verification.repair_run_id} repaired it."
+            f"The destination lacked {counted(missing)}, had {extra:,} that the source does not have, and"
+            f" {different:,} with other values. Run {verification.repair_run_id} repaired it."
         )
     text = (
-        f"The destination lacks {counted(missing or 0)}, has {extra} that the source does not have, and {different}"
+        f"The destination lacks {counted(missing)}, has {extra:,} that the source does not have, and {different:,}"
         " with other values."
     )
     if verification.error:
         return f"{text} It was to be repaired: {verification.error.get('message')}"
-    if verification.repaired is not None:
+    if verification.repaired is not None or not verification.is_repairable:
         return f"{text} {verification.warnings[-1]}"
     return text
 
@@ -133,7 +138,7 @@ def _hint(verification: Verification) -> str:
         return ""
     if verification.error:
         return verification.error.get("hint") or ""
-    if verification.repaired is not None:
+    if verification.repaired is not None or not verification.is_repairable:
         return ""
     from runs import verification_scope
 

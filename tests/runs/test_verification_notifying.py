@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from modules.models import Module
+from runs import verification_scope
 from runs.models import Setting, Verification
 from runs.notifying import wording
 from runs.outbox import Notification
@@ -114,3 +115,41 @@ def test_an_equal_sample_ends_nothing_not_even_a_sample(orders: Module) -> None:
     ended(orders, "different", (0, 0, 2), options={"sample": 10})
     ended(orders, "equal", options={"sample": 10}, source_rows=10, dest_rows=10)
     assert kinds() == ["different"]
+
+
+def test_a_sample_that_compared_every_row_ends_a_difference(orders: Module) -> None:
+    ended(orders, "different", (1, 0, 2), options={"sample": 100})
+    whole = {"sampled": False}
+    ended(orders, "equal", options={"sample": 100}, compared=whole, source_rows=10, dest_rows=10)
+    assert kinds() == ["different", "equal"]
+
+
+def test_a_part_of_every_row_ends_only_the_same_part(orders: Module) -> None:
+    ended(orders, "different", (1, 0, 2))
+    options = {"sample": 100, "since": "5"}
+    ended(orders, "equal", options=options, compared={"sampled": False}, source_rows=10, dest_rows=10)
+    assert kinds() == ["different"]
+    ended(orders, "different", (0, 0, 1), options={"since": "5"})
+    ended(orders, "equal", options=options, compared={"sampled": False}, source_rows=10, dest_rows=10)
+    assert kinds() == ["different", "different", "equal"]
+
+
+def test_large_numbers_have_their_thousands_apart(orders: Module) -> None:
+    run = RunFactory.create(module=orders)
+    ended(orders, "different", (1000, 2000, 3000))
+    ended(orders, "different", (1000, 2000, 3000), repaired={**LEFT, "left": 0}, repair_run=run)
+    messages = [
+        about["error"]["message"] for about in Notification.objects.order_by("pk").values_list("about", flat=True)
+    ]
+    counted = ("1,000 rows", "2,000 that the source does not have", "3,000 with other values")
+    assert [part in message for message in messages for part in counted] == [True] * 6
+
+
+def test_what_was_compared_reads_as_its_docstring_says(orders: Module) -> None:
+    everything = Verification(module=orders, options={})
+    part = Verification(
+        module=orders, options={"since": "5", "columns": ["a", "b"]}, compared={"since": "5", "since_column": "id"}
+    )
+    described = verification_scope.words.__doc__ or ""
+    assert f"`{verification_scope.words(everything)}`" in described
+    assert f"`{verification_scope.words(part)}`" in described

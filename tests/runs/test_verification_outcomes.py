@@ -7,6 +7,7 @@ from django.test import Client
 from django.urls import reverse
 
 from modules.models import Module
+from runs import verification_report
 from runs.models import Run, Setting, Verification
 from runs.outbox import Notification
 from tests.runs.engine.bench import Bench
@@ -87,6 +88,22 @@ def test_a_refused_repair_says_how_many_rows_it_wrote_before(bench: Bench) -> No
     done = verifymodule("orders", "--repair", "--json")
     assert done.json["outcome"] == "repair_refused"
     assert "none was deleted. The 1 row read before is published." in done.json["error"]["message"]
+    assert "max_delete_share allows 10%" in done.json["error"]["message"]
+    assert done.json["repaired"] == {"pulled": 1, "inserted": 0, "updated": 1, "deleted": 0, "finished": False}
+    text = verification_report.summary(Verification.objects.get())
+    assert "found before the repair: 0 missing" in text
+    assert "1 rewritten, 0 deleted; then refused by a safety limit, and not compared again" in text
+
+
+def test_a_repair_that_would_change_nothing_is_not_advised(bench: Bench, admin_client: Client) -> None:
+    Module.objects.update(key_sync=False)
+    bench.at_destination("INSERT INTO sync.orders VALUES (500, 'extra')")
+    done = verifymodule("orders")
+    assert done.code == 5
+    assert "to repair it" not in done.out
+    assert "delete nothing that the source no longer has, so extra rows are kept. Turn key_sync on" in done.out
+    page, _ = pages(admin_client)
+    assert 'value="repair"' not in page
 
 
 @pytest.mark.matrix

@@ -1,4 +1,4 @@
-"""A run that waits for a lock says so in its log and on the terminal, in every step."""
+"""A run that waits for a lock in its publish, or for a file in its transfer, says so; so does a verification."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from connections.sdk.parameters import ConnectionParameters
 from modules.models import Module
 from runs.engine.listening import Patience
 from runs.models import Run, Verification
-from tests.runs.commands import go_on, start, wait_until
+from tests.runs.commands import go_on, start, stopped, wait_until
 from tests.runs.engine.bench import Bench
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -54,7 +54,7 @@ def test_a_verification_that_waits_for_a_locked_table_says_so(bench: Bench, save
         other.execute("LOCK TABLE sync.orders IN ACCESS EXCLUSIVE MODE")
         running = start("verifymodule", "orders")
         wait_until(lambda: "waiting for a lock on sync.orders" in _log(Verification))
-    _, errors = running.communicate(timeout=60)
+    _, errors = running.communicate(timeout=120)
     assert running.returncode == 5, errors
     assert "waiting for a lock on sync.orders" in errors
     assert "(nightly report, user" in errors
@@ -72,7 +72,7 @@ def test_a_file_locked_during_the_transfer_is_named_in_the_log(
     bench.at_destination("CREATE TABLE other (k INTEGER)")
     save_module("orders", "SELECT k FROM s", destination=save_connection(bench.destination))
     running = start("runmodule", "orders", PIPEKIT_FAULTS="transfer.started=stop")
-    wait_until(lambda: "transfer ..." in _log())
+    wait_until(lambda: stopped(running.pid))
     other = sqlite3.connect(bench.destination.url.removeprefix("jdbc:sqlite:"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     go_on(running.pid)

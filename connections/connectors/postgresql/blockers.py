@@ -12,8 +12,14 @@ from connections.connectors.postgresql.dialect import PUBLISHING
 BLOCKERS = (Path(__file__).parent / "queries" / "blockers.sql").read_text()
 # more than these are not named
 _NAMED = 3
-# of a statement, so many characters at most, and no literal: it may hold anything
-_SHOWN, _LITERAL = 60, re.compile(r"'|\$")
+# of a statement, so many characters at most
+_SHOWN = 60
+# its beginning up to the first literal or comment, which may hold anything: quoted identifiers, words (but none that
+# begins a literal, such as E''), and signs. What follows is a quote, a number that is no part of a name, $ or a comment
+_HARMLESS = re.compile(
+    r"""(?: "(?:[^"]|"")*" | (?!(?:[EBXN]|U&)') [^\W\d][\w$]* | (?!--|/\*|\.\d) [^\w'"$] )*""",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 def described(rows: Sequence[Sequence[Any]]) -> str:
@@ -54,5 +60,9 @@ def _holder(
 
 
 def _beginning(query: str) -> str:
-    text = " ".join(_LITERAL.split(query, maxsplit=1)[0].split())
-    return f"{text[:_SHOWN].rstrip()} ..." if len(text) > _SHOWN or _LITERAL.search(query) else text
+    harmless = _HARMLESS.match(query)
+    shown = harmless[0] if harmless else ""
+    text = " ".join(shown.split())
+    if len(shown) == len(query) and len(text) <= _SHOWN:
+        return text
+    return f"{text[:_SHOWN].rstrip()} ...".lstrip()

@@ -138,16 +138,16 @@ class PostgresqlSession:
     def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
         # DECLARE takes one query, by the server's own grammar, and no SELECT leaves a read-only transaction
         try:
-            with self.connection.transaction():
+            with self._translated(), self.connection.transaction():
                 self.connection.execute("SET TRANSACTION READ ONLY")
-                with self.connection.cursor("pipekit_read_only") as cursor:
+                # translated here, because the ROLLBACK forgets what the query waited for
+                with self.connection.cursor("pipekit_read_only") as cursor, self._translated():
                     cursor.execute(cast(Any, query))
                     return cursor.fetchone()
-        except psycopg.Error as error:
-            found = translate(error, name=self.name)
-            if isinstance(error, _NO_QUERY):
-                found.hint = ONE_QUERY
-            raise found from error
+        except PipekitError as error:
+            if isinstance(error.__cause__, _NO_QUERY):
+                error.hint = ONE_QUERY
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

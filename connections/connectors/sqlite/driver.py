@@ -62,20 +62,25 @@ class SqliteSession:
         with self._translated():
             self.connection.execute("PRAGMA query_only = ON")
         try:
-            self.connection.set_authorizer(_reads)
+            with self._translated():
+                return self._patiently(lambda: self._first_row(query))
+        finally:
+            with self._translated():
+                self.connection.execute("PRAGMA query_only = OFF")
+
+    def _first_row(self, query: str) -> tuple[Any, ...] | None:
+        self.connection.set_authorizer(_reads)
+        try:
             found: tuple[Any, ...] | None = self.connection.execute(query).fetchone()
             return found
         except (sqlite3.Error, sqlite3.Warning) as error:
             # a second statement is a Warning up to Python 3.11
             if "one statement" in str(error) or "not authorized" in str(error):
                 raise errors.QueryInvalid(f"{self.name or 'SQLite'}: {error}", hint=ONE_QUERY) from error
-            assert isinstance(error, sqlite3.Error)
-            raise translate(error, name=self.name) from error
+            raise
         finally:
-            with self._translated():
-                # what `connect` set: no other file is reached afterwards either
-                self.connection.set_authorizer(_authorize)
-                self.connection.execute("PRAGMA query_only = OFF")
+            # what `connect` set: no other file is reached afterwards either
+            self.connection.set_authorizer(_authorize)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -43,10 +43,14 @@ _LATEST = """
 # one row of each key is enough, whichever of them it is
 _ONE = "CASE WHEN sum(least(s, d)) > 0 THEN 0 ELSE least(sum(s), 1) END"
 
+_DATED = frozenset({"DATE", "TIMESTAMP", "TIMESTAMPTZ"})
+# PostgreSQL has the era at the end, DuckDB behind the date, and takes no other place for it
+_DUCKDB_ERA = r"regexp_replace(CAST(mark AS VARCHAR), '^(\S+)(.*) BC$', '\1 (BC)\2')"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Rows that the destination lacks, has too many, or has otherwise; rows that did not stay the same."""
+    """Rows that the destination lacks, has too many, or has otherwise; keys that began to differ in the last read."""
 
     missing: int = 0
     extra: int = 0
@@ -126,36 +130,38 @@ class Differences:
         )
 
     def counts(self) -> Counts:
-        """Count what differs in the same way in the last two reads."""
+        """Count what differs in the last two reads. What differs in the last alone was equal a moment before."""
         found = self._duckdb.execute(
             "SELECT coalesce(sum(greatest(s - d, 0)), 0), coalesce(sum(greatest(d - s, 0)), 0),"
-            f" coalesce(sum(least(s, d)), 0) FROM {self._stable}"
+            f" coalesce(sum(least(s, d)), 0) FROM {self._lasting}"
         ).fetchone()
         assert found is not None
         missing, extra, different = map(int, found)
-        return Counts(missing=missing, extra=extra, different=different, changing=self.unstable())
+        new, old = self._last_two()
+        changing = self._one(f"SELECT count(*) FROM {new} ANTI JOIN {old} USING (key_hash)")
+        return Counts(missing=missing, extra=extra, different=different, changing=changing)
 
     def keys(self, kind: Literal["missing", "extra", "different"], *, limit: int) -> list[DifferingKey]:
         """Return the keys of one kind, the first ones by their text."""
         condition = {"missing": "s > d", "extra": "d > s", "different": "least(s, d) > 0"}[kind]
         names = ", ".join(self._names)
         rows = self._duckdb.execute(
-            f"SELECT key_hash, {names} FROM {self._stable} WHERE {condition}"
+            f"SELECT key_hash, {names} FROM {self._lasting} WHERE {condition}"
             f" ORDER BY {', '.join(f'length({name}), {name}' for name in self._names)} LIMIT {limit}"
         ).fetchall()
         return [DifferingKey(int(row[0]), tuple(row[1:])) for row in rows]
 
     def key_values(self, position: int, *, limit: int) -> list[str | None] | None:
         """Return the distinct values of one key column among all differing keys; None when there are more."""
-        rows = self._duckdb.execute(f"SELECT DISTINCT k{position} FROM {self._stable} LIMIT {limit + 1}").fetchall()
+        rows = self._duckdb.execute(f"SELECT DISTINCT k{position} FROM {self._lasting} LIMIT {limit + 1}").fetchall()
         return None if len(rows) > limit else [row[0] for row in rows]
 
     _changed = "o.key_hash IS NULL OR (n.s, n.d, n.s_sum, n.d_sum) IS DISTINCT FROM (o.s, o.d, o.s_sum, o.d_sum)"
 
     @property
-    def _stable(self) -> str:
+    def _lasting(self) -> str:
         new, old = self._last_two()
-        return f"(SELECT n.* FROM {new} n JOIN {old} o USING (key_hash) WHERE NOT ({self._changed}))"
+        return f"(SELECT n.* FROM {new} n SEMI JOIN {old} o USING (key_hash))"
 
     def _last_two(self) -> tuple[str, str]:
         return f"read_{self._reads - 1}", f"read_{max(self._reads - 2, 0)}"
@@ -163,7 +169,7 @@ class Differences:
     @property
     def _listed(self) -> str:
         # what another system writes and DuckDB cannot read is the lowest
-        mark = [f"TRY_CAST(mark AS {self._mark})"] if self._mark else []
+        mark = [f"TRY_CAST({_DUCKDB_ERA if self._mark in _DATED else 'mark'} AS {self._mark})"] if self._mark else []
         return ", ".join(["key_hash", "row_hash", *self._names, *mark])
 
     def _empty(self) -> None:

@@ -33,5 +33,7 @@ class Outcome:
     leaves: list[Leaf] = field(default_factory=list)
     # of the different rows, those whose keys are spelled differently and equal for the destination
     respelled: int = 0
+    # there may be more of those, which are counted as missing and extra
+    unpaired: bool = False
     # the range column's values of all differing keys, None when there are too many or there is no such column
     range_keys: list[str | None] | None = None

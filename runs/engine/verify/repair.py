@@ -69,6 +69,19 @@ def kept(plan: Plan, found: Found) -> str:
     return advice
 
 
+def why_useless(plan: Plan, found: Found) -> str:
+    """Return why a repair would change none of the rows that differ, and what to do; empty where it would."""
+    try:
+        part = repair_plan(plan, found).repair
+    except ConfigurationInvalid as error:
+        return f"{error.message} {error.hint}"
+    assert part is not None
+    counts = found.outcome.counts
+    if counts.missing or (counts.different and part.rewrites) or part.deletes or part.doubles:
+        return ""
+    return kept(plan, found)
+
+
 def _deletes_extra(plan: Plan) -> bool:
     """Return whether the module's own runs take away what the source no longer has."""
     return plan.strategy is Strategy.FULL or (plan.key_sync and plan.strategy is not Strategy.APPEND)

@@ -22,6 +22,7 @@ from runs.engine.verify import sides
 from runs.engine.verify import since as since_option
 from runs.engine.verify.comparison import Comparison
 from runs.engine.verify.equal_keys import EqualKeys
+from runs.engine.verify.loose_columns import loose_columns
 from runs.engine.verify.outcome import Outcome
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.samples import Sample, choose
@@ -75,6 +76,7 @@ def verify(
             tables = sides.describe(plan, query, opened)
             since = since_option.read(options.since, plan, opened, tables.info) if options.since else None
             chosen = sides.compared(plan, tables, options.columns, since)
+            loose = loose_columns(plan, chosen.key_columns, opened) if chosen.key else {}
             bounds = _bounds(plan, chosen, opened)
             sample = options.same or (_sample(plan, options, bounds, opened, log) if options.sample else None)
         both = sides.open_sides(plan, tables, chosen, since, stack)
@@ -85,7 +87,7 @@ def verify(
             chosen,
             pace=options.pace,
             progress=progress,
-            equal_keys=EqualKeys(plan, chosen),
+            equal_keys=EqualKeys(plan, chosen, loose=loose, pace=options.pace),
         )
         outcome = _compare(comparison, bounds, sample)
     warnings = tuple(_warnings(tables, outcome, chosen, is_part=bool(options.since or sample)))
@@ -110,8 +112,16 @@ def _warnings(tables: Tables, outcome: Outcome, chosen: Compared, *, is_part: bo
             f"{counted(outcome.respelled)} of those that differ have keys that the destination calls equal and spells"
             " differently; their other columns were not compared. A repair by key leaves the spelling as it is."
         )
+    if outcome.unpaired:
+        yield (
+            "Too many rows are missing or extra to look for keys that the destination calls equal and spells"
+            " differently: such rows may be counted as missing and extra."
+        )
     if outcome.counts.changing:
-        yield f"{outcome.counts.changing} keys kept changing while they were compared and are not counted."
+        yield (
+            f"{counted(outcome.counts.changing, 'key')} began to differ while the rows were read for the last time and"
+            " could not be read again; not counted, for before that they were equal."
+        )
 
 
 def _query(plan: Plan) -> str:

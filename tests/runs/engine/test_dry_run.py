@@ -1,14 +1,27 @@
-"""A dry run fails as the run would, with the same error, and writes nothing; only the source may be away."""
+"""A dry run fails as the run would, with the same error, and writes nothing; only the source may be out of reach."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from connections.sdk.errors import ColumnMissing, PipekitError, TableMissing
+from connections.connectors.sqlite import waiting
+from connections.sdk.errors import (
+    AuthenticationFailed,
+    ColumnMissing,
+    DatabaseMissing,
+    PipekitError,
+    Protected,
+    TableMissing,
+)
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protection import METADATA_TABLES
 from runs.engine import events
 from runs.engine.plan import Plan, Strategy
 from tests.runs.engine.bench import Bench
@@ -83,18 +96,70 @@ def test_a_query_that_both_sides_take_is_built_as_the_run_builds_it(bench: Bench
     assert "INSERT INTO" in dry.last(events.MergeSqlBuilt).sql
 
 
-def test_a_source_that_is_away_is_a_warning_and_no_file_is_made_for_it(bench: Bench, tmp_path: Path) -> None:
-    missing = tmp_path / "missing.db"
-    sources = [
-        replace(bench.source, kind="postgresql", url="postgresql://127.0.0.1:1/gone", options={}),
-        replace(bench.source, kind="sqlite", url=f"jdbc:sqlite:{missing}", options={"create": True}),
-    ]
-    for source in sources:
+def test_a_source_that_is_away_is_a_warning(bench: Bench) -> None:
+    source = replace(bench.source, kind="postgresql", url="postgresql://127.0.0.1:1/gone", options={})
+    result = bench.run(replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=source, dry_run=True))
+    (warning,) = result.warnings
+    assert warning.startswith("The source could not be asked, so its tables and columns were not checked: ")
+    assert "INSERT INTO" in result.last(events.MergeSqlBuilt).sql
+
+
+def test_a_source_that_another_process_has_locked_is_a_warning(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "WAITS", 0)
+    path = tmp_path / "locked.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE s (k integer, v text)")
+        other.execute("BEGIN EXCLUSIVE")
+        source = replace(bench.source, kind="sqlite", url=f"jdbc:sqlite:{path}", options={})
         result = bench.run(replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=source, dry_run=True))
-        (warning,) = result.warnings
-        assert warning.startswith("The source could not be asked, so its tables and columns were not checked: ")
-        assert "INSERT INTO" in result.last(events.MergeSqlBuilt).sql
+    (warning,) = result.warnings
+    assert "locked.db cannot be opened" in warning
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_a_source_file_that_is_missing_fails_the_dry_run_as_the_run(bench: Bench, tmp_path: Path, kind: str) -> None:
+    missing = tmp_path / "missing.db"
+    source = replace(bench.source, kind=kind, url=f"jdbc:{kind}:{missing}", options={})
+    dry, real = failing(bench, replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=source))
+    assert type(dry) is type(real) is DatabaseMissing
+    assert (dry.message, dry.hint) == (real.message, real.hint)
     assert not missing.exists()
+
+
+def test_a_source_file_that_a_run_would_create_fails_the_dry_run_and_is_not_created(
+    bench: Bench, tmp_path: Path
+) -> None:
+    # the run fails as well, for its file is empty: only the dry run can say so without making it
+    missing = tmp_path / "missing.db"
+    source = replace(bench.source, kind="sqlite", url=f"jdbc:sqlite:{missing}", options={"create": True})
+    plan = replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=source)
+    with pytest.raises(DatabaseMissing, match=f"There is no file {missing}") as raised:
+        bench.run(replace(plan, dry_run=True))
+    assert "a run would create an empty file there" in raised.value.hint
+    assert not missing.exists()
+    with pytest.raises(TableMissing):
+        bench.run(plan)
+
+
+def test_a_connection_that_fails_the_run_fails_the_dry_run(
+    bench: Bench, warehouse: ConnectionParameters, tmp_path: Path
+) -> None:
+    metadata = tmp_path / "metadata.db"
+    with closing(sqlite3.connect(metadata)) as made:
+        for table in METADATA_TABLES:
+            made.execute(f"CREATE TABLE {table} (a)")
+    elsewhere = urlunsplit(urlsplit(warehouse.url)._replace(path="/gone"))
+    sources = {
+        DatabaseMissing: replace(warehouse, url=elsewhere),
+        AuthenticationFailed: replace(warehouse, username="nobody_of_this_name"),
+        Protected: replace(warehouse, kind="sqlite", url=f"jdbc:sqlite:{metadata}", options={}),
+    }
+    for kind, source in sources.items():
+        dry, real = failing(bench, replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=source))
+        assert type(dry) is type(real) is kind
+        assert (dry.message, dry.hint) == (real.message, real.hint)
 
 
 def test_a_column_that_the_destination_lacks_is_said_while_the_source_is_away(bench: Bench) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from connections.connectors.sqlite.dialect import DIALECT
 from connections.sdk.errors import ValueMisfit
+from connections.sdk.foreign_keys import ForeignKey, count_orphans
 from connections.sdk.schema import TableName
 from runs.engine.plan import Limits, Plan, Repair, Strategy
 from tests.runs.engine.bench import Bench
@@ -193,3 +195,27 @@ def test_a_key_of_duckdb_is_deleted_and_inserted_in_one_transaction(
     )
     bench.run(bench.plan("SELECT k, nr FROM s", strategy=strategy, merge_key=("k",)))
     assert bench.rows("SELECT k, nr FROM sync.t ORDER BY 1") == [(1, 10), (2, 20)]
+
+
+def test_broken_references_are_counted_without_reading_the_table_once_for_each(
+    bench_to: Callable[[str], Bench],
+) -> None:
+    bench = bench_to("sqlite")
+    bench.at_destination(
+        "CREATE TABLE d (id INTEGER, nr INTEGER)",
+        "CREATE TABLE c (of_id INTEGER, of_nr INTEGER)",
+        "INSERT INTO d VALUES (1, 10), (1, 10), (2, 20)",
+        "INSERT INTO c VALUES (1, 10), (1, 20), (3, 30), (NULL, 10)",
+    )
+    key = ForeignKey(
+        constraint="",
+        table=TableName("main", "c"),
+        columns=("of_id", "of_nr"),
+        referenced=TableName("main", "d"),
+        references=("id", "nr"),
+        enforced=False,
+    )
+    sql = count_orphans(DIALECT, key)
+    assert bench.rows(sql) == [(2,)]
+    steps = " ".join(str(row[3]) for row in bench.rows(f"EXPLAIN QUERY PLAN {sql}"))
+    assert "AUTOMATIC" in steps and "CORRELATED" not in steps

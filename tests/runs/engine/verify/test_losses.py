@@ -77,6 +77,33 @@ def test_with_keep_latest_an_older_row_is_different(
     assert counts(verified(pair, query, columns=("v",), **latest)) == (0, 0, 0)
 
 
+@pytest.mark.parametrize("destination", ["postgresql", "duckdb"])
+@pytest.mark.parametrize(
+    ("native", "new", "old"),
+    [
+        ("timestamp", "0044-03-15 00:00:00.25 BC", "0050-03-15 00:00:00 BC"),
+        ("timestamptz", "0044-03-15 00:00:00+00 BC", "0050-03-15 00:00:00+00 BC"),
+        ("date", "0044-03-15 BC", "0050-03-15 BC"),
+    ],
+)
+def test_with_keep_latest_a_row_of_an_earlier_year_before_christ_is_different(
+    between: Callable[[str, str], Bench], destination: str, native: str, new: str, old: str
+) -> None:
+    pair = between("postgresql", destination)
+    pair.at_source(
+        f"CREATE TABLE s (k integer, w {native}, v text)",
+        f"INSERT INTO s VALUES (1, '{new}', 'new'), (1, '{old}', 'old')",
+    )
+    query = "SELECT k AS k, w AS w, v AS v FROM s"
+    latest: dict[str, Any] = {"merge_key": ("k",), "watermark": "w", "keep_latest": True}
+    pair.run(pair.plan(query, strategy=Strategy.UPSERT, **latest))
+    assert pair.rows("SELECT v FROM sync.t") == [("new",)]
+    assert counts(verified(pair, query, **latest)) == (0, 0, 0)
+    there = old if destination == "postgresql" else f"{old[:10]} (BC){old[10:].removesuffix(' BC')}"
+    pair.at_destination(f"UPDATE sync.t SET v = 'old', w = CAST('{there}' AS {native})")
+    assert counts(verified(pair, query, **latest)) == (0, 0, 1)
+
+
 def test_a_key_that_the_destination_compares_without_case_is_one_key(bench: Bench, tmp_path: Path) -> None:
     url = f"jdbc:sqlite:{tmp_path / 'destination.db'}"
     bench.destination = ConnectionParameters(kind="sqlite", url=url, options={"create": True}, name="destination")

@@ -1,0 +1,28 @@
+"""Which of DuckDB's own types have values that are equal though their texts differ; see `TypeEquality`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from connections.sdk.equality import Equality, Spellings
+from connections.sdk.protocols import Session
+
+_ENUM = re.compile(r"enum\((?:\s*'(?:[^']|'')*'\s*,?)+\)", re.IGNORECASE)
+# not float and double (0, -0), and not interval
+_ONE_SHOWN = re.compile(
+    r"(u?(tiny|small|big|huge)int|u?integer|boolean|varchar|decimal\(\d+,\s*\d+\)|date|time|timestamp|uuid|bit"
+    r"|time with time zone)(\[\d*\])*",
+    re.IGNORECASE,
+)
+
+
+def equality(session: Session, natives: Sequence[str]) -> Mapping[str, Equality]:
+    """Return what is known of the types, from their names alone: enums, and lists of what is shown in one way."""
+    return {name: Equality(spellings=_spellings(name), unbounded=name) for name in natives}
+
+
+def _spellings(native: str) -> Spellings:
+    if _ENUM.fullmatch(native.strip()):
+        return Spellings.ONE
+    return Spellings.ONE_SHOWN if _ONE_SHOWN.fullmatch(native.strip()) else Spellings.SEVERAL

@@ -1,0 +1,90 @@
+"""Which of PostgreSQL's own types have values that are equal though their texts differ; see `TypeEquality`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+
+from connections.sdk.equality import Equality, Spellings
+from connections.sdk.protocols import Session
+
+_BOUNDS = re.compile(r"\s*\(\d+(,\s*-?\d+)?\)")
+# without a length these words mean a length of one
+_UNBOUNDED = {"bit": "bit varying", "character": "bpchar"}
+# by pg_type's names: equal values of these are always shown alike. Not here: numeric (1.0, 1.00), float4 and float8
+# (0, -0), bpchar (blanks), interval, and ranges of numeric
+_ONE_SHOWN = frozenset(
+    {
+        "bool",
+        "int2",
+        "int4",
+        "int8",
+        "oid",
+        "xid",
+        "xid8",
+        "cid",
+        "tid",
+        "money",
+        "text",
+        "varchar",
+        "name",
+        "char",
+        "uuid",
+        "bytea",
+        "date",
+        "time",
+        "timetz",
+        "timestamp",
+        "timestamptz",
+        "inet",
+        "cidr",
+        "macaddr",
+        "macaddr8",
+        "bit",
+        "varbit",
+        "pg_lsn",
+        "tsvector",
+        "int4range",
+        "int8range",
+        "daterange",
+        "tsrange",
+        "tstzrange",
+        "int4multirange",
+        "int8multirange",
+        "datemultirange",
+        "tsmultirange",
+        "tstzmultirange",
+    }
+)
+
+
+def equality(session: Session, natives: Sequence[str]) -> Mapping[str, Equality]:
+    """Return what is known of the types; extensions', composite types and domains are taken for the loosest."""
+    query = (files(__package__) / "queries" / "type_elements.sql").read_text()
+    # a type that the server does not know has no row
+    return {
+        name: Equality(
+            spellings=_spellings(kind, element_kind, element, is_array=is_array, built_in=built_in),
+            unbounded=unbounded(name),
+        )
+        for name, kind, is_array, element_kind, element, built_in in session.fetch(query, (list(natives),))
+    }
+
+
+def unbounded(native: str) -> str:
+    """Return the type without length and precision: ``numeric[]`` of ``numeric(9,2)[]``."""
+    if '"' in native:
+        return native
+    found = _BOUNDS.sub("", native.strip())
+    bare = found.removesuffix("[]")
+    wide = "interval" if bare.startswith("interval") else _UNBOUNDED.get(bare, bare)
+    return wide + found[len(bare) :]
+
+
+def _spellings(kind: str, element_kind: str, element: str, *, is_array: bool, built_in: bool) -> Spellings:
+    if kind == "e":
+        return Spellings.ONE
+    if (is_array and element_kind == "e") or (built_in and element in _ONE_SHOWN):
+        return Spellings.ONE_SHOWN
+    return Spellings.SEVERAL

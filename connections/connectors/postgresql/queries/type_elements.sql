@@ -1,0 +1,7 @@
+-- types by their names: the kind (b base, e enum, r range, m multirange ...), the name and whether it is built in, of
+-- each type itself or, of an array or a range, of its elements
+SELECT x.name, t.typtype::text, (t.typcategory = 'A')::boolean, coalesce(e.typtype, t.typtype)::text,
+       coalesce(e.typname, t.typname)::text, coalesce(e.typnamespace, t.typnamespace) = 'pg_catalog'::regnamespace
+FROM unnest(%s::text[]) AS x(name)
+JOIN pg_type t ON t.oid = to_regtype(x.name)
+LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
