@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
+from connections.commands import CommandFailed
 from pipekit_site.config import BASE_DIR
 from tests.pipekit_site.test_start_up import environment, manage
 
@@ -97,3 +100,14 @@ def test_the_machines_encoding_changes_nothing(tmp_path: Path) -> None:
         check=False,
     )
     assert done.stdout.startswith("✔ secrets file".encode())
+
+
+@pytest.mark.django_db
+def test_serve_on_a_port_that_is_taken_says_which_fix_there_is() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(CommandFailed, match="cannot listen on 127.0.0.1") as failed:
+            call_command("serve", port=taken.getsockname()[1])
+    assert (failed.value.returncode, failed.value.found["code"]) == (2, "address_in_use")
+    assert failed.value.found["hint"] == "Choose another with --port or api_port."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import socket
 from typing import Any
@@ -10,10 +11,9 @@ from typing import Any
 import uvicorn
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management.base import CommandError
 from django.db import connection
 
-from connections.commands import BaseCommand
+from connections.commands import BaseCommand, CommandFailed
 from pipekit_site import config_values
 
 
@@ -60,9 +60,10 @@ def _check_free(host: str, port: int) -> None:
         try:
             listener.bind((host, port))
         except OSError as error:
-            raise CommandError(
-                f"Pipekit cannot listen on {host}, port {port}: {error}. Choose another with --port or api_port.",
-                returncode=2,
+            raise CommandFailed(
+                f"Pipekit cannot listen on {host}, port {port}: {error}.",
+                hint="Choose another with --port or api_port.",
+                code="address_in_use" if error.errno == errno.EADDRINUSE else "address_invalid",
             ) from None
 
 
