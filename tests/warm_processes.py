@@ -170,10 +170,9 @@ def _running(program: str) -> tuple[socket.socket, dict[str, str]]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     env = {k: v for k, v in os.environ.items() if not k.startswith(_READ_LATE)}
     env["DJANGO_SETTINGS_MODULE"] = "pipekit_site.settings"
-    code = "import sys; from tests import warm_processes; warm_processes.serve(int(sys.argv[1]), sys.argv[2])"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(theirs.fileno()), program], cwd=ROOT, env=env, pass_fds=[theirs.fileno()]
-    )
+    # a module and no -c, which some libraries take for an interactive session
+    argv = [sys.executable, "-m", "tests.warm_processes", str(theirs.fileno()), program]
+    process = subprocess.Popen(argv, cwd=ROOT, env=env, pass_fds=[theirs.fileno()])
     theirs.close()
 
     def end() -> None:
@@ -238,3 +237,7 @@ def _fork_program(handles: list[int]) -> None:
     code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
     os.write(status, f"{code}\n".encode())
     os._exit(0)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), sys.argv[2])

@@ -152,7 +152,8 @@ def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> Duc
         held.enter_context(private_umask())
         connection = _opened(path, parameters, read_only=read_only)
         held.callback(connection.close)
-        connection.execute("SET TimeZone = 'UTC'")
+        # where it takes the process for an interactive one, DuckDB prints its progress among the results
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         return DuckdbSession(connection, name=parameters.name, held=held.pop_all())
 
 

@@ -14,7 +14,12 @@ import duckdb
 import pyarrow as pa
 
 SideName = Literal["source", "destination"]
-_SETTINGS = ("SET threads = 1", "SET memory_limit = '300MB'", "SET preserve_insertion_order = false")
+_SETTINGS = (
+    "SET threads = 1",
+    "SET memory_limit = '300MB'",
+    "SET preserve_insertion_order = false",
+    "SET enable_progress_bar = false",
+)
 # one row a key: how often each side has it, and what it looks like there
 _JOINED = """
 CREATE OR REPLACE TABLE read_{number} AS

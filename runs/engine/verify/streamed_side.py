@@ -30,7 +30,12 @@ from runs.engine.verify.side import Compared, Digest, Value, paired
 _BATCH_BYTES = 8_000_000
 # decimals of more digits take 128 bits
 _INT64_DIGITS = 18
-_SETTINGS = ("SET threads = 1", "SET memory_limit = '300MB'", "SET python_enable_replacements = false")
+_SETTINGS = (
+    "SET threads = 1",
+    "SET memory_limit = '300MB'",
+    "SET python_enable_replacements = false",
+    "SET enable_progress_bar = false",
+)
 
 
 class StreamedSide:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +12,8 @@ import pytest
 
 from connections.sdk.parameters import ConnectionParameters
 from runs.jrunner.pulse import answers
-from tests.runs.jrunner.processes import Outcome, run_job
-from tests.runs.jrunner.systems import duckdb, job, postgresql, sqlite
+from tests.runs.jrunner.processes import ROOT, Outcome, run_job
+from tests.runs.jrunner.systems import as_json, duckdb, job, postgresql, sqlite
 
 # reports are counted within three seconds
 pytestmark = pytest.mark.serial
@@ -37,6 +40,19 @@ def test_a_source_that_works_is_said_to(kind: str, database_url: str, tmp_path: 
     found = reports(run_job(job(postgresql(database_url), SLOW, destination, options=BORNE)))
     assert len(found) > 2
     assert True in found
+
+
+def test_duckdb_s_progress_bar_is_not_printed_among_the_events(database_url: str, tmp_path: Path) -> None:
+    destination = duckdb(tmp_path / "d.duckdb")
+    destination.execute("CREATE TABLE t (n integer)")
+    work = job(postgresql(database_url), SLOW, destination)
+    # run so, DuckDB takes the process for an interactive one
+    code = "import runpy, sys; sys.argv[1:] = ['--job', '-']; runpy.run_module('runs.jrunner', run_name='__main__')"
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, input=json.dumps(as_json(work)), text=True, capture_output=True, timeout=120, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["rows_written"] == 1
+    assert all(line.startswith("{") for line in done.stdout.splitlines())
 
 
 def test_a_program_that_moves_the_rows_is_believed_as_long_as_both_systems_answer(
