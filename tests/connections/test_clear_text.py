@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 import ssl
 import subprocess
@@ -21,6 +22,12 @@ from connections.sdk.parameters import ConnectionParameters
 from tests.connections.cleartext_server import ClearTextServer, clear_text_server
 
 PASSWORD = "canary-6610"
+# asyncpg may leave the transport of a refused connection to its loop's end, which does not close it
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("refused_connections_collected"),
+]
 
 
 def by_adbc(parameters: ConnectionParameters) -> None:
@@ -34,6 +41,13 @@ WAYS: dict[str, Callable[[ConnectionParameters], Any]] = {
     "asyncpg": lambda parameters: asyncio.run(bulk.connect(parameters)),
     "adbc": by_adbc,
 }
+
+
+@pytest.fixture
+def refused_connections_collected() -> Iterator[None]:
+    """Collect what a test leaves behind while it is over, and not while another one goes on."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture
