@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.parameters import ConnectionParameters
-from runs.jrunner.pulse import answers
+from runs.jrunner.ticks import answers
 from tests.runs.jrunner.processes import Outcome, run_job
 from tests.runs.jrunner.systems import duckdb, job, postgresql, sqlite
 
