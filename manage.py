@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from connections.sdk.process_memory import keep_private
-from pipekit_site import command_line
+from pipekit_site.cli import command_line
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
         from django.core.exceptions import ImproperlyConfigured
         from django.core.management import get_commands
 
-        from pipekit_site import main_help
+        from pipekit_site.cli import help
     except ImportError as error:
         raise SystemExit(f"{error}. Install the dependencies first: python -m pip install .") from error
     try:
@@ -30,14 +30,14 @@ def main() -> None:
     if len(sys.argv) > 1:
         import django
 
-        from pipekit_site import metadata, metadata_trouble
+        from pipekit_site.metadata import errors, migrate
 
         django.setup()
-        with metadata_trouble.told(), _usage(known={*get_commands(), "help", "version"}):
-            metadata.prepare_for(sys.argv[1])
-            main_help.CommandLine(sys.argv).execute()
+        with errors.told(), _usage(known={*get_commands(), "help", "version"}):
+            migrate.prepare_for(sys.argv[1])
+            help.CommandLine(sys.argv).execute()
         return
-    main_help.CommandLine(sys.argv).execute()
+    help.CommandLine(sys.argv).execute()
 
 
 @contextmanager

@@ -5,9 +5,9 @@ Whoever imports has a shell on the machine; a reference that stands in the file 
 
 from __future__ import annotations
 
-from connections import secret_binding
-from connections.configuring.sections import Section
 from connections.models import Connection
+from connections.secrets import binding
+from pipekit_site.configfile.sections import Section
 
 
 def _entered(row: Connection, given: frozenset[str]) -> str:
@@ -15,7 +15,7 @@ def _entered(row: Connection, given: frozenset[str]) -> str:
     holds = {"password": bool(row.password), "options": _has_more(row)}
     missing = [key for key, holding in holds.items() if holding and key not in given]
     row.keeps_binding = row.pk is not None and bool(missing)
-    if not row.keeps_binding or secret_binding.is_covered(row.binding(), row.secret_binding):
+    if not row.keeps_binding or binding.is_covered(row.binding(), row.secret_binding):
         return ""
     stored = Connection.objects.with_driver().get(pk=row.pk)
     if row.binding().get("target") == stored.binding().get("target"):
@@ -32,7 +32,7 @@ def _has_more(row: Connection) -> bool:
 
 
 def _is_stale(row: Connection) -> bool:
-    return not row.keeps_binding and not secret_binding.is_covered(row.binding(), row.secret_binding)
+    return not row.keeps_binding and not binding.is_covered(row.binding(), row.secret_binding)
 
 
 CONNECTIONS = Section(

@@ -8,10 +8,12 @@ from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
 
-from connections import options, secret_binding, secrets, validating
+from connections import options, validation
 from connections.querysets import ConnectionQuerySet
 from connections.sdk.parameters import ConnectionParameters
-from connections.secret_binding import Binding
+from connections.secrets import binding as secret_binding
+from connections.secrets import references as secrets
+from connections.secrets.binding import Binding
 from connections.timestamped import Timestamped
 
 # names are typed on command lines and used in file names
@@ -83,7 +85,7 @@ class Connection(Timestamped):
     max_parallel = models.PositiveSmallIntegerField(
         default=4, validators=[MinValueValidator(1)], help_text="How many transfers may use it at the same time."
     )
-    # what its references were entered for (see connections.secret_binding)
+    # what its references were entered for (see connections.secrets.binding)
     secret_binding = models.JSONField(null=True, blank=True, editable=False)
     last_tested_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_test_ok = models.BooleanField("last test", null=True, editable=False)
@@ -101,8 +103,8 @@ class Connection(Timestamped):
         constraints = [
             models.CheckConstraint(
                 name="connection_password_is_a_reference",
-                condition=models.Q(password="") | models.Q(password__regex=validating.REFERENCE),
-                violation_error_message=validating.LITERAL_PASSWORD,
+                condition=models.Q(password="") | models.Q(password__regex=validation.REFERENCE),
+                violation_error_message=validation.LITERAL_PASSWORD,
             )
         ]
 
@@ -114,7 +116,7 @@ class Connection(Timestamped):
         # an emptied form field
         if self.options is None:
             self.options = {}
-        validating.check(self)
+        validation.check(self)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save, the references bound to where the connection leads now.

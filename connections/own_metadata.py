@@ -9,18 +9,18 @@ from typing import Any
 
 from django.db import connection as metadata
 
-from connections import jdbc_url
-from connections.jdbc_url import ConnectionUrl
-from connections.sdk import protection
 from connections.sdk.errors import ConfigurationInvalid
-from connections.sdk.protected_files import check_file
+from connections.sdk.files import protection
+from connections.sdk.files.protected import check_file
+from connections.url import jdbc
+from connections.url.jdbc import ConnectionUrl
 
 _LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
 
 def check_url(text: str, kind: str) -> None:
     """Raise UrlInvalid for a URL that is none, Protected for one that names Pipekit's own files or metadata."""
-    url = jdbc_url.parse(text, kind)
+    url = jdbc.parse(text, kind)
     if url.path and not url.host:
         check_file(url.path, protection.current())
     if url.kind == "postgresql" and metadata.vendor == "postgresql" and _is_metadata(url):
@@ -30,7 +30,7 @@ def check_url(text: str, kind: str) -> None:
 def check_embedded(options: Mapping[str, Any]) -> None:
     """Raise ConfigurationInvalid for an embedded server's directory that is not, and would not be, Pipekit's own."""
     if directory := options.get("embedded"):
-        from connections.connectors.postgresql.embedded import place
+        from connections.embedded_postgresql import place
 
         try:
             place.check(place.real(directory), protection.current().data_dir)

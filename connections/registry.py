@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from connections.sdk.capabilities import Cap
-from connections.sdk.dialect import Dialect
 from connections.sdk.errors import ConfigurationInvalid, NotSupported
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector, Datatypes
+from connections.sdk.sql.dialect import Dialect
 
 if TYPE_CHECKING:  # a YAML parser is nothing that jrunner needs
-    from connections.sdk.equality import TypeEquality
-    from connections.sdk.hashing import Hashing, SharedHashing
     from connections.sdk.manifest import Manifest
+    from connections.sdk.sql.equality import TypeEquality
+    from connections.sdk.sql.hashing import Hashing, SharedHashing
 
 _BUILT_IN = {
     "as400": "connections.connectors.as400",

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from connections import registry
 from connections.sdk.errors import PipekitError
-from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import TableName
+from connections.sdk.sql.publishing import PublishingDialect
 from modules.choices import DuplicateKeys
-from modules.column_mapping import map_columns
-from modules.safe_alias import check_names, safe_alias, suggest
+from modules.query.aliases import check_names, safe_alias, suggest
+from modules.query.mapping import map_columns
 
 if TYPE_CHECKING:
     from modules.models import Module

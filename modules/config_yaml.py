@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from connections.configuring.sections import Part, Section
 from modules import history
 from modules.models import Group, GroupMember, Hook, Module, Watermark
+from pipekit_site.configfile.sections import Part, Section
 
 
 def _prepare(module: Module, parts: Mapping[str, Sequence[Any]]) -> None:

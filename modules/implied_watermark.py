@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.sql.types import DataType, Kind
 
 # values of these kinds come in no order of time: names, codes, random UUIDs
 _UNORDERED_IN_TIME = frozenset({Kind.TEXT, Kind.UUID, Kind.TIME, Kind.NATIVE})

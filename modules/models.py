@@ -106,9 +106,9 @@ class Module(Timestamped):
     def clean(self) -> None:
         super().clean()
         # it reads the query: sqlglot takes as long to import as Django, and most commands save no module
-        from modules import validating
+        from modules import validation
 
-        validating.check(self)
+        validation.check(self)
 
     @property
     def key_columns(self) -> tuple[str, ...]:
@@ -179,9 +179,9 @@ class Hook(Timestamped):
 
     def clean(self) -> None:
         super().clean()
-        from modules import validating
+        from modules import validation
 
-        validating.check_hook(self)
+        validation.check_hook(self)
 
 
 class Group(Timestamped):

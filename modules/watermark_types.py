@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from connections import registry
-from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import PipekitError
+from connections.sdk.sql.types import DataType, Kind
 from modules import implied_watermark
 from modules.choices import MergeStrategy
 
@@ -47,7 +47,7 @@ def warning(module: Module) -> str:
 def _trimmed(module: Module, name: str) -> Iterator[DataType]:
     """Yield TEXT for a column that the query trims."""
     # takes long to import, and only what saves modules needs it
-    from modules.column_mapping import map_columns
+    from modules.query.mapping import map_columns
 
     try:
         mapping = map_columns(module.source_query, registry.dialect(module.source_connection.driver.kind))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.apps import AppConfig
 from django.conf import settings
 
-from connections import secrets
+from connections.secrets import references
 
 
 class PipekitSiteConfig(AppConfig):
@@ -13,11 +13,8 @@ class PipekitSiteConfig(AppConfig):
     verbose_name = "Pipekit"
 
     def ready(self) -> None:
-        from pipekit_site import (
-            checks,  # noqa: F401 - registers itself
-            protecting,
-        )
+        from pipekit_site import protected_paths
 
         config = settings.PIPEKIT
-        protecting.configure(config)
-        secrets.configure(config.secrets_file, environment=config.secret_environment)
+        protected_paths.configure(config)
+        references.configure(config.secrets_file, environment=config.secret_environment)

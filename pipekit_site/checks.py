@@ -13,8 +13,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import DatabaseError, connection
 
-from connections.secrets import SecretStore
-from pipekit_site.config import VARIABLES, Config
+from connections.secrets.references import SecretStore
+from pipekit_site.config.config import VARIABLES, Config
 
 # what `settings` asks SQLite for, as SQLite spells it back
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from connections.config_yaml import CONNECTIONS
-from connections.configuring import exporting, importing
-from connections.configuring.importing import Outcome, Wish
 from modules.config_yaml import GROUPS, MODULES
+from pipekit_site.configfile import export
+from pipekit_site.configfile import load as importing
+from pipekit_site.configfile.load import Outcome, Wish
 from runs.models import Run
 from scheduling.config_yaml import SCHEDULES
 
@@ -15,7 +16,7 @@ SECTIONS = (CONNECTIONS, MODULES, GROUPS, SCHEDULES)
 
 def dump() -> str:
     """Return the configuration; it holds references to secrets, no secret."""
-    return exporting.export(SECTIONS)
+    return export.export(SECTIONS)
 
 
 def load(text: str | bytes, *, name: str, actor: str, dry_run: bool = False, prune: bool = False) -> Outcome:

@@ -16,7 +16,7 @@ from pathlib import Path
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
-from pipekit_site.config import Config
+from pipekit_site.config.config import Config
 
 
 def prepare(config: Config) -> None:

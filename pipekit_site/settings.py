@@ -1,4 +1,4 @@
-"""Django's settings, made from pipekit_site.config. Everything on disk lies under the data directory."""
+"""Django's settings, made from pipekit_site.config.config. Everything on disk lies under the data directory."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import shutil
 import sys
 from typing import Any
 
-from pipekit_site import config as _config
 from pipekit_site import data_dir as _data_dir
+from pipekit_site.config import config as _config
 from pipekit_site.local_zone import local_zone_name
-from pipekit_site.look import UNFOLD as UNFOLD
-from pipekit_site.metadata_url import postgresql as _postgresql
+from pipekit_site.metadata.url import postgresql as _postgresql
+from pipekit_site.web.unfold import UNFOLD as UNFOLD
 
 BASE_DIR = _config.BASE_DIR
 PIPEKIT = _config.load()
@@ -23,9 +23,9 @@ ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *PIPEKIT.allowed_hosts]
 
 INSTALLED_APPS = [
     # before the admin, whose templates it replaces
-    "pipekit_site.admin_config.UnfoldConfig",
+    "pipekit_site.web.admin_config.UnfoldConfig",
     "unfold.contrib.filters",
-    "pipekit_site.admin_config.AdminConfig",
+    "pipekit_site.web.admin_config.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -45,8 +45,8 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "pipekit_site.content_policy.ContentPolicyMiddleware",
-    "pipekit_site.static_files.StaticFilesMiddleware",
+    "pipekit_site.web.csp.ContentPolicyMiddleware",
+    "pipekit_site.web.static.StaticFilesMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -122,7 +122,7 @@ else:
     SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 
 # the one line in the crontab, which installcron puts there; schedules are rows
-CRONJOBS = [("* * * * *", "scheduling.ticking.cron_tick")]
+CRONJOBS = [("* * * * *", "scheduling.tick.tick.cron_tick")]
 CRONTAB_EXECUTABLE = shutil.which("crontab") or "crontab"
 CRONTAB_PYTHON_EXECUTABLE = sys.executable
 CRONTAB_DJANGO_MANAGE_PATH = str(BASE_DIR / "manage.py")
@@ -148,7 +148,7 @@ STORAGES = {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": PIPEKIT.data_dir / "media"},
     },
-    "staticfiles": {"BACKEND": "pipekit_site.static_files.VersionedStorage"},
+    "staticfiles": {"BACKEND": "pipekit_site.web.static.VersionedStorage"},
 }
 
 LOGIN_URL = "admin:login"
@@ -173,7 +173,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "filters": {"redacting": {"()": "connections.redacting.RedactingFilter"}},
+    "filters": {"redacting": {"()": "connections.secrets.redaction.RedactingFilter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redacting"]}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
 }

@@ -6,9 +6,9 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from pipekit_site.health import health
+from pipekit_site.web.health import health
 
-# imported here alone: see pipekit_site.admin_config
+# imported here alone: see pipekit_site.web.admin_config
 admin.autodiscover()
 
 urlpatterns = [

@@ -18,11 +18,11 @@ from connections.sdk.errors import DatabaseMissing, PipekitError, SecretMissing
 from connections.sdk.schema import Column, TableInfo
 from modules import implied_watermark, watermark_types
 from modules.choices import MergeStrategy
-from modules.column_mapping import map_columns
 from modules.models import Module
-from runs.engine import columns as column_choice
-from runs.engine import unfilled_columns
+from modules.query.mapping import map_columns
 from runs.engine.connecting import for_inspection, session
+from runs.engine.extract import columns as column_choice
+from runs.engine.publish import unfilled_columns
 
 # so long may whoever saves many modules wait
 _SECONDS = 10.0

@@ -13,7 +13,7 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from connections.secrets import NAME
+from connections.secrets.references import NAME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

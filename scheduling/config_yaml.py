@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connections.configuring.sections import Section
+from pipekit_site.configfile.sections import Section
 from scheduling.models import Schedule
 
 SCHEDULES = Section(

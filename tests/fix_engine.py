@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.parameters import ConnectionParameters
-from runs.engine import reconciling, sync
+from runs.engine import sync
+from runs.engine.publish import key_sync
 from tests.runs.engine import in_process
 from tests.runs.engine.bench import Bench
 
@@ -48,7 +49,7 @@ def pg_bench(shop: ConnectionParameters, warehouse: ConnectionParameters) -> Ben
 def transfer_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Move rows in this process: the same routes, readers and writers, without the start of a child for each run."""
     monkeypatch.setattr(sync, "transfer", in_process.transfer)
-    monkeypatch.setattr(reconciling, "transfer", in_process.transfer)
+    monkeypatch.setattr(key_sync, "transfer", in_process.transfer)
 
 
 @pytest.fixture

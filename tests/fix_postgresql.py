@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
-from connections.connectors.postgresql import embedded
+from connections import embedded_postgresql
 from tests.databases import Databases
 
 
@@ -21,10 +21,10 @@ def postgresql_server() -> Iterator[str]:
     directory = Path(tempfile.mkdtemp(prefix="pk-"))
     data = directory / "pg"
     try:
-        embedded.ensure_running(data)
+        embedded_postgresql.ensure_running(data)
         yield _for_superuser(data)
     finally:
-        embedded.stop(data)
+        embedded_postgresql.stop(data)
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -36,7 +36,7 @@ def _for_superuser(data: Path) -> str:
     """
     hba = data / "pg_hba.conf"
     hba.write_text(f"local all postgres trust\n{hba.read_text()}")
-    with psycopg.connect(**embedded.superuser_settings(data), autocommit=True) as connection:  # type: ignore[arg-type]
+    with psycopg.connect(**embedded_postgresql.superuser_settings(data), autocommit=True) as connection:  # type: ignore[arg-type]
         for setting in ("fsync", "full_page_writes"):
             connection.execute(f"ALTER SYSTEM SET {setting} = off")
         connection.execute("SELECT pg_reload_conf()")

@@ -35,11 +35,11 @@ def _start_postgresql(directory: Path) -> str:
     """Return the URL of a database that is not there yet: Django makes it, and removes it at the end."""
     from urllib.parse import urlsplit, urlunsplit
 
-    from connections.connectors.postgresql import embedded
+    from connections import embedded_postgresql
 
     # the last registered is the first to be called: before the directory goes
-    atexit.register(embedded.stop, directory)
-    return urlunsplit(urlsplit(embedded.ensure_running(directory))._replace(path="/pipekit"))
+    atexit.register(embedded_postgresql.stop, directory)
+    return urlunsplit(urlsplit(embedded_postgresql.ensure_running(directory))._replace(path="/pipekit"))
 
 
 if _metadata == "postgresql":

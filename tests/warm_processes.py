@@ -30,9 +30,15 @@ from runs.jrunner import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 # what is imported, beside the module that is run
-_MANAGE = ("django.contrib.admin", "runs.running", "runs.management.commands.runmodule", "psycopg", "sqlglot.dialects")
+_MANAGE = (
+    "django.contrib.admin",
+    "runs.lifecycle.execute",
+    "runs.management.commands.runmodule",
+    "psycopg",
+    "sqlglot.dialects",
+)
 _JRUNNER = (
-    *("runs.jrunner.command", "runs.jrunner.by_hand", "runs.jrunner.routes", "asyncpg", "psycopg"),
+    *("runs.jrunner.command", "runs.jrunner.flags", "runs.jrunner.routes.choose", "asyncpg", "psycopg"),
     *("pyarrow.compute", "duckdb", "pgpq", "adbc_driver_sqlite.dbapi", "adbc_driver_postgresql.dbapi"),
 )
 # read when Python, a library or the settings are imported

@@ -2,14 +2,14 @@ from typing import Any
 
 from django.db import migrations, models
 
-from connections import secret_binding
+from connections.secrets import binding
 
 
 def bind(apps: Any, schema_editor: Any) -> None:
     """Bind the references of every stored connection to where it leads now: what works goes on working."""
     connections = apps.get_model("connections", "Connection").objects.using(schema_editor.connection.alias)
     for row in connections.select_related("driver"):
-        row.secret_binding = secret_binding.binding(
+        row.secret_binding = binding.binding(
             kind=row.driver.kind,
             url=row.jdbc_url,
             username=row.username,

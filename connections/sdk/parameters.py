@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from connections.sdk import protection as protecting
-from connections.sdk.protection import Protection
+from connections.sdk.files import protection as protecting
+from connections.sdk.files.protection import Protection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.claim import Claim
-from connections.sdk.datatypes import DataType, Rendered
-from connections.sdk.dialect import Dialect
-from connections.sdk.foreign_keys import ForeignKey
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
+from connections.sdk.sql.dialect import Dialect
+from connections.sdk.sql.foreign_keys import ForeignKey
+from connections.sdk.sql.types import DataType, Rendered
 
 if TYPE_CHECKING:
     import pyarrow as pa

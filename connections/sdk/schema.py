@@ -6,8 +6,8 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import Any
 
-from connections.sdk.datatypes import DataType
 from connections.sdk.errors import ConfigurationInvalid
+from connections.sdk.sql.types import DataType
 
 
 @dataclass(frozen=True, slots=True)

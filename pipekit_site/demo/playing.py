@@ -17,14 +17,14 @@ from django.contrib.auth import get_user_model
 from rich.console import Console
 from rich.markup import escape
 
-from connections.connectors.postgresql import embedded
+from connections import embedded_postgresql
 from modules.models import GroupMember, Module
 from pipekit_site import config_yaml
 from pipekit_site.demo import showing, source, verifying
-from runs import claiming, interrupting
+from runs.lifecycle import claim, signals
+from runs.lifecycle.execute import execute
 from runs.models import Run
-from runs.running import execute
-from runs.states import Status
+from runs.models.states import Status
 
 _HERE = Path(__file__).parent
 # what the demo proposes to try: one row of demo_items is another than the source's
@@ -61,7 +61,7 @@ def play(console: Console) -> bool:
 
 def stop() -> None:
     """Stop the demo's PostgreSQL; its data stays."""
-    embedded.stop(_server_directory())
+    embedded_postgresql.stop(_server_directory())
 
 
 def _server_directory() -> Path:
@@ -71,7 +71,7 @@ def _server_directory() -> Path:
 def _set_up() -> Stage:
     data = Path(settings.PIPEKIT.data_dir).absolute()
     server = _server_directory()
-    url = embedded.ensure_running(server, within=data)
+    url = embedded_postgresql.ensure_running(server, within=data)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS pipekit_demo WITH (FORCE)")
         connection.execute("CREATE DATABASE pipekit_demo")
@@ -100,8 +100,8 @@ def _run_all(console: Console) -> list[Run]:
     with showing.bars(console) as bar:
         for name in names:
             module = Module.objects.with_connections().get(name=name)
-            with interrupting.as_cancel(held=True) as received:
-                run = claiming.claim(module, claiming.Request(trigger="demo"))
+            with signals.as_cancel(held=True) as received:
+                run = claim.claim(module, claim.Request(trigger="demo"))
                 runs.append(execute(run, listen=bar(name)))
             if received:
                 # the run has ended well, and the demo ends with it

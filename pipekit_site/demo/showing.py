@@ -15,7 +15,7 @@ from rich.table import Table
 
 from runs.engine import events
 from runs.models import Run
-from runs.states import Status
+from runs.models.states import Status
 
 # the steps of a run; a bar is full when the last one is done
 _STEPS = {"resolve": 1, "stage": 2, "transfer": 3, "publish": 4, "hooks": 5}

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from connections.sdk.private_files import create_private
+from connections.sdk.files.private import create_private
 
 ORDERS, LINES, CUSTOMERS, ITEMS, MOVEMENTS = 60_000, 250_000, 5_000, 2_000, 100_000
 # all of it is over: rows of the future would be warned of

@@ -16,12 +16,12 @@ from django.db import connection as metadata
 from django.db import transaction
 from django.db.migrations.executor import MigrationExecutor
 
-from connections import probing
-from connections.connectors.postgresql import embedded
+from connections import embedded_postgresql as embedded
+from connections import probe
 from connections.models import Connection, Driver
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
-from connections.secrets import store
-from pipekit_site import config
+from connections.secrets.references import store
+from pipekit_site.config import config
 from pipekit_site.doctor.metadata_server import metadata_server
 
 _ENOUGH = 500 * 1024 * 1024
@@ -199,7 +199,7 @@ def jrunner() -> str:
 
 
 def connection(row: Connection) -> str:
-    result = probing.probe(row.parameters, name=row.name, kind=row.driver.kind, write=row.dest_modules.exists())
+    result = probe.probe(row.parameters, name=row.name, kind=row.driver.kind, write=row.dest_modules.exists())
     if result.error:
         raise ConfigurationInvalid(result.message, hint=result.error["hint"])
     return result.message

@@ -5,14 +5,14 @@ from __future__ import annotations
 from django.db import connection as metadata
 
 from connections.sdk.errors import ConfigurationInvalid
-from pipekit_site import metadata_url
+from pipekit_site.metadata import url
 
 # a run takes two, a web request one, and the server keeps some for itself
 _ENOUGH_CONNECTIONS = 30
 
 
 def metadata_server() -> str:
-    place = metadata_url.shown(metadata.settings_dict)
+    place = url.shown(metadata.settings_dict)
     with metadata.cursor() as cursor:
         cursor.execute(
             """

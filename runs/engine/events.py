@@ -1,4 +1,4 @@
-"""What a run tells while it goes. `runs.recording` turns these into rows, a terminal into lines."""
+"""What a run tells while it goes. `runs.lifecycle.record` turns these into rows, a terminal into lines."""
 
 from __future__ import annotations
 

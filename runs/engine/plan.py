@@ -1,4 +1,4 @@
-"""What one run is to do, frozen: made from the configuration by `runs.planning`, or by hand."""
+"""What one run is to do, frozen: made from the configuration by `runs.lifecycle.plan`, or by hand."""
 
 from __future__ import annotations
 

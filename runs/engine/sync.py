@@ -15,19 +15,10 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.visible_text import one_line
-from runs.engine import (
-    bound_above_source,
-    destination_table,
-    hooks,
-    reconciling,
-    repairing,
-    staging,
-    unfilled_columns,
-    watermarks,
-)
-from runs.engine import columns as column_choice
-from runs.engine.checking import Staging
+from runs.engine import hooks
+from runs.engine.checks import Staging
 from runs.engine.connecting import session
+from runs.engine.destination import destination
 from runs.engine.events import (
     Event,
     MergeSqlBuilt,
@@ -38,15 +29,17 @@ from runs.engine.events import (
     Warned,
     WatermarkResolved,
 )
+from runs.engine.extract import columns as column_choice
+from runs.engine.extract.probe import probe
+from runs.engine.extract.query import base_query, bounded_query, repair_query
 from runs.engine.faults import point
 from runs.engine.plan import Plan, RunOn
-from runs.engine.publishing import STRATEGIES, all_statements, describe, publish
-from runs.engine.source_probe import probe
-from runs.engine.source_query import base_query, bounded_query, repair_query
-from runs.engine.transferring import Transfer, transfer
-from runs.engine.waiting import destination
-from runs.engine.watermark_types import check_watermark_types
-from runs.engine.watermark_warnings import future_warnings, implied_warnings
+from runs.engine.publish import destination_table, key_sync, repair, staging, unfilled_columns
+from runs.engine.publish.publish import STRATEGIES, all_statements, describe, publish
+from runs.engine.transfer import Transfer, transfer
+from runs.engine.watermarks import above_source, bounds
+from runs.engine.watermarks.types import check_watermark_types
+from runs.engine.watermarks.warnings import future_warnings, implied_warnings
 
 T = TypeVar("T")
 Step = Generator[Event, None, T]
@@ -57,7 +50,7 @@ class Resolved:
     """What step one found: the probed query, the bound, and the destination as it is."""
 
     query: str
-    bound: watermarks.Bound | None
+    bound: bounds.Bound | None
     table: TableInfo | None
 
 
@@ -89,12 +82,12 @@ def attempt(plan: Plan) -> Iterator[Event]:
     yield from _after_publish(plan, resolved, staged)
     if not rows:
         # key_sync may just have removed the row that was in the way
-        yield from map(Warned, bound_above_source.warnings(plan, resolved.query, resolved.bound, columns))
+        yield from map(Warned, above_source.warnings(plan, resolved.query, resolved.bound, columns))
 
 
 def resume(plan: Plan) -> Iterator[Event]:
     """Do what is left when an earlier attempt published; staging is made anew, its rows are in the table already."""
-    repairing.check_resume(plan)
+    repair.check_resume(plan)
     if not plan.key_sync or not plan.supports_deletes:
         yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))
         return
@@ -104,10 +97,10 @@ def resume(plan: Plan) -> Iterator[Event]:
 
 
 def _after_publish(plan: Plan, resolved: Resolved, staged: Staging) -> Iterator[Event]:
-    if repairing.deletes(plan):
-        yield from _timed("reconcile", repairing.delete_extra(plan, staged))
+    if repair.deletes(plan):
+        yield from _timed("reconcile", repair.delete_extra(plan, staged))
     if plan.key_sync and plan.supports_deletes:
-        yield from _timed("reconcile", reconciling.reconcile(plan, resolved.query, staged.columns))
+        yield from _timed("reconcile", key_sync.reconcile(plan, resolved.query, staged.columns))
     yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))
 
 
@@ -149,7 +142,7 @@ def _timed(step: str, work: Step[T]) -> Step[T]:
 
 def _resolve(plan: Plan) -> Step[Resolved]:
     values: dict[str, str] = {}
-    for event in watermarks.resolve_named(plan):
+    for event in bounds.resolve_named(plan):
         if isinstance(event, WatermarkResolved):
             values[event.name] = event.value or ""
         yield event
@@ -160,7 +153,7 @@ def _resolve(plan: Plan) -> Step[Resolved]:
         yield from map(Warned, destination_table.check(opened, plan, table))
         bound = None
         if plan.watermark and plan.repair is None:
-            bound = watermarks.highest(opened, staging.dialect_of(plan), table, plan.watermark)
+            bound = bounds.highest(opened, staging.dialect_of(plan), table, plan.watermark)
             yield WatermarkResolved(plan.watermark, bound.value)
             if plan.dry_run:
                 # a run that publishes says it of the value that it leaves behind

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from connections.sdk import lock_waits
 from connections.sdk.errors import Cancelled, ConfigurationInvalid, InternalError, PipekitError
 from runs.jrunner import environment
-from runs.jrunner.cancelling import Cancellation, Parent, on_signals, run
+from runs.jrunner.cancel import Cancellation, Parent, on_signals, run
 from runs.jrunner.job import Job
 from runs.jrunner.moved import Moved
 from runs.jrunner.progress import Reporter
-from runs.jrunner.pulse import beating
+from runs.jrunner.ticks import beating
 
 _FAILED, _CANCELLED = 1, 130
 _DESCRIPTION = """\
@@ -88,7 +88,7 @@ def transfer(job: Job, cancellation: Cancellation) -> int:
 
 
 def _routed(job: Job, reporter: Reporter, cancellation: Cancellation) -> tuple[str, Moved]:
-    from runs.jrunner.routes import choose
+    from runs.jrunner.routes.choose import choose
 
     borne = float(job.options.get("no_progress_timeout", 0))
     with beating(reporter, borne=borne), lock_waits.reported_to(reporter.waiting):
@@ -98,7 +98,7 @@ def _routed(job: Job, reporter: Reporter, cancellation: Cancellation) -> tuple[s
 
 
 def _by_hand(flags: argparse.Namespace, cancellation: Cancellation) -> int:
-    from runs.jrunner import by_hand
+    from runs.jrunner import flags as by_hand
 
     by_hand.protect()
     source, destination = by_hand.source_of(flags), by_hand.destination_of(flags)
@@ -115,14 +115,16 @@ def _by_hand(flags: argparse.Namespace, cancellation: Cancellation) -> int:
 
 
 def _printed(flags: argparse.Namespace, cancellation: Cancellation) -> int:
-    from runs.jrunner import arrow_copy, by_hand, printing
+    from runs.jrunner import flags as by_hand
+    from runs.jrunner import protocol
+    from runs.jrunner.routes import arrow
 
     by_hand.protect()
     source = by_hand.source_of(flags)
 
     def print_rows(reporter: Reporter) -> tuple[str, Moved]:
-        job, writer = by_hand.printing_job_of(flags, source), printing.PrintingWriter(flags.f)
-        return "arrow", arrow_copy.copy(job, reporter, cancellation, writer=writer)
+        job, writer = by_hand.printing_job_of(flags, source), protocol.PrintingWriter(flags.f)
+        return "arrow", arrow.copy(job, reporter, cancellation, writer=writer)
 
     return _reported(Reporter((source.password,), events=False), print_rows)
 

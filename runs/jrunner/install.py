@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from connections.sdk.errors import Protected
-from connections.sdk.protection import FILE_NAME, Protection
+from connections.sdk.files.protection import FILE_NAME, Protection
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connections.sdk.claim import Claim
-from connections.sdk.datatypes import DataType
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, TableName
+from connections.sdk.sql.types import DataType
 
 BATCH_BYTES = 8 * 1024 * 1024
 

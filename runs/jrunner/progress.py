@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from connections.redacting import Redactor
 from connections.sdk.errors import PipekitError
 from connections.sdk.visible_text import indented
+from connections.secrets.redaction import Redactor
 
 _INTERVAL = 0.5
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import django.db.models.deletion
 from django.db import migrations, models
 
-import runs.outbox
+import runs.models.notification
 
 
 class Migration(migrations.Migration):
@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
                 (
                     "delivery_id",
                     models.CharField(
-                        default=runs.outbox.new_delivery_id, editable=False, max_length=36, unique=True
+                        default=runs.models.notification.new_delivery_id, editable=False, max_length=36, unique=True
                     ),
                 ),
                 (

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from runs.final_runs import protect
+from runs.models.triggers import protect
 
 
 class Migration(migrations.Migration):

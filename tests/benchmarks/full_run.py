@@ -14,8 +14,8 @@ from uuid import uuid4
 
 import psycopg
 
-from connections.connectors.postgresql import embedded
-from connections.sdk import protection
+from connections import embedded_postgresql
+from connections.sdk.files import protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.engine import events, sync
@@ -81,7 +81,7 @@ def main() -> int:
             )
             print("last refresh:", *whole_run(bench).output.splitlines(), sep="\n  ")
         finally:
-            embedded.stop(directory / "pg")
+            embedded_postgresql.stop(directory / "pg")
     return 0
 
 

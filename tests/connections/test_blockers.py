@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connections.connectors.postgresql.blockers import described
+from connections.connectors.postgresql.session.blockers import described
 
 SHOWN = {
     "LOCK TABLE t2024.order_1 IN SHARE MODE": "LOCK TABLE t2024.order_1 IN SHARE MODE",

@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from connections.connectors.postgresql import bulk, driver
-from connections.connectors.postgresql.liveness import Backend
-from connections.connectors.postgresql.reader import PostgresqlBatches
+from connections.connectors.postgresql import driver
+from connections.connectors.postgresql.copy import bulk
+from connections.connectors.postgresql.copy.reader import PostgresqlBatches
+from connections.connectors.postgresql.session.backend_status import Backend
 from connections.sdk.errors import AuthenticationFailed, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from tests.connections.cleartext_server import ClearTextServer, clear_text_server

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connections import registry
-from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.sql.types import DataType, Kind
 
 K = Kind
 # native -> kind, or (DECIMAL, precision, scale), or (TEXT, length, fixed)

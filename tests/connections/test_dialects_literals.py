@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connections import registry
-from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import DataError
-from connections.sdk.temporal import Moment, fitted
+from connections.sdk.sql.temporal import Moment, fitted
+from connections.sdk.sql.types import DataType, Kind
 
 KINDS = registry.kinds()
 MOMENT = "2026-01-31 23:59:59.123456"

@@ -13,9 +13,9 @@ import pytest
 import sqlglot
 
 from connections import registry
-from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import TableName
+from connections.sdk.sql.publishing import PublishingDialect
+from connections.sdk.sql.types import DataType, Kind
 
 DESTINATIONS = ["clickhouse", "h2", "mysql", "oracle", "sqlserver"]
 TABLE, KEYS = TableName("my schema", "Or`d[e]'r"), TableName("pipekit_staging", "keys")

@@ -21,12 +21,11 @@ import pytest
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from connections import registry
-from connections.connectors.postgresql import embedded
-from connections.connectors.postgresql.embedded import cluster as cluster_module
-from connections.connectors.postgresql.embedded import programs
-from connections.connectors.postgresql.embedded.cluster import Cluster
-from connections.connectors.postgresql.embedded.system_user import system_user
+from connections import embedded_postgresql, registry
+from connections.embedded_postgresql import cluster as cluster_module
+from connections.embedded_postgresql import programs
+from connections.embedded_postgresql.cluster import Cluster
+from connections.embedded_postgresql.system_user import system_user
 from connections.models import Connection, Driver
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.sdk.parameters import ConnectionParameters
@@ -40,13 +39,13 @@ def home() -> Iterator[Path]:
     found.parent.chmod(0o700)
     yield found
     for directory in found.rglob("PG_VERSION"):
-        embedded.stop(directory.parent)
+        embedded_postgresql.stop(directory.parent)
     shutil.rmtree(found.parent)
 
 
 @pytest.fixture(scope="module")
 def directory(home: Path) -> Path:
-    embedded.ensure_running(home / "postgresql", within=home)
+    embedded_postgresql.ensure_running(home / "postgresql", within=home)
     return home / "postgresql"
 
 
@@ -74,11 +73,11 @@ def test_it_runs_below_a_private_directory_with_any_name_and_opens_none(director
 def test_a_starter_that_was_killed_leaves_no_lock_behind(
     directory: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    embedded.stop(directory)
+    embedded_postgresql.stop(directory)
     starter = (
         "import os, signal, sys; from pathlib import Path\n"
-        "from connections.connectors.postgresql.embedded.cluster import Cluster\n"
-        "from connections.connectors.postgresql.embedded.system_user import system_user\n"
+        "from connections.embedded_postgresql.cluster import Cluster\n"
+        "from connections.embedded_postgresql.system_user import system_user\n"
         "with Cluster.opened(Path(sys.argv[1]), system_user()) as cluster, cluster.locked():\n"
         "    cluster.start()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -143,7 +142,7 @@ def test_another_user_of_the_machine_does_not_reach_it() -> None:
     found = Path(tempfile.mkdtemp(prefix="pk-"))
     found.chmod(0o755)
     try:
-        embedded.ensure_running(found / "pg")
+        embedded_postgresql.ensure_running(found / "pg")
         (found / "pg").chmod(0o750)
         psql = programs.directory(programs.NEWEST, system_user()) / "psql"
         words = [str(psql), "-h", str(found / "pg"), "-U", "pipekit", "-d", "postgres", "-c", "SELECT 1"]
@@ -151,7 +150,7 @@ def test_another_user_of_the_machine_does_not_reach_it() -> None:
         done = subprocess.run(words, user=65534, group=system_user().gid, capture_output=True, text=True, cwd="/")
         assert "Peer authentication failed" in done.stderr
     finally:
-        embedded.stop(found / "pg")
+        embedded_postgresql.stop(found / "pg")
         shutil.rmtree(found)
 
 
@@ -197,7 +196,7 @@ def test_a_data_directory_of_another_user_is_left_alone(home: Path) -> None:
     (path / "PG_VERSION").write_text("18\n")
     os.chown(path, 65534, 65534)
     with pytest.raises(ConfigurationInvalid, match="belongs to another user"):
-        embedded.ensure_running(path, within=home)
+        embedded_postgresql.ensure_running(path, within=home)
 
 
 @pytest.mark.matrix
@@ -220,7 +219,7 @@ def test_a_server_of_an_earlier_version_is_taken_over_with_its_data(tmp_path: Pa
         assert ask(parameters(path, home, "other_superuser"), "SELECT current_setting('is_superuser')") == [("off",)]
         assert ask(replace(own, url="jdbc:postgresql://embedded/shop"), "SELECT count(*) FROM orders") == [(0,)]
     finally:
-        embedded.stop(path)
+        embedded_postgresql.stop(path)
         shutil.rmtree(home)
 
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.arrow.calendar import calendar_texts, moment
+from connections.sdk.arrow.convert import exactly
+from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.texts import as_text, hex_text
 from connections.sdk.errors import ValueMisfit
-from connections.sdk.exact.calendar import calendar_texts, moment
-from connections.sdk.exact.converting import exactly
-from connections.sdk.exact.misfits import misfit
-from connections.sdk.exact.texts import as_text, hex_text
 from connections.sdk.schema import Column
+from connections.sdk.sql.types import DataType, Kind
 
 
 def _column(kind: Kind, precision: int | None = None, scale: int | None = None) -> Column:

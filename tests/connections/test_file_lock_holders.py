@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.sdk import file_lock_holders
+from connections.sdk.files import lock_holders
 
 pytestmark = pytest.mark.skipif(not Path("/proc/locks").exists(), reason="only Linux tells who holds a lock")
 
@@ -46,10 +46,10 @@ def holder(path: Path, name: bytes) -> Iterator[int]:
 def test_a_process_is_named_whatever_bytes_are_its_name(tmp_path: Path, name: bytes, shown: str) -> None:
     path = tmp_path / "file"
     with holder(path, name) as pid:
-        found = file_lock_holders.holders(path, 100, 100, mode="WRITE")
+        found = lock_holders.holders(path, 100, 100, mode="WRITE")
         assert found == [pid]
-        assert file_lock_holders.named(found) == f"process {pid} ({shown})"
-        assert file_lock_holders.holders(path, 101, 200, mode="WRITE") == []
+        assert lock_holders.named(found) == f"process {pid} ({shown})"
+        assert lock_holders.holders(path, 101, 200, mode="WRITE") == []
 
 
 def test_lines_of_another_form_hide_no_other_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,5 +59,5 @@ def test_lines_of_another_form_hide_no_other_line(tmp_path: Path, monkeypatch: p
     place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
     held = f"POSIX  ADVISORY  WRITE {{}} {place} 0 EOF"
     locks.write_text(f"\n1:\n2: LEASE\n3: -> {held.format(7)}\n4: {held.format(8)}\n5: {held.format(0)}\n")
-    monkeypatch.setattr(file_lock_holders, "_LOCKS", locks)
-    assert file_lock_holders.holders(path, 5, 9, mode="WRITE") == [8]
+    monkeypatch.setattr(lock_holders, "_LOCKS", locks)
+    assert lock_holders.holders(path, 5, 9, mode="WRITE") == [8]

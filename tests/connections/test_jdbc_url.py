@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.jdbc_url import EXPECTED, ConnectionUrl, check, kind_of, parse, rebuild
 from connections.sdk.errors import UrlInvalid
-from connections.url_properties import ALLOWED
+from connections.url.jdbc import EXPECTED, ConnectionUrl, check, kind_of, parse, rebuild
+from connections.url.properties import ALLOWED
 
 FORMS = [
     ("jdbc:postgresql://h:5432/db?sslmode=require", "", {"host": "h", "port": 5432, "database": "db"}),

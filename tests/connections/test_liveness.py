@@ -14,7 +14,7 @@ import pytest
 
 from connections.connectors.postgresql import driver
 from connections.connectors.postgresql.driver import PostgresqlSession
-from connections.connectors.postgresql.liveness import Backend
+from connections.connectors.postgresql.session.backend_status import Backend
 from connections.sdk.errors import NoProgress, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from tests.runs.commands import backends, wait_until

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from connections import registry
+from connections.sdk.files.private import private_umask
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.private_files import private_umask
 from tests.runs.jrunner.processes import run_job
 from tests.runs.jrunner.systems import System, job
 

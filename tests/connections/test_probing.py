@@ -16,7 +16,7 @@ import duckdb
 import psycopg
 import pytest
 
-from connections import probing
+from connections import probe
 from connections.sdk.errors import SecretMissing
 from connections.sdk.parameters import ConnectionParameters
 from tests.ports import reserved_port
@@ -24,16 +24,16 @@ from tests.ports import reserved_port
 PASSWORD = "right-pw-7391"
 
 
-def _probe(kind: str, url: str, *, write: bool = False, **more: object) -> probing.Result:
+def _probe(kind: str, url: str, *, write: bool = False, **more: object) -> probe.Result:
     parameters = ConnectionParameters(kind=kind, url=url, name="target", **more)  # type: ignore[arg-type]
-    return probing.probe(lambda: parameters, name="target", kind=kind, write=write)
+    return probe.probe(lambda: parameters, name="target", kind=kind, write=write)
 
 
-def _steps(result: probing.Result) -> dict[str, bool]:
+def _steps(result: probe.Result) -> dict[str, bool]:
     return {step.name: step.ok for step in result.steps}
 
 
-def _failed(result: probing.Result, step: str, code: str) -> dict[str, str]:
+def _failed(result: probe.Result, step: str, code: str) -> dict[str, str]:
     """Assert that the test ended with this step and error, and return the error."""
     assert [found.name for found in result.steps if not found.ok] == [step]
     assert result.steps[-1].name == step and not result.ok
@@ -116,7 +116,7 @@ def test_a_database_with_a_blank_is_reached_over_a_socket_whose_directory_is_the
 def test_steps_are_told_as_they_end(database_url: str) -> None:
     heard: list[str] = []
     parameters = ConnectionParameters(kind="postgresql", url=database_url)
-    result = probing.probe(lambda: parameters, name="x", kind="postgresql", listen=lambda step: heard.append(step.name))
+    result = probe.probe(lambda: parameters, name="x", kind="postgresql", listen=lambda step: heard.append(step.name))
     assert heard == [step.name for step in result.steps]
 
 
@@ -124,7 +124,7 @@ def test_a_missing_secret_is_the_first_thing_found() -> None:
     def resolve() -> ConnectionParameters:
         raise SecretMissing("There is no secret DW_PW.", hint="manage.py secrets set DW_PW")
 
-    result = probing.probe(resolve, name="target", kind="postgresql")
+    result = probe.probe(resolve, name="target", kind="postgresql")
     _failed(result, "secret", "secret_missing")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connections.sdk.query_text import statement
+from connections.sdk.sql.statement import statement
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from connections.redacting import RedactingFilter, Redactor, redactor
+from connections.secrets.redaction import RedactingFilter, Redactor, redactor
 
 # of "*" a secret could be put together again by what hides it
 SECRETS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*\0"), min_size=4, max_size=40)

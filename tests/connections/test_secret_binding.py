@@ -15,11 +15,12 @@ from django.db import connection as metadata
 from django.test import Client
 from django.urls import reverse
 
-from connections import secrets, testing
-from connections.configuring.findings import FileInvalid
+from connections import checks
 from connections.models import Connection, Driver
 from connections.sdk.errors import SecretMissing
+from connections.secrets import references
 from pipekit_site import config_yaml
+from pipekit_site.configfile.problems import FileInvalid
 from tests.factories import WarehouseFactory
 
 pytestmark = pytest.mark.django_db
@@ -45,12 +46,12 @@ SAME = [
 
 @pytest.fixture(autouse=True)
 def password(tmp_path: Path) -> Iterator[None]:
-    before = secrets.store().path
-    secrets.configure(tmp_path / "secrets.env")
-    secrets.store().set("DW_PW", "canary-4417")
-    secrets.store().set("OTHER", "canary-4418")
+    before = references.store().path
+    references.configure(tmp_path / "secrets.env")
+    references.store().set("DW_PW", "canary-4417")
+    references.store().set("OTHER", "canary-4418")
     yield
-    secrets.configure(before)
+    references.configure(before)
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_a_row_changed_past_the_form_does_not_resolve(warehouse: Connection, fie
     with pytest.raises(SecretMissing, match="DW_PW is not bound to this host; it is bound to postgresql at") as refused:
         row.parameters()
     assert "Enter the reference again" in refused.value.hint
-    result = testing.tested(row)
+    result = checks.tested(row)
     assert (result.ok, len(result.steps)) == (False, 1)
     # keeping the test's result binds nothing
     with pytest.raises(SecretMissing):

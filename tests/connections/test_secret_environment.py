@@ -10,10 +10,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from django.urls import reverse
 
-from connections import secrets
 from connections.sdk.errors import SecretMissing
-from connections.secrets import SecretStore
-from pipekit_site import config
+from connections.secrets import references
+from connections.secrets.references import SecretStore
+from pipekit_site.config import config
 from runs.models import Setting
 
 TOKENS = [
@@ -95,13 +95,13 @@ def test_or_in_a_variable(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = secrets.store()
+    before = references.store()
     monkeypatch.setenv("DW_PW", "x")
     try:
-        secrets.configure(tmp_path / "secrets.env", environment=["DB2PW"])
-        assert secrets.store().source("DW_PW") == ""
+        references.configure(tmp_path / "secrets.env", environment=["DB2PW"])
+        assert references.store().source("DW_PW") == ""
     finally:
-        secrets.configure(before.path, environment=before.environment)
+        references.configure(before.path, environment=before.environment)
 
 
 @pytest.mark.django_db

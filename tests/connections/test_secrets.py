@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connections import secrets, secrets_file
-from connections.redacting import redactor
 from connections.sdk.errors import ConfigurationInvalid, PipekitError, SecretMissing
-from connections.secrets import SecretStore
+from connections.secrets import file as secrets_file
+from connections.secrets import references
+from connections.secrets.redaction import redactor
+from connections.secrets.references import SecretStore
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def store(file: Path) -> SecretStore:
 @pytest.fixture
 def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The process as it is before anybody said where the secrets are."""
-    monkeypatch.setattr(secrets, "_path", None)
+    monkeypatch.setattr(references, "_path", None)
     monkeypatch.delenv("PIPEKIT_SECRETS", raising=False)
     monkeypatch.delenv("PIPEKIT_SECRETS_FILE", raising=False)
     yield
@@ -128,7 +129,7 @@ def test_the_operator_may_put_any_name_into_the_file(store: SecretStore, file: P
     )
 )
 def test_only_a_plain_reference_is_ever_resolved_and_nothing_else_is_repeated(text: str) -> None:
-    if text.startswith("$") and secrets.NAME.fullmatch(text[1:]):
+    if text.startswith("$") and references.NAME.fullmatch(text[1:]):
         return
     with pytest.raises(PipekitError) as caught:
         SecretStore().resolve(text)
@@ -305,22 +306,22 @@ def test_without_settings_the_environment_says_where_the_file_is(
 ) -> None:
     write(file, "DW_PW=found\n")
     monkeypatch.setenv(variable, str(file))
-    assert secrets.store().resolve("$DW_PW") == "found"
+    assert references.store().resolve("$DW_PW") == "found"
 
 
 @pytest.mark.usefixtures("unconfigured")
 def test_without_any_file_the_environment_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DW_PW", "found")
-    assert secrets.store().resolve("$DW_PW") == "found"
+    assert references.store().resolve("$DW_PW") == "found"
     with pytest.raises(ConfigurationInvalid, match="no secrets file"):
-        secrets.store().set("DW_PW", "x")
+        references.store().set("DW_PW", "x")
 
 
 @pytest.mark.usefixtures("unconfigured")
 def test_what_settings_say_wins(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPEKIT_SECRETS", "/nowhere/else")
-    secrets.configure(file)
-    assert secrets.store().path == file
+    references.configure(file)
+    assert references.store().path == file
 
 
 def test_a_directory_in_the_files_place_is_not_to_be_made_private(file: Path, store: SecretStore) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipekit_site.config import BASE_DIR
+from pipekit_site.config.config import BASE_DIR
 from runs.engine.plan import Strategy
 from tests.faults.evidence import MERGING, QUERY, Generator
 from tests.pipekit_site.installs import Install

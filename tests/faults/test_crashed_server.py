@@ -22,7 +22,7 @@ from uuid import uuid4
 
 import pytest
 
-from connections.connectors.postgresql import embedded
+from connections import embedded_postgresql
 from connections.sdk.errors import ConnectionFailed
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import Plan, Strategy
@@ -61,7 +61,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        return embedded.ensure_running(self.directory)
+        return embedded_postgresql.ensure_running(self.directory)
 
     @property
     def log(self) -> str:
@@ -92,10 +92,10 @@ def server() -> Iterator[Server]:
     directory.chmod(0o755)
     found = Server(directory / "pg")
     try:
-        embedded.ensure_running(found.directory)
+        embedded_postgresql.ensure_running(found.directory)
         yield found
     finally:
-        embedded.stop(found.directory)
+        embedded_postgresql.stop(found.directory)
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -189,7 +189,7 @@ def test_without_a_crash_there_is_no_proof(
     generator: Generator, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is stopped in order keeps what is staged."""
-    monkeypatch.setattr(Server, "crash", lambda server: embedded.stop(server.directory))
+    monkeypatch.setattr(Server, "crash", lambda server: embedded_postgresql.stop(server.directory))
     monkeypatch.setattr(Server, "restart", lambda server: server.url)
     with (
         standing(generator.plan(), "transfer.finished", tmp_path / "points", retries=0) as process,

@@ -11,10 +11,10 @@ import pytest
 from psycopg.pq import TransactionStatus
 
 from connections.sdk.errors import PipekitError
-from runs.engine import retrying
+from runs.engine import retry
 from runs.engine.events import AttemptFailed, Event, Published, StepStarted
 from runs.engine.plan import Plan, Strategy
-from runs.engine.retrying import Policy
+from runs.engine.retry import Policy
 from tests.faults.evidence import Generator, bytes_of, evidence, stored
 from tests.runs.engine.bench import Bench
 
@@ -53,7 +53,7 @@ def tried(plan: Plan, hear: Callable[[Event], None] = lambda event: None) -> tup
     """Carry the plan out with retries; return what it told and its error."""
     told: list[Event] = []
     try:
-        for event in retrying.run(plan, POLICY, still_ours=lambda: True):
+        for event in retry.run(plan, POLICY, still_ours=lambda: True):
             told.append(event)
             hear(event)
     except PipekitError as error:

@@ -29,8 +29,8 @@ _LAUNCHES = """
 import time, django
 django.setup()
 from modules.models import Module
-from runs.claiming import Request
-from runs.launching import launch
+from runs.lifecycle.claim import Request
+from runs.lifecycle.launch import launch
 launch(Module.objects.get(name="orders"), Request(trigger="api"))
 time.sleep(600)
 """

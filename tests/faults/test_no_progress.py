@@ -17,9 +17,9 @@ import pytest
 
 from connections.sdk.errors import NoProgress, PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from runs.engine import events, retrying
+from runs.engine import events, retry
 from runs.engine.plan import Hook, Plan, RunOn, Strategy
-from runs.signalling import descendants
+from runs.process.control import descendants
 from tests.faults.proxy import Fault, Proxy
 from tests.faults.stopper import COPYING, PUBLISHING, Stopper
 from tests.runs.commands import alive, backends, wait_until
@@ -229,7 +229,7 @@ def test_a_retry_finds_the_commit_of_a_server_that_stood_still(
     plan = impatient(wide(pg_bench).plan(QUERY, strategy=Strategy.APPEND, watermark="k"))
     stopper, told = publishing("publish.before_commit"), []
     with stopper.at_work():
-        for event in retrying.run(plan, retrying.Policy(max_retries=2, delay=0), still_ours=lambda: True):
+        for event in retry.run(plan, retry.Policy(max_retries=2, delay=0), still_ours=lambda: True):
             told.append(event)
             if isinstance(event, events.AttemptFailed):
                 stopper.go_on()

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from modules.models import Module
-from runs import owner
 from runs.engine.plan import Strategy
 from runs.models import Run
+from runs.process import identity
 from tests.faults.evidence import QUERY, Generator, bytes_of, evidence, stored
 from tests.faults.killing import ended, faults
 from tests.runs.commands import manage, start
@@ -38,7 +38,7 @@ def went_down(point: str, log: Path, *, boot: str) -> Run:
     process = start("runmodule", "orders", "--quiet", **faults(f"{point}=kill9", log))
     process.communicate(timeout=90)
     assert ended(process.returncode, log).killed
-    here = owner.current()
+    here = identity.current()
     Run.objects.update(pid=here.pid, process_started=here.started, boot_id=boot)
     return Run.objects.get()
 
@@ -66,7 +66,7 @@ def test_a_run_of_an_earlier_boot_is_settled_by_the_first_tick(
 
 
 def test_a_run_of_this_boot_whose_process_lives_is_left_alone(generator: Generator, tmp_path: Path) -> None:
-    run = went_down("transfer.started", tmp_path / "points", boot=owner.current().boot)
+    run = went_down("transfer.started", tmp_path / "points", boot=identity.current().boot)
     assert manage("tick").code == 0
     run.refresh_from_db()
     assert run.status == "running"

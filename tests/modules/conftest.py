@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from connections import registry
-from connections.sdk.dialect import Dialect
+from connections.sdk.sql.dialect import Dialect
 from tests.modules.query_grammar import TABLES
 
 

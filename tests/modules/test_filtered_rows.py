@@ -14,9 +14,9 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import PipekitError
-from modules.column_mapping import map_columns
-from modules.predicates import add_predicate, no_rows, select_columns
-from runs.engine.watermarks import Bound, predicate
+from modules.query.mapping import map_columns
+from modules.query.rewrite import add_predicate, no_rows, select_columns
+from runs.engine.watermarks.bounds import Bound, predicate
 from tests.modules.conftest import System
 
 COLUMNS = ("id", "grp", "price", "day", "ts", "tz", "body", "ODD#", "n")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from connections import registry
 from connections.sdk.errors import PipekitError
-from modules.predicates import add_predicate, no_rows
-from modules.query_text import read
+from modules.query.rewrite import add_predicate, no_rows
+from modules.query.tokenizer import read
 from tests.modules.query_grammar import Drawn, queries
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from connections.sdk.dialect import Dialect
-from modules.column_mapping import MappedColumn, map_columns
-from modules.predicates import add_predicate, no_rows, select_columns
-from modules.query_outline import outline
+from connections.sdk.sql.dialect import Dialect
+from modules.query.mapping import MappedColumn, map_columns
+from modules.query.outline import outline
+from modules.query.rewrite import add_predicate, no_rows, select_columns
 from tests.modules.conftest import System
 from tests.modules.query_grammar import Drawn, queries
 

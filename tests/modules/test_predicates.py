@@ -8,7 +8,7 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import ColumnUnmapped, QueryInvalid
-from modules.predicates import add_predicate, no_rows, select_columns
+from modules.query.rewrite import add_predicate, no_rows, select_columns
 
 # ⟦ ⟧ mark what is put in
 IN_PLACE = [

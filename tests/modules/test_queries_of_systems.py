@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from connections import registry
-from modules.predicates import add_predicate, no_rows
+from modules.query.rewrite import add_predicate, no_rows
 
 DIRECTORY = Path(__file__).parent / "queries"
 BEFORE, BEHIND = "SELECT * FROM (\n", "\n) pipekit_q WHERE x > 5"

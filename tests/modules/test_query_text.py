@@ -6,7 +6,7 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import QueryInvalid
-from modules.query_text import Kind, read
+from modules.query.tokenizer import Kind, read
 
 LEXED = [
     ("postgresql", "a$1 $1 E'it\\'s' U&'d' -- c\n 1.5e3 /* /* */ */ b", "a$1|$|1|E'it\\'s'|U&'d'|1.5e3|b"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connections.sdk.errors import ConfigurationInvalid
-from modules.safe_alias import check_names, safe_alias, suggest
+from modules.query.aliases import check_names, safe_alias, suggest
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from connections import registry
 from connections.sdk.errors import DataError, TokenUnknown
-from modules.tokens import check_tokens, find_tokens, replace_tokens, unused
+from modules.query.placeholders import check_tokens, find_tokens, replace_tokens, unused
 
 POSTGRESQL = registry.dialect("postgresql")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from pipekit_site.config import BASE_DIR
+from pipekit_site.config.config import BASE_DIR
 from tests.runs.commands import Done
 from tests.runs.engine.bench import Bench
 

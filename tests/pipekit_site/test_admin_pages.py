@@ -15,7 +15,7 @@ from connections.models import Connection
 from modules import history
 from modules.models import ModuleHistory
 from runs.models import GroupRun, Run, Setting, Verification
-from runs.outbox import Notification
+from runs.models.notification import Notification
 from scheduling.models import Slot
 from tests.factories import (
     GroupMemberFactory,

@@ -16,9 +16,9 @@ from django.utils import timezone
 from connections.models import Connection
 from modules import history
 from modules.models import Group, Module
-from runs import live_log
+from runs import logs
 from runs.models import GroupRun, Run, Verification
-from runs.outbox import Notification
+from runs.models.notification import Notification
 from scheduling.models import Outcome, Schedule, Slot
 from tests.factories import (
     GroupFactory,
@@ -55,7 +55,7 @@ def hostile() -> list[Any]:
     told = {"source_query": HOSTILE, "merge_sql": HOSTILE, "watermarks": {HOSTILE: {"in": HOSTILE, "out": HOSTILE}}}
     run.record(steps=[{"step": HOSTILE, "seconds": 1}], **told)
     run.record(log_path="runs/hostile.log")
-    live_log.write(run, HOSTILE)
+    logs.write(run, HOSTILE)
     run.finish_error(error, warnings=[HOSTILE])
     schedule = ScheduleFactory.create(name=HOSTILE, group=group)
     now = timezone.now()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from pipekit_site.config import BASE_DIR
+from pipekit_site.config.config import BASE_DIR
 from tests.pipekit_site.test_start_up import environment, manage
 from tests.runs.commands import wait_until
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from connections.commands import CommandFailed
-from pipekit_site.config import BASE_DIR
+from connections.management.base import CommandFailed
+from pipekit_site.config.config import BASE_DIR
 from tests.pipekit_site.test_start_up import environment, manage
 
 # real processes, many of them

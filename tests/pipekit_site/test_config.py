@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from pipekit_site import config
-from pipekit_site.config import Config
+from pipekit_site.config import config
+from pipekit_site.config.config import Config
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from django.db import models
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.configuring import exporting
-from connections.configuring.document import compose, entries
-from connections.configuring.findings import Findings
 from connections.models import Connection, Driver
 from modules.models import Group, Hook, Module, Watermark
 from pipekit_site import config_yaml
 from pipekit_site.config_yaml import SECTIONS
+from pipekit_site.configfile import export
+from pipekit_site.configfile.document import compose, entries
+from pipekit_site.configfile.problems import Findings
 from scheduling.models import Schedule
 from tests.pipekit_site.fix_config_yaml import EXAMPLE, counts, empty, load
 
@@ -183,9 +183,7 @@ def editable(model: type[models.Model], apart_from: set[str]) -> set[str]:
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_every_text_comes_back_as_it_was_written(text: str) -> None:
-    written = yaml.dump(
-        {"a": {"b": [text]}, "c": text}, Dumper=exporting._Dumper, allow_unicode=True, width=float("inf")
-    )
+    written = yaml.dump({"a": {"b": [text]}, "c": text}, Dumper=export._Dumper, allow_unicode=True, width=float("inf"))
     found = entries(compose(written.encode(), "x"), "", Findings())
     assert found["c"].node.value == text
 
@@ -193,7 +191,7 @@ def test_every_text_comes_back_as_it_was_written(text: str) -> None:
 @given(lines=st.lists(st.text(" \t#:|>-'\"{}[]&*!%@a", max_size=6), min_size=2, max_size=6))
 def test_every_text_of_lines_comes_back_from_its_block(lines: list[str]) -> None:
     text = "\n".join(lines)
-    written = yaml.dump({"a": {"c": text}}, Dumper=exporting._Dumper, allow_unicode=True, width=float("inf"))
+    written = yaml.dump({"a": {"c": text}}, Dumper=export._Dumper, allow_unicode=True, width=float("inf"))
     assert written.startswith("a:\n  c: |")
     inner: Any = entries(compose(written.encode(), "x"), "", Findings())["a"].node
     assert entries(inner, "a", Findings())["c"].node.value == text

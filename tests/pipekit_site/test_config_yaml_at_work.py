@@ -13,13 +13,13 @@ from django.conf import settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from connections.configuring import importing
-from connections.configuring.importing import Wish
 from connections.models import Connection
 from connections.sdk.errors import ConfigurationInvalid
 from modules.config_yaml import MODULES
 from modules.models import Module, ModuleHistory
 from pipekit_site.config_yaml import SECTIONS
+from pipekit_site.configfile import load as importing
+from pipekit_site.configfile.load import Wish
 from tests.factories import RunFactory
 from tests.pipekit_site.fix_config_yaml import EXAMPLE, counts, load
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from connections.configuring import document
-from connections.configuring.findings import FileInvalid
 from connections.models import Connection
 from pipekit_site import config_yaml
+from pipekit_site.configfile import document
+from pipekit_site.configfile.problems import FileInvalid
 from tests.pipekit_site.fix_config_yaml import EXAMPLE, counts, load
 
 pytestmark = pytest.mark.django_db

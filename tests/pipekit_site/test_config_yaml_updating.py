@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from connections.configuring.findings import FileInvalid
 from connections.models import Connection
 from modules.models import Group, Hook, Module, ModuleHistory, Watermark
 from pipekit_site import config_yaml
+from pipekit_site.configfile.problems import FileInvalid
 from runs.models import Run
 from scheduling.models import Schedule
 from tests.pipekit_site.fix_config_yaml import EXAMPLE, counts, load

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipekit_site.config import BASE_DIR
-from runs import owner
+from pipekit_site.config.config import BASE_DIR
+from runs.process import identity
 from tests.runs.commands import wait_until
 
 # says when it has got that far, and waits
@@ -51,7 +51,7 @@ def test_no_core_is_dumped_and_the_process_is_seen_as_alive_until_it_ends(progra
     try:
         limits = Path(f"/proc/{process.pid}/limits").read_text().splitlines()
         assert [line.split()[4:6] for line in limits if line.startswith("Max core file size")] == [["0", "0"]]
-        alive = owner.of_pid(process.pid)
+        alive = identity.of_pid(process.pid)
         assert alive.is_here() and not alive.is_dead()
         process.send_signal(signal.SIGQUIT)
         wait_until(lambda: process.poll() is not None)

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from pipekit_site.config import BASE_DIR
+from pipekit_site.config.config import BASE_DIR
 from pipekit_site.demo import playing, showing, source, verifying
 from runs.models import Run
 from tests.pipekit_site.test_start_up import environment, manage

@@ -21,10 +21,11 @@ from django.core.management import call_command
 from django.db import connection as metadata
 from pytest_django import Settings
 
-from connections import secrets
 from connections.models import Connection, Driver
-from pipekit_site.doctor import examining, machine
-from pipekit_site.doctor.examining import CHECKS, Check
+from connections.secrets import references
+from pipekit_site.doctor import checks as examining
+from pipekit_site.doctor import machine
+from pipekit_site.doctor.checks import CHECKS, Check
 from tests.ports import reserved_port
 
 ROOT = Path(__file__).parents[2]
@@ -33,10 +34,10 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def secrets_file(tmp_path: Path) -> Iterator[Path]:
-    before = secrets.store().path
-    secrets.configure(tmp_path / "secrets.env")
+    before = references.store().path
+    references.configure(tmp_path / "secrets.env")
     yield tmp_path / "secrets.env"
-    secrets.configure(before)
+    references.configure(before)
 
 
 def look(name: str) -> Check:
@@ -181,7 +182,7 @@ def test_a_migration_that_is_not_applied_is_named() -> None:
 
 def test_a_secret_option_counts_as_used(secrets_file: Path) -> None:
     connection("postgresql", "jdbc:postgresql://127.0.0.1/dw", password="$DW_PW")
-    secrets.store().set("DW_PW", "x")
+    references.store().set("DW_PW", "x")
     assert look("secrets").message == "Set, as connections need them: $DW_PW"
     secrets_file.write_text("DW_PW x\n")
     assert "Lines of the file that set nothing: 1." in look("secrets").message
@@ -228,10 +229,10 @@ def test_connections_are_tried_only_when_asked_for(tmp_path: Path) -> None:
 
 
 def test_a_check_that_falls_over_is_a_failed_check_and_shows_no_secret() -> None:
-    secrets.store().set("DW_PW", "canary-2284")
+    references.store().set("DW_PW", "canary-2284")
 
     def broken() -> str:
-        raise RuntimeError(f"failed with {secrets.store().resolve('$DW_PW')}")
+        raise RuntimeError(f"failed with {references.store().resolve('$DW_PW')}")
 
     (found,) = examining.examine_each([("odd", broken)])
     assert (found.ok, found.message) == (False, "The check itself failed: RuntimeError: failed with ***.")

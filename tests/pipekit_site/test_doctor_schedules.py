@@ -9,8 +9,8 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from pipekit_site.doctor import examining
-from pipekit_site.doctor.examining import CHECKS, Check
+from pipekit_site.doctor import checks
+from pipekit_site.doctor.checks import CHECKS, Check
 from scheduling.models import Progress, Schedule, Tick
 from tests.factories import ModuleFactory, ScheduleFactory
 
@@ -23,7 +23,7 @@ def no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def look() -> Check:
-    return next(examining.examine_each(check for check in CHECKS if check[0] == "schedules"))
+    return next(checks.examine_each(check for check in CHECKS if check[0] == "schedules"))
 
 
 def ticked(ago: dt.timedelta) -> None:

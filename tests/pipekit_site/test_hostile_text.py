@@ -14,10 +14,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from connections.redacting import RedactingFilter
 from connections.sdk.visible_text import indented, one_line, visible
-from pipekit_site.config import BASE_DIR
-from runs import live_log, terminal
+from connections.secrets.redaction import RedactingFilter
+from pipekit_site.config.config import BASE_DIR
+from runs import logs
+from runs.cli import text as terminal
 from runs.engine import events
 from runs.jrunner.progress import Reporter
 
@@ -81,8 +82,8 @@ def test_jrunner_s_log_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_run_s_log_is_harmless(tmp_path: Path) -> None:
     run = SimpleNamespace(log_file=tmp_path / "1.log")
-    live_log.write(run, FORGED)
-    text, _ = live_log.read(run)
+    logs.write(run, FORGED)
+    text, _ = logs.read(run)
     assert is_harmless(text)
     assert all(line.startswith("    ") for line in text.splitlines()[1:])
 

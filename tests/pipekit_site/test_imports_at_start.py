@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from pipekit_site.config import BASE_DIR
+from pipekit_site.config.config import BASE_DIR
 
 # the admin's pages, the reading of queries, database drivers, columnar data
-HEAVY = ("unfold.sites", "modules.admin", "sqlglot", "croniter", "psycopg", "duckdb", "pyarrow")
+HEAVY = ("unfold.sites", "modules.admin.module", "sqlglot", "croniter", "psycopg", "duckdb", "pyarrow")
 
 _LIST = """
 import sys

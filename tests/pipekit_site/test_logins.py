@@ -29,7 +29,7 @@ from django.db import connections
 from django.test import Client, RequestFactory
 from pytest_django import Settings
 
-from pipekit_site.config import BASE_DIR
+from pipekit_site.config.config import BASE_DIR
 from pipekit_site.logins import backend, throttle
 from pipekit_site.management.commands import serve
 from pipekit_site.models import LoginAttempt

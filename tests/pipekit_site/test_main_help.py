@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.core.management import get_commands
 
-from pipekit_site.main_help import CommandLine
-from pipekit_site.metadata import our_apps
+from pipekit_site.cli.help import CommandLine
+from pipekit_site.metadata.migrate import our_apps
 
 
 def test_every_command_of_ours_has_one_line_before_those_of_django() -> None:

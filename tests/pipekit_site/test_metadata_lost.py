@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 
-from connections.connectors.postgresql import embedded
+from connections import embedded_postgresql
 from tests.pipekit_site.installs import Install
 from tests.runs.commands import wait_until
 from tests.runs.engine.bench import Bench
@@ -81,12 +81,12 @@ def server() -> Iterator[Path]:
     try:
         yield directory / "pg"
     finally:
-        embedded.stop(directory / "pg")
+        embedded_postgresql.stop(directory / "pg")
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def with_server(server: Path, data_dir: Path, bench: Bench) -> Install:
-    url = embedded.ensure_running(server)
+    url = embedded_postgresql.ensure_running(server)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE meta")
     return configured(Install(data_dir, urlunsplit(urlsplit(url)._replace(path="/meta"))), bench)
@@ -98,11 +98,11 @@ def test_a_run_outlives_a_restart_of_the_metadata_server(server: Path, bench: Be
     process, log = start_to_stop(install, "publish.begun", "runmodule", "orders", "--json")
     run_log = tmp_path / "logs/runs/1.log"
     with stopped_at("publish.begun", process, log):
-        embedded.stop(server)
+        embedded_postgresql.stop(server)
     wait_until(lambda: "trying again" in run_log.read_text())
     # published while nobody could write that down
     assert bench.rows("SELECT a FROM sync.orders ORDER BY a") == [(1,), (2,)]
-    embedded.ensure_running(server)
+    embedded_postgresql.ensure_running(server)
     out, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     assert install.rows("SELECT status, inserted FROM run_log") == [("success", 2)]
@@ -110,7 +110,7 @@ def test_a_run_outlives_a_restart_of_the_metadata_server(server: Path, bench: Be
 
 # a run that waits for its metadata no time at all
 IMPATIENT = (
-    "import runs.recording as r; r._PATIENCE_SECONDS = 0; from django.core.management import call_command as c; "
+    "import runs.lifecycle.record as r; r._PATIENCE_SECONDS = 0; from django.core.management import call_command as c; "
 )
 
 
@@ -122,11 +122,11 @@ def test_a_result_that_finds_no_metadata_is_spooled_and_taken_in_by_the_next_tic
     program = f"{IMPATIENT}c('runmodule', 'orders')"
     process, log = start_to_stop(install, "publish.begun", "shell", "--no-imports", "-c", program)
     with stopped_at("publish.begun", process, log):
-        embedded.stop(server)
+        embedded_postgresql.stop(server)
     out, err = process.communicate(timeout=180)
     spooled = list((tmp_path / "spool").glob("*.json"))
     assert len(spooled) == 1, err
-    embedded.ensure_running(server)
+    embedded_postgresql.ensure_running(server)
     assert install.rows("SELECT status FROM run_log") == [("running",)]
     ticked = install.manage("tick")
     assert ticked.code == 0, ticked.err
@@ -138,14 +138,15 @@ def test_a_result_that_finds_no_metadata_is_spooled_and_taken_in_by_the_next_tic
 def test_a_launched_run_waits_for_metadata_that_is_just_restarting(server: Path, bench: Bench, tmp_path: Path) -> None:
     install = with_server(server, tmp_path, bench)
     queued = (
-        "from runs import claiming as c; from modules.models import Module as M; c.queue(M.objects.get(), c.Request())"
+        "from runs.lifecycle import claim as c; from modules.models import Module as M; "
+        "c.queue(M.objects.get(), c.Request())"
     )
     assert install.manage("shell", "--no-imports", "-c", queued).code == 0
-    embedded.stop(server)
+    embedded_postgresql.stop(server)
     process = install.start("carryout", "--run", "1")
     with pytest.raises(subprocess.TimeoutExpired):
         process.communicate(timeout=8)
-    embedded.ensure_running(server)
+    embedded_postgresql.ensure_running(server)
     out, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     assert install.rows("SELECT status, inserted FROM run_log") == [("success", 2)]

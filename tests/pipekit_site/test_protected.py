@@ -15,16 +15,17 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
-from connections import probing, registry
+from connections import probe, registry
 from connections.models import Connection, Driver
 from connections.sdk.errors import PipekitError, Protected, from_dict
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from modules.models import Module, Watermark
-from pipekit_site import backing_up, protecting
-from pipekit_site.config import BASE_DIR
-from runs import claiming
-from runs.running import execute
+from pipekit_site import protected_paths
+from pipekit_site.config.config import BASE_DIR
+from pipekit_site.metadata import backup
+from runs.lifecycle import claim
+from runs.lifecycle.execute import execute
 from tests.runs.jrunner.processes import run, run_job
 from tests.runs.jrunner.systems import System, job, sqlite
 
@@ -63,7 +64,7 @@ def hard_linked(tmp_path: Path) -> Path:
 
 
 def copied(tmp_path: Path) -> Path:
-    return backing_up.back_up(tmp_path / "copy.db")
+    return backup.back_up(tmp_path / "copy.db")
 
 
 NAMES: list[Callable[[Path], Path]] = [
@@ -94,7 +95,7 @@ def test_nobody_becomes_superuser_by_a_run_from_the_metadata_into_itself(tmp_pat
             "is_superuser", "CASE username WHEN 'editor' THEN 1 ELSE is_superuser END AS is_superuser"
         ),
     )
-    done = execute(claiming.claim(module, claiming.Request()))
+    done = execute(claim.claim(module, claim.Request()))
     user.refresh_from_db()
     assert not user.is_superuser
     assert done.error is not None and done.error["code"] == "protected"
@@ -121,7 +122,7 @@ def refuses_everywhere(sly: ConnectionParameters) -> None:
         list(batches)
     with pytest.raises(Protected):
         connector.writer.write(sly, TableName("", "auth_user"), (), batches)
-    assert probing.probe(lambda: sly, name="sly", kind=sly.kind).error["code"] == "protected"  # type: ignore[index]
+    assert probe.probe(lambda: sly, name="sly", kind=sly.kind).error["code"] == "protected"  # type: ignore[index]
 
 
 @pytest.mark.parametrize("name", ["-wal", "-shm", "-journal"])
@@ -174,7 +175,7 @@ def test_no_file_is_made_that_python_would_load_instead_of_a_module(name: str, k
 
 def test_the_program_that_moves_the_rows_is_neither_opened_nor_made(tmp_path: Path) -> None:
     program = tmp_path / "jrunner"
-    protected = protecting.of(replace(settings.PIPEKIT, jrunner_path=str(program)))
+    protected = protected_paths.of(replace(settings.PIPEKIT, jrunner_path=str(program)))
     with pytest.raises(Protected):
         registry.connector("sqlite").connect(replace(parameters(program), protection=protected))
     assert not program.exists()
@@ -338,7 +339,7 @@ def test_hooks_and_resolvers_are_refused(
         module.source_query = "SELECT a AS a FROM s WHERE a > {w}"
         module.save()
         Watermark.objects.create(module=module, name="w", connection=own, resolver_sql="SELECT password FROM auth_user")
-    done = execute(claiming.claim(module, claiming.Request()))
+    done = execute(claim.claim(module, claim.Request()))
     assert done.error is not None and done.error["code"] == "protected"
     assert isinstance(from_dict(done.error), Protected)
 

@@ -13,11 +13,11 @@ import psycopg
 import pytest
 
 from connections import own_metadata, registry
+from connections.connectors.postgresql.copy.reader import PostgresqlBatches
 from connections.connectors.postgresql.metadata import SERVER_DATABASE
-from connections.connectors.postgresql.reader import PostgresqlBatches
 from connections.sdk.errors import PermissionDenied, Protected
+from connections.sdk.files.protection import METADATA_TABLES, ServerDatabase
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protection import METADATA_TABLES, ServerDatabase
 from connections.sdk.schema import TableName
 from tests.pipekit_site.installs import Install
 from tests.runs.engine.bench import Bench

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from connections import secrets
 from connections.models import Connection, Driver
+from connections.secrets import references
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.django_db
@@ -22,10 +22,10 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def file(tmp_path: Path) -> Iterator[Path]:
-    before = secrets.store().path
-    secrets.configure(tmp_path / "secrets.env")
+    before = references.store().path
+    references.configure(tmp_path / "secrets.env")
     yield tmp_path / "secrets.env"
-    secrets.configure(before)
+    references.configure(before)
 
 
 def warehouse(name: str = "warehouse", password: str = "$DW_PW") -> Connection:
@@ -53,7 +53,7 @@ def test_a_value_comes_on_stdin(file: Path, stdin: str) -> None:
     done = manage("set", "DW_PW", secrets_file=file, stdin=stdin.encode())
     assert (done.returncode, done.stdout) == (0, b"")
     assert done.stderr == f"DW_PW is set in {file}.\n".encode()
-    assert secrets.store().resolve("$DW_PW") == "s€cret $x#'\" ="
+    assert references.store().resolve("$DW_PW") == "s€cret $x#'\" ="
     assert file.stat().st_mode & 0o777 == 0o600
 
 
@@ -83,18 +83,18 @@ def test_a_terminal_is_asked_twice_without_echo(file: Path, monkeypatch: pytest.
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("getpass.getpass", lambda prompt: next(answers))
     call_command("secrets", "set", "DW_PW")
-    assert secrets.store().resolve("$DW_PW") == "one"
+    assert references.store().resolve("$DW_PW") == "one"
     with pytest.raises(CommandError, match="not the same"):
         call_command("secrets", "set", "DW_PW")
-    assert secrets.store().resolve("$DW_PW") == "one"
+    assert references.store().resolve("$DW_PW") == "one"
 
 
 def test_list_says_where_each_comes_from_and_who_uses_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ENV_PW", "canary-3391")
-    secrets.store().set("DW_PW", "canary-3392")
-    secrets.store().set("SPARE", "canary-3393")
+    references.store().set("DW_PW", "canary-3392")
+    references.store().set("SPARE", "canary-3393")
     for name, reference in (("b", "$DW_PW"), ("a", "$DW_PW"), ("c", "$ENV_PW"), ("d", "$NOWHERE"), ("e", "")):
         warehouse(name, reference)
     call_command("secrets", "list")
@@ -113,7 +113,7 @@ def test_list_says_where_each_comes_from_and_who_uses_it(
 
 def test_check_is_content_when_every_secret_that_is_used_is_set(capsys: pytest.CaptureFixture[str]) -> None:
     warehouse()
-    secrets.store().set("DW_PW", "canary-3394")
+    references.store().set("DW_PW", "canary-3394")
     assert checked() == 0
     assert "✔ secrets: Set, as connections need them: $DW_PW" in capsys.readouterr().out
 
@@ -148,14 +148,14 @@ def test_check_says_of_a_file_that_is_not_there_what_that_means_for_the_secrets_
 
 
 def test_check_fails_when_others_may_read_the_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    secrets.store().set("DW_PW", "x")
+    references.store().set("DW_PW", "x")
     file.chmod(0o644)
     assert checked() == 1
     assert f"has mode 0644; others may read or change it.\n  → chmod 600 {file}" in capsys.readouterr().out
 
 
 def test_check_runs_even_where_the_start_up_checks_would_stop_a_command(file: Path) -> None:
-    secrets.store().set("DW_PW", "canary-3395")
+    references.store().set("DW_PW", "canary-3395")
     file.chmod(0o666)
     done = manage("check", secrets_file=file, stdin=b"")
     assert done.returncode == 1

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pipekit_site.config import BASE_DIR
+from pipekit_site.config.config import BASE_DIR
 from tests.ports import reserved_port
 
 # real processes, many of them

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from connections import secrets
+from connections.secrets import references
 from tests.runs.receivers import MailServer, WebhookServer, mail_server, webhook_server
 from tests.runs.receiving import reached_at
 from tests.runs.test_notifying import set_up
@@ -22,10 +22,10 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def secrets_file(tmp_path: Path) -> Iterator[Path]:
-    before = secrets.store().path
-    secrets.configure(tmp_path / "secrets.env")
+    before = references.store().path
+    references.configure(tmp_path / "secrets.env")
     yield tmp_path / "secrets.env"
-    secrets.configure(before)
+    references.configure(before)
 
 
 @pytest.fixture
@@ -44,6 +44,6 @@ def private_webhooks(settings: Settings) -> None:
 @pytest.fixture
 def hook(private_webhooks: None) -> Iterator[WebhookServer]:
     with webhook_server() as found:
-        secrets.store().set("HOOK_SECRET", "shared-5518")
+        references.store().set("HOOK_SECRET", "shared-5518")
         set_up(webhook_url=found.url, webhook_secret="$HOOK_SECRET")
         yield found

@@ -7,8 +7,8 @@ from typing import Any
 
 from pytest_django import Settings
 
-from pipekit_site.config import Smtp
-from runs.outbox import Notification
+from pipekit_site.config.config import Smtp
+from runs.models.notification import Notification
 from tests.runs.receivers import MailServer
 
 SENDER, ADMIN = "pipekit@example.com", "admin@example.com"

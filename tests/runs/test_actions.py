@@ -13,7 +13,7 @@ from django.test import Client
 
 from modules.models import Group, GroupMember, Module
 from runs.models import GroupRun, Run, Setting
-from runs.owner import Owner
+from runs.process.identity import Owner
 from tests.factories import ModuleFactory, RunFactory, running
 from tests.runs.commands import wait_until
 from tests.runs.engine.bench import Bench

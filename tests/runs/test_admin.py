@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from modules.models import Module
-from runs import presenting
+from runs.admin import formatting
 from runs.models import Run, Setting
 from tests.factories import ModuleFactory, RunFactory, running
 
@@ -68,7 +68,7 @@ def test_the_list_takes_as_many_queries_for_many_as_for_one(
 def test_durations_are_readable(seconds: float, shown: str) -> None:
     start = timezone.now()
     run = Run(started_at=start, finished_at=start + dt.timedelta(seconds=seconds))
-    assert presenting.duration(run).replace("\u00a0", " ") == shown
+    assert formatting.duration(run).replace("\u00a0", " ") == shown
 
 
 def test_a_setting_is_changed_and_a_wrong_value_refused(admin_client: Client) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runs.heartbeat import Heartbeat
+from runs.lifecycle.heartbeat import Heartbeat
 from runs.models import Run, Setting
 from tests.factories import running
 from tests.runs.commands import wait_until

@@ -20,11 +20,11 @@ from django.utils import timezone
 
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
-from runs import owner, signalling
-from runs.claiming import Request
-from runs.launching import launch
+from runs.lifecycle.claim import Request
+from runs.lifecycle.launch import launch
+from runs.lifecycle.reap import reap_all, seems_dead
 from runs.models import GroupRun, Run, Setting
-from runs.reaping import reap_all, seems_dead
+from runs.process import control, identity
 from tests.factories import GroupRunFactory, RunFactory
 from tests.runs.commands import ROOT, go_on, manage, start, wait_until
 from tests.runs.engine.bench import Bench
@@ -66,8 +66,8 @@ import os, sys, time
 import django
 django.setup()
 from modules.models import Module
-from runs.claiming import Request
-from runs.launching import launch
+from runs.lifecycle.claim import Request
+from runs.lifecycle.launch import launch
 try:
     run = launch(Module.objects.get(name="orders"), Request(trigger="api"))
     print(run.pk, flush=True)
@@ -246,7 +246,7 @@ def test_one_killed_before_its_first_word_blocks_nobody_either(
 ) -> None:
     module = save_module("orders", QUERY)
     gone = subprocess.Popen([sys.executable, "-c", ""])
-    was = owner.of_pid(gone.pid)
+    was = identity.of_pid(gone.pid)
     gone.wait()
     first = RunFactory.create(module=module, dest_lock_key="")
     first.own(**was.as_fields())
@@ -258,13 +258,13 @@ def test_one_killed_before_its_first_word_blocks_nobody_either(
 
 def owned(status: str = "running", **fields: Any) -> Run:
     """A run of this very process, unless said otherwise."""
-    return RunFactory.create(status=status, **{**owner.current().as_fields(), **fields})
+    return RunFactory.create(status=status, **{**identity.current().as_fields(), **fields})
 
 
 def test_the_tick_settles_what_is_dead_and_leaves_what_lives() -> None:
     lives = owned()
     rebooted = owned(boot_id="another boot")
-    reused = owned(process_started=owner.current().started - 1)
+    reused = owned(process_started=identity.current().started - 1)
     half_settled = owned(status="lost")
     never_came = RunFactory.create(status="queued")
     Run.objects.filter(pk=never_came.pk).update(created_at=timezone.now() - dt.timedelta(seconds=15))
@@ -283,15 +283,15 @@ def test_the_tick_settles_what_is_dead_and_leaves_what_lives() -> None:
 def test_a_stranger_with_the_same_pid_is_never_signalled() -> None:
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
-        real = owner.of_pid(stranger.pid)
-        with signalling.held(replace(real, started=real.started - 1)) as process:
+        real = identity.of_pid(stranger.pid)
+        with control.held(replace(real, started=real.started - 1)) as process:
             process.terminate()
             process.kill()
-        with signalling.held(replace(real, boot="another boot")) as process:
+        with control.held(replace(real, boot="another boot")) as process:
             process.kill()
         time.sleep(0.2)
         assert stranger.poll() is None
-        with signalling.held(real) as process:
+        with control.held(real) as process:
             process.kill()
         assert stranger.wait(timeout=120) == -signal.SIGKILL
     finally:
@@ -341,7 +341,7 @@ def test_a_run_that_stood_still_and_was_given_up_does_not_publish_late(numbers: 
 
 
 def _clock() -> str:
-    here = owner.current()
+    here = identity.current()
     return f"{here.machine} {here.boot}"
 
 
@@ -360,7 +360,7 @@ def test_a_run_gives_signs_of_life_whatever_it_waits_for(numbers: Bench, save_mo
 
 def test_a_group_run_without_a_process_is_settled_when_its_runs_have_ended() -> None:
     group_run = GroupRunFactory.create(
-        status="running", members=["a", "b"], **{**owner.current().as_fields(), "boot_id": "another boot"}
+        status="running", members=["a", "b"], **{**identity.current().as_fields(), "boot_id": "another boot"}
     )
     lives = owned(group_run=group_run)
     assert reap_all() == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from runs import live_log
+from runs import logs
 
 MEGABYTE = 1_000_000
 
@@ -30,7 +30,7 @@ def log(tmp_path: Path) -> Log:
 
 def read_all(log: Log, offset: int = 0, limit: int = 1 << 20) -> tuple[str, int]:
     texts = []
-    while (found := live_log.read(log, offset, limit))[1] > offset:
+    while (found := logs.read(log, offset, limit))[1] > offset:
         text, offset = found
         texts.append(text)
     return "".join(texts), offset
@@ -45,7 +45,7 @@ def test_lines_of_any_length_are_cut_once_and_read_on(log: Log, length: int) -> 
     log.log_file.write_bytes(lines(0, count))
     reader = read_all(log)[1]
     for turn in range(1, 4):
-        live_log.cap(log, most=MEGABYTE)
+        logs.cap(log, most=MEGABYTE)
         assert log.log_file.stat().st_size <= MEGABYTE
         with log.log_file.open("ab") as file:
             file.write(lines(turn * count, (turn + 1) * count))
@@ -54,7 +54,7 @@ def test_lines_of_any_length_are_cut_once_and_read_on(log: Log, length: int) -> 
         assert text == lines(turn * count, (turn + 1) * count).decode()
     ever = 4 * count * length
     assert reader == ever
-    live_log.cap(log, most=MEGABYTE)
+    logs.cap(log, most=MEGABYTE)
     whole, end = read_all(log)
     assert end == ever
     assert whole.count("were cut out here") == log.log_file.read_bytes().count(b"were cut out here") == 1
@@ -67,7 +67,7 @@ def test_lines_of_any_length_are_cut_once_and_read_on(log: Log, length: int) -> 
 
 def test_one_endless_line_keeps_its_end(log: Log) -> None:
     log.log_file.write_text("ž€" * MEGABYTE)
-    live_log.cap(log, most=MEGABYTE)
+    logs.cap(log, most=MEGABYTE)
     assert log.log_file.stat().st_size < MEGABYTE
     text, end = read_all(log, limit=1000)
     assert end == 5 * MEGABYTE
@@ -79,7 +79,7 @@ def test_one_endless_line_keeps_its_end(log: Log) -> None:
 
 def test_bytes_that_are_no_text_are_read_to_the_end_over_the_cut(log: Log) -> None:
     log.log_file.write_bytes(b"\xe2\x82" * MEGABYTE + b"\nend\n")
-    live_log.cap(log, most=MEGABYTE)
+    logs.cap(log, most=MEGABYTE)
     for limit in (4096, 1 << 20):
         text, end = read_all(log, limit=limit)
         assert end == 2 * MEGABYTE + 5
@@ -87,7 +87,7 @@ def test_bytes_that_are_no_text_are_read_to_the_end_over_the_cut(log: Log) -> No
     # by the least steps out of the head into what is left of the rest
     offset, texts = 256 * 1024 - 200, []
     while offset < MEGABYTE:
-        text, after = live_log.read(log, offset, 4)
+        text, after = logs.read(log, offset, 4)
         assert after > offset
         texts.append(text)
         offset = after
@@ -95,8 +95,8 @@ def test_bytes_that_are_no_text_are_read_to_the_end_over_the_cut(log: Log) -> No
 
 
 def test_what_a_terminal_would_obey_is_shown(log: Log) -> None:
-    live_log.write(log, "red \x1b[31m, bell \x07, home \r\x9b2J, nul \x00, del \x7f")
-    text, offset = live_log.read(log)
+    logs.write(log, "red \x1b[31m, bell \x07, home \r\x9b2J, nul \x00, del \x7f")
+    text, offset = logs.read(log)
     assert text.endswith("red \u241b[31m, bell \u2407, home \u240d\ufffd2J, nul \u2400, del \u2421\n")
     assert offset == log.log_file.stat().st_size
 
@@ -115,7 +115,7 @@ for number in range(4000):
 
 def test_five_writers_lose_no_line_and_tear_none_while_it_is_cut(log: Log) -> None:
     argv = [sys.executable, "-c", WRITER, str(log.log_file)]
-    root = Path(live_log.__file__).parents[1]
+    root = Path(logs.__file__).parents[1]
     writers = [subprocess.Popen([*argv, str(number)], cwd=root, env={**os.environ}) for number in range(5)]
     seen, offset, cuts, size = [], 0, 0, 0
     deadline = time.monotonic() + 240
@@ -125,7 +125,7 @@ def test_five_writers_lose_no_line_and_tear_none_while_it_is_cut(log: Log) -> No
         seen.append(text)
         if log.log_file.exists():
             size = log.log_file.stat().st_size
-            live_log.cap(log, most=MEGABYTE)
+            logs.cap(log, most=MEGABYTE)
             cuts += log.log_file.stat().st_size < size
     assert [writer.returncode for writer in writers] == [0] * 5
     seen.append(read_all(log, offset)[0])
@@ -141,19 +141,19 @@ def test_five_writers_lose_no_line_and_tear_none_while_it_is_cut(log: Log) -> No
 def test_one_that_is_stopped_while_it_cuts_holds_up_no_reader_and_no_writer(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_log, "_PATIENCE", 0.1)
-    live_log.write(log, "before")
+    monkeypatch.setattr(logs, "_PATIENCE", 0.1)
+    logs.write(log, "before")
     with log.log_file.open("rb") as stopped:
         fcntl.flock(stopped, fcntl.LOCK_EX)
-        live_log.write(log, "meanwhile")
-        assert live_log.read(log)[0].endswith("meanwhile\n")
+        logs.write(log, "meanwhile")
+        assert logs.read(log)[0].endswith("meanwhile\n")
 
 
 def test_a_reader_who_holds_it_puts_the_cut_off(log: Log) -> None:
     log.log_file.write_bytes(b"line\n" * MEGABYTE)
     with log.log_file.open("rb") as reader:
         fcntl.flock(reader, fcntl.LOCK_SH)
-        live_log.cap(log, most=MEGABYTE)
+        logs.cap(log, most=MEGABYTE)
         assert log.log_file.stat().st_size == 5 * MEGABYTE
-    live_log.cap(log, most=MEGABYTE)
+    logs.cap(log, most=MEGABYTE)
     assert log.log_file.stat().st_size < MEGABYTE

@@ -10,10 +10,9 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 
-from pipekit_site.config import BASE_DIR
-from runs import states
-from runs.models import GroupRun, Run
-from runs.states import GroupStatus, IllegalTransition, Status
+from pipekit_site.config.config import BASE_DIR
+from runs.models import GroupRun, Run, states
+from runs.models.states import GroupStatus, IllegalTransition, Status
 from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFactory, running
 
 pytestmark = pytest.mark.django_db

@@ -12,14 +12,14 @@ import pytest
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from connections.redacting import redactor
+from connections.secrets.redaction import redactor
 from modules.models import Module
-from pipekit_site.config import BASE_DIR
-from runs import notifying
+from pipekit_site.config.config import BASE_DIR
+from runs import notify
 from runs.models import Run, Setting
-from runs.notifying import wording
-from runs.outbox import Kind, Notification
-from runs.states import Status
+from runs.models.notification import Kind, Notification
+from runs.models.states import Status
+from runs.notify import messages
 from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFactory, running
 
 pytestmark = pytest.mark.django_db
@@ -248,7 +248,7 @@ def succeeded(module: Module, hours: float, **fields: Any) -> Run:
 
 def test_nothing_is_late_while_nobody_says_what_late_is() -> None:
     succeeded(aged(1000), 999)
-    assert notifying.find_late(NOW) == 0
+    assert notify.find_late(NOW) == 0
 
 
 def test_a_module_without_a_success_for_too_long_is_told_once() -> None:
@@ -256,7 +256,7 @@ def test_a_module_without_a_success_for_too_long_is_told_once() -> None:
     late, fine = aged(100), aged(100)
     succeeded(late, 25)
     succeeded(fine, 23)
-    assert [notifying.find_late(NOW + dt.timedelta(minutes=minute)) for minute in range(3)] == [1, 0, 0]
+    assert [notify.find_late(NOW + dt.timedelta(minutes=minute)) for minute in range(3)] == [1, 0, 0]
     assert told(late) == ["late", "late"]
     assert told(fine) == []
     about = Notification.objects.order_by("pk")[0].about
@@ -267,11 +267,11 @@ def test_a_late_module_that_succeeds_is_told_and_may_be_late_again() -> None:
     set_up(late_after_hours=24)
     module = aged(100)
     succeeded(module, 30)
-    notifying.find_late(NOW)
+    notify.find_late(NOW)
     run = running(module=module, trigger="schedule:1")
     run.finish_success()
     assert told(module) == ["late", "recovery"]
-    assert notifying.find_late(timezone.now() + dt.timedelta(hours=25)) == 1
+    assert notify.find_late(timezone.now() + dt.timedelta(hours=25)) == 1
     assert told(module) == ["late", "recovery", "late"]
 
 
@@ -279,7 +279,7 @@ def test_a_module_that_only_ever_fails_is_late() -> None:
     set_up(late_after_hours=24)
     module = aged(25)
     ended(module)
-    assert notifying.find_late(NOW) == 1
+    assert notify.find_late(NOW) == 1
     assert told(module) == ["failure", "late"]
 
 
@@ -287,14 +287,14 @@ def test_disabled_modules_and_those_run_only_by_hand_are_not_late() -> None:
     set_up(late_after_hours=24)
     succeeded(aged(100, enabled=False), 30)
     RunFactory.create(module=aged(100), status=Status.SUCCESS, finished_at=NOW - dt.timedelta(hours=50))
-    assert notifying.find_late(NOW) == 0
+    assert notify.find_late(NOW) == 0
 
 
 def test_who_knows_the_schedules_says_which_modules_are_expected() -> None:
     set_up(late_after_hours=24)
     never_ran, other = aged(25), aged(100)
     succeeded(other, 30)
-    assert notifying.find_late(NOW, Module.objects.filter(pk=never_ran.pk)) == 1
+    assert notify.find_late(NOW, Module.objects.filter(pk=never_ran.pk)) == 1
     assert (told(never_ran), told(other)) == (["late"], [])
 
 
@@ -324,4 +324,4 @@ def test_a_group_run_that_failed_itself_is_told_by_its_group_s_name() -> None:
     assert rows[2].about["since"] == rows[1].about["since"]
     assert {(row.about["group"], row.about["module"], row.module) for row in rows} == {("nightly", None, None)}
     assert str(rows[0]) == "group nightly: Failed"
-    assert wording.headline(rows[1].about) == "group nightly has failed 3 times in a row"
+    assert messages.headline(rows[1].about) == "group nightly has failed 3 times in a row"

@@ -20,16 +20,16 @@ from pytest_django import Settings
 
 from connections import registry
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.publishing import PublishingDialect
+from connections.sdk.sql.publishing import PublishingDialect
 from modules.history import recorded
 from modules.models import Group, Module
-from pipekit_site.config import BASE_DIR
-from runs.engine.commit_record import claims_table, commits_table
+from pipekit_site.config.config import BASE_DIR
 from runs.engine.connecting import session
+from runs.engine.publish.commit_record import claims_table, commits_table
 from runs.models import GroupRun, Run, Verification
-from runs.outbox import GIVE_UP, Delivery, Notification
-from runs.pruning import prune
-from runs.states import GroupStatus, Status
+from runs.models.notification import GIVE_UP, Delivery, Notification
+from runs.models.states import GroupStatus, Status
+from runs.prune import prune
 from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFactory, WarehouseFactory
 from tests.runs.commands import manage
 

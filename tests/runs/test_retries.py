@@ -15,13 +15,13 @@ import pytest
 from connections.connectors.postgresql.errors import translate
 from connections.sdk import errors
 from modules.models import Hook, Module
-from runs import cancelling
-from runs.cancelling import Answer
-from runs.claiming import Request
-from runs.engine.retrying import Budget, Policy
-from runs.launching import launch
+from runs.engine.retry import Budget, Policy
+from runs.lifecycle import cancel
+from runs.lifecycle.cancel import Answer
+from runs.lifecycle.claim import Request
+from runs.lifecycle.launch import launch
 from runs.models import Run, Setting
-from runs.outbox import Notification
+from runs.models.notification import Notification
 from tests.runs.commands import alive, manage, wait_until
 from tests.runs.engine.bench import Bench
 from tests.runs.gates import GATE, closed_gate
@@ -239,7 +239,7 @@ def test_a_cancel_ends_the_wait_for_the_next_attempt(orders: Module, pg_bench: B
         run = launch(orders, Request(trigger="schedule:1"))
         wait_until(lambda: Run.objects.get(pk=run.pk).attempts)
         began = time.monotonic()
-        assert cancelling.stop(run) is Answer.CANCELLED
+        assert cancel.stop(run) is Answer.CANCELLED
         assert time.monotonic() - began < 5
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modules.models import Module
-from runs import live_log
+from runs import logs
 from runs.models import Run
 from tests.factories import RunFactory
 from tests.runs.commands import manage, start, wait_until
@@ -31,26 +31,26 @@ def log(tmp_path: Path) -> Log:
 
 def read_all(log: Log, offset: int = 0, limit: int = 1 << 20) -> tuple[str, int]:
     texts = []
-    while (found := live_log.read(log, offset, limit))[1] > offset:
+    while (found := logs.read(log, offset, limit))[1] > offset:
         text, offset = found
         texts.append(text)
     return "".join(texts), offset
 
 
 def test_reading_goes_on_where_it_ended(log: Log) -> None:
-    assert live_log.read(log) == ("", 0)
-    live_log.write(log, "first")
-    text, offset = live_log.read(log)
+    assert logs.read(log) == ("", 0)
+    logs.write(log, "first")
+    text, offset = logs.read(log)
     assert text.endswith("first\n")
-    assert live_log.read(log, offset) == ("", offset)
-    live_log.write(log, "second")
-    text, offset = live_log.read(log, offset)
+    assert logs.read(log, offset) == ("", offset)
+    logs.write(log, "second")
+    text, offset = logs.read(log, offset)
     assert text.endswith("second\n")
     assert offset == log.log_file.stat().st_size
 
 
 def test_no_character_is_torn_by_a_limit_or_by_a_writer_in_its_middle(log: Log) -> None:
-    live_log.write(log, "žluťoučký kůň €")
+    logs.write(log, "žluťoučký kůň €")
     whole = log.log_file.read_text()
     for limit in range(4, 12):
         assert read_all(log, limit=limit)[0] == whole
@@ -60,7 +60,7 @@ def test_no_character_is_torn_by_a_limit_or_by_a_writer_in_its_middle(log: Log) 
     assert text == whole
     with log.log_file.open("ab") as file:
         file.write("ž".encode()[1:])
-    assert live_log.read(log, offset)[0] == "ž"
+    assert logs.read(log, offset)[0] == "ž"
 
 
 def lines(first: int, last: int) -> str:
@@ -71,7 +71,7 @@ def test_a_long_log_keeps_its_head_and_tail_and_says_what_was_cut(log: Log) -> N
     log.log_file.parent.mkdir()
     log.log_file.write_text(lines(0, 200_000))
     ever = log.log_file.stat().st_size
-    live_log.cap(log, most=MEGABYTE)
+    logs.cap(log, most=MEGABYTE)
     assert log.log_file.stat().st_size < MEGABYTE
     text, offset = read_all(log)
     assert offset == ever
@@ -93,11 +93,11 @@ def test_a_reader_goes_on_over_the_cut(log: Log) -> None:
     writer.write(lines(100_000, 200_000))
     writer.flush()
     for number in range(200_000, 500_000, 50_000):
-        live_log.cap(log, most=MEGABYTE)
+        logs.cap(log, most=MEGABYTE)
         # who appended before the cut goes on appending after it
         writer.write(lines(number, number + 50_000))
         writer.flush()
-    live_log.cap(log, most=MEGABYTE)
+    logs.cap(log, most=MEGABYTE)
     rest, end = read_all(log, offset)
     assert end == len(lines(0, 500_000))
     assert rest.startswith("--- ")
@@ -130,8 +130,8 @@ def test_the_log_is_followed_until_the_run_is_over(orders: Module) -> None:
 
 
 def test_what_a_run_that_could_not_start_says_is_in_its_log(orders: Module, monkeypatch: pytest.MonkeyPatch) -> None:
-    from runs.claiming import Request
-    from runs.launching import launch
+    from runs.lifecycle.claim import Request
+    from runs.lifecycle.launch import launch
 
     monkeypatch.setenv("PIPEKIT_API_PORT", "nonsense")
     run = launch(orders, Request())

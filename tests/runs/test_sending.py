@@ -15,16 +15,16 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from connections import secrets
-from connections.redacting import redactor
+from connections.secrets import references
+from connections.secrets.redaction import redactor
 from modules.models import Module
-from pipekit_site.config import BASE_DIR
-from pipekit_site.doctor import examining, telling
-from runs import notifying
+from pipekit_site.config.config import BASE_DIR
+from pipekit_site.doctor import checks, notifications
+from runs import notify
 from runs.models import Run
-from runs.notifying.sending import MAILS, WINDOW
-from runs.outbox import LEASE, Delivery, Notification
-from runs.states import Status
+from runs.models.notification import LEASE, Delivery, Notification
+from runs.models.states import Status
+from runs.notify.delivery import MAILS, WINDOW
 from tests.factories import ModuleFactory, RunFactory
 from tests.ports import reserved_port
 from tests.runs.receivers import MailServer, mail_server
@@ -38,7 +38,7 @@ MINUTE = dt.timedelta(minutes=1)
 def test_a_mail_says_what_failed_since_when_how_often_and_what_to_do(server: MailServer) -> None:
     set_up(site_url="https://etl.example.com/", notification_addresses=["ops@example.com", ADMIN])
     run = ended(ModuleFactory.create(name="qcrh"))
-    assert notifying.send_due() == 1
+    assert notify.send_due() == 1
     (mail,) = server.mails
     assert (mail["Subject"], mail["From"]) == ("[Pipekit] qcrh failed (connection_failed)", SENDER)
     assert mail["To"] == f"{ADMIN}, ops@example.com"
@@ -48,7 +48,7 @@ def test_a_mail_says_what_failed_since_when_how_often_and_what_to_do(server: Mai
     assert f"https://etl.example.com/admin/runs/run/{run.pk}/change/" in said
     assert f"{timezone.localtime(run.finished_at):%Y-%m-%d %H:%M:%S %z}" in said
     assert status() == "sent"
-    assert notifying.send_due() == 0
+    assert notify.send_due() == 0
 
 
 def test_each_kind_has_its_own_headline(server: MailServer) -> None:
@@ -56,8 +56,8 @@ def test_each_kind_has_its_own_headline(server: MailServer) -> None:
     module = ModuleFactory.create(name="qcrh")
     for end in ("refused", "error", "success"):
         ended(module, end)
-    notifying.find_late(timezone.now() + dt.timedelta(hours=2))
-    assert notifying.send_due(timezone.now() + dt.timedelta(hours=2)) == 4
+    notify.find_late(timezone.now() + dt.timedelta(hours=2))
+    assert notify.send_due(timezone.now() + dt.timedelta(hours=2)) == 4
     assert [mail["Subject"] for mail in server.mails] == [
         "[Pipekit] qcrh was refused (connection_failed)",
         "[Pipekit] qcrh has failed 2 times in a row (connection_failed)",
@@ -70,7 +70,7 @@ def test_more_than_five_at_once_are_one_mail(server: MailServer) -> None:
     modules = [ModuleFactory.create(name=f"t{number}") for number in range(6)]
     for module in modules:
         ended(module)
-    assert notifying.send_due() == 6
+    assert notify.send_due() == 6
     (mail,) = server.mails
     assert mail["Subject"] == "[Pipekit] 6 notifications: 6 failed"
     assert all(f"{module.name} failed" in text(server) for module in modules)
@@ -106,12 +106,12 @@ def test_a_thousand_failures_in_ten_minutes_are_at_most_twenty_mails_and_none_is
     runs, now = storm(count), NOW
     while now <= NOW + WINDOW:
         while runs and (end := runs[0].finished_at) is not None and end <= now:
-            notifying.on_finished(runs.pop(0))
-        notifying.send_due(now)
+            notify.on_finished(runs.pop(0))
+        notify.send_due(now)
         now += dt.timedelta(seconds=seconds)
     assert 1 < len(server.mails) <= MAILS
     for minute in range(1, 12):
-        notifying.send_due(NOW + WINDOW + minute * MINUTE)
+        notify.send_due(NOW + WINDOW + minute * MINUTE)
     assert Notification.objects.filter(status=Delivery.SENT).count() == count
     subjects = [mail["Subject"] for mail in server.mails]
     told = [int(subject.split()[1]) if "notifications" in subject else 1 for subject in subjects]
@@ -122,12 +122,12 @@ def test_a_mail_server_that_was_down_gets_each_mail_once_when_it_is_up_again(set
     reached_at(settings, port)
     end = ended(ModuleFactory.create()).finished_at
     assert end is not None
-    tries = [notifying.send_due(end + minute * MINUTE) for minute in range(20)]
+    tries = [notify.send_due(end + minute * MINUTE) for minute in range(20)]
     row = Notification.objects.get()
     assert (sum(tries), row.status, row.attempts) == (0, "pending", 5)
     assert f"127.0.0.1:{port} cannot be reached" in row.last_error
     with mail_server(port) as server:
-        assert sum(notifying.send_due(end + minute * MINUTE) for minute in range(20, 80)) == 1
+        assert sum(notify.send_due(end + minute * MINUTE) for minute in range(20, 80)) == 1
         assert len(server.mails) == 1
     assert status() == "sent"
 
@@ -139,16 +139,16 @@ def test_what_no_server_took_for_a_day_is_undelivered_and_seen_and_can_be_tried_
     end = ended(ModuleFactory.create(name="qcrh")).finished_at
     assert end is not None
     for half_hour in range(50):
-        notifying.send_due(end + half_hour * 30 * MINUTE)
+        notify.send_due(end + half_hour * 30 * MINUTE)
     assert status() == "undelivered"
-    (check,) = examining.examine_each([("notifications", telling.notifications)])
+    (check,) = checks.examine_each([("notifications", notifications.notifications)])
     assert not check.ok
     assert "1 notifications of the last week were not delivered; the last: qcrh: Failed." in check.message
     listed = reverse("admin:runs_notification_changelist")
     assert "cannot be reached" in admin_client.get(listed, {"status": "undelivered"}).content.decode()
     admin_client.post(listed, {"action": "retry", "_selected_action": [Notification.objects.get().pk]})
     with mail_server(port) as server:
-        assert notifying.send_due() == 1
+        assert notify.send_due() == 1
         assert len(server.mails) == 1
 
 
@@ -173,8 +173,8 @@ def test_a_sender_killed_in_the_middle_of_a_mail_loses_nothing(server: MailServe
         sender.kill()
     server.stalls.clear()
     assert (status(), server.mails) == ("pending", [])
-    assert notifying.send_due(timezone.now() + MINUTE) == 0
-    assert notifying.send_due(timezone.now() + LEASE) == 1
+    assert notify.send_due(timezone.now() + MINUTE) == 0
+    assert notify.send_due(timezone.now() + LEASE) == 1
     assert len(server.mails) == 1
 
 
@@ -191,9 +191,9 @@ def test_two_senders_at_once_send_each_mail_once(server: MailServer) -> None:
 
 def test_the_same_mail_sent_again_has_the_same_message_id(server: MailServer) -> None:
     ended(ModuleFactory.create())
-    notifying.send_due()
+    notify.send_due()
     Notification.objects.update(status=Delivery.PENDING)
-    notifying.send_due(timezone.now() + LEASE + MINUTE)
+    notify.send_due(timezone.now() + LEASE + MINUTE)
     first, second = server.mails
     assert first["Message-ID"] == second["Message-ID"]
 
@@ -208,7 +208,7 @@ def test_no_name_and_no_error_can_write_a_header(server: MailServer) -> None:
     redactor().add("canary-5583")
     row.about = {**row.about, "module": bad, "error": {"code": bad, "message": f"{bad} canary-5583", "hint": bad}}
     row.save()
-    assert notifying.send_due() == 1
+    assert notify.send_due() == 1
     (mail,) = server.mails
     assert mail["Bcc"] is None
     assert mail["Subject"].startswith("[Pipekit] x Bcc: evil@example.com hello failed (x Bcc: evil")
@@ -222,23 +222,23 @@ def test_a_recipient_that_the_server_refuses_is_said_and_the_others_get_it(serve
     set_up(notification_addresses=["gone@example.com"])
     server.refused = {"gone@example.com"}
     ended(ModuleFactory.create())
-    assert notifying.send_due() == 1
+    assert notify.send_due() == 1
     assert Notification.objects.get().last_error == "The mail server refused: gone@example.com."
     server.refused.add(ADMIN)
     ended(ModuleFactory.create())
-    assert notifying.send_due() == 0
+    assert notify.send_due() == 0
     assert "did not take the mail" in Notification.objects.order_by("-pk")[0].last_error
 
 
 def test_the_login_is_used_and_a_wrong_one_told_without_the_password(server: MailServer) -> None:
-    secrets.store().set("MAIL_PW", "right-8812")
+    references.store().set("MAIL_PW", "right-8812")
     set_up(smtp_username="etl", smtp_password="$MAIL_PW")
     server.password = "right-8812"
     ended(ModuleFactory.create())
-    assert notifying.send_due() == 1
+    assert notify.send_due() == 1
     server.password = "another"
     ended(ModuleFactory.create())
-    assert notifying.send_due() == 0
+    assert notify.send_due() == 0
     error = Notification.objects.order_by("-pk")[0].last_error
     assert "refused the login" in error
     assert "right-8812" not in error
@@ -247,7 +247,7 @@ def test_the_login_is_used_and_a_wrong_one_told_without_the_password(server: Mai
 def test_a_server_without_encryption_is_not_spoken_to_in_the_clear_when_it_was_asked_for(server: MailServer) -> None:
     set_up(smtp_security="starttls")
     ended(ModuleFactory.create())
-    assert notifying.send_due() == 0
+    assert notify.send_due() == 0
     assert "STARTTLS" in Notification.objects.get().last_error
     assert server.mails == []
 
@@ -255,9 +255,9 @@ def test_a_server_without_encryption_is_not_spoken_to_in_the_clear_when_it_was_a
 def test_addresses_without_a_mail_server_are_visibly_undelivered(settings: Settings) -> None:
     reached_at(settings, 25, host="")
     ended(ModuleFactory.create())
-    notifying.send_due()
+    notify.send_due()
     assert "There is no mail server." in Notification.objects.get().last_error
-    (check,) = examining.examine_each([("notifications", telling.notifications)])
+    (check,) = checks.examine_each([("notifications", notifications.notifications)])
     assert (check.ok, check.hint) == (False, "Set smtp.host in config.yaml.")
 
 
@@ -275,14 +275,14 @@ def test_a_recovery_waits_for_the_failure_whose_mail_did_not_go(settings: Settin
     reached_at(settings, 1)
     ended(module)
     first = timezone.now()
-    assert notifying.send_due(first) == 0
+    assert notify.send_due(first) == 0
     with mail_server() as back:
         reached_at(settings, back.port)
         ended(module, "success")
         ended(other)
         # the failure's next attempt is in a minute; only the other module's mail goes before
-        assert notifying.send_due(first + MINUTE / 2) == 1
-        assert notifying.send_due(first + 3 * MINUTE) == 2
+        assert notify.send_due(first + MINUTE / 2) == 1
+        assert notify.send_due(first + 3 * MINUTE) == 2
         assert [mail["Subject"].split(" (")[0] for mail in back.mails] == [
             "[Pipekit] other failed",
             "[Pipekit] qcrh failed",
@@ -292,7 +292,7 @@ def test_a_recovery_waits_for_the_failure_whose_mail_did_not_go(settings: Settin
 
 def test_missed_times_are_told_with_what_was_due_and_many_of_them_as_one_mail(server: MailServer) -> None:
     module = ModuleFactory.create(name="qcrh")
-    missed = notifying.Missed(
+    missed = notify.Missed(
         key="schedule:1",
         schedule="schedule nightly",
         module_id=module.pk,
@@ -303,8 +303,8 @@ def test_missed_times_are_told_with_what_was_due_and_many_of_them_as_one_mail(se
         hint="Was this machine off?",
     )
     for _ in range(2):
-        notifying.on_missed([missed], NOW)
-    assert notifying.send_due(NOW) == 1
+        notify.on_missed([missed], NOW)
+    assert notify.send_due(NOW) == 1
     assert server.mails[0]["Subject"] == "[Pipekit] qcrh was not run: schedule nightly missed 3 times"
     said = text(server)
     for part in ("was due:    2026-11-21", "Nobody ticked when it was due.", "fix:        Was this machine off?"):
@@ -313,7 +313,7 @@ def test_missed_times_are_told_with_what_was_due_and_many_of_them_as_one_mail(se
     ended(module, "success")
     assert Notification.objects.count() == 1
     many = [replace(missed, key=f"schedule:{number}", module_id=None, group=f"g{number}") for number in range(2, 2002)]
-    notifying.on_missed(many, NOW)
-    assert notifying.send_due(NOW) == 2000
+    notify.on_missed(many, NOW)
+    assert notify.send_due(NOW) == 2000
     assert server.mails[1]["Subject"] == "[Pipekit] 2000 notifications: 2000 missed"
     assert "group g2 was not run" in text(server, 1)

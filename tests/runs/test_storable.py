@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from runs import claiming, spooling
+from runs.lifecycle import claim, spool
+from runs.lifecycle.sanitize import storable
 from runs.models import Run
-from runs.states import Status
-from runs.storable import storable
+from runs.models.states import Status
 from tests.factories import ConnectionFactory, ModuleFactory, RunFactory
 
 
@@ -45,11 +45,11 @@ def test_a_run_is_recorded_whatever_the_source_said() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_spooled_result_that_is_refused_keeps_no_other_waiting(caplog: pytest.LogCaptureFixture) -> None:
     runs = [RunFactory.create(status="running", pid=1, token=token) for token in ("1-bad", "2-torn", "3-good")]
-    spooling.keep(runs[0], Status.SUCCESS, {"inserted": "many"})
-    spooling.keep(runs[1], Status.SUCCESS, {}).write_text("{")
-    spooling.keep(runs[2], Status.SUCCESS, {"inserted": 3})
+    spool.keep(runs[0], Status.SUCCESS, {"inserted": "many"})
+    spool.keep(runs[1], Status.SUCCESS, {}).write_text("{")
+    spool.keep(runs[2], Status.SUCCESS, {"inserted": 3})
     try:
-        assert spooling.take_in() == 1
+        assert spool.take_in() == 1
         assert [run.status for run in Run.objects.order_by("pk")] == ["running", "running", "success"]
         # kept for somebody to look at, and told of
         assert sorted(file.stem for file in _spool()) == ["1-bad", "2-torn"]
@@ -73,9 +73,9 @@ def test_a_table_in_a_place_with_a_very_long_name_has_a_lock_of_its_own() -> Non
         )
         for name in ("a", "b")
     ]
-    keys = [claiming.dest_lock_key(module) for module in modules]
+    keys = [claim.dest_lock_key(module) for module in modules]
     assert len(set(keys)) == 2
     assert all(len(key) <= 1000 for key in keys)
-    runs = [claiming.queue(module, claiming.Request()) for module in modules]
+    runs = [claim.queue(module, claim.Request()) for module in modules]
     assert [Run.objects.get(pk=run.pk).dest_lock_key for run in runs] == keys
     assert json.dumps(keys).count("sha256:") == 2

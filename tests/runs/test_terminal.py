@@ -10,8 +10,9 @@ from django.core.management import call_command
 from django.core.management.base import OutputWrapper
 from django.utils import timezone
 
-from connections.commands import CommandFailed
-from runs import presenting, reporting, terminal
+from connections.management.base import CommandFailed
+from runs.admin import formatting
+from runs.cli import json_report, text
 from runs.engine import events
 from tests.factories import RunFactory
 
@@ -22,7 +23,7 @@ TRANSFERRED = [{"step": "transfer", "seconds": 0.1}]
 def failed(code: str, **fields: Any) -> str:
     error = {"code": code, "message": "No.", "hint": "", "detail": ""}
     run = RunFactory.create(**{"status": "error", "error": error, **fields})
-    return terminal.summary(run).partition("): ")[2]
+    return text.summary(run).partition("): ")[2]
 
 
 def test_a_run_that_failed_before_it_published_says_so_and_shows_no_unknown_number() -> None:
@@ -62,7 +63,7 @@ def test_a_failed_dry_run_differs_from_a_failed_run_in_the_list_and_in_the_json(
     call_command("runs")
     second, first = capsys.readouterr().out.splitlines()
     assert "  error (dry run)  " in second and "(dry run)" not in first
-    assert (reporting.as_json(run)["dry_run"], reporting.as_json(dry)["dry_run"]) == (False, True)
+    assert (json_report.as_json(run)["dry_run"], json_report.as_json(dry)["dry_run"]) == (False, True)
 
 
 def test_the_list_of_runs_has_a_header_where_people_read_it(
@@ -80,9 +81,9 @@ def test_the_list_of_runs_has_a_header_where_people_read_it(
 
 def test_a_number_of_bytes_is_the_same_on_the_page_and_on_the_terminal() -> None:
     said: list[str] = []
-    terminal.listener(SimpleNamespace(write=said.append), quiet=False)(events.Progress(2, 8590))
+    text.listener(SimpleNamespace(write=said.append), quiet=False)(events.Progress(2, 8590))
     assert said == ["  2 rows, 8.6 kB"]
-    assert "<b>8.6 kB</b>" in presenting.counts(RunFactory.create(bytes=8590))
+    assert "<b>8.6 kB</b>" in formatting.counts(RunFactory.create(bytes=8590))
 
 
 @pytest.mark.parametrize("command", ["runlog", "cancelrun"])

@@ -12,7 +12,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from runs.models import Setting, Verification
-from runs.owner import Owner
+from runs.process.identity import Owner
 from tests.factories import ModuleFactory, RunFactory
 from tests.scheduling.launchers import Nowhere
 

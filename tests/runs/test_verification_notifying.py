@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from modules.models import Module
-from runs import verification_scope
 from runs.models import Setting, Verification
-from runs.notifying import wording
-from runs.outbox import Notification
+from runs.models.notification import Notification
+from runs.notify import messages as wording
+from runs.verifications import scope
 from tests.factories import ModuleFactory, RunFactory
 
 pytestmark = pytest.mark.django_db
@@ -150,6 +150,6 @@ def test_what_was_compared_reads_as_its_docstring_says(orders: Module) -> None:
     part = Verification(
         module=orders, options={"since": "5", "columns": ["a", "b"]}, compared={"since": "5", "since_column": "id"}
     )
-    described = verification_scope.words.__doc__ or ""
-    assert f"`{verification_scope.words(everything)}`" in described
-    assert f"`{verification_scope.words(part)}`" in described
+    described = scope.words.__doc__ or ""
+    assert f"`{scope.words(everything)}`" in described
+    assert f"`{scope.words(part)}`" in described

@@ -7,9 +7,9 @@ from django.test import Client
 from django.urls import reverse
 
 from modules.models import Module
-from runs import verification_report
 from runs.models import Run, Setting, Verification
-from runs.outbox import Notification
+from runs.models.notification import Notification
+from runs.verifications import report
 from tests.runs.engine.bench import Bench
 from tests.runs.test_verifymodule import orders as orders
 from tests.runs.test_verifymodule import spoil, spoil_all, verifymodule
@@ -90,7 +90,7 @@ def test_a_refused_repair_says_how_many_rows_it_wrote_before(bench: Bench) -> No
     assert "none was deleted. The 1 row read before is published." in done.json["error"]["message"]
     assert "max_delete_share allows 10%" in done.json["error"]["message"]
     assert done.json["repaired"] == {"pulled": 1, "inserted": 0, "updated": 1, "deleted": 0, "finished": False}
-    text = verification_report.summary(Verification.objects.get())
+    text = report.summary(Verification.objects.get())
     assert "found before the repair: 0 missing" in text
     assert "1 rewritten, 0 deleted; then refused by a safety limit, and not compared again" in text
 

@@ -9,8 +9,8 @@ import pytest
 from django.core.management import call_command
 
 from modules.models import Module
-from runs.verification import Verification, VerificationStatus
-from runs.verification_launch import VerificationRequest, claim
+from runs.models.verification import Verification, VerificationStatus
+from runs.verifications.launch import VerificationRequest, claim
 from tests.factories import GroupFactory, GroupMemberFactory, ModuleFactory
 from tests.runs.commands import Done
 from tests.runs.engine.bench import Bench

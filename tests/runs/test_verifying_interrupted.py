@@ -11,9 +11,9 @@ import pytest
 from django.db import connection
 
 from modules.models import Module
-from runs import verification_recording
 from runs.models import Run, Verification
-from runs.verification import VerificationStatus
+from runs.models.verification import VerificationStatus
+from runs.verifications import record
 from tests.factories import ModuleFactory
 from tests.runs.commands import go_on, start, wait_until
 from tests.runs.engine.bench import Bench
@@ -137,8 +137,8 @@ def test_one_that_somebody_else_has_settled_keeps_no_other_from_being_carried_ou
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting for locks, no patience at the end."""
-    monkeypatch.setattr(verification_recording, "_PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr(verification_recording, "_PROGRESS_SECONDS", 0.0)
+    monkeypatch.setattr(record, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(record, "_PROGRESS_SECONDS", 0.0)
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
     connection.close()
 
@@ -149,8 +149,8 @@ def test_metadata_that_is_busy_takes_nothing_from_what_was_found(impatient: None
     row = Verification.objects.create(module=module, module_name=module.name, status=VerificationStatus.RUNNING)
     said: list[str] = []
     with locked():
-        verification_recording.progress(row)(5)
-        verification_recording.finish(row, VerificationStatus.DIFFERENT, said.append, missing=3)
+        record.progress(row)(5)
+        record.finish(row, VerificationStatus.DIFFERENT, said.append, missing=3)
     assert (row.status, row.missing) == ("different", 3)
     assert "could not be written" in said[-1]
 
@@ -159,7 +159,7 @@ def test_metadata_that_is_busy_takes_nothing_from_what_was_found(impatient: None
 def test_progress_is_written_now_and_then(django_assert_num_queries: Callable[..., object]) -> None:
     module = ModuleFactory.create()
     row = Verification.objects.create(module=module, module_name=module.name, status=VerificationStatus.RUNNING)
-    note = verification_recording.progress(row)
+    note = record.progress(row)
     with django_assert_num_queries(0):  # type: ignore[attr-defined]
         for rows in range(100):
             note(rows)

@@ -9,10 +9,11 @@ import pytest
 from django.core.management import call_command
 
 from modules.models import Module
-from runs import claiming, owner
+from runs.lifecycle import claim
 from runs.models import Run, Setting
-from runs.outbox import Notification
-from runs.verification import Verification, VerificationStatus
+from runs.models.notification import Notification
+from runs.models.verification import Verification, VerificationStatus
+from runs.process import identity
 from tests.runs.commands import Done
 from tests.runs.engine.bench import Bench
 
@@ -172,7 +173,9 @@ def test_a_dead_verification_blocks_nobody(orders: Bench) -> None:
     dead = Verification.objects.create(
         module=module, module_name="orders", status=VerificationStatus.RUNNING, pid=2**22 - 1, process_started=1
     )
-    Verification.objects.filter(pk=dead.pk).update(machine_id=owner.current().machine, boot_id=owner.current().boot)
+    Verification.objects.filter(pk=dead.pk).update(
+        machine_id=identity.current().machine, boot_id=identity.current().boot
+    )
     assert verifymodule("orders").code == 0
     dead.refresh_from_db()
     assert dead.error is not None
@@ -232,7 +235,7 @@ def test_a_key_of_unbounded_length_is_cut_as_well(orders: Bench) -> None:
 def test_what_was_found_is_kept_when_the_module_is_busy(orders: Bench) -> None:
     spoil(orders)
     module = Module.objects.with_connections().get()
-    run = claiming.claim(module, claiming.Request())
+    run = claim.claim(module, claim.Request())
     done = verifymodule("orders", "--repair", "--json")
     assert (done.code, done.json["status"], done.json["missing"], done.json["extra"]) == (5, "different", 2, 2)
     assert (done.json["error"]["code"], done.json["error"]["detail"]) == ("already_running", str(run.pk))

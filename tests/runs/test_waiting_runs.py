@@ -11,7 +11,7 @@ import pytest
 
 from connections.sdk.parameters import ConnectionParameters
 from modules.models import Module
-from runs.engine.listening import Patience
+from runs.engine.jrunner_protocol import Patience
 from runs.models import Run, Verification
 from tests.runs.commands import go_on, start, stopped, wait_until
 from tests.runs.engine.bench import Bench

@@ -14,10 +14,10 @@ from django.apps import apps
 from django.db import connection as metadata
 from pytest_django import Settings
 
-from connections import secrets
-from runs import notifying
+from connections.secrets import references
+from runs import notify
 from runs.models import Setting
-from runs.outbox import Notification
+from runs.models.notification import Notification
 from tests.factories import ModuleFactory
 from tests.runs.receivers import WebhookServer
 from tests.runs.test_notifying import ended, set_up
@@ -36,7 +36,7 @@ def error_of(url: str) -> str:
     Notification.objects.all().delete()
     set_up(webhook_url=url)
     ended(ModuleFactory.create())
-    assert notifying.send_due() == 0
+    assert notify.send_due() == 0
     return Notification.objects.get().last_error
 
 
@@ -75,7 +75,7 @@ def test_metadata_services_are_refused_even_where_private_networks_are_allowed(
 
 
 def test_an_address_in_a_secret_is_judged_too(hook: WebhookServer) -> None:
-    secrets.store().set("HOOK_URL", hook.url)
+    references.store().set("HOOK_URL", hook.url)
     assert "this machine or a private network" in error_of("$HOOK_URL")
     assert hook.posts == []
 
@@ -83,7 +83,7 @@ def test_an_address_in_a_secret_is_judged_too(hook: WebhookServer) -> None:
 def test_config_yaml_allows_this_machine(settings: Settings, hook: WebhookServer) -> None:
     settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=True)
     ended(ModuleFactory.create())
-    assert notifying.send_due() == 1
+    assert notify.send_due() == 1
     assert len(hook.posts) == 1
 
 
@@ -105,7 +105,7 @@ def test_a_name_is_resolved_once_and_leads_where_it_was_judged_to_lead(
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     set_up(webhook_url=f"http://hooks.invalid:{hook.port}/hook")
     ended(ModuleFactory.create())
-    assert notifying.send_due() == 1
+    assert notify.send_due() == 1
     assert asked == ["hooks.invalid"]
     assert hook.posts[0].headers["Host"] == f"hooks.invalid:{hook.port}"
 
@@ -130,6 +130,6 @@ def test_a_webhook_that_was_set_before_goes_on_until_it_is_changed(hook: Webhook
     migration.keep(apps, SimpleNamespace(connection=metadata))
     set_up(webhook_url=hook.url)
     ended(ModuleFactory.create())
-    assert notifying.send_due() == 1
+    assert notify.send_due() == 1
     assert "this machine or a private network" in error_of(f"{hook.url}&other=1")
     assert not Setting.objects.get(key="webhook_url").unrestricted

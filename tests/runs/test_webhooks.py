@@ -13,10 +13,10 @@ from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import Settings
 
-from connections import secrets
-from runs import notifying
-from runs.notifying import deadline
-from runs.outbox import Notification
+from connections.secrets import references
+from runs import notify
+from runs.models.notification import Notification
+from runs.notify.channels import deadline
 from tests.factories import ModuleFactory
 from tests.runs.receivers import MailServer, WebhookServer, dripping_server
 from tests.runs.receiving import ADMIN, reached_at
@@ -29,7 +29,7 @@ MINUTE = dt.timedelta(minutes=1)
 def test_a_webhook_gets_the_event_signed(hook: WebhookServer) -> None:
     set_up(site_url="https://etl.example.com")
     run = ended(ModuleFactory.create(name="qcrh"))
-    assert notifying.send_due() == 1
+    assert notify.send_due() == 1
     (post,) = hook.posts
     body = json.loads(post.body)
     assert (body["event"], body["module"], body["run"], body["failures"]) == ("failure", "qcrh", run.pk, 1)
@@ -48,27 +48,27 @@ def test_a_webhook_that_does_not_say_2xx_is_tried_again_under_the_same_id(
 ) -> None:
     hook.status, hook.location = status_code, hook.url if status_code == 302 else ""
     ended(ModuleFactory.create())
-    assert notifying.send_due() == 0
+    assert notify.send_due() == 0
     error = Notification.objects.get().last_error
     assert f"The webhook answered {status_code}. said the receiver" in error
     assert "canary-9127" not in error
     hook.status, hook.location = 204, ""
-    assert notifying.send_due(timezone.now() + 2 * MINUTE) == 1
+    assert notify.send_due(timezone.now() + 2 * MINUTE) == 1
     assert len(hook.posts) == 2
     assert len({post.headers["X-Pipekit-Delivery"] for post in hook.posts}) == 1
 
 
 def test_a_webhook_s_address_may_be_a_secret(hook: WebhookServer) -> None:
-    secrets.store().set("HOOK_URL", hook.url)
+    references.store().set("HOOK_URL", hook.url)
     set_up(webhook_url="$HOOK_URL")
     ended(ModuleFactory.create())
-    assert notifying.send_due() == 1
+    assert notify.send_due() == 1
 
 
 def test_a_webhook_without_a_secret_is_not_posted_to(hook: WebhookServer) -> None:
     set_up(webhook_secret="")
     ended(ModuleFactory.create())
-    assert notifying.send_due() == 0
+    assert notify.send_due() == 0
     assert "no secret to sign with" in Notification.objects.get().last_error
     assert hook.posts == []
 
@@ -76,7 +76,7 @@ def test_a_webhook_without_a_secret_is_not_posted_to(hook: WebhookServer) -> Non
 def test_one_channel_that_fails_does_not_hold_up_the_other(server: MailServer, hook: WebhookServer) -> None:
     hook.status = 500
     ended(ModuleFactory.create())
-    assert notifying.send_due() == 1
+    assert notify.send_due() == 1
     assert dict(Notification.objects.values_list("channel", "status")) == {"email": "sent", "webhook": "pending"}
 
 
@@ -84,11 +84,11 @@ def test_a_dead_webhook_is_tried_once_a_tick_not_once_for_each_event(hook: Webho
     hook.status = 500
     for _ in range(4):
         ended(ModuleFactory.create())
-    notifying.send_due()
+    notify.send_due()
     assert len(hook.posts) == 1
     hook.status = 200
-    assert notifying.send_due() == 3
-    assert notifying.send_due(timezone.now() + 2 * MINUTE) == 1
+    assert notify.send_due() == 3
+    assert notify.send_due(timezone.now() + 2 * MINUTE) == 1
 
 
 def test_the_test_message_goes_to_every_channel(
@@ -149,7 +149,7 @@ def test_a_server_that_drips_bytes_holds_up_a_tick_for_seconds_and_not_for_ever(
 ) -> None:
     with dripping_server(DRIPPING[scheme]) as port:
         if scheme.startswith("http"):
-            secrets.store().set("HOOK_SECRET", "shared-5518")
+            references.store().set("HOOK_SECRET", "shared-5518")
             set_up(webhook_url=f"{scheme}://127.0.0.1:{port}/hook", webhook_secret="$HOOK_SECRET")
             set_up(notification_addresses=[])
         else:
@@ -157,7 +157,7 @@ def test_a_server_that_drips_bytes_holds_up_a_tick_for_seconds_and_not_for_ever(
             set_up(smtp_security="tls" if scheme == "smtps" else "none")
         ended(ModuleFactory.create())
         began = time.monotonic()
-        assert notifying.send_due() == 0
+        assert notify.send_due() == 0
         assert time.monotonic() - began < 8
     row = Notification.objects.get()
     assert (row.status, row.attempts) == ("pending", 1)

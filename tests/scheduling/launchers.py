@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from runs.launcher import LaunchFailed
-from runs.owner import Owner, current
+from runs.launchers.launcher import LaunchFailed
+from runs.process.identity import Owner, current
 
 
 class Nowhere:

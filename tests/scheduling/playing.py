@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from runs.models import GroupRun, Run, Setting
-from scheduling import ticking
 from scheduling.models import Schedule
+from scheduling.tick import tick
 from tests.factories import ScheduleFactory
 
 START = dt.datetime(2027, 1, 11, 2, 59, 30, tzinfo=dt.UTC)
@@ -30,7 +30,7 @@ def play(start: dt.datetime, length: dt.timedelta, step: dt.timedelta = MINUTE) 
     fired = []
     now = start
     while now <= start + length:
-        fired += [now] * len(ticking.tick(now).started)
+        fired += [now] * len(tick.tick(now).started)
         finish_all()
         now += step
     return fired

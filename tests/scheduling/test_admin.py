@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from scheduling import presenting
+from scheduling.admin import formatting
 from scheduling.models import Outcome, Progress, Schedule, Slot
 from tests.factories import ModuleFactory, ScheduleFactory
 
@@ -31,7 +31,7 @@ def test_a_schedule_s_page_tells_its_next_five_times_in_its_zone_and_in_words(ad
 def test_a_time_that_the_clock_skips_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timezone, "now", lambda: dt.datetime(2027, 3, 27, 12, tzinfo=dt.UTC))
     row: Schedule = ScheduleFactory.build(cron_expr="30 2 * * *", timezone="Europe/Berlin")
-    first, second, *_ = presenting.next_times(row).split("</div>")
+    first, second, *_ = formatting.next_times(row).split("</div>")
     assert first.endswith("Sun 2027-03-28 03:00 CEST (the clock skips the time that was asked for)")
     assert second.endswith("Mon 2027-03-29 02:30 CEST")
 

@@ -12,9 +12,9 @@ from pytest_django import Settings
 
 from modules.models import Module
 from runs.models import GroupRun, Run
-from scheduling import ticking
 from scheduling.models import Schedule, Slot
-from scheduling.reporting import TickReport
+from scheduling.tick import tick as ticking
+from scheduling.tick.report import TickReport
 from tests.factories import GroupFactory, ScheduleFactory
 from tests.runs.commands import manage, start, wait_until
 from tests.runs.engine.bench import Bench

@@ -18,8 +18,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from runs.models import GroupRun, Run
-from scheduling import looping, ticking
+from scheduling import loop
 from scheduling.models import Schedule, Tick
+from scheduling.tick import tick
 from tests.factories import GroupFactory, ModuleFactory, ScheduleFactory
 from tests.runs.commands import wait_until
 
@@ -186,10 +187,10 @@ def test_tick_at_a_moment_starts_what_is_due_then(capsys: Capture) -> None:
 
 
 def test_a_tick_beside_another_one_leaves_it_alone(capsys: Capture) -> None:
-    from scheduling import alone
+    from scheduling.tick import lock
 
     ScheduleFactory.create(cron_expr="* * * * *")
-    with alone.only_tick() as first:
+    with lock.only_tick() as first:
         assert first
         call_command("tick")
     assert "Another tick is at work" in capsys.readouterr().err
@@ -259,16 +260,16 @@ def test_a_tick_that_fails_does_not_end_the_scheduler(monkeypatch: pytest.Monkey
             raise RuntimeError("no")
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(ticking, "tick_alone", fail_then_end)
-    monkeypatch.setattr(looping, "_until_next_minute", lambda now: 0.01)
-    monkeypatch.setattr(looping, "close_old_connections", lambda: None)
-    assert looping.loop(lambda line: None) == signal.SIGINT
+    monkeypatch.setattr(tick, "tick_alone", fail_then_end)
+    monkeypatch.setattr(loop, "_until_next_minute", lambda now: 0.01)
+    monkeypatch.setattr(loop, "close_old_connections", lambda: None)
+    assert loop.loop(lambda line: None) == signal.SIGINT
     assert len(ticks) == 2
 
 
 def test_the_scheduler_waits_for_the_full_minute() -> None:
     now = dt.datetime(2027, 1, 11, 4, 0, 42, 500_000, tzinfo=dt.UTC)
-    woken = now + dt.timedelta(seconds=looping._until_next_minute(now))
+    woken = now + dt.timedelta(seconds=loop._until_next_minute(now))
     assert (woken.minute, woken.second) == (1, 0)
     assert not Run.objects.exists()
 

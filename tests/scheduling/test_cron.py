@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from connections.sdk.errors import ConfigurationInvalid
 from modules.cron_expression import MACROS
-from scheduling import cron
+from scheduling.cron import expression as cron
 from tests.scheduling import daemon
 
 ZONES = (

@@ -15,7 +15,7 @@ from django.db import connection
 
 from modules.models import Module
 from runs.models import Run, Setting
-from runs.outbox import Notification
+from runs.models.notification import Notification
 from scheduling.models import Schedule, Slot
 from tests.factories import ScheduleFactory
 from tests.runs.commands import manage, start, wait_until

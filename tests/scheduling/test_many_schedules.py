@@ -12,9 +12,9 @@ from django.test.utils import CaptureQueriesContext
 
 from modules.models import Group
 from runs.models import Setting
-from scheduling import tending, ticking
 from scheduling.models import Schedule, Slot, Tick
-from scheduling.reporting import TickReport
+from scheduling.tick import housekeeping, tick
+from scheduling.tick.report import TickReport
 from tests.scheduling.playing import DAY, HOUR, MINUTE, START, finish_all, play, schedule
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nowhere")]
@@ -34,7 +34,7 @@ def timed_tick(now: dt.datetime) -> tuple[TickReport, float, int]:
     with CaptureQueriesContext(connection) as queries:
         # of this process's own, as the machine may be busy
         began = time.process_time()
-        report = ticking.tick(now)
+        report = tick.tick(now)
         return report, time.process_time() - began, len(queries)
 
 
@@ -60,7 +60,7 @@ def test_each_gets_one_run_for_the_outage_before_long() -> None:
     for _ in range(7):
         schedule("0 * * * *")
     Setting.objects.create(key="runs_per_tick", value=3)
-    ticking.tick(START)
+    tick.tick(START)
     fired = play(START + DAY - 10 * MINUTE, 5 * MINUTE)
     assert [fired.count(moment) for moment in sorted(set(fired))] == [3, 3, 1]
     assert Counter(Slot.objects.values_list("schedule", flat=True)).most_common(1)[0][1] == 1
@@ -69,17 +69,17 @@ def test_each_gets_one_run_for_the_outage_before_long() -> None:
 def test_what_is_due_now_goes_before_what_is_made_up_for() -> None:
     late = schedule("0 4 * * *")
     Setting.objects.create(key="runs_per_tick", value=1)
-    ticking.tick(START)
+    tick.tick(START)
     now = schedule("30 5 * * *")
-    assert ticking.tick(START + 91 * MINUTE).started == [f"schedule {now}"]
-    assert ticking.tick(START + 92 * MINUTE).started == [f"schedule {late}"]
+    assert tick.tick(START + 91 * MINUTE).started == [f"schedule {now}"]
+    assert tick.tick(START + 92 * MINUTE).started == [f"schedule {late}"]
 
 
 def test_a_slot_left_to_a_later_tick_is_not_missed_even_by_one_that_skips() -> None:
     for _ in range(5):
         schedule("0 4 * * *", catch_up="none")
     Setting.objects.create(key="runs_per_tick", value=1)
-    ticking.tick(START)
+    tick.tick(START)
     assert len(play(START + MINUTE, 8 * MINUTE)) == 5
 
 
@@ -89,7 +89,7 @@ def test_old_slots_go_and_recent_ones_stay() -> None:
         slots_at = START - days * DAY
         Slot.objects.create(schedule=row, slot_key=f"{days}", due_at=slots_at, claimed_at=slots_at)
     Tick.objects.create(pk=1, at=START, finished_at=START, unbroken_since=START - 2 * DAY)
-    ticking.tick(START + MINUTE)
+    tick.tick(START + MINUTE)
     assert list(Slot.objects.filter(schedule=row).values_list("slot_key", flat=True)) == ["2027-01-11T04:00", "5"]
 
 
@@ -102,12 +102,12 @@ def test_old_rows_are_removed_once_a_day_and_never_by_a_clock_that_has_just_jump
         def launch(self, words: list[str], *, log: object) -> None:
             started.append(words)
 
-    monkeypatch.setattr(tending, "launcher", Noting)
+    monkeypatch.setattr(housekeeping, "launcher", Noting)
 
     def pruned(now: dt.datetime, steady: dt.timedelta) -> bool:
         told = {"at": now, "finished_at": now, "unbroken_since": now - steady}
         Tick.objects.update_or_create(pk=1, defaults=told)
-        return tending.prune_daily(now)
+        return housekeeping.prune_daily(now)
 
     # it is four in the morning
     assert not pruned(START, 50 * MINUTE)

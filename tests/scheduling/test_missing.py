@@ -9,9 +9,9 @@ from pytest_django import Settings
 
 from modules.models import Module
 from runs.models import GroupRun, Setting
-from runs.outbox import Notification
-from scheduling import expecting, ticking
+from runs.models.notification import Notification
 from scheduling.models import Schedule, Slot
+from scheduling.tick import overdue, tick
 from tests.factories import GroupMemberFactory, ModuleFactory
 from tests.scheduling.playing import DAY, HOUR, MINUTE, START, edit, finish_all, listened, play, schedule
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nowhere")]
 @pytest.mark.parametrize(("catch_up", "fired"), [("last", 1), ("none", 0)])
 def test_after_an_outage_many_missed_slots_are_one_run_or_none(catch_up: str, fired: int) -> None:
     schedule("0 * * * *", catch_up=catch_up)
-    ticking.tick(START)
+    tick.tick(START)
     back = START + DAY - 10 * MINUTE
     assert len(play(back, 5 * MINUTE)) == fired
     slot = Slot.objects.get()
@@ -31,8 +31,8 @@ def test_after_an_outage_many_missed_slots_are_one_run_or_none(catch_up: str, fi
 
 def test_a_slot_older_than_the_grace_is_missed_and_recorded() -> None:
     schedule("0 4 * * *")
-    ticking.tick(START)
-    report = ticking.tick(START + 7 * HOUR)
+    tick.tick(START)
+    report = tick.tick(START + 7 * HOUR)
     assert (report.started, len(report.missed)) == ([], 1)
     assert (Slot.objects.get().outcome, Slot.objects.get().slot_key) == ("missed", "2027-01-11T04:00")
     assert not GroupRun.objects.exists()
@@ -52,12 +52,12 @@ def test_a_slot_older_than_the_grace_is_missed_and_recorded() -> None:
 def test_what_no_run_makes_up_for_is_told_once(catch_up: str, outage: dt.timedelta, fired: int, lost: int) -> None:
     listened()
     row = schedule("*/15 * * * *", catch_up=catch_up)
-    ticking.tick(START)
+    tick.tick(START)
     back = START + outage + 5 * MINUTE / 2
-    report = ticking.tick(back)
+    report = tick.tick(back)
     assert len(report.started) == fired
     finish_all()
-    ticking.tick(back + MINUTE)
+    tick.tick(back + MINUTE)
     rows = Notification.objects.all()
     assert [told.about["missed"] for told in rows] == ([lost] if lost else [])
     for told in rows:
@@ -89,15 +89,15 @@ def test_a_schedule_that_cannot_fire_or_start_is_told_once_a_day(settings: Setti
 def test_the_grace_is_a_setting() -> None:
     schedule("0 4 * * *")
     Setting.objects.create(key="misfire_grace_hours", value=8)
-    ticking.tick(START)
-    assert len(ticking.tick(START + 7 * HOUR).started) == 1
+    tick.tick(START)
+    assert len(tick.tick(START + 7 * HOUR).started) == 1
 
 
 def test_a_new_schedule_never_fires_for_the_past() -> None:
-    ticking.tick(START)
+    tick.tick(START)
     schedule("*/5 * * * *")
     edit(Schedule.objects.get(), START + 20 * MINUTE + MINUTE / 2)
-    assert ticking.tick(START + 21 * MINUTE + MINUTE / 4).started == []
+    assert tick.tick(START + 21 * MINUTE + MINUTE / 4).started == []
     assert len(play(START + 22 * MINUTE, 5 * MINUTE)) == 1
 
 
@@ -138,7 +138,7 @@ def test_a_scheduled_module_that_never_ran_is_late_and_a_fresh_schedule_is_not()
     Schedule.objects.update(created_at=START - 2 * DAY)
     Schedule.objects.filter(pk=schedule(group=None, module=fresh).pk).update(created_at=START - HOUR)
     for minute in range(3):
-        expecting.find_late(START + minute * MINUTE)
+        overdue.find_late(START + minute * MINUTE)
     told = Notification.objects.order_by("module_name")
     assert [(row.kind, row.module) for row in told] == [("late", grouped), ("late", never)]
     assert not Notification.objects.filter(module=idle).exists()

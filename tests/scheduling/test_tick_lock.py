@@ -17,11 +17,12 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils import timezone
 
-from connections import secrets_file
 from connections.sdk.errors import PermissionDenied
-from connections.sdk.file_lock import Held, file_lock, install_lock
-from pipekit_site import metadata
-from scheduling import alone, looping, ticking
+from connections.sdk.files.lock import Held, file_lock, install_lock
+from connections.secrets import file as secrets_file
+from pipekit_site.metadata import migrate
+from scheduling import loop
+from scheduling.tick import lock, tick
 
 DATA_DIR = Path(settings.PIPEKIT.data_dir)
 # any file or directory of an install that a stranger may open, held for as long as the test
@@ -80,9 +81,9 @@ def test_another_user_who_locks_whatever_he_may_open_stops_neither_ticks_nor_mig
     secrets_file.write(DATA_DIR / "open" / "secrets.env", "A", "1")
     try:
         with stranger(DATA_DIR):
-            with alone.only_tick() as first:
+            with lock.only_tick() as first:
                 assert first
-            with metadata._alone():
+            with migrate._alone():
                 pass
             secrets_file.write(DATA_DIR / "open" / "secrets.env", "B", "2")
     finally:
@@ -131,7 +132,7 @@ def test_a_tick_that_finds_another_hanging_says_so_and_fails(hanging: None, caps
 @pytest.mark.django_db(transaction=True)
 def test_the_scheduler_says_so_too(hanging: None) -> None:
     told: list[str] = []
-    looping._tick(told.append)
+    loop._tick(told.append)
     assert "has been at work for 15 minutes" in told[0]
 
 
@@ -145,5 +146,5 @@ def test_cron_sees_that_its_tick_failed(hanging: None) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_tick_beside_a_young_one_is_no_failure() -> None:
-    with alone.only_tick():
-        assert ticking.tick_alone(timezone.now()) is None
+    with lock.only_tick():
+        assert tick.tick_alone(timezone.now()) is None

@@ -12,9 +12,10 @@ from pytest_django import Settings
 
 from modules.models import Module
 from runs.models import GroupRun, Run
-from scheduling import cadences, slots, ticking
-from scheduling.due import Clock, owed
+from scheduling import triggers
 from scheduling.models import Schedule, Slot, Tick
+from scheduling.tick import slots, tick
+from scheduling.tick.due import Clock, owed
 from tests.factories import ModuleFactory
 from tests.scheduling.playing import DAY, HOUR, MINUTE, START, edit, finish_all, play, schedule
 
@@ -52,9 +53,9 @@ def test_a_full_refresh_has_its_own_cadence_in_the_server_s_zone() -> None:
 def test_two_ticks_in_one_minute_start_once() -> None:
     schedule()
     for _ in range(3):
-        ticking.tick(START + MINUTE)
+        tick.tick(START + MINUTE)
     finish_all()
-    ticking.tick(START + MINUTE)
+    tick.tick(START + MINUTE)
     assert GroupRun.objects.count() == Slot.objects.count() == 1
 
 
@@ -70,17 +71,17 @@ def test_a_clock_set_back_fires_nothing_twice_and_goes_on() -> None:
 def test_a_clock_that_was_years_ahead_stops_nothing_once_it_is_right_again() -> None:
     schedule("*/10 * * * *")
     play(START, 10 * MINUTE)
-    ticking.tick(START + 2000 * DAY)
+    tick.tick(START + 2000 * DAY)
     finish_all()
     assert len(play(START + 11 * MINUTE, HOUR)) == 7
 
 
 def test_what_still_runs_is_skipped_and_never_queued() -> None:
     schedule("* * * * *")
-    ticking.tick(START)
-    assert [len(ticking.tick(START + number * MINUTE).started) for number in (1, 2, 3)] == [1, 0, 0]
+    tick.tick(START)
+    assert [len(tick.tick(START + number * MINUTE).started) for number in (1, 2, 3)] == [1, 0, 0]
     finish_all()
-    assert len(ticking.tick(START + 4 * MINUTE).started) == 1
+    assert len(tick.tick(START + 4 * MINUTE).started) == 1
     assert GroupRun.objects.count() == 2
     skipped = Slot.objects.filter(outcome="skipped")
     assert skipped.count() == 2
@@ -96,7 +97,7 @@ def test_a_disabled_module_is_skipped() -> None:
 def test_one_bad_schedule_stops_no_other_and_says_why_until_it_is_mended() -> None:
     bad, good = schedule(), schedule()
     Schedule.objects.filter(pk=bad.pk).update(timezone="Mars/Olympus")
-    report = ticking.tick(START + MINUTE)
+    report = tick.tick(START + MINUTE)
     assert len(report.started) == 1
     assert good.slots.count() == 1
     bad.refresh_from_db()
@@ -110,7 +111,7 @@ def test_one_bad_schedule_stops_no_other_and_says_why_until_it_is_mended() -> No
 def test_one_that_cannot_be_started_stops_no_other(settings: Settings) -> None:
     settings.RUN_LAUNCHER = "tests.scheduling.launchers.Broken"
     rows = [schedule(), schedule()]
-    report = ticking.tick(START + MINUTE)
+    report = tick.tick(START + MINUTE)
     assert len(report.failed) == 2
     assert Slot.objects.filter(outcome="failed").count() == 2
     assert "no process" in Schedule.objects.get(pk=rows[0].pk).problem
@@ -121,15 +122,15 @@ def test_a_broken_reaper_stops_no_schedule(monkeypatch: pytest.MonkeyPatch) -> N
         raise RuntimeError("no")
 
     schedule()
-    monkeypatch.setattr("runs.reaping.reap_all", broken)
-    assert len(ticking.tick(START + MINUTE).started) == 1
+    monkeypatch.setattr("runs.lifecycle.reap.reap_all", broken)
+    assert len(tick.tick(START + MINUTE).started) == 1
     assert Tick.objects.get().error == "RuntimeError: no"
 
 
 def test_a_tick_records_itself() -> None:
     before = dt.datetime.now(dt.UTC)
-    ticking.tick(START)
-    ticking.tick(START + MINUTE)
+    tick.tick(START)
+    tick.tick(START + MINUTE)
     last = Tick.objects.get()
     assert (last.at, last.unbroken_since) == (START + MINUTE, START)
     assert last.finished_at >= before
@@ -142,7 +143,7 @@ def test_fixed_times_fire_once_over_both_clock_changes() -> None:
     edit(Schedule.objects.get(), spring - MINUTE)
     assert play(spring, 3 * HOUR, 10 * MINUTE) == [spring + HOUR]
     assert Slot.objects.get().slot_key == "2027-03-28T02:30"
-    ticking.tick(autumn - 12 * HOUR)
+    tick.tick(autumn - 12 * HOUR)
     assert play(autumn, 3 * HOUR, 10 * MINUTE) == [autumn + HOUR / 2]
     assert Slot.objects.latest("due_at").slot_key == "2027-10-31T02:30"
 
@@ -150,7 +151,7 @@ def test_fixed_times_fire_once_over_both_clock_changes() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_schedule_deleted_while_the_tick_looks_at_it_fires_nothing() -> None:
     row = schedule()
-    (cadence,) = cadences.enabled()
+    (cadence,) = triggers.enabled()
     now = START + MINUTE
     due = owed(cadence, Clock(now=now, unbroken_since=START, grace=HOUR))
     assert due is not None
@@ -163,7 +164,7 @@ def test_stored_schedules_whose_range_runs_backwards_say_so_and_stop_no_other(ad
     schedule()
     odd = schedule("0 4 * * sat-mon", name="odd")
     module = ModuleFactory.create(name="orders", full_refresh_cron="0 4 * * fri-tue")
-    report = ticking.tick(START + MINUTE)
+    report = tick.tick(START + MINUTE)
     assert len(report.started) == 1
     assert report.failed.keys() == {"schedule odd", "full refresh of orders"}
     lines = "\n".join(report.troubles())

@@ -9,9 +9,9 @@ import pytest
 
 from modules.models import Module
 from runs.models import GroupRun, Run, Setting
-from runs.outbox import Notification
-from scheduling import firing, ticking
+from runs.models.notification import Notification
 from scheduling.models import Schedule, Slot
+from scheduling.tick import fire, tick
 from tests.factories import ModuleFactory
 from tests.scheduling.playing import HOUR, MINUTE, START, finish_all, listened, play, schedule
 
@@ -26,8 +26,8 @@ def killed_after_claiming(monkeypatch: pytest.MonkeyPatch, now: dt.datetime) -> 
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(firing, "_started", killed)
-        ticking.tick(now)
+        patched.setattr(fire, "_started", killed)
+        tick.tick(now)
     assert Slot.objects.get(slot_key="2027-01-11T04:00").outcome == "claimed"
     assert not GroupRun.objects.exists()
 
@@ -50,21 +50,21 @@ def test_one_that_nobody_took_over_in_time_is_missed_and_told(
 ) -> None:
     Setting.objects.create(key="notification_addresses", value=["ops@example.com"])
     row = schedule(catch_up=catch_up)
-    ticking.tick(START)
+    tick.tick(START)
     killed_after_claiming(monkeypatch, START + MINUTE)
-    report = ticking.tick(START + MINUTE + gap)
+    report = tick.tick(START + MINUTE + gap)
     assert (report.started, report.missed) == ([], [f"schedule {row}"])
     assert (Slot.objects.get().outcome, GroupRun.objects.count()) == ("missed", 0)
     told = Notification.objects.get()
     assert (told.kind, told.about["group"], told.about["missed"]) == ("missed", str(row.group), 1)
-    assert ticking.tick(START + 2 * MINUTE + gap).missed == []
+    assert tick.tick(START + 2 * MINUTE + gap).missed == []
     assert Notification.objects.count() == 1
 
 
 def test_one_whose_next_time_has_come_is_one_run_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     schedule("0,2 4 * * *")
     killed_after_claiming(monkeypatch, START + MINUTE)
-    assert len(ticking.tick(START + 3 * MINUTE).started) == 1
+    assert len(tick.tick(START + 3 * MINUTE).started) == 1
     assert list(Slot.objects.values_list("slot_key", "outcome")) == [
         ("2027-01-11T04:02", "started"),
         ("2027-01-11T04:00", "missed"),
@@ -84,15 +84,15 @@ def test_one_that_is_switched_off_before_it_is_taken_over_is_skipped(monkeypatch
 def test_a_slot_that_another_tick_started_meanwhile_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """As when a tick hangs between claiming and starting, and the next one takes over."""
     schedule()
-    begun = firing._started
+    begun = fire._started
 
     def overtaken(cadence: Any, slot: Slot) -> Any:
         assert begun(cadence, slot) is not None
         finish_all()
         return begun(cadence, slot)
 
-    monkeypatch.setattr(firing, "_started", overtaken)
-    report = ticking.tick(START + MINUTE)
+    monkeypatch.setattr(fire, "_started", overtaken)
+    report = tick.tick(START + MINUTE)
     assert (report.started, report.failed) == ([], {})
     assert GroupRun.objects.count() == 1
     assert Slot.objects.get().outcome == "started"
@@ -100,7 +100,7 @@ def test_a_slot_that_another_tick_started_meanwhile_is_not_started_again(monkeyp
 
 def test_a_slot_that_another_tick_has_just_claimed_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     row = schedule()
-    judged = firing._judged
+    judged = fire._judged
 
     def claimed_meanwhile(*args: Any) -> Any:
         found = judged(*args)
@@ -108,25 +108,25 @@ def test_a_slot_that_another_tick_has_just_claimed_is_left_to_it(monkeypatch: py
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(firing, "_judged", claimed_meanwhile)
-        report = ticking.tick(START + MINUTE)
+        patched.setattr(fire, "_judged", claimed_meanwhile)
+        report = tick.tick(START + MINUTE)
     assert (report.started, report.missed) == ([], [])
     assert Slot.objects.get().outcome == "claimed"
     # and when it died after all, the next one does it
-    assert len(ticking.tick(START + 2 * MINUTE).started) == 1
+    assert len(tick.tick(START + 2 * MINUTE).started) == 1
 
 
 def test_a_full_refresh_waits_for_a_module_that_runs_instead_of_being_left_out() -> None:
     module = ModuleFactory.create(full_refresh_cron="0 4 * * *")
     schedule(group=None, module=module)
     Module.objects.update(updated_at=START - MINUTE)
-    ticking.tick(START)
-    report = ticking.tick(START + MINUTE)
+    tick.tick(START)
+    report = tick.tick(START + MINUTE)
     assert (len(report.started), report.waiting, report.skipped) == (1, 1, [])
-    assert ticking.tick(START + 2 * MINUTE).waiting == 1
+    assert tick.tick(START + 2 * MINUTE).waiting == 1
     assert Run.objects.get().full_refresh is False
     finish_all()
-    assert ticking.tick(START + 3 * MINUTE).started == [f"full refresh of {module}"]
+    assert tick.tick(START + 3 * MINUTE).started == [f"full refresh of {module}"]
     assert Run.objects.filter(full_refresh=True).count() == 1
     assert set(Slot.objects.values_list("outcome", flat=True)) == {"started"}
     finish_all()
@@ -138,9 +138,9 @@ def test_a_full_refresh_that_never_gets_its_turn_is_missed_and_told_with_what_ra
     module = ModuleFactory.create(full_refresh_cron="0 4 * * *")
     schedule(group=None, module=module)
     Module.objects.update(updated_at=START - MINUTE)
-    ticking.tick(START)
-    ticking.tick(START + MINUTE)
-    ticking.tick(START + 7 * HOUR)
+    tick.tick(START)
+    tick.tick(START + MINUTE)
+    tick.tick(START + 7 * HOUR)
     assert Slot.objects.get(module=module).outcome == "missed"
     told = Notification.objects.get(module=module)
     assert (told.kind, told.about["schedule"]) == ("missed", f"full refresh of {module}")
@@ -152,7 +152,7 @@ def test_a_slot_that_could_not_be_started_without_leaving_a_run_is_told() -> Non
     module = ModuleFactory.create()
     schedule(group=None, module=module)
     type(module.dest_connection).objects.filter(pk=module.dest_connection_id).update(jdbc_url="nonsense")
-    report = ticking.tick(START + MINUTE)
+    report = tick.tick(START + MINUTE)
     assert (len(report.failed), Run.objects.count()) == (1, 0)
     told = Notification.objects.get()
     assert (told.module, told.kind) == (module, "missed")

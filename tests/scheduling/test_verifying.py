@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from modules.models import Module
-from runs import owner, presenting
+from runs.admin import formatting
 from runs.models import Run, Verification
+from runs.process import identity
 from scheduling.models import Action, Outcome, Slot
 from tests.factories import GroupFactory, GroupMemberFactory, ModuleFactory
 from tests.scheduling.playing import MINUTE, START, play, schedule
@@ -55,18 +56,18 @@ def test_what_a_schedule_started_names_it_also_when_it_is_gone() -> None:
     row = schedule(group=None, module=module, action=Action.VERIFY, name="sundays")
     play(START, 3 * MINUTE)
     verification = Verification.objects.get()
-    assert ">schedule sundays</a>" in presenting.trigger(verification)
+    assert ">schedule sundays</a>" in formatting.trigger(verification)
     row.delete()
-    assert presenting.trigger(verification, named=True) == "schedule sundays, which is gone"
+    assert formatting.trigger(verification, named=True) == "schedule sundays, which is gone"
     verification.actor = ""
     # of an earlier version
-    assert presenting.trigger(verification, named=True) == f"schedule #{verification.trigger[9:]}, which is gone"
+    assert formatting.trigger(verification, named=True) == f"schedule #{verification.trigger[9:]}, which is gone"
 
 
 def test_one_that_is_being_verified_is_skipped() -> None:
     module = ModuleFactory.create(name="orders")
     schedule(group=None, module=module, action=Action.VERIFY)
-    Verification.objects.create(module=module, module_name="orders", **owner.current().as_fields())
+    Verification.objects.create(module=module, module_name="orders", **identity.current().as_fields())
     play(START, 3 * MINUTE)
     assert Slot.objects.get().outcome == Outcome.SKIPPED
 

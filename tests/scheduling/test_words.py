@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from connections.sdk.errors import ConfigurationInvalid
-from scheduling import cron, words
+from scheduling.cron import expression as cron
+from scheduling.cron import shorthand
 
 
 @pytest.mark.parametrize(
@@ -26,13 +27,13 @@ from scheduling import cron, words
     ],
 )
 def test_short_forms_are_cron_expressions(form: str, expression: str) -> None:
-    assert words.expression_of(form.split()) == expression
-    assert words.expression_of([*form.split()[:1], *form.split()[1:]]) == expression
+    assert shorthand.expression_of(form.split()) == expression
+    assert shorthand.expression_of([*form.split()[:1], *form.split()[1:]]) == expression
     cron.parse(expression)
 
 
 def test_an_expression_may_be_one_word_of_the_shell() -> None:
-    assert words.expression_of(["0 */2 * * *"]) == "0 */2 * * *"
+    assert shorthand.expression_of(["0 */2 * * *"]) == "0 */2 * * *"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_an_expression_may_be_one_word_of_the_shell() -> None:
 )
 def test_anything_else_is_refused(form: str) -> None:
     with pytest.raises(ConfigurationInvalid):
-        words.expression_of(form.split())
+        shorthand.expression_of(form.split())
 
 
 @pytest.mark.parametrize(
@@ -75,4 +76,4 @@ def test_anything_else_is_refused(form: str) -> None:
     ],
 )
 def test_expressions_are_told_in_words(expression: str, sentence: str) -> None:
-    assert words.sentence(expression) == sentence
+    assert shorthand.sentence(expression) == sentence

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from connections.sdk.datatypes import DataType, Kind, Rendered
-from connections.sdk.spelling import Spelling, TypeTable
+from connections.sdk.sql.type_spelling import Spelling, TypeTable
+from connections.sdk.sql.types import DataType, Kind, Rendered
 
 _TABLE = TypeTable(
     kinds={

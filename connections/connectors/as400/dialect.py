@@ -5,9 +5,9 @@ Db2 for i has no zone type: a moment with an offset is written in UTC, the zone 
 
 from __future__ import annotations
 
-from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.dialect import Dialect
-from connections.sdk.temporal import Moment
+from connections.sdk.sql.dialect import Dialect
+from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.types import DataType, Kind
 
 
 class As400Dialect(Dialect):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationInvalid
-from connections.sdk.publishing import NO_COLLATIONS, PublishingDialect
-from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
-from connections.sdk.temporal import Moment
+from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
+from connections.sdk.sql.row_identity import Names
+from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.types import DataType, Kind
 
 _EXACT = re.compile(r"[+-]?\d+(?:\.(\d*))?", re.ASCII)
 _WIDE_INTEGER = re.compile(r"\bU?Int(?:128|256)\b")

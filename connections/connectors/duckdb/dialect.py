@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Self
 
-from connections import jdbc_url
-from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.publishing import PublishingDialect
-from connections.sdk.row_identity import Names, unused
 from connections.sdk.schema import TableName
-from connections.sdk.type_grammar import checked
+from connections.sdk.sql.publishing import PublishingDialect
+from connections.sdk.sql.row_identity import Names, unused
+from connections.sdk.sql.type_grammar import checked
+from connections.sdk.sql.types import DataType, Kind
+from connections.url import jdbc
 
 _RESERVED = frozenset({"main", "temp", "system"})
 
@@ -44,7 +44,7 @@ class DuckdbDialect(PublishingDialect):
         self.catalog = catalog
 
     def for_connection(self, parameters: ConnectionParameters) -> Self:
-        return type(self)(catalog_name(jdbc_url.parse(parameters.url, kind="duckdb").path))
+        return type(self)(catalog_name(jdbc.parse(parameters.url, kind="duckdb").path))
 
     def qualified(self, table: TableName) -> str:
         if not self.catalog:

@@ -12,13 +12,13 @@ from typing import Any
 
 import duckdb
 
-from connections import jdbc_url
 from connections.sdk import errors
+from connections.sdk.files.private import private_umask
+from connections.sdk.files.protected import check_file
 from connections.sdk.lock_waits import Wait
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.private_files import private_umask
-from connections.sdk.protected_files import check_file
-from connections.sdk.query_text import ONE_QUERY
+from connections.sdk.sql.statement import ONE_QUERY
+from connections.url import jdbc
 
 # a query must not reach other files, the network or code that was not shipped
 SAFETY: dict[str, str | bool | int | float | list[str]] = {
@@ -33,7 +33,7 @@ _HOLDER = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
 
 def database_path(parameters: ConnectionParameters) -> str:
     """Return the file of the connection's URL."""
-    return jdbc_url.parse(parameters.url, kind="duckdb").path
+    return jdbc.parse(parameters.url, kind="duckdb").path
 
 
 class DuckdbSession:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from connections.sdk.equality import Equality, Spellings
 from connections.sdk.protocols import Session
+from connections.sdk.sql.equality import Equality, Spellings
 
 _ENUM = re.compile(r"enum\((?:\s*'(?:[^']|'')*'\s*,?)+\)", re.IGNORECASE)
 # not float and double (0, -0), and not interval

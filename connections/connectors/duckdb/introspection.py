@@ -8,9 +8,9 @@ from typing import cast
 from connections.connectors.duckdb.datatypes import parse
 from connections.connectors.duckdb.driver import DuckdbSession, check_query
 from connections.sdk.errors import PipekitError
-from connections.sdk.foreign_keys import ForeignKey
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
+from connections.sdk.sql.foreign_keys import ForeignKey
 
 # is_generated is unknown to earlier versions; COLUMNS leaves out what is not there
 _COLUMNS = """

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connections.connectors.duckdb.driver import SAFETY
-from connections.sdk.exact.misfits import misfit
+from connections.sdk.arrow.invalid_values import misfit
 from connections.sdk.schema import Column
 
 # digits after a second's point that each type keeps

@@ -13,13 +13,13 @@ import pyarrow as pa
 from connections.connectors.duckdb import driver, memory
 from connections.connectors.duckdb.introspection import describe_query
 from connections.sdk import errors
-from connections.sdk.datatypes import to_arrow
-from connections.sdk.exact.batching import gathered
-from connections.sdk.exact.converting import exactly
+from connections.sdk.arrow.batches import gathered
+from connections.sdk.arrow.convert import exactly
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.query_text import statement
-from connections.sdk.rereading import ReadAgain
+from connections.sdk.retry_read import ReadAgain
 from connections.sdk.schema import Column
+from connections.sdk.sql.statement import statement
+from connections.sdk.sql.types import to_arrow
 
 # DuckDB works on 2048 rows at a time
 _ROWS = 2048

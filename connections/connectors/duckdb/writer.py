@@ -12,13 +12,13 @@ import pyarrow.compute as pc
 from connections.connectors.duckdb import driver, memory
 from connections.connectors.duckdb.dialect import DIALECT
 from connections.connectors.duckdb.native_texts import NativeTexts
+from connections.sdk.arrow.counts import check_counts
+from connections.sdk.arrow.invalid_values import misfit, plain
 from connections.sdk.claim import Claim
-from connections.sdk.datatypes import Kind
-from connections.sdk.exact.counting import check_counts
-from connections.sdk.exact.misfits import misfit, plain
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches
 from connections.sdk.schema import Column, TableName
+from connections.sdk.sql.types import Kind
 
 _STREAM = "pipekit_stream"
 # microseconds that one unit of the coarser timestamps has; a cast would round to it

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from connections.sdk.datatypes import DataType, Kind, Rendered
-from connections.sdk.spelling import Spelling, TypeTable
+from connections.sdk.sql.type_spelling import Spelling, TypeTable
+from connections.sdk.sql.types import DataType, Kind, Rendered
 
 # java_object, geometry and row are unknown: they travel as their text
 _TABLE = TypeTable(

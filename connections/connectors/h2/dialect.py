@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.merging import MergingDialect
 from connections.sdk.schema import TableName
-from connections.sdk.temporal import Moment
+from connections.sdk.sql.merge import MergingDialect
+from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.types import DataType, Kind
 
 
 class H2Dialect(MergingDialect):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from connections.sdk.datatypes import DataType, Kind, Rendered
-from connections.sdk.spelling import Spelling, TypeTable
+from connections.sdk.sql.type_spelling import Spelling, TypeTable
+from connections.sdk.sql.types import DataType, Kind, Rendered
 
 # array, struct, ref, distinct, java_object, other and null are unknown: they travel as the driver's text
 _TABLE = TypeTable(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connections.sdk.dialect import Dialect
+from connections.sdk.sql.dialect import Dialect
 
 
 class JdbcDialect(Dialect):

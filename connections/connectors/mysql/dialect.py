@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationInvalid
-from connections.sdk.publishing import NO_COLLATIONS, PublishingDialect
-from connections.sdk.row_identity import Names, unused
 from connections.sdk.schema import TableName
-from connections.sdk.temporal import Moment
+from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
+from connections.sdk.sql.row_identity import Names, unused
+from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.types import DataType, Kind
 
 
 class MysqlDialect(PublishingDialect):

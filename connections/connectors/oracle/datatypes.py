@@ -5,8 +5,8 @@ Every number but BINARY_FLOAT and BINARY_DOUBLE is decimal inside, FLOAT too, an
 
 from __future__ import annotations
 
-from connections.sdk.datatypes import DataType, Kind, Rendered
-from connections.sdk.spelling import Spelling, TypeTable, decimal
+from connections.sdk.sql.type_spelling import Spelling, TypeTable, decimal
+from connections.sdk.sql.types import DataType, Kind, Rendered
 
 # geometries, vector, bfile and object types are unknown: they travel as their text
 _TABLE = TypeTable(

@@ -6,12 +6,12 @@ there: the staging schema has to exist.
 
 from __future__ import annotations
 
-from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationInvalid
-from connections.sdk.merging import MergingDialect
-from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
-from connections.sdk.temporal import Moment
+from connections.sdk.sql.merge import MergingDialect
+from connections.sdk.sql.row_identity import Names
+from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.types import DataType, Kind
 
 # so many hashes of 32 characters fit into one text
 _HASHES = 100

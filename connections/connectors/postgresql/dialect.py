@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from zlib import crc32
 
-from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.publishing import NO_COLLATIONS, PublishingDialect
-from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
+from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
+from connections.sdk.sql.row_identity import Names
+from connections.sdk.sql.types import DataType, Kind
 
 # the first half of the name of the lock on publishing
 PUBLISHING = 1886415723

@@ -9,10 +9,8 @@ from typing import Any, cast
 
 import psycopg
 
-from connections import jdbc_url
-from connections.connectors.postgresql import clear_text, embedded
+from connections import embedded_postgresql
 from connections.connectors.postgresql.errors import translate, translate_connect
-from connections.connectors.postgresql.liveness import IDENTITY, Backend
 from connections.connectors.postgresql.metadata import (
     IS_METADATA,
     SERVER_DATABASE,
@@ -20,10 +18,13 @@ from connections.connectors.postgresql.metadata import (
     check_metadata,
     check_server_database,
 )
-from connections.connectors.postgresql.patience import PatientConnection
+from connections.connectors.postgresql.session import clear_text
+from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
+from connections.connectors.postgresql.session.idle_timeout import PatientConnection
 from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.query_text import ONE_QUERY
+from connections.sdk.sql.statement import ONE_QUERY
+from connections.url import jdbc
 
 # what makes text forms the same whatever the machine's TZ, LC_ALL, PG* variables or the role's defaults say
 SESSION = {
@@ -66,7 +67,7 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
     With the option ``embedded`` (a data directory) the server there is started when it is not running. The password is
     the connection's own, also when that is empty.
     """
-    url = jdbc_url.parse(parameters.url, kind="postgresql")
+    url = jdbc.parse(parameters.url, kind="postgresql")
     found = {
         "host": url.host,
         "port": str(url.port or 5432),
@@ -81,9 +82,9 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
         "tcp_user_timeout": "90000",
     }
     if directory := parameters.options.get("embedded"):
-        found["host"] = embedded.socket_directory(directory, within=parameters.protection.data_dir or None)
+        found["host"] = embedded_postgresql.socket_directory(directory, within=parameters.protection.data_dir or None)
         # connections of earlier versions name the superuser, which is Pipekit's alone
-        found["user"] = embedded.ROLE if found["user"] == "postgres" else found["user"]
+        found["user"] = embedded_postgresql.ROLE if found["user"] == "postgres" else found["user"]
     for key, value in url.properties.items():
         word = _KEYWORDS.get(key, key)
         if word in _LIBPQ:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
-from connections.sdk.equality import Equality, Spellings
 from connections.sdk.protocols import Session
+from connections.sdk.sql.equality import Equality, Spellings
 
 _BOUNDS = re.compile(r"\s*\(\d+(,\s*-?\d+)?\)")
 # without a length these words mean a length of one

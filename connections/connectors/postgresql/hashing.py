@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from connections.connectors.postgresql import raw_types
+from connections.connectors.postgresql.copy import raw_types
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.connectors.postgresql.introspection import describe_query, describe_table
-from connections.sdk.hashing import HashedColumn, NotHashed, RowHashing
-from connections.sdk.query_text import statement
 from connections.sdk.schema import Column, TableName
+from connections.sdk.sql.hashing import HashedColumn, NotHashed, RowHashing
+from connections.sdk.sql.statement import statement
 
 _SINCE = 140000
 _PADDED = frozenset({"character", "bpchar"})

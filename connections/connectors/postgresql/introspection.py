@@ -12,11 +12,11 @@ from psycopg import generators, pq
 from connections.connectors.postgresql.datatypes import parse
 from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.connectors.postgresql.errors import translate
-from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import QueryInvalid
-from connections.sdk.foreign_keys import ForeignKey
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
+from connections.sdk.sql.foreign_keys import ForeignKey
+from connections.sdk.sql.types import DataType, Kind
 
 _QUERIES = files(__package__) / "queries"
 _KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}

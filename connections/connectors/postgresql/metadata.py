@@ -7,8 +7,8 @@ from importlib.resources import files
 from typing import Any
 
 from connections.sdk.errors import PermissionDenied, QueryInvalid
+from connections.sdk.files.protection import METADATA_TABLES, refused_database
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protection import METADATA_TABLES, refused_database
 
 _QUERIES = files(__package__) / "queries"
 IS_METADATA = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from connections.connectors.postgresql import wire_values
-from connections.sdk.datatypes import DataType, Kind, to_arrow
-from connections.sdk.hashing import HashedColumn
+from connections.connectors.postgresql.copy import wire_values
 from connections.sdk.schema import Column, ColumnInfo
+from connections.sdk.sql.hashing import HashedColumn
+from connections.sdk.sql.types import DataType, Kind, to_arrow
 
 # integers with the most digits that they have, from narrow to wide
 _DIGITS = {Kind.SMALLINT: 5, Kind.INTEGER: 10, Kind.BIGINT: 19}

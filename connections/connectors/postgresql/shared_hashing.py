@@ -1,4 +1,4 @@
-"""The row hash that other systems compute too, in PostgreSQL's SQL; `connections.sdk.hashing` says what is hashed.
+"""The row hash that other systems compute too, in PostgreSQL's SQL; `connections.sdk.sql.hashing` says what is hashed.
 
 A record's output function puts the items together; none of them is a text that it would quote. Forms are made from
 values, not from their texts, which depend on settings.
@@ -15,9 +15,9 @@ from connections.connectors.postgresql.hashing import avoid_sorts
 from connections.connectors.postgresql.introspection import describe_query, describe_table
 from connections.connectors.postgresql.shared_forms import hashed_column
 from connections.sdk.errors import PipekitError
-from connections.sdk.hashing import HashedColumn, NotHashed
-from connections.sdk.query_text import statement
 from connections.sdk.schema import Column, ColumnInfo, TableName
+from connections.sdk.sql.hashing import HashedColumn, NotHashed
+from connections.sdk.sql.statement import statement
 
 # trim_scale came with 13, and from 14 on the server is asked whether a client is still there
 _SINCE = 140000

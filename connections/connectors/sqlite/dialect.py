@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.publishing import PublishingDialect
-from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
-from connections.sdk.temporal import lowest_spelling
+from connections.sdk.sql.publishing import PublishingDialect
+from connections.sdk.sql.row_identity import Names
+from connections.sdk.sql.temporal import lowest_spelling
+from connections.sdk.sql.types import DataType, Kind
 
 
 class SqliteDialect(PublishingDialect):

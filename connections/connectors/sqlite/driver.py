@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from connections import jdbc_url
 from connections.connectors.sqlite import waiting
 from connections.sdk import errors
+from connections.sdk.files.private import create_private
+from connections.sdk.files.protected import check_file
+from connections.sdk.files.protection import METADATA_TABLES, refused_database
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.private_files import create_private
-from connections.sdk.protected_files import check_file
-from connections.sdk.protection import METADATA_TABLES, refused_database
-from connections.sdk.query_text import ONE_QUERY
+from connections.sdk.sql.statement import ONE_QUERY
+from connections.url import jdbc
 
 T = TypeVar("T")
 # asked of each connection that is opened: copies and backups of the metadata are told by it as well
@@ -33,7 +33,7 @@ _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE
 
 def database_path(parameters: ConnectionParameters) -> str:
     """Return the file of the connection's URL."""
-    return jdbc_url.parse(parameters.url, kind="sqlite").path
+    return jdbc.parse(parameters.url, kind="sqlite").path
 
 
 class SqliteSession:

@@ -10,12 +10,12 @@ from typing import Any
 
 from connections.connectors.sqlite.datatypes import parse
 from connections.connectors.sqlite.dialect import DIALECT, whole_name
-from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import PipekitError, QueryInvalid
-from connections.sdk.foreign_keys import ForeignKey
 from connections.sdk.protocols import Session
-from connections.sdk.query_text import statement
 from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
+from connections.sdk.sql.foreign_keys import ForeignKey
+from connections.sdk.sql.statement import statement
+from connections.sdk.sql.types import DataType, Kind
 
 _PROBE = "pipekit_probe"
 _SAMPLE = 1000

@@ -18,16 +18,16 @@ from connections.connectors.sqlite.driver import IS_METADATA, database_path
 from connections.connectors.sqlite.reading_sql import ReadingPlan, is_number, plan
 from connections.connectors.sqlite.waiting import described
 from connections.sdk import errors
-from connections.sdk.datatypes import Kind, to_arrow
-from connections.sdk.exact.batching import gathered
-from connections.sdk.exact.converting import exactly
-from connections.sdk.exact.misfits import misfit
-from connections.sdk.exact.numbers import EXACT_INTEGER
+from connections.sdk.arrow.batches import gathered
+from connections.sdk.arrow.convert import exactly
+from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.numbers import EXACT_INTEGER
+from connections.sdk.files.protected import check_file
+from connections.sdk.files.protection import refused_database
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protected_files import check_file
-from connections.sdk.protection import refused_database
-from connections.sdk.rereading import ReadAgain
+from connections.sdk.retry_read import ReadAgain
 from connections.sdk.schema import Column
+from connections.sdk.sql.types import Kind, to_arrow
 
 # rows the driver takes at a time; they are put together to bigger batches here
 _ROWS = 512

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connections.sdk.datatypes import Kind, to_arrow
-from connections.sdk.query_text import statement
 from connections.sdk.schema import Column
+from connections.sdk.sql.statement import statement
+from connections.sdk.sql.types import Kind, to_arrow
 
 _WHOLE = frozenset({Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT})
 _NUMERIC = _WHOLE | {Kind.REAL, Kind.DOUBLE, Kind.DECIMAL}

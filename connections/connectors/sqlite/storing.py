@@ -9,10 +9,10 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connections.sdk.datatypes import Kind
-from connections.sdk.exact.misfits import misfit
-from connections.sdk.exact.texts import as_text
+from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.texts import as_text
 from connections.sdk.schema import Column
+from connections.sdk.sql.types import Kind
 
 _NUMBER = r"^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 _EXACT_DIGITS = 15

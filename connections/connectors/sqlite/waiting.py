@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from connections.sdk import file_lock_holders
+from connections.sdk.files import lock_holders
 from connections.sdk.lock_waits import Wait
 
 T = TypeVar("T")
@@ -59,11 +59,11 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 def described(path: Path) -> str:
     """Return what holds the file up, as one sentence without a full stop."""
-    pids = file_lock_holders.holders(path, _PENDING, _LAST, mode="WRITE")
-    pids += file_lock_holders.holders(Path(f"{path}-shm"), _WAL_WRITER, _WAL_WRITER, mode="WRITE")
+    pids = lock_holders.holders(path, _PENDING, _LAST, mode="WRITE")
+    pids += lock_holders.holders(Path(f"{path}-shm"), _WAL_WRITER, _WAL_WRITER, mode="WRITE")
     if pids:
-        return f"waiting for {path}: {file_lock_holders.named(pids)} is writing to it"
+        return f"waiting for {path}: {lock_holders.named(pids)} is writing to it"
     # a commit waits for those that read, except in WAL mode, where each open file has such a lock
-    if not Path(f"{path}-shm").exists() and (pids := file_lock_holders.holders(path, _SHARED, _LAST, mode="READ")):
-        return f"waiting for {path}: {file_lock_holders.named(pids)} is reading it"
+    if not Path(f"{path}-shm").exists() and (pids := lock_holders.holders(path, _SHARED, _LAST, mode="READ")):
+        return f"waiting for {path}: {lock_holders.named(pids)} is reading it"
     return f"waiting for {path}: another process is writing to it"

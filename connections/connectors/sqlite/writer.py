@@ -17,13 +17,13 @@ from connections.connectors.sqlite.driver import database_path
 from connections.connectors.sqlite.reader import check_metadata, translated
 from connections.connectors.sqlite.storing import stored
 from connections.connectors.sqlite.waiting import patiently_by_adbc
+from connections.sdk.arrow.counts import check_counts
+from connections.sdk.arrow.invalid_values import misfit
 from connections.sdk.claim import Claim
 from connections.sdk.errors import DatabaseMissing
-from connections.sdk.exact.counting import check_counts
-from connections.sdk.exact.misfits import misfit
+from connections.sdk.files.private import create_private
+from connections.sdk.files.protected import check_file
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.private_files import create_private
-from connections.sdk.protected_files import check_file
 from connections.sdk.protocols import Batches
 from connections.sdk.schema import Column, TableName
 

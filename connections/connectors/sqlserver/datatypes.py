@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from connections.sdk.datatypes import DataType, Kind, Rendered
-from connections.sdk.spelling import Spelling, TypeTable
+from connections.sdk.sql.type_spelling import Spelling, TypeTable
+from connections.sdk.sql.types import DataType, Kind, Rendered
 
 # sql_variant, hierarchyid, geography, geometry and vector are unknown: they travel as their text
 _TABLE = TypeTable(

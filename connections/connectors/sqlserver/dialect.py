@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.merging import MergingDialect
-from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
-from connections.sdk.temporal import Moment
+from connections.sdk.sql.merge import MergingDialect
+from connections.sdk.sql.row_identity import Names
+from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.types import DataType, Kind
 
 _TICKS_PER_SECOND = 300
 

@@ -8,9 +8,9 @@ from argparse import ArgumentParser
 from difflib import get_close_matches
 from typing import Any
 
-from connections import probing, testing
-from connections.commands import BaseCommand
-from connections.error_text import error_text
+from connections import checks, probe
+from connections.management.base import BaseCommand
+from connections.management.error_text import error_text
 from connections.models import Connection
 from connections.sdk.visible_text import indented, one_line
 
@@ -29,11 +29,11 @@ class Command(BaseCommand):
             missing = {"message": f"There is no connection “{name}”.", "hint": _suggestion(name), "code": "not_found"}
             self.stderr.write(error_text(missing))
             sys.exit(3)
-        result = testing.tested(connection, write=options["write"], listen=self._show)
+        result = checks.tested(connection, write=options["write"], listen=self._show)
         self.stdout.write(json.dumps(result.as_json()) if options["json"] else f"{name}: {_verdict(result)}")
         sys.exit(0 if result.ok else 1)
 
-    def _show(self, step: probing.Step) -> None:
+    def _show(self, step: probe.Step) -> None:
         self.stderr.write(
             f"{'✔' if step.ok else '✘'} {step.name:<8} {step.milliseconds:>6} ms  {indented(step.message)}"
         )
@@ -48,5 +48,5 @@ def _suggestion(name: str) -> str:
     return f"Did you mean “{close[0]}”?" if close else "The connections are listed in the admin and by exportconfig."
 
 
-def _verdict(result: probing.Result) -> str:
+def _verdict(result: probe.Result) -> str:
     return "works" if result.ok else f"does not work; {one_line(result.message)}"

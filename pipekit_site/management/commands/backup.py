@@ -6,9 +6,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from connections.commands import BaseCommand, CommandFailed
+from connections.management.base import BaseCommand, CommandFailed
 from connections.sdk.errors import ConfigurationError, PipekitError
-from pipekit_site.backing_up import back_up
+from pipekit_site.metadata.backup import back_up
 
 
 class Command(BaseCommand):

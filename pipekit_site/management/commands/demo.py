@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from connections.commands import BaseCommand
+from connections.management.base import BaseCommand
 from connections.sdk.errors import PipekitError
 from pipekit_site.demo import playing
 

@@ -7,8 +7,8 @@ import json
 import sys
 from typing import Any
 
-from connections.commands import BaseCommand
-from pipekit_site.doctor import examining
+from connections.management.base import BaseCommand
+from pipekit_site.doctor import checks as examining
 
 
 class Command(BaseCommand):

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from connections.commands import BaseCommand, CommandFailed
+from connections.management.base import BaseCommand, CommandFailed
 from pipekit_site import config_yaml
 
 

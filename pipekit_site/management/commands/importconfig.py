@@ -10,11 +10,11 @@ from typing import Any
 
 from django.db import DatabaseError
 
-from connections.commands import BaseCommand, CommandFailed
-from connections.configuring.document import MAX_BYTES
-from connections.configuring.importing import Changes
+from connections.management.base import BaseCommand, CommandFailed
 from connections.sdk.errors import ConfigurationInvalid
 from pipekit_site import config_yaml
+from pipekit_site.configfile.document import MAX_BYTES
+from pipekit_site.configfile.load import Changes
 from runs import reset_columns
 
 

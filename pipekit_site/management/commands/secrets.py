@@ -8,10 +8,11 @@ import json
 import sys
 from typing import Any
 
-from connections.commands import BaseCommand, CommandFailed
+from connections.management.base import BaseCommand, CommandFailed
 from connections.sdk.errors import ConfigurationInvalid
-from connections.secrets import check_name, name_of, store
-from pipekit_site.doctor import examining, installation
+from connections.secrets.references import check_name, name_of, store
+from pipekit_site.doctor import checks as examining
+from pipekit_site.doctor import installation
 
 
 class Command(BaseCommand):

@@ -13,8 +13,8 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection
 
-from connections.commands import BaseCommand, CommandFailed
-from pipekit_site import config_values
+from connections.management.base import BaseCommand, CommandFailed
+from pipekit_site.config import values
 
 
 class Command(BaseCommand):
@@ -48,8 +48,8 @@ def server_options() -> dict[str, Any]:
 
 def _port(text: str) -> int:
     try:
-        return config_values.port(text)
-    except config_values.Unexpected as expected:
+        return values.port(text)
+    except values.Unexpected as expected:
         raise argparse.ArgumentTypeError(f"expected {expected}") from None
 
 

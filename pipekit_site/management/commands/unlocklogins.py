@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connections.commands import BaseCommand
+from connections.management.base import BaseCommand
 from pipekit_site.logins import throttle
 
 

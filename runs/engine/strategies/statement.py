@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from connections.sdk.publishing import PublishingDialect
-from connections.sdk.row_identity import Names
 from connections.sdk.schema import TableName
+from connections.sdk.sql.publishing import PublishingDialect
+from connections.sdk.sql.row_identity import Names
 
 
 class Counts(Enum):

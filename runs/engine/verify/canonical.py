@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connections.sdk.datatypes import DataType, Kind, to_arrow
+from connections.sdk.sql.types import DataType, Kind, to_arrow
 
 # a number in its one form, but for zeros at its end
 _PLAIN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from connections.sdk.errors import StatementStopped
-from connections.sdk.rereading import ReadAgain
+from connections.sdk.retry_read import ReadAgain
 from runs.engine.verify.differences import Differences, DifferingKey, SideName
 from runs.engine.verify.different_values import DifferentValue, Rows, different_values
 from runs.engine.verify.equal_keys import EqualKeys, pair

@@ -14,13 +14,13 @@ from dataclasses import replace
 import pyarrow as pa
 
 from connections.sdk.capabilities import Cap
-from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import DataError, NotSupported, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
+from connections.sdk.sql.types import DataType, Kind
 from runs.engine.connecting import session
 from runs.engine.plan import Plan
-from runs.engine.staging import dialect_of
+from runs.engine.publish.staging import dialect_of
 from runs.engine.verify.canonical import canonical, folded
 from runs.engine.verify.differences import Differences, DifferingKey
 from runs.engine.verify.different_values import DifferentValue

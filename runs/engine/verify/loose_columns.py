@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from connections import registry
-from connections.sdk.datatypes import Kind
-from connections.sdk.equality import Equality, Spellings
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
+from connections.sdk.sql.equality import Equality, Spellings
+from connections.sdk.sql.types import Kind
 from runs.engine.plan import Plan
 
 # collations that the comparison itself knows

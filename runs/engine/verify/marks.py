@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connections.sdk.datatypes import DataType, Kind
+from connections.sdk.sql.types import DataType, Kind
 
 _TYPES = {
     Kind.SMALLINT: "BIGINT",

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from connections import registry
 from connections.sdk.capabilities import Cap
-from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.hashing import HashedColumn
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Session
 from connections.sdk.schema import Column
+from connections.sdk.sql.hashing import HashedColumn
+from connections.sdk.sql.types import DataType, Kind
 from runs.engine.verify.segments import Grid, RangeGrid, Segment
 from runs.engine.verify.side import Compared, Digest, Value, paired
 

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 
 from connections import registry
 from connections.sdk.capabilities import Cap
-from connections.sdk.hashing import HashedColumn, NotHashed, SharedHashing
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
-from connections.sdk.query_text import statement
+from connections.sdk.sql.hashing import HashedColumn, NotHashed, SharedHashing
+from connections.sdk.sql.statement import statement
 from runs.engine.connecting import session
 from runs.engine.plan import Plan
 from runs.engine.verify.differences import SideName

@@ -1,4 +1,4 @@
-"""The row hash that servers compute too, in DuckDB's SQL over rows that were read; see `connections.sdk.hashing`."""
+"""The row hash that servers compute too, in DuckDB's SQL over rows that were read: `connections.sdk.sql.hashing`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connections.sdk.datatypes import DataType, Kind, to_arrow
-from connections.sdk.exact.times import INFINITE_TIMESTAMP
+from connections.sdk.arrow.times import INFINITE_TIMESTAMP
 from connections.sdk.schema import Column
+from connections.sdk.sql.types import DataType, Kind, to_arrow
 
 # microseconds from 1970 to 2000, where the hashed ones begin
 _EPOCH = 946_684_800_000_000

@@ -9,14 +9,14 @@ from dataclasses import replace
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ColumnMissing, TableMissing
-from connections.sdk.hashing import NotHashed
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
-from modules.predicates import add_predicate
-from modules.tokens import find_tokens
-from runs.engine import columns as column_choice
+from connections.sdk.sql.hashing import NotHashed
+from modules.query.placeholders import find_tokens
+from modules.query.rewrite import add_predicate
 from runs.engine.connecting import session
+from runs.engine.extract import columns as column_choice
 from runs.engine.plan import Plan
 from runs.engine.verify.differences import SideName
 from runs.engine.verify.marks import mark_type

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connections import registry
-from connections.sdk.datatypes import DataType, Kind
-from connections.sdk.dialect import Dialect
 from connections.sdk.errors import ConfigurationInvalid, DataError
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
-from runs.engine import watermarks
+from connections.sdk.sql.dialect import Dialect
+from connections.sdk.sql.types import DataType, Kind
 from runs.engine.plan import Plan
-from runs.engine.staging import dialect_of
+from runs.engine.publish.staging import dialect_of
+from runs.engine.watermarks import bounds
 
 _COMPARABLE = frozenset(
     {Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT, Kind.DECIMAL, Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ}
@@ -78,10 +78,10 @@ def _is_interval(text: str, data_type: DataType) -> bool:
 
 
 def _back(text: str, plan: Plan, opened: Session, info: TableInfo, data_type: DataType) -> str:
-    bound = watermarks.highest(opened, dialect_of(plan), info, plan.watermark)
+    bound = bounds.highest(opened, dialect_of(plan), info, plan.watermark)
     if bound.value is None:
         raise ConfigurationInvalid(
             f"{plan.dest_table} is empty: there is no highest {plan.watermark} to go back from.",
             hint="Write a value of the column instead of an interval.",
         )
-    return watermarks.minus_overlap(bound.value, data_type, text)
+    return bounds.minus_overlap(bound.value, data_type, text)

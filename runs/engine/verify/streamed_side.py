@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connections import registry
+from connections.sdk.arrow.nul_bytes import has_nul
 from connections.sdk.capabilities import Cap
-from connections.sdk.datatypes import to_arrow
 from connections.sdk.errors import Cancelled
-from connections.sdk.exact.nul_bytes import has_nul
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Reader
-from connections.sdk.rereading import ReadAgain
+from connections.sdk.retry_read import ReadAgain
 from connections.sdk.schema import Column
+from connections.sdk.sql.types import to_arrow
 from runs.engine.verify import shared_hash
 from runs.engine.verify.canonical import canonical, folded, has_form
 from runs.engine.verify.segments import Grid, RangeGrid, Segment

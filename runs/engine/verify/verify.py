@@ -11,13 +11,12 @@ from typing import Any
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.protocols import Session
-from runs.engine import watermarks
 from runs.engine.connecting import session
 from runs.engine.events import WatermarkResolved
+from runs.engine.extract.query import base_query
 from runs.engine.plan import Plan
 from runs.engine.plurals import counted
-from runs.engine.source_query import base_query
-from runs.engine.staging import dialect_of
+from runs.engine.publish.staging import dialect_of
 from runs.engine.verify import sides
 from runs.engine.verify import since as since_option
 from runs.engine.verify.comparison import Comparison
@@ -27,6 +26,7 @@ from runs.engine.verify.outcome import Outcome
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.samples import Sample, choose
 from runs.engine.verify.side import Compared, Tables
+from runs.engine.watermarks import bounds as watermarks
 
 # keys further apart have differences that 64 bits do not hold
 _LONGEST = 2**62

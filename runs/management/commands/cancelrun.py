@@ -6,9 +6,9 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from connections.commands import BaseCommand, CommandFailed
-from runs import cancelling
-from runs.cancelling import Answer
+from connections.management.base import BaseCommand, CommandFailed
+from runs.lifecycle import cancel
+from runs.lifecycle.cancel import Answer
 from runs.models import GroupRun, Run
 
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         if row is None:
             hint = "The numbers are listed by manage.py runs."
             raise CommandFailed(f"There is no {name} {run}.", hint=hint, code="not_found", returncode=3)
-        answer = cancelling.stop(row)
+        answer = cancel.stop(row)
         told = {
             Answer.CANCELLED: "cancelled",
             Answer.TOO_LATE: "too late, published",

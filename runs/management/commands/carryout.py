@@ -8,15 +8,19 @@ from typing import Any
 
 from django.db import connection
 
-from connections.commands import BaseCommand
-from connections.redacting import redactor
+from connections.management.base import BaseCommand
 from connections.sdk.errors import Cancelled
-from runs import grouping, interrupting, owner, reporting, verification_recording, verification_report, verifying
+from connections.secrets.redaction import redactor
+from runs.cli import json_report
+from runs.lifecycle import groups, signals
+from runs.lifecycle.execute import execute
+from runs.lifecycle.metadata_retry import patiently
 from runs.models import GroupRun, Run
-from runs.patience import patiently
-from runs.running import execute
-from runs.states import IllegalTransition
-from runs.verification import Verification, VerificationStatus
+from runs.models.states import IllegalTransition
+from runs.models.verification import Verification, VerificationStatus
+from runs.process import identity
+from runs.verifications import execute as verifying
+from runs.verifications import record, report
 
 
 class Command(BaseCommand):
@@ -32,7 +36,7 @@ class Command(BaseCommand):
         which.add_argument("--verification", type=int, nargs="+", metavar="VERIFICATION")
 
     def handle(self, **options: Any) -> None:
-        with interrupting.as_cancel(held=True) as received:
+        with signals.as_cancel(held=True) as received:
             try:
                 if options["verification"]:
                     code = self._verifications(options["verification"], received)
@@ -46,14 +50,14 @@ class Command(BaseCommand):
 
     def _run(self, pk: int) -> int:
         run = Run.objects.with_module().get(pk=pk)
-        run.start(**owner.current().as_fields())
-        return reporting.exit_code(execute(run, retry=True))
+        run.start(**identity.current().as_fields())
+        return json_report.exit_code(execute(run, retry=True))
 
     def _group_run(self, pk: int) -> int:
         group_run = GroupRun.objects.select_related("group").get(pk=pk)
-        group_run.start(**owner.current().as_fields())
-        grouping.carry_out(group_run)
-        return reporting.exit_code(group_run)
+        group_run.start(**identity.current().as_fields())
+        groups.carry_out(group_run)
+        return json_report.exit_code(group_run)
 
     def _verifications(self, pks: list[int], received: list[int]) -> int:
         """Carry out one after another, whatever becomes of each; a signal to this process cancels those left."""
@@ -62,14 +66,14 @@ class Command(BaseCommand):
             if received:
                 return max([*codes, *map(self._cancel, pks[position:])])
             # a block of its own: what interrupts one, or comes too late for it, says nothing of the next
-            with interrupting.as_cancel(held=True) as own:
+            with signals.as_cancel(held=True) as own:
                 try:
                     codes.append(self._verification(pk))
                 except Exception as error:  # whatever it is, the others are carried out
                     self.stderr.write(redactor().text(f"Verification {pk}: {type(error).__name__}: {error}"))
                     connection.close()
                     codes.append(1)
-            received += [number for number in own if number != interrupting.WITHIN]
+            received += [number for number in own if number != signals.WITHIN]
         return max(codes)
 
     def _verification(self, pk: int) -> int:
@@ -77,16 +81,16 @@ class Command(BaseCommand):
         if verification is None or verification.module is None:
             return 1
         try:
-            patiently(lambda: verification.start(**owner.current().as_fields()))
+            patiently(lambda: verification.start(**identity.current().as_fields()))
         except IllegalTransition as error:
             self.stderr.write(str(error))
             return self._cancel(pk) if verification.cancel_requested else 1
         verifying.execute(verification)
-        return verification_report.exit_code(verification)
+        return report.exit_code(verification)
 
     def _cancel(self, pk: int) -> int:
         verification = Verification.objects.filter(pk=pk).first()
         if verification is not None and not verification.is_final:
             error = Cancelled("The verification was cancelled before it began.", hint="Start it again.").as_dict()
-            verification_recording.finish(verification, VerificationStatus.ERROR, self.stderr.write, error=error)
+            record.finish(verification, VerificationStatus.ERROR, self.stderr.write, error=error)
         return 130

@@ -6,10 +6,10 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from connections.commands import BaseCommand
-from runs import notifying
-from runs.notifying.sending import send_tests
-from runs.outbox import Notification
+from connections.management.base import BaseCommand
+from runs import notify
+from runs.models.notification import Notification
+from runs.notify.delivery import send_tests
 
 _NOBODY = (
     "Nobody is told of anything. Set smtp in config.yaml and the setting notification_addresses, or the settings"
@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *, test: bool, **options: Any) -> None:
         if not test:
-            sent = notifying.send_due()
+            sent = notify.send_due()
             waiting, lost = Notification.objects.pending(), Notification.objects.undelivered()
             self.stdout.write(f"{sent} sent, {waiting.count()} waiting, {lost.count()} undelivered")
             return

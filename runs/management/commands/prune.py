@@ -9,8 +9,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from connections.commands import BaseCommand
-from runs.pruning import prune
+from connections.management.base import BaseCommand
+from runs.prune import prune
 
 
 class Command(BaseCommand):

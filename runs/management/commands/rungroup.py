@@ -7,10 +7,12 @@ import sys
 from argparse import ArgumentParser
 from typing import Any, NoReturn
 
-from connections.commands import BaseCommand
+from connections.management.base import BaseCommand
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Group
-from runs import cancelling, interrupting, launching, reporting, terminal, watching
+from runs.cli import follow, json_report
+from runs.cli import text as terminal
+from runs.lifecycle import cancel, launch, signals
 from runs.models import GroupRun
 
 
@@ -32,29 +34,31 @@ class Command(BaseCommand):
             self._refuse(name, error, code=3, as_json=options["json"])
         try:
             flags = {key: options[key] for key in ("dry_run", "full_refresh")}
-            group_run = launching.launch_group(group, **flags)
+            group_run = launch.launch_group(group, **flags)
         except AlreadyRunning as busy:
             self._refuse(name, busy.as_dict(), code=4, as_json=options["json"])
         if not options["no_wait"]:
             self._wait(group_run, quiet=options["quiet"])
-        found = json.dumps(reporting.group_as_json(group_run)) if options["json"] else terminal.group_summary(group_run)
+        found = (
+            json.dumps(json_report.group_as_json(group_run)) if options["json"] else terminal.group_summary(group_run)
+        )
         terminal.result(self.stdout, self.stderr, found)
         if group_run.error:
             self.stderr.write(terminal.error(group_run.error))
-        sys.exit(0 if options["no_wait"] and not group_run.is_final else reporting.exit_code(group_run))
+        sys.exit(0 if options["no_wait"] and not group_run.is_final else json_report.exit_code(group_run))
 
     def _wait(self, group_run: GroupRun, *, quiet: bool) -> None:
         """Show how it goes; Ctrl+C cancels it."""
-        with interrupting.as_cancel():
+        with signals.as_cancel():
             try:
-                watching.watch_group(group_run, lambda text: None if quiet else self.stderr.write(text))
+                follow.watch_group(group_run, lambda text: None if quiet else self.stderr.write(text))
             except KeyboardInterrupt:
-                interrupting.shield()
-                cancelling.stop(group_run)
+                signals.shield()
+                cancel.stop(group_run)
 
     def _refuse(self, name: str, error: dict[str, str], *, code: int, as_json: bool) -> NoReturn:
         """End without a group run."""
         if as_json:
-            terminal.result(self.stdout, self.stderr, json.dumps(reporting.group_not_begun(name, error)))
+            terminal.result(self.stdout, self.stderr, json.dumps(json_report.group_not_begun(name, error)))
         self.stderr.write(terminal.error(error))
         sys.exit(code)

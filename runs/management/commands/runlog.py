@@ -6,8 +6,8 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from connections.commands import BaseCommand, CommandFailed
-from runs import watching
+from connections.management.base import BaseCommand, CommandFailed
+from runs.cli import follow
 from runs.models import Run
 
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
             hint = "The numbers are listed by manage.py runs."
             raise CommandFailed(f"There is no run {run}.", hint=hint, code="not_found", returncode=3)
         try:
-            for text in watching.follow_log(found, follow=options["follow"]):
+            for text in follow.follow_log(found, follow=options["follow"]):
                 self.stdout.write(text, ending="")
                 self.stdout.flush()
         except (KeyboardInterrupt, BrokenPipeError):

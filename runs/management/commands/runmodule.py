@@ -8,12 +8,13 @@ import sys
 from argparse import ArgumentParser
 from typing import Any, NoReturn
 
-from connections.commands import BaseCommand
+from connections.management.base import BaseCommand
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
-from runs import claiming, interrupting, reporting, terminal
-from runs.running import execute
-from runs.states import Status
+from runs.cli import json_report, text
+from runs.lifecycle import claim, signals
+from runs.lifecycle.execute import execute
+from runs.models.states import Status
 
 
 class Command(BaseCommand):
@@ -35,28 +36,28 @@ class Command(BaseCommand):
     def handle(self, name: str, **options: Any) -> None:
         module = Module.objects.with_connections().filter(name=name).first()
         if module is None:
-            error = terminal.not_found("module", name, Module.objects.values_list("name", flat=True))
+            error = text.not_found("module", name, Module.objects.values_list("name", flat=True))
             self._refuse(name, error, code=3, as_json=options["json"])
-        request = claiming.Request(
+        request = claim.Request(
             dry_run=options["dry_run"], full_refresh=options["full_refresh"], force=options["force"]
         )
-        with interrupting.as_cancel(held=True) as received:
+        with signals.as_cancel(held=True) as received:
             try:
-                run = claiming.claim(module, request)
+                run = claim.claim(module, request)
             except AlreadyRunning as busy:
                 self._refuse(name, busy.as_dict(), code=4, as_json=options["json"])
-            listen = terminal.listener(self.stderr, quiet=options["quiet"])
+            listen = text.listener(self.stderr, quiet=options["quiet"])
             execute(run, listen=listen, retry=options["retry"])
-        found = json.dumps(reporting.as_json(run)) if options["json"] else terminal.summary(run)
-        terminal.result(self.stdout, self.stderr, found)
+        found = json.dumps(json_report.as_json(run)) if options["json"] else text.summary(run)
+        text.result(self.stdout, self.stderr, found)
         if run.error:
-            self.stderr.write(terminal.error(run.error))
+            self.stderr.write(text.error(run.error))
         cancelled_by_term = run.status == Status.CANCELLED and signal.SIGTERM in received
-        sys.exit(143 if cancelled_by_term else reporting.exit_code(run))
+        sys.exit(143 if cancelled_by_term else json_report.exit_code(run))
 
     def _refuse(self, name: str, error: dict[str, str], *, code: int, as_json: bool) -> NoReturn:
         """End without a run."""
         if as_json:
-            terminal.result(self.stdout, self.stderr, json.dumps(reporting.not_begun(name, error)))
-        self.stderr.write(terminal.error(error))
+            text.result(self.stdout, self.stderr, json.dumps(json_report.not_begun(name, error)))
+        self.stderr.write(text.error(error))
         sys.exit(code)

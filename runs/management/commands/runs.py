@@ -8,9 +8,10 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from connections.commands import BaseCommand
+from connections.management.base import BaseCommand
 from modules.models import Module
-from runs import reporting, terminal
+from runs.cli import json_report
+from runs.cli import text as terminal
 from runs.models import Run
 
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
                 self.stderr.write(terminal.error(terminal.not_found("module", module, names)))
                 sys.exit(3)
         if options["json"]:
-            self.stdout.write(json.dumps([reporting.as_json(run) for run in found[:limit]]))
+            self.stdout.write(json.dumps([json_report.as_json(run) for run in found[:limit]]))
             return
         if self.stdout.isatty():
             # for people; what reads a pipe gets runs alone

@@ -7,11 +7,13 @@ import sys
 from argparse import ArgumentParser
 from typing import Any, NoReturn
 
-from connections.commands import BaseCommand
+from connections.management.base import BaseCommand
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Group, Module
-from runs import interrupting, terminal, verification_report, verifying
-from runs.verification_launch import VerificationRequest, claim, members
+from runs.cli import text as terminal
+from runs.lifecycle import signals
+from runs.verifications import execute, report
+from runs.verifications.launch import VerificationRequest, claim, members
 
 _USAGE, _NOT_FOUND, _BUSY, _CANCELLED = 2, 3, 4, 130
 
@@ -30,7 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, name: str, **options: Any) -> None:
         if options["force"] and not options["repair"]:
-            message, hint = verification_report.FORCE_ALONE
+            message, hint = report.FORCE_ALONE
             error = {"code": "usage", "message": message, "hint": hint, "detail": ""}
             self._refuse(name, error, as_json=options["json"], code=_USAGE)
         group = Group.objects.filter(name=name).first()
@@ -49,11 +51,11 @@ class Command(BaseCommand):
         found, codes = list[dict[str, Any]](), list[int]()
         for module in modules:
             # a block for each: what cancels one by its page says nothing of the next
-            with interrupting.as_cancel(held=True) as received:
+            with signals.as_cancel(held=True) as received:
                 result, code = self._verify(module, request, **options)
             found.append(result)
             codes.append(code)
-            if any(number != interrupting.WITHIN for number in received):
+            if any(number != signals.WITHIN for number in received):
                 # also when it came too late for the one that was going on
                 codes.append(_CANCELLED)
                 break
@@ -69,13 +71,13 @@ class Command(BaseCommand):
             verification = claim(module, request)
         except AlreadyRunning as busy:
             self.stderr.write(terminal.error(busy.as_dict()))
-            return verification_report.not_begun(module.name, busy.as_dict()), _BUSY
-        verifying.execute(verification, show=(lambda text: None) if options["quiet"] else self.stderr.write)
+            return report.not_begun(module.name, busy.as_dict()), _BUSY
+        execute.execute(verification, show=(lambda text: None) if options["quiet"] else self.stderr.write)
         if not options["json"]:
-            terminal.result(self.stdout, self.stderr, verification_report.summary(verification))
+            terminal.result(self.stdout, self.stderr, report.summary(verification))
         if verification.error:
             self.stderr.write(terminal.error(verification.error))
-        return verification_report.as_json(verification), verification_report.exit_code(verification)
+        return report.as_json(verification), report.exit_code(verification)
 
     def _refuse(self, name: str, error: dict[str, str], *, as_json: bool, code: int = _NOT_FOUND) -> NoReturn:
         if as_json:

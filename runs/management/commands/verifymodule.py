@@ -7,11 +7,13 @@ import sys
 from argparse import ArgumentParser
 from typing import Any, NoReturn
 
-from connections.commands import BaseCommand
+from connections.management.base import BaseCommand
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
-from runs import interrupting, terminal, verification_cancelling, verification_report, verifying
-from runs.verification_launch import VerificationRequest, claim
+from runs.cli import text as terminal
+from runs.lifecycle import signals
+from runs.verifications import cancel, execute, report
+from runs.verifications.launch import VerificationRequest, claim
 
 
 class Command(BaseCommand):
@@ -51,33 +53,33 @@ class Command(BaseCommand):
             force=options["force"],
             options={key: value for key, value in chosen.items() if value},
         )
-        with interrupting.as_cancel(held=True):
+        with signals.as_cancel(held=True):
             try:
                 verification = claim(module, request)
             except AlreadyRunning as busy:
                 self._refuse(name, busy.as_dict(), code=4, as_json=options["json"])
-            verifying.execute(verification, show=(lambda text: None) if options["quiet"] else self.stderr.write)
-        found = verification_report.as_json(verification)
-        text = json.dumps(found) if options["json"] else verification_report.summary(verification)
+            execute.execute(verification, show=(lambda text: None) if options["quiet"] else self.stderr.write)
+        found = report.as_json(verification)
+        text = json.dumps(found) if options["json"] else report.summary(verification)
         terminal.result(self.stdout, self.stderr, text)
         if verification.error:
             self.stderr.write(terminal.error(verification.error))
-        sys.exit(verification_report.exit_code(verification))
+        sys.exit(report.exit_code(verification))
 
     def _cancel(self, module: Module, *, as_json: bool) -> NoReturn:
-        verification, answer = verification_cancelling.cancel(module)
+        verification, answer = cancel.cancel(module)
         if verification is None:
             message = f"{module.name} is not being verified."
             error = {"code": "not_found", "message": message, "hint": "There is nothing to stop.", "detail": ""}
             self._refuse(module.name, error, code=3, as_json=as_json)
         text = f"verification {verification.pk}: {answer}"
-        found = json.dumps(verification_report.as_json(verification)) if as_json else text
+        found = json.dumps(report.as_json(verification)) if as_json else text
         terminal.result(self.stdout, self.stderr, found)
-        sys.exit(0 if answer == verification_cancelling.CANCELLED else 1)
+        sys.exit(0 if answer == cancel.CANCELLED else 1)
 
     def _refuse(self, name: str, error: dict[str, str], *, code: int, as_json: bool) -> NoReturn:
         if as_json:
-            terminal.result(self.stdout, self.stderr, json.dumps(verification_report.not_begun(name, error)))
+            terminal.result(self.stdout, self.stderr, json.dumps(report.not_begun(name, error)))
         self.stderr.write(terminal.error(error))
         sys.exit(code)
 
@@ -92,7 +94,7 @@ def _wrong(options: dict[str, Any]) -> tuple[str, str] | None:
     if options["since"] is not None and not options["since"].strip():
         return "--since is empty.", "Write a value of the watermark column, or 2 days, or leave it out."
     if options["force"] and not options["repair"]:
-        return verification_report.FORCE_ALONE
+        return report.FORCE_ALONE
     asked = [name for name in ("repair", "since", "columns", "sample") if options[name]]
     if options["cancel"] and asked:
         return f"--cancel stops a verification; --{asked[0]} starts one.", "Use one of the two."

@@ -13,12 +13,15 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from connections.commands import BaseCommand
+from connections.management.base import BaseCommand
 from connections.sdk.errors import PipekitError
-from runs import terminal
-from scheduling import cron, late_ticks, moments, targets, words
+from runs.cli import text
+from scheduling import targets, timestamps
+from scheduling.cron import expression as cron
+from scheduling.cron import shorthand
 from scheduling.models import Action, CatchUp
 from scheduling.targets import Target
+from scheduling.tick import late
 
 # of next: a leap day on a given weekday comes every 28 years, and 40 around 2100
 _CENTURY = dt.timedelta(days=36525)
@@ -39,7 +42,7 @@ class Command(BaseCommand):
         parser.add_argument("--timezone", metavar="ZONE", help="such as Europe/Berlin; a new schedule has the server's")
         parser.add_argument("--catch-up", choices=CatchUp.values, help="what is done about missed times")
         parser.add_argument("--count", type=int, default=5, help="of next: how many (5)")
-        parser.add_argument("--from", dest="start", type=moments.moment, metavar="ISO", help="of next: after when")
+        parser.add_argument("--from", dest="start", type=timestamps.moment, metavar="ISO", help="of next: after when")
         parser.add_argument("--json", action="store_true", help="of next: a JSON list on stdout")
 
     def handle(self, name: str, when: list[str], **options: Any) -> None:
@@ -51,16 +54,16 @@ class Command(BaseCommand):
             elif when == ["remove"]:
                 self._remove(target)
             else:
-                self._set(target, words.expression_of(when), options)
+                self._set(target, shorthand.expression_of(when), options)
         except targets.NotFound:
-            missing = terminal.not_found("group or module", name, targets.names(options["kind"]))
-            self._fail(terminal.error(missing), 3)
+            missing = text.not_found("group or module", name, targets.names(options["kind"]))
+            self._fail(text.error(missing), 3)
         except PipekitError as error:
-            self._fail(terminal.error(error.as_dict()), 2)
+            self._fail(text.error(error.as_dict()), 2)
         except ValidationError as error:
             hint = "manage.py help schedule shows what it takes."
             told = {"message": "\n".join(error.messages), "hint": hint, "code": "configuration_invalid"}
-            self._fail(terminal.error(told), 2)
+            self._fail(text.error(told), 2)
 
     def _set(self, target: Target, expression: str, options: dict[str, Any]) -> None:
         given = {"timezone": options["timezone"], "catch_up": options["catch_up"]}
@@ -69,10 +72,10 @@ class Command(BaseCommand):
         first = next(cron.slots(cron.parse(schedule.cron_expr), zone, after=timezone.now()), None)
         then = f"; next {first.at.astimezone(zone).isoformat()}" if first else ""
         self.stdout.write(
-            f"{schedule.name}: {target}, {words.sentence(schedule.cron_expr)} ({schedule.timezone}){then}"
+            f"{schedule.name}: {target}, {shorthand.sentence(schedule.cron_expr)} ({schedule.timezone}){then}"
         )
-        if schedule.enabled and (since := late_ticks.since()) and not (lines := late_ticks.our_lines()):
-            self.stderr.write(f"warning: Nobody ticks, so no schedule fires: {since}. {late_ticks.what_to_do(lines)}")
+        if schedule.enabled and (since := late.since()) and not (lines := late.our_lines()):
+            self.stderr.write(f"warning: Nobody ticks, so no schedule fires: {since}. {late.what_to_do(lines)}")
 
     def _remove(self, target: Target) -> None:
         if not target.schedules:
@@ -126,7 +129,7 @@ def _coming(target: Target, start: dt.datetime | None, count: int) -> list[dt.da
     each = []
     for schedule in target.schedules:
         zone = cron.zone_of(schedule.timezone)
-        after = moments.in_zone(start, zone) if start else timezone.now()
+        after = timestamps.in_zone(start, zone) if start else timezone.now()
         found = cron.slots(cron.parse(schedule.cron_expr), zone, after=after, until=_end_of_search(after))
         each.append([slot.at.astimezone(zone) for slot in islice(found, max(count, 0))])
     # by the instant: moments of one zone would be compared by the wall clock

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from connections.commands import BaseCommand
-from scheduling import looping
+from connections.management.base import BaseCommand
+from scheduling import loop
 
 
 class Command(BaseCommand):
@@ -14,6 +14,6 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         self.stderr.write("Ticking every minute. Ctrl+C ends it; runs that were started go on.")
-        received = looping.loop(self.stderr.write)
+        received = loop.loop(self.stderr.write)
         self.stderr.write(f"Ended by {received.name}.")
         sys.exit(128 + received)

@@ -11,8 +11,9 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from connections.commands import BaseCommand
-from scheduling import alone, moments, ticking
+from connections.management.base import BaseCommand
+from scheduling import timestamps
+from scheduling.tick import lock, tick
 
 
 class Command(BaseCommand):
@@ -20,16 +21,16 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--at", type=moments.moment, metavar="ISO", help="tick as if it were then; without offset: server time"
+            "--at", type=timestamps.moment, metavar="ISO", help="tick as if it were then; without offset: server time"
         )
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
 
     def handle(self, **options: Any) -> None:
         try:
-            report = ticking.tick_alone(moments.in_zone(options["at"]) if options["at"] else timezone.now())
-        except alone.TickHangs as error:
+            report = tick.tick_alone(timestamps.in_zone(options["at"]) if options["at"] else timezone.now())
+        except lock.TickHangs as error:
             self.stderr.write(f"error: {error.message}\nfix:   {error.hint}")
-            sys.exit(ticking.EXIT_HANGS)
+            sys.exit(tick.EXIT_HANGS)
         if report is None:
             self.stderr.write("Another tick is at work; it does what is due.")
             return

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from connections.commands import BaseCommand
+from connections.management.base import BaseCommand
 from connections.sdk.errors import PipekitError
-from runs import terminal
-from scheduling import installing
+from runs.cli import text
+from scheduling.crontab import install
 
 
 class Command(BaseCommand):
@@ -16,9 +16,9 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         try:
-            done = installing.uninstall()
+            done = install.uninstall()
         except PipekitError as error:
-            self.stderr.write(terminal.error(error.as_dict()))
+            self.stderr.write(text.error(error.as_dict()))
             sys.exit(1)
         if done.backup:
             self.stderr.write(f"The crontab as it was is kept in {done.backup}")

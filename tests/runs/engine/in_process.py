@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runs.engine import transferring
+from runs.engine import transfer as transferring
 from runs.engine.events import Event
 from runs.engine.plan import Plan
-from runs.jrunner.cancelling import Cancellation
+from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
 from runs.jrunner.progress import Reporter
-from runs.jrunner.routes import choose
+from runs.jrunner.routes.choose import choose
 
 
 def transfer(plan: Plan, work: transferring.Transfer) -> Iterator[Event]:

@@ -10,9 +10,9 @@ import pytest
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import Column, TableName
-from connections.sdk.type_grammar import is_type
+from connections.sdk.sql.publishing import PublishingDialect
+from connections.sdk.sql.type_grammar import is_type
 from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench, fetch
 

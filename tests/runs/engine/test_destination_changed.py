@@ -12,9 +12,9 @@ import pytest
 from connections.sdk.errors import PipekitError, ValueMisfit
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
-from runs.engine import events, retrying, sync
-from runs.engine.destination_shape import DestinationChanged
+from runs.engine import events, retry, sync
 from runs.engine.plan import Plan, Strategy
+from runs.engine.publish.destination_shape import DestinationChanged
 from tests.runs.commands import wait_until
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.matrix import first_by_default
@@ -76,7 +76,7 @@ def test_another_attempt_stages_for_the_table_as_it_is(pg_bench: Bench) -> None:
     altered = False
     plan = _plan(bench, Strategy.FULL)
     seen: list[events.Event] = []
-    for event in retrying.run(plan, retrying.Policy(delay=0), still_ours=lambda: True):
+    for event in retry.run(plan, retry.Policy(delay=0), still_ours=lambda: True):
         seen.append(event)
         if isinstance(event, events.StepFinished) and event.step == "transfer" and not altered:
             altered = True

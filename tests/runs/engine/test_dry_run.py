@@ -20,8 +20,8 @@ from connections.sdk.errors import (
     Protected,
     TableMissing,
 )
+from connections.sdk.files.protection import METADATA_TABLES
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protection import METADATA_TABLES
 from runs.engine import events
 from runs.engine.plan import Plan, Strategy
 from tests.runs.engine.bench import Bench

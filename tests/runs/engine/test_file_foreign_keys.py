@@ -8,8 +8,8 @@ import pytest
 
 from connections.connectors.sqlite.dialect import DIALECT
 from connections.sdk.errors import ValueMisfit
-from connections.sdk.foreign_keys import ForeignKey, count_orphans
 from connections.sdk.schema import TableName
+from connections.sdk.sql.foreign_keys import ForeignKey, count_orphans
 from runs.engine.plan import Limits, Plan, Repair, Strategy
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.matrix import first_by_default

@@ -12,11 +12,12 @@ import pytest
 
 from connections.connectors.sqlite import driver
 from connections.sdk.errors import PipekitError, QueryInvalid, Refused, ValueMisfit
-from connections.sdk.foreign_keys import lock_deleted
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
-from runs.engine import events, foreign_keys
+from connections.sdk.sql.foreign_keys import lock_deleted
+from runs.engine import events
 from runs.engine.plan import Plan, Strategy
+from runs.engine.publish import foreign_keys
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.matrix import first_by_default
 

@@ -12,8 +12,8 @@ from connections.connectors.sqlite import driver, introspection, waiting
 from connections.connectors.sqlite.driver import SqliteSession
 from connections.sdk.errors import LockTimeout
 from connections.sdk.schema import TableName
-from runs.engine.orphaned_rows import OrphanedRows
 from runs.engine.plan import Plan
+from runs.engine.publish.orphaned_rows import OrphanedRows
 from tests.runs.engine.bench import Bench
 
 TABLE = TableName("", "parent")

@@ -10,9 +10,10 @@ import pytest
 
 from connections.sdk.errors import CountMismatch, Lost, PipekitError, Refused, ValueMisfit
 from connections.sdk.schema import Column
-from runs.engine import commit_record, events, publishing, sync
-from runs.engine.checking import Staging
+from runs.engine import events, sync
+from runs.engine.checks import Staging
 from runs.engine.plan import Hook, Limits, Plan, RunOn, Strategy
+from runs.engine.publish import commit_record, publish
 from tests.runs.commands import wait_until
 from tests.runs.engine.bench import Bench, Result, Rows
 
@@ -114,7 +115,7 @@ def test_publishing_the_same_run_twice_does_nothing_the_second_time(numbers: Ben
     plan = keyed(numbers, strategy, run="the-run")
     told = list(sync.run(plan))
     before = table(numbers)
-    again = list(publishing.publish(plan, Staging(columns=COLUMNS, rows=100)))
+    again = list(publish.publish(plan, Staging(columns=COLUMNS, rows=100)))
     assert [event for event in told if isinstance(event, events.Published)] == [
         replace(event, recovered=False) for event in again if isinstance(event, events.Published)
     ]
@@ -126,7 +127,7 @@ def test_a_run_that_was_overtaken_cannot_publish(numbers: Bench) -> None:
     before = table(numbers)
     zombie = numbers.plan(QUERY, run="the-zombie")
     with pytest.raises(Lost, match="took over"):
-        list(publishing.publish(zombie, Staging(columns=COLUMNS, rows=100)))
+        list(publish.publish(zombie, Staging(columns=COLUMNS, rows=100)))
     assert table(numbers) == before
 
 
@@ -146,15 +147,15 @@ def test_staging_that_lost_rows_is_not_published(numbers: Bench, strategy: Strat
     numbers.at_destination("DELETE FROM pipekit_staging.m WHERE k > 50", "DELETE FROM pipekit_staging.pipekit_commits")
     before = table(numbers)
     with pytest.raises(CountMismatch, match="holds 50 rows, 100 were written"):
-        list(publishing.publish(plan, Staging(columns=COLUMNS, rows=100)))
+        list(publish.publish(plan, Staging(columns=COLUMNS, rows=100)))
     assert table(numbers) == before
 
 
 def test_the_run_that_lost_the_answer_to_commit_asks_the_destination(numbers: Bench) -> None:
     plan = numbers.plan(QUERY, run="the-run")
-    assert publishing.find(plan) is None
+    assert publish.find(plan) is None
     list(sync.run(plan))
-    found = publishing.find(plan)
+    found = publish.find(plan)
     assert found is not None
     assert (found.inserted, found.recovered) == (100, True)
 

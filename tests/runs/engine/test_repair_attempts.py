@@ -8,9 +8,10 @@ from uuid import uuid4
 import pytest
 
 from connections.sdk.errors import CountMismatch, LockTimeout
-from runs.engine import repairing, retrying, sync
-from runs.engine.checking import StagingChanged
+from runs.engine import retry, sync
+from runs.engine.checks import StagingChanged
 from runs.engine.plan import Hook, Plan, Repair, RunOn, Strategy
+from runs.engine.publish import repair as repairing
 from tests.runs.engine.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
@@ -39,7 +40,7 @@ def test_an_attempt_after_the_publish_deletes_nothing_and_says_so(
 
     monkeypatch.setattr(repairing, "_transaction", locked)
     with pytest.raises(CountMismatch, match="extra") as failed:
-        list(retrying.run(repair, retrying.Policy(delay=0), still_ours=lambda: True))
+        list(retry.run(repair, retry.Policy(delay=0), still_ours=lambda: True))
     assert "--repair" in failed.value.hint
     assert pg_bench.rows("SELECT count(*), max(v) FROM sync.t") == [(30, "x")]
 

@@ -9,8 +9,8 @@ import pytest
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid, CountMismatch
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.publishing import PublishingDialect
 from connections.sdk.schema import TableName
+from connections.sdk.sql.publishing import PublishingDialect
 from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench, Rows, fetch
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from connections import registry
-from connections.sdk.datatypes import DataType, Kind
 from connections.sdk.errors import ConfigurationInvalid, DataError
+from connections.sdk.sql.types import DataType, Kind
 from runs.engine.events import Staged
 from runs.engine.plan import Plan, Strategy
-from runs.engine.watermarks import Bound, predicate
+from runs.engine.watermarks.bounds import Bound, predicate
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.matrix import first_by_default
 

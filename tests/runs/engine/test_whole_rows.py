@@ -12,8 +12,8 @@ import pytest
 from connections import registry
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
-from connections.sdk.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.schema import TableName
+from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
 from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench
 

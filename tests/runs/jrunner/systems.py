@@ -11,11 +11,11 @@ from typing import Any
 from connections import registry
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, TableName
-from runs.jrunner.cancelling import Cancellation
+from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
 from runs.jrunner.moved import Moved
 from runs.jrunner.progress import Reporter
-from runs.jrunner.routes import choose
+from runs.jrunner.routes.choose import choose
 
 
 class System:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.parameters import ConnectionParameters
-from runs.jrunner.pulse import answers
+from runs.jrunner.ticks import answers
 from tests.runs.jrunner.processes import ROOT, Outcome, run_job
 from tests.runs.jrunner.systems import as_json, duckdb, job, postgresql, sqlite
 

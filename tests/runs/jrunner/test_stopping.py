@@ -12,10 +12,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from runs.jrunner.cancelling import Cancellation
+from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
 from runs.jrunner.progress import Reporter
-from runs.jrunner.routes import choose
+from runs.jrunner.routes.choose import choose
 from tests.runs.commands import alive, wait_until
 from tests.runs.jrunner.processes import ROOT, finish, start_job
 from tests.runs.jrunner.systems import System, as_json, duckdb, job, postgresql, sqlite

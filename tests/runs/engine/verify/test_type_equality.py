@@ -8,8 +8,8 @@ import pytest
 
 from connections import registry
 from connections.connectors.postgresql.equality import unbounded
-from connections.sdk.equality import Spellings
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.sql.equality import Spellings
 from tests.runs.engine.bench import fetch
 
 ONE, ONE_SHOWN, SEVERAL = Spellings

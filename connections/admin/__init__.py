@@ -1,0 +1,3 @@
+from __future__ import annotations
+
+from connections.admin import connection as connection

@@ -1,0 +1,224 @@
+"""Drivers and connections in the admin. Of a password only its `$NAME` is ever shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import RelatedDropdownFilter
+from unfold.decorators import display
+
+from connections import checks
+from connections.admin.forms import PERMISSION, ConnectionForm, for_user
+from connections.models import Connection, Driver
+from connections.probe import Result
+from connections.sdk.errors import PipekitError
+from connections.secrets import binding, references
+from pipekit_site.admin_ui import html
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, Verb
+
+# each may take a minute before it gives up
+_TESTS_AT_ONCE = 5
+
+
+@admin.register(Driver)
+class DriverAdmin(Page):
+    list_display = ["name", "kind", "jar_file", "maven", "connection_count"]
+    search_fields = ["name", "kind", "maven"]
+    empty_says = "A driver is a kind of system. They come with the installation: manage.py migrate."
+    fieldsets = [
+        (None, {"fields": ["name", "kind", "url_template"]}),
+        (
+            "JDBC",
+            {
+                "description": "Only for systems that are reached through a Java driver.",
+                "fields": ["jar_file", "class_name", "maven", "sha256"],
+            },
+        ),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Driver]:
+        return super().get_queryset(request).annotate(used_by=Count("connections"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Driver | None = None) -> list[str]:
+        # the kind is what connectors are found by
+        return ["kind"] if obj else []
+
+    def related(self, row: Driver) -> Iterable[tuple[str, str]]:
+        yield "Connections", html.list_of("connections.connection", driver__id__exact=row.pk)
+
+    @display(description="Connections", ordering="used_by")
+    def connection_count(self, driver: Any) -> SafeString | str:
+        if not driver.used_by:
+            return "0"
+        return html.link(html.list_of("connections.connection", driver__id__exact=driver.pk), driver.used_by)
+
+
+@admin.register(Connection)
+class ConnectionAdmin(Page):
+    form = ConnectionForm
+    list_display = ["name", "kind", "url", "login", "last_test", "module_count"]
+    list_filter = [("driver", RelatedDropdownFilter), "last_test_ok", "supports_deletes"]
+    list_select_related = ["driver"]
+    list_fullwidth = True
+    search_fields = ["name", "jdbc_url", "username"]
+    autocomplete_fields = ["driver"]
+    readonly_fields = ["tested", "last_test_message", "secret_use"]
+    actions = ["test"]
+    verbs = [Verb(action="test", label="Test", icon="network_check", title="Connect now, step by step", primary=True)]
+    row_verb = verbs[0]
+    warn_unsaved_form = True
+    empty_says = "A connection is a system to read from or to write to. Add one, then test it."
+    fieldsets = [
+        (None, {"fields": ["name", "driver", "jdbc_url"]}),
+        (
+            "Login",
+            {
+                "description": "The password itself stays in the secrets file: manage.py secrets set NAME. "
+                "Here stands only its name, as $NAME.",
+                "fields": ["username", "password", "confirm_secret", "secret_use"],
+            },
+        ),
+        ("Behaviour", {"fields": ["supports_deletes", "max_parallel", "options"]}),
+        ("Last test", {"fields": ["tested", "last_test_message"]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
+        # two joins would multiply each other
+        counts = {name: _count(f"{name}_modules") for name in ("source", "dest")}
+        return super().get_queryset(request).annotate(reads=counts["source"], writes=counts["dest"])
+
+    def get_fieldsets(self, request: HttpRequest, obj: Connection | None = None) -> Any:
+        if obj and self.has_change_permission(request, obj):
+            return self.fieldsets
+        found: Any = deepcopy(self.fieldsets)
+        login = dict(found)["Login"]["fields"]
+        login.remove("confirm_secret")
+        if obj is None:
+            # nothing was bound or tested before there is anything
+            login.remove("secret_use")
+        return found if obj else found[:-1]
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        return for_user(form, may_use_secrets=request.user.has_perm(PERMISSION))
+
+    def related(self, row: Any) -> Iterable[tuple[str, str]]:
+        if row.reads:
+            yield f"{row.reads} modules read from it", _modules("source", row)
+        if row.writes:
+            yield f"{row.writes} modules write to it", _modules("dest", row)
+
+    def has_test_permission(self, request: HttpRequest) -> bool:
+        return self.has_change_permission(request)
+
+    @admin.action(description="Test", permissions=["test"])
+    def test(self, request: HttpRequest, connections: QuerySet[Connection]) -> HttpResponse | None:
+        chosen = list(connections[: _TESTS_AT_ONCE + 1])
+        if len(chosen) > _TESTS_AT_ONCE:
+            said = f"At most {_TESTS_AT_ONCE} are tested at once, and none was: select fewer. For many: "
+            self.message_user(request, said + "manage.py testconnection NAME.", messages.WARNING)
+            return None
+        for connection in chosen:
+            result = checks.tested(connection)
+            self.message_user(request, _told(result), messages.SUCCESS if result.ok else messages.ERROR)
+        return HttpResponseRedirect(html.page_of(chosen[0])) if chosen and FROM_PAGE in request.POST else None
+
+    @display(description="Kind", ordering="driver__name")
+    def kind(self, connection: Connection) -> str:
+        return connection.driver.name
+
+    @display(description="URL", ordering="jdbc_url")
+    def url(self, connection: Connection) -> SafeString | str:
+        return html.clipped(connection.jdbc_url, length=80)
+
+    @display(description="Login", ordering="username")
+    def login(self, connection: Connection) -> SafeString:
+        """The user and, of the password, its name and whether it leads anywhere."""
+        return format_html("<div>{}</div>{}", connection.username or html.NOTHING, _secret(connection.password))
+
+    @display(description="Secrets")
+    def secret_use(self, connection: Connection) -> SafeString | str:
+        """Where each secret may go, and which other connections use it."""
+        rows = []
+        for reference in connection.references():
+            bound = reference in (connection.secret_binding or {}).get("references", ())
+            place = binding.described(connection.secret_binding or {}) if bound else "no host; enter it again"
+            others = [row for row in _users(reference) if row.pk != connection.pk]
+            links = format_html_join(", ", "{}", ((html.row_link(row),) for row in others))
+            rows.append((reference, place, links or "no other connection"))
+        return format_html_join("", "<div>{}: bound to {}; used by {}</div>", rows) or html.NOTHING
+
+    @display(description="Last test", ordering="last_tested_at")
+    def last_test(self, connection: Connection) -> SafeString:
+        if connection.last_tested_at is None:
+            return html.badge("never tested", "info", sign="help")
+        works = connection.last_test_ok
+        label, colour = ("works", "success") if works else ("failed", "danger")
+        mark = html.badge(label, colour, title=connection.last_test_message)
+        return format_html('{} <span class="pk-ago">{}</span>', mark, html.since(connection.last_tested_at))
+
+    @display(description="Result")
+    def tested(self, connection: Connection) -> SafeString:
+        return self.last_test(connection)
+
+    @display(description="Modules", ordering="reads")
+    def module_count(self, connection: Any) -> SafeString | str:
+        counted = {"source": (connection.reads, "from"), "dest": (connection.writes, "into")}
+        found = [(_modules(side, connection), n, word) for side, (n, word) in counted.items() if n]
+        return format_html_join(", ", '<a class="pk-link" href="{}">{} {}</a>', found) or "none"
+
+
+def _users(reference: str) -> list[Connection]:
+    return [row for row in Connection.objects.with_driver() if reference in row.references()]
+
+
+def _count(related: str) -> Coalesce:
+    rows = Connection.objects.filter(pk=OuterRef("pk")).order_by().annotate(n=Count(related)).values("n")
+    return Coalesce(Subquery(rows), 0, output_field=IntegerField())
+
+
+def _modules(side: str, connection: Connection) -> str:
+    return html.list_of("modules.module", **{f"{side}_connection__id__exact": connection.pk})
+
+
+def _secret(reference: str) -> SafeString | str:
+    """Return the name of the secret, and whether it leads anywhere; never what it leads to."""
+    if not reference:
+        return ""
+    name = reference.removeprefix("$")
+    try:
+        found = references.store().source(name)
+    except PipekitError as error:
+        return format_html(
+            '{} <span class="pk-bad" title="{} {}">unreadable</span>', reference, error.message, error.hint
+        )
+    if found:
+        return format_html('<span title="Set in the {}.">{}</span>', found, reference)
+    return format_html('{} <span class="pk-bad" title="manage.py secrets set {}">not set</span>', reference, name)
+
+
+def _told(result: Result) -> SafeString:
+    """Return every step that was taken, and what to do about the last one if it failed."""
+    steps = format_html_join(
+        "",
+        "<div>{} {}: {} ({} ms){}</div>",
+        (
+            (
+                "✔" if step.ok else "✘",
+                step.name,
+                step.message,
+                step.milliseconds,
+                f" {step.error['hint']}" if step.error else "",
+            )
+            for step in result.steps
+        ),
+    )
+    return format_html("<b>{} {}</b>{}", result.connection, "works." if result.ok else "does not work.", steps)

@@ -1,0 +1,181 @@
+"""Arrow batches as what COPY FROM takes: PostgreSQL's binary format, or CSV where a type has no binary encoder here."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
+
+import pgpq
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from pgpq import encoders
+from pgpq.schema import Jsonb
+
+from connections.connectors.postgresql.session import health_check
+from connections.sdk.arrow import times
+from connections.sdk.arrow.calendar import calendar_texts
+from connections.sdk.arrow.invalid_values import converted
+from connections.sdk.arrow.numbers import check
+from connections.sdk.arrow.texts import as_text
+from connections.sdk.schema import Column
+from connections.sdk.sql.types import Kind, to_arrow
+
+# PostgreSQL counts from 2000-01-01
+_EPOCH_DAYS, _EPOCH_MICROS = 10_957, 946_684_800_000_000
+_TEXT_LIKE = re.compile(r"(text|character( varying)?|varchar|bpchar|char|json)\s*(\(\d+\))?", re.IGNORECASE)
+
+
+class Encoding(Protocol):
+    """One COPY's worth of bytes: ``start``, then each batch in order, then ``end``."""
+
+    format: str
+
+    def start(self) -> bytes: ...
+    def batch(self, batch: pa.RecordBatch) -> bytes: ...
+    def end(self) -> bytes: ...
+
+
+def encoding(columns: Sequence[Column]) -> Encoding:
+    """Return binary when every column can be encoded as its type, else CSV for the whole table."""
+    return BinaryEncoding(columns) if all(is_binary(column) for column in columns) else CsvEncoding(columns)
+
+
+def is_binary(column: Column) -> bool:
+    kind = column.data_type.kind
+    if kind is Kind.DECIMAL:
+        return column.data_type.precision is not None and column.data_type.precision <= 38
+    if kind in (Kind.TEXT, Kind.JSON, Kind.UUID, Kind.UNKNOWN, Kind.NATIVE):
+        return _TEXT_LIKE.fullmatch(column.dest_type.strip()) is not None or _is(column, "uuid", "jsonb")
+    return True
+
+
+def _is(column: Column, *names: str) -> bool:
+    return column.dest_type.strip().lower() in names
+
+
+class BinaryEncoding:
+    format = "binary"
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        # the encoder asks for one name a column; the destination's own names say nothing to it
+        self._schema = pa.schema([(str(i), _carried(column)) for i, column in enumerate(columns)])
+        builders = {str(i): _builder(column, self._schema.field(i)) for i, column in enumerate(columns)}
+        self._encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(self._schema, builders)
+
+    def start(self) -> bytes:
+        return self._encoder.write_header()
+
+    def batch(self, batch: pa.RecordBatch) -> bytes:
+        arrays = [_prepared(batch.column(i), column) for i, column in enumerate(self._columns)]
+        return self._encoder.write_batch(pa.record_batch(arrays, schema=self._schema))
+
+    def end(self) -> bytes:
+        return self._encoder.finish()
+
+
+def _carried(column: Column) -> pa.DataType:
+    if _is(column, "uuid"):
+        return pa.binary(16)
+    carried: dict[Kind, pa.DataType] = {
+        Kind.DATE: pa.int32(),
+        Kind.TIMESTAMP: pa.int64(),
+        Kind.TIMESTAMPTZ: pa.int64(),
+        Kind.TIME: pa.int64(),
+    }
+    return carried.get(column.data_type.kind) or to_arrow(column.data_type)
+
+
+def _builder(column: Column, field: pa.Field) -> Any:
+    if _is(column, "jsonb"):
+        return encoders.StringEncoderBuilder.new_with_output(field, Jsonb())
+    return pgpq.ArrowToPostgresBinaryEncoder.infer_encoder(field)
+
+
+def _prepared(array: pa.Array, column: Column) -> pa.Array:
+    health_check.fits(array, column)
+    if _is(column, "uuid"):
+        return converted(array, column, uuid_bytes)
+    prepare = _PREPARE.get(column.data_type.kind)
+    return converted(array, column, prepare) if prepare else array
+
+
+def _days(array: pa.Array) -> pa.Array:
+    return _since_2000(array.cast(pa.int32()), _EPOCH_DAYS, times.INFINITE_DATE)
+
+
+def _micros(array: pa.Array) -> pa.Array:
+    return _since_2000(array.cast(pa.int64()), _EPOCH_MICROS, times.INFINITE_TIMESTAMP)
+
+
+def _since_2000(count: pa.Array, epoch: int, infinite: int) -> pa.Array:
+    """Shift to PostgreSQL's count; the largest integer is its infinity, the smallest its -infinity."""
+    ends = pc.min_max(count).as_py()
+    if ends["max"] is None or (ends["max"] < infinite and ends["min"] > -infinite):
+        return pc.subtract_checked(count, pa.scalar(epoch, count.type))
+    endless = pc.is_in(count, value_set=pa.array([infinite, -infinite], count.type))
+    shifted = pc.subtract_checked(pc.if_else(endless, epoch, count).cast(count.type), pa.scalar(epoch, count.type))
+    least = pa.scalar(-infinite - 1, count.type)
+    ending = pc.if_else(pc.greater(count, pa.scalar(0, count.type)), pa.scalar(infinite, count.type), least)
+    return pc.if_else(endless, ending, shifted)
+
+
+def _time(array: pa.Array) -> pa.Array:
+    return array.cast(pa.int64())
+
+
+_PREPARE: dict[Kind, Callable[[pa.Array], pa.Array]] = {
+    Kind.DATE: _days,
+    Kind.TIMESTAMP: _micros,
+    Kind.TIMESTAMPTZ: _micros,
+    Kind.TIME: _time,
+}
+
+
+def uuid_bytes(array: pa.Array) -> pa.Array:
+    """Return the sixteen bytes of each uuid's text, with or without hyphens or braces."""
+    bare = pc.replace_substring_regex(array, r"^\{|\}$|-", "")
+    check(pc.match_substring_regex(bare, "^[0-9a-fA-F]{32}$"), "not a uuid")
+    # every value is now 32 digits wide, so the whole column is one string of them
+    digits = "".join(cast(list[str], pc.fill_null(bare, "0" * 32).to_pylist()))
+    raw = pa.py_buffer(binascii.unhexlify(digits))
+    valid = pc.is_valid(bare).buffers()[1] if bare.null_count else None
+    return pa.Array.from_buffers(pa.binary(16), len(bare), [valid, raw])
+
+
+class CsvEncoding:
+    """CSV in which NULL is nothing and the empty string is ``""``; every value travels as its exact text."""
+
+    format = "csv"
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")
+
+    def start(self) -> bytes:
+        return b""
+
+    def batch(self, batch: pa.RecordBatch) -> bytes:
+        for position, column in enumerate(self._columns):
+            health_check.fits(batch.column(position), column)
+        arrays = [_text(batch.column(i), column) for i, column in enumerate(self._columns)]
+        sink = pa.BufferOutputStream()
+        names = [str(i) for i in range(len(arrays))]
+        pyarrow.csv.write_csv(pa.record_batch(arrays, names=names), sink, self._options)
+        return cast(bytes, sink.getvalue().to_pybytes())
+
+    def end(self) -> bytes:
+        return b""
+
+
+def _text(array: pa.Array, column: Column) -> pa.Array:
+    if not pa.types.is_temporal(array.type):
+        return as_text(array, column)
+    try:
+        return times.spelled(array)
+    except pa.ArrowInvalid:
+        # years before 1 and after 9999, infinity, 24:00: rare, so one by one
+        return pa.array(calendar_texts(array), pa.string())

@@ -1,0 +1,139 @@
+"""Which columns binary COPY may carry untouched between two PostgreSQL servers, and which casts lose nothing.
+
+The receiving server rounds or cuts to a column's (p,s) or (n) without a word, so only equal or wider ones pass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connections.connectors.postgresql.driver import PostgresqlSession
+from connections.connectors.postgresql.introspection import describe_query, describe_table
+from connections.sdk.errors import ColumnMissing, TableMissing
+from connections.sdk.schema import Column, ColumnInfo, TableName
+from connections.sdk.sql.statement import statement
+
+_SHAPE = re.compile(r"([^()]+?)\s*(?:\((\d+)(?:,(-?\d+))?\))?( with(?:out)? time zone)?")
+# types whose binary form is their text
+_TEXT = frozenset({"text", "character varying", "character", "bpchar", "name", "citext", "json", "xml", "unknown"})
+_WIDER = {
+    "smallint": ("integer", "bigint", "numeric"),
+    "integer": ("bigint", "numeric"),
+    "bigint": ("numeric",),
+    "real": ("double precision",),
+    "date": ("timestamp without time zone",),
+    "json": ("jsonb",),
+}
+# pg_type by name: whether values mean the same on another server, and can be sent in binary at all
+_PORTABLE = """
+SELECT x.name, t.typsend <> 0 AND t.typreceive <> 0 AND x.name !~ '^reg'
+       AND (t.oid < 16384 OR t.typtype = 'e' OR (t.typtype = 'b' AND t.typelem = 0))
+FROM unnest(%s::text[]) AS x(name) JOIN pg_type t ON t.oid = to_regtype(x.name)
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawPlan:
+    """The casts of a raw copy by position ("" = as it is). Without any, the user's query is sent as it stands."""
+
+    casts: tuple[str, ...]
+
+    def query(self, query: str) -> str:
+        # its own lines, so that a comment at the query's end cannot eat the bracket
+        if not any(self.casts):
+            return f"\n{query}\n"
+        names = [f"c{position}" for position in range(len(self.casts))]
+        values = [(cast or "{}").format(f"q.{name}") for cast, name in zip(self.casts, names, strict=True)]
+        return f"\nSELECT {', '.join(values)} FROM (\n{query}\n) AS q({', '.join(names)})\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotRaw:
+    """Why the bytes cannot pass untouched."""
+
+    why: str
+
+
+def plan(
+    source: PostgresqlSession,
+    query: str,
+    *,
+    destination: PostgresqlSession,
+    table: TableName,
+    columns: Sequence[Column],
+    trim: bool,
+) -> RawPlan | NotRaw:
+    """Compare what the query delivers with what the table has, column by column."""
+    found = describe_query(source, statement(query))
+    if len(found) != len(columns):
+        raise ColumnMissing(
+            f"The source query returns {len(found)} columns, {len(columns)} are expected.",
+            hint="Refresh the module's columns from its query.",
+        )
+    wanted = _wanted(destination, table, columns)
+    portable = _portable(source, found) & _portable(destination, wanted)
+    casts: list[str] = []
+    for have, want in zip(found, wanted, strict=True):
+        cast = _cast(have.native_type, want.native_type, portable=portable, trim=trim)
+        if cast is None:
+            types = f"{have.native_type} in the source and {want.native_type} in the destination"
+            return NotRaw(why=f"column “{want.name}” is {types}")
+        casts.append(cast)
+    return RawPlan(casts=tuple(casts))
+
+
+def _wanted(session: PostgresqlSession, table: TableName, columns: Sequence[Column]) -> list[ColumnInfo]:
+    info = describe_table(session, table)
+    if info is None:
+        raise TableMissing(f"There is no table {table} in the destination.", hint="Create it, or check its name.")
+    wanted = [info.column(column.dest_name) for column in columns]
+    if None in wanted:
+        name = columns[wanted.index(None)].dest_name
+        raise ColumnMissing(f"The table {table} has no column “{name}”.", hint="Add it, or change the mapping.")
+    return [column for column in wanted if column]
+
+
+def _portable(session: PostgresqlSession, columns: Sequence[ColumnInfo]) -> frozenset[str]:
+    names = [_name(column.native_type) for column in columns]
+    return frozenset(name for name, portable in session.fetch(_PORTABLE, (names,)) if portable)
+
+
+def _parts(native: str) -> tuple[str, int | None, int | None]:
+    found = _SHAPE.fullmatch(native)
+    if found is None:
+        return native, None, None
+    name = found[1] + (found[4] or "")
+    return name, int(found[2]) if found[2] else None, int(found[3]) if found[3] else None
+
+
+def _name(native: str) -> str:
+    return _parts(native)[0]
+
+
+def _cast(have: str, want: str, *, portable: frozenset[str], trim: bool) -> str | None:
+    """Return the cast a column needs ("" for none), None when no cast is sure to be exact."""
+    (old, *old_size), (new, *new_size) = _parts(have), _parts(want)
+    is_text = old in _TEXT
+    if trim and is_text:
+        return "rtrim({}::text)" if new in ("text", "character varying") and new_size[0] is None else None
+    if (old == new and old in portable and _contains(new, old_size, new_size)) or (
+        is_text and new in ("text", "character varying") and new_size[0] is None
+    ):
+        return ""
+    if new in _WIDER.get(old, ()) and new_size[0] is None:
+        return "{}::" + new
+    return "{}::text" if new in ("text", "character varying") and new_size[0] is None else None
+
+
+def _contains(name: str, old: list[int | None], new: list[int | None]) -> bool:
+    """Whether every value of ``name(old)`` is one of ``name(new)``, unchanged."""
+    if new[0] is None or old == new:
+        return True
+    if old[0] is None or name in ("character", "bit"):
+        return False
+    if name == "numeric":
+        old_scale, new_scale = old[1] or 0, new[1] or 0
+        return old_scale <= new_scale and old[0] - old_scale <= new[0] - new_scale
+    return old[0] <= new[0]

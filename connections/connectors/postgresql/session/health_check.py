@@ -1,0 +1,56 @@
+"""What PostgreSQL would cut, round or refuse without naming the value, found before it is sent."""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connections.connectors.postgresql.copy import native_texts
+from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.nul_bytes import first_nul, has_nul
+from connections.sdk.schema import Column
+from connections.sdk.sql.types import Kind
+
+_LENGTH = re.compile(r"\s*(?:character varying|varchar|character|char|bpchar)\s*\((\d+)\)\s*", re.IGNORECASE)
+_FRACTION = re.compile(r"\s*time(?:stamp)?(?:tz)?\s*\((\d)\).*", re.IGNORECASE)
+_MICROS = 6
+
+
+def fits(array: pa.Array, column: Column) -> None:
+    """Raise ValueMisfit for the first value that the column would not keep exactly."""
+    if pa.types.is_string(array.type):
+        if has_nul(array):
+            raise misfit(
+                column,
+                first_nul(array),
+                why="holds a NUL byte, which PostgreSQL cannot store in text",
+                hint="Clean it in the source query, or set the option nul_bytes to strip.",
+            )
+        _check_length(array, column)
+        if column.data_type.kind is Kind.NATIVE:
+            native_texts.fits(array, column)
+    elif column.data_type.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
+        _check_fraction(array, column)
+
+
+def _check_length(array: pa.Array, column: Column) -> None:
+    found = _LENGTH.fullmatch(column.dest_type)
+    if found is None:
+        return
+    # the server would silently drop blanks beyond the length
+    long = pc.greater(pc.utf8_length(array), int(found[1]))
+    if pc.any(long).as_py():
+        raise misfit(column, array.filter(long)[0].as_py(), why=f"is longer than {column.dest_type}")
+
+
+def _check_fraction(array: pa.Array, column: Column) -> None:
+    found = _FRACTION.fullmatch(column.dest_type)
+    if found is None or int(found[1]) >= _MICROS:
+        return
+    step = 10 ** (_MICROS - int(found[1]))
+    count = array.cast(pa.int64())
+    odd = pc.not_equal(pc.multiply(pc.divide(count, step), step), count)
+    if pc.any(odd).as_py():
+        raise misfit(column, array.filter(odd)[0].as_py(), why=f"has more digits than {column.dest_type}")

@@ -1,0 +1,61 @@
+"""Where an embedded server may live: in a directory that Pipekit made, inside the data directory. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from connections.embedded_postgresql.system_user import system_user
+from connections.sdk.errors import ConfigurationInvalid
+
+# made by this version; and by the package that started servers for earlier ones
+MARKER = ".pipekit"
+_MADE_BY_US = (MARKER, ".handle_pids.json")
+# of the data directory: what lies there is Pipekit's own, pruned, or served to everybody
+_TAKEN = frozenset({"backups", "drivers", "locks", "logs", "media", "spool", "static"})
+
+
+def real(directory: str | Path) -> Path:
+    return Path(os.path.realpath(Path(directory).expanduser()))
+
+
+def is_cluster(path: Path) -> bool:
+    return (path / "PG_VERSION").is_file()
+
+
+def check(path: Path, within: str | Path | None) -> None:
+    """Raise ConfigurationInvalid when no server may be made or started there."""
+    if is_cluster(path):
+        _check_cluster(path)
+        if within is None or _is_inside(path, within) or any((path / name).is_file() for name in _MADE_BY_US):
+            return
+        raise _refused(path, "was not made by Pipekit")
+    if within is not None and not _is_inside(path, within):
+        raise _refused(path, f"lies outside Pipekit's data directory {within}")
+    if within is not None and path.relative_to(real(within)).parts[0] in _TAKEN:
+        raise _refused(path, "lies among Pipekit's own files")
+    if path.exists() and not _is_ours_and_empty(path):
+        raise _refused(path, "holds something else")
+
+
+def _check_cluster(path: Path) -> None:
+    owner = path.stat().st_uid
+    if owner != system_user().uid:
+        raise _refused(path, f"belongs to another user (id {owner})")
+
+
+def _is_ours_and_empty(path: Path) -> bool:
+    """Whether a server may be made in an existing directory. When root starts it for another user, in none."""
+    return os.geteuid() != 0 and path.is_dir() and path.stat().st_uid == os.geteuid() and not any(path.iterdir())
+
+
+def _is_inside(path: Path, within: str | Path) -> bool:
+    home = real(within)
+    return path != home and path.is_relative_to(home)
+
+
+def _refused(path: Path, why: str) -> ConfigurationInvalid:
+    return ConfigurationInvalid(
+        f"The embedded PostgreSQL in {path} did not start: the directory {why}; nothing was changed.",
+        hint="Name a directory inside the data directory that does not exist yet, or that Pipekit made.",
+    )

@@ -1,0 +1,81 @@
+"""Who may log in to an embedded server: connections as an ordinary role, Pipekit's own administration as superuser.
+
+The kernel says which system user is at the other end of the socket; only the one that Pipekit runs as is let in. The
+superuser needs a password as well, which lies in the data directory and which no connection can name.
+"""
+
+from __future__ import annotations
+
+import secrets
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg
+
+from connections.embedded_postgresql import place
+from connections.embedded_postgresql.cluster import Cluster
+from connections.embedded_postgresql.place import MARKER
+from connections.embedded_postgresql.system_user import client_name, system_user
+
+# owns the databases and what is in them
+ROLE = "pipekit"
+_SUPERUSER = "postgres"
+_PASSWORD = ".superuser"
+_QUERIES = files("connections.connectors.postgresql") / "queries"
+_HBA = f"""\
+# Written by Pipekit at each start.
+local all {_SUPERUSER} scram-sha-256
+local all all peer map=pipekit
+"""
+
+
+def write_access(cluster: Cluster) -> None:
+    """Write who is let in, while no server runs; give the superuser a password if it has none yet."""
+    cluster.write("pg_hba.conf", _HBA)
+    cluster.write("pg_ident.conf", f'# Written by Pipekit at each start.\npipekit "{client_name()}" all\n')
+    if not cluster.read(_PASSWORD):
+        password = secrets.token_urlsafe(24)
+        command = f"ALTER ROLE {_SUPERUSER} WITH LOGIN PASSWORD '{password}'\n"
+        cluster.run("postgres", "--single", "-D", cluster.own_name, "postgres", text=command)
+        cluster.write(_PASSWORD, password)
+
+
+def prepare(cluster: Cluster) -> None:
+    """Make the ordinary role, and give it what the superuser has made: in a new directory, or an older version's."""
+    if cluster.is_prepared:
+        return
+    with _superuser(cluster, "postgres") as connection:
+        connection.execute(_query("embedded_role"))
+        found = connection.execute(
+            "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate"
+        ).fetchall()
+    for (database,) in found:
+        with _superuser(cluster, database) as connection:
+            connection.execute(_query("embedded_ownership"))
+    cluster.write(MARKER, "1\n")
+
+
+def superuser_settings(directory: str | Path) -> dict[str, str]:
+    """Return libpq's keywords for a session of the superuser; for administration, never for a connection."""
+    with Cluster.opened(place.real(directory), system_user()) as cluster:
+        return _settings(cluster)
+
+
+def _settings(cluster: Cluster) -> dict[str, str]:
+    return {
+        "host": cluster.client_directory(),
+        "port": "5432",
+        "dbname": "postgres",
+        "user": _SUPERUSER,
+        "password": cluster.read(_PASSWORD),
+    }
+
+
+def _superuser(cluster: Cluster, database: str) -> psycopg.Connection[tuple[Any, ...]]:
+    settings: dict[str, Any] = {**_settings(cluster), "dbname": database}
+    return psycopg.connect(**settings, autocommit=True)
+
+
+def _query(name: str) -> Any:
+    return cast(Any, (_QUERIES / f"{name}.sql").read_text())

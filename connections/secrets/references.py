@@ -1,0 +1,157 @@
+"""Secrets: what `$NAME` stands for, from the secrets file or else the environment. Only the process that connects asks.
+
+Errors and lists speak of names, never of values. Whatever is resolved is hidden by the process's redactor from then on.
+No Django.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from connections.sdk.errors import ConfigurationInvalid, SecretMissing
+from connections.secrets import file as secrets_file
+from connections.secrets.file import Problem
+from connections.secrets.redaction import redactor
+
+NAME = re.compile(r"[A-Z_][A-Z0-9_]*", re.ASCII)
+# Variables that are there for the process itself: who may edit a connection must not be able to send them to a server.
+_OWNED = re.compile(
+    r"_|DATABASE_URL|DISPLAY|HOME|HOSTNAME|LANG(UAGE)?|LOGNAME|MAIL|(OLD)?PWD|PATH|SECRET_KEY|SHELL|SHLVL|TERM|TMPDIR|TZ"
+    r"|USER|VIRTUAL_ENV|PYTHON.*|PIPEKIT_SECRET_ENVIRONMENT|PIPEKIT_(?!SECRET_).*|(AWS|AZURE|CI|CRONTAB|DJANGO|GCP|GIT|GITHUB|GITLAB|GOOGLE"
+    r"|KUBERNETES|LC|LD|PIP|SSH|SSL|SUDO|SYSTEMD|VAULT|XDG)_.*",
+    re.DOTALL,
+)
+# Names under which other programs keep tokens and keys; a password of a database is called otherwise ($DB2PW).
+_FOREIGN = re.compile(
+    r"(ANSIBLE|ANTHROPIC|ARM|BITBUCKET|BUILDKITE|CARGO|CIRCLE|CLAUDE|CLOUDFLARE|CLOUDSDK|CODEX|COHERE|CONSUL|DATADOG"
+    r"|DIGITALOCEAN|DOCKER|FIREBASE|FLY|GCLOUD|GEMINI|GH|GPG|GROQ|HEROKU|HF|HUGGING_?FACE(HUB)?|JENKINS|KUBE|LINODE"
+    r"|MISTRAL|NETLIFY|NEW_?RELIC|NODE|NOMAD|NPM|OPENAI|OPENROUTER|PERPLEXITY|POETRY|PULUMI|PYPI|SENDGRID|SENTRY|SLACK"
+    r"|SOPS|STRIPE|TAILSCALE|TELEGRAM|TERRAFORM|TF|TRAVIS|TWILIO|TWINE|UV|VERCEL|XAI|YARN)_.*"
+    r"|(.*_)?(TOKEN|API_?KEY|ACCESS_?KEY(_?ID)?|PRIVATE_KEY|SECRET_KEY|SIGNING_KEY|ENCRYPTION_KEY|CLIENT_SECRET"
+    r"|CREDENTIALS?)",
+    re.DOTALL,
+)
+_path: Path | None = None
+# names that count in the environment; None: all that are neither the process's own nor another program's
+_environment: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretStore:
+    """The secrets file, read anew at each question, and behind it the environment."""
+
+    path: Path | None = None
+    # the only names that are read from the environment; None: see `is_readable`
+    environment: frozenset[str] | None = None
+
+    def resolve(self, reference: str) -> str:
+        """Return what `$NAME` stands for, and an empty text for an empty one.
+
+        Raises SecretMissing naming the variable and where it was looked for; ConfigurationInvalid for a text that is no
+        reference (never repeating it, for it may be a password).
+        """
+        if not reference:
+            return ""
+        name = name_of(reference)
+        value = self._file().values.get(name, self._from_environment(name))
+        if value is None:
+            raise SecretMissing(
+                f"The secret {name} is not set.", hint=f"manage.py secrets set {name}", detail=self._sought(name)
+            )
+        redactor().add(value)
+        return value
+
+    def source(self, name: str) -> str:
+        """Return where a secret comes from: `file`, `environment`, or nothing where it is not set."""
+        if name in self._file().values:
+            return "file"
+        return "" if self._from_environment(name) is None else "environment"
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names in the secrets file, in its order."""
+        return tuple(self._file().values)
+
+    def set(self, name: str, value: str) -> None:
+        """Write one secret into the file, whose other lines stay as they are; the file is replaced whole, mode 0600."""
+        check_name(name)
+        if self.path is None:
+            raise ConfigurationInvalid("There is no secrets file.", hint="Set secrets_file, or PIPEKIT_SECRETS.")
+        secrets_file.write(self.path, name, value)
+        redactor().add(value)
+
+    def check(self) -> tuple[Problem, ...]:
+        """Return what is wrong with the file: who may read or change it, and lines that are not NAME=value."""
+        return () if self.path is None else secrets_file.problems(self.path)
+
+    def _file(self) -> secrets_file.Contents:
+        return secrets_file.read(self.path) if self.path is not None else secrets_file.Contents()
+
+    def _from_environment(self, name: str) -> str | None:
+        return os.environ.get(name) if is_readable(name, self.environment) else None
+
+    def _sought(self, name: str) -> str:
+        """Return where a secret was looked for, in a sentence."""
+        file = "no secrets file is set" if self.path is None else str(self.path)
+        if self.path is not None and not self.path.exists():
+            file += " (which does not exist)"
+        if is_owned(name):
+            return f"Looked in: {file}. The environment's {name} belongs to the process and is never used as a secret."
+        if not is_readable(name, self.environment):
+            why = "is a token of another program" if self.environment is None else "is not in secret_environment"
+            return (
+                f"Looked in: {file}. The environment's {name} {why} and is not used; put the secret into the file, or"
+                " name it in secret_environment of config.yaml."
+            )
+        bad = ", ".join(map(str, self._file().bad_lines))
+        return f"Looked in: {file}; the environment." + (f" Lines of the file that set nothing: {bad}." if bad else "")
+
+
+def name_of(reference: str) -> str:
+    """Return NAME of `$NAME`. Raises ConfigurationInvalid, without repeating the text, when it is no reference."""
+    name = reference.removeprefix("$")
+    if name == reference or not NAME.fullmatch(name):
+        raise ConfigurationInvalid(
+            "The password is not a reference to a secret.",
+            hint="Write $ and a name in capital letters, such as $DW_PW, and: manage.py secrets set DW_PW.",
+        )
+    return name
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigurationInvalid when no reference could have this name; it is not repeated, it may be a mistake."""
+    if not NAME.fullmatch(name):
+        raise ConfigurationInvalid("A secret's name is capital letters, digits and “_”, such as DW_PW.")
+
+
+def is_owned(name: str) -> bool:
+    """Say whether a variable is the process's own, which no `$NAME` reads from the environment."""
+    return _OWNED.fullmatch(name) is not None
+
+
+def is_readable(name: str, listed: frozenset[str] | None) -> bool:
+    """Say whether `$NAME` may be read from the environment: where names are listed, those and no others."""
+    if is_owned(name):
+        return False
+    if listed is not None:
+        return name in listed
+    return name.startswith("PIPEKIT_SECRET_") or _FOREIGN.fullmatch(name) is None
+
+
+def configure(path: str | os.PathLike[str] | None, *, environment: Iterable[str] | None = None) -> None:
+    """Say where the secrets file is, for `store`, and which names count in the environment.
+
+    Without a path the environment says it; without names see `is_readable`.
+    """
+    global _path, _environment
+    _path = None if path is None else Path(path)
+    _environment = None if environment is None else frozenset(environment)
+
+
+def store() -> SecretStore:
+    """Return the secrets of this install."""
+    named = os.environ.get("PIPEKIT_SECRETS") or os.environ.get("PIPEKIT_SECRETS_FILE")
+    return SecretStore(path=_path or (Path(named).absolute() if named else None), environment=_environment)

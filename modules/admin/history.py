@@ -1,0 +1,120 @@
+"""The history of modules in the admin: who changed what, old against new, and the way back."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
+from unfold.paginator import InfinitePaginator
+
+from modules import history
+from modules.models import ModuleHistory
+from pipekit_site.admin_ui import html
+from pipekit_site.admin_ui.date_filter import MomentRangeFilter
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, ReadOnly, Verb
+
+
+class ModuleHistoryAdmin(ReadOnly, Page):
+    list_display = ["what", "when", "actor", "changes"]
+    list_filter = [("module", AutocompleteSelectFilter), ("changed_at", MomentRangeFilter)]
+    list_fullwidth = True
+    list_per_page = 25
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    search_fields = ["module_name", "actor"]
+    search_help_text = "Module or who changed it"
+    actions = ["restore"]
+    verbs = [
+        Verb(
+            action="restore",
+            label="Restore this version",
+            icon="history",
+            title="Put the module back to how this version left it, watermarks and hooks included",
+            ask="Put the module back to how this version left it? That is a change of its own, and can be undone.",
+            primary=True,
+        )
+    ]
+    row_verb = Verb(action="restore", label="Restore", icon="history", title=verbs[0].title, ask=verbs[0].ask)
+    empty_says = (
+        "Every change of a module is written down here: who, when, what it was before. Nothing was changed yet."
+    )
+    fields = ["what", "when", "actor", "changes"]
+
+    def has_restore_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("modules.change_module")
+
+    def offers(self, verb: Verb, row: ModuleHistory) -> bool:
+        return row.module_id is not None
+
+    def related(self, row: ModuleHistory) -> Iterable[tuple[str, str]]:
+        if row.module is not None:
+            yield f"Module {row.module}", html.page_of(row.module)
+            yield "All its versions", html.list_of("modules.modulehistory", module__id__exact=row.module.pk)
+
+    @display(description="Module", ordering="module_name")
+    def what(self, version: ModuleHistory) -> str:
+        return f"{version.module_name}, version {version.version}"
+
+    @display(description="When", ordering="changed_at")
+    def when(self, version: ModuleHistory) -> SafeString | str:
+        return html.moment(version.changed_at, ago=True)
+
+    @display(description="What changed")
+    def changes(self, version: ModuleHistory) -> SafeString:
+        rows = [(_label(name), _change(values["old"], values["new"])) for name, values in version.diff.items()]
+        named = version.diff.get("name", {"old": "", "new": ""})
+        if None in named.values():
+            event = "created" if named["old"] is None else "deleted"
+            return format_html("<details><summary>{}</summary>{}</details>", event, _listed(rows))
+        return _listed(rows)
+
+    @admin.action(description="Restore this version", permissions=["restore"])
+    def restore(self, request: HttpRequest, versions: QuerySet[ModuleHistory]) -> HttpResponse | None:
+        if versions.count() != 1:
+            self.message_user(request, "Select exactly one version to restore.", messages.WARNING)
+            return None
+        version = versions.get()
+        try:
+            module = history.restore(version, actor=request.user.get_username(), may=request.user.has_perm)
+        except (ValidationError, ObjectDoesNotExist, PermissionDenied) as error:
+            said = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+            self.message_user(request, f"{version} cannot be restored: {said}", messages.ERROR)
+            return None
+        self.message_user(request, f"{version} is restored.", messages.SUCCESS)
+        return HttpResponseRedirect(html.page_of(module)) if FROM_PAGE in request.POST else None
+
+
+def _label(field: str) -> str:
+    return field.replace("_", " ")
+
+
+def _listed(rows: list[tuple[str, SafeString | str]]) -> SafeString:
+    return format_html_join("", '<div class="pk-change"><b>{}</b> {}</div>', rows)
+
+
+def _change(old: Any, new: Any) -> SafeString | str:
+    """Return a short value as old → new, a long one line by line."""
+    before, after = _text(old), _text(new)
+    if "\n" not in before + after and len(before) + len(after) < 100:
+        return after if old is None else f"{before} → {after}"
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=2, lineterm="")
+    return html.code("\n".join(list(lines)[2:]))
+
+
+def _text(value: Any) -> str:
+    if value is None or value == "":
+        return "(empty)"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)

@@ -1,0 +1,151 @@
+"""Conditions on a user's query: text is put in, nothing of the user's is changed, moved or left out.
+
+In place where that is right, ``WHERE "DCORD#" > 12345``; else the query becomes a derived table and the condition
+names its alias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from connections.sdk.errors import ColumnUnmapped, QueryInvalid
+from connections.sdk.sql.dialect import Dialect
+from modules.query.aliases import suggest
+from modules.query.mapping import MappedColumn, QueryMapping, mapping_of
+from modules.query.outline import Outline, outline
+from modules.query.tokenizer import read
+
+Insertion = tuple[int, str]
+
+_DERIVED = "pipekit_q"
+
+
+def add_predicate(
+    query: str, dialect: Dialect, column: str, render: Callable[[str], str], *, result_name: str = ""
+) -> str:
+    """Return the query with a condition on one of its result columns, by destination name.
+
+    ``render`` makes the condition from the expression to compare. ``result_name`` is the column's name at the
+    source, needed where the query says ``*``. Raises ColumnUnmapped for a column that the query does not name.
+    """
+    found = outline(query, dialect)
+    mapping = mapping_of(found, query, dialect)
+    if mapping.star:
+        name = _outer(_starred(column, result_name, dialect), dialect)
+        return _wrapped(query, found, dialect, around=_where(render(name)))
+    mapped = _column(mapping, column)
+    if mapping.derived:
+        name = _outer(mapped.alias_text, dialect)
+        return _wrapped(query, found, dialect, around=_where(render(name)), columns=mapping.columns)
+    return _put(query, _in_place(query, found, render(mapped.predicate_expression), dialect))
+
+
+def select_columns(query: str, dialect: Dialect, names: Mapping[str, str]) -> str:
+    """Return the query reduced to some of its columns, in the order of ``names``: destination name to source name."""
+    found = outline(query, dialect)
+    mapping = mapping_of(found, query, dialect)
+    if mapping.star:
+        wanted = [_starred(column, source, dialect) for column, source in names.items()]
+    else:
+        wanted = [_column(mapping, column).alias_text for column in names]
+    listed = ", ".join(_outer(name, dialect) for name in wanted)
+    return _wrapped(query, found, dialect, around=(f"SELECT {listed} FROM", ""), columns=mapping.columns)
+
+
+def select_highest(query: str, dialect: Dialect, column: str, *, result_name: str = "") -> str:
+    """Return a query for the highest value of one of the query's columns, by names as `add_predicate` takes them."""
+    found = outline(query, dialect)
+    mapping = mapping_of(found, query, dialect)
+    wanted = _starred(column, result_name, dialect) if mapping.star else _column(mapping, column).alias_text
+    around = (f"SELECT MAX({_outer(wanted, dialect)}) FROM", "")
+    return _wrapped(query, found, dialect, around=around, columns=mapping.columns)
+
+
+def no_rows(query: str, dialect: Dialect) -> str:
+    """Return a query with the same columns and no rows, for probing."""
+    return _wrapped(query, outline(query, dialect), dialect, around=_where("1 = 0"))
+
+
+def _where(condition: str) -> tuple[str, str]:
+    return "SELECT * FROM", f" WHERE {condition}"
+
+
+def _outer(name: str, dialect: Dialect) -> str:
+    """Return a derived table's column: SQLite takes a quoted name that is no column for a text, unless qualified."""
+    return f"{_DERIVED}.{name}" if dialect.sqlglot == "sqlite" and not name.isidentifier() else name
+
+
+def _starred(column: str, result_name: str, dialect: Dialect) -> str:
+    if not result_name:
+        raise ColumnUnmapped(
+            f"The query selects *, so what “{column}” is called at the source is not known.",
+            hint="List the columns with their aliases, or write a {placeholder} watermark into the query.",
+        )
+    return dialect.quote(result_name)
+
+
+def _column(mapping: QueryMapping, name: str) -> MappedColumn:
+    matches = [column for column in mapping.columns if column.dest_name == name]
+    if len(matches) == 1:
+        return matches[0]
+    names = {column.dest_name: column.source_name for column in mapping.columns}
+    meant = suggest(name, names)
+    raise ColumnUnmapped(
+        f"The query has {'several columns' if matches else 'no column'} “{name}”; its columns are {', '.join(names)}.",
+        hint=(f"Did you mean “{meant}”? " if meant else "")
+        + "Name one of them, or write the condition into the query with a {placeholder} watermark.",
+    )
+
+
+def _in_place(query: str, found: Outline, predicate: str, dialect: Dialect) -> list[Insertion]:
+    if found.where is None:
+        end = found.tokens[found.from_end].stop
+        return [(end, _spaced(query, end, f" WHERE {predicate}"))]
+    first, last = found.where[0], found.where[1] - 1
+    if last < first:
+        raise QueryInvalid("The query's WHERE is empty.", hint="Write its condition, or take the word out.")
+    end = found.tokens[last].stop
+    if any(token.word == "OR" and not token.depth for token in read(predicate, dialect)):
+        predicate = f"({predicate})"
+    return [(found.tokens[first].start, "("), (end, _spaced(query, end, f") AND {predicate}"))]
+
+
+def _spaced(query: str, end: int, text: str) -> str:
+    following = query[end : end + 1]
+    return text if not following or following.isspace() or following in ";)" else f"{text} "
+
+
+def _wrapped(
+    query: str,
+    found: Outline,
+    dialect: Dialect,
+    *,
+    around: tuple[str, str],
+    columns: Sequence[MappedColumn] = (),
+) -> str:
+    """Return the query as a derived table between two texts.
+
+    Its WITH list stays before all of it, its locks and options stay behind.
+    """
+    if found.late_limit:
+        raise QueryInvalid(
+            "The query limits its rows behind a clause that cannot stand in a derived table.",
+            hint="Write the row limit before FOR .., WITH .. or OPTION, or use a {placeholder} watermark.",
+        )
+    start, stop = found.tokens[found.body[0]].start, found.tokens[found.body[1] - 1].stop
+    # DB2 leaves the columns of a UNION unnamed where its parts name them differently
+    names = found.set_operation and dialect.sqlglot == "db2i" and columns
+    alias = f"{_DERIVED} ({', '.join(column.alias_text for column in columns)})" if names else _DERIVED
+    insertions = [(start, f"{around[0]} (\n"), (stop, _spaced(query, stop, f"\n) {alias}{around[1]}"))]
+    if dialect.sqlglot == "tsql" and found.bare_order_end is not None:
+        # SQL Server takes an ORDER BY in a derived table only beside a row limit
+        insertions.insert(1, (found.tokens[found.bare_order_end].stop, " OFFSET 0 ROWS"))
+    return _put(query, insertions)
+
+
+def _put(query: str, insertions: Sequence[Insertion]) -> str:
+    result, position = [], 0
+    for place, text in insertions:
+        result += [query[position:place], text]
+        position = place
+    return "".join([*result, query[position:]])

@@ -1,0 +1,170 @@
+"""What a module must satisfy before it is saved, for admin, API and importconfig alike.
+
+Each check yields (field, message) pairs; a message says what is wrong, why, and what to do. Checks that need a field
+which is missing keep quiet: that it is missing has been said already.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+
+from connections import registry
+from connections.sdk.errors import PipekitError
+from connections.sdk.schema import TableName
+from modules import column_names, cron_expression, overlap, watermark_types
+from modules.choices import DuplicateKeys, MergeStrategy
+from modules.query.placeholders import check_tokens, find_tokens
+
+if TYPE_CHECKING:
+    from modules.models import Hook, Module
+
+Findings = Iterator[tuple[str, str]]
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# 63 bytes are PostgreSQL's limit; the staging table of a key_sync is the module's name and a suffix
+NAME_BYTES = 58
+_KEYED = (MergeStrategy.INCREMENTAL, MergeStrategy.UPSERT)
+
+
+def check(module: Module) -> None:
+    """Raise one ValidationError with every finding, by field."""
+    findings: dict[str, list[str]] = {}
+    for find in _CHECKS:
+        for field, message in find(module):
+            findings.setdefault(field, []).append(message)
+    if findings:
+        raise ValidationError(dict(findings))
+
+
+def check_hook(hook: Hook) -> None:
+    if not hook.sql.strip():
+        raise ValidationError({"sql": "A hook needs SQL to run; delete the hook if there is none."})
+
+
+def said(error: PipekitError) -> str:
+    """Return an error as one sentence or two: what happened, what to do."""
+    return f"{error.message} {error.hint}".strip()
+
+
+def _name(module: Module) -> Findings:
+    if not module.name:
+        return
+    if len(module.name) > NAME_BYTES:
+        yield (
+            "name",
+            f"The name has {len(module.name)} characters; at most {NAME_BYTES} leave room for its staging tables.",
+        )
+    if not _NAME.fullmatch(module.name):
+        yield (
+            "name",
+            f"“{module.name}” cannot name a staging table everywhere. Use lower-case letters, digits and “_”, a letter "
+            "first.",
+        )
+
+
+def _dest_table(module: Module) -> Findings:
+    if not module.dest_table or module.dest_connection_id is None:
+        return
+    try:
+        dialect = registry.dialect(module.dest_connection.driver.kind)
+        dialect.qualified(TableName.parse(module.dest_table))
+    except PipekitError as error:
+        yield "dest_table", said(error)
+
+
+def _tokens(module: Module) -> Findings:
+    if not module.source_query or module.source_connection_id is None:
+        return
+    try:
+        dialect = registry.dialect(module.source_connection.driver.kind)
+        check_tokens(module.source_query, dialect, module.declared_watermarks())
+    except PipekitError as error:
+        yield "source_query", said(error)
+
+
+def _is_bounded(module: Module) -> bool:
+    """Whether a named watermark stands in the query; one that is declared and not used bounds nothing."""
+    if not module.source_query or module.source_connection_id is None:
+        return False
+    try:
+        return bool(find_tokens(module.source_query, registry.dialect(module.source_connection.driver.kind)))
+    except PipekitError:
+        # the query itself is refused, with a message of its own
+        return False
+
+
+def _strategy(module: Module) -> Findings:
+    if module.merge_strategy in _KEYED and not module.key_columns:
+        yield (
+            "merge_key",
+            f"The strategy {module.merge_strategy} finds rows by their key. Name the destination columns that make a "
+            "row unique, or choose full or append.",
+        )
+    if module.key_sync and not module.key_columns:
+        yield "merge_key", "key_sync compares keys. Name the key columns, or turn key_sync off."
+    if module.key_sync and module.dest_connection_id is not None and not module.dest_connection.supports_deletes:
+        yield "key_sync", f"The connection {module.dest_connection} does not support deletes, which key_sync makes."
+    if module.key_sync and _is_bounded(module) and not module.key_sync_query.strip():
+        yield (
+            "key_sync_query",
+            "The source query is bounded by a named watermark and does not return every key. Write the query that "
+            "does, or turn key_sync off.",
+        )
+    if repeated := sorted({name for name in module.key_columns if module.key_columns.count(name) > 1}):
+        yield "merge_key", f"The merge key names {', '.join(repeated)} more than once. Name each column once."
+
+
+def _latest(module: Module) -> Findings:
+    if module.duplicate_keys == DuplicateKeys.KEEP_LATEST and not module.watermark_column:
+        yield (
+            "duplicate_keys",
+            "The latest of several rows is the one with the highest watermark. Name a watermark column, or "
+            "let the run fail.",
+        )
+
+
+def _overlap(module: Module) -> Findings:
+    if not module.overlap:
+        return
+    if problem := overlap.problem(module.overlap):
+        yield "overlap", problem
+    elif module.merge_strategy == MergeStrategy.APPEND and not module.watermark_column:
+        yield "overlap", "Without a watermark column everything is read anyway. Name one, or leave overlap empty."
+
+
+def cron_problem(module: Module) -> str:
+    """Return what is wrong with full_refresh_cron; empty when nothing is."""
+    try:
+        if module.full_refresh_cron:
+            cron_expression.check(module.full_refresh_cron)
+    except ValidationError as error:
+        return str(error.messages[0])
+    return ""
+
+
+def _cron(module: Module) -> Findings:
+    if problem := cron_problem(module):
+        yield "full_refresh_cron", problem
+
+
+def _retries(module: Module) -> Findings:
+    if (module.max_retry_delay or 0) < (module.retry_delay or 0):
+        yield "max_retry_delay", "The longest wait between retries is shorter than the first one, retry_delay."
+
+
+_CHECKS: tuple[Callable[[Module], Findings], ...] = (
+    _name,
+    _dest_table,
+    column_names.find,
+    watermark_types.find,
+    _tokens,
+    _strategy,
+    _latest,
+    _overlap,
+    _cron,
+    _retries,
+)

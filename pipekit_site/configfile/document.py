@@ -1,0 +1,129 @@
+"""A configuration file as YAML nodes that know their line. Plain YAML: no tags, anchors, aliases or repeated keys."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from pipekit_site.configfile.problems import FileInvalid, Finding, Findings, shown
+
+MAX_BYTES = 4 * 1024 * 1024
+MAX_DEPTH = 30
+# some thousand modules; a file of nothing but commas would take minutes to read
+MAX_NODES = 200_000
+_NOT_YAML = "this is not the YAML that is expected"
+_TAG = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One key with its value, and the dotted path of the key."""
+
+    key: yaml.ScalarNode
+    node: yaml.Node
+    where: str
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes, and stops at what could grow without bound or stand for something else."""
+
+    depth = 0
+    count = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise yaml.MarkedYAMLError(
+                problem="anchors and aliases (& and *) are not taken; put a text that begins so in quotes",
+                problem_mark=event.start_mark,
+            )
+        self.count += 1
+        if self.depth > MAX_DEPTH or self.count > MAX_NODES:
+            problem = "this is nested too deeply" if self.depth > MAX_DEPTH else "there are too many values"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+def compose(data: bytes, name: str) -> yaml.MappingNode:
+    """Return the file's root. Raises FileInvalid when it is no YAML, or too large, or holds no keys."""
+    if len(data) > MAX_BYTES:
+        raise FileInvalid(name, [_at(None, f"The file is larger than {MAX_BYTES // 1024 // 1024} MB.")])
+    try:
+        _decode(data)
+        loader = _Loader(data)
+        try:
+            node = loader.get_single_node()
+        finally:
+            loader.dispose()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = f"{_NOT_YAML}: this line is not UTF-8."
+        raise FileInvalid(name, [Finding(line=line, where="", message=problem)]) from None
+    except yaml.reader.ReaderError as error:
+        line = _decode(data).count("\n", 0, error.position) + 1
+        problem = f"{_NOT_YAML}: character {error.character:#x} is not allowed in it."
+        raise FileInvalid(name, [Finding(line=line, where="", message=problem)]) from None
+    except (yaml.YAMLError, ValueError) as error:
+        # not chained: the error's own text quotes the line, which may hold a password
+        raise FileInvalid(name, [_syntax(error)]) from None
+    if not isinstance(node, yaml.MappingNode):
+        raise FileInvalid(name, [_at(None, "expected version: 1 and sections such as connections and modules.")])
+    return node
+
+
+def _decode(data: bytes) -> str:
+    # YAML may be UTF-16 too, and says so at its beginning
+    return data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
+
+
+def entries(node: yaml.MappingNode, where: str, findings: Findings) -> dict[str, Entry]:
+    """Return the entries of a mapping by key, in order."""
+    found: dict[str, Entry] = {}
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode) or not is_plain(key):
+            findings.add(key, where, "expected a plain text as the key.")
+            continue
+        if not key.value:
+            findings.add(key, where, "expected a name as the key, not an empty text.")
+            continue
+        path = f"{where}.{shown(key.value)}" if where else shown(key.value)
+        if key.value in found:
+            first = found[key.value].key.start_mark.line + 1
+            findings.add(key, path, f"this key is there twice, first in line {first}; keep one.")
+            continue
+        found[key.value] = Entry(key=key, node=value, where=path)
+    return found
+
+
+def is_plain(node: yaml.Node) -> bool:
+    """Whether the node is a text, number, truth value, date, list or mapping, and not what a tag makes of one."""
+    kinds = {"str", "int", "float", "bool", "null", "timestamp", "value", "merge", "seq", "map"}
+    return node.tag.startswith(_TAG) and node.tag.removeprefix(_TAG) in kinds
+
+
+def kind(node: yaml.Node) -> str:
+    return str(node.tag).removeprefix(_TAG)
+
+
+def is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and kind(node) == "null"
+
+
+def _at(mark: Any, message: str) -> Finding:
+    return Finding(line=mark.line + 1 if mark else 1, where="", message=message)
+
+
+def _syntax(error: Exception) -> Finding:
+    mark = getattr(error, "problem_mark", None)
+    problem = str(getattr(error, "problem", None) or "a value that cannot be read")
+    if "tag" in problem:
+        # PyYAML repeats the tag, which may be a password that begins with "!"
+        problem = "tags are not taken; put a text that begins with ! in quotes"
+    return _at(mark or getattr(error, "context_mark", None), f"{_NOT_YAML}: {problem}.")

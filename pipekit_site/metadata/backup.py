@@ -1,0 +1,105 @@
+"""Copies the metadata database into one file, consistent while runs write, checked before it gets its name."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shlex
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+from django.db.backends.sqlite3._functions import register  # type: ignore[import-untyped]
+
+from connections.sdk.errors import ConfigurationInvalid, InternalError, NotSupported, PipekitError
+from pipekit_site.metadata import url
+
+
+class BackupFailed(PipekitError):
+    code = "backup_failed"
+
+
+def back_up(target: Path | None = None) -> Path:
+    """Write the backup and return its path; without a target, ``backups/`` in the data directory.
+
+    It is one file of mode 0600, appears only when it is whole, and takes the place of nothing. Raises NotSupported for
+    metadata that is not SQLite.
+    """
+    if connection.vendor != "sqlite":
+        raise NotSupported(
+            "The metadata is in PostgreSQL, which has a backup of its own.",
+            hint=f"Run: {_pg_dump()}",
+        )
+    file = _file(target)
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with _private(unfinished):
+            _copy(Path(connection.settings_dict["NAME"]), unfinished)
+            unfinished.rename(file)
+    except (OSError, sqlite3.Error) as error:
+        raise BackupFailed(
+            f"The backup could not be written: {error}.",
+            hint=f"Look at the room and the rights in {file.parent}, or name another file.",
+        ) from error
+    _sync(file.parent)
+    return file
+
+
+def _pg_dump() -> str:
+    """Return the command, which asks for the password or finds it in ~/.pgpass."""
+    place = url.without_password(connection.settings_dict)
+    return shlex.join(["pg_dump", "--format=custom", "--file=pipekit.dump", f"--dbname={place}"])
+
+
+def _file(target: Path | None) -> Path:
+    name = f"pipekit-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}.db"
+    if target is None:
+        directory = Path(settings.PIPEKIT.data_dir) / "backups"
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        target = directory
+    file = (target / name if target.is_dir() else target).absolute()
+    if file.exists() or file.is_symlink():
+        raise ConfigurationInvalid(f"{file} exists; a backup takes the place of nothing.", hint="Name another file.")
+    if not file.parent.is_dir():
+        raise ConfigurationInvalid(f"There is no directory {file.parent}.", hint="Make it, or name another file.")
+    return file
+
+
+@contextmanager
+def _private(file: Path) -> Iterator[None]:
+    """Make the file, for its owner only; take the name away at the end."""
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        yield
+    finally:
+        for path in (file, file.with_name(f"{file.name}-journal"), file.with_name(f"{file.name}-wal")):
+            with suppress(FileNotFoundError):
+                path.unlink()
+
+
+def _copy(database: Path, file: Path) -> None:
+    source = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=30)
+    with closing(source), closing(sqlite3.connect(file)) as copy:
+        # in one step, which is one snapshot: in WAL mode it keeps no writer waiting, and none makes it begin anew
+        source.backup(copy)
+        # a backup is one file: no WAL beside it
+        copy.execute("PRAGMA journal_mode = DELETE")
+        # the check evaluates constraints, which use functions that only Django knows
+        register(copy)
+        found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if found != "ok":
+        raise InternalError(
+            f"The backup is damaged, and so most likely is the database: {found}.", hint="manage.py doctor"
+        )
+    _sync(file)
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -1,0 +1,78 @@
+"""What of this install connections must not reach, from its configuration and, for PostgreSQL metadata, its server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from contextlib import suppress
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from django.db import ProgrammingError, connection, transaction
+
+from connections.connectors.postgresql.metadata import SERVER_DATABASE
+from connections.sdk.files import protection
+from connections.sdk.files.protection import Protection, ServerDatabase
+from pipekit_site.config.config import BASE_DIR, Config
+
+# in the data directory; its demo and what else lies there may be used
+_FOLDERS = ("backups", "locks", "logs", "media", "postgresql", "spool", "static")
+_FILES = ("pipekit.db", "secret_key", "secrets.env", "config.yaml", "tick.lock", "migrate.lock", protection.FILE_NAME)
+_PROGRAM = ("connections", "introspection", "modules", "pipekit_site", "runs", "scheduling", "manage.py")
+
+
+def configure(config: Config) -> None:
+    """Tell this process what it protects, and leave that for a jrunner that is called by hand."""
+    found = of(config)
+    _write(config.data_dir / protection.FILE_NAME, found)
+    protection.configure(found if config.is_sqlite else lambda: replace(found, databases=_databases()))
+
+
+def of(config: Config) -> Protection:
+    """Return what the configuration says; ``databases`` are found out when they are needed."""
+    files = [config.secrets_file, config.config_file, *(config.data_dir / name for name in _FILES)]
+    folders = [
+        config.driver_dir,
+        *(config.data_dir / name for name in _FOLDERS),
+        *(BASE_DIR / name for name in _PROGRAM),
+    ]
+    if config.is_sqlite:
+        files.append(Path(config.database))
+    if "/" in config.jrunner_path or shutil.which(config.jrunner_path):
+        files.append(Path(shutil.which(config.jrunner_path) or config.jrunner_path))
+    if sys.prefix != sys.base_prefix:
+        folders.append(Path(sys.prefix))
+    return Protection(
+        data_dir=str(config.data_dir),
+        files=tuple(map(str, files)),
+        folders=tuple(map(str, folders)),
+        file_roots=tuple(map(str, config.file_roots)),
+    )
+
+
+@cache
+def _databases() -> tuple[ServerDatabase, ...]:
+    """Ask the metadata's server once. One that does not tell is recognised by the tables alone."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(SERVER_DATABASE)
+            system, oid = cursor.fetchone()
+    except ProgrammingError:
+        return ()
+    return (ServerDatabase(system_identifier=system, oid=oid),)
+
+
+def _write(file: Path, found: Protection) -> None:
+    """Write it where it differs. Whoever may not write the data directory finds what another has written."""
+    text = json.dumps(found.as_json(), indent=1)
+    with suppress(OSError):
+        if file.exists() and file.read_text() == text:
+            return
+        unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(handle, "w") as opened:
+            opened.write(text)
+        unfinished.replace(file)

@@ -1,0 +1,157 @@
+"""What an operator does from the admin: start modules and groups, cancel what runs.
+
+Each calls the function that commands and ticks call. Who may start or cancel has the permission `runs.add_run`; run
+pages themselves stay read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from connections.sdk.errors import AlreadyRunning, PipekitError
+from modules.models import Group, Module
+from pipekit_site.admin_ui import html
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, Verb
+from runs.lifecycle import cancel as cancelling
+from runs.lifecycle import launch as launching
+from runs.lifecycle.cancel import Answer
+from runs.lifecycle.claim import Request
+from runs.models import GroupRun, Run
+from runs.settings import setting
+
+CANCEL = Verb(
+    action="cancel",
+    label="Cancel",
+    icon="cancel",
+    title="Stop it; the destination stays as it was",
+    ask="Stop it? What is not published yet is thrown away; the destination stays as it was.",
+)
+_ANSWERS = {
+    Answer.ASKED: "is asked to stop; within 20 seconds it is gone.",
+    Answer.CANCELLED: "is cancelled.",
+    Answer.TOO_LATE: "is too far: its rows are published.",
+    Answer.OVER: "is over already.",
+}
+
+
+class MayRun:
+    """For pages whose actions start or stop runs."""
+
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("runs.add_run")
+
+
+@admin.action(description="Run now", permissions=["run"])
+def run_now(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+    return _launch(request, rows, lambda module: launching.launch(module, _request(request)))
+
+
+@admin.action(description="Dry run: build the SQL, move nothing", permissions=["run"])
+def dry_run(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+    return _launch(request, rows, lambda module: launching.launch(module, _request(request, dry_run=True)))
+
+
+@admin.action(description="Full refresh now: readers keep the old rows until it is done", permissions=["run"])
+def full_refresh(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+    return _launch(request, rows, lambda module: launching.launch(module, _request(request, full_refresh=True)))
+
+
+@admin.action(description="Run now", permissions=["run"])
+def run_groups(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]) -> HttpResponse | None:
+    return _launch(request, rows, lambda group: _launch_group(request, group))
+
+
+@admin.action(description="Dry run of every member", permissions=["run"])
+def dry_run_groups(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]) -> HttpResponse | None:
+    return _launch(request, rows, lambda group: _launch_group(request, group, dry_run=True))
+
+
+@admin.action(description="Run the module again", permissions=["run"])
+def run_again(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Run]) -> HttpResponse | None:
+    """Start the modules of these runs, in the way in which they ran."""
+    asked = {run.module: run for run in rows.select_related("module").order_by("pk") if run.module}
+
+    def launch(module: Module) -> Run:
+        before = asked[module]
+        return launching.launch(module, _request(request, dry_run=before.dry_run, full_refresh=before.full_refresh))
+
+    modules = Module.objects.with_connections().filter(pk__in=[module.pk for module in asked])
+    return _launch(request, modules, launch)
+
+
+@admin.action(description="Cancel", permissions=["run"])
+def cancel(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+    """Ask each to stop; a process of its own sees to it."""
+    chosen = list(rows[: _most() + 1])
+    if too_many(request, len(chosen), "Cancel the group run instead, or select fewer."):
+        return None
+    for run in chosen:
+        messages.info(request, format_html("{} {}", html.row_link(run), _ANSWERS[cancelling.cancel(run)]))
+    return HttpResponseRedirect(html.page_of(chosen[0])) if chosen and FROM_PAGE in request.POST else None
+
+
+def _launch_group(request: HttpRequest, group: Group, *, dry_run: bool = False) -> GroupRun:
+    return launching.launch_group(group, trigger="admin", actor=request.user.get_username(), dry_run=dry_run)
+
+
+def _request(request: HttpRequest, *, dry_run: bool = False, full_refresh: bool = False) -> Request:
+    actor = request.user.get_username()
+    return Request(trigger="admin", actor=actor, dry_run=dry_run, full_refresh=full_refresh)
+
+
+def _most() -> int:
+    # every run is a process: what schedules may start in a minute is what a click may start
+    return int(setting("runs_per_tick"))
+
+
+def too_many(request: HttpRequest, count: int, hint: str) -> bool:
+    """Return whether a click would start more processes than it may; says so on the page then."""
+    if count <= _most():
+        return False
+    said = f"More than {_most()} are selected, and nothing was done: each takes a process of its own (runs_per_tick). "
+    messages.warning(request, said + hint)
+    return True
+
+
+def _launch(request: HttpRequest, rows: QuerySet[Any], launch: Callable[[Any], Run | GroupRun]) -> HttpResponse | None:
+    hint = "Put them into a group, which runs them side by side up to its limit, and run that."
+    if too_many(request, rows.count(), hint):
+        return None
+    started: list[Run | GroupRun] = []
+    going: Run | GroupRun | None = None
+    for row in rows:
+        try:
+            started.append(launch(row))
+        except AlreadyRunning as error:
+            going = _in_the_way(row, error)
+            messages.warning(request, _told_of(going, error))
+        except PipekitError as error:
+            messages.error(request, f"{error.message} {error.hint}")
+    if started:
+        messages.success(request, format_html("Started: {}.", _linked(started)))
+    shown = started[0] if started else going
+    return HttpResponseRedirect(html.page_of(shown)) if shown and FROM_PAGE in request.POST else None
+
+
+def _in_the_way(row: Module | Group, error: AlreadyRunning) -> Run | GroupRun | None:
+    model: type[Run] | type[GroupRun] = Run if isinstance(row, Module) else GroupRun
+    return model.objects.filter(pk=error.detail).first() if error.detail.isdigit() else None
+
+
+def _told_of(going: Run | GroupRun | None, error: AlreadyRunning) -> SafeString | str:
+    if going is None:
+        return f"{error.message} {error.hint}"
+    said = "{} Wait for {}, or cancel it there; nothing was started a second time."
+    return format_html(said, error.message, html.row_link(going))
+
+
+def _linked(rows: list[Run | GroupRun]) -> SafeString:
+    return format_html_join(", ", "{}", ((html.row_link(row),) for row in rows))

@@ -1,0 +1,108 @@
+"""The pages of modules and groups with what runs add to them: verbs, the last run, the way to all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Model, OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from modules.admin.module import GroupAdmin, ModuleAdmin
+from modules.models import Group, Module
+from pipekit_site.admin_ui import html
+from pipekit_site.admin_ui.model_admin import Page, Verb
+from runs.admin import formatting
+from runs.admin.actions import MayRun, dry_run, dry_run_groups, full_refresh, run_groups, run_now
+from runs.admin.verification import VERIFY, verify
+from runs.models import GroupRun, Run
+
+_RUN = Verb(action="run_now", label="Run now", icon="play_arrow", title="Start a run now", primary=True)
+_DRY = Verb(action="dry_run", label="Dry run", icon="science", title="Build the SQL, move nothing")
+_FULL = Verb(
+    action="full_refresh",
+    label="Full refresh",
+    icon="restart_alt",
+    title="Read everything again; readers keep the old rows until it is done",
+    ask="Read the whole source again and replace the destination table?",
+)
+_RUN_GROUP = Verb(action="run_groups", label="Run now", icon="play_arrow", title="Start all members", primary=True)
+_DRY_GROUP = Verb(
+    action="dry_run_groups", label="Dry run", icon="science", title="Build every member's SQL, move nothing"
+)
+
+
+class _WithLastRun(MayRun, Page):
+    """A list with each row's last run, found by index however many runs there are."""
+
+    run_model: type[Run] | type[GroupRun]
+    run_field: str
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        last = self.run_model.objects.filter(**{self.run_field: OuterRef("pk")}).order_by("-pk")
+        fields = ("pk", "status", "created_at", "dry_run")
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(**{f"last_{name}": Subquery(last.values(name)[:1]) for name in fields})
+        )
+
+    @display(description="Last run", ordering="last_pk")
+    def last_run(self, row: Any) -> SafeString | str:
+        if row.last_pk is None:
+            return format_html('<span class="pk-ago">{}</span>', "never")
+        run = self.run_model(pk=row.last_pk, status=row.last_status, dry_run=row.last_dry_run)
+        mark = formatting.badge(run, url=html.page_of(run))
+        return format_html('{} <span class="pk-ago">{}</span>', mark, html.since(row.last_created_at))
+
+
+class RunnableModuleAdmin(_WithLastRun, ModuleAdmin):
+    run_model, run_field = Run, "module"
+    list_display = ["name", "flow", "strategy", "last_run", "in_groups", "enabled"]
+    actions = [run_now, dry_run, full_refresh, verify, *ModuleAdmin.actions]
+    verbs = [_RUN, _DRY, _FULL, VERIFY, *ModuleAdmin.verbs]
+    row_verb = Verb(action="run_now", label="Run", icon="play_arrow", title=_RUN.title)
+
+    def related(self, row: Any) -> Iterable[tuple[str, str]]:
+        if row.last_pk is not None:
+            yield f"Last run: {row.last_status}, {html.since(row.last_created_at)}", _page(Run, row.last_pk)
+        yield "All its runs", html.list_of("runs.run", module__id__exact=row.pk)
+        yield "Its verifications", html.list_of("runs.verification", module__id__exact=row.pk)
+        yield from super().related(row)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Repeat what the module's last run warned of: what it says is often mended here."""
+        if request.method == "GET" and (module := kwargs.get("obj")):
+            last = Run.objects.filter(module=module, dry_run=False).order_by("-pk").values_list("warnings", flat=True)
+            for warning in last.first() or []:
+                messages.warning(request, f"The last run warned: {warning}")
+        return super().render_change_form(request, context, *args, **kwargs)
+
+
+class RunnableGroupAdmin(_WithLastRun, GroupAdmin):
+    run_model, run_field = GroupRun, "group"
+    list_display = ["name", "member_count", "last_run", "on_failure", "max_parallel"]
+    actions = [run_groups, dry_run_groups]
+    verbs = [_RUN_GROUP, _DRY_GROUP]
+    row_verb = Verb(action="run_groups", label="Run", icon="play_arrow", title=_RUN_GROUP.title)
+
+    def related(self, row: Any) -> Iterable[tuple[str, str]]:
+        if row.last_pk is not None:
+            yield f"Last run: {row.last_status}, {html.since(row.last_created_at)}", _page(GroupRun, row.last_pk)
+        yield "All its runs", html.list_of("runs.grouprun", group__id__exact=row.pk)
+        yield from super().related(row)
+
+
+def _page(model: type[Model], pk: int) -> str:
+    return html.page_of(model(pk=pk))
+
+
+def register() -> None:
+    """Put these pages into the place of those without runs, which lie below this app."""
+    for model, page in ((Module, RunnableModuleAdmin), (Group, RunnableGroupAdmin)):
+        admin.site.unregister(model)
+        admin.site.register(model, page)

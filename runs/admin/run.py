@@ -1,0 +1,143 @@
+"""Runs in the admin: what happened is looked at here, never edited. Beside it: group runs, settings, notifications."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.decorators import display
+
+from modules.models import Module
+from pipekit_site.admin_ui import html
+from pipekit_site.admin_ui.date_filter import MomentRangeFilter
+from pipekit_site.admin_ui.model_admin import Verb
+from runs.admin import formatting, module_pages
+from runs.admin.actions import CANCEL, cancel, run_again
+from runs.admin.base import HappenedPage, RunColumns
+from runs.admin.filters import StartedByFilter
+from runs.admin.group_run import GroupRunAdmin as GroupRunAdmin
+from runs.admin.notification import NotificationAdmin as NotificationAdmin
+from runs.admin.setting import SettingAdmin as SettingAdmin
+from runs.admin.verification import VerificationAdmin as VerificationAdmin
+from runs.models import Run
+from runs.models.states import ACTIVE
+
+_AGAIN = Verb(action="run_again", label="Run again", icon="replay", title="Start the same anew", primary=True)
+
+
+@admin.register(Run)
+class RunAdmin(RunColumns, HappenedPage):
+    name_field, named = "module_name", Module
+    list_display = ["number", "module_name", "state", "problem", "rows", "began", "took", "what"]
+    list_display_links = ["number", "module_name"]
+    list_filter = [
+        ("status", ChoicesDropdownFilter),
+        ("module", AutocompleteSelectFilter),
+        StartedByFilter,
+        "dry_run",
+        ("started_at", MomentRangeFilter),
+    ]
+    search_fields = ["module_name"]
+    search_help_text = "Module, or number of the run"
+    actions = [run_again, cancel]
+    verbs = [CANCEL, _AGAIN]
+    empty_says = "Every run of a module is written down here. Nothing ran yet: open a module and press “Run now”."
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    ("module_link", "state"),
+                    ("how", "attempt"),
+                    ("began_long", "ended"),
+                    ("asked_by_named", "took"),
+                ]
+            },
+        ),
+        ("Rows", {"fields": ["counts", "watermarks_told"]}),
+        ("SQL", {"fields": ["source_sql", "destination_sql"]}),
+        ("Steps", {"fields": ["steps_told", "attempts_told"]}),
+        ("Log", {"fields": ["log_told", ("process", "signs"), "log_path"]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        found: Any = super().get_queryset(request)
+        listed = request.resolver_match and str(request.resolver_match.url_name).endswith("_changelist")
+        return found.without_texts() if listed else found.with_module()
+
+    def get_fieldsets(self, request: HttpRequest, obj: Run | None = None) -> Any:
+        told = {"error_told": obj and obj.error, "warnings_told": obj and obj.warnings}
+        fields = [field for field, found in told.items() if found]
+        first, *rest = self.fieldsets
+        return [first, ("What to look at", {"fields": fields}), *rest] if fields else self.fieldsets
+
+    def offers(self, verb: Verb, row: Run) -> bool:
+        return row.status in ACTIVE if verb.action == "cancel" else row.is_final and row.module_id is not None
+
+    def goes_on(self, row: Run) -> bool:
+        return row.status in ACTIVE
+
+    def related(self, row: Run) -> Iterable[tuple[str, str]]:
+        if row.module is not None:
+            yield f"Module {row.module}", html.page_of(row.module)
+            yield "All its runs", html.list_of("runs.run", module__id__exact=row.module.pk)
+        if row.group_run is not None:
+            yield f"Group run {row.group_run}", html.page_of(row.group_run)
+
+    @display(description="Strategy, started by")
+    def what(self, run: Run) -> SafeString:
+        return format_html("<div>{}<div>{}</div></div>", run.strategy, formatting.trigger(run))
+
+    @display(description="Module")
+    def module_link(self, run: Run) -> SafeString | str:
+        return html.row_link(run.module) if run.module else f"{run.module_name}, which is deleted"
+
+    @display(description="Rows")
+    def counts(self, run: Run) -> SafeString:
+        return formatting.counts(run)
+
+    @display(description="Warnings")
+    def warnings_told(self, run: Run) -> SafeString | str:
+        return formatting.warnings(run)
+
+    @display(description="Watermarks, before → after")
+    def watermarks_told(self, run: Run) -> SafeString | str:
+        return formatting.watermarks(run)
+
+    @display(description="Sent to the source")
+    def source_sql(self, run: Run) -> SafeString | str:
+        return html.code(run.source_query)
+
+    @display(description="Executed on the destination")
+    def destination_sql(self, run: Run) -> SafeString | str:
+        return html.code(run.merge_sql)
+
+    @display(description="Strategy")
+    def how(self, run: Run) -> str:
+        flags = {"dry run": run.dry_run, "full refresh asked for": run.full_refresh, "safety limits off": run.force}
+        return ", ".join([run.strategy or html.NOTHING, *(word for word, on in flags.items() if on)])
+
+    @display(description="Time by step")
+    def steps_told(self, run: Run) -> SafeString | str:
+        return formatting.steps(run)
+
+    @display(description="Tried again")
+    def attempts_told(self, run: Run) -> SafeString | str:
+        return formatting.attempts(run)
+
+    @display(description="Process")
+    def process(self, run: Run) -> str:
+        return formatting.process(run)
+
+    @display(description="Signs of life")
+    def signs(self, run: Run) -> SafeString | str:
+        return formatting.signs_of_life(run)
+
+
+module_pages.register()

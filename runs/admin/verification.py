@@ -1,0 +1,222 @@
+"""Verifications in the admin: what each found, newest first, and a repair by one click."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+from unfold.decorators import display
+
+from connections.sdk.errors import PipekitError
+from modules.models import Module
+from pipekit_site.admin_ui import html
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, Verb
+from runs.admin import formatting
+from runs.admin.actions import too_many
+from runs.admin.base import HappenedPage
+from runs.admin.filters import StartedByFilter
+from runs.models.verification import Verification
+from runs.verifications import examples, report
+from runs.verifications import scope as verification_scope
+from runs.verifications.launch import VerificationRequest, launch
+from runs.verifications.outcome import Outcome, outcome
+
+VERIFY = Verb(action="verify", label="Verify", icon="fact_check", title="Compare the source with the destination")
+_KINDS = ("missing", "extra", "different")
+_AGAIN = Verb(action="verify_again", label="Verify again", icon="fact_check", title="Compare the same again")
+_REPAIR = Verb(
+    action="repair",
+    label="Repair",
+    icon="build",
+    title="Pull what differs again, and delete what is extra where the module's runs do",
+    ask="Compare again, pull the rows that differ, and delete rows that the source does not have, if the module is full"
+    " or has key_sync?",
+    primary=True,
+)
+_CANCEL = Verb(action="cancel_verification", label="Cancel", icon="cancel", title="Stop comparing")
+
+
+@admin.action(description="Verify: compare the source with the destination", permissions=["run"])
+def verify(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+    """Verify the selected modules one after another, in one process."""
+    return _launch(request, list(rows.with_connections()), {}, repair=False)  # type: ignore[attr-defined]
+
+
+def _launch(
+    request: HttpRequest, modules: list[Module], options: dict[str, Any], *, repair: bool
+) -> HttpResponse | None:
+    asked = VerificationRequest(trigger="admin", actor=request.user.get_username(), repair=repair, options=options)
+    try:
+        started = launch(modules, asked)
+    except PipekitError as error:
+        messages.warning(request, f"{error.message} {error.hint}")
+        return None
+    if not started:
+        return None
+    names = f"{len(started)} modules" if len(started) > 1 else html.row_link(started[0])
+    messages.success(request, format_html("Verification started: {}.", names))
+    return HttpResponseRedirect(html.page_of(started[0])) if FROM_PAGE in request.POST else None
+
+
+@admin.register(Verification)
+class VerificationAdmin(HappenedPage):
+    name_field, named = "module_name", Module
+    list_display = ["number", "module_name", "state", "differences", "rows", "began", "took", "asked_by"]
+    list_display_links = ["number", "module_name"]
+    list_filter = [("status", ChoicesDropdownFilter), ("module", AutocompleteSelectFilter), StartedByFilter]
+    search_fields = ["module_name"]
+    search_help_text = "Module, or number of the verification"
+    row_verb = None
+    actions = ["verify_again", "repair", "cancel_verification"]
+    verbs = [_CANCEL, _AGAIN, _REPAIR]
+    empty_says = "No module was verified yet: open a module and press “Verify”, or give it a schedule that verifies."
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    ("module_link", "state"),
+                    ("began_long", "ended"),
+                    ("asked_by_named", "took"),
+                    ("scope", "repair_run_link"),
+                ]
+            },
+        ),
+        ("Rows", {"fields": ["counts", "examples_shown"]}),
+        ("Log", {"classes": ["collapse"], "fields": ["log_told"]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Verification]:
+        found: QuerySet[Verification] = super().get_queryset(request)
+        return found.select_related("module", "repair_run")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Verification | None = None) -> Any:
+        told = {"error_told": obj and obj.error, "warnings_told": obj and obj.warnings}
+        fields = [field for field, found in told.items() if found]
+        first, rows, log = self.fieldsets
+        found = [first, *([("What to look at", {"fields": fields})] if fields else [])]
+        # one that failed has counted nothing
+        return [*found, rows, log] if obj and obj.missing is not None else [*found, log]
+
+    def offers(self, verb: Verb, row: Verification) -> bool:
+        if verb.action == "cancel_verification":
+            return not row.is_final
+        if verb.action == "repair":
+            return row.is_repairable and row.module_id is not None
+        return row.is_final and row.module_id is not None
+
+    def goes_on(self, row: Verification) -> bool:
+        return not row.is_final
+
+    def related(self, row: Verification) -> Iterable[tuple[str, str]]:
+        if row.module is not None:
+            yield f"Module {row.module}", html.page_of(row.module)
+            yield "All its verifications", html.list_of("runs.verification", module__id__exact=row.module.pk)
+
+    @admin.action(description="Verify again", permissions=["run"])
+    def verify_again(self, request: HttpRequest, rows: QuerySet[Verification]) -> HttpResponse | None:
+        return self._start(request, rows, repair=False)
+
+    @admin.action(description="Repair what differs", permissions=["run"])
+    def repair(self, request: HttpRequest, rows: QuerySet[Verification]) -> HttpResponse | None:
+        return self._start(request, rows, repair=True)
+
+    @admin.action(description="Cancel", permissions=["run"])
+    def cancel_verification(self, request: HttpRequest, rows: QuerySet[Verification]) -> HttpResponse | None:
+        for row in rows:
+            asked = row.request_cancel()
+            text = "is asked to stop" if asked else "is over already"
+            messages.info(request, format_html("{} {}.", html.row_link(row), text))
+        return None
+
+    def _start(self, request: HttpRequest, rows: QuerySet[Verification], *, repair: bool) -> HttpResponse | None:
+        """Start one process for all modules that are compared in the same way; of a module the newest row counts."""
+        newest = {row.module_id: row for row in rows.order_by("pk") if row.module_id is not None}
+        groups: dict[str, list[Verification]] = {}
+        for row in newest.values():
+            groups.setdefault(json.dumps(row.options, sort_keys=True), []).append(row)
+        if too_many(request, len(groups), "Select fewer, or such as compare the same columns and rows."):
+            return None
+        answer: HttpResponse | None = None
+        for group in groups.values():
+            modules = Module.objects.with_connections().filter(pk__in=[row.module_id for row in group])
+            answer = _launch(request, list(modules), group[0].options, repair=repair)
+        return answer
+
+    @display(description="Verification", ordering="pk")
+    def number(self, row: Verification) -> str:
+        return f"#{row.pk}"
+
+    @display(description="Status", ordering="status")
+    def state(self, row: Any) -> SafeString:
+        ended: Outcome = outcome(row)
+        colour, sign = formatting.COLOURS[ended]
+        return html.badge(ended.label, colour, sign=sign)
+
+    @display(description="Module")
+    def module_link(self, row: Verification) -> SafeString | str:
+        return html.row_link(row.module) if row.module else f"{row.module_name}, which is deleted"
+
+    @display(description="Compared")
+    def scope(self, row: Verification) -> str:
+        return verification_scope.words(row)
+
+    @display(description="Source / destination")
+    def rows(self, row: Verification) -> SafeString | str:
+        if row.source_rows is None:
+            return html.NOTHING
+        rows = f"{formatting.count(row.source_rows)} / {formatting.count(row.dest_rows)}"
+        if verification_scope.as_json(row)["everything"]:
+            return rows
+        return format_html('{}<div class="pk-ago">{}</div>', rows, verification_scope.words(row))
+
+    @display(description="Differences")
+    def differences(self, row: Verification) -> SafeString | str:
+        if row.missing is None:
+            return _brief(row) or html.NOTHING
+        counted = [(name, getattr(row, name)) for name in _KINDS]
+        found = ", ".join(f"{formatting.count(number)} {name}" for name, number in counted if number) or "none"
+        if not row.error:
+            return found
+        # what was found is known though the repair failed
+        return format_html('{}<div class="pk-ago">{}</div>', found, _brief(row))
+
+    @display(description="Found")
+    def counts(self, row: Verification) -> SafeString:
+        sides = [("at the source", row.source_rows), ("in the destination", row.dest_rows)]
+        counted = [*sides, *((name, getattr(row, name)) for name in _KINDS)]
+        cards = formatting.cards([(name, formatting.count(number)) for name, number in counted])
+        if row.repaired is None:
+            return cards
+        return format_html('{}<div class="pk-ago">As it was before the repair.</div>', cards)
+
+    @display(description="Examples")
+    def examples_shown(self, row: Verification) -> SafeString | str:
+        if not any(row.examples.values()):
+            return html.NOTHING
+        more = {f"more_{kind}": report.left_out(row, kind) for kind in _KINDS}
+        return examples.rendered(row.examples, more)
+
+    @display(description="Repair")
+    def repair_run_link(self, row: Verification) -> SafeString | str:
+        if row.repair_run is None:
+            return html.NOTHING
+        return format_html("{}: {}", html.row_link(row.repair_run), report.repair_words(row))
+
+    @display(description="Warnings")
+    def warnings_told(self, row: Verification) -> SafeString | str:
+        return formatting.warnings(row)
+
+
+def _brief(row: Verification) -> SafeString | str:
+    """Return the beginning of an error, in one short line; its page has all of it."""
+    found = formatting.problem(row)
+    return format_html('<div class="pk-brief">{}</div>', found) if found else ""

@@ -1,0 +1,87 @@
+"""A run as other programs get it: the promised JSON, and the exit code of the commands."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from runs.models import GroupRun, Run
+from runs.models.states import GroupStatus, Status
+
+EXIT_CODES: dict[str, int] = {
+    Status.SUCCESS: 0,
+    Status.DRY_RUN: 0,
+    Status.ERROR: 1,
+    Status.REFUSED: 8,
+    Status.CANCELLED: 130,
+    GroupStatus.PARTIAL: 5,
+}
+
+
+def exit_code(run: Run | GroupRun) -> int:
+    """Return the code of a command that waited for this run."""
+    return EXIT_CODES.get(str(run.status), 1)
+
+
+def as_json(run: Run) -> dict[str, Any]:
+    """Return the run under the names that scripts hold on to; null where the system cannot tell."""
+    return {
+        "run": run.pk,
+        "module": run.module_name,
+        "status": str(run.status),
+        "dry_run": run.dry_run,
+        "trigger": run.trigger,
+        "strategy": run.strategy,
+        "read": run.read,
+        "staged": run.staged,
+        "inserted": run.inserted,
+        "updated": run.updated,
+        "deleted": run.deleted,
+        "bytes": run.bytes,
+        "seconds": run.seconds,
+        "source_query": run.source_query,
+        "merge_sql": run.merge_sql,
+        "watermarks": run.watermarks,
+        "warnings": run.warnings,
+        "error": run.error,
+        "group_run": run.group_run_id,
+        "attempt": run.attempt,
+        "attempts": run.attempts or [],
+        "started_at": _iso(run.started_at),
+        "finished_at": _iso(run.finished_at),
+    }
+
+
+def not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `as_json` would say of a run that never came to be; its number is null."""
+    return as_json(Run(module_name=module, status=Status.ERROR, error=dict(error)))
+
+
+def group_not_begun(group: str, error: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `group_as_json` would say of a group run that never came to be."""
+    return _group_as_json(GroupRun(group_name=group, status=GroupStatus.ERROR, error=dict(error)), [])
+
+
+def group_as_json(group_run: GroupRun) -> dict[str, Any]:
+    """Return the group run with its runs, each as `as_json` gives it, in the order in which they began."""
+    return _group_as_json(group_run, group_run.runs.order_by("pk"))
+
+
+def _group_as_json(group_run: GroupRun, runs: Iterable[Run]) -> dict[str, Any]:
+    return {
+        "group_run": group_run.pk,
+        "group": group_run.group_name,
+        "status": str(group_run.status),
+        "dry_run": group_run.dry_run,
+        "trigger": group_run.trigger,
+        "runs": [as_json(run) for run in runs],
+        "skipped": group_run.skipped,
+        "error": group_run.error,
+        "started_at": _iso(group_run.started_at),
+        "finished_at": _iso(group_run.finished_at),
+    }
+
+
+def _iso(moment: dt.datetime | None) -> str | None:
+    return moment.isoformat(timespec="milliseconds") if moment else None

@@ -1,0 +1,182 @@
+"""How runs look on a terminal: lines of text, nothing that a pipe could not carry."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol
+
+from django.utils import timezone
+
+from connections.management.error_text import error_text
+from connections.sdk.errors import (
+    Cancelled,
+    CountMismatch,
+    DuplicateKeys,
+    Lost,
+    NullKeys,
+    Overtaken,
+    Refused,
+    ValueMisfit,
+)
+from connections.sdk.visible_text import indented, one_line
+from modules.models import Group, Module
+from runs.engine import events, plurals
+from runs.engine.plurals import counted
+from runs.models import GroupRun, Run
+from runs.models.states import FAILED, Status
+
+# raised before COMMIT, and only there
+_ROLLED_BACK = {error.code for error in (Refused, DuplicateKeys, NullKeys, ValueMisfit, CountMismatch)}
+# say themselves what was published, or cannot know it
+_TOLD = {error.code for error in (Cancelled, Lost, Overtaken)}
+
+
+class Stream(Protocol):
+    def write(self, text: str) -> object: ...
+    def isatty(self) -> bool: ...
+    def flush(self) -> None: ...
+
+
+def result(out: Stream, err: Stream, text: str) -> None:
+    """Write a command's result. Nobody to take it is no failure of what was done: the exit code says how that went."""
+    try:
+        out.write(text)
+        out.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as failure:
+        err.write(f"error: The result could not be written to stdout: {failure.strerror}.")
+
+
+def not_found(what: str, name: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the error of a name that does not exist, with the likeliest one that does."""
+    if found := _other_kind(what, name):
+        return {
+            "code": "not_found",
+            "message": f"There is no {what} “{name}”. {found[0]}",
+            "hint": found[1],
+            "detail": "",
+        }
+    near = difflib.get_close_matches(name, list(names), n=1)
+    hint = f"Did you mean “{near[0]}”?" if near else "The admin and exportconfig list the names."
+    return {"code": "not_found", "message": f"There is no {what} “{name}”.", "hint": hint, "detail": ""}
+
+
+def _other_kind(what: str, name: str) -> tuple[str, str] | None:
+    """Return that a name is a group's where a module is wanted, or the other way, and which commands take it."""
+    if what == "module" and Group.objects.filter(name=name).exists():
+        return (
+            "It is a group.",
+            f"manage.py rungroup {name} runs its modules, manage.py verifygroup {name} verifies them.",
+        )
+    if what == "group" and Module.objects.filter(name=name).exists():
+        return "It is a module.", f"manage.py runmodule {name} runs it, manage.py verifymodule {name} verifies it."
+    return None
+
+
+def error(found: Mapping[str, str]) -> str:
+    """Return an error's lines: what happened, what to do, the system's own words, the code."""
+    return error_text(found)
+
+
+def summary(run: Run) -> str:
+    """Return one line: what came of the run; of a dry run also the SQL that it built."""
+    if run.dry_run:
+        return _dry_summary(run)
+    how = ", ".join([f"run {run.pk}", run.strategy, *(["forced"] if run.force else [])])
+    text = f"{run.module_name}: {run.status} in {run.seconds or 0:.2f} s ({how})"
+    shown = ", ".join(_known(run))
+    return f"{text}: {shown}" if shown else text
+
+
+def _known(run: Run) -> Iterator[str]:
+    """Yield the counts that are known; of a run that failed before it published, that nothing was published."""
+    counts = {"read": run.read, "inserted": run.inserted, "updated": run.updated, "deleted": run.deleted}
+    yield from (f"{value:,} {name}" for name, value in counts.items() if value is not None)
+    if _certainly_unpublished(run):
+        yield "nothing was published"
+
+
+def _certainly_unpublished(run: Run) -> bool:
+    """Whether a failed run has changed nothing in its destination; False where only the destination could tell.
+
+    An error before the transfer is over, or one that rolled the publish back. After an attempt that failed before, or
+    where connection or process were lost, the error says what is known.
+    """
+    if run.status not in FAILED or run.published_at is not None or run.attempts:
+        return False
+    code = (run.error or {}).get("code", "")
+    transferred = any(step.get("step") == "transfer" for step in run.steps or ())
+    return code in _ROLLED_BACK or (not transferred and code not in _TOLD)
+
+
+def _dry_summary(run: Run) -> str:
+    # a failed one has built no more than it came to
+    built = [("source query", run.source_query), ("merge", run.merge_sql)]
+    return "\n\n".join([f"{run.module_name}: {_status(run)}", *(f"-- {name}\n{sql}" for name, sql in built if sql)])
+
+
+def _status(run: Run) -> str:
+    """Return the status; of a dry run that ended otherwise with the word that it was one."""
+    is_other = run.dry_run and run.is_final and run.status != Status.DRY_RUN
+    return f"{run.status} (dry run)" if is_other else str(run.status)
+
+
+def group_summary(group_run: GroupRun) -> str:
+    """Return what came of a group run: a line for it, and one for each member."""
+    lines = [f"{group_run.group_name}: {group_run.status} (group run {group_run.pk})"]
+    for run in group_run.runs.order_by("pk"):
+        lines.append("  " + (line(run) if run.dry_run else summary(run)))
+        lines += [f"    warning: {one_line(warning)}" for warning in run.warnings]
+        lines += [f"    error: {one_line(run.error['message'])}"] if run.error else []
+    return "\n".join([*lines, *(f"  {entry['module']}: skipped, {entry['why']}" for entry in group_run.skipped)])
+
+
+def header() -> str:
+    """Return the line above a list of runs."""
+    return _line("run", "module", "status", "started", "time", "read", "error")
+
+
+def line(run: Run) -> str:
+    """Return one short line of a list of runs."""
+    began = timezone.localtime(run.started_at).strftime("%Y-%m-%d %H:%M:%S") if run.started_at else "-"
+    took = "" if run.seconds is None else f"{run.seconds:.2f} s"
+    rows = "" if run.read is None else counted(run.read)
+    problem = one_line(run.error["message"]) if run.error else ""
+    return _line(str(run.pk), run.module_name, _status(run), began, took, rows, problem)
+
+
+def _line(number: str, module: str, status: str, began: str, took: str, rows: str, problem: str) -> str:
+    return f"{number:>7}  {module:<24}  {status:<15}  {began:<19}  {took:>10}  {rows:>14}  {problem}".rstrip()
+
+
+def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
+    """Return what prints a run's events as they come; rows moved at most once a second. Warnings are always printed."""
+    last = 0.0
+
+    def listen(event: events.Event) -> None:
+        nonlocal last
+        if quiet:
+            if isinstance(event, events.Warned):
+                stream.write(f"warning: {indented(event.message)}")
+            return
+        match event:
+            case events.StepStarted(step):
+                stream.write(f"{step} ...")
+            case events.RouteChosen(route, why):
+                stream.write(f"  route {route}: {one_line(why)}")
+            case events.Progress(rows, size) if time.monotonic() - last >= 1:
+                last = time.monotonic()
+                moved = "" if rows is None else f"{counted(rows)}, "
+                stream.write(f"  {moved}{plurals.size(size)}")
+            case events.AttemptFailed():
+                stream.write(f"  attempt {event.number} failed: {indented(event.message)}")
+                stream.write(f"  trying again in {event.wait:.1f} s")
+            case events.Waiting(message):
+                stream.write(f"  {one_line(message)}")
+            case events.Warned(message):
+                stream.write(f"  warning: {indented(message)}")
+
+    return listen

@@ -1,0 +1,48 @@
+"""The query as the source gets it: tokens replaced, the watermark's condition spliced in, nothing else touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from connections import registry
+from connections.sdk.schema import Column
+from modules.query.placeholders import replace_tokens
+from modules.query.rewrite import add_predicate
+from runs.engine.plan import Plan
+from runs.engine.watermarks.bounds import Bound, predicate
+from runs.engine.watermarks.types import check_pair, source_type
+
+
+def base_query(plan: Plan, values: Mapping[str, str]) -> str:
+    """Return the user's query with its named watermarks in place: what is probed."""
+    if not plan.named_watermarks:
+        return plan.source_query
+    return replace_tokens(plan.source_query, registry.dialect(plan.source.kind), values)
+
+
+def bounded_query(plan: Plan, query: str, bound: Bound | None, columns: Sequence[Column]) -> str:
+    """Return the query with the bound spliced in; unchanged when there is nothing to bound."""
+    if bound is None or bound.value is None:
+        return query
+    dialect = registry.dialect(plan.source.kind)
+    column = next((c for c in columns if c.dest_name == bound.column), None)
+    check_pair(plan, bound.column, bound.data_type, column)
+    return add_predicate(
+        query,
+        dialect,
+        bound.column,
+        lambda expression: predicate(
+            expression, bound, dialect=dialect, source_type=source_type(plan, column), overlap=plan.overlap
+        ),
+        result_name=column.source_name if column else "",
+    )
+
+
+def repair_query(plan: Plan, query: str, columns: Sequence[Column]) -> str:
+    """Return the query with the ranges of the key that are to be repaired."""
+    repair = plan.repair
+    if repair is None or not repair.condition("k"):
+        return query
+    column = next(column for column in columns if column.dest_name == repair.column)
+    dialect = registry.dialect(plan.source.kind)
+    return add_predicate(query, dialect, column.dest_name, repair.condition, result_name=column.source_name)

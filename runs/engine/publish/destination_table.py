@@ -1,0 +1,115 @@
+"""Whether the destination can take the rows at all: what the table is, what it is called, which columns it computes.
+
+Checked before the transfer, so that nobody waits for rows that cannot be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from connections import registry
+from connections.sdk.errors import ConfigurationInvalid, QueryInvalid, Refused
+from connections.sdk.protocols import Session
+from connections.sdk.schema import Column, TableInfo
+from runs.engine.plan import Plan, Strategy
+from runs.engine.publish import foreign_keys
+from runs.engine.publish.staging import dialect_of
+
+_ADVICE = {
+    "materialized view": "Choose a table as dest_table; a hook can then run REFRESH MATERIALIZED VIEW.",
+    "view": "Choose the table below it as dest_table.",
+}
+
+
+def check(opened: Session, plan: Plan, table: TableInfo | None) -> list[str]:
+    """Refuse a destination that cannot be written, or a new one beside a table of nearly the same name.
+
+    Returns warnings. Raises ConfigurationInvalid, QueryInvalid for what TRUNCATE cannot empty, Refused.
+    """
+    if table is None:
+        return _check_new(opened, plan)
+    _check_kind(plan, table)
+    if empties_by_truncate(plan):
+        foreign_keys.check_truncate(opened, plan)
+    return []
+
+
+def empties_by_truncate(plan: Plan) -> bool:
+    return plan.strategy is Strategy.FULL and not plan.delete_instead_of_truncate and dialect_of(plan).truncates
+
+
+def _check_kind(plan: Plan, table: TableInfo) -> None:
+    needed = _needed(plan)
+    missing = [word for word in ("insert", "update", "delete") if word in needed - table.accepts]
+    if missing:
+        words = " and ".join(word.upper() for word in missing)
+        raise ConfigurationInvalid(
+            f"{plan.dest_table} is a {table.kind} that takes no {words}.",
+            hint=_ADVICE.get(table.kind, "Choose a table as dest_table, or another merge_strategy."),
+        )
+    if "truncate" in needed - table.accepts:
+        raise QueryInvalid(
+            f"{plan.dest_table} is a {table.kind}, which TRUNCATE cannot empty.",
+            hint="Set the module's full_publish to delete: it is then emptied by DELETE.",
+        )
+
+
+def _needed(plan: Plan) -> frozenset[str]:
+    needed = {"insert"}
+    if plan.strategy is Strategy.FULL:
+        needed.add("truncate" if empties_by_truncate(plan) else "delete")
+    elif plan.supports_deletes:
+        needed |= {Strategy.UPSERT: {"update"}, Strategy.INCREMENTAL: {"delete"}}.get(plan.strategy, set())
+        needed |= {"delete"} if plan.key_sync else set()
+    return frozenset(needed)
+
+
+def _check_new(opened: Session, plan: Plan) -> list[str]:
+    introspector = registry.connector(plan.destination.kind).introspector
+    if what := introspector.occupant(opened, plan.dest_table):
+        raise ConfigurationInvalid(
+            f"{plan.dest_table} is the name of a {what}, so no table of that name can be created.",
+            hint="Choose another dest_table.",
+        )
+    if similar := introspector.similar_tables(opened, plan.dest_table):
+        there = ", ".join(map(str, similar))
+        text = f"There is no table {plan.dest_table}, but there is {there}; names are taken as written"
+        if not f"{plan.dest_table}{there}".isascii() or " " in there or " " in str(plan.dest_table):
+            # they may look the same
+            text += f" ({str(plan.dest_table)!a}, not {there!a})"
+        if not plan.force:
+            raise Refused(
+                f"{text}. No second table was created.",
+                hint=f"Write dest_table: {similar[0]}. If another table is meant, run it once with --force.",
+            )
+        return [f"{text}. A second table is created because the run was forced."]
+    schema = plan.dest_table.schema
+    if not schema or introspector.has_schema(opened, schema):
+        return []
+    there = ", ".join(introspector.similar_schemas(opened, schema))
+    return [f"There is no schema {schema}, but there is {there}; names are taken as written."] if there else []
+
+
+def check_columns(plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> None:
+    """Raise ConfigurationInvalid for a column of the query that no statement may write."""
+    found = [info for column in columns if table and (info := table.column(column.dest_name))]
+    if generated := [info.name for info in found if info.generated]:
+        names = ", ".join(generated)
+        raise ConfigurationInvalid(
+            f"The table {plan.dest_table} computes {names} itself (GENERATED ALWAYS AS): it cannot be written.",
+            hint=f"Take {names} out of the query; instead of *, list the other columns.",
+        )
+    rewrites = plan.strategy is Strategy.UPSERT and plan.supports_deletes
+    fixed = [info.name for info in found if info.identity == "always" and info.name not in plan.merge_key]
+    if rewrites and fixed:
+        raise ConfigurationInvalid(
+            f"{fixed[0]} of {plan.dest_table} is GENERATED ALWAYS AS IDENTITY: upsert cannot rewrite its value.",
+            hint=f"Take {fixed[0]} out of the query, or ALTER TABLE {plan.dest_table} ALTER COLUMN {fixed[0]} "
+            "SET GENERATED BY DEFAULT.",
+        )
+
+
+def takes_identity_values(table: TableInfo | None, columns: Sequence[Column]) -> bool:
+    """Whether the query fills an identity column that takes values only where a statement insists."""
+    infos = [table.column(column.dest_name) for column in columns] if table else []
+    return any(info is not None and info.identity == "always" for info in infos)

@@ -1,0 +1,132 @@
+"""Deletes what a repair found to be extra: rows of the repaired ranges whose key the source did not return, and all
+but one of those that share a key.
+
+The repair's rows are published before, by the ordinary publish; staging still holds them, and is the list of the keys
+that stay. One transaction with a commit record of its own, within the safety limit of key_sync.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from connections import registry
+from connections.sdk.errors import ConnectionLost, CountMismatch
+from connections.sdk.protocols import Session
+from connections.sdk.sql.foreign_keys import Deletion
+from runs.engine.checks import Staging, check_deleted, check_present, count_staged
+from runs.engine.destination import destination
+from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
+from runs.engine.faults import point
+from runs.engine.plan import Plan
+from runs.engine.publish import commit_record, duplicate_rows, foreign_keys, safety_limits, side_effects
+from runs.engine.publish.orphaned_rows import OrphanedRows
+from runs.engine.publish.publish import find, find_after
+from runs.engine.publish.staging import dialect_of
+from runs.engine.strategies.statement import Counts, Statement
+
+KIND = "repair"
+
+
+def deletes(plan: Plan) -> bool:
+    """Whether the plan is a repair that deletes rows, extra or doubled."""
+    return plan.repair is not None and (plan.repair.deletes or plan.repair.doubles) and plan.supports_deletes
+
+
+def check_resume(plan: Plan) -> None:
+    """Raise CountMismatch when an attempt published the rows and did not delete what is extra.
+
+    The next attempt finds staging empty: every row of the repaired part would seem to be extra.
+    """
+    if deletes(plan) and find(plan, kind=KIND) is None:
+        raise CountMismatch(
+            f"The repair of {plan.module} was interrupted after its rows were published; extra rows were not deleted.",
+            hint=f"Run it again: manage.py verifymodule {plan.module} --repair.",
+        )
+
+
+def delete_extra(plan: Plan, staged: Staging) -> Generator[Event, None, None]:
+    """Delete the rows; ends with Reconciled. Raises Refused beyond the limit, and then nothing was deleted."""
+    events: list[Event] = []
+    try:
+        with destination(plan) as opened, opened.transaction():
+            deleted = _transaction(opened, plan, staged, events)
+            point("repair.before_commit")
+    except ConnectionLost as lost:
+        if (found := find_after(lost, plan, kind=KIND)) is None:
+            raise
+        events, deleted = [], found.deleted or 0
+    yield from events
+    yield Reconciled(deleted, what="the repair")
+
+
+def _transaction(opened: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
+    dialect, repair = dialect_of(plan), plan.repair
+    assert repair is not None
+    for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
+        opened.execute(sql)
+    if (done := commit_record.find(opened, dialect, plan, kind=KIND)) is not None:
+        return done.deleted or 0
+    commit_record.hold_claim(opened, dialect, plan)
+    _check_staging(opened, plan, staged)
+    deleted = 0
+    if repair.doubles:
+        # first: what is deferred runs at its end, and from then on at once, which a delete and insert could not bear
+        deleted += duplicate_rows.remove(opened, plan, staged.columns, lambda row: _bound(plan, row), events)
+    if repair.deletes:
+        deleted += _delete(opened, plan, staged, events)
+    published = Published(inserted=0, updated=0, deleted=deleted)
+    commit_record.write(opened, dialect, plan, published, kind=KIND)
+    return deleted
+
+
+def _check_staging(opened: Session, plan: Plan, staged: Staging) -> None:
+    """Raise StagingChanged when staging lacks rows: it is the list of the keys that stay."""
+    present = count_staged(opened, plan)
+    if plan.keep_latest and 0 < present < staged.rows:
+        # the older rows of each key were taken out
+        return
+    check_present(plan, staged, present, left="extra rows were not deleted")
+
+
+def _bound(plan: Plan, row: str) -> str:
+    """Return what bounds the rows: the repaired part, and never a row without a key, which no comparison finds."""
+    dialect, repair = dialect_of(plan), plan.repair
+    assert repair is not None
+    text = f"NOT {dialect.any_null(plan.merge_key, row)}"
+    condition = repair.condition(f"{row}.{dialect.quote(repair.column)}") if repair.column else ""
+    return f"{text} AND {condition}" if condition else text
+
+
+def _delete(opened: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
+    """Delete rows whose key is not in staging; the limits and the foreign keys of other tables are asked before."""
+    dialect = dialect_of(plan)
+    staging = dialect.staging_table(plan.module)
+    counting = f"{dialect.count_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
+    if not (extra := int(opened.fetch(counting)[0][0])):
+        return 0
+    present = int(opened.fetch(dialect.count(plan.dest_table))[0][0])
+    # an append module's repair writes only keys that are new, and deletes nothing
+    written = staged.rows
+    if warning := safety_limits.check_deletes(
+        plan, deleting=extra, present=present, what="The repair", published=written
+    ):
+        events.append(Warned(warning))
+    references = foreign_keys.pointing_at(opened, plan)
+    deletion = Deletion(
+        keys=staging, key=plan.merge_key, present=False, returns=False, bound=lambda row: _bound(plan, row)
+    )
+    refused = foreign_keys.check(opened, plan, references, deletion, what="The repair", published=written)
+    events += map(Warned, refused)
+    orphaned = OrphanedRows(opened, plan, references)
+    sql = f"{dialect.delete_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
+    events.append(MergeSqlBuilt(f"{sql};"))
+    with foreign_keys.explained(plan, references, returns=False):
+        deleted = opened.execute(sql)
+        side_effects.run_deferred(opened, plan)
+    gone = Statement(sql, Counts.DELETED, remaining=counting)
+    may_return = registry.connector(plan.destination.kind).introspector.may_skip_rows(opened, plan.dest_table)
+    check_deleted(opened, plan, gone, deleted=deleted, targets=extra, may_return=may_return)
+    if may_return:
+        side_effects.check_left(opened, plan, before=present, deleted=extra, what="the repair")
+    events += map(Warned, orphaned.warnings())
+    return deleted

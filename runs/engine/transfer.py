@@ -1,0 +1,154 @@
+"""Step three, transfer: jrunner as a child process moves the rows into staging, and says how many."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from connections.sdk.errors import CountMismatch, Lost, from_dict
+from connections.sdk.schema import Column, TableName
+from runs.engine.events import Event, Progress, RouteChosen, Staged, Waiting, Warned
+from runs.engine.jrunner_protocol import Patience, messages
+from runs.engine.plan import Plan
+from runs.engine.publish import commit_record
+from runs.engine.publish.staging import dialect_of
+
+# seconds that a child may take to end: its own grace, and the time in which it ends its sessions
+_GRACE = 11.0
+_ROOT = Path(__file__).resolve().parent.parent.parent
+# what a child may see of our environment: nothing that could hold a secret
+_ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "JAVA_HOME", "PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """One job for jrunner: a query's rows into an existing table."""
+
+    query: str
+    table: TableName
+    columns: Sequence[Column]
+
+
+def command() -> tuple[list[str], dict[str, str]]:
+    """Return (argv, env) of the child; no secret is in either."""
+    env = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    env |= {"PYTHONUNBUFFERED": "1", "JRUNNER_PARENT": str(os.getpid())}
+    return [sys.executable, "-m", "runs.jrunner", "--job", "-"], env
+
+
+def job(plan: Plan, transfer: Transfer) -> dict[str, Any]:
+    """Return the job that is written to jrunner's standard input, passwords included."""
+    options: dict[str, Any] = {
+        "nul_bytes": "strip" if plan.strip_nul_bytes else "fail",
+        "no_progress_timeout": plan.no_progress_timeout,
+    }
+    if plan.jrunner_path:
+        options["external"] = plan.jrunner_path
+    return {
+        "source": plan.source.as_json(),
+        "query": transfer.query,
+        "destination": plan.destination.as_json(),
+        "table": {"schema": transfer.table.schema, "table": transfer.table.table},
+        "columns": [{**c.as_json(), "data_type": c.data_type.as_json()} for c in transfer.columns],
+        "clear": False,
+        "trim": False,
+        "claim": commit_record.held(dialect_of(plan), plan, shared=True).as_json(),
+        "options": options,
+    }
+
+
+def transfer(plan: Plan, work: Transfer) -> Iterator[Event]:
+    """Move the rows; ends with Staged.
+
+    Raises what jrunner reports, Lost when it died without a word, NoProgress when it stands still, CountMismatch when
+    its two counts differ.
+    """
+    child = _start(plan)
+    trailer: dict[str, Any] | None = None
+    drained = False
+    try:
+        _hand_over(child, job(plan, work))
+        for message in messages(child, Patience(plan.no_progress_timeout)):
+            if message["event"] == "error":
+                raise from_dict(message["error"])
+            if message["event"] == "done":
+                trailer = message
+            elif (event := _event(message)) is not None:
+                yield event
+        drained = True
+    finally:
+        _end(child, ask=not drained)
+    if trailer is None:
+        raise Lost(
+            f"jrunner ended without a result ({_ending(child.returncode)}); nothing was published.",
+            hint="Run it again; when it happens again, look for the kernel's out-of-memory messages.",
+        )
+    yield counted(trailer)
+
+
+def _start(plan: Plan) -> subprocess.Popen[bytes]:
+    argv, env = command()
+    with open(plan.log_path, "ab") if plan.log_path else nullcontext() as log:
+        return subprocess.Popen(
+            argv,
+            env=env,
+            cwd=_ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+
+
+def _hand_over(child: subprocess.Popen[bytes], work: dict[str, Any]) -> None:
+    assert child.stdin is not None
+    try:
+        child.stdin.write(json.dumps(work).encode())
+        child.stdin.close()
+    except BrokenPipeError:
+        # it died at once; the missing trailer says so below
+        return
+
+
+def _event(message: dict[str, Any]) -> Event | None:
+    if message["event"] == "progress":
+        return Progress(message["rows"], message["bytes"])
+    if message["event"] == "route":
+        return RouteChosen(message["route"], message.get("why", ""))
+    if message["event"] == "waiting":
+        return Waiting(message["message"])
+    return Warned(message["message"]) if message["event"] == "warning" else None
+
+
+def counted(trailer: dict[str, Any]) -> Staged:
+    """Return the staged rows when both sides counted the same."""
+    read, written = trailer["rows_read"], trailer["rows_written"]
+    if read != written:
+        raise CountMismatch(
+            f"The source delivered {read} rows, staging took {written}; nothing was published.", hint="Run it again."
+        )
+    return Staged(written, trailer["bytes"])
+
+
+def _end(child: subprocess.Popen[bytes], *, ask: bool) -> None:
+    """Leave no child behind: ask it to stop unless it is ending anyway, then make it."""
+    if child.stdout:
+        child.stdout.close()
+    if ask and child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+    try:
+        child.wait(timeout=_GRACE)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _ending(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,218 @@
+"""Step one, resolve: how far the destination is, and the values of the query's named watermarks."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
+
+from connections import registry
+from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, DataError, TableMissing
+from connections.sdk.protocols import Session
+from connections.sdk.schema import TableInfo
+from connections.sdk.sql.dialect import Dialect
+from connections.sdk.sql.publishing import PublishingDialect
+from connections.sdk.sql.temporal import lowest_spelling
+from connections.sdk.sql.types import DataType, Kind
+from modules.query.placeholders import unused
+from runs.engine.connecting import session
+from runs.engine.events import Event, Warned, WatermarkResolved
+from runs.engine.plan import NamedWatermark, Plan
+from runs.engine.watermarks.first_run import asks_for_new_table
+from runs.engine.watermarks.types import check_maximum
+
+# every way in which NULL reaches us as text, psql's \pset null included
+_NULLS = frozenset({"", "∅", "null", "(null)", "[null]", "<null>", "none", r"\n", "nil"})
+_INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(microsecond|second|minute|hour|day|week)s?", re.IGNORECASE)
+_TEMPORAL = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """Where the watermark column stands: ``value`` in its exact text, None when all is to be pulled."""
+
+    column: str
+    value: str | None
+    # the meaning of the destination's column
+    data_type: DataType = field(default_factory=DataType.unknown)
+
+
+def is_null(text: str | None) -> bool:
+    """Whether a resolved value is NULL, spelled in any of the ways that reach us."""
+    return text is None or text.strip().lower() in _NULLS
+
+
+def resolve_named(plan: Plan) -> Iterator[Event]:
+    """Yield every named watermark with its value: the first column of the first row, else its default.
+
+    One that the query does not use is not asked, and is said.
+    """
+    dialect = registry.dialect(plan.source.kind)
+    idle = unused(plan.source_query, dialect, [watermark.name for watermark in plan.named_watermarks])
+    for watermark in plan.named_watermarks:
+        if watermark.name in idle:
+            yield Warned(f"The watermark {{{watermark.name}}} stands nowhere in the query; it bounds nothing.")
+        else:
+            yield WatermarkResolved(watermark.name, _resolve(watermark, plan))
+
+
+def _resolve(watermark: NamedWatermark, plan: Plan) -> str:
+    with session(watermark.connection) as opened:
+        try:
+            # a resolver only reads, in dry runs and on destinations too
+            row = opened.fetch_read_only(watermark.resolver_sql)
+        except TableMissing as error:
+            if not asks_for_new_table(opened, plan, watermark):
+                raise
+            return _before_first_run(watermark, plan, error)
+    value = _text(row[0]) if row else None
+    if not is_null(value):
+        return str(value)
+    if watermark.default is not None:
+        return watermark.default
+    raise ConfigurationInvalid(
+        f"The watermark {{{watermark.name}}} has no value: its query returned nothing.",
+        hint="Give the watermark a default_value, or correct its resolver_sql.",
+    )
+
+
+def _before_first_run(watermark: NamedWatermark, plan: Plan, error: TableMissing) -> str:
+    if watermark.default is not None:
+        return watermark.default
+    raise TableMissing(
+        f"The watermark {{{watermark.name}}} has no value yet: its query asks {plan.dest_table}, which the module's "
+        "first run makes.",
+        hint="Give the watermark a default_value for the first run.",
+        detail=error.detail or error.message,
+    ) from error
+
+
+def _text(value: object) -> str | None:
+    if value is None:
+        return None
+    # str() of a datetime is ISO form; Decimal's may be exponential
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def highest(opened: Session, dialect: PublishingDialect, table: TableInfo | None, column: str) -> Bound:
+    """Return MAX(column) of the destination; no table, no rows and every spelling of NULL mean None.
+
+    Raises ColumnMissing when the table has no such column, ConfigurationInvalid when it has no highest value.
+    """
+    if table is None:
+        return Bound(column=column, value=None)
+    info = table.column(column)
+    if info is None:
+        names = ", ".join(c.name for c in table.columns)
+        raise ColumnMissing(
+            f"The destination {table.name} has no watermark column “{column}”.", hint=f"Its columns are {names}."
+        )
+    check_maximum(opened, dialect, column, info.data_type)
+    rows = opened.fetch(dialect.maximum(table.name, column))
+    value = _text(rows[0][0])
+    return Bound(column=column, value=None if is_null(value) else value, data_type=info.data_type)
+
+
+def predicate(expression: str, bound: Bound, *, dialect: Dialect, source_type: DataType, overlap: str) -> str:
+    """Return the condition that pulls what is newer: ``>`` for numbers, ``>=`` for dates, times and text.
+
+    The literal has the source's type where that is known, else the destination's. With an overlap it is always ``>=``.
+    """
+    assert bound.value is not None
+    data_type = compared_type(dialect, source_type, bound.data_type)
+    moved = bound.data_type if bound.data_type.kind in _TEMPORAL or bound.data_type.is_numeric else data_type
+    value = minus_overlap(bound.value, moved, overlap)
+    strict = data_type.is_numeric and not overlap
+    try:
+        literal = _literal(value, data_type, bound, dialect=dialect, source_type=source_type)
+    except DataError as error:
+        raise DataError(
+            f"The highest “{bound.column}” of the destination is “{value}”, which cannot bound the source: "
+            f"{error.message}",
+            hint="Correct or remove the row with that value, or choose another watermark_column.",
+        ) from error
+    return f"{expression} {'>' if strict else '>='} {literal}"
+
+
+def compared_type(dialect: Dialect, source_type: DataType, dest_type: DataType) -> DataType:
+    """Return the type of the comparison at the source: the source's where it is known, else the destination's."""
+    if source_type.kind in (Kind.UNKNOWN, Kind.NATIVE) or (
+        dialect.compares_as_text(source_type) and dest_type.is_numeric
+    ):
+        return dest_type
+    return source_type
+
+
+def _literal(value: str, data_type: DataType, bound: Bound, *, dialect: Dialect, source_type: DataType) -> str:
+    """Return the bound as SQL that sorts at or below the value at the source.
+
+    Raises DataError for NaN, infinity, years before 1 and the like, which nothing, or everything, is above.
+    """
+    if source_type.kind is Kind.NATIVE and data_type.kind in (Kind.NATIVE, Kind.TEXT):
+        return dialect.own_literal(value, source_type)
+    if not dialect.compares_as_text(source_type) or data_type.is_numeric:
+        return dialect.literal(value, data_type)
+    with suppress(DataError):
+        if dialect.may_hold_numbers(source_type):
+            # sent as text it would sort behind every number
+            return dialect.literal(value, DataType(kind=Kind.DECIMAL))
+    kinds = {source_type.kind, bound.data_type.kind}
+    spelled = lowest_spelling(value, Kind.TIMESTAMPTZ if Kind.TIMESTAMPTZ in kinds else bound.data_type.kind)
+    if spelled is None and kinds & (_TEMPORAL | {Kind.TIME}):
+        raise DataError(f"“{value}” is no date or time.", hint="Expected ISO form, as 2026-01-31 23:59:59.")
+    return dialect.string(value if spelled is None else spelled)
+
+
+def minus_overlap(value: str, data_type: DataType, overlap: str) -> str:
+    """Return the bound moved back by the module's overlap, exactly: no floats, microseconds kept."""
+    if not overlap:
+        return value
+    if data_type.is_numeric:
+        # wide enough for any number a database holds exactly
+        with localcontext(prec=1000):
+            return format(Decimal(value) - _number(overlap), "f")
+    try:
+        return _earlier(value, data_type, overlap)
+    except (ValueError, OverflowError) as error:
+        raise DataError(
+            f"An overlap cannot be taken from the watermark “{value}”.",
+            hint="Remove the row with that value from the destination, or the overlap from the module.",
+        ) from error
+
+
+def _earlier(value: str, data_type: DataType, overlap: str) -> str:
+    if data_type.kind is Kind.DATE:
+        days = -(-interval(overlap) // dt.timedelta(days=1))
+        return (dt.date.fromisoformat(value) - dt.timedelta(days=days)).isoformat()
+    if data_type.kind in _TEMPORAL:
+        moved = dt.datetime.fromisoformat(value) - interval(overlap)
+        return moved.isoformat(sep=" ")
+    raise ConfigurationInvalid(
+        f"An overlap of “{overlap}” cannot be taken from a {data_type.kind.value} watermark.",
+        hint="Overlaps work on numbers, dates and timestamps.",
+    )
+
+
+def _number(overlap: str) -> Decimal:
+    with suppress(ArithmeticError):
+        number = Decimal(overlap)
+        # a negative one would leave rows out, unsaid
+        if number.is_finite() and number >= 0:
+            return number
+    raise ConfigurationInvalid(
+        f"The overlap “{overlap}” is not a number of at least 0, and the watermark column is one.",
+        hint="Write for example 1000.",
+    )
+
+
+def interval(text: str) -> dt.timedelta:
+    """Read ``2 days``, ``1 hour 30 minutes``; ConfigurationInvalid for anything else."""
+    found = _INTERVAL.findall(text)
+    if not found or _INTERVAL.sub("", text).replace(",", "").replace("and", "").strip():
+        raise ConfigurationInvalid(
+            f"The overlap “{text}” is not an interval.", hint="Write for example 2 days, or 1 hour 30 minutes."
+        )
+    return sum((dt.timedelta(**{f"{unit.lower()}s": float(count)}) for count, unit in found), dt.timedelta())

@@ -1,0 +1,77 @@
+"""Which way the rows go: a table of routes, the fastest exact one first, and the reason for the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runs.jrunner.cancel import Cancellation
+from runs.jrunner.job import Job
+from runs.jrunner.moved import Moved
+from runs.jrunner.progress import Reporter
+
+Copy = Callable[[Job, Reporter, Cancellation], Moved]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """``name`` and ``why`` are for the log; ``copy`` moves the rows."""
+
+    name: str
+    why: str
+    copy: Copy
+
+
+def choose(job: Job) -> Route:
+    if job.options.get("external"):
+        return _external(job)
+    raw = _RAW.get((job.source.kind, job.destination.kind))
+    if raw is None:
+        return _arrow(f"{job.source.kind} to {job.destination.kind}")
+    return raw(job)
+
+
+def _external(job: Job) -> Route:
+    from runs.jrunner.routes import external
+
+    return Route(name="external", why="jrunner_path is set", copy=external.copy)
+
+
+def _arrow(why: str) -> Route:
+    def copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> Moved:
+        # imported late: Arrow and the drivers take longer to load than a small raw copy takes to run
+        from runs.jrunner.routes import arrow
+
+        return arrow.copy(job, reporter, cancellation)
+
+    return Route(name="arrow", why=why, copy=copy)
+
+
+def _postgresql(job: Job) -> Route:
+    from connections.connectors.postgresql import driver
+    from connections.connectors.postgresql.copy.raw_types import NotRaw, plan
+    from runs.jrunner.routes import raw as raw_copy
+
+    source = driver.connect(job.source)
+    try:
+        destination = driver.connect(job.destination)
+        try:
+            found = plan(
+                source, job.query, destination=destination, table=job.table, columns=job.columns, trim=job.trim
+            )
+        finally:
+            destination.close()
+    finally:
+        source.close()
+    if isinstance(found, NotRaw):
+        return _arrow(found.why)
+    changed = sum(bool(cast) for cast in found.casts)
+    why = f"every column's bytes are the same on both sides{f', after {changed} exact casts' if changed else ''}"
+    return Route(
+        name="raw",
+        why=why,
+        copy=lambda job, reporter, cancellation: raw_copy.copy(job, found, reporter, cancellation),
+    )
+
+
+_RAW: dict[tuple[str, str], Callable[[Job], Route]] = {("postgresql", "postgresql"): _postgresql}

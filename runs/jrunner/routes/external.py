@@ -1,0 +1,169 @@
+"""The external route: the executable that ``jrunner_path`` names moves the rows; we count them on the destination.
+
+It is called with the flags of the tool users have: ``-scu -scn -dcu -dcn -sq FILE -dt TABLE [-t] [-c]``. Passwords are
+neither arguments nor in the environment, which other processes of the user can read: ``-scp -`` and ``-dcp -`` say that
+they come on standard input, one line each, the source's first; a line is empty where there is no password. A tool that
+does not know ``-`` needs a small wrapper script that reads the two lines and passes them on in its own way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import tempfile
+from io import BufferedReader
+from pathlib import Path
+from typing import cast
+
+from connections.registry import connector, dialect_for
+from connections.sdk.capabilities import Cap
+from connections.sdk.errors import Cancelled, ConfigurationInvalid, DriverMissing, ExternalFailed, InternalError
+from connections.sdk.parameters import ConnectionParameters
+from runs.jrunner.cancel import Cancellation
+from runs.jrunner.job import Job
+from runs.jrunner.moved import Moved
+from runs.jrunner.progress import Reporter
+from runs.jrunner.ticks import answers
+
+_LAST_LINES = 20
+# bytes of the program's output: that are logged, of the end that is kept, of one reading
+_LOGGED, _END = 1_000_000, 16_384
+_BLOCK, _LARGE_BLOCK = 8192, 1_048_576
+_GRACE = 5.0
+_NOT_EXECUTABLE = (126, 127)
+
+
+def command_line(job: Job, executable: str, query_file: str) -> list[str]:
+    """Return the call's arguments; no secret is among them."""
+    argv = [executable]
+    argv += ["-scu", job.source.url, "-scn", job.source.username, "-scp", "-"]
+    argv += ["-dcu", job.destination.url, "-dcn", job.destination.username, "-dcp", "-"]
+    argv += ["-sq", query_file, "-dt", str(job.table)]
+    argv += ["-t"] if job.trim else []
+    argv += ["-c"] if job.clear else []
+    return argv
+
+
+def passwords(job: Job) -> str:
+    """Return the two lines of its standard input. Raises ConfigurationInvalid for a password that no line can hold."""
+    found = (job.source.password, job.destination.password)
+    if any("\n" in password or "\r" in password for password in found):
+        raise ConfigurationInvalid(
+            "A password has a line break, and an external jrunner gets each password as one line.",
+            hint="Change the password, or leave jrunner_path out.",
+        )
+    return "".join(f"{password}\n" for password in found)
+
+
+def copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> Moved:
+    """Run the executable; rows are the difference of the destination's own counts, which is all that can be checked."""
+    # nobody sees into the program: as long as both systems are there it is believed to be at work
+    reporter.at_work = lambda: answers(job.source) and answers(job.destination)
+    before = 0 if job.clear else _count(job.destination, job)
+    _check_claim(job)
+    with tempfile.TemporaryDirectory(prefix="jrunner-") as directory:
+        query_file = Path(directory) / "query.sql"
+        query_file.write_text(job.query, encoding="utf-8")
+        argv = command_line(job, str(job.options["external"]), str(query_file))
+        _run(argv, passwords(job), reporter, cancellation)
+    written = _count(job.destination, job) - before
+    return Moved(read=written, written=written, size=0)
+
+
+def _run(argv: list[str], given: str, reporter: Reporter, cancellation: Cancellation) -> None:
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise _unusable(argv[0], str(error)) from None
+    cancellation.calls(lambda: _stop(process))
+    _give(process, given)
+    assert process.stdout is not None
+    last = _logged(cast(BufferedReader, process.stdout), reporter)
+    code = process.wait()
+    cancellation.check()
+    if code in _NOT_EXECUTABLE:
+        raise _unusable(argv[0], last)
+    if code == 128 + signal.SIGINT:
+        raise Cancelled(f"{argv[0]} was interrupted.")
+    if code:
+        raise ExternalFailed(
+            f"{argv[0]} ended with exit code {code}.",
+            hint="Its last lines are below; what it wrote before is in the staging table only.",
+            detail=last,
+        )
+
+
+def _give(process: subprocess.Popen[bytes], text: str) -> None:
+    """Write its standard input, which a pipe holds until it is read, and end it."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(text.encode())
+        process.stdin.close()
+
+
+def _logged(output: BufferedReader, reporter: Reporter) -> str:
+    """Copy the program's output to the log, up to a limit, and return its last lines; the rest is only read."""
+    size, end, unlogged = 0, b"", b""
+    while block := output.read1(_BLOCK if size < _LOGGED else _LARGE_BLOCK):
+        before, size, end = size, size + len(block), (end + block)[-_END:]
+        if before >= _LOGGED:
+            continue
+        # whole lines, so that no secret is cut in two; but a program may write without ever ending one
+        unlogged += block
+        cut = unlogged.rfind(b"\n") + 1 or len(unlogged) // _BLOCK * _BLOCK
+        _log_lines(unlogged[:cut], reporter)
+        unlogged = unlogged[cut:]
+        if size >= _LOGGED:
+            reporter.log(f"the program has written more than {_LOGGED // 1_000_000} MB; the rest is left out")
+    last = "".join(end.decode("utf-8", "replace").splitlines(keepends=True)[-_LAST_LINES:])
+    if size < _LOGGED:
+        _log_lines(unlogged, reporter)
+    else:
+        reporter.log(f"the program wrote {size} bytes; its last lines were:\n{last}")
+    return last
+
+
+def _log_lines(data: bytes, reporter: Reporter) -> None:
+    """Log many lines at once: looking for secrets costs more by the line than by the byte."""
+    if data:
+        reporter.log(data.decode("utf-8", "replace").rstrip("\n"))
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _unusable(executable: str, detail: str) -> DriverMissing:
+    return DriverMissing(
+        f"{executable} cannot be run.", hint="Check jrunner_path; null means the bundled jrunner.", detail=detail
+    )
+
+
+def _check_claim(job: Job) -> None:
+    """Ask once: the transaction that writes is the program's, where nothing can be held."""
+    if job.claim:
+        with contextlib.closing(connector(job.destination.kind, Cap.WRITE).connect(job.destination)) as session:
+            job.claim.check(session.fetch(job.claim.sql))
+
+
+def _count(parameters: ConnectionParameters, job: Job) -> int:
+    found = connector(parameters.kind, Cap.WRITE)
+    session = found.connect(parameters)
+    try:
+        rows = session.fetch(f"SELECT count(*) FROM {dialect_for(parameters).qualified(job.table)}")
+    finally:
+        session.close()
+    if not rows:
+        raise InternalError("The destination did not answer a count.")
+    return int(rows[0][0])

@@ -1,0 +1,124 @@
+"""The raw route, PostgreSQL to PostgreSQL: binary COPY out piped into binary COPY in, bytes untouched."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from connections.connectors.postgresql.copy import bulk
+from connections.connectors.postgresql.copy.raw_types import RawPlan
+from connections.connectors.postgresql.session.backend_status import Backend
+from connections.connectors.postgresql.session.copy_monitor import Watch, watched
+from connections.sdk import session_cleanup
+from connections.sdk.arrow.counts import check_counts
+from connections.sdk.errors import Cancelled
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.sql.statement import statement
+from runs.jrunner.cancel import Cancellation
+from runs.jrunner.channel import Channel
+from runs.jrunner.job import Job
+from runs.jrunner.moved import Moved
+from runs.jrunner.progress import Reporter
+
+
+def copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> Moved:
+    """Move all rows of the job in one transaction of the destination, read in one snapshot of the source."""
+    return asyncio.run(_copy(job, plan, reporter, cancellation))
+
+
+async def _copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> Moved:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    pipe = _Pipe(job, plan, reporter)
+
+    def stop() -> None:
+        # the loop is closed once the transfer has ended: nothing is left to stop
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(task.cancel)
+
+    cancellation.calls(stop)
+    try:
+        async with _session(job.source) as (source, reading), _session(job.destination) as (destination, _):
+            reporter.at_work = reading.at_work
+            return await pipe.move(source, destination)
+    except asyncio.CancelledError:
+        hint = "Nothing was written; run it again."
+        if pipe.complete:
+            hint = "It was being committed: look whether the rows are there before you run it again."
+        raise Cancelled("The transfer was cancelled.", hint=hint) from None
+
+
+@asynccontextmanager
+async def _session(parameters: ConnectionParameters) -> AsyncIterator[tuple[Any, Backend]]:
+    connection = await bulk.connect(parameters)
+    try:
+        backend = await bulk.backend(connection, parameters)
+        with session_cleanup.ended_by(backend.end):
+            yield connection, backend
+    finally:
+        connection.terminate()
+
+
+class _Pipe:
+    def __init__(self, job: Job, plan: RawPlan, reporter: Reporter) -> None:
+        self.job = job
+        self.plan = plan
+        self.reporter = reporter
+        self.channel = Channel()
+        # all rows are over there and counted; what is left is the commit
+        self.complete = False
+
+    async def move(self, source: Any, destination: Any) -> Moved:
+        with bulk.translated(self.job.destination.name):
+            async with destination.transaction():
+                await bulk.Beginning(table=self.job.table, clear=self.job.clear, claim=self.job.claim)(destination)
+                read, written = await self._both(source, destination)
+                check_counts(read, written)
+                self.complete = True
+        return Moved(read=read, written=written, size=self.channel.total)
+
+    async def _both(self, source: Any, destination: Any) -> tuple[int, int]:
+        """Run both COPYs. A source that fails makes the destination's COPY fail with the same error."""
+        reading = asyncio.create_task(self._read(source))
+        try:
+            written = await self._write(destination)
+            return await reading, written
+        finally:
+            # the destination refused, or a cancel came: asyncpg tells the source's server to stop
+            reading.cancel()
+            await asyncio.wait((reading,), timeout=10)
+
+    async def _read(self, source: Any) -> int:
+        try:
+            with bulk.translated(self.job.source.name):
+                async with source.transaction(isolation="repeatable_read", readonly=True):
+                    status = await source.copy_from_query(
+                        self.plan.query(statement(self.job.query)), output=self.channel.put, format="binary"
+                    )
+        except BaseException as error:
+            self.channel.close(error)
+            raise
+        self.channel.close()
+        return bulk.rows_of(status)
+
+    async def _write(self, destination: Any) -> int:
+        async with watched(self.job.destination, destination) as watch:
+            status = await destination.copy_to_table(
+                self.job.table.table,
+                schema_name=self.job.table.schema or None,
+                columns=[column.dest_name for column in self.job.columns],
+                format="binary",
+                source=self._blocks(watch),
+            )
+        return bulk.rows_of(status)
+
+    async def _blocks(self, watch: Watch) -> AsyncIterator[bytes]:
+        async for block in self.channel.blocks():
+            if watch.failed:
+                return
+            yield block
+            # rows as the destination says; nobody here takes the bytes apart
+            self.reporter.progress(watch.rows, self.channel.total)

@@ -1,0 +1,51 @@
+"""Start a run for anyone (admin, API, command, tick): returns at once, the run has a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from connections.sdk.errors import PipekitError
+from modules.models import Group, Module
+from runs.engine.faults import point
+from runs.launchers.launcher import launcher
+from runs.lifecycle import claim
+from runs.models import GroupRun, Run
+
+
+def launch(module: Module, request: claim.Request) -> Run:
+    """Queue a run and start its process. Raises AlreadyRunning naming the run that is in the way.
+
+    A process that cannot be started is the returned run's error.
+    """
+    run = claim.queue(module, request)
+    _start(run, "--run")
+    return run
+
+
+def launch_group(
+    group: Group,
+    *,
+    trigger: str = "manual",
+    actor: str = "",
+    dry_run: bool = False,
+    full_refresh: bool = False,
+    on_insert: Callable[[GroupRun], None] | None = None,
+) -> GroupRun:
+    """Queue a run of the group and start the process that carries it out. Raises AlreadyRunning, as `launch`."""
+    request = claim.Request(
+        trigger=trigger, actor=actor, dry_run=dry_run, full_refresh=full_refresh, on_insert=on_insert
+    )
+    group_run = claim.queue_group(group, request)
+    _start(group_run, "--group-run")
+    return group_run
+
+
+def _start(row: Run | GroupRun, kind: str) -> None:
+    point("launch.queued")
+    try:
+        process = launcher().launch(["carryout", kind, str(row.pk)], log=row.log_file)
+    except PipekitError as error:
+        row.finish_error(error.as_dict())
+        return
+    if process is not None:
+        row.own(**process.as_fields())

@@ -1,0 +1,21 @@
+"""What happened: runs, group runs and verifications, what was reported of them, and the settings of an install."""
+
+from __future__ import annotations
+
+from runs.models.notification import Notification as Notification
+from runs.models.run import (
+    GroupRun as GroupRun,
+)
+from runs.models.run import (
+    Run as Run,
+)
+from runs.models.run import (
+    Setting as Setting,
+)
+from runs.models.run import (
+    keep_runs as keep_runs,
+)
+from runs.models.run import (
+    new_token as new_token,
+)
+from runs.models.verification import Verification as Verification

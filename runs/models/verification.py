@@ -1,0 +1,144 @@
+"""Verifications: comparisons of a module's source and destination, and what each found."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings as conf
+from django.db import models, transaction
+from django.utils import timezone
+
+from connections.timestamped import Timestamped
+from modules.models import Module
+from runs.lifecycle.sanitize import storable
+from runs.models.process_mixin import Owned
+from runs.models.states import IllegalTransition
+
+
+class VerificationStatus(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    EQUAL = "equal", "Equal"
+    DIFFERENT = "different", "Different"
+    ERROR = "error", "Error"
+
+
+ACTIVE = (VerificationStatus.QUEUED, VerificationStatus.RUNNING)
+_ANY = models.Q()
+
+
+class Verification(Owned, Timestamped):
+    """One comparison of a module's source with its destination."""
+
+    ACTIVE = ACTIVE
+
+    module = models.ForeignKey(Module, on_delete=models.SET_NULL, null=True, related_name="verifications")
+    # outlives the module
+    module_name = models.CharField("module", max_length=63)
+    status = models.CharField(max_length=10, choices=VerificationStatus.choices, default=VerificationStatus.QUEUED)
+    trigger = models.CharField(max_length=60, default="manual")
+    actor = models.CharField(max_length=200, blank=True)
+    repair = models.BooleanField(default=False)
+    # of the repair
+    force = models.BooleanField(default=False)
+    # {"columns": [...], "since": "2 days", "sample": 1000}: what was compared; empty: everything
+    options = models.JSONField(default=dict, blank=True)
+    # null, or what of it was known only then: {"since": "2026-11-27", "since_column": "changed", "sampled": true}
+    compared = models.JSONField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    source_rows = models.BigIntegerField(null=True, blank=True)
+    dest_rows = models.BigIntegerField("destination rows", null=True, blank=True)
+    missing = models.BigIntegerField(null=True, blank=True)
+    extra = models.BigIntegerField(null=True, blank=True)
+    different = models.BigIntegerField(null=True, blank=True)
+    # {"missing": [key, ...], "extra": [...], "different": [{"key", "column", "source", "dest"}]}
+    examples = models.JSONField(default=dict, blank=True)
+    warnings = models.JSONField(default=list, blank=True)
+    # null, or {"pulled", "inserted", "updated", "deleted"}; "left" where rows still differ, "finished": false where the
+    # repair was refused or failed after it had published
+    repaired = models.JSONField(null=True, blank=True)
+    repair_run = models.ForeignKey(
+        "runs.Run", on_delete=models.SET_NULL, null=True, blank=True, related_name="verifications"
+    )
+    # null, or code, message, hint and detail
+    error = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        db_table = "verification"
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["module"],
+                condition=models.Q(status__in=ACTIVE),
+                name="one_active_verification_per_module",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["module", "-id"], name="verification_by_module"),
+            models.Index(fields=["status", "-id"], name="verification_by_status"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.module_name} #{self.pk}"
+
+    @property
+    def is_final(self) -> bool:
+        return self.status not in ACTIVE
+
+    @property
+    def is_repair_finished(self) -> bool:
+        """Whether there was a repair that was neither refused nor failed on its way."""
+        return self.repaired is not None and bool(self.repaired.get("finished", True))
+
+    @property
+    def is_repaired(self) -> bool:
+        """Whether a repair is known to have left nothing that differs."""
+        return self.repaired is not None and not self.error and not self.repaired.get("left")
+
+    @property
+    def is_repairable(self) -> bool:
+        """Whether rows differ that a repair would change."""
+        known = (self.compared or {}).get("repairable", True)
+        return self.status == VerificationStatus.DIFFERENT and not self.is_repaired and bool(known)
+
+    @property
+    def log_file(self) -> Path:
+        return Path(conf.PIPEKIT.log_dir) / f"verifications/{self.pk}.log"
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took, or has been going for."""
+        if self.started_at is None:
+            return None
+        end: dt.datetime = self.finished_at or timezone.now()
+        return round((end - self.started_at).total_seconds(), 3)
+
+    def start(self, **owner: Any) -> None:
+        """Begin it; raises IllegalTransition when it is over, or was cancelled before it began."""
+        fields = {"started_at": timezone.now(), **owner}
+        self._move(VerificationStatus.RUNNING, among=models.Q(cancel_requested=False), **fields)
+
+    def finish(self, status: VerificationStatus, **results: Any) -> None:
+        """Record the result; what is to be reported of it is queued in the same transaction."""
+        # imported here: notifications are above the models
+        from runs.notify import differences
+
+        with transaction.atomic():
+            self._move(status, finished_at=timezone.now(), **results)
+            differences.on_verified(self)
+
+    def finish_error(self, error: dict[str, str], **results: Any) -> None:
+        self.finish(VerificationStatus.ERROR, error=error, **results)
+
+    def _move(self, status: VerificationStatus, among: models.Q = _ANY, **fields: Any) -> None:
+        changed = storable({**fields, "status": status, "updated_at": timezone.now()})
+        if Verification.objects.filter(among, pk=self.pk, status__in=ACTIVE).update(**changed) != 1:
+            raise IllegalTransition(
+                f"Verification {self.pk} is over or was cancelled.", hint="Start another one instead."
+            )
+        for name, value in changed.items():
+            setattr(self, name, value)

@@ -1,0 +1,186 @@
+"""Delivers an event to the webhook: JSON, signed, with the same delivery id at every attempt.
+
+X-Pipekit-Signature is `sha256=` and the hex HMAC-SHA256 of timestamp, a dot and the body under the shared secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import apps
+from django.conf import settings
+
+from connections.sdk.errors import ConfigurationInvalid, ConnectionFailed, ExternalFailed
+from connections.secrets.redaction import redactor
+from connections.secrets.references import store
+from runs.notify.channels import addresses as reachable
+from runs.notify.channels.deadline import Deadline
+from runs.notify.messages import line
+from runs.settings import setting, web_address
+
+_SECONDS = 10
+_ANSWER_BYTES = 500
+
+
+def address() -> str:
+    """Return where events go as it is set: an address, or a reference to a secret that is one."""
+    return str(setting("webhook_url"))
+
+
+def post(event: Mapping[str, Any], *, delivery_id: str) -> None:
+    """Deliver one event; any answer of 2xx is a delivery. Raises a PipekitError else."""
+    url, secret = _url(), _secret()
+    body = json.dumps({"delivery": delivery_id, **event}, ensure_ascii=False).encode()
+    timestamp = str(int(time.time()))
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "Pipekit",
+        "X-Pipekit-Delivery": delivery_id,
+        "X-Pipekit-Timestamp": timestamp,
+        "X-Pipekit-Signature": f"sha256={signature(secret, timestamp, body)}",
+    }
+    _send(urllib.request.Request(url, data=body, headers=headers, method="POST"))
+
+
+def signature(secret: str, timestamp: str, body: bytes) -> str:
+    return hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def _url() -> str:
+    found = address()
+    if not found:
+        raise ConfigurationInvalid("There is no webhook.", hint="Set webhook_url.")
+    if not found.startswith("$"):
+        return found
+    try:
+        return web_address(store().resolve(found))
+    except ValueError as error:
+        raise ConfigurationInvalid(f"The secret {found} is not an address.", hint=str(error)) from None
+
+
+def _secret() -> str:
+    reference = setting("webhook_secret")
+    if not reference:
+        raise ConfigurationInvalid(
+            "The webhook has no secret to sign with.",
+            hint="Set webhook_secret to a reference such as $HOOK_SECRET, and: manage.py secrets set HOOK_SECRET.",
+        )
+    return store().resolve(reference)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """What is meant for one address goes nowhere else; a redirect is an answer that is not 2xx."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+class _Watched(HTTPConnection):
+    """A connection under a deadline from its first byte."""
+
+    deadline: Deadline
+    # where the host's name may lead, judged before; a proxy is the administrator's own
+    addresses: Sequence[str] = ()
+
+    def connect(self) -> None:
+        if self.addresses:
+            self._create_connection = reachable.connecting_to(list(self.addresses))
+        super().connect()
+        self.deadline.watch(self.sock)
+
+
+class _WatchedOverTls(HTTPSConnection, _Watched):
+    """The same; what it calls to connect before it begins TLS is the class above."""
+
+
+class _Plain(urllib.request.HTTPHandler):
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_under(self._deadline, _Watched, req), req)
+
+
+class _OverTls(urllib.request.HTTPSHandler):
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self.do_open(_under(self._deadline, _WatchedOverTls, req), req)
+
+
+def _under(deadline: Deadline, kind: type[_Watched], request: urllib.request.Request) -> Any:
+    found: Sequence[str] = ()
+    if _is_proxied(request):
+        # the proxy resolves the name; what can be told here is judged here
+        with suppress(OSError, ValueError):
+            _judged(request)
+    else:
+        found = _judged(request)
+
+    def made(*args: Any, **kwargs: Any) -> _Watched:
+        connection = kind(*args, **kwargs)
+        connection.deadline, connection.addresses = deadline, found
+        return connection
+
+    return made
+
+
+def _is_proxied(request: urllib.request.Request) -> bool:
+    return request.has_proxy() or bool(getattr(request, "_tunnel_host", None))
+
+
+def _judged(request: urllib.request.Request) -> Sequence[str]:
+    """Return the addresses of a request's host. Raises ConfigurationInvalid for one that is not posted to."""
+    parts = urlsplit(request.full_url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return reachable.judged(parts.hostname or "", port, private=_may_be_private())
+
+
+def _may_be_private() -> bool:
+    """Whether this machine and private networks are posted to: where config.yaml says so, or it was so before."""
+    if settings.PIPEKIT.webhook_private:
+        return True
+    stored = apps.get_model("runs", "Setting").objects.filter(key="webhook_url")
+    return bool(stored.values_list("unrestricted", flat=True).first())
+
+
+def _send(request: urllib.request.Request) -> None:
+    hint = "Look at the setting webhook_url and at the receiver's log."
+    try:
+        with Deadline() as deadline:
+            _converse(request, deadline, hint)
+    except ConnectionFailed as error:
+        raise ConnectionFailed(f"The webhook is too slow: {error.message}", hint=hint) from None
+    except (OSError, HTTPException, ValueError) as error:
+        # the address may hold a token, and urllib repeats it
+        raise ConnectionFailed(f"The webhook cannot be reached: {_cause(error)}", hint=hint) from None
+
+
+def _converse(request: urllib.request.Request, deadline: Deadline, hint: str) -> None:
+    opener = urllib.request.build_opener(_NoRedirect, _Plain(deadline), _OverTls(deadline))
+    try:
+        with opener.open(request, timeout=_SECONDS):
+            # headers that were cut off look like all of them
+            deadline.check()
+    except urllib.error.HTTPError as error:
+        with error:
+            said = line(error.read(_ANSWER_BYTES).decode("utf-8", "replace"), 200)
+        raise ExternalFailed(f"The webhook answered {error.code}. {said}".strip(), hint=hint) from None
+
+
+def _cause(error: Exception) -> str:
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return line(redactor().text(str(reason) or type(reason).__name__), 200)

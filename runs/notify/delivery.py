@@ -1,0 +1,151 @@
+"""Sends what the outbox holds. Any number of senders may do so at once; one that dies loses nothing.
+
+A row is claimed in a short transaction, sent outside of it, then marked. A sender that dies in between leaves a claim
+that ends by itself, and the message goes again under the same id: delivered at least once.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from connections.sdk.errors import InternalError, PipekitError
+from connections.secrets.redaction import redactor
+from runs.lifecycle.sanitize import storable
+from runs.models.notification import Channel, Notification, NotificationQuerySet, new_delivery_id
+from runs.notify import messages
+from runs.notify.channels import email, webhook
+from runs.notify.outbox import wanted_channels
+
+# against storms: never more mails than this in a window, and the last of them only for digests
+WINDOW = dt.timedelta(minutes=10)
+MAILS, SINGLE_MAILS = 20, 10
+# more than this at once is one digest
+AT_ONCE = 5
+_WEBHOOKS, _MAILED = 200, 5000
+# a tick has other things to do: with a last message that takes its time on each channel, less than a minute
+_SECONDS = 20.0
+_log = logging.getLogger(__name__)
+
+Group = Sequence[Notification]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Rows that go out as one message."""
+
+    claim: str
+    rows: Group
+
+
+def send_due(now: dt.datetime | None = None) -> int:
+    """Send what is due on every channel; return how many notifications were delivered. Raises nothing of theirs."""
+    moment, until = now or timezone.now(), time.monotonic() + _SECONDS
+    return sum(_send(channel, moment, until) for channel in Channel)
+
+
+def _send(channel: Channel, now: dt.datetime, until: float) -> int:
+    """Send a channel's batches until one fails or time is up; what was not tried is put back."""
+    batches, sent = _claim(channel, now), 0
+    while batches:
+        batch = batches.pop(0)
+        try:
+            remark = _DELIVER[channel](batch.rows)
+        except Exception as error:
+            Notification.objects.mark_failed(batch.claim, now, error=_told(error))
+            break
+        sent += Notification.objects.mark_sent(batch.claim, now, remark=remark)
+        if time.monotonic() > until:
+            break
+    Notification.objects.release([batch.claim for batch in batches], now)
+    return sent
+
+
+def _claim(channel: Channel, now: dt.datetime) -> list[Batch]:
+    due = Notification.objects.due(channel, now)
+    if not due.exists():
+        return []
+    with transaction.atomic():
+        # other senders wait here, then see what is claimed
+        groups = _GROUP[channel](due.select_for_update(), now)
+        return [Batch(claim=Notification.objects.claim([row.pk for row in group], now), rows=group) for group in groups]
+
+
+def _mails(due: NotificationQuerySet, now: dt.datetime) -> list[Group]:
+    """Return the mails that may go now: few events one by one, many as a digest, none once the window is full.
+
+    People read in order: what is told of a module later waits for what was told of it before.
+    """
+    before = Notification.objects.pending().filter(
+        channel=Channel.EMAIL, module=OuterRef("module"), pk__lt=OuterRef("pk"), due_at__gt=now
+    )
+    rows = list(due.exclude(Exists(before)).order_by("pk")[:_MAILED])
+    begun = Notification.objects.filter(channel=Channel.EMAIL, claimed_at__gte=now - WINDOW)
+    mails = begun.values("claim").distinct().count()
+    if not rows or mails >= MAILS:
+        return []
+    few = len(rows) <= AT_ONCE and mails + len(rows) <= SINGLE_MAILS
+    return [[row] for row in rows] if few else [rows]
+
+
+def _posts(due: NotificationQuerySet, now: dt.datetime) -> list[Group]:
+    return [[row] for row in due[:_WEBHOOKS]]
+
+
+def _mail(rows: Group) -> str:
+    key = " ".join(row.delivery_id for row in rows)
+    return email.send(messages.mail([row.about for row in rows], key=key))
+
+
+def _post(rows: Group) -> str:
+    for row in rows:
+        webhook.post({**row.about, "url": messages.link(row.about) or None}, delivery_id=row.delivery_id)
+    return ""
+
+
+_GROUP: dict[Channel, Callable[[NotificationQuerySet, dt.datetime], list[Group]]] = {
+    Channel.EMAIL: _mails,
+    Channel.WEBHOOK: _posts,
+}
+_DELIVER: dict[Channel, Callable[[Group], str]] = {Channel.EMAIL: _mail, Channel.WEBHOOK: _post}
+
+
+def _told(error: Exception) -> str:
+    if not isinstance(error, PipekitError):
+        _log.error("A notification could not be sent.", exc_info=error)
+        error = InternalError(f"{type(error).__name__}: {error}")
+    return str(storable(redactor().text(" ".join(filter(None, (error.message, error.hint, error.detail))))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What came of a test message."""
+
+    channel: Channel
+    ok: bool
+    message: str
+    hint: str = ""
+
+
+def send_tests() -> list[Tried]:
+    """Send a test message on every channel that is set up, past the outbox."""
+    return [_try(channel) for channel in wanted_channels()]
+
+
+def _try(channel: Channel) -> Tried:
+    try:
+        if channel == Channel.EMAIL:
+            remark = email.send(messages.test_mail())
+            return Tried(channel=channel, ok=not remark, message=remark or f"sent to {', '.join(email.recipients())}")
+        webhook.post({"event": "test"}, delivery_id=new_delivery_id())
+        return Tried(channel=channel, ok=True, message=f"posted to {webhook.address()}")
+    except PipekitError as error:
+        message = " ".join(filter(None, (error.message, error.detail)))
+        return Tried(channel=channel, ok=False, message=redactor().text(message), hint=redactor().text(error.hint))

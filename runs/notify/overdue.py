@@ -1,0 +1,54 @@
+"""Modules that should have succeeded by now and have not: told once, until they succeed again."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+
+from modules.models import Module
+from runs.models import Run
+from runs.models.notification import Kind, Notification
+from runs.models.states import Status
+from runs.notify.outbox import queue, wanted_channels
+from runs.notify.rules import by_hand
+from runs.settings import setting
+
+
+def find_late(now: dt.datetime, modules: QuerySet[Module] | None = None) -> int:
+    """Queue what is late, and return how much of it is new; nothing while `late_after_hours` is not set.
+
+    ``modules`` are those that are expected to run by themselves; without it, those that ever did. Of these only
+    enabled ones count. Call it as often as you like.
+    """
+    hours = setting("late_after_hours")
+    if hours is None or not wanted_channels():
+        return 0
+    found = late(now - dt.timedelta(hours=hours), ran_by_themselves() if modules is None else modules)
+    told = _told(found)
+    new = {event: module for event, module in found.items() if event not in told}
+    for event, module in new.items():
+        since = (module.succeeded_at or module.created_at).astimezone(dt.UTC).isoformat(timespec="seconds")  # type: ignore[attr-defined]
+        about = {"at": now.astimezone(dt.UTC).isoformat(timespec="seconds"), "since": since, "hours": hours}
+        queue(Kind.LATE, event=event, module=module, about=about, now=now)
+    return len(new)
+
+
+def late(limit: dt.datetime, modules: QuerySet[Module]) -> dict[str, Module]:
+    """Return enabled modules without a success since ``limit``, each under the name of this lateness."""
+    success = Run.objects.filter(module=OuterRef("pk"), status=Status.SUCCESS).newest_first()
+    asked = modules.filter(enabled=True, created_at__lt=limit).annotate(
+        succeeded_at=Subquery(success.values("finished_at")[:1]), succeeded=Subquery(success.values("pk")[:1])
+    )
+    found = asked.filter(Q(succeeded_at=None) | Q(succeeded_at__lt=limit)).order_by("name").distinct()
+    return {f"late:{module.pk}:{module.succeeded or 0}": module for module in found}
+
+
+def ran_by_themselves() -> QuerySet[Module]:
+    return Module.objects.filter(Exists(Run.objects.filter(module=OuterRef("pk")).exclude(by_hand())))
+
+
+def _told(found: dict[str, Module]) -> set[str]:
+    """Return which of these are in the outbox, on whatever channel."""
+    rows = Notification.objects.filter(kind=Kind.LATE, module__in=[module.pk for module in found.values()])
+    return {key.rpartition(":")[0] for key in rows.values_list("event_key", flat=True)}

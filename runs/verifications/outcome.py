@@ -1,0 +1,48 @@
+"""How a verification ended, its repair included: one word that texts, JSON, pages and notifications share.
+
+The status says what the comparison found; the outcome says how things stand now.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+from runs.models.verification import Verification, VerificationStatus
+
+
+class Outcome(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    EQUAL = "equal", "Equal"
+    # neither side has a row of those that were to be compared
+    NO_ROWS = "no_rows", "No rows compared"
+    DIFFERENT = "different", "Different"
+    REPAIRED = "repaired", "Repaired"
+    # rows are left that differ
+    PARTLY_REPAIRED = "partly_repaired", "Partly repaired"
+    # repaired, and then the second comparison failed
+    UNCONFIRMED = "unconfirmed", "Repaired, not compared again"
+    # by a safety limit
+    REFUSED = "repair_refused", "Different, repair refused"
+    REPAIR_FAILED = "repair_failed", "Different, repair failed"
+    CANCELLED = "cancelled", "Cancelled"
+    ERROR = "error", "Error"
+
+
+def outcome(verification: Verification) -> Outcome:
+    """Return how the verification ended, or that it has not."""
+    code = (verification.error or {}).get("code", "")
+    if code == "cancelled":
+        return Outcome.CANCELLED
+    if verification.status == VerificationStatus.EQUAL:
+        none = verification.source_rows == 0 and verification.dest_rows == 0
+        return Outcome.NO_ROWS if none else Outcome.EQUAL
+    if verification.status != VerificationStatus.DIFFERENT:
+        return Outcome(str(verification.status))
+    if verification.is_repair_finished:
+        if code:
+            return Outcome.UNCONFIRMED
+        return Outcome.PARTLY_REPAIRED if (verification.repaired or {}).get("left") else Outcome.REPAIRED
+    if code:
+        return Outcome.REFUSED if code == "safety_limit" else Outcome.REPAIR_FAILED
+    return Outcome.DIFFERENT

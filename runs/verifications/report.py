@@ -1,0 +1,137 @@
+"""A verification as other programs and terminals get it: the promised JSON, a summary, the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runs.engine.plurals import counted
+from runs.models.verification import Verification, VerificationStatus
+from runs.verifications import scope
+from runs.verifications.outcome import Outcome, outcome
+
+# what is wrong with --force alone, and what to do
+FORCE_ALONE = ("--force without --repair: only a repair has safety limits.", "Add --repair, or leave --force out.")
+_KINDS = ("missing", "extra", "different")
+_REPAIR_ADVISED = (Outcome.DIFFERENT, Outcome.CANCELLED)
+
+
+def exit_code(verification: Verification) -> int:
+    """Return 0 for equal or repaired, 5 for different, 1 for an error, 130 for one that was cancelled."""
+    if (verification.error or {}).get("code") == "cancelled":
+        return 130
+    if verification.status == VerificationStatus.EQUAL:
+        return 0
+    if verification.status == VerificationStatus.DIFFERENT:
+        return 0 if verification.is_repaired else 5
+    return 1
+
+
+def as_json(verification: Verification) -> dict[str, Any]:
+    """Return the verification under the names that scripts hold on to.
+
+    ``status`` and the counts say what the comparison found, ``outcome`` how it ended, the repair included.
+    """
+    return {
+        "verification": verification.pk,
+        "module": verification.module_name,
+        "status": str(verification.status),
+        "outcome": str(outcome(verification)),
+        "scope": scope.as_json(verification),
+        "source_rows": verification.source_rows,
+        "dest_rows": verification.dest_rows,
+        **{kind: getattr(verification, kind) for kind in _KINDS},
+        "examples": {kind: verification.examples.get(kind, []) for kind in _KINDS},
+        "seconds": verification.seconds,
+        "repaired": verification.repaired,
+        "repair_run": verification.repair_run_id,
+        "warnings": verification.warnings,
+        "error": verification.error,
+    }
+
+
+def not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `as_json` would say of a verification that never came to be; its number is null."""
+    return as_json(Verification(module_name=module, status=VerificationStatus.ERROR, error=dict(error)))
+
+
+def summary(verification: Verification) -> str:
+    """Return how it ended, what was compared and what was found in a few lines, examples included."""
+    name, number = verification.module_name, verification.pk
+    ended = outcome(verification)
+    if verification.missing is None:
+        return f"{name}: {'cancelled' if ended is Outcome.CANCELLED else 'not verified'} (verification {number})"
+    sides = (verification.source_rows or 0, verification.dest_rows or 0)
+    rows = f"{counted(sides[0])} at the source, {sides[1]:,} in the destination"
+    lines = [
+        f"{name}: {ended.label.lower()} in {verification.seconds or 0:.2f} s (verification {number})",
+        f"  compared: {scope.words(verification)}: {rows}",
+    ]
+    if verification.status == VerificationStatus.DIFFERENT:
+        found = ", ".join(f"{getattr(verification, kind):,} {kind}" for kind in _KINDS)
+        lines += [f"  {'found before the repair' if verification.repaired else 'found'}: {found}"]
+        lines += _examples(verification)
+    if repair := repair_words(verification):
+        lines.append(f"  repair by run {verification.repair_run_id}: {repair}")
+    lines += [f"  warning: {warning}" for warning in verification.warnings]
+    if ended in _REPAIR_ADVISED and verification.is_repairable:
+        lines.append(f"  to repair it: {scope.command(verification, repair=True)}")
+    return "\n".join(lines)
+
+
+def repair_words(verification: Verification) -> str:
+    """Return what the repair did and what it left, in one line; empty where none was begun."""
+    ended = outcome(verification)
+    if verification.repair_run_id is None:
+        return ""
+    stopped = {Outcome.REFUSED: "refused by a safety limit", Outcome.CANCELLED: "cancelled"}.get(ended, "failed")
+    if (repaired := verification.repaired) is None:
+        return stopped
+    # extra rows are not read: they are deleted
+    names = {"pulled": "read again", "inserted": "inserted", "updated": "rewritten", "deleted": "deleted"}
+    done = ", ".join(f"{_number(repaired[name])} {word}" for name, word in names.items())
+    after = "not compared again"
+    if not verification.is_repair_finished:
+        after = f"then {stopped}, and not compared again"
+    elif ended is Outcome.REPAIRED:
+        after = "compared again, no row differs"
+    elif left := repaired.get("left"):
+        after = f"compared again, {left:,} still {'differs' if left == 1 else 'differ'}"
+    return f"{counted(differing(verification))} differed; {done}; {after}"
+
+
+def _number(rows: int | None) -> str:
+    return "?" if rows is None else f"{rows:,}"
+
+
+def differing(verification: Verification) -> int:
+    """Return how many rows are missing, extra or different."""
+    return sum(getattr(verification, kind) or 0 for kind in _KINDS)
+
+
+def left_out(verification: Verification, kind: str) -> int:
+    """Return how many rows of a kind have no example."""
+    examples = verification.examples.get(kind) or []
+    # a row that differs has an example for each column; a key is a number, a text or a list of them
+    shown = {str(value["key"]) for value in examples} if kind == "different" else examples
+    return max((getattr(verification, kind) or 0) - len(shown), 0)
+
+
+def _examples(verification: Verification) -> list[str]:
+    lines = []
+    for kind in ("missing", "extra"):
+        if keys := verification.examples.get(kind):
+            more = left_out(verification, kind)
+            lines.append(f"  {kind}: {', '.join(map(_shown, keys))}{f' and {more:,} more' if more else ''}")
+    for value in verification.examples.get("different", []):
+        lines.append(
+            f"  different: {_shown(value['key'])} {value['column']}: {value['source']!r} at the source,"
+            f" {value['dest']!r} in the destination"
+        )
+    if more := left_out(verification, "different"):
+        lines.append(f"  different: and {counted(more)} more")
+    return lines
+
+
+def _shown(key: Any) -> str:
+    return f"({', '.join(map(str, key))})" if isinstance(key, list) else str(key)

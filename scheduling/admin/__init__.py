@@ -1,0 +1,3 @@
+from __future__ import annotations
+
+from scheduling.admin import schedule as schedule

@@ -1,0 +1,117 @@
+"""How schedules look in the admin: when they fire next, in words and as dates, and what became of the last slots."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from itertools import islice
+
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from connections.sdk.errors import PipekitError
+from pipekit_site.admin_ui import html
+from pipekit_site.admin_ui.html import NOTHING
+from runs.models import GroupRun, Run, Verification
+from scheduling.cron import expression as cron
+from scheduling.cron import shorthand
+from scheduling.models import Action, Schedule, Slot
+
+# outcome -> colour and sign
+COLOURS = {
+    "claimed": ("info", "hourglass_empty"),
+    "started": ("success", "play_circle"),
+    "skipped": ("warning", "skip_next"),
+    "failed": ("danger", "error"),
+    "missed": ("warning", "event_busy"),
+}
+
+
+def coming(schedule: Schedule, count: int) -> list[dt.datetime]:
+    """Return its next times in its zone. Raises ConfigurationInvalid where they cannot be told."""
+    zone = cron.zone_of(schedule.timezone)
+    found = cron.slots(cron.parse(schedule.cron_expr), zone, after=timezone.now())
+    return [slot.at.astimezone(zone) for slot in islice(found, count)]
+
+
+def next_time(schedule: Schedule) -> SafeString | str:
+    if not schedule.enabled:
+        return NOTHING
+    try:
+        found = coming(schedule, 1)
+    except PipekitError as error:
+        return format_html('<span class="pk-bad">{}</span>', html.clipped(f"{error.message} {error.hint}", length=60))
+    if not found:
+        return "never"
+    said = f"{found[0].astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
+    return format_html(
+        '<span class="pk-moment" title="{}">{}</span> <span class="pk-ago">{}</span>',
+        said,
+        _moment(found[0]),
+        html.since(found[0]),
+    )
+
+
+def outcome(slot: Slot) -> SafeString:
+    colour, sign = COLOURS[slot.outcome]
+    return html.badge(slot.get_outcome_display(), colour, sign=sign)
+
+
+def run_of(slot: Slot) -> SafeString | str:
+    """Return the way to what a slot started; it may have been pruned since."""
+    if slot.run_id is None:
+        return NOTHING
+    model: type[Run] | type[GroupRun] | type[Verification] = Run
+    if slot.schedule is not None and slot.schedule.action == Action.VERIFY:
+        model = Verification
+    elif slot.schedule is not None and slot.schedule.group_id:
+        model = GroupRun
+    return html.row_link(model(pk=slot.run_id), f"{model._meta.verbose_name} #{slot.run_id}")
+
+
+def next_times(schedule: Schedule) -> SafeString | str:
+    try:
+        found = coming(schedule, 5)
+    except PipekitError as error:
+        return error.message
+    return _lines([_moment(moment) + _shifted(moment, schedule) for moment in found] or ["never"])
+
+
+def in_words(schedule: Schedule) -> str:
+    return f"{shorthand.sentence(schedule.cron_expr)} ({schedule.timezone})"
+
+
+def last_slots(schedule: Schedule) -> SafeString | str:
+    recent = Slot.objects.filter(schedule=schedule).select_related("schedule").recent()
+    rows = [(when(slot), outcome(slot), run_of(slot), _said(slot)) for slot in recent]
+    return format_html_join(
+        "", '<div class="pk-slot"><span>{}</span>{} <span>{}</span> <span>{}</span></div>', rows
+    ) or ("It was not due yet.")
+
+
+def when(slot: Slot) -> str:
+    """Return the time that was due, by the schedule's clock."""
+    return slot.slot_key.replace("T", " ")
+
+
+def _said(slot: Slot) -> str:
+    missed = f"{slot.missed_before} missed before" if slot.missed_before else ""
+    return ". ".join(filter(None, (missed, slot.message)))
+
+
+def _shifted(moment: dt.datetime, schedule: Schedule) -> str:
+    """Say when it is not the time that was asked for."""
+    expression = cron.parse(schedule.cron_expr)
+    if not expression.fixed or (moment.hour in expression.hours and moment.minute in expression.minutes):
+        return ""
+    return " (the clock skips the time that was asked for)"
+
+
+def _moment(moment: dt.datetime) -> str:
+    assert isinstance(moment.tzinfo, zoneinfo.ZoneInfo), "shown in the schedule's zone"
+    return f"{moment:%a %Y-%m-%d %H:%M %Z}"
+
+
+def _lines(lines: list[str]) -> SafeString:
+    return format_html_join("", "<div>{}</div>", ((line,) for line in lines))

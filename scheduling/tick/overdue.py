@@ -1,0 +1,31 @@
+"""Which modules are expected to succeed by themselves: those that did run so, and those that a schedule should run."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from modules.models import Group, Module
+from runs import notify
+from runs.settings import setting
+from scheduling.models import Schedule
+
+
+def find_late(now: dt.datetime) -> int:
+    """Queue what is late; also what has never run, which only its schedule knows of."""
+    hours = setting("late_after_hours")
+    return 0 if hours is None else notify.find_late(now, _expected(now - dt.timedelta(hours=hours)))
+
+
+def _expected(since: dt.datetime) -> QuerySet[Module]:
+    """Return them; a schedule that is younger than that has had no time yet."""
+    scheduled = Schedule.objects.enabled().filter(created_at__lt=since)
+    groups = Group.objects.filter(schedules__in=scheduled)
+    ran = notify.ran_by_themselves().filter(pk=OuterRef("pk"))
+    return Module.objects.filter(
+        Exists(ran)
+        | Exists(scheduled.filter(module=OuterRef("pk")))
+        | Exists(groups.filter(members__module=OuterRef("pk")))
+        | Q(full_refresh_cron__gt="", updated_at__lt=since)
+    )
