@@ -32,16 +32,16 @@ class StagingChanged(CountMismatch):
     retryable = True
 
 
-def count(opened: Session, table: TableName, plan: Plan) -> int:
-    return int(opened.fetch(dialect_of(plan).count(table))[0][0])
+def count(session: Session, table: TableName, plan: Plan) -> int:
+    return int(session.fetch(dialect_of(plan).count(table))[0][0])
 
 
-def count_staged(opened: Session, plan: Plan) -> int:
-    return count(opened, dialect_of(plan).staging_table(plan.module), plan)
+def count_staged(session: Session, plan: Plan) -> int:
+    return count(session, dialect_of(plan).staging_table(plan.module), plan)
 
 
-def check_complete(opened: Session, plan: Plan, staging: Staging) -> None:
-    check_present(plan, staging, count_staged(opened, plan), left="nothing was published")
+def check_complete(session: Session, plan: Plan, staging: Staging) -> None:
+    check_present(plan, staging, count_staged(session, plan), left="nothing was published")
 
 
 def check_present(plan: Plan, staging: Staging, present: int, *, left: str) -> None:
@@ -53,33 +53,33 @@ def check_present(plan: Plan, staging: Staging, present: int, *, left: str) -> N
         )
 
 
-def check_keys(opened: Session, plan: Plan, staging: Staging) -> bool:
+def check_keys(session: Session, plan: Plan, staging: Staging) -> bool:
     """Make keys in staging unique, or refuse; return whether any holds a NULL."""
     if plan.strategy not in (Strategy.INCREMENTAL, Strategy.UPSERT) or not plan.merge_key:
         return False
     dialect = dialect_of(plan)
     table = dialect.staging_table(plan.module)
-    examples = opened.fetch(dialect.duplicate_keys(table, plan.merge_key))
+    examples = session.fetch(dialect.duplicate_keys(table, plan.merge_key))
     if examples and plan.keep_latest and plan.watermark:
-        _keep_latest(opened, plan, staging)
-        examples = opened.fetch(dialect.duplicate_keys(table, plan.merge_key))
+        _keep_latest(session, plan, staging)
+        examples = session.fetch(dialect.duplicate_keys(table, plan.merge_key))
     if examples:
         shown = "; ".join(f"({', '.join(map(str, row[:-1]))}) {row[-1]} times" for row in examples)
         raise DuplicateKeys(
             f"The source returned rows with the same key {', '.join(plan.merge_key)}: {shown}.",
             hint="Correct merge_key or the query; or set duplicate_keys to keep_latest (with a watermark_column).",
         )
-    return bool(opened.fetch(dialect.count_null(table, plan.merge_key))[0][0])
+    return bool(session.fetch(dialect.count_null(table, plan.merge_key))[0][0])
 
 
-def _keep_latest(opened: Session, plan: Plan, staging: Staging) -> None:
+def _keep_latest(session: Session, plan: Plan, staging: Staging) -> None:
     """Take the older rows of each key out of staging; exactly one row of each key must be left."""
     dialect = dialect_of(plan)
     table = dialect.staging_table(plan.module)
-    keys = int(opened.fetch(dialect.count_keys(table, plan.merge_key))[0][0])
+    keys = int(session.fetch(dialect.count_keys(table, plan.merge_key))[0][0])
     names = tuple(column.dest_name for column in staging.columns)
-    opened.execute(dialect.keep_latest(table, names, plan.merge_key, plan.watermark))
-    if (kept := count_staged(opened, plan)) != keys:
+    session.execute(dialect.keep_latest(table, names, plan.merge_key, plan.watermark))
+    if (kept := count_staged(session, plan)) != keys:
         raise CountMismatch(
             f"Staging of {plan.module} holds {keys} keys; keep_latest left {kept} rows. Nothing was published.",
             hint="This is a fault of Pipekit: report it with the table's definition and the run's log. Until then make "
@@ -87,7 +87,7 @@ def _keep_latest(opened: Session, plan: Plan, staging: Staging) -> None:
         )
 
 
-def check_numbered(opened: Session, plan: Plan, staging: Staging, table: TableInfo | None) -> None:
+def check_numbered(session: Session, plan: Plan, staging: Staging, table: TableInfo | None) -> None:
     """Refuse NULL for a column in whose place the system writes a number: the row would be another, each run anew."""
     dialect = dialect_of(plan)
     names = tuple(column.dest_name for column in staging.columns)
@@ -95,7 +95,7 @@ def check_numbered(opened: Session, plan: Plan, staging: Staging, table: TableIn
         if table is None or column.dest_name not in table.autonumbered:
             continue
         shown = tuple(name for name in names if name != column.dest_name)[:_SHOWN]
-        if rows := opened.fetch(dialect.without(dialect.staging_table(plan.module), column.dest_name, shown)):
+        if rows := session.fetch(dialect.without(dialect.staging_table(plan.module), column.dest_name, shown)):
             others = ", ".join(f"{name}: {value!s:.40}" for name, value in zip(shown, rows[0], strict=False))
             raise ValueMisfit(
                 f"Column “{column.dest_name}”: NULL, in the row ({others}), would become the next number in "
@@ -105,9 +105,9 @@ def check_numbered(opened: Session, plan: Plan, staging: Staging, table: TableIn
             )
 
 
-def check_arrived(opened: Session, plan: Plan, staging: Staging, counts: Mapping[Counts, int]) -> None:
+def check_arrived(session: Session, plan: Plan, staging: Staging, counts: Mapping[Counts, int]) -> None:
     """Every row of staging must have been put in or rewritten; a trigger or rule of the table can leave some out."""
-    rows, matched = kept(opened, plan, staging), counts.get(Counts.MATCHED, 0)
+    rows, matched = kept(session, plan, staging), counts.get(Counts.MATCHED, 0)
     if Counts.INSERTED in counts:
         lost = rows - matched - counts[Counts.INSERTED]
         targets = counts.get(Counts.TARGETS, matched)
@@ -124,7 +124,7 @@ def check_arrived(opened: Session, plan: Plan, staging: Staging, counts: Mapping
 
 
 def check_deleted(
-    opened: Session, plan: Plan, statement: Statement, *, deleted: int, targets: int, may_return: bool = False
+    session: Session, plan: Plan, statement: Statement, *, deleted: int, targets: int, may_return: bool = False
 ) -> None:
     """What was to be deleted must be gone; a trigger, rule or policy of the table can keep rows in silence.
 
@@ -133,7 +133,7 @@ def check_deleted(
     """
     if deleted >= targets and not may_return:
         return
-    if not (remaining := int(opened.fetch(statement.remaining)[0][0])):
+    if not (remaining := int(session.fetch(statement.remaining)[0][0])):
         return
     gone = max(min(deleted, targets - remaining), 0)
     raise CountMismatch(
@@ -143,8 +143,8 @@ def check_deleted(
     )
 
 
-def kept(opened: Session, plan: Plan, staging: Staging) -> int:
+def kept(session: Session, plan: Plan, staging: Staging) -> int:
     """Return how many rows there are to publish: keep_latest takes the older ones of a key out of staging."""
     if plan.keep_latest and plan.watermark and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT):
-        return count_staged(opened, plan)
+        return count_staged(session, plan)
     return staging.rows

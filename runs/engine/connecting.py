@@ -27,13 +27,13 @@ def for_inspection(parameters: ConnectionParameters) -> ConnectionParameters:
 
 
 @contextmanager
-def session(parameters: ConnectionParameters, needs: Cap = Cap.NONE) -> Iterator[Session]:
+def open_session(parameters: ConnectionParameters, needs: Cap = Cap.NONE) -> Iterator[Session]:
     """Open a control session for the time of the block."""
-    opened = registry.connector(parameters.kind, needs).connect(parameters)
+    session = registry.connector(parameters.kind, needs).connect(parameters)
     try:
-        yield opened
+        yield session
     except KeyboardInterrupt:
-        opened.cancel()
+        session.cancel()
         raise
     finally:
-        opened.close()
+        session.close()

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.protocols import Session
-from runs.engine.connecting import session
+from runs.engine.connecting import open_session
 from runs.engine.plan import Plan
 from runs.engine.publish import commit_record
 from runs.engine.publish.staging import dialect_of
@@ -21,26 +21,26 @@ _NAMED = 5
 
 
 @contextmanager
-def destination(plan: Plan) -> Iterator[Session]:
+def open_destination(plan: Plan) -> Iterator[Session]:
     """Open a control session at the destination for the time of the block."""
-    with session(plan.destination, Cap.WRITE) as opened:
+    with open_session(plan.destination, Cap.WRITE) as session:
         for sql in dialect_of(plan).bound_waits(lock_seconds=plan.lock_seconds):
-            opened.execute(sql)
+            session.execute(sql)
         try:
-            yield opened
+            yield session
         except LockTimeout as error:
-            _name_holders(error, opened, plan)
+            _name_holders(error, session, plan)
             raise
 
 
-def _name_holders(error: LockTimeout, opened: Session, plan: Plan) -> None:
+def _name_holders(error: LockTimeout, session: Session, plan: Plan) -> None:
     dialect = dialect_of(plan)
     staging = dialect.staging_table(plan.module)
     for table in (plan.dest_table, staging, commit_record.claims_table(dialect)):
         if not (sql := dialect.lock_holders(table)):
             return
         try:
-            holders = opened.fetch(sql)
+            holders = session.fetch(sql)
         except PipekitError:
             # the error stands without it
             return

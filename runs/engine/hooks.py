@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from connections.sdk.errors import PipekitError
-from runs.engine.connecting import session
+from runs.engine.connecting import open_session
 from runs.engine.events import Event, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan, RunOn
@@ -21,8 +21,8 @@ def run(plan: Plan, *moments: RunOn) -> Generator[Event, None, None]:
             continue
         point("hooks.before_one")
         try:
-            with session(hook.connection) as opened:
-                opened.execute(hook.sql)
+            with open_session(hook.connection) as session:
+                session.execute(hook.sql)
         except PipekitError as error:
             standing = "; the rows are published" if hook.run_on is RunOn.SUCCESS else ""
             error.message = f"Hook {number} ({hook.run_on.value}) failed{standing}: {error.message}"

@@ -17,8 +17,8 @@ from connections.sdk.schema import Column, TableInfo
 from connections.sdk.visible_text import one_line
 from runs.engine import hooks
 from runs.engine.checks import Staging
-from runs.engine.connecting import session
-from runs.engine.destination import destination
+from runs.engine.connecting import open_session
+from runs.engine.destination import open_destination
 from runs.engine.events import (
     Event,
     MergeSqlBuilt,
@@ -148,36 +148,36 @@ def _resolve(plan: Plan) -> Step[Resolved]:
         yield event
     query = base_query(plan, values)
     connector = registry.connector(plan.destination.kind, Cap.WRITE)
-    with destination(plan) as opened:
-        table = connector.introspector.describe_table(opened, plan.dest_table)
-        yield from map(Warned, destination_table.check(opened, plan, table))
+    with open_destination(plan) as session:
+        table = connector.introspector.describe_table(session, plan.dest_table)
+        yield from map(Warned, destination_table.check(session, plan, table))
         bound = None
         if plan.watermark and plan.repair is None:
-            bound = bounds.highest(opened, staging.dialect_of(plan), table, plan.watermark)
+            bound = bounds.highest(session, staging.dialect_of(plan), table, plan.watermark)
             yield WatermarkResolved(plan.watermark, bound.value)
             if plan.dry_run:
                 # a run that publishes says it of the value that it leaves behind
-                yield from map(Warned, future_warnings(opened, plan, bound.value))
+                yield from map(Warned, future_warnings(session, plan, bound.value))
     return Resolved(query=query, bound=bound, table=table)
 
 
 def _stage(plan: Plan, resolved: Resolved) -> Step[tuple[tuple[Column, ...], str]]:
     """Probe the base query, build the query that is sent, and make the staging table."""
     introspector = registry.connector(plan.source.kind, Cap.READ).introspector
-    with session(plan.source, Cap.READ) as opened:
-        probed = introspector.describe_query(opened, resolved.query)
+    with open_session(plan.source, Cap.READ) as session:
+        probed = introspector.describe_query(session, resolved.query)
     named = column_choice.named(plan, resolved.query, probed)
     query = repair_query(plan, bounded_query(plan, resolved.query, resolved.bound, named), named)
     yield SourceQueryBuilt(query)
-    with destination(plan) as opened:
+    with open_destination(plan) as session:
         has_type = registry.connector(plan.destination.kind).introspector.has_type
-        columns, warnings = column_choice.typed(plan, named, resolved.table, lambda name: has_type(opened, name))
+        columns, warnings = column_choice.typed(plan, named, resolved.table, lambda name: has_type(session, name))
         if plan.watermark:
-            check_watermark_types(plan, opened, columns)
+            check_watermark_types(plan, session, columns)
         destination_table.check_columns(plan, resolved.table, columns)
-        warnings += unfilled_columns.warnings(opened, plan, resolved.table, columns)
+        warnings += unfilled_columns.warnings(session, plan, resolved.table, columns)
         warnings += implied_warnings(plan, resolved.table, columns)
-        staging.prepare(opened, plan, columns)
+        staging.prepare(session, plan, columns)
     yield from map(Warned, warnings)
     return columns, query
 
@@ -219,10 +219,10 @@ def _dry_publish(plan: Plan, columns: Sequence[Column], table: TableInfo | None,
         statements = STRATEGIES[plan.strategy](describe(plan, columns, table, null_keys=False))
     else:
         has_type = registry.connector(plan.destination.kind).introspector.has_type
-        with destination(plan) as opened:
-            columns, warnings = column_choice.typed(plan, columns, None, lambda name: has_type(opened, name))
+        with open_destination(plan) as session:
+            columns, warnings = column_choice.typed(plan, columns, None, lambda name: has_type(session, name))
             publication = describe(plan, columns, None, null_keys=False)
-            statements = all_statements(opened, plan, columns, None, publication)
+            statements = all_statements(session, plan, columns, None, publication)
         yield from map(Warned, warnings)
     sql = ";\n\n".join(statement.sql for statement in statements) + ";"
     if table is None and not has_types:

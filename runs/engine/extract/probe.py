@@ -8,7 +8,7 @@ from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import DatabaseMissing, NotSupported, TransientError
 from connections.sdk.schema import ColumnInfo
-from runs.engine.connecting import for_inspection, session
+from runs.engine.connecting import for_inspection, open_session
 from runs.engine.events import Event, Warned
 from runs.engine.plan import Plan
 
@@ -25,8 +25,8 @@ def probe(plan: Plan, query: str) -> Generator[Event, None, tuple[ColumnInfo, ..
         # of such a system nothing is read yet
         return ()
     try:
-        with session(for_inspection(plan.source), Cap.READ) as opened:
-            return connector.introspector.describe_query(opened, query)
+        with open_session(for_inspection(plan.source), Cap.READ) as session:
+            return connector.introspector.describe_query(session, query)
     except TransientError as error:
         yield Warned(f"The source could not be asked, so its tables and columns were not checked: {error.message}")
         return ()

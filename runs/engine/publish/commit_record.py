@@ -50,10 +50,10 @@ def _with_key(create: str, columns: str) -> str:
     return f"{create[:-2]},\n  PRIMARY KEY ({columns})\n)"
 
 
-def claim(opened: Session, dialect: PublishingDialect, plan: Plan) -> None:
+def claim(session: Session, dialect: PublishingDialect, plan: Plan) -> None:
     """Make the module's staging table this run's; whoever held it can no longer publish from it."""
     mark = dialect.placeholder
-    opened.execute(
+    session.execute(
         f"INSERT INTO {dialect.qualified(claims_table(dialect))} (module, run) VALUES ({mark}, {mark})\n"
         "ON CONFLICT (module) DO UPDATE SET run = excluded.run",
         (plan.module, plan.run),
@@ -67,21 +67,21 @@ def held(dialect: PublishingDialect, plan: Plan, *, shared: bool = False) -> Cla
     return Claim(sql=sql, run=plan.run, module=plan.module)
 
 
-def hold_claim(opened: Session, dialect: PublishingDialect, plan: Plan) -> None:
+def hold_claim(session: Session, dialect: PublishingDialect, plan: Plan) -> None:
     """Inside the publish transaction: check that staging is still this run's, and keep it so until the end.
 
     Raises Overtaken when a later run took over.
     """
     claim = held(dialect, plan)
-    claim.check(opened.fetch(claim.sql))
+    claim.check(session.fetch(claim.sql))
 
 
-def write(opened: Session, dialect: PublishingDialect, plan: Plan, published: Published, *, kind: str) -> None:
+def write(session: Session, dialect: PublishingDialect, plan: Plan, published: Published, *, kind: str) -> None:
     """Write the record, in the transaction that publishes."""
     marks = ", ".join([dialect.placeholder] * len(_COMMITS))
     names = ", ".join(name for name, _ in _COMMITS)
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    opened.execute(
+    session.execute(
         f"INSERT INTO {dialect.qualified(commits_table(dialect))} ({names}) VALUES ({marks})",
         (
             plan.run,
@@ -96,10 +96,10 @@ def write(opened: Session, dialect: PublishingDialect, plan: Plan, published: Pu
     )
 
 
-def find(opened: Session, dialect: PublishingDialect, plan: Plan, *, kind: str) -> Published | None:
+def find(session: Session, dialect: PublishingDialect, plan: Plan, *, kind: str) -> Published | None:
     """Return what the run published, None when it published nothing. The table must exist."""
     mark = dialect.placeholder
-    rows = opened.fetch(
+    rows = session.fetch(
         f"SELECT inserted, updated, deleted, watermark FROM {dialect.qualified(commits_table(dialect))} "
         f"WHERE run = {mark} AND kind = {mark}",
         (plan.run, kind),

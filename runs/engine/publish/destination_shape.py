@@ -23,16 +23,16 @@ class DestinationChanged(SerializationFailed):
     """The destination is not as it was when the rows were staged; another attempt stages them anew."""
 
 
-def described(opened: Session, plan: Plan) -> TableInfo | None:
+def described(session: Session, plan: Plan) -> TableInfo | None:
     """Return the destination table, held so that nobody alters it until the transaction ends."""
     describe = registry.connector(plan.destination.kind).introspector.describe_table
-    table = describe(opened, plan.dest_table)
+    table = describe(session, plan.dest_table)
     if table is None or table.kind not in _HELD:
         return table
     if not (hold := dialect_of(plan).hold_shape(plan.dest_table, writing=plan.strategy is not Strategy.FULL)):
         return table
-    opened.execute(hold)
-    return describe(opened, plan.dest_table)
+    session.execute(hold)
+    return describe(session, plan.dest_table)
 
 
 def check(plan: Plan, staging: Staging, table: TableInfo | None) -> None:

@@ -21,16 +21,16 @@ _ADVICE = {
 }
 
 
-def check(opened: Session, plan: Plan, table: TableInfo | None) -> list[str]:
+def check(session: Session, plan: Plan, table: TableInfo | None) -> list[str]:
     """Refuse a destination that cannot be written, or a new one beside a table of nearly the same name.
 
     Returns warnings. Raises ConfigurationInvalid, QueryInvalid for what TRUNCATE cannot empty, Refused.
     """
     if table is None:
-        return _check_new(opened, plan)
+        return _check_new(session, plan)
     _check_kind(plan, table)
     if empties_by_truncate(plan):
-        foreign_keys.check_truncate(opened, plan)
+        foreign_keys.check_truncate(session, plan)
     return []
 
 
@@ -64,14 +64,14 @@ def _needed(plan: Plan) -> frozenset[str]:
     return frozenset(needed)
 
 
-def _check_new(opened: Session, plan: Plan) -> list[str]:
+def _check_new(session: Session, plan: Plan) -> list[str]:
     introspector = registry.connector(plan.destination.kind).introspector
-    if what := introspector.occupant(opened, plan.dest_table):
+    if what := introspector.occupant(session, plan.dest_table):
         raise ConfigurationInvalid(
             f"{plan.dest_table} is the name of a {what}, so no table of that name can be created.",
             hint="Choose another dest_table.",
         )
-    if similar := introspector.similar_tables(opened, plan.dest_table):
+    if similar := introspector.similar_tables(session, plan.dest_table):
         there = ", ".join(map(str, similar))
         text = f"There is no table {plan.dest_table}, but there is {there}; names are taken as written"
         if not f"{plan.dest_table}{there}".isascii() or " " in there or " " in str(plan.dest_table):
@@ -84,9 +84,9 @@ def _check_new(opened: Session, plan: Plan) -> list[str]:
             )
         return [f"{text}. A second table is created because the run was forced."]
     schema = plan.dest_table.schema
-    if not schema or introspector.has_schema(opened, schema):
+    if not schema or introspector.has_schema(session, schema):
         return []
-    there = ", ".join(introspector.similar_schemas(opened, schema))
+    there = ", ".join(introspector.similar_schemas(session, schema))
     return [f"There is no schema {schema}, but there is {there}; names are taken as written."] if there else []
 
 

@@ -20,7 +20,7 @@ from runs.engine.strategies.statement import Counts, Statement
 Bound = Callable[[str], str]
 
 
-def remove(opened: Session, plan: Plan, columns: Sequence[Column], bound: Bound, events: list[Event]) -> int:
+def remove(session: Session, plan: Plan, columns: Sequence[Column], bound: Bound, events: list[Event]) -> int:
     """Remove them within the repair's transaction; return how many rows there are less.
 
     They stay, and a warning says so, where columns that the query does not fill hold values: an insert would reset
@@ -29,11 +29,11 @@ def remove(opened: Session, plan: Plan, columns: Sequence[Column], bound: Bound,
     dialect, staging = dialect_of(plan), dialect_of(plan).staging_table(plan.module)
     keys = _doubled(plan, bound)
     counting = f"SELECT coalesce(sum(g.pipekit_n), 0), count(*) FROM (\n{keys}) g"
-    rows, distinct = map(int, opened.fetch(counting)[0])
+    rows, distinct = map(int, session.fetch(counting)[0])
     if not rows:
         return 0
-    table = destination_shape.described(opened, plan)
-    if held := _with_values(opened, plan, unfilled_columns.unfilled(table, columns), keys):
+    table = destination_shape.described(session, plan)
+    if held := _with_values(session, plan, unfilled_columns.unfilled(table, columns), keys):
         events.append(
             Warned(
                 f"{rows} rows of {plan.dest_table} share {distinct} keys and are kept: columns that the query does not "
@@ -47,10 +47,10 @@ def remove(opened: Session, plan: Plan, columns: Sequence[Column], bound: Bound,
         return f"EXISTS (SELECT 1 FROM (\n{keys}) g WHERE {same})"
 
     deletion = Deletion(keys=staging, key=plan.merge_key, returns=False, bound=doubled)
-    references = foreign_keys.pointing_at(opened, plan)
-    events += map(Warned, foreign_keys.check(opened, plan, references, deletion, what="The repair"))
-    may_return = registry.connector(plan.destination.kind).introspector.may_skip_rows(opened, plan.dest_table)
-    before = count(opened, plan.dest_table, plan) if may_return else 0
+    references = foreign_keys.pointing_at(session, plan)
+    events += map(Warned, foreign_keys.check(session, plan, references, deletion, what="The repair"))
+    may_return = registry.connector(plan.destination.kind).introspector.may_skip_rows(session, plan.dest_table)
+    before = count(session, plan.dest_table, plan) if may_return else 0
     publication = describe(plan, columns, table, null_keys=False)
     delete = f"{dialect.delete_matching(plan.dest_table, staging, plan.merge_key, null_safe=False)}\nAND {doubled('d')}"
     insert = publication.dialect.insert_missing(
@@ -58,25 +58,25 @@ def remove(opened: Session, plan: Plan, columns: Sequence[Column], bound: Bound,
     )
     events.append(MergeSqlBuilt(f"{delete};\n\n{insert};"))
     with foreign_keys.explained(plan, references, returns=False):
-        deleted = opened.execute(delete)
+        deleted = session.execute(delete)
     gone = Statement(delete, Counts.DELETED, remaining=counting)
-    check_deleted(opened, plan, gone, deleted=deleted, targets=rows, may_return=may_return)
-    if (inserted := opened.execute(insert)) < distinct:
+    check_deleted(session, plan, gone, deleted=deleted, targets=rows, may_return=may_return)
+    if (inserted := session.execute(insert)) < distinct:
         raise CountMismatch(
             f"{inserted} of {distinct} rows could be inserted into {plan.dest_table} in the place of doubled ones; "
             "those were left as they were.",
             hint="A trigger, a rule or a policy of the table leaves rows out: take it away, or take another table.",
         )
     with foreign_keys.explained(plan, references, returns=False):
-        side_effects.run_deferred(opened, plan)
+        side_effects.run_deferred(session, plan)
     if may_return:
-        if opened.fetch(counting)[0][0]:
+        if session.fetch(counting)[0][0]:
             raise CountMismatch(
                 f"Rows of {plan.dest_table} that share a key come back when all but one are deleted; they were left as "
                 "they were.",
                 hint="A trigger or a rule of the table puts them back: take it away, or delete them by hand.",
             )
-        side_effects.check_left(opened, plan, before=before, deleted=rows - inserted, what="the repair")
+        side_effects.check_left(session, plan, before=before, deleted=rows - inserted, what="the repair")
     return rows - inserted
 
 
@@ -95,14 +95,14 @@ def _doubled(plan: Plan, bound: Bound) -> str:
     )
 
 
-def _with_values(opened: Session, plan: Plan, infos: Sequence[ColumnInfo], keys: str) -> list[str]:
+def _with_values(session: Session, plan: Plan, infos: Sequence[ColumnInfo], keys: str) -> list[str]:
     """Return the columns that hold other values in the doubled rows than an insert without them would give."""
     if not infos:
         return []
     dialect = dialect_of(plan)
     asked = ", ".join(f"count(CASE WHEN {_is_own(dialect.quote(info.name), info)} THEN 1 END)" for info in infos)
     same = dialect.same_key(plan.merge_key, "x", "g", null_safe=False)
-    counts = opened.fetch(
+    counts = session.fetch(
         f"SELECT {asked} FROM {dialect.qualified(plan.dest_table)} x\n"
         f"WHERE EXISTS (SELECT 1 FROM (\n{keys}) g WHERE {same})"
     )[0]

@@ -40,14 +40,14 @@ def may_break(plan: Plan, table: TableInfo | None, deleting: Deletion | None) ->
     return deleting is not None or (table is not None and rewrites)
 
 
-def pointing_at(opened: Session, plan: Plan) -> tuple[ForeignKey, ...]:
+def pointing_at(session: Session, plan: Plan) -> tuple[ForeignKey, ...]:
     """Return the foreign keys that reference the destination."""
-    return registry.connector(plan.destination.kind).introspector.foreign_keys(opened, plan.dest_table)
+    return registry.connector(plan.destination.kind).introspector.foreign_keys(session, plan.dest_table)
 
 
-def check_truncate(opened: Session, plan: Plan) -> None:
+def check_truncate(session: Session, plan: Plan) -> None:
     """Raise QueryInvalid when foreign keys of other tables keep the table from being emptied by TRUNCATE."""
-    others = [key for key in pointing_at(opened, plan) if key.enforced and not key.own]
+    others = [key for key in pointing_at(session, plan) if key.enforced and not key.own]
     if others:
         raise QueryInvalid(
             f"{plan.dest_table} cannot be emptied by TRUNCATE: it is referenced by {_listed(others)}.",
@@ -69,7 +69,7 @@ def truncate_hint(keys: Sequence[ForeignKey]) -> str:
 
 
 def check(
-    opened: Session,
+    session: Session,
     plan: Plan,
     keys: Sequence[ForeignKey],
     deleting: Deletion,
@@ -86,11 +86,11 @@ def check(
     if not cascading:
         return []
     # a lock is written into each row: a run that is refused anyway takes none
-    harmed = [] if plan.force else _harmed(opened, plan, cascading, deleting)
+    harmed = [] if plan.force else _harmed(session, plan, cascading, deleting)
     if not harmed and (lock := lock_deleted(dialect_of(plan), plan.dest_table, deleting)):
-        opened.fetch(lock)
+        session.fetch(lock)
         # what came to reference these rows before the lock
-        harmed = _harmed(opened, plan, cascading, deleting)
+        harmed = _harmed(session, plan, cascading, deleting)
     if not harmed:
         return []
     text = f"{what} would {' and '.join(harmed)}"
@@ -104,14 +104,14 @@ def check(
     )
 
 
-def _harmed(opened: Session, plan: Plan, cascading: Sequence[ForeignKey], deleting: Deletion) -> list[str]:
+def _harmed(session: Session, plan: Plan, cascading: Sequence[ForeignKey], deleting: Deletion) -> list[str]:
     """Return what would happen to rows of other tables, in words, one text for each foreign key."""
     dialect, harmed = dialect_of(plan), []
     for key in cascading:
         if not key.readable:
             harmed.append(f"{CASCADES[key.on_delete]} rows of {key} (how many is not known: it may not be read)")
-        elif rows := opened.fetch(count_referencing(dialect, key, deleting))[0][0]:
-            harmed.append(f"{CASCADES[key.on_delete]} {rows} rows of {key}{_further(opened, plan, key)}")
+        elif rows := session.fetch(count_referencing(dialect, key, deleting))[0][0]:
+            harmed.append(f"{CASCADES[key.on_delete]} {rows} rows of {key}{_further(session, plan, key)}")
     return harmed
 
 
@@ -165,7 +165,7 @@ def _blocking(error: PipekitError, keys: Sequence[ForeignKey]) -> list[ForeignKe
     return enforced if "foreign key" in text.lower() else []
 
 
-def _further(opened: Session, plan: Plan, key: ForeignKey) -> str:
+def _further(session: Session, plan: Plan, key: ForeignKey) -> str:
     """Return which tables are reached through the referencing one in turn."""
     introspector, reached, pending = registry.connector(plan.destination.kind).introspector, [plan.dest_table], [key]
     while pending:
@@ -173,7 +173,7 @@ def _further(opened: Session, plan: Plan, key: ForeignKey) -> str:
         if table not in reached:
             reached.append(table)
             # a reference that becomes NULL takes nothing else with it
-            pending += [k for k in introspector.foreign_keys(opened, table) if k.on_delete == "CASCADE"]
+            pending += [k for k in introspector.foreign_keys(session, table) if k.on_delete == "CASCADE"]
     if key.on_delete != "CASCADE" or len(reached) < 3:
         return ""
     return f", and through them rows of {', '.join(map(str, reached[2:]))}"

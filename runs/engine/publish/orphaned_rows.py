@@ -14,8 +14,8 @@ from runs.engine.publish.staging import dialect_of
 class OrphanedRows:
     """Counts them when it is made, and again for the warnings. No key that is enforced costs anything."""
 
-    def __init__(self, opened: Session, plan: Plan, keys: Sequence[ForeignKey]) -> None:
-        self._opened, self._plan = opened, plan
+    def __init__(self, session: Session, plan: Plan, keys: Sequence[ForeignKey]) -> None:
+        self._opened, self._plan = session, plan
         counts = [(key, self._count(key)) for key in keys if not key.enforced]
         self._before = [(key, count) for key, count in counts if count is not None]
 

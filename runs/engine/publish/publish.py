@@ -15,7 +15,7 @@ from connections.sdk.errors import ConnectionLost, PipekitError, ValueMisfit
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from runs.engine.checks import Staging, check_arrived, check_complete, check_deleted, check_keys, check_numbered, count
-from runs.engine.destination import destination
+from runs.engine.destination import open_destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan, Strategy
@@ -50,10 +50,10 @@ def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
     When the answer to COMMIT is lost, the commit record decides what happened.
     """
     try:
-        with destination(plan) as opened:
-            schemas.create_missing(opened, plan, plan.dest_table.schema)
-            _analyze(opened, plan)
-            yield from _transaction(opened, plan, staging, early_marks(opened, plan, staging.columns))
+        with open_destination(plan) as session:
+            schemas.create_missing(session, plan, plan.dest_table.schema)
+            _analyze(session, plan)
+            yield from _transaction(session, plan, staging, early_marks(session, plan, staging.columns))
     except ConnectionLost as lost:
         if (found := find_after(lost, plan, kind=_KIND)) is None:
             raise
@@ -63,13 +63,13 @@ def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
 def find(plan: Plan, *, kind: str = _KIND) -> Published | None:
     """Ask the destination whether this run is published, after whatever still runs there has ended."""
     dialect = dialect_of(plan)
-    with destination(plan) as opened, opened.transaction():
+    with open_destination(plan) as session, session.transaction():
         for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
-            opened.execute(sql)
+            session.execute(sql)
         if registry.connector(plan.destination.kind).introspector.describe_table(
-            opened, commit_record.commits_table(dialect)
+            session, commit_record.commits_table(dialect)
         ):
-            return commit_record.find(opened, dialect, plan, kind=kind)
+            return commit_record.find(session, dialect, plan, kind=kind)
     return None
 
 
@@ -84,20 +84,20 @@ def find_after(lost: ConnectionLost, plan: Plan, *, kind: str) -> Published | No
         raise lost from error
 
 
-def _transaction(opened: Session, plan: Plan, staging: Staging, marks: Marks | None) -> Iterator[Event]:
+def _transaction(session: Session, plan: Plan, staging: Staging, marks: Marks | None) -> Iterator[Event]:
     dialect = dialect_of(plan)
     # events are told after COMMIT: whoever listens must not hold the transaction open
     told: list[Event] = []
     try:
-        with opened.transaction():
+        with session.transaction():
             for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
-                opened.execute(sql)
+                session.execute(sql)
             point("publish.begun")
-            published = commit_record.find(opened, dialect, plan, kind=_KIND)
+            published = commit_record.find(session, dialect, plan, kind=_KIND)
             if published is None:
-                commit_record.hold_claim(opened, dialect, plan)
-                published = _apply(opened, plan, staging, marks, told)
-                commit_record.write(opened, dialect, plan, published, kind=_KIND)
+                commit_record.hold_claim(session, dialect, plan)
+                published = _apply(session, plan, staging, marks, told)
+                commit_record.write(session, dialect, plan, published, kind=_KIND)
                 point("publish.before_commit")
     except PipekitError:
         yield from (event for event in told if isinstance(event, MergeSqlBuilt))
@@ -107,58 +107,60 @@ def _transaction(opened: Session, plan: Plan, staging: Staging, marks: Marks | N
     yield published
 
 
-def _analyze(opened: Session, plan: Plan) -> None:
+def _analyze(session: Session, plan: Plan) -> None:
     """Tell the planner how much is in staging; a full refresh joins nothing."""
     dialect = dialect_of(plan)
     sql = dialect.analyze(dialect.staging_table(plan.module))
     if sql and plan.strategy is not Strategy.FULL:
-        opened.execute(sql)
+        session.execute(sql)
 
 
-def _apply(opened: Session, plan: Plan, staging: Staging, marks: Marks | None, told: list[Event]) -> Published:
-    table = destination_shape.described(opened, plan)
+def _apply(session: Session, plan: Plan, staging: Staging, marks: Marks | None, told: list[Event]) -> Published:
+    table = destination_shape.described(session, plan)
     destination_shape.check(plan, staging, table)
     destination_table.check_columns(plan, table, staging.columns)
-    replaced, filled = _replaced(opened, plan, table, staging.columns)
+    replaced, filled = _replaced(session, plan, table, staging.columns)
     if warning := safety_limits.check_full(plan, staged=staging.rows, present=replaced):
         told.append(Warned(warning))
     if plan.strategy is not Strategy.FULL:
-        check_complete(opened, plan, staging)
-    check_numbered(opened, plan, staging, table)
-    null_keys = check_keys(opened, plan, staging)
+        check_complete(session, plan, staging)
+    check_numbered(session, plan, staging, table)
+    null_keys = check_keys(session, plan, staging)
     if marks is None:
-        marks = count_marks(opened, plan, staging.columns)
+        marks = count_marks(session, plan, staging.columns)
     told += map(Warned, staged_warnings(plan, marks))
     deletion = foreign_keys.deletion(plan, table, null_keys=null_keys)
-    keys = foreign_keys.pointing_at(opened, plan) if foreign_keys.may_break(plan, table, deletion) else ()
-    orphaned = orphaned_rows.OrphanedRows(opened, plan, keys)
+    keys = foreign_keys.pointing_at(session, plan) if foreign_keys.may_break(plan, table, deletion) else ()
+    orphaned = orphaned_rows.OrphanedRows(session, plan, keys)
     if deletion:
         what = f"Replacing rows of {plan.dest_table} by DELETE"
-        told += map(Warned, foreign_keys.check(opened, plan, keys, deletion, what=what))
-    told += map(Warned, unfilled_columns.check_full(opened, plan, table, filled, emptied=False))
+        told += map(Warned, foreign_keys.check(session, plan, keys, deletion, what=what))
+    told += map(Warned, unfilled_columns.check_full(session, plan, table, filled, emptied=False))
     publication = describe(plan, staging.columns, table, null_keys=null_keys)
-    watched = side_effects.possible(opened, plan, table)
+    watched = side_effects.possible(session, plan, table)
     publication = replace(publication, may_skip_rows=watched)
-    before = count(opened, plan.dest_table, plan) if watched and plan.strategy is not Strategy.FULL else replaced
-    statements = all_statements(opened, plan, staging.columns, table, publication)
+    before = count(session, plan.dest_table, plan) if watched and plan.strategy is not Strategy.FULL else replaced
+    statements = all_statements(session, plan, staging.columns, table, publication)
     told.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
     with foreign_keys.explained(plan, keys):
-        counts = _execute(opened, plan, statements, replaced=replaced)
-        side_effects.run_deferred(opened, plan)
+        counts = _execute(session, plan, statements, replaced=replaced)
+        side_effects.run_deferred(session, plan)
     told += map(Warned, orphaned.warnings())
-    told += map(Warned, unfilled_columns.check_full(opened, plan, table, filled, emptied=True))
+    told += map(Warned, unfilled_columns.check_full(session, plan, table, filled, emptied=True))
     if plan.strategy is Strategy.FULL and counts[Counts.WRITTEN] != staging.rows:
         # its insert takes all of staging, so it has counted it
-        check_complete(opened, plan, staging)
+        check_complete(session, plan, staging)
     if watched:
-        told += map(Warned, side_effects.check(opened, plan, staging, counts, before=before, null_keys=null_keys))
-    check_arrived(opened, plan, staging, counts)
-    published = _published(opened, plan, counts, replaced=replaced)
-    told += map(Warned, published_warnings(opened, plan, staging.columns, marks, published.watermark))
+        told += map(Warned, side_effects.check(session, plan, staging, counts, before=before, null_keys=null_keys))
+    check_arrived(session, plan, staging, counts)
+    published = _published(session, plan, counts, replaced=replaced)
+    told += map(Warned, published_warnings(session, plan, staging.columns, marks, published.watermark))
     return published
 
 
-def _replaced(opened: Session, plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> tuple[int, list[str]]:
+def _replaced(
+    session: Session, plan: Plan, table: TableInfo | None, columns: Sequence[Column]
+) -> tuple[int, list[str]]:
     """Return how many rows a full refresh takes away, and of which columns that the query does not fill the values.
 
     Counted before: TRUNCATE does not say.
@@ -166,8 +168,8 @@ def _replaced(opened: Session, plan: Plan, table: TableInfo | None, columns: Seq
     if plan.strategy is not Strategy.FULL or table is None:
         return 0, []
     if unfilled := unfilled_columns.unfilled(table, columns):
-        return unfilled_columns.count_filled(opened, plan, unfilled)
-    return count(opened, plan.dest_table, plan), []
+        return unfilled_columns.count_filled(session, plan, unfilled)
+    return count(session, plan.dest_table, plan), []
 
 
 def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, null_keys: bool) -> Publication:
@@ -193,11 +195,11 @@ def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, 
 
 
 def all_statements(
-    opened: Session, plan: Plan, columns: Sequence[Column], table: TableInfo | None, publication: Publication
+    session: Session, plan: Plan, columns: Sequence[Column], table: TableInfo | None, publication: Publication
 ) -> list[Statement]:
     """Return the strategy's statements; of a first run also those that create the table and its key."""
     created = [*_before(plan, columns, table), *STRATEGIES[plan.strategy](publication)]
-    return [*created, *_after(opened, plan, table)]
+    return [*created, *_after(session, plan, table)]
 
 
 def _before(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> list[Statement]:
@@ -207,32 +209,32 @@ def _before(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> l
     return [Statement(dialect_of(plan).create_table(plan.dest_table, pairs))]
 
 
-def _after(opened: Session, plan: Plan, table: TableInfo | None) -> list[Statement]:
+def _after(session: Session, plan: Plan, table: TableInfo | None) -> list[Statement]:
     """The key's index comes after a first load: it is a quarter faster than before."""
     if table is not None or plan.strategy not in (Strategy.INCREMENTAL, Strategy.UPSERT):
         return []
     if not plan.supports_deletes:
         return []
-    sql = dialect_of(plan).create_unique(plan.dest_table, plan.merge_key, version=opened.server_version)
+    sql = dialect_of(plan).create_unique(plan.dest_table, plan.merge_key, version=session.server_version)
     return [Statement(sql)] if sql else []
 
 
-def _execute(opened: Session, plan: Plan, statements: Sequence[Statement], *, replaced: int) -> dict[Counts, int]:
+def _execute(session: Session, plan: Plan, statements: Sequence[Statement], *, replaced: int) -> dict[Counts, int]:
     counts: dict[Counts, int] = {Counts.TARGETS: replaced} if plan.strategy is Strategy.FULL else {}
     for statement in statements:
-        rows, *targets = _rows(opened, statement, replaces=Counts.REPLACED in counts)
+        rows, *targets = _rows(session, statement, replaces=Counts.REPLACED in counts)
         counts[statement.counts] = counts.get(statement.counts, 0) + max(rows, 0)
         if targets:
             counts[Counts.TARGETS] = targets[0]
         if statement.counts is Counts.DELETED:
-            check_deleted(opened, plan, statement, deleted=rows, targets=counts[Counts.TARGETS])
+            check_deleted(session, plan, statement, deleted=rows, targets=counts[Counts.TARGETS])
         point("publish.between_statements")
     return counts
 
 
-def _rows(opened: Session, statement: Statement, *, replaces: bool) -> list[int]:
+def _rows(session: Session, statement: Statement, *, replaces: bool) -> list[int]:
     try:
-        return list(map(int, opened.fetch(statement.sql)[0])) if statement.asks else [opened.execute(statement.sql)]
+        return list(map(int, session.fetch(statement.sql)[0])) if statement.asks else [session.execute(statement.sql)]
     except ValueMisfit as error:
         if replaces:
             # the key is unique: a row that should have been deleted stands in the way of the one that replaces it
@@ -240,11 +242,11 @@ def _rows(opened: Session, statement: Statement, *, replaces: bool) -> list[int]
         raise
 
 
-def _published(opened: Session, plan: Plan, counts: dict[Counts, int], *, replaced: int) -> Published:
+def _published(session: Session, plan: Plan, counts: dict[Counts, int], *, replaced: int) -> Published:
     matched = counts.get(Counts.MATCHED, 0) + counts.get(Counts.REPLACED, 0)
     dialect, watermark = dialect_of(plan), None
     if plan.watermark:
-        watermark = opened.fetch(dialect.maximum(plan.dest_table, plan.watermark))[0][0]
+        watermark = session.fetch(dialect.maximum(plan.dest_table, plan.watermark))[0][0]
     if plan.repair is not None and not plan.repair.rewrites:
         # those that are there were left as they are
         matched = 0

@@ -14,7 +14,7 @@ from connections.sdk.errors import ConnectionLost, CountMismatch
 from connections.sdk.protocols import Session
 from connections.sdk.sql.foreign_keys import Deletion
 from runs.engine.checks import Staging, check_deleted, check_present, count_staged
-from runs.engine.destination import destination
+from runs.engine.destination import open_destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
@@ -48,8 +48,8 @@ def delete_extra(plan: Plan, staged: Staging) -> Generator[Event, None, None]:
     """Delete the rows; ends with Reconciled. Raises Refused beyond the limit, and then nothing was deleted."""
     events: list[Event] = []
     try:
-        with destination(plan) as opened, opened.transaction():
-            deleted = _transaction(opened, plan, staged, events)
+        with open_destination(plan) as session, session.transaction():
+            deleted = _transaction(session, plan, staged, events)
             point("repair.before_commit")
     except ConnectionLost as lost:
         if (found := find_after(lost, plan, kind=KIND)) is None:
@@ -59,29 +59,29 @@ def delete_extra(plan: Plan, staged: Staging) -> Generator[Event, None, None]:
     yield Reconciled(deleted, what="the repair")
 
 
-def _transaction(opened: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
+def _transaction(session: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
     dialect, repair = dialect_of(plan), plan.repair
     assert repair is not None
     for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
-        opened.execute(sql)
-    if (done := commit_record.find(opened, dialect, plan, kind=KIND)) is not None:
+        session.execute(sql)
+    if (done := commit_record.find(session, dialect, plan, kind=KIND)) is not None:
         return done.deleted or 0
-    commit_record.hold_claim(opened, dialect, plan)
-    _check_staging(opened, plan, staged)
+    commit_record.hold_claim(session, dialect, plan)
+    _check_staging(session, plan, staged)
     deleted = 0
     if repair.doubles:
         # first: what is deferred runs at its end, and from then on at once, which a delete and insert could not bear
-        deleted += duplicate_rows.remove(opened, plan, staged.columns, lambda row: _bound(plan, row), events)
+        deleted += duplicate_rows.remove(session, plan, staged.columns, lambda row: _bound(plan, row), events)
     if repair.deletes:
-        deleted += _delete(opened, plan, staged, events)
+        deleted += _delete(session, plan, staged, events)
     published = Published(inserted=0, updated=0, deleted=deleted)
-    commit_record.write(opened, dialect, plan, published, kind=KIND)
+    commit_record.write(session, dialect, plan, published, kind=KIND)
     return deleted
 
 
-def _check_staging(opened: Session, plan: Plan, staged: Staging) -> None:
+def _check_staging(session: Session, plan: Plan, staged: Staging) -> None:
     """Raise StagingChanged when staging lacks rows: it is the list of the keys that stay."""
-    present = count_staged(opened, plan)
+    present = count_staged(session, plan)
     if plan.keep_latest and 0 < present < staged.rows:
         # the older rows of each key were taken out
         return
@@ -97,36 +97,36 @@ def _bound(plan: Plan, row: str) -> str:
     return f"{text} AND {condition}" if condition else text
 
 
-def _delete(opened: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
+def _delete(session: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
     """Delete rows whose key is not in staging; the limits and the foreign keys of other tables are asked before."""
     dialect = dialect_of(plan)
     staging = dialect.staging_table(plan.module)
     counting = f"{dialect.count_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
-    if not (extra := int(opened.fetch(counting)[0][0])):
+    if not (extra := int(session.fetch(counting)[0][0])):
         return 0
-    present = int(opened.fetch(dialect.count(plan.dest_table))[0][0])
+    present = int(session.fetch(dialect.count(plan.dest_table))[0][0])
     # an append module's repair writes only keys that are new, and deletes nothing
     written = staged.rows
     if warning := safety_limits.check_deletes(
         plan, deleting=extra, present=present, what="The repair", published=written
     ):
         events.append(Warned(warning))
-    references = foreign_keys.pointing_at(opened, plan)
+    references = foreign_keys.pointing_at(session, plan)
     deletion = Deletion(
         keys=staging, key=plan.merge_key, present=False, returns=False, bound=lambda row: _bound(plan, row)
     )
-    refused = foreign_keys.check(opened, plan, references, deletion, what="The repair", published=written)
+    refused = foreign_keys.check(session, plan, references, deletion, what="The repair", published=written)
     events += map(Warned, refused)
-    orphaned = OrphanedRows(opened, plan, references)
+    orphaned = OrphanedRows(session, plan, references)
     sql = f"{dialect.delete_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
     events.append(MergeSqlBuilt(f"{sql};"))
     with foreign_keys.explained(plan, references, returns=False):
-        deleted = opened.execute(sql)
-        side_effects.run_deferred(opened, plan)
+        deleted = session.execute(sql)
+        side_effects.run_deferred(session, plan)
     gone = Statement(sql, Counts.DELETED, remaining=counting)
-    may_return = registry.connector(plan.destination.kind).introspector.may_skip_rows(opened, plan.dest_table)
-    check_deleted(opened, plan, gone, deleted=deleted, targets=extra, may_return=may_return)
+    may_return = registry.connector(plan.destination.kind).introspector.may_skip_rows(session, plan.dest_table)
+    check_deleted(session, plan, gone, deleted=deleted, targets=extra, may_return=may_return)
     if may_return:
-        side_effects.check_left(opened, plan, before=present, deleted=extra, what="the repair")
+        side_effects.check_left(session, plan, before=present, deleted=extra, what="the repair")
     events += map(Warned, orphaned.warnings())
     return deleted

@@ -24,27 +24,27 @@ _HINT = (
 )
 
 
-def possible(opened: Session, plan: Plan, table: TableInfo | None) -> bool:
+def possible(session: Session, plan: Plan, table: TableInfo | None) -> bool:
     """Whether more or less may happen to the table's rows than statements say."""
     return table is not None and registry.connector(plan.destination.kind).introspector.may_skip_rows(
-        opened, plan.dest_table
+        session, plan.dest_table
     )
 
 
-def run_deferred(opened: Session, plan: Plan) -> None:
+def run_deferred(session: Session, plan: Plan) -> None:
     """Run deferred triggers before rows are counted: at COMMIT they would change rows that nobody counts any more."""
     if not (sql := dialect_of(plan).run_deferred()):
         return
     try:
-        opened.execute(sql)
+        session.execute(sql)
     except ValueMisfit as error:
         error.hint += " A deferred constraint or a deferred trigger of the table found it, after the last statement."
         raise
 
 
-def check_left(opened: Session, plan: Plan, *, before: int, deleted: int, what: str) -> None:
+def check_left(session: Session, plan: Plan, *, before: int, deleted: int, what: str) -> None:
     """Raise CountMismatch when more rows are gone than those that were to be deleted."""
-    if (left := count(opened, plan.dest_table, plan)) < before - deleted:
+    if (left := count(session, plan.dest_table, plan)) < before - deleted:
         raise CountMismatch(
             f"{plan.dest_table} would have {counted(left)} after {what}, and {before - deleted:,} should be left; "
             "nothing was deleted.",
@@ -53,20 +53,20 @@ def check_left(opened: Session, plan: Plan, *, before: int, deleted: int, what: 
 
 
 def check(
-    opened: Session, plan: Plan, staging: Staging, counts: Mapping[Counts, int], *, before: int, null_keys: bool
+    session: Session, plan: Plan, staging: Staging, counts: Mapping[Counts, int], *, before: int, null_keys: bool
 ) -> list[str]:
     """Raise CountMismatch unless the rows of staging are in the table as the strategy promises.
 
     Returns a warning when the table has another number of rows than it must have had by the statements' counts,
     ``before`` of them at first.
     """
-    rows, present = kept(opened, plan, staging), count(opened, plan.dest_table, plan)
+    rows, present = kept(session, plan, staging), count(session, plan.dest_table, plan)
     if plan.strategy is Strategy.FULL:
         _check_full(plan, rows=rows, present=present)
         return []
     expected = before - counts.get(Counts.DELETED, 0) - counts.get(Counts.REPLACED, 0) + _added(plan, counts)
     if plan.strategy is not Strategy.APPEND and plan.supports_deletes:
-        _check_keys(opened, plan, counts, rows=rows, null_keys=null_keys)
+        _check_keys(session, plan, counts, rows=rows, null_keys=null_keys)
     elif present < expected:
         raise _lost(plan, min(expected - present, rows), rows)
     if present == expected:
@@ -89,13 +89,13 @@ def _check_full(plan: Plan, *, rows: int, present: int) -> None:
         )
 
 
-def _check_keys(opened: Session, plan: Plan, counts: Mapping[Counts, int], *, rows: int, null_keys: bool) -> None:
+def _check_keys(session: Session, plan: Plan, counts: Mapping[Counts, int], *, rows: int, null_keys: bool) -> None:
     """Every row of staging must be there by its key, and no key more often than the statements made it."""
     dialect = dialect_of(plan)
     pairs = dialect.count_pairs(
         plan.dest_table, dialect.staging_table(plan.module), plan.merge_key, null_safe=null_keys
     )
-    arrived, targets = map(int, opened.fetch(pairs)[0])
+    arrived, targets = map(int, session.fetch(pairs)[0])
     if arrived < rows:
         raise _lost(plan, rows - arrived, rows)
     # upsert rewrites doubled rows of the destination, and leaves them doubled

@@ -29,57 +29,57 @@ def dialect_of(plan: Plan) -> PublishingDialect:
     return cast(PublishingDialect, registry.dialect_for(plan.destination))
 
 
-def prepare(opened: Session, plan: Plan, columns: Sequence[Column]) -> TableName:
+def prepare(session: Session, plan: Plan, columns: Sequence[Column]) -> TableName:
     """Claim staging for this run and leave it empty and rightly shaped; return its name."""
     dialect = dialect_of(plan)
-    create_control_tables(opened, plan)
-    commit_record.claim(opened, dialect, plan)
+    create_control_tables(session, plan)
+    commit_record.claim(session, dialect, plan)
     point("stage.claimed")
     table = dialect.staging_table(plan.module)
-    make_empty(opened, plan, table, columns)
+    make_empty(session, plan, table, columns)
     return table
 
 
-def create_control_tables(opened: Session, plan: Plan) -> None:
+def create_control_tables(session: Session, plan: Plan) -> None:
     """Create commit records and claims when missing; two runs that come first together both find them."""
     dialect, describe = dialect_of(plan), registry.connector(plan.destination.kind).introspector.describe_table
     definitions = commit_record.definitions(dialect)
-    if all(describe(opened, table) for table, _ in definitions):
+    if all(describe(session, table) for table, _ in definitions):
         return
-    schemas.create_missing(opened, plan, dialect.staging_schema)
-    with opened.transaction():
+    schemas.create_missing(session, plan, dialect.staging_schema)
+    with session.transaction():
         for sql in dialect.begin_publish(definitions[0][0], lock_seconds=plan.lock_seconds):
-            opened.execute(sql)
+            session.execute(sql)
         for table, sql in definitions:
-            if describe(opened, table) is None:
-                opened.execute(sql)
+            if describe(session, table) is None:
+                session.execute(sql)
 
 
-def make_empty(opened: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> None:
+def make_empty(session: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> None:
     """Empty the table; recreate it when its shape is not the columns'."""
     try:
-        _empty(opened, plan, table, columns)
+        _empty(session, plan, table, columns)
     except DiskFull:
         # emptying takes room before it gives any back, and an earlier run's staging may be what fills the disk
-        opened.execute(dialect_of(plan).drop_table(table))
-        _empty(opened, plan, table, columns)
+        session.execute(dialect_of(plan).drop_table(table))
+        _empty(session, plan, table, columns)
 
 
-def _empty(opened: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> None:
+def _empty(session: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> None:
     dialect = dialect_of(plan)
-    with opened.transaction():
-        if _has_shape(opened, plan, table, columns):
-            opened.execute(dialect.empty_table(table))
+    with session.transaction():
+        if _has_shape(session, plan, table, columns):
+            session.execute(dialect.empty_table(table))
         else:
-            opened.execute(dialect.drop_table(table))
+            session.execute(dialect.drop_table(table))
             pairs = [(column.dest_name, column.dest_type) for column in columns]
             collations = {column.dest_name: column.collation for column in columns if column.collation}
-            opened.execute(dialect.create_table(table, pairs, scratch=True, collations=collations))
+            session.execute(dialect.create_table(table, pairs, scratch=True, collations=collations))
 
 
-def _has_shape(opened: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> bool:
+def _has_shape(session: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> bool:
     connector = registry.connector(plan.destination.kind)
-    found = connector.introspector.describe_table(opened, table)
+    found = connector.introspector.describe_table(session, table)
     if found is None:
         return False
     parse = connector.datatypes.parse

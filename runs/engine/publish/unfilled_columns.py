@@ -43,14 +43,14 @@ def _resets(info: ColumnInfo) -> bool:
     return info.data_type.kind in _COMPARABLE and _CONSTANT.fullmatch(info.default) is not None
 
 
-def warnings(opened: Session, plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> list[str]:
+def warnings(session: Session, plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> list[str]:
     """Return what is to be said before the transfer; staging still has the shape of the module's last run."""
     if table is None:
         return []
     found = []
     names = {column.dest_name for column in columns}
     last = registry.connector(plan.destination.kind).introspector.describe_table(
-        opened, dialect_of(plan).staging_table(plan.module)
+        session, dialect_of(plan).staging_table(plan.module)
     )
     dropped = [info.name for info in (last.columns if last else ()) if info.name not in names]
     if dropped := [name for name in dropped if table.column(name)]:
@@ -74,17 +74,17 @@ def reset_text(table: TableName, infos: Sequence[ColumnInfo]) -> str:
     )
 
 
-def count_filled(opened: Session, plan: Plan, infos: Sequence[ColumnInfo]) -> tuple[int, list[str]]:
+def count_filled(session: Session, plan: Plan, infos: Sequence[ColumnInfo]) -> tuple[int, list[str]]:
     """Return the number of the destination's rows and which columns hold values that a full refresh would take.
 
     One pass over the table answers both.
     """
-    rows, *values = opened.fetch(f"SELECT count(*), {_counts(plan, infos)} FROM {_target(plan)} t")[0]
+    rows, *values = session.fetch(f"SELECT count(*), {_counts(plan, infos)} FROM {_target(plan)} t")[0]
     return int(rows), _named(infos, values)
 
 
 def check_full(
-    opened: Session, plan: Plan, table: TableInfo | None, before: Sequence[str], *, emptied: bool
+    session: Session, plan: Plan, table: TableInfo | None, before: Sequence[str], *, emptied: bool
 ) -> list[str]:
     """Refuse a full refresh that takes the values out of columns; return warnings when `force` let it pass.
 
@@ -92,7 +92,7 @@ def check_full(
     """
     if not before or table is None or table.may_fill is not emptied:
         return []
-    after = _with_values(opened, plan, [c for c in table.columns if c.name in before]) if emptied else []
+    after = _with_values(session, plan, [c for c in table.columns if c.name in before]) if emptied else []
     if not (lost := [name for name in before if name not in after]):
         return []
     text = f"The full refresh would reset columns of {plan.dest_table} that the query does not fill: {', '.join(lost)}"
@@ -105,13 +105,13 @@ def check_full(
     )
 
 
-def _with_values(opened: Session, plan: Plan, infos: Sequence[ColumnInfo]) -> list[str]:
+def _with_values(session: Session, plan: Plan, infos: Sequence[ColumnInfo]) -> list[str]:
     """Return which columns hold values: a few rows mostly tell, and one pass tells of the columns that are left."""
     names = dialect_of(plan).columns([info.name for info in infos], prefix="t.")
     some = f"(SELECT {names} FROM {_target(plan)} t LIMIT {_SAMPLE})"
-    found = _named(infos, opened.fetch(f"SELECT {_counts(plan, infos)} FROM {some} t")[0])
+    found = _named(infos, session.fetch(f"SELECT {_counts(plan, infos)} FROM {some} t")[0])
     if rest := [info for info in infos if info.name not in found]:
-        found += _named(rest, opened.fetch(f"SELECT {_counts(plan, rest)} FROM {_target(plan)} t")[0])
+        found += _named(rest, session.fetch(f"SELECT {_counts(plan, rest)} FROM {_target(plan)} t")[0])
     return found
 
 

@@ -18,7 +18,7 @@ from connections.sdk.errors import DataError, NotSupported, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import DataType, Kind
-from runs.engine.connecting import session
+from runs.engine.connecting import open_session
 from runs.engine.plan import Plan
 from runs.engine.publish.staging import dialect_of
 from runs.engine.verify.canonical import canonical, folded
@@ -59,9 +59,9 @@ class EqualKeys:
         """
         if any(column.data_type.kind in _UNCAST for column in self._columns):
             raise self.refusal("a part of the key has no text to ask for it by")
-        with session(self._plan.destination, Cap.READ) as opened:
+        with open_session(self._plan.destination, Cap.READ) as session:
             parts = [keys[first : first + _AT_ONCE] for first in range(0, len(keys), _AT_ONCE)]
-            return [pair for part in parts for pair in self._among(part, opened)]
+            return [pair for part in parts for pair in self._among(part, session)]
 
     def form(self, key: Key) -> Key:
         """Return a key in the one form that it has whichever side wrote it: `1` and `1.0` are one double."""
@@ -78,22 +78,22 @@ class EqualKeys:
             f"manage.py runmodule {self._plan.module} --full-refresh and verify after it.",
         )
 
-    def _among(self, keys: Sequence[Key], opened: Session) -> list[tuple[Key, Key]]:
+    def _among(self, keys: Sequence[Key], session: Session) -> list[tuple[Key, Key]]:
         if self._failures >= _MOST_FAILURES:
             self.gave_up = True
             return []
         self._pace.wait()
         try:
-            rows = opened.fetch(self._query(keys))
+            rows = session.fetch(self._query(keys))
         except (DataError, QueryInvalid):
             if not self._failures:
                 # without any text: what fails then is wrong with the statement itself
                 self._pace.wait()
-                opened.fetch(self._query([(None,) * len(self._columns)]))
+                session.fetch(self._query([(None,) * len(self._columns)]))
             self._failures += 1
             # a text that is no value of the column's type equals none
             half = len(keys) // 2
-            return [*self._among(keys[:half], opened), *self._among(keys[half:], opened)] if half else []
+            return [*self._among(keys[:half], session), *self._among(keys[half:], session)] if half else []
         spelled = ((keys[int(row[0])], tuple(None if text is None else str(text) for text in row[1:])) for row in rows)
         return [(mine, theirs) for mine, theirs in spelled if self._is_respelled(mine, theirs)]
 

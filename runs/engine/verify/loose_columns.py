@@ -15,15 +15,15 @@ from runs.engine.plan import Plan
 FOLDED = frozenset({"NOCASE", "RTRIM"})
 
 
-def loose_columns(plan: Plan, columns: Sequence[Column], opened: Session) -> dict[str, str]:
+def loose_columns(plan: Plan, columns: Sequence[Column], session: Session) -> dict[str, str]:
     """Return the type of each loose column in which a text is neither cut nor rounded, by the column's name.
 
-    ``opened`` is a session at the destination; it is asked only about types that no other system has.
+    ``session`` is a session at the destination; it is asked only about types that no other system has.
     """
     natives = [column.dest_type for column in columns if column.data_type.kind is Kind.NATIVE]
     known: Mapping[str, Equality] = {}
     if natives and (module := registry.type_equality(plan.destination.kind)):
-        known = module.equality(opened, natives)
+        known = module.equality(session, natives)
     found = {}
     for column in columns:
         equality = known.get(column.dest_type)

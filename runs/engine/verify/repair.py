@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid
-from runs.engine.connecting import session
+from runs.engine.connecting import open_session
 from runs.engine.plan import Plan, Repair, Strategy
 from runs.engine.verify.outcome import Outcome
 from runs.engine.verify.segments import Segment
@@ -101,8 +101,8 @@ def _all_compared(found: Found) -> bool:
 
 
 def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
-    with session(plan.destination) as opened:
-        info = registry.connector(plan.destination.kind).introspector.describe_table(opened, plan.dest_table)
+    with open_session(plan.destination) as session:
+        info = registry.connector(plan.destination.kind).introspector.describe_table(session, plan.dest_table)
     return info is not None and set(key) in [set(unique) for unique in (info.primary_key, *info.unique_keys)]
 
 

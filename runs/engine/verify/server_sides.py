@@ -11,7 +11,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
 from connections.sdk.sql.hashing import HashedColumn, NotHashed, SharedHashing
 from connections.sdk.sql.statement import statement
-from runs.engine.connecting import session
+from runs.engine.connecting import open_session
 from runs.engine.plan import Plan
 from runs.engine.verify.differences import SideName
 from runs.engine.verify.server_side import ServerSide
@@ -37,13 +37,13 @@ class ServerSides:
         hashing = registry.hashing(plan.source.kind)
         if hashing is None:
             return NotHashed(why=f"{plan.source.kind} has no hash of rows")
-        with ExitStack() as opened:
-            source = opened.enter_context(session(plan.source, Cap.READ))
-            destination = opened.enter_context(session(plan.destination, Cap.READ))
+        with ExitStack() as sessions:
+            source = sessions.enter_context(open_session(plan.source, Cap.READ))
+            destination = sessions.enter_context(open_session(plan.destination, Cap.READ))
             found = hashing.plan(source, self._query, destination=destination, table=plan.dest_table, columns=columns)
             if isinstance(found, NotHashed):
                 return found
-            stack.push(opened.pop_all())
+            stack.push(sessions.pop_all())
         here = [found.source[position] for position in self._positions]
         there = [found.destination[position] for position in self._positions]
         return Sides(
@@ -63,13 +63,13 @@ class ServerSides:
             hashing = registry.shared_hashing(parameters.kind)
             if hashing is None:
                 continue
-            with ExitStack() as opened:
-                own = opened.enter_context(session(parameters, Cap.READ))
+            with ExitStack() as sessions:
+                own = sessions.enter_context(open_session(parameters, Cap.READ))
                 columns = self._shared_columns(name, own, hashing)
                 if isinstance(columns, NotHashed):
                     refused.append(columns)
                     continue
-                stack.push(opened.pop_all())
+                stack.push(sessions.pop_all())
             side = self._source if name == "source" else self._destination
             found[name] = side(own, columns, hashing.row_hash)
         if not found:
@@ -81,19 +81,19 @@ class ServerSides:
         return {"source": self._plan.source, "destination": self._plan.destination}
 
     def _shared_columns(
-        self, name: SideName, opened: Session, hashing: SharedHashing
+        self, name: SideName, session: Session, hashing: SharedHashing
     ) -> tuple[HashedColumn, ...] | NotHashed:
         chosen = self._chosen
         if name == "destination":
-            return hashing.destination(opened, self._plan.dest_table, chosen.columns)
+            return hashing.destination(session, self._plan.dest_table, chosen.columns)
         columns = dict(zip(self._positions, chosen.columns, strict=True))
-        return hashing.source(opened, self._query, columns, signed_zero=chosen.signed_zero)
+        return hashing.source(session, self._query, columns, signed_zero=chosen.signed_zero)
 
-    def _source(self, opened: Session, columns: Sequence[HashedColumn], row_hash: _RowHash) -> ServerSide:
+    def _source(self, session: Session, columns: Sequence[HashedColumn], row_hash: _RowHash) -> ServerSide:
         names = ", ".join(f"c{position}" for position in range(len(self._tables.columns)))
         parameters = self._plan.source
         return ServerSide(
-            opened,
+            session,
             parameters,
             relation=f"(\n{self._query}\n) AS q({names})",
             condition=self._bounded(columns, parameters),
@@ -102,10 +102,10 @@ class ServerSides:
             row_hash=row_hash,
         )
 
-    def _destination(self, opened: Session, columns: Sequence[HashedColumn], row_hash: _RowHash) -> ServerSide:
+    def _destination(self, session: Session, columns: Sequence[HashedColumn], row_hash: _RowHash) -> ServerSide:
         parameters = self._plan.destination
         return ServerSide(
-            opened,
+            session,
             parameters,
             relation=f"{registry.dialect_for(parameters).qualified(self._plan.dest_table)} AS q",
             condition=self._bounded(columns, parameters),

@@ -15,7 +15,7 @@ from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.hashing import NotHashed
 from modules.query.placeholders import find_tokens
 from modules.query.rewrite import add_predicate
-from runs.engine.connecting import session
+from runs.engine.connecting import open_session
 from runs.engine.extract import columns as column_choice
 from runs.engine.plan import Plan
 from runs.engine.verify.differences import SideName
@@ -27,19 +27,19 @@ from runs.engine.verify.since import Since
 from runs.engine.verify.streamed_side import StreamedSide
 
 
-def describe(plan: Plan, query: str, opened: Session) -> Tables:
+def describe(plan: Plan, query: str, session: Session) -> Tables:
     """Describe both sides. Raises TableMissing before the first run."""
     connector = registry.connector(plan.destination.kind)
-    info = connector.introspector.describe_table(opened, plan.dest_table)
+    info = connector.introspector.describe_table(session, plan.dest_table)
     if info is None:
         raise TableMissing(
             f"There is no table {plan.dest_table} to verify: {plan.module} has not run yet.",
             hint=f"Run it first: manage.py runmodule {plan.module}.",
         )
-    with session(plan.source, Cap.READ) as source:
+    with open_session(plan.source, Cap.READ) as source:
         probed = registry.connector(plan.source.kind, Cap.READ).introspector.describe_query(source, query)
     named = column_choice.named(plan, query, probed)
-    columns, _ = column_choice.typed(plan, named, info, lambda name: connector.introspector.has_type(opened, name))
+    columns, _ = column_choice.typed(plan, named, info, lambda name: connector.introspector.has_type(session, name))
     if not plan.merge_key:
         # the table's own key names the rows, and compares as it says
         collations = info.key_collations(_table_key(info, [column.dest_name for column in columns]))

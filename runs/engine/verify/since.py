@@ -37,7 +37,7 @@ class Since:
         return self.condition(f"c{position}", registry.dialect("duckdb"))
 
 
-def read(text: str, plan: Plan, opened: Session, info: TableInfo) -> Since:
+def read(text: str, plan: Plan, session: Session, info: TableInfo) -> Since:
     """Read a value of the watermark column, or an interval (`2 days`) back from the destination's highest.
 
     Raises ConfigurationInvalid when the module has no watermark column, or one whose order differs between systems.
@@ -54,7 +54,7 @@ def read(text: str, plan: Plan, opened: Session, info: TableInfo) -> Since:
             f"--since cannot select rows by {column.name}, a column of type {column.native_type}.",
             hint="It works on integers, numeric(p,s), dates and timestamps. Verify the whole table.",
         )
-    value = _back(text, plan, opened, info, data_type) if _is_interval(text, data_type) else text
+    value = _back(text, plan, session, info, data_type) if _is_interval(text, data_type) else text
     since = Since(column=column.name, value=value, data_type=data_type)
     try:
         since.condition(column.name, dialect_of(plan))
@@ -77,8 +77,8 @@ def _is_interval(text: str, data_type: DataType) -> bool:
     return not data_type.is_numeric and text[:1].isdigit() and any(unit in text for unit in ("hour", "day", "week"))
 
 
-def _back(text: str, plan: Plan, opened: Session, info: TableInfo, data_type: DataType) -> str:
-    bound = bounds.highest(opened, dialect_of(plan), info, plan.watermark)
+def _back(text: str, plan: Plan, session: Session, info: TableInfo, data_type: DataType) -> str:
+    bound = bounds.highest(session, dialect_of(plan), info, plan.watermark)
     if bound.value is None:
         raise ConfigurationInvalid(
             f"{plan.dest_table} is empty: there is no highest {plan.watermark} to go back from.",

@@ -11,7 +11,7 @@ from typing import Any
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.protocols import Session
-from runs.engine.connecting import session
+from runs.engine.connecting import open_session
 from runs.engine.events import WatermarkResolved
 from runs.engine.extract.query import base_query
 from runs.engine.plan import Plan
@@ -72,13 +72,13 @@ def verify(
     started = time.monotonic()
     query = _query(plan)
     with ExitStack() as stack:
-        with session(plan.destination, Cap.READ) as opened:
-            tables = sides.describe(plan, query, opened)
-            since = since_option.read(options.since, plan, opened, tables.info) if options.since else None
+        with open_session(plan.destination, Cap.READ) as session:
+            tables = sides.describe(plan, query, session)
+            since = since_option.read(options.since, plan, session, tables.info) if options.since else None
             chosen = sides.compared(plan, tables, options.columns, since)
-            loose = loose_columns(plan, chosen.key_columns, opened) if chosen.key else {}
-            bounds = _bounds(plan, chosen, opened)
-            sample = options.same or (_sample(plan, options, bounds, opened, log) if options.sample else None)
+            loose = loose_columns(plan, chosen.key_columns, session) if chosen.key else {}
+            bounds = _bounds(plan, chosen, session)
+            sample = options.same or (_sample(plan, options, bounds, session, log) if options.sample else None)
         both = sides.open_sides(plan, tables, chosen, since, stack)
         log(both.why)
         comparison = Comparison(
@@ -132,14 +132,14 @@ def _query(plan: Plan) -> str:
     return base_query(plan, values)
 
 
-def _bounds(plan: Plan, chosen: Compared, opened: Session) -> tuple[int, int] | None:
+def _bounds(plan: Plan, chosen: Compared, session: Session) -> tuple[int, int] | None:
     """Return the lowest key of the destination and one more than its highest; None where there are no ranges."""
     if chosen.range_column is None:
         return None
     dialect, name = dialect_of(plan), chosen.columns[chosen.range_column].dest_name
     # two queries, each answered by the end of an index
     low, high = (
-        opened.fetch(f"SELECT {function}({dialect.quote(name)}) FROM {dialect.qualified(plan.dest_table)}")[0][0]
+        session.fetch(f"SELECT {function}({dialect.quote(name)}) FROM {dialect.qualified(plan.dest_table)}")[0][0]
         for function in ("min", "max")
     )
     if low is None or not (_is_whole(low) and _is_whole(high)) or int(high) - int(low) > _LONGEST:
@@ -152,14 +152,14 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int | Decimal) and value == value and value % 1 == 0
 
 
-def _count(plan: Plan, opened: Session) -> int:
-    return int(opened.fetch(dialect_of(plan).count(plan.dest_table))[0][0])
+def _count(plan: Plan, session: Session) -> int:
+    return int(session.fetch(dialect_of(plan).count(plan.dest_table))[0][0])
 
 
 def _sample(
-    plan: Plan, options: Options, bounds: tuple[int, int] | None, opened: Session, log: Callable[[str], None]
+    plan: Plan, options: Options, bounds: tuple[int, int] | None, session: Session, log: Callable[[str], None]
 ) -> Sample | None:
-    present = _count(plan, opened)
+    present = _count(plan, session)
     sample = choose(bounds, options.sample, present, per_second=options.pace.per_second)
     if sample is None:
         log(f"comparing all {counted(present)}: no more work than a sample of {options.sample:,}")

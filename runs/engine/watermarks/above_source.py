@@ -16,8 +16,8 @@ from connections.sdk.errors import PipekitError
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
 from modules.query.rewrite import select_highest
-from runs.engine.connecting import session
-from runs.engine.destination import destination
+from runs.engine.connecting import open_session
+from runs.engine.destination import open_destination
 from runs.engine.extract.query import bounded_query
 from runs.engine.plan import Plan, Strategy
 from runs.engine.publish.staging import dialect_of
@@ -57,11 +57,11 @@ def _least(plan: Plan, bound: Bound) -> str:
 
 def _above(plan: Plan, query: str, bound: Bound, columns: Sequence[Column]) -> str | None:
     """Return the source's highest value if the bound is suspiciously far above it."""
-    with session(plan.source, Cap.READ) as opened:
-        if not plan.overlap and _has_row_at(opened, plan, query, bound, columns):
+    with open_session(plan.source, Cap.READ) as session:
+        if not plan.overlap and _has_row_at(session, plan, query, bound, columns):
             # as after most runs: by the same condition as the run's own, so for the same price
             return None
-        highest = _highest(opened, plan, query, bound, columns)
+        highest = _highest(session, plan, query, bound, columns)
     if highest is None:
         # an empty source tells nothing
         return None
@@ -72,17 +72,17 @@ def _above(plan: Plan, query: str, bound: Bound, columns: Sequence[Column]) -> s
     return highest if _is_unusual(plan, bound, highest, Decimal(str(bound.value)) - Decimal(highest)) else None
 
 
-def _has_row_at(opened: Session, plan: Plan, query: str, bound: Bound, columns: Sequence[Column]) -> bool:
+def _has_row_at(session: Session, plan: Plan, query: str, bound: Bound, columns: Sequence[Column]) -> bool:
     # with an overlap of nothing the condition is >=
     reaching = bounded_query(replace(plan, overlap="0"), query, bound, columns)
-    return opened.fetch_read_only(reaching) is not None
+    return session.fetch_read_only(reaching) is not None
 
 
-def _highest(opened: Session, plan: Plan, query: str, bound: Bound, columns: Sequence[Column]) -> str | None:
+def _highest(session: Session, plan: Plan, query: str, bound: Bound, columns: Sequence[Column]) -> str | None:
     column = next((column for column in columns if column.dest_name == bound.column), None)
     dialect = registry.dialect(plan.source.kind)
     sql = select_highest(query, dialect, bound.column, result_name=column.source_name if column else "")
-    row = opened.fetch_read_only(sql)
+    row = session.fetch_read_only(sql)
     return None if row is None or row[0] is None else format(Decimal(str(row[0])), "f")
 
 
@@ -94,9 +94,9 @@ def _is_unusual(plan: Plan, bound: Bound, highest: str, distance: Decimal) -> bo
     dialect = dialect_of(plan)
     name, table = f"t.{dialect.quote(bound.column)}", dialect.qualified(plan.dest_table)
     literal = dialect.literal(highest, bound.data_type)
-    with destination(plan) as opened:
-        above = int(opened.fetch(f"SELECT count(*) FROM {table} t WHERE {name} > {literal}")[0][0])
-        rows = opened.fetch(
+    with open_destination(plan) as session:
+        above = int(session.fetch(f"SELECT count(*) FROM {table} t WHERE {name} > {literal}")[0][0])
+        rows = session.fetch(
             f"SELECT {name} FROM {table} t WHERE {name} <= {literal} ORDER BY {name} DESC LIMIT {_SAMPLE}"
         )
     values = [Decimal(str(row[0])) for row in rows]

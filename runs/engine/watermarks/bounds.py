@@ -18,7 +18,7 @@ from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.temporal import lowest_spelling
 from connections.sdk.sql.types import DataType, Kind
 from modules.query.placeholders import unused
-from runs.engine.connecting import session
+from runs.engine.connecting import open_session
 from runs.engine.events import Event, Warned, WatermarkResolved
 from runs.engine.plan import NamedWatermark, Plan
 from runs.engine.watermarks.first_run import asks_for_new_table
@@ -60,12 +60,12 @@ def resolve_named(plan: Plan) -> Iterator[Event]:
 
 
 def _resolve(watermark: NamedWatermark, plan: Plan) -> str:
-    with session(watermark.connection) as opened:
+    with open_session(watermark.connection) as session:
         try:
             # a resolver only reads, in dry runs and on destinations too
-            row = opened.fetch_read_only(watermark.resolver_sql)
+            row = session.fetch_read_only(watermark.resolver_sql)
         except TableMissing as error:
-            if not asks_for_new_table(opened, plan, watermark):
+            if not asks_for_new_table(session, plan, watermark):
                 raise
             return _before_first_run(watermark, plan, error)
     value = _text(row[0]) if row else None
@@ -97,7 +97,7 @@ def _text(value: object) -> str | None:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
-def highest(opened: Session, dialect: PublishingDialect, table: TableInfo | None, column: str) -> Bound:
+def highest(session: Session, dialect: PublishingDialect, table: TableInfo | None, column: str) -> Bound:
     """Return MAX(column) of the destination; no table, no rows and every spelling of NULL mean None.
 
     Raises ColumnMissing when the table has no such column, ConfigurationInvalid when it has no highest value.
@@ -110,8 +110,8 @@ def highest(opened: Session, dialect: PublishingDialect, table: TableInfo | None
         raise ColumnMissing(
             f"The destination {table.name} has no watermark column “{column}”.", hint=f"Its columns are {names}."
         )
-    check_maximum(opened, dialect, column, info.data_type)
-    rows = opened.fetch(dialect.maximum(table.name, column))
+    check_maximum(session, dialect, column, info.data_type)
+    rows = session.fetch(dialect.maximum(table.name, column))
     value = _text(rows[0][0])
     return Bound(column=column, value=None if is_null(value) else value, data_type=info.data_type)
 

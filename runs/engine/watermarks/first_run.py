@@ -11,7 +11,7 @@ from connections.sdk.sql.dialect import Dialect
 from runs.engine.plan import NamedWatermark, Plan
 
 
-def asks_for_new_table(opened: Session, plan: Plan, watermark: NamedWatermark) -> bool:
+def asks_for_new_table(session: Session, plan: Plan, watermark: NamedWatermark) -> bool:
     """Whether the only table that the resolver lacks is the module's own destination, on the destination's connection.
 
     Asked after the resolver failed for a missing table; whatever cannot be told for certain stays that failure.
@@ -22,9 +22,9 @@ def asks_for_new_table(opened: Session, plan: Plan, watermark: NamedWatermark) -
     describe = registry.connector(plan.destination.kind).introspector.describe_table
     own = _comparable(plan.dest_table, dialect)
     tables = list(_tables(watermark.resolver_sql, dialect))
-    if own not in [_comparable(table, dialect) for table in tables] or describe(opened, plan.dest_table) is not None:
+    if own not in [_comparable(table, dialect) for table in tables] or describe(session, plan.dest_table) is not None:
         return False
-    return all(_comparable(table, dialect) == own or describe(opened, table) is not None for table in tables)
+    return all(_comparable(table, dialect) == own or describe(session, table) is not None for table in tables)
 
 
 def _tables(sql: str, dialect: Dialect) -> Iterator[TableName]:

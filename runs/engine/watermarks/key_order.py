@@ -11,7 +11,7 @@ from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.schema import Column
 from modules.query.aliases import safe_alias
-from runs.engine.connecting import session
+from runs.engine.connecting import open_session
 from runs.engine.plan import Plan
 
 
@@ -20,8 +20,8 @@ def in_order(plan: Plan, keys: Sequence[Column]) -> tuple[tuple[Column, ...], st
     if not plan.key_sync_query or len(keys) < 2:
         return tuple(keys), ""
     introspector = registry.connector(plan.source.kind, Cap.READ).introspector
-    with session(plan.source, Cap.READ) as opened:
-        names = [info.name for info in introspector.describe_query(opened, plan.key_sync_query)]
+    with open_session(plan.source, Cap.READ) as session:
+        names = [info.name for info in introspector.describe_query(session, plan.key_sync_query)]
     if len(names) != len(keys):
         # the transfer fails and says so
         return tuple(keys), ""

@@ -20,16 +20,16 @@ _ORDERED = frozenset({Kind.TEXT, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIME
 _CURE = "Name a number, a date or a timestamp that grows as watermark_column; or use upsert without one, or full."
 
 
-def check_watermark_types(plan: Plan, opened: Session, columns: tuple[Column, ...]) -> None:
+def check_watermark_types(plan: Plan, session: Session, columns: tuple[Column, ...]) -> None:
     """Refuse, before anything is transferred, a watermark that could not bound the next run."""
     column = next((c for c in columns if c.dest_name == plan.watermark), None)
     if column is None:
         return
-    check_maximum(opened, registry.dialect_for(plan.destination), column.dest_name, column.data_type)
+    check_maximum(session, registry.dialect_for(plan.destination), column.dest_name, column.data_type)
     check_pair(plan, column.dest_name, column.data_type, column)
 
 
-def check_maximum(opened: Session, dialect: Dialect, column: str, data_type: DataType) -> None:
+def check_maximum(session: Session, dialect: Dialect, column: str, data_type: DataType) -> None:
     """Refuse a destination column of which there is no highest value."""
     if problem := data_type.why_unordered:
         raise ConfigurationInvalid(f"The watermark {column} {problem}.", hint=_CURE)
@@ -37,7 +37,7 @@ def check_maximum(opened: Session, dialect: Dialect, column: str, data_type: Dat
         return
     assert isinstance(dialect, PublishingDialect)
     try:
-        opened.fetch(dialect.maximum_of_type(data_type.native or data_type.kind.value))
+        session.fetch(dialect.maximum_of_type(data_type.native or data_type.kind.value))
     except TransientError:
         raise
     except PipekitError as error:

@@ -38,7 +38,7 @@ class Marks:
     with_offset: int = 0
 
 
-def count_marks(opened: Session, plan: Plan, columns: Sequence[Column]) -> Marks:
+def count_marks(session: Session, plan: Plan, columns: Sequence[Column]) -> Marks:
     """Ask staging once for all that the warnings need to know of it."""
     column = next((c for c in columns if c.dest_name == plan.watermark), None)
     if column is None:
@@ -52,11 +52,11 @@ def count_marks(opened: Session, plan: Plan, columns: Sequence[Column]) -> Marks
         return Marks()
     dialect = dialect_of(plan)
     sql = dialect.count_marks(dialect.staging_table(plan.module), plan.watermark, ties=ties, offsets=offsets)
-    without, sharing, with_offset = map(int, opened.fetch(sql)[0])
+    without, sharing, with_offset = map(int, session.fetch(sql)[0])
     return Marks(without=without, sharing=sharing, with_offset=with_offset)
 
 
-def early_marks(opened: Session, plan: Plan, columns: Sequence[Column]) -> Marks | None:
+def early_marks(session: Session, plan: Plan, columns: Sequence[Column]) -> Marks | None:
     """Count them before others wait for the transaction; None when it is too early.
 
     The claim, which the transaction checks, then says that staging is still the same.
@@ -65,7 +65,7 @@ def early_marks(opened: Session, plan: Plan, columns: Sequence[Column]) -> Marks
         # it takes rows out of staging
         return None
     try:
-        return count_marks(opened, plan, columns)
+        return count_marks(session, plan, columns)
     except (ConfigurationError, LockTimeout):
         # staging may be another run's by now, which the claim tells
         return None
@@ -90,13 +90,13 @@ def staged_warnings(plan: Plan, marks: Marks) -> Iterator[str]:
 
 
 def published_warnings(
-    opened: Session, plan: Plan, columns: Sequence[Column], marks: Marks, value: str | None
+    session: Session, plan: Plan, columns: Sequence[Column], marks: Marks, value: str | None
 ) -> Iterator[str]:
     """Yield warnings about the destination's highest value as it is after the publish: it bounds the next run."""
     column = next((c for c in columns if c.dest_name == plan.watermark), None)
     if column is None or value is None:
         return
-    yield from future_warnings(opened, plan, value)
+    yield from future_warnings(session, plan, value)
     compared = compared_type(registry.dialect(plan.source.kind), source_type(plan, column), column.data_type)
     if compared.kind is not Kind.TEXT or column.data_type.kind is not Kind.TEXT:
         return
@@ -127,10 +127,10 @@ def implied_warnings(plan: Plan, table: TableInfo | None, columns: Sequence[Colu
         yield implied_watermark.warning(plan.watermark, data_type)
 
 
-def future_warnings(opened: Session, plan: Plan, value: str | None) -> Iterator[str]:
+def future_warnings(session: Session, plan: Plan, value: str | None) -> Iterator[str]:
     """Yield a warning when the destination's highest value lies in the future, by the destination's clock."""
     if value is not None and (
-        _in_future(opened, dialect_of(plan), value) or _is_never_among_dates(opened, plan, value)
+        _in_future(session, dialect_of(plan), value) or _is_never_among_dates(session, plan, value)
     ):
         yield (
             f"The highest {plan.watermark} of the destination is {value}, which lies in the future: rows below it are "
@@ -139,12 +139,12 @@ def future_warnings(opened: Session, plan: Plan, value: str | None) -> Iterator[
         )
 
 
-def _is_never_among_dates(opened: Session, plan: Plan, value: str) -> bool:
+def _is_never_among_dates(session: Session, plan: Plan, value: str) -> bool:
     """Whether the value is all nines and the one below it is a date of as many digits."""
     digits = _whole(value)
     if not _NINES.fullmatch(digits):
         return False
-    below = opened.fetch(dialect_of(plan).second_highest(plan.dest_table, plan.watermark))[0][0]
+    below = session.fetch(dialect_of(plan).second_highest(plan.dest_table, plan.watermark))[0][0]
     other = _whole(str(below or ""))
     return len(other) == len(digits) and _DIGITS_OF_DATE.fullmatch(other) is not None
 
@@ -153,7 +153,7 @@ def _whole(value: str) -> str:
     return value.partition(".")[0]
 
 
-def _in_future(opened: Session, dialect: PublishingDialect, value: str) -> bool:
+def _in_future(session: Session, dialect: PublishingDialect, value: str) -> bool:
     if _NEVER.fullmatch(_whole(value)):
         return True
     moment = Moment.parse(value)
@@ -162,7 +162,7 @@ def _in_future(opened: Session, dialect: PublishingDialect, value: str) -> bool:
     if moment.date[4] != "-":
         # a year of another length than four digits
         return moment.date[0] != "-"
-    now = Moment.parse(str(opened.fetch(dialect.clock())[0][0]))
+    now = Moment.parse(str(session.fetch(dialect.clock())[0][0]))
     if now is None:
         return False
     try:
