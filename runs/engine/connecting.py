@@ -1,4 +1,4 @@
-"""Sessions of a run: opened late, closed early, because some systems let only one process write at a time."""
+"""Sessions of a run, opened late and closed early because some systems allow only one writing process at a time."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
 
-# seconds for connecting when somebody waits for the end of a run
-_SOON = 4
+# connect_timeout in seconds while a user waits for the result
+_SHORT_TIMEOUT = 4
 
 
-def hurried(parameters: ConnectionParameters) -> ConnectionParameters:
-    """Return the same, to be connected soon or not at all."""
-    return replace(parameters, options={**parameters.options, "connect_timeout": _SOON})
+def with_short_timeout(parameters: ConnectionParameters) -> ConnectionParameters:
+    """Return the parameters with a short connect_timeout."""
+    return replace(parameters, options={**parameters.options, "connect_timeout": _SHORT_TIMEOUT})
 
 
 def for_inspection(parameters: ConnectionParameters) -> ConnectionParameters:
-    """Return the same, to look at what is there: connected soon or not at all, and a missing file is not created."""
-    found = hurried(parameters)
-    return replace(found, options={name: value for name, value in found.options.items() if name != "create"})
+    """Return the parameters for only reading what exists: a short timeout, and a missing file is not created."""
+    options = with_short_timeout(parameters).options
+    return replace(parameters, options={name: value for name, value in options.items() if name != "create"})
 
 
 @contextmanager
 def open_session(parameters: ConnectionParameters, needs: Cap = Cap.NONE) -> Iterator[Session]:
-    """Open a control session for the time of the block."""
+    """Open a session for the block, on a connector that has the capabilities ``needs``; close it at the end."""
     session = registry.connector(parameters.kind, needs).connect(parameters)
     try:
         yield session

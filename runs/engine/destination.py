@@ -1,6 +1,6 @@
-"""Waits at the destination have a bound: whatever a run says there, it waits for a lock no longer than the plan allows.
+"""Sessions at the destination, in which no statement waits for a lock longer than the plan's lock_seconds.
 
-Who held the lock is said in the error, and left alone.
+The error of a lock timeout names the sessions that hold the lock; they are not terminated.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from runs.engine.plan import Plan
 from runs.engine.publish import commit_record
 from runs.engine.publish.staging import dialect_of
 
-# more than these are not named
+# lock holders that are named in an error
 _NAMED = 5
 
 
 @contextmanager
 def open_destination(plan: Plan) -> Iterator[Session]:
-    """Open a control session at the destination for the time of the block."""
+    """Open a session at the destination for the block. Raises LockTimeout with the names of the lock's holders."""
     with open_session(plan.destination, Cap.WRITE) as session:
         for sql in dialect_of(plan).bound_waits(lock_seconds=plan.lock_seconds):
             session.execute(sql)
@@ -42,7 +42,7 @@ def _name_holders(error: LockTimeout, session: Session, plan: Plan) -> None:
         try:
             holders = session.fetch(sql)
         except PipekitError:
-            # the error stands without it
+            # the original error is raised without the names
             return
         if holders:
             named = "; ".join(str(holder) for (holder,) in holders[:_NAMED])

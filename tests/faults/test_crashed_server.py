@@ -38,11 +38,11 @@ _DRIVER = """
 import pickle, sys
 from base64 import b64decode
 from connections.sdk.errors import PipekitError
-from runs.engine import events, retrying
+from runs.engine import events, retry
 plan, retries = pickle.loads(b64decode(sys.stdin.read()))
-policy = retrying.Policy(max_retries=retries, delay=0.1)
+policy = retry.Policy(max_retries=retries, delay=0.1)
 try:
-    for event in retrying.run(plan, policy, still_ours=lambda: True):
+    for event in retry.run(plan, policy, still_ours=lambda: True):
         if isinstance(event, events.AttemptFailed):
             print("attempt failed:", event.code, event.message.replace("\\n", " "))
 except PipekitError as error:

@@ -60,7 +60,7 @@ def claim(session: Session, dialect: PublishingDialect, plan: Plan) -> None:
     )
 
 
-def held(dialect: PublishingDialect, plan: Plan, *, shared: bool = False) -> Claim:
+def staging_claim(dialect: PublishingDialect, plan: Plan, *, shared: bool = False) -> Claim:
     """Return the claim as a transaction asks for it and holds it; ``shared`` when several may at once."""
     claims, module = dialect.qualified(claims_table(dialect)), dialect.string(plan.module)
     sql = f"SELECT run FROM {claims} WHERE module = {module}{dialect.lock_rows(shared=shared)}"
@@ -72,7 +72,7 @@ def hold_claim(session: Session, dialect: PublishingDialect, plan: Plan) -> None
 
     Raises Overtaken when a later run took over.
     """
-    claim = held(dialect, plan)
+    claim = staging_claim(dialect, plan)
     claim.check(session.fetch(claim.sql))
 
 

@@ -16,4 +16,4 @@ from runs.jrunner.routes.choose import choose
 def transfer(plan: Plan, work: transferring.Transfer) -> Iterator[Event]:
     job = Job.from_json(transferring.job(plan, work))
     moved = choose(job).copy(job, Reporter(events=False), Cancellation())
-    yield transferring.counted({"rows_read": moved.read, "rows_written": moved.written, "bytes": moved.size})
+    yield transferring.staged({"rows_read": moved.read, "rows_written": moved.written, "bytes": moved.size})
