@@ -29,7 +29,7 @@ KIND = "repair"
 
 def deletes(plan: Plan) -> bool:
     """Whether the plan is a repair that deletes rows, extra or doubled."""
-    return plan.repair is not None and (plan.repair.deletes or plan.repair.doubles) and plan.supports_deletes
+    return plan.repair is not None and (plan.repair.deletes or plan.repair.removes_duplicates) and plan.supports_deletes
 
 
 def check_resume(plan: Plan) -> None:
@@ -69,7 +69,7 @@ def _transaction(session: Session, plan: Plan, staged: Staging, events: list[Eve
     commit_record.hold_claim(session, dialect, plan)
     _check_staging(session, plan, staged)
     deleted = 0
-    if repair.doubles:
+    if repair.removes_duplicates:
         # first: what is deferred runs at its end, and from then on at once, which a delete and insert could not bear
         deleted += duplicate_rows.remove(session, plan, staged.columns, lambda row: _bound(plan, row), events)
     if repair.deletes:

@@ -45,7 +45,8 @@ def repair_plan(plan: Plan, found: Found) -> Plan:
             found,
             deletes=_deletes(plan, found),
             # an incremental run, too, replaces all rows of a key by one
-            doubles=(_deletes_extra(plan) or plan.strategy is Strategy.INCREMENTAL) and not _is_unique(plan, key),
+            removes_duplicates=(_deletes_extra(plan) or plan.strategy is Strategy.INCREMENTAL)
+            and not _is_unique(plan, key),
             rewrites=not appends,
         ),
     )
@@ -77,7 +78,7 @@ def why_useless(plan: Plan, found: Found) -> str:
         return f"{error.message} {error.hint}"
     assert part is not None
     counts = found.outcome.counts
-    if counts.missing or (counts.different and part.rewrites) or part.deletes or part.doubles:
+    if counts.missing or (counts.different and part.rewrites) or part.deletes or part.removes_duplicates:
         return ""
     return kept(plan, found)
 
@@ -106,10 +107,10 @@ def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
     return info is not None and set(key) in [set(unique) for unique in (info.primary_key, *info.unique_keys)]
 
 
-def _part(found: Found, *, deletes: bool, doubles: bool, rewrites: bool) -> Repair:
+def _part(found: Found, *, deletes: bool, removes_duplicates: bool, rewrites: bool) -> Repair:
     """Return the single keys that differ while they are few, else the segments that hold them, else the whole table."""
-    doubles = doubles and found.outcome.counts.extra > 0 and _all_compared(found)
-    whole = Repair(deletes=deletes, doubles=doubles, rewrites=rewrites)
+    removes_duplicates = removes_duplicates and found.outcome.counts.extra > 0 and _all_compared(found)
+    whole = Repair(deletes=deletes, removes_duplicates=removes_duplicates, rewrites=rewrites)
     column = found.compared.range_column
     if column is None:
         return whole

@@ -38,8 +38,10 @@ def describe(plan: Plan, query: str, session: Session) -> Tables:
         )
     with open_session(plan.source, Cap.READ) as source:
         probed = registry.connector(plan.source.kind, Cap.READ).introspector.describe_query(source, query)
-    named = column_choice.named(plan, query, probed)
-    columns, _ = column_choice.typed(plan, named, info, lambda name: connector.introspector.has_type(session, name))
+    named = column_choice.from_probe(plan, query, probed)
+    columns, _ = column_choice.with_destination_types(
+        plan, named, info, lambda name: connector.introspector.has_type(session, name)
+    )
     if not plan.merge_key:
         # the table's own key names the rows, and compares as it says
         collations = info.key_collations(_table_key(info, [column.dest_name for column in columns]))

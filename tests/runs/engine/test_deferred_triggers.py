@@ -88,7 +88,7 @@ def test_a_repair_sees_that_its_rows_come_back(bench: Bench) -> None:
 def test_a_repair_of_doubled_rows_sees_that_they_come_back(bench: Bench) -> None:
     _prepared(bench, *DELETED_BACK)
     bench.at_destination("UPDATE sync.t SET k = 1, v = 'a'")
-    repair = Repair(column="k", deletes=False, doubles=True)
+    repair = Repair(column="k", deletes=False, removes_duplicates=True)
     with pytest.raises(CountMismatch):
         bench.run(_plan(bench, "upsert", repair=repair, limits=Limits(max_delete_share=1)))
     assert _rows(bench) == [(1, "a"), (1, "a"), (2, "b")]

@@ -100,7 +100,7 @@ def test_a_source_that_is_away_is_a_warning(bench: Bench) -> None:
     source = replace(bench.source, kind="postgresql", url="postgresql://127.0.0.1:1/gone", options={})
     result = bench.run(replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=source, dry_run=True))
     (warning,) = result.warnings
-    assert warning.startswith("The source could not be asked, so its tables and columns were not checked: ")
+    assert warning.startswith("The source could not be reached, so its tables and columns were not checked: ")
     assert "INSERT INTO" in result.last(events.MergeSqlBuilt).sql
 
 
