@@ -33,7 +33,7 @@ class Policy:
     timeout: float = 3600
 
     def wait(self, retry: int) -> float:
-        """Return the seconds to wait before a retry (1, 2, ...): random, so that runs that failed together spread out."""
+        """Return the seconds to wait before a retry (1, 2, ...): random, so that runs do not all retry at once."""
         bound = self.delay * 2.0 ** (retry - 1) if self.exponential else self.delay
         return random.uniform(0, min(bound, self.max_delay))
 
@@ -47,7 +47,7 @@ class Budget:
         self._retries = self._connects = 0
 
     def spend(self, error: PipekitError) -> tuple[float, bool] | None:
-        """Return the wait before the next attempt and whether the connection failed; None if there is no attempt left."""
+        """Return the wait before the next attempt and whether the connection failed; None if no attempt is left."""
         if not error.retryable:
             return None
         connecting = isinstance(error, ConnectionFailed) and self._connects < _CONNECTS

@@ -33,7 +33,13 @@ from runs.engine.publish import (
 from runs.engine.publish.staging import dialect_of
 from runs.engine.strategies import append, full, incremental, upsert
 from runs.engine.strategies.statement import Counts, Publication, Statement
-from runs.engine.watermarks.warnings import Marks, count_marks, early_marks, published_warnings, staged_warnings
+from runs.engine.watermarks.warnings import (
+    WatermarkCounts,
+    count_before_transaction,
+    count_watermarks,
+    published_warnings,
+    staged_warnings,
+)
 
 STRATEGIES = {
     Strategy.FULL: full.statements,
@@ -53,7 +59,7 @@ def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
         with open_destination(plan) as session:
             schemas.create_missing(session, plan, plan.dest_table.schema)
             _analyze(session, plan)
-            yield from _transaction(session, plan, staging, early_marks(session, plan, staging.columns))
+            yield from _transaction(session, plan, staging, count_before_transaction(session, plan, staging.columns))
     except ConnectionLost as lost:
         if (found := find_after(lost, plan, kind=_KIND)) is None:
             raise
@@ -84,7 +90,7 @@ def find_after(lost: ConnectionLost, plan: Plan, *, kind: str) -> Published | No
         raise lost from error
 
 
-def _transaction(session: Session, plan: Plan, staging: Staging, marks: Marks | None) -> Iterator[Event]:
+def _transaction(session: Session, plan: Plan, staging: Staging, marks: WatermarkCounts | None) -> Iterator[Event]:
     dialect = dialect_of(plan)
     # events are told after COMMIT: whoever listens must not hold the transaction open
     told: list[Event] = []
@@ -115,7 +121,9 @@ def _analyze(session: Session, plan: Plan) -> None:
         session.execute(sql)
 
 
-def _apply(session: Session, plan: Plan, staging: Staging, marks: Marks | None, told: list[Event]) -> Published:
+def _apply(
+    session: Session, plan: Plan, staging: Staging, marks: WatermarkCounts | None, told: list[Event]
+) -> Published:
     table = destination_shape.described(session, plan)
     destination_shape.check(plan, staging, table)
     destination_table.check_columns(plan, table, staging.columns)
@@ -127,7 +135,7 @@ def _apply(session: Session, plan: Plan, staging: Staging, marks: Marks | None, 
     check_numbered(session, plan, staging, table)
     null_keys = check_keys(session, plan, staging)
     if marks is None:
-        marks = count_marks(session, plan, staging.columns)
+        marks = count_watermarks(session, plan, staging.columns)
     told += map(Warned, staged_warnings(plan, marks))
     deletion = foreign_keys.deletion(plan, table, null_keys=null_keys)
     keys = foreign_keys.pointing_at(session, plan) if foreign_keys.may_break(plan, table, deletion) else ()

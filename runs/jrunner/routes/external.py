@@ -123,7 +123,7 @@ def _log_output(output: BufferedReader, reporter: Reporter) -> str:
         _log_lines(unlogged[:cut], reporter)
         unlogged = unlogged[cut:]
         if size >= _LOGGED:
-            reporter.log(f"the program has written more than {_LOGGED // 1_000_000} MB; the rest is left out")
+            reporter.log(f"the program has written more than {_LOGGED // 1_000_000} MB; the rest is not logged")
     last_lines = "".join(end.decode("utf-8", "replace").splitlines(keepends=True)[-_LAST_LINES:])
     if size < _LOGGED:
         _log_lines(unlogged, reporter)
