@@ -178,7 +178,7 @@ def test_a_server_that_is_gone_before_the_commit_is_waited_for(
     assert process.stdout is not None
     first = process.stdout.readline()
     assert first.startswith("attempt failed: connection_lost"), first
-    assert "Whether it was committed is not known: the destination cannot be asked." in first
+    assert "Whether it was committed is not known: the destination cannot be reached." in first
     server.restart()
     assert said(process)[-1] == "done"
     assert evidence(stored(bench)) == evidence(generator.expected())

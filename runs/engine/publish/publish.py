@@ -1,8 +1,14 @@
-"""Step four, publish: one destination transaction from staging to the table, wholly or not at all.
+"""Step four, publish: one transaction at the destination that copies the rows from staging to the table.
 
-Its order: bounds on waiting and the table's lock; is this run published already; does it still hold staging; is the
-table there; safety limits; is staging complete; NULLs that would become numbers; duplicate keys; the strategy's
-statements, each delete counted; deferred triggers; what triggers did; the commit record; COMMIT.
+The transaction, in order:
+
+1. Set the lock timeout and lock the table.
+2. Return if the run is published already; check that it still holds the claim on staging.
+3. Check the destination table, the safety limits, that staging is complete, and its keys.
+4. Check which rows of other tables would be affected.
+5. Execute the strategy's statements, checking the row count of each delete; run deferred triggers.
+6. Check what triggers did, and that all rows arrived.
+7. Write the commit record; COMMIT.
 """
 
 from __future__ import annotations
@@ -32,11 +38,11 @@ from runs.engine.publish import (
 )
 from runs.engine.publish.staging import dialect_of
 from runs.engine.strategies import append, full, incremental, upsert
-from runs.engine.strategies.statement import Counts, Publication, Statement
-from runs.engine.watermarks.warnings import (
+from runs.engine.strategies.statement import Publication, RowCount, Statement
+from runs.engine.waterwatermark_counts.warnings import (
     WatermarkCounts,
     count_before_transaction,
-    count_watermarks,
+    count_waterwatermark_counts,
     published_warnings,
     staged_warnings,
 )
@@ -51,9 +57,9 @@ _KIND = "publish"
 
 
 def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
-    """Publish, ending with Published; everything else leaves the destination as it was.
+    """Publish the staged rows, yielding events; the last one is Published. An error leaves the table unchanged.
 
-    When the answer to COMMIT is lost, the commit record decides what happened.
+    If the answer to COMMIT is lost, the commit record shows whether the rows are published.
     """
     try:
         with open_destination(plan) as session:
@@ -61,13 +67,13 @@ def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
             _analyze(session, plan)
             yield from _transaction(session, plan, staging, count_before_transaction(session, plan, staging.columns))
     except ConnectionLost as lost:
-        if (found := find_after(lost, plan, kind=_KIND)) is None:
+        if (published := find_after(lost, plan, kind=_KIND)) is None:
             raise
-        yield found
+        yield published
 
 
 def find(plan: Plan, *, kind: str = _KIND) -> Published | None:
-    """Ask the destination whether this run is published, after whatever still runs there has ended."""
+    """Return what this run has published, None if nothing; waits for a transaction of it that is still running."""
     dialect = dialect_of(plan)
     with open_destination(plan) as session, session.transaction():
         for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
@@ -80,20 +86,22 @@ def find(plan: Plan, *, kind: str = _KIND) -> Published | None:
 
 
 def find_after(lost: ConnectionLost, plan: Plan, *, kind: str) -> Published | None:
-    """Find the run as `find` does; when nobody answers, ``lost`` says that the end is not known, and is raised."""
+    """Return what `find` returns. If it fails, raise ``lost``, with the addition that the result is unknown."""
     try:
         return find(plan, kind=kind)
     except PipekitError as error:
-        lost.message = f"{lost.message} Whether it was committed is not known: the destination cannot be asked."
+        lost.message = f"{lost.message} Whether it was committed is not known: the destination cannot be reached."
         lost.args = (lost.message,)
         lost.detail = f"{lost.detail}\n{error.message}".strip()
         raise lost from error
 
 
-def _transaction(session: Session, plan: Plan, staging: Staging, marks: WatermarkCounts | None) -> Iterator[Event]:
+def _transaction(
+    session: Session, plan: Plan, staging: Staging, watermark_counts: WatermarkCounts | None
+) -> Iterator[Event]:
     dialect = dialect_of(plan)
-    # events are told after COMMIT: whoever listens must not hold the transaction open
-    told: list[Event] = []
+    # yielded only after COMMIT, so that the caller cannot keep the transaction open
+    events: list[Event] = []
     try:
         with session.transaction():
             for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
@@ -102,19 +110,19 @@ def _transaction(session: Session, plan: Plan, staging: Staging, marks: Watermar
             published = commit_record.find(session, dialect, plan, kind=_KIND)
             if published is None:
                 commit_record.hold_claim(session, dialect, plan)
-                published = _apply(session, plan, staging, marks, told)
+                published = _apply(session, plan, staging, watermark_counts, events)
                 commit_record.write(session, dialect, plan, published, kind=_KIND)
                 point("publish.before_commit")
     except PipekitError:
-        yield from (event for event in told if isinstance(event, MergeSqlBuilt))
+        yield from (event for event in events if isinstance(event, MergeSqlBuilt))
         raise
     point("publish.after_commit")
-    yield from told
+    yield from events
     yield published
 
 
 def _analyze(session: Session, plan: Plan) -> None:
-    """Tell the planner how much is in staging; a full refresh joins nothing."""
+    """Update the planner's statistics of staging, except for a full refresh, which has no joins."""
     dialect = dialect_of(plan)
     sql = dialect.analyze(dialect.staging_table(plan.module))
     if sql and plan.strategy is not Strategy.FULL:
@@ -122,47 +130,51 @@ def _analyze(session: Session, plan: Plan) -> None:
 
 
 def _apply(
-    session: Session, plan: Plan, staging: Staging, marks: WatermarkCounts | None, told: list[Event]
+    session: Session, plan: Plan, staging: Staging, watermark_counts: WatermarkCounts | None, events: list[Event]
 ) -> Published:
-    table = destination_shape.described(session, plan)
+    table = destination_shape.lock_and_describe(session, plan)
     destination_shape.check(plan, staging, table)
     destination_table.check_columns(plan, table, staging.columns)
     replaced, filled = _replaced(session, plan, table, staging.columns)
     if warning := safety_limits.check_full(plan, staged=staging.rows, present=replaced):
-        told.append(Warned(warning))
+        events.append(Warned(warning))
     if plan.strategy is not Strategy.FULL:
         check_complete(session, plan, staging)
     check_numbered(session, plan, staging, table)
     null_keys = check_keys(session, plan, staging)
-    if marks is None:
-        marks = count_watermarks(session, plan, staging.columns)
-    told += map(Warned, staged_warnings(plan, marks))
+    if watermark_counts is None:
+        watermark_counts = count_waterwatermark_counts(session, plan, staging.columns)
+    events += map(Warned, staged_warnings(plan, watermark_counts))
     deletion = foreign_keys.deletion(plan, table, null_keys=null_keys)
-    keys = foreign_keys.pointing_at(session, plan) if foreign_keys.may_break(plan, table, deletion) else ()
+    keys = foreign_keys.referencing(session, plan) if foreign_keys.may_break(plan, table, deletion) else ()
     orphaned = orphaned_rows.OrphanedRows(session, plan, keys)
     if deletion:
         what = f"Replacing rows of {plan.dest_table} by DELETE"
-        told += map(Warned, foreign_keys.check(session, plan, keys, deletion, what=what))
-    told += map(Warned, unfilled_columns.check_full(session, plan, table, filled, emptied=False))
+        events += map(Warned, foreign_keys.check(session, plan, keys, deletion, what=what))
+    events += map(Warned, unfilled_columns.check_full(session, plan, table, filled, emptied=False))
     publication = describe(plan, staging.columns, table, null_keys=null_keys)
-    watched = side_effects.possible(session, plan, table)
-    publication = replace(publication, may_skip_rows=watched)
-    before = count(session, plan.dest_table, plan) if watched and plan.strategy is not Strategy.FULL else replaced
+    may_have_side_effects = side_effects.may_occur(session, plan, table)
+    publication = replace(publication, may_skip_rows=may_have_side_effects)
+    before = (
+        count(session, plan.dest_table, plan)
+        if may_have_side_effects and plan.strategy is not Strategy.FULL
+        else replaced
+    )
     statements = all_statements(session, plan, staging.columns, table, publication)
-    told.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
-    with foreign_keys.explained(plan, keys):
+    events.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
+    with foreign_keys.explain_violations(plan, keys):
         counts = _execute(session, plan, statements, replaced=replaced)
         side_effects.run_deferred(session, plan)
-    told += map(Warned, orphaned.warnings())
-    told += map(Warned, unfilled_columns.check_full(session, plan, table, filled, emptied=True))
-    if plan.strategy is Strategy.FULL and counts[Counts.WRITTEN] != staging.rows:
-        # its insert takes all of staging, so it has counted it
+    events += map(Warned, orphaned.warnings())
+    events += map(Warned, unfilled_columns.check_full(session, plan, table, filled, emptied=True))
+    if plan.strategy is Strategy.FULL and counts[RowCount.WRITTEN] != staging.rows:
+        # its insert copies all of staging, so its row count is the number of staged rows
         check_complete(session, plan, staging)
-    if watched:
-        told += map(Warned, side_effects.check(session, plan, staging, counts, before=before, null_keys=null_keys))
+    if may_have_side_effects:
+        events += map(Warned, side_effects.check(session, plan, staging, counts, before=before, null_keys=null_keys))
     check_arrived(session, plan, staging, counts)
     published = _published(session, plan, counts, replaced=replaced)
-    told += map(Warned, published_warnings(session, plan, staging.columns, marks, published.watermark))
+    events += map(Warned, published_warnings(session, plan, staging.columns, watermark_counts, published.watermark))
     return published
 
 
@@ -181,7 +193,7 @@ def _replaced(
 
 
 def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, null_keys: bool) -> Publication:
-    """Return what the strategy goes by."""
+    """Return the input of the strategy."""
     dialect = dialect_of(plan)
     if destination_table.takes_identity_values(table, columns):
         dialect = dialect.with_identity_values()
@@ -205,20 +217,20 @@ def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, 
 def all_statements(
     session: Session, plan: Plan, columns: Sequence[Column], table: TableInfo | None, publication: Publication
 ) -> list[Statement]:
-    """Return the strategy's statements; of a first run also those that create the table and its key."""
-    created = [*_before(plan, columns, table), *STRATEGIES[plan.strategy](publication)]
-    return [*created, *_after(session, plan, table)]
+    """Return the strategy's statements, preceded and followed by those that create a new table and its key."""
+    statements = [*_create_table(plan, columns, table), *STRATEGIES[plan.strategy](publication)]
+    return [*statements, *_create_key(session, plan, table)]
 
 
-def _before(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> list[Statement]:
+def _create_table(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> list[Statement]:
     if table is not None:
         return []
     pairs = [(column.dest_name, column.dest_type) for column in columns]
     return [Statement(dialect_of(plan).create_table(plan.dest_table, pairs))]
 
 
-def _after(session: Session, plan: Plan, table: TableInfo | None) -> list[Statement]:
-    """The key's index comes after a first load: it is a quarter faster than before."""
+def _create_key(session: Session, plan: Plan, table: TableInfo | None) -> list[Statement]:
+    """Return the statement for the unique key of a new table; creating it after the load is a quarter faster."""
     if table is not None or plan.strategy not in (Strategy.INCREMENTAL, Strategy.UPSERT):
         return []
     if not plan.supports_deletes:
@@ -227,42 +239,44 @@ def _after(session: Session, plan: Plan, table: TableInfo | None) -> list[Statem
     return [Statement(sql)] if sql else []
 
 
-def _execute(session: Session, plan: Plan, statements: Sequence[Statement], *, replaced: int) -> dict[Counts, int]:
-    counts: dict[Counts, int] = {Counts.TARGETS: replaced} if plan.strategy is Strategy.FULL else {}
+def _execute(session: Session, plan: Plan, statements: Sequence[Statement], *, replaced: int) -> dict[RowCount, int]:
+    counts: dict[RowCount, int] = {RowCount.TARGETS: replaced} if plan.strategy is Strategy.FULL else {}
     for statement in statements:
-        rows, *targets = _rows(session, statement, replaces=Counts.REPLACED in counts)
-        counts[statement.counts] = counts.get(statement.counts, 0) + max(rows, 0)
+        rows, *targets = _rows(session, statement, replaces=RowCount.REPLACED in counts)
+        counts[statement.row_count] = counts.get(statement.row_count, 0) + max(rows, 0)
         if targets:
-            counts[Counts.TARGETS] = targets[0]
-        if statement.counts is Counts.DELETED:
-            check_deleted(session, plan, statement, deleted=rows, targets=counts[Counts.TARGETS])
+            counts[RowCount.TARGETS] = targets[0]
+        if statement.row_count is RowCount.DELETED:
+            check_deleted(session, plan, statement, deleted=rows, targets=counts[RowCount.TARGETS])
         point("publish.between_statements")
     return counts
 
 
 def _rows(session: Session, statement: Statement, *, replaces: bool) -> list[int]:
     try:
-        return list(map(int, session.fetch(statement.sql)[0])) if statement.asks else [session.execute(statement.sql)]
+        return (
+            list(map(int, session.fetch(statement.sql)[0])) if statement.is_query else [session.execute(statement.sql)]
+        )
     except ValueMisfit as error:
         if replaces:
-            # the key is unique: a row that should have been deleted stands in the way of the one that replaces it
+            # because the key is unique, a row that was not deleted conflicts with the one that replaces it
             error.hint += " Or a trigger, a rule or a policy of the table keeps rows that are to be replaced."
         raise
 
 
-def _published(session: Session, plan: Plan, counts: dict[Counts, int], *, replaced: int) -> Published:
-    matched = counts.get(Counts.MATCHED, 0) + counts.get(Counts.REPLACED, 0)
+def _published(session: Session, plan: Plan, counts: dict[RowCount, int], *, replaced: int) -> Published:
+    matched = counts.get(RowCount.MATCHED, 0) + counts.get(RowCount.REPLACED, 0)
     dialect, watermark = dialect_of(plan), None
     if plan.watermark:
         watermark = session.fetch(dialect.maximum(plan.dest_table, plan.watermark))[0][0]
     if plan.repair is not None and not plan.repair.rewrites:
-        # those that are there were left as they are
+        # existing rows were not changed
         matched = 0
     insert_only = not plan.supports_deletes and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT)
-    new = counts.get(Counts.INSERTED, 0) + counts.get(Counts.ADDED, 0)
+    new = counts.get(RowCount.INSERTED, 0) + counts.get(RowCount.ADDED, 0)
     return Published(
-        inserted=new or max(counts.get(Counts.WRITTEN, 0) - matched, 0),
-        # an insert-only system merges by itself, later: it cannot tell
+        inserted=new or max(counts.get(RowCount.WRITTEN, 0) - matched, 0),
+        # an insert-only system merges rows itself, later, and does not report how many
         updated=None if insert_only else matched,
         deleted=replaced,
         watermark_column=plan.watermark,

@@ -1,4 +1,4 @@
-"""Schemas that are missing at the destination, created before what goes into them."""
+"""Creates missing schemas at the destination."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from runs.engine.plan import Plan
 
 
 def create_missing(session: Session, plan: Plan, schema: str) -> None:
-    """Create the schema unless it is there, outside any transaction: nobody is to wait for a long publish.
+    """Create the schema if it does not exist, outside the publish transaction so that no other session waits for it.
 
-    Asked first because CREATE SCHEMA IF NOT EXISTS takes the right to create even where there is nothing to do; asked
-    again after a failure because of two that create it at the same moment one fails, IF NOT EXISTS or not.
+    Its existence is checked first, because CREATE SCHEMA IF NOT EXISTS requires the privilege to create even if there
+    is nothing to do, and again after a failure, because one of two concurrent statements fails in spite of IF NOT
+    EXISTS.
     """
     has_schema = registry.connector(plan.destination.kind).introspector.has_schema
     if not schema or has_schema(session, schema):

@@ -1,8 +1,8 @@
-"""full: the destination becomes exactly what the source returned."""
+"""full: replaces all rows of the destination by those of the source."""
 
 from __future__ import annotations
 
-from runs.engine.strategies.statement import Counts, Publication, Statement
+from runs.engine.strategies.statement import Publication, RowCount, Statement
 
 
 def statements(p: Publication) -> list[Statement]:
@@ -11,4 +11,4 @@ def statements(p: Publication) -> list[Statement]:
     sql = p.dialect.empty_table(p.table, truncate=p.truncate)
     if not sql.startswith("DELETE"):
         return [Statement(sql), p.insert_all()]
-    return [Statement(sql, Counts.DELETED, remaining=p.dialect.count(p.table)), p.insert_all()]
+    return [Statement(sql, RowCount.DELETED, remaining=p.dialect.count(p.table)), p.insert_all()]

@@ -118,8 +118,8 @@ def test_nobody_can_reference_a_row_between_the_last_count_and_its_deletion(
         tried.append(refused.value.code)
         return explained(*given, **more)
 
-    explained = foreign_keys.explained
-    monkeypatch.setattr(foreign_keys, "explained", deleting)
+    explained = foreign_keys.explain_violations
+    monkeypatch.setattr(foreign_keys, "explain_violations", deleting)
     pg_bench.run(_plan(pg_bench, strategy))
     assert tried == ["lock_timeout"]
 

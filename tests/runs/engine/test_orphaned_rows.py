@@ -58,7 +58,7 @@ def test_rows_that_lose_what_they_reference_are_counted(opened: SqliteSession, p
     orphaned = counted(opened, plan)
     opened.execute("DELETE FROM parent")
     (warning,) = orphaned.warnings()
-    assert "gone now (2 of them)" in warning
+    assert "that were deleted (2 of them)" in warning
 
 
 def test_what_could_not_be_counted_before_is_not_reported_as_new(bench: Bench, plan: Plan) -> None:
