@@ -39,10 +39,10 @@ from runs.engine.publish import (
 from runs.engine.publish.staging import dialect_of
 from runs.engine.strategies import append, full, incremental, upsert
 from runs.engine.strategies.statement import Publication, RowCount, Statement
-from runs.engine.waterwatermark_counts.warnings import (
+from runs.engine.watermarks.warnings import (
     WatermarkCounts,
     count_before_transaction,
-    count_waterwatermark_counts,
+    count_watermarks,
     published_warnings,
     staged_warnings,
 )
@@ -135,7 +135,7 @@ def _apply(
     table = destination_shape.lock_and_describe(session, plan)
     destination_shape.check(plan, staging, table)
     destination_table.check_columns(plan, table, staging.columns)
-    replaced, filled = _replaced(session, plan, table, staging.columns)
+    replaced, filled = _count_replaced(session, plan, table, staging.columns)
     if warning := safety_limits.check_full(plan, staged=staging.rows, present=replaced):
         events.append(Warned(warning))
     if plan.strategy is not Strategy.FULL:
@@ -143,7 +143,7 @@ def _apply(
     check_numbered(session, plan, staging, table)
     null_keys = check_keys(session, plan, staging)
     if watermark_counts is None:
-        watermark_counts = count_waterwatermark_counts(session, plan, staging.columns)
+        watermark_counts = count_watermarks(session, plan, staging.columns)
     events += map(Warned, staged_warnings(plan, watermark_counts))
     deletion = foreign_keys.deletion(plan, table, null_keys=null_keys)
     keys = foreign_keys.referencing(session, plan) if foreign_keys.may_break(plan, table, deletion) else ()
@@ -153,13 +153,9 @@ def _apply(
         events += map(Warned, foreign_keys.check(session, plan, keys, deletion, what=what))
     events += map(Warned, unfilled_columns.check_full(session, plan, table, filled, emptied=False))
     publication = describe(plan, staging.columns, table, null_keys=null_keys)
-    may_have_side_effects = side_effects.may_occur(session, plan, table)
-    publication = replace(publication, may_skip_rows=may_have_side_effects)
-    before = (
-        count(session, plan.dest_table, plan)
-        if may_have_side_effects and plan.strategy is not Strategy.FULL
-        else replaced
-    )
+    may_skip_rows = side_effects.may_occur(session, plan, table)
+    publication = replace(publication, may_skip_rows=may_skip_rows)
+    before = count(session, plan.dest_table, plan) if may_skip_rows and plan.strategy is not Strategy.FULL else replaced
     statements = all_statements(session, plan, staging.columns, table, publication)
     events.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
     with foreign_keys.explain_violations(plan, keys):
@@ -170,7 +166,7 @@ def _apply(
     if plan.strategy is Strategy.FULL and counts[RowCount.WRITTEN] != staging.rows:
         # its insert copies all of staging, so its row count is the number of staged rows
         check_complete(session, plan, staging)
-    if may_have_side_effects:
+    if may_skip_rows:
         events += map(Warned, side_effects.check(session, plan, staging, counts, before=before, null_keys=null_keys))
     check_arrived(session, plan, staging, counts)
     published = _published(session, plan, counts, replaced=replaced)
@@ -178,12 +174,12 @@ def _apply(
     return published
 
 
-def _replaced(
+def _count_replaced(
     session: Session, plan: Plan, table: TableInfo | None, columns: Sequence[Column]
 ) -> tuple[int, list[str]]:
-    """Return how many rows a full refresh takes away, and of which columns that the query does not fill the values.
+    """Return how many rows a full refresh will delete, and the unfilled columns whose values it will reset.
 
-    Counted before: TRUNCATE does not say.
+    Counted before the statements, because TRUNCATE has no row count.
     """
     if plan.strategy is not Strategy.FULL or table is None:
         return 0, []
