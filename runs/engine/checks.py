@@ -139,9 +139,9 @@ def check_deleted(
         return
     if not (remaining := int(session.fetch(statement.remaining)[0][0])):
         return
-    gone = max(min(deleted, targets - remaining), 0)
+    confirmed = max(min(deleted, targets - remaining), 0)
     raise CountMismatch(
-        f"Only {gone} of {targets} rows could be deleted from {plan.dest_table}; it was not changed.",
+        f"Only {confirmed} of {targets} rows could be deleted from {plan.dest_table}; it was not changed.",
         hint="A trigger, a rule or a policy of the table keeps rows: remove it, grant this user DELETE, or choose "
         "upsert without key_sync, which deletes nothing.",
     )

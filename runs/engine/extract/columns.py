@@ -153,5 +153,5 @@ def missing_in(table: TableInfo, columns: Sequence[Column]) -> ColumnMissing | N
         return None
     return ColumnMissing(
         f"The destination {table.name} has no column “{names[0]}”.",
-        hint=f'Add it (ALTER TABLE {table.name} ADD COLUMN "{names[0]}" ...), or take it out of the query.',
+        hint=f'Add it (ALTER TABLE {table.name} ADD COLUMN "{names[0]}" ...), or remove it from the query.',
     )

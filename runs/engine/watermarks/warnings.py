@@ -156,16 +156,16 @@ def _whole(value: str) -> str:
 def _in_future(session: Session, dialect: PublishingDialect, value: str) -> bool:
     if _NEVER.fullmatch(_whole(value)):
         return True
-    moment = Moment.parse(value)
-    if moment is None:
+    timestamp = Moment.parse(value)
+    if timestamp is None:
         return False
-    if moment.date[4] != "-":
+    if timestamp.date[4] != "-":
         # a year with more than four digits, or before year 1
-        return moment.date[0] != "-"
+        return timestamp.date[0] != "-"
     now = Moment.parse(str(session.fetch(dialect.clock())[0][0]))
     if now is None:
         return False
     try:
-        return datetime.fromisoformat(moment.utc().text(6)) > datetime.fromisoformat(now.utc().text(6)) + _TOLERANCE
+        return datetime.fromisoformat(timestamp.utc().text(6)) > datetime.fromisoformat(now.utc().text(6)) + _TOLERANCE
     except (DataError, ValueError):
-        return moment.date >= "9999"
+        return timestamp.date >= "9999"

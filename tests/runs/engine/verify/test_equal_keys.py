@@ -10,7 +10,7 @@ import pytest
 
 from connections.sdk.errors import NotSupported
 from connections.sdk.parameters import ConnectionParameters
-from runs.engine.verify.verify import Found, Options, verify
+from runs.engine.verify.verify import Options, VerificationResult, verify
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.verify.comparing import counts, quick, verified
 
@@ -54,7 +54,7 @@ def target(loose: Loose, warehouse_of: Callable[[str], ConnectionParameters], er
     return bench
 
 
-def compared(bench: Bench, **changes: Any) -> Found:
+def compared(bench: Bench, **changes: Any) -> VerificationResult:
     return verified(bench, QUERY, merge_key=("k",), **changes)
 
 
