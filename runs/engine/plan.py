@@ -11,6 +11,8 @@ from runs.engine.verify.segments import Segment
 
 
 class Strategy(StrEnum):
+    """How staged rows are merged into the destination; see `runs.engine.strategies`."""
+
     FULL = "full"
     INCREMENTAL = "incremental"
     APPEND = "append"
@@ -18,6 +20,8 @@ class Strategy(StrEnum):
 
 
 class RunOn(StrEnum):
+    """When a hook is executed."""
+
     BEFORE = "before"
     SUCCESS = "success"
     FAILURE = "failure"

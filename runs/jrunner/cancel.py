@@ -29,6 +29,7 @@ class Cancellation:
         self._callbacks: list[Callable[[], object]] = []
 
     def check(self) -> None:
+        """Raise Cancelled if a stop was requested."""
         if self.requested.is_set():
             raise Cancelled("The transfer was cancelled.", hint="Nothing was written; run it again.")
 
@@ -39,6 +40,7 @@ class Cancellation:
             callback()
 
     def request(self) -> None:
+        """Request a stop and call the callbacks, once."""
         if not self.requested.is_set():
             self.requested.set()
             for callback in self._callbacks:
@@ -46,6 +48,8 @@ class Cancellation:
 
 
 def cancel_on_signals(cancellation: Cancellation) -> None:
+    """Request the cancellation on SIGINT, SIGTERM and SIGHUP."""
+
     def handle(_number: int, _frame: FrameType | None) -> None:
         cancellation.request()
 

@@ -25,6 +25,7 @@ class Channel:
         self._emptied = asyncio.Event()
 
     async def put(self, block: bytes) -> None:
+        """Add a block; wait while the buffer is full."""
         self._blocks.append(block)
         self._size += len(block)
         self._filled.set()
@@ -38,6 +39,7 @@ class Channel:
         self._filled.set()
 
     async def blocks(self) -> AsyncIterator[bytes]:
+        """Yield the buffered bytes until the channel is closed."""
         while True:
             await self._filled.wait()
             if self._error:

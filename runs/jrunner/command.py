@@ -57,6 +57,7 @@ def argument_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str]) -> int:
+    """Run the transfer that the arguments describe, and exit with its exit code."""
     environment.neutralise()
     parent, cancellation = Parent(), Cancellation()
     cancel_on_signals(cancellation)

@@ -32,9 +32,11 @@ class Reporter:
         self._last_progress = 0.0
 
     def log(self, text: str) -> None:
+        """Write the text to standard error, without secrets."""
         print(f"jrunner: {indented(self.redacted(text))}", file=sys.stderr, flush=True)
 
     def event(self, name: str, **values: Any) -> None:
+        """Write an event as a JSON line. The caller redacts values that may contain secrets."""
         if not self.events:
             return
         with self._lock:

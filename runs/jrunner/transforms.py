@@ -18,6 +18,7 @@ class Transforms:
         self.stripped: dict[str, int] = {}
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the batch with transformed text columns."""
         if not (self.trims or self.strips):
             return batch
         arrays = [self._column(batch.column(i), batch.schema.field(i)) for i in range(batch.num_columns)]

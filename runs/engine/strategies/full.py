@@ -6,6 +6,7 @@ from runs.engine.strategies.statement import Publication, RowCount, Statement
 
 
 def statements(p: Publication) -> list[Statement]:
+    """Return the statements in the order of execution."""
     if p.is_new:
         return [p.insert_all()]
     sql = p.dialect.empty_table(p.table, truncate=p.truncate)

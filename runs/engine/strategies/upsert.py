@@ -6,6 +6,7 @@ from runs.engine.strategies.statement import Publication, RowCount, Statement
 
 
 def statements(p: Publication) -> list[Statement]:
+    """Return the statements in the order of execution."""
     if p.is_new or not p.supports_deletes:
         return [p.insert_all()]
     d = p.dialect

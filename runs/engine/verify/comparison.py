@@ -208,7 +208,7 @@ def _within(part: Segment, segment: Segment) -> Segment:
 
 
 def _rows_of(digests: Digests, grid: RangeGrid, part: Segment) -> int:
-    """Return how many rows of the digests lie in a part that is made of whole buckets."""
+    """Return the number of rows in a part that consists of whole buckets; 0 if it is unbounded."""
     if part.low is None or part.high is None:
         return 0
     first, last = (part.low - grid.low) // grid.width, (part.high - 1 - grid.low) // grid.width
@@ -216,10 +216,11 @@ def _rows_of(digests: Digests, grid: RangeGrid, part: Segment) -> int:
 
 
 def _add(differences: Differences, name: SideName, side: Side, leaf: Leaf) -> None:
+    """Add the rows of a leaf, reading again if the side's reader was not exact."""
     while True:
         try:
             differences.add(name, side.hashes(leaf.segment, leaf.grid))
             return
         except ReadAgain:
-            # the side reads more carefully from now on, and nothing was kept
+            # the side's next read is more careful, and `add` has stored nothing
             continue

@@ -49,6 +49,7 @@ class RangeGrid:
 
     @classmethod
     def over(cls, low: int, high: int, *, count: int) -> RangeGrid:
+        """Return a grid of at most ``count`` buckets that covers ``low <= key < high``."""
         width = max(1, -(-(high - low) // count))
         return cls(low=low, width=width, count=max(1, -(-(high - low) // width)))
 
@@ -92,6 +93,7 @@ class HashGrid:
     count: int
 
     def bucket(self, key_hash: str) -> str:
+        """Return the SQL expression of a row's bucket."""
         return f"({key_hash} & {self.count - 1})"
 
 

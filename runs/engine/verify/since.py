@@ -29,6 +29,7 @@ class Since:
     data_type: DataType
 
     def condition(self, expression: str, dialect: Dialect) -> str:
+        """Return the SQL condition on the column's expression."""
         return f"{expression} >= {dialect.literal(self.value, self.data_type)}"
 
     def streamed_condition(self, columns: Sequence[Column]) -> str:

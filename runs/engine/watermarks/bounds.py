@@ -171,7 +171,7 @@ def minus_overlap(value: str, data_type: DataType, overlap: str) -> str:
     if not overlap:
         return value
     if data_type.is_numeric:
-        # wide enough for any number a database holds exactly
+        # enough digits for any exact number of a database
         with localcontext(prec=1000):
             return format(Decimal(value) - _number(overlap), "f")
     try:

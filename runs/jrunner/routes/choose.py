@@ -23,6 +23,7 @@ class Route:
 
 
 def choose(job: Job) -> Route:
+    """Return the fastest exact route. May connect to both systems to compare their column types."""
     if job.options.get("external"):
         return _external(job)
     raw = _RAW.get((job.source.kind, job.destination.kind))
