@@ -49,7 +49,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument("-dcp", metavar="PASSWORD", default="", help="destination: password, as $NAME or -")
     parser.add_argument("-sq", metavar="FILE", help="file with the source query")
     parser.add_argument("-dt", metavar="TABLE", help="destination table, as schema.table")
-    parser.add_argument("-t", action="store_true", help="trim blanks from the end of text")
+    parser.add_argument("-t", action="store_true", help="trim trailing blanks from text")
     parser.add_argument("-c", action="store_true", help="clear the table first, in the same transaction")
     parser.add_argument("-f", choices=["csv", "tsv", "json"], help="print the rows instead of writing them")
     parser.add_argument("--strip-nul", action="store_true", help="remove NUL bytes from text instead of failing")
@@ -85,7 +85,9 @@ def _parse_job(text: str) -> Job:
     try:
         data = json.loads(text)
     except ValueError:
-        raise ConfigurationInvalid("The job on standard input is no JSON.", hint="See runs/jrunner/job.py.") from None
+        raise ConfigurationInvalid(
+            "The job on standard input is not valid JSON.", hint="See runs/jrunner/job.py."
+        ) from None
     return Job.from_json(data)
 
 

@@ -19,7 +19,7 @@ from runs.engine.publish.staging import dialect_of
 
 # DuckDB's message for an inserted row whose referenced row is missing
 _REFERENCE_MISSING = "does not exist in the referenced table"
-_UPSERT = "Use merge_strategy: upsert, which rewrites rows in place and deletes none"
+_UPSERT = "Use merge_strategy: upsert, which updates rows in place and deletes none"
 
 
 def deletion(plan: Plan, table: TableInfo | None, *, null_keys: bool) -> Deletion | None:
@@ -139,16 +139,16 @@ def _advice(plan: Plan, keys: Sequence[ForeignKey]) -> str:
     """Return the advice for rows that are deleted and inserted again."""
     if dialect_of(plan).updates_in_place:
         return f"{_UPSERT}."
-    rewrites = (
+    update_caveat = (
         "an UPDATE also deletes and inserts rows when it sets a column that is a list or has an index, as columns of "
         "unique and foreign keys have"
     )
     if plan.strategy is Strategy.UPSERT or any(key.own for key in keys):
         return (
-            f"The system checks this before they are inserted again, and {rewrites}: drop the foreign key, or exclude "
+            f"The system checks this before they are inserted again, and {update_caveat}: drop the foreign key, or exclude "
             "such columns from the query."
         )
-    return f"{_UPSERT} (but {rewrites}); or drop the foreign key."
+    return f"{_UPSERT} (but {update_caveat}); or drop the foreign key."
 
 
 def _or_without_key_sync(plan: Plan) -> str:

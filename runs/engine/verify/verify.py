@@ -112,8 +112,9 @@ def _warnings(tables: Tables, outcome: ComparisonResult, spec: ComparisonSpec, *
         yield f"No row was compared: neither side has any{' of the selected rows' if is_part else ''}."
     if outcome.respelled:
         yield (
-            f"{counted(outcome.respelled)} of those that differ have keys that the destination considers equal but"
-            " spells differently; their other columns were not compared. A repair by key does not change the spelling."
+            "Different rows whose keys the destination considers equal but spells differently:"
+            f" {outcome.respelled:,}. Their other columns were not compared. A repair by key does not change the"
+            " spelling."
         )
     if outcome.unpaired:
         yield (
