@@ -145,8 +145,8 @@ def _advice(plan: Plan, keys: Sequence[ForeignKey]) -> str:
     )
     if plan.strategy is Strategy.UPSERT or any(key.own for key in keys):
         return (
-            f"The system checks this before they are inserted again, and {update_caveat}: drop the foreign key, or exclude "
-            "such columns from the query."
+            f"The system checks this before they are inserted again, and {update_caveat}: drop the foreign key, or "
+            "exclude such columns from the query."
         )
     return f"{_UPSERT} (but {update_caveat}); or drop the foreign key."
 

@@ -63,7 +63,7 @@ def test_another_spelling_is_a_different_row_and_not_a_missing_and_an_extra_one(
     assert counts(found) == (0, 0, 1)
     (value,) = found.outcome.different
     assert (value.key, value.column, value.source, value.destination) == ((loose.mine,), "k", loose.mine, loose.theirs)
-    assert "1 row of those that differ have keys" in " ".join(found.warnings)
+    assert "equal but spells differently: 1." in " ".join(found.warnings)
 
 
 def test_rows_that_are_missing_or_extra_stay_so(target: Bench) -> None:
