@@ -20,9 +20,9 @@ from modules import implied_watermark, watermark_types
 from modules.choices import MergeStrategy
 from modules.models import Module
 from modules.query.mapping import map_columns
-from runs.engine.connecting import for_inspection, open_session
 from runs.engine.extract import columns as column_choice
 from runs.engine.publish import unfilled_columns
+from runs.engine.sessions import for_inspection, open_session
 
 # so long may whoever saves many modules wait
 _SECONDS = 10.0

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.protocols import Session
-from runs.engine.connecting import open_session
 from runs.engine.plan import Plan
 from runs.engine.publish import commit_record
 from runs.engine.publish.staging import dialect_of
+from runs.engine.sessions import open_session
 
 # lock holders that are named in an error
 _NAMED = 5

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from connections.sdk.errors import PipekitError
-from runs.engine.connecting import open_session
 from runs.engine.events import Event, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan, RunOn
+from runs.engine.sessions import open_session
 
 
 def run(plan: Plan, *run_on: RunOn) -> Generator[Event, None, None]:

@@ -17,7 +17,6 @@ from connections.sdk.schema import Column, TableInfo
 from connections.sdk.visible_text import one_line
 from runs.engine import hooks
 from runs.engine.checks import Staging
-from runs.engine.connecting import open_session
 from runs.engine.destination import open_destination
 from runs.engine.events import (
     Event,
@@ -36,6 +35,7 @@ from runs.engine.faults import point
 from runs.engine.plan import Plan, RunOn
 from runs.engine.publish import destination_table, key_sync, repair, staging, unfilled_columns
 from runs.engine.publish.publish import STRATEGIES, all_statements, describe, publish
+from runs.engine.sessions import open_session
 from runs.engine.transfer import Transfer, transfer
 from runs.engine.watermarks import above_source, bounds
 from runs.engine.watermarks.types import check_watermark_types

@@ -12,11 +12,11 @@ from connections.sdk import lock_waits
 from connections.sdk.errors import Cancelled, Lost, PipekitError
 from runs.engine import retry as retrying
 from runs.engine import sync
-from runs.engine.connecting import with_short_timeout
 from runs.engine.events import Event, Published, Waiting, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.publish import publish
+from runs.engine.sessions import with_short_timeout
 from runs.lifecycle import plan as planning
 from runs.lifecycle import retry_policy, signals
 from runs.lifecycle.heartbeat import Heartbeat

@@ -19,8 +19,8 @@ from connections.sdk.protocols import Session
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from modules.models import Module, ModuleHistory
-from runs.engine.connecting import open_session
 from runs.engine.publish import commit_record
+from runs.engine.sessions import open_session
 from runs.models import Run
 from runs.prune.result import Pruned
 from runs.prune.rows import limit

@@ -24,8 +24,8 @@ from connections.sdk.sql.publishing import PublishingDialect
 from modules.history import recorded
 from modules.models import Group, Module
 from pipekit_site.config.config import BASE_DIR
-from runs.engine.connecting import open_session
 from runs.engine.publish.commit_record import claims_table, commits_table
+from runs.engine.sessions import open_session
 from runs.models import GroupRun, Run, Verification
 from runs.models.notification import GIVE_UP, Delivery, Notification
 from runs.models.states import GroupStatus, Status

@@ -8,9 +8,9 @@ from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import DatabaseMissing, NotSupported, TransientError
 from connections.sdk.schema import ColumnInfo
-from runs.engine.connecting import for_inspection, open_session
 from runs.engine.events import Event, Warned
 from runs.engine.plan import Plan
+from runs.engine.sessions import for_inspection, open_session
 
 
 def probe(plan: Plan, query: str) -> Generator[Event, None, tuple[ColumnInfo, ...]]:

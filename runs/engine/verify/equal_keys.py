@@ -18,9 +18,9 @@ from connections.sdk.errors import DataError, NotSupported, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import DataType, Kind
-from runs.engine.connecting import open_session
 from runs.engine.plan import Plan
 from runs.engine.publish.staging import dialect_of
+from runs.engine.sessions import open_session
 from runs.engine.verify.canonical import canonical, folded
 from runs.engine.verify.differences import Differences, DifferingKey
 from runs.engine.verify.different_values import DifferentValue

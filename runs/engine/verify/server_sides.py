@@ -11,8 +11,8 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
 from connections.sdk.sql.hashing import HashedColumn, NotHashed, SharedHashing
 from connections.sdk.sql.statement import statement
-from runs.engine.connecting import open_session
 from runs.engine.plan import Plan
+from runs.engine.sessions import open_session
 from runs.engine.verify.differences import SideName
 from runs.engine.verify.server_side import ServerSide
 from runs.engine.verify.side import ComparisonSpec, Sides, Tables

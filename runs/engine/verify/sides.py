@@ -15,9 +15,9 @@ from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.hashing import NotHashed
 from modules.query.placeholders import find_tokens
 from modules.query.rewrite import add_predicate
-from runs.engine.connecting import open_session
 from runs.engine.extract import columns as column_choice
 from runs.engine.plan import Plan
+from runs.engine.sessions import open_session
 from runs.engine.verify.differences import SideName
 from runs.engine.verify.latest_row import order_type
 from runs.engine.verify.segments import Segment

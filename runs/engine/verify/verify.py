@@ -11,12 +11,12 @@ from typing import Any
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.protocols import Session
-from runs.engine.connecting import open_session
 from runs.engine.events import WatermarkResolved
 from runs.engine.extract.query import base_query
 from runs.engine.plan import Plan
 from runs.engine.plurals import counted
 from runs.engine.publish.staging import dialect_of
+from runs.engine.sessions import open_session
 from runs.engine.verify import sides
 from runs.engine.verify.comparison import Comparison
 from runs.engine.verify.equal_keys import EqualKeys

@@ -16,11 +16,11 @@ from connections.sdk.errors import PipekitError
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
 from modules.query.rewrite import select_highest
-from runs.engine.connecting import open_session
 from runs.engine.destination import open_destination
 from runs.engine.extract.query import bounded_query
 from runs.engine.plan import Plan, Strategy
 from runs.engine.publish.staging import dialect_of
+from runs.engine.sessions import open_session
 from runs.engine.watermarks.bounds import Bound, minus_overlap
 
 # up to so many rows above the source's highest value are explained by deletions at the source

@@ -18,9 +18,9 @@ from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.temporal import lowest_spelling
 from connections.sdk.sql.types import DataType, Kind
 from modules.query.placeholders import unused
-from runs.engine.connecting import open_session
 from runs.engine.events import Event, Warned, WatermarkResolved
 from runs.engine.plan import NamedWatermark, Plan
+from runs.engine.sessions import open_session
 from runs.engine.watermarks.first_run import needs_first_run
 from runs.engine.watermarks.types import check_maximum
 

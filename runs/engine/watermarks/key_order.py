@@ -12,8 +12,8 @@ from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.schema import Column
 from modules.query.aliases import safe_alias
-from runs.engine.connecting import open_session
 from runs.engine.plan import Plan
+from runs.engine.sessions import open_session
 
 
 def in_order(plan: Plan, keys: Sequence[Column]) -> tuple[tuple[Column, ...], str]:

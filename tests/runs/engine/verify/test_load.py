@@ -12,8 +12,8 @@ import pytest
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import Cancelled
-from runs.engine.connecting import open_session
 from runs.engine.plan import Strategy
+from runs.engine.sessions import open_session
 from runs.engine.verify import sides
 from runs.engine.verify.segments import HashGrid, Segment
 from runs.engine.verify.server_side import ServerSide
