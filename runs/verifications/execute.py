@@ -61,7 +61,7 @@ def execute(verification: Verification, *, show: Callable[[str], object] = lambd
 def _verify(verification: Verification, results: dict[str, Any], log: VerificationLog) -> None:
     """Compare, and repair where that is asked for; fills ``results``, the fields of the row, as they become known."""
     # imported here: DuckDB and Arrow are loaded by nothing but a comparison
-    from runs.engine.verify.repair import why_rows_are_kept, why_useless
+    from runs.engine.verify.repair import kept, why_useless
     from runs.engine.verify.verify import verify
 
     module = verification.module
@@ -92,7 +92,7 @@ def _verify(verification: Verification, results: dict[str, Any], log: Verificati
             f"After the repair {counted(after.missing)} {verb} missing, {after.extra:,} extra, {after.different:,}"
             " different."
         )
-        results["warnings"] += [" ".join(filter(None, (text, why_rows_are_kept(plan, left))))]
+        results["warnings"] += [" ".join(filter(None, (text, kept(plan, left))))]
         results["repaired"]["left"] = after.total
 
 
