@@ -34,9 +34,9 @@ def periodic_reports(reporter: Reporter, *, idle_timeout: float) -> Iterator[Non
 def _report(reporter: Reporter, stopped: threading.Event, interval: float) -> None:
     before = None
     while not stopped.wait(interval):
-        moved = reporter.moved
-        is_busy = moved == before and reporter.is_busy()
-        before = moved
+        totals = reporter.totals
+        is_busy = totals == before and reporter.is_busy()
+        before = totals
         if not stopped.is_set():
             reporter.periodic_progress(is_busy=is_busy)
 

@@ -24,8 +24,8 @@ class Reporter:
         self.redacted = Redactor(secrets).text
         self.events = events
         self.started = time.monotonic()
-        # rows and bytes moved so far
-        self.moved = (0, 0)
+        # rows and bytes so far
+        self.totals = (0, 0)
         # called from another thread while nothing moves: is the source, or else this process, busy?
         self.is_busy: Callable[[], bool] = lambda: False
         self._lock = threading.Lock()
@@ -64,7 +64,7 @@ class Reporter:
 
     def progress(self, rows: int, size: int) -> None:
         """Report the totals so far, at most twice a second."""
-        self.moved = rows, size
+        self.totals = rows, size
         now = time.monotonic()
         if now - self._last_progress >= _INTERVAL:
             self._last_progress = now
@@ -72,7 +72,7 @@ class Reporter:
 
     def periodic_progress(self, *, is_busy: bool) -> None:
         """Report the totals whether or not they have changed."""
-        rows, size = self.moved
+        rows, size = self.totals
         self.event("progress", rows=rows, bytes=size, at_work=is_busy)
 
     def done(self, route: str, *, read: int, written: int, size: int) -> None:
