@@ -58,7 +58,7 @@ def cancel_on_signals(cancellation: Cancellation) -> None:
 
 
 class Parent:
-    """The process that started this one, which must not outlive it.
+    """The process that started this one; this process must not outlive it.
 
     The parent passes its id in JRUNNER_PARENT, because it may have ended before this process calls getppid().
     """

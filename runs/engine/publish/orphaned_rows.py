@@ -15,7 +15,7 @@ class OrphanedRows:
     """Counts orphaned rows when it is created, and again for the warnings; enforced foreign keys are skipped."""
 
     def __init__(self, session: Session, plan: Plan, keys: Sequence[ForeignKey]) -> None:
-        self._opened, self._plan = session, plan
+        self._session, self._plan = session, plan
         counts = [(key, self._count(key)) for key in keys if not key.enforced]
         self._before = [(key, count) for key, count in counts if count is not None]
 
@@ -31,6 +31,6 @@ class OrphanedRows:
     def _count(self, key: ForeignKey) -> int | None:
         """Return the number of orphaned rows; None if the query fails, for example for an unknown collation."""
         try:
-            return int(self._opened.fetch(count_orphans(dialect_of(self._plan), key))[0][0])
+            return int(self._session.fetch(count_orphans(dialect_of(self._plan), key))[0][0])
         except QueryInvalid:
             return None

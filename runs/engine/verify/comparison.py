@@ -67,7 +67,7 @@ class Comparison:
         """Compare ranges of the key (low inclusive, high exclusive); with ``whole`` also all rows outside of them."""
         for low, high in parts:
             self._compare_range(low, high, whole=whole)
-        return self._resolved()
+        return self._read_differences()
 
     def compare_table(self, buckets: frozenset[int] | None = None, *, count: int = _HASH_BUCKETS) -> ComparisonResult:
         """Compare the whole table, or only some of its ``count`` buckets, with one statement on each side."""
@@ -78,7 +78,7 @@ class Comparison:
             are_few = len(differing) <= len(source | destination) // 2
             to_read = frozenset(differing) if are_few else buckets
             self._outcome.leaves = [Leaf(segment=Segment(buckets=to_read), grid=grid)]
-        return self._resolved()
+        return self._read_differences()
 
     def _compare_range(self, low: int, high: int, *, whole: bool) -> None:
         # the ranges of a sample are small, so they are not divided
@@ -149,7 +149,7 @@ class Comparison:
             raise
         return source, destination
 
-    def _resolved(self) -> ComparisonResult:
+    def _read_differences(self) -> ComparisonResult:
         """Read the rows of every leaf until two successive reads agree; return the result with its counts."""
         outcome = self._outcome
         if not outcome.leaves:

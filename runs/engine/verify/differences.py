@@ -88,7 +88,7 @@ class Differences:
         self._names = [f"k{number}" for number in range(key_columns)]
         self._mark = mark
         self._reads = 0
-        self._empty()
+        self._create_table()
 
     def __enter__(self) -> Differences:
         return self
@@ -117,15 +117,15 @@ class Differences:
             "dest_rows": self._dest_rows,
         }
         self._duckdb.execute(_JOINED.format(number=self._reads, names=", ".join(self._names), **parts))
-        self._empty()
-        differing = self._one(f"SELECT count(*) FROM read_{self._reads}")
+        self._create_table()
+        differing = self._fetch_int(f"SELECT count(*) FROM read_{self._reads}")
         self._reads += 1
         return differing
 
     def unstable(self) -> int:
         """Return how many keys that differ in the last read did not differ in the same way in the read before."""
         new, old = self._last_two()
-        return self._one(
+        return self._fetch_int(
             f"SELECT count(*) FROM {new} n LEFT JOIN {old} o USING (key_hash) WHERE {self._changed}",
         )
 
@@ -133,12 +133,12 @@ class Differences:
         """Count the rows that differ in both of the last two reads; a key that differs only in the last is changing."""
         sums = self._duckdb.execute(
             "SELECT coalesce(sum(greatest(s - d, 0)), 0), coalesce(sum(greatest(d - s, 0)), 0),"
-            f" coalesce(sum(least(s, d)), 0) FROM {self._lasting}"
+            f" coalesce(sum(least(s, d)), 0) FROM {self._stable}"
         ).fetchone()
         assert sums is not None
         missing, extra, different = map(int, sums)
         new, old = self._last_two()
-        changing = self._one(f"SELECT count(*) FROM {new} ANTI JOIN {old} USING (key_hash)")
+        changing = self._fetch_int(f"SELECT count(*) FROM {new} ANTI JOIN {old} USING (key_hash)")
         return DifferenceCounts(missing=missing, extra=extra, different=different, changing=changing)
 
     def keys(self, kind: Literal["missing", "extra", "different"], *, limit: int) -> list[DifferingKey]:
@@ -146,20 +146,20 @@ class Differences:
         condition = {"missing": "s > d", "extra": "d > s", "different": "least(s, d) > 0"}[kind]
         names = ", ".join(self._names)
         rows = self._duckdb.execute(
-            f"SELECT key_hash, {names} FROM {self._lasting} WHERE {condition}"
+            f"SELECT key_hash, {names} FROM {self._stable} WHERE {condition}"
             f" ORDER BY {', '.join(f'length({name}), {name}' for name in self._names)} LIMIT {limit}"
         ).fetchall()
         return [DifferingKey(int(row[0]), tuple(row[1:])) for row in rows]
 
     def key_values(self, position: int, *, limit: int) -> list[str | None] | None:
         """Return the distinct values of one key column of all differing keys; None if there are more than ``limit``."""
-        rows = self._duckdb.execute(f"SELECT DISTINCT k{position} FROM {self._lasting} LIMIT {limit + 1}").fetchall()
+        rows = self._duckdb.execute(f"SELECT DISTINCT k{position} FROM {self._stable} LIMIT {limit + 1}").fetchall()
         return None if len(rows) > limit else [row[0] for row in rows]
 
     _changed = "o.key_hash IS NULL OR (n.s, n.d, n.s_sum, n.d_sum) IS DISTINCT FROM (o.s, o.d, o.s_sum, o.d_sum)"
 
     @property
-    def _lasting(self) -> str:
+    def _stable(self) -> str:
         new, old = self._last_two()
         return f"(SELECT n.* FROM {new} n SEMI JOIN {old} o USING (key_hash))"
 
@@ -172,11 +172,11 @@ class Differences:
         mark = [f"TRY_CAST({_DUCKDB_ERA if self._mark in _DATED else 'mark'} AS {self._mark})"] if self._mark else []
         return ", ".join(["key_hash", "row_hash", *self._names, *mark])
 
-    def _empty(self) -> None:
+    def _create_table(self) -> None:
         fields = "".join(f", {name} VARCHAR" for name in self._names) + (f", mark {self._mark}" if self._mark else "")
         self._duckdb.execute(f"CREATE OR REPLACE TABLE added (side VARCHAR, key_hash BIGINT, row_hash BIGINT{fields})")
 
-    def _one(self, sql: str) -> int:
+    def _fetch_int(self, sql: str) -> int:
         row: tuple[Any, ...] | None = self._duckdb.execute(sql).fetchone()
         assert row is not None
         return int(row[0])

@@ -71,7 +71,7 @@ class EqualKeys:
     def refusal(self, why: str) -> NotSupported:
         """Return the error that this module's keys cannot be compared, with the reason."""
         names = ", ".join(
-            f"{column.dest_name} ({_of(column)})" for column in self._columns if column.dest_name in self._loose
+            f"{column.dest_name} ({_type_of(column)})" for column in self._columns if column.dest_name in self._loose
         )
         return NotSupported(
             f"{self._plan.module} cannot be compared exactly: the destination considers values of its key {names} equal"
@@ -224,5 +224,5 @@ def _shown(key: Key) -> str:
     return ", ".join(f"“{text}”" for text in key)
 
 
-def _of(column: Column) -> str:
+def _type_of(column: Column) -> str:
     return f"COLLATE {column.collation}" if column.collation else column.dest_type

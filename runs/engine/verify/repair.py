@@ -41,7 +41,7 @@ def repair_plan(plan: Plan, result: VerificationResult) -> Plan:
         watermark=plan.watermark if plan.keep_latest else "",
         # only with a key_sync_query, which may return more keys than the query does
         key_sync=plan.key_sync and bool(plan.key_sync_query) and plan.strategy is not Strategy.FULL and not appends,
-        repair=_part(
+        repair=_repair(
             result,
             deletes=_deletes(plan, result),
             # an incremental run also replaces all rows of a key by one
@@ -107,7 +107,7 @@ def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
     return info is not None and set(key) in [set(unique) for unique in (info.primary_key, *info.unique_keys)]
 
 
-def _part(result: VerificationResult, *, deletes: bool, removes_duplicates: bool, rewrites: bool) -> Repair:
+def _repair(result: VerificationResult, *, deletes: bool, removes_duplicates: bool, rewrites: bool) -> Repair:
     """Return the repair of the differing keys if they are few, else of their segments, else of the whole table."""
     removes_duplicates = removes_duplicates and result.outcome.counts.extra > 0 and _all_compared(result)
     whole = Repair(deletes=deletes, removes_duplicates=removes_duplicates, rewrites=rewrites)
@@ -115,11 +115,12 @@ def _part(result: VerificationResult, *, deletes: bool, removes_duplicates: bool
     if column is None:
         return whole
     outcome = result.outcome
-    segments = _keys(outcome) if outcome.range_keys is not None else [leaf.segment for leaf in outcome.leaves]
+    are_few = outcome.range_keys is not None
+    segments = _segments_of_keys(outcome) if are_few else [leaf.segment for leaf in outcome.leaves]
     return replace(whole, column=result.compared.columns[column].dest_name, segments=tuple(segments))
 
 
-def _keys(outcome: ComparisonResult) -> list[Segment]:
+def _segments_of_keys(outcome: ComparisonResult) -> list[Segment]:
     """Return one segment for each sequence of adjacent keys."""
     segments: list[Segment] = []
     assert outcome.range_keys is not None
