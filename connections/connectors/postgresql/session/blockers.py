@@ -9,7 +9,7 @@ from typing import Any
 
 from connections.connectors.postgresql.dialect import PUBLISHING
 
-BLOCKERS = (Path(__file__).parent / "queries" / "blockers.sql").read_text()
+BLOCKERS = (Path(__file__).parent.parent / "queries" / "blockers.sql").read_text()
 # more than these are not named
 _NAMED = 3
 # of a statement, so many characters at most
