@@ -13,8 +13,8 @@ import pyarrow as pa
 from connections.connectors.duckdb import driver, memory
 from connections.connectors.duckdb.introspection import describe_query
 from connections.sdk import errors
-from connections.sdk.arrow.batches import gathered
-from connections.sdk.arrow.convert import exactly
+from connections.sdk.arrow.batches import rebatch
+from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.retry_read import ReadAgain
 from connections.sdk.schema import Column
@@ -64,8 +64,8 @@ class DuckdbBatches:
         self._stop = session.cancel
         try:
             memory.bounded(session, self.parameters, self.size)
-            for raw in gathered(self._stream(session), self.batch_bytes):
-                arrays = [exactly(raw.column(i), column) for i, column in enumerate(self.columns)]
+            for raw in rebatch(self._stream(session), self.batch_bytes):
+                arrays = [convert_exactly(raw.column(i), column) for i, column in enumerate(self.columns)]
                 self.rows += raw.num_rows
                 yield pa.record_batch(arrays, schema=self.schema)
         finally:

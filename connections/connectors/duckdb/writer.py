@@ -13,7 +13,7 @@ from connections.connectors.duckdb import driver, memory
 from connections.connectors.duckdb.dialect import DIALECT
 from connections.connectors.duckdb.native_texts import NativeTexts
 from connections.sdk.arrow.counts import check_counts
-from connections.sdk.arrow.invalid_values import misfit, plain
+from connections.sdk.arrow.invalid_values import first_value, misfit
 from connections.sdk.claim import Claim
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches
@@ -156,7 +156,7 @@ def _check_unit(array: pa.Array, column: Column) -> None:
     count = array.cast(pa.int64())
     odd = pc.not_equal(pc.multiply(pc.divide(count, unit), unit), count)
     if pc.any(odd).as_py():
-        raise misfit(column, plain(array.filter(odd)), why=f"has more digits than {column.dest_type}")
+        raise misfit(column, first_value(array.filter(odd)), why=f"has more digits than {column.dest_type}")
 
 
 WRITER = DuckdbWriter()

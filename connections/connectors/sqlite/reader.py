@@ -18,8 +18,8 @@ from connections.connectors.sqlite.driver import IS_METADATA, database_path
 from connections.connectors.sqlite.reading_sql import ReadingPlan, is_number, plan
 from connections.connectors.sqlite.waiting import described
 from connections.sdk import errors
-from connections.sdk.arrow.batches import gathered
-from connections.sdk.arrow.convert import exactly
+from connections.sdk.arrow.batches import rebatch
+from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.arrow.invalid_values import misfit
 from connections.sdk.arrow.numbers import EXACT_INTEGER
 from connections.sdk.files.protected import check_file
@@ -68,7 +68,7 @@ class SqliteBatches:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         with _opened(self.parameters) as cursor:
-            for raw in gathered(self._strict(_stream(cursor, self.plan)), self.batch_bytes):
+            for raw in rebatch(self._strict(_stream(cursor, self.plan)), self.batch_bytes):
                 batch = pa.record_batch(
                     [self._column(raw, position) for position in range(len(self.columns))], schema=self.schema
                 )
@@ -122,9 +122,9 @@ class SqliteBatches:
         if len(places) == 1:
             array = raw.column(places[0])
             self._check_doubles(array, position)
-            return exactly(array, column)
+            return convert_exactly(array, column)
         reals, rest = (raw.column(place) for place in places)
-        return pc.coalesce(exactly(rest, column), exactly(reals, column))
+        return pc.coalesce(convert_exactly(rest, column), convert_exactly(reals, column))
 
     def _check_doubles(self, array: pa.Array, position: int) -> None:
         """The driver turns integers into doubles; large ones could have lost digits, so those are read apart."""

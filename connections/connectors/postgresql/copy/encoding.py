@@ -175,7 +175,7 @@ def _text(array: pa.Array, column: Column) -> pa.Array:
     if not pa.types.is_temporal(array.type):
         return as_text(array, column)
     try:
-        return times.spelled(array)
+        return times.iso_text(array)
     except pa.ArrowInvalid:
         # years before 1 and after 9999, infinity, 24:00: rare, so one by one
         return pa.array(calendar_texts(array), pa.string())

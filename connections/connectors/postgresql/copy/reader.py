@@ -26,8 +26,8 @@ from connections.connectors.postgresql.metadata import (
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
 from connections.sdk import errors, session_cleanup
-from connections.sdk.arrow.batches import gathered
-from connections.sdk.arrow.convert import exactly
+from connections.sdk.arrow.batches import rebatch
+from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
 from connections.sdk.sql.statement import statement
@@ -66,7 +66,7 @@ class PostgresqlBatches:
         natives = self._natives()
         text = wire_values.wrapped(self.query, natives, self.columns)
         with self._opened() as cursor:
-            for raw in gathered(self._stream(cursor, text), self.batch_bytes):
+            for raw in rebatch(self._stream(cursor, text), self.batch_bytes):
                 arrays = [self._column(raw.column(i), i) for i in range(raw.num_columns)]
                 self.rows += raw.num_rows
                 yield pa.record_batch(arrays, schema=self.schema)
@@ -154,7 +154,7 @@ class PostgresqlBatches:
 
     def _column(self, array: pa.Array, position: int) -> pa.Array:
         column = self.columns[position]
-        return exactly(wire_values.repaired(array, column), column)
+        return convert_exactly(wire_values.repaired(array, column), column)
 
 
 def translated(error: Exception, *, name: str) -> errors.PipekitError:

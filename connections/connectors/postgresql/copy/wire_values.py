@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connections.sdk.arrow.calendar import moment
+from connections.sdk.arrow.calendar import timestamp_text
 from connections.sdk.arrow.invalid_values import misfit
 from connections.sdk.arrow.times import INFINITE_DATE, INFINITE_TIMESTAMP
 from connections.sdk.errors import ValueMisfit
@@ -76,7 +76,7 @@ def _check_last(micros: pa.Array, column: Column) -> None:
     """The last microsecond that Arrow counts is our infinity."""
     if pc.max(micros).as_py() == INFINITE_TIMESTAMP:
         raise misfit(
-            column, moment(*divmod(INFINITE_TIMESTAMP, _DAY)), why="is after what Arrow counts in microseconds"
+            column, timestamp_text(*divmod(INFINITE_TIMESTAMP, _DAY)), why="is after what Arrow counts in microseconds"
         )
 
 
@@ -87,4 +87,4 @@ def _check_years(fixed: pa.Array, column: Column) -> None:
 
 
 def _too_late(column: Column, micros: int) -> ValueMisfit:
-    return misfit(column, moment(*divmod(micros, _DAY)), why="is after what Arrow counts in microseconds")
+    return misfit(column, timestamp_text(*divmod(micros, _DAY)), why="is after what Arrow counts in microseconds")

@@ -17,7 +17,7 @@ from connections.connectors.postgresql.lossy_casts import Questions
 from connections.connectors.postgresql.session.copy_monitor import Watch, watched
 from connections.sdk import session_cleanup
 from connections.sdk.arrow.counts import check_counts
-from connections.sdk.arrow.invalid_values import misfit, plain
+from connections.sdk.arrow.invalid_values import first_value, misfit
 from connections.sdk.claim import Claim
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches
@@ -124,7 +124,7 @@ class _Copy:
         example: Any = (error.context or "").partition(f"column {found[2]}: ")[2].strip().strip('"')
         for first, batch in self.sent:
             if self.encoding.format == "binary" and first <= row < first + batch.num_rows:
-                example = plain(batch.column(position).slice(row - first, 1))
+                example = first_value(batch.column(position).slice(row - first, 1))
         raise misfit(column, example, why=f"is refused: {error.args[0]}", detail=str(error)) from None
 
 
