@@ -1,4 +1,4 @@
-"""What can go wrong, one tree; the branch says what can be done about it.
+"""The exceptions of Pipekit, as one tree. The branch of an error tells what can be done about it.
 
     PipekitError
     ├── ConfigurationError      fix the configuration, then run again
@@ -6,24 +6,24 @@
     │   ├── AuthenticationFailed  PermissionDenied  Protected
     │   ├── TokenUnknown  ColumnUnmapped  ColumnMissing  TableMissing  DatabaseMissing
     │   └── QueryInvalid
-    ├── TransientError          may pass by itself; may be tried again
+    ├── TransientError          may pass by itself; can be retried
     │   ├── ConnectionFailed  ConnectionLost (NoProgress)
     │   └── LockTimeout  SerializationFailed  StatementStopped
-    ├── DataError               fix the data (or say how to treat it)
+    ├── DataError               fix the data, or configure how to treat it
     │   └── DuplicateKeys  NullKeys  ValueMisfit  CountMismatch  DiskFull
     ├── Refused                 a safety limit stopped the run; `--force` overrides it
     ├── AlreadyRunning  Cancelled  Lost (Overtaken)  ExternalFailed
-    └── InternalError           our bug
+    └── InternalError           a bug in Pipekit
 
-Every error carries what happened (`message`), what to do (`hint`) and the system's own words
-(`detail`). `code` is a stable word that scripts compare with.
+Every error has a `message` (what happened), a `hint` (what to do) and a `detail` (the text reported by the system).
+`code` is stable: scripts may compare with it.
 """
 
 from __future__ import annotations
 
 
 class PipekitError(Exception):
-    """Base of everything Pipekit raises on purpose."""
+    """Base class of the errors that Pipekit raises deliberately."""
 
     code = "internal"
     retryable = False
@@ -35,7 +35,7 @@ class PipekitError(Exception):
         self.detail = detail
 
     def as_dict(self) -> dict[str, str]:
-        """Return the promised JSON form: code, message, hint, detail."""
+        """Return the JSON form, which is stable: code, message, hint, detail."""
         return {
             "code": self.code,
             "message": self.message,
@@ -77,7 +77,7 @@ class PermissionDenied(ConfigurationError):
 
 
 class Protected(ConfigurationError):
-    """The connection leads to what is Pipekit's own: its metadata, secrets, logs or programs."""
+    """The connection leads to files or a database of Pipekit itself: its metadata, secrets, logs or programs."""
 
     code = "protected"
 
@@ -120,7 +120,7 @@ class ConnectionLost(TransientError):
 
 
 class NoProgress(ConnectionLost):
-    """Nobody hung up, but nothing came any more for longer than is borne."""
+    """The connection is open, but was idle for longer than the option ``no_progress_timeout``."""
 
     code = "no_progress"
 
@@ -130,7 +130,7 @@ class LockTimeout(TransientError):
 
 
 class StatementStopped(TransientError):
-    """The server ended a statement: its own time limit, or its administrator."""
+    """The server cancelled a statement because of a time limit or an administrator's request."""
 
     code = "statement_stopped"
 
@@ -181,7 +181,7 @@ class Lost(PipekitError):
 
 
 class Overtaken(Lost):
-    """A later run has the module's staging: this one is to end, and never to try again."""
+    """A later run of the module has claimed its staging table: this run must end and is not retried."""
 
     code = "overtaken"
     retryable = False
@@ -195,16 +195,17 @@ class InternalError(PipekitError):
     code = "internal"
 
 
-def _tree(base: type[PipekitError]) -> dict[str, type[PipekitError]]:
-    found = {base.code: base}
+def _classes_by_code(base: type[PipekitError]) -> dict[str, type[PipekitError]]:
+    classes = {base.code: base}
     for child in base.__subclasses__():
-        found = {**_tree(child), **found}
-    return found
+        # a subclass that inherits its code does not replace its base
+        classes = {**_classes_by_code(child), **classes}
+    return classes
 
 
 def from_dict(data: dict[str, str]) -> PipekitError:
-    """Rebuild an error that another process reported (see `as_dict`); unknown codes become InternalError."""
-    kind = _tree(PipekitError).get(data.get("code", ""), InternalError)
-    if kind is PipekitError:
-        kind = InternalError
-    return kind(data.get("message", ""), hint=data.get("hint", ""), detail=data.get("detail", ""))
+    """Return the error that another process reported by `as_dict`; an unknown code becomes InternalError."""
+    error_class = _classes_by_code(PipekitError).get(data.get("code", ""), InternalError)
+    if error_class is PipekitError:
+        error_class = InternalError
+    return error_class(data.get("message", ""), hint=data.get("hint", ""), detail=data.get("detail", ""))

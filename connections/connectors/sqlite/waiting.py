@@ -62,8 +62,8 @@ def described(path: Path) -> str:
     pids = lock_holders.holders(path, _PENDING, _LAST, mode="WRITE")
     pids += lock_holders.holders(Path(f"{path}-shm"), _WAL_WRITER, _WAL_WRITER, mode="WRITE")
     if pids:
-        return f"waiting for {path}: {lock_holders.named(pids)} is writing to it"
+        return f"waiting for {path}: {lock_holders.describe(pids)} is writing to it"
     # a commit waits for those that read, except in WAL mode, where each open file has such a lock
     if not Path(f"{path}-shm").exists() and (pids := lock_holders.holders(path, _SHARED, _LAST, mode="READ")):
-        return f"waiting for {path}: {lock_holders.named(pids)} is reading it"
+        return f"waiting for {path}: {lock_holders.describe(pids)} is reading it"
     return f"waiting for {path}: another process is writing to it"

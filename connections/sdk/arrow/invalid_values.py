@@ -1,4 +1,4 @@
-"""The error for a value that cannot be stored exactly in its column: names the column, shows the value, gives a hint."""
+"""The error for a value that its column cannot hold exactly; it names the column, shows the value and gives a hint."""
 
 from __future__ import annotations
 
