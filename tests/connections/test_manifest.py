@@ -112,7 +112,7 @@ def test_a_manifest_is_read_whole(read: Callable[[str], Manifest]) -> None:
         ("config:", "konfig:", 12, "“konfig” is unknown"),
         ("entrypoint: a.b.connector:CONNECTOR", "entrypoint: a b", 5, "does not fit"),
         ("description: What it is.", "description: ''", 4, "no text"),
-        ("title: A thing", "title: [", 4, "not YAML"),
+        ("title: A thing", "title: [", 4, "not valid YAML"),
     ],
 )
 def test_a_wrong_manifest_is_refused_with_file_and_line(

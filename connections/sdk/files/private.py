@@ -1,4 +1,4 @@
-"""Creation of files and directories that only their owner can access, whatever the umask; symbolic links are refused."""
+"""Creation of files and directories that only their owner can access, whatever the umask. Never follows symlinks."""
 
 from __future__ import annotations
 
