@@ -179,5 +179,5 @@ def _opened(path: Path, parameters: ConnectionParameters, *, read_only: bool) ->
                     hint="Only one process may write a DuckDB file at a time: does another program hold it open?",
                     detail=str(error),
                 ) from error
-            wait.look()
+            wait.poll()
             time.sleep(0.1)

@@ -31,7 +31,7 @@ def patiently(connection: sqlite3.Connection, path: Path, act: Callable[[], T]) 
             except sqlite3.OperationalError as error:
                 if not is_busy(error) or connection.in_transaction != was_open or time.monotonic() > until:
                     raise
-            wait.look()
+            wait.poll()
     finally:
         connection.execute(f"PRAGMA busy_timeout = {int(WAITS * 1000)}")
 
@@ -48,7 +48,7 @@ def patiently_by_adbc(cursor: Any, path: Path, sql: str) -> None:
             except Exception as error:
                 if "locked" not in str(error).lower() or time.monotonic() > until:
                     raise
-            wait.look()
+            wait.poll()
     finally:
         cursor.execute(f"PRAGMA busy_timeout = {int(WAITS * 1000)}")
 

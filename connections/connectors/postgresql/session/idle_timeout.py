@@ -75,7 +75,7 @@ class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
                     lock_wait.restart()
                     wanted = gen.send(ready)
                     continue
-                lock_wait.look()
+                lock_wait.poll()
                 self.waited = lock_wait.last
                 if 0 < self.patience <= time.monotonic() - heard:
                     self._bear(began)
