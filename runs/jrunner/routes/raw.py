@@ -56,7 +56,7 @@ async def _session(parameters: ConnectionParameters) -> AsyncIterator[tuple[Any,
     connection = await bulk.connect(parameters)
     try:
         backend = await bulk.backend(connection, parameters)
-        with session_cleanup.ended_by(backend.end):
+        with session_cleanup.terminated_by(backend.end):
             yield connection, backend
     finally:
         connection.terminate()

@@ -112,7 +112,7 @@ class PostgresqlBatches:
             self._backend = self._identified(cursor, found)
             self._stop = cursor.adbc_cancel
             try:
-                with session_cleanup.ended_by(self._backend.end):
+                with session_cleanup.terminated_by(self._backend.end):
                     yield cursor
             finally:
                 self._stop = None

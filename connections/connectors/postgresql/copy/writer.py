@@ -63,7 +63,7 @@ class _Copy:
         try:
             with bulk.translated(parameters.name):
                 backend = await bulk.backend(connection, parameters)
-                with session_cleanup.ended_by(backend.end):
+                with session_cleanup.terminated_by(backend.end):
                     return await self._written(connection, parameters, begin)
         finally:
             connection.terminate() if connection.is_closed() else await connection.close(timeout=5)
