@@ -32,7 +32,7 @@ class Holder:
     seconds: float
 
 
-class Held(Exception):
+class LockHeld(Exception):
     """Another process holds the lock; ``holder`` is None when the lock file does not say which."""
 
     def __init__(self, holder: Holder | None) -> None:
@@ -52,7 +52,7 @@ def install_lock(data_dir: Path, name: str, *, wait: float = 0) -> Iterator[None
 def file_lock(file: Path, *, wait: float = 0, remove: bool = False) -> Iterator[None]:
     """Hold the lock for the duration of the block; with ``remove``, delete the file afterwards.
 
-    Raises Held when another process still holds it after ``wait`` seconds, PermissionDenied when the file is another
+    Raises LockHeld when another process still holds it after ``wait`` seconds, PermissionDenied when the file is another
     user's or not a regular file.
     """
     handle = _acquire(file, wait)
@@ -109,7 +109,7 @@ def _flock(handle: int, deadline: float) -> None:
             return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= deadline:
-                raise Held(_holder(handle)) from None
+                raise LockHeld(_holder(handle)) from None
         time.sleep(_INTERVAL)
 
 
