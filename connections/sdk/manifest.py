@@ -63,7 +63,7 @@ class Manifest:
 
 
 def load(path: Path) -> Manifest:
-    """Return the manifest in the file ``path``. Raises ConfigurationInvalid with ``file:line`` and what was expected."""
+    """Return the manifest in ``path``. Raises ConfigurationInvalid with ``file:line`` and what was expected."""
     return _manifest(read(path))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from django.conf import settings
 
 from connections.sdk.errors import PipekitError
-from connections.sdk.files.lock import LockHeld, Holder, install_lock
+from connections.sdk.files.lock import Holder, LockHeld, install_lock
 
 # seconds after which a tick, which takes a few, is taken to hang
 LONG = 600.0

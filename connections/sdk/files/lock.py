@@ -52,8 +52,8 @@ def install_lock(data_dir: Path, name: str, *, wait: float = 0) -> Iterator[None
 def file_lock(file: Path, *, wait: float = 0, remove: bool = False) -> Iterator[None]:
     """Hold the lock for the duration of the block; with ``remove``, delete the file afterwards.
 
-    Raises LockHeld when another process still holds it after ``wait`` seconds, PermissionDenied when the file is another
-    user's or not a regular file.
+    Raises LockHeld when another process still holds it after ``wait`` seconds, and PermissionDenied when the file
+    belongs to another user or is not a regular file.
     """
     handle = _acquire(file, wait)
     try:
