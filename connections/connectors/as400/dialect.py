@@ -1,12 +1,12 @@
 """DB2 for i's SQL text: 128-byte names, folding to upper case, date literals that every release takes.
 
-Db2 for i has no zone type: a moment with an offset is written in UTC, the zone of every Pipekit session.
+Db2 for i has no zone type: a timestamp with an offset is written in UTC, the zone of every Pipekit session.
 """
 
 from __future__ import annotations
 
 from connections.sdk.sql.dialect import Dialect
-from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.temporal import Timestamp
 from connections.sdk.sql.types import DataType, Kind
 
 
@@ -21,10 +21,10 @@ class As400Dialect(Dialect):
         if data_type.kind is Kind.TIME:
             # TIME has whole seconds
             return self.string(value[:8].replace(":", "."))
-        moment = Moment.parse(value)
-        if data_type.kind is Kind.DATE or moment is None:
+        timestamp = Timestamp.parse(value)
+        if data_type.kind is Kind.DATE or timestamp is None:
             return self.string(value)
-        local = moment.utc()
+        local = timestamp.utc()
         return self.string(f"{local.date}-{local.time.replace(':', '.')}.{local.fraction[:12].ljust(6, '0')}")
 
 

@@ -13,7 +13,7 @@ from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.sql.row_identity import Names
-from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.temporal import Timestamp
 from connections.sdk.sql.types import DataType, Kind
 
 _EXACT = re.compile(r"[+-]?\d+(?:\.(\d*))?", re.ASCII)
@@ -51,12 +51,12 @@ class ClickhouseDialect(PublishingDialect):
 
     def temporal(self, value: str, data_type: DataType) -> str:
         kind = data_type.kind
-        moment = Moment.parse(value)
+        timestamp = Timestamp.parse(value)
         if kind is Kind.DATE:
             return f"toDate32({self.string(value)})"
-        if kind is Kind.TIME or moment is None:
+        if kind is Kind.TIME or timestamp is None:
             return self.string(value)
-        return f"toDateTime64({self.string(moment.utc().text(6))}, 6, 'UTC')"
+        return f"toDateTime64({self.string(timestamp.utc().text(6))}, 6, 'UTC')"
 
     def create_schema(self, schema: str) -> str:
         return f"CREATE DATABASE IF NOT EXISTS {self.quote(schema)}"

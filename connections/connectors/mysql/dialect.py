@@ -11,7 +11,7 @@ from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.sql.row_identity import Names, unused
-from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.temporal import Timestamp
 from connections.sdk.sql.types import DataType, Kind
 
 
@@ -39,12 +39,12 @@ class MysqlDialect(PublishingDialect):
         return f"CONCAT({left}, {right})"
 
     def temporal(self, value: str, data_type: DataType) -> str:
-        moment = Moment.parse(value)
-        if data_type.kind is Kind.TIME or moment is None:
+        timestamp = Timestamp.parse(value)
+        if data_type.kind is Kind.TIME or timestamp is None:
             return f"TIME {self.string(value[:15])}"
         if data_type.kind is Kind.DATE:
             return f"DATE {self.string(value)}"
-        return f"TIMESTAMP {self.string(moment.utc().text(6))}"
+        return f"TIMESTAMP {self.string(timestamp.utc().text(6))}"
 
     def create_table(
         self,

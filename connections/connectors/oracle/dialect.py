@@ -10,7 +10,7 @@ from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.schema import TableName
 from connections.sdk.sql.merge import MergingDialect
 from connections.sdk.sql.row_identity import Names
-from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.temporal import Timestamp
 from connections.sdk.sql.types import DataType, Kind
 
 # so many hashes of 32 characters fit into one text
@@ -34,18 +34,18 @@ class OracleDialect(MergingDialect):
 
     def temporal(self, value: str, data_type: DataType) -> str:
         kind = data_type.kind
-        moment = Moment.parse(value)
-        if kind is Kind.TIME or moment is None:
+        timestamp = Timestamp.parse(value)
+        if kind is Kind.TIME or timestamp is None:
             # no TIME type there: such a column is text
             return self.string(value)
         if kind is Kind.DATE:
             return f"DATE {self.string(value)}"
         if kind is Kind.TIMESTAMPTZ:
-            return f"TIMESTAMP {self.string(moment.text(9) + ' ' + (moment.offset or '+00:00'))}"
+            return f"TIMESTAMP {self.string(timestamp.text(9) + ' ' + (timestamp.offset or '+00:00'))}"
         if data_type.native.upper() == "DATE":
             # compared with a TIMESTAMP the column would be converted, and its index lost; it has whole seconds
-            return f"TO_DATE({self.string(moment.text(0))}, 'YYYY-MM-DD HH24:MI:SS')"
-        return f"TIMESTAMP {self.string(moment.text(9))}"
+            return f"TO_DATE({self.string(timestamp.text(0))}, 'YYYY-MM-DD HH24:MI:SS')"
+        return f"TIMESTAMP {self.string(timestamp.text(9))}"
 
     def create_schema(self, schema: str) -> str:
         return ""

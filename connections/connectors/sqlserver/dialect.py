@@ -7,7 +7,7 @@ import re
 from connections.sdk.schema import TableName
 from connections.sdk.sql.merge import MergingDialect
 from connections.sdk.sql.row_identity import Names
-from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.temporal import Timestamp
 from connections.sdk.sql.types import DataType, Kind
 
 _TICKS_PER_SECOND = 300
@@ -39,17 +39,17 @@ class SqlserverDialect(MergingDialect):
 
     def temporal(self, value: str, data_type: DataType) -> str:
         kind = data_type.kind
-        moment = Moment.parse(value)
+        timestamp = Timestamp.parse(value)
         if kind is Kind.DATE:
             return f"CAST({self.string(value)} AS date)"
-        if kind is Kind.TIME or moment is None:
+        if kind is Kind.TIME or timestamp is None:
             return f"CAST({self.string(value[:16])} AS time(7))"
         if kind is Kind.TIMESTAMPTZ:
-            offset = moment.offset or "+00:00"
-            return f"CAST({self.string(moment.text(7, separator='T') + offset)} AS datetimeoffset(7))"
+            offset = timestamp.offset or "+00:00"
+            return f"CAST({self.string(timestamp.text(7, separator='T') + offset)} AS datetimeoffset(7))"
         if data_type.native.lower() == "datetime":
-            moment = _floored_to_tick(moment)
-        return f"CAST({self.string(moment.text(7, separator='T'))} AS datetime2(7))"
+            timestamp = _floored_to_tick(timestamp)
+        return f"CAST({self.string(timestamp.text(7, separator='T'))} AS datetime2(7))"
 
     def create_schema(self, schema: str) -> str:
         create = self.string(f"CREATE SCHEMA {self.quote(schema)}")
@@ -95,16 +95,16 @@ class SqlserverDialect(MergingDialect):
         return f"UPDATE STATISTICS {self.qualified(table)}"
 
 
-def _floored_to_tick(moment: Moment) -> Moment:
-    """Return the last tick of a ``datetime`` column that is not after the moment.
+def _floored_to_tick(timestamp: Timestamp) -> Timestamp:
+    """Return the last tick of a ``datetime`` column that is not after the timestamp.
 
     Such a column holds 1/300 seconds and shows them rounded to .000, .003 or .007: compared with what it showed, the
     tick behind .007 (.00666..) would seem older, and rows of the same tick would be left behind.
     """
-    seconds = int(moment.fraction.ljust(12, "0"))
+    seconds = int(timestamp.fraction.ljust(12, "0"))
     tick = seconds * _TICKS_PER_SECOND // 10**12
     fraction = f"{tick * 10**7 // _TICKS_PER_SECOND:07d}".rstrip("0")
-    return Moment(date=moment.date, time=moment.time, fraction=fraction, offset=moment.offset)
+    return Timestamp(date=timestamp.date, time=timestamp.time, fraction=fraction, offset=timestamp.offset)
 
 
 DIALECT = SqlserverDialect()

@@ -12,7 +12,7 @@ from connections.sdk.errors import ConfigurationError, DataError, LockTimeout
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.publishing import PublishingDialect
-from connections.sdk.sql.temporal import Moment, has_offset
+from connections.sdk.sql.temporal import Timestamp, has_offset
 from connections.sdk.sql.types import DataType, Kind
 from modules import implied_watermark
 from runs.engine.plan import Plan, Strategy
@@ -101,7 +101,7 @@ def published_warnings(
     if compared.kind is not Kind.TEXT or column.data_type.kind is not Kind.TEXT:
         return
     # of a value with an offset the bound goes back a day
-    if marks.with_offset and Moment.parse(value) is not None and not has_offset(value):
+    if marks.with_offset and Timestamp.parse(value) is not None and not has_offset(value):
         yield (
             f"Some {plan.watermark} have an offset from UTC, and the highest, {value}, has none. As texts they are not "
             "in the order of time, and later rows can be left out. Make the destination column a timestamp with time "
@@ -156,13 +156,13 @@ def _whole(value: str) -> str:
 def _in_future(opened: Session, dialect: PublishingDialect, value: str) -> bool:
     if _NEVER.fullmatch(_whole(value)):
         return True
-    moment = Moment.parse(value)
+    moment = Timestamp.parse(value)
     if moment is None:
         return False
     if moment.date[4] != "-":
         # a year of another length than four digits
         return moment.date[0] != "-"
-    now = Moment.parse(str(opened.fetch(dialect.clock())[0][0]))
+    now = Timestamp.parse(str(opened.fetch(dialect.clock())[0][0]))
     if now is None:
         return False
     try:
