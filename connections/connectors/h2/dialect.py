@@ -1,4 +1,4 @@
-"""H2's SQL text: the standard, with DDL and TRUNCATE that commit by themselves."""
+"""SQL dialect of H2: standard SQL; DDL and TRUNCATE commit implicitly."""
 
 from __future__ import annotations
 
