@@ -1,4 +1,4 @@
-"""Waits for a SQLite file that another process locks, step by step, so that the wait can be reported while it lasts."""
+"""Waits for a SQLite file that is locked by another process, in short steps, so that the wait can be reported."""
 
 from __future__ import annotations
 
@@ -12,33 +12,36 @@ from connections.sdk.files import lock_holders
 from connections.sdk.lock_waits import Wait
 
 T = TypeVar("T")
-# seconds for which a statement waits in all, and in each step
+# seconds for which a statement waits in total, and in each step
 WAITS, _STEP = 30.0, 1.0
-# where SQLite's locks are (https://www.sqlite.org/src/file/src/os.h): the pending, the reserved and the shared bytes of
-# the file; in WAL mode the byte of the writer in the -shm file
+# bytes on which SQLite places its locks (https://www.sqlite.org/src/file/src/os.h): pending, reserved and shared in the
+# database file; in WAL mode that of the writer in the -shm file
 _PENDING, _SHARED, _LAST, _WAL_WRITER = 0x40000000, 0x40000002, 0x40000002 + 509, 120
 
 
-def patiently(connection: sqlite3.Connection, path: Path, act: Callable[[], T]) -> T:
-    """Do what ``act`` does, waiting for others. Only for what has no effect when it fails: BEGIN, COMMIT, one query."""
-    until, wait = time.monotonic() + WAITS, Wait(lambda: described(path))
+def wait_for(connection: sqlite3.Connection, path: Path, execute: Callable[[], T]) -> T:
+    """Return ``execute()``, which is repeated while the file is busy, for up to WAITS seconds.
+
+    Only for statements without effect if they fail: BEGIN, COMMIT, and single statements outside a transaction.
+    """
+    deadline, wait = time.monotonic() + WAITS, Wait(lambda: describe(path))
     try:
         connection.execute(f"PRAGMA busy_timeout = {int(_STEP * 1000)}")
         while True:
             was_open = connection.in_transaction
             try:
-                return act()
+                return execute()
             except sqlite3.OperationalError as error:
-                if not is_busy(error) or connection.in_transaction != was_open or time.monotonic() > until:
+                if not is_busy(error) or connection.in_transaction != was_open or time.monotonic() > deadline:
                     raise
             wait.poll()
     finally:
         connection.execute(f"PRAGMA busy_timeout = {int(WAITS * 1000)}")
 
 
-def patiently_by_adbc(cursor: Any, path: Path, sql: str) -> None:
-    """Execute BEGIN or COMMIT as `patiently` does, over ADBC's binding."""
-    until, wait = time.monotonic() + WAITS, Wait(lambda: described(path))
+def execute_by_adbc(cursor: Any, path: Path, sql: str) -> None:
+    """Execute BEGIN or COMMIT on a cursor of ADBC, waiting as `wait_for` does."""
+    deadline, wait = time.monotonic() + WAITS, Wait(lambda: describe(path))
     try:
         cursor.execute(f"PRAGMA busy_timeout = {int(_STEP * 1000)}")
         while True:
@@ -46,7 +49,7 @@ def patiently_by_adbc(cursor: Any, path: Path, sql: str) -> None:
                 cursor.execute(sql)
                 return
             except Exception as error:
-                if "locked" not in str(error).lower() or time.monotonic() > until:
+                if "locked" not in str(error).lower() or time.monotonic() > deadline:
                     raise
             wait.poll()
     finally:
@@ -54,16 +57,17 @@ def patiently_by_adbc(cursor: Any, path: Path, sql: str) -> None:
 
 
 def is_busy(error: sqlite3.Error) -> bool:
+    """Return whether the error is SQLITE_BUSY: another connection has the lock."""
     return (getattr(error, "sqlite_errorcode", 0) & 0xFF) == sqlite3.SQLITE_BUSY
 
 
-def described(path: Path) -> str:
-    """Return what holds the file up, as one sentence without a full stop."""
+def describe(path: Path) -> str:
+    """Return which processes lock the file, as a sentence without a full stop."""
     pids = lock_holders.holders(path, _PENDING, _LAST, mode="WRITE")
     pids += lock_holders.holders(Path(f"{path}-shm"), _WAL_WRITER, _WAL_WRITER, mode="WRITE")
     if pids:
         return f"waiting for {path}: {lock_holders.describe(pids)} is writing to it"
-    # a commit waits for those that read, except in WAL mode, where each open file has such a lock
+    # COMMIT waits for readers; not in WAL mode, in which every open connection has a shared lock
     if not Path(f"{path}-shm").exists() and (pids := lock_holders.holders(path, _SHARED, _LAST, mode="READ")):
         return f"waiting for {path}: {lock_holders.describe(pids)} is reading it"
     return f"waiting for {path}: another process is writing to it"
