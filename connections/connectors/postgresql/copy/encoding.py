@@ -14,7 +14,7 @@ import pyarrow.csv
 from pgpq import encoders
 from pgpq.schema import Jsonb
 
-from connections.connectors.postgresql.session import health_check
+from connections.connectors.postgresql.copy import value_checks
 from connections.sdk.arrow import times
 from connections.sdk.arrow.calendar import calendar_texts
 from connections.sdk.arrow.invalid_values import converted
@@ -96,7 +96,7 @@ def _builder(column: Column, field: pa.Field) -> Any:
 
 
 def _prepared(array: pa.Array, column: Column) -> pa.Array:
-    health_check.fits(array, column)
+    value_checks.check_array(array, column)
     if _is(column, "uuid"):
         return converted(array, column, uuid_bytes)
     prepare = _PREPARE.get(column.data_type.kind)
@@ -160,7 +160,7 @@ class CsvEncoding:
 
     def batch(self, batch: pa.RecordBatch) -> bytes:
         for position, column in enumerate(self._columns):
-            health_check.fits(batch.column(position), column)
+            value_checks.check_array(batch.column(position), column)
         arrays = [_text(batch.column(i), column) for i, column in enumerate(self._columns)]
         sink = pa.BufferOutputStream()
         names = [str(i) for i in range(len(arrays))]

@@ -1,4 +1,4 @@
-"""What PostgreSQL would cut, round or refuse without naming the value, found before it is sent."""
+"""Checks for values that PostgreSQL would truncate or round, or refuse without naming them, before they are sent."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ _FRACTION = re.compile(r"\s*time(?:stamp)?(?:tz)?\s*\((\d)\).*", re.IGNORECASE)
 _MICROS = 6
 
 
-def fits(array: pa.Array, column: Column) -> None:
-    """Raise ValueMisfit for the first value that the column would not keep exactly."""
+def check_array(array: pa.Array, column: Column) -> None:
+    """Raise ValueMisfit for the first value that the column would not store exactly."""
     if pa.types.is_string(array.type):
         if has_nul(array):
             raise misfit(
                 column,
                 first_nul(array),
-                why="holds a NUL byte, which PostgreSQL cannot store in text",
-                hint="Clean it in the source query, or set the option nul_bytes to strip.",
+                why="contains a NUL byte, which PostgreSQL cannot store in text",
+                hint="Remove it in the source query, or set the option nul_bytes to strip.",
             )
         _check_length(array, column)
         if column.data_type.kind is Kind.NATIVE:
-            native_texts.fits(array, column)
+            native_texts.check_array(array, column)
     elif column.data_type.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
         _check_fraction(array, column)
 
 
 def _check_length(array: pa.Array, column: Column) -> None:
-    found = _LENGTH.fullmatch(column.dest_type)
-    if found is None:
+    match = _LENGTH.fullmatch(column.dest_type)
+    if match is None:
         return
-    # the server would silently drop blanks beyond the length
-    long = pc.greater(pc.utf8_length(array), int(found[1]))
+    # the server silently drops blanks beyond the length
+    long = pc.greater(pc.utf8_length(array), int(match[1]))
     if pc.any(long).as_py():
         raise misfit(column, array.filter(long)[0].as_py(), why=f"is longer than {column.dest_type}")
 
 
 def _check_fraction(array: pa.Array, column: Column) -> None:
-    found = _FRACTION.fullmatch(column.dest_type)
-    if found is None or int(found[1]) >= _MICROS:
+    match = _FRACTION.fullmatch(column.dest_type)
+    if match is None or int(match[1]) >= _MICROS:
         return
-    step = 10 ** (_MICROS - int(found[1]))
+    step = 10 ** (_MICROS - int(match[1]))
     count = array.cast(pa.int64())
-    odd = pc.not_equal(pc.multiply(pc.divide(count, step), step), count)
-    if pc.any(odd).as_py():
-        raise misfit(column, array.filter(odd)[0].as_py(), why=f"has more digits than {column.dest_type}")
+    has_remainder = pc.not_equal(pc.multiply(pc.divide(count, step), step), count)
+    if pc.any(has_remainder).as_py():
+        raise misfit(column, array.filter(has_remainder)[0].as_py(), why=f"has more digits than {column.dest_type}")
