@@ -122,7 +122,7 @@ class Batches(Protocol):
 
     def close(self) -> None: ...
 
-    def at_work(self) -> bool:
+    def is_busy(self) -> bool:
         """Return whether the system is executing the query, while the consumer waits for the next batch.
 
         Called from another thread; may take as long as opening a connection. A system that runs inside this process is

@@ -77,7 +77,7 @@ class DuckdbBatches:
             with contextlib.suppress(duckdb.Error):
                 stop()
 
-    def at_work(self) -> bool:
+    def is_busy(self) -> bool:
         return True
 
     def _stream(self, session: driver.DuckdbSession) -> Iterator[pa.RecordBatch]:

@@ -82,7 +82,7 @@ class SqliteBatches:
     def close(self) -> None:
         """Do nothing: the iterator closes the connection."""
 
-    def at_work(self) -> bool:
+    def is_busy(self) -> bool:
         return True
 
     def _strict(self, stream: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

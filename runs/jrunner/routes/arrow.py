@@ -121,7 +121,7 @@ class Pump:
     def at_work(self) -> bool:
         """Whether the source is waited for and at work, or this process writes; for when nothing moves."""
         if self._thread.is_alive() and not self._full:
-            return self.batches.at_work()
+            return self.batches.is_busy()
         return self.writes_here and not self._empty
 
     def _next(self) -> pa.RecordBatch | BaseException | None:
