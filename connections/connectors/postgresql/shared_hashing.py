@@ -1,7 +1,7 @@
-"""The row hash that other systems compute too, in PostgreSQL's SQL; `connections.sdk.sql.hashing` says what is hashed.
+"""The shared row hash in PostgreSQL's SQL; see `connections.sdk.sql.hashing` for its definition.
 
-A record's output function puts the items together; none of them is a text that it would quote. Forms are made from
-values, not from their texts, which depend on settings.
+The items are concatenated by the output function of a record, which quotes none of them. They are computed from values
+and not from text output, which depends on settings.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from connections.sdk.schema import Column, ColumnInfo, TableName
 from connections.sdk.sql.hashing import HashedColumn, NotHashed
 from connections.sdk.sql.statement import statement
 
-# trim_scale came with 13, and from 14 on the server is asked whether a client is still there
+# trim_scale exists since version 13, client_connection_check_interval since 14
 _SINCE = 140000
-# a function takes at most 100 arguments
+# a function has at most 100 arguments
 _ARGUMENTS = 99
 _PROBE = HashedColumn(expression="", term="octet_length('é €'::text)", text="'é €'::text")
 _PROBED = "(6,,150,t)é €"
@@ -30,8 +30,8 @@ _PROBED = "(6,,150,t)é €"
 def source(
     session: PostgresqlSession, query: str, columns: Mapping[int, Column], *, signed_zero: bool
 ) -> tuple[HashedColumn, ...] | NotHashed:
-    found = describe_query(session, statement(query))
-    pairs = [(f"q.c{position}", found[position], column) for position, column in columns.items()]
+    described = describe_query(session, statement(query))
+    pairs = [(f"q.c{position}", described[position], column) for position, column in columns.items()]
     return _hashed(session, pairs, signed_zero=signed_zero)
 
 
@@ -43,7 +43,7 @@ def destination(
     for column in columns:
         found = info.column(column.dest_name) if info else None
         if found is None:
-            return NotHashed(why=f"the table {table} has no column “{column.dest_name}” any more")
+            return NotHashed(why=f"the table {table} no longer has the column “{column.dest_name}”")
         pairs.append((f"q.{DIALECT.quote(column.dest_name)}", found, column))
     return _hashed(session, pairs, signed_zero=True)
 
@@ -52,7 +52,7 @@ def row_hash(columns: Sequence[HashedColumn]) -> str:
     """Return an expression of type bigint: the upper 63 bits of the MD5 of the row's text."""
     parts = [f"ROW({', '.join(column.term for column in columns)})"]
     parts += [column.text for column in columns if column.text]
-    # concat leaves NULL out
+    # concat ignores NULL
     calls = [f"concat({', '.join(parts[first : first + _ARGUMENTS])})" for first in range(0, len(parts), _ARGUMENTS)]
     return f"('x' || left(md5({' || '.join(calls)}), 16))::bit(63)::bigint"
 
@@ -72,7 +72,7 @@ def _hashed(
 
 
 def _refusal(session: PostgresqlSession) -> NotHashed | None:
-    """Return why this server does not hash as others do; None where it does."""
+    """Return why this server cannot compute the shared hash; None if it can."""
     if session.server_version < _SINCE:
         return NotHashed(why="the server is older than PostgreSQL 14")
     encoding = session.fetch("SELECT current_setting('server_encoding')")[0][0]
@@ -81,9 +81,9 @@ def _refusal(session: PostgresqlSession) -> NotHashed | None:
     terms = ("NULL::integer", "trim_scale(1.5 * 100)", "true")
     columns = [_PROBE, *(HashedColumn(expression="", term=term) for term in terms)]
     try:
-        # where cryptography is restricted, the server refuses MD5
-        found = session.fetch(f"SELECT {row_hash(columns)}")[0][0]
+        # a server with restricted cryptography refuses MD5
+        computed = session.fetch(f"SELECT {row_hash(columns)}")[0][0]
     except PipekitError as error:
         return NotHashed(why=f"the server cannot hash a row: {error.message}")
-    wanted = int.from_bytes(hashlib.md5(_PROBED.encode(), usedforsecurity=False).digest()[:8], "big") >> 1
-    return None if found == wanted else NotHashed(why="the server hashes a row differently")
+    expected = int.from_bytes(hashlib.md5(_PROBED.encode(), usedforsecurity=False).digest()[:8], "big") >> 1
+    return None if computed == expected else NotHashed(why="the server hashes a row differently")
