@@ -69,8 +69,8 @@ _WIDEST_DECIMAL = 76
 def parse(native: str) -> DataType:
     """Return the meaning of a type; Nullable, LowCardinality and SimpleAggregateFunction are ignored."""
     inner = native.strip()
-    while found := _WRAPPED.fullmatch(inner) or _AGGREGATE.fullmatch(inner):
-        inner = found[1].strip()
+    while match := _WRAPPED.fullmatch(inner) or _AGGREGATE.fullmatch(inner):
+        inner = match[1].strip()
     shape = _SHAPE.fullmatch(inner)
     if shape is None:
         return DataType.unknown(native)

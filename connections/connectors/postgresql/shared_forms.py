@@ -17,14 +17,14 @@ _SENT = {Kind.TIME: "time_send", Kind.TIMESTAMP: "timestamp_send", Kind.TIMESTAM
 _DAYS = "CASE {0} WHEN 'infinity' THEN 2147483647 WHEN '-infinity' THEN -2147483647 ELSE {0} - DATE '1970-01-01' END"
 
 
-def hashed_column(expression: str, found: ColumnInfo, column: Column, *, signed_zero: bool) -> HashedColumn | None:
-    """Return the SQL for a column described as ``found``; None if not all its values are values of ``column``."""
+def hashed_column(expression: str, info: ColumnInfo, column: Column, *, signed_zero: bool) -> HashedColumn | None:
+    """Return the SQL for a column described as ``info``; None if not all its values are values of ``column``."""
     if column.data_type.kind is Kind.TEXT:
-        return _text(expression, found, column)
-    if column.data_type.kind is Kind.UUID and found.data_type.kind is Kind.UUID:
+        return _text(expression, info, column)
+    if column.data_type.kind is Kind.UUID and info.data_type.kind is Kind.UUID:
         text = f"encode(uuid_send({expression}), 'hex')"
         return HashedColumn(expression=expression, term=f"CASE WHEN {expression} IS NOT NULL THEN 32 END", text=text)
-    term = _term(expression, found.data_type, column.data_type, signed_zero=signed_zero)
+    term = _term(expression, info.data_type, column.data_type, signed_zero=signed_zero)
     return HashedColumn(expression=expression, term=term) if term else None
 
 
@@ -78,12 +78,12 @@ def _bits(expression: str, kind: Kind, *, signed_zero: bool) -> str:
     return f"CASE WHEN {expression} = 'NaN' THEN '{_NAN[kind]}' ELSE encode({send}({value}), 'hex') END"
 
 
-def _text(expression: str, found: ColumnInfo, column: Column) -> HashedColumn | None:
+def _text(expression: str, info: ColumnInfo, column: Column) -> HashedColumn | None:
     """Return the SQL for the text that the reader would receive; None for bytes."""
-    if found.data_type.kind is Kind.BINARY:
+    if info.data_type.kind is Kind.BINARY:
         return None
-    text = wire_values.value(expression, found.native_type, column)
-    if text == expression and found.native_type.partition("(")[0] in _PADDED:
+    text = wire_values.value(expression, info.native_type, column)
+    if text == expression and info.native_type.partition("(")[0] in _PADDED:
         # a cast to text would drop the padding blanks, which COPY sends
         text = f"textin(bpcharout({expression}))"
     if column.data_type.fixed:

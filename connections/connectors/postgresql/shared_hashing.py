@@ -38,13 +38,13 @@ def source(
 def destination(
     session: PostgresqlSession, table: TableName, columns: Collection[Column]
 ) -> tuple[HashedColumn, ...] | NotHashed:
-    info = describe_table(session, table)
+    table_info = describe_table(session, table)
     pairs = []
     for column in columns:
-        found = info.column(column.dest_name) if info else None
-        if found is None:
+        info = table_info.column(column.dest_name) if table_info else None
+        if info is None:
             return NotHashed(why=f"the table {table} no longer has the column “{column.dest_name}”")
-        pairs.append((f"q.{DIALECT.quote(column.dest_name)}", found, column))
+        pairs.append((f"q.{DIALECT.quote(column.dest_name)}", info, column))
     return _hashed(session, pairs, signed_zero=True)
 
 
@@ -61,12 +61,12 @@ def _hashed(
     session: PostgresqlSession, pairs: Sequence[tuple[str, ColumnInfo, Column]], *, signed_zero: bool
 ) -> tuple[HashedColumn, ...] | NotHashed:
     hashed = []
-    for expression, found, column in pairs:
-        one = hashed_column(expression, found, column, signed_zero=signed_zero)
-        if one is None:
-            what = f"{found.native_type} in PostgreSQL"
+    for expression, info, column in pairs:
+        hashed_one = hashed_column(expression, info, column, signed_zero=signed_zero)
+        if hashed_one is None:
+            what = f"{info.native_type} in PostgreSQL"
             return NotHashed(why=f"column “{column.dest_name}” ({what}) has no form in which both sides can hash it")
-        hashed.append(one)
+        hashed.append(hashed_one)
     avoid_sorts(session)
     return _refusal(session) or tuple(hashed)
 
