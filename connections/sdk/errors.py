@@ -10,7 +10,7 @@
     │   ├── ConnectionFailed  ConnectionLost (NoProgress)
     │   └── LockTimeout  SerializationFailed  StatementStopped
     ├── DataError               fix the data, or configure how to treat it
-    │   └── DuplicateKeys  NullKeys  ValueMisfit  CountMismatch  DiskFull
+    │   └── DuplicateKeys  NullKeys  InvalidValue  CountMismatch  DiskFull
     ├── Refused                 a safety limit stopped the run; `--force` overrides it
     ├── AlreadyRunning  Cancelled  Lost (Overtaken)  ExternalFailed
     └── InternalError           a bug in Pipekit
@@ -151,7 +151,7 @@ class NullKeys(DataError):
     code = "null_keys"
 
 
-class ValueMisfit(DataError):
+class InvalidValue(DataError):
     code = "value_misfit"
 
 

@@ -140,7 +140,7 @@ class Reader(Protocol):
         """Return the result of the query as batches with one field per column, in order, named ``dest_name``.
 
         Field types are ``to_arrow(column.data_type)``, the type of the destination column. The reader converts values
-        to it exactly, or raises ValueMisfit with the column and the value; it never rounds or truncates. The text of
+        to it exactly, or raises InvalidValue with the column and the value; it never rounds or truncates. The text of
         the query is sent unchanged. The whole read uses one snapshot, where the system has snapshots.
         """
         ...
@@ -169,7 +169,7 @@ class Writer(Protocol):
 
         1. Check and lock ``claim``. Raises Overtaken when another run holds it.
         2. With ``clear``, delete the rows of the table.
-        3. Insert the rows. Raises ValueMisfit with the column and the value for one that the table cannot hold.
+        3. Insert the rows. Raises InvalidValue with the column and the value for one that the table cannot hold.
         4. Compare the system's count with ``batches.rows``. Raises CountMismatch when they differ.
         5. Commit. On any error the whole transaction is rolled back.
         """

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from connections.sdk.arrow.calendar import calendar_texts, timestamp_text
 from connections.sdk.arrow.convert import convert_exactly
-from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.texts import as_text, hex_text
-from connections.sdk.errors import ValueMisfit
+from connections.sdk.errors import InvalidValue
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import DataType, Kind
 
@@ -46,7 +46,7 @@ def test_a_double_is_the_decimal_it_is_written_as(number: Decimal) -> None:
 def test_a_double_becomes_a_decimal_that_reads_the_same_or_none(number: float, scale: int) -> None:
     try:
         (found,) = convert_exactly(pa.array([number]), _column(Kind.DECIMAL, 38, scale)).to_pylist()
-    except ValueMisfit:
+    except InvalidValue:
         # fifteen digits of it do not end within the scale, or it is too long for 38 digits
         shortest = Decimal(repr(number))
         assert shortest.as_tuple().exponent < -scale or abs(shortest) >= 10 ** (38 - scale)  # type: ignore[operator]
@@ -81,7 +81,7 @@ def test_decimal_text_of_any_length_is_exact_or_refused(text: str, precision: in
     fits = (number * 10**scale).denominator == 1 and abs(number) < Fraction(10) ** (precision - scale)
     try:
         (found,) = convert_exactly(pa.array([text]), _column(Kind.DECIMAL, precision, scale)).to_pylist()
-    except ValueMisfit:
+    except InvalidValue:
         assert not fits
     else:
         assert Fraction(found) == number and fits
@@ -103,7 +103,7 @@ def test_a_decimal_of_another_scale_is_the_same_number_or_refused(
     for array in arrays:
         try:
             (found,) = convert_exactly(array, column).to_pylist()
-        except ValueMisfit:
+        except InvalidValue:
             assert not fits
         else:
             assert Fraction(found) == Fraction(number) and fits
@@ -115,7 +115,7 @@ def test_a_whole_number_is_exact_in_every_form_or_refused(number: int) -> None:
     assert convert_exactly(pa.array([str(number)]), whole).to_pylist() == [number]
     try:
         (found,) = convert_exactly(pa.array([number], pa.int64()), double).to_pylist()
-    except ValueMisfit:
+    except InvalidValue:
         assert abs(number) > 2**53
     else:
         assert int(found) == number
@@ -131,7 +131,7 @@ def test_bytes_are_written_in_hexadecimal(values: list[bytes | None], start: int
 def test_a_misfit_far_down_a_batch_is_found(kind: Kind) -> None:
     good = {Kind.DATE: "2020-01-31", Kind.TIME: "10:00:00", Kind.TIMESTAMP: "2020-01-31 10:00:00"}.get(kind, "1")
     values = [good, None] * 5000 + ["nope!"] + [good] * 300
-    with pytest.raises(ValueMisfit, match="“nope!”"):
+    with pytest.raises(InvalidValue, match="“nope!”"):
         convert_exactly(pa.array(values), _column(kind))
 
 
@@ -142,13 +142,13 @@ def test_a_decimal_too_wide_for_arrow_stays_its_text_or_is_refused(number: Decim
         if (Fraction(number) * 10**5).denominator == 1:
             assert convert_exactly(pa.array([text, None]), column).to_pylist() == [text, None]
         else:
-            with pytest.raises(ValueMisfit):
+            with pytest.raises(InvalidValue):
                 convert_exactly(pa.array([None, text]), column)
 
 
 @pytest.mark.parametrize("text", ["0x1f", "1_000", "1,5", "", "--1", "1e", "abc"])
 def test_what_is_no_number_is_not_left_to_the_destination(text: str) -> None:
-    with pytest.raises(ValueMisfit):
+    with pytest.raises(InvalidValue):
         convert_exactly(pa.array([text]), _column(Kind.DECIMAL))
 
 
@@ -177,4 +177,4 @@ def test_what_an_unbounded_decimal_may_be_stays_as_it_is_written(text: str) -> N
     ],
 )
 def test_the_hint_is_about_what_is_wrong_with_the_value(kind: Kind, text: str, hint: str) -> None:
-    assert hint in misfit(_column(kind), text).hint
+    assert hint in invalid_value(_column(kind), text).hint

@@ -125,7 +125,9 @@ def translate(error: duckdb.Error, *, name: str) -> errors.PipekitError:
     if isinstance(error, duckdb.BinderException) and "column" in low:
         return errors.ColumnMissing(text, hint="Check the column's spelling against the table.")
     if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException | duckdb.ConstraintException):
-        return errors.ValueMisfit(text, hint="Change the destination column's type, or correct the value in the query.")
+        return errors.InvalidValue(
+            text, hint="Change the destination column's type, or correct the value in the query."
+        )
     if isinstance(error, duckdb.TransactionException):
         return errors.SerializationFailed(text, hint="The transaction conflicted with another one; run it again.")
     if isinstance(error, duckdb.InterruptException):

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connections.connectors.duckdb.driver import SAFETY
-from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.schema import Column
 
 # number of fractional digits that each type keeps
@@ -32,12 +32,12 @@ class NativeTexts:
         self._trial: duckdb.DuckDBPyConnection | None = None
 
     def check(self, array: pa.Array, column: Column) -> None:
-        """Raise ValueMisfit for the first text that the column would not store exactly."""
+        """Raise InvalidValue for the first text that the column would not store exactly."""
         name = column.dest_type.strip().lower()
         if name in _DECIMALS:
             pattern = rf"\.\d{{{_DECIMALS[name]}}}\d*[1-9]|\d[eE]-?\d"
             if pc.any(too_long := pc.match_substring_regex(array, pattern)).as_py():
-                raise misfit(column, array.filter(too_long)[0].as_py())
+                raise invalid_value(column, array.filter(too_long)[0].as_py())
         elif _NESTED.fullmatch(name):
             self._check_cast(array, column)
 
@@ -54,7 +54,7 @@ class NativeTexts:
             ).fetchall()
             for text, cast in rows:
                 if _normalized(text) != _normalized(cast):
-                    raise misfit(column, text, why=f"would be stored as {cast}")
+                    raise invalid_value(column, text, why=f"would be stored as {cast}")
 
     def close(self) -> None:
         if self._trial:

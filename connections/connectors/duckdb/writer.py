@@ -13,7 +13,7 @@ from connections.connectors.duckdb import driver, memory
 from connections.connectors.duckdb.dialect import DIALECT
 from connections.connectors.duckdb.native_texts import NativeTexts
 from connections.sdk.arrow.counts import check_counts
-from connections.sdk.arrow.invalid_values import first_value, misfit
+from connections.sdk.arrow.invalid_values import first_value, invalid_value
 from connections.sdk.claim import Claim
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches
@@ -128,7 +128,7 @@ class _Insert:
             raise
 
     def _raise_with_value(self, connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> None:
-        """Raise ValueMisfit for the first value that cannot be cast.
+        """Raise InvalidValue for the first value that cannot be cast.
 
         Uses a new cursor, because the failed transaction executes no more statements.
         """
@@ -144,7 +144,7 @@ class _Insert:
                     f"WHERE {name} IS NOT NULL AND TRY_CAST({name} AS {column.dest_type}) IS NULL LIMIT 1"
                 ).fetchone()
                 if row:
-                    raise misfit(column, row[0], detail=str(error)) from None
+                    raise invalid_value(column, row[0], detail=str(error)) from None
 
 
 def _cast(name: str, column: Column) -> str:
@@ -160,7 +160,9 @@ def _check_unit(array: pa.Array, column: Column) -> None:
     count = array.cast(pa.int64())
     has_remainder = pc.not_equal(pc.multiply(pc.divide(count, unit), unit), count)
     if pc.any(has_remainder).as_py():
-        raise misfit(column, first_value(array.filter(has_remainder)), why=f"has more digits than {column.dest_type}")
+        raise invalid_value(
+            column, first_value(array.filter(has_remainder)), why=f"has more digits than {column.dest_type}"
+        )
 
 
 WRITER = DuckdbWriter()

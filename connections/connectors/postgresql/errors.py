@@ -21,7 +21,7 @@ _Translation = tuple[type[errors.PipekitError], str]
 _TIME_LIMIT = "A time limit of the server, the role or the database was exceeded; raise the one named in the message."
 _SERVER_FAULT = "The server has an internal problem; see its log, or ask its administrator."
 _BY_STATE: dict[str, _Translation] = {
-    "22012": (errors.ValueMisfit, "Guard the division in the SQL, as in a / NULLIF(b, 0)."),
+    "22012": (errors.InvalidValue, "Guard the division in the SQL, as in a / NULLIF(b, 0)."),
     "25006": (
         errors.QueryInvalid,
         "Sources are read in a read-only transaction: remove what writes. A destination must not be a standby server.",
@@ -54,12 +54,12 @@ _BY_STATE: dict[str, _Translation] = {
 }
 _BY_CLASS: dict[str, _Translation] = {
     "08": (errors.ConnectionLost, "The network or the server failed; run it again."),
-    "22": (errors.ValueMisfit, "Change the destination column's type, or correct the value in the source query."),
-    "23": (errors.ValueMisfit, "The rows violate a constraint of the destination table."),
+    "22": (errors.InvalidValue, "Change the destination column's type, or correct the value in the source query."),
+    "23": (errors.InvalidValue, "The rows violate a constraint of the destination table."),
     "28": (errors.AuthenticationFailed, "Check the connection's username, and pg_hba.conf on the server."),
     "40": (errors.SerializationFailed, "The transaction conflicted with another one; run it again."),
     "42": (errors.QueryInvalid, "Correct the SQL; its text is on the run."),
-    "44": (errors.ValueMisfit, "The rows violate the condition of the view to which they are written."),
+    "44": (errors.InvalidValue, "The rows violate the condition of the view to which they are written."),
     "53": (errors.ConnectionFailed, "The server has no free connections or memory; try again later."),
     "57": (errors.ConnectionLost, "The server was stopped or restarted; run it again."),
     "58": (errors.ConfigurationError, _SERVER_FAULT),

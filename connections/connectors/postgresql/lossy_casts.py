@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from connections.connectors.postgresql import driver
 from connections.connectors.postgresql.copy.native_texts import element
-from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
@@ -45,7 +45,7 @@ class LossyCastCheck:
         self._conditions: dict[int, str] | None = None
 
     def check(self, batch: pa.RecordBatch) -> None:
-        """Raise ValueMisfit for the first text that the column would store as another value."""
+        """Raise InvalidValue for the first text that the column would store as another value."""
         if not self._candidates:
             return
         if self._session is None:
@@ -78,7 +78,7 @@ class LossyCastCheck:
                 f"SELECT x FROM unnest(%s::text[]) AS x WHERE {condition} LIMIT 1", (array.drop_null().to_pylist(),)
             )
         if rows:
-            raise misfit(column, rows[0][0])
+            raise invalid_value(column, rows[0][0])
 
 
 def _condition(native: str, *, is_composite: bool) -> str:

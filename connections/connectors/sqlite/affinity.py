@@ -9,7 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.texts import as_text
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import Kind
@@ -27,7 +27,7 @@ def keeps_text(declared: str) -> bool:
 
 
 def stored(array: pa.Array, column: Column) -> pa.Array:
-    """Return ``array`` as it is bound to parameters. Raises ValueMisfit for a value that SQLite would change."""
+    """Return ``array`` as it is bound to parameters. Raises InvalidValue for a value that SQLite would change."""
     kind = array.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         return array.cast(pa.int64())
@@ -59,4 +59,6 @@ def _unlike_number(text: pa.Array, column: Column) -> pa.Array:
 
 def _refuse(array: pa.Array, mask: pa.Array, column: Column, why: str) -> None:
     if pc.any(mask).as_py():
-        raise misfit(column, array.filter(mask)[0].as_py(), why=why, hint="Declare the destination column as text.")
+        raise invalid_value(
+            column, array.filter(mask)[0].as_py(), why=why, hint="Declare the destination column as text."
+        )

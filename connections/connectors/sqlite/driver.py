@@ -135,7 +135,7 @@ def translate(error: sqlite3.Error, *, name: str) -> errors.PipekitError:
     if code == _SQLITE_FULL:
         return errors.DiskFull(text, hint="Free space on the disk of the file.")
     if code == _SQLITE_CONSTRAINT:
-        return errors.ValueMisfit(text, hint="The rows break a constraint of the destination table.")
+        return errors.InvalidValue(text, hint="The rows break a constraint of the destination table.")
     if "interrupted" in low:
         return errors.Cancelled(text)
     if "readonly" in low:

@@ -24,7 +24,7 @@ from connections.connectors.sqlite.read_plan import ReadPlan, is_number, plan
 from connections.sdk import errors
 from connections.sdk.arrow.batches import rebatch
 from connections.sdk.arrow.convert import convert_exactly
-from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.numbers import EXACT_INTEGER
 from connections.sdk.files.protected import check_file
 from connections.sdk.files.protection import refused_database
@@ -120,7 +120,7 @@ class SqliteBatches:
         column = self.columns[position]
         expected = "bytes (a BLOB), not text" if column.data_type.kind is Kind.BINARY else "text, not bytes (a BLOB)"
         why = f"has the wrong storage class: expected {expected}"
-        return misfit(column, value, why=why, hint="Convert it in the source query with CAST.")
+        return invalid_value(column, value, why=why, hint="Convert it in the source query with CAST.")
 
     def _column(self, raw: pa.RecordBatch, position: int) -> pa.Array:
         column, places = self.columns[position], self.plan.places[position]

@@ -18,7 +18,7 @@ from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.connectors.sqlite.driver import database_path
 from connections.connectors.sqlite.reader import check_metadata, translated
 from connections.sdk.arrow.counts import check_counts
-from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.claim import Claim
 from connections.sdk.errors import DatabaseMissing
 from connections.sdk.files.private import create_private
@@ -83,7 +83,7 @@ def _rowid_column(cursor: Any, table: TableName) -> str:
 def _check_rowid(arrays: Sequence[pa.Array], columns: Sequence[Column], rowid_column: str) -> None:
     for array, column in zip(arrays, columns, strict=True):
         if column.dest_name == rowid_column and array.null_count:
-            raise misfit(
+            raise invalid_value(
                 column,
                 "NULL",
                 why="would become the next number in an INTEGER PRIMARY KEY",

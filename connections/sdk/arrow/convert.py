@@ -1,6 +1,6 @@
 """Lossless conversion of Arrow arrays to the Arrow type of a destination column.
 
-A value that cannot be converted exactly raises ValueMisfit, which names the column and shows the value. Infinite dates
+A value that cannot be converted exactly raises InvalidValue, which names the column and shows the value. Infinite dates
 and timestamps are represented by the largest integer of their type and its negative.
 """
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from connections.sdk.arrow import numbers, texts, times
 from connections.sdk.arrow.decimals import checked_decimal_text
-from connections.sdk.arrow.invalid_values import first_failing, misfit
+from connections.sdk.arrow.invalid_values import first_failing, invalid_value
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import DataType, Kind, to_arrow
 
@@ -32,7 +32,7 @@ _CONVERTERS = {
 def convert_exactly(array: pa.Array, column: Column) -> pa.Array:
     """Return ``array`` converted to ``to_arrow(column.data_type)``.
 
-    Raises ValueMisfit for the first value that would be rounded or truncated, and for text that is not valid UTF-8.
+    Raises InvalidValue for the first value that would be rounded or truncated, and for text that is not valid UTF-8.
     """
     target = to_arrow(column.data_type)
 
@@ -43,10 +43,10 @@ def convert_exactly(array: pa.Array, column: Column) -> pa.Array:
         return convert(array)
     except pa.ArrowInvalid as error:
         reason = "" if _is_utf8(array) else "is not valid UTF-8 text"
-        raise misfit(column, first_failing(array, convert), why=reason, detail=_first_line(error)) from None
+        raise invalid_value(column, first_failing(array, convert), why=reason, detail=_first_line(error)) from None
     except pa.ArrowNotImplementedError:
         values = array.drop_null()
-        raise misfit(
+        raise invalid_value(
             column,
             values[0].as_py() if len(values) else None,
             why=f"({array.type}) cannot be converted exactly to {target}",

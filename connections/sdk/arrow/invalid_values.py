@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from connections.sdk.arrow.calendar import calendar_text
-from connections.sdk.errors import ValueMisfit
+from connections.sdk.errors import InvalidValue
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import Kind
 
@@ -22,14 +22,14 @@ _OFFSET = re.compile(r"(\d\d:\d\d|T\d{2,6})[\d:.,]* ?(Z|[+-]\d\d(:?\d\d)?)$")
 _CALENDAR_DAY = re.compile(r"([+-]?\d+)-(\d\d)-(\d\d)(?!\d)")
 
 
-def misfit(column: Column, example: Any, *, why: str = "", hint: str = "", detail: str = "") -> ValueMisfit:
+def invalid_value(column: Column, example: Any, *, why: str = "", hint: str = "", detail: str = "") -> InvalidValue:
     """Return the error for the value ``example`` of ``column``.
 
     ``why`` is the predicate of the message ("is longer than varchar(20)"); ``hint`` replaces the one made from the type
     of the column and the value.
     """
     reason = why or f"does not fit {column.dest_type or column.data_type.kind.value} exactly"
-    return ValueMisfit(
+    return InvalidValue(
         f"Column “{column.dest_name}”: {_quoted(example)} {reason}.",
         hint=hint or _hint(column, example),
         detail=detail,
@@ -76,13 +76,13 @@ def _is_day(year: int, month: int, day: int) -> bool:
 
 
 def converted(array: pa.Array, column: Column, convert: Callable[[pa.Array], pa.Array]) -> pa.Array:
-    """Return ``convert(array)``. Raises ValueMisfit with the first value for which ``convert`` raises ArrowInvalid."""
+    """Return ``convert(array)``. Raises InvalidValue with the first value for which ``convert`` raises ArrowInvalid."""
     import pyarrow as pa
 
     try:
         return convert(array)
     except pa.ArrowInvalid as error:
-        raise misfit(column, first_failing(array, convert), detail=str(error)) from None
+        raise invalid_value(column, first_failing(array, convert), detail=str(error)) from None
 
 
 def first_failing(array: pa.Array, convert: Callable[[pa.Array], object]) -> Any:

@@ -19,7 +19,7 @@ def as_text(array: pa.Array, column: Column) -> pa.Array:
     r"""Return ``array`` as text.
 
     Bytes become ``\x00ff``, dates and times ISO 8601, decimals plain digits, floats their shortest exact digits. Raises
-    ValueMisfit for a date or time that `iso_text` cannot represent.
+    InvalidValue for a date or time that `iso_text` cannot represent.
     """
     if pa.types.is_binary(array.type):
         return hex_text(array)

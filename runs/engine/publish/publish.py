@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from connections import registry
-from connections.sdk.errors import ConnectionLost, PipekitError, ValueMisfit
+from connections.sdk.errors import ConnectionLost, InvalidValue, PipekitError
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from runs.engine.checks import Staging, check_arrived, check_complete, check_deleted, check_keys, check_numbered, count
@@ -233,7 +233,7 @@ def _execute(opened: Session, plan: Plan, statements: Sequence[Statement], *, re
 def _rows(opened: Session, statement: Statement, *, replaces: bool) -> list[int]:
     try:
         return list(map(int, opened.fetch(statement.sql)[0])) if statement.asks else [opened.execute(statement.sql)]
-    except ValueMisfit as error:
+    except InvalidValue as error:
         if replaces:
             # the key is unique: a row that should have been deleted stands in the way of the one that replaces it
             error.hint += " Or a trigger, a rule or a policy of the table keeps rows that are to be replaced."

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connections import registry
-from connections.sdk.errors import CountMismatch, ValueMisfit
+from connections.sdk.errors import CountMismatch, InvalidValue
 from connections.sdk.protocols import Session
 from connections.sdk.schema import TableInfo
 from runs.engine.checks import Staging, count, kept
@@ -37,7 +37,7 @@ def run_deferred(opened: Session, plan: Plan) -> None:
         return
     try:
         opened.execute(sql)
-    except ValueMisfit as error:
+    except InvalidValue as error:
         error.hint += " A deferred constraint or a deferred trigger of the table found it, after the last statement."
         raise
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connections.sdk.arrow.invalid_values import first_failing, misfit
+from connections.sdk.arrow.invalid_values import first_failing, invalid_value
 from connections.sdk.arrow.numbers import check, to_double, to_real
 from connections.sdk.schema import Column
 
@@ -31,14 +31,14 @@ def element(native: str) -> str:
 
 
 def check_array(array: pa.Array, column: Column) -> None:
-    """Raise ValueMisfit for the first text that the column would not store exactly."""
+    """Raise InvalidValue for the first text that the column would not store exactly."""
     check_type = _check_for(element(column.dest_type))
     if check_type is None:
         return
     try:
         check_type(array)
     except pa.ArrowInvalid as error:
-        raise misfit(column, first_failing(array, check_type), detail=str(error)) from None
+        raise invalid_value(column, first_failing(array, check_type), detail=str(error)) from None
 
 
 def _check_for(name: str) -> Callable[[pa.Array], None] | None:

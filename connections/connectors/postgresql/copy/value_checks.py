@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connections.connectors.postgresql.copy import native_texts
-from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.nul_bytes import first_nul, has_nul
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import Kind
@@ -19,10 +19,10 @@ _MICROS = 6
 
 
 def check_array(array: pa.Array, column: Column) -> None:
-    """Raise ValueMisfit for the first value that the column would not store exactly."""
+    """Raise InvalidValue for the first value that the column would not store exactly."""
     if pa.types.is_string(array.type):
         if has_nul(array):
-            raise misfit(
+            raise invalid_value(
                 column,
                 first_nul(array),
                 why="contains a NUL byte, which PostgreSQL cannot store in text",
@@ -42,7 +42,7 @@ def _check_length(array: pa.Array, column: Column) -> None:
     # the server silently drops blanks beyond the length
     long = pc.greater(pc.utf8_length(array), int(match[1]))
     if pc.any(long).as_py():
-        raise misfit(column, array.filter(long)[0].as_py(), why=f"is longer than {column.dest_type}")
+        raise invalid_value(column, array.filter(long)[0].as_py(), why=f"is longer than {column.dest_type}")
 
 
 def _check_fraction(array: pa.Array, column: Column) -> None:
@@ -53,4 +53,6 @@ def _check_fraction(array: pa.Array, column: Column) -> None:
     count = array.cast(pa.int64())
     has_remainder = pc.not_equal(pc.multiply(pc.divide(count, step), step), count)
     if pc.any(has_remainder).as_py():
-        raise misfit(column, array.filter(has_remainder)[0].as_py(), why=f"has more digits than {column.dest_type}")
+        raise invalid_value(
+            column, array.filter(has_remainder)[0].as_py(), why=f"has more digits than {column.dest_type}"
+        )

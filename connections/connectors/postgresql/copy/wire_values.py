@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connections.sdk.arrow.calendar import timestamp_text
-from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.times import INFINITE_DATE, INFINITE_TIMESTAMP
-from connections.sdk.errors import ValueMisfit
+from connections.sdk.errors import InvalidValue
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import to_arrow
 
@@ -47,7 +47,7 @@ def value(expression: str, native: str, column: Column) -> str:
 
 
 def repaired(array: pa.Array, column: Column) -> pa.Array:
-    """Return dates and timestamps with infinity restored. Raises ValueMisfit for other values that overflowed."""
+    """Return dates and timestamps with infinity restored. Raises InvalidValue for other values that overflowed."""
     if pa.types.is_date32(array.type):
         days = array.cast(pa.int32())
         if _minimum(days) < _FIRST_DATE:
@@ -74,9 +74,9 @@ def _restore_infinity(count: pa.Array, ends: tuple[int, int], infinite: int) -> 
 
 
 def _check_maximum(micros: pa.Array, column: Column) -> None:
-    """Raise ValueMisfit for Arrow's largest timestamp, which represents infinity."""
+    """Raise InvalidValue for Arrow's largest timestamp, which represents infinity."""
     if pc.max(micros).as_py() == INFINITE_TIMESTAMP:
-        raise misfit(column, timestamp_text(*divmod(INFINITE_TIMESTAMP, _DAY)), why=_TOO_LATE)
+        raise invalid_value(column, timestamp_text(*divmod(INFINITE_TIMESTAMP, _DAY)), why=_TOO_LATE)
 
 
 def _check_years(fixed: pa.Array, column: Column) -> None:
@@ -85,5 +85,5 @@ def _check_years(fixed: pa.Array, column: Column) -> None:
         raise _too_late(column, fixed.filter(overflowed)[0].as_py() + 2**64)
 
 
-def _too_late(column: Column, micros: int) -> ValueMisfit:
-    return misfit(column, timestamp_text(*divmod(micros, _DAY)), why=_TOO_LATE)
+def _too_late(column: Column, micros: int) -> InvalidValue:
+    return invalid_value(column, timestamp_text(*divmod(micros, _DAY)), why=_TOO_LATE)

@@ -17,7 +17,7 @@ from connections.connectors.postgresql.lossy_casts import LossyCastCheck
 from connections.connectors.postgresql.session.copy_monitor import CopyStatus, monitored
 from connections.sdk import session_cleanup
 from connections.sdk.arrow.counts import check_counts
-from connections.sdk.arrow.invalid_values import first_value, misfit
+from connections.sdk.arrow.invalid_values import first_value, invalid_value
 from connections.sdk.claim import Claim
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches
@@ -114,7 +114,7 @@ class _Copy:
         return None
 
     def _raise_with_value(self, error: asyncpg.DataError) -> None:
-        """Raise ValueMisfit with column and value if the context of the server's error has row and column."""
+        """Raise InvalidValue with column and value if the context of the server's error has row and column."""
         match = _LINE.search(error.context or "")
         column = next((c for c in self.columns if match and c.dest_name == match[2]), None)
         if not match or not column:
@@ -125,7 +125,9 @@ class _Copy:
         for first, batch in self.sent:
             if self.encoding.format == "binary" and first <= row < first + batch.num_rows:
                 example = first_value(batch.column(position).slice(row - first, 1))
-        raise misfit(column, example, why=f"is refused by the server: {error.args[0]}", detail=str(error)) from None
+        raise invalid_value(
+            column, example, why=f"is refused by the server: {error.args[0]}", detail=str(error)
+        ) from None
 
 
 def _blocks(data: bytes) -> Iterator[memoryview]:
