@@ -45,34 +45,50 @@ class PipekitError(Exception):
 
 
 class ConfigurationError(PipekitError):
+    """The configuration must be changed before the run can succeed."""
+
     code = "configuration"
 
 
 class ConfigurationInvalid(ConfigurationError):
+    """A setting, a manifest or a module is not valid."""
+
     code = "configuration_invalid"
 
 
 class SecretMissing(ConfigurationError):
+    """A secret to which the configuration refers does not exist."""
+
     code = "secret_missing"
 
 
 class UrlInvalid(ConfigurationError):
+    """The connection's URL cannot be parsed, or is not allowed for its kind."""
+
     code = "url_invalid"
 
 
 class DriverMissing(ConfigurationError):
+    """A driver or an external program is missing, or cannot be executed."""
+
     code = "driver_missing"
 
 
 class NotSupported(ConfigurationError):
+    """The system or its connector does not support the operation."""
+
     code = "not_supported"
 
 
 class AuthenticationFailed(ConfigurationError):
+    """The system refused the username or the password."""
+
     code = "authentication_failed"
 
 
 class PermissionDenied(ConfigurationError):
+    """The user lacks a privilege in the system, or for a file."""
+
     code = "permission_denied"
 
 
@@ -83,39 +99,57 @@ class Protected(ConfigurationError):
 
 
 class DatabaseMissing(ConfigurationError):
+    """The database or the file does not exist, or is not a database."""
+
     code = "database_missing"
 
 
 class TokenUnknown(ConfigurationError):
+    """The query contains a placeholder that does not exist."""
+
     code = "token_unknown"
 
 
 class ColumnUnmapped(ConfigurationError):
+    """A column of the query's result cannot be mapped to an expression of the source."""
+
     code = "column_unmapped"
 
 
 class ColumnMissing(ConfigurationError):
+    """A column does not exist in the system."""
+
     code = "column_missing"
 
 
 class TableMissing(ConfigurationError):
+    """A table or schema does not exist in the system."""
+
     code = "table_missing"
 
 
 class QueryInvalid(ConfigurationError):
+    """The system refused a query, or it is not a single query."""
+
     code = "query_invalid"
 
 
 class TransientError(PipekitError):
+    """The cause may pass by itself; a retry can succeed."""
+
     code = "transient"
     retryable = True
 
 
 class ConnectionFailed(TransientError):
+    """No connection to the system could be opened."""
+
     code = "connection_failed"
 
 
 class ConnectionLost(TransientError):
+    """An open connection was closed by the system or the network."""
+
     code = "connection_lost"
 
 
@@ -126,6 +160,8 @@ class NoProgress(ConnectionLost):
 
 
 class LockTimeout(TransientError):
+    """Another session held a lock for longer than the lock timeout."""
+
     code = "lock_timeout"
 
 
@@ -136,46 +172,68 @@ class StatementStopped(TransientError):
 
 
 class SerializationFailed(TransientError):
+    """The system rolled back a transaction because of a deadlock or a conflict."""
+
     code = "serialization_failed"
 
 
 class DataError(PipekitError):
+    """Rows cannot be written as they are."""
+
     code = "data"
 
 
 class DuplicateKeys(DataError):
+    """Several rows have the same key."""
+
     code = "duplicate_keys"
 
 
 class NullKeys(DataError):
+    """A key is NULL."""
+
     code = "null_keys"
 
 
 class InvalidValue(DataError):
+    """A value cannot be stored in its column exactly, or violates a constraint."""
+
     code = "value_misfit"
 
 
 class CountMismatch(DataError):
+    """The destination counted another number of rows than the source delivered."""
+
     code = "count_mismatch"
 
 
 class DiskFull(DataError):
+    """The system has no free disk space."""
+
     code = "disk_full"
 
 
 class Refused(PipekitError):
+    """A safety limit prevented the change; the option ``--force`` overrides it."""
+
     code = "safety_limit"
 
 
 class AlreadyRunning(PipekitError):
+    """Another run of the module is active."""
+
     code = "already_running"
 
 
 class Cancelled(PipekitError):
+    """The run was cancelled by a user or a signal."""
+
     code = "cancelled"
 
 
 class Lost(PipekitError):
+    """The run or its jrunner ended without a result, or the record of the run was lost."""
+
     code = "lost"
     retryable = True
 
@@ -188,10 +246,14 @@ class Overtaken(Lost):
 
 
 class ExternalFailed(PipekitError):
+    """An external program or service failed."""
+
     code = "external_failed"
 
 
 class InternalError(PipekitError):
+    """A bug in Pipekit."""
+
     code = "internal"
 
 

@@ -47,27 +47,33 @@ class Value:
         return ConfigurationInvalid(f"{self.path}:{line}: {what}.", hint=f"Expected {expected}.")
 
     def text(self) -> str:
+        """Return the value as text; it must not be empty."""
         if not isinstance(self.node, yaml.ScalarNode) or not self.node.value.strip():
             raise self.refuse("this is not text", "text")
         return str(self.node.value).strip()
 
     def matching(self, pattern: str, expected: str) -> str:
+        """Return the text, which must match ``pattern``."""
         if not re.fullmatch(pattern, self.text(), re.ASCII):
             raise self.refuse(f"“{self.text()}” does not fit", expected)
         return self.text()
 
     def one_of(self, words: tuple[str, ...]) -> str:
+        """Return the text, which must be one of ``words``."""
         if self.text() not in words:
             raise self.refuse(f"“{self.text()}” is unknown", f"one of {', '.join(words) or 'none'}")
         return self.text()
 
     def integer(self) -> int:
+        """Return an integer."""
         return int(self.plain("integer"))
 
     def flag(self) -> bool:
+        """Return a boolean."""
         return bool(self.plain("boolean"))
 
     def items(self) -> list[Value]:
+        """Return the items of a list."""
         if not isinstance(self.node, yaml.SequenceNode):
             raise self.refuse("this is not a list", "a list")
         return [Value(self.path, item) for item in self.node.value]
@@ -84,6 +90,7 @@ class Value:
         return value
 
     def fields(self) -> Fields:
+        """Return a mapping."""
         if not isinstance(self.node, yaml.MappingNode):
             raise self.refuse("this is not a mapping", "key: value lines")
         return Fields(self)
@@ -103,15 +110,18 @@ class Fields:
         self.known: list[str] = []
 
     def names(self) -> tuple[str, ...]:
+        """Return the keys that were not taken yet."""
         return tuple(self.left)
 
     def required(self, name: str, read: Callable[[Value], T]) -> T:
+        """Take the key ``name`` and return ``read`` of its value. Raises ConfigurationInvalid when it is missing."""
         if name not in self.left:
             raise self.value.refuse(f"“{name}” is missing", f"the key {name}")
         self.known.append(name)
         return read(self.left.pop(name))
 
     def optional(self, name: str, read: Callable[[Value], T]) -> T | None:
+        """Take the key ``name`` and return ``read`` of its value, None when it is missing."""
         self.known.append(name)
         return read(self.left.pop(name)) if name in self.left else None
 

@@ -30,6 +30,8 @@ _LARGE_ROW = 1_000_000
 
 
 class DuckdbWriter:
+    """Implements `Writer`."""
+
     works_here = True
 
     def write(
@@ -78,6 +80,8 @@ class _MemoryLimit:
 
 
 class _Insert:
+    """One INSERT from a stream of batches."""
+
     def __init__(self, target: str, columns: Sequence[Column], batches: Batches, limit: _MemoryLimit) -> None:
         self.target = target
         self.columns = columns

@@ -29,6 +29,8 @@ from connections.sdk.schema import Column, TableName
 
 
 class SqliteWriter:
+    """Implements `Writer`."""
+
     works_here = True
 
     def write(

@@ -26,6 +26,7 @@ def check(ok: pa.Array, why: str) -> None:
 
 
 def to_boolean(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert booleans, the numbers 0 and 1, and the text of either (``t``, ``true``, ``1``, ...)."""
     if pa.types.is_boolean(array.type):
         return array
     if not pa.types.is_string(array.type):
@@ -37,6 +38,7 @@ def to_boolean(array: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def to_integer(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert booleans, numbers without a fraction, and their text."""
     kind = array.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         return array.cast(target)
@@ -52,6 +54,7 @@ def to_integer(array: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def to_decimal(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert booleans, numbers and their text, see `decimal_from_double` and `decimal_from_text`."""
     kind = array.type
     if pa.types.is_floating(kind):
         return decimal_from_double(array.cast(pa.float64()), target)
@@ -89,6 +92,7 @@ def decimal_from_double(array: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def to_double(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert booleans, numbers that a double holds exactly, and their text."""
     kind = array.type
     if pa.types.is_floating(kind):
         return array.cast(target)
@@ -123,6 +127,7 @@ def _double_from_text(array: pa.Array) -> pa.Array:
 
 
 def to_real(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert values that are exact as a real, or have the same shortest text as a double."""
     if pa.types.is_float32(array.type):
         return array
     doubles = to_double(array, pa.float64())

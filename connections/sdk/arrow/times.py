@@ -20,6 +20,7 @@ _WITHOUT_ZONE = r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?$"
 
 
 def to_date(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert dates, timestamps at midnight, and their ISO text."""
     kind = array.type
     if pa.types.is_date32(kind):
         return array
@@ -48,6 +49,7 @@ def _date_from_timestamp(array: pa.Array) -> pa.Array:
 
 
 def to_time(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert times of day and their ISO text."""
     kind = array.type
     if pa.types.is_time(kind):
         return array.cast(target)
@@ -59,6 +61,7 @@ def to_time(array: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def to_timestamp(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert timestamps without time zone, dates, and their ISO text."""
     kind = array.type
     if pa.types.is_timestamp(kind) and kind.tz is None:
         return array.cast(target)

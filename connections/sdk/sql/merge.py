@@ -8,6 +8,8 @@ from connections.sdk.sql.row_identity import Names
 
 
 class MergingDialect(PublishingDialect):
+    """A dialect that updates and upserts rows by MERGE, and limits queries by FETCH NEXT."""
+
     # the beginning of DELETE and MERGE statements, up to the alias of the table
     delete_words = "DELETE FROM {table} d"
     merge_words = "MERGE INTO {table} d"

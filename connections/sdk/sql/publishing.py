@@ -46,6 +46,7 @@ class PublishingDialect(RowIdentity):
         return TableName(self.staging_schema, module)
 
     def create_schema(self, schema: str) -> str:
+        """Return CREATE SCHEMA IF NOT EXISTS; empty for a system without schemas."""
         return f"CREATE SCHEMA IF NOT EXISTS {self.quote(schema)}"
 
     def create_table(
@@ -127,6 +128,7 @@ class PublishingDialect(RowIdentity):
         return f"SELECT {names} FROM {self.qualified(table)} t WHERE t.{self.quote(column)} IS NULL LIMIT {limit}"
 
     def drop_table(self, table: TableName) -> str:
+        """Return DROP TABLE IF EXISTS."""
         return f"DROP TABLE IF EXISTS {self.qualified(table)}"
 
     def empty_table(self, table: TableName, *, truncate: bool = True) -> str:

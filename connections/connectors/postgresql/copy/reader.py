@@ -39,6 +39,8 @@ _READ_ONLY = " -c default_transaction_read_only=on -c default_transaction_isolat
 
 
 class PostgresqlReader:
+    """Implements `Reader`."""
+
     def read(
         self, parameters: ConnectionParameters, query: str, columns: Sequence[Column], *, batch_bytes: int
     ) -> PostgresqlBatches:

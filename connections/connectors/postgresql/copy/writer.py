@@ -30,6 +30,8 @@ _KEPT_BATCHES = 3
 
 
 class PostgresqlWriter:
+    """Implements `Writer`."""
+
     works_here = False
 
     def write(
@@ -48,6 +50,8 @@ class PostgresqlWriter:
 
 
 class _Copy:
+    """One COPY with its encoding and checks."""
+
     def __init__(self, table: TableName, columns: tuple[Column, ...], batches: Batches, check: LossyCastCheck) -> None:
         self.table = table
         self.columns = columns
