@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 
 from connections.sdk import errors
+from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import private_umask
-from connections.sdk.files.protected import check_file
 from connections.sdk.lock_waits import Wait
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import ONE_QUERY

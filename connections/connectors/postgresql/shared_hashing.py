@@ -13,7 +13,7 @@ from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.connectors.postgresql.hashing import avoid_sorts
 from connections.connectors.postgresql.introspection import describe_query, describe_table
-from connections.connectors.postgresql.shared_forms import hashed_column
+from connections.connectors.postgresql.shared_hash_items import hashed_column
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import Column, ColumnInfo, TableName
 from connections.sdk.sql.hashing import HashedColumn, NotHashed

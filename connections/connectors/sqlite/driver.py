@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from connections.connectors.sqlite import busy_wait
 from connections.sdk import errors
+from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import create_private
-from connections.sdk.files.protected import check_file
 from connections.sdk.files.protection import METADATA_TABLES, refused_database
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import ONE_QUERY

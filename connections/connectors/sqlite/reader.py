@@ -26,7 +26,7 @@ from connections.sdk.arrow.batches import rebatch
 from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.numbers import EXACT_INTEGER
-from connections.sdk.files.protected import check_file
+from connections.sdk.files.file_check import check_file
 from connections.sdk.files.protection import refused_database
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.retry_read import ReadAgain

@@ -21,8 +21,8 @@ from connections.sdk.arrow.counts import check_counts
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.claim import Claim
 from connections.sdk.errors import DatabaseMissing
+from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import create_private
-from connections.sdk.files.protected import check_file
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches
 from connections.sdk.schema import Column, TableName
