@@ -66,9 +66,9 @@ def outputs(name: str, column: Column, *, mixed: bool) -> tuple[Output, ...]:
 
 
 def wrong_class(name: str, column: Column, *, mixed: bool) -> str:
-    """Return the condition that a value is a BLOB in a text column or text in a binary one; empty for numbers.
+    """Return the condition that a value is text in a binary column, or a BLOB in any other that is read as text.
 
-    The driver itself would convert such values.
+    The driver would silently convert such values. Empty for numbers with one storage class, which it checks itself.
     """
     if column.data_type.kind is Kind.BINARY:
         return f"{name} < x''"
