@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from connections.sdk.errors import CountMismatch, DuplicateKeys, ValueMisfit
+from connections.sdk.errors import CountMismatch, DuplicateKeys, InvalidValue
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo, TableName
 from runs.engine.plan import Plan, Strategy
@@ -101,7 +101,7 @@ def check_numbered(session: Session, plan: Plan, staging: Staging, table: TableI
         shown = tuple(name for name in names if name != column.dest_name)[:_SHOWN]
         if rows := session.fetch(dialect.without(dialect.staging_table(plan.module), column.dest_name, shown)):
             others = ", ".join(f"{name}: {value!s:.40}" for name, value in zip(shown, rows[0], strict=False))
-            raise ValueMisfit(
+            raise InvalidValue(
                 f"Column “{column.dest_name}”: NULL, in the row ({others}), would become the next number in "
                 f"{plan.dest_table}; nothing was published.",
                 hint="Exclude such rows in the source query or give them a key there; or use a destination column that "

@@ -102,7 +102,7 @@ def run(work: Callable[[], int], cancellation: Cancellation, parent: Parent | No
             deadline = min(deadline, time.monotonic() + _GRACE)
     if thread.is_alive():
         # a driver hangs: the system rolls back what it has written when its session ends
-        session_cleanup.end_all(seconds=_END)
+        session_cleanup.terminate_all(seconds=_END)
     _exit(_CANCELLED if thread.is_alive() else codes[0] if codes else _FAILED)
 
 

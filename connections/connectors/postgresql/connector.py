@@ -1,4 +1,4 @@
-"""The postgresql connector, put together."""
+"""The PostgreSQL connector."""
 
 from __future__ import annotations
 

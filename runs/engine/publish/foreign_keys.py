@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from connections import registry
-from connections.sdk.errors import PipekitError, QueryInvalid, Refused, ValueMisfit
+from connections.sdk.errors import InvalidValue, PipekitError, QueryInvalid, Refused
 from connections.sdk.protocols import Session
 from connections.sdk.schema import TableInfo
 from connections.sdk.sql.foreign_keys import CASCADES, Deletion, ForeignKey, count_referencing, lock_deleted
@@ -123,7 +123,7 @@ def explain_violations(plan: Plan, keys: Sequence[ForeignKey], *, returns: bool 
     """
     try:
         yield
-    except ValueMisfit as error:
+    except InvalidValue as error:
         if blocking := _blocking(error, keys):
             advice = _advice(plan, blocking) if returns else f"Delete those rows first{_or_without_key_sync(plan)}."
             error.hint = f"Rows of {_listed(blocking)} reference rows that would be deleted. {advice}"

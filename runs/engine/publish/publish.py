@@ -17,7 +17,7 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from connections import registry
-from connections.sdk.errors import ConnectionLost, PipekitError, ValueMisfit
+from connections.sdk.errors import ConnectionLost, InvalidValue, PipekitError
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from runs.engine.checks import Staging, check_arrived, check_complete, check_deleted, check_keys, check_numbered, count
@@ -253,7 +253,7 @@ def _rows(session: Session, statement: Statement, *, replaces: bool) -> list[int
         return (
             list(map(int, session.fetch(statement.sql)[0])) if statement.is_query else [session.execute(statement.sql)]
         )
-    except ValueMisfit as error:
+    except InvalidValue as error:
         if replaces:
             # because the key is unique, a row that was not deleted conflicts with the one that replaces it
             error.hint += " Or a trigger, a rule or a policy of the table keeps rows that are to be replaced."

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connections import registry
-from connections.sdk.errors import CountMismatch, ValueMisfit
+from connections.sdk.errors import CountMismatch, InvalidValue
 from connections.sdk.protocols import Session
 from connections.sdk.schema import TableInfo
 from runs.engine.checks import Staging, count, rows_to_publish
@@ -37,7 +37,7 @@ def run_deferred(session: Session, plan: Plan) -> None:
         return
     try:
         session.execute(sql)
-    except ValueMisfit as error:
+    except InvalidValue as error:
         error.hint += " A deferred constraint or trigger of the table raised this after the last statement."
         raise
 

@@ -12,7 +12,7 @@ from connections.sdk.errors import ConfigurationError, DataError, LockTimeout
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.publishing import PublishingDialect
-from connections.sdk.sql.temporal import Moment, has_offset
+from connections.sdk.sql.temporal import Timestamp, has_offset
 from connections.sdk.sql.types import DataType, Kind
 from modules import implied_watermark
 from runs.engine.plan import Plan, Strategy
@@ -101,7 +101,7 @@ def published_warnings(
     if compared.kind is not Kind.TEXT or column.data_type.kind is not Kind.TEXT:
         return
     # if the highest value has an offset, the bound is moved back a day, which is enough
-    if counts.with_offset and Moment.parse(value) is not None and not has_offset(value):
+    if counts.with_offset and Timestamp.parse(value) is not None and not has_offset(value):
         yield (
             f"Some {plan.watermark} have an offset from UTC, and the highest, {value}, has none. As text they do not "
             "sort by time, so later rows can be missed. Make the destination column a timestamp with time zone, or "
@@ -156,13 +156,13 @@ def _whole(value: str) -> str:
 def _in_future(session: Session, dialect: PublishingDialect, value: str) -> bool:
     if _NEVER.fullmatch(_whole(value)):
         return True
-    timestamp = Moment.parse(value)
+    timestamp = Timestamp.parse(value)
     if timestamp is None:
         return False
     if timestamp.date[4] != "-":
         # a year with more than four digits, or before year 1
         return timestamp.date[0] != "-"
-    now = Moment.parse(str(session.fetch(dialect.clock())[0][0]))
+    now = Timestamp.parse(str(session.fetch(dialect.clock())[0][0]))
     if now is None:
         return False
     try:

@@ -124,7 +124,7 @@ class Pump:
     def is_busy(self) -> bool:
         """Return whether the reader waits for a busy source, or this process is writing; called while nothing moves."""
         if self._thread.is_alive() and not self._reader_waits:
-            return self.batches.at_work()
+            return self.batches.is_busy()
         return self.writes_here and not self._writer_waits
 
     def _next(self) -> pa.RecordBatch | BaseException | None:

@@ -11,7 +11,7 @@ from typing import Any
 from connections.connectors.postgresql.copy import bulk
 from connections.connectors.postgresql.copy.raw_types import RawPlan
 from connections.connectors.postgresql.session.backend_status import Backend
-from connections.connectors.postgresql.session.copy_monitor import Watch, watched
+from connections.connectors.postgresql.session.copy_monitor import CopyStatus, monitored
 from connections.sdk import session_cleanup
 from connections.sdk.arrow.counts import check_counts
 from connections.sdk.errors import Cancelled
@@ -42,7 +42,7 @@ async def _copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cance
     cancellation.on_request(stop)
     try:
         async with _session(job.source) as (source, reading), _session(job.destination) as (destination, _):
-            reporter.is_busy = reading.at_work
+            reporter.is_busy = reading.is_busy
             return await pipe.move(source, destination)
     except asyncio.CancelledError:
         hint = "Nothing was written; run it again."
@@ -56,7 +56,7 @@ async def _session(parameters: ConnectionParameters) -> AsyncIterator[tuple[Any,
     connection = await bulk.connect(parameters)
     try:
         backend = await bulk.backend(connection, parameters)
-        with session_cleanup.ended_by(backend.end):
+        with session_cleanup.terminated_by(backend.terminate):
             yield connection, backend
     finally:
         connection.terminate()
@@ -107,7 +107,7 @@ class _Pipe:
         return bulk.rows_of(status)
 
     async def _write(self, destination: Any) -> int:
-        async with watched(self.job.destination, destination) as watch:
+        async with monitored(self.job.destination, destination) as watch:
             status = await destination.copy_to_table(
                 self.job.table.table,
                 schema_name=self.job.table.schema or None,
@@ -117,7 +117,7 @@ class _Pipe:
             )
         return bulk.rows_of(status)
 
-    async def _blocks(self, watch: Watch) -> AsyncIterator[bytes]:
+    async def _blocks(self, watch: CopyStatus) -> AsyncIterator[bytes]:
         async for block in self.channel.blocks():
             if watch.failed:
                 return

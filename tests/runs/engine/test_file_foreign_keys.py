@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from connections.connectors.sqlite.dialect import DIALECT
-from connections.sdk.errors import ValueMisfit
+from connections.sdk.errors import InvalidValue
 from connections.sdk.schema import TableName
 from connections.sdk.sql.foreign_keys import ForeignKey, count_orphans
 from runs.engine.plan import Limits, Plan, Repair, Strategy
@@ -123,7 +123,7 @@ def _duckdb(bench_to: Callable[[str], Bench], *ddl: str) -> Bench:
 
 def _failed(bench: Bench, strategy: Strategy, before: list[tuple[object, ...]]) -> str:
     plan = bench.plan("SELECT k, nr FROM s", strategy=strategy, merge_key=("k",))
-    with pytest.raises(ValueMisfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         bench.run(plan)
     assert bench.rows("SELECT * FROM sync.t ORDER BY 1") == before
     return caught.value.hint
