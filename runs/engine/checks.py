@@ -92,7 +92,7 @@ def _keep_latest(session: Session, plan: Plan, staging: Staging) -> None:
 
 
 def check_numbered(session: Session, plan: Plan, staging: Staging, table: TableInfo | None) -> None:
-    """Raise ValueMisfit for NULL in an autoincrement column: each run would insert the row with another number."""
+    """Raise an error for NULL in an autoincrement column: each run would insert the row with another number."""
     dialect = dialect_of(plan)
     names = tuple(column.dest_name for column in staging.columns)
     for column in staging.columns:
