@@ -44,7 +44,7 @@ def copy(job: Job, reporter: Reporter, cancellation: Cancellation, *, writer: Wr
             cancellation=cancellation,
             writes_here=writer.works_here,
         )
-        reporter.is_busy = pump.at_work
+        reporter.is_busy = pump.is_busy
         try:
             result = _write(job, writer, pump)
         except ReadAgain as again:
@@ -121,7 +121,7 @@ class Pump:
         if self._thread.is_alive() and not self.cancellation.requested.is_set():
             self._thread.join(_CLOSE_TIMEOUT)
 
-    def at_work(self) -> bool:
+    def is_busy(self) -> bool:
         """Return whether the reader waits for a busy source, or this process is writing; called while nothing moves."""
         if self._thread.is_alive() and not self._reader_waits:
             return self.batches.is_busy()
