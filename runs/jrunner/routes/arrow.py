@@ -41,7 +41,7 @@ def copy(job: Job, reporter: Reporter, cancellation: Cancellation, *, writer: Wr
             cancellation=cancellation,
             writes_here=writer.works_here,
         )
-        reporter.at_work = pump.at_work
+        reporter.at_work = pump.is_busy
         try:
             moved = _moved(job, writer, pump)
         except ReadAgain as again:
@@ -118,7 +118,7 @@ class Pump:
         if self._thread.is_alive() and not self.cancellation.requested.is_set():
             self._thread.join(_RELEASE)
 
-    def at_work(self) -> bool:
+    def is_busy(self) -> bool:
         """Whether the source is waited for and at work, or this process writes; for when nothing moves."""
         if self._thread.is_alive() and not self._full:
             return self.batches.is_busy()
