@@ -11,7 +11,7 @@ from django.db import connection as metadata
 
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.files import protection
-from connections.sdk.files.protected import check_file
+from connections.sdk.files.file_check import check_file
 from connections.url import jdbc
 from connections.url.jdbc import ConnectionUrl
 

@@ -20,9 +20,9 @@ from modules import implied_watermark, watermark_types
 from modules.choices import MergeStrategy
 from modules.models import Module
 from modules.query.mapping import map_columns
-from runs.engine.connecting import for_inspection, session
 from runs.engine.extract import columns as column_choice
 from runs.engine.publish import unfilled_columns
+from runs.engine.sessions import for_inspection, open_session
 
 # so long may whoever saves many modules wait
 _SECONDS = 10.0
@@ -49,7 +49,7 @@ def _at(connection: Connection, modules: list[Module], deadline: float) -> Itera
     describe = registry.connector(connection.driver.kind).introspector.describe_table
     left = list(modules)
     try:
-        with session(for_inspection(connection.parameters()), Cap.WRITE) as opened:
+        with open_session(for_inspection(connection.parameters()), Cap.WRITE) as opened:
             while left and time.monotonic() < deadline:
                 table = describe(opened, left[0].dest_table_name)
                 yield from _of(left[0], table)

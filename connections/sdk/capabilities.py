@@ -1,4 +1,4 @@
-"""What a connector can do. The planner asks before a run starts; nothing fails half way for lack of one."""
+"""Capabilities of connectors. The planner checks them before a run starts, so that no run fails half way."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ from enum import Flag, auto
 
 
 class Cap(Flag):
+    """What a connector can do."""
+
     # lists schemas, tables and their columns
     DISCOVER = auto()
     # reads batches, whole or incremental
     READ = auto()
     # delivers changes continuously
     STREAM = auto()
-    # can be queried in place (attached), without copying
+    # can be attached and queried in place, without copying
     REMOTE = auto()
-    # takes rows: staging, publishing
+    # accepts rows: staging, publishing
     WRITE = auto()
 
     NONE = 0
 
     @classmethod
     def from_names(cls, names: list[str]) -> Cap:
-        """Return the flag for manifest words such as ``["discover", "read"]``; KeyError on an unknown one."""
-        found = cls.NONE
+        """Return the flag for names as in a manifest, such as ``["discover", "read"]``. Raises KeyError if unknown."""
+        capabilities = cls.NONE
         for name in names:
-            found |= cls[name.upper()]
-        return found
+            capabilities |= cls[name.upper()]
+        return capabilities

@@ -1,6 +1,6 @@
-"""A claim on a table: who may write to it, asked and held in the transaction that writes.
+"""A run's claim on a table, checked and locked by each transaction that writes to the table.
 
-A writer that outlives the process it works for could otherwise put its rows among those of the next one.
+Without it, a writer that outlives its run could mix its rows with those of the next run.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from connections.sdk.errors import Overtaken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """``sql`` asks for the run that may write, as one row of one value, and keeps it so until the transaction ends.
+    """A query for the run that may write, and the run and module that expect to be it.
 
-    The text takes no parameters: it is run over drivers that write them differently.
+    ``sql`` returns one row with one value, the run's id, and locks that row until the transaction ends. It takes no
+    parameters, because it is executed through drivers with different parameter styles.
     """
 
     sql: str
@@ -30,11 +31,10 @@ class Claim:
     def as_json(self) -> dict[str, str]:
         return asdict(self)
 
-    def check(self, answer: Sequence[Sequence[Any]]) -> None:
-        """Raise Overtaken unless the answer to ``sql`` is this run."""
-        if [row[0] for row in answer] != [self.run]:
+    def check(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Raise Overtaken unless ``rows``, the result of ``sql``, name this run."""
+        if [row[0] for row in rows] != [self.run]:
             raise Overtaken(
-                f"Another run of {self.module} took over while this one stood still; nothing was published by this"
-                " one.",
-                hint="Nothing needs doing: the later run published, or will.",
+                f"Another run of {self.module} took over while this one was stalled; this one published nothing.",
+                hint="No action is needed: the later run publishes the rows.",
             )

@@ -1,7 +1,7 @@
-"""Reports, while a statement waits for a lock that somebody else holds, that it waits and for whom.
+"""Reports that a statement waits for a lock, and who holds the lock, while it waits.
 
-A driver makes a `Wait` for each statement and looks at it now and then; whoever carries out a run listens. The
-listener is the process's, because drivers wait in threads too.
+A driver creates a `Wait` for each statement and polls it; the code that executes a run registers a callback. The
+callback is global to the process, because drivers also wait in other threads.
 """
 
 from __future__ import annotations
@@ -11,33 +11,34 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Listener = Callable[[str], None]
+OnWait = Callable[[str], None]
 _log = logging.getLogger(__name__)
 
-# seconds before the first look, and from one report to the next, which doubles each time
+# seconds before the first check, and from one report to the next, which doubles each time
 FIRST, AGAIN = 2.0, 10.0
-# the longest time between two looks
+# maximum of seconds between two checks
 _LONGEST = 300.0
-_listeners: list[Listener] = []
-# failures that have been logged: each of them once in a process, because waits are looked at again and again
+_callbacks: list[OnWait] = []
+# failures already logged by this process: polling would log each of them many times
 _logged: set[str] = set()
 
 
 @contextmanager
-def reported_to(listener: Listener) -> Iterator[None]:
-    """Report waits to ``listener`` for the time of the block; to nobody else meanwhile."""
-    _listeners.append(listener)
+def reported_to(on_wait: OnWait) -> Iterator[None]:
+    """Call ``on_wait`` with each report for the duration of the block; callbacks of outer blocks are not called."""
+    _callbacks.append(on_wait)
     try:
         yield
     finally:
-        _listeners.remove(listener)
+        _callbacks.remove(on_wait)
 
 
 class Wait:
-    """The wait of one statement. ``describe`` returns for what and for whom it waits, nothing when for nobody.
+    """The wait of one statement for locks.
 
-    It is asked only when somebody listens. ``last`` is what it returned last, nothing after `restart`. ``clock``
-    returns seconds.
+    ``describe`` returns the lock and its holders as text, empty when the statement does not wait for a lock; it is
+    called only while a callback is registered. ``last`` is its latest result, empty after `restart`. ``clock`` returns
+    seconds.
     """
 
     def __init__(self, describe: Callable[[], str], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -45,22 +46,22 @@ class Wait:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew: the statement goes on, and what it waits for next is another lock."""
+        """Restart the timers: the statement made progress, so that the next wait is for another lock."""
         self.last = ""
         self._began = self._clock()
         self._next, self._again = FIRST, AGAIN
 
-    def look(self) -> None:
-        """Report the wait when it is time to. Raises nothing: it must not fail the statement that waits."""
+    def poll(self) -> None:
+        """Report the wait if a report is due. Never raises, because that would fail the waiting statement."""
         waited = self._clock() - self._began
-        if waited < self._next or not _listeners:
+        if waited < self._next or not _callbacks:
             return
         self.last = text = self._described()
         if text:
             self._next, self._again = waited + self._again, min(2 * self._again, _LONGEST)
             _report(f"{text} (for {waited:.0f} s so far)")
         else:
-            # it works, or nothing is known: it is asked less and less often
+            # not waiting for a lock, or unknown: check at growing intervals
             self._next = waited + min(waited, _LONGEST)
 
     def _described(self) -> str:
@@ -73,7 +74,7 @@ class Wait:
 
 def _report(text: str) -> None:
     try:
-        _listeners[-1](text)
+        _callbacks[-1](text)
     except Exception as error:
         _log_once("A wait for a lock could not be reported", error)
 

@@ -1,6 +1,6 @@
-"""A connector's ``connector.yaml``: what it is, what it can do, what it must be told. Read strictly.
+"""Parser for a connector's manifest, ``connector.yaml``: its name, capabilities and parameters.
 
-An unknown key, a missing one and a value of another type are refused with file and line. See `Manifest` for the keys.
+Unknown keys, missing keys and values of the wrong type are refused with file and line. See `Manifest` for the keys.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ OPTION_TYPES = ("string", "integer", "number", "boolean", "object", "array")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvVar:
-    """An environment variable that holds a credential: its name, never its value."""
+    """The declaration of an environment variable that holds a credential; never contains the value."""
 
     name: str
     description: str
@@ -27,7 +27,7 @@ class EnvVar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
-    """A request that succeeds while the system is well. ``endpoint`` is a path on the configured host."""
+    """An HTTP request that succeeds while the system is healthy. ``endpoint`` is a path on the configured host."""
 
     endpoint: str
     method: str = "GET"
@@ -38,11 +38,12 @@ class HealthCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """One kind of system.
+    """The manifest of one connector.
 
-    ``name`` is the kind, ``title`` what pages call it, ``entrypoint`` where the code is (``package.module:NAME``),
-    ``capabilities`` what works today. ``parameters`` are the keys of a connection's ``options``. ``class_name`` and
-    ``maven`` name the JDBC driver, empty where no JDBC is used; ``default_port`` is None for files.
+    ``name`` is the connector's kind, ``title`` its name in the user interface, ``entrypoint`` the path of its code
+    (``package.module:NAME``), ``capabilities`` what is implemented. ``parameters`` are the keys of a connection's
+    ``options``. ``class_name`` and ``maven`` name the JDBC driver and are empty where JDBC is not used;
+    ``default_port`` is None for files.
     """
 
     name: str
@@ -62,14 +63,14 @@ class Manifest:
 
 
 def load(path: Path) -> Manifest:
-    """Read one manifest. Raises ConfigurationInvalid with ``file:line`` and what was expected."""
+    """Return the manifest in ``path``. Raises ConfigurationInvalid with ``file:line`` and what was expected."""
     return _manifest(read(path))
 
 
 def _manifest(top: Fields) -> Manifest:
     auth = top.optional("auth", Value.fields)
     config = top.optional("config", Value.fields)
-    found = Manifest(
+    manifest = Manifest(
         name=top.required("name", Value.text),
         title=top.required("title", Value.text),
         version=top.required("version", lambda value: value.matching(r"\d+\.\d+\.\d+", "a version such as 1.0.0")),
@@ -89,30 +90,30 @@ def _manifest(top: Fields) -> Manifest:
     for fields in (top, auth, config):
         if fields:
             fields.end()
-    return found
+    return manifest
 
 
 def _capabilities(value: Value) -> Cap:
-    words = [word.one_of(tuple(str(cap.name).lower() for cap in Cap)) for word in value.items()]
-    return Cap.from_names(words)
+    names = [name.one_of(tuple(str(cap.name).lower() for cap in Cap)) for name in value.items()]
+    return Cap.from_names(names)
 
 
 def _env_var(value: Value) -> EnvVar:
     fields = value.fields()
-    found = EnvVar(
+    env_var = EnvVar(
         name=fields.required("name", lambda name: name.matching(r"[A-Z][A-Z0-9_]*", "a name such as API_TOKEN")),
         description=fields.required("description", Value.text),
         required=fields.optional("required", Value.flag) or False,
     )
     fields.end()
-    return found
+    return env_var
 
 
 def _health_check(value: Value) -> HealthCheck:
     fields = value.fields()
     headers = fields.optional("headers", Value.fields)
-    found = HealthCheck(
-        # a path: it may call only the host that the connection names
+    health_check = HealthCheck(
+        # a path without a host: requests go only to the host of the connection
         endpoint=fields.required("endpoint", lambda text: text.matching(r"/(?!/)[^\s]*", "a path such as /health")),
         method=fields.optional("method", lambda text: text.one_of(("GET", "HEAD", "POST"))) or "GET",
         headers=tuple((name, headers.required(name, Value.text)) for name in headers.names()) if headers else (),
@@ -120,16 +121,16 @@ def _health_check(value: Value) -> HealthCheck:
         timeout=float(fields.optional("timeout", Value.integer) or 10),
     )
     fields.end()
-    return found
+    return health_check
 
 
 def _parameters(config: Fields) -> tuple[Parameter, ...]:
-    """Read the subset of JSON Schema that a flat object needs: properties, required."""
+    """Return the parameters declared by a flat JSON Schema object with ``properties`` and ``required``."""
     config.required("type", lambda value: value.one_of(("object",)))
     properties = config.optional("properties", Value.fields)
-    needed = config.optional("required", Value.items) or []
+    required_items = config.optional("required", Value.items) or []
     names = properties.names() if properties else ()
-    required = {item.one_of(names) for item in needed}
+    required = {item.one_of(names) for item in required_items}
     if properties is None:
         return ()
     return tuple(_parameter(name, properties.required(name, Value.fields), required=name in required) for name in names)
@@ -137,7 +138,7 @@ def _parameters(config: Fields) -> tuple[Parameter, ...]:
 
 def _parameter(name: str, fields: Fields, *, required: bool) -> Parameter:
     kind = fields.required("type", lambda text: text.one_of(OPTION_TYPES))
-    found = Parameter(
+    parameter = Parameter(
         name=name,
         type=kind,
         description=fields.required("description", Value.text),
@@ -147,4 +148,4 @@ def _parameter(name: str, fields: Fields, *, required: bool) -> Parameter:
         choices=tuple(item.text() for item in fields.optional("enum", Value.items) or ()),
     )
     fields.end()
-    return found
+    return parameter

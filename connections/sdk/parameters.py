@@ -1,4 +1,4 @@
-"""How to reach a system: the values a connector gets, and the declaration of which of them are secret."""
+"""The parameters with which a connector connects, and the declaration of a connector's options."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from connections.sdk.files import protection as protecting
 from connections.sdk.files.protection import Protection
+from connections.sdk.files.protection import current as current_protection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionParameters:
-    """Everything needed to connect, secret resolved. Lives only in the process that connects.
+    """Everything needed to open a connection, including the resolved password.
 
-    ``url`` is the JDBC form or the system's own (``postgresql://``, a libpq socket path, a file).
-    ``options`` are session settings: see the connector's manifest. ``repr`` never shows the password.
+    Exists only in processes that connect. ``url`` is a JDBC URL or the system's own form (``postgresql://``, a libpq
+    socket path, a file). ``options`` are those declared by the connector's manifest. ``repr`` never shows the password.
     """
 
     kind: str
@@ -23,13 +23,13 @@ class ConnectionParameters:
     username: str = ""
     password: str = field(default="", repr=False)
     options: Mapping[str, Any] = field(default_factory=dict)
-    # how messages name it: the connection's name, never its URL
+    # the connection's name, for messages
     name: str = ""
-    # what it must not reach; unless given, what this process protects
-    protection: Protection = field(default_factory=protecting.current, repr=False)
+    # what the connection must not reach; defaults to what this process protects
+    protection: Protection = field(default_factory=current_protection, repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the job form, password included: for a child's standard input only."""
+        """Return the JSON form for a jrunner job. Contains the password: pass it only by a child's standard input."""
         return {
             "kind": self.kind,
             "url": self.url,
@@ -42,13 +42,13 @@ class ConnectionParameters:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ConnectionParameters:
-        """Raises KeyError or TypeError for another shape; a job that does not say what is protected is none."""
+        """Return the parameters that `as_json` represents. Raises KeyError or TypeError for any other value."""
         return cls(**{**data, "protection": Protection.from_json(data["protection"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """One declared option of a connector: form, masking, API and logs all follow it."""
+    """The declaration of one option of a connector, which the form, the API, masking and logs all use."""
 
     name: str
     description: str
@@ -56,5 +56,5 @@ class Parameter:
     required: bool = False
     default: Any = None
     choices: tuple[str, ...] = ()
-    # JSON Schema's word: string, integer, number, boolean, object or array
+    # a JSON Schema type: string, integer, number, boolean, object or array
     type: str = "string"

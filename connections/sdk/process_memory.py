@@ -1,4 +1,4 @@
-"""Keeps what a process knows, secrets among it, from being written to disk or read by other processes of its user."""
+"""Protection of a process's memory, which contains secrets, from core dumps and from other processes of the user."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _PR_SET_DUMPABLE = 4
 
 
 def keep_private() -> None:
-    """Turn core dumps off, for this process and its children, and tracing and /proc/<pid>/environ for this one.
+    """Disable core dumps for this process and its children, and tracing and /proc/<pid>/environ for this process.
 
-    The limit alone does not hold where the kernel pipes dumps to a program; the flag alone ends with the next exec.
+    Both settings are needed: the limit is ignored where the kernel pipes dumps to a program, and the flag is reset by
+    the next exec.
     """
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

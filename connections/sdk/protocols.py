@@ -1,9 +1,9 @@
-"""What a connector is made of: small Protocols, one job each. Nothing needs to be inherited.
+"""The protocols that a connector implements. None of them needs to be inherited from.
 
-A connector package ``connections/connectors/<kind>/`` has ``connector.yaml`` (manifest), ``dialect.py`` (``DIALECT``),
-``datatypes.py`` (``parse``, ``render``) and, as far as its manifest's capabilities say, ``driver.py`` (``connect``),
-``introspection.py`` (Introspector), ``reader.py`` (Reader) and ``writer.py`` (Writer); ``connector.py`` puts them
-together as ``CONNECTOR``. Drivers connect and never make SQL; dialects make SQL and never connect.
+A connector package ``connections/connectors/<kind>/`` contains ``connector.yaml`` (the manifest), ``dialect.py``
+(``DIALECT``), ``datatypes.py`` (``parse``, ``render``) and, depending on the manifest's capabilities, ``driver.py``
+(``connect``), ``introspection.py`` (Introspector), ``reader.py`` (Reader) and ``writer.py`` (Writer). ``connector.py``
+combines them as ``CONNECTOR``. Drivers connect and generate no SQL; dialects generate SQL and do not connect.
 """
 
 from __future__ import annotations
@@ -25,94 +25,94 @@ if TYPE_CHECKING:
 
 
 class Session(Protocol):
-    """One open connection for control SQL (never for bulk rows). Used by one thread; whoever opened it closes it.
+    """An open connection for control SQL, not for bulk rows. Used by one thread and closed by the code that opened it.
 
-    Outside ``transaction()`` each statement commits by itself. Driver errors leave as `PipekitError`s, cause kept.
-    ``server_version`` is the system's own number for it, 0 where nothing depends on it.
+    Outside ``transaction()`` each statement is committed by itself. Errors of the driver are raised as `PipekitError`,
+    with the original as cause. ``server_version`` is the version number as the system reports it, 0 where nothing
+    depends on it.
     """
 
     server_version: int
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        """Run one statement; return the number of rows it touched, -1 where the system does not say.
+        """Execute one statement. Return the number of affected rows, -1 where the system does not report it.
 
-        Without parameters the text goes to the system untouched (a ``%`` in it is only a ``%``).
+        Without parameters the text is sent unchanged: a ``%`` in it needs no escaping.
         """
         ...
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one query and return all its rows, in the system's order; for small results."""
+        """Execute one query with a small result and return all its rows, in the system's order."""
         ...
 
     def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
-        """Run one query that only reads, and return its first row; None when it returns none.
+        """Execute one query read-only and return its first row, or None when it returns no rows.
 
-        The system itself refuses to write: the query can neither switch that off nor bring a second statement. Raises
-        QueryInvalid or PermissionDenied for one that tries.
+        The system itself enforces this: the query can neither turn it off nor add a second statement. Raises
+        QueryInvalid or PermissionDenied for a query that writes or contains several statements.
         """
         ...
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Commit on leaving, roll back on an exception. Not nested."""
+        """Return a context manager that commits at its end and rolls back on an exception. Cannot be nested."""
         ...
 
     def cancel(self) -> None:
-        """Ask the system to stop the running statement; may be called from another thread or a signal handler."""
+        """Request that the running statement stops. May be called from another thread or a signal handler."""
         ...
 
     def close(self) -> None:
-        """Close; may be called twice."""
+        """Close the connection. Calling it again has no effect."""
         ...
 
 
 class Introspector(Protocol):
-    """Reads the system's catalogue over an open session. Never writes; results by position, or sorted by name."""
+    """Reads the system's catalogue over an open session. Never writes. Returns columns by position, names sorted."""
 
     def describe_query(self, session: Session, query: str) -> tuple[ColumnInfo, ...]:
-        """Return the result columns of ``query`` without reading a row. Names as the system reports them.
+        """Return the result columns of ``query``, named as the system reports them, without reading its rows.
 
-        Raises QueryInvalid, TableMissing, ColumnMissing or PermissionDenied with the system's words as detail.
+        Raises QueryInvalid, TableMissing, ColumnMissing or PermissionDenied with the system's message as detail.
         """
         ...
 
     def describe_table(self, session: Session, table: TableName) -> TableInfo | None:
-        """Return an existing table or view, None when there is none of exactly this name."""
+        """Return the description of a table or view, None when there is none of exactly this name."""
         ...
 
     def may_skip_rows(self, session: Session, table: TableName) -> bool:
-        """Whether something of the table, such as a trigger or a rule, may leave out rows that are inserted."""
+        """Return whether something about the table, such as a trigger or a rule, may discard inserted rows."""
         ...
 
     def foreign_keys(self, session: Session, table: TableName) -> tuple[ForeignKey, ...]:
-        """Return the enforced foreign keys that a DELETE from the table (or from its partitions) concerns."""
+        """Return the foreign keys that reference the table or its partitions, and so are affected by a DELETE."""
         ...
 
     def occupant(self, session: Session, table: TableName) -> str:
-        """Return what else (a sequence, a type ...) has the name that a new table would need; empty for nothing."""
+        """Return the kind of object (sequence, type, ...) whose name prevents creating the table; empty for none."""
         ...
 
     def similar_tables(self, session: Session, table: TableName) -> tuple[TableName, ...]:
-        """Return tables whose names differ from this one only in case, quotes or brackets."""
+        """Return the tables whose names differ from ``table`` only in case, quotes or brackets."""
         ...
 
     def similar_schemas(self, session: Session, schema: str) -> tuple[str, ...]:
-        """Return other schemas whose names differ from this one only in case, quotes or brackets."""
+        """Return the other schemas whose names differ from ``schema`` only in case, quotes or brackets."""
         ...
 
     def has_schema(self, session: Session, schema: str) -> bool:
-        """Whether the schema exists; asked before creating one, which takes rights that using it does not."""
+        """Return whether the schema exists. Creating a schema needs privileges that using an existing one does not."""
         ...
 
     def has_type(self, session: Session, native: str) -> bool:
-        """Whether the database knows a type of this name; asked only for types that are not built in."""
+        """Return whether the database has a type of this name. Called only for types that are not built in."""
         ...
 
 
 class Batches(Protocol):
-    """A stream of Arrow batches being read. Iterate once; bounded by bytes and rows; closing releases the source.
+    """A stream of Arrow batches, bounded in bytes and rows. Can be iterated once; ``close`` releases the source.
 
-    ``rows`` counts what has been delivered; after the last batch it is the reader's trailer, against which the
-    writer's count is checked.
+    ``rows`` is the number of rows delivered so far. After the last batch the writer's count is checked against it.
     """
 
     schema: pa.Schema
@@ -122,34 +122,35 @@ class Batches(Protocol):
 
     def close(self) -> None: ...
 
-    def at_work(self) -> bool:
-        """Whether the system, while the next batch is waited for, says that it is busy with the query.
+    def is_busy(self) -> bool:
+        """Return whether the system is executing the query, while the consumer waits for the next batch.
 
-        Called from another thread; may take as long as a connect. What is read in this process is at work always. A
-        system that has no word for it is, as long as it takes a new connection.
+        Called from another thread; may take as long as opening a connection. A system that runs inside this process is
+        always busy. One that does not report it counts as busy while it accepts new connections.
         """
         ...
 
 
 class Reader(Protocol):
-    """Reads the rows of a query into Arrow. Runs only inside jrunner."""
+    """Reads the rows of a query into Arrow batches. Used only inside jrunner."""
 
     def read(
         self, parameters: ConnectionParameters, query: str, columns: Sequence[Column], *, batch_bytes: int
     ) -> Batches:
-        """Open the query; batches have one field per column, in order, named ``dest_name``.
+        """Return the result of the query as batches with one field per column, in order, named ``dest_name``.
 
-        Field types are ``to_arrow(column.data_type)``, where data_type is what the destination column means: the
-        reader converts to it exactly or raises ValueMisfit naming column and example; it never rounds, cuts or guesses.
-        The query's text is not changed. One snapshot covers the whole read where the system has snapshots.
+        Field types are ``to_arrow(column.data_type)``, the type of the destination column. The reader converts values
+        to it exactly, or raises InvalidValue with the column and the value; it never rounds or truncates. The text of
+        the query is sent unchanged. The whole read uses one snapshot, where the system has snapshots.
         """
         ...
 
 
 class Writer(Protocol):
-    """Appends Arrow batches to an existing table, in one transaction of its own. Runs only inside jrunner.
+    """Appends Arrow batches to an existing table, in one transaction of its own. Used only inside jrunner.
 
-    ``works_here``: the system is no server but this process, which is at work as long as it waits for no batch.
+    ``works_here``: the system is not a server but a library in this process, so that it is busy whenever it does not
+    wait for a batch.
     """
 
     works_here: bool
@@ -164,12 +165,13 @@ class Writer(Protocol):
         clear: bool = False,
         claim: Claim | None = None,
     ) -> int:
-        """Write every batch and commit; return the rows as the *system* counted them.
+        """Write all batches in one transaction. Return the number of rows as counted by the *system*.
 
-        One transaction: ``claim`` is asked and held (Overtaken when it is another run's), with ``clear`` the table is
-        emptied, the rows are written, and the system's count is compared with ``batches.rows`` (CountMismatch when
-        they differ). On any error nothing of the call remains. Raises ValueMisfit naming column and example for a
-        value the table cannot hold.
+        1. Check and lock ``claim``. Raises Overtaken when another run holds it.
+        2. With ``clear``, delete the rows of the table.
+        3. Insert the rows. Raises InvalidValue with the column and the value for one that the table cannot hold.
+        4. Compare the system's count with ``batches.rows``. Raises CountMismatch when they differ.
+        5. Commit. On any error the whole transaction is rolled back.
         """
         ...
 
@@ -177,13 +179,17 @@ class Writer(Protocol):
 class Datatypes(Protocol):
     """A connector's ``datatypes`` module."""
 
-    def parse(self, native: str) -> DataType: ...
+    def parse(self, native: str) -> DataType:
+        """Return the meaning of a type that is spelled as in the system's catalogue."""
+        ...
 
-    def render(self, data_type: DataType) -> Rendered: ...
+    def render(self, data_type: DataType) -> Rendered:
+        """Return the type that a new column of this meaning gets."""
+        ...
 
 
 class Connector(Protocol):
-    """One kind of system, put together. Attributes that its capabilities do not cover are None."""
+    """The parts of a connector. Attributes that its capabilities do not cover are None."""
 
     kind: str
     capabilities: Cap
@@ -194,9 +200,9 @@ class Connector(Protocol):
     writer: Writer | None
 
     def connect(self, parameters: ConnectionParameters) -> Session:
-        """Open a control session.
+        """Open a session for control SQL.
 
-        Raises ConnectionFailed, AuthenticationFailed, DatabaseMissing, UrlInvalid or DriverMissing; each says what,
-        why and what to do, and none shows a secret.
+        Raises ConnectionFailed, AuthenticationFailed, DatabaseMissing, UrlInvalid or DriverMissing, whose messages
+        contain no secrets.
         """
         ...

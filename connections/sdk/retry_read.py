@@ -1,4 +1,4 @@
-"""How a reader says, in the middle of a stream, that it must read in another way to stay exact."""
+"""The exception by which a reader requests, in the middle of a stream, to start again with another reader."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from connections.sdk.protocols import Reader
 
 
 class ReadAgain(Exception):
-    """Raised out of `Batches`: whoever drives the transfer undoes what was written and reads again with ``reader``.
+    """Raised while iterating over `Batches`; the caller rolls back what was written and reads again with ``reader``.
 
-    Readers take the fast way first and meet values for which it is not exact; each new reader is more careful than the
-    last, so this ends. Not an error: it never reaches a user.
+    Readers first use the fastest method, which is not exact for some values. Each further reader handles more of them,
+    so the number of retries is bounded. Not an error: it is never shown to a user. ``why`` is for the log.
     """
 
     def __init__(self, reader: Reader, why: str) -> None:

@@ -1,4 +1,4 @@
-"""Tables and columns as values. Schema and table are never one string."""
+"""Value types for tables and columns. Schema and table are separate strings everywhere."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from connections.sdk.sql.types import DataType
 
 @dataclass(frozen=True, slots=True)
 class TableName:
-    """A table by schema and name, both exactly as the system spells them (unquoted, unfolded).
+    """The name of a table; both parts are spelled exactly as in the system's catalogue, without quotes.
 
-    ``schema`` is empty where the system has none or its default is meant.
+    ``schema`` is empty for the default schema, and where the system has no schemas.
     """
 
     schema: str
@@ -22,15 +22,15 @@ class TableName:
 
     @classmethod
     def parse(cls, text: str) -> TableName:
-        """Read ``schema.table``, ``table`` or ``"my schema"."my.table"`` (double quotes, doubled inside).
+        """Return the name written as ``schema.table``, ``table`` or ``"my schema"."my.table"`` (quotes are doubled).
 
-        Raises ConfigurationInvalid when there are more than two parts, an empty part or an open quote.
+        Raises ConfigurationInvalid when there are more than two parts, an empty part or an unclosed quote.
         """
         parts = _split_quoted(text)
         if len(parts) > 2 or not all(parts):
             raise ConfigurationInvalid(
                 f"“{text}” is not a table name.",
-                hint='Write schema.table; a name with a dot or a quote in it in double quotes: "my.schema"."my table".',
+                hint='Write schema.table; put a name that contains a dot or a quote in double quotes: "my.table".',
             )
         return cls("", parts[0]) if len(parts) == 1 else cls(parts[0], parts[1])
 
@@ -39,8 +39,9 @@ class TableName:
 
 
 def bare_name(text: str) -> str:
-    """Return what people read in a name: in lower case, letters composed (NFC), no blanks around it, and without the
-    quotes and brackets that other systems write around names.
+    """Return a name in a form in which similar names are equal.
+
+    Lower case, Unicode normalized (NFC), without surrounding blanks, quotes and brackets.
     """
     composed = unicodedata.normalize("NFC", text).lower()
     return composed.translate(dict.fromkeys(map(ord, '[]"`'))).strip()
@@ -72,75 +73,76 @@ def _split_quoted(text: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnInfo:
-    """One column as a system describes it, of a table or of a query's result.
+    """A column of a table or of a query's result, as described by the system.
 
-    ``native_type`` is the system's own spelling (``numeric(10,2)``, ``CHAR(10)``), ``data_type`` its meaning.
+    ``native_type`` is the system's spelling of the type (``numeric(10,2)``, ``CHAR(10)``), ``data_type`` its meaning.
     """
 
     name: str
     native_type: str
     data_type: DataType
     nullable: bool = True
-    # expression columns have no declared type; then data_type is a guess or UNKNOWN
+    # False for an expression without a declared type; data_type is then inferred from rows, or UNKNOWN
     declared: bool = True
-    # the collation, as SQL text, where it makes texts equal that differ (NOCASE); otherwise empty
+    # the collation as SQL text, if different texts are equal under it (NOCASE); otherwise empty
     collation: str = ""
-    # the table computes it (GENERATED ALWAYS AS): no statement may write it
+    # GENERATED ALWAYS AS (...): no statement may write it
     generated: bool = False
-    # numbered by the table: "always" takes values only where the statement insists, "by default" takes them
+    # GENERATED ... AS IDENTITY: "always" or "by default"; empty for other columns
     identity: str = ""
-    # the expression that a new row gets, or by which a generated column is computed; empty = NULL
+    # the default expression, or the expression of a generated column; empty for none
     default: str = ""
 
 
-# what can be done to a table; a view may take fewer
+# the statements that a table accepts; a view may accept fewer
 ALL_CHANGES = frozenset({"insert", "update", "delete", "truncate"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableInfo:
-    """One existing table: its columns by position, its primary key and every unique key (column tuples).
+    """The description of an existing table: its columns by position, its primary key and unique keys (column tuples).
 
-    A unique key may still hold NULLs more than once; whoever relies on it checks for NULLs first.
+    A unique key may contain NULL several times; code that relies on uniqueness must check for NULLs first.
     """
 
     name: TableName
     columns: tuple[ColumnInfo, ...]
     primary_key: tuple[str, ...] = ()
     unique_keys: tuple[tuple[str, ...], ...] = ()
-    # unique indexes that compare by other collations than their columns: pairs of column and collation
+    # unique indexes with other collations than their columns, as pairs of column and collation
     collated_keys: tuple[tuple[tuple[str, str], ...], ...] = ()
-    # columns that take a number of the system's own where NULL is written
+    # columns for which the system generates a number when NULL is inserted
     autonumbered: tuple[str, ...] = ()
     description: str = ""
-    # in the system's words: table, view, materialized view, ...
+    # as the system calls it: table, view, materialized view, ...
     kind: str = "table"
-    # what a statement can do to it
+    # the statements that it accepts
     accepts: frozenset[str] = ALL_CHANGES
-    # triggers, or what is below a view, may give a new row values that no statement names
+    # triggers, or the tables below a view, may set columns that an INSERT does not name
     may_fill: bool = False
 
     def column(self, name: str) -> ColumnInfo | None:
+        """Return the column of this name, or None."""
         return next((column for column in self.columns if column.name == name), None)
 
     def key_collations(self, key: tuple[str, ...]) -> dict[str, str]:
-        """Return the collations by which the table compares keys, by column, where texts that differ can be equal.
+        """Return the collations, by column, under which different texts are equal as values of ``key``.
 
-        A unique index on just these columns decides; without one the columns do.
+        The collations of a unique index on exactly these columns take precedence over those of the columns.
         """
-        found = {column.name: column.collation for column in self.columns if column.name in key and column.collation}
+        collations = {c.name: c.collation for c in self.columns if c.name in key and c.collation}
         for pairs in self.collated_keys:
             if {name for name, _ in pairs} == set(key):
-                found |= {name: collation for name, collation in pairs if collation}
-        return found
+                collations |= {name: collation for name, collation in pairs if collation}
+        return collations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column on its way: source name and expression on one side, destination name and type on the other.
+    """A column of a module: its name and expression in the source, its name and type in the destination.
 
-    ``source_expression`` is the only form allowed in SQL sent to the source, ``dest_name`` the only one in
-    staging, merge SQL, merge keys and watermark columns. ``trim`` notes that the source query trims it.
+    SQL for the source uses only ``source_expression``; staging, merge SQL, merge keys and watermark columns use only
+    ``dest_name``. ``trim`` means that the source query trims the column.
     """
 
     dest_name: str
@@ -150,11 +152,11 @@ class Column:
     source_type: str = ""
     trim: bool = False
     data_type: DataType = field(default_factory=lambda: DataType.unknown())
-    # of a key column: the collation by which the destination compares keys, see `TableInfo.key_collations`
+    # for a key column: the collation with which the destination compares keys, see `TableInfo.key_collations`
     collation: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the module's stored form (spec: source_name, source_expression, source_type, ...)."""
+        """Return the form in which a module stores the column."""
         return {
             "source_name": self.source_name,
             "source_expression": self.source_expression,

@@ -1,6 +1,7 @@
-"""What is to be said to the systems by a process that cannot wait for its sessions to end in good order.
+"""Terminates the sessions at the servers when a process must exit without closing them in the regular way.
 
-A closed socket tells nothing to a server behind a dead wire: it would hold the session and its locks.
+Exiting closes the sockets, but a server does not notice this when the network path of the session is broken, and would
+keep the session and its locks.
 """
 
 from __future__ import annotations
@@ -10,24 +11,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_ends: list[Callable[[], object]] = []
+_callbacks: list[Callable[[], object]] = []
 
 
 @contextmanager
-def ended_by(end: Callable[[], object]) -> Iterator[None]:
-    """While the block lasts, ``end`` ends a session of it from elsewhere; it takes a few seconds at most."""
-    _ends.append(end)
+def terminated_by(terminate: Callable[[], object]) -> Iterator[None]:
+    """Register ``terminate`` for `terminate_all` for the duration of the block.
+
+    It terminates the block's session over another connection, and must return within a few seconds.
+    """
+    _callbacks.append(terminate)
     try:
         yield
     finally:
-        _ends.remove(end)
+        _callbacks.remove(terminate)
 
 
-def end_all(*, seconds: float) -> None:
-    """End every session that is still open, side by side, and wait for that so long at most."""
-    threads = [threading.Thread(target=end, daemon=True) for end in list(_ends)]
-    until = time.monotonic() + seconds
+def terminate_all(*, seconds: float) -> None:
+    """Terminate all registered sessions in parallel; return after ``seconds`` even if some have not ended."""
+    threads = [threading.Thread(target=callback, daemon=True) for callback in list(_callbacks)]
+    deadline = time.monotonic() + seconds
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
+        thread.join(max(0.0, deadline - time.monotonic()))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connections.sdk.errors import ConfigurationInvalid
-from connections.sdk.files.lock import Held, file_lock
+from connections.sdk.files.lock import LockHeld, file_lock
 
 _LINE = re.compile(r"[ \t]*([A-Z_][A-Z0-9_]*)[ \t]*=[ \t]*(.*?)[ \t]*", re.ASCII | re.DOTALL)
 _ESCAPES = {"\\": "\\", '"': '"', "n": "\n", "r": "\r"}
@@ -66,7 +66,7 @@ def write(path: Path, name: str, value: str) -> None:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with file_lock(target.with_name(f".{target.name}.lock"), wait=_PATIENCE, remove=True):
             _replace(target, _with(_lines(target), name, line))
-    except Held as error:
+    except LockHeld as error:
         raise ConfigurationInvalid(
             f"The secrets file {path} is being written by another process.", hint="Try it again when that has ended."
         ) from error

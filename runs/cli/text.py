@@ -14,11 +14,11 @@ from connections.sdk.errors import (
     Cancelled,
     CountMismatch,
     DuplicateKeys,
+    InvalidValue,
     Lost,
     NullKeys,
     Overtaken,
     Refused,
-    ValueMisfit,
 )
 from connections.sdk.visible_text import indented, one_line
 from modules.models import Group, Module
@@ -28,7 +28,7 @@ from runs.models import GroupRun, Run
 from runs.models.states import FAILED, Status
 
 # raised before COMMIT, and only there
-_ROLLED_BACK = {error.code for error in (Refused, DuplicateKeys, NullKeys, ValueMisfit, CountMismatch)}
+_ROLLED_BACK = {error.code for error in (Refused, DuplicateKeys, NullKeys, InvalidValue, CountMismatch)}
 # say themselves what was published, or cannot know it
 _TOLD = {error.code for error in (Cancelled, Lost, Overtaken)}
 

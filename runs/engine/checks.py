@@ -1,150 +1,154 @@
-"""What must be true of staging and of what was written before a publish may commit: complete, unique, arrived."""
+"""Checks that a publish makes before COMMIT: staging is complete, its keys are unique, all rows have arrived."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from connections.sdk.errors import CountMismatch, DuplicateKeys, ValueMisfit
+from connections.sdk.errors import CountMismatch, DuplicateKeys, InvalidValue
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo, TableName
 from runs.engine.plan import Plan, Strategy
 from runs.engine.publish.staging import dialect_of
-from runs.engine.strategies.statement import Counts, Statement
+from runs.engine.strategies.statement import RowCount, Statement
 
-# of a row given as an example, so many columns
+# columns shown of an example row
 _SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staging:
-    """What is to be published: the columns, how many rows jrunner wrote, and what for."""
+    """The staged rows: their columns, and how many jrunner wrote."""
 
     columns: tuple[Column, ...]
     rows: int
-    # the destination table was there when the rows were staged
+    # the destination table existed when the rows were staged
     existed: bool = False
 
 
 class StagingChanged(CountMismatch):
-    """Staging does not hold what was written there; another attempt fills it anew."""
+    """Staging does not contain the rows that were written to it; a retry stages them again."""
 
     retryable = True
 
 
-def count(opened: Session, table: TableName, plan: Plan) -> int:
-    return int(opened.fetch(dialect_of(plan).count(table))[0][0])
+def count(session: Session, table: TableName, plan: Plan) -> int:
+    return int(session.fetch(dialect_of(plan).count(table))[0][0])
 
 
-def count_staged(opened: Session, plan: Plan) -> int:
-    return count(opened, dialect_of(plan).staging_table(plan.module), plan)
+def count_staged(session: Session, plan: Plan) -> int:
+    return count(session, dialect_of(plan).staging_table(plan.module), plan)
 
 
-def check_complete(opened: Session, plan: Plan, staging: Staging) -> None:
-    check_present(plan, staging, count_staged(opened, plan), left="nothing was published")
+def check_complete(session: Session, plan: Plan, staging: Staging) -> None:
+    """Count staging. Raises StagingChanged as `check_present` does."""
+    check_present(plan, staging, count_staged(session, plan), consequence="nothing was published")
 
 
-def check_present(plan: Plan, staging: Staging, present: int, *, left: str) -> None:
-    """Raise StagingChanged when staging holds another number of rows than were written."""
+def check_present(plan: Plan, staging: Staging, present: int, *, consequence: str) -> None:
+    """Raise StagingChanged when staging does not contain as many rows as were written."""
     if present != staging.rows:
         raise StagingChanged(
-            f"Staging of {plan.module} holds {present} rows, {staging.rows} were written; {left}.",
+            f"Staging of {plan.module} holds {present} rows, {staging.rows} were written; {consequence}.",
             hint="A restart of the destination empties it. Run it again.",
         )
 
 
-def check_keys(opened: Session, plan: Plan, staging: Staging) -> bool:
-    """Make keys in staging unique, or refuse; return whether any holds a NULL."""
+def check_keys(session: Session, plan: Plan, staging: Staging) -> bool:
+    """Return whether any key in staging contains NULL, after keep_latest has removed older rows of each key.
+
+    Raises DuplicateKeys when keys are not unique.
+    """
     if plan.strategy not in (Strategy.INCREMENTAL, Strategy.UPSERT) or not plan.merge_key:
         return False
     dialect = dialect_of(plan)
     table = dialect.staging_table(plan.module)
-    examples = opened.fetch(dialect.duplicate_keys(table, plan.merge_key))
+    examples = session.fetch(dialect.duplicate_keys(table, plan.merge_key))
     if examples and plan.keep_latest and plan.watermark:
-        _keep_latest(opened, plan, staging)
-        examples = opened.fetch(dialect.duplicate_keys(table, plan.merge_key))
+        _keep_latest(session, plan, staging)
+        examples = session.fetch(dialect.duplicate_keys(table, plan.merge_key))
     if examples:
         shown = "; ".join(f"({', '.join(map(str, row[:-1]))}) {row[-1]} times" for row in examples)
         raise DuplicateKeys(
             f"The source returned rows with the same key {', '.join(plan.merge_key)}: {shown}.",
             hint="Correct merge_key or the query; or set duplicate_keys to keep_latest (with a watermark_column).",
         )
-    return bool(opened.fetch(dialect.count_null(table, plan.merge_key))[0][0])
+    return bool(session.fetch(dialect.count_null(table, plan.merge_key))[0][0])
 
 
-def _keep_latest(opened: Session, plan: Plan, staging: Staging) -> None:
-    """Take the older rows of each key out of staging; exactly one row of each key must be left."""
+def _keep_latest(session: Session, plan: Plan, staging: Staging) -> None:
+    """Delete the older rows of each key from staging. Raises CountMismatch unless one row of each key remains."""
     dialect = dialect_of(plan)
     table = dialect.staging_table(plan.module)
-    keys = int(opened.fetch(dialect.count_keys(table, plan.merge_key))[0][0])
+    keys = int(session.fetch(dialect.count_keys(table, plan.merge_key))[0][0])
     names = tuple(column.dest_name for column in staging.columns)
-    opened.execute(dialect.keep_latest(table, names, plan.merge_key, plan.watermark))
-    if (kept := count_staged(opened, plan)) != keys:
+    session.execute(dialect.keep_latest(table, names, plan.merge_key, plan.watermark))
+    if (remaining := count_staged(session, plan)) != keys:
         raise CountMismatch(
-            f"Staging of {plan.module} holds {keys} keys; keep_latest left {kept} rows. Nothing was published.",
-            hint="This is a fault of Pipekit: report it with the table's definition and the run's log. Until then make "
-            "the key unique in the source query.",
+            f"Staging of {plan.module} holds {keys} keys; keep_latest left {remaining} rows. Nothing was published.",
+            hint="This is a bug in Pipekit: report it with the table's definition and the log. Until it is fixed, "
+            "make the key unique in the source query.",
         )
 
 
-def check_numbered(opened: Session, plan: Plan, staging: Staging, table: TableInfo | None) -> None:
-    """Refuse NULL for a column in whose place the system writes a number: the row would be another, each run anew."""
+def check_numbered(session: Session, plan: Plan, staging: Staging, table: TableInfo | None) -> None:
+    """Raise an error for NULL in an autoincrement column: each run would insert the row with another number."""
     dialect = dialect_of(plan)
     names = tuple(column.dest_name for column in staging.columns)
     for column in staging.columns:
         if table is None or column.dest_name not in table.autonumbered:
             continue
         shown = tuple(name for name in names if name != column.dest_name)[:_SHOWN]
-        if rows := opened.fetch(dialect.without(dialect.staging_table(plan.module), column.dest_name, shown)):
+        if rows := session.fetch(dialect.without(dialect.staging_table(plan.module), column.dest_name, shown)):
             others = ", ".join(f"{name}: {value!s:.40}" for name, value in zip(shown, rows[0], strict=False))
-            raise ValueMisfit(
+            raise InvalidValue(
                 f"Column “{column.dest_name}”: NULL, in the row ({others}), would become the next number in "
                 f"{plan.dest_table}; nothing was published.",
-                hint="Leave such rows out in the source query or give them a key there; or make the destination column "
-                "one that keeps NULL (in SQLite not INTEGER PRIMARY KEY).",
+                hint="Exclude such rows in the source query or give them a key there; or use a destination column that "
+                "stores NULL (in SQLite not INTEGER PRIMARY KEY).",
             )
 
 
-def check_arrived(opened: Session, plan: Plan, staging: Staging, counts: Mapping[Counts, int]) -> None:
-    """Every row of staging must have been put in or rewritten; a trigger or rule of the table can leave some out."""
-    rows, matched = kept(opened, plan, staging), counts.get(Counts.MATCHED, 0)
-    if Counts.INSERTED in counts:
-        lost = rows - matched - counts[Counts.INSERTED]
-        targets = counts.get(Counts.TARGETS, matched)
-        lost += max(targets - counts.get(Counts.REWRITTEN, targets), 0)
-    elif Counts.ADDED in counts:
-        lost = counts.get(Counts.UNSEEN, counts[Counts.ADDED]) - counts[Counts.ADDED]
+def check_arrived(session: Session, plan: Plan, staging: Staging, counts: Mapping[RowCount, int]) -> None:
+    """Raise CountMismatch unless every staged row was inserted or updated; a trigger or rule can skip some."""
+    rows, matched = rows_to_publish(session, plan, staging), counts.get(RowCount.MATCHED, 0)
+    if RowCount.INSERTED in counts:
+        lost = rows - matched - counts[RowCount.INSERTED]
+        targets = counts.get(RowCount.TARGETS, matched)
+        lost += max(targets - counts.get(RowCount.REWRITTEN, targets), 0)
+    elif RowCount.ADDED in counts:
+        lost = counts.get(RowCount.UNSEEN, counts[RowCount.ADDED]) - counts[RowCount.ADDED]
     else:
-        lost = rows - counts.get(Counts.WRITTEN, 0)
+        lost = rows - counts.get(RowCount.WRITTEN, 0)
     if lost:
         raise CountMismatch(
             f"{lost} of {rows} rows did not arrive in {plan.dest_table}; nothing was published.",
-            hint="A trigger, a rule or a policy of the table leaves rows out: take it away, or take another table.",
+            hint="A trigger, a rule or a policy of the table skips rows: remove it, or choose another table.",
         )
 
 
 def check_deleted(
-    opened: Session, plan: Plan, statement: Statement, *, deleted: int, targets: int, may_return: bool = False
+    session: Session, plan: Plan, statement: Statement, *, deleted: int, targets: int, may_return: bool = False
 ) -> None:
-    """What was to be deleted must be gone; a trigger, rule or policy of the table can keep rows in silence.
+    """Raise CountMismatch if rows that were to be deleted still exist; a trigger, rule or policy can keep them.
 
-    Asked again when the count falls short: others may have deleted some of the rows, or the system may not count; and
-    when a trigger may put rows back (``may_return``).
+    The table is queried only when the row count is too low, because other sessions may have deleted rows or the system
+    may not count them, and when a trigger may insert rows again (``may_return``).
     """
     if deleted >= targets and not may_return:
         return
-    if not (remaining := int(opened.fetch(statement.remaining)[0][0])):
+    if not (remaining := int(session.fetch(statement.remaining)[0][0])):
         return
-    gone = max(min(deleted, targets - remaining), 0)
+    confirmed = max(min(deleted, targets - remaining), 0)
     raise CountMismatch(
-        f"Only {gone} of {targets} rows could be deleted from {plan.dest_table}; it was left as it was.",
-        hint="A trigger, a rule or a policy of the table keeps rows: take it away or let this user delete, "
-        "or choose upsert without key_sync, which deletes nothing.",
+        f"Only {confirmed} of {targets} rows could be deleted from {plan.dest_table}; it was not changed.",
+        hint="A trigger, a rule or a policy of the table keeps rows: remove it, grant this user DELETE, or choose "
+        "upsert without key_sync, which deletes nothing.",
     )
 
 
-def kept(opened: Session, plan: Plan, staging: Staging) -> int:
-    """Return how many rows there are to publish: keep_latest takes the older ones of a key out of staging."""
+def rows_to_publish(session: Session, plan: Plan, staging: Staging) -> int:
+    """Return the number of rows to publish, without those that keep_latest has deleted from staging."""
     if plan.keep_latest and plan.watermark and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT):
-        return count_staged(opened, plan)
+        return count_staged(session, plan)
     return staging.rows

@@ -1,6 +1,6 @@
-"""Waits at the destination have a bound: whatever a run says there, it waits for a lock no longer than the plan allows.
+"""Sessions at the destination, in which no statement waits for a lock longer than the plan's lock_seconds.
 
-Who held the lock is said in the error, and left alone.
+The error of a lock timeout names the sessions that hold the lock; they are not terminated.
 """
 
 from __future__ import annotations
@@ -11,38 +11,38 @@ from contextlib import contextmanager
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.protocols import Session
-from runs.engine.connecting import session
 from runs.engine.plan import Plan
 from runs.engine.publish import commit_record
 from runs.engine.publish.staging import dialect_of
+from runs.engine.sessions import open_session
 
-# more than these are not named
+# lock holders that are named in an error
 _NAMED = 5
 
 
 @contextmanager
-def destination(plan: Plan) -> Iterator[Session]:
-    """Open a control session at the destination for the time of the block."""
-    with session(plan.destination, Cap.WRITE) as opened:
+def open_destination(plan: Plan) -> Iterator[Session]:
+    """Open a session at the destination for the block. Raises LockTimeout with the names of the lock's holders."""
+    with open_session(plan.destination, Cap.WRITE) as session:
         for sql in dialect_of(plan).bound_waits(lock_seconds=plan.lock_seconds):
-            opened.execute(sql)
+            session.execute(sql)
         try:
-            yield opened
+            yield session
         except LockTimeout as error:
-            _name_holders(error, opened, plan)
+            _name_holders(error, session, plan)
             raise
 
 
-def _name_holders(error: LockTimeout, opened: Session, plan: Plan) -> None:
+def _name_holders(error: LockTimeout, session: Session, plan: Plan) -> None:
     dialect = dialect_of(plan)
     staging = dialect.staging_table(plan.module)
     for table in (plan.dest_table, staging, commit_record.claims_table(dialect)):
         if not (sql := dialect.lock_holders(table)):
             return
         try:
-            holders = opened.fetch(sql)
+            holders = session.fetch(sql)
         except PipekitError:
-            # the error stands without it
+            # the original error is raised without the names
             return
         if holders:
             named = "; ".join(str(holder) for (holder,) in holders[:_NAMED])

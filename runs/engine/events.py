@@ -1,4 +1,4 @@
-"""What a run tells while it goes. `runs.lifecycle.record` turns these into rows, a terminal into lines."""
+"""The events that a run yields. `runs.lifecycle.record` stores them; `runs.cli.text` prints them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """resolve, stage, transfer, publish, reconcile or hooks has begun."""
+    """A step has begun: resolve, stage, transfer, publish, reconcile or hooks."""
 
     step: str
 
 
 @dataclass(frozen=True, slots=True)
 class StepFinished:
+    """A step has ended without an error."""
+
     step: str
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class WatermarkResolved:
-    """``value`` is the exact text used; None means that nothing bounds the query."""
+    """A watermark was resolved. ``value`` is its exact text; None means that it does not bound the query."""
 
     name: str
     value: str | None
@@ -28,27 +30,29 @@ class WatermarkResolved:
 
 @dataclass(frozen=True, slots=True)
 class SourceQueryBuilt:
-    """The text exactly as it is sent to the source."""
+    """The query, exactly as sent to the source."""
 
     sql: str
 
 
 @dataclass(frozen=True, slots=True)
 class MergeSqlBuilt:
-    """The publishing statements exactly as executed, or as they would be."""
+    """The publishing statements, exactly as executed or, in a dry run, as they would be."""
 
     sql: str
 
 
 @dataclass(frozen=True, slots=True)
 class RouteChosen:
+    """jrunner has chosen a route."""
+
     route: str
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Rows and bytes moved so far; rows are None where nobody parses them on the way."""
+    """Rows and bytes moved so far; ``rows`` is None where they are not counted in transit."""
 
     rows: int | None
     bytes: int
@@ -56,19 +60,21 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
+    """A warning for the user."""
+
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A statement waits for a lock; ``message`` says for which and who holds it. Told while it waits."""
+    """A statement is waiting for a lock; ``message`` names the lock and its holders."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Everything is in staging and counted."""
+    """All rows are in staging and counted."""
 
     rows: int
     bytes: int
@@ -76,7 +82,7 @@ class Staged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """The destination transaction is committed. None where the system cannot tell."""
+    """The destination transaction is committed. A count is None where the system does not report it."""
 
     inserted: int | None
     updated: int | None
@@ -90,7 +96,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """``what`` (key_sync, or a repair) took ``deleted`` rows away."""
+    """Rows were deleted by ``what``: key_sync, or a repair."""
 
     deleted: int
     what: str = "key_sync"
@@ -98,13 +104,13 @@ class Reconciled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed:
-    """An attempt failed in a way that can pass; the next one begins after ``wait`` seconds."""
+    """An attempt failed with a transient error; the next one begins after ``wait`` seconds."""
 
     number: int
     code: str
     message: str
     wait: float
-    # in the connect phase: tried again at once, apart from the retries
+    # the connection failed: retried at once and not counted as a retry
     connecting: bool = False
 
 

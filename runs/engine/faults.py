@@ -1,7 +1,7 @@
-"""Named points at which a test may kill, stop or fail a run. Nothing happens unless PIPEKIT_FAULTS says so.
+"""Fault injection: named points at which a test can kill, stop or fail a run. Inactive unless PIPEKIT_FAULTS is set.
 
-PIPEKIT_FAULTS is ``point=action``, ``point#n=action`` (the n-th time that it is reached) or ``#n=action`` (the n-th
-point reached); actions: kill9, stop, raise, sleep:SECONDS.
+PIPEKIT_FAULTS is ``point=action``, ``point#n=action`` (the n-th time that the point is reached) or ``#n=action`` (the
+n-th point reached). Actions: kill9, stop, raise, sleep:SECONDS.
 Every point reached is appended to the file PIPEKIT_FAULT_LOG, so that a test can prove that its fault fired.
 """
 
@@ -17,12 +17,12 @@ _reached: list[str] = []
 
 
 def point(name: str) -> None:
-    """Mark a place in a run at which it may die."""
+    """Mark a point in a run at which a fault can be injected."""
     if "PIPEKIT_FAULTS" not in os.environ:
         return
     _reached.append(name)
-    where, _, action = os.environ["PIPEKIT_FAULTS"].partition("=")
-    fires = where in (name, f"{name}#{_reached.count(name)}", f"#{len(_reached)}")
+    condition, _, action = os.environ["PIPEKIT_FAULTS"].partition("=")
+    fires = condition in (name, f"{name}#{_reached.count(name)}", f"#{len(_reached)}")
     if log := os.environ.get("PIPEKIT_FAULT_LOG"):
         with open(log, "a") as file:
             file.write(f"{name} {action if fires else '-'}\n")

@@ -1,31 +1,31 @@
-"""Step six, hooks: the user's SQL before and after the rest, on the connection each names."""
+"""Step six, hooks: runs the user's SQL before and after the other steps, on the connection that each hook names."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 
 from connections.sdk.errors import PipekitError
-from runs.engine.connecting import session
 from runs.engine.events import Event, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan, RunOn
+from runs.engine.sessions import open_session
 
 
-def run(plan: Plan, *moments: RunOn) -> Generator[Event, None, None]:
-    """Run the hooks of these moments in order, each in a session of its own, its text untouched.
+def run(plan: Plan, *run_on: RunOn) -> Generator[Event, None, None]:
+    """Run the hooks with these values of ``run_on`` in order, each in its own session and with its text unchanged.
 
-    One that must succeed raises its error, said to be the hook's; the others become warnings.
+    Raises the error of a hook that must succeed, with the hook's number in the message; others become warnings.
     """
     for number, hook in enumerate(plan.hooks, start=1):
-        if hook.run_on not in moments:
+        if hook.run_on not in run_on:
             continue
         point("hooks.before_one")
         try:
-            with session(hook.connection) as opened:
-                opened.execute(hook.sql)
+            with open_session(hook.connection) as session:
+                session.execute(hook.sql)
         except PipekitError as error:
-            standing = "; the rows are published" if hook.run_on is RunOn.SUCCESS else ""
-            error.message = f"Hook {number} ({hook.run_on.value}) failed{standing}: {error.message}"
+            published = "; the rows are published" if hook.run_on is RunOn.SUCCESS else ""
+            error.message = f"Hook {number} ({hook.run_on.value}) failed{published}: {error.message}"
             error.args = (error.message,)
             if hook.must_succeed:
                 raise

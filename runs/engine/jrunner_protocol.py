@@ -1,4 +1,4 @@
-"""What jrunner says, line by line, and for how long it may say nothing new."""
+"""Reads jrunner's events, one JSON object per line, and enforces no_progress_timeout."""
 
 from __future__ import annotations
 
@@ -13,57 +13,58 @@ from typing import Any
 from connections.sdk.errors import NoProgress
 
 Message = dict[str, Any]
-# seconds after which a source that is said to be at work, and delivers nothing, is not waited for any more
+# seconds after which a source that is busy but delivers nothing times out
 LONGEST = 86400.0
 _BLOCK = 65536
 
 
-class Patience:
-    """Runs out ``seconds`` (0: never) after the last progress: rows or bytes that moved, or a source at work."""
+class IdleTimer:
+    """Expires ``seconds`` (0: never) after the last progress: rows or bytes that moved, or a busy source."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._moved: tuple[Any, Any] | None = None
-        self._began = self._last = time.monotonic()
+        self._totals: tuple[Any, Any] | None = None
+        self._last_movement = self._last_progress = time.monotonic()
 
-    def hear(self, message: Message) -> None:
+    def on_message(self, message: Message) -> None:
+        """Restart the timer if the message reports progress."""
         if message["event"] == "waiting":
-            # for a lock, which is no progress
+            # waiting for a lock is no progress
             return
         now = time.monotonic()
-        moved = message.get("rows"), message.get("bytes")
-        if message["event"] != "progress" or moved != self._moved:
-            self._moved, self._began, self._last = moved, now, now
-        elif message.get("at_work") and now - self._began < LONGEST:
-            self._last = now
+        totals = message.get("rows"), message.get("bytes")
+        if message["event"] != "progress" or totals != self._totals:
+            self._totals, self._last_movement, self._last_progress = totals, now, now
+        elif message.get("at_work") and now - self._last_movement < LONGEST:
+            self._last_progress = now
 
-    def left(self) -> float | None:
-        """Return the seconds left, None for as long as it takes."""
-        return max(0.0, self._last + self.seconds - time.monotonic()) if self.seconds else None
+    def remaining(self) -> float | None:
+        """Return the seconds left, None without a limit."""
+        return max(0.0, self._last_progress + self.seconds - time.monotonic()) if self.seconds else None
 
 
-def messages(child: subprocess.Popen[bytes], patience: Patience) -> Iterator[Message]:
-    """Yield what the child says until it closes its output. Raises NoProgress when the patience runs out."""
+def messages(child: subprocess.Popen[bytes], timer: IdleTimer) -> Iterator[Message]:
+    """Yield the child's messages until it closes its output. Raises NoProgress when the timer expires."""
     assert child.stdout is not None
-    held = b""
+    partial_line = b""
     while True:
-        ready, _, _ = select.select([child.stdout], [], [], patience.left())
+        ready, _, _ = select.select([child.stdout], [], [], timer.remaining())
         if not ready:
-            raise _stalled(patience)
+            raise _no_progress(timer.seconds)
         block = os.read(child.stdout.fileno(), _BLOCK)
         if not block:
             return
-        *lines, held = (held + block).split(b"\n")
+        *lines, partial_line = (partial_line + block).split(b"\n")
         for line in lines:
             message = json.loads(line)
-            patience.hear(message)
+            timer.on_message(message)
             yield message
 
 
-def _stalled(patience: Patience) -> NoProgress:
+def _no_progress(seconds: float) -> NoProgress:
     return NoProgress(
-        f"The transfer stood still for {patience.seconds:g} seconds: no row and no byte moved, and nothing says that"
-        " the source is at work; nothing was published.",
-        hint="Does the source, the destination or the network between hang? Run it again. The setting"
-        " no_progress_timeout is how long a transfer may stand still.",
+        f"The transfer made no progress for {seconds:g} seconds: no row and no byte moved, and the source is not known"
+        " to be busy; nothing was published.",
+        hint="Check whether the source, the destination or the network between them hangs, then run it again. The"
+        " setting no_progress_timeout limits how long a transfer may be idle.",
     )

@@ -1,4 +1,4 @@
-"""What one run is to do, frozen: made from the configuration by `runs.lifecycle.plan`, or by hand."""
+"""The plan of one run, an immutable value that `runs.lifecycle.plan` makes from the configuration."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from runs.engine.verify.segments import Segment
 
 
 class Strategy(StrEnum):
+    """How staged rows are merged into the destination; see `runs.engine.strategies`."""
+
     FULL = "full"
     INCREMENTAL = "incremental"
     APPEND = "append"
@@ -18,6 +20,8 @@ class Strategy(StrEnum):
 
 
 class RunOn(StrEnum):
+    """When a hook is executed."""
+
     BEFORE = "before"
     SUCCESS = "success"
     FAILURE = "failure"
@@ -26,7 +30,7 @@ class RunOn(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedWatermark:
-    """A ``{name}`` of the source query and the query whose first column of the first row is its value."""
+    """A ``{name}`` in the source query; its value is the first column of the first row of ``resolver_sql``."""
 
     name: str
     connection: ConnectionParameters
@@ -36,7 +40,7 @@ class NamedWatermark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """SQL around the run. ``must_succeed`` False turns its failure into a warning."""
+    """SQL that is executed before or after the run. Its failure is only a warning unless ``must_succeed``."""
 
     sql: str
     run_on: RunOn
@@ -46,41 +50,41 @@ class Hook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Shares between 0 and 1 beyond which a run is refused."""
+    """Safety limits, as shares between 0 and 1; a run that exceeds one is refused."""
 
-    # a full refresh must bring at least this share of the rows it replaces
+    # a full refresh must read at least this share of the number of rows that it replaces
     min_full_share: float = 0.5
-    # key_sync may delete at most this share of the destination
+    # key_sync may delete at most this share of the destination's rows
     max_delete_share: float = 0.10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """The part of the table that is pulled again and made equal: ``segments`` of an integer key column.
+    """The part of the table that is read again and made equal: ``segments`` of an integer key column.
 
     Without a column it is the whole table.
     """
 
     column: str = ""
-    # rows there whose key the source does not return are deleted
+    # delete rows of the destination whose key the source does not return
     deletes: bool = True
-    # of rows there that have one key, one is left
-    doubles: bool = False
-    # rows there are rewritten by key; otherwise only those are inserted whose key is not there
+    # of several rows of the destination with the same key, keep one
+    removes_duplicates: bool = False
+    # rewrite existing rows by key; otherwise only insert rows with new keys
     rewrites: bool = True
     segments: tuple[Segment, ...] = ()
 
     def condition(self, key: str) -> str:
-        """Return the SQL condition on the key expression, empty when every row is meant."""
+        """Return the SQL condition on the key expression, empty if it is the whole table."""
         conditions = [segment.condition(key) for segment in self.segments]
         return f"({' OR '.join(conditions)})" if conditions and all(conditions) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One run of one module. Names of columns are destination names throughout."""
+    """One run of one module. Column names are always those of the destination."""
 
-    # unique per run and the same for every attempt of it: the commit record's key
+    # unique per run and shared by its attempts: the key of the commit record
     run: str
     module: str
     strategy: Strategy
@@ -88,14 +92,14 @@ class Plan:
     destination: ConnectionParameters
     dest_table: TableName
     source_query: str
-    # given by the module; empty = derived from the query and probed
+    # as the module defines them; empty = derived from the query and its description by the source
     columns: tuple[Column, ...] = ()
     merge_key: tuple[str, ...] = ()
-    # the watermark column, empty = pull all
+    # the watermark column; empty = read all rows
     watermark: str = ""
-    # the module names none: the watermark is the first column of its key
+    # the module names no watermark column, so it is the first column of its key
     watermark_is_implied: bool = False
-    # number, or an interval such as "2 days"; empty = none
+    # a number, or an interval such as "2 days"; empty = none
     overlap: str = ""
     named_watermarks: tuple[NamedWatermark, ...] = ()
     hooks: tuple[Hook, ...] = ()
@@ -103,19 +107,20 @@ class Plan:
     key_sync_query: str = ""
     supports_deletes: bool = True
     keep_latest: bool = False
-    # DELETE instead of TRUNCATE: readers never wait
+    # full refresh by DELETE instead of TRUNCATE, so that readers never wait
     delete_instead_of_truncate: bool = False
     strip_nul_bytes: bool = False
     limits: Limits = field(default_factory=Limits)
-    # a repair after a verification: no bound, and extra rows are deleted at its end
+    # a repair after a verification: not bounded by the watermark, and extra rows are deleted at its end
     repair: Repair | None = None
-    # an operator's word that safety limits do not apply to this run
+    # safety limits do not apply to this run
     force: bool = False
     dry_run: bool = False
-    # an executable that replaces the bundled jrunner's routes
+    # an executable that copies the rows instead of the bundled jrunner
     jrunner_path: str = ""
+    # lock timeout at the destination, in seconds
     lock_seconds: float = 30.0
-    # seconds without progress after which the transfer is given up; 0 = never
+    # seconds without progress after which the transfer fails; 0 = never
     no_progress_timeout: float = 300.0
-    # where jrunner writes its log, appended; empty = standard error
+    # the file to which jrunner appends its log; empty = standard error
     log_path: str = ""

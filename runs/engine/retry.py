@@ -1,6 +1,6 @@
-"""Tries a run again when its failure can pass by itself: with growing, random waits, so many times, for so long.
+"""Retries a run after a transient failure, with exponential backoff and jitter, within a number and a time limit.
 
-Every attempt has the run's own token, and each asks the commit record first: what is published is not done twice.
+All attempts share the run's token, and each retry looks for the run's commit record first: nothing is published twice.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from runs.engine.events import AttemptFailed, Event, Published
 from runs.engine.plan import Plan
 from runs.engine.publish import publish
 
-# a connection that cannot be made is tried again at once, apart from the retries
+# a failed connection is retried this often, after so many seconds, without being counted as a retry
 _CONNECTS, _CONNECT_DELAY = 3, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How often and how long; delays in seconds."""
+    """How often and for how long a run is retried. Delays are in seconds."""
 
     max_retries: int = 3
     delay: float = 5
     max_delay: float = 900
     exponential: bool = True
-    # seconds since the first attempt began, after which none begins
+    # seconds after the start of the first attempt; no attempt begins later
     timeout: float = 3600
 
     def wait(self, retry: int) -> float:
-        """Return how long to wait before a retry (1, 2, ...): up to the bound by chance, so that runs spread out."""
+        """Return the seconds to wait before a retry (1, 2, ...): random, so that runs do not all retry at once."""
         bound = self.delay * 2.0 ** (retry - 1) if self.exponential else self.delay
         return random.uniform(0, min(bound, self.max_delay))
 
 
 class Budget:
-    """What is left of a policy while a run goes on."""
+    """The retries and the time that a policy has left during a run."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -47,7 +47,7 @@ class Budget:
         self._retries = self._connects = 0
 
     def spend(self, error: PipekitError) -> tuple[float, bool] | None:
-        """Return the wait before the next attempt and whether it is for a connection; None when there is none."""
+        """Return the wait before the next attempt and whether the connection failed; None if no attempt is left."""
         if not error.retryable:
             return None
         connecting = isinstance(error, ConnectionFailed) and self._connects < _CONNECTS
@@ -56,17 +56,17 @@ class Budget:
             wait = _CONNECT_DELAY
         else:
             self._retries += 1
-            # the next connection that cannot be made is another matter
+            # the next failed connection has its own attempts
             self._connects = 0
             wait = self._policy.wait(self._retries)
-        over = self._retries > self._policy.max_retries or time.monotonic() + wait > self._ends
-        return None if over else (wait, connecting)
+        is_exhausted = self._retries > self._policy.max_retries or time.monotonic() + wait > self._ends
+        return None if is_exhausted else (wait, connecting)
 
 
 def run(plan: Plan, policy: Policy, *, still_ours: Callable[[], bool]) -> Generator[Event, None, None]:
-    """Do what `sync.run` does, as often as the policy allows; AttemptFailed stands between two attempts.
+    """Run the plan as `sync.run` does, retrying as the policy allows; AttemptFailed is yielded between two attempts.
 
-    ``still_ours`` says whether the run has not been taken from this process meanwhile.
+    ``still_ours`` returns whether this process still owns the run.
     """
     budget, published = Budget(policy), False
     for number in count(1):
@@ -90,8 +90,8 @@ def run(plan: Plan, policy: Policy, *, still_ours: Callable[[], bool]) -> Genera
 
 def _attempt(plan: Plan, number: int, *, published: bool) -> Iterator[Event]:
     if number > 1 and not plan.dry_run and not published:
-        found = publish.find(plan)
-        if found is not None:
-            yield found
+        earlier = publish.find(plan)
+        if earlier is not None:
+            yield earlier
             published = True
     yield from sync.resume(plan) if published else sync.attempt(plan)

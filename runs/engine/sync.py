@@ -1,6 +1,6 @@
-"""One run, from plan to published rows: resolve, stage, transfer, publish, reconcile, hooks.
+"""Executes one run of a plan: resolve, stage, transfer, publish, reconcile, hooks.
 
-Knows no Django and keeps no record: it yields events, and whoever listens keeps them.
+Independent of Django and of the metadata database: it yields events, and the caller records them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from connections.sdk.schema import Column, TableInfo
 from connections.sdk.visible_text import one_line
 from runs.engine import hooks
 from runs.engine.checks import Staging
-from runs.engine.connecting import session
-from runs.engine.destination import destination
+from runs.engine.destination import open_destination
 from runs.engine.events import (
     Event,
     MergeSqlBuilt,
@@ -36,6 +35,7 @@ from runs.engine.faults import point
 from runs.engine.plan import Plan, RunOn
 from runs.engine.publish import destination_table, key_sync, repair, staging, unfilled_columns
 from runs.engine.publish.publish import STRATEGIES, all_statements, describe, publish
+from runs.engine.sessions import open_session
 from runs.engine.transfer import Transfer, transfer
 from runs.engine.watermarks import above_source, bounds
 from runs.engine.watermarks.types import check_watermark_types
@@ -47,7 +47,7 @@ Step = Generator[Event, None, T]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """What step one found: the probed query, the bound, and the destination as it is."""
+    """The result of step one: the query with its named watermarks, the bound, the destination table if it exists."""
 
     query: str
     bound: bounds.Bound | None
@@ -55,10 +55,10 @@ class Resolved:
 
 
 def run(plan: Plan) -> Generator[Event, None, None]:
-    """Do what the plan says; the last event tells of the last thing done.
+    """Execute the plan, yielding events.
 
-    Raises a PipekitError on any failure, after the failure hooks; the destination is then as it was before, unless a
-    Published event came first (a failed key_sync or hook does not take published rows back).
+    Raises a PipekitError on any failure, after the failure hooks; the destination is then unchanged, unless a Published
+    event was yielded before (a failed key_sync or hook does not undo the publish).
     """
     try:
         yield from attempt(plan)
@@ -69,7 +69,7 @@ def run(plan: Plan) -> Generator[Event, None, None]:
 
 
 def attempt(plan: Plan) -> Iterator[Event]:
-    """Do it once, without the hooks that depend on how it ends for good."""
+    """Execute the plan once, without the hooks that depend on the final result of all attempts."""
     if plan.dry_run:
         yield from dry_run(plan)
         return
@@ -81,18 +81,18 @@ def attempt(plan: Plan) -> Iterator[Event]:
     yield from _timed("publish", publish(plan, staged))
     yield from _after_publish(plan, resolved, staged)
     if not rows:
-        # key_sync may just have removed the row that was in the way
+        # checked last, because key_sync may have removed the row with the highest value
         yield from map(Warned, above_source.warnings(plan, resolved.query, resolved.bound, columns))
 
 
 def resume(plan: Plan) -> Iterator[Event]:
-    """Do what is left when an earlier attempt published; staging is made anew, its rows are in the table already."""
+    """Execute the steps after the publish, which an earlier attempt committed. Staging is recreated, empty."""
     repair.check_resume(plan)
     if not plan.key_sync or not plan.supports_deletes:
         yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))
         return
-    resolved = _silently(_resolve(plan))
-    columns, _ = _silently(_stage(plan, resolved))
+    resolved = _without_events(_resolve(plan))
+    columns, _ = _without_events(_stage(plan, resolved))
     yield from _after_publish(plan, resolved, Staging(columns=columns, rows=0))
 
 
@@ -105,13 +105,14 @@ def _after_publish(plan: Plan, resolved: Resolved, staged: Staging) -> Iterator[
 
 
 def after_success(plan: Plan) -> Iterator[Event]:
+    """Run the hooks for any result, after the last attempt succeeded."""
     if not plan.dry_run:
         yield from hooks.run(plan, RunOn.ALWAYS)
         point("run.done")
 
 
 def after_failure(plan: Plan) -> Iterator[Event]:
-    """Run the failure hooks; an error of theirs must not hide the one that brought us here."""
+    """Run the failure hooks. Their own errors become warnings, so that they do not hide the run's error."""
     if plan.dry_run:
         return
     try:
@@ -120,14 +121,14 @@ def after_failure(plan: Plan) -> Iterator[Event]:
         yield Warned(error.message)
 
 
-def _silently(work: Step[T]) -> T:
-    """Do a step whose events were told before."""
+def _without_events(work: Step[T]) -> T:
+    """Execute a step whose events an earlier attempt has yielded; return its result."""
     while True:
         try:
             next(work)
         except StopIteration as end:
-            found: T = end.value
-            return found
+            result: T = end.value
+            return result
 
 
 def _timed(step: str, work: Step[T]) -> Step[T]:
@@ -148,36 +149,38 @@ def _resolve(plan: Plan) -> Step[Resolved]:
         yield event
     query = base_query(plan, values)
     connector = registry.connector(plan.destination.kind, Cap.WRITE)
-    with destination(plan) as opened:
-        table = connector.introspector.describe_table(opened, plan.dest_table)
-        yield from map(Warned, destination_table.check(opened, plan, table))
+    with open_destination(plan) as session:
+        table = connector.introspector.describe_table(session, plan.dest_table)
+        yield from map(Warned, destination_table.check(session, plan, table))
         bound = None
         if plan.watermark and plan.repair is None:
-            bound = bounds.highest(opened, staging.dialect_of(plan), table, plan.watermark)
+            bound = bounds.highest(session, staging.dialect_of(plan), table, plan.watermark)
             yield WatermarkResolved(plan.watermark, bound.value)
             if plan.dry_run:
-                # a run that publishes says it of the value that it leaves behind
-                yield from map(Warned, future_warnings(opened, plan, bound.value))
+                # a run that publishes warns about the highest value after the publish instead
+                yield from map(Warned, future_warnings(session, plan, bound.value))
     return Resolved(query=query, bound=bound, table=table)
 
 
 def _stage(plan: Plan, resolved: Resolved) -> Step[tuple[tuple[Column, ...], str]]:
-    """Probe the base query, build the query that is sent, and make the staging table."""
+    """Describe the query's columns, build the query for the source, and prepare the staging table."""
     introspector = registry.connector(plan.source.kind, Cap.READ).introspector
-    with session(plan.source, Cap.READ) as opened:
-        probed = introspector.describe_query(opened, resolved.query)
-    named = column_choice.named(plan, resolved.query, probed)
-    query = repair_query(plan, bounded_query(plan, resolved.query, resolved.bound, named), named)
+    with open_session(plan.source, Cap.READ) as session:
+        probed = introspector.describe_query(session, resolved.query)
+    untyped = column_choice.from_probe(plan, resolved.query, probed)
+    query = repair_query(plan, bounded_query(plan, resolved.query, resolved.bound, untyped), untyped)
     yield SourceQueryBuilt(query)
-    with destination(plan) as opened:
+    with open_destination(plan) as session:
         has_type = registry.connector(plan.destination.kind).introspector.has_type
-        columns, warnings = column_choice.typed(plan, named, resolved.table, lambda name: has_type(opened, name))
+        columns, warnings = column_choice.with_destination_types(
+            plan, untyped, resolved.table, lambda name: has_type(session, name)
+        )
         if plan.watermark:
-            check_watermark_types(plan, opened, columns)
+            check_watermark_types(plan, session, columns)
         destination_table.check_columns(plan, resolved.table, columns)
-        warnings += unfilled_columns.warnings(opened, plan, resolved.table, columns)
+        warnings += unfilled_columns.warnings(session, plan, resolved.table, columns)
         warnings += implied_warnings(plan, resolved.table, columns)
-        staging.prepare(opened, plan, columns)
+        staging.prepare(session, plan, columns)
     yield from map(Warned, warnings)
     return columns, query
 
@@ -193,13 +196,16 @@ def _transfer(plan: Plan, query: str, columns: Sequence[Column]) -> Step[int]:
 
 
 def dry_run(plan: Plan) -> Iterator[Event]:
-    """Resolve live and build both texts; nothing is written anywhere, and the source need not answer."""
+    """Resolve the watermarks and build the source query and the merge SQL.
+
+    Nothing is written anywhere. If the source cannot be reached, that is only a warning.
+    """
     resolved = yield from _timed("resolve", _resolve(plan))
     probed = yield from probe(plan, resolved.query)
     if probed:
-        columns = column_choice.named(plan, resolved.query, probed)
+        columns = column_choice.from_probe(plan, resolved.query, probed)
     else:
-        columns = column_choice.guessed(plan, resolved.query, resolved.table)
+        columns = column_choice.without_probe(plan, resolved.query, resolved.table)
     yield SourceQueryBuilt(bounded_query(plan, resolved.query, resolved.bound, columns))
     if not columns:
         yield Warned(
@@ -214,15 +220,17 @@ def dry_run(plan: Plan) -> Iterator[Event]:
 
 
 def _dry_publish(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, has_types: bool) -> Iterator[Event]:
-    """Build the statements of the publish; without a table also those that create it, if the source told the types."""
+    """Build the publish statements; for a new table also those that create it, if the source's types are known."""
     if table is not None or not has_types:
         statements = STRATEGIES[plan.strategy](describe(plan, columns, table, null_keys=False))
     else:
         has_type = registry.connector(plan.destination.kind).introspector.has_type
-        with destination(plan) as opened:
-            columns, warnings = column_choice.typed(plan, columns, None, lambda name: has_type(opened, name))
+        with open_destination(plan) as session:
+            columns, warnings = column_choice.with_destination_types(
+                plan, columns, None, lambda name: has_type(session, name)
+            )
             publication = describe(plan, columns, None, null_keys=False)
-            statements = all_statements(opened, plan, columns, None, publication)
+            statements = all_statements(session, plan, columns, None, publication)
         yield from map(Warned, warnings)
     sql = ";\n\n".join(statement.sql for statement in statements) + ";"
     if table is None and not has_types:

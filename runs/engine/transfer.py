@@ -1,4 +1,4 @@
-"""Step three, transfer: jrunner as a child process moves the rows into staging, and says how many."""
+"""Step three, transfer: runs jrunner as a child process, which copies the rows into staging and counts them."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from typing import Any
 from connections.sdk.errors import CountMismatch, Lost, from_dict
 from connections.sdk.schema import Column, TableName
 from runs.engine.events import Event, Progress, RouteChosen, Staged, Waiting, Warned
-from runs.engine.jrunner_protocol import Patience, messages
+from runs.engine.jrunner_protocol import IdleTimer, messages
 from runs.engine.plan import Plan
 from runs.engine.publish import commit_record
 from runs.engine.publish.staging import dialect_of
 
-# seconds that a child may take to end: its own grace, and the time in which it ends its sessions
+# seconds for the child to end: its own grace period, and the time in which it terminates its sessions
 _GRACE = 11.0
 _ROOT = Path(__file__).resolve().parent.parent.parent
-# what a child may see of our environment: nothing that could hold a secret
+# the environment variables that the child inherits, none of which can contain a secret
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "JAVA_HOME", "PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """One job for jrunner: a query's rows into an existing table."""
+    """One job for jrunner: copy a query's rows into an existing table."""
 
     query: str
     table: TableName
@@ -38,14 +38,14 @@ class Transfer:
 
 
 def command() -> tuple[list[str], dict[str, str]]:
-    """Return (argv, env) of the child; no secret is in either."""
+    """Return (argv, env) of the child, neither of which contains a secret."""
     env = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     env |= {"PYTHONUNBUFFERED": "1", "JRUNNER_PARENT": str(os.getpid())}
     return [sys.executable, "-m", "runs.jrunner", "--job", "-"], env
 
 
 def job(plan: Plan, transfer: Transfer) -> dict[str, Any]:
-    """Return the job that is written to jrunner's standard input, passwords included."""
+    """Return the job for jrunner's standard input, passwords included."""
     options: dict[str, Any] = {
         "nul_bytes": "strip" if plan.strip_nul_bytes else "fail",
         "no_progress_timeout": plan.no_progress_timeout,
@@ -60,38 +60,38 @@ def job(plan: Plan, transfer: Transfer) -> dict[str, Any]:
         "columns": [{**c.as_json(), "data_type": c.data_type.as_json()} for c in transfer.columns],
         "clear": False,
         "trim": False,
-        "claim": commit_record.held(dialect_of(plan), plan, shared=True).as_json(),
+        "claim": commit_record.staging_claim(dialect_of(plan), plan, shared=True).as_json(),
         "options": options,
     }
 
 
 def transfer(plan: Plan, work: Transfer) -> Iterator[Event]:
-    """Move the rows; ends with Staged.
+    """Copy the rows, yielding events; the last one is Staged.
 
-    Raises what jrunner reports, Lost when it died without a word, NoProgress when it stands still, CountMismatch when
-    its two counts differ.
+    Raises the error that jrunner reports, Lost when it died without reporting one, NoProgress when it is idle for
+    longer than the plan's no_progress_timeout, CountMismatch when its two counts differ.
     """
     child = _start(plan)
     trailer: dict[str, Any] | None = None
-    drained = False
+    finished = False
     try:
-        _hand_over(child, job(plan, work))
-        for message in messages(child, Patience(plan.no_progress_timeout)):
+        _send_job(child, job(plan, work))
+        for message in messages(child, IdleTimer(plan.no_progress_timeout)):
             if message["event"] == "error":
                 raise from_dict(message["error"])
             if message["event"] == "done":
                 trailer = message
             elif (event := _event(message)) is not None:
                 yield event
-        drained = True
+        finished = True
     finally:
-        _end(child, ask=not drained)
+        _end(child, terminate=not finished)
     if trailer is None:
         raise Lost(
-            f"jrunner ended without a result ({_ending(child.returncode)}); nothing was published.",
-            hint="Run it again; when it happens again, look for the kernel's out-of-memory messages.",
+            f"jrunner ended without a result ({_exit_status(child.returncode)}); nothing was published.",
+            hint="Run it again; if it happens again, check the kernel's out-of-memory messages.",
         )
-    yield counted(trailer)
+    yield staged(trailer)
 
 
 def _start(plan: Plan) -> subprocess.Popen[bytes]:
@@ -107,13 +107,13 @@ def _start(plan: Plan) -> subprocess.Popen[bytes]:
         )
 
 
-def _hand_over(child: subprocess.Popen[bytes], work: dict[str, Any]) -> None:
+def _send_job(child: subprocess.Popen[bytes], work: dict[str, Any]) -> None:
     assert child.stdin is not None
     try:
         child.stdin.write(json.dumps(work).encode())
         child.stdin.close()
     except BrokenPipeError:
-        # it died at once; the missing trailer says so below
+        # it died at once, which `transfer` reports when the result is missing
         return
 
 
@@ -127,21 +127,21 @@ def _event(message: dict[str, Any]) -> Event | None:
     return Warned(message["message"]) if message["event"] == "warning" else None
 
 
-def counted(trailer: dict[str, Any]) -> Staged:
-    """Return the staged rows when both sides counted the same."""
+def staged(trailer: dict[str, Any]) -> Staged:
+    """Return the event for jrunner's result. Raises CountMismatch when its two counts differ."""
     read, written = trailer["rows_read"], trailer["rows_written"]
     if read != written:
         raise CountMismatch(
-            f"The source delivered {read} rows, staging took {written}; nothing was published.", hint="Run it again."
+            f"The source delivered {read} rows, staging holds {written}; nothing was published.", hint="Run it again."
         )
     return Staged(written, trailer["bytes"])
 
 
-def _end(child: subprocess.Popen[bytes], *, ask: bool) -> None:
-    """Leave no child behind: ask it to stop unless it is ending anyway, then make it."""
+def _end(child: subprocess.Popen[bytes], *, terminate: bool) -> None:
+    """Wait for the child to end, after SIGTERM if ``terminate``; kill it if it takes too long."""
     if child.stdout:
         child.stdout.close()
-    if ask and child.poll() is None:
+    if terminate and child.poll() is None:
         child.send_signal(signal.SIGTERM)
     try:
         child.wait(timeout=_GRACE)
@@ -150,5 +150,5 @@ def _end(child: subprocess.Popen[bytes], *, ask: bool) -> None:
         child.wait()
 
 
-def _ending(code: int) -> str:
+def _exit_status(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

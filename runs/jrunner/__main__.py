@@ -1,6 +1,6 @@
-"""jrunner: ``python -m runs.jrunner``. Moves rows from a source query into a table, and nothing else.
+"""jrunner, run as ``python -m runs.jrunner``: copies the rows of a source query into a table.
 
-Exit codes: 0 done, 1 failed, 2 used wrongly, 130 cancelled.
+Exit codes: 0 done, 1 failed, 2 usage error, 130 cancelled.
 """
 
 from __future__ import annotations

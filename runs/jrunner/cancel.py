@@ -1,4 +1,4 @@
-"""The life of a transfer's process: stopped by signals, or by the death of the process that asked for it."""
+"""Cancellation of a transfer: by a signal, or because the parent process has ended."""
 
 from __future__ import annotations
 
@@ -17,35 +17,39 @@ from connections.sdk.errors import Cancelled
 
 _PR_SET_PDEATHSIG = 1
 _FAILED, _CANCELLED = 1, 130
-# seconds that a cancelled transfer may take to end in good order, and then to have its sessions ended
+# seconds for a cancelled transfer to finish by itself, and then for terminating its sessions
 _GRACE, _END = 5.0, 4.0
 
 
 class Cancellation:
-    """A request to stop, set once. Whoever works asks ``check()``; whoever blocks registers what unblocks it."""
+    """A request to stop, set once. Working code calls ``check()``; blocking code registers a callback to unblock it."""
 
     def __init__(self) -> None:
         self.requested = threading.Event()
         self._callbacks: list[Callable[[], object]] = []
 
     def check(self) -> None:
+        """Raise Cancelled if a stop was requested."""
         if self.requested.is_set():
             raise Cancelled("The transfer was cancelled.", hint="Nothing was written; run it again.")
 
-    def calls(self, callback: Callable[[], object]) -> None:
-        """Have ``callback`` called, from another thread, when a stop is requested (at once when it already is)."""
+    def on_request(self, callback: Callable[[], object]) -> None:
+        """Call ``callback`` from another thread when a stop is requested, or at once if it already was."""
         self._callbacks.append(callback)
         if self.requested.is_set():
             callback()
 
     def request(self) -> None:
+        """Request a stop and call the callbacks, once."""
         if not self.requested.is_set():
             self.requested.set()
             for callback in self._callbacks:
                 callback()
 
 
-def on_signals(cancellation: Cancellation) -> None:
+def cancel_on_signals(cancellation: Cancellation) -> None:
+    """Request the cancellation on SIGINT, SIGTERM and SIGHUP."""
+
     def handle(_number: int, _frame: FrameType | None) -> None:
         cancellation.request()
 
@@ -54,56 +58,56 @@ def on_signals(cancellation: Cancellation) -> None:
 
 
 class Parent:
-    """The process that started this one; when it ends, this one has nobody to work for.
+    """The process that started this one; this process must not outlive it.
 
-    It tells its id, because it may have ended before this one could ask for it.
+    The parent passes its id in JRUNNER_PARENT, because it may have ended before this process calls getppid().
     """
 
     def __init__(self) -> None:
         self.pid = int(os.environ.pop("JRUNNER_PARENT", "0")) or os.getppid()
 
     def follow(self, cancellation: Cancellation) -> None:
-        """Be told by the kernel where it can; `gone` finds it out anywhere.
+        """Request cancellation when the parent ends. On Linux the kernel sends a signal; elsewhere poll `has_ended`.
 
-        The kernel signals when the *thread* that started us ends, so the handler looks whether the process did.
+        The kernel also signals when only the *thread* that started this process ends, so the handler checks.
         """
         if sys.platform != "linux":
             return
 
         def handle(_number: int, _frame: FrameType | None) -> None:
-            if self.gone():
+            if self.has_ended():
                 cancellation.request()
 
         signal.signal(signal.SIGUSR1, handle)
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1, 0, 0, 0)
-        # it ended before the kernel was asked
-        if self.gone():
+        # the parent may have ended before prctl() was called
+        if self.has_ended():
             cancellation.request()
 
-    def gone(self) -> bool:
+    def has_ended(self) -> bool:
         return os.getppid() != self.pid
 
 
 def run(work: Callable[[], int], cancellation: Cancellation, parent: Parent | None) -> NoReturn:
-    """Do ``work`` in a thread, so that this one hears signals whatever a driver is doing; end with its exit code."""
+    """Run ``work`` in a thread and exit with its code; this thread handles signals even while a driver blocks."""
     codes: list[int] = []
     thread = threading.Thread(target=lambda: codes.append(work()), name="transfer", daemon=True)
     thread.start()
     deadline = float("inf")
     while thread.is_alive() and time.monotonic() < deadline:
         thread.join(0.5)
-        if parent and parent.gone():
+        if parent and parent.has_ended():
             cancellation.request()
         if cancellation.requested.is_set():
             deadline = min(deadline, time.monotonic() + _GRACE)
     if thread.is_alive():
-        # a driver hangs: what it had written is undone by its system as the session ends
-        session_cleanup.end_all(seconds=_END)
-    _leave(_CANCELLED if thread.is_alive() else codes[0] if codes else _FAILED)
+        # a driver hangs: the system rolls back what it has written when its session ends
+        session_cleanup.terminate_all(seconds=_END)
+    _exit(_CANCELLED if thread.is_alive() else codes[0] if codes else _FAILED)
 
 
-def _leave(code: int) -> NoReturn:
-    """End at once: threads stuck in drivers and the teardown of big libraries are nobody's business any more."""
+def _exit(code: int) -> NoReturn:
+    """Exit at once, without waiting for threads that hang in drivers or for the teardown of large libraries."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

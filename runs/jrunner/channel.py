@@ -1,4 +1,7 @@
-"""Bytes from one coroutine to another: bounded, and joined, since each hand-over costs more than copying."""
+"""A bounded channel of bytes between two coroutines.
+
+Blocks are joined before they are handed over: switching between coroutines costs more than copying.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,11 @@ _LIMIT = 512 * 1024
 
 
 class Channel:
-    """One producer awaits ``put`` and ends with ``close``; one consumer iterates ``blocks``. Holds half a megabyte."""
+    """One producer awaits ``put`` and calls ``close``; one consumer iterates ``blocks``. Buffers about 512 KiB."""
 
     def __init__(self) -> None:
         self.total = 0
-        self._held: deque[bytes] = deque()
+        self._blocks: deque[bytes] = deque()
         self._size = 0
         self._closed = False
         self._error: BaseException | None = None
@@ -22,7 +25,8 @@ class Channel:
         self._emptied = asyncio.Event()
 
     async def put(self, block: bytes) -> None:
-        self._held.append(block)
+        """Add a block; wait while the buffer is full."""
+        self._blocks.append(block)
         self._size += len(block)
         self._filled.set()
         if self._size >= _LIMIT:
@@ -30,18 +34,19 @@ class Channel:
             await self._emptied.wait()
 
     def close(self, error: BaseException | None = None) -> None:
-        """End the stream; with ``error`` the consumer gets it raised instead of an end."""
+        """End the stream; ``error``, if given, is raised in the consumer."""
         self._closed, self._error = True, error
         self._filled.set()
 
     async def blocks(self) -> AsyncIterator[bytes]:
+        """Yield the buffered bytes until the channel is closed."""
         while True:
             await self._filled.wait()
             if self._error:
                 raise self._error
-            if self._held:
-                block = b"".join(self._held)
-                self._held.clear()
+            if self._blocks:
+                block = b"".join(self._blocks)
+                self._blocks.clear()
                 self._size = 0
                 self._emptied.set()
                 self.total += len(block)

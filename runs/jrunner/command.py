@@ -1,4 +1,4 @@
-"""jrunner's command line: flags, what is done with them, and the exit code."""
+"""The command line of jrunner: its flags, the transfer they start, and the exit code."""
 
 from __future__ import annotations
 
@@ -11,127 +11,135 @@ from collections.abc import Callable
 from connections.sdk import lock_waits
 from connections.sdk.errors import Cancelled, ConfigurationInvalid, InternalError, PipekitError
 from runs.jrunner import environment
-from runs.jrunner.cancel import Cancellation, Parent, on_signals, run
+from runs.jrunner.cancel import Cancellation, Parent, cancel_on_signals, run
 from runs.jrunner.job import Job
-from runs.jrunner.moved import Moved
-from runs.jrunner.progress import Reporter
-from runs.jrunner.ticks import beating
+from runs.jrunner.progress import periodic_reports
+from runs.jrunner.protocol import Reporter
+from runs.jrunner.result import TransferResult
 
 _FAILED, _CANCELLED = 1, 130
 _DESCRIPTION = """\
-Moves the rows of a source query into a table, as fast as the two systems allow and exactly, in one transaction.
+Copies the rows of a source query into a table, with their exact values and in one transaction.
 The destination table is created from the query's types when it does not exist."""
 _EPILOG = """\
 passwords: -scp and -dcp take $NAME (the value of that environment variable; write '$NAME' in quotes, or your shell
-puts the value itself into the arguments) or - (one line of standard input each, the source's first; asked for when
+puts the value itself into the arguments) or - (one line of standard input each, the source's first; prompted for when
 standard input is a terminal). A password written out is visible to every user of this machine.
 
 output: JSON lines on standard output (route, progress, waiting, warning, then done or error), a log on standard error;
-with -f rows on standard output. Exit code 0 done, 1 failed, 2 used wrongly, 130 cancelled."""
+with -f rows on standard output. Exit code 0 done, 1 failed, 2 usage error, 130 cancelled."""
 
 
-def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(
+def argument_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
         prog="python -m runs.jrunner",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    found.add_argument(
+    parser.add_argument(
         "--job", choices=["-"], help="read everything as a JSON job from standard input instead of flags"
     )
-    found.add_argument("-scu", metavar="URL", help="source: JDBC URL, the system's own URL, or a file")
-    found.add_argument("-scn", metavar="NAME", default="", help="source: username")
-    found.add_argument("-scp", metavar="PASSWORD", default="", help="source: password, as $NAME or - (see below)")
-    found.add_argument("-dcu", metavar="URL", help="destination: URL")
-    found.add_argument("-dcn", metavar="NAME", default="", help="destination: username")
-    found.add_argument("-dcp", metavar="PASSWORD", default="", help="destination: password, as $NAME or -")
-    found.add_argument("-sq", metavar="FILE", help="file with the source query")
-    found.add_argument("-dt", metavar="TABLE", help="destination table, as schema.table")
-    found.add_argument("-t", action="store_true", help="trim blanks from the end of text")
-    found.add_argument("-c", action="store_true", help="clear the table first, in the same transaction")
-    found.add_argument("-f", choices=["csv", "tsv", "json"], help="print the rows instead of writing them")
-    found.add_argument("--strip-nul", action="store_true", help="take NUL bytes out of text instead of failing")
-    return found
+    parser.add_argument("-scu", metavar="URL", help="source: JDBC URL, the system's own URL, or a file")
+    parser.add_argument("-scn", metavar="NAME", default="", help="source: username")
+    parser.add_argument("-scp", metavar="PASSWORD", default="", help="source: password, as $NAME or - (see below)")
+    parser.add_argument("-dcu", metavar="URL", help="destination: URL")
+    parser.add_argument("-dcn", metavar="NAME", default="", help="destination: username")
+    parser.add_argument("-dcp", metavar="PASSWORD", default="", help="destination: password, as $NAME or -")
+    parser.add_argument("-sq", metavar="FILE", help="file with the source query")
+    parser.add_argument("-dt", metavar="TABLE", help="destination table, as schema.table")
+    parser.add_argument("-t", action="store_true", help="trim trailing blanks from text")
+    parser.add_argument("-c", action="store_true", help="clear the table first, in the same transaction")
+    parser.add_argument("-f", choices=["csv", "tsv", "json"], help="print the rows instead of writing them")
+    parser.add_argument("--strip-nul", action="store_true", help="remove NUL bytes from text instead of failing")
+    return parser
 
 
 def main(arguments: list[str]) -> int:
+    """Run the transfer that the arguments describe, and exit with its exit code."""
     environment.neutralise()
     parent, cancellation = Parent(), Cancellation()
-    on_signals(cancellation)
-    flags = parser().parse_args(arguments)
-    if flags.job:
+    cancel_on_signals(cancellation)
+    options = argument_parser().parse_args(arguments)
+    if options.job:
         parent.follow(cancellation)
-        return run(lambda: _told(lambda: transfer(_job_of(sys.stdin.read()), cancellation)), cancellation, parent)
-    _require(flags, ("scu", "sq") if flags.f else ("scu", "sq", "dcu", "dt"))
-    work = _printed if flags.f else _by_hand
-    return run(lambda: _told(lambda: work(flags, cancellation), events=not flags.f), cancellation, None)
+        return run(
+            lambda: _report_early_errors(lambda: transfer(_parse_job(sys.stdin.read()), cancellation)),
+            cancellation,
+            parent,
+        )
+    _require(options, ("scu", "sq") if options.f else ("scu", "sq", "dcu", "dt"))
+    work = _print_rows if options.f else _transfer_by_flags
+    return run(
+        lambda: _report_early_errors(lambda: work(options, cancellation), events=not options.f), cancellation, None
+    )
 
 
-def _require(flags: argparse.Namespace, names: tuple[str, ...]) -> None:
-    if missing := [f"-{name}" for name in names if not getattr(flags, name)]:
-        parser().error(f"{', '.join(missing)} needed")
+def _require(options: argparse.Namespace, names: tuple[str, ...]) -> None:
+    if missing := [f"-{name}" for name in names if not getattr(options, name)]:
+        argument_parser().error(f"{', '.join(missing)} needed")
 
 
-def _job_of(text: str) -> Job:
+def _parse_job(text: str) -> Job:
     try:
         data = json.loads(text)
     except ValueError:
-        raise ConfigurationInvalid("The job on standard input is no JSON.", hint="See runs/jrunner/job.py.") from None
+        raise ConfigurationInvalid(
+            "The job on standard input is not valid JSON.", hint="See runs/jrunner/job.py."
+        ) from None
     return Job.from_json(data)
 
 
 def transfer(job: Job, cancellation: Cancellation) -> int:
-    """Move the job's rows by the route that suits it; return the exit code, everything else is reported."""
-    return _reported(Reporter(job.secrets), lambda reporter: _routed(job, reporter, cancellation))
+    """Copy the job's rows by the fastest exact route; return the exit code. Results and errors are reported."""
+    return _run_and_report(Reporter(job.secrets), lambda reporter: _copy(job, reporter, cancellation))
 
 
-def _routed(job: Job, reporter: Reporter, cancellation: Cancellation) -> tuple[str, Moved]:
+def _copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> tuple[str, TransferResult]:
     from runs.jrunner.routes.choose import choose
 
-    borne = float(job.options.get("no_progress_timeout", 0))
-    with beating(reporter, borne=borne), lock_waits.reported_to(reporter.waiting):
+    idle_timeout = float(job.options.get("no_progress_timeout", 0))
+    with periodic_reports(reporter, idle_timeout=idle_timeout), lock_waits.reported_to(reporter.waiting):
         route = choose(job)
         reporter.route(route.name, route.why)
         return route.name, route.copy(job, reporter, cancellation)
 
 
-def _by_hand(flags: argparse.Namespace, cancellation: Cancellation) -> int:
-    from runs.jrunner import flags as by_hand
+def _transfer_by_flags(options: argparse.Namespace, cancellation: Cancellation) -> int:
+    from runs.jrunner import flags
 
-    by_hand.protect()
-    source, destination = by_hand.source_of(flags), by_hand.destination_of(flags)
+    flags.protect()
+    source, destination = flags.source_of(options), flags.destination_of(options)
 
-    def move(reporter: Reporter) -> tuple[str, Moved]:
-        made = by_hand.job_of(flags, source, destination)
+    def copy(reporter: Reporter) -> tuple[str, TransferResult]:
+        prepared = flags.prepare_job(options, source, destination)
         try:
-            return _routed(made.job, reporter, cancellation)
+            return _copy(prepared.job, reporter, cancellation)
         except BaseException:
-            made.undo()
+            prepared.drop_created_table()
             raise
 
-    return _reported(Reporter((source.password, destination.password)), move)
+    return _run_and_report(Reporter((source.password, destination.password)), copy)
 
 
-def _printed(flags: argparse.Namespace, cancellation: Cancellation) -> int:
-    from runs.jrunner import flags as by_hand
-    from runs.jrunner import protocol
+def _print_rows(options: argparse.Namespace, cancellation: Cancellation) -> int:
+    from runs.jrunner import flags, output_formats
     from runs.jrunner.routes import arrow
 
-    by_hand.protect()
-    source = by_hand.source_of(flags)
+    flags.protect()
+    source = flags.source_of(options)
 
-    def print_rows(reporter: Reporter) -> tuple[str, Moved]:
-        job, writer = by_hand.printing_job_of(flags, source), protocol.PrintingWriter(flags.f)
+    def print_rows(reporter: Reporter) -> tuple[str, TransferResult]:
+        job, writer = flags.printing_job(options, source), output_formats.PrintingWriter(options.f)
         return "arrow", arrow.copy(job, reporter, cancellation, writer=writer)
 
-    return _reported(Reporter((source.password,), events=False), print_rows)
+    return _run_and_report(Reporter((source.password,), events=False), print_rows)
 
 
-def _reported(reporter: Reporter, work: Callable[[Reporter], tuple[str, Moved]]) -> int:
+def _run_and_report(reporter: Reporter, work: Callable[[Reporter], tuple[str, TransferResult]]) -> int:
     try:
-        route, moved = work(reporter)
+        route, result = work(reporter)
     except PipekitError as error:
         reporter.error(error)
         return _CANCELLED if isinstance(error, Cancelled) else _FAILED
@@ -139,12 +147,12 @@ def _reported(reporter: Reporter, work: Callable[[Reporter], tuple[str, Moved]])
         detail = "".join(traceback.format_exception(error))
         reporter.error(InternalError(f"{type(error).__name__}: {error}", hint="Please report this.", detail=detail))
         return _FAILED
-    reporter.done(route, read=moved.read, written=moved.written, size=moved.size)
+    reporter.done(route, read=result.read, written=result.written, size=result.size)
     return 0
 
 
-def _told(work: Callable[[], int], *, events: bool = True) -> int:
-    """Report what goes wrong before there is a job; such errors hold no secret."""
+def _report_early_errors(work: Callable[[], int], *, events: bool = True) -> int:
+    """Report errors raised before there is a job, which cannot contain its secrets."""
     try:
         return work()
     except PipekitError as error:

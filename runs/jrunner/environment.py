@@ -1,6 +1,6 @@
-"""Makes the machine's settings mean nothing: time zone, locale, encoding, libpq's variables; sets Arrow's allocator.
+"""Makes jrunner independent of the machine's settings: time zone, encoding, libpq's environment variables.
 
-Keeps what the process knows in it: no core dumps.
+Also sets Arrow's memory allocator and disables core dumps, which could contain secrets.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ _IGNORED = ("PGTZ", "PGDATESTYLE", "PGOPTIONS", "PGCLIENTENCODING", "PGGEQO", "P
 
 
 def neutralise() -> None:
-    """Called before any driver is imported; they read these when they load."""
+    """Set the process up. Call it before any driver is imported, because drivers read these settings when they load."""
     keep_private()
     for name in _IGNORED:
         os.environ.pop(name, None)
     os.environ["TZ"] = "UTC"
-    # Arrow's own allocators keep what is free; the system's gives it back
+    # Arrow's own allocators keep freed memory; the system's returns it
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     time.tzset()
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # a lone surrogate must not stop an error from being told
+            # a lone surrogate must not keep an error from being reported
             stream.reconfigure(encoding="utf-8", errors="backslashreplace" if stream is not sys.stdin else "strict")

@@ -1,4 +1,4 @@
-"""Makes a job of command line flags: asks both systems for their columns, and creates a missing destination table."""
+"""Makes a job from command line flags: describes both systems' columns, and creates a missing destination table."""
 
 from __future__ import annotations
 
@@ -27,21 +27,24 @@ from connections.url import jdbc
 from runs.jrunner import install
 from runs.jrunner.job import Job
 
-_WRITTEN = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+_DATES_AND_TIMES = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 
 
 def protect() -> None:
-    """Make connections of this process refuse what is Pipekit's own. Raises Protected when that cannot be told."""
+    """Make connections of this process refuse Pipekit's own files and databases.
+
+    Raises Protected when the list of them cannot be read.
+    """
     protection.configure(install.protection())
 
 
-def source_of(flags: argparse.Namespace) -> ConnectionParameters:
-    return _parameters(flags.scu, flags.scn, flags.scp, "source")
+def source_of(options: argparse.Namespace) -> ConnectionParameters:
+    return _parameters(options.scu, options.scn, options.scp, "source")
 
 
-def destination_of(flags: argparse.Namespace) -> ConnectionParameters:
-    # a destination file may be new
-    return _parameters(flags.dcu, flags.dcn, flags.dcp, "destination", create=True)
+def destination_of(options: argparse.Namespace) -> ConnectionParameters:
+    # a destination file may not exist yet
+    return _parameters(options.dcu, options.dcn, options.dcp, "destination", create=True)
 
 
 def _parameters(url: str, username: str, password: str, name: str, *, create: bool = False) -> ConnectionParameters:
@@ -55,125 +58,128 @@ def _parameters(url: str, username: str, password: str, name: str, *, create: bo
     )
 
 
-def _secret(given: str, name: str) -> str:
-    """Return the password that a flag means: ``-`` the next line of standard input, ``$NAME`` the environment's."""
-    if given == "-":
+def _secret(flag: str, name: str) -> str:
+    """Return the password for a flag: ``-`` reads a line of standard input, ``$NAME`` an environment variable."""
+    if flag == "-":
         return (
             getpass.getpass(f"password of the {name}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
         )
-    if given.startswith("$"):
-        if given[1:] not in os.environ:
+    if flag.startswith("$"):
+        if flag[1:] not in os.environ:
             raise SecretMissing(
-                f"The environment has no {given[1:]}.", hint=f"Set it, or give the {name} password by -."
+                f"The environment has no {flag[1:]}.", hint=f"Set it, or give the {name} password by -."
             )
-        return os.environ[given[1:]]
-    return given
+        return os.environ[flag[1:]]
+    return flag
 
 
-def query_of(flags: argparse.Namespace) -> str:
+def _read_query(options: argparse.Namespace) -> str:
     try:
-        return Path(flags.sq).read_text(encoding="utf-8")
+        return Path(options.sq).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationInvalid(
-            f"The query file {flags.sq} cannot be read.", hint="-sq names a UTF-8 text file.", detail=str(error)
+            f"The query file {options.sq} cannot be read.", hint="-sq names a UTF-8 text file.", detail=str(error)
         ) from None
 
 
-def described(source: ConnectionParameters, query: str) -> tuple[ColumnInfo, ...]:
-    """Return the columns of the query as its system describes them."""
+def _describe_query(source: ConnectionParameters, query: str) -> tuple[ColumnInfo, ...]:
     connector = registry.connector(source.kind, Cap.READ)
     with closing(connector.connect(source)) as session:
         return connector.introspector.describe_query(session, statement(query))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """A job, and the table that was made for it: taken away again when the job fails."""
+class PreparedJob:
+    """A job, and whether its destination table was created for it."""
 
     job: Job
-    created: bool
+    table_created: bool
 
-    def undo(self) -> None:
-        if self.created:
+    def drop_created_table(self) -> None:
+        """Drop the table if it was created for this job, which has failed."""
+        if self.table_created:
             with closing(registry.connector(self.job.destination.kind).connect(self.job.destination)) as session:
                 dialect = registry.dialect_for(self.job.destination)
                 session.execute(f"DROP TABLE {dialect.qualified(self.job.table)}")
 
 
-def job_of(flags: argparse.Namespace, source: ConnectionParameters, destination: ConnectionParameters) -> Made:
-    """Return the job; a destination table that does not exist is created from the mapped types."""
-    query = query_of(flags)
-    found = described(source, query)
-    table = TableName.parse(flags.dt)
+def prepare_job(
+    options: argparse.Namespace, source: ConnectionParameters, destination: ConnectionParameters
+) -> PreparedJob:
+    """Return the job. A destination table that does not exist is created with the types mapped from the query's."""
+    query = _read_query(options)
+    source_columns = _describe_query(source, query)
+    table = TableName.parse(options.dt)
     connector = registry.connector(destination.kind, Cap.WRITE)
     with closing(connector.connect(destination)) as session:
         existing = connector.introspector.describe_table(session, table)
         if existing is None:
-            columns = _mapped(found, source, session=session, connector=connector)
-            _create(session, registry.dialect_for(destination), table, columns)
+            columns = _map_columns(source_columns, source, session=session, connector=connector)
+            _create_table(session, registry.dialect_for(destination), table, columns)
         else:
-            columns = _matched(found, existing)
+            columns = _match_columns(source_columns, existing)
     job = Job(
         source=source,
         query=query,
         destination=destination,
         table=table,
         columns=columns,
-        clear=flags.c,
-        trim=flags.t,
-        options={"nul_bytes": "strip" if flags.strip_nul else "fail"},
+        clear=options.c,
+        trim=options.t,
+        options={"nul_bytes": "strip" if options.strip_nul else "fail"},
     )
-    return Made(job=job, created=existing is None)
+    return PreparedJob(job=job, table_created=existing is None)
 
 
-def printing_job_of(flags: argparse.Namespace, source: ConnectionParameters) -> Job:
-    """Return a job whose columns are what the source has; its destination is not used."""
-    query = query_of(flags)
+def printing_job(options: argparse.Namespace, source: ConnectionParameters) -> Job:
+    """Return a job with the source's own columns, for printing; its destination is not used."""
+    query = _read_query(options)
     columns = tuple(
-        Column(dest_name=column.name, dest_type=column.native_type, data_type=_printable(column.data_type))
-        for column in described(source, query)
+        Column(dest_name=column.name, dest_type=column.native_type, data_type=_printable_type(column.data_type))
+        for column in _describe_query(source, query)
     )
-    options = {"nul_bytes": "strip" if flags.strip_nul else "fail"}
     return Job(
         source=source,
         query=query,
         destination=ConnectionParameters(kind="", url=""),
         table=TableName("", "standard output"),
         columns=columns,
-        trim=flags.t,
-        options=options,
+        trim=options.t,
+        options={"nul_bytes": "strip" if options.strip_nul else "fail"},
     )
 
 
-def _printable(data_type: DataType) -> DataType:
-    """Dates and times are printed as the source writes them: text needs no calendar in between."""
-    return DataType(kind=Kind.TEXT) if data_type.kind in _WRITTEN else data_type
+def _printable_type(data_type: DataType) -> DataType:
+    """Return text for dates and times, so that they are printed as the source writes them, else the type itself."""
+    return DataType(kind=Kind.TEXT) if data_type.kind in _DATES_AND_TIMES else data_type
 
 
-def _matched(found: Sequence[ColumnInfo], table: TableInfo) -> tuple[Column, ...]:
-    """Match by name where the table has every name of the query, by position where both have as many columns."""
-    named = [table.column(column.name) for column in found]
-    # what the table computes takes no values
-    places = [column for column in table.columns if not column.generated]
-    if None in named and len(found) != len(places):
-        missing = found[named.index(None)].name
+def _match_columns(source_columns: Sequence[ColumnInfo], table: TableInfo) -> tuple[Column, ...]:
+    """Match by name if the table has every name of the query, else by position if both have as many columns."""
+    by_name = [table.column(column.name) for column in source_columns]
+    # generated columns cannot be written
+    by_position = [column for column in table.columns if not column.generated]
+    if None in by_name and len(source_columns) != len(by_position):
+        missing = source_columns[by_name.index(None)].name
         raise ColumnMissing(
             f"The table {table.name} has no column “{missing}”, and not as many columns as the query.",
             hint="Name the query's columns as the table's, or return one for each of them in order.",
         )
-    wanted = [column for column in named if column] if None not in named else places
+    dest_columns = [column for column in by_name if column] if None not in by_name else by_position
     return tuple(
-        Column(dest_name=want.name, dest_type=want.native_type, source_type=have.native_type, data_type=want.data_type)
-        for have, want in zip(found, wanted, strict=True)
+        Column(
+            dest_name=dest.name, dest_type=dest.native_type, source_type=source.native_type, data_type=dest.data_type
+        )
+        for source, dest in zip(source_columns, dest_columns, strict=True)
     )
 
 
-def _mapped(
-    found: Sequence[ColumnInfo], source: ConnectionParameters, *, session: Session, connector: Connector
+def _map_columns(
+    source_columns: Sequence[ColumnInfo], source: ConnectionParameters, *, session: Session, connector: Connector
 ) -> tuple[Column, ...]:
     columns = []
-    for column in found:
-        native = _native(column, source, session=session, connector=connector)
+    for column in source_columns:
+        native = _native_type(column, source, session=session, connector=connector)
         columns.append(
             Column(
                 dest_name=column.name,
@@ -185,8 +191,8 @@ def _mapped(
     return tuple(columns)
 
 
-def _native(column: ColumnInfo, source: ConnectionParameters, *, session: Session, connector: Connector) -> str:
-    """Return the source's own type where the destination is of the same kind and knows it."""
+def _native_type(column: ColumnInfo, source: ConnectionParameters, *, session: Session, connector: Connector) -> str:
+    """Return the destination's type: the source's own if both systems are of one kind and the destination has it."""
     render = connector.datatypes.render
     if source.kind != connector.kind or not is_type(column.native_type):
         return render(column.data_type).native
@@ -194,7 +200,7 @@ def _native(column: ColumnInfo, source: ConnectionParameters, *, session: Sessio
     return column.native_type if known else render(DataType(kind=Kind.TEXT)).native
 
 
-def _create(session: Session, dialect: Dialect, table: TableName, columns: Sequence[Column]) -> None:
+def _create_table(session: Session, dialect: Dialect, table: TableName, columns: Sequence[Column]) -> None:
     if not isinstance(dialect, PublishingDialect):
         raise NotSupported(f"Tables cannot be created in {dialect.name}.", hint="Create it, then run again.")
     with session.transaction():

@@ -1,6 +1,6 @@
-"""What the install protects that this jrunner, called by hand, is part of: as Pipekit wrote it into its data directory.
+"""Reads the protection file of the installation that this jrunner belongs to, for calls with flags.
 
-The configuration itself is read only as far as it says where that directory is.
+Pipekit writes the file into its data directory. Of the configuration only the location of that directory is read.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def protection() -> Protection:
-    """Return what is protected; only databases with Pipekit's tables where it was never started, or is another user's.
+    """Return what connections must not reach.
 
-    Raises Protected when what it wrote is damaged, for then nothing is known.
+    Where Pipekit was never started, or the file belongs to another user, that is only its data directory and databases
+    with its tables. Raises Protected when the file is damaged.
     """
     file = _data_dir() / FILE_NAME
     try:
@@ -27,27 +28,28 @@ def protection() -> Protection:
         return Protection(data_dir=str(file.parent))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Protected(
-            f"{file}, which says what connections must not reach, cannot be read: {type(error).__name__}.",
+            f"{file}, which lists what connections must not reach, cannot be read: {type(error).__name__}.",
             hint="Run jrunner as the user that Pipekit runs as; `manage.py check` writes the file again.",
         ) from None
 
 
 def _data_dir() -> Path:
-    if given := os.environ.get("PIPEKIT_DATA_DIR"):
-        return _ROOT / Path(given).expanduser()
+    if directory := os.environ.get("PIPEKIT_DATA_DIR"):
+        return _ROOT / Path(directory).expanduser()
     file = _ROOT / Path(os.environ.get("PIPEKIT_CONFIG") or "var/config.yaml").expanduser()
-    return file.parent / Path(_configured(file)).expanduser() if _configured(file) else _ROOT / "var"
+    directory = _configured_data_dir(file)
+    return file.parent / Path(directory).expanduser() if directory else _ROOT / "var"
 
 
-def _configured(file: Path) -> str:
+def _configured_data_dir(file: Path) -> str:
     if not file.is_file():
         return ""
     import yaml
 
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        config = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise Protected(
-            f"{file} cannot be read: {type(error).__name__}.", hint="Correct it: manage.py check says what is wrong."
+            f"{file} cannot be read: {type(error).__name__}.", hint="Correct it: manage.py check reports what is wrong."
         ) from None
-    return str(found.get("data_dir") or "") if isinstance(found, dict) else ""
+    return str(config.get("data_dir") or "") if isinstance(config, dict) else ""

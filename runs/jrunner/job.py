@@ -1,4 +1,4 @@
-"""One transfer as a value: from where, what, to where. The engine writes it as JSON, flags make one by hand."""
+"""The job of one transfer: source, query, destination. The engine passes it as JSON; `flags` makes it from flags."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ BATCH_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """Rows of ``query``, by position, into the existing ``table``; `from_json` tells the options.
+    """Rows of ``query``, matched by position to ``columns`` of the existing ``table``; see `from_json` for the options.
 
-    With ``claim`` they are written only as long as the table is the run's.
+    With ``claim`` rows are written only while the run holds the claim on the table. ``clear`` empties it first.
     """
 
     source: ConnectionParameters
@@ -35,11 +35,11 @@ class Job:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Job:
-        """Read the engine's job.
+        """Return the job that the engine passes as JSON.
 
-        Options: ``nul_bytes`` ``"fail"`` (default) or ``"strip"``; ``external`` the path of an executable that does the
-        transfer instead; ``no_progress_timeout`` the seconds without progress that are borne, by which the intervals of
-        reports go. Raises ConfigurationInvalid when a key is missing or of another shape.
+        Options: ``nul_bytes`` is ``"fail"`` (default) or ``"strip"``; ``external`` is the path of an executable that
+        does the transfer instead; ``no_progress_timeout``, in seconds, determines how often progress is reported.
+        Raises ConfigurationInvalid when a key is missing or has the wrong type.
         """
         try:
             return cls(
@@ -55,9 +55,9 @@ class Job:
                 options=data.get("options") or {},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            # the error's text could quote the job, which holds secrets
+            # the error's text could quote the job, which contains secrets
             raise ConfigurationInvalid(
-                f"The job is not one that jrunner understands: {type(error).__name__}.",
+                f"jrunner does not understand the job: {type(error).__name__}.",
                 hint="It needs source, query, destination, table and columns; see runs/jrunner/job.py.",
             ) from None
 

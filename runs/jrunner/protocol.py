@@ -1,120 +1,86 @@
-"""``-f``: rows to standard output instead of a table, as CSV, TSV or JSON, with the exact text of every value.
-
-CSV quotes every value, so NULL (nothing) and the empty string ("") differ; TSV is PostgreSQL's COPY text, where NULL is
-``\\N``; both start with the names. JSON is one array, an object a row, with decimals as numbers of all their digits.
-Rows are spooled to disk and appear when all are read: a failed read prints none.
-"""
+"""The output of jrunner: JSON lines on standard output, log lines on standard error, both without secrets."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from typing import IO
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
+from connections.sdk.errors import PipekitError
+from connections.sdk.visible_text import indented
+from connections.secrets.redaction import Redactor
 
-from connections.sdk.arrow.texts import as_text
-from connections.sdk.claim import Claim
-from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Batches
-from connections.sdk.schema import Column, TableName
-
-FORMATS = ("csv", "tsv", "json")
-_ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
+# seconds between two progress events
+_INTERVAL = 0.5
 
 
-class PrintingWriter:
-    """A Writer whose table is standard output."""
+class Reporter:
+    """Writes events and log lines. Without ``events``, standard output is reserved for rows."""
 
-    works_here = True
+    def __init__(self, secrets: tuple[str, ...] = (), *, events: bool = True) -> None:
+        self.redacted = Redactor(secrets).text
+        self.events = events
+        self.started = time.monotonic()
+        # rows and bytes so far
+        self.totals = (0, 0)
+        # called from another thread while nothing moves: is the source, or else this process, busy?
+        self.is_busy: Callable[[], bool] = lambda: False
+        self._lock = threading.Lock()
+        self._last_progress = 0.0
 
-    def __init__(self, format: str) -> None:
-        self._blocks = {"csv": _csv, "tsv": _tsv, "json": _json}[format]
+    def log(self, text: str) -> None:
+        """Write the text to standard error, without secrets."""
+        print(f"jrunner: {indented(self.redacted(text))}", file=sys.stderr, flush=True)
 
-    def write(
-        self,
-        parameters: ConnectionParameters,
-        table: TableName,
-        columns: Sequence[Column],
-        batches: Batches,
-        *,
-        clear: bool = False,
-        claim: Claim | None = None,
-    ) -> int:
-        with tempfile.TemporaryFile(prefix="jrunner-") as spool:
-            for block in self._blocks(columns, batches):
-                spool.write(block)
-            spool.seek(0)
-            shutil.copyfileobj(spool, _standard_output(), 1024 * 1024)
-        sys.stdout.flush()
-        return batches.rows
+    def event(self, name: str, **values: Any) -> None:
+        """Write an event as a JSON line. The caller redacts values that may contain secrets."""
+        if not self.events:
+            return
+        with self._lock:
+            try:
+                sys.stdout.write(json.dumps({"event": name, **values}, ensure_ascii=False) + "\n")
+                sys.stdout.flush()
+            except OSError:
+                # the reader has closed the pipe; whether to stop is decided by `cancel`
+                self.events = False
 
+    def route(self, route: str, why: str) -> None:
+        self.log(f"route {route}: {why}")
+        self.event("route", route=route, why=self.redacted(why))
 
-def _standard_output() -> IO[bytes]:
-    return sys.stdout.buffer
+    def warning(self, message: str) -> None:
+        self.log(f"warning: {message}")
+        self.event("warning", message=self.redacted(message))
 
+    def waiting(self, message: str) -> None:
+        """Report that a statement waits for a lock."""
+        if self.events:
+            self.event("waiting", message=self.redacted(message))
+        else:
+            self.log(message)
 
-def _texts(columns: Sequence[Column], batch: pa.RecordBatch) -> list[pa.Array]:
-    return [as_text(batch.column(position), column) for position, column in enumerate(columns)]
+    def progress(self, rows: int, size: int) -> None:
+        """Report the totals so far, at most twice a second."""
+        self.totals = rows, size
+        now = time.monotonic()
+        if now - self._last_progress >= _INTERVAL:
+            self._last_progress = now
+            self.event("progress", rows=rows, bytes=size)
 
+    def periodic_progress(self, *, is_busy: bool) -> None:
+        """Report the totals whether or not they have changed."""
+        rows, size = self.totals
+        self.event("progress", rows=rows, bytes=size, at_work=is_busy)
 
-def _csv(columns: Sequence[Column], batches: Batches) -> Iterator[bytes]:
-    # no rows are written for the names alone, so they are a row of values
-    options = pyarrow.csv.WriteOptions(include_header=False, quoting_style="all_valid")
-    keys = [str(position) for position in range(len(columns))]
+    def done(self, route: str, *, read: int, written: int, size: int) -> None:
+        seconds = round(time.monotonic() - self.started, 3)
+        self.log(f"{written} rows in {seconds} s")
+        self.event("done", route=route, rows_read=read, rows_written=written, bytes=size, seconds=seconds)
 
-    def block(arrays: list[pa.Array]) -> bytes:
-        sink = pa.BufferOutputStream()
-        pyarrow.csv.write_csv(pa.record_batch(arrays, names=keys), sink, options)
-        return bytes(sink.getvalue())
-
-    yield block([pa.array([column.dest_name]) for column in columns])
-    for batch in batches:
-        yield block(_texts(columns, batch))
-
-
-def _tsv(columns: Sequence[Column], batches: Batches) -> Iterator[bytes]:
-    def block(arrays: list[pa.Array]) -> bytes:
-        rows = pc.binary_join_element_wise(*(_escaped(array) for array in arrays), pa.scalar("\t"))
-        return "".join(f"{row}\n" for row in rows.to_pylist()).encode()
-
-    yield block([pa.array([column.dest_name]) for column in columns])
-    for batch in batches:
-        yield block(_texts(columns, batch))
-
-
-def _escaped(array: pa.Array) -> pa.Array:
-    for plain, escape in _ESCAPES:
-        array = pc.replace_substring(array, plain, escape)
-    return pc.fill_null(array, "\\N")
-
-
-def _json(columns: Sequence[Column], batches: Batches) -> Iterator[bytes]:
-    names = [json.dumps(column.dest_name, ensure_ascii=False) for column in columns]
-    separator = "[\n"
-    for batch in batches:
-        fragments = [_fragments(batch.column(position), column) for position, column in enumerate(columns)]
-        for values in zip(*fragments, strict=True):
-            pairs = ", ".join(f"{name}: {value}" for name, value in zip(names, values, strict=True))
-            yield f"{separator}{{{pairs}}}".encode()
-            separator = ",\n"
-    yield b"[]\n" if separator == "[\n" else b"\n]\n"
-
-
-def _fragments(array: pa.Array, column: Column) -> list[str]:
-    """Return each value as JSON; NaN and Infinity, which JSON has not, as strings."""
-    kind = array.type
-    text = as_text(array, column).to_pylist()
-    bare = pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
-    if pa.types.is_floating(kind):
-        finite = pc.is_finite(array).to_pylist()
-        return [
-            "null" if value is None else value if number else json.dumps(value)
-            for value, number in zip(text, finite, strict=True)
-        ]
-    return ["null" if value is None else value if bare else json.dumps(value, ensure_ascii=False) for value in text]
+    def error(self, error: PipekitError) -> None:
+        fields = {key: value if key == "code" else self.redacted(value) for key, value in error.as_dict().items()}
+        self.log("\n".join(part for part in (fields["message"], fields["hint"], fields["detail"]) if part))
+        self.event("error", error=fields)

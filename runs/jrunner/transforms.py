@@ -1,4 +1,4 @@
-"""What a job asks to change on the way: blanks trimmed from the end of text, NUL bytes taken out of it."""
+"""Changes that a job makes to text in transit: trims trailing blanks, removes NUL bytes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from connections.sdk.arrow.nul_bytes import has_nul
 from runs.jrunner.job import Job
 
 
-class Shaping:
-    """Applied to each batch in order; remembers what it changed."""
+class Transforms:
+    """The transforms of one job, applied to its batches in order; counts the values from which NUL was removed."""
 
     def __init__(self, job: Job) -> None:
         self.trims = job.trim
         self.strips = job.options.get("nul_bytes") == "strip"
         self.stripped: dict[str, int] = {}
 
-    def shaped(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the batch with transformed text columns."""
         if not (self.trims or self.strips):
             return batch
         arrays = [self._column(batch.column(i), batch.schema.field(i)) for i in range(batch.num_columns)]
@@ -25,7 +26,7 @@ class Shaping:
 
     def warnings(self) -> list[str]:
         return [
-            f"NUL bytes were taken out of {count} values of column “{name}”." for name, count in self.stripped.items()
+            f"NUL bytes were removed from {count} values of column “{name}”." for name, count in self.stripped.items()
         ]
 
     def _column(self, array: pa.Array, field: pa.Field) -> pa.Array:

@@ -19,8 +19,8 @@ from connections.sdk.protocols import Session
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from modules.models import Module, ModuleHistory
-from runs.engine.connecting import session
 from runs.engine.publish import commit_record
+from runs.engine.sessions import open_session
 from runs.models import Run
 from runs.prune.result import Pruned
 from runs.prune.rows import limit
@@ -55,7 +55,7 @@ def _prune(connection: Connection, before: str, dry_run: bool) -> Iterator[Prune
     connector, dialect = registry.connector(kind, Cap.WRITE), cast(PublishingDialect, registry.dialect_for(parameters))
     # a file that is not there holds nothing to remove
     parameters = replace(parameters, options={**parameters.options, "create": False})
-    with session(parameters, Cap.WRITE) as opened:
+    with open_session(parameters, Cap.WRITE) as opened:
         tables = (commit_record.claims_table(dialect), commit_record.commits_table(dialect))
         if not all(connector.introspector.describe_table(opened, table) for table in tables):
             return

@@ -9,7 +9,7 @@ from pathlib import Path
 from django.conf import settings
 
 from connections.sdk.errors import PipekitError
-from connections.sdk.files.lock import Held, Holder, install_lock
+from connections.sdk.files.lock import Holder, LockHeld, install_lock
 
 # seconds after which a tick, which takes a few, is taken to hang
 LONG = 600.0
@@ -30,7 +30,7 @@ def only_tick() -> Iterator[bool]:
     lock = install_lock(Path(settings.PIPEKIT.data_dir), "tick")
     try:
         lock.__enter__()
-    except Held as held:
+    except LockHeld as held:
         if held.holder and held.holder.seconds > LONG:
             raise _hangs(held.holder) from None
         yield False

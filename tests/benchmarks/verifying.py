@@ -27,7 +27,7 @@ from connections.sdk.schema import TableName
 from connections.sdk.sql.hashing import NotHashed
 from runs.engine.plan import Plan, Strategy
 from runs.engine.verify.server_sides import ServerSides
-from runs.engine.verify.verify import Found, Options, verify
+from runs.engine.verify.verify import Options, VerificationResult, verify
 from tests.benchmarks.lineitem import generate, types
 from tests.benchmarks.transfer import Bench
 
@@ -64,7 +64,7 @@ def into_duckdb(parquet: Path, file: Path) -> ConnectionParameters:
     return ConnectionParameters(kind="duckdb", url=f"jdbc:duckdb:{file}", name="bench file")
 
 
-def verified(url: str, destination: ConnectionParameters | None = None) -> tuple[float, Found]:
+def verified(url: str, destination: ConnectionParameters | None = None) -> tuple[float, VerificationResult]:
     system = ConnectionParameters(kind="postgresql", url=url, name="bench")
     plan = Plan(
         run=uuid4().hex,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connections.connectors.postgresql.session.blockers import described
+from connections.connectors.postgresql.session.blockers import describe
 
 SHOWN = {
     "LOCK TABLE t2024.order_1 IN SHARE MODE": "LOCK TABLE t2024.order_1 IN SHARE MODE",
@@ -31,7 +31,7 @@ SHOWN = {
 @pytest.mark.parametrize("query", SHOWN)
 def test_a_statement_is_shown_up_to_its_first_value(query: str) -> None:
     row = ("relation", "sync.t", "ShareLock", None, 7, "report", "me", "active", None, query)
-    assert described([row]) == (
+    assert describe([row]) == (
         "waiting for a lock on sync.t (ShareLock), held by process 7 (report, user me, active, "
         f"statement: {SHOWN[query]})"
     )

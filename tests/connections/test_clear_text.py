@@ -98,8 +98,8 @@ def test_only_true_allows_it(server: ClearTextServer, given: Any) -> None:
 
 def test_what_looks_after_a_session_sends_none_either(server: ClearTextServer) -> None:
     backend = Backend(driver.settings(parameters(server)), pid=1)
-    backend.at_work()
-    backend.end()
+    backend.is_busy()
+    backend.terminate()
     assert server.asked and server.passwords == []
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from connections import registry
 from connections.sdk.errors import DataError
-from connections.sdk.sql.temporal import Moment, fitted
+from connections.sdk.sql.temporal import Timestamp, as_kind
 from connections.sdk.sql.types import DataType, Kind
 
 KINDS = registry.kinds()
@@ -146,17 +146,17 @@ FITTED = [
 
 @pytest.mark.parametrize(("value", "kind", "expected"), FITTED)
 def test_a_moment_takes_the_form_of_the_column_downwards(value: str, kind: Kind, expected: str) -> None:
-    assert fitted(value, kind) == expected
+    assert as_kind(value, kind) == expected
 
 
 def test_a_moment_outside_the_calendar_cannot_change_its_zone() -> None:
     with pytest.raises(DataError, match="cannot be converted"):
-        fitted("12026-01-31 10:00:00+02", Kind.TIMESTAMP)
+        as_kind("12026-01-31 10:00:00+02", Kind.TIMESTAMP)
 
 
 @given(st.datetimes(), st.integers(0, 12))
 def test_a_fraction_is_cut_and_never_rounded(moment: datetime, digits: int) -> None:
-    parsed = Moment.parse(moment.isoformat())
+    parsed = Timestamp.parse(moment.isoformat())
     assert parsed is not None
     cut = datetime.fromisoformat(parsed.text(min(digits, 6)))
     assert cut <= moment < cut + timedelta(seconds=Fraction(1, 10 ** min(digits, 6)).__float__())

@@ -48,7 +48,7 @@ def test_a_process_is_named_whatever_bytes_are_its_name(tmp_path: Path, name: by
     with holder(path, name) as pid:
         found = lock_holders.holders(path, 100, 100, mode="WRITE")
         assert found == [pid]
-        assert lock_holders.named(found) == f"process {pid} ({shown})"
+        assert lock_holders.describe(found) == f"process {pid} ({shown})"
         assert lock_holders.holders(path, 101, 200, mode="WRITE") == []
 
 

@@ -54,13 +54,13 @@ def waits(url: str, pid: int | None, event: str) -> bool:
 
 
 def test_a_session_is_at_work_while_its_statement_runs(session: PostgresqlSession, database_url: str) -> None:
-    assert not session.backend.at_work()
+    assert not session.backend.is_busy()
     thread = running(session, "SELECT pg_sleep(60)")
     wait_until(lambda: waits(database_url, session.backend.pid, "PgSleep"))
-    assert session.backend.at_work()
-    session.backend.end()
+    assert session.backend.is_busy()
+    session.backend.terminate()
     thread.join()
-    assert not session.backend.at_work()
+    assert not session.backend.is_busy()
 
 
 def test_a_session_that_waits_for_a_lock_is_not_at_work(session: PostgresqlSession, database_url: str) -> None:
@@ -69,26 +69,26 @@ def test_a_session_that_waits_for_a_lock_is_not_at_work(session: PostgresqlSessi
         holder.execute("LOCK TABLE t")
         thread = running(session, "SELECT * FROM t")
         wait_until(lambda: waits(database_url, session.backend.pid, "relation"))
-        assert not session.backend.at_work()
-        session.backend.end()
+        assert not session.backend.is_busy()
+        session.backend.terminate()
         thread.join()
 
 
 def test_one_that_cannot_be_known_is_at_work_as_long_as_the_server_answers(session: PostgresqlSession) -> None:
     """A pooler tells the client another pid than the server's, and the next connection may lead to another server."""
-    row = (session.backend.pid, session.backend.began, session.backend.server)
-    pooled = Backend.of(session.backend.settings, row, borne=1, told=0)
-    elsewhere = replace(session.backend, server=session.backend.server + 1)
+    row = (session.backend.pid, session.backend.backend_start, session.backend.server_start)
+    pooled = Backend.of(session.backend.settings, row, idle_timeout=1, reported_pid=0)
+    elsewhere = replace(session.backend, server_start=session.backend.server_start + 1)
     gone = replace(session.backend, settings={**session.backend.settings, "host": "127.0.0.1", "port": "1"})
-    assert [pooled.at_work(), elsewhere.at_work(), gone.at_work()] == [True, True, False]
+    assert [pooled.is_busy(), elsewhere.is_busy(), gone.is_busy()] == [True, True, False]
     for one in (pooled, elsewhere, gone):
-        one.end()
+        one.terminate()
     # nobody was ended by mistake
     assert session.fetch("SELECT 1") == [(1,)]
 
 
 def test_a_stranger_with_the_same_pid_is_not_ended(session: PostgresqlSession) -> None:
-    replace(session.backend, began=session.backend.began - 1).end()
+    replace(session.backend, backend_start=session.backend.backend_start - 1).terminate()
     assert session.fetch("SELECT 1") == [(1,)]
 
 
@@ -102,7 +102,7 @@ def test_a_statement_that_only_waits_is_given_up_and_ended(session: PostgresqlSe
     session.execute("CREATE TABLE t (n int)")
     with psycopg.connect(database_url) as holder:
         holder.execute("LOCK TABLE t")
-        with pytest.raises(NoProgress, match="warehouse: The server has said nothing for 1 seconds") as caught:
+        with pytest.raises(NoProgress, match="warehouse: The server sent nothing for 1 seconds") as caught:
             session.execute("SELECT * FROM t")
         assert caught.value.retryable
         wait_until(lambda: backends(database_url) == 1)

@@ -42,7 +42,7 @@ def looked_at(wait: Wait, clock: Clock, *, seconds: int) -> None:
     """Look ten times a second, as drivers do."""
     for _ in range(seconds * 10):
         clock.now = round(clock.now + 0.1, 1)
-        wait.look()
+        wait.poll()
 
 
 def test_a_wait_is_repeated_sparingly(clock: Clock, reports: list[str]) -> None:
@@ -72,7 +72,7 @@ def test_a_statement_that_goes_on_has_left_its_lock_behind(clock: Clock, reports
     looked_at(wait, clock, seconds=3)
     assert wait.last == "waiting"
     wait.restart()
-    wait.look()
+    wait.poll()
     assert wait.last == ""
     looked_at(wait, clock, seconds=3)
     assert reports == ["waiting (for 2 s so far)"] * 2

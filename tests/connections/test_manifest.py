@@ -99,7 +99,7 @@ def test_a_manifest_is_read_whole(read: Callable[[str], Manifest]) -> None:
     [
         ("title: A thing", "titel: A thing", 1, "“title” is missing"),
         ("capabilities: [discover, read]", "capabilities: [discover, fly]", 6, "“fly” is unknown"),
-        ("capabilities: [discover, read]", "capabilities: read", 6, "no list"),
+        ("capabilities: [discover, read]", "capabilities: read", 6, "not a list"),
         ("version: 1.2.3", "version: one", 3, "“one” does not fit"),
         ("version: 1.2.3", "version: 1.2.3\nname: again", 4, "twice"),
         ("type: token", "type: password", 8, "“password” is unknown"),
@@ -111,8 +111,8 @@ def test_a_manifest_is_read_whole(read: Callable[[str], Manifest]) -> None:
         ("endpoint: /health", "endpoint: //elsewhere/health", 20, "does not fit"),
         ("config:", "konfig:", 12, "“konfig” is unknown"),
         ("entrypoint: a.b.connector:CONNECTOR", "entrypoint: a b", 5, "does not fit"),
-        ("description: What it is.", "description: ''", 4, "no text"),
-        ("title: A thing", "title: [", 4, "not YAML"),
+        ("description: What it is.", "description: ''", 4, "not text"),
+        ("title: A thing", "title: [", 4, "not valid YAML"),
     ],
 )
 def test_a_wrong_manifest_is_refused_with_file_and_line(

@@ -48,8 +48,8 @@ def test_a_connection_without_a_password_sends_none(server: ClearTextServer, way
 
 def test_what_looks_after_its_session_sends_none_either(server: ClearTextServer, left_lying: None) -> None:
     backend = Backend(driver.settings(without_password(server)), pid=1)
-    backend.at_work()
-    backend.end()
+    backend.is_busy()
+    backend.terminate()
     assert server.asked and not any(server.passwords)
 
 

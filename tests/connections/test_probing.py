@@ -162,7 +162,7 @@ def test_a_port_of_another_program_is_one_clear_error() -> None:
         result = _probe("postgresql", f"jdbc:postgresql://127.0.0.1:{server.server_address[1]}/dw", username="etl")
         server.shutdown()
     assert _steps(result)["port"]
-    assert "what listens there is no PostgreSQL" in _failed(result, "login", "connection_failed")["message"]
+    assert "it is not a PostgreSQL server" in _failed(result, "login", "connection_failed")["message"]
 
 
 def test_the_right_password_is_let_in(guarded_url: str) -> None:

@@ -38,11 +38,11 @@ _DRIVER = """
 import pickle, sys
 from base64 import b64decode
 from connections.sdk.errors import PipekitError
-from runs.engine import events, retrying
+from runs.engine import events, retry
 plan, retries = pickle.loads(b64decode(sys.stdin.read()))
-policy = retrying.Policy(max_retries=retries, delay=0.1)
+policy = retry.Policy(max_retries=retries, delay=0.1)
 try:
-    for event in retrying.run(plan, policy, still_ours=lambda: True):
+    for event in retry.run(plan, policy, still_ours=lambda: True):
         if isinstance(event, events.AttemptFailed):
             print("attempt failed:", event.code, event.message.replace("\\n", " "))
 except PipekitError as error:
@@ -178,7 +178,7 @@ def test_a_server_that_is_gone_before_the_commit_is_waited_for(
     assert process.stdout is not None
     first = process.stdout.readline()
     assert first.startswith("attempt failed: connection_lost"), first
-    assert "Whether it was committed is not known: the destination cannot be asked." in first
+    assert "Whether it was committed is not known: the destination cannot be reached." in first
     server.restart()
     assert said(process)[-1] == "done"
     assert evidence(stored(bench)) == evidence(generator.expected())

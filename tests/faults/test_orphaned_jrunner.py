@@ -20,11 +20,11 @@ from tests.runs.engine.bench import Bench
 # dies when jrunner has its job and is only Python starting
 _DRIVER = """
 import os, pickle, signal, sys
-from runs.engine import sync, transferring
-hand_over, command = transferring._hand_over, transferring.command
+from runs.engine import sync, transfer as transferring
+send_job, command = transferring._send_job, transferring.command
 
 def die(child, work):
-    hand_over(child, work)
+    send_job(child, work)
     os.kill(os.getpid(), signal.SIGKILL)
 
 def untold():
@@ -32,7 +32,7 @@ def untold():
     del environment["JRUNNER_PARENT"]
     return argv, environment
 
-transferring._hand_over = die
+transferring._send_job = die
 if sys.argv[1] == "untold":
     transferring.command = untold
 for event in sync.run(pickle.load(sys.stdin.buffer)):

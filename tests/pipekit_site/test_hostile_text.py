@@ -20,7 +20,7 @@ from pipekit_site.config.config import BASE_DIR
 from runs import logs
 from runs.cli import text as terminal
 from runs.engine import events
-from runs.jrunner.progress import Reporter
+from runs.jrunner.protocol import Reporter
 
 # colours, a title, a link (OSC 8), the cursor moved up, a bell, C1's CSI, text turned around, other line breaks
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x1b]8;;http://x.invalid\x1b\\link\x1b[2Aup\x9b2J\u202edrow\r\x00\x7f\u2028"

@@ -24,8 +24,8 @@ from connections.sdk.sql.publishing import PublishingDialect
 from modules.history import recorded
 from modules.models import Group, Module
 from pipekit_site.config.config import BASE_DIR
-from runs.engine.connecting import session
 from runs.engine.publish.commit_record import claims_table, commits_table
+from runs.engine.sessions import open_session
 from runs.models import GroupRun, Run, Verification
 from runs.models.notification import GIVE_UP, Delivery, Notification
 from runs.models.states import GroupStatus, Status
@@ -200,7 +200,7 @@ def finished(module: Module) -> Module:
 def has(destination: ConnectionParameters, name: str) -> bool:
     """Whether the destination has a table of this name among the staging tables."""
     table = dialect_of(destination).staging_table(name)
-    with session(destination) as opened:
+    with open_session(destination) as opened:
         return registry.connector(destination.kind).introspector.describe_table(opened, table) is not None
 
 
@@ -225,7 +225,7 @@ def save(
     save_connection: Callable[..., Any],
 ) -> Callable[[str], Module]:
     """Save a module into the destination under the name."""
-    with session(erp) as opened:
+    with open_session(erp) as opened:
         opened.execute("CREATE TABLE t (id INTEGER, v TEXT)")
         opened.execute("INSERT INTO t VALUES (1, 'a'), (2, 'b')")
     keyed = {"merge_strategy": "incremental", "merge_key": "id", "key_sync": True}
@@ -239,7 +239,7 @@ def test_staging_tables_of_modules_that_are_gone_go_and_others_stay(
     destination: ConnectionParameters, save: Callable[[str], Module]
 ) -> None:
     gone, stays = finished(save("gone")), finished(save("stays"))
-    with session(destination) as opened:
+    with open_session(destination) as opened:
         claims = dialect_of(destination).qualified(claims_table(dialect_of(destination)))
         # of an install that shares this destination
         opened.execute(f"INSERT INTO {claims} (module, run) VALUES ('foreign', 'some-other-run')")
@@ -279,11 +279,11 @@ def test_commit_records_past_their_time_go_but_not_of_a_run_that_is_open(
         f"('{run}', 'publish', 'orders', '{(NOW - days * DAY).isoformat(timespec='seconds')}')"
         for run, days in (("old-1", 500), ("old-2", 401), ("young", 399), (open_run.token, 900))
     )
-    with session(destination) as opened:
+    with open_session(destination) as opened:
         opened.execute(f"INSERT INTO {commits} (run, kind, module, published_at) VALUES {values}")
     assert pruned(dry_run=True) == {f"commit records in {destination.name}": 2}
     assert pruned() == {f"commit records in {destination.name}": 2}
-    with session(destination) as opened:
+    with open_session(destination) as opened:
         left = {run for (run,) in opened.fetch(f"SELECT run FROM {commits}")}
     assert {"young", open_run.token, Run.objects.earliest("pk").token} == left
 

@@ -136,7 +136,7 @@ def test_nothing_compared_is_not_called_equal(bench: Bench, admin_client: Client
     assert done.code == 0
     assert done.out.startswith("orders: no rows compared in ")
     assert "rows since id 5000: 0 rows at the source, 0 in the destination" in done.out
-    assert "warning: No row was compared: neither side has any of those that were asked for." in done.out
+    assert "warning: No row was compared: neither side has any of the selected rows." in done.out
     page, listed = pages(admin_client)
     assert "No rows compared" in page and "No rows compared" in listed
     assert "rows since id 5000" in page and "rows since id 5000" in listed

@@ -11,7 +11,7 @@ import pytest
 
 from connections.sdk.parameters import ConnectionParameters
 from modules.models import Module
-from runs.engine.jrunner_protocol import Patience
+from runs.engine.jrunner_protocol import IdleTimer
 from runs.models import Run, Verification
 from tests.runs.commands import go_on, start, stopped, wait_until
 from tests.runs.engine.bench import Bench
@@ -83,9 +83,9 @@ def test_a_file_locked_during_the_transfer_is_named_in_the_log(
 
 
 def test_waiting_for_a_lock_is_no_progress() -> None:
-    patience = Patience(60)
-    patience._last -= 50
-    patience.hear({"event": "waiting", "message": "waiting for a lock"})
-    left = patience.left()
+    timer = IdleTimer(60)
+    timer._last_progress -= 50
+    timer.on_message({"event": "waiting", "message": "waiting for a lock"})
+    left = timer.remaining()
     assert left is not None
     assert left < 11

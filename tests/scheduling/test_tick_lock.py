@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from connections.sdk.errors import PermissionDenied
-from connections.sdk.files.lock import Held, file_lock, install_lock
+from connections.sdk.files.lock import LockHeld, file_lock, install_lock
 from connections.secrets import file as secrets_file
 from pipekit_site.metadata import migrate
 from scheduling import loop
@@ -94,7 +94,7 @@ def test_locks_lie_in_a_private_directory_of_our_own(tmp_path: Path) -> None:
     with install_lock(tmp_path, "x"):
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "locks", tmp_path / "locks" / "x.lock")]
         assert modes == [0o700, 0o600]
-        with pytest.raises(Held) as held, install_lock(tmp_path, "x"):
+        with pytest.raises(LockHeld) as held, install_lock(tmp_path, "x"):
             pass
         assert held.value.holder and held.value.holder.pid == os.getpid()
 

@@ -1,4 +1,4 @@
-"""DB2 for i's types, by the names of its SQL, of QSYS2.SYSCOLUMNS and of JTOpen.
+"""Types of DB2 for i, by their names in SQL, in QSYS2.SYSCOLUMNS and in JTOpen.
 
 Source of the names: IBM i documentation, "Db2 for i SQL reference", chapter "Data types".
 """
@@ -60,7 +60,7 @@ _TABLE = TypeTable(
         "rowid": Kind.BINARY,
         "date": Kind.DATE,
         "time": Kind.TIME,
-        # up to 12 digits of a second; what goes beyond microseconds is a misfit, not cut
+        # up to 12 fractional digits; values with more than microseconds are refused, not truncated
         "timestamp": Kind.TIMESTAMP,
         "timestmp": Kind.TIMESTAMP,
     },
@@ -68,9 +68,9 @@ _TABLE = TypeTable(
     fixed=frozenset({"char", "character", "graphic", "nchar", "national character"}),
     bits=frozenset({"float"}),
 )
-# DECFLOAT is decimal with a floating point, 16 or 34 digits: only an unconstrained decimal holds it exactly
+# a decimal floating point number of 16 or 34 digits: only a decimal without precision holds it exactly
 _DECFLOAT = re.compile(r"decfloat")
-# CCSID 65535 says that the bytes are no characters
+# CCSID 65535 marks text columns that contain bytes
 _NO_CHARACTERS = re.compile(r" ccsid 65535$")
 _CCSID = re.compile(r" (ccsid \d+|for (sbcs|mixed) data)")
 _SPELLINGS = {
@@ -88,8 +88,8 @@ _SPELLINGS = {
 }
 _LOST = {
     Kind.BOOLEAN: "a boolean becomes 0 or 1: DB2 for i has the type only since 7.5",
-    Kind.TIME: "a TIME of DB2 for i has whole seconds",
-    Kind.TIMESTAMPTZ: "a moment with a zone becomes a timestamp in UTC",
+    Kind.TIME: "TIME in DB2 for i has no fractional seconds",
+    Kind.TIMESTAMPTZ: "a timestamp with time zone becomes a timestamp in UTC",
 }
 _WIDEST_DECIMAL = 63
 _LONGEST_VARCHAR = 8000
@@ -107,12 +107,12 @@ def parse(native: str) -> DataType:
 
 
 def render(data_type: DataType) -> Rendered:
-    """Return the DB2 for i spelling of a meaning."""
+    """Return the type for a new column of this meaning."""
     kind, precision = data_type.kind, data_type.precision
     if kind is Kind.DECIMAL and precision is not None and precision <= _WIDEST_DECIMAL:
         return Rendered(f"DECIMAL({precision},{data_type.scale or 0})")
     if kind is Kind.DECIMAL:
-        return Rendered("DECFLOAT(34)", warning="DB2 for i keeps 34 digits of a number without a declared width")
+        return Rendered("DECFLOAT(34)", warning="DB2 for i keeps 34 digits of a number without precision")
     if kind in _SPELLINGS:
         return Rendered(_SPELLINGS[kind], warning=_LOST.get(kind, ""))
     warning = "" if kind is Kind.TEXT else f"{data_type.native or kind.value} becomes text in DB2 for i"

@@ -1,12 +1,12 @@
-"""DB2 for i's SQL text: 128-byte names, folding to upper case, date literals that every release takes.
+"""SQL dialect of DB2 for i: names of 128 bytes, folded to upper case; date literals that every release accepts.
 
-Db2 for i has no zone type: a moment with an offset is written in UTC, the zone of every Pipekit session.
+DB2 for i has no timestamps with time zone: they are written in UTC, the time zone of all of Pipekit's sessions.
 """
 
 from __future__ import annotations
 
 from connections.sdk.sql.dialect import Dialect
-from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.temporal import Timestamp
 from connections.sdk.sql.types import DataType, Kind
 
 
@@ -16,15 +16,15 @@ class As400Dialect(Dialect):
     placeholder = "?"
 
     def temporal(self, value: str, data_type: DataType) -> str:
-        # plain strings compare with DATE, TIME and TIMESTAMP columns on every release and whatever the job's
-        # *DATFMT says, as long as they are in ISO or IBM form; the TIMESTAMP '...' constant came with 7.1
+        # strings in ISO or IBM form can be compared with DATE, TIME and TIMESTAMP columns on every release, whatever
+        # the job's *DATFMT; TIMESTAMP '...' exists since 7.1
         if data_type.kind is Kind.TIME:
-            # TIME has whole seconds
+            # TIME has no fractional seconds
             return self.string(value[:8].replace(":", "."))
-        moment = Moment.parse(value)
-        if data_type.kind is Kind.DATE or moment is None:
+        timestamp = Timestamp.parse(value)
+        if data_type.kind is Kind.DATE or timestamp is None:
             return self.string(value)
-        local = moment.utc()
+        local = timestamp.utc()
         return self.string(f"{local.date}-{local.time.replace(':', '.')}.{local.fraction[:12].ljust(6, '0')}")
 
 

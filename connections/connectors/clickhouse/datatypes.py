@@ -1,6 +1,6 @@
-"""ClickHouse's types. Source of the names: ClickHouse documentation, "Data types".
+"""Types of ClickHouse. Source of the names: ClickHouse documentation, "Data types".
 
-Only ``Nullable`` columns hold NULL; others turn it into 0 or an empty string, so what Pipekit creates is Nullable.
+Columns that are not ``Nullable`` store NULL as 0 or an empty string, so Pipekit creates all columns as Nullable.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _KINDS = {
     "UUID": Kind.UUID,
     "JSON": Kind.JSON,
     "Object": Kind.JSON,
-    # its own, and shown as text elsewhere
+    # transferred as text
     "Array": Kind.NATIVE,
     "Map": Kind.NATIVE,
     "Tuple": Kind.NATIVE,
@@ -56,21 +56,21 @@ _SPELLINGS = {
     Kind.DOUBLE: "Float64",
     Kind.TEXT: "String",
     Kind.BINARY: "String",
-    # 1900 to 2299, as DateTime64; beyond that ClickHouse takes the nearest it has, so a writer has to check
+    # 1900 to 2299, as DateTime64; ClickHouse clamps other years silently, so a writer has to check them
     Kind.DATE: "Date32",
     Kind.TIMESTAMP: "DateTime64(6)",
     Kind.TIMESTAMPTZ: "DateTime64(6, 'UTC')",
     Kind.UUID: "UUID",
 }
-_LOST = {Kind.BINARY: "bytes become a String, which ClickHouse does not tell from text"}
+_LOST = {Kind.BINARY: "bytes become a String, which ClickHouse does not distinguish from text"}
 _WIDEST_DECIMAL = 76
 
 
 def parse(native: str) -> DataType:
-    """Return the meaning of a type; Nullable and LowCardinality say nothing about it."""
+    """Return the meaning of a type; Nullable, LowCardinality and SimpleAggregateFunction are ignored."""
     inner = native.strip()
-    while found := _WRAPPED.fullmatch(inner) or _AGGREGATE.fullmatch(inner):
-        inner = found[1].strip()
+    while match := _WRAPPED.fullmatch(inner) or _AGGREGATE.fullmatch(inner):
+        inner = match[1].strip()
     shape = _SHAPE.fullmatch(inner)
     if shape is None:
         return DataType.unknown(native)
@@ -80,13 +80,13 @@ def parse(native: str) -> DataType:
     if name in _DECIMALS:
         return decimal(_DECIMALS[name], _number(inside[0]), native=native)
     if name == "Decimal":
-        # Decimal is Decimal(10, 0)
+        # Decimal without arguments is Decimal(10, 0)
         return decimal(_number(inside[0]) or 10, _number(inside[-1]) if len(inside) > 1 else 0, native=native)
     if name in ("DateTime", "DateTime64"):
         zoned = "'" in inner
         return DataType(kind=Kind.TIMESTAMPTZ if zoned else Kind.TIMESTAMP, native=native)
     if name == "FixedString":
-        # filled up with NUL bytes, not blanks: toStringCutToZero() in the query takes them off
+        # padded with NUL bytes, which toStringCutToZero() removes in the query
         return DataType(kind=Kind.TEXT, length=_number(inside[0]), native=native)
     kind = Kind.NATIVE if name.startswith("Interval") else _KINDS.get(name, Kind.UNKNOWN)
     return DataType(kind=kind, native=native)
@@ -97,7 +97,7 @@ def _number(text: str) -> int | None:
 
 
 def render(data_type: DataType) -> Rendered:
-    """Return the ClickHouse spelling of a meaning."""
+    """Return the type for a new column of this meaning."""
     kind, precision = data_type.kind, data_type.precision
     if kind is Kind.DECIMAL and precision is not None and precision <= _WIDEST_DECIMAL:
         return Rendered(f"Nullable(Decimal({precision}, {data_type.scale or 0}))")

@@ -1,7 +1,7 @@
-"""ClickHouse's SQL text: `names` and strings with backslash escapes, no transactions, deletes as mutations.
+"""SQL dialect of ClickHouse: `quoted` names, backslash escapes, no transactions, DELETE as a mutation.
 
-Sessions run in UTC. What other systems update is deleted and inserted again; ReplacingMergeTree tables with
-``supports_deletes`` off are only inserted into.
+Sessions run in UTC. Rows that other systems update are deleted and inserted again; ReplacingMergeTree tables with
+``supports_deletes`` off only receive inserts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.sql.row_identity import Names
-from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.temporal import Timestamp
 from connections.sdk.sql.types import DataType, Kind
 
 _EXACT = re.compile(r"[+-]?\d+(?:\.(\d*))?", re.ASCII)
@@ -24,7 +24,7 @@ class ClickhouseDialect(PublishingDialect):
     name = "clickhouse"
     sqlglot = "clickhouse"
     quotes = ("`", "`")
-    # a table's name becomes a file's
+    # names of tables become names of files
     max_identifier = 200
     folds_to = ""
     default_schema = "default"
@@ -41,7 +41,7 @@ class ClickhouseDialect(PublishingDialect):
         number = _EXACT.fullmatch(value)
         if data_type.kind in (Kind.REAL, Kind.DOUBLE) or not data_type.is_numeric or number is None:
             return text
-        # written plainly, a number with a point or of more than 64 bits is a Float64, and the nearest one
+        # a literal with a decimal point or of more than 64 bits would be a Float64, which may round it
         if number[1] is not None:
             return f"toDecimal256({self.string(value)}, {len(number[1])})"
         if -(2**63) <= int(value) < 2**64:
@@ -51,12 +51,12 @@ class ClickhouseDialect(PublishingDialect):
 
     def temporal(self, value: str, data_type: DataType) -> str:
         kind = data_type.kind
-        moment = Moment.parse(value)
+        timestamp = Timestamp.parse(value)
         if kind is Kind.DATE:
             return f"toDate32({self.string(value)})"
-        if kind is Kind.TIME or moment is None:
+        if kind is Kind.TIME or timestamp is None:
             return self.string(value)
-        return f"toDateTime64({self.string(moment.utc().text(6))}, 6, 'UTC')"
+        return f"toDateTime64({self.string(timestamp.utc().text(6))}, 6, 'UTC')"
 
     def create_schema(self, schema: str) -> str:
         return f"CREATE DATABASE IF NOT EXISTS {self.quote(schema)}"
@@ -69,27 +69,27 @@ class ClickhouseDialect(PublishingDialect):
         scratch: bool = False,
         collations: Mapping[str, str] = NO_COLLATIONS,
     ) -> str:
-        # a sorting key cannot be changed later and must not be NULL: whoever wants one makes the table
+        # no sorting key, because it must not be NULL and cannot be changed later
         return super().create_table(table, columns, collations=collations) + " ENGINE = MergeTree ORDER BY tuple()"
 
     def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
         return ""
 
     def maximum(self, table: TableName, column: str) -> str:
-        # max() of no rows is 0 or 1970, not NULL
+        # max() of no rows is 0 or 1970-01-01, not NULL
         return f"SELECT toString(maxOrNull({self.quote(column)})) FROM {self.qualified(table)}"
 
     def empty_table(self, table: TableName, *, truncate: bool = True) -> str:
         return f"TRUNCATE TABLE {self.qualified(table)}"
 
     def count_matching(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
-        found = self._in(key, table, null_safe=null_safe)
-        return f"SELECT count(*) FROM {self.qualified(staging)}\nWHERE {found}"
+        matches = self._in(key, table, null_safe=null_safe)
+        return f"SELECT count(*) FROM {self.qualified(staging)}\nWHERE {matches}"
 
     def count_pairs(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
-        found, target = self._in(key, staging, null_safe=null_safe), self.qualified(table)
+        matches, target = self._in(key, staging, null_safe=null_safe), self.qualified(table)
         matching = self.count_matching(table, staging, key, null_safe=null_safe)
-        return f"SELECT ({matching}), (SELECT count(*) FROM {target}\nWHERE {found})"
+        return f"SELECT ({matching}), (SELECT count(*) FROM {target}\nWHERE {matches})"
 
     def delete_matching(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
         return f"DELETE FROM {self.qualified(table)}\nWHERE {self._in(key, staging, null_safe=null_safe)}"
@@ -104,7 +104,7 @@ class ClickhouseDialect(PublishingDialect):
         parts = ("_part", "_part_offset")
         if hidden := [name for name in parts if name in columns]:
             raise ConfigurationInvalid(
-                f"keep_latest cannot tell rows apart in clickhouse: the column {hidden[0]} hides what names a row.",
+                f"keep_latest cannot tell rows apart in clickhouse: the column {hidden[0]} hides their row id.",
                 hint="Give this column another alias in the query.",
             )
         return f"({', '.join(parts)})"
@@ -123,7 +123,7 @@ class ClickhouseDialect(PublishingDialect):
     def update_matching(
         self, table: TableName, staging: TableName, columns: Names, key: Names, *, null_safe: bool
     ) -> str:
-        """Return the delete of the rows that `insert_missing` then brings back, changed."""
+        """Return the DELETE of the rows that `insert_missing` then inserts with their new values."""
         return self.delete_matching(table, staging, key, null_safe=null_safe)
 
     def insert_missing(
@@ -132,7 +132,7 @@ class ClickhouseDialect(PublishingDialect):
         return f"{self.insert_all(table, staging, columns)}\nWHERE NOT ({self._in(key, table, null_safe=null_safe)})"
 
     def _in(self, key: Names, table: TableName, *, null_safe: bool) -> str:
-        # not every version knows correlated queries
+        # not every version supports correlated subqueries
         names = [self.quote(k) for k in key]
         if null_safe:
             names = [f"isNull({n}), assumeNotNull({n})" for n in names]

@@ -1,4 +1,4 @@
-"""The duckdb connector, put together."""
+"""The DuckDB connector."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DuckDB's types. Source of the names: https://duckdb.org/docs/stable/sql/data_types/overview."""
+"""Types of DuckDB. Source of the names: https://duckdb.org/docs/stable/sql/data_types/overview."""
 
 from __future__ import annotations
 
@@ -53,16 +53,17 @@ _WIDEST_DECIMAL = 38
 
 
 def parse(native: str) -> DataType:
-    """Return the meaning of a type as DESCRIBE writes it; lists, structs, enums, intervals ... are NATIVE."""
+    """Return the meaning of a type as spelled by DESCRIBE; lists, structs, enums, intervals and others are NATIVE."""
     low = native.strip().lower()
-    if found := _DECIMAL.fullmatch(low):
-        return DataType(kind=Kind.DECIMAL, precision=int(found[1]), scale=int(found[2]), native=native)
+    if match := _DECIMAL.fullmatch(low):
+        return DataType(kind=Kind.DECIMAL, precision=int(match[1]), scale=int(match[2]), native=native)
     if low in _WIDE:
         return DataType(kind=Kind.DECIMAL, precision=_WIDE[low], scale=0, native=native)
     return DataType(kind=_KINDS.get(low, Kind.NATIVE), native=native)
 
 
 def render(data_type: DataType) -> Rendered:
+    """Return the type for a new column of this meaning."""
     if data_type.kind is Kind.DECIMAL:
         wide = decimal(data_type.precision, data_type.scale, native="")
         if wide.precision is not None and wide.precision <= _WIDEST_DECIMAL:

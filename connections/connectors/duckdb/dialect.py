@@ -1,7 +1,7 @@
-"""DuckDB's SQL text: PostgreSQL-like, schemas in one file, transactional, no lock to wait for.
+"""SQL dialect of DuckDB: similar to PostgreSQL's; transactional DDL, no locks to wait for.
 
-DuckDB names the catalogue of a file after the file. Where a schema has the catalogue's name, `schema.table` is
-ambiguous, so what Pipekit writes to a connection names the catalogue too.
+DuckDB names the catalogue of a file after the file. `schema.table` is ambiguous if a schema has the same name, so SQL
+for a connection also names the catalogue.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ def catalog_name(path: str) -> str:
 
 
 class DuckdbDialect(PublishingDialect):
-    """``catalog`` is the catalogue of the connection's file; empty where nothing is connected to."""
+    """``catalog`` is the catalogue of the connection's file; empty in a dialect without connection."""
 
     name = "duckdb"
     sqlglot = "duckdb"
     max_identifier = 255
     folds_to = ""
     default_schema = "main"
-    # TRUNCATE is DELETE there; said as it is
+    # TRUNCATE is an alias of DELETE
     truncates = False
-    # rows with lists, and in columns with an index, are deleted and inserted
+    # updates of lists and of indexed columns delete and re-insert the row
     updates_in_place = False
 
     def __init__(self, catalog: str = "") -> None:
@@ -53,31 +53,31 @@ class DuckdbDialect(PublishingDialect):
         return ".".join(map(self.quote, (self.catalog, schema, table.table)))
 
     def create_schema(self, schema: str) -> str:
-        place = f"{self.quote(self.catalog)}." if self.catalog else ""
-        return f"CREATE SCHEMA IF NOT EXISTS {place}{self.quote(schema)}"
+        prefix = f"{self.quote(self.catalog)}." if self.catalog else ""
+        return f"CREATE SCHEMA IF NOT EXISTS {prefix}{self.quote(schema)}"
 
     def temporal(self, value: str, data_type: DataType) -> str:
         words = {Kind.DATE: "DATE", Kind.TIME: "TIME", Kind.TIMESTAMP: "TIMESTAMP", Kind.TIMESTAMPTZ: "TIMESTAMPTZ"}
         return f"{self.string(value)}::{words[data_type.kind]}"
 
     def own_literal(self, value: str, data_type: DataType) -> str:
-        # an enum has the order of its members, but is compared with a text as text
+        # enums are ordered by their members, but compared with text as text
         text = self.string(value)
         return f"{text}::{checked(data_type.native)}" if data_type.native.upper().startswith("ENUM(") else text
 
     def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
-        # its indexes refuse a key that is deleted and inserted in one transaction, which is what incremental does
+        # unique indexes refuse a key that is deleted and inserted in the same transaction, as by incremental
         return ""
 
     def row_text(self, columns: Names, prefix: str) -> str:
-        # a list is planned a hundred times faster than a long sum of texts; bytes have no collation
+        # planning a list is a hundred times faster than a long concatenation; bytes have no collation
         names = (f"{prefix}.{self.quote(c)}" for c in columns)
         return f"[{', '.join(f'encode(CAST({name} AS {self.text_type}))' for name in names)}]"
 
     def keep_latest(self, staging: TableName, columns: Names, key: Names, watermark: str) -> str:
         if "rowid" not in {column.casefold() for column in columns}:
             return super().keep_latest(staging, columns, key, watermark)
-        # a column hides the only name that a row has: the rows to keep become the table
+        # a column hides the row id: replace the table by the rows to keep
         number, mark = unused("pipekit_n", columns), self.quote(watermark)
         return (
             f"CREATE OR REPLACE TABLE {self.qualified(staging)} AS\n"

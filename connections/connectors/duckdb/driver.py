@@ -1,4 +1,4 @@
-"""Opens DuckDB files for control SQL. One process may write a file at a time: open late, close early."""
+"""Sessions for control SQL on DuckDB files. Only one process at a time can open a file for writing."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from typing import Any
 import duckdb
 
 from connections.sdk import errors
+from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import private_umask
-from connections.sdk.files.protected import check_file
 from connections.sdk.lock_waits import Wait
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import ONE_QUERY
 from connections.url import jdbc
 
-# a query must not reach other files, the network or code that was not shipped
+# queries must not access other files or the network, or install extensions
 SAFETY: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
+# seconds to wait for another process to close the file
 _LOCK_WAIT = 30.0
-# how DuckDB names the process that has the file open
+# DuckDB's message about the process that has the file open
 _HOLDER = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
 
 
 def database_path(parameters: ConnectionParameters) -> str:
-    """Return the file of the connection's URL."""
+    """Return the path in the connection's URL."""
     return jdbc.parse(parameters.url, kind="duckdb").path
 
 
 class DuckdbSession:
-    """One connection in autocommit mode."""
+    """A connection in autocommit mode. ``resources`` are released when it is closed."""
 
     server_version = 0
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, *, name: str, held: contextlib.ExitStack | None = None
+        self, connection: duckdb.DuckDBPyConnection, *, name: str, resources: contextlib.ExitStack | None = None
     ) -> None:
         self.connection = connection
         self.name = name
-        # until it is closed
-        self._held = held or contextlib.ExitStack()
+        self._resources = resources or contextlib.ExitStack()
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         with self._translated():
             result = self.connection.execute(sql, list(parameters))
-            # INSERT, UPDATE and DELETE answer with one row, their count
+            # INSERT, UPDATE and DELETE return one row with the number of rows
             counted = sql.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") or "TRUNCATE" in sql[:20].upper()
             row = result.fetchone() if counted else None
             return int(row[0]) if row else -1
@@ -66,8 +66,8 @@ class DuckdbSession:
         with self._translated():
             self.connection.execute("BEGIN TRANSACTION READ ONLY")
         try:
-            found: tuple[Any, ...] | None = self.connection.execute(query).fetchone()
-            return found
+            row: tuple[Any, ...] | None = self.connection.execute(query).fetchone()
+            return row
         except duckdb.TransactionException as error:
             raise errors.QueryInvalid(f"{self.name or 'DuckDB'}: {error}", hint=ONE_QUERY) from error
         except duckdb.Error as error:
@@ -92,7 +92,7 @@ class DuckdbSession:
         self.connection.interrupt()
 
     def close(self) -> None:
-        with self._held, contextlib.suppress(duckdb.Error):
+        with self._resources, contextlib.suppress(duckdb.Error):
             self.connection.close()
 
     @contextmanager
@@ -104,13 +104,16 @@ class DuckdbSession:
 
 
 def check_query(text: str, *, name: str) -> None:
-    """Raise QueryInvalid unless the text is one query by DuckDB's own parser: it executes all statements it gets."""
+    """Raise QueryInvalid unless the text is a single query according to DuckDB's parser.
+
+    DuckDB would execute all statements in the text.
+    """
     try:
-        found = duckdb.extract_statements(text)
+        statements = duckdb.extract_statements(text)
     except duckdb.Error as error:
         raise translate(error, name=name) from error
-    if len(found) != 1 or found[0].type != duckdb.StatementType.SELECT:
-        raise errors.QueryInvalid(f"{name or 'DuckDB'}: This is not one query.", hint=ONE_QUERY)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise errors.QueryInvalid(f"{name or 'DuckDB'}: This is not a single query.", hint=ONE_QUERY)
 
 
 def translate(error: duckdb.Error, *, name: str) -> errors.PipekitError:
@@ -122,9 +125,11 @@ def translate(error: duckdb.Error, *, name: str) -> errors.PipekitError:
     if isinstance(error, duckdb.BinderException) and "column" in low:
         return errors.ColumnMissing(text, hint="Check the column's spelling against the table.")
     if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException | duckdb.ConstraintException):
-        return errors.ValueMisfit(text, hint="Change the destination column's type, or clean the value in the query.")
+        return errors.InvalidValue(
+            text, hint="Change the destination column's type, or correct the value in the query."
+        )
     if isinstance(error, duckdb.TransactionException):
-        return errors.SerializationFailed(text, hint="Another transaction came first; run it again.")
+        return errors.SerializationFailed(text, hint="The transaction conflicted with another one; run it again.")
     if isinstance(error, duckdb.InterruptException):
         return errors.Cancelled(text)
     if isinstance(error, duckdb.IOException):
@@ -135,10 +140,10 @@ def translate(error: duckdb.Error, *, name: str) -> errors.PipekitError:
 
 
 def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> DuckdbSession:
-    """Open the file, waiting up to half a minute for another process to close it.
+    """Open the file of the connection, waiting up to half a minute for another process to close it.
 
-    A missing file is created only when the connection's option ``create`` says so. Raises Protected when it is
-    Pipekit's own.
+    A missing file is created only with the connection's option ``create``. Raises Protected for a file of Pipekit
+    itself.
     """
     path = Path(database_path(parameters)).absolute()
     check_file(path, parameters.protection, name=parameters.name)
@@ -147,17 +152,17 @@ def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> Duc
             f"{parameters.name or 'DuckDB'}: There is no file {path}.",
             hint='Check the path in the URL; to let a destination file be created, set the option "create": true.',
         )
-    with contextlib.ExitStack() as held:
-        # DuckDB makes its files, the WAL and spilled blocks included, as the process's umask says
-        held.enter_context(private_umask())
-        connection = _opened(path, parameters, read_only=read_only)
-        held.callback(connection.close)
-        # where it takes the process for an interactive one, DuckDB prints its progress among the results
+    with contextlib.ExitStack() as resources:
+        # DuckDB creates all its files, including the WAL and spilled blocks, with the umask of the process
+        resources.enter_context(private_umask())
+        connection = _open(path, parameters, read_only=read_only)
+        resources.callback(connection.close)
+        # in a process that looks interactive, DuckDB would print a progress bar among the events
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
-        return DuckdbSession(connection, name=parameters.name, held=held.pop_all())
+        return DuckdbSession(connection, name=parameters.name, resources=resources.pop_all())
 
 
-def _opened(path: Path, parameters: ConnectionParameters, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+def _open(path: Path, parameters: ConnectionParameters, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     deadline, holder = time.monotonic() + _LOCK_WAIT, "another process"
     wait = Wait(lambda: f"waiting for {path}: {holder} has it open")
     while True:
@@ -166,19 +171,19 @@ def _opened(path: Path, parameters: ConnectionParameters, *, read_only: bool) ->
         except duckdb.Error as error:
             if "not a valid duckdb" in str(error).lower():
                 raise errors.DatabaseMissing(
-                    f"{parameters.name or 'DuckDB'}: {path} is no DuckDB database.",
-                    hint="Check the path in the URL; a file of an older DuckDB is exported and imported first.",
+                    f"{parameters.name or 'DuckDB'}: {path} is not a DuckDB database.",
+                    hint="Check the path in the URL. A file of an older DuckDB must be exported and imported.",
                     detail=str(error),
                 ) from error
-            is_held = "could not set lock" in str(error).lower()
-            if found := _HOLDER.search(str(error)):
-                holder = f"process {found[2]} ({PurePath(found[1]).name})"
-            if not is_held or time.monotonic() > deadline:
-                why = f": {holder} has had it open for {_LOCK_WAIT:g} seconds" if is_held else ""
+            is_locked = "could not set lock" in str(error).lower()
+            if match := _HOLDER.search(str(error)):
+                holder = f"process {match[2]} ({PurePath(match[1]).name})"
+            if not is_locked or time.monotonic() > deadline:
+                reason = f": {holder} has had it open for {_LOCK_WAIT:g} seconds" if is_locked else ""
                 raise errors.ConnectionFailed(
-                    f"{parameters.name or 'DuckDB'}: The file {path} cannot be opened{why}.",
-                    hint="Only one process may write a DuckDB file at a time: does another program hold it open?",
+                    f"{parameters.name or 'DuckDB'}: The file {path} cannot be opened{reason}.",
+                    hint="Only one process at a time can write a DuckDB file: close it in other programs.",
                     detail=str(error),
                 ) from error
-            wait.look()
+            wait.poll()
             time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Which of DuckDB's own types have values that are equal though their texts differ; see `TypeEquality`."""
+"""The text forms of equal values of types that are specific to DuckDB; implements `TypeEquality`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from connections.sdk.protocols import Session
 from connections.sdk.sql.equality import Equality, Spellings
 
 _ENUM = re.compile(r"enum\((?:\s*'(?:[^']|'')*'\s*,?)+\)", re.IGNORECASE)
-# not float and double (0, -0), and not interval
+# types whose equal values always have the same output; not float and double (0, -0), and not interval
 _ONE_SHOWN = re.compile(
     r"(u?(tiny|small|big|huge)int|u?integer|boolean|varchar|decimal\(\d+,\s*\d+\)|date|time|timestamp|uuid|bit"
     r"|time with time zone)(\[\d*\])*",
@@ -18,7 +18,7 @@ _ONE_SHOWN = re.compile(
 
 
 def equality(session: Session, natives: Sequence[str]) -> Mapping[str, Equality]:
-    """Return what is known of the types, from their names alone: enums, and lists of what is shown in one way."""
+    """Return the equality of the types, which is determined by their names."""
     return {name: Equality(spellings=_spellings(name), unbounded=name) for name in natives}
 
 

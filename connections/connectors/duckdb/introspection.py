@@ -1,4 +1,4 @@
-"""What a DuckDB table or query looks like, by DESCRIBE and the catalogue functions."""
+"""Introspection of DuckDB tables and queries, by DESCRIBE and the catalogue functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from connections.sdk.protocols import Session
 from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
 from connections.sdk.sql.foreign_keys import ForeignKey
 
-# is_generated is unknown to earlier versions; COLUMNS leaves out what is not there
+# earlier versions have no is_generated; COLUMNS ignores columns that do not exist
 _COLUMNS = """
 SELECT column_name, data_type, is_nullable, column_default, COLUMNS('^(internal|is_generated)$')
 FROM duckdb_columns() WHERE schema_name = ? AND table_name = ? AND database_name = current_database()
@@ -23,7 +23,7 @@ WHERE schema_name = ? AND table_name = ? AND database_name = current_database()
 AND constraint_type IN ('PRIMARY KEY', 'UNIQUE') ORDER BY constraint_type"""
 
 _NAME = r'"(?:[^"]|"")+"|[^\s",()]+'
-# texts and quoted names are taken whole: what stands in them is no column
+# also matches literals and quoted names, so that their contents are not taken for columns
 _COLLATED = re.compile(
     rf"'(?:[^']|'')*'|[(,]\s*(?P<name>{_NAME}) VARCHAR COLLATE (?P<collation>{_NAME})|\"(?:[^\"]|\"\")*\""
 )
@@ -36,38 +36,32 @@ def describe_query(session: Session, query: str) -> tuple[ColumnInfo, ...]:
 
 
 def describe_table(session: Session, table: TableName) -> TableInfo | None:
-    place = (table.schema or "main", table.table)
-    rows = session.fetch(
-        _COLUMNS,
-        place,
-    )
+    name = (table.schema or "main", table.table)
+    rows = session.fetch(_COLUMNS, name)
     if not rows:
         return None
-    keys = session.fetch(
-        _KEYS,
-        place,
-    )
+    keys = session.fetch(_KEYS, name)
     is_view = session.fetch(
         "SELECT 1 FROM duckdb_views() WHERE schema_name = ? AND view_name = ? AND database_name = current_database()",
-        place,
+        name,
     )
-    collations = _collations(session, place)
+    collations = _collations(session, name)
     return TableInfo(
-        name=TableName(*place),
+        name=TableName(*name),
         columns=tuple(
             ColumnInfo(
-                name=name,
+                name=column,
                 native_type=native,
                 data_type=parse(native),
                 nullable=nullable,
                 generated=bool(more and more[-1]),
                 default=default or "",
-                collation=collations.get(name, ""),
+                collation=collations.get(column, ""),
             )
-            for name, native, nullable, default, _, *more in rows
+            for column, native, nullable, default, _, *more in rows
         ),
         primary_key=next((tuple(columns) for kind, columns in keys if kind == "PRIMARY KEY"), ()),
-        # an index compares bytes whatever the collation: ON CONFLICT would not see what the column calls equal
+        # indexes compare bytes, whatever the collation: ON CONFLICT would miss values that the column treats as equal
         unique_keys=tuple(tuple(columns) for _, columns in keys if not collations.keys() & set(columns)),
         kind="view" if is_view else "table",
         may_fill=bool(is_view),
@@ -75,15 +69,15 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
     )
 
 
-def _collations(session: Session, place: tuple[str, str]) -> dict[str, str]:
-    """Return the collations of columns, which only the table's definition, as DuckDB writes it, tells."""
+def _collations(session: Session, name: tuple[str, str]) -> dict[str, str]:
+    """Return the collations of columns, parsed from the definition of the table, the only place that has them."""
     rows = session.fetch(
         "SELECT sql FROM duckdb_tables() WHERE schema_name = ? AND table_name = ? "
         "AND database_name = current_database() AND contains(sql, ' COLLATE ')",
-        place,
+        name,
     )
-    found = _COLLATED.finditer(rows[0][0]) if rows else ()
-    return {_unquoted(match["name"]): match["collation"] for match in found if match["name"]}
+    matches = _COLLATED.finditer(rows[0][0]) if rows else ()
+    return {_unquoted(match["name"]): match["collation"] for match in matches if match["name"]}
 
 
 def _unquoted(name: str) -> str:
@@ -91,12 +85,12 @@ def _unquoted(name: str) -> str:
 
 
 def may_skip_rows(session: Session, table: TableName) -> bool:
-    """It has neither triggers nor rules."""
+    """Return False: DuckDB has neither triggers nor rules."""
     return False
 
 
 def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
-    """Return them; DuckDB knows no ON DELETE but NO ACTION, and no key across schemas. It keeps names as written."""
+    """Return the foreign keys. In DuckDB they are always NO ACTION and within one schema; names keep their case."""
     schema = table.schema or "main"
     rows = session.fetch(
         "SELECT constraint_name, schema_name, table_name, constraint_column_names, referenced_column_names "
@@ -107,29 +101,29 @@ def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
     return tuple(
         ForeignKey(
             constraint=name,
-            table=TableName(place, referencing),
+            table=TableName(referencing_schema, referencing),
             columns=tuple(columns),
             referenced=TableName(schema, table.table),
             references=tuple(references),
             own=referencing.lower() == table.table.lower(),
         )
-        for name, place, referencing, columns, references in rows
+        for name, referencing_schema, referencing, columns, references in rows
     )
 
 
 def occupant(session: Session, table: TableName) -> str:
-    """Return nothing: only tables and views share their names."""
+    """Return nothing: only tables and views can have the name of a table."""
     return ""
 
 
 def similar_tables(session: Session, table: TableName) -> tuple[TableName, ...]:
-    place = (table.schema or "main", table.table)
+    own = (table.schema or "main", table.table)
     rows = session.fetch(
         "SELECT DISTINCT schema_name, table_name FROM duckdb_columns() WHERE database_name = current_database() "
         "ORDER BY ALL"
     )
-    wanted = tuple(map(bare_name, place))
-    return tuple(TableName(*row) for row in rows if row != place and tuple(map(bare_name, row)) == wanted)
+    bare = tuple(map(bare_name, own))
+    return tuple(TableName(*row) for row in rows if row != own and tuple(map(bare_name, row)) == bare)
 
 
 def similar_schemas(session: Session, schema: str) -> tuple[str, ...]:
@@ -147,7 +141,7 @@ def has_schema(session: Session, schema: str) -> bool:
 
 
 def has_type(session: Session, native: str) -> bool:
-    """Whether the type can be made here; not of a UNION, whose text does not say which member it is."""
+    """Return whether a column can have the type; False for a UNION, whose text does not identify the member."""
     if "union(" in native.lower():
         return False
     try:

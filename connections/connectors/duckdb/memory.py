@@ -1,4 +1,4 @@
-"""Keeps DuckDB small while it moves rows: what it would cache and buffer is used once."""
+"""Memory limits for DuckDB while it transfers rows, which it would otherwise cache although they are used only once."""
 
 from __future__ import annotations
 
@@ -7,47 +7,48 @@ from connections.connectors.duckdb.driver import DuckdbSession
 from connections.sdk.parameters import ConnectionParameters
 
 _MEGABYTE = 1_000_000
-_LEAST, _MOST = 32 * _MEGABYTE, 2048 * _MEGABYTE
-# blocks of a quarter of a megabyte: a column that is read or written holds some
+_MIN, _MAX = 32 * _MEGABYTE, 2048 * _MEGABYTE
+# some blocks of a quarter of a megabyte for each column that is read or written
 _COLUMN = _MEGABYTE
-# a value on its way is held by the stream, the column's block and the file's buffer
+# copies of a value in the stream, the blocks of its column and the buffers of the file
 _COPIES = 8
 _SETTINGS = (
     "SET threads = 1",
     "SET preserve_insertion_order = false",
-    # no name of a table may mean one of our variables
+    # otherwise names of tables could refer to Python variables
     "SET python_enable_replacements = false",
 )
 
 
 def needed(columns: int) -> int:
-    """Return how many bytes a table of so many columns needs, whatever its number of rows."""
-    return max(_LEAST, columns * _COLUMN)
+    """Return the bytes that a table with this number of columns needs, whatever its number of rows."""
+    return max(_MIN, columns * _COLUMN)
 
 
-def bounded(session: DuckdbSession, parameters: ConnectionParameters, size: int) -> None:
-    """Set limits: ``size`` bytes, or what the connection's option ``memory_limit`` (such as ``"1GB"``) says."""
-    limit = DIALECT.string(given(parameters) or f"{size}B")
+def set_limit(session: DuckdbSession, parameters: ConnectionParameters, size: int) -> None:
+    """Limit the session to ``size`` bytes, or to the connection's option ``memory_limit`` (such as ``"1GB"``)."""
+    limit = DIALECT.string(configured_limit(parameters) or f"{size}B")
     for setting in (f"SET memory_limit = {limit}", *_SETTINGS):
         session.execute(setting)
 
 
-def given(parameters: ConnectionParameters) -> str:
+def configured_limit(parameters: ConnectionParameters) -> str:
+    """Return the connection's option ``memory_limit``, empty if it is not set."""
     return str(parameters.options.get("memory_limit") or "")
 
 
-def more(size: int) -> int:
-    """Return what to try after ``size`` was too little; 0 when that is enough tries."""
-    return min(size * 8, _MOST) if size < _MOST else 0
+def next_limit(size: int) -> int:
+    """Return the limit to try after ``size`` bytes were not enough; 0 when it was the maximum."""
+    return min(size * 8, _MAX) if size < _MAX else 0
 
 
 def for_batch(size: int) -> int:
-    """Return what a batch of ``size`` bytes may need: one is only large when a single value is."""
+    """Return the bytes that a batch of ``size`` bytes may need."""
     return size * _COPIES
 
 
 def hint_for(text: str) -> str:
-    """Return what to do about a failed query, by DuckDB's words."""
+    """Return the hint for DuckDB's message about a failed query."""
     if "out of memory" in text.lower():
-        return "Set the connection's option memory_limit higher, for example to 4GB."
+        return "Raise the connection's option memory_limit, for example to 4GB."
     return "Correct the source query; its text is on the run."

@@ -1,4 +1,4 @@
-"""Reads a DuckDB query into exact Arrow batches; the file is opened read-only, nothing else can be reached."""
+"""Reads the rows of a DuckDB query as Arrow batches. The file is opened read-only; no other file can be accessed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pyarrow as pa
 from connections.connectors.duckdb import driver, memory
 from connections.connectors.duckdb.introspection import describe_query
 from connections.sdk import errors
-from connections.sdk.arrow.batches import gathered
-from connections.sdk.arrow.convert import exactly
+from connections.sdk.arrow.batches import rebatch
+from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.retry_read import ReadAgain
 from connections.sdk.schema import Column
 from connections.sdk.sql.statement import statement
 from connections.sdk.sql.types import to_arrow
 
-# DuckDB works on 2048 rows at a time
+# DuckDB's vector size
 _ROWS = 2048
 _NATIVE = re.compile(
     r"BOOLEAN|U?(TINY|SMALL|BIG)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|VARCHAR|BLOB|DATE|TIME|UUID|JSON"
@@ -31,7 +31,7 @@ _TEXT = frozenset({"VARCHAR", "UUID", "JSON", "BLOB", '"NULL"'})
 
 
 class DuckdbReader:
-    """``size``: bytes that DuckDB may take; 0 is what so many columns need."""
+    """``size`` is the memory limit in bytes; 0 means the default for the number of columns."""
 
     def __init__(self, *, size: int = 0) -> None:
         self.size = size
@@ -44,7 +44,10 @@ class DuckdbReader:
 
 
 class DuckdbBatches:
-    """The stream of one query; opened on the first step of the iteration. ``close`` from another thread stops it."""
+    """The batches of one query, which is executed when the iteration begins.
+
+    ``close`` cancels the query; it may be called from another thread.
+    """
 
     def __init__(
         self, parameters: ConnectionParameters, query: str, columns: tuple[Column, ...], batch_bytes: int, size: int
@@ -59,13 +62,13 @@ class DuckdbBatches:
         self._stop: Callable[[], object] | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        # one process may hold a file open in one mode only
+        # a process can open a file only in one mode at a time
         session = driver.connect(self.parameters, read_only=not self.parameters.options.get("same_file"))
         self._stop = session.cancel
         try:
-            memory.bounded(session, self.parameters, self.size)
-            for raw in gathered(self._stream(session), self.batch_bytes):
-                arrays = [exactly(raw.column(i), column) for i, column in enumerate(self.columns)]
+            memory.set_limit(session, self.parameters, self.size)
+            for raw in rebatch(self._stream(session), self.batch_bytes):
+                arrays = [convert_exactly(raw.column(i), column) for i, column in enumerate(self.columns)]
                 self.rows += raw.num_rows
                 yield pa.record_batch(arrays, schema=self.schema)
         finally:
@@ -77,7 +80,7 @@ class DuckdbBatches:
             with contextlib.suppress(duckdb.Error):
                 stop()
 
-    def at_work(self) -> bool:
+    def is_busy(self) -> bool:
         return True
 
     def _stream(self, session: driver.DuckdbSession) -> Iterator[pa.RecordBatch]:
@@ -85,12 +88,13 @@ class DuckdbBatches:
         try:
             yield from _reader(session.connection.sql(text))
         except (duckdb.Error, OSError, pa.ArrowException) as error:
-            raise self._failed(error) from None
+            raise self._translate(error) from None
 
-    def _failed(self, error: Exception) -> Exception:
+    def _translate(self, error: Exception) -> Exception:
+        """Return the exception for an error in the stream; `ReadAgain` with more memory when that was exhausted."""
         if "out of memory" in str(error).lower():
-            size = memory.more(self.size)
-            if size and not memory.given(self.parameters):
+            size = memory.next_limit(self.size)
+            if size and not memory.configured_limit(self.parameters):
                 return ReadAgain(DuckdbReader(size=size), "the query needs more memory")
         elif isinstance(error, duckdb.Error):
             return driver.translate(error, name=self.parameters.name)
@@ -98,22 +102,22 @@ class DuckdbBatches:
         return errors.QueryInvalid(f"{name}: {error}", hint=memory.hint_for(str(error)))
 
     def _wrapped(self, session: driver.DuckdbSession) -> str:
-        found = describe_query(session, self.query)
-        if len(found) != len(self.columns):
+        described = describe_query(session, self.query)
+        if len(described) != len(self.columns):
             raise errors.ColumnMissing(
-                f"The source query returns {len(found)} columns, {len(self.columns)} are expected.",
+                f"The source query returns {len(described)} columns, but the module has {len(self.columns)}.",
                 hint="Refresh the module's columns from its query.",
             )
-        names = [f"c{position}" for position in range(len(found))]
+        names = [f"c{position}" for position in range(len(described))]
         values = [
-            _value(f"q.{name}", have.native_type, column)
-            for name, have, column in zip(names, found, self.columns, strict=True)
+            _value(f"q.{name}", info.native_type, column)
+            for name, info, column in zip(names, described, self.columns, strict=True)
         ]
         return f"SELECT {', '.join(values)} FROM (\n{self.query}\n) AS q({', '.join(names)})"
 
 
 def _value(value: str, native: str, column: Column) -> str:
-    """Cast to text what Arrow would not hold exactly (lists, intervals, 128-bit integers), and what is to be text."""
+    """Return the expression to select: a cast to text if Arrow would not hold the type exactly, or text is expected."""
     is_text = pa.types.is_string(to_arrow(column.data_type))
     if _NATIVE.fullmatch(native) and (not is_text or native in _TEXT):
         return value
@@ -121,7 +125,7 @@ def _value(value: str, native: str, column: Column) -> str:
 
 
 def _reader(relation: Any) -> Any:
-    # renamed in DuckDB 2; a result fetched through a cursor would be held whole
+    # renamed in DuckDB 2; a cursor would materialise the whole result
     make = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
     return make(_ROWS)
 

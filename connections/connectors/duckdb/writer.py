@@ -1,4 +1,4 @@
-"""Writes Arrow batches into a DuckDB table: one INSERT from a stream, in one transaction, so that memory stays flat."""
+"""Writes Arrow batches to a DuckDB table with one INSERT from a stream, in one transaction and constant memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from connections.connectors.duckdb import driver, memory
 from connections.connectors.duckdb.dialect import DIALECT
 from connections.connectors.duckdb.native_texts import NativeTexts
 from connections.sdk.arrow.counts import check_counts
-from connections.sdk.arrow.invalid_values import misfit, plain
+from connections.sdk.arrow.invalid_values import first_value, invalid_value
 from connections.sdk.claim import Claim
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches
@@ -21,15 +21,17 @@ from connections.sdk.schema import Column, TableName
 from connections.sdk.sql.types import Kind
 
 _STREAM = "pipekit_stream"
-# microseconds that one unit of the coarser timestamps has; a cast would round to it
+# resolution of the coarser timestamp types in microseconds, to which a cast would round
 _UNITS = {"timestamp_s": 1_000_000, "timestamp_ms": 1_000}
-# the batch that DuckDB complains of is one of the last it took
-_REMEMBERED = 2
-# bytes of a row beyond which a batch counts as one of huge values
-_LARGE = 1_000_000
+# number of batches kept, among which an error of DuckDB has its cause
+_KEPT_BATCHES = 2
+# average bytes per row above which the memory limit is raised
+_LARGE_ROW = 1_000_000
 
 
 class DuckdbWriter:
+    """Implements `Writer`."""
+
     works_here = True
 
     def write(
@@ -45,60 +47,63 @@ class DuckdbWriter:
         session = driver.connect(parameters)
         try:
             size = memory.needed(len(columns))
-            memory.bounded(session, parameters, size)
+            memory.set_limit(session, parameters, size)
             with session.transaction():
                 if claim:
                     claim.check(session.fetch(claim.sql))
                 if clear:
                     session.execute(DIALECT.for_connection(parameters).empty_table(table))
-                room = _Room(session, size, fixed=bool(memory.given(parameters)))
-                written = _Insert(DIALECT.for_connection(parameters).qualified(table), columns, batches, room).into(
-                    session
-                )
+                limit = _MemoryLimit(session, size, fixed=bool(memory.configured_limit(parameters)))
+                target = DIALECT.for_connection(parameters).qualified(table)
+                written = _Insert(target, columns, batches, limit).execute(session)
                 check_counts(batches.rows, written)
             return written
         finally:
             session.close()
 
 
-class _Room:
-    """DuckDB's memory limit, raised (unless ``fixed`` by the user) for a batch that is large: one of huge values."""
+class _MemoryLimit:
+    """DuckDB's memory limit, which is raised for batches of huge values unless it is ``fixed`` by the user."""
 
     def __init__(self, session: driver.DuckdbSession, size: int, *, fixed: bool) -> None:
-        # the session itself is busy with the insert
+        # a cursor, because the session itself is executing the INSERT
         self._connection = session.connection.cursor()
         self._size = size
         self._fixed = fixed
 
-    def make(self, batch: pa.RecordBatch) -> None:
+    def raise_for(self, batch: pa.RecordBatch) -> None:
+        """Raise the limit if the batch needs more memory."""
         needed = memory.for_batch(batch.nbytes)
-        if needed > self._size and batch.num_rows * _LARGE < batch.nbytes and not self._fixed:
+        if needed > self._size and batch.num_rows * _LARGE_ROW < batch.nbytes and not self._fixed:
             self._size = needed
             self._connection.execute(f"SET memory_limit = '{needed}B'")
 
 
 class _Insert:
-    def __init__(self, target: str, columns: Sequence[Column], batches: Batches, room: _Room) -> None:
+    """One INSERT from a stream of batches."""
+
+    def __init__(self, target: str, columns: Sequence[Column], batches: Batches, limit: _MemoryLimit) -> None:
         self.target = target
         self.columns = columns
         self.batches = batches
-        # positions as names: the destination's could be anything
+        # generated names, because the destination's could be invalid in the stream
         self.names = [f"c{position}" for position in range(len(columns))]
-        self.taken: deque[pa.RecordBatch] = deque(maxlen=_REMEMBERED)
+        self.latest: deque[pa.RecordBatch] = deque(maxlen=_KEPT_BATCHES)
         self.error: BaseException | None = None
         self.texts = NativeTexts()
-        self.room = room
+        self.limit = limit
 
-    def into(self, session: driver.DuckdbSession) -> int:
+    def execute(self, session: driver.DuckdbSession) -> int:
+        """Execute the INSERT. Return the number of rows as counted by DuckDB."""
         schema = pa.schema([(name, field.type) for name, field in zip(self.names, self.batches.schema, strict=True)])
         session.connection.register(_STREAM, pa.RecordBatchReader.from_batches(schema, self._stream(schema)))
         try:
             rows = session.connection.execute(self._statement()).fetchone()
         except duckdb.Error as error:
             if self.error:
-                # what our own side raised while DuckDB was reading
+                # an error of the source, not of DuckDB
                 raise self.error from None
-            self._explain(session.connection, error)
+            self._raise_with_value(session.connection, error)
             raise
         finally:
             self.texts.close()
@@ -117,35 +122,38 @@ class _Insert:
                     _check_unit(batch.column(position), column)
                     if column.data_type.kind is Kind.NATIVE:
                         self.texts.check(batch.column(position), column)
-                self.room.make(batch)
-                named = pa.record_batch(batch.columns, schema=schema)
-                self.taken.append(named)
-                yield named
+                self.limit.raise_for(batch)
+                renamed = pa.record_batch(batch.columns, schema=schema)
+                self.latest.append(renamed)
+                yield renamed
         except BaseException as error:
-            # through DuckDB only its text would come back
+            # DuckDB passes on only the text of an exception
             self.error = error
             raise
 
-    def _explain(self, connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> None:
-        """Raise ValueMisfit for the first value that does not cast; the failed transaction itself answers no more."""
+    def _raise_with_value(self, connection: duckdb.DuckDBPyConnection, error: duckdb.Error) -> None:
+        """Raise InvalidValue for the first value that cannot be cast.
+
+        Uses a new cursor, because the failed transaction executes no more statements.
+        """
         if not isinstance(
             error, duckdb.ConversionException | duckdb.OutOfRangeException | duckdb.InvalidInputException
         ):
             return
         with connection.cursor() as cursor:
-            cursor.register(_STREAM, pa.Table.from_batches(list(self.taken)))
+            cursor.register(_STREAM, pa.Table.from_batches(list(self.latest)))
             for name, column in zip(self.names, self.columns, strict=True):
-                found = cursor.execute(
+                row = cursor.execute(
                     f"SELECT CAST({name} AS VARCHAR) FROM {_STREAM} "
                     f"WHERE {name} IS NOT NULL AND TRY_CAST({name} AS {column.dest_type}) IS NULL LIMIT 1"
                 ).fetchone()
-                if found:
-                    raise misfit(column, found[0], detail=str(error)) from None
+                if row:
+                    raise invalid_value(column, row[0], detail=str(error)) from None
 
 
 def _cast(name: str, column: Column) -> str:
     cast = f"CAST({name} AS {column.dest_type})"
-    # a UNION made of NULL is a member that is NULL
+    # a cast of NULL to a UNION is not NULL, but has a member that is NULL
     return f"CASE WHEN {name} IS NOT NULL THEN {cast} END" if column.data_type.kind is Kind.NATIVE else cast
 
 
@@ -154,9 +162,11 @@ def _check_unit(array: pa.Array, column: Column) -> None:
     if unit is None:
         return
     count = array.cast(pa.int64())
-    odd = pc.not_equal(pc.multiply(pc.divide(count, unit), unit), count)
-    if pc.any(odd).as_py():
-        raise misfit(column, plain(array.filter(odd)), why=f"has more digits than {column.dest_type}")
+    has_remainder = pc.not_equal(pc.multiply(pc.divide(count, unit), unit), count)
+    if pc.any(has_remainder).as_py():
+        raise invalid_value(
+            column, first_value(array.filter(has_remainder)), why=f"has more digits than {column.dest_type}"
+        )
 
 
 WRITER = DuckdbWriter()

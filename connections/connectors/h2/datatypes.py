@@ -1,11 +1,11 @@
-"""H2's types. Source of the names: H2 documentation, "Data Types"."""
+"""Types of H2. Source of the names: H2 documentation, "Data Types"."""
 
 from __future__ import annotations
 
 from connections.sdk.sql.type_spelling import Spelling, TypeTable
 from connections.sdk.sql.types import DataType, Kind, Rendered
 
-# java_object, geometry and row are unknown: they travel as their text
+# java_object, geometry and row are unknown: they are transferred as text
 _TABLE = TypeTable(
     kinds={
         "boolean": Kind.BOOLEAN,
@@ -62,7 +62,7 @@ _SPELLINGS = {
     Kind.UUID: "UUID",
     Kind.JSON: "JSON",
 }
-# H2's widest; NUMERIC alone would have a scale of 0 and round
+# the widest decimal type; NUMERIC without precision has the scale 0, and would round
 _FLOATING = "DECFLOAT(100000)"
 
 
@@ -82,7 +82,7 @@ def parse(native: str) -> DataType:
 
 
 def render(data_type: DataType) -> Rendered:
-    """Return the H2 spelling of a meaning."""
+    """Return the type for a new column of this meaning."""
     kind = data_type.kind
     if kind is Kind.DECIMAL and data_type.precision is not None:
         return Rendered(f"NUMERIC({data_type.precision},{data_type.scale or 0})")

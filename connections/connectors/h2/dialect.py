@@ -1,10 +1,10 @@
-"""H2's SQL text: the standard, with DDL and TRUNCATE that commit by themselves."""
+"""SQL dialect of H2: standard SQL; DDL and TRUNCATE commit implicitly."""
 
 from __future__ import annotations
 
 from connections.sdk.schema import TableName
 from connections.sdk.sql.merge import MergingDialect
-from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.temporal import Timestamp
 from connections.sdk.sql.types import DataType, Kind
 
 
@@ -19,9 +19,9 @@ class H2Dialect(MergingDialect):
     row_ids = ("_ROWID_",)
 
     def temporal(self, value: str, data_type: DataType) -> str:
-        moment = Moment.parse(value)
-        if data_type.kind is Kind.TIMESTAMPTZ and moment is not None:
-            return f"TIMESTAMP WITH TIME ZONE {self.string(moment.text() + (moment.offset or '+00:00'))}"
+        timestamp = Timestamp.parse(value)
+        if data_type.kind is Kind.TIMESTAMPTZ and timestamp is not None:
+            return f"TIMESTAMP WITH TIME ZONE {self.string(timestamp.text() + (timestamp.offset or '+00:00'))}"
         return super().temporal(value, data_type)
 
     def begin_publish(self, table: TableName, *, lock_seconds: float) -> tuple[str, ...]:

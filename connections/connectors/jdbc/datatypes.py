@@ -5,7 +5,7 @@ from __future__ import annotations
 from connections.sdk.sql.type_spelling import Spelling, TypeTable
 from connections.sdk.sql.types import DataType, Kind, Rendered
 
-# array, struct, ref, distinct, java_object, other and null are unknown: they travel as the driver's text
+# array, struct, ref, distinct, java_object, other and null are unknown: they are transferred as the driver's text
 _TABLE = TypeTable(
     kinds={
         "bit": Kind.BOOLEAN,
@@ -49,7 +49,7 @@ _TABLE = TypeTable(
         "time with time zone": Kind.NATIVE,
     },
     fixed=frozenset({"char", "character", "nchar"}),
-    # FLOAT is double precision in JDBC whatever stands in its brackets in SQL
+    # FLOAT is double precision in JDBC, whatever its argument
     bits=frozenset(),
 )
 _SPELLINGS = {
@@ -74,7 +74,7 @@ def parse(native: str) -> DataType:
 
 
 def render(data_type: DataType) -> Rendered:
-    """Return the standard spelling of a meaning."""
+    """Return the standard SQL type for a new column of this meaning."""
     kind = data_type.kind
     if kind is Kind.DECIMAL and data_type.precision is not None:
         return Rendered(f"DECIMAL({data_type.precision},{data_type.scale or 0})")

@@ -1,4 +1,4 @@
-"""SQL text for a system that only its JDBC driver knows: the standard, nothing more."""
+"""SQL dialect for any system with a JDBC driver: standard SQL only."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Types of MySQL and MariaDB. Source of the names: MySQL reference manual, chapter "Data Types".
 
-Dates such as 0000-00-00 exist there and nowhere else: reading one is a misfit, unless the source query makes it NULL.
-TIME is a span of up to 838 hours: one of a day or more is a misfit as well.
+Dates such as 0000-00-00 exist in no other system: they are refused unless the source query converts them to NULL.
+TIME is a duration of up to 838 hours: values of 24 hours or more are refused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from connections.sdk.sql.type_spelling import Spelling, TypeTable, decimal
 from connections.sdk.sql.types import DataType, Kind, Rendered
 
-# geometries, vector and inet are unknown: they travel as their text
+# geometries, vector and inet are unknown: they are transferred as text
 _TABLE = TypeTable(
     kinds={
         "bool": Kind.BOOLEAN,
@@ -56,7 +56,7 @@ _TABLE = TypeTable(
         "blob": Kind.BINARY,
         "mediumblob": Kind.BINARY,
         "longblob": Kind.BINARY,
-        # several bits in a row; one alone is a boolean
+        # several bits; bit(1) is a boolean
         "bit": Kind.BINARY,
         "date": Kind.DATE,
         "time": Kind.TIME,
@@ -93,17 +93,17 @@ _SPELLINGS = {
     Kind.JSON: "json",
 }
 _LOST = {
-    # its own TIMESTAMP ends in 2038
-    Kind.TIMESTAMPTZ: "a moment with a zone becomes a datetime in UTC",
+    # the type TIMESTAMP ends in 2038
+    Kind.TIMESTAMPTZ: "a timestamp with time zone becomes a datetime in UTC",
     Kind.UUID: "a uuid becomes text of 36 characters",
 }
 _WIDEST_DECIMAL, _LARGEST_SCALE = 65, 30
-# what an index key of InnoDB holds in utf8mb4
+# the longest index key of InnoDB, in characters of utf8mb4
 _LONGEST_VARCHAR = 768
 
 
 def parse(native: str) -> DataType:
-    """Return the meaning of a column type as information_schema writes it; unsigned types widen to what holds them."""
+    """Return the meaning of a type as in information_schema; an unsigned type gets the next larger integer kind."""
     low = native.strip().lower()
     if low.startswith(("enum(", "set(")):
         return DataType(kind=Kind.TEXT, native=native)
@@ -122,7 +122,7 @@ def _meaning(spelling: Spelling, native: str, *, unsigned: bool) -> DataType:
         return decimal(20, 0, native=native)
     if unsigned and name in _UNSIGNED:
         return DataType(kind=_UNSIGNED[name], native=native)
-    # what BOOLEAN is there: newer servers show a display width on this one only, to say so
+    # BOOLEAN is an alias of tinyint(1), the only integer type for which newer servers show a display width
     if spelling.arguments in (("1",), ()) and name == "bit" or name == "tinyint" and spelling.arguments == ("1",):
         return DataType(kind=Kind.SMALLINT if unsigned else Kind.BOOLEAN, native=native)
     if name == "float" and len(spelling.arguments) == 1 and (spelling.number(0) or 0) > 24:
@@ -131,7 +131,7 @@ def _meaning(spelling: Spelling, native: str, *, unsigned: bool) -> DataType:
 
 
 def render(data_type: DataType) -> Rendered:
-    """Return the MySQL spelling of a meaning."""
+    """Return the type for a new column of this meaning."""
     kind, precision, scale = data_type.kind, data_type.precision, data_type.scale or 0
     if kind in _SPELLINGS:
         return Rendered(_SPELLINGS[kind], warning=_LOST.get(kind, ""))

@@ -1,6 +1,6 @@
-"""SQL text of MySQL and MariaDB: `names`, backslashes that escape, DDL and TRUNCATE that commit by themselves.
+"""SQL dialect of MySQL and MariaDB: `quoted` names, backslash escapes; DDL and TRUNCATE commit implicitly.
 
-Strings are written for the default sql_mode, in which a backslash is an escape. Sessions run in UTC.
+String literals require the default sql_mode, in which a backslash is an escape. Sessions run in UTC.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.sql.row_identity import Names, unused
-from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.temporal import Timestamp
 from connections.sdk.sql.types import DataType, Kind
 
 
@@ -30,21 +30,22 @@ class MysqlDialect(PublishingDialect):
     def quote(self, identifier: str) -> str:
         if identifier.endswith(" ") or any(ord(char) > 0xFFFF for char in identifier):
             raise ConfigurationInvalid(
-                f"{identifier!r} cannot be a name in mysql.", hint="No blank at its end, and no emoji in it."
+                f"{identifier!r} cannot be a name in mysql.",
+                hint="Choose a name without a blank at the end and without characters beyond U+FFFF, such as emoji.",
             )
         return super().quote(identifier)
 
     def concatenated(self, left: str, right: str) -> str:
-        # || means OR there
+        # || is OR
         return f"CONCAT({left}, {right})"
 
     def temporal(self, value: str, data_type: DataType) -> str:
-        moment = Moment.parse(value)
-        if data_type.kind is Kind.TIME or moment is None:
+        timestamp = Timestamp.parse(value)
+        if data_type.kind is Kind.TIME or timestamp is None:
             return f"TIME {self.string(value[:15])}"
         if data_type.kind is Kind.DATE:
             return f"DATE {self.string(value)}"
-        return f"TIMESTAMP {self.string(moment.utc().text(6))}"
+        return f"TIMESTAMP {self.string(timestamp.utc().text(6))}"
 
     def create_table(
         self,
@@ -62,7 +63,7 @@ class MysqlDialect(PublishingDialect):
         return f"{text} ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 
     def row_id(self, columns: Names) -> str:
-        # an invisible column of staging tables: rows have no other name
+        # an invisible column of staging tables, because there is no built-in row id
         return unused("pipekit_row", columns)
 
     def begin_publish(self, table: TableName, *, lock_seconds: float) -> tuple[str, ...]:
@@ -70,7 +71,7 @@ class MysqlDialect(PublishingDialect):
         return (f"SET SESSION innodb_lock_wait_timeout = {seconds}", f"SET SESSION lock_wait_timeout = {seconds}")
 
     def lock_rows(self, *, shared: bool = False) -> str:
-        # MariaDB knows no FOR SHARE
+        # MariaDB does not support FOR SHARE
         return " LOCK IN SHARE MODE" if shared else " FOR UPDATE"
 
     def same_key(self, key: Names, target: str, staged: str, *, null_safe: bool) -> str:
@@ -78,7 +79,7 @@ class MysqlDialect(PublishingDialect):
         return " AND ".join(f"{target}.{self.quote(k)} {equals} {staged}.{self.quote(k)}" for k in key)
 
     def delete_matching(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
-        # by its whole name: an alias there needs a newer server, or a current database
+        # no alias, which in DELETE requires a newer server or a current database
         target = self.qualified(table)
         match = self.same_key(key, target, "s", null_safe=null_safe)
         return f"DELETE FROM {target}\nWHERE EXISTS (SELECT 1 FROM {self.qualified(staging)} s WHERE {match})"
@@ -89,13 +90,13 @@ class MysqlDialect(PublishingDialect):
         return f"DELETE FROM {target}\nWHERE NOT EXISTS (SELECT 1 FROM {self.qualified(keys)} k WHERE {match})"
 
     def row_text(self, columns: Names, prefix: str) -> str:
-        # || means OR there; a hash, because sorting ends at 1024 bytes and a session's collation may not tell cases
+        # || is OR; a hash, because sorting uses only 1024 bytes and the session's collation may ignore case
         parts = (f"CAST({prefix}.{self.quote(c)} AS {self.text_type})" for c in columns)
         quoted = (f"coalesce(concat('''', replace({p}, '''', ''''''), ''''), 'NULL')" for p in parts)
         return f"sha2(concat_ws(',', {', '.join(quoted)}), 256)"
 
     def upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:
-        # VALUES() is the word that MySQL (all versions) and MariaDB share
+        # VALUES() is supported by all versions of MySQL and by MariaDB
         changed = [c for c in columns if c not in key] or list(key[:1])
         sets = ", ".join(f"{self.quote(c)} = VALUES({self.quote(c)})" for c in changed)
         return f"{self.insert_all(table, staging, columns)}\nON DUPLICATE KEY UPDATE {sets}"

@@ -1,6 +1,6 @@
-"""Oracle's types. Source of the names: Oracle Database SQL Language Reference, chapter "Data Types".
+"""Types of Oracle. Source of the names: Oracle Database SQL Language Reference, chapter "Data Types".
 
-Every number but BINARY_FLOAT and BINARY_DOUBLE is decimal inside, FLOAT too, and stays so.
+All numbers except BINARY_FLOAT and BINARY_DOUBLE are stored as decimals, including FLOAT, and are read as decimals.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from connections.sdk.sql.type_spelling import Spelling, TypeTable, decimal
 from connections.sdk.sql.types import DataType, Kind, Rendered
 
-# geometries, vector, bfile and object types are unknown: they travel as their text
+# geometries, vector, bfile and object types are unknown: they are transferred as text
 _TABLE = TypeTable(
     kinds={
         "decimal": Kind.DECIMAL,
@@ -35,9 +35,9 @@ _TABLE = TypeTable(
         "raw": Kind.BINARY,
         "long raw": Kind.BINARY,
         "blob": Kind.BINARY,
-        # it has a time of day
+        # DATE has a time of day
         "date": Kind.TIMESTAMP,
-        # nine digits of a second; what goes beyond microseconds is a misfit, not cut
+        # up to nine fractional digits; values with more than microseconds are refused, not truncated
         "timestamp": Kind.TIMESTAMP,
         "timestamp with time zone": Kind.TIMESTAMPTZ,
         "timestamp with local time zone": Kind.TIMESTAMPTZ,
@@ -45,7 +45,7 @@ _TABLE = TypeTable(
     decimals=dict.fromkeys(("decimal", "dec", "numeric", "integer", "int", "smallint"), (38, 0)),
     fixed=frozenset({"char", "nchar"}),
 )
-# FLOAT(126) counts binary digits of a decimal number: no declared width in decimal ones
+# the argument of FLOAT(126) is in binary digits, so there is no precision in decimal digits
 _FLOATING = frozenset({"float", "real", "double precision"})
 _INTEGERS = ((4, Kind.SMALLINT), (9, Kind.INTEGER), (18, Kind.BIGINT))
 _SPELLINGS = {
@@ -68,12 +68,12 @@ _LOST = {
     Kind.UUID: "a uuid becomes text of 36 characters",
 }
 _WIDEST_DECIMAL = 38
-# 4000 bytes, four to a character
+# 4000 bytes, with up to four bytes per character
 _LONGEST_VARCHAR = 1000
 
 
 def parse(native: str) -> DataType:
-    """Return the meaning of an Oracle type; NUMBER(p,0) becomes the smallest integer that holds it."""
+    """Return the meaning of an Oracle type; NUMBER(p,0) becomes the smallest integer kind that holds it."""
     spelling = Spelling.read(native)
     if spelling is None:
         return _interval(native)
@@ -95,25 +95,25 @@ def _interval(native: str) -> DataType:
 def _number(spelling: Spelling, native: str) -> DataType:
     if not spelling.arguments:
         return DataType(kind=Kind.DECIMAL, native=native)
-    # NUMBER(*,0) is as wide as numbers get
+    # * is the maximum precision
     precision = _WIDEST_DECIMAL if spelling.arguments[0] == "*" else spelling.number(0)
-    found = decimal(precision, spelling.number(1), native=native)
-    if found.scale == 0 and found.precision is not None:
+    number = decimal(precision, spelling.number(1), native=native)
+    if number.scale == 0 and number.precision is not None:
         for digits, kind in _INTEGERS:
-            if found.precision <= digits:
+            if number.precision <= digits:
                 return DataType(kind=kind, native=native)
-    return found
+    return number
 
 
 def render(data_type: DataType) -> Rendered:
-    """Return the Oracle spelling of a meaning."""
+    """Return the type for a new column of this meaning."""
     kind, precision = data_type.kind, data_type.precision
     if kind in _SPELLINGS:
         return Rendered(_SPELLINGS[kind], warning=_LOST.get(kind, ""))
     if kind is Kind.DECIMAL and precision is not None and precision <= _WIDEST_DECIMAL:
         return Rendered(f"NUMBER({precision},{data_type.scale or 0})")
     if kind is Kind.DECIMAL and precision is None:
-        return Rendered("NUMBER", warning="Oracle keeps 38 digits of a number without a declared width")
+        return Rendered("NUMBER", warning="Oracle keeps 38 digits of a number without precision")
     if kind is Kind.TEXT:
         short = data_type.length and data_type.length <= _LONGEST_VARCHAR
         return Rendered(f"VARCHAR2({data_type.length} CHAR)" if short else "CLOB")

@@ -1,4 +1,4 @@
-"""The postgresql connector, put together."""
+"""The PostgreSQL connector."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from connections.sdk.sql.connector import SqlConnector
 
 CONNECTOR = SqlConnector(
     kind="postgresql",
-    package="connections.connectors.postgresql",
+    package="connections.connectors.postgresql.copy",
     capabilities=Cap.DISCOVER | Cap.READ | Cap.WRITE,
     dialect=DIALECT,
     datatypes=datatypes,

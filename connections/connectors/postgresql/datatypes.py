@@ -1,4 +1,4 @@
-"""PostgreSQL's types: `format_type` spellings to meanings, and meanings to what Pipekit creates.
+"""Types of PostgreSQL, as spelled by `format_type`.
 
 Source of the names: PostgreSQL documentation, chapter "Data Types".
 """
@@ -64,7 +64,7 @@ _SPELLINGS = {
 
 
 def parse(native: str) -> DataType:
-    """Return the meaning of a type as `format_type` writes it; arrays, ranges, enums ... are NATIVE."""
+    """Return the meaning of a type as spelled by `format_type`; arrays, ranges, enums and others are NATIVE."""
     text = native.strip().lower()
     shape = _SHAPE.fullmatch(text)
     if shape is None or text.startswith('"'):
@@ -84,7 +84,7 @@ def parse(native: str) -> DataType:
 
 
 def render(data_type: DataType) -> Rendered:
-    """Return the type that a column of this meaning gets (spec: varchar to text, money to numeric(19,4) ...)."""
+    """Return the type for a new column of this meaning; all text becomes text, whatever its length."""
     kind = data_type.kind
     if kind is Kind.DECIMAL:
         precision, scale = data_type.precision, data_type.scale

@@ -1,4 +1,4 @@
-"""PostgreSQL's SQL text: 63-byte names, folding to lower case, UNLOGGED staging, transactional everything."""
+"""SQL dialect of PostgreSQL: names of 63 bytes, folded to lower case; UNLOGGED staging tables; transactional DDL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.sql.row_identity import Names
 from connections.sdk.sql.types import DataType, Kind
 
-# the first half of the name of the lock on publishing
+# first key of the advisory lock that publishes of the same table take
 PUBLISHING = 1886415723
 
 
@@ -40,7 +40,7 @@ class PostgresqlDialect(PublishingDialect):
         return text.replace("CREATE TABLE", "CREATE UNLOGGED TABLE", 1) if scratch else text
 
     def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
-        # before 15 an index cannot treat NULLs as equal; keys with NULLs then take the slower, null-safe statements
+        # before version 15 NULLs in an index are never equal; keys with NULLs then need the slower null-safe statements
         nulls = " NULLS NOT DISTINCT" if version >= 150000 else ""
         return super().create_unique(table, columns) + nulls
 
@@ -52,7 +52,7 @@ class PostgresqlDialect(PublishingDialect):
         )
 
     def hold_shape(self, table: TableName, *, writing: bool) -> str:
-        # no stronger than what the statements that follow take first, so that it adds no deadlocks
+        # the lock mode of the statements that follow, so that it cannot cause additional deadlocks
         return f"LOCK TABLE {self.qualified(table)} IN {'ROW EXCLUSIVE' if writing else 'ACCESS SHARE'} MODE"
 
     def run_deferred(self) -> str:
@@ -72,7 +72,7 @@ class PostgresqlDialect(PublishingDialect):
             "FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid\n"
             "WHERE l.granted AND l.pid <> pg_backend_pid() AND a.datname = current_database()\n"
             f"AND (l.relation = to_regclass({self.string(self.qualified(table))}) OR (l.locktype = 'advisory'"
-            # the lock tables show both halves of its name without their sign
+            # pg_locks shows both keys of an advisory lock as unsigned integers
             f" AND l.classid::bigint = {PUBLISHING} AND l.objid::bigint = {_lock_number(table) % 2**32}))\n"
             "GROUP BY a.pid, a.application_name, a.usename, a.state\n"
             "ORDER BY bool_or(l.mode = 'AccessExclusiveLock') DESC, bool_and(l.mode = 'AccessShareLock'), a.pid"
@@ -82,7 +82,7 @@ class PostgresqlDialect(PublishingDialect):
         return f"ANALYZE {self.qualified(table)}"
 
     def row_text(self, columns: Names, prefix: str) -> str:
-        # a row's own text quotes its values and tells NULL from ''; "C" because columns can have several collations
+        # the text of a record quotes values and distinguishes NULL from ''; columns may have different collations
         return f'CAST(ROW({self.columns(columns, prefix=prefix + ".")}) AS text) COLLATE "C"'
 
     def lock_rows(self, *, shared: bool = False) -> str:
@@ -90,12 +90,14 @@ class PostgresqlDialect(PublishingDialect):
 
 
 class _IdentityValues(PostgresqlDialect):
+    """The dialect whose INSERTs write columns that are GENERATED ALWAYS AS IDENTITY."""
+
     def insert_into(self, table: TableName, columns: Names) -> str:
         return f"{super().insert_into(table, columns)} OVERRIDING SYSTEM VALUE"
 
 
 def _lock_number(table: TableName) -> int:
-    # it only has to be the same for everybody who writes this table
+    # second key of the advisory lock; two tables may share a number
     return crc32(f"{table.schema}.{table.table}".encode()) - 2**31
 
 

@@ -1,9 +1,9 @@
-"""Connects to PostgreSQL with psycopg, for control SQL. Knows settings and sessions, makes no SQL of its own."""
+"""Sessions for control SQL on PostgreSQL, with psycopg: connection parameters and session settings."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -20,13 +20,13 @@ from connections.connectors.postgresql.metadata import (
 )
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
-from connections.connectors.postgresql.session.idle_timeout import PatientConnection
+from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutConnection
 from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import ONE_QUERY
 from connections.url import jdbc
 
-# what makes text forms the same whatever the machine's TZ, LC_ALL, PG* variables or the role's defaults say
+# settings on which text output depends, fixed whatever TZ, LC_ALL, PG* variables or the role's defaults say
 SESSION = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
@@ -37,38 +37,38 @@ SESSION = {
     "client_encoding": "UTF8",
     "lc_numeric": "C",
     "lc_monetary": "C",
-    # off, {NULL} would be an array of the word
+    # if off, {NULL} is an array with the text NULL
     "array_nulls": "on",
     "xmloption": "content",
     "quote_all_identifiers": "off",
     "default_transaction_read_only": "off",
 }
-# JDBC spellings of libpq's own keywords; others keep their name
+# libpq keywords for properties of JDBC URLs; others have the same name
 _KEYWORDS = {"ssl": "sslmode", "connectTimeout": "connect_timeout", "ApplicationName": "application_name"}
-# seconds for which a server may be silent, where the operator has not said it (the option no_progress_timeout)
-_PATIENCE = 300
-# servers on some systems have the setting and refuse it
+# seconds for which a server may be idle, if the option no_progress_timeout is not set
+_DEFAULT_IDLE_TIMEOUT = 300
+# client_connection_check_interval exists since this version; on some platforms the server refuses to set it
 _CHECKS_CLIENTS_SINCE = 140000
-# what the server says of a text that is not one query, or that writes
-_NO_QUERY = (
+# errors for text that is not a single query, or that writes
+_NOT_A_QUERY = (
     psycopg.errors.SyntaxError,
     psycopg.errors.FeatureNotSupported,
     psycopg.errors.InvalidCursorDefinition,
     psycopg.errors.ReadOnlySqlTransaction,
 )
-# libpq and asyncpg would look for a password in PGPASSWORD and ~/.pgpass, and give it to whatever host is named
+# keeps libpq and asyncpg from sending the password in PGPASSWORD or ~/.pgpass to the host of a connection
 _NO_PASSWORD_FILE = "/dev/null/none"
 _LIBPQ = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "application_name"})
 
 
 def settings(parameters: ConnectionParameters) -> dict[str, str]:
-    """Return libpq keywords (host, port, dbname, user, password, ...); ``host`` may be a socket directory.
+    """Return the libpq keywords for a connection; ``host`` may be a socket directory.
 
-    With the option ``embedded`` (a data directory) the server there is started when it is not running. The password is
-    the connection's own, also when that is empty.
+    With the option ``embedded`` (a data directory) the server there is started if it is not running. The password is
+    always that of the connection, even if empty.
     """
     url = jdbc.parse(parameters.url, kind="postgresql")
-    found = {
+    keywords = {
         "host": url.host,
         "port": str(url.port or 5432),
         "dbname": url.database or "postgres",
@@ -78,34 +78,37 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
         "keepalives_idle": "30",
         "keepalives_interval": "10",
         "keepalives_count": "6",
-        # milliseconds for which what was sent may stay without an answer of the network
+        # milliseconds for which sent data may remain unacknowledged
         "tcp_user_timeout": "90000",
     }
     if directory := parameters.options.get("embedded"):
-        found["host"] = embedded_postgresql.socket_directory(directory, within=parameters.protection.data_dir or None)
-        # connections of earlier versions name the superuser, which is Pipekit's alone
-        found["user"] = embedded_postgresql.ROLE if found["user"] == "postgres" else found["user"]
+        host = embedded_postgresql.socket_directory(directory, within=parameters.protection.data_dir or None)
+        keywords["host"] = host
+        # connections of earlier versions name the superuser, as which only Pipekit itself logs in
+        keywords["user"] = embedded_postgresql.ROLE if keywords["user"] == "postgres" else keywords["user"]
     for key, value in url.properties.items():
-        word = _KEYWORDS.get(key, key)
-        if word in _LIBPQ:
-            found[word] = {"true": "require", "false": "disable"}.get(value, value) if word == "sslmode" else value
+        keyword = _KEYWORDS.get(key, key)
+        if keyword in _LIBPQ:
+            is_ssl = keyword == "sslmode"
+            keywords[keyword] = {"true": "require", "false": "disable"}.get(value, value) if is_ssl else value
     login = {"password": parameters.password, "passfile": _NO_PASSWORD_FILE}
-    return {key: value for key, value in found.items() if value} | login | clear_text.keywords(found, parameters)
+    given = {key: value for key, value in keywords.items() if value}
+    return given | login | clear_text.keywords(keywords, parameters)
 
 
-def borne(parameters: ConnectionParameters) -> float:
-    """Return for how many seconds the server may be silent; 0 is for ever."""
-    return float(parameters.options.get("no_progress_timeout", _PATIENCE))
+def idle_timeout(parameters: ConnectionParameters) -> float:
+    """Return the seconds for which the server may be idle; 0 means no timeout."""
+    return float(parameters.options.get("no_progress_timeout", _DEFAULT_IDLE_TIMEOUT))
 
 
-def place(found: dict[str, str]) -> str:
-    """Return how messages name the server: host and port, never user or password."""
-    host = found.get("host", "localhost")
-    return host if host.startswith("/") else f"{host}:{found.get('port', '5432')}"
+def address(keywords: Mapping[str, str]) -> str:
+    """Return host and port of the libpq keywords, for messages."""
+    host = keywords.get("host", "localhost")
+    return host if host.startswith("/") else f"{host}:{keywords.get('port', '5432')}"
 
 
 def session_options(parameters: ConnectionParameters) -> str:
-    """Return libpq's ``options`` for the fixed session settings and the connection's own ``session`` settings."""
+    """Return libpq's ``options`` with the fixed session settings and those of the connection's option ``session``."""
     extra = cast(dict[str, str], parameters.options.get("session") or {})
     pairs = {**{k: v for k, v in SESSION.items() if k != "client_encoding"}, **extra}
     return " ".join(f"-c {key}={_escaped(str(value))}" for key, value in pairs.items())
@@ -118,14 +121,14 @@ def _escaped(value: str) -> str:
 class PostgresqlSession:
     """A psycopg connection in autocommit mode.
 
-    No statement waits for ever: of a server that is silent for long another connection asks whether it is at work.
+    Every statement has an idle timeout, after which the server is asked over another connection whether it is busy.
     """
 
-    def __init__(self, connection: PatientConnection, *, name: str) -> None:
+    def __init__(self, connection: IdleTimeoutConnection, *, name: str) -> None:
         self.connection = connection
         self.name = name
         self.server_version = connection.info.server_version
-        # how the server knows it
+        # the process of the server
         self.backend = Backend({})
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
@@ -137,16 +140,16 @@ class PostgresqlSession:
             return self.connection.execute(cast(Any, sql), parameters or None).fetchall()
 
     def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
-        # DECLARE takes one query, by the server's own grammar, and no SELECT leaves a read-only transaction
+        # DECLARE accepts only a single query, and a SELECT cannot end a read-only transaction
         try:
             with self._translated(), self.connection.transaction():
                 self.connection.execute("SET TRANSACTION READ ONLY")
-                # translated here, because the ROLLBACK forgets what the query waited for
+                # translated here, because the ROLLBACK resets last_lock_wait
                 with self.connection.cursor("pipekit_read_only") as cursor, self._translated():
                     cursor.execute(cast(Any, query))
                     return cursor.fetchone()
         except PipekitError as error:
-            if isinstance(error.__cause__, _NO_QUERY):
+            if isinstance(error.__cause__, _NOT_A_QUERY):
                 error.hint = ONE_QUERY
             raise
 
@@ -156,7 +159,7 @@ class PostgresqlSession:
             try:
                 yield
             except KeyboardInterrupt:
-                # a rollback could wait for ever
+                # a ROLLBACK could wait without limit
                 self.connection.abandon()
                 raise
 
@@ -173,25 +176,25 @@ class PostgresqlSession:
         try:
             yield
         except psycopg.Error as error:
-            found = translate(error, name=self.name)
-            if isinstance(found, LockTimeout) and self.connection.waited:
-                found.detail = f"{found.detail}\nWhile it waited: {self.connection.waited}."
-            raise found from error
+            translated = translate(error, name=self.name)
+            if isinstance(translated, LockTimeout) and self.connection.last_lock_wait:
+                translated.detail = f"{translated.detail}\nWhile it waited: {self.connection.last_lock_wait}."
+            raise translated from error
 
 
 def connect(parameters: ConnectionParameters) -> PostgresqlSession:
-    """Open a session; see `sdk.protocols.Connector.connect` for what it raises."""
-    found = settings(parameters)
+    """Open a session. Raises as `sdk.protocols.Connector.connect`."""
+    keywords = settings(parameters)
     try:
-        connection = clear_text.opened(found, _connection, psycopg.OperationalError)
+        connection = clear_text.opened(keywords, _connection, psycopg.OperationalError)
     except psycopg.OperationalError as error:
-        raise translate_connect(error, name=parameters.name, place=place(found)) from None
+        raise translate_connect(error, name=parameters.name, address=address(keywords)) from None
     session = PostgresqlSession(connection, name=parameters.name)
     try:
-        _settle(session, parameters)
+        _configure(session, parameters)
         if parameters.protection.databases:
             _check_server(session, parameters)
-        session.backend = _patient(connection, parameters, found)
+        session.backend = _set_idle_timeout(connection, parameters, keywords)
     except BaseException:
         session.close()
         raise
@@ -199,41 +202,45 @@ def connect(parameters: ConnectionParameters) -> PostgresqlSession:
 
 
 def _check_server(session: PostgresqlSession, parameters: ConnectionParameters) -> None:
-    """Raise Protected for the metadata's database; a server that does not say which it is was told by its tables."""
+    """Raise Protected for the database of the metadata; `_configure` has checked servers without an identifier."""
     try:
-        found = session.fetch(SERVER_DATABASE)
+        rows = session.fetch(SERVER_DATABASE)
     except UNIDENTIFIED:
         return
-    check_server_database(found[0], parameters)
+    check_server_database(rows[0], parameters)
 
 
-def _connection(found: dict[str, str]) -> PatientConnection:
-    return PatientConnection.connect(**cast(dict[str, Any], found), client_encoding="UTF8", autocommit=True)
+def _connection(keywords: dict[str, str]) -> IdleTimeoutConnection:
+    return IdleTimeoutConnection.connect(**cast(dict[str, Any], keywords), client_encoding="UTF8", autocommit=True)
 
 
-def _patient(connection: PatientConnection, parameters: ConnectionParameters, found: dict[str, str]) -> Backend:
+def _set_idle_timeout(
+    connection: IdleTimeoutConnection, parameters: ConnectionParameters, keywords: dict[str, str]
+) -> Backend:
     row = None
     with contextlib.suppress(psycopg.Error):
         row = connection.execute(cast(Any, IDENTITY)).fetchone()
-    backend = Backend.of(found, row, borne=borne(parameters), told=connection.info.backend_pid)
+    seconds = idle_timeout(parameters)
+    backend = Backend.of(keywords, row, idle_timeout=seconds, reported_pid=connection.info.backend_pid)
     connection.label = parameters.name or connection.label
-    connection.at_work, connection.end, connection.blocked = backend.at_work, backend.end, backend.blocked
-    connection.patience = borne(parameters)
+    connection.is_busy, connection.terminate = backend.is_busy, backend.terminate
+    connection.describe_lock_wait = backend.describe_lock_wait
+    connection.idle_timeout = seconds
     return backend
 
 
-def _settle(session: PostgresqlSession, parameters: ConnectionParameters) -> None:
-    """Set what PGDATESTYLE, PGTZ and their like in the environment would otherwise decide, and the user's own.
+def _configure(session: PostgresqlSession, parameters: ConnectionParameters) -> None:
+    """Set the session settings, which otherwise PGDATESTYLE, PGTZ and other environment variables would determine.
 
-    Raises Protected when the database is Pipekit's metadata.
+    Raises Protected when the database is Pipekit's metadata, which is checked by its tables.
     """
     own = cast(dict[str, Any], parameters.options.get("session") or {})
     pairs = {**{k: v for k, v in SESSION.items() if k != "client_encoding"}, **own}
     calls = ", ".join(["set_config(%s, %s, false)"] * len(pairs))
-    # in one statement, for each costs the way to the server and back
-    found = session.fetch(f"SELECT ({IS_METADATA}), {calls}", [str(part) for pair in pairs.items() for part in pair])
-    check_metadata(found[0], parameters)
+    # one statement, to save round trips
+    rows = session.fetch(f"SELECT ({IS_METADATA}), {calls}", [str(part) for pair in pairs.items() for part in pair])
+    check_metadata(rows[0], parameters)
     if session.server_version >= _CHECKS_CLIENTS_SINCE:
-        # a statement of a killed process ends soon, instead of holding its locks until it is done
+        # the server ends the statement of a killed client early, instead of holding its locks to the end
         with contextlib.suppress(PipekitError):
             session.fetch("SELECT set_config('client_connection_check_interval', '2s', false)")

@@ -1,4 +1,4 @@
-"""Which of PostgreSQL's own types have values that are equal though their texts differ; see `TypeEquality`."""
+"""The text forms of equal values of types that are specific to PostgreSQL; implements `TypeEquality`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from connections.sdk.protocols import Session
 from connections.sdk.sql.equality import Equality, Spellings
 
 _BOUNDS = re.compile(r"\s*\(\d+(,\s*-?\d+)?\)")
-# without a length these words mean a length of one
+# types that have the length one if none is given
 _UNBOUNDED = {"bit": "bit varying", "character": "bpchar"}
-# by pg_type's names: equal values of these are always shown alike. Not here: numeric (1.0, 1.00), float4 and float8
+# types (by pg_type.typname) whose equal values always have the same output. Not numeric (1.0, 1.00), float4 and float8
 # (0, -0), bpchar (blanks), interval, and ranges of numeric
 _ONE_SHOWN = frozenset(
     {
@@ -60,9 +60,9 @@ _ONE_SHOWN = frozenset(
 
 
 def equality(session: Session, natives: Sequence[str]) -> Mapping[str, Equality]:
-    """Return what is known of the types; extensions', composite types and domains are taken for the loosest."""
+    """Return the equality of the types; types of extensions, composite types and domains are SEVERAL."""
     query = (files(__package__) / "queries" / "type_elements.sql").read_text()
-    # a type that the server does not know has no row
+    # the query has no row for a type that does not exist
     return {
         name: Equality(
             spellings=_spellings(kind, element_kind, element, is_array=is_array, built_in=built_in),
@@ -73,13 +73,13 @@ def equality(session: Session, natives: Sequence[str]) -> Mapping[str, Equality]
 
 
 def unbounded(native: str) -> str:
-    """Return the type without length and precision: ``numeric[]`` of ``numeric(9,2)[]``."""
+    """Return the type without length and precision: ``numeric[]`` for ``numeric(9,2)[]``."""
     if '"' in native:
         return native
-    found = _BOUNDS.sub("", native.strip())
-    bare = found.removesuffix("[]")
-    wide = "interval" if bare.startswith("interval") else _UNBOUNDED.get(bare, bare)
-    return wide + found[len(bare) :]
+    name = _BOUNDS.sub("", native.strip())
+    element = name.removesuffix("[]")
+    wide = "interval" if element.startswith("interval") else _UNBOUNDED.get(element, element)
+    return wide + name[len(element) :]
 
 
 def _spellings(kind: str, element_kind: str, element: str, *, is_array: bool, built_in: bool) -> Spellings:

@@ -1,9 +1,9 @@
-"""Row hashes that two PostgreSQL servers compute alike, each over the rows that a raw copy would move.
+"""Row hashes of which two PostgreSQL servers compute the same value for the same row, for rows that a raw copy moves.
 
-A row is hashed as the text of a record, whose output functions write every value of a type differently; driver.SESSION
-makes them write alike on both servers. `hash_record_extended` would be quicker but takes different values for one:
-numbers of either sign, and 64-bit integers and times whose halves cancel out. It is linear in the columns too, so that
-a sum over rows stays the same when two rows exchange values. `PROBE` shows whether two servers agree.
+The hash is that of the text of the row as a record. Different values of a type have different text, and the settings in
+driver.SESSION make it the same on both servers. `hash_record_extended` would be faster, but has collisions: numbers of
+either sign, and 64-bit integers and times whose halves cancel out. It is also linear in the columns, so that a sum over
+rows does not change when two rows exchange values. `PROBE` tests whether two servers agree.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from connections.sdk.sql.statement import statement
 
 _SINCE = 140000
 _PADDED = frozenset({"character", "bpchar"})
-# of one encoding: hashes are of the bytes that the server keeps
+# includes the encoding, because the bytes of the server encoding are hashed
 PROBE = (
     "SELECT current_setting('server_encoding'),"
     """ hashtextextended(ROW(1, 4.50, true, 'é'::text, NULL, DATE '2026-01-31')::text COLLATE "C", 0)"""
@@ -36,29 +36,29 @@ def plan(
     table: TableName,
     columns: Sequence[Column],
 ) -> RowHashing | NotHashed:
-    """Return the SQL with which both servers hash the module's rows, or why they cannot do so alike."""
+    """Return the SQL with which both servers hash the module's rows, or why they cannot compute the same hashes."""
     if min(source.server_version, destination.server_version) < _SINCE:
         return NotHashed(why="a server is older than PostgreSQL 14")
-    found = raw_types.plan(source, query, destination=destination, table=table, columns=columns, trim=False)
-    if isinstance(found, raw_types.NotRaw):
-        return NotHashed(why=found.why)
+    raw_plan = raw_types.plan(source, query, destination=destination, table=table, columns=columns, trim=False)
+    if isinstance(raw_plan, raw_types.NotRaw):
+        return NotHashed(why=raw_plan.why)
     if source.fetch(PROBE) != destination.fetch(PROBE):
         return NotHashed(why="the two servers hash a row differently, or encode text differently")
     have = [column.native_type for column in describe_query(source, statement(query))]
     info = describe_table(destination, table)
-    assert info is not None, "the raw plan has found it"
+    assert info is not None, "the raw plan has described it"
     want = [next(c.native_type for c in info.columns if c.name == column.dest_name) for column in columns]
     names = [f"q.c{position}" for position in range(len(columns))]
     for session in (source, destination):
         avoid_sorts(session)
     return RowHashing(
-        source=tuple(map(_source_column, names, have, want, found.casts)),
+        source=tuple(map(_source_column, names, have, want, raw_plan.casts)),
         destination=tuple(_destination_column(column, native) for column, native in zip(columns, want, strict=True)),
     )
 
 
 def avoid_sorts(session: PostgresqlSession) -> None:
-    """Have digests grouped in memory: for the many keys that the planner expects it sorts every row, on disk."""
+    """Make the session group rows by hashing: the planner overestimates the groups, and would sort all rows on disk."""
     session.execute("SET enable_sort = off")
 
 
@@ -68,7 +68,7 @@ def row_hash(columns: Sequence[HashedColumn]) -> str:
 
 
 def _source_column(name: str, have: str, want: str, cast: str) -> HashedColumn:
-    """Hash what a raw copy writes: the value after its cast, or, into text, the text that is sent."""
+    """Return the hash of what a raw copy writes: the value after the cast, or for a text column the text sent."""
     if _base(want) in ("text", "character varying") and not cast:
         return HashedColumn(expression=name, term=_as_text(name, have))
     value = cast.format(name) if cast else name
@@ -82,12 +82,12 @@ def _destination_column(column: Column, native: str) -> HashedColumn:
 
 
 def _term(expression: str, native: str) -> str:
-    # the scale is no part of a number's value
+    # numbers with different scales are equal: 1.0 and 1.00
     return f"trim_scale({expression})" if _base(native) == "numeric" else expression
 
 
 def _as_text(expression: str, native: str) -> str:
-    # a cast of char(n) to text drops the blanks that the value has on the wire
+    # a cast of char(n) to text would drop the padding blanks, which COPY sends
     return f"textin(bpcharout({expression}))" if _base(native) in _PADDED else f"({expression})::text"
 
 

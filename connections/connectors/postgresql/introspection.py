@@ -1,4 +1,4 @@
-"""What a PostgreSQL table or query looks like, from the catalogue; never reads a row."""
+"""Introspection of PostgreSQL tables and queries by the catalogue. Reads no rows."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ _KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialize
 _OCCUPANTS = {"S": "sequence", "i": "index", "I": "index", "c": "type", "t": "TOAST table", "y": "type"}
 _ON_DELETE = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _IDENTITIES = {"a": "always", "d": "by default"}
-# more than these are not named
-_SIMILAR = 5
+# maximum number of similar names returned
+_MAX_SIMILAR = 5
+# bits of pg_relation_is_updatable
 _UPDATABLE = {"update": 4, "insert": 8, "delete": 16}
 
 
@@ -33,37 +34,37 @@ def _query(name: str) -> str:
 
 
 def describe_query(session: Session, query: str) -> tuple[ColumnInfo, ...]:
-    """Let the server prepare the query and describe its result: exact types, nothing executed."""
+    """Return the result columns of a prepared statement, which is described but not executed."""
     connection = cast(PostgresqlSession, session).connection
     connection.pgconn.send_prepare(b"", query.encode())
-    result = _answer(connection)
+    result = _result(connection)
     if result.status == pq.ExecStatus.COMMAND_OK:
         connection.pgconn.send_describe_prepared(b"")
-        result = _answer(connection)
+        result = _result(connection)
     if result.status != pq.ExecStatus.COMMAND_OK:
         state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
-        kind = psycopg.errors.lookup(state) if state else psycopg.OperationalError
+        error_class = psycopg.errors.lookup(state) if state else psycopg.OperationalError
         name = cast(PostgresqlSession, session).name
-        raise translate(kind(result.get_error_message(), info=result), name=name)
+        raise translate(error_class(result.get_error_message(), info=result), name=name)
     if not result.nfields:
         raise QueryInvalid("The query returns no columns.", hint="A source query is a SELECT.")
-    numbers = range(result.nfields)
+    positions = range(result.nfields)
     types = session.fetch(
-        _query("describe_types"), ([result.ftype(i) for i in numbers], [result.fmod(i) for i in numbers])
+        _query("describe_types"), ([result.ftype(i) for i in positions], [result.fmod(i) for i in positions])
     )
-    names = [(result.fname(i) or b"").decode() for i in numbers]
+    names = [(result.fname(i) or b"").decode() for i in positions]
     return tuple(_column(name, *row[:4]) for name, row in zip(names, types, strict=True))
 
 
-def _answer(connection: psycopg.Connection[Any]) -> pq.abc.PGresult:
-    # libpq's own waiting holds the interpreter: no heartbeat and no cancel until the server answers
+def _result(connection: psycopg.Connection[Any]) -> pq.abc.PGresult:
+    # not with libpq's blocking functions, which hold the GIL: heartbeat and cancellation would have to wait
     results = connection.wait(generators.execute(connection.pgconn))
     return cast(pq.abc.PGresult, results[-1])
 
 
 def _column(name: str, native: str, typtype: str, base: str | None, built_in: bool) -> ColumnInfo:
     if typtype == "d" and base:
-        # a domain travels as its base type, which holds the same values
+        # a domain is transferred as its base type, which holds the same values
         return ColumnInfo(name=name, native_type=base, data_type=parse(base))
     if not built_in or typtype in ("e", "c"):
         return ColumnInfo(name=name, native_type=native, data_type=DataType(kind=Kind.NATIVE, native=native))
@@ -105,9 +106,9 @@ def _accepted(kind: str, updatable: int | None) -> frozenset[str]:
         return frozenset()
     if updatable is None:
         return ALL_CHANGES
-    found = {word for word, bit in _UPDATABLE.items() if updatable & bit}
-    # whether a foreign table can be truncated only its server knows
-    return frozenset(found | {"truncate"} if kind == "f" else found)
+    accepted = {statement for statement, bit in _UPDATABLE.items() if updatable & bit}
+    # whether a foreign table can be truncated is not in the catalogue
+    return frozenset(accepted | {"truncate"} if kind == "f" else accepted)
 
 
 def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
@@ -135,17 +136,17 @@ def occupant(session: Session, table: TableName) -> str:
 
 
 def similar_tables(session: Session, table: TableName) -> tuple[TableName, ...]:
-    place = (table.schema or "public", table.table)
-    wanted = tuple(map(bare_name, place))
-    rows = session.fetch(_query("similar_tables"), wanted)
-    found = [TableName(*row) for row in rows if row != place and tuple(map(bare_name, row)) == wanted]
-    return tuple(found[:_SIMILAR])
+    own = (table.schema or "public", table.table)
+    bare = tuple(map(bare_name, own))
+    rows = session.fetch(_query("similar_tables"), bare)
+    similar = [TableName(*row) for row in rows if row != own and tuple(map(bare_name, row)) == bare]
+    return tuple(similar[:_MAX_SIMILAR])
 
 
 def similar_schemas(session: Session, schema: str) -> tuple[str, ...]:
-    wanted = bare_name(schema)
-    rows = session.fetch(_query("similar_schemas"), (wanted, schema))
-    return tuple([name for (name,) in rows if bare_name(name) == wanted][:_SIMILAR])
+    bare = bare_name(schema)
+    rows = session.fetch(_query("similar_schemas"), (bare, schema))
+    return tuple([name for (name,) in rows if bare_name(name) == bare][:_MAX_SIMILAR])
 
 
 def may_skip_rows(session: Session, table: TableName) -> bool:
@@ -157,5 +158,5 @@ def has_schema(session: Session, schema: str) -> bool:
 
 
 def has_type(session: Session, native: str) -> bool:
-    """Whether the database knows a type of this name (enums, composites and extension types may be missing)."""
+    """Return whether the database has a type of this name, such as an enum or a type of an extension."""
     return session.fetch("SELECT to_regtype(%s) IS NOT NULL", (native,)) == [(True,)]

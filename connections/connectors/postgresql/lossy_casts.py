@@ -1,7 +1,7 @@
-"""Asks the server what it would make of a text, for types that cut or round by a length, a precision or a member.
+"""Checks on the server for text that a cast to the column's type would truncate or round.
 
-``numeric(9,2)[]`` rounds what ``numeric[]`` holds; a composite, or an array of a domain, does so by its
-members' types.
+``numeric(9,2)[]`` rounds values of ``numeric[]``; composite types and arrays of domains do so because of the types of
+their members.
 """
 
 from __future__ import annotations
@@ -13,25 +13,26 @@ import pyarrow as pa
 
 from connections.connectors.postgresql import driver
 from connections.connectors.postgresql.copy.native_texts import element
-from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import Kind
 
-_MEMBERED = """
+# the composite types and domains, and arrays of these, among the given types
+_COMPOSITES = """
 SELECT x.name FROM unnest(%s::text[]) AS x(name) JOIN pg_type t ON t.oid = to_regtype(x.name)
 LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A' WHERE coalesce(e.typtype, t.typtype) IN ('c', 'd')
 """
 _NAMES = frozenset({"name", '"char"'})
-# the server itself refuses bits of another length
+# the server refuses values of another length instead of truncating them
 _STRICT = frozenset({"bit", "bit varying"})
-# the bare word would mean a length of one
+# character without a length has the length 1
 _UNBOUNDED = {"character": "bpchar"}
 
 
-class Questions:
-    """The columns of one table that need asking; a session is opened when the first value comes."""
+class LossyCastCheck:
+    """The checks for one table. Opens a session when the first batch is checked, unless no column needs a check."""
 
     def __init__(self, parameters: ConnectionParameters, columns: Sequence[Column]) -> None:
         self.parameters = parameters
@@ -44,46 +45,49 @@ class Questions:
         self._conditions: dict[int, str] | None = None
 
     def check(self, batch: pa.RecordBatch) -> None:
-        """Raise ValueMisfit for the first text that would come out as another value."""
+        """Raise InvalidValue for the first text that the column would store as another value."""
         if not self._candidates:
             return
         if self._session is None:
             self._session = driver.connect(self.parameters)
-            self._conditions = self._found(self._session)
+            self._conditions = self._find_conditions(self._session)
         for position, column in self._candidates:
             condition = (self._conditions or {}).get(position)
             if condition:
-                self._ask(self._session, batch.column(position), column, condition)
+                self._check_column(self._session, batch.column(position), column, condition)
 
     def close(self) -> None:
         if self._session:
             self._session.close()
 
-    def _found(self, session: driver.PostgresqlSession) -> dict[int, str]:
+    def _find_conditions(self, session: driver.PostgresqlSession) -> dict[int, str]:
         names = [column.dest_type for _, column in self._candidates]
-        membered = {row[0] for row in session.fetch(_MEMBERED, (names,))}
-        found = {
-            position: _condition(column.dest_type, membered=column.dest_type in membered)
+        composites = {row[0] for row in session.fetch(_COMPOSITES, (names,))}
+        conditions = {
+            position: _condition(column.dest_type, is_composite=column.dest_type in composites)
             for position, column in self._candidates
         }
-        self._candidates = [(position, column) for position, column in self._candidates if found[position]]
-        return found
+        self._candidates = [(position, column) for position, column in self._candidates if conditions[position]]
+        return conditions
 
-    def _ask(self, session: driver.PostgresqlSession, array: pa.Array, column: Column, condition: str) -> None:
+    def _check_column(self, session: driver.PostgresqlSession, array: pa.Array, column: Column, condition: str) -> None:
         rows = []
-        # what is no value of the type at all is told by the COPY, with its place
+        # for text that is not a value of the type the COPY raises a better error, with the row
         with suppress(PipekitError):
             rows = session.fetch(
                 f"SELECT x FROM unnest(%s::text[]) AS x WHERE {condition} LIMIT 1", (array.drop_null().to_pylist(),)
             )
         if rows:
-            raise misfit(column, rows[0][0])
+            raise invalid_value(column, rows[0][0])
 
 
-def _condition(native: str, *, membered: bool) -> str:
-    """Return when ``x`` is not kept by the type ("" where it always is): compared with the type without its bounds."""
-    # the type comes from the catalogue, where it stands quoted as SQL needs it
-    if membered:
+def _condition(native: str, *, is_composite: bool) -> str:
+    """Return the condition that the type changes the text ``x``; empty for a type that never does.
+
+    The value is compared with that of the type without length and precision.
+    """
+    # the type comes from the catalogue, already quoted for SQL
+    if is_composite:
         return f"x::{native}::text IS DISTINCT FROM x"
     array = "[]" if native.endswith("[]") else ""
     name = element(native)

@@ -1,4 +1,4 @@
-"""Finds out whether an open connection leads to Pipekit's metadata: by its tables, and by server and database."""
+"""Detection of connections to Pipekit's metadata, by its tables and by the identity of server and database."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ IS_METADATA = (
 )
 SERVER_DATABASE = (_QUERIES / "server_database.sql").read_text()
 
-# what SERVER_DATABASE fails with on a server that does not say which it is: without rights, or without the function.
-# Its metadata is then known by its tables alone, for which no rights are needed
+# errors of SERVER_DATABASE on a server that lacks the function or does not permit its use; the metadata is then
+# detected by its tables alone, which requires no privileges
 UNIDENTIFIED = (PermissionDenied, QueryInvalid)
 
 
 def check_metadata(row: Sequence[Any] | None, parameters: ConnectionParameters) -> None:
-    """Raise Protected for the answer to IS_METADATA, or for no answer."""
+    """Raise Protected if ``row``, the result of IS_METADATA, is true or missing."""
     if row is None or row[0] is not False:
         raise refused_database(parameters.name)
 
 
 def check_server_database(row: Sequence[Any] | None, parameters: ConnectionParameters) -> None:
-    """Raise Protected for the answer to SERVER_DATABASE, or for no answer."""
+    """Raise Protected if ``row``, the result of SERVER_DATABASE, is a protected database or missing."""
     known = {(database.system_identifier, database.oid) for database in parameters.protection.databases}
     if row is None or (str(row[0]), str(row[1])) in known:
         raise refused_database(parameters.name)

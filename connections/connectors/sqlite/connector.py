@@ -1,4 +1,4 @@
-"""The sqlite connector, put together."""
+"""The SQLite connector."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""SQLite's declared types. They are advisory: any column may hold any value, so readers check each one.
+"""Declared types of SQLite. They are not enforced: any column may contain any value, so the reader checks each one.
 
-Source of the affinity rules: https://www.sqlite.org/datatype3.html section 3.1; names that other systems use keep
-their meaning, because sources such as AS/400 extracts declare them.
+Source of the affinity rules: https://www.sqlite.org/datatype3.html section 3.1. Type names of other systems keep their
+meaning, because they are common in files such as extracts from AS/400.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _SHAPE = re.compile(r"(?P<name>[a-z_0-9 ]+?)\s*(\(\s*(?P<a>\d+)\s*(,\s*(?P<b>\d+
 _KINDS = {
     "boolean": Kind.BOOLEAN,
     "bool": Kind.BOOLEAN,
-    # SQLite's INTEGER holds 64 bits whatever the declaration says
+    # INTEGER has 64 bits in SQLite
     "int": Kind.BIGINT,
     "integer": Kind.BIGINT,
     "tinyint": Kind.SMALLINT,
@@ -55,7 +55,7 @@ _SPELLINGS = {
     Kind.DOUBLE: "DOUBLE",
     Kind.TEXT: "TEXT",
     Kind.BINARY: "BLOB",
-    # these are text in the file; a declared DATE would get NUMERIC affinity and eat digits-only values
+    # stored as text; DATE would have NUMERIC affinity, and convert text that consists of digits to a number
     Kind.DATE: "DATE_TEXT",
     Kind.TIME: "TIME_TEXT",
     Kind.TIMESTAMP: "TIMESTAMP_TEXT",
@@ -63,12 +63,12 @@ _SPELLINGS = {
     Kind.UUID: "UUID_TEXT",
     Kind.JSON: "JSON_TEXT",
 }
-# what a REAL keeps of a decimal number
+# decimal digits that REAL keeps
 _EXACT_DIGITS = 15
 
 
 def parse(native: str) -> DataType:
-    """Return the meaning of a declared type; no declaration (an expression, an untyped column) is UNKNOWN."""
+    """Return the meaning of a declared type; that of a column or an expression without type is UNKNOWN."""
     shape = _SHAPE.fullmatch(native.strip().lower())
     if shape is None or not shape["name"]:
         return DataType.unknown(native)
@@ -81,14 +81,14 @@ def parse(native: str) -> DataType:
     if kind is not None:
         return DataType(kind=kind, native=native)
     if any(word in name for word in _TEXT):
-        # n(var)char(n), character(n): only the plain ones are blank padded where the rows came from
+        # the types that are blank-padded in other systems
         fixed = name in ("char", "character", "nchar", "native character")
         return DataType(kind=Kind.TEXT, length=first, fixed=fixed, native=native)
     return DataType(kind=Kind.BIGINT, native=native) if "int" in name else DataType.unknown(native)
 
 
 def render(data_type: DataType) -> Rendered:
-    """Return the declaration under which values of this meaning stay exact in SQLite."""
+    """Return the declared type under which SQLite stores values of this meaning exactly."""
     if data_type.kind is Kind.DECIMAL:
         wide = decimal(data_type.precision, data_type.scale, native="")
         if wide.precision is not None and wide.precision <= _EXACT_DIGITS:

@@ -1,4 +1,4 @@
-"""SQLite's SQL text. It has no schemas: `sync.orders` is one table of that whole name, `main.orders` is `orders`."""
+"""SQL dialect of SQLite. It has no schemas: `sync.orders` is a table with a dot in its name, `main.orders` `orders`."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class SqliteDialect(PublishingDialect):
     row_ids = ("rowid", "_rowid_", "oid")
 
     def compares_as_text(self, data_type: DataType) -> bool:
-        """Dates and times are text in SQLite; of a column or expression without a declared type nothing is known."""
+        """Return whether it may be stored as text: dates, times, and columns without a declared type, are or may be."""
         return not data_type.is_numeric and data_type.kind not in (Kind.BINARY, Kind.BOOLEAN)
 
     def may_hold_numbers(self, data_type: DataType) -> bool:
-        # what the affinity rules make text: https://www.sqlite.org/datatype3.html section 3.1
+        # not for types with TEXT affinity: https://www.sqlite.org/datatype3.html section 3.1
         name = data_type.native.upper()
         return "INT" in name or not any(word in name for word in ("CHAR", "CLOB", "TEXT"))
 
     def temporal(self, value: str, data_type: DataType) -> str:
-        """Return the text at or below which no spelling of a later moment sorts."""
+        """Return a literal that sorts at or below every text form of the value and of later ones."""
         return self.string(lowest_spelling(value, data_type.kind) or value)
 
     def exact_text(self, expression: str) -> str:
-        # a cast gives a number fifteen digits, rounded up or down; where they are too few, seventeen are enough
+        # CAST rounds a number to fifteen digits; where these are not exact, seventeen are
         text = super().exact_text(expression)
         return (
             f"CASE WHEN typeof({expression}) = 'real' AND CAST({text} AS real) <> {expression} "
@@ -46,11 +46,11 @@ class SqliteDialect(PublishingDialect):
         return self.quote(whole_name(table))
 
     def same_key(self, key: Names, target: str, staged: str, *, null_safe: bool) -> str:
-        # the collation of the left side counts: staging's is the key's, also where only the key's index has it
+        # SQLite compares by the collation of the left side; staging has that of the key, even if only its index has it
         return super().same_key(key, staged, target, null_safe=null_safe)
 
     def _unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str, *, shown: str) -> str:
-        # a result of SQLite has at most as many columns as a table: beside the rows' ids there is room for more
+        # joined by row id, because `r.*` and three more columns could exceed the maximum number of columns
         if not (row := self.free_row_id(columns)):
             return super()._unseen(table, staging, columns, watermark, shown=shown)
         source = self.qualified(staging)
@@ -70,7 +70,7 @@ class SqliteDialect(PublishingDialect):
 
 
 def whole_name(table: TableName) -> str:
-    """Return the table's one name in the file."""
+    """Return the name of the table in the file, which includes the schema."""
     return table.table if table.schema in ("", "main") else f"{table.schema}.{table.table}"
 
 

@@ -1,4 +1,4 @@
-"""Opens SQLite files with the standard library, for control SQL."""
+"""Sessions for control SQL on SQLite files, with the sqlite3 module."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from connections.connectors.sqlite import waiting
+from connections.connectors.sqlite import busy_wait
 from connections.sdk import errors
+from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import create_private
-from connections.sdk.files.protected import check_file
 from connections.sdk.files.protection import METADATA_TABLES, refused_database
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import ONE_QUERY
 from connections.url import jdbc
 
 T = TypeVar("T")
-# asked of each connection that is opened: copies and backups of the metadata are told by it as well
+# executed on each new connection; it also detects copies and backups of the metadata
 IS_METADATA = (
     f"SELECT count(*) = {len(METADATA_TABLES)} FROM sqlite_master"
     f" WHERE type = 'table' AND name IN ({', '.join(map(repr, METADATA_TABLES))})"
@@ -32,12 +32,12 @@ _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE
 
 
 def database_path(parameters: ConnectionParameters) -> str:
-    """Return the file of the connection's URL."""
+    """Return the path in the connection's URL."""
     return jdbc.parse(parameters.url, kind="sqlite").path
 
 
 class SqliteSession:
-    """One connection in autocommit mode; a transaction takes the write lock at once, so it cannot fail half way."""
+    """A connection in autocommit mode. Transactions take the write lock at their start, so they cannot fail later."""
 
     server_version = 0
 
@@ -48,52 +48,54 @@ class SqliteSession:
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         with self._translated():
-            return self._patiently(lambda: self.connection.execute(sql, tuple(parameters)).rowcount)
+            return self._wait_for(lambda: self.connection.execute(sql, tuple(parameters)).rowcount)
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._translated():
-            return self._patiently(lambda: self.connection.execute(sql, tuple(parameters)).fetchall())
+            return self._wait_for(lambda: self.connection.execute(sql, tuple(parameters)).fetchall())
 
-    def _patiently(self, act: Callable[[], T]) -> T:
-        # in a transaction a statement may have done something before it fails, so it is not done again
-        return act() if self.connection.in_transaction else waiting.patiently(self.connection, self.path, act)
+    def _wait_for(self, execute: Callable[[], T]) -> T:
+        # inside a transaction a failed statement may have had effects, so it cannot be repeated
+        if self.connection.in_transaction:
+            return execute()
+        return busy_wait.wait_for(self.connection, self.path, execute)
 
     def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
         with self._translated():
             self.connection.execute("PRAGMA query_only = ON")
         try:
             with self._translated():
-                return self._patiently(lambda: self._first_row(query))
+                return self._wait_for(lambda: self._first_row(query))
         finally:
             with self._translated():
                 self.connection.execute("PRAGMA query_only = OFF")
 
     def _first_row(self, query: str) -> tuple[Any, ...] | None:
-        self.connection.set_authorizer(_reads)
+        self.connection.set_authorizer(_authorize_reading)
         try:
-            found: tuple[Any, ...] | None = self.connection.execute(query).fetchone()
-            return found
+            row: tuple[Any, ...] | None = self.connection.execute(query).fetchone()
+            return row
         except (sqlite3.Error, sqlite3.Warning) as error:
-            # a second statement is a Warning up to Python 3.11
+            # up to Python 3.11 a second statement raises Warning
             if "one statement" in str(error) or "not authorized" in str(error):
                 raise errors.QueryInvalid(f"{self.name or 'SQLite'}: {error}", hint=ONE_QUERY) from error
             raise
         finally:
-            # what `connect` set: no other file is reached afterwards either
+            # restore the authorizer set by `connect`
             self.connection.set_authorizer(_authorize)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._translated():
-            waiting.patiently(self.connection, self.path, lambda: self.connection.execute("BEGIN IMMEDIATE"))
+            busy_wait.wait_for(self.connection, self.path, lambda: self.connection.execute("BEGIN IMMEDIATE"))
             try:
                 yield
             except BaseException:
-                # a full disk may have ended it already
+                # SQLite may have rolled back already, for example when the disk is full
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
-            waiting.patiently(self.connection, self.path, lambda: self.connection.execute("COMMIT"))
+            busy_wait.wait_for(self.connection, self.path, lambda: self.connection.execute("COMMIT"))
 
     def cancel(self) -> None:
         self.connection.interrupt()
@@ -107,17 +109,17 @@ class SqliteSession:
         try:
             yield
         except sqlite3.Error as error:
-            found = translate(error, name=self.name)
-            if waiting.is_busy(error):
-                found.message = f"{found.message}; {waiting.described(self.path)}."
-                found.args = (found.message,)
-            raise found from error
+            translated = translate(error, name=self.name)
+            if busy_wait.is_busy(error):
+                translated.message = f"{translated.message}; {busy_wait.describe(self.path)}."
+                translated.args = (translated.message,)
+            raise translated from error
 
 
-def _reads(action: int, first: str | None, second: str | None, *_: str | None) -> int:
-    """Let a statement read rows and call functions, and do nothing else: SQLite asks for each thing it would do."""
-    loads = action == sqlite3.SQLITE_FUNCTION and second == "load_extension"
-    return sqlite3.SQLITE_OK if action in _READING and not loads else sqlite3.SQLITE_DENY
+def _authorize_reading(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    """Authorizer that allows only reading rows and calling functions."""
+    loads_extension = action == sqlite3.SQLITE_FUNCTION and second == "load_extension"
+    return sqlite3.SQLITE_OK if action in _READING and not loads_extension else sqlite3.SQLITE_DENY
 
 
 def translate(error: sqlite3.Error, *, name: str) -> errors.PipekitError:
@@ -129,28 +131,28 @@ def translate(error: sqlite3.Error, *, name: str) -> errors.PipekitError:
     if "no such column" in low:
         return errors.ColumnMissing(text, hint="Check the column's spelling against the table.")
     if code == _SQLITE_BUSY:
-        return errors.LockTimeout(text, hint="Another process writes this file; it is tried again.")
+        return errors.LockTimeout(text, hint="Another process is writing to this file; the run is retried.")
     if code == _SQLITE_FULL:
         return errors.DiskFull(text, hint="Free space on the disk of the file.")
     if code == _SQLITE_CONSTRAINT:
-        return errors.ValueMisfit(text, hint="The rows break a constraint of the destination table.")
+        return errors.InvalidValue(text, hint="The rows break a constraint of the destination table.")
     if "interrupted" in low:
         return errors.Cancelled(text)
     if "readonly" in low:
         return errors.PermissionDenied(text, hint="The file or its directory is not writable for this user.")
     if "authorized" in low or "authorization denied" in low:
         return errors.PermissionDenied(
-            text, hint="SQL of a connection reaches its own file only: no ATTACH, no VACUUM INTO, no extensions."
+            text, hint="A connection may access only its own file: ATTACH, VACUUM INTO and extensions are not allowed."
         )
     if "not a database" in low:
-        return errors.DatabaseMissing(text, hint="The file is no SQLite database.")
+        return errors.DatabaseMissing(text, hint="The file is not a SQLite database; check the path in the URL.")
     return errors.QueryInvalid(text, hint="Correct the SQL; its text is on the run.")
 
 
 def connect(parameters: ConnectionParameters) -> SqliteSession:
-    """Open an existing file; a missing one is created only when the connection's option ``create`` says so.
+    """Open the file of the connection. A missing file is created only with the connection's option ``create``.
 
-    Raises Protected when it is Pipekit's own. Its SQL reaches no other file.
+    Raises Protected for a file of Pipekit itself. SQL of the session cannot access other files.
     """
     path = Path(database_path(parameters)).absolute()
     check_file(path, parameters.protection, name=parameters.name)
@@ -164,12 +166,14 @@ def connect(parameters: ConnectionParameters) -> SqliteSession:
     try:
         connection = _open(path)
         connection.set_authorizer(_authorize)
-        # some builds of SQLite enforce them unless told otherwise
+        # some builds of SQLite enforce foreign keys by default
         connection.execute("PRAGMA foreign_keys = OFF")
-        is_metadata = waiting.patiently(connection, path, lambda: connection.execute(IS_METADATA).fetchone()[0])
+        is_metadata = busy_wait.wait_for(connection, path, lambda: connection.execute(IS_METADATA).fetchone()[0])
     except sqlite3.Error as error:
-        kind = translate(error, name=parameters.name)
-        raise (kind if isinstance(kind, errors.DatabaseMissing) else _unopened(parameters, path, error)) from error
+        translated = translate(error, name=parameters.name)
+        if isinstance(translated, errors.DatabaseMissing):
+            raise translated from error
+        raise _connection_failed(parameters, path, error) from error
     if is_metadata:
         connection.close()
         raise refused_database(parameters.name)
@@ -177,7 +181,7 @@ def connect(parameters: ConnectionParameters) -> SqliteSession:
 
 
 def _authorize(action: int, first: str | None, *_: str | None) -> int:
-    """Let SQL attach no file: neither ATTACH nor VACUUM INTO; what has no name is temporary, as VACUUM needs it."""
+    """Authorizer that denies ATTACH and VACUUM INTO, but not the temporary database without name that VACUUM uses."""
     return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH and first not in _NAMELESS else sqlite3.SQLITE_OK
 
 
@@ -185,13 +189,13 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None, timeout=30)
     except sqlite3.OperationalError:
-        # a source file on a read-only place
+        # a source file may be read-only
         return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, timeout=30)
 
 
-def _unopened(parameters: ConnectionParameters, path: Path, error: sqlite3.Error) -> errors.PipekitError:
-    why = f"{error}; {waiting.described(path)}" if waiting.is_busy(error) else f"{error}"
+def _connection_failed(parameters: ConnectionParameters, path: Path, error: sqlite3.Error) -> errors.PipekitError:
+    reason = f"{error}; {busy_wait.describe(path)}" if busy_wait.is_busy(error) else f"{error}"
     return errors.ConnectionFailed(
-        f"{parameters.name or 'SQLite'}: The file {path} cannot be opened: {why}.",
+        f"{parameters.name or 'SQLite'}: The file {path} cannot be opened: {reason}.",
         hint="Check that the file and its directory are readable (and writable, for a destination) for this user.",
     )

@@ -1,4 +1,4 @@
-"""What a SQLite table or query looks like: declared types, and for expressions the types their first rows have."""
+"""Introspection of SQLite: declared types, and for expressions the storage class of their first rows."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from connections.sdk.sql.statement import statement
 from connections.sdk.sql.types import DataType, Kind
 
 _PROBE = "pipekit_probe"
+# rows from which the storage class of an expression is inferred
 _SAMPLE = 1000
 _UNKNOWN_COLLATION = re.compile(r"no such collation sequence: (.+)$")
 _ANY = "ANY"
@@ -25,12 +26,12 @@ _STORED = {"integer": Kind.BIGINT, "real": Kind.DOUBLE, "text": Kind.TEXT, "blob
 
 
 def describe_query(session: Session, query: str) -> tuple[ColumnInfo, ...]:
-    """Describe through a temporary view of this connection: nothing is written to the file.
+    """Describe the query by a temporary view, so that nothing is written to the file.
 
-    An expression has no declared type; it gets the one storage class its first rows share, or UNKNOWN.
+    An expression has no declared type: it gets the storage class that its first rows have in common, or UNKNOWN.
     """
     query = statement(query)
-    # the view alone would be accepted with tables that do not exist
+    # CREATE VIEW does not check that the tables exist
     session.fetch(f"SELECT * FROM ({query}\n) LIMIT 0")
     session.execute(f"CREATE TEMP VIEW {_PROBE} AS {query}\n")
     try:
@@ -71,13 +72,13 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
     primary = tuple(row[0] for row in sorted((r for r in rows if r[3]), key=lambda row: int(row[3])))
     indexes = session.fetch('SELECT name, origin FROM pragma_index_list(?) WHERE "unique" AND NOT partial', (name,))
     keys = [pairs for index, _ in indexes if (pairs := _index(session, index))]
-    # ON CONFLICT (columns) takes only an index with the collations of its columns
-    alike = [tuple(column for column, _ in pairs) for pairs in keys if _is_alike(pairs, collations)]
-    # a primary key without an index is the row's number itself
+    # ON CONFLICT (columns) uses only an index with the collations of its columns
+    usable = [tuple(column for column, _ in pairs) for pairs in keys if _has_column_collations(pairs, collations)]
+    # a primary key without an index is the rowid
     is_rowid = len(primary) == 1 and not any(origin == "pk" for _, origin in indexes)
     kind = _kind(session, name)
     if any(row[1].upper() == _ANY for row in rows) and _is_strict(session, name):
-        # in a STRICT table ANY keeps what it is given, which elsewhere a column without a type does
+        # ANY in a STRICT table has no affinity, as a column without type in other tables
         rows = [(row[0], "" if row[1].upper() == _ANY else row[1], *row[2:]) for row in rows]
     return TableInfo(
         name=table,
@@ -88,7 +89,7 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
                 data_type=parse(native),
                 nullable=not notnull,
                 generated=bool(hidden),
-                # alone as the primary key, INTEGER is the row's number
+                # INTEGER PRIMARY KEY is the rowid
                 identity="by default" if is_rowid and column in primary else "",
                 default=default or "",
                 collation=collations.get(column, ""),
@@ -96,63 +97,63 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
             for column, native, notnull, _, default, hidden in rows
         ),
         primary_key=primary,
-        unique_keys=tuple(dict.fromkeys(([primary] if is_rowid or primary in alike else []) + alike)),
+        unique_keys=tuple(dict.fromkeys(([primary] if is_rowid or primary in usable else []) + usable)),
         collated_keys=tuple(
-            # where the column itself compares otherwise than by bytes, it decides
+            # a collation of the column takes precedence over that of the index
             tuple((column, collations.get(column, "") or collation) for column, collation in pairs)
             for pairs in keys
-            if not _is_alike(pairs, collations)
+            if not _has_column_collations(pairs, collations)
         ),
         autonumbered=primary if is_rowid else (),
         kind=kind,
-        # a view's rows, written by triggers instead, are not counted
+        # rows written by a view's INSTEAD OF triggers are not counted, so their number cannot be checked
         accepts=frozenset() if kind == "view" else ALL_CHANGES - {"truncate"},
         may_fill=kind == "view" or _has_insert_triggers(session, name),
     )
 
 
 def _index(session: Session, index: str) -> tuple[tuple[str, str], ...]:
-    """Return the columns of an index with their collations, none for BINARY; nothing where it has an expression."""
+    """Return the columns of an index with their collations ("" for BINARY); empty for an index on an expression."""
     rows = session.fetch('SELECT name, coll FROM pragma_index_xinfo(?) WHERE "key" ORDER BY seqno', (index,))
     if any(name is None for name, _ in rows):
         return ()
     return tuple((name, "" if collation.upper() == "BINARY" else collation.upper()) for name, collation in rows)
 
 
-def _is_alike(pairs: tuple[tuple[str, str], ...], collations: dict[str, str]) -> bool:
+def _has_column_collations(pairs: tuple[tuple[str, str], ...], collations: dict[str, str]) -> bool:
     return all(collations.get(column, "") == collation for column, collation in pairs)
 
 
 def _collations(session: Session, table: TableName, columns: Sequence[str]) -> dict[str, str]:
-    """Return the collation of each column that does not compare by bytes.
+    """Return the collation of each column whose collation is not BINARY.
 
-    No PRAGMA tells it, so each column is asked which texts are one: no row is read.
+    No PRAGMA reports it, so each column is compared with texts that are equal under other collations. No row is read.
     """
     definition = session.fetch("SELECT type, sql FROM sqlite_master WHERE lower(name) = lower(?)", (whole_name(table),))
     if not any(kind == "view" or "collate" in (sql or "").lower() for kind, sql in definition):
         return {}
-    found = {column: _collation(session, table, column) for column in columns}
-    return {column: collation for column, collation in found.items() if collation}
+    collations = {column: _collation(session, table, column) for column in columns}
+    return {column: collation for column, collation in collations.items() if collation}
 
 
 def _collation(session: Session, table: TableName, column: str) -> str:
     no_rows = f"SELECT {DIALECT.quote(column)} FROM {DIALECT.qualified(table)} WHERE 0"
     texts = {"NOCASE": "A", "RTRIM": "a "}
-    # a compound compares by the collation of its first part
+    # a compound SELECT compares by the collation of its first part
     counts = ", ".join(
         f"(SELECT count(*) FROM ({no_rows} UNION SELECT 'a' UNION SELECT '{t}'))" for t in texts.values()
     )
     try:
         row = session.fetch(f"SELECT {counts}")[0]
     except PipekitError as error:
-        # one that another program defines for itself
+        # a collation that is defined by another program
         unknown = _UNKNOWN_COLLATION.search(error.message)
         return unknown[1] if unknown else ""
     return next((name for name, count in zip(texts, row, strict=True) if count == 1), "")
 
 
 def may_skip_rows(session: Session, table: TableName) -> bool:
-    """Whether it is a view, has triggers, or has constraints that say ON CONFLICT IGNORE or REPLACE."""
+    """Return whether it is a view, has triggers, or has constraints with ON CONFLICT IGNORE or REPLACE."""
     return bool(
         session.fetch(
             "SELECT 1 FROM sqlite_master WHERE lower(tbl_name) = lower(?) "
@@ -164,7 +165,7 @@ def may_skip_rows(session: Session, table: TableName) -> bool:
 
 def _is_strict(session: Session, name: str) -> bool:
     sql = "SELECT 1 FROM pragma_table_list WHERE schema = 'main' AND strict AND name = ? COLLATE NOCASE"
-    # SQLite before 3.37 knows neither STRICT tables nor this list
+    # SQLite before 3.37 has neither STRICT tables nor pragma_table_list
     with contextlib.suppress(PipekitError):
         return bool(session.fetch(sql, (name,)))
     return False
@@ -181,7 +182,7 @@ def _has_insert_triggers(session: Session, name: str) -> bool:
 
 
 def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
-    """Return those that are declared: sessions of this driver enforce none, so a DELETE reaches no other table."""
+    """Return the declared foreign keys. The sessions of this driver do not enforce them."""
     name = whole_name(table)
     rows = session.fetch(
         'SELECT m.name, k.id, k."from", k."to", k.on_delete FROM sqlite_schema m, pragma_foreign_key_list(m.name) k '
@@ -192,27 +193,27 @@ def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
     columns = session.fetch("SELECT name, pk FROM pragma_table_info(?)", (name,))
     primary = [column for column, place in sorted(columns, key=lambda row: int(row[1])) if place]
     names = {column.lower() for column, _ in columns}
-    found = []
-    for (child, _), parts in groupby(rows, key=lambda row: (row[0], row[1])):
-        given = list(parts)
-        here = tuple(part[2] for part in given)
-        # without names it is the primary key
-        there = tuple(part[3] for part in given) if given[0][3] else tuple(primary)
-        # a declaration that fits no columns is accepted, and means nothing
+    keys = []
+    for (child, _), group in groupby(rows, key=lambda row: (row[0], row[1])):
+        parts = list(group)
+        here = tuple(part[2] for part in parts)
+        # a foreign key without column names references the primary key
+        there = tuple(part[3] for part in parts) if parts[0][3] else tuple(primary)
+        # SQLite accepts declarations that do not match the referenced table; they have no effect
         if len(here) == len(there) and all(column.lower() in names for column in there):
-            found.append(
+            keys.append(
                 ForeignKey(
                     constraint="",
                     table=_as_table(child),
                     columns=here,
                     referenced=table,
                     references=there,
-                    on_delete=given[0][4],
+                    on_delete=parts[0][4],
                     own=child.lower() == name.lower(),
                     enforced=False,
                 )
             )
-    return tuple(found)
+    return tuple(keys)
 
 
 def _as_table(name: str) -> TableName:
@@ -230,11 +231,11 @@ def occupant(session: Session, table: TableName) -> str:
 def similar_tables(session: Session, table: TableName) -> tuple[TableName, ...]:
     name = whole_name(table)
     rows = session.fetch("SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY 1")
-    names = [found for (found,) in rows if _read_as(found) == _read_as(name) and found != name]
-    return tuple(map(_as_table, names))
+    similar = [other for (other,) in rows if _bare_parts(other) == _bare_parts(name) and other != name]
+    return tuple(map(_as_table, similar))
 
 
-def _read_as(name: str) -> list[str]:
+def _bare_parts(name: str) -> list[str]:
     return [bare_name(part) for part in name.split(".", 1)]
 
 
@@ -243,7 +244,7 @@ def similar_schemas(session: Session, schema: str) -> tuple[str, ...]:
 
 
 def has_schema(session: Session, schema: str) -> bool:
-    """Every schema is there, as a part of the table's name."""
+    """Return True: a schema is only a part of the table's name."""
     return True
 
 

@@ -1,4 +1,8 @@
-"""Reads a SQLite query into exact Arrow batches through ADBC: fast first, carefully where storage classes are mixed."""
+"""Reads the rows of a SQLite query as Arrow batches, through ADBC.
+
+Numeric columns are first read as one storage class. When a column turns out to contain several, the query is read again
+(`ReadAgain`) with this column split by storage class.
+"""
 
 from __future__ import annotations
 
@@ -14,31 +18,31 @@ import adbc_driver_sqlite.dbapi as adbc
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connections.connectors.sqlite import busy_wait
 from connections.connectors.sqlite.driver import IS_METADATA, database_path
-from connections.connectors.sqlite.reading_sql import ReadingPlan, is_number, plan
-from connections.connectors.sqlite.waiting import described
+from connections.connectors.sqlite.read_plan import ReadPlan, is_number, plan
 from connections.sdk import errors
-from connections.sdk.arrow.batches import gathered
-from connections.sdk.arrow.convert import exactly
-from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.batches import rebatch
+from connections.sdk.arrow.convert import convert_exactly
+from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.numbers import EXACT_INTEGER
-from connections.sdk.files.protected import check_file
+from connections.sdk.files.file_check import check_file
 from connections.sdk.files.protection import refused_database
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.retry_read import ReadAgain
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import Kind, to_arrow
 
-# rows the driver takes at a time; they are put together to bigger batches here
+# rows per batch of the driver; the batches are concatenated to larger ones
 _ROWS = 512
 _MISMATCH = re.compile(r"Type mismatch in column (\d+)|expected BLOB")
 
 
 class SqliteReader:
-    """``careful``: columns (by position) known to hold several storage classes; ``rows`` go into one driver batch."""
+    """``mixed`` are the positions of columns with several storage classes, ``rows`` the size of a driver's batch."""
 
-    def __init__(self, *, careful: frozenset[int] = frozenset(), rows: int = _ROWS) -> None:
-        self.careful = careful
+    def __init__(self, *, mixed: frozenset[int] = frozenset(), rows: int = _ROWS) -> None:
+        self.mixed = mixed
         self.rows = rows
 
     def read(
@@ -48,7 +52,7 @@ class SqliteReader:
 
 
 class SqliteBatches:
-    """The stream of one query; opened on the first step of the iteration, closed at its end."""
+    """The batches of one query, which is executed when the iteration begins, and closed at its end."""
 
     def __init__(
         self,
@@ -62,13 +66,13 @@ class SqliteBatches:
         self.parameters = parameters
         self.columns = columns
         self.batch_bytes = batch_bytes
-        self.plan = plan(query, columns, careful=reader.careful, rows=reader.rows)
+        self.plan = plan(query, columns, mixed=reader.mixed, rows=reader.rows)
         self.schema = pa.schema([(column.dest_name, to_arrow(column.data_type)) for column in columns])
         self.rows = 0
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         with _opened(self.parameters) as cursor:
-            for raw in gathered(self._strict(_stream(cursor, self.plan)), self.batch_bytes):
+            for raw in rebatch(self._strict(_stream(cursor, self.plan)), self.batch_bytes):
                 batch = pa.record_batch(
                     [self._column(raw, position) for position in range(len(self.columns))], schema=self.schema
                 )
@@ -76,9 +80,9 @@ class SqliteBatches:
                 yield batch
 
     def close(self) -> None:
-        """Nothing is held between two iterations."""
+        """Do nothing: the iterator closes the connection."""
 
-    def at_work(self) -> bool:
+    def is_busy(self) -> bool:
         return True
 
     def _strict(self, stream: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -86,53 +90,57 @@ class SqliteBatches:
             for batch in stream:
                 if batch.nbytes > 8 * self.batch_bytes and self.reader.rows > 1:
                     fewer = max(1, batch.num_rows * self.batch_bytes // batch.nbytes)
-                    raise ReadAgain(SqliteReader(careful=self.reader.careful, rows=fewer), "its rows are very wide")
+                    raise ReadAgain(SqliteReader(mixed=self.reader.mixed, rows=fewer), "its rows are very wide")
                 yield batch
         except OSError as error:
-            raise self._explained(error) from None
+            raise self._mismatch(error) from None
 
-    def _explained(self, error: OSError) -> Exception:
-        """Return what a driver error in the stream means: read with care, a misfit, or SQLite's own trouble."""
-        found = _MISMATCH.search(str(error))
-        if found is None:
+    def _mismatch(self, error: OSError) -> Exception:
+        """Return the exception for an error of the driver: `ReadAgain`, an invalid value, or an error of SQLite."""
+        match = _MISMATCH.search(str(error))
+        if match is None:
             return translated(error, self.parameters.name)
-        if found[1] is not None:
+        if match[1] is not None:
             for position, places in enumerate(self.plan.places):
-                if int(found[1]) in places and is_number(self.columns[position]):
-                    return self._with_care(position)
-        return self._stray()
+                if int(match[1]) in places and is_number(self.columns[position]):
+                    return self._read_mixed(position)
+        return self._wrong_class()
 
-    def _with_care(self, position: int) -> ReadAgain:
-        # one column alone at first, then all: two more passes at most, whatever the file holds
-        careful = frozenset(range(len(self.columns))) if self.reader.careful else frozenset({position})
-        reader = SqliteReader(careful=careful, rows=self.reader.rows)
-        return ReadAgain(reader, f"column “{self.columns[position].dest_name}” holds more than one storage class")
+    def _read_mixed(self, position: int) -> ReadAgain:
+        # at first only this column, the second time all columns: at most two further passes
+        mixed = frozenset(range(len(self.columns))) if self.reader.mixed else frozenset({position})
+        reader = SqliteReader(mixed=mixed, rows=self.reader.rows)
+        return ReadAgain(reader, f"column “{self.columns[position].dest_name}” has more than one storage class")
 
-    def _stray(self) -> Exception:
+    def _wrong_class(self) -> Exception:
+        """Return the error for the first value whose storage class its column must not have."""
         with _opened(self.parameters) as cursor:
-            cursor.execute(self.plan.strays)
+            cursor.execute(self.plan.first_wrong_class)
             position, value = cursor.fetchone()
         column = self.columns[position]
-        wanted = "bytes (a BLOB), not text" if column.data_type.kind is Kind.BINARY else "text, not bytes (a BLOB)"
-        why = f"is of the wrong kind: expected {wanted}"
-        return misfit(column, value, why=why, hint="CAST it in the source query, or clean it.")
+        expected = "bytes (a BLOB), not text" if column.data_type.kind is Kind.BINARY else "text, not bytes (a BLOB)"
+        why = f"has the wrong storage class: expected {expected}"
+        return invalid_value(column, value, why=why, hint="Convert it in the source query with CAST.")
 
     def _column(self, raw: pa.RecordBatch, position: int) -> pa.Array:
         column, places = self.columns[position], self.plan.places[position]
         if len(places) == 1:
             array = raw.column(places[0])
             self._check_doubles(array, position)
-            return exactly(array, column)
+            return convert_exactly(array, column)
         reals, rest = (raw.column(place) for place in places)
-        return pc.coalesce(exactly(rest, column), exactly(reals, column))
+        return pc.coalesce(convert_exactly(rest, column), convert_exactly(reals, column))
 
     def _check_doubles(self, array: pa.Array, position: int) -> None:
-        """The driver turns integers into doubles; large ones could have lost digits, so those are read apart."""
+        """Read the column as mixed if it contains doubles so large that integers could have lost digits.
+
+        The driver converts integers to doubles.
+        """
         if not pa.types.is_floating(array.type):
             return
         ends = pc.min_max(array).as_py()
         if ends["max"] is not None and max(ends["max"], -ends["min"]) >= EXACT_INTEGER:
-            raise self._with_care(position)
+            raise self._read_mixed(position)
 
 
 @contextlib.contextmanager
@@ -158,16 +166,17 @@ def check_metadata(cursor: Any, name: str) -> None:
         raise refused_database(name)
 
 
-def _stream(cursor: Any, reading: ReadingPlan) -> Iterator[pa.RecordBatch]:
-    cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": reading.seeds})
-    cursor.execute(reading.sql)
+def _stream(cursor: Any, read_plan: ReadPlan) -> Iterator[pa.RecordBatch]:
+    cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": read_plan.seeds})
+    cursor.execute(read_plan.sql)
     stream = iter(cursor.fetch_record_batch())
-    # the seeds are the whole first batch
+    # the first batch consists of the seed rows
     next(stream)
     yield from stream
 
 
 def translated(error: Exception, name: str, path: Path | None = None) -> errors.PipekitError:
+    """Return Pipekit's error for one of ADBC's, which has no error code of SQLite."""
     text = f"{name or 'SQLite'}: {str(error).removeprefix('INTERNAL: ')}"
     low = text.lower()
     if "no such table" in low:
@@ -175,10 +184,12 @@ def translated(error: Exception, name: str, path: Path | None = None) -> errors.
     if "no such column" in low:
         return errors.ColumnMissing(text, hint="Check the column's spelling against the table.")
     if "values for" in low and "columns" in low:
-        return errors.ColumnMissing(text, hint="The query returns another number of columns: refresh the module's.")
+        return errors.ColumnMissing(
+            text, hint="The query returns another number of columns: refresh the module's columns from its query."
+        )
     if "locked" in low or "busy" in low:
-        text = f"{text}; {described(path)}." if path else text
-        return errors.LockTimeout(text, hint="Another process writes this file; it is tried again.")
+        text = f"{text}; {busy_wait.describe(path)}." if path else text
+        return errors.LockTimeout(text, hint="Another process is writing to this file; the run is retried.")
     if "unable to open" in low:
         return errors.ConnectionFailed(text, hint="Check that the file and its directory are readable for this user.")
     return errors.QueryInvalid(text, hint="Correct the source query; its text is on the run.")

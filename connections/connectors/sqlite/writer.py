@@ -1,4 +1,4 @@
-"""Writes Arrow batches into a SQLite table through ADBC's binding, in one transaction."""
+"""Writes Arrow batches to a SQLite table through ADBC, in one transaction."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ import adbc_driver_manager
 import adbc_driver_sqlite.dbapi as adbc
 import pyarrow as pa
 
+from connections.connectors.sqlite.affinity import stored
+from connections.connectors.sqlite.busy_wait import execute_by_adbc
 from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.connectors.sqlite.driver import database_path
 from connections.connectors.sqlite.reader import check_metadata, translated
-from connections.connectors.sqlite.storing import stored
-from connections.connectors.sqlite.waiting import patiently_by_adbc
 from connections.sdk.arrow.counts import check_counts
-from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.claim import Claim
 from connections.sdk.errors import DatabaseMissing
+from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import create_private
-from connections.sdk.files.protected import check_file
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches
 from connections.sdk.schema import Column, TableName
 
 
 class SqliteWriter:
+    """Implements `Writer`."""
+
     works_here = True
 
     def write(
@@ -47,12 +49,12 @@ class SqliteWriter:
                 claim.check(cursor.fetchall())
             if clear:
                 cursor.execute(DIALECT.empty_table(table))
-            numbered = _numbered(cursor, table)
+            rowid_column = _rowid_column(cursor, table)
             before = _changes(cursor)
             for batch in batches:
                 arrays = [stored(batch.column(i), column) for i, column in enumerate(columns)]
-                _check_numbered(arrays, columns, numbered)
-                # positions as names: SQLite binds by place
+                _check_rowid(arrays, columns, rowid_column)
+                # parameters are bound by position, so the names do not matter
                 cursor.executemany(
                     _insert(table, columns), pa.record_batch(arrays, names=[str(i) for i in range(len(arrays))])
                 )
@@ -66,30 +68,33 @@ def _insert(table: TableName, columns: Sequence[Column]) -> str:
     return f"INSERT INTO {DIALECT.qualified(table)} ({names}) VALUES ({', '.join('?' * len(columns))})"
 
 
-def _numbered(cursor: Any, table: TableName) -> str:
-    """Return the column that takes the next number for NULL: a primary key that is the row's id, so has no index."""
+def _rowid_column(cursor: Any, table: TableName) -> str:
+    """Return the column that is an alias of the rowid and generates numbers for NULL; empty if there is none.
+
+    It is the only column of the primary key, which then has no index.
+    """
     name = DIALECT.string(whole_name(table))
     cursor.execute(
         f"SELECT max(name) FROM pragma_table_info({name}) WHERE pk HAVING count(*) = 1"
         f" AND NOT EXISTS (SELECT 1 FROM pragma_index_list({name}) WHERE origin = 'pk')"
     )
-    found = cursor.fetchall()
-    return str(found[0][0]) if found else ""
+    rows = cursor.fetchall()
+    return str(rows[0][0]) if rows else ""
 
 
-def _check_numbered(arrays: Sequence[pa.Array], columns: Sequence[Column], numbered: str) -> None:
+def _check_rowid(arrays: Sequence[pa.Array], columns: Sequence[Column], rowid_column: str) -> None:
     for array, column in zip(arrays, columns, strict=True):
-        if column.dest_name == numbered and array.null_count:
-            raise misfit(
+        if column.dest_name == rowid_column and array.null_count:
+            raise invalid_value(
                 column,
                 "NULL",
                 why="would become the next number in an INTEGER PRIMARY KEY",
-                hint="Leave such rows out in the source query or give them a key there.",
+                hint="Exclude such rows in the source query, or give them a key there.",
             )
 
 
 def _changes(cursor: Any) -> int:
-    # SQLite's own count of rows inserted by this connection, without those of triggers' other tables
+    # the rows changed by this connection, including those changed by triggers
     cursor.execute("SELECT total_changes()")
     return int(cursor.fetchone()[0])
 
@@ -105,21 +110,21 @@ def _transaction(parameters: ConnectionParameters) -> Iterator[Any]:
             f"{parameters.name or 'SQLite'}: There is no file {path}.", hint="Check the path in the URL."
         )
     try:
-        place = f"file:{quote(str(path))}?mode=rw"
-        with adbc.connect(place, autocommit=True) as connection, connection.cursor() as cursor:
+        uri = f"file:{quote(str(path))}?mode=rw"
+        with adbc.connect(uri, autocommit=True) as connection, connection.cursor() as cursor:
             cursor.execute("PRAGMA busy_timeout = 30000")
             check_metadata(cursor, parameters.name)
             if parameters.options.get("same_file"):
-                # a full cache would want the file for itself while it is still being read
+                # spilling the cache needs an exclusive lock, but the same file is still being read
                 cursor.execute("PRAGMA cache_spill = OFF")
-            # the write lock at once: it cannot fail half way
-            patiently_by_adbc(cursor, path, "BEGIN IMMEDIATE")
+            # take the write lock now, so that no later statement waits for it
+            execute_by_adbc(cursor, path, "BEGIN IMMEDIATE")
             try:
                 yield cursor
             except BaseException:
                 cursor.execute("ROLLBACK")
                 raise
-            patiently_by_adbc(cursor, path, "COMMIT")
+            execute_by_adbc(cursor, path, "COMMIT")
     except adbc_driver_manager.Error as error:
         raise translated(error, parameters.name, path) from None
 

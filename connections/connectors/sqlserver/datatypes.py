@@ -1,4 +1,4 @@
-"""SQL Server's types. Source of the names: SQL Server documentation, "Data types (Transact-SQL)"."""
+"""Types of SQL Server. Source of the names: SQL Server documentation, "Data types (Transact-SQL)"."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from connections.sdk.sql.type_spelling import Spelling, TypeTable
 from connections.sdk.sql.types import DataType, Kind, Rendered
 
-# sql_variant, hierarchyid, geography, geometry and vector are unknown: they travel as their text
+# sql_variant, hierarchyid, geography, geometry and vector are unknown: they are transferred as text
 _TABLE = TypeTable(
     kinds={
         "bit": Kind.BOOLEAN,
@@ -39,11 +39,11 @@ _TABLE = TypeTable(
         "varbinary": Kind.BINARY,
         "image": Kind.BINARY,
         "rowversion": Kind.BINARY,
-        # the old name of rowversion; it has nothing to do with time
+        # the old name of rowversion, not a time
         "timestamp": Kind.BINARY,
         "uniqueidentifier": Kind.UUID,
         "date": Kind.DATE,
-        # seven digits of a second; what goes beyond microseconds is a misfit, not cut
+        # up to seven fractional digits; values with more than microseconds are refused, not truncated
         "time": Kind.TIME,
         "datetime": Kind.TIMESTAMP,
         "datetime2": Kind.TIMESTAMP,
@@ -79,7 +79,7 @@ _LONGEST_NVARCHAR = 4000
 
 
 def parse(native: str) -> DataType:
-    """Return the meaning of a SQL Server type (JDBC's ``int identity`` too)."""
+    """Return the meaning of a SQL Server type, also as JDBC reports it (``int identity``)."""
     spelling = Spelling.read(native)
     if spelling is None:
         return DataType.unknown(native)
@@ -87,7 +87,7 @@ def parse(native: str) -> DataType:
 
 
 def render(data_type: DataType) -> Rendered:
-    """Return the SQL Server spelling of a meaning."""
+    """Return the type for a new column of this meaning."""
     kind, precision = data_type.kind, data_type.precision
     if kind in _SPELLINGS:
         return Rendered(_SPELLINGS[kind])

@@ -1,4 +1,4 @@
-"""SQL Server's SQL text: [names], Unicode strings, date literals that no language setting or rounding can change."""
+"""SQL dialect of SQL Server: [quoted] names, Unicode strings, date literals independent of the language setting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from connections.sdk.schema import TableName
 from connections.sdk.sql.merge import MergingDialect
 from connections.sdk.sql.row_identity import Names
-from connections.sdk.sql.temporal import Moment
+from connections.sdk.sql.temporal import Timestamp
 from connections.sdk.sql.types import DataType, Kind
 
 _TICKS_PER_SECOND = 300
@@ -22,41 +22,41 @@ class SqlserverDialect(MergingDialect):
     default_schema = "dbo"
     text_type = "nvarchar(max)"
     delete_words = "DELETE d FROM {table} AS d"
-    # without HOLDLOCK two merges of one new key both insert it
+    # without HOLDLOCK two concurrent merges of the same new key both insert it
     merge_words = "MERGE INTO {table} WITH (HOLDLOCK) AS d"
 
     def string(self, text: str) -> str:
-        # N only where it is needed: it makes the server convert a varchar column, and lose its index
-        mark = "" if text.isascii() else "N"
+        # N only where needed, because the server would convert a varchar column to compare, and not use its index
+        prefix = "" if text.isascii() else "N"
         parts = re.split(r"(?<=\\)(?=\r?\n)", text)
         if len(parts) > 1:
-            # a backslash before a line's end would take both away
-            return "(" + " + ".join(mark + super(SqlserverDialect, self).string(part) for part in parts) + ")"
-        return mark + super().string(text)
+            # the server removes a backslash together with a following line break
+            return "(" + " + ".join(prefix + super(SqlserverDialect, self).string(part) for part in parts) + ")"
+        return prefix + super().string(text)
 
     def concatenated(self, left: str, right: str) -> str:
         return f"{left} + {right}"
 
     def temporal(self, value: str, data_type: DataType) -> str:
         kind = data_type.kind
-        moment = Moment.parse(value)
+        timestamp = Timestamp.parse(value)
         if kind is Kind.DATE:
             return f"CAST({self.string(value)} AS date)"
-        if kind is Kind.TIME or moment is None:
+        if kind is Kind.TIME or timestamp is None:
             return f"CAST({self.string(value[:16])} AS time(7))"
         if kind is Kind.TIMESTAMPTZ:
-            offset = moment.offset or "+00:00"
-            return f"CAST({self.string(moment.text(7, separator='T') + offset)} AS datetimeoffset(7))"
+            offset = timestamp.offset or "+00:00"
+            return f"CAST({self.string(timestamp.text(7, separator='T') + offset)} AS datetimeoffset(7))"
         if data_type.native.lower() == "datetime":
-            moment = _floored_to_tick(moment)
-        return f"CAST({self.string(moment.text(7, separator='T'))} AS datetime2(7))"
+            timestamp = _floored_to_tick(timestamp)
+        return f"CAST({self.string(timestamp.text(7, separator='T'))} AS datetime2(7))"
 
     def create_schema(self, schema: str) -> str:
         create = self.string(f"CREATE SCHEMA {self.quote(schema)}")
         return f"IF SCHEMA_ID({self.string(schema)}) IS NULL EXEC({create})"
 
     def maximum(self, table: TableName, column: str) -> str:
-        # style 126: ISO form of dates and times, all four digits of money
+        # style 126: dates and times in ISO form, money with all four fractional digits
         return f"SELECT CONVERT({self.text_type}, MAX({self.quote(column)}), 126) FROM {self.qualified(table)}"
 
     def begin_publish(self, table: TableName, *, lock_seconds: float) -> tuple[str, ...]:
@@ -64,14 +64,14 @@ class SqlserverDialect(MergingDialect):
         return (
             "SET XACT_ABORT ON",
             f"SET LOCK_TIMEOUT {wait}",
-            # it answers by a number, not by an error
+            # sp_getapplock returns a negative number on failure; it raises no error
             f"DECLARE @answer int; EXEC @answer = sp_getapplock @Resource = {resource}, @LockMode = 'Exclusive', "
             f"@LockOwner = 'Transaction', @LockTimeout = {wait}; "
             "IF @answer < 0 THROW 51222, 'Another session holds the table.', 1",
         )
 
     def keep_latest(self, staging: TableName, columns: Names, key: Names, watermark: str) -> str:
-        # NULLs are lowest; a table's rows have no other name than this, and its one column hides no other
+        # deletes through the common table expression, because there is no row id; NULLs sort lowest
         return (
             f"WITH ranked AS (SELECT row_number() OVER (PARTITION BY {self.columns(key, prefix='t.')} "
             f"ORDER BY t.{self.quote(watermark)} DESC) AS pipekit_n FROM {self.qualified(staging)} t)\n"
@@ -79,7 +79,7 @@ class SqlserverDialect(MergingDialect):
         )
 
     def row_text(self, columns: Names, prefix: str) -> str:
-        # JSON keeps every digit of dates, money and floats, which CAST to text does not; compared by code points
+        # JSON has all digits of dates, money and floats, unlike CAST; the collation compares by code points
         names = self.columns(columns, prefix=prefix + ".")
         return f"(SELECT {names} FOR JSON PATH, INCLUDE_NULL_VALUES) COLLATE Latin1_General_BIN2"
 
@@ -95,16 +95,16 @@ class SqlserverDialect(MergingDialect):
         return f"UPDATE STATISTICS {self.qualified(table)}"
 
 
-def _floored_to_tick(moment: Moment) -> Moment:
-    """Return the last tick of a ``datetime`` column that is not after the moment.
+def _floored_to_tick(timestamp: Timestamp) -> Timestamp:
+    """Return the last value of a ``datetime`` column that is not after the timestamp.
 
-    Such a column holds 1/300 seconds and shows them rounded to .000, .003 or .007: compared with what it showed, the
-    tick behind .007 (.00666..) would seem older, and rows of the same tick would be left behind.
+    Such a column stores 1/300 seconds, and displays them rounded to .000, .003 or .007. The stored value of .007 is
+    .00666..., which is less than the displayed one, so that rows with this value would be skipped.
     """
-    seconds = int(moment.fraction.ljust(12, "0"))
+    seconds = int(timestamp.fraction.ljust(12, "0"))
     tick = seconds * _TICKS_PER_SECOND // 10**12
     fraction = f"{tick * 10**7 // _TICKS_PER_SECOND:07d}".rstrip("0")
-    return Moment(date=moment.date, time=moment.time, fraction=fraction, offset=moment.offset)
+    return Timestamp(date=timestamp.date, time=timestamp.time, fraction=fraction, offset=timestamp.offset)
 
 
 DIALECT = SqlserverDialect()

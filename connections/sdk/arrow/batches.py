@@ -1,4 +1,4 @@
-"""Arrow batches of a good size: small ones put together, too wide ones cut."""
+"""Resizing of Arrow record batches: small batches are concatenated, large ones are sliced."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-_MOST_ROWS = 65536
+_MAX_ROWS = 65536
 
 
-def gathered(stream: Iterable[pa.RecordBatch], batch_bytes: int) -> Iterator[pa.RecordBatch]:
-    """Yield the stream's rows in order, in batches of a quarter to all of ``batch_bytes``, some 65536 rows at most."""
-    held: list[pa.RecordBatch] = []
+def rebatch(stream: Iterable[pa.RecordBatch], batch_bytes: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of ``stream`` in order, in batches of about ``batch_bytes`` / 4 to ``batch_bytes``.
+
+    A batch also ends after some 65536 rows, whatever its size.
+    """
+    pending: list[pa.RecordBatch] = []
     size = rows = 0
     for batch in stream:
-        for part in _cut(batch, batch_bytes):
-            held.append(part)
+        for part in _split(batch, batch_bytes):
+            pending.append(part)
             size += part.nbytes
             rows += part.num_rows
-            if size >= batch_bytes // 4 or rows >= _MOST_ROWS:
-                yield pa.concat_batches(held)
-                held, size, rows = [], 0, 0
+            if size >= batch_bytes // 4 or rows >= _MAX_ROWS:
+                yield pa.concat_batches(pending)
+                pending, size, rows = [], 0, 0
     if rows:
-        yield pa.concat_batches(held)
+        yield pa.concat_batches(pending)
 
 
-def _cut(batch: pa.RecordBatch, batch_bytes: int) -> Iterator[pa.RecordBatch]:
+def _split(batch: pa.RecordBatch, batch_bytes: int) -> Iterator[pa.RecordBatch]:
     rows = batch.num_rows
     step = max(1, rows if batch.nbytes <= batch_bytes else rows * batch_bytes // batch.nbytes)
     for start in range(0, rows, step):

@@ -1,14 +1,14 @@
-"""Looks into the bytes of text arrays, a column at once."""
+"""Search in the data buffer of a text array, without looking at each value."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
 
-def may_hold(array: pa.Array, byte: bytes) -> bool:
-    """Whether ``byte`` stands anywhere in the array's text; also true for one that is only under a NULL.
+def may_contain(array: pa.Array, byte: bytes) -> bool:
+    """Return whether ``byte`` occurs in the array's data buffer.
 
-    Costs next to nothing: False spares the look at each value, True asks for it.
+    A cheap test before an exact one: False is certain, but True may come from bytes behind a NULL.
     """
     data = array.buffers()[2]
     if data is None or not len(array):

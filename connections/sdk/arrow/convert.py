@@ -1,6 +1,7 @@
-"""Arrow arrays to the Arrow type of a destination column: exactly, or ValueMisfit with column and example.
+"""Lossless conversion of Arrow arrays to the Arrow type of a destination column.
 
-Infinite dates and timestamps travel as the largest and smallest-but-one integer of their type.
+A value that cannot be converted exactly raises InvalidValue, which names the column and shows the value. Infinite dates
+and timestamps are represented by the largest integer of their type and its negative.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from connections.sdk.arrow import numbers, texts, times
-from connections.sdk.arrow.decimals import spelled_decimal
-from connections.sdk.arrow.invalid_values import first_failing, misfit
+from connections.sdk.arrow.decimals import checked_decimal_text
+from connections.sdk.arrow.invalid_values import first_failing, invalid_value
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import DataType, Kind, to_arrow
 
@@ -28,10 +29,10 @@ _CONVERTERS = {
 }
 
 
-def exactly(array: pa.Array, column: Column) -> pa.Array:
-    """Return ``array`` as `to_arrow(column.data_type)`.
+def convert_exactly(array: pa.Array, column: Column) -> pa.Array:
+    """Return ``array`` converted to ``to_arrow(column.data_type)``.
 
-    Nothing is rounded, cut or guessed: the first value that would be raises ValueMisfit. Text is checked to be UTF-8.
+    Raises InvalidValue for the first value that would be rounded or truncated, and for text that is not valid UTF-8.
     """
     target = to_arrow(column.data_type)
 
@@ -41,11 +42,14 @@ def exactly(array: pa.Array, column: Column) -> pa.Array:
     try:
         return convert(array)
     except pa.ArrowInvalid as error:
-        raise misfit(column, first_failing(array, convert), why=_why(array), detail=_line(error)) from None
+        reason = "" if _is_utf8(array) else "is not valid UTF-8 text"
+        raise invalid_value(column, first_failing(array, convert), why=reason, detail=_first_line(error)) from None
     except pa.ArrowNotImplementedError:
-        found = array.drop_null()
-        raise misfit(
-            column, found[0].as_py() if len(found) else None, why=f"({array.type}) has no exact form as {target}"
+        values = array.drop_null()
+        raise invalid_value(
+            column,
+            values[0].as_py() if len(values) else None,
+            why=f"({array.type}) cannot be converted exactly to {target}",
         ) from None
 
 
@@ -55,39 +59,35 @@ def _converted(array: pa.Array, data_type: DataType, target: pa.DataType) -> pa.
     if array.null_count == len(array):
         return pa.nulls(len(array), target)
     if pa.types.is_string(target):
-        text = _text(array)
-        return spelled_decimal(text, data_type) if data_type.kind is Kind.DECIMAL else text
+        text = _to_text(array)
+        return checked_decimal_text(text, data_type) if data_type.kind is Kind.DECIMAL else text
     if pa.types.is_binary(target):
-        return _binary(array)
+        return _to_binary(array)
     return _CONVERTERS[data_type.kind](array, target)
 
 
-def _text(array: pa.Array) -> pa.Array:
+def _to_text(array: pa.Array) -> pa.Array:
     if pa.types.is_binary(array.type) or pa.types.is_nested(array.type):
         raise pa.ArrowInvalid("bytes are not text")
-    if not pa.types.is_string(array.type):
-        array = _text_of(array)
+    if pa.types.is_temporal(array.type):
+        array = times.iso_text(array)
+    elif pa.types.is_decimal(array.type):
+        array = texts.plain_digits(array)
+    elif not pa.types.is_string(array.type):
+        array = array.cast(pa.string())
     array.validate(full=True)
     return array
 
 
-def _text_of(array: pa.Array) -> pa.Array:
-    if pa.types.is_temporal(array.type):
-        return times.spelled(array)
-    return texts.digits(array) if pa.types.is_decimal(array.type) else array.cast(pa.string())
-
-
-def _binary(array: pa.Array) -> pa.Array:
+def _to_binary(array: pa.Array) -> pa.Array:
     if pa.types.is_string(array.type):
         raise pa.ArrowInvalid("text is not bytes")
     return array.cast(pa.binary())
 
 
-def _why(array: pa.Array) -> str:
-    return "is not valid UTF-8 text" if pa.types.is_string(array.type) and not _valid(array) else ""
-
-
-def _valid(array: pa.Array) -> bool:
+def _is_utf8(array: pa.Array) -> bool:
+    if not pa.types.is_string(array.type):
+        return True
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
@@ -95,5 +95,5 @@ def _valid(array: pa.Array) -> bool:
     return True
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0][:300] if str(error) else ""

@@ -1,4 +1,4 @@
-"""Rows read must be rows written."""
+"""Comparison of the number of rows read with the number written."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from connections.sdk.errors import CountMismatch
 
 
 def check_counts(read: int, written: int) -> None:
-    """Raise CountMismatch unless both sides counted the same."""
+    """Raise CountMismatch unless both counts are equal."""
     if read != written:
         raise CountMismatch(
-            f"{read} rows were read, but the destination counted {written}; nothing was kept.",
-            hint="Run it again. When it happens again, a trigger or rule of the table, or a fault, changes the number.",
+            f"{read} rows were read, but the destination counted {written}; the write was rolled back.",
+            hint="Run it again. If it fails again, look for a trigger or rule of the table that skips or adds rows.",
         )

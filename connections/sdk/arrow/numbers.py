@@ -1,4 +1,7 @@
-"""Exact conversion of Arrow arrays to booleans, integers, decimals and floats; ArrowInvalid where it would not be."""
+"""Lossless conversion of Arrow arrays to booleans, integers, decimals and floats.
+
+The functions raise ArrowInvalid for a value that cannot be converted exactly.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,9 @@ import pyarrow.compute as pc
 
 from connections.sdk.arrow.decimals import decimal_from_text, rescaled
 
-_WORDS = pa.array(["0", "false", "f", "1", "true", "t"])
+_BOOLEANS = pa.array(["0", "false", "f", "1", "true", "t"])
 _FIRST_TRUE = 3
-# beyond this a double no longer holds every integer
+# the largest double up to which every integer is one
 EXACT_INTEGER = float(2**53)
 _FIFTEEN_DIGITS = 10.0**15
 
@@ -23,25 +26,27 @@ def check(ok: pa.Array, why: str) -> None:
 
 
 def to_boolean(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert booleans, the numbers 0 and 1, and the text of either (``t``, ``true``, ``1``, ...)."""
     if pa.types.is_boolean(array.type):
         return array
     if not pa.types.is_string(array.type):
         array = to_integer(array, pa.int64()).cast(pa.string())
-    places = pc.index_in(pc.utf8_lower(array), value_set=_WORDS)
-    # NULL in, NULL out; a word that is none of them is not found
-    check(pc.equal(pc.is_valid(places), pc.is_valid(array)), "not a truth value")
-    return pc.greater_equal(places, _FIRST_TRUE)
+    positions = pc.index_in(pc.utf8_lower(array), value_set=_BOOLEANS)
+    # index_in returns NULL for a NULL as well as for text that is not in the list
+    check(pc.equal(pc.is_valid(positions), pc.is_valid(array)), "not a boolean")
+    return pc.greater_equal(positions, _FIRST_TRUE)
 
 
 def to_integer(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert booleans, numbers without a fraction, and their text."""
     kind = array.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
         return array.cast(target)
     if pa.types.is_floating(kind):
-        check(pc.less_equal(pc.abs(array), EXACT_INTEGER), "too large to be a whole number for certain")
+        check(pc.less_equal(pc.abs(array), EXACT_INTEGER), "beyond the integers that a double represents exactly")
         return array.cast(target)
     if pa.types.is_string(kind):
-        # Arrow alone would read 0x10 as sixteen
+        # Arrow's cast reads 0x10 as sixteen
         check(pc.match_substring_regex(array, r"^[+-]?[0-9]+(\.0*)?$"), "not a whole number")
         digits = pc.replace_substring_regex(array, r"^\+|\.0*$", "")
         return digits.cast(target)
@@ -49,6 +54,7 @@ def to_integer(array: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def to_decimal(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert booleans, numbers and their text, see `decimal_from_double` and `decimal_from_text`."""
     kind = array.type
     if pa.types.is_floating(kind):
         return decimal_from_double(array.cast(pa.float64()), target)
@@ -63,9 +69,10 @@ def to_decimal(array: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def decimal_from_double(array: pa.Array, target: pa.DataType) -> pa.Array:
-    """Return the decimals that doubles stand for: 0.1 is 0.1, and 0.30000000000000004 is 0.3 to fifteen digits.
+    """Return doubles as decimals: 0.1 becomes 0.1, and 0.30000000000000004 becomes 0.3, its first fifteen digits.
 
-    A value whose first fifteen digits do not end within the scale is refused. Large ones count by their shortest text.
+    Raises ArrowInvalid when the first fifteen digits exceed the scale. Values too large for this are converted by
+    their shortest text.
     """
     factor = 10.0**target.scale
     scaled = pc.round(pc.multiply(array, factor))
@@ -74,56 +81,59 @@ def decimal_from_double(array: pa.Array, target: pa.DataType) -> pa.Array:
         by_text = decimal_from_text(pc.if_else(large, array, None).cast(pa.string()), target)
         return pc.if_else(large, by_text, decimal_from_double(pc.if_else(large, None, array), target))
     nearest = pc.divide(scaled, factor)
-    off = pc.abs(pc.subtract(array, nearest))
+    error = pc.abs(pc.subtract(array, nearest))
     few_digits = pc.less(pc.abs(scaled), _FIFTEEN_DIGITS)
-    noise = pc.and_(few_digits, pc.less_equal(off, pc.multiply(pc.abs(array), 0.5 / _FIFTEEN_DIGITS)))
-    check(pc.or_(pc.equal(array, nearest), noise), "more decimals than the scale")
+    is_noise = pc.and_(few_digits, pc.less_equal(error, pc.multiply(pc.abs(array), 0.5 / _FIFTEEN_DIGITS)))
+    check(pc.or_(pc.equal(array, nearest), is_noise), "more decimals than the scale")
     whole = scaled.cast(pa.int64()).cast(pa.decimal128(19, 0))
-    # the same integers, read with the target's scale
+    # reinterpret the unscaled integers with the scale of the target
     wide = pa.Array.from_buffers(pa.decimal128(38, target.scale), len(whole), whole.buffers(), offset=whole.offset)
     return wide.cast(target)
 
 
 def to_double(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert booleans, numbers that a double holds exactly, and their text."""
     kind = array.type
     if pa.types.is_floating(kind):
         return array.cast(target)
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        wide = array.cast(pa.int64())
-        # a safe cast refuses integers that a double does not hold
-        return wide.cast(target)
+        # Arrow's safe cast raises for an integer that has no exact double
+        return array.cast(pa.int64()).cast(target)
     if pa.types.is_string(kind):
         return _double_from_text(array)
     if pa.types.is_decimal(kind):
-        found = array.cast(target)
-        digits = pa.decimal128(38, kind.scale)
-        check(pc.equal(decimal_from_double(found, digits), array.cast(digits)), "more digits than a double holds")
-        return found
+        doubles = array.cast(target)
+        wide = pa.decimal128(38, kind.scale)
+        check(pc.equal(decimal_from_double(doubles, wide), array.cast(wide)), "more digits than a double holds")
+        return doubles
     raise pa.ArrowInvalid(f"{kind} is not a number")
 
 
 def _double_from_text(array: pa.Array) -> pa.Array:
     shape = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(?i:inf|infinity)$|^(?i:nan)$"
     check(pc.match_substring_regex(array, shape), "not a number")
-    found = pc.replace_substring_regex(array, r"^\+", "").cast(pa.float64())
-    named = pc.match_substring_regex(array, r"(?i)[in]")
-    # 1e400 would become infinite
-    check(pc.or_(named, pc.is_finite(found)), "larger than a double")
-    # fifteen digits survive a double, of more only those that are a double's own shortest text
+    doubles = pc.replace_substring_regex(array, r"^\+", "").cast(pa.float64())
+    # infinity or NaN
+    is_word = pc.match_substring_regex(array, r"(?i)[in]")
+    # the cast turns 1e400 into infinity
+    check(pc.or_(is_word, pc.is_finite(doubles)), "larger than a double")
+    # a double keeps any fifteen digits; longer text is exact only if it is the shortest text of a double
     digits = pc.utf8_length(pc.replace_substring_regex(array, r"^[+-]?[0.]*|\.|[eE].*$", ""))
-    long = pc.and_(pc.greater(digits, 15), pc.invert(named))
+    long = pc.and_(pc.greater(digits, 15), pc.invert(is_word))
     for text in array.filter(long).to_pylist():
         if Decimal(text) != Decimal(repr(float(text))):
             raise pa.ArrowInvalid("more digits than a double holds")
-    return found
+    return doubles
 
 
 def to_real(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Convert values that are exact as a real, or have the same shortest text as a double."""
     if pa.types.is_float32(array.type):
         return array
-    wide = to_double(array, pa.float64())
-    found = wide.cast(target)
-    # 0.1 stays 0.1 in both; 0.123456789 does not
-    same = pc.or_(pc.equal(found.cast(pa.float64()), wide), pc.equal(found.cast(pa.string()), wide.cast(pa.string())))
-    check(pc.or_(same, pc.is_nan(wide)), "more digits than a real holds")
-    return found
+    doubles = to_double(array, pa.float64())
+    reals = doubles.cast(target)
+    same_value = pc.equal(reals.cast(pa.float64()), doubles)
+    # 0.1 is another number as a real, but has the same shortest text
+    same_text = pc.equal(reals.cast(pa.string()), doubles.cast(pa.string()))
+    check(pc.or_(pc.or_(same_value, same_text), pc.is_nan(doubles)), "more digits than a real holds")
+    return reals

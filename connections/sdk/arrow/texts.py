@@ -1,4 +1,4 @@
-"""Arrow arrays as text that holds each value exactly and that PostgreSQL, DuckDB and people read alike."""
+"""Lossless conversion of Arrow arrays to text that PostgreSQL and DuckDB both parse."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connections.sdk.arrow.invalid_values import converted
-from connections.sdk.arrow.times import spelled
+from connections.sdk.arrow.times import iso_text
 from connections.sdk.schema import Column
 
-# up to this scale Arrow itself writes plain digits
+# up to this scale Arrow writes plain digits, beyond it an exponent
 _PLAIN_SCALE = 6
 
 
 def as_text(array: pa.Array, column: Column) -> pa.Array:
-    r"""Return text: bytes as ``\x00ff``, dates and times in ISO form, decimals in plain digits, shortest floats.
+    r"""Return ``array`` as text.
 
-    Raises ValueMisfit for a date or time that has no such form.
+    Bytes become ``\x00ff``, dates and times ISO 8601, decimals plain digits, floats their shortest exact digits. Raises
+    InvalidValue for a date or time that `iso_text` cannot represent.
     """
     if pa.types.is_binary(array.type):
         return hex_text(array)
     if pa.types.is_temporal(array.type):
-        return converted(array, column, spelled)
+        return converted(array, column, iso_text)
     if pa.types.is_decimal(array.type):
-        return digits(array)
+        return plain_digits(array)
     return array.cast(pa.string())
 
 
 def hex_text(array: pa.Array) -> pa.Array:
-    """Return bytes in hexadecimal, the whole column at once."""
+    r"""Return bytes as ``\x`` and hexadecimal digits, converting the whole data buffer at once."""
     whole = pa.concat_arrays([array]) if array.offset else array
     _, offsets, data = whole.buffers()
     starts = memoryview(offsets).cast("i")
@@ -43,8 +44,8 @@ def hex_text(array: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(pa.scalar("\\x"), hexadecimal, pa.scalar(""))
 
 
-def digits(array: pa.Array) -> pa.Array:
-    """Return decimals in plain digits, never as 1E-10."""
+def plain_digits(array: pa.Array) -> pa.Array:
+    """Return the text of decimals without exponents: 0.0000000001, not 1E-10."""
     scale = array.type.scale
     if scale <= _PLAIN_SCALE:
         return array.cast(pa.string())

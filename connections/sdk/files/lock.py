@@ -1,6 +1,7 @@
-"""Locks between processes of one user. Nobody else can take one: the file is the owner's and may be opened by no other.
+"""File locks between processes of one user.
 
-The kernel lets go of a lock when its process dies, whatever it died of.
+The lock file has mode 0600, so that no other user can take the lock. The kernel releases a lock when its process ends,
+for whatever reason.
 """
 
 from __future__ import annotations
@@ -17,21 +18,22 @@ from pathlib import Path
 from connections.sdk.errors import PermissionDenied
 from connections.sdk.files.private import give_to_owner_of, private_directory
 
-# in the data directory
+# directory of the locks, in the data directory
 FOLDER = "locks"
-_LOOK = 0.05
+# seconds between two attempts
+_INTERVAL = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """Who holds a lock, as far as it says: process id, and for how many seconds."""
+    """The process that holds a lock, according to the lock file, and for how many seconds it has held it."""
 
     pid: int
     seconds: float
 
 
-class Held(Exception):
-    """Another process holds the lock."""
+class LockHeld(Exception):
+    """Another process holds the lock; ``holder`` is None when the lock file does not say which."""
 
     def __init__(self, holder: Holder | None) -> None:
         super().__init__("another process holds the lock")
@@ -40,7 +42,7 @@ class Held(Exception):
 
 @contextmanager
 def install_lock(data_dir: Path, name: str, *, wait: float = 0) -> Iterator[None]:
-    """Hold one of the locks of an install, which lie in a directory of mode 0700. Raises as `file_lock`."""
+    """Hold the lock ``name`` of the installation in ``data_dir``. Waits and raises as `file_lock`."""
     private_directory(data_dir / FOLDER)
     with file_lock(data_dir / FOLDER / f"{name}.lock", wait=wait):
         yield
@@ -48,13 +50,14 @@ def install_lock(data_dir: Path, name: str, *, wait: float = 0) -> Iterator[None
 
 @contextmanager
 def file_lock(file: Path, *, wait: float = 0, remove: bool = False) -> Iterator[None]:
-    """Hold the lock for the time of the block, waiting up to ``wait`` seconds for it; ``remove`` leaves no file behind.
+    """Hold the lock for the duration of the block; with ``remove``, delete the file afterwards.
 
-    Raises Held when another process still has it, PermissionDenied when the file is not this user's own.
+    Raises LockHeld when another process still holds it after ``wait`` seconds, and PermissionDenied when the file
+    belongs to another user or is not a regular file.
     """
-    handle = _taken(file, wait)
+    handle = _acquire(file, wait)
     try:
-        # since when: a clock that nobody sets
+        # the monotonic clock is the same for all processes and is never set
         os.truncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()} {time.monotonic():.0f}\n".encode(), 0)
         yield
@@ -64,14 +67,14 @@ def file_lock(file: Path, *, wait: float = 0, remove: bool = False) -> Iterator[
         os.close(handle)
 
 
-def _taken(file: Path, wait: float) -> int:
-    until = time.monotonic() + wait
+def _acquire(file: Path, wait: float) -> int:
+    deadline = time.monotonic() + wait
     while True:
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             _check_owner(file, handle)
-            _take(handle, until)
-            if _is_still(file, handle):
+            _flock(handle, deadline)
+            if _is_same_file(file, handle):
                 return handle
         except BaseException:
             os.close(handle)
@@ -79,34 +82,35 @@ def _taken(file: Path, wait: float) -> int:
         os.close(handle)
 
 
-def _is_still(file: Path, handle: int) -> bool:
-    """Whether the file was not removed while its lock was waited for."""
+def _is_same_file(file: Path, handle: int) -> bool:
+    """Return whether ``file`` is still the open file: its previous holder may have removed it."""
     with suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(handle), os.stat(file))
     return False
 
 
 def _check_owner(file: Path, handle: int) -> None:
-    found = os.fstat(handle)
-    if found.st_uid == 0:
+    status = os.fstat(handle)
+    if status.st_uid == 0:
         give_to_owner_of(file.parent, handle)
-    if not stat.S_ISREG(found.st_mode) or os.geteuid() not in (0, found.st_uid):
+    if not stat.S_ISREG(status.st_mode) or os.geteuid() not in (0, status.st_uid):
         raise PermissionDenied(
-            f"The lock file {file} is not this user's own.", hint="Remove it, or run as the user that it belongs to."
+            f"The lock file {file} belongs to another user, or is not a regular file.",
+            hint="Remove it, or run as the user that owns it.",
         )
-    if found.st_mode & 0o077:
-        # whoever may open it could hold the lock
+    if status.st_mode & 0o077:
+        # any user who can open the file could hold the lock
         os.fchmod(handle, 0o600)
 
 
-def _take(handle: int, until: float) -> None:
+def _flock(handle: int, deadline: float) -> None:
     while True:
         try:
             return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() >= until:
-                raise Held(_holder(handle)) from None
-        time.sleep(_LOOK)
+            if time.monotonic() >= deadline:
+                raise LockHeld(_holder(handle)) from None
+        time.sleep(_INTERVAL)
 
 
 def _holder(handle: int) -> Holder | None:

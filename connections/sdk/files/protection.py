@@ -1,7 +1,7 @@
-"""What connections must not reach: Pipekit's own metadata, secrets, logs and programs. Knows no Django.
+"""The files and databases that connections must not reach: Pipekit's metadata, secrets, logs and programs.
 
-A process says once what that is (`configure`); `ConnectionParameters` carry it to whoever connects, jrunner included.
-Where nobody said it, no connection can be made.
+Each process calls `configure` once; `ConnectionParameters` pass the value on to drivers and to jrunner. In a process
+that did not call it no connection can be opened. Independent of Django.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any
 
 from connections.sdk.errors import Protected
 
-# tables that stand together only in Pipekit's metadata, or in a copy of it
+# tables that exist together only in Pipekit's metadata, or in a copy of it
 METADATA_TABLES = ("auth_user", "connection", "django_migrations", "module", "run_log")
-# in the data directory, for a jrunner that is called by hand
+# file in the data directory, read by a jrunner that is started by hand
 FILE_NAME = "protected.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerDatabase:
-    """One database of a PostgreSQL server, by what does not depend on how it is reached."""
+    """The identity of a database of a PostgreSQL server, independent of the host name and port used to reach it."""
 
     system_identifier: str
     oid: str
@@ -28,10 +28,11 @@ class ServerDatabase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protection:
-    """Paths are absolute. ``files`` stand for what SQLite puts beside them, too; ``folders`` for all they hold.
+    """What connections must not reach. All paths are absolute.
 
-    With ``file_roots`` a connection's file must lie in one of them. ``databases`` are the metadata's, when it is in
-    PostgreSQL. Embedded servers are made only inside ``data_dir``.
+    ``files`` are protected with the files that SQLite creates beside them, ``folders`` with everything in them.
+    With ``file_roots`` a connection's file must lie in one of these directories. ``databases`` are those of the
+    metadata, if in PostgreSQL. Embedded servers are created only inside ``data_dir``.
     """
 
     data_dir: str = ""
@@ -45,7 +46,10 @@ class Protection:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Protection:
-        """Raises KeyError or TypeError when something is missing or of another shape: nothing is taken as empty."""
+        """Return the value that `as_json` represents.
+
+        Raises KeyError or TypeError when a key is missing or has another type; nothing defaults to empty.
+        """
         return cls(
             data_dir=str(data["data_dir"]),
             files=tuple(map(str, data["files"])),
@@ -59,17 +63,17 @@ _current: Callable[[], Protection] | None = None
 
 
 def configure(protection: Protection | Callable[[], Protection]) -> None:
-    """Set what this process protects; a callable is asked each time."""
+    """Set what this process protects; a callable is evaluated at each use."""
     global _current
     _current = (lambda: protection) if isinstance(protection, Protection) else protection
 
 
 def current() -> Protection:
-    """Return what this process protects. Raises Protected when nobody has said what that is."""
+    """Return what this process protects. Raises Protected when `configure` was not called."""
     if _current is None:
         raise Protected(
-            "This process was not told which files and databases are Pipekit's own, so it makes no connection.",
-            hint="Please report this.",
+            "The files and databases of Pipekit itself are not configured in this process, so it opens no connection.",
+            hint="This is a bug in Pipekit; please report it.",
         )
     return _current()
 
@@ -78,5 +82,5 @@ def refused_database(name: str) -> Protected:
     """Return the error for a connection that leads to Pipekit's metadata."""
     return Protected(
         f"{name or 'The connection'}: The database holds Pipekit's own metadata, which no connection may use.",
-        hint="Name another database; `manage.py exportconfig` and `manage.py runs --json` give what Pipekit knows.",
+        hint="Choose another database. To read the metadata, use `manage.py exportconfig` and `manage.py runs --json`.",
     )

@@ -1,4 +1,4 @@
-"""A SQL system's connector, put together from the files of its package."""
+"""The connector of a SQL system, combined from the modules of its package."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from connections.sdk.sql.dialect import Dialect
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SqlConnector:
-    """A `Connector`. ``package`` is the dotted path that holds ``reader.READER`` and ``writer.WRITER``, as far as the
-    capabilities go; they and their libraries are loaded only when jrunner asks for them."""
+    """A `Connector` whose reader and writer are imported on first use.
+
+    ``package`` is the dotted path of the package that contains ``reader.READER`` and ``writer.WRITER``. These modules
+    import large libraries, which only jrunner needs.
+    """
 
     kind: str
     package: str

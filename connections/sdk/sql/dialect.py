@@ -1,6 +1,6 @@
-"""SQL text of one kind of system: quoting, literals, placing. A dialect makes text and never connects.
+"""Generation of SQL text for one kind of system: identifiers and literals. A dialect never connects.
 
-The class answers as standard SQL does; a connector's ``dialect.py`` overrides what its system does otherwise.
+`Dialect` implements standard SQL; the ``dialect.py`` of a connector overrides what differs in its system.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from connections.sdk.errors import ConfigurationInvalid, DataError
 from connections.sdk.schema import TableName
-from connections.sdk.sql.temporal import fitted
+from connections.sdk.sql.temporal import as_kind
 from connections.sdk.sql.types import DataType, Kind
 
 if TYPE_CHECKING:
@@ -29,34 +29,34 @@ _TYPED = {
 
 
 class Dialect:
-    """Standard SQL. ``name`` is the driver kind; ``sqlglot`` the dialect whose tokenizer reads its query text."""
+    """Standard SQL. ``name`` is the connector's kind, ``sqlglot`` the sqlglot dialect that tokenizes its queries."""
 
     name = "ansi"
     sqlglot = ""
-    # the character pair around an identifier; the closing one is doubled inside
+    # opening and closing quote of an identifier; the closing one is doubled inside the identifier
     quotes = ('"', '"')
-    # how long an identifier may be, in bytes (UTF-8) or in characters (UTF-16 units, which is how those systems count)
+    # maximum length of an identifier, in UTF-8 bytes or in UTF-16 code units ("characters")
     max_identifier = 128
     identifier_unit: Literal["bytes", "characters"] = "bytes"
-    # how a driver's parameter is written in control SQL
+    # placeholder for a parameter in control SQL
     placeholder = "?"
-    # whether an unquoted name folds to upper case (DB2, Oracle), lower case (PostgreSQL) or stays
+    # case to which unquoted names are folded: "upper" (DB2, Oracle), "lower" (PostgreSQL) or "" (unchanged)
     folds_to: str = "upper"
-    # schemas a table lands in when none is named
+    # schema of a table that is named without one
     default_schema = ""
-    # whether a backslash inside '...' is an escape
+    # whether a backslash is an escape character inside '...'
     backslash_escapes = False
-    # names that the system has for something of its own in every table
+    # names of the system columns that every table has
     system_columns: frozenset[str] = frozenset()
 
     def for_connection(self, parameters: ConnectionParameters) -> Self:
-        """Return the dialect for SQL to this connection, where names depend on what is connected to."""
+        """Return the dialect for one connection, for systems in which names depend on the connection."""
         return self
 
     def quote(self, identifier: str) -> str:
-        """Return the identifier quoted exactly as given.
+        """Return the identifier in quotes, with its case unchanged.
 
-        Raises ConfigurationInvalid when it is empty, holds a NUL or is longer than the system allows.
+        Raises ConfigurationInvalid when it is empty, contains a NUL or is longer than the system allows.
         """
         if not identifier:
             raise ConfigurationInvalid(
@@ -73,21 +73,21 @@ class Dialect:
             raise ConfigurationInvalid(
                 f"The name “{identifier}” has {length} {self.identifier_unit}; "
                 f"{self.name} allows {self.max_identifier}.",
-                hint="Choose a shorter name: systems cut long ones silently, and two could become one.",
+                hint="Choose a shorter name: the system would truncate it, and two names could become the same.",
             )
         opening, closing = self.quotes
         return opening + identifier.replace(closing, closing * 2) + closing
 
     def qualified(self, table: TableName) -> str:
-        """Return ``schema.table``, each part quoted; the schema is left out when empty."""
+        """Return ``schema.table`` with each part quoted, or only the table when the schema is empty."""
         return ".".join(self.quote(part) for part in (table.schema, table.table) if part)
 
     def columns(self, names: tuple[str, ...] | list[str], *, prefix: str = "") -> str:
-        """Return a comma-separated list of quoted names, each after ``prefix`` (such as ``s.``)."""
+        """Return a comma-separated list of quoted names, each preceded by ``prefix`` (such as ``s.``)."""
         return ", ".join(prefix + self.quote(name) for name in names)
 
     def check_columns(self, names: Iterable[str]) -> None:
-        """Raise ConfigurationInvalid for a name that no column of a table can have."""
+        """Raise ConfigurationInvalid if a name is that of a system column."""
         if taken := [name for name in names if name in self.system_columns]:
             raise ConfigurationInvalid(
                 f"No column can be called “{taken[0]}” in {self.name}: every table has a system column of that name.",
@@ -95,21 +95,21 @@ class Dialect:
             )
 
     def string(self, text: str) -> str:
-        """Return a string literal. Raises DataError on a NUL byte, which no literal can hold."""
+        """Return a string literal. Raises DataError for text with a NUL byte."""
         if "\0" in text:
-            raise DataError("A value with a NUL byte cannot be written as SQL text.", hint="Clean the value first.")
+            raise DataError("A value with a NUL byte cannot be written as SQL text.", hint="Remove the NUL byte.")
         if self.backslash_escapes:
             text = text.replace("\\", "\\\\")
         return "'" + text.replace("'", "''") + "'"
 
     def concatenated(self, left: str, right: str) -> str:
-        """Return the expression that joins two texts."""
+        """Return an expression that concatenates two text expressions."""
         return f"{left} || {right}"
 
     def literal(self, value: str, data_type: DataType) -> str:
-        """Return ``value`` (its exact text, ISO form for dates and times) as a typed literal.
+        """Return ``value`` as a typed literal, without rounding. Dates and times are expected in ISO form.
 
-        Nothing is rounded; text that is not of the type raises DataError instead of reaching the SQL.
+        Raises DataError for text that is not a value of the type, so that no other text gets into the SQL.
         """
         kind = data_type.kind
         if data_type.is_numeric:
@@ -117,26 +117,26 @@ class Dialect:
                 raise DataError(f"“{value}” is not a number.", hint="The watermark of a numeric column must be one.")
             return value
         if kind in _TYPED:
-            # as it was read where that will do: systems that keep dates as text compare the spelling
-            value = value if _TYPED[kind].fullmatch(value) else fitted(value, kind)
+            # keep the text unchanged if possible: systems that store dates as text compare the text
+            value = value if _TYPED[kind].fullmatch(value) else as_kind(value, kind)
             if not _TYPED[kind].fullmatch(value):
-                raise DataError(f"“{value}” is not a {kind.value}.", hint="Expected ISO form, as 2026-01-31 23:59:59.")
+                raise DataError(f"“{value}” is not a {kind.value}.", hint="Use ISO form, such as 2026-01-31 23:59:59.")
             return self.temporal(value, data_type)
         return self.string(value)
 
     def own_literal(self, value: str, data_type: DataType) -> str:
-        """Return the text as a value of a type that only this system knows, to be compared with a column of it."""
+        """Return ``value`` as a literal to compare with a column whose type is specific to this system (NATIVE)."""
         return self.string(value)
 
     def compares_as_text(self, data_type: DataType) -> bool:
-        """Whether the system compares values of the type by their spelling, not by what they mean."""
+        """Return whether the system compares values of the type as text."""
         return data_type.kind is Kind.TEXT
 
     def may_hold_numbers(self, data_type: DataType) -> bool:
-        """Whether a column that compares as text may hold numbers too, which then sort before all texts."""
+        """Return whether a column that is compared as text may also contain numbers, which sort before all texts."""
         return False
 
     def temporal(self, value: str, data_type: DataType) -> str:
-        """Return a checked date, time or timestamp text as a literal (standard: ``TIMESTAMP '...'``)."""
+        """Return a date, time or timestamp that `literal` has validated as a literal, such as ``TIMESTAMP '...'``."""
         words = {Kind.DATE: "DATE", Kind.TIME: "TIME", Kind.TIMESTAMP: "TIMESTAMP"}
         return f"{words.get(data_type.kind, 'TIMESTAMP WITH TIME ZONE')} {self.string(value.replace('T', ' '))}"

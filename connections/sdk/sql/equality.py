@@ -1,7 +1,7 @@
-"""Which types have values that are equal though their texts differ: `1 day` and `24:00:00` are one interval.
+"""How many text forms equal values of a type have: `1 day` and `24:00:00` are the same interval.
 
-A connector may have a file ``equality.py`` with ``equality`` (`TypeEquality`). It is asked for types whose meaning is
-NATIVE only; of a connector without that file, and of a type that it does not know, the loosest is assumed.
+A connector may have a module ``equality.py`` that implements `TypeEquality` for types that are specific to its system
+(Kind.NATIVE). Without the module, and for a type that it does not know, `Spellings.SEVERAL` is assumed.
 """
 
 from __future__ import annotations
@@ -15,25 +15,30 @@ from connections.sdk.protocols import Session
 
 
 class Spellings(IntEnum):
-    """How many texts one value has."""
+    """How many text forms a value of the type has."""
 
-    # equal values have one text, and no other is accepted: enums
+    # one for input and output: enums
     ONE = 1
-    # the system accepts several and always shows the same one: inet, arrays of integers
+    # several for input, but one for output: inet, arrays of integers
     ONE_SHOWN = 2
-    # equal values are shown as they were written: citext, interval, arrays of numeric
+    # several for output, because the form that was written is kept: citext, interval, arrays of numeric
     SEVERAL = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equality:
-    """``unbounded`` is the type without length and precision: a text cast to it is neither cut nor rounded."""
+    """How values of a type are compared.
+
+    ``unbounded`` is the type without length and precision: a cast of text to it neither truncates nor rounds.
+    """
 
     spellings: Spellings
     unbounded: str
 
 
 class TypeEquality(Protocol):
+    """A connector's ``equality`` module."""
+
     def equality(self, session: Session, natives: Sequence[str]) -> Mapping[str, Equality]:
-        """Return what is known of the types, by the spelling that was asked for."""
+        """Return the equality of each type in ``natives`` that is known."""
         ...

@@ -1,4 +1,4 @@
-"""Foreign keys that point at a table, and the SQL that counts the rows which a DELETE would reach through them."""
+"""Foreign keys that reference a table, and SQL to count the rows that a DELETE would affect through them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.row_identity import Names
 
-# what changes rows of the referencing table, by the words of ON DELETE
+# referential actions that change rows of the referencing table, as verbs for messages
 CASCADES = {"CASCADE": "delete", "SET NULL": "set the reference to NULL of", "SET DEFAULT": "change the reference of"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignKey:
-    """``columns`` of ``table`` reference ``references`` (columns) of ``referenced``.
+    """A foreign key: ``columns`` of ``table`` reference the columns ``references`` of ``referenced``.
 
-    ``on_delete`` is in SQL's words. ``constraint`` is empty where the system does not name foreign keys.
+    ``on_delete`` is the referential action in SQL. ``constraint`` is empty where the system does not name foreign keys.
     """
 
     constraint: str
@@ -26,32 +26,33 @@ class ForeignKey:
     referenced: TableName
     references: Names
     on_delete: str = "NO ACTION"
-    # the referencing table is the referenced one, or a part of it
+    # the referencing table is the referenced table itself, or one of its partitions
     own: bool = False
     # the connection's user may read the referencing table
     readable: bool = True
-    # the destination is a view over the referenced table: its columns may have other names there
+    # the destination is a view on the referenced table, and may name its columns differently
     below_view: bool = False
-    # the connection's sessions keep to it; otherwise it is only declared
+    # False if the key is declared, but the connection's sessions do not enforce it
     enforced: bool = True
 
     @property
     def cascades(self) -> bool:
-        """Whether a DELETE changes rows of the referencing table."""
+        """Return whether a DELETE changes rows of the referencing table."""
         return self.enforced and self.on_delete in CASCADES
 
     def __str__(self) -> str:
-        """Return how messages name it."""
+        """Return the name of the key for messages."""
         name = self.constraint or f"on {', '.join(self.columns)}"
         return f"{self.table} (foreign key {name}, ON DELETE {self.on_delete})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """Which rows of the destination a statement deletes: all, those with a key in ``keys``, or those without one.
+    """The rows of the destination that a statement deletes.
 
-    ``returns``: the same rows are inserted again, so what they themselves reference is not lost. ``bound`` gives a
-    further condition for an alias of the destination.
+    These are all rows when ``keys`` is None, otherwise those whose ``key`` is in the table ``keys`` (``present``) or is
+    not in it. ``returns`` means that the same rows are inserted again afterwards. ``bound`` returns a further condition
+    for an alias of the destination.
     """
 
     keys: TableName | None = None
@@ -62,7 +63,7 @@ class Deletion:
     bound: Callable[[str], str] | None = None
 
     def matches(self, dialect: PublishingDialect, row: str) -> str:
-        """Return the condition that ``row``, an alias of the destination, is deleted."""
+        """Return the condition under which ``row``, an alias of the destination, is deleted."""
         if self.keys is None:
             return "1 = 1"
         bound = f" AND {self.bound(row)}" if self.bound else ""
@@ -72,9 +73,9 @@ class Deletion:
 
 
 def count_referencing(dialect: PublishingDialect, key: ForeignKey, deletion: Deletion) -> str:
-    """Return the count of rows that reference a row which is deleted, and are not deleted themselves.
+    """Return a query for the number of rows that reference a deleted row and are not deleted themselves.
 
-    Below a view it counts every row that references any row: no fewer.
+    For a key below a view it counts every row that references any row, an upper bound.
     """
     quote = dialect.quote
     pairs = zip(key.columns, key.references, strict=True)
@@ -88,22 +89,22 @@ def count_referencing(dialect: PublishingDialect, key: ForeignKey, deletion: Del
 
 
 def count_orphans(dialect: PublishingDialect, key: ForeignKey) -> str:
-    """Return the count of rows that reference a row which is not there."""
+    """Return a query for the number of rows that reference a row that does not exist."""
     quote = dialect.quote
     pairs = list(zip(key.columns, key.references, strict=True))
-    given = " AND ".join(f"c.{quote(here)} IS NOT NULL" for here, _ in pairs)
-    # the referenced side first: systems that take the collation of one side take its
+    not_null = " AND ".join(f"c.{quote(here)} IS NOT NULL" for here, _ in pairs)
+    # the referenced column first: some systems compare by the collation of the left side
     same = " AND ".join(f"d.{quote(there)} = c.{quote(here)}" for here, there in pairs)
-    # a join and no NOT EXISTS, for which SQLite would read the referenced table once a row where it has no index
+    # a join, because for NOT EXISTS SQLite would scan the referenced table once per row if it has no index
     return (
         f"SELECT count(*) FROM {dialect.qualified(key.table)} c\n"
         f"LEFT JOIN {dialect.qualified(key.referenced)} d ON {same}\n"
-        f"WHERE {given} AND d.{quote(pairs[0][1])} IS NULL"
+        f"WHERE {not_null} AND d.{quote(pairs[0][1])} IS NULL"
     )
 
 
 def lock_deleted(dialect: PublishingDialect, table: TableName, deletion: Deletion) -> str:
-    """Return a query that holds the rows to be deleted, so that nobody references them meanwhile; or nothing."""
+    """Return a query that locks the rows to be deleted, so that no other session references them; may be empty."""
     if not (lock := dialect.lock_rows()):
         return ""
     rows = f"SELECT 1 FROM {dialect.qualified(table)} d WHERE {deletion.matches(dialect, 'd')}{lock}"

@@ -1,4 +1,4 @@
-"""Publishing SQL for systems that say MERGE where others say ON CONFLICT and UPDATE .. FROM."""
+"""Publishing SQL for systems with MERGE in place of INSERT .. ON CONFLICT and UPDATE .. FROM."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from connections.sdk.sql.row_identity import Names
 
 
 class MergingDialect(PublishingDialect):
-    # what stands before the alias of a table that is deleted from or merged into
+    """A dialect that updates and upserts rows by MERGE, and limits queries by FETCH NEXT."""
+
+    # the beginning of DELETE and MERGE statements, up to the alias of the table
     delete_words = "DELETE FROM {table} d"
     merge_words = "MERGE INTO {table} d"
 

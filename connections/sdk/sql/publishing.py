@@ -1,8 +1,8 @@
-"""SQL text with which rows are published: DDL of staging and destination, and the statements of the strategies.
+"""Generation of SQL for publishing rows: DDL for staging and destination, and the statements of the strategies.
 
-Standard SQL where it is enough; a destination's ``dialect.py`` overrides what its system says otherwise or does
-faster. Table arguments are destination or staging tables, column arguments destination names. Every statement
-of one publish runs in one transaction of one session.
+The statements are standard SQL where possible; a connector's ``dialect.py`` overrides what its system writes
+differently or executes faster. Table arguments are destination or staging tables, column arguments destination names.
+All statements of a publish are executed in one transaction of one session.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ NO_COLLATIONS: Mapping[str, str] = MappingProxyType({})
 
 
 def index_name(table: TableName, columns: Names) -> str:
-    """Return a name for a key index that stays under 63 bytes and differs for tables that begin alike."""
-    mark = f"{crc32(repr((table, columns)).encode()):08x}"
-    return f"pipekit_{table.table.encode()[:40].decode(errors='ignore')}_{mark}_key"
+    """Return the name of the key index: at most 63 bytes, with a checksum that makes truncated names unique."""
+    checksum = f"{crc32(repr((table, columns)).encode()):08x}"
+    return f"pipekit_{table.table.encode()[:40].decode(errors='ignore')}_{checksum}_key"
 
 
 def _collate(collation: str) -> str:
@@ -29,20 +29,24 @@ def _collate(collation: str) -> str:
 
 
 class PublishingDialect(RowIdentity):
-    # one transaction covers DDL and DML; where False the connection page says "not atomic"
+    """The dialect of a system that can be a destination. The methods return SQL text."""
+
+    # DDL and DML can be rolled back together; if False, the connection's page shows "not atomic"
     transactional = True
-    # TRUNCATE inside a transaction can be rolled back
+    # TRUNCATE can be rolled back
     truncates = True
     # INSERT .. ON CONFLICT exists
     has_on_conflict = True
-    # an UPDATE never deletes a row and inserts it anew, which a foreign key of another table would forbid
+    # False if UPDATE may delete and re-insert a row, which a foreign key of another table would prevent
     updates_in_place = True
     staging_schema = "pipekit_staging"
 
     def staging_table(self, module: str) -> TableName:
+        """Return the name of the module's staging table."""
         return TableName(self.staging_schema, module)
 
     def create_schema(self, schema: str) -> str:
+        """Return CREATE SCHEMA IF NOT EXISTS; empty for a system without schemas."""
         return f"CREATE SCHEMA IF NOT EXISTS {self.quote(schema)}"
 
     def create_table(
@@ -53,10 +57,10 @@ class PublishingDialect(RowIdentity):
         scratch: bool = False,
         collations: Mapping[str, str] = NO_COLLATIONS,
     ) -> str:
-        """Return CREATE TABLE for (name, native type) pairs; ``scratch`` asks for the unlogged kind, if any.
+        """Return CREATE TABLE for pairs of name and native type; a ``scratch`` table is unlogged, if possible.
 
-        ``collations`` are those of columns by name, as SQL text: what the destination's catalogue says.
-        Raises ConfigurationInvalid for a type that is more than a type.
+        ``collations`` are SQL text by column name, as in the destination's catalogue. Raises ConfigurationInvalid for
+        a type followed by other clauses.
         """
         body = ",\n  ".join(
             f"{self.quote(name)} {self._type(native)}{_collate(collations.get(name, ''))}" for name, native in columns
@@ -65,22 +69,22 @@ class PublishingDialect(RowIdentity):
 
     @staticmethod
     def _type(native: str) -> str:
-        # control tables of our own have columns that are NOT NULL; a SQLite column may have no type
+        # Pipekit's own control tables have NOT NULL columns; a SQLite column may have no type
         if native:
             type_grammar.checked(native.removesuffix(" NOT NULL"))
         return native
 
     def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:
-        """Return CREATE UNIQUE INDEX over the merge key, NULLs counting as equal where that server version can."""
+        """Return CREATE UNIQUE INDEX for the merge key; NULLs are equal if the server ``version`` supports it."""
         name = self.quote(index_name(table, columns))
         return f"CREATE UNIQUE INDEX {name} ON {self.qualified(table)} ({self.columns(columns)})"
 
     def maximum(self, table: TableName, column: str) -> str:
-        """Return MAX(column) as text, in the exact form in which it can be written into a literal again."""
+        """Return a query for MAX(column) as text from which `literal` makes the same value."""
         return f"SELECT CAST(MAX({self.quote(column)}) AS {self.text_type}) FROM {self.qualified(table)}"
 
     def second_highest(self, table: TableName, column: str) -> str:
-        """Return the highest value below MAX(column), as text; NULL when there is none."""
+        """Return a query for the highest value below MAX(column), as text; NULL when there is none."""
         name, source = self.quote(column), self.qualified(table)
         return (
             f"SELECT CAST(MAX({name}) AS {self.text_type}) FROM {source}\n"
@@ -88,13 +92,14 @@ class PublishingDialect(RowIdentity):
         )
 
     def maximum_of_type(self, native: str) -> str:
-        """Return a query that fails when the system knows no MAX() of the type, and reads no table."""
+        """Return a query that fails when MAX() does not accept the type; it reads no table."""
         return f"SELECT MAX(CAST(NULL AS {native}))"
 
     def count_marks(self, table: TableName, column: str, *, ties: bool, offsets: bool) -> str:
-        """Return three counts of rows: without a value, those that share the highest, texts with hours of offset.
+        """Return a query for three counts of rows by their watermark ``column``.
 
-        What is not asked for is 0.
+        These are rows with NULL, with ``ties`` those that have the highest value, and with ``offsets`` those whose text
+        has a UTC offset. A count that was not requested is 0.
         """
         name, source = f"t.{self.quote(column)}", self.qualified(table)
         counts = [f"count(*) - count({name}) AS without"]
@@ -110,76 +115,80 @@ class PublishingDialect(RowIdentity):
         )
 
     def clock(self) -> str:
-        """Return a query for the system's time, in UTC or with its offset."""
+        """Return a query for the system's current time, in UTC or with its offset."""
         return "SELECT CURRENT_TIMESTAMP"
 
     def count_null(self, table: TableName, columns: Names) -> str:
+        """Return a query for the number of rows in which any of the columns is NULL."""
         return f"SELECT count(*) FROM {self.qualified(table)} t WHERE {self.any_null(columns, 't')}"
 
     def without(self, table: TableName, column: str, shown: Names, *, limit: int = 1) -> str:
-        """Return a query for rows in which the column is NULL, for systems that number such rows themselves."""
+        """Return a query for the columns ``shown`` of rows in which ``column`` is NULL."""
         names = self.columns(shown, prefix="t.") or "NULL"
         return f"SELECT {names} FROM {self.qualified(table)} t WHERE t.{self.quote(column)} IS NULL LIMIT {limit}"
 
     def drop_table(self, table: TableName) -> str:
+        """Return DROP TABLE IF EXISTS."""
         return f"DROP TABLE IF EXISTS {self.qualified(table)}"
 
     def empty_table(self, table: TableName, *, truncate: bool = True) -> str:
-        """Return the statement that removes all rows, by TRUNCATE unless readers must never wait."""
+        """Return the statement that deletes all rows: TRUNCATE, or DELETE where that must not block readers."""
         if truncate and self.truncates:
             return f"TRUNCATE TABLE {self.qualified(table)}"
         return f"DELETE FROM {self.qualified(table)}"
 
     def begin_publish(self, table: TableName, *, lock_seconds: float) -> tuple[str, ...]:
-        """Return what a publish transaction says first: bounds on waiting, and a lock on writing this table."""
+        """Return the first statements of a publish transaction: lock timeouts, and a lock against other publishes."""
         return ()
 
     def bound_waits(self, *, lock_seconds: float) -> tuple[str, ...]:
-        """Return what a session says first so that none of its statements waits longer for a lock."""
+        """Return the statements that set the lock timeout of a session."""
         return ()
 
     def lock_holders(self, table: TableName) -> str:
-        """Return a query for the sessions that hold locks on the table, one text each, strongest first; or nothing."""
+        """Return a query that describes the sessions with locks on the table, strongest lock first; may be empty."""
         return ""
 
     def analyze(self, table: TableName) -> str:
-        """Return the statement that refreshes the planner's statistics, or nothing."""
+        """Return the statement that updates the planner's statistics; may be empty."""
         return ""
 
     def lock_rows(self, *, shared: bool = False) -> str:
-        """Return what a SELECT ends with to hold its rows until the transaction ends, or nothing.
+        """Return the clause with which a SELECT locks its rows until the transaction ends; may be empty.
 
-        ``shared`` lets others hold them too, and nobody change them.
+        With ``shared`` other sessions can take the same lock, but none can change the rows.
         """
         return ""
 
     def hold_shape(self, table: TableName, *, writing: bool) -> str:
-        """Return the statement that keeps the table from being altered until the transaction ends, or nothing.
+        """Return the statement that prevents ALTER TABLE until the transaction ends; may be empty.
 
-        ``writing``: rows of it are written next. Otherwise it is only read, or emptied by TRUNCATE.
+        ``writing`` means that rows of the table are written next; otherwise it is only read, or truncated.
         """
         return ""
 
     def run_deferred(self) -> str:
-        """Return the statement that runs deferred triggers and checks deferred constraints now, or nothing."""
+        """Return the statement that runs deferred triggers and checks deferred constraints now; may be empty."""
         return ""
 
     def with_identity_values(self) -> PublishingDialect:
-        """Return the dialect whose inserts also give values to columns that are GENERATED ALWAYS AS IDENTITY."""
+        """Return the dialect whose INSERTs may write columns that are GENERATED ALWAYS AS IDENTITY."""
         return self
 
     def count(self, table: TableName) -> str:
+        """Return a query for the number of rows."""
         return f"SELECT count(*) FROM {self.qualified(table)}"
 
     def insert_all(self, table: TableName, staging: TableName, columns: Names) -> str:
+        """Return the INSERT of all staging rows."""
         into = self.insert_into(table, columns)
         return f"{into}\nSELECT {self.columns(columns)} FROM {self.qualified(staging)}"
 
     def same_key(self, key: Names, target: str, staged: str, *, null_safe: bool) -> str:
-        """Return the comparison of a destination row with a staged one by key, in the destination's meaning of equal.
+        """Return the condition that a destination row and a staging row, given by their aliases, have the same key.
 
-        Staging has the destination's types and collations, and every statement compares in this order: some systems
-        take the collation of one side. ``null_safe`` only for keys with NULLs (it defeats hash joins).
+        Staging has the types and collations of the destination. The destination is always on the left, because some
+        systems compare by the collation of one side. ``null_safe`` treats NULLs as equal; it prevents hash joins.
         """
         if not null_safe:
             return " AND ".join(f"{target}.{self.quote(k)} = {staged}.{self.quote(k)}" for k in key)
@@ -189,10 +198,11 @@ class PublishingDialect(RowIdentity):
         )
 
     def any_null(self, key: Names, prefix: str) -> str:
+        """Return the condition that a column of the key is NULL."""
         return "(" + " OR ".join(f"{prefix}.{self.quote(k)} IS NULL" for k in key) + ")"
 
     def count_matching(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
-        """Return a count of staging rows whose key the destination has."""
+        """Return a query for the number of staging rows whose key exists in the destination."""
         match = self.same_key(key, "d", "s", null_safe=null_safe)
         return (
             f"SELECT count(*) FROM {self.qualified(staging)} s\n"
@@ -200,7 +210,7 @@ class PublishingDialect(RowIdentity):
         )
 
     def count_pairs(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
-        """Return two counts: staging rows whose key the destination has, and destination rows that have such a key."""
+        """Return a query for the numbers of staging rows and of destination rows whose key is in the other table."""
         match = self.same_key(key, "d", "s", null_safe=null_safe)
         return (
             f"SELECT count(*), coalesce(sum(g.n), 0) FROM (\n"
@@ -209,7 +219,7 @@ class PublishingDialect(RowIdentity):
         )
 
     def delete_matching(self, table: TableName, staging: TableName, key: Names, *, null_safe: bool) -> str:
-        """Return the delete of destination rows whose key is in staging."""
+        """Return the DELETE of destination rows whose key is in staging."""
         match = self.same_key(key, "d", "s", null_safe=null_safe)
         return (
             f"DELETE FROM {self.qualified(table)} AS d\n"
@@ -217,7 +227,7 @@ class PublishingDialect(RowIdentity):
         )
 
     def delete_missing(self, table: TableName, keys: TableName, key: Names) -> str:
-        """Return the delete of destination rows whose key is not in the table of keys (none of them NULL)."""
+        """Return the DELETE of destination rows whose key is not in the table ``keys``, which contains no NULLs."""
         match = self.same_key(key, "d", "k", null_safe=False)
         return (
             f"DELETE FROM {self.qualified(table)} AS d\n"
@@ -225,6 +235,7 @@ class PublishingDialect(RowIdentity):
         )
 
     def count_missing(self, table: TableName, keys: TableName, key: Names) -> str:
+        """Return a query for the number of rows that `delete_missing` deletes."""
         match = self.same_key(key, "d", "k", null_safe=False)
         return (
             f"SELECT count(*) FROM {self.qualified(table)} d\n"
@@ -232,9 +243,9 @@ class PublishingDialect(RowIdentity):
         )
 
     def upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:
-        """Return INSERT .. ON CONFLICT (key) DO UPDATE, for a unique key on just these columns and others beside it."""
+        """Return INSERT .. ON CONFLICT (key) DO UPDATE. Requires a unique key on ``key`` and a column outside of it."""
         sets = ", ".join(f"{self.quote(c)} = excluded.{self.quote(c)}" for c in columns if c not in key)
-        # WHERE true: SQLite otherwise reads ON as a join condition
+        # without WHERE true SQLite parses ON as a join condition
         return (
             f"{self.insert_all(table, staging, columns)}\nWHERE true\n"
             f"ON CONFLICT ({self.columns(key)}) DO UPDATE SET {sets}"
@@ -243,7 +254,7 @@ class PublishingDialect(RowIdentity):
     def update_matching(
         self, table: TableName, staging: TableName, columns: Names, key: Names, *, null_safe: bool
     ) -> str:
-        """Return the update of destination rows from staging by key, for tables without a unique key."""
+        """Return the UPDATE of destination rows from staging rows of the same key; needs no unique key."""
         sets = ", ".join(f"{self.quote(c)} = s.{self.quote(c)}" for c in columns if c not in key)
         match = self.same_key(key, "d", "s", null_safe=null_safe)
         return f"UPDATE {self.qualified(table)} AS d SET {sets}\nFROM {self.qualified(staging)} s WHERE {match}"
@@ -251,7 +262,7 @@ class PublishingDialect(RowIdentity):
     def insert_missing(
         self, table: TableName, staging: TableName, columns: Names, key: Names, *, null_safe: bool
     ) -> str:
-        """Return the insert of staging rows whose key the destination has not."""
+        """Return the INSERT of staging rows whose key does not exist in the destination."""
         match = self.same_key(key, "d", "s", null_safe=null_safe)
         return (
             f"{self.insert_into(table, columns)}\n"

@@ -1,4 +1,4 @@
-"""SQL text that tells staged rows from one another: by their key, by the system's row id, and as whole rows."""
+"""Generation of SQL that identifies rows: by their key, by the system's row id, and by the values of all columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Names = tuple[str, ...]
 
 
 def unused(name: str, columns: Names) -> str:
-    """Return the name, lengthened until no column has it in any case: some systems do not tell cases apart."""
+    """Return ``name``, followed by as many underscores as make it differ from all columns, ignoring case."""
     taken = {column.casefold() for column in columns}
     while name.casefold() in taken:
         name += "_"
@@ -18,7 +18,10 @@ def unused(name: str, columns: Names) -> str:
 
 
 def _joined(texts: list[str]) -> str:
-    """Return the texts with commas between them, halved and halved again: systems bound how deep an expression is."""
+    """Return the concatenation of the texts, separated by commas, as a balanced tree.
+
+    Systems limit the depth of an expression, which a chain of ``||`` would exceed.
+    """
     if len(texts) == 1:
         return texts[0]
     half = len(texts) // 2
@@ -26,12 +29,14 @@ def _joined(texts: list[str]) -> str:
 
 
 class RowIdentity(Dialect):
+    """SQL that distinguishes rows. The methods return SQL text unless they say otherwise."""
+
     text_type = "text"
-    # the names under which one row of a table can be told from its twin; a column of that name hides it
+    # names of the system's row id; each is hidden by a column of the same name
     row_ids: Names = ("rowid",)
 
     def duplicate_keys(self, staging: TableName, key: Names, *, limit: int = 5) -> str:
-        """Return key values that stand in staging more than once, with their count last; NULLs count as equal."""
+        """Return a query for keys that occur in staging more than once, followed by their count; NULLs are equal."""
         names = self.columns(key)
         return (
             f"SELECT {names}, count(*) FROM {self.qualified(staging)}\n"
@@ -39,32 +44,32 @@ class RowIdentity(Dialect):
         )
 
     def count_keys(self, staging: TableName, key: Names) -> str:
-        """Return a count of the distinct keys in staging; NULLs count as equal."""
+        """Return a query for the number of distinct keys in staging; NULLs are equal."""
         names = self.columns(key, prefix="t.")
         return f"SELECT count(*) FROM (SELECT count(*) AS n FROM {self.qualified(staging)} t GROUP BY {names}) g"
 
     def free_row_id(self, columns: Names) -> str:
-        """Return a name of a table's row id that no column hides, or nothing."""
+        """Return a name of the row id that no column hides; empty when all are hidden."""
         taken = {column.casefold() for column in columns}
         return next((name for name in self.row_ids if name.casefold() not in taken), "")
 
     def row_id(self, columns: Names) -> str:
-        """Return the name of a table's row id. Raises ConfigurationInvalid when columns hide every one."""
-        found = self.free_row_id(columns)
-        if not found:
+        """Return a name of the row id that no column hides. Raises ConfigurationInvalid when all are hidden."""
+        row_id = self.free_row_id(columns)
+        if not row_id:
             raise ConfigurationInvalid(
                 f"keep_latest cannot tell rows apart in {self.name}: "
                 f"columns hide its row ids {', '.join(self.row_ids)}.",
                 hint="Give one of these columns another alias in the query.",
             )
-        return found
+        return row_id
 
     def keep_latest(self, staging: TableName, columns: Names, key: Names, watermark: str) -> str:
-        """Return the statement that removes all but the newest staging row of each key; ties keep any one.
+        """Return the statement that deletes all but the newest staging row of each key; of ties any one is kept.
 
-        Raises ConfigurationInvalid when the system cannot tell the rows apart.
+        Raises ConfigurationInvalid when the system cannot identify rows.
         """
-        # a condition is no value in some systems; in others a derived table has row ids of its own, so they get a name
+        # CASE, because some systems cannot sort by a condition; an alias, because derived tables may have row ids too
         row, mark = self.row_id(columns), self.quote(watermark)
         return (
             f"DELETE FROM {self.qualified(staging)} WHERE {row} IN (\n"
@@ -75,23 +80,23 @@ class RowIdentity(Dialect):
         )
 
     def exact_text(self, expression: str) -> str:
-        """Return the text of a value that no other value of its type has."""
+        """Return an expression for a text that differs for different values of the same type."""
         return f"CAST({expression} AS {self.text_type})"
 
     def row_text(self, columns: Names, prefix: str) -> str:
-        """Return an expression that is equal for two rows exactly when all their columns are, NULLs included."""
+        """Return an expression that is equal for two rows if and only if all their columns are; NULLs are equal."""
         parts = [self.exact_text(f"{prefix}.{self.quote(c)}") for c in columns]
         return _joined([f"coalesce('''' || replace({p}, '''', '''''') || '''', 'NULL')" for p in parts])
 
     def insert_into(self, table: TableName, columns: Names) -> str:
-        """Return how an INSERT begins."""
+        """Return the beginning of an INSERT, up to the list of columns."""
         return f"INSERT INTO {self.qualified(table)} ({self.columns(columns)})"
 
     def insert_unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str) -> str:
-        """Return the insert of staging rows that the destination lacks, comparing whole rows of the same marks.
+        """Return the INSERT of staging rows that the destination lacks, comparing all columns.
 
-        A row is inserted only as often as staging holds it more often than the destination does, so what was read
-        again (ties at the boundary, an overlap) is not doubled, and a true twin is not lost.
+        If staging has n copies of a row and the destination m, then n - m are inserted. So rows that are read again
+        (with the watermark of the boundary, or in an overlap) are not duplicated, and true duplicates are not lost.
         """
         return (
             f"{self.insert_into(table, columns)}\n"
@@ -99,7 +104,7 @@ class RowIdentity(Dialect):
         )
 
     def count_unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str) -> str:
-        """Return a count of the rows that `insert_unseen` inserts."""
+        """Return a query for the number of rows that `insert_unseen` inserts."""
         return self._unseen(table, staging, columns, watermark, shown="count(*)")
 
     def _unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str, *, shown: str) -> str:
@@ -114,11 +119,11 @@ class RowIdentity(Dialect):
         )
 
     def _had(self, table: TableName, staging: TableName, columns: Names, watermark: str, *, row: str, had: str) -> str:
-        """Return the query for how often the destination holds each row whose mark is in staging, NULL included."""
+        """Return a query for the number of copies in the destination of each row whose watermark is in staging."""
         mark, source = self.quote(watermark), self.qualified(staging)
         rows = f"SELECT {self.row_text(columns, 'd')} AS {row} FROM {self.qualified(table)} d"
-        # marks are compared by =, not from the lowest on: two columns can sort texts differently. NULLs come apart,
-        # because OR keeps a planner from hashing
+        # watermarks are compared for equality, not with the lowest one, because two columns can sort text differently;
+        # NULLs in a separate SELECT, because planners do not hash a condition with OR
         return (
             f"SELECT h.{row}, count(*) AS {had}\n"
             f"  FROM ({rows}\n"

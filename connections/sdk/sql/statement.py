@@ -1,4 +1,4 @@
-"""The user's query as one statement that can be placed inside another: its text untouched but for a last semicolon."""
+"""Preparation of the user's query for use as a subquery: only a final semicolon is removed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TOKEN = re.compile(
 
 
 def statement(query: str) -> str:
-    """Return ``query`` without the semicolon that ends it, comments after it kept; semicolons elsewhere stay."""
+    """Return ``query`` without its final semicolon. Comments after it, and other semicolons, are kept."""
     last = None
     for token in _TOKEN.finditer(query):
         text = token.group()

@@ -1,7 +1,8 @@
-"""What the spelling of a column type may look like before it stands in SQL: a type and nothing after it.
+"""Validation of column types before they are inserted into SQL: a type name with arguments and nothing else.
 
-Types come from catalogues, and a catalogue says what somebody wrote: SQLite takes any quoted text as a column's type, a
-DEFAULT and a CHECK among it. Each connector's ``parse`` says what a spelling means; this says whether it can be used.
+Types come from catalogues, which may contain any text: SQLite accepts a quoted string as the type of a column,
+including DEFAULT and CHECK clauses in it. The ``parse`` of a connector determines the meaning of a type; this module
+only whether its text is safe.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 
 from connections.sdk.errors import ConfigurationInvalid
 
-_LONGEST = 10_000
+_MAX_LENGTH = 10_000
 _TOKEN = re.compile(
     r"""
       (?P<space>[ ]+)
@@ -22,7 +23,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-# what may follow a type in a column's definition, in any of the systems, begins with one of these
+# first words of the clauses that may follow the type in a column definition, in any of the systems
 _CLAUSES = re.compile(
     r"always|as|auto_?increment|check|collate|comment|compression|constraint|default|deferrable|distkey|encode|first"
     r"|foreign|generated|hidden|identity|initially|invisible|key|not|null|on|options|primary|references|select|sortkey"
@@ -32,8 +33,8 @@ _CLAUSES = re.compile(
 
 
 def is_type(native: str) -> bool:
-    """Whether the text is a type's name with its arguments, and nothing that a column's definition has after it."""
-    if not native or len(native) > _LONGEST:
+    """Return whether the text is a type name with its arguments, without further clauses of a column definition."""
+    if not native or len(native) > _MAX_LENGTH:
         return False
     open_marks: list[str] = []
     position, before = 0, ""
@@ -48,7 +49,7 @@ def is_type(native: str) -> bool:
             return False
         if kind == "word" and before not in ("", ".") and _CLAUSES.fullmatch(text):
             return False
-        # arguments stand in brackets
+        # literals and commas occur only as arguments, in brackets
         if not open_marks and (kind in ("text", "number") or text == ","):
             return False
         if text in ("(", "["):
@@ -60,11 +61,11 @@ def is_type(native: str) -> bool:
 
 
 def checked(native: str) -> str:
-    """Return the spelling. Raises ConfigurationInvalid when it is more, or less, than a type."""
+    """Return ``native``. Raises ConfigurationInvalid unless it is a type name with arguments."""
     if not is_type(native):
         raise ConfigurationInvalid(
             f"“{native[:100]}” cannot be used as the type of a column.",
-            hint="Write a type such as numeric(10,2) or varchar(20), without DEFAULT, CHECK and other clauses; in the"
-            " source query a CAST gives a column another type.",
+            hint="Use a type such as numeric(10,2) or varchar(20), without DEFAULT, CHECK or other clauses. To change"
+            " the type of a source column, use CAST in the source query.",
         )
     return native

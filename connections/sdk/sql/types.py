@@ -1,8 +1,8 @@
-"""The meaning of a column type, between one system's spelling and another's.
+"""System-independent column types, to translate between the types of two systems.
 
 A connector's ``datatypes.py`` has two functions: ``parse(native) -> DataType`` and
-``render(data_type) -> Rendered`` (the native spelling, plus a warning where meaning is lost).
-Timestamps count microseconds; a zoned one is UTC inside.
+``render(data_type) -> Rendered`` (the native type, with a warning where information is lost).
+Timestamps have microseconds; those with time zone are in UTC.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # pyarrow takes a quarter of a second to import; control code
 
 
 class Kind(StrEnum):
+    """The kinds of column types."""
+
     BOOLEAN = "boolean"
     SMALLINT = "smallint"
     INTEGER = "integer"
@@ -31,22 +33,22 @@ class Kind(StrEnum):
     TIMESTAMPTZ = "timestamptz"
     UUID = "uuid"
     JSON = "json"
-    # a type that only its own system knows (arrays, ranges, inet, interval); `native` is its spelling
+    # specific to its system (arrays, ranges, inet, interval); transferred as text
     NATIVE = "native"
-    # nothing is known; carried as text, with a warning
+    # not recognised; transferred as text, with a warning
     UNKNOWN = "unknown"
 
 
-# decimal digits that always fit into 64 bits
+# number of decimal digits that always fit into 64 bits
 _INT64_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataType:
-    """A type's meaning.
+    """The meaning of a column type.
 
-    ``precision``/``scale`` in decimal digits (DECIMAL; both None = unconstrained), ``length`` in characters,
-    ``fixed`` marks blank-padded text (CHAR(n)), ``native`` keeps the source's spelling.
+    ``precision`` and ``scale`` of a DECIMAL are in decimal digits, both None if unconstrained. ``length`` is in
+    characters, ``fixed`` means blank-padded text (CHAR(n)), ``native`` is the type as spelled by its system.
     """
 
     kind: Kind
@@ -62,17 +64,17 @@ class DataType:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether a watermark on it compares with ``>`` (numbers) rather than ``>=`` (dates, times, text)."""
+        """Return whether it is numeric. Watermarks are compared with ``>`` if so, and otherwise with ``>=``."""
         return self.kind in NUMERIC_KINDS
 
     @property
     def why_unordered(self) -> str:
-        """Why no system can tell which values of the type are newer, for a message; empty where it can."""
+        """Return why values of the type have no useful order, for a message; empty if they have one."""
         return _UNORDERED.get(self.kind, "")
 
     @property
     def is_integer(self) -> bool:
-        """Whether every value is a whole number of at most 64 bits."""
+        """Return whether every value is an integer of at most 64 bits."""
         if self.kind is Kind.DECIMAL:
             return self.precision is not None and self.precision <= _INT64_DIGITS and not self.scale
         return self.kind in (Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT)
@@ -101,17 +103,17 @@ NUMERIC_KINDS = frozenset({Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT, Kind.DECIMA
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A native type spelling, and what is lost by it (empty when nothing is)."""
+    """The native spelling of a type, with a warning about lost information (empty if none is lost)."""
 
     native: str
     warning: str = ""
 
 
 def to_arrow(data_type: DataType) -> pa.DataType:
-    """Return the Arrow type in which values of ``data_type`` travel: exact, or text where Arrow has none.
+    """Return the Arrow type in which values of ``data_type`` are transferred.
 
-    Text carries what no Arrow type holds exactly: unconstrained or wide decimals (over 38 digits),
-    uuid, json, native and unknown types. Times and timestamps are microseconds, zoned ones in UTC.
+    It is text for kinds that no Arrow type holds exactly: decimals without precision or with more than 38 digits, uuid,
+    json, native and unknown. Times and timestamps have microseconds; those with time zone are in UTC.
     """
     import pyarrow as pa
 

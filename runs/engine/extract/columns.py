@@ -1,4 +1,7 @@
-"""Which columns travel: names from the query's text, types from the destination table, the module or a probe."""
+"""The columns of a run: names from the query's text, types from the destination table, the module or the source.
+
+The *probe* is the source's own description of the query's columns.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +21,19 @@ from runs.engine.plan import Plan
 from runs.engine.publish.destination_shape import usable_type
 
 
-def named(plan: Plan, query: str, probed: Sequence[ColumnInfo]) -> tuple[Column, ...]:
-    """Return one column per result column, both names and the source's type known, the destination's not yet.
+def from_probe(plan: Plan, query: str, probed: Sequence[ColumnInfo]) -> tuple[Column, ...]:
+    """Return one column per result column, with both names and the source's type, without the destination's type.
 
-    Raises QueryInvalid when query text and probe disagree on how many there are, ConfigurationInvalid when two end
-    up with one name.
+    Raises QueryInvalid when the query's text and the probe differ in the number of columns, ConfigurationInvalid when
+    two columns have the same name.
     """
     mapping = map_columns(query, registry.dialect(plan.source.kind))
-    columns = _starred(plan, probed) if mapping.star else _mapped(mapping, probed)
+    columns = _from_star(plan, probed) if mapping.star else _from_select_list(mapping, probed)
     check_names([column.dest_name for column in columns])
     return columns
 
 
-def _starred(plan: Plan, probed: Sequence[ColumnInfo]) -> tuple[Column, ...]:
+def _from_star(plan: Plan, probed: Sequence[ColumnInfo]) -> tuple[Column, ...]:
     quote = registry.dialect(plan.source.kind).quote
     return tuple(
         Column(
@@ -45,7 +48,7 @@ def _starred(plan: Plan, probed: Sequence[ColumnInfo]) -> tuple[Column, ...]:
     )
 
 
-def _mapped(mapping: QueryMapping, probed: Sequence[ColumnInfo]) -> tuple[Column, ...]:
+def _from_select_list(mapping: QueryMapping, probed: Sequence[ColumnInfo]) -> tuple[Column, ...]:
     if len(mapping.columns) != len(probed):
         raise QueryInvalid(
             f"The query's text names {len(mapping.columns)} columns, the source returns {len(probed)}.",
@@ -65,8 +68,8 @@ def _mapped(mapping: QueryMapping, probed: Sequence[ColumnInfo]) -> tuple[Column
     )
 
 
-def guessed(plan: Plan, query: str, table: TableInfo | None) -> tuple[Column, ...]:
-    """Return the columns as far as they are known without asking the source: for a dry run.
+def without_probe(plan: Plan, query: str, table: TableInfo | None) -> tuple[Column, ...]:
+    """Return the columns as far as they are known without the source, for a dry run.
 
     Empty when the query is ``SELECT *`` and the destination does not exist yet.
     """
@@ -75,44 +78,44 @@ def guessed(plan: Plan, query: str, table: TableInfo | None) -> tuple[Column, ..
     mapping = map_columns(query, registry.dialect(plan.source.kind))
     if not mapping.star:
         infos = [ColumnInfo(name=c.source_name, native_type="", data_type=DataType.unknown()) for c in mapping.columns]
-        return _mapped(mapping, infos)
+        return _from_select_list(mapping, infos)
     if table is None:
         return ()
-    # without the query's own names, the watermark's source name is the destination's
-    return _starred(plan, [replace(column, native_type="") for column in table.columns if not column.generated])
+    # the query's own names are unknown, so the source names are taken from the destination
+    return _from_star(plan, [replace(column, native_type="") for column in table.columns if not column.generated])
 
 
-def typed(
+def with_destination_types(
     plan: Plan, columns: Sequence[Column], table: TableInfo | None, has_type: Callable[[str], bool]
 ) -> tuple[tuple[Column, ...], list[str]]:
-    """Return the columns with their destination types, and warnings about what a type loses.
+    """Return the columns with their destination types, and warnings about lossy types.
 
-    An existing destination table decides; then the module; then the same type where both systems are one kind; then
-    the destination's mapping. Raises ColumnMissing when an existing table, or the query, lacks a column.
+    In order of precedence: the existing destination table; the module; the source's type if both systems are of one
+    kind; the destination's type mapping. Raises ColumnMissing when an existing table or the query lacks a column.
     """
     check_known(plan, columns, table)
-    _possible(plan, [column.dest_name for column in columns])
+    _check_names(plan, [column.dest_name for column in columns])
     collations = table.key_collations(plan.merge_key) if table else {}
-    given = {column.dest_name: column for column in plan.columns}
+    by_module = {column.dest_name: column for column in plan.columns}
     warnings: list[str] = []
     parse = registry.datatypes(plan.destination.kind).parse
-    found = []
+    typed = []
     for column in columns:
         existing = table.column(column.dest_name) if table else None
         if existing is not None:
             native = usable_type(plan, existing)
-        elif (own := given.get(column.dest_name)) and own.dest_type:
+        elif (own := by_module.get(column.dest_name)) and own.dest_type:
             native = checked(own.dest_type)
         else:
             native, warning = _mapped_type(plan, column, has_type)
             warnings += [f"Column {column.dest_name}: {warning}."] if warning else []
         collation = collations.get(column.dest_name, "")
-        found.append(replace(column, dest_type=native, data_type=parse(native), collation=collation))
-    return tuple(found), warnings
+        typed.append(replace(column, dest_type=native, data_type=parse(native), collation=collation))
+    return tuple(typed), warnings
 
 
-def _possible(plan: Plan, names: Sequence[str]) -> None:
-    """Raise ConfigurationInvalid for names with which the destination could not be filled rightly."""
+def _check_names(plan: Plan, names: Sequence[str]) -> None:
+    """Raise ConfigurationInvalid for column names that the destination's statements cannot handle."""
     dialect = cast(PublishingDialect, registry.dialect_for(plan.destination))
     dialect.check_columns(names)
     if plan.keep_latest and plan.merge_key and plan.watermark:
@@ -120,7 +123,7 @@ def _possible(plan: Plan, names: Sequence[str]) -> None:
 
 
 def _mapped_type(plan: Plan, column: Column, has_type: Callable[[str], bool]) -> tuple[str, str]:
-    # what the source calls the type is somebody's text until it has been looked at
+    # the source's type name is arbitrary text, so it is checked before it is used in DDL
     if plan.source.kind == plan.destination.kind and is_type(column.source_type):
         if column.data_type.kind is not Kind.NATIVE or has_type(column.source_type):
             return column.source_type, ""
@@ -133,8 +136,8 @@ def _mapped_type(plan: Plan, column: Column, has_type: Callable[[str], bool]) ->
 def check_known(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> None:
     """Raise ColumnMissing for a name that the query does not return, or that the destination does not have."""
     names = {column.dest_name for column in columns}
-    wanted = {*plan.merge_key, *([plan.watermark] if plan.watermark else []), *(c.dest_name for c in plan.columns)}
-    if missing := sorted(wanted - names):
+    required = {*plan.merge_key, *([plan.watermark] if plan.watermark else []), *(c.dest_name for c in plan.columns)}
+    if missing := sorted(required - names):
         raise ColumnMissing(
             f"The query of {plan.module} returns no column “{missing[0]}”.",
             hint=f"It returns {', '.join(c.dest_name for c in columns)}; "
@@ -145,10 +148,10 @@ def check_known(plan: Plan, columns: Sequence[Column], table: TableInfo | None) 
 
 
 def missing_in(table: TableInfo, columns: Sequence[Column]) -> ColumnMissing | None:
-    """Return the error about the first column of the query that the destination does not have; None without one."""
+    """Return the error about the first column of the query that the table lacks, None if it lacks none."""
     if not (names := [c.dest_name for c in columns if table.column(c.dest_name) is None]):
         return None
     return ColumnMissing(
         f"The destination {table.name} has no column “{names[0]}”.",
-        hint=f'Add it (ALTER TABLE {table.name} ADD COLUMN "{names[0]}" ...), or take it out of the query.',
+        hint=f'Add it (ALTER TABLE {table.name} ADD COLUMN "{names[0]}" ...), or remove it from the query.',
     )

@@ -1,4 +1,4 @@
-"""The query as the source gets it: tokens replaced, the watermark's condition spliced in, nothing else touched."""
+"""Builds the query that is sent to the source: replaces tokens and adds conditions; the rest stays as written."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from runs.engine.watermarks.types import check_pair, source_type
 
 
 def base_query(plan: Plan, values: Mapping[str, str]) -> str:
-    """Return the user's query with its named watermarks in place: what is probed."""
+    """Return the user's query with the values of its named watermarks."""
     if not plan.named_watermarks:
         return plan.source_query
     return replace_tokens(plan.source_query, registry.dialect(plan.source.kind), values)
 
 
 def bounded_query(plan: Plan, query: str, bound: Bound | None, columns: Sequence[Column]) -> str:
-    """Return the query with the bound spliced in; unchanged when there is nothing to bound."""
+    """Return the query with the watermark's condition; unchanged if there is no bound."""
     if bound is None or bound.value is None:
         return query
     dialect = registry.dialect(plan.source.kind)
@@ -39,7 +39,7 @@ def bounded_query(plan: Plan, query: str, bound: Bound | None, columns: Sequence
 
 
 def repair_query(plan: Plan, query: str, columns: Sequence[Column]) -> str:
-    """Return the query with the ranges of the key that are to be repaired."""
+    """Return the query restricted to the key ranges of the plan's repair."""
     repair = plan.repair
     if repair is None or not repair.condition("k"):
         return query

@@ -1,8 +1,8 @@
-"""What the destination itself remembers: which runs are published, and which run holds a module's staging table.
+"""The control tables in the destination: commit records of published runs, and claims on the modules' staging tables.
 
-Both tables stand beside the staging tables. A commit record is written in the transaction that publishes, so after any
-lost answer it says whether the run is there. A claim is taken when staging begins; a run that finds another's name
-there when it comes to write rows or to publish them has been overtaken, and must not.
+Both tables are in the schema of the staging tables. A commit record is written in the publish transaction, so it shows
+whether the run was published even if the answer to COMMIT was lost. A run claims its module's staging table before it
+stages rows; if another run holds the claim later, the run was overtaken and must neither write rows nor publish.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def claims_table(dialect: PublishingDialect) -> TableName:
 
 
 def definitions(dialect: PublishingDialect) -> list[tuple[TableName, str]]:
-    """Return both tables with the statement that creates each."""
+    """Return both tables, each with its CREATE TABLE statement."""
     commits, claims = commits_table(dialect), claims_table(dialect)
     return [
         (commits, _with_key(dialect.create_table(commits, _COMMITS), "run, kind")),
@@ -50,38 +50,38 @@ def _with_key(create: str, columns: str) -> str:
     return f"{create[:-2]},\n  PRIMARY KEY ({columns})\n)"
 
 
-def claim(opened: Session, dialect: PublishingDialect, plan: Plan) -> None:
-    """Make the module's staging table this run's; whoever held it can no longer publish from it."""
+def take_claim(session: Session, dialect: PublishingDialect, plan: Plan) -> None:
+    """Claim the module's staging table for this run; the run that held the claim can no longer publish."""
     mark = dialect.placeholder
-    opened.execute(
+    session.execute(
         f"INSERT INTO {dialect.qualified(claims_table(dialect))} (module, run) VALUES ({mark}, {mark})\n"
         "ON CONFLICT (module) DO UPDATE SET run = excluded.run",
         (plan.module, plan.run),
     )
 
 
-def held(dialect: PublishingDialect, plan: Plan, *, shared: bool = False) -> Claim:
-    """Return the claim as a transaction asks for it and holds it; ``shared`` when several may at once."""
+def staging_claim(dialect: PublishingDialect, plan: Plan, *, shared: bool = False) -> Claim:
+    """Return the claim with the query that checks and locks it in a transaction; ``shared`` for a shared lock."""
     claims, module = dialect.qualified(claims_table(dialect)), dialect.string(plan.module)
     sql = f"SELECT run FROM {claims} WHERE module = {module}{dialect.lock_rows(shared=shared)}"
     return Claim(sql=sql, run=plan.run, module=plan.module)
 
 
-def hold_claim(opened: Session, dialect: PublishingDialect, plan: Plan) -> None:
-    """Inside the publish transaction: check that staging is still this run's, and keep it so until the end.
+def hold_claim(session: Session, dialect: PublishingDialect, plan: Plan) -> None:
+    """Check inside a transaction that this run holds the claim, and lock it until the transaction ends.
 
-    Raises Overtaken when a later run took over.
+    Raises Overtaken when a later run has taken the claim.
     """
-    claim = held(dialect, plan)
-    claim.check(opened.fetch(claim.sql))
+    claim = staging_claim(dialect, plan)
+    claim.check(session.fetch(claim.sql))
 
 
-def write(opened: Session, dialect: PublishingDialect, plan: Plan, published: Published, *, kind: str) -> None:
-    """Write the record, in the transaction that publishes."""
+def write(session: Session, dialect: PublishingDialect, plan: Plan, published: Published, *, kind: str) -> None:
+    """Write the commit record; call it inside the publish transaction."""
     marks = ", ".join([dialect.placeholder] * len(_COMMITS))
     names = ", ".join(name for name, _ in _COMMITS)
     now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    opened.execute(
+    session.execute(
         f"INSERT INTO {dialect.qualified(commits_table(dialect))} ({names}) VALUES ({marks})",
         (
             plan.run,
@@ -96,10 +96,10 @@ def write(opened: Session, dialect: PublishingDialect, plan: Plan, published: Pu
     )
 
 
-def find(opened: Session, dialect: PublishingDialect, plan: Plan, *, kind: str) -> Published | None:
-    """Return what the run published, None when it published nothing. The table must exist."""
+def find(session: Session, dialect: PublishingDialect, plan: Plan, *, kind: str) -> Published | None:
+    """Return what the run published, None if it has no commit record. The table must exist."""
     mark = dialect.placeholder
-    rows = opened.fetch(
+    rows = session.fetch(
         f"SELECT inserted, updated, deleted, watermark FROM {dialect.qualified(commits_table(dialect))} "
         f"WHERE run = {mark} AND kind = {mark}",
         (plan.run, kind),

@@ -1,7 +1,7 @@
-"""The destination as it was when the rows were staged, and as it is when they are published.
+"""Checks that the destination table has not been altered between staging and publish.
 
-Staging takes the destination's types, so that a value which does not fit fails in the transfer. When somebody alters
-the table in between, the database would round or cut the values on their way from staging, in silence.
+Staging has the destination's types, so that an invalid value fails in the transfer. If the table is altered afterwards,
+the database could silently round or truncate values when they are copied from staging.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from runs.engine.checks import Staging
 from runs.engine.plan import Plan, Strategy
 from runs.engine.publish.staging import dialect_of, same_type
 
-# views cannot be locked alone, and no column that a view reads can change its type
-_HELD = frozenset({"table", "partitioned table"})
+# a view need not be locked: the type of a column that it reads cannot be changed
+_LOCKABLE = frozenset({"table", "partitioned table"})
 
 
 class DestinationChanged(SerializationFailed):
-    """The destination is not as it was when the rows were staged; another attempt stages them anew."""
+    """The destination table was altered after the rows were staged; a retry stages them again."""
 
 
-def described(opened: Session, plan: Plan) -> TableInfo | None:
-    """Return the destination table, held so that nobody alters it until the transaction ends."""
+def lock_and_describe(session: Session, plan: Plan) -> TableInfo | None:
+    """Return the destination table, locked against ALTER TABLE until the transaction ends; None if it is missing."""
     describe = registry.connector(plan.destination.kind).introspector.describe_table
-    table = describe(opened, plan.dest_table)
-    if table is None or table.kind not in _HELD:
+    table = describe(session, plan.dest_table)
+    if table is None or table.kind not in _LOCKABLE:
         return table
-    if not (hold := dialect_of(plan).hold_shape(plan.dest_table, writing=plan.strategy is not Strategy.FULL)):
+    if not (lock := dialect_of(plan).hold_shape(plan.dest_table, writing=plan.strategy is not Strategy.FULL)):
         return table
-    opened.execute(hold)
-    return describe(opened, plan.dest_table)
+    session.execute(lock)
+    return describe(session, plan.dest_table)
 
 
 def check(plan: Plan, staging: Staging, table: TableInfo | None) -> None:
-    """Raise DestinationChanged when the table is another one than the rows were staged for."""
+    """Raise DestinationChanged when the table differs from the one that the rows were staged for."""
     if table is None:
         if staging.existed:
-            raise _changed(f"The table {plan.dest_table} is gone since the rows were staged")
+            raise _changed(f"The table {plan.dest_table} was dropped after the rows were staged")
         return
     parse = registry.datatypes(plan.destination.kind).parse
     for column in staging.columns:
         info = table.column(column.dest_name)
         if info is None:
-            raise _changed(f"The column {column.dest_name} of {plan.dest_table} is gone since the rows were staged")
+            raise _changed(f"The column {column.dest_name} of {plan.dest_table} was dropped after the rows were staged")
         if not same_type(column.dest_type, usable_type(plan, info), parse):
             raise _changed(
                 f"The column {column.dest_name} of {plan.dest_table} was {column.dest_type} when the rows were staged, "
@@ -55,12 +55,12 @@ def check(plan: Plan, staging: Staging, table: TableInfo | None) -> None:
 
 def _changed(what: str) -> DestinationChanged:
     return DestinationChanged(
-        f"{what}; nothing was published.", hint="Run it again: the rows are then staged for the table as it is."
+        f"{what}; nothing was published.", hint="Run it again: the rows are then staged for the table as it is now."
     )
 
 
 def usable_type(plan: Plan, existing: ColumnInfo) -> str:
-    """Return an existing column's type, or one of its meaning where the spelling is no type: it is used in DDL."""
+    """Return an existing column's type for use in DDL: as reported if it is a valid type, else an equivalent one."""
     if not existing.native_type or is_type(existing.native_type):
         return existing.native_type
     return registry.datatypes(plan.destination.kind).render(existing.data_type).native

@@ -1,7 +1,4 @@
-"""Whether the destination can take the rows at all: what the table is, what it is called, which columns it computes.
-
-Checked before the transfer, so that nobody waits for rows that cannot be written.
-"""
+"""Checks before the transfer that rows can be written to the destination: its kind, its name, its generated columns."""
 
 from __future__ import annotations
 
@@ -21,16 +18,17 @@ _ADVICE = {
 }
 
 
-def check(opened: Session, plan: Plan, table: TableInfo | None) -> list[str]:
-    """Refuse a destination that cannot be written, or a new one beside a table of nearly the same name.
+def check(session: Session, plan: Plan, table: TableInfo | None) -> list[str]:
+    """Check the existing table, or the name of a new one; return warnings.
 
-    Returns warnings. Raises ConfigurationInvalid, QueryInvalid for what TRUNCATE cannot empty, Refused.
+    Raises ConfigurationInvalid for a table that cannot be written, QueryInvalid for one that cannot be truncated,
+    Refused when a new table would have nearly the same name as an existing one.
     """
     if table is None:
-        return _check_new(opened, plan)
+        return _check_new(session, plan)
     _check_kind(plan, table)
     if empties_by_truncate(plan):
-        foreign_keys.check_truncate(opened, plan)
+        foreign_keys.check_truncate(session, plan)
     return []
 
 
@@ -44,7 +42,7 @@ def _check_kind(plan: Plan, table: TableInfo) -> None:
     if missing:
         words = " and ".join(word.upper() for word in missing)
         raise ConfigurationInvalid(
-            f"{plan.dest_table} is a {table.kind} that takes no {words}.",
+            f"{plan.dest_table} is a {table.kind} that does not accept {words}.",
             hint=_ADVICE.get(table.kind, "Choose a table as dest_table, or another merge_strategy."),
         )
     if "truncate" in needed - table.accepts:
@@ -64,19 +62,19 @@ def _needed(plan: Plan) -> frozenset[str]:
     return frozenset(needed)
 
 
-def _check_new(opened: Session, plan: Plan) -> list[str]:
+def _check_new(session: Session, plan: Plan) -> list[str]:
     introspector = registry.connector(plan.destination.kind).introspector
-    if what := introspector.occupant(opened, plan.dest_table):
+    if what := introspector.occupant(session, plan.dest_table):
         raise ConfigurationInvalid(
             f"{plan.dest_table} is the name of a {what}, so no table of that name can be created.",
             hint="Choose another dest_table.",
         )
-    if similar := introspector.similar_tables(opened, plan.dest_table):
-        there = ", ".join(map(str, similar))
-        text = f"There is no table {plan.dest_table}, but there is {there}; names are taken as written"
-        if not f"{plan.dest_table}{there}".isascii() or " " in there or " " in str(plan.dest_table):
-            # they may look the same
-            text += f" ({str(plan.dest_table)!a}, not {there!a})"
+    if similar := introspector.similar_tables(session, plan.dest_table):
+        existing = ", ".join(map(str, similar))
+        text = f"There is no table {plan.dest_table}, but there is {existing}; names must match exactly"
+        if not f"{plan.dest_table}{existing}".isascii() or " " in existing or " " in str(plan.dest_table):
+            # the names may look the same
+            text += f" ({str(plan.dest_table)!a}, not {existing!a})"
         if not plan.force:
             raise Refused(
                 f"{text}. No second table was created.",
@@ -84,32 +82,33 @@ def _check_new(opened: Session, plan: Plan) -> list[str]:
             )
         return [f"{text}. A second table is created because the run was forced."]
     schema = plan.dest_table.schema
-    if not schema or introspector.has_schema(opened, schema):
+    if not schema or introspector.has_schema(session, schema):
         return []
-    there = ", ".join(introspector.similar_schemas(opened, schema))
-    return [f"There is no schema {schema}, but there is {there}; names are taken as written."] if there else []
+    existing = ", ".join(introspector.similar_schemas(session, schema))
+    return [f"There is no schema {schema}, but there is {existing}; names must match exactly."] if existing else []
 
 
 def check_columns(plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> None:
-    """Raise ConfigurationInvalid for a column of the query that no statement may write."""
-    found = [info for column in columns if table and (info := table.column(column.dest_name))]
-    if generated := [info.name for info in found if info.generated]:
+    """Raise ConfigurationInvalid for a column of the query that the strategy cannot write."""
+    existing = [info for column in columns if table and (info := table.column(column.dest_name))]
+    if generated := [info.name for info in existing if info.generated]:
         names = ", ".join(generated)
         raise ConfigurationInvalid(
             f"The table {plan.dest_table} computes {names} itself (GENERATED ALWAYS AS): it cannot be written.",
-            hint=f"Take {names} out of the query; instead of *, list the other columns.",
+            hint=f"Remove {names} from the query; instead of *, list the other columns.",
         )
     rewrites = plan.strategy is Strategy.UPSERT and plan.supports_deletes
-    fixed = [info.name for info in found if info.identity == "always" and info.name not in plan.merge_key]
-    if rewrites and fixed:
+    identities = [info.name for info in existing if info.identity == "always" and info.name not in plan.merge_key]
+    if rewrites and identities:
+        name = identities[0]
         raise ConfigurationInvalid(
-            f"{fixed[0]} of {plan.dest_table} is GENERATED ALWAYS AS IDENTITY: upsert cannot rewrite its value.",
-            hint=f"Take {fixed[0]} out of the query, or ALTER TABLE {plan.dest_table} ALTER COLUMN {fixed[0]} "
+            f"{name} of {plan.dest_table} is GENERATED ALWAYS AS IDENTITY: upsert cannot update its value.",
+            hint=f"Remove {name} from the query, or ALTER TABLE {plan.dest_table} ALTER COLUMN {name} "
             "SET GENERATED BY DEFAULT.",
         )
 
 
 def takes_identity_values(table: TableInfo | None, columns: Sequence[Column]) -> bool:
-    """Whether the query fills an identity column that takes values only where a statement insists."""
+    """Return whether the query fills a GENERATED ALWAYS AS IDENTITY column, which needs OVERRIDING SYSTEM VALUE."""
     infos = [table.column(column.dest_name) for column in columns] if table else []
     return any(info is not None and info.identity == "always" for info in infos)

@@ -1,6 +1,6 @@
-"""Rows of other tables that a DELETE would reach through foreign keys: looked for before anything is deleted.
+"""Checks, before a DELETE, which rows of other tables foreign keys would delete or change with it.
 
-A row that comes again is deleted and inserted; what had cascaded from it does not come back.
+A row that is replaced is deleted and inserted again; rows of other tables that the DELETE cascaded to are not restored.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from connections import registry
-from connections.sdk.errors import PipekitError, QueryInvalid, Refused, ValueMisfit
+from connections.sdk.errors import InvalidValue, PipekitError, QueryInvalid, Refused
 from connections.sdk.protocols import Session
 from connections.sdk.schema import TableInfo
 from connections.sdk.sql.foreign_keys import CASCADES, Deletion, ForeignKey, count_referencing, lock_deleted
@@ -17,13 +17,13 @@ from runs.engine.plan import Plan, Strategy
 from runs.engine.publish.safety_limits import written_before
 from runs.engine.publish.staging import dialect_of
 
-# how DuckDB says that a row which is put in references none
-_LACKS = "does not exist in the referenced table"
-_UPSERT = "Use merge_strategy: upsert, which rewrites rows in place and deletes none"
+# DuckDB's message for an inserted row whose referenced row is missing
+_REFERENCE_MISSING = "does not exist in the referenced table"
+_UPSERT = "Use merge_strategy: upsert, which updates rows in place and deletes none"
 
 
 def deletion(plan: Plan, table: TableInfo | None, *, null_keys: bool) -> Deletion | None:
-    """Return which rows of the destination the publish deletes, None when it deletes none."""
+    """Return which rows of the destination the publish deletes, None if it deletes none."""
     if table is None:
         return None
     if plan.strategy is Strategy.FULL:
@@ -35,19 +35,19 @@ def deletion(plan: Plan, table: TableInfo | None, *, null_keys: bool) -> Deletio
 
 
 def may_break(plan: Plan, table: TableInfo | None, deleting: Deletion | None) -> bool:
-    """Whether foreign keys of other tables can be in the way of the publish."""
+    """Return whether foreign keys of other tables can affect the publish."""
     rewrites = plan.strategy is Strategy.UPSERT and not dialect_of(plan).updates_in_place
     return deleting is not None or (table is not None and rewrites)
 
 
-def pointing_at(opened: Session, plan: Plan) -> tuple[ForeignKey, ...]:
+def referencing(session: Session, plan: Plan) -> tuple[ForeignKey, ...]:
     """Return the foreign keys that reference the destination."""
-    return registry.connector(plan.destination.kind).introspector.foreign_keys(opened, plan.dest_table)
+    return registry.connector(plan.destination.kind).introspector.foreign_keys(session, plan.dest_table)
 
 
-def check_truncate(opened: Session, plan: Plan) -> None:
-    """Raise QueryInvalid when foreign keys of other tables keep the table from being emptied by TRUNCATE."""
-    others = [key for key in pointing_at(opened, plan) if key.enforced and not key.own]
+def check_truncate(session: Session, plan: Plan) -> None:
+    """Raise QueryInvalid when foreign keys of other tables prevent TRUNCATE."""
+    others = [key for key in referencing(session, plan) if key.enforced and not key.own]
     if others:
         raise QueryInvalid(
             f"{plan.dest_table} cannot be emptied by TRUNCATE: it is referenced by {_listed(others)}.",
@@ -56,10 +56,10 @@ def check_truncate(opened: Session, plan: Plan) -> None:
 
 
 def truncate_hint(keys: Sequence[ForeignKey]) -> str:
-    """Return what to do about a table that is referenced; DELETE would help only where nothing cascades from it."""
+    """Return the hint for a table that is referenced; DELETE is an alternative only if no foreign key cascades."""
     if cascading := [key for key in keys if key.cascades]:
         return (
-            f"{_UPSERT}. Setting full_publish to delete would {_harms(cascading)}, so that is refused unless the "
+            f"{_UPSERT}. Setting full_publish to delete would {_cascades(cascading)}, so that is refused unless the "
             "run is forced."
         )
     return (
@@ -69,7 +69,7 @@ def truncate_hint(keys: Sequence[ForeignKey]) -> str:
 
 
 def check(
-    opened: Session,
+    session: Session,
     plan: Plan,
     keys: Sequence[ForeignKey],
     deleting: Deletion,
@@ -77,109 +77,112 @@ def check(
     what: str,
     published: int | None = None,
 ) -> list[str]:
-    """Refuse a DELETE that would change rows of other tables; return warnings when `force` let it pass.
+    """Raise Refused for a DELETE that would change rows of other tables; with `force`, return warnings instead.
 
-    ``published`` is how many rows the run has written before, where that is known.
+    ``what`` names the DELETE in messages. ``published`` is the number of rows that the run published before, if known.
     """
-    # of a table that is emptied, no row is left that a key of its own could reach
+    # when the whole table is emptied, its references to itself do not matter
     cascading = [key for key in keys if key.cascades and not (key.own and deleting.keys is None)]
     if not cascading:
         return []
-    # a lock is written into each row: a run that is refused anyway takes none
-    harmed = [] if plan.force else _harmed(opened, plan, cascading, deleting)
-    if not harmed and (lock := lock_deleted(dialect_of(plan), plan.dest_table, deleting)):
-        opened.fetch(lock)
-        # what came to reference these rows before the lock
-        harmed = _harmed(opened, plan, cascading, deleting)
-    if not harmed:
+    # row locks are written to each row, so they are not taken for a run that is refused anyway
+    effects = [] if plan.force else _effects(session, plan, cascading, deleting)
+    if not effects and (lock := lock_deleted(dialect_of(plan), plan.dest_table, deleting)):
+        session.fetch(lock)
+        # references that were added before the lock was taken
+        effects = _effects(session, plan, cascading, deleting)
+    if not effects:
         return []
-    text = f"{what} would {' and '.join(harmed)}"
+    text = f"{what} would {' and '.join(effects)}"
     if plan.force:
         return [f"{text}; allowed because the run was forced."]
     if deleting.returns:
         raise Refused(f"{text}; nothing was changed.", hint=f"{_UPSERT}; or run it once with --force.")
     raise Refused(
         f"{text}; none was deleted. {written_before(published)}",
-        hint=f"Run it once with --force if these rows are to go too{_otherwise(plan)}.",
+        hint=f"Run it once with --force if these rows are to be deleted too{_or_without_key_sync(plan)}.",
     )
 
 
-def _harmed(opened: Session, plan: Plan, cascading: Sequence[ForeignKey], deleting: Deletion) -> list[str]:
-    """Return what would happen to rows of other tables, in words, one text for each foreign key."""
-    dialect, harmed = dialect_of(plan), []
+def _effects(session: Session, plan: Plan, cascading: Sequence[ForeignKey], deleting: Deletion) -> list[str]:
+    """Describe the effects on rows of other tables, one text for each foreign key that has any."""
+    dialect, effects = dialect_of(plan), []
     for key in cascading:
         if not key.readable:
-            harmed.append(f"{CASCADES[key.on_delete]} rows of {key} (how many is not known: it may not be read)")
-        elif rows := opened.fetch(count_referencing(dialect, key, deleting))[0][0]:
-            harmed.append(f"{CASCADES[key.on_delete]} {rows} rows of {key}{_further(opened, plan, key)}")
-    return harmed
+            effects.append(f"{CASCADES[key.on_delete]} rows of {key} (how many is not known: it may not be read)")
+        elif rows := session.fetch(count_referencing(dialect, key, deleting))[0][0]:
+            effects.append(f"{CASCADES[key.on_delete]} {rows} rows of {key}{_indirect_effects(session, plan, key)}")
+    return effects
 
 
 @contextmanager
-def explained(plan: Plan, keys: Sequence[ForeignKey], *, returns: bool = True) -> Iterator[None]:
-    """Say in the hint of a failed DELETE which rows keep it from being done, and what to do."""
+def explain_violations(plan: Plan, keys: Sequence[ForeignKey], *, returns: bool = True) -> Iterator[None]:
+    """Set the hint of a foreign key violation: which rows prevent the DELETE, and what to do.
+
+    ``returns`` means that the deleted rows are inserted again.
+    """
     try:
         yield
-    except ValueMisfit as error:
+    except InvalidValue as error:
         if blocking := _blocking(error, keys):
-            advice = _advice(plan, blocking) if returns else f"Delete those rows first{_otherwise(plan)}."
+            advice = _advice(plan, blocking) if returns else f"Delete those rows first{_or_without_key_sync(plan)}."
             error.hint = f"Rows of {_listed(blocking)} reference rows that would be deleted. {advice}"
-        elif _LACKS in error.message:
+        elif _REFERENCE_MISSING in error.message:
             error.hint = (
-                "Load the table that is referenced first. Rows that reference others of the same table cannot come "
-                "with them in one run, because each row is checked at once: drop such a foreign key."
+                "Load the referenced table first. Rows that reference other rows of the same table cannot be loaded in "
+                "one run with them, because each row is checked at once: drop such a foreign key."
             )
         raise
 
 
 def _advice(plan: Plan, keys: Sequence[ForeignKey]) -> str:
-    """Return what to do about rows that are deleted to come again."""
+    """Return the advice for rows that are deleted and inserted again."""
     if dialect_of(plan).updates_in_place:
         return f"{_UPSERT}."
-    rewrites = (
-        "an UPDATE deletes and inserts rows, too, when it sets a column that is a list or has an index, as those of "
+    update_caveat = (
+        "an UPDATE also deletes and inserts rows when it sets a column that is a list or has an index, as columns of "
         "unique and foreign keys have"
     )
     if plan.strategy is Strategy.UPSERT or any(key.own for key in keys):
         return (
-            f"The system checks this before they come again, and {rewrites}: drop the foreign key, or leave such "
-            "columns out of the query."
+            f"The system checks this before they are inserted again, and {update_caveat}: drop the foreign key, or "
+            "exclude such columns from the query."
         )
-    return f"{_UPSERT} (but {rewrites}); or drop the foreign key."
+    return f"{_UPSERT} (but {update_caveat}); or drop the foreign key."
 
 
-def _otherwise(plan: Plan) -> str:
+def _or_without_key_sync(plan: Plan) -> str:
     return "; otherwise turn key_sync off" if plan.key_sync else ""
 
 
 def _blocking(error: PipekitError, keys: Sequence[ForeignKey]) -> list[ForeignKey]:
     text = f"{error.message} {error.detail}"
-    if "insert or update on table" in text or _LACKS in text:
-        # a row that is put in lacks the one that it references: nothing that a DELETE did
+    if "insert or update on table" in text or _REFERENCE_MISSING in text:
+        # the violation of an inserted row, not of the DELETE
         return []
     named = [key for key in keys if key.constraint and f'"{key.constraint}"' in text]
     if named:
         return named
-    # systems that do not name the constraint speak English
+    # systems that do not name the constraint have English messages
     enforced = [key for key in keys if key.enforced and not key.cascades]
     return enforced if "foreign key" in text.lower() else []
 
 
-def _further(opened: Session, plan: Plan, key: ForeignKey) -> str:
-    """Return which tables are reached through the referencing one in turn."""
+def _indirect_effects(session: Session, plan: Plan, key: ForeignKey) -> str:
+    """Name the tables that the DELETE would cascade to through the referencing table."""
     introspector, reached, pending = registry.connector(plan.destination.kind).introspector, [plan.dest_table], [key]
     while pending:
         table = pending.pop(0).table
         if table not in reached:
             reached.append(table)
-            # a reference that becomes NULL takes nothing else with it
-            pending += [k for k in introspector.foreign_keys(opened, table) if k.on_delete == "CASCADE"]
+            # SET NULL does not cascade further
+            pending += [k for k in introspector.foreign_keys(session, table) if k.on_delete == "CASCADE"]
     if key.on_delete != "CASCADE" or len(reached) < 3:
         return ""
     return f", and through them rows of {', '.join(map(str, reached[2:]))}"
 
 
-def _harms(keys: Sequence[ForeignKey]) -> str:
+def _cascades(keys: Sequence[ForeignKey]) -> str:
     return " and ".join(f"{CASCADES[key.on_delete]} rows of {key.table}" for key in keys)
 
 

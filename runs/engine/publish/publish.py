@@ -1,8 +1,14 @@
-"""Step four, publish: one destination transaction from staging to the table, wholly or not at all.
+"""Step four, publish: one transaction at the destination that copies the rows from staging to the table.
 
-Its order: bounds on waiting and the table's lock; is this run published already; does it still hold staging; is the
-table there; safety limits; is staging complete; NULLs that would become numbers; duplicate keys; the strategy's
-statements, each delete counted; deferred triggers; what triggers did; the commit record; COMMIT.
+The transaction, in order:
+
+1. Set the lock timeout and lock the table.
+2. Return if the run is published already; check that it still holds the claim on staging.
+3. Check the destination table, the safety limits, that staging is complete, and its keys.
+4. Check which rows of other tables would be affected.
+5. Execute the strategy's statements, checking the row count of each delete; run deferred triggers.
+6. Check what triggers did, and that all rows arrived.
+7. Write the commit record; COMMIT.
 """
 
 from __future__ import annotations
@@ -11,11 +17,11 @@ from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 from connections import registry
-from connections.sdk.errors import ConnectionLost, PipekitError, ValueMisfit
+from connections.sdk.errors import ConnectionLost, InvalidValue, PipekitError
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from runs.engine.checks import Staging, check_arrived, check_complete, check_deleted, check_keys, check_numbered, count
-from runs.engine.destination import destination
+from runs.engine.destination import open_destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan, Strategy
@@ -32,8 +38,14 @@ from runs.engine.publish import (
 )
 from runs.engine.publish.staging import dialect_of
 from runs.engine.strategies import append, full, incremental, upsert
-from runs.engine.strategies.statement import Counts, Publication, Statement
-from runs.engine.watermarks.warnings import Marks, count_marks, early_marks, published_warnings, staged_warnings
+from runs.engine.strategies.statement import Publication, RowCount, Statement
+from runs.engine.watermarks.warnings import (
+    WatermarkCounts,
+    count_before_transaction,
+    count_watermarks,
+    published_warnings,
+    staged_warnings,
+)
 
 STRATEGIES = {
     Strategy.FULL: full.statements,
@@ -45,133 +57,139 @@ _KIND = "publish"
 
 
 def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
-    """Publish, ending with Published; everything else leaves the destination as it was.
+    """Publish the staged rows, yielding events; the last one is Published. An error leaves the table unchanged.
 
-    When the answer to COMMIT is lost, the commit record decides what happened.
+    If the answer to COMMIT is lost, the commit record shows whether the rows are published.
     """
     try:
-        with destination(plan) as opened:
-            schemas.create_missing(opened, plan, plan.dest_table.schema)
-            _analyze(opened, plan)
-            yield from _transaction(opened, plan, staging, early_marks(opened, plan, staging.columns))
+        with open_destination(plan) as session:
+            schemas.create_missing(session, plan, plan.dest_table.schema)
+            _analyze(session, plan)
+            yield from _transaction(session, plan, staging, count_before_transaction(session, plan, staging.columns))
     except ConnectionLost as lost:
-        if (found := find_after(lost, plan, kind=_KIND)) is None:
+        if (published := find_after(lost, plan, kind=_KIND)) is None:
             raise
-        yield found
+        yield published
 
 
 def find(plan: Plan, *, kind: str = _KIND) -> Published | None:
-    """Ask the destination whether this run is published, after whatever still runs there has ended."""
+    """Return what this run has published, None if nothing; waits for a transaction of it that is still running."""
     dialect = dialect_of(plan)
-    with destination(plan) as opened, opened.transaction():
+    with open_destination(plan) as session, session.transaction():
         for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
-            opened.execute(sql)
+            session.execute(sql)
         if registry.connector(plan.destination.kind).introspector.describe_table(
-            opened, commit_record.commits_table(dialect)
+            session, commit_record.commits_table(dialect)
         ):
-            return commit_record.find(opened, dialect, plan, kind=kind)
+            return commit_record.find(session, dialect, plan, kind=kind)
     return None
 
 
 def find_after(lost: ConnectionLost, plan: Plan, *, kind: str) -> Published | None:
-    """Find the run as `find` does; when nobody answers, ``lost`` says that the end is not known, and is raised."""
+    """Return what `find` returns. If it fails, raise ``lost``, with the addition that the result is unknown."""
     try:
         return find(plan, kind=kind)
     except PipekitError as error:
-        lost.message = f"{lost.message} Whether it was committed is not known: the destination cannot be asked."
+        lost.message = f"{lost.message} Whether it was committed is not known: the destination cannot be reached."
         lost.args = (lost.message,)
         lost.detail = f"{lost.detail}\n{error.message}".strip()
         raise lost from error
 
 
-def _transaction(opened: Session, plan: Plan, staging: Staging, marks: Marks | None) -> Iterator[Event]:
+def _transaction(
+    session: Session, plan: Plan, staging: Staging, watermark_counts: WatermarkCounts | None
+) -> Iterator[Event]:
     dialect = dialect_of(plan)
-    # events are told after COMMIT: whoever listens must not hold the transaction open
-    told: list[Event] = []
+    # yielded only after COMMIT, so that the caller cannot keep the transaction open
+    events: list[Event] = []
     try:
-        with opened.transaction():
+        with session.transaction():
             for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
-                opened.execute(sql)
+                session.execute(sql)
             point("publish.begun")
-            published = commit_record.find(opened, dialect, plan, kind=_KIND)
+            published = commit_record.find(session, dialect, plan, kind=_KIND)
             if published is None:
-                commit_record.hold_claim(opened, dialect, plan)
-                published = _apply(opened, plan, staging, marks, told)
-                commit_record.write(opened, dialect, plan, published, kind=_KIND)
+                commit_record.hold_claim(session, dialect, plan)
+                published = _apply(session, plan, staging, watermark_counts, events)
+                commit_record.write(session, dialect, plan, published, kind=_KIND)
                 point("publish.before_commit")
     except PipekitError:
-        yield from (event for event in told if isinstance(event, MergeSqlBuilt))
+        yield from (event for event in events if isinstance(event, MergeSqlBuilt))
         raise
     point("publish.after_commit")
-    yield from told
+    yield from events
     yield published
 
 
-def _analyze(opened: Session, plan: Plan) -> None:
-    """Tell the planner how much is in staging; a full refresh joins nothing."""
+def _analyze(session: Session, plan: Plan) -> None:
+    """Update the planner's statistics of staging, except for a full refresh, which has no joins."""
     dialect = dialect_of(plan)
     sql = dialect.analyze(dialect.staging_table(plan.module))
     if sql and plan.strategy is not Strategy.FULL:
-        opened.execute(sql)
+        session.execute(sql)
 
 
-def _apply(opened: Session, plan: Plan, staging: Staging, marks: Marks | None, told: list[Event]) -> Published:
-    table = destination_shape.described(opened, plan)
+def _apply(
+    session: Session, plan: Plan, staging: Staging, watermark_counts: WatermarkCounts | None, events: list[Event]
+) -> Published:
+    table = destination_shape.lock_and_describe(session, plan)
     destination_shape.check(plan, staging, table)
     destination_table.check_columns(plan, table, staging.columns)
-    replaced, filled = _replaced(opened, plan, table, staging.columns)
+    replaced, filled = _count_replaced(session, plan, table, staging.columns)
     if warning := safety_limits.check_full(plan, staged=staging.rows, present=replaced):
-        told.append(Warned(warning))
+        events.append(Warned(warning))
     if plan.strategy is not Strategy.FULL:
-        check_complete(opened, plan, staging)
-    check_numbered(opened, plan, staging, table)
-    null_keys = check_keys(opened, plan, staging)
-    if marks is None:
-        marks = count_marks(opened, plan, staging.columns)
-    told += map(Warned, staged_warnings(plan, marks))
+        check_complete(session, plan, staging)
+    check_numbered(session, plan, staging, table)
+    null_keys = check_keys(session, plan, staging)
+    if watermark_counts is None:
+        watermark_counts = count_watermarks(session, plan, staging.columns)
+    events += map(Warned, staged_warnings(plan, watermark_counts))
     deletion = foreign_keys.deletion(plan, table, null_keys=null_keys)
-    keys = foreign_keys.pointing_at(opened, plan) if foreign_keys.may_break(plan, table, deletion) else ()
-    orphaned = orphaned_rows.OrphanedRows(opened, plan, keys)
+    keys = foreign_keys.referencing(session, plan) if foreign_keys.may_break(plan, table, deletion) else ()
+    orphaned = orphaned_rows.OrphanedRows(session, plan, keys)
     if deletion:
         what = f"Replacing rows of {plan.dest_table} by DELETE"
-        told += map(Warned, foreign_keys.check(opened, plan, keys, deletion, what=what))
-    told += map(Warned, unfilled_columns.check_full(opened, plan, table, filled, emptied=False))
+        events += map(Warned, foreign_keys.check(session, plan, keys, deletion, what=what))
+    events += map(Warned, unfilled_columns.check_full(session, plan, table, filled, emptied=False))
     publication = describe(plan, staging.columns, table, null_keys=null_keys)
-    watched = side_effects.possible(opened, plan, table)
-    publication = replace(publication, may_skip_rows=watched)
-    before = count(opened, plan.dest_table, plan) if watched and plan.strategy is not Strategy.FULL else replaced
-    statements = all_statements(opened, plan, staging.columns, table, publication)
-    told.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
-    with foreign_keys.explained(plan, keys):
-        counts = _execute(opened, plan, statements, replaced=replaced)
-        side_effects.run_deferred(opened, plan)
-    told += map(Warned, orphaned.warnings())
-    told += map(Warned, unfilled_columns.check_full(opened, plan, table, filled, emptied=True))
-    if plan.strategy is Strategy.FULL and counts[Counts.WRITTEN] != staging.rows:
-        # its insert takes all of staging, so it has counted it
-        check_complete(opened, plan, staging)
-    if watched:
-        told += map(Warned, side_effects.check(opened, plan, staging, counts, before=before, null_keys=null_keys))
-    check_arrived(opened, plan, staging, counts)
-    published = _published(opened, plan, counts, replaced=replaced)
-    told += map(Warned, published_warnings(opened, plan, staging.columns, marks, published.watermark))
+    may_skip_rows = side_effects.may_occur(session, plan, table)
+    publication = replace(publication, may_skip_rows=may_skip_rows)
+    before = count(session, plan.dest_table, plan) if may_skip_rows and plan.strategy is not Strategy.FULL else replaced
+    statements = all_statements(session, plan, staging.columns, table, publication)
+    events.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
+    with foreign_keys.explain_violations(plan, keys):
+        counts = _execute(session, plan, statements, replaced=replaced)
+        side_effects.run_deferred(session, plan)
+    events += map(Warned, orphaned.warnings())
+    events += map(Warned, unfilled_columns.check_full(session, plan, table, filled, emptied=True))
+    if plan.strategy is Strategy.FULL and counts[RowCount.WRITTEN] != staging.rows:
+        # its insert copies all of staging, so its row count is the number of staged rows
+        check_complete(session, plan, staging)
+    if may_skip_rows:
+        events += map(Warned, side_effects.check(session, plan, staging, counts, before=before, null_keys=null_keys))
+    check_arrived(session, plan, staging, counts)
+    published = _published(session, plan, counts, replaced=replaced)
+    events += map(Warned, published_warnings(session, plan, staging.columns, watermark_counts, published.watermark))
     return published
 
 
-def _replaced(opened: Session, plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> tuple[int, list[str]]:
-    """Return how many rows a full refresh takes away, and of which columns that the query does not fill the values.
+def _count_replaced(
+    session: Session, plan: Plan, table: TableInfo | None, columns: Sequence[Column]
+) -> tuple[int, list[str]]:
+    """Return how many rows a full refresh will delete, and the unfilled columns whose values it will reset.
 
-    Counted before: TRUNCATE does not say.
+    Counted before the statements, because TRUNCATE has no row count.
     """
     if plan.strategy is not Strategy.FULL or table is None:
         return 0, []
     if unfilled := unfilled_columns.unfilled(table, columns):
-        return unfilled_columns.count_filled(opened, plan, unfilled)
-    return count(opened, plan.dest_table, plan), []
+        return unfilled_columns.count_filled(session, plan, unfilled)
+    return count(session, plan.dest_table, plan), []
 
 
 def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, null_keys: bool) -> Publication:
-    """Return what the strategy goes by."""
+    """Return the input of the strategy."""
     dialect = dialect_of(plan)
     if destination_table.takes_identity_values(table, columns):
         dialect = dialect.with_identity_values()
@@ -193,66 +211,68 @@ def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, 
 
 
 def all_statements(
-    opened: Session, plan: Plan, columns: Sequence[Column], table: TableInfo | None, publication: Publication
+    session: Session, plan: Plan, columns: Sequence[Column], table: TableInfo | None, publication: Publication
 ) -> list[Statement]:
-    """Return the strategy's statements; of a first run also those that create the table and its key."""
-    created = [*_before(plan, columns, table), *STRATEGIES[plan.strategy](publication)]
-    return [*created, *_after(opened, plan, table)]
+    """Return the strategy's statements, preceded and followed by those that create a new table and its key."""
+    statements = [*_create_table(plan, columns, table), *STRATEGIES[plan.strategy](publication)]
+    return [*statements, *_create_key(session, plan, table)]
 
 
-def _before(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> list[Statement]:
+def _create_table(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> list[Statement]:
     if table is not None:
         return []
     pairs = [(column.dest_name, column.dest_type) for column in columns]
     return [Statement(dialect_of(plan).create_table(plan.dest_table, pairs))]
 
 
-def _after(opened: Session, plan: Plan, table: TableInfo | None) -> list[Statement]:
-    """The key's index comes after a first load: it is a quarter faster than before."""
+def _create_key(session: Session, plan: Plan, table: TableInfo | None) -> list[Statement]:
+    """Return the statement for the unique key of a new table; creating it after the load is a quarter faster."""
     if table is not None or plan.strategy not in (Strategy.INCREMENTAL, Strategy.UPSERT):
         return []
     if not plan.supports_deletes:
         return []
-    sql = dialect_of(plan).create_unique(plan.dest_table, plan.merge_key, version=opened.server_version)
+    sql = dialect_of(plan).create_unique(plan.dest_table, plan.merge_key, version=session.server_version)
     return [Statement(sql)] if sql else []
 
 
-def _execute(opened: Session, plan: Plan, statements: Sequence[Statement], *, replaced: int) -> dict[Counts, int]:
-    counts: dict[Counts, int] = {Counts.TARGETS: replaced} if plan.strategy is Strategy.FULL else {}
+def _execute(session: Session, plan: Plan, statements: Sequence[Statement], *, replaced: int) -> dict[RowCount, int]:
+    counts: dict[RowCount, int] = {RowCount.TARGETS: replaced} if plan.strategy is Strategy.FULL else {}
     for statement in statements:
-        rows, *targets = _rows(opened, statement, replaces=Counts.REPLACED in counts)
-        counts[statement.counts] = counts.get(statement.counts, 0) + max(rows, 0)
+        rows, *targets = _rows(session, statement, replaces=RowCount.REPLACED in counts)
+        counts[statement.row_count] = counts.get(statement.row_count, 0) + max(rows, 0)
         if targets:
-            counts[Counts.TARGETS] = targets[0]
-        if statement.counts is Counts.DELETED:
-            check_deleted(opened, plan, statement, deleted=rows, targets=counts[Counts.TARGETS])
+            counts[RowCount.TARGETS] = targets[0]
+        if statement.row_count is RowCount.DELETED:
+            check_deleted(session, plan, statement, deleted=rows, targets=counts[RowCount.TARGETS])
         point("publish.between_statements")
     return counts
 
 
-def _rows(opened: Session, statement: Statement, *, replaces: bool) -> list[int]:
+def _rows(session: Session, statement: Statement, *, replaces: bool) -> list[int]:
     try:
-        return list(map(int, opened.fetch(statement.sql)[0])) if statement.asks else [opened.execute(statement.sql)]
-    except ValueMisfit as error:
+        return (
+            list(map(int, session.fetch(statement.sql)[0])) if statement.is_query else [session.execute(statement.sql)]
+        )
+    except InvalidValue as error:
         if replaces:
-            # the key is unique: a row that should have been deleted stands in the way of the one that replaces it
+            # because the key is unique, a row that was not deleted conflicts with the one that replaces it
             error.hint += " Or a trigger, a rule or a policy of the table keeps rows that are to be replaced."
         raise
 
 
-def _published(opened: Session, plan: Plan, counts: dict[Counts, int], *, replaced: int) -> Published:
-    matched = counts.get(Counts.MATCHED, 0) + counts.get(Counts.REPLACED, 0)
+def _published(session: Session, plan: Plan, counts: dict[RowCount, int], *, replaced: int) -> Published:
+    matched = counts.get(RowCount.MATCHED, 0) + counts.get(RowCount.REPLACED, 0)
     dialect, watermark = dialect_of(plan), None
     if plan.watermark:
-        watermark = opened.fetch(dialect.maximum(plan.dest_table, plan.watermark))[0][0]
+        watermark = session.fetch(dialect.maximum(plan.dest_table, plan.watermark))[0][0]
     if plan.repair is not None and not plan.repair.rewrites:
-        # those that are there were left as they are
+        # existing rows were not changed
         matched = 0
     insert_only = not plan.supports_deletes and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT)
-    new = counts.get(Counts.INSERTED, 0) + counts.get(Counts.ADDED, 0)
+    new = counts.get(RowCount.INSERTED, 0) + counts.get(RowCount.ADDED, 0)
     return Published(
-        inserted=new or max(counts.get(Counts.WRITTEN, 0) - matched, 0),
-        # an insert-only system merges by itself, later: it cannot tell
+        inserted=new or max(counts.get(RowCount.WRITTEN, 0) - matched, 0),
+        # an insert-only system merges rows itself, later, and does not report how many
         updated=None if insert_only else matched,
         deleted=replaced,
         watermark_column=plan.watermark,

@@ -1,8 +1,7 @@
-"""Deletes what a repair found to be extra: rows of the repaired ranges whose key the source did not return, and all
-but one of those that share a key.
+"""The deletes of a repair: rows of the repaired ranges whose key the source did not return, and duplicates.
 
-The repair's rows are published before, by the ordinary publish; staging still holds them, and is the list of the keys
-that stay. One transaction with a commit record of its own, within the safety limit of key_sync.
+The repair's rows are published before, by the ordinary publish; staging still contains them and is the list of keys to
+keep. The deletes are one transaction with its own commit record, within the safety limit of key_sync.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from connections.sdk.errors import ConnectionLost, CountMismatch
 from connections.sdk.protocols import Session
 from connections.sdk.sql.foreign_keys import Deletion
 from runs.engine.checks import Staging, check_deleted, check_present, count_staged
-from runs.engine.destination import destination
+from runs.engine.destination import open_destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
@@ -22,20 +21,20 @@ from runs.engine.publish import commit_record, duplicate_rows, foreign_keys, saf
 from runs.engine.publish.orphaned_rows import OrphanedRows
 from runs.engine.publish.publish import find, find_after
 from runs.engine.publish.staging import dialect_of
-from runs.engine.strategies.statement import Counts, Statement
+from runs.engine.strategies.statement import RowCount, Statement
 
 KIND = "repair"
 
 
 def deletes(plan: Plan) -> bool:
-    """Whether the plan is a repair that deletes rows, extra or doubled."""
-    return plan.repair is not None and (plan.repair.deletes or plan.repair.doubles) and plan.supports_deletes
+    """Return whether the plan is a repair that deletes extra or duplicate rows."""
+    return plan.repair is not None and (plan.repair.deletes or plan.repair.removes_duplicates) and plan.supports_deletes
 
 
 def check_resume(plan: Plan) -> None:
-    """Raise CountMismatch when an attempt published the rows and did not delete what is extra.
+    """Raise CountMismatch when an earlier attempt published the rows but did not delete the extra ones.
 
-    The next attempt finds staging empty: every row of the repaired part would seem to be extra.
+    A retry cannot do it: its staging table is empty, so that every row of the repaired part would seem to be extra.
     """
     if deletes(plan) and find(plan, kind=KIND) is None:
         raise CountMismatch(
@@ -45,51 +44,52 @@ def check_resume(plan: Plan) -> None:
 
 
 def delete_extra(plan: Plan, staged: Staging) -> Generator[Event, None, None]:
-    """Delete the rows; ends with Reconciled. Raises Refused beyond the limit, and then nothing was deleted."""
+    """Delete the rows, yielding events; the last one is Reconciled. Raises Refused above max_delete_share."""
     events: list[Event] = []
     try:
-        with destination(plan) as opened, opened.transaction():
-            deleted = _transaction(opened, plan, staged, events)
+        with open_destination(plan) as session, session.transaction():
+            deleted = _transaction(session, plan, staged, events)
             point("repair.before_commit")
     except ConnectionLost as lost:
-        if (found := find_after(lost, plan, kind=KIND)) is None:
+        if (committed := find_after(lost, plan, kind=KIND)) is None:
             raise
-        events, deleted = [], found.deleted or 0
+        events, deleted = [], committed.deleted or 0
     yield from events
     yield Reconciled(deleted, what="the repair")
 
 
-def _transaction(opened: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
+def _transaction(session: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
     dialect, repair = dialect_of(plan), plan.repair
     assert repair is not None
     for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
-        opened.execute(sql)
-    if (done := commit_record.find(opened, dialect, plan, kind=KIND)) is not None:
-        return done.deleted or 0
-    commit_record.hold_claim(opened, dialect, plan)
-    _check_staging(opened, plan, staged)
+        session.execute(sql)
+    if (committed := commit_record.find(session, dialect, plan, kind=KIND)) is not None:
+        return committed.deleted or 0
+    commit_record.hold_claim(session, dialect, plan)
+    _check_staging(session, plan, staged)
     deleted = 0
-    if repair.doubles:
-        # first: what is deferred runs at its end, and from then on at once, which a delete and insert could not bear
-        deleted += duplicate_rows.remove(opened, plan, staged.columns, lambda row: _bound(plan, row), events)
+    if repair.removes_duplicates:
+        # duplicates first: after the first run of deferred constraints they are immediate, and would fail in between
+        # a delete and its insert
+        deleted += duplicate_rows.remove(session, plan, staged.columns, lambda row: _is_repaired(plan, row), events)
     if repair.deletes:
-        deleted += _delete(opened, plan, staged, events)
+        deleted += _delete(session, plan, staged, events)
     published = Published(inserted=0, updated=0, deleted=deleted)
-    commit_record.write(opened, dialect, plan, published, kind=KIND)
+    commit_record.write(session, dialect, plan, published, kind=KIND)
     return deleted
 
 
-def _check_staging(opened: Session, plan: Plan, staged: Staging) -> None:
-    """Raise StagingChanged when staging lacks rows: it is the list of the keys that stay."""
-    present = count_staged(opened, plan)
+def _check_staging(session: Session, plan: Plan, staged: Staging) -> None:
+    """Raise StagingChanged when staging, the list of keys to keep, is not complete."""
+    present = count_staged(session, plan)
     if plan.keep_latest and 0 < present < staged.rows:
-        # the older rows of each key were taken out
+        # the publish deleted the older rows of each key
         return
-    check_present(plan, staged, present, left="extra rows were not deleted")
+    check_present(plan, staged, present, consequence="extra rows were not deleted")
 
 
-def _bound(plan: Plan, row: str) -> str:
-    """Return what bounds the rows: the repaired part, and never a row without a key, which no comparison finds."""
+def _is_repaired(plan: Plan, row: str) -> str:
+    """Return the condition that a row is in the repaired part; not one with a NULL key, which cannot be compared."""
     dialect, repair = dialect_of(plan), plan.repair
     assert repair is not None
     text = f"NOT {dialect.any_null(plan.merge_key, row)}"
@@ -97,36 +97,36 @@ def _bound(plan: Plan, row: str) -> str:
     return f"{text} AND {condition}" if condition else text
 
 
-def _delete(opened: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
-    """Delete rows whose key is not in staging; the limits and the foreign keys of other tables are asked before."""
+def _delete(session: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
+    """Delete rows whose key is not in staging, after checking the limits and the foreign keys of other tables."""
     dialect = dialect_of(plan)
     staging = dialect.staging_table(plan.module)
-    counting = f"{dialect.count_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
-    if not (extra := int(opened.fetch(counting)[0][0])):
+    counting = f"{dialect.count_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_is_repaired(plan, 'd')}"
+    if not (extra := int(session.fetch(counting)[0][0])):
         return 0
-    present = int(opened.fetch(dialect.count(plan.dest_table))[0][0])
-    # an append module's repair writes only keys that are new, and deletes nothing
+    present = int(session.fetch(dialect.count(plan.dest_table))[0][0])
+    # all staged rows were written: only an append module's repair skips some, and it deletes nothing
     written = staged.rows
     if warning := safety_limits.check_deletes(
         plan, deleting=extra, present=present, what="The repair", published=written
     ):
         events.append(Warned(warning))
-    references = foreign_keys.pointing_at(opened, plan)
+    references = foreign_keys.referencing(session, plan)
     deletion = Deletion(
-        keys=staging, key=plan.merge_key, present=False, returns=False, bound=lambda row: _bound(plan, row)
+        keys=staging, key=plan.merge_key, present=False, returns=False, bound=lambda row: _is_repaired(plan, row)
     )
-    refused = foreign_keys.check(opened, plan, references, deletion, what="The repair", published=written)
-    events += map(Warned, refused)
-    orphaned = OrphanedRows(opened, plan, references)
-    sql = f"{dialect.delete_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_bound(plan, 'd')}"
+    warnings = foreign_keys.check(session, plan, references, deletion, what="The repair", published=written)
+    events += map(Warned, warnings)
+    orphaned = OrphanedRows(session, plan, references)
+    sql = f"{dialect.delete_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_is_repaired(plan, 'd')}"
     events.append(MergeSqlBuilt(f"{sql};"))
-    with foreign_keys.explained(plan, references, returns=False):
-        deleted = opened.execute(sql)
-        side_effects.run_deferred(opened, plan)
-    gone = Statement(sql, Counts.DELETED, remaining=counting)
-    may_return = registry.connector(plan.destination.kind).introspector.may_skip_rows(opened, plan.dest_table)
-    check_deleted(opened, plan, gone, deleted=deleted, targets=extra, may_return=may_return)
+    with foreign_keys.explain_violations(plan, references, returns=False):
+        deleted = session.execute(sql)
+        side_effects.run_deferred(session, plan)
+    statement = Statement(sql, RowCount.DELETED, remaining=counting)
+    may_return = registry.connector(plan.destination.kind).introspector.may_skip_rows(session, plan.dest_table)
+    check_deleted(session, plan, statement, deleted=deleted, targets=extra, may_return=may_return)
     if may_return:
-        side_effects.check_left(opened, plan, before=present, deleted=extra, what="the repair")
+        side_effects.check_remaining(session, plan, before=present, deleted=extra, what="the repair")
     events += map(Warned, orphaned.warnings())
     return deleted

@@ -1,4 +1,4 @@
-"""What stops a run before it does harm: status `refused`, nothing changed, `--force` overrides and is recorded."""
+"""Safety limits on a full refresh and on deletes. A run that exceeds one is refused unless it is forced (`--force`)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from runs.engine.plurals import counted
 
 
 def check_full(plan: Plan, *, staged: int, present: int) -> str:
-    """Refuse a full refresh that would empty a filled table, or shrink it below the limit.
+    """Raise Refused for a full refresh that would shrink the table below min_full_share of its rows.
 
-    Returns a warning when `force` let it pass, else nothing.
+    With `force`, return a warning instead; an empty text if the limit is not exceeded.
     """
     if plan.strategy is not Strategy.FULL or present == 0 or staged >= present * plan.limits.min_full_share:
         return ""
     what = "no rows" if staged == 0 else counted(staged)
     text = (
         f"The full refresh would replace the {counted(present)} of {plan.dest_table} by {what} "
-        f"({staged / present:.0%}; min_full_share asks for {plan.limits.min_full_share:.0%})"
+        f"({staged / present:.0%}; min_full_share requires {plan.limits.min_full_share:.0%})"
     )
     if plan.force:
         return f"{text}; allowed because the run was forced."
@@ -30,9 +30,9 @@ def check_full(plan: Plan, *, staged: int, present: int) -> str:
 def check_deletes(
     plan: Plan, *, deleting: int, present: int, what: str = "key_sync", published: int | None = None
 ) -> str:
-    """Refuse to delete more than the allowed share of the rows; returns a warning when `force` let it pass.
+    """Raise Refused when more than max_delete_share of the rows would be deleted; with `force`, return a warning.
 
-    ``published`` is how many rows the run has written before, where that is known.
+    ``what`` names the delete in messages. ``published`` is the number of rows that the run published before, if known.
     """
     if deleting <= present * plan.limits.max_delete_share:
         return ""
@@ -45,12 +45,12 @@ def check_deletes(
     again = "run it" if plan.repair is None else "repair it"
     raise Refused(
         f"{text}; none was deleted. {written_before(published)}",
-        hint=f"Check the source's keys. If they are really gone, {again} once with --force.",
+        hint=f"Check the source's keys. If the rows were really deleted there, {again} once with --force.",
     )
 
 
 def written_before(rows: int | None) -> str:
-    """Say what a run had published before a deletion that is refused; None where the number is not known."""
+    """Return a sentence about the rows that the run published before a refused delete; None: unknown number."""
     if rows is None:
         return "The rows read before are published."
     if rows == 0:

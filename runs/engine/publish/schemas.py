@@ -1,4 +1,4 @@
-"""Schemas that are missing at the destination, created before what goes into them."""
+"""Creates missing schemas at the destination."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from connections.sdk.sql.publishing import PublishingDialect
 from runs.engine.plan import Plan
 
 
-def create_missing(opened: Session, plan: Plan, schema: str) -> None:
-    """Create the schema unless it is there, outside any transaction: nobody is to wait for a long publish.
+def create_missing(session: Session, plan: Plan, schema: str) -> None:
+    """Create the schema if it does not exist, outside the publish transaction so that no other session waits for it.
 
-    Asked first because CREATE SCHEMA IF NOT EXISTS takes the right to create even where there is nothing to do; asked
-    again after a failure because of two that create it at the same moment one fails, IF NOT EXISTS or not.
+    Its existence is checked first, because CREATE SCHEMA IF NOT EXISTS requires the privilege to create even if there
+    is nothing to do, and again after a failure, because one of two concurrent statements fails in spite of IF NOT
+    EXISTS.
     """
     has_schema = registry.connector(plan.destination.kind).introspector.has_schema
-    if not schema or has_schema(opened, schema):
+    if not schema or has_schema(session, schema):
         return
     try:
-        opened.execute(cast(PublishingDialect, registry.dialect_for(plan.destination)).create_schema(schema))
+        session.execute(cast(PublishingDialect, registry.dialect_for(plan.destination)).create_schema(schema))
     except PipekitError:
-        if not has_schema(opened, schema):
+        if not has_schema(session, schema):
             raise

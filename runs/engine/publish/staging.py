@@ -1,6 +1,6 @@
-"""Step two, stage: an empty table beside the destination, of the shape that the rows will have there.
+"""Step two, stage: prepares the staging table, empty and with the destination's column types.
 
-`pipekit_staging.{module}` is left in place after the run, for debugging, and never carried over into the next.
+`pipekit_staging.{module}` remains after the run, for debugging; the next run empties it.
 """
 
 from __future__ import annotations
@@ -21,79 +21,79 @@ from runs.engine.plan import Plan
 from runs.engine.publish import commit_record, schemas
 
 _SIZES = re.compile(r"\(([^)]*)\)")
-# kinds whose types are the same only when they are spelled the same
-_OWN = frozenset({Kind.NATIVE, Kind.UNKNOWN, Kind.JSON})
+# kinds whose types are the same only if their names are
+_COMPARED_BY_NAME = frozenset({Kind.NATIVE, Kind.UNKNOWN, Kind.JSON})
 
 
 def dialect_of(plan: Plan) -> PublishingDialect:
     return cast(PublishingDialect, registry.dialect_for(plan.destination))
 
 
-def prepare(opened: Session, plan: Plan, columns: Sequence[Column]) -> TableName:
-    """Claim staging for this run and leave it empty and rightly shaped; return its name."""
+def prepare(session: Session, plan: Plan, columns: Sequence[Column]) -> TableName:
+    """Claim the staging table for this run and make it empty, with the given columns; return its name."""
     dialect = dialect_of(plan)
-    create_control_tables(opened, plan)
-    commit_record.claim(opened, dialect, plan)
+    create_control_tables(session, plan)
+    commit_record.take_claim(session, dialect, plan)
     point("stage.claimed")
     table = dialect.staging_table(plan.module)
-    make_empty(opened, plan, table, columns)
+    make_empty(session, plan, table, columns)
     return table
 
 
-def create_control_tables(opened: Session, plan: Plan) -> None:
-    """Create commit records and claims when missing; two runs that come first together both find them."""
+def create_control_tables(session: Session, plan: Plan) -> None:
+    """Create the tables of commit records and claims if they are missing; safe for concurrent first runs."""
     dialect, describe = dialect_of(plan), registry.connector(plan.destination.kind).introspector.describe_table
     definitions = commit_record.definitions(dialect)
-    if all(describe(opened, table) for table, _ in definitions):
+    if all(describe(session, table) for table, _ in definitions):
         return
-    schemas.create_missing(opened, plan, dialect.staging_schema)
-    with opened.transaction():
+    schemas.create_missing(session, plan, dialect.staging_schema)
+    with session.transaction():
         for sql in dialect.begin_publish(definitions[0][0], lock_seconds=plan.lock_seconds):
-            opened.execute(sql)
+            session.execute(sql)
         for table, sql in definitions:
-            if describe(opened, table) is None:
-                opened.execute(sql)
+            if describe(session, table) is None:
+                session.execute(sql)
 
 
-def make_empty(opened: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> None:
-    """Empty the table; recreate it when its shape is not the columns'."""
+def make_empty(session: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> None:
+    """Empty the table; drop and create it if it does not have these columns."""
     try:
-        _empty(opened, plan, table, columns)
+        _empty(session, plan, table, columns)
     except DiskFull:
-        # emptying takes room before it gives any back, and an earlier run's staging may be what fills the disk
-        opened.execute(dialect_of(plan).drop_table(table))
-        _empty(opened, plan, table, columns)
+        # emptying may need space before it frees any, while dropping frees what an earlier run left
+        session.execute(dialect_of(plan).drop_table(table))
+        _empty(session, plan, table, columns)
 
 
-def _empty(opened: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> None:
+def _empty(session: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> None:
     dialect = dialect_of(plan)
-    with opened.transaction():
-        if _has_shape(opened, plan, table, columns):
-            opened.execute(dialect.empty_table(table))
+    with session.transaction():
+        if _has_shape(session, plan, table, columns):
+            session.execute(dialect.empty_table(table))
         else:
-            opened.execute(dialect.drop_table(table))
+            session.execute(dialect.drop_table(table))
             pairs = [(column.dest_name, column.dest_type) for column in columns]
             collations = {column.dest_name: column.collation for column in columns if column.collation}
-            opened.execute(dialect.create_table(table, pairs, scratch=True, collations=collations))
+            session.execute(dialect.create_table(table, pairs, scratch=True, collations=collations))
 
 
-def _has_shape(opened: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> bool:
+def _has_shape(session: Session, plan: Plan, table: TableName, columns: Sequence[Column]) -> bool:
     connector = registry.connector(plan.destination.kind)
-    found = connector.introspector.describe_table(opened, table)
-    if found is None:
+    existing = connector.introspector.describe_table(session, table)
+    if existing is None:
         return False
     parse = connector.datatypes.parse
-    return [(info.name, info.collation) for info in found.columns] == [
+    return [(info.name, info.collation) for info in existing.columns] == [
         (column.dest_name, column.collation) for column in columns
     ] and all(
         same_type(info.native_type, column.dest_type, parse)
-        for info, column in zip(found.columns, columns, strict=True)
+        for info, column in zip(existing.columns, columns, strict=True)
     )
 
 
 def same_type(one: str, other: str, parse: Callable[[str], DataType]) -> bool:
-    """Whether two spellings mean one type (timestamp, timestamp without time zone), their sizes included."""
+    """Return whether two names mean the same type and size, such as timestamp and timestamp without time zone."""
     if one == other:
         return True
     first, second = (replace(parse(text), native="") for text in (one, other))
-    return first == second and first.kind not in _OWN and _SIZES.findall(one) == _SIZES.findall(other)
+    return first == second and first.kind not in _COMPARED_BY_NAME and _SIZES.findall(one) == _SIZES.findall(other)

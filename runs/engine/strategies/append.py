@@ -1,14 +1,19 @@
-"""append: rows are only ever added; what the watermark's boundary made us read again is not added again."""
+"""append: adds rows, and skips those that the destination has already because they lie on the watermark's boundary."""
 
 from __future__ import annotations
 
-from runs.engine.strategies.statement import Counts, Publication, Statement
+from runs.engine.strategies.statement import Publication, RowCount, Statement
 
 
 def statements(p: Publication) -> list[Statement]:
+    """Return the statements in the order of execution."""
     if p.is_new or not p.watermark:
         return [p.insert_all()]
     args = (p.table, p.staging, p.columns, p.watermark)
-    added = Statement(p.dialect.insert_unseen(*args), Counts.ADDED)
-    # counted first, and only where it can make a difference: it costs as much as the insert
-    return [Statement(p.dialect.count_unseen(*args), Counts.UNSEEN, asks=True), added] if p.may_skip_rows else [added]
+    added = Statement(p.dialect.insert_unseen(*args), RowCount.ADDED)
+    # counted before the insert, and only if rows may be skipped, because it costs as much as the insert
+    return (
+        [Statement(p.dialect.count_unseen(*args), RowCount.UNSEEN, is_query=True), added]
+        if p.may_skip_rows
+        else [added]
+    )

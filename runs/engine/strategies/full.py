@@ -1,14 +1,15 @@
-"""full: the destination becomes exactly what the source returned."""
+"""full: replaces all rows of the destination by those of the source."""
 
 from __future__ import annotations
 
-from runs.engine.strategies.statement import Counts, Publication, Statement
+from runs.engine.strategies.statement import Publication, RowCount, Statement
 
 
 def statements(p: Publication) -> list[Statement]:
+    """Return the statements in the order of execution."""
     if p.is_new:
         return [p.insert_all()]
     sql = p.dialect.empty_table(p.table, truncate=p.truncate)
     if not sql.startswith("DELETE"):
         return [Statement(sql), p.insert_all()]
-    return [Statement(sql, Counts.DELETED, remaining=p.dialect.count(p.table)), p.insert_all()]
+    return [Statement(sql, RowCount.DELETED, remaining=p.dialect.count(p.table)), p.insert_all()]

@@ -1,4 +1,4 @@
-"""What a strategy produces: SQL statements in order, each saying what its row count means."""
+"""The SQL statements of a strategy, in order, each with the meaning of its row count."""
 
 from __future__ import annotations
 
@@ -10,45 +10,48 @@ from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.row_identity import Names
 
 
-class Counts(Enum):
+class RowCount(Enum):
+    """The meaning of a statement's row count."""
+
     # DDL, locks
     NOTHING = auto()
-    # a query: how many staged rows have a key that the destination has
+    # a query: staged rows whose key the destination has
     MATCHED = auto()
-    # the second number of that query: how many rows of the destination have such a key; or those of a full refresh
+    # the second number of that query: rows of the destination with such a key; in a full refresh all its rows
     TARGETS = auto()
-    # a query: how many staged rows the destination lacks
+    # a query: staged rows that the destination lacks
     UNSEEN = auto()
-    # rows put in or rewritten
+    # inserted or updated rows
     WRITTEN = auto()
-    # rows put in, all of them new
+    # inserted rows, all of them new
     INSERTED = auto()
-    # rows put in, those left out that were there already
+    # inserted rows, where those that existed were skipped
     ADDED = auto()
-    # rows rewritten in place, at least as many as matched
+    # rows updated in place, at least as many as MATCHED
     REWRITTEN = auto()
-    # rows taken away to be written again: exactly the matched ones, as the key is unique
+    # rows deleted to be inserted again: exactly the MATCHED ones, because the key is unique
     REPLACED = auto()
-    # rows taken away, at least as many as there were targets
+    # deleted rows, at least as many as TARGETS
     DELETED = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """``asks`` marks a query whose one number is the count; otherwise it is the rows touched.
+    """One statement. The row count of a query (``is_query``) is its result, else the number of affected rows.
 
-    ``remaining`` is the query for what a delete has left that should be gone, asked when its count falls short.
+    ``remaining`` is a query for the number of rows that a DELETE should have deleted and has not; it is executed when
+    the row count is too low.
     """
 
     sql: str
-    counts: Counts = Counts.NOTHING
-    asks: bool = False
+    row_count: RowCount = RowCount.NOTHING
+    is_query: bool = False
     remaining: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """What a strategy needs to know, found out inside the publish transaction (or assumed, for a dry run)."""
+    """The input of a strategy, determined inside the publish transaction (or assumed, for a dry run)."""
 
     dialect: PublishingDialect
     table: TableName
@@ -56,18 +59,18 @@ class Publication:
     columns: Names
     key: Names = ()
     watermark: str = ""
-    # the destination table is created by this run: nothing can match
+    # the destination table is created by this run, so that no row matches
     is_new: bool = False
     # the destination has a unique key on exactly the merge key
     has_unique: bool = False
     # staging holds NULLs in the merge key
     null_keys: bool = False
     supports_deletes: bool = True
-    # rows that are there are rewritten; otherwise an upsert only inserts
+    # existing rows are updated; otherwise an upsert only inserts
     rewrites: bool = True
     truncate: bool = True
-    # a trigger, a rule or the like may leave out rows that are inserted
+    # a trigger, a rule or a policy of the table may skip rows
     may_skip_rows: bool = False
 
     def insert_all(self) -> Statement:
-        return Statement(self.dialect.insert_all(self.table, self.staging, self.columns), Counts.WRITTEN)
+        return Statement(self.dialect.insert_all(self.table, self.staging, self.columns), RowCount.WRITTEN)

@@ -1,7 +1,7 @@
-"""One form for each value, so that two values are equal exactly when their forms are.
+"""Canonical forms of values: two values are equal if and only if their canonical forms are.
 
-Arrow values of one type are equal as they are, but for floating-point numbers (NaN differs from itself, -0.0 equals
-0.0) and for what travels as text: 1.50 and 1.5, two spellings of a UUID, blanks that pad a char(n), JSON.
+Most Arrow values are canonical already. The exceptions are floating-point numbers (NaN differs from itself, -0.0 equals
+0.0) and types that are transferred as text: decimals (1.50 and 1.5), UUIDs, char(n) with its padding, JSON.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import pyarrow.compute as pc
 
 from connections.sdk.sql.types import DataType, Kind, to_arrow
 
-# a number in its one form, but for zeros at its end
+# a canonical number, except for trailing zeros
 _PLAIN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"
-# written out up to this exponent, which no numeric of PostgreSQL's exceeds
-_LONGEST = 200_000
+# numbers are written without an exponent up to this one, which PostgreSQL's numeric does not exceed
+_MAX_EXPONENT = 200_000
 _BLANKS_AND_STRINGS = re.compile(r'[ \t\r\n]+|("(?:[^"\\]|\\.)*")')
 _TEXT_FORMS = frozenset({Kind.DECIMAL, Kind.UUID, Kind.JSON})
 _BITS = {pa.float64(): pa.int64(), pa.float32(): pa.int32()}
 
 
 def has_form(data_type: DataType) -> bool:
-    """Whether `canonical` changes values of this type."""
+    """Return whether `canonical` may change values of this type."""
     arrow = to_arrow(data_type)
     if arrow in _BITS:
         return True
@@ -34,13 +34,13 @@ def has_form(data_type: DataType) -> bool:
 
 
 def canonical(array: pa.Array, data_type: DataType, *, signed_zero: bool = True) -> pa.Array:
-    """Return the values in their one form; ``array`` itself where they are in it already.
+    """Return the canonical values; ``array`` itself if they are canonical already.
 
-    ``data_type`` is the meaning of the destination's column; the array's type is its Arrow type. Without
-    ``signed_zero`` the destination keeps -0.0 as 0.0.
+    ``data_type`` is the type of the destination's column, and the array has its Arrow type. Without ``signed_zero`` the
+    destination stores -0.0 as 0.0.
     """
     if array.type in _BITS:
-        # -0.0 is the one value that an addition of 0.0 changes
+        # adding 0.0 changes only -0.0
         return _bits(array if signed_zero else pc.add(array, pa.scalar(0.0, array.type)))
     if not pa.types.is_string(array.type):
         return array
@@ -54,9 +54,9 @@ def canonical(array: pa.Array, data_type: DataType, *, signed_zero: bool = True)
 
 
 def folded(array: pa.Array, collation: str, *, ascii_only: bool) -> pa.Array:
-    """Return a key column's texts as the destination compares them, so that keys that it calls equal are one.
+    """Return the texts of a key column folded by its collation: keys that the destination considers equal are equal.
 
-    Of SQLite's and DuckDB's collations: NOCASE (in SQLite of ASCII letters only) and RTRIM; others stay as they are.
+    Folds for NOCASE (in SQLite for ASCII letters only) and RTRIM, collations of SQLite and DuckDB; no others.
     """
     name = collation.strip('"').upper()
     if not pa.types.is_string(array.type):
@@ -67,7 +67,7 @@ def folded(array: pa.Array, collation: str, *, ascii_only: bool) -> pa.Array:
 
 
 def _bits(array: pa.Array) -> pa.Array:
-    """Return the IEEE 754 bits: -0.0 and 0.0 differ, every NaN is the same one."""
+    """Return the IEEE 754 bits, with the same bits for every NaN; -0.0 and 0.0 differ."""
     nan = pa.scalar(float("nan"), array.type)
     return pc.if_else(pc.is_nan(array), nan, array).view(_BITS[array.type])
 
@@ -81,7 +81,7 @@ def _plain_numbers(array: pa.Array) -> pa.Array:
 
 
 def _plain(text: str) -> str:
-    """Return a number as PostgreSQL writes it, without zeros at its end; a text that is none as it is."""
+    """Return a number as PostgreSQL writes it, without trailing zeros; any other text unchanged."""
     try:
         number = Decimal(text.strip())
     except InvalidOperation:
@@ -90,7 +90,7 @@ def _plain(text: str) -> str:
         return str(number)
     if not number:
         return "0"
-    if abs(number.adjusted()) > _LONGEST:
+    if abs(number.adjusted()) > _MAX_EXPONENT:
         sign, digits, _ = number.as_tuple()
         return f"{'-' * sign}{''.join(map(str, digits)).rstrip('0')}E{number.adjusted()}"
     # normalize() would round to the context's precision
@@ -99,24 +99,24 @@ def _plain(text: str) -> str:
 
 
 def _json(text: str | None) -> str | None:
-    """Return the document with sorted keys and no blanks, of doubled keys the last: what jsonb holds.
+    """Return the document as jsonb stores it: sorted keys, no whitespace, only the last of duplicate keys.
 
-    One that is nested too deep to be read keeps the order of its keys.
+    A document that is nested too deeply to be parsed keeps the order of its keys.
     """
     if text is None:
         return None
     try:
         value = json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_Number)
-        # escaped, because a half of a surrogate pair is valid there and not in UTF-8
+        # escaped, because a lone surrogate is valid in JSON and not in UTF-8
         return json.dumps(_numbered(value), sort_keys=True, separators=(",", ":"))
     except RecursionError:
-        return _BLANKS_AND_STRINGS.sub(lambda found: found[1] or "", text)
+        return _BLANKS_AND_STRINGS.sub(lambda match: match[1] or "", text)
     except ValueError:
         return text
 
 
 class _Number(str):
-    """A number's text, which a float would not keep."""
+    """The text of a number, which a float would not preserve."""
 
 
 def _numbered(value: Any) -> Any:

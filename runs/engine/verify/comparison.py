@@ -1,7 +1,7 @@
-"""Compares two sides: digests of buckets first, then the rows of the buckets that differ, twice.
+"""Compares two sides: first digests of buckets, then, at least twice, the rows of the buckets that differ.
 
-The idea is that of data-diff (https://github.com/datafold/data-diff): equal tables cost one hash a row on each side
-and nothing on the network; differing ones are narrowed down until few rows are left.
+The algorithm is that of data-diff (https://github.com/datafold/data-diff): for equal tables each side hashes its rows
+and only digests cross the network; segments that differ are divided until few rows are left.
 """
 
 from __future__ import annotations
@@ -16,37 +16,42 @@ from connections.sdk.retry_read import ReadAgain
 from runs.engine.verify.differences import Differences, DifferingKey, SideName
 from runs.engine.verify.different_values import DifferentValue, Rows, different_values
 from runs.engine.verify.equal_keys import EqualKeys, pair
-from runs.engine.verify.marks import mark_type
-from runs.engine.verify.outcome import EXAMPLES, Leaf, Outcome
+from runs.engine.verify.latest_row import order_type
 from runs.engine.verify.pace import Pace
+from runs.engine.verify.result import EXAMPLES, ComparisonResult, Leaf
 from runs.engine.verify.segments import Grid, HashGrid, RangeGrid, Segment, is_range_key
-from runs.engine.verify.side import Compared, Digest, Side
+from runs.engine.verify.side import ComparisonSpec, Digest, Side
 
 T = TypeVar("T")
 _BUCKETS = 1024
 _HASH_BUCKETS = 4096
-# a segment of so many rows is read instead of being divided further
+# a segment with at most so many rows is read instead of being divided further
 _LEAF_ROWS = 20_000
-_MOST_DEPTH = 4
-# more segments than this are read as the one they lie in
-_MOST_LEAVES = 100
-# reads of what differs: until two in a row say the same
-_READS = 4
+_MAX_DEPTH = 4
+# if there are more segments, the one that contains them is read
+_MAX_LEAVES = 100
+# the rows that differ are read until two successive reads agree, at most so often
+_MAX_READS = 4
+# seconds between two reads
 _READ_PAUSE = 0.5
-# each is a condition of its own in the repair's statements, and SQLite nests at most 1000
-_MOST_KEYS = 500
+# each key is a condition in the repair's statements, and SQLite nests at most 1000
+_MAX_KEYS = 500
 
 Digests = dict[int, Digest]
 
 
 class Comparison:
-    """``progress`` hears the rows compared so far, of the source; ``equal_keys`` knows which keys are equal."""
+    """The comparison of two sides, for one call of `compare_ranges` or `compare_table`.
+
+    ``progress`` is called with the number of source rows compared so far. ``equal_keys`` matches keys that the
+    destination considers equal.
+    """
 
     def __init__(
         self,
         source: Side,
         destination: Side,
-        compared: Compared,
+        compared: ComparisonSpec,
         *,
         pace: Pace,
         progress: Callable[[int], None],
@@ -55,28 +60,28 @@ class Comparison:
         self._sides: dict[SideName, Side] = {"source": source, "destination": destination}
         self._compared, self._pace, self._progress = compared, pace, progress
         self._equal_keys, self._is_hash_sample = equal_keys, False
-        self._outcome = Outcome()
+        self._outcome = ComparisonResult()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="verify")
 
-    def ranges(self, parts: Sequence[tuple[int, int]], *, whole: bool) -> Outcome:
-        """Compare ranges of the key, each from its low to its high end; ``whole`` adds all that lies outside."""
+    def compare_ranges(self, parts: Sequence[tuple[int, int]], *, whole: bool) -> ComparisonResult:
+        """Compare ranges of the key (low inclusive, high exclusive); with ``whole`` also all rows outside of them."""
         for low, high in parts:
-            self._range(low, high, whole=whole)
-        return self._resolved()
+            self._compare_range(low, high, whole=whole)
+        return self._read_differences()
 
-    def table(self, buckets: frozenset[int] | None = None, *, count: int = _HASH_BUCKETS) -> Outcome:
-        """Compare the whole table, or of it what falls into some of ``count`` buckets, by one statement a side."""
+    def compare_table(self, buckets: frozenset[int] | None = None, *, count: int = _HASH_BUCKETS) -> ComparisonResult:
+        """Compare the whole table, or only some of its ``count`` buckets, with one statement on each side."""
         segment, grid = Segment(buckets=buckets), HashGrid(count=count)
         self._is_hash_sample = buckets is not None
         source, destination = self._digests(segment, grid)
         if differing := _differing(source, destination):
-            few = len(differing) <= len(source | destination) // 2
-            wanted = frozenset(differing) if few else buckets
-            self._outcome.leaves = [Leaf(segment=Segment(buckets=wanted), grid=grid)]
-        return self._resolved()
+            are_few = len(differing) <= len(source | destination) // 2
+            to_read = frozenset(differing) if are_few else buckets
+            self._outcome.leaves = [Leaf(segment=Segment(buckets=to_read), grid=grid)]
+        return self._read_differences()
 
-    def _range(self, low: int, high: int, *, whole: bool) -> None:
-        # a sample's parts are small
+    def _compare_range(self, low: int, high: int, *, whole: bool) -> None:
+        # the ranges of a sample are small, so they are not divided
         position, width = low, self._pace.first_width(high - low) if whole else high - low
         while True:
             end = min(position + width, high)
@@ -103,23 +108,23 @@ class Comparison:
     def _leaves(
         self, segment: Segment, grid: RangeGrid, source: Digests, destination: Digests, *, depth: int
     ) -> list[Leaf]:
-        """Return the segments to read: those of the differing buckets, divided further while they are large."""
+        """Return the segments to read: those of the differing buckets, divided while they are large."""
         differing = _differing(source, destination)
         if not differing:
             return []
-        found: list[Leaf] = []
+        leaves: list[Leaf] = []
         for part in grid.segments(differing):
             inner = _within(part, segment)
             rows = max(_rows_of(side, grid, inner) for side in (source, destination))
-            if rows <= _LEAF_ROWS or depth == _MOST_DEPTH or inner.low is None or inner.high is None or inner.span == 1:
-                found.append(Leaf(segment=inner, grid=grid))
+            if rows <= _LEAF_ROWS or depth == _MAX_DEPTH or inner.low is None or inner.high is None or inner.span == 1:
+                leaves.append(Leaf(segment=inner, grid=grid))
                 continue
             if inner.span and inner.span * 2 > grid.width * grid.count:
                 return [Leaf(segment=segment, grid=grid)]
             finer = RangeGrid.over(inner.low, inner.high, count=_BUCKETS)
             digests = self._digests(inner, finer, counted=False)
-            found += self._leaves(inner, finer, *digests, depth=depth + 1)
-        return found if len(found) <= _MOST_LEAVES else [Leaf(segment=segment, grid=grid)]
+            leaves += self._leaves(inner, finer, *digests, depth=depth + 1)
+        return leaves if len(leaves) <= _MAX_LEAVES else [Leaf(segment=segment, grid=grid)]
 
     def _digests(self, segment: Segment, grid: Grid, *, counted: bool = True) -> tuple[Digests, Digests]:
         self._pace.wait()
@@ -130,32 +135,32 @@ class Comparison:
             self._progress(self._outcome.source_rows)
         return source, destination
 
-    def _both(self, ask: Callable[[Side], T]) -> tuple[T, T]:
-        """Ask both sides at once; when one fails the other is stopped."""
-        futures = {self._threads.submit(ask, side): side for side in self._sides.values()}
+    def _both(self, call: Callable[[Side], T]) -> tuple[T, T]:
+        """Call a function for both sides concurrently; if one call fails, stop the other side."""
+        futures = {self._threads.submit(call, side): side for side in self._sides.values()}
         try:
             source, destination = (future.result() for future in futures)
         except BaseException:
             for future, side in futures.items():
                 if not future.done():
                     side.stop()
-            # a side is closed only when nothing of it runs any more
+            # a side must not be closed while a statement of it is running
             wait(futures)
             raise
         return source, destination
 
-    def _resolved(self) -> Outcome:
-        """Read the rows of every leaf until two reads in a row say the same, and count what they say."""
+    def _read_differences(self) -> ComparisonResult:
+        """Read the rows of every leaf until two successive reads agree; return the result with its counts."""
         outcome = self._outcome
         if not outcome.leaves:
             return outcome
-        chosen = self._compared
-        mark = "" if chosen.latest_by is None else mark_type(chosen.columns[chosen.latest_by].data_type)
+        spec = self._compared
+        mark = "" if spec.latest_by is None else order_type(spec.columns[spec.latest_by].data_type)
         with Differences(
-            len(chosen.key_positions), one_per_key=chosen.one_per_key, mark=mark, partial=chosen.partial
+            len(spec.key_positions), one_per_key=spec.one_per_key, mark=mark, partial=spec.partial
         ) as differences:
             self._read(differences)
-            for _ in range(1, _READS):
+            for _ in range(1, _MAX_READS):
                 time.sleep(_READ_PAUSE)
                 self._read(differences)
                 if not differences.unstable():
@@ -165,7 +170,7 @@ class Comparison:
             outcome.extra = differences.keys("extra", limit=EXAMPLES)
             if (column := self._compared.range_column) is not None:
                 position = self._compared.key_positions.index(column)
-                keys = differences.key_values(position, limit=_MOST_KEYS)
+                keys = differences.key_values(position, limit=_MAX_KEYS)
                 outcome.range_keys = keys if all(key is None or is_range_key(key) for key in keys or ()) else None
             outcome.different = self._values(differences.keys("different", limit=EXAMPLES))
             if self._equal_keys.is_needed:
@@ -180,14 +185,14 @@ class Comparison:
         return differences.finish_read()
 
     def _values(self, keys: Sequence[DifferingKey]) -> list[DifferentValue]:
-        def ask(segment: Segment, grid: Grid, hashes: Sequence[int]) -> tuple[Rows, Rows]:
+        def read_values(segment: Segment, grid: Grid, hashes: Sequence[int]) -> tuple[Rows, Rows]:
             self._pace.wait()
             return self._both(lambda side: side.values(segment, grid, hashes))
 
-        # without ranges there is one leaf, and it holds them all
+        # without ranges there is one leaf, which contains all keys
         ranged = self._compared.range_column is not None
         leaf = Leaf(segment=Segment(), grid=HashGrid(count=1)) if ranged else self._outcome.leaves[0]
-        return different_values(keys, self._compared, segment=leaf.segment, grid=leaf.grid, ask=ask)
+        return different_values(keys, self._compared, segment=leaf.segment, grid=leaf.grid, read_values=read_values)
 
 
 def _differing(source: Digests, destination: Digests) -> set[int]:
@@ -195,7 +200,7 @@ def _differing(source: Digests, destination: Digests) -> set[int]:
 
 
 def _within(part: Segment, segment: Segment) -> Segment:
-    """Return what of a grid's part lies in the segment: a grid may reach beyond its end."""
+    """Return the intersection of a grid's part with the segment, because a grid may extend beyond its end."""
     high = part.high
     if part.span != 0 and segment.high is not None:
         high = segment.high if high is None else min(high, segment.high)
@@ -203,7 +208,7 @@ def _within(part: Segment, segment: Segment) -> Segment:
 
 
 def _rows_of(digests: Digests, grid: RangeGrid, part: Segment) -> int:
-    """Return how many rows of the digests lie in a part that is made of whole buckets."""
+    """Return the number of rows in a part that consists of whole buckets; 0 if it is unbounded."""
     if part.low is None or part.high is None:
         return 0
     first, last = (part.low - grid.low) // grid.width, (part.high - 1 - grid.low) // grid.width
@@ -211,10 +216,11 @@ def _rows_of(digests: Digests, grid: RangeGrid, part: Segment) -> int:
 
 
 def _add(differences: Differences, name: SideName, side: Side, leaf: Leaf) -> None:
+    """Add the rows of a leaf, reading again if the side's reader was not exact."""
     while True:
         try:
             differences.add(name, side.hashes(leaf.segment, leaf.grid))
             return
         except ReadAgain:
-            # the side reads more carefully from now on, and nothing was kept
+            # the side's next read is more careful, and `add` has stored nothing
             continue

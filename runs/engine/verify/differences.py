@@ -1,6 +1,6 @@
-"""The rows of both sides where digests differ, joined by key: how many are missing, extra or different, and which.
+"""Joins the rows of both sides of segments that differ by key, and counts missing, extra and different rows.
 
-Kept in a DuckDB file of its own in a temporary directory, so that millions of them need no memory.
+The rows are stored in a DuckDB file in a temporary directory, so that millions of them do not have to fit into memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SETTINGS = (
     "SET preserve_insertion_order = false",
     "SET enable_progress_bar = false",
 )
-# one row a key: how often each side has it, and what it looks like there
+# one row for each key that differs: how often each side has it, and the sums of the row hashes
 _JOINED = """
 CREATE OR REPLACE TABLE read_{number} AS
 WITH rows AS (
@@ -37,25 +37,25 @@ SELECT keyed.*, {names}
 FROM keyed JOIN (SELECT DISTINCT ON (key_hash) key_hash, {names} FROM rows) USING (key_hash)
 WHERE s + d > 0
 """
-# rows of the source that no row of the destination equals
-_EVERY = "sum(s - least(s, d))"
-_EVERY_THERE = "sum(d - least(s, d))"
-# of keys that the source does not return nothing is known
-_KNOWN_THERE = f"CASE WHEN sum(s) = 0 THEN 0 ELSE {_EVERY_THERE} END"
-# the source's rows of a key that are not the latest
+# rows of one side without an equal row on the other
+_SOURCE_ROWS = "sum(s - least(s, d))"
+_DEST_ROWS = "sum(d - least(s, d))"
+# the same, without keys that the source did not return
+_DEST_ROWS_OF_KNOWN_KEYS = f"CASE WHEN sum(s) = 0 THEN 0 ELSE {_DEST_ROWS} END"
+# drops rows of the source that are not the latest of their key
 _LATEST = """
   QUALIFY side = 'd' OR rank() OVER (PARTITION BY side, key_hash ORDER BY mark DESC NULLS LAST) = 1"""
-# one row of each key is enough, whichever of them it is
-_ONE = "CASE WHEN sum(least(s, d)) > 0 THEN 0 ELSE least(sum(s), 1) END"
+# any one of the source's rows of a key is enough
+_SOURCE_ROWS_ONE_PER_KEY = "CASE WHEN sum(least(s, d)) > 0 THEN 0 ELSE least(sum(s), 1) END"
 
 _DATED = frozenset({"DATE", "TIMESTAMP", "TIMESTAMPTZ"})
-# PostgreSQL has the era at the end, DuckDB behind the date, and takes no other place for it
+# PostgreSQL writes the era at the end, while DuckDB accepts it only after the date
 _DUCKDB_ERA = r"regexp_replace(CAST(mark AS VARCHAR), '^(\S+)(.*) BC$', '\1 (BC)\2')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Rows that the destination lacks, has too many, or has otherwise; keys that began to differ in the last read."""
+class DifferenceCounts:
+    """Missing, extra and different rows of the destination, and keys that differ only in the last read (changing)."""
 
     missing: int = 0
     extra: int = 0
@@ -69,23 +69,23 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class DifferingKey:
-    """``key`` are the key columns as text, None for NULL."""
+    """A key that differs; ``key`` are its columns as text, None for NULL."""
 
     key_hash: int
     key: tuple[str | None, ...]
 
 
 class Differences:
-    """Collects both sides' rows of the segments that differ, read by read; a context manager.
+    """A context manager that collects both sides' rows of the segments that differ, over several reads.
 
-    With ``one_per_key`` the source may have more rows of a key, of which the destination keeps one: one with the
-    highest mark, where ``mark`` is the type of DuckDB's that marks are compared in. With ``partial`` keys that only
-    the destination has are no difference.
+    With ``one_per_key`` the source may have several rows with one key, of which the destination has the one with the
+    highest mark; ``mark`` is the DuckDB type in which marks are compared. With ``partial``, keys that only the
+    destination has are no difference.
     """
 
     def __init__(self, key_columns: int, *, one_per_key: bool = False, mark: str = "", partial: bool = False) -> None:
-        self._source_rows = _ONE if one_per_key else _EVERY
-        self._dest_rows = _KNOWN_THERE if partial else _EVERY_THERE
+        self._source_rows = _SOURCE_ROWS_ONE_PER_KEY if one_per_key else _SOURCE_ROWS
+        self._dest_rows = _DEST_ROWS_OF_KNOWN_KEYS if partial else _DEST_ROWS
         self._directory = tempfile.TemporaryDirectory(prefix="pipekit-verify-")
         self._duckdb = duckdb.connect(f"{self._directory.name}/rows.duckdb")
         for setting in _SETTINGS:
@@ -93,7 +93,7 @@ class Differences:
         self._names = [f"k{number}" for number in range(key_columns)]
         self._mark = mark
         self._reads = 0
-        self._empty()
+        self._create_table()
 
     def __enter__(self) -> Differences:
         return self
@@ -103,7 +103,7 @@ class Differences:
         self._directory.cleanup()
 
     def add(self, side: SideName, batches: Iterable[pa.RecordBatch]) -> None:
-        """Take in rows as `Side.hashes` yields them; nothing is kept when the stream fails."""
+        """Add rows as `Side.hashes` yields them; none is added if the stream fails."""
         self._duckdb.execute("BEGIN")
         try:
             for batch in batches:
@@ -115,56 +115,56 @@ class Differences:
         self._duckdb.execute("COMMIT")
 
     def finish_read(self) -> int:
-        """Compare what was added since the last call; return how many keys differ."""
+        """Compare the rows added since the last call; return how many keys differ."""
         parts = {
             "latest": _LATEST if self._mark else "",
             "source_rows": self._source_rows,
             "dest_rows": self._dest_rows,
         }
         self._duckdb.execute(_JOINED.format(number=self._reads, names=", ".join(self._names), **parts))
-        self._empty()
-        found = self._one(f"SELECT count(*) FROM read_{self._reads}")
+        self._create_table()
+        differing = self._fetch_int(f"SELECT count(*) FROM read_{self._reads}")
         self._reads += 1
-        return found
+        return differing
 
     def unstable(self) -> int:
-        """Return how many keys differ in the last two reads, but not in the same way."""
+        """Return how many keys that differ in the last read did not differ in the same way in the read before."""
         new, old = self._last_two()
-        return self._one(
+        return self._fetch_int(
             f"SELECT count(*) FROM {new} n LEFT JOIN {old} o USING (key_hash) WHERE {self._changed}",
         )
 
-    def counts(self) -> Counts:
-        """Count what differs in the last two reads. What differs in the last alone was equal a moment before."""
-        found = self._duckdb.execute(
+    def counts(self) -> DifferenceCounts:
+        """Count the rows that differ in both of the last two reads; a key that differs only in the last is changing."""
+        sums = self._duckdb.execute(
             "SELECT coalesce(sum(greatest(s - d, 0)), 0), coalesce(sum(greatest(d - s, 0)), 0),"
-            f" coalesce(sum(least(s, d)), 0) FROM {self._lasting}"
+            f" coalesce(sum(least(s, d)), 0) FROM {self._stable}"
         ).fetchone()
-        assert found is not None
-        missing, extra, different = map(int, found)
+        assert sums is not None
+        missing, extra, different = map(int, sums)
         new, old = self._last_two()
-        changing = self._one(f"SELECT count(*) FROM {new} ANTI JOIN {old} USING (key_hash)")
-        return Counts(missing=missing, extra=extra, different=different, changing=changing)
+        changing = self._fetch_int(f"SELECT count(*) FROM {new} ANTI JOIN {old} USING (key_hash)")
+        return DifferenceCounts(missing=missing, extra=extra, different=different, changing=changing)
 
     def keys(self, kind: Literal["missing", "extra", "different"], *, limit: int) -> list[DifferingKey]:
-        """Return the keys of one kind, the first ones by their text."""
+        """Return the keys of one kind of difference, at most ``limit``, in the order of their texts."""
         condition = {"missing": "s > d", "extra": "d > s", "different": "least(s, d) > 0"}[kind]
         names = ", ".join(self._names)
         rows = self._duckdb.execute(
-            f"SELECT key_hash, {names} FROM {self._lasting} WHERE {condition}"
+            f"SELECT key_hash, {names} FROM {self._stable} WHERE {condition}"
             f" ORDER BY {', '.join(f'length({name}), {name}' for name in self._names)} LIMIT {limit}"
         ).fetchall()
         return [DifferingKey(int(row[0]), tuple(row[1:])) for row in rows]
 
     def key_values(self, position: int, *, limit: int) -> list[str | None] | None:
-        """Return the distinct values of one key column among all differing keys; None when there are more."""
-        rows = self._duckdb.execute(f"SELECT DISTINCT k{position} FROM {self._lasting} LIMIT {limit + 1}").fetchall()
+        """Return the distinct values of one key column of all differing keys; None if there are more than ``limit``."""
+        rows = self._duckdb.execute(f"SELECT DISTINCT k{position} FROM {self._stable} LIMIT {limit + 1}").fetchall()
         return None if len(rows) > limit else [row[0] for row in rows]
 
     _changed = "o.key_hash IS NULL OR (n.s, n.d, n.s_sum, n.d_sum) IS DISTINCT FROM (o.s, o.d, o.s_sum, o.d_sum)"
 
     @property
-    def _lasting(self) -> str:
+    def _stable(self) -> str:
         new, old = self._last_two()
         return f"(SELECT n.* FROM {new} n SEMI JOIN {old} o USING (key_hash))"
 
@@ -173,15 +173,15 @@ class Differences:
 
     @property
     def _listed(self) -> str:
-        # what another system writes and DuckDB cannot read is the lowest
+        # a value that DuckDB cannot parse becomes NULL, the lowest mark
         mark = [f"TRY_CAST({_DUCKDB_ERA if self._mark in _DATED else 'mark'} AS {self._mark})"] if self._mark else []
         return ", ".join(["key_hash", "row_hash", *self._names, *mark])
 
-    def _empty(self) -> None:
+    def _create_table(self) -> None:
         fields = "".join(f", {name} VARCHAR" for name in self._names) + (f", mark {self._mark}" if self._mark else "")
         self._duckdb.execute(f"CREATE OR REPLACE TABLE added (side VARCHAR, key_hash BIGINT, row_hash BIGINT{fields})")
 
-    def _one(self, sql: str) -> int:
+    def _fetch_int(self, sql: str) -> int:
         row: tuple[Any, ...] | None = self._duckdb.execute(sql).fetchone()
         assert row is not None
         return int(row[0])

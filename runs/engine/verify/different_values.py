@@ -1,4 +1,4 @@
-"""The values in which the rows of a few keys differ, for people to look at."""
+"""The values that differ in the rows of a few keys, as examples for users."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from runs.engine.verify.differences import DifferingKey
 from runs.engine.verify.segments import Grid, RangeGrid, Segment, is_range_key
-from runs.engine.verify.side import Compared, Value
+from runs.engine.verify.side import ComparisonSpec, Value
 
 # the values of rows, by the hash of their key
 Rows = Mapping[int, Sequence[Value]]
@@ -15,6 +15,8 @@ Rows = Mapping[int, Sequence[Value]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DifferentValue:
+    """A value that differs, as text on both sides; None is NULL."""
+
     key: tuple[str | None, ...]
     column: str
     source: str | None
@@ -23,29 +25,29 @@ class DifferentValue:
 
 def different_values(
     keys: Sequence[DifferingKey],
-    compared: Compared,
+    compared: ComparisonSpec,
     *,
     segment: Segment,
     grid: Grid,
-    ask: Callable[[Segment, Grid, Sequence[int]], tuple[Rows, Rows]],
+    read_values: Callable[[Segment, Grid, Sequence[int]], tuple[Rows, Rows]],
 ) -> list[DifferentValue]:
-    """Return what differs in the rows of the keys; a row that is gone meanwhile is left out.
+    """Return the values that differ in the rows of the keys; rows that were deleted meanwhile are skipped.
 
-    A key that is an integer is asked for as a range of its own, through an index. All others lie in the ``segment``,
-    and one statement a side reads them.
+    An integer key is read as a range of its own, through an index. All other keys are in the ``segment`` and are read
+    with one statement on each side.
     """
     places: dict[tuple[Segment, Grid], list[DifferingKey]] = {}
     for key in keys:
         places.setdefault(_range_of(key, compared) or (segment, grid), []).append(key)
-    found: list[DifferentValue] = []
-    for place, here in places.items():
-        source, destination = ask(*place, [key.key_hash for key in here])
-        for key in here:
-            found += _in_row(key, compared, source.get(key.key_hash), destination.get(key.key_hash))
-    return found
+    values: list[DifferentValue] = []
+    for place, its_keys in places.items():
+        source, destination = read_values(*place, [key.key_hash for key in its_keys])
+        for key in its_keys:
+            values += _in_row(key, compared, source.get(key.key_hash), destination.get(key.key_hash))
+    return values
 
 
-def _range_of(key: DifferingKey, compared: Compared) -> tuple[Segment, Grid] | None:
+def _range_of(key: DifferingKey, compared: ComparisonSpec) -> tuple[Segment, Grid] | None:
     column = compared.range_column
     text = None if column is None else key.key[compared.key_positions.index(column)]
     if text is None or not is_range_key(text):
@@ -55,12 +57,12 @@ def _range_of(key: DifferingKey, compared: Compared) -> tuple[Segment, Grid] | N
 
 
 def _in_row(
-    key: DifferingKey, compared: Compared, source: Sequence[Value] | None, destination: Sequence[Value] | None
+    key: DifferingKey, compared: ComparisonSpec, source: Sequence[Value] | None, destination: Sequence[Value] | None
 ) -> list[DifferentValue]:
     if source is None or destination is None:
         return []
     return [
-        DifferentValue(key=key.key, column=column.dest_name, source=here.text, destination=there.text)
-        for column, here, there in zip(compared.columns, source, destination, strict=True)
-        if here.form != there.form
+        DifferentValue(key=key.key, column=column.dest_name, source=mine.text, destination=theirs.text)
+        for column, mine, theirs in zip(compared.columns, source, destination, strict=True)
+        if mine.form != theirs.form
     ]

@@ -1,7 +1,7 @@
-"""Keys that the destination calls equal though their texts differ: citext, collations that ignore case or accents.
+"""Matches keys that the destination considers equal though their texts differ: citext, case-insensitive collations.
 
-Rows are paired by the bytes of their keys. Where the destination pairs them otherwise it is asked which of the keys
-that seem to be missing it has, spelled differently: those rows are different, not one missing and one extra.
+The comparison matches rows by the bytes of their keys. For such columns, the destination is then queried for the keys
+that seem to be missing: a row whose key it has in another spelling is different, not one missing and one extra row.
 """
 
 from __future__ import annotations
@@ -18,87 +18,91 @@ from connections.sdk.errors import DataError, NotSupported, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import DataType, Kind
-from runs.engine.connecting import session
 from runs.engine.plan import Plan
 from runs.engine.publish.staging import dialect_of
+from runs.engine.sessions import open_session
 from runs.engine.verify.canonical import canonical, folded
 from runs.engine.verify.differences import Differences, DifferingKey
 from runs.engine.verify.different_values import DifferentValue
-from runs.engine.verify.outcome import EXAMPLES, Outcome
 from runs.engine.verify.pace import Pace
-from runs.engine.verify.side import Compared
+from runs.engine.verify.result import EXAMPLES, ComparisonResult
+from runs.engine.verify.side import ComparisonSpec
 
 Key = tuple[str | None, ...]
-# keys that are asked for at once, and altogether
-_AT_ONCE, _MOST = 500, 10_000
-# statements that fail because of a text that is no value of the column's type
-_MOST_FAILURES = 200
+# keys in one query, and in all
+_BATCH, _MAX_KEYS = 500, 10_000
+# queries that may fail because of a text that is not a value of the column's type
+_MAX_FAILURES = 200
 _UNCAST = frozenset({Kind.BINARY, Kind.UNKNOWN})
 _FLOATS = frozenset({Kind.DOUBLE, Kind.REAL})
 _TEXT = DataType(kind=Kind.TEXT)
 
 
 class EqualKeys:
-    """Asks the destination; ``is_needed`` where its keys can be equal without being the same.
+    """Queries the destination for keys in other spellings; ``is_needed`` if it can have any.
 
-    ``loose`` are the columns where they can, as `loose_columns` returns them. ``gave_up`` says that so many texts were
-    no values of their columns' types that some keys were not asked for.
+    ``loose`` are the columns in which keys can have several spellings, as `loose_columns` returns them.
+    ``is_incomplete`` is set if keys were skipped after too many queries had failed because of invalid values.
     """
 
-    def __init__(self, plan: Plan, compared: Compared, *, loose: Mapping[str, str], pace: Pace) -> None:
+    def __init__(self, plan: Plan, compared: ComparisonSpec, *, loose: Mapping[str, str], pace: Pace) -> None:
         self._plan, self._compared, self._loose, self._pace = plan, compared, loose, pace
         self._columns = compared.key_columns
         self.is_needed = bool(compared.key) and bool(loose)
-        self.gave_up = False
+        self.is_incomplete = False
         self._failures = 0
 
-    def found(self, keys: Sequence[Key]) -> list[tuple[Key, Key]]:
-        """Return each key that the destination has in another spelling, with that spelling. Keys hold no NULL.
+    def respelled(self, keys: Sequence[Key]) -> list[tuple[Key, Key]]:
+        """Return each key that the destination has in another spelling, with that spelling. Keys must not contain NULL.
 
-        Raises what the destination raises, unless it is about a text that is no value of the column's type.
+        Raises NotSupported if a column cannot be queried by text, and errors of the destination other than those about
+        a text that is not a value of the column's type.
         """
         if any(column.data_type.kind in _UNCAST for column in self._columns):
-            raise self.refusal("a part of the key has no text to ask for it by")
-        with session(self._plan.destination, Cap.READ) as opened:
-            parts = [keys[first : first + _AT_ONCE] for first in range(0, len(keys), _AT_ONCE)]
-            return [pair for part in parts for pair in self._among(part, opened)]
+            raise self.refusal("a column of the key cannot be queried by text")
+        with open_session(self._plan.destination, Cap.READ) as session:
+            parts = [keys[first : first + _BATCH] for first in range(0, len(keys), _BATCH)]
+            return [pair for part in parts for pair in self._respelled_in(part, session)]
 
     def form(self, key: Key) -> Key:
-        """Return a key in the one form that it has whichever side wrote it: `1` and `1.0` are one double."""
+        """Return the canonical form of a key, whichever side wrote it: `1` and `1.0` are the same double."""
         return tuple(map(self._form, key, self._columns))
 
     def refusal(self, why: str) -> NotSupported:
+        """Return the error that this module's keys cannot be compared, with the reason."""
         names = ", ".join(
-            f"{column.dest_name} ({_of(column)})" for column in self._columns if column.dest_name in self._loose
+            f"{column.dest_name} ({_type_of(column)})" for column in self._columns if column.dest_name in self._loose
         )
         return NotSupported(
-            f"{self._plan.module} cannot be compared exactly: the destination calls values of its key {names} equal"
+            f"{self._plan.module} cannot be compared exactly: the destination considers values of its key {names} equal"
             f" that are spelled differently, and {why}.",
-            hint="Make the keys the same at both sides, for example by lower() in the source query, or run "
+            hint="Make the keys the same on both sides, for example with lower() in the source query, or run "
             f"manage.py runmodule {self._plan.module} --full-refresh and verify after it.",
         )
 
-    def _among(self, keys: Sequence[Key], opened: Session) -> list[tuple[Key, Key]]:
-        if self._failures >= _MOST_FAILURES:
-            self.gave_up = True
+    def _respelled_in(self, keys: Sequence[Key], session: Session) -> list[tuple[Key, Key]]:
+        if self._failures >= _MAX_FAILURES:
+            self.is_incomplete = True
             return []
         self._pace.wait()
         try:
-            rows = opened.fetch(self._query(keys))
+            rows = session.fetch(self._query(keys))
         except (DataError, QueryInvalid):
             if not self._failures:
-                # without any text: what fails then is wrong with the statement itself
+                # without any text, to see whether the error is in the query itself
                 self._pace.wait()
-                opened.fetch(self._query([(None,) * len(self._columns)]))
+                session.fetch(self._query([(None,) * len(self._columns)]))
             self._failures += 1
-            # a text that is no value of the column's type equals none
+            # narrow down to the key with the invalid value, which equals none of the destination
             half = len(keys) // 2
-            return [*self._among(keys[:half], opened), *self._among(keys[half:], opened)] if half else []
+            return (
+                [*self._respelled_in(keys[:half], session), *self._respelled_in(keys[half:], session)] if half else []
+            )
         spelled = ((keys[int(row[0])], tuple(None if text is None else str(text) for text in row[1:])) for row in rows)
         return [(mine, theirs) for mine, theirs in spelled if self._is_respelled(mine, theirs)]
 
     def _is_respelled(self, mine: Key, theirs: Key) -> bool:
-        """Whether the keys differ, and only where the destination is loose: a cast may also cut or round a text."""
+        """Return whether the keys differ only in loose columns; in others a cast may have truncated or rounded text."""
         pairs = zip(self.form(mine), self.form(theirs), self._columns, strict=True)
         different = [column.dest_name for one, other, column in pairs if one != other]
         return bool(different) and self._loose.keys() >= set(different)
@@ -110,7 +114,7 @@ class EqualKeys:
             with suppress(ValueError):
                 return float(text).hex()
         if column.data_type.kind is Kind.TIMESTAMPTZ:
-            # each side writes it in the time zone of its session
+            # each side writes it in its session's time zone
             with suppress(ValueError, OverflowError):
                 return dt.datetime.fromisoformat(text).astimezone(dt.UTC).isoformat()
         form = canonical(pa.array([text]), column.data_type)
@@ -139,73 +143,78 @@ class EqualKeys:
     def _value(self, text: str | None, column: Column) -> str:
         value = "NULL" if text is None else dialect_of(self._plan).literal(text, _TEXT)
         if column.data_type.kind is Kind.TEXT:
-            # not to the column's length, which would cut it
+            # without the column's length, which would truncate it
             return f"CAST({value} AS {'bpchar' if column.data_type.fixed else 'text'})"
         return f"CAST({value} AS {self._loose.get(column.dest_name, column.dest_type)})"
 
 
 def pair(
-    differences: Differences, equal: EqualKeys, outcome: Outcome, compared: Compared, *, is_hash_sample: bool
+    differences: Differences,
+    equal: EqualKeys,
+    outcome: ComparisonResult,
+    compared: ComparisonSpec,
+    *,
+    is_hash_sample: bool,
 ) -> None:
-    """Count rows as different that seem to be one missing and one extra, and are one for the destination.
+    """Pair missing with extra rows whose keys the destination considers equal, and count each pair as different.
 
-    Raises NotSupported where that cannot be told.
+    Updates ``outcome``. Raises NotSupported if the pairs are not unique.
     """
     counts = outcome.counts
     if is_hash_sample and (counts.missing or counts.extra):
         raise equal.refusal("a sample can hold one spelling of a key without the other")
     if not counts.missing:
         return
-    missing = differences.keys("missing", limit=_MOST + 1)
-    extra = differences.keys("extra", limit=_MOST + 1)
-    if max(len(missing), len(extra)) > _MOST:
-        # without an extra row none of them is there in another spelling, unless extra rows are not counted
+    missing = differences.keys("missing", limit=_MAX_KEYS + 1)
+    extra = differences.keys("extra", limit=_MAX_KEYS + 1)
+    if max(len(missing), len(extra)) > _MAX_KEYS:
+        # without extra rows no key exists in another spelling, unless extra rows are not counted
         outcome.unpaired = bool(counts.extra) or compared.partial
         return
     pairs = _paired(equal, missing, extra, compared)
-    outcome.unpaired = equal.gave_up and (bool(counts.extra) or compared.partial)
-    respelled, gone = set(pairs), set(pairs.values())
+    outcome.unpaired = equal.is_incomplete and (bool(counts.extra) or compared.partial)
+    paired_missing, paired_extra = set(pairs), set(pairs.values())
     number = len(pairs)
     outcome.counts = replace(
         counts,
         missing=counts.missing - number,
-        extra=counts.extra - len(gone & {key.key for key in extra}),
+        extra=counts.extra - len(paired_extra & {key.key for key in extra}),
         different=counts.different + number,
     )
     outcome.respelled = number
-    outcome.missing = [key for key in missing if key.key not in respelled][:EXAMPLES]
-    outcome.extra = [key for key in extra if key.key not in gone][:EXAMPLES]
-    shown = [_example(mine, theirs, compared) for mine, theirs in list(pairs.items())[:EXAMPLES]]
-    outcome.different = [*outcome.different, *shown][: max(EXAMPLES, len(outcome.different))]
+    outcome.missing = [key for key in missing if key.key not in paired_missing][:EXAMPLES]
+    outcome.extra = [key for key in extra if key.key not in paired_extra][:EXAMPLES]
+    examples = [_example(mine, theirs, compared) for mine, theirs in list(pairs.items())[:EXAMPLES]]
+    outcome.different = [*outcome.different, *examples][: max(EXAMPLES, len(outcome.different))]
 
 
 def _paired(
-    equal: EqualKeys, missing: Sequence[DifferingKey], extra: Sequence[DifferingKey], compared: Compared
+    equal: EqualKeys, missing: Sequence[DifferingKey], extra: Sequence[DifferingKey], compared: ComparisonSpec
 ) -> dict[Key, Key]:
-    """Return the destination's spelling of each missing key that it has."""
-    left = {equal.form(key.key): key.key for key in extra}
+    """Return the destination's spelling of each missing key that it has in another one."""
+    unpaired_extra = {equal.form(key.key): key.key for key in extra}
     pairs: dict[Key, Key] = {}
-    taken: dict[Key, Key] = {}
-    for mine, written in equal.found([key.key for key in missing if None not in key.key]):
+    mine_by_form: dict[Key, Key] = {}
+    for mine, written in equal.respelled([key.key for key in missing if None not in key.key]):
         if compared.one_per_key:
             raise equal.refusal(f"which of the source's rows is the latest of {_shown(mine)} is decided by its bytes")
         if mine in pairs:
             continue
         form = equal.form(written)
-        if other := taken.get(form):
+        if other := mine_by_form.get(form):
             raise equal.refusal(f"{_shown(other)} and {_shown(mine)} are both at the source")
-        theirs = left.pop(form, written)
+        theirs = unpaired_extra.pop(form, written)
         if theirs is written:
             if compared.bounded:
-                # a row that was not compared, as one with the same spelling might be
+                # the row was not compared, because its watermark is below --since
                 continue
             if not compared.partial:
                 raise equal.refusal(f"{_shown(mine)} and {_shown(written)} are both at the source")
-        pairs[mine], taken[form] = theirs, mine
+        pairs[mine], mine_by_form[form] = theirs, mine
     return pairs
 
 
-def _example(mine: Key, theirs: Key, compared: Compared) -> DifferentValue:
+def _example(mine: Key, theirs: Key, compared: ComparisonSpec) -> DifferentValue:
     position = next(number for number, (a, b) in enumerate(zip(mine, theirs, strict=True)) if a != b)
     name = compared.key_columns[position].dest_name
     return DifferentValue(key=mine, column=name, source=mine[position], destination=theirs[position])
@@ -215,5 +224,5 @@ def _shown(key: Key) -> str:
     return ", ".join(f"“{text}”" for text in key)
 
 
-def _of(column: Column) -> str:
+def _type_of(column: Column) -> str:
     return f"COLLATE {column.collation}" if column.collation else column.dest_type

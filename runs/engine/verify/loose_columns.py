@@ -1,4 +1,4 @@
-"""Which key columns have values that the destination calls equal and the comparison takes for different ones."""
+"""Finds loose key columns: the destination considers values equal there that the comparison considers different."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from connections.sdk.sql.equality import Equality, Spellings
 from connections.sdk.sql.types import Kind
 from runs.engine.plan import Plan
 
-# collations that the comparison itself knows
+# collations by which the comparison itself folds keys
 FOLDED = frozenset({"NOCASE", "RTRIM"})
 
 
-def loose_columns(plan: Plan, columns: Sequence[Column], opened: Session) -> dict[str, str]:
-    """Return the type of each loose column in which a text is neither cut nor rounded, by the column's name.
+def loose_columns(plan: Plan, columns: Sequence[Column], session: Session) -> dict[str, str]:
+    """Return the loose columns by name, each with its type without a length or precision, for casts of texts.
 
-    ``opened`` is a session at the destination; it is asked only about types that no other system has.
+    ``session`` is a session at the destination, which is queried only about types that no other system has.
     """
     natives = [column.dest_type for column in columns if column.data_type.kind is Kind.NATIVE]
     known: Mapping[str, Equality] = {}
     if natives and (module := registry.type_equality(plan.destination.kind)):
-        known = module.equality(opened, natives)
-    found = {}
+        known = module.equality(session, natives)
+    loose = {}
     for column in columns:
         equality = known.get(column.dest_type)
         if _is_loose(plan, column, equality):
-            found[column.dest_name] = equality.unbounded if equality else column.dest_type
-    return found
+            loose[column.dest_name] = equality.unbounded if equality else column.dest_type
+    return loose
 
 
 def is_collated(column: Column) -> bool:
-    """Whether the destination compares the column's texts by a collation that the comparison does not know."""
+    """Return whether the destination compares the column by a collation that the comparison does not fold by."""
     return bool(column.collation) and column.collation.strip('"').upper() not in FOLDED
 
 
@@ -44,6 +44,6 @@ def _is_loose(plan: Plan, column: Column, equality: Equality | None) -> bool:
         return False
     spellings = Spellings.SEVERAL if equality is None else equality.spellings
     if spellings is Spellings.ONE_SHOWN:
-        # the same type of the same system shows it alike at both sides; another side's text may be any that is accepted
+        # both sides show a value of the same type in the same way; a source of another type may have any valid text
         return plan.source.kind != plan.destination.kind or column.source_type != column.dest_type
     return spellings is Spellings.SEVERAL

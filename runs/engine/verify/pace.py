@@ -1,21 +1,21 @@
-"""How hard a comparison may work the two systems: how long one statement takes, and how many there are a second."""
+"""Limits the load of a comparison on both systems: the duration of a statement, and the statements per second."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
 
-# the first statement asks for this share of the keys, later ones for up to so many times more than the last
+# the first range is one of so many parts of the keys; the next ones are up to so many times as wide as the last
 _FIRST_SHARE, _GROWTH = 64, 8
 
 
 @dataclass(kw_only=True)
 class Pace:
-    """``statement_seconds`` is what one statement should take, ``per_second`` the most statements begun in a second.
+    """The limits: ``statement_seconds`` is the target duration of a statement, ``per_second`` the maximum rate.
 
-    Ranges grow from a small first one until a statement takes that long, whatever the table's size and its keys'
-    distribution. What a statement takes whatever its range, as one that reads the whole table, no smaller range saves:
-    it may double that.
+    Ranges grow from a small first one until a statement takes that long, whatever the table's size and the distribution
+    of its keys. The fixed duration of a statement, for example for reading the whole table, is not reduced by a smaller
+    range; a statement may take twice as long as that.
     """
 
     statement_seconds: float = 20.0
@@ -39,12 +39,12 @@ class Pace:
         """Return the width of the next range, after one of ``width`` that took ``seconds``."""
         fixed = self._fixed(width, seconds)
         self._last = width, seconds
-        wanted = max(self.statement_seconds - fixed, fixed)
-        factor = min(_GROWTH, wanted / max(seconds - fixed, 0.001))
+        target = max(self.statement_seconds - fixed, fixed)
+        factor = min(_GROWTH, target / max(seconds - fixed, 0.001))
         return max(1, int(width * factor))
 
     def _fixed(self, width: int, seconds: float) -> float:
-        """Return what a statement takes without any row, judged by the last two; 0 while they do not tell."""
+        """Return the seconds that a statement takes without any row, extrapolated from the last two; 0 if unknown."""
         if self._last is None or self._last[0] == width:
             return 0.0
         slope = (seconds - self._last[1]) / (width - self._last[0])

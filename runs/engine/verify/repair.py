@@ -1,4 +1,4 @@
-"""From what a verification found to the run that mends it: the ranges that differ, through staging and publish."""
+"""Plans the run that repairs the differences found by a verification."""
 
 from __future__ import annotations
 
@@ -6,120 +6,122 @@ from dataclasses import replace
 
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid
-from runs.engine.connecting import session
 from runs.engine.plan import Plan, Repair, Strategy
-from runs.engine.verify.outcome import Outcome
+from runs.engine.sessions import open_session
+from runs.engine.verify.result import ComparisonResult
 from runs.engine.verify.segments import Segment
-from runs.engine.verify.verify import Found
+from runs.engine.verify.verify import VerificationResult
 
 
-def repair_plan(plan: Plan, found: Found) -> Plan:
-    """Return the plan of the repair: an upsert by key without a watermark, then the deletion of extra rows.
+def repair_plan(plan: Plan, result: VerificationResult) -> Plan:
+    """Return the plan of the repair: an upsert by key without a watermark, followed by the delete of extra rows.
 
-    Rows are rewritten in place, so columns that the query does not fill keep their values. Nothing is rewritten or
-    deleted that the module's own runs would leave alone: see `kept`. Raises ConfigurationInvalid when nothing names a
-    row, or when the destination cannot be changed by key.
+    Rows are updated in place, so columns that the query does not fill keep their values. Rows that the module's own
+    runs would not update or delete are not repaired: see `kept`. Raises ConfigurationInvalid when the module has no
+    key, or when the destination does not support deletes.
     """
-    if not found.compared.key:
+    if not result.compared.key:
         raise ConfigurationInvalid(
             f"{plan.module} has no merge key, so single rows cannot be repaired.",
             hint=f"Read everything again: manage.py runmodule {plan.module} --full-refresh.",
         )
     if not plan.supports_deletes:
         raise ConfigurationInvalid(
-            f"{plan.dest_table} takes no deletes (supports_deletes of its connection is off), so it cannot be repaired:"
-            " each row that differs would be inserted a second time.",
+            f"{plan.dest_table} does not support deletes (supports_deletes of its connection is off), so it cannot be "
+            "repaired: each row that differs would be inserted a second time.",
             hint="Turn supports_deletes of the connection on if its system merges by key at once; otherwise run "
             f"{plan.module}, and let the system merge.",
         )
-    key = tuple(column.dest_name for column in found.compared.key_columns)
+    key = tuple(column.dest_name for column in result.compared.key_columns)
     appends = plan.strategy is Strategy.APPEND
     return replace(
         plan,
         strategy=Strategy.UPSERT,
         merge_key=key,
         watermark=plan.watermark if plan.keep_latest else "",
-        # a key query of its own may name more rows than the query returns
+        # only with a key_sync_query, which may return more keys than the query does
         key_sync=plan.key_sync and bool(plan.key_sync_query) and plan.strategy is not Strategy.FULL and not appends,
-        repair=_part(
-            found,
-            deletes=_deletes(plan, found),
-            # an incremental run, too, replaces all rows of a key by one
-            doubles=(_deletes_extra(plan) or plan.strategy is Strategy.INCREMENTAL) and not _is_unique(plan, key),
+        repair=_repair(
+            result,
+            deletes=_deletes(plan, result),
+            # an incremental run also replaces all rows of a key by one
+            removes_duplicates=(_deletes_extra(plan) or plan.strategy is Strategy.INCREMENTAL)
+            and not _is_unique(plan, key),
             rewrites=not appends,
         ),
     )
 
 
-def kept(plan: Plan, found: Found) -> str:
-    """Return which rows the repair leaves as they are, and why; empty when it leaves none."""
-    counts, advice = found.outcome.counts, ""
+def kept(plan: Plan, result: VerificationResult) -> str:
+    """Return a sentence about the rows that the repair does not change, and why; empty if there are none."""
+    counts, advice = result.outcome.counts, ""
     refresh = f"manage.py runmodule {plan.module} --full-refresh"
     if plan.strategy is Strategy.APPEND:
         if counts.extra or counts.different:
-            advice = f"Runs that append change and delete nothing, so extra and different rows are kept; {refresh} "
-            advice += "makes the table equal."
+            advice = "Runs with merge_strategy append never update or delete rows, so extra and different rows are "
+            advice += f"kept; {refresh} makes the table equal."
     elif counts.extra and not _deletes_extra(plan):
         advice = f"{plan.strategy.capitalize()} runs without key_sync delete nothing that the source no longer has, so "
         advice += f"extra rows are kept. Turn key_sync on to have them removed, or run {refresh}."
     elif counts.extra and plan.key_sync and plan.key_sync_query and plan.strategy is not Strategy.FULL:
         advice = "Extra rows whose keys key_sync_query returns are kept, as in every run."
-    elif counts.extra and not _all_compared(found):
-        advice = "Beyond few integer keys a repair with --since deletes nothing: older rows were not compared."
+    elif counts.extra and not _all_compared(result):
+        advice = "With --since, a repair deletes rows only by a few integer keys, because older rows were not compared."
     return advice
 
 
-def why_useless(plan: Plan, found: Found) -> str:
-    """Return why a repair would change none of the rows that differ, and what to do; empty where it would."""
+def why_useless(plan: Plan, result: VerificationResult) -> str:
+    """Return why a repair would change none of the rows that differ, and what to do; empty if it would change some."""
     try:
-        part = repair_plan(plan, found).repair
+        part = repair_plan(plan, result).repair
     except ConfigurationInvalid as error:
         return f"{error.message} {error.hint}"
     assert part is not None
-    counts = found.outcome.counts
-    if counts.missing or (counts.different and part.rewrites) or part.deletes or part.doubles:
+    counts = result.outcome.counts
+    if counts.missing or (counts.different and part.rewrites) or part.deletes or part.removes_duplicates:
         return ""
-    return kept(plan, found)
+    return kept(plan, result)
 
 
 def _deletes_extra(plan: Plan) -> bool:
-    """Return whether the module's own runs take away what the source no longer has."""
+    """Return whether the module's own runs delete rows that the source no longer has."""
     return plan.strategy is Strategy.FULL or (plan.key_sync and plan.strategy is not Strategy.APPEND)
 
 
-def _deletes(plan: Plan, found: Found) -> bool:
-    if found.compared.partial or not found.outcome.counts.extra or not _deletes_extra(plan):
+def _deletes(plan: Plan, result: VerificationResult) -> bool:
+    if result.compared.partial or not result.outcome.counts.extra or not _deletes_extra(plan):
         return False
-    if not _all_compared(found):
+    if not _all_compared(result):
         return False
     return plan.strategy is Strategy.FULL or not plan.key_sync_query
 
 
-def _all_compared(found: Found) -> bool:
+def _all_compared(result: VerificationResult) -> bool:
     """Return whether every row of the repaired part was compared, and not only those since a watermark's value."""
-    return not found.compared.bounded or found.outcome.range_keys is not None
+    return not result.compared.bounded or result.outcome.range_keys is not None
 
 
 def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
-    with session(plan.destination) as opened:
-        info = registry.connector(plan.destination.kind).introspector.describe_table(opened, plan.dest_table)
+    with open_session(plan.destination) as session:
+        info = registry.connector(plan.destination.kind).introspector.describe_table(session, plan.dest_table)
     return info is not None and set(key) in [set(unique) for unique in (info.primary_key, *info.unique_keys)]
 
 
-def _part(found: Found, *, deletes: bool, doubles: bool, rewrites: bool) -> Repair:
-    """Return the single keys that differ while they are few, else the segments that hold them, else the whole table."""
-    doubles = doubles and found.outcome.counts.extra > 0 and _all_compared(found)
-    whole = Repair(deletes=deletes, doubles=doubles, rewrites=rewrites)
-    column = found.compared.range_column
+def _repair(result: VerificationResult, *, deletes: bool, removes_duplicates: bool, rewrites: bool) -> Repair:
+    """Return the repair of the differing keys if they are few, else of their segments, else of the whole table."""
+    removes_duplicates = removes_duplicates and result.outcome.counts.extra > 0 and _all_compared(result)
+    whole = Repair(deletes=deletes, removes_duplicates=removes_duplicates, rewrites=rewrites)
+    column = result.compared.range_column
     if column is None:
         return whole
-    outcome = found.outcome
-    segments = _keys(outcome) if outcome.range_keys is not None else [leaf.segment for leaf in outcome.leaves]
-    return replace(whole, column=found.compared.columns[column].dest_name, segments=tuple(segments))
+    outcome = result.outcome
+    are_few = outcome.range_keys is not None
+    segments = _segments_of_keys(outcome) if are_few else [leaf.segment for leaf in outcome.leaves]
+    return replace(whole, column=result.compared.columns[column].dest_name, segments=tuple(segments))
 
 
-def _keys(outcome: Outcome) -> list[Segment]:
-    """Return one segment for each run of neighbouring keys."""
+def _segments_of_keys(outcome: ComparisonResult) -> list[Segment]:
+    """Return one segment for each sequence of adjacent keys."""
     segments: list[Segment] = []
     assert outcome.range_keys is not None
     if None in outcome.range_keys:

@@ -1,23 +1,23 @@
-"""Which part of the rows a sample is, and when all of them are no more work."""
+"""Chooses a random sample of the rows, or all of them if they are no more work."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
 
-# a sample of a table with an integer key is taken from so many places
-_PLACES = 20
+# ranges of a sample, for a table with an integer key
+_RANGES = 20
 _BUCKETS = 4096
-# rows that are compared in a second at least, wide ones read and hashed here; narrow ones on a server are ten times
-# as quick
+# a low estimate of the rows compared in a second: wide rows that are read and hashed here; a server that hashes narrow
+# rows is ten times as fast
 _ROWS_PER_SECOND = 50_000
-# statements that a whole table of that size takes: ranges grow eightfold from a 64th of the keys
+# statements for a whole table of that size: ranges grow eightfold from a 64th of the keys
 _WHOLE_STATEMENTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The part of the rows that is compared: ranges of the key, or buckets of its hash."""
+    """The rows that are compared: ranges of the key, or buckets of its hash."""
 
     ranges: tuple[tuple[int, int], ...] = ()
     buckets: frozenset[int] | None = None
@@ -28,10 +28,10 @@ class Sample:
 
 
 def choose(bounds: tuple[int, int] | None, wanted: int, present: int, *, per_second: float) -> Sample | None:
-    """Choose about so many of the rows at random; None when all of them are wanted, or are no more work.
+    """Return a random sample of about ``wanted`` of the ``present`` rows; None if all of them are to be compared.
 
-    ``bounds`` are the lowest key and one more than the highest, None where there are no ranges: then each side is read
-    by one statement whatever is wanted of it.
+    ``bounds`` are the lowest key and one more than the highest. Without them there are no ranges, and each side is read
+    with one statement whatever the size of the sample.
     """
     if not 0 < wanted < present:
         return None
@@ -39,14 +39,14 @@ def choose(bounds: tuple[int, int] | None, wanted: int, present: int, *, per_sec
         number = max(1, wanted * _BUCKETS // present)
         return Sample(buckets=frozenset(random.sample(range(_BUCKETS), number)))
     ranges = tuple(_sampled(*bounds, share=wanted / present))
-    # what the statements of the sample wait for, more than those of the whole table, is time for further rows
+    # a sample has more statements than the whole table, and waits between them, in which rows could be compared
     waits = max(0, len(ranges) - _WHOLE_STATEMENTS) / per_second
     return None if present - wanted <= waits * _ROWS_PER_SECOND else Sample(ranges=ranges)
 
 
 def _sampled(low: int, high: int, *, share: float) -> list[tuple[int, int]]:
-    """Return ranges that make up a share of the keys, one at a random place in each of so many equal parts."""
-    part = max(1, (high - low) // _PLACES)
+    """Return ranges with a share of the keys, one at a random position in each of _RANGES equal parts."""
+    part = max(1, (high - low) // _RANGES)
     width = max(1, int(part * share))
     starts = (start + random.randrange(max(1, part - width)) for start in range(low, high, part))
     return [(start, min(start + width, high)) for start in starts if start < high]

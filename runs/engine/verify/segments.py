@@ -1,7 +1,7 @@
-"""Parts of a table that are compared by one statement, and how each is divided into buckets.
+"""Segments of a table that one statement compares, and the grids that divide a segment into buckets.
 
-Where the first key column is an integer on both sides a segment is a range of it, so that a part can be asked for
-through the key's index. Otherwise the one segment is the whole table, divided by a hash of the key.
+If the first key column is an integer on both sides, a segment is a range of it, which the key's index can find.
+Otherwise the only segment is the whole table, divided by a hash of the key.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-# buckets of a digest that are no range of the grid
+# buckets outside of a grid's ranges
 NULLS, BELOW = -2, -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """Rows with ``low <= key < high`` (None: unbounded), those without a key too where ``nulls``.
+    """Rows with ``low <= key < high`` (None: unbounded), and with ``nulls`` those whose key is NULL.
 
-    With ``buckets`` only those whose key falls into these buckets of a `HashGrid`.
+    With ``buckets``, only rows whose key is in these buckets of a `HashGrid`.
     """
 
     low: int | None = None
@@ -30,7 +30,7 @@ class Segment:
         return None if self.low is None or self.high is None else self.high - self.low
 
     def condition(self, key: str) -> str:
-        """Return the SQL condition on the key expression, empty when every row is meant."""
+        """Return the SQL condition on the key expression, empty if it is true for every row."""
         parts = [f"{key} >= {self.low}"] if self.low is not None else []
         parts += [f"{key} < {self.high}"] if self.high is not None else []
         if not parts:
@@ -41,7 +41,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RangeGrid:
-    """Buckets of equal width from ``low`` on: bucket ``i`` begins at ``low + i * width``, the last one is open."""
+    """Buckets of equal width: bucket ``i`` begins at ``low + i * width``; bucket ``count`` has all keys above."""
 
     low: int
     width: int
@@ -49,6 +49,7 @@ class RangeGrid:
 
     @classmethod
     def over(cls, low: int, high: int, *, count: int) -> RangeGrid:
+        """Return a grid of at most ``count`` buckets that covers ``low <= key < high``."""
         width = max(1, -(-(high - low) // count))
         return cls(low=low, width=width, count=max(1, -(-(high - low) // width)))
 
@@ -57,8 +58,8 @@ class RangeGrid:
         return self.low + self.width * self.count
 
     def bucket(self, key: str, *, quotient: str) -> str:
-        """Return the SQL expression of a row's bucket; ``quotient`` is the text of an integer division."""
-        # cast here only: PostgreSQL's NaN is no bigint, and above every bucket
+        """Return the SQL expression of a row's bucket; ``quotient`` is a format string for an integer division."""
+        # cast only here, because PostgreSQL's NaN, which is above every bucket, cannot be cast
         position = quotient.format(f"(CAST({key} AS bigint) - {self.low})", self.width)
         return (
             f"CASE WHEN {key} IS NULL THEN {NULLS} WHEN {key} < {self.low} THEN {BELOW}"
@@ -66,10 +67,10 @@ class RangeGrid:
         )
 
     def segments(self, buckets: Collection[int]) -> Iterable[Segment]:
-        """Yield the segments of some buckets, neighbours put together."""
+        """Yield the segments of some buckets; adjacent buckets are one segment."""
         run: list[int] = []
         if NULLS in buckets:
-            # no range holds them: an empty one with its NULLs does
+            # an empty range and its NULLs, because NULLs are in no range
             yield Segment(low=0, high=0, nulls=True)
         for bucket in sorted(bucket for bucket in buckets if bucket != NULLS):
             if run and bucket != run[-1] + 1:
@@ -92,6 +93,7 @@ class HashGrid:
     count: int
 
     def bucket(self, key_hash: str) -> str:
+        """Return the SQL expression of a row's bucket."""
         return f"({key_hash} & {self.count - 1})"
 
 
@@ -99,5 +101,5 @@ Grid = RangeGrid | HashGrid
 
 
 def is_range_key(text: str) -> bool:
-    """Whether a key lies in a range of integers: PostgreSQL's numeric has NaN too."""
+    """Return whether a key is an integer and so in a range; PostgreSQL's numeric also has NaN."""
     return text.removeprefix("-").isdecimal()

@@ -1,4 +1,4 @@
-"""A table whose own system hashes its rows: only digests cross the network, and rows only where they differ."""
+"""A side whose own system hashes its rows: digests cross the network, and rows only if they differ."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from connections.sdk.schema import Column
 from connections.sdk.sql.hashing import HashedColumn
 from connections.sdk.sql.types import DataType, Kind
 from runs.engine.verify.segments import Grid, RangeGrid, Segment
-from runs.engine.verify.side import Compared, Digest, Value, paired
+from runs.engine.verify.side import ComparisonSpec, Digest, Value, paired
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _BATCH_BYTES = 8_000_000
-# columns whose values are asked for at once: a select list has at most 1664 entries
+# columns whose values are read at once: PostgreSQL limits a select list to 1664 entries
 _VALUES = 500
 _BIGINT, _TEXT = DataType(kind=Kind.BIGINT), DataType(kind=Kind.TEXT)
 
 
 class ServerSide:
-    """``relation`` is the text behind FROM, its alias ``q`` included; ``condition`` bounds every statement, if any.
+    """A `Side` that is hashed by its own system.
 
-    ``row_hash`` returns the expression that hashes some of the ``columns``, which are those that are compared.
+    ``relation`` is the text after FROM, with its alias ``q``; ``condition``, unless empty, restricts every statement.
+    ``row_hash`` returns the expression that hashes some of ``columns``, the columns that are compared.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class ServerSide:
         relation: str,
         condition: str,
         columns: Sequence[HashedColumn],
-        compared: Compared,
+        compared: ComparisonSpec,
         row_hash: Callable[[Sequence[HashedColumn]], str],
     ) -> None:
         self._session, self._parameters = session, parameters
@@ -49,11 +50,11 @@ class ServerSide:
         self._batches: Batches | None = None
 
     def digest(self, segment: Segment, grid: Grid) -> dict[int, Digest]:
-        found = self._session.fetch(
+        rows = self._session.fetch(
             f"SELECT {self._bucket(grid)} AS bucket, count(*), sum({self._row_hash})\n"
             f"FROM {self._relation}{self._where(segment, grid)}\nGROUP BY 1"
         )
-        return {int(bucket): Digest(int(rows), int(checksum)) for bucket, rows, checksum in found}
+        return {int(bucket): Digest(int(count), int(checksum)) for bucket, count, checksum in rows}
 
     def hashes(self, segment: Segment, grid: Grid) -> Iterator[pa.RecordBatch]:
         names = [f"k{number}" for number in range(len(self._compared.key_positions))]
@@ -70,19 +71,19 @@ class ServerSide:
 
     def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[Value]]:
         wanted = f"{self._key_hash} IN ({', '.join(map(str, key_hashes))})"
-        behind = f"FROM {self._relation}{self._where(segment, grid, wanted)}"
-        found: dict[int, list[Value]] = {}
+        relation = f"FROM {self._relation}{self._where(segment, grid, wanted)}"
+        values: dict[int, list[Value]] = {}
         for first in range(0, len(self._columns), _VALUES):
             positions = range(first, min(first + _VALUES, len(self._columns)))
             forms = [f"CAST({self._hashed([self._columns[n]])} AS text)" for n in positions]
             listed = ", ".join([*forms, *map(self._text, positions)])
-            values = {
+            batch = {
                 int(row[0]): paired(row[1:])
-                for row in self._session.fetch(f"SELECT {self._key_hash}, {listed}\n{behind}")
+                for row in self._session.fetch(f"SELECT {self._key_hash}, {listed}\n{relation}")
             }
-            # a row that is gone meanwhile is left out
-            found = {key: [*found.get(key, []), *some] for key, some in values.items() if key in found or not first}
-        return dict(found)
+            # a row that was deleted between two statements is skipped
+            values = {key: [*values.get(key, []), *more] for key, more in batch.items() if key in values or not first}
+        return dict(values)
 
     def stop(self) -> None:
         self._session.cancel()

@@ -1,4 +1,4 @@
-"""The row hash that servers compute too, in DuckDB's SQL over rows that were read: `connections.sdk.sql.hashing`."""
+"""The shared row hash of `connections.sdk.sql.hashing`, computed in DuckDB over rows that were read."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from connections.sdk.arrow.times import INFINITE_TIMESTAMP
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import DataType, Kind, to_arrow
 
-# microseconds from 1970 to 2000, where the hashed ones begin
+# microseconds from 1970 to 2000, the epoch of hashed timestamps
 _EPOCH = 946_684_800_000_000
 _LOWEST = -(2**63)
-_MOMENTS = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
-_HEX = _MOMENTS | {Kind.TIME, Kind.REAL, Kind.DOUBLE}
+_TIMESTAMPS = frozenset({Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
+_HEX = _TIMESTAMPS | {Kind.TIME, Kind.REAL, Kind.DOUBLE}
 _SIZED = frozenset({Kind.TEXT, Kind.UUID})
 _BITS = {64: ("q", 8), 32: ("i", 4)}
 
 
 def has_item(data_type: DataType) -> bool:
-    """Whether `item` makes another array of canonical values."""
+    """Return whether `item` converts canonical values of this type."""
     if data_type.kind is Kind.DECIMAL:
         return bool(pa.types.is_decimal(to_arrow(data_type)))
     return data_type.kind in _HEX or data_type.kind is Kind.DATE
 
 
 def item(array: pa.Array, data_type: DataType) -> pa.Array:
-    """Return what is hashed of canonical values, but for what DuckDB makes of them itself (`row_hash`)."""
+    """Return the form of canonical values that is hashed, except for conversions that `row_hash` leaves to DuckDB."""
     if pa.types.is_decimal(array.type):
-        # the same digits without their point
+        # the same digits without the decimal point
         whole = pa.decimal128(array.type.precision, 0)
         return pa.Array.from_buffers(whole, len(array), array.buffers(), offset=array.offset)
     if data_type.kind is Kind.DATE:
         return array.view(pa.int32())
     count = array if pa.types.is_integer(array.type) else array.view(pa.int64())
-    return hexadecimal(_since_2000(count) if data_type.kind in _MOMENTS else count)
+    return hexadecimal(_since_2000(count) if data_type.kind in _TIMESTAMPS else count)
 
 
 def row_hash(columns: Sequence[Column], positions: Iterable[int]) -> str:
@@ -47,7 +47,7 @@ def row_hash(columns: Sequence[Column], positions: Iterable[int]) -> str:
     wanted = tuple(positions)
     items = [_item(columns[position].data_type, position) for position in wanted]
     texts = [f"c{position}" for position in wanted if columns[position].data_type.kind in _SIZED]
-    # concat leaves NULL out
+    # concat skips NULL
     parts = ["'('", ", ',', ".join(items), "')'", *texts]
     text = f"concat({', '.join(parts)})"
     return f"CAST(CAST('0x' || left(md5({text}), 16) AS UBIGINT) >> 1 AS BIGINT)"
@@ -63,11 +63,11 @@ def _item(data_type: DataType, position: int) -> str:
 
 
 def _since_2000(micros: pa.Array) -> pa.Array:
-    """Count from 2000 on; infinity is the highest and the lowest integer, as PostgreSQL has it."""
+    """Return microseconds since 2000; infinity is the highest or lowest integer, as in PostgreSQL."""
     bounds = pc.min_max(micros).as_py()
     if bounds["min"] is None or (bounds["min"] >= _LOWEST + _EPOCH and bounds["max"] < INFINITE_TIMESTAMP):
         return pc.subtract(micros, _EPOCH)
-    # what is too early to be counted so has a number of its own: no server has the moment
+    # timestamps that are too early for this epoch all get one number; no server can store them
     moved = pc.subtract(pc.max_element_wise(micros, pa.scalar(_LOWEST + _EPOCH + 1), skip_nulls=False), _EPOCH)
     ended = pc.if_else(pc.equal(micros, INFINITE_TIMESTAMP), pa.scalar(INFINITE_TIMESTAMP), moved)
     return pc.if_else(pc.equal(micros, -INFINITE_TIMESTAMP), pa.scalar(_LOWEST), ended)

@@ -1,4 +1,4 @@
-"""One of the two tables that are compared: what the comparison asks of it."""
+"""The interface of a side: one of the two tables that are compared."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """How many rows a bucket holds, and the sum of their hashes."""
+    """The number of rows in a bucket, and the sum of their hashes."""
 
     rows: int
     checksum: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Compared:
-    """What is compared: all columns, which of them name a row, and which of them are an integer key's first.
+class ComparisonSpec:
+    """The columns to compare, and the positions of those that identify a row (``key``; empty: all columns).
 
-    Without a ``key`` the whole row names itself. ``range_column`` is the position of the column whose ranges are
-    segments, None when the table is one segment.
+    ``range_column`` is the position of the integer key column whose ranges are segments; None if the table is one
+    segment.
     """
 
     columns: tuple[Column, ...]
     key: tuple[int, ...] = ()
     range_column: int | None = None
-    # the module keeps the latest of the source's rows of one key
+    # the module keeps the latest of several source rows with one key
     one_per_key: bool = False
-    # the position of the column whose highest value makes a row the latest; None where systems order it differently
+    # the position of the column whose highest value makes a row the latest; None if systems order its type differently
     latest_by: int | None = None
-    # named watermarks bound the query: rows that it does not return may be in the destination all the same
+    # named watermarks bound the query, so the destination may have rows that it does not return
     partial: bool = False
     # only rows since a watermark's value are compared
     bounded: bool = False
-    # the destination's NOCASE is about ASCII letters only
+    # the destination's NOCASE folds only ASCII letters
     ascii_only: bool = False
-    # the destination keeps -0.0, which SQLite stores as 0.0
+    # the destination distinguishes -0.0 from 0.0, unlike SQLite
     signed_zero: bool = True
 
     @property
     def key_columns(self) -> tuple[Column, ...]:
-        """The columns by which examples name a row."""
+        """The columns that identify a row in examples."""
         return tuple(self.columns[position] for position in self.key_positions)
 
     @property
@@ -57,7 +57,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """What the module's query returns and the table it fills, as both are now."""
+    """The module's query with its columns, and the table that it fills, as both are now."""
 
     query: str
     # every column of the query, in its order
@@ -66,36 +66,42 @@ class Tables:
 
 
 class Value(NamedTuple):
-    """A column's value: ``form`` is equal for equal values, ``text`` is what people see."""
+    """A column's value: its canonical ``form``, and its ``text`` for users."""
 
     form: str | None
     text: str | None
 
 
 class Side(Protocol):
-    """Used by one thread at a time; ``stop`` may be called from another one."""
+    """One side of a comparison. It is used by one thread at a time; only ``stop`` may be called from another one."""
 
     def digest(self, segment: Segment, grid: Grid) -> dict[int, Digest]:
-        """Return the digest of every bucket of the segment that holds rows."""
+        """Return the digest of every bucket of the segment that is not empty."""
         ...
 
     def hashes(self, segment: Segment, grid: Grid) -> Iterator[pa.RecordBatch]:
-        """Yield the segment's rows as ``key_hash``, ``row_hash`` (64-bit integers), the key columns as text and, where
-        a latest row is looked for, what orders them as ``mark``."""
+        """Yield the segment's rows: ``key_hash``, ``row_hash`` (64-bit integers), and the key columns as text.
+
+        With `ComparisonSpec.latest_by`, the text of that column is added as ``mark``.
+        """
         ...
 
     def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[Value]]:
         """Return the compared columns of one row for each of a few keys, by the hash of the key."""
         ...
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Cancel the statement that is running, if any; it then raises."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the side's sessions."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """Both sides, and ``why`` their rows are hashed where they are."""
+    """Both sides; ``why`` explains for the log where their rows are hashed."""
 
     source: Side
     destination: Side
@@ -103,6 +109,6 @@ class Sides:
 
 
 def paired(row: Sequence[str | None]) -> list[Value]:
-    """Return the values of a row that has all forms first, then all texts."""
+    """Return the values of a row that consists of all forms, followed by all texts."""
     half = len(row) // 2
     return [Value(form, text) for form, text in zip(row[:half], row[half:], strict=True)]

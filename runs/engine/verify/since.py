@@ -1,4 +1,4 @@
-"""``--since``: only rows whose watermark column is at least a value are compared, the same ones on both sides."""
+"""The option ``--since``: compares only rows whose watermark column is at least a value, on both sides."""
 
 from __future__ import annotations
 
@@ -22,30 +22,32 @@ _COMPARABLE = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Since:
-    """Rows with ``column >= value``; ``data_type`` is the destination column's, the value its exact text."""
+    """Rows with ``column >= value``: ``value`` as exact text, ``data_type`` that of the destination's column."""
 
     column: str
     value: str
     data_type: DataType
 
     def condition(self, expression: str, dialect: Dialect) -> str:
+        """Return the SQL condition on the column's expression."""
         return f"{expression} >= {dialect.literal(self.value, self.data_type)}"
 
     def streamed_condition(self, columns: Sequence[Column]) -> str:
-        """Return the condition on the rows as they are hashed, in DuckDB's SQL."""
+        """Return the condition in DuckDB's SQL, on the columns of a `StreamedSide`."""
         position = [column.dest_name for column in columns].index(self.column)
         return self.condition(f"c{position}", registry.dialect("duckdb"))
 
 
-def read(text: str, plan: Plan, opened: Session, info: TableInfo) -> Since:
-    """Read a value of the watermark column, or an interval (`2 days`) back from the destination's highest.
+def parse_since(text: str, plan: Plan, session: Session, info: TableInfo) -> Since:
+    """Parse a value of the watermark column, or an interval (`2 days`) before the destination's highest value.
 
-    Raises ConfigurationInvalid when the module has no watermark column, or one whose order differs between systems.
+    Raises ConfigurationInvalid when the text is no such value, or when the module has no watermark column, or one of a
+    type that systems order differently.
     """
     column = info.column(plan.watermark) if plan.watermark else None
     if column is None:
         raise ConfigurationInvalid(
-            f"{plan.module} has no watermark column that says which rows are new.",
+            f"{plan.module} has no watermark column, so new rows cannot be selected.",
             hint="Give the module a watermark_column, or verify it without --since.",
         )
     data_type = column.data_type
@@ -54,19 +56,19 @@ def read(text: str, plan: Plan, opened: Session, info: TableInfo) -> Since:
             f"--since cannot select rows by {column.name}, a column of type {column.native_type}.",
             hint="It works on integers, numeric(p,s), dates and timestamps. Verify the whole table.",
         )
-    value = _back(text, plan, opened, info, data_type) if _is_interval(text, data_type) else text
+    value = _before_highest(text, plan, session, info, data_type) if _is_interval(text, data_type) else text
     since = Since(column=column.name, value=value, data_type=data_type)
     try:
         since.condition(column.name, dialect_of(plan))
     except DataError as error:
         raise ConfigurationInvalid(
             f"--since {text}: {error.message}",
-            hint=f"{column.name} is a column of type {column.native_type}: {_wanted(data_type)}",
+            hint=f"{column.name} is a column of type {column.native_type}: {_expected(data_type)}",
         ) from None
     return since
 
 
-def _wanted(data_type: DataType) -> str:
+def _expected(data_type: DataType) -> str:
     if data_type.is_numeric:
         return "write a number such as 4000. Intervals are for dates and timestamps."
     example = "2026-01-31" if data_type.kind is Kind.DATE else "“2026-01-31 23:59:59”"
@@ -77,11 +79,11 @@ def _is_interval(text: str, data_type: DataType) -> bool:
     return not data_type.is_numeric and text[:1].isdigit() and any(unit in text for unit in ("hour", "day", "week"))
 
 
-def _back(text: str, plan: Plan, opened: Session, info: TableInfo, data_type: DataType) -> str:
-    bound = bounds.highest(opened, dialect_of(plan), info, plan.watermark)
+def _before_highest(text: str, plan: Plan, session: Session, info: TableInfo, data_type: DataType) -> str:
+    bound = bounds.highest(session, dialect_of(plan), info, plan.watermark)
     if bound.value is None:
         raise ConfigurationInvalid(
-            f"{plan.dest_table} is empty: there is no highest {plan.watermark} to go back from.",
+            f"{plan.dest_table} is empty, so it has no highest {plan.watermark} to subtract the interval from.",
             hint="Write a value of the column instead of an interval.",
         )
     return bounds.minus_overlap(bound.value, data_type, text)

@@ -1,7 +1,7 @@
-"""A table whose rows are read to be hashed here: for systems that cannot hash, and for pairs that hash differently.
+"""A side whose rows are read and hashed here, for systems that cannot hash and for pairs that hash differently.
 
-Rows are read as a transfer would read them into the destination's types. Where both sides are, DuckDB's own hash, the
-quickest, means the same for both; beside a server that hashes its rows itself it is the hash that all systems share.
+Rows are read as in a transfer, into the destination's types. If both sides are read, they are hashed by DuckDB's own
+hash, the fastest one; if the other side is hashed by its server, by the hash that all systems share.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from connections.sdk.sql.types import to_arrow
 from runs.engine.verify import shared_hash
 from runs.engine.verify.canonical import canonical, folded, has_form
 from runs.engine.verify.segments import Grid, RangeGrid, Segment
-from runs.engine.verify.side import Compared, Digest, Value, paired
+from runs.engine.verify.side import ComparisonSpec, Digest, Value, paired
 
 _BATCH_BYTES = 8_000_000
 # decimals of more digits take 128 bits
@@ -39,9 +39,10 @@ _SETTINGS = (
 
 
 class StreamedSide:
-    """``query`` returns the text that reads a segment's rows, ``read`` are its columns, the compared ones among them.
+    """A `Side` that is hashed here.
 
-    ``condition`` bounds the rows further, in DuckDB's SQL. ``shared`` asks for the hash that all systems share.
+    ``query`` returns the query for a segment; ``read`` are its columns, which include the compared ones. ``condition``
+    filters the rows further, in DuckDB's SQL. With ``shared`` rows are hashed by the hash that all systems share.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class StreamedSide:
         *,
         query: Callable[[Segment], str],
         read: Sequence[Column],
-        compared: Compared,
+        compared: ComparisonSpec,
         strip_nul_bytes: bool,
         condition: str = "",
         shared: bool = False,
@@ -75,11 +76,11 @@ class StreamedSide:
             f"SELECT {self._bucket(grid)} AS bucket, count(*), sum({self._row_hash}::HUGEINT)"
             f" FROM batches{self._where(segment, grid)} GROUP BY 1"
         )
-        found = self._collected(segment, text)
-        return {int(bucket): Digest(int(rows), int(checksum)) for bucket, rows, checksum in found}
+        rows = self._fetch(segment, text)
+        return {int(bucket): Digest(int(count), int(checksum)) for bucket, count, checksum in rows}
 
     def hashes(self, segment: Segment, grid: Grid) -> Iterator[pa.RecordBatch]:
-        """See `Side`. Raises ReadAgain, to be asked again, where the reader has to be more careful."""
+        """See `Side`. Raises ReadAgain when the reader was not exact; the next call uses a more careful one."""
         texts = [self._text(position) for position in self._compared.key_positions]
         listed = ", ".join(f"{text} AS k{number}" for number, text in enumerate(texts))
         if (latest := self._compared.latest_by) is not None:
@@ -87,7 +88,7 @@ class StreamedSide:
         where = self._where(segment, grid)
         text = f"SELECT {self._key_hash} AS key_hash, {self._row_hash} AS row_hash, {listed} FROM batch{where}"
         try:
-            for batch in self._shaped(segment):
+            for batch in self._canonical_batches(segment):
                 self._duckdb.register("batch", batch)
                 yield from _table(self._duckdb.sql(text)).to_batches()
         except ReadAgain as again:
@@ -100,10 +101,10 @@ class StreamedSide:
         listed = ", ".join([*forms, *(self._text(position) for position in positions)])
         wanted = f"{self._key_hash} IN ({', '.join(map(str, key_hashes))})"
         text = f"SELECT {self._key_hash}, {listed} FROM batches{self._where(segment, grid, wanted)}"
-        return {int(row[0]): paired(row[1:]) for row in self._collected(segment, text)}
+        return {int(row[0]): paired(row[1:]) for row in self._fetch(segment, text)}
 
     def stop(self) -> None:
-        # also before the first batch, when there is nothing yet to interrupt
+        # the flag also stops a query before its first batch, when there is nothing to interrupt yet
         self._stopped = True
         self._duckdb.interrupt()
         if batches := self._batches:
@@ -112,10 +113,10 @@ class StreamedSide:
     def close(self) -> None:
         self._duckdb.close()
 
-    def _collected(self, segment: Segment, text: str) -> list[tuple[Any, ...]]:
-        """Run one query over the whole stream; again with a more careful reader where the first is not exact."""
+    def _fetch(self, segment: Segment, text: str) -> list[tuple[Any, ...]]:
+        """Execute a query over the whole stream, again with a more careful reader if the first was not exact."""
         while True:
-            stream = self._shaped(segment)
+            stream = self._canonical_batches(segment)
             failures: list[Exception] = []
             try:
                 first = next(stream, None)
@@ -125,7 +126,7 @@ class StreamedSide:
                 self._duckdb.register("batches", batches)
                 return self._duckdb.execute(text).fetchall()
             except (duckdb.Error, ReadAgain) as error:
-                # DuckDB keeps only the words of what the stream raised
+                # DuckDB only keeps the text of an error that the stream raised
                 cause = failures[0] if failures else error
                 if not isinstance(cause, ReadAgain):
                     raise cause from None
@@ -133,9 +134,12 @@ class StreamedSide:
             finally:
                 stream.close()
 
-    def _shaped(self, segment: Segment) -> Generator[pa.RecordBatch, None, None]:
-        """Yield the segment's rows as ``c0``, ``c1``, ...: canonical values; ``d0``, ... as read where those differ;
-        ``h0``, ... as the shared hash has them."""
+    def _canonical_batches(self, segment: Segment) -> Generator[pa.RecordBatch, None, None]:
+        """Yield the segment's rows with the columns that queries use.
+
+        ``c0``, ``c1``, ... are canonical values; ``d0``, ... values as read, for types with a canonical form; ``h0``,
+        ... items of the shared hash.
+        """
         for batch in self._read(segment):
             arrays, names = [], []
             for position, column in enumerate(self._compared.columns):
@@ -178,14 +182,14 @@ class StreamedSide:
         return (shared_hash.row_hash if self._shared else _hash)(self._compared.columns, positions)
 
     def _form(self, position: int) -> str:
-        # as the server has it
+        # with the shared hash, the form is the same as on the server
         return f"CAST({self._hash([position]) if self._shared else f'c{position}'} AS VARCHAR)"
 
     def _text(self, position: int) -> str:
         return f"CAST({self._shown(position)} AS VARCHAR)"
 
     def _shown(self, position: int) -> str:
-        """Return the column with the values as they were read."""
+        """Return the name of the column with the values as they were read."""
         return f"{'d' if has_form(self._compared.columns[position].data_type) else 'c'}{position}"
 
     def _bucket(self, grid: Grid) -> str:
@@ -202,14 +206,14 @@ class StreamedSide:
 
 def _hash(columns: Sequence[Column], positions: Iterable[int]) -> str:
     terms = ", ".join(_term(columns[position], f"c{position}") for position in positions)
-    # hashed twice: DuckDB combines columns by XOR, so that a sum over rows may not show that two exchanged values;
-    # signed, as the other systems' are
+    # hashed twice, because DuckDB combines columns by XOR and the sum over rows might not change when two rows swap
+    # values; a signed integer, as in the other systems
     return f"CAST(hash(hash({terms})) >> 1 AS BIGINT)"
 
 
 def _term(column: Column, name: str) -> str:
     arrow = to_arrow(column.data_type)
-    # of a wide number DuckDB takes the XOR of both halves: 0 for zero and for minus one
+    # DuckDB hashes a wide number as the XOR of its halves, which is 0 for zero and for minus one
     wide = pa.types.is_decimal(arrow) and arrow.precision > _INT64_DIGITS
     return f"CAST({name} AS VARCHAR)" if wide else name
 

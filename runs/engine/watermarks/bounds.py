@@ -1,4 +1,4 @@
-"""Step one, resolve: how far the destination is, and the values of the query's named watermarks."""
+"""Step one, resolve: the highest watermark value of the destination, and the values of the query's named watermarks."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.temporal import lowest_spelling
 from connections.sdk.sql.types import DataType, Kind
 from modules.query.placeholders import unused
-from runs.engine.connecting import session
 from runs.engine.events import Event, Warned, WatermarkResolved
 from runs.engine.plan import NamedWatermark, Plan
-from runs.engine.watermarks.first_run import asks_for_new_table
+from runs.engine.sessions import open_session
+from runs.engine.watermarks.first_run import needs_first_run
 from runs.engine.watermarks.types import check_maximum
 
-# every way in which NULL reaches us as text, psql's \pset null included
+# the spellings of NULL as text, including common settings of psql's \pset null
 _NULLS = frozenset({"", "∅", "null", "(null)", "[null]", "<null>", "none", r"\n", "nil"})
 _INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(microsecond|second|minute|hour|day|week)s?", re.IGNORECASE)
 _TEMPORAL = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
@@ -32,40 +32,40 @@ _TEMPORAL = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """Where the watermark column stands: ``value`` in its exact text, None when all is to be pulled."""
+    """The highest value of the watermark column as its exact text; None when all rows are to be read."""
 
     column: str
     value: str | None
-    # the meaning of the destination's column
+    # the type of the destination's column
     data_type: DataType = field(default_factory=DataType.unknown)
 
 
 def is_null(text: str | None) -> bool:
-    """Whether a resolved value is NULL, spelled in any of the ways that reach us."""
+    """Return whether a resolved value is NULL or one of its spellings as text."""
     return text is None or text.strip().lower() in _NULLS
 
 
 def resolve_named(plan: Plan) -> Iterator[Event]:
     """Yield every named watermark with its value: the first column of the first row, else its default.
 
-    One that the query does not use is not asked, and is said.
+    A watermark that the query does not use is not resolved; a warning says so.
     """
     dialect = registry.dialect(plan.source.kind)
-    idle = unused(plan.source_query, dialect, [watermark.name for watermark in plan.named_watermarks])
+    not_used = unused(plan.source_query, dialect, [watermark.name for watermark in plan.named_watermarks])
     for watermark in plan.named_watermarks:
-        if watermark.name in idle:
-            yield Warned(f"The watermark {{{watermark.name}}} stands nowhere in the query; it bounds nothing.")
+        if watermark.name in not_used:
+            yield Warned(f"The watermark {{{watermark.name}}} is not used in the query, so it bounds nothing.")
         else:
             yield WatermarkResolved(watermark.name, _resolve(watermark, plan))
 
 
 def _resolve(watermark: NamedWatermark, plan: Plan) -> str:
-    with session(watermark.connection) as opened:
+    with open_session(watermark.connection) as session:
         try:
-            # a resolver only reads, in dry runs and on destinations too
-            row = opened.fetch_read_only(watermark.resolver_sql)
+            # a resolver must not write: it also runs in dry runs and at destinations
+            row = session.fetch_read_only(watermark.resolver_sql)
         except TableMissing as error:
-            if not asks_for_new_table(opened, plan, watermark):
+            if not needs_first_run(session, plan, watermark):
                 raise
             return _before_first_run(watermark, plan, error)
     value = _text(row[0]) if row else None
@@ -83,8 +83,8 @@ def _before_first_run(watermark: NamedWatermark, plan: Plan, error: TableMissing
     if watermark.default is not None:
         return watermark.default
     raise TableMissing(
-        f"The watermark {{{watermark.name}}} has no value yet: its query asks {plan.dest_table}, which the module's "
-        "first run makes.",
+        f"The watermark {{{watermark.name}}} has no value yet: its query reads {plan.dest_table}, which the "
+        "module's first run creates.",
         hint="Give the watermark a default_value for the first run.",
         detail=error.detail or error.message,
     ) from error
@@ -93,14 +93,14 @@ def _before_first_run(watermark: NamedWatermark, plan: Plan, error: TableMissing
 def _text(value: object) -> str | None:
     if value is None:
         return None
-    # str() of a datetime is ISO form; Decimal's may be exponential
+    # str() of a datetime is its ISO form, while that of a Decimal may have an exponent
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
-def highest(opened: Session, dialect: PublishingDialect, table: TableInfo | None, column: str) -> Bound:
-    """Return MAX(column) of the destination; no table, no rows and every spelling of NULL mean None.
+def highest(session: Session, dialect: PublishingDialect, table: TableInfo | None, column: str) -> Bound:
+    """Return MAX(column) of the destination; its value is None without a table, without rows and for NULL.
 
-    Raises ColumnMissing when the table has no such column, ConfigurationInvalid when it has no highest value.
+    Raises ColumnMissing when the table has no such column, ConfigurationInvalid when its type has no maximum.
     """
     if table is None:
         return Bound(column=column, value=None)
@@ -110,27 +110,27 @@ def highest(opened: Session, dialect: PublishingDialect, table: TableInfo | None
         raise ColumnMissing(
             f"The destination {table.name} has no watermark column “{column}”.", hint=f"Its columns are {names}."
         )
-    check_maximum(opened, dialect, column, info.data_type)
-    rows = opened.fetch(dialect.maximum(table.name, column))
+    check_maximum(session, dialect, column, info.data_type)
+    rows = session.fetch(dialect.maximum(table.name, column))
     value = _text(rows[0][0])
     return Bound(column=column, value=None if is_null(value) else value, data_type=info.data_type)
 
 
 def predicate(expression: str, bound: Bound, *, dialect: Dialect, source_type: DataType, overlap: str) -> str:
-    """Return the condition that pulls what is newer: ``>`` for numbers, ``>=`` for dates, times and text.
+    """Return the condition that selects newer rows: ``>`` for numbers, ``>=`` for dates, times and text.
 
-    The literal has the source's type where that is known, else the destination's. With an overlap it is always ``>=``.
+    With an overlap it is always ``>=``. The literal has the source's type if that is known, else the destination's.
     """
     assert bound.value is not None
     data_type = compared_type(dialect, source_type, bound.data_type)
-    moved = bound.data_type if bound.data_type.kind in _TEMPORAL or bound.data_type.is_numeric else data_type
-    value = minus_overlap(bound.value, moved, overlap)
+    overlap_type = bound.data_type if bound.data_type.kind in _TEMPORAL or bound.data_type.is_numeric else data_type
+    value = minus_overlap(bound.value, overlap_type, overlap)
     strict = data_type.is_numeric and not overlap
     try:
         literal = _literal(value, data_type, bound, dialect=dialect, source_type=source_type)
     except DataError as error:
         raise DataError(
-            f"The highest “{bound.column}” of the destination is “{value}”, which cannot bound the source: "
+            f"The highest “{bound.column}” of the destination is “{value}”, which cannot bound the source query: "
             f"{error.message}",
             hint="Correct or remove the row with that value, or choose another watermark_column.",
         ) from error
@@ -138,7 +138,7 @@ def predicate(expression: str, bound: Bound, *, dialect: Dialect, source_type: D
 
 
 def compared_type(dialect: Dialect, source_type: DataType, dest_type: DataType) -> DataType:
-    """Return the type of the comparison at the source: the source's where it is known, else the destination's."""
+    """Return the type in which the source compares: its own column's if that is known, else the destination's."""
     if source_type.kind in (Kind.UNKNOWN, Kind.NATIVE) or (
         dialect.compares_as_text(source_type) and dest_type.is_numeric
     ):
@@ -147,9 +147,9 @@ def compared_type(dialect: Dialect, source_type: DataType, dest_type: DataType) 
 
 
 def _literal(value: str, data_type: DataType, bound: Bound, *, dialect: Dialect, source_type: DataType) -> str:
-    """Return the bound as SQL that sorts at or below the value at the source.
+    """Return the bound as an SQL literal that the source sorts at or below the value.
 
-    Raises DataError for NaN, infinity, years before 1 and the like, which nothing, or everything, is above.
+    Raises DataError for values that cannot bound anything, such as NaN, infinity and years before 1.
     """
     if source_type.kind is Kind.NATIVE and data_type.kind in (Kind.NATIVE, Kind.TEXT):
         return dialect.own_literal(value, source_type)
@@ -157,28 +157,28 @@ def _literal(value: str, data_type: DataType, bound: Bound, *, dialect: Dialect,
         return dialect.literal(value, data_type)
     with suppress(DataError):
         if dialect.may_hold_numbers(source_type):
-            # sent as text it would sort behind every number
+            # as text it would sort after every number
             return dialect.literal(value, DataType(kind=Kind.DECIMAL))
     kinds = {source_type.kind, bound.data_type.kind}
     spelled = lowest_spelling(value, Kind.TIMESTAMPTZ if Kind.TIMESTAMPTZ in kinds else bound.data_type.kind)
     if spelled is None and kinds & (_TEMPORAL | {Kind.TIME}):
-        raise DataError(f"“{value}” is no date or time.", hint="Expected ISO form, as 2026-01-31 23:59:59.")
+        raise DataError(f"“{value}” is not a date or time.", hint="Expected the ISO form, such as 2026-01-31 23:59:59.")
     return dialect.string(value if spelled is None else spelled)
 
 
 def minus_overlap(value: str, data_type: DataType, overlap: str) -> str:
-    """Return the bound moved back by the module's overlap, exactly: no floats, microseconds kept."""
+    """Return the bound moved back by the module's overlap, in exact arithmetic with microseconds."""
     if not overlap:
         return value
     if data_type.is_numeric:
-        # wide enough for any number a database holds exactly
+        # enough digits for any exact number of a database
         with localcontext(prec=1000):
             return format(Decimal(value) - _number(overlap), "f")
     try:
         return _earlier(value, data_type, overlap)
     except (ValueError, OverflowError) as error:
         raise DataError(
-            f"An overlap cannot be taken from the watermark “{value}”.",
+            f"An overlap cannot be subtracted from the watermark “{value}”.",
             hint="Remove the row with that value from the destination, or the overlap from the module.",
         ) from error
 
@@ -188,10 +188,9 @@ def _earlier(value: str, data_type: DataType, overlap: str) -> str:
         days = -(-interval(overlap) // dt.timedelta(days=1))
         return (dt.date.fromisoformat(value) - dt.timedelta(days=days)).isoformat()
     if data_type.kind in _TEMPORAL:
-        moved = dt.datetime.fromisoformat(value) - interval(overlap)
-        return moved.isoformat(sep=" ")
+        return (dt.datetime.fromisoformat(value) - interval(overlap)).isoformat(sep=" ")
     raise ConfigurationInvalid(
-        f"An overlap of “{overlap}” cannot be taken from a {data_type.kind.value} watermark.",
+        f"An overlap of “{overlap}” cannot be subtracted from a {data_type.kind.value} watermark.",
         hint="Overlaps work on numbers, dates and timestamps.",
     )
 
@@ -199,7 +198,7 @@ def _earlier(value: str, data_type: DataType, overlap: str) -> str:
 def _number(overlap: str) -> Decimal:
     with suppress(ArithmeticError):
         number = Decimal(overlap)
-        # a negative one would leave rows out, unsaid
+        # a negative overlap would silently skip rows
         if number.is_finite() and number >= 0:
             return number
     raise ConfigurationInvalid(
@@ -209,10 +208,13 @@ def _number(overlap: str) -> Decimal:
 
 
 def interval(text: str) -> dt.timedelta:
-    """Read ``2 days``, ``1 hour 30 minutes``; ConfigurationInvalid for anything else."""
-    found = _INTERVAL.findall(text)
-    if not found or _INTERVAL.sub("", text).replace(",", "").replace("and", "").strip():
+    """Return the interval for a text such as ``2 days`` or ``1 hour 30 minutes``.
+
+    Raises ConfigurationInvalid for any other text.
+    """
+    parts = _INTERVAL.findall(text)
+    if not parts or _INTERVAL.sub("", text).replace(",", "").replace("and", "").strip():
         raise ConfigurationInvalid(
             f"The overlap “{text}” is not an interval.", hint="Write for example 2 days, or 1 hour 30 minutes."
         )
-    return sum((dt.timedelta(**{f"{unit.lower()}s": float(count)}) for count, unit in found), dt.timedelta())
+    return sum((dt.timedelta(**{f"{unit.lower()}s": float(count)}) for count, unit in parts), dt.timedelta())

@@ -1,4 +1,4 @@
-"""Whether a named watermark has no value yet because its query asks the table that this module's first run makes."""
+"""Detects a named watermark without a value because its query reads the table that the module's first run creates."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from connections.sdk.sql.dialect import Dialect
 from runs.engine.plan import NamedWatermark, Plan
 
 
-def asks_for_new_table(opened: Session, plan: Plan, watermark: NamedWatermark) -> bool:
-    """Whether the only table that the resolver lacks is the module's own destination, on the destination's connection.
+def needs_first_run(session: Session, plan: Plan, watermark: NamedWatermark) -> bool:
+    """Return whether the only missing table of the resolver is the module's own destination.
 
-    Asked after the resolver failed for a missing table; whatever cannot be told for certain stays that failure.
+    Called after the resolver failed because of a missing table, with its session at the destination's connection.
+    False in case of doubt: the failure is then reported as it is.
     """
     if watermark.connection != plan.destination:
         return False
@@ -22,26 +23,26 @@ def asks_for_new_table(opened: Session, plan: Plan, watermark: NamedWatermark) -
     describe = registry.connector(plan.destination.kind).introspector.describe_table
     own = _comparable(plan.dest_table, dialect)
     tables = list(_tables(watermark.resolver_sql, dialect))
-    if own not in [_comparable(table, dialect) for table in tables] or describe(opened, plan.dest_table) is not None:
+    if own not in [_comparable(table, dialect) for table in tables] or describe(session, plan.dest_table) is not None:
         return False
-    return all(_comparable(table, dialect) == own or describe(opened, table) is not None for table in tables)
+    return all(_comparable(table, dialect) == own or describe(session, table) is not None for table in tables)
 
 
 def _tables(sql: str, dialect: Dialect) -> Iterator[TableName]:
-    """Yield the tables of a query as the system reads their names; nothing when the query cannot be read."""
-    # takes long to import, and is needed once in a module's life
+    """Yield the tables of a query with their names as the system folds them; none if the query cannot be parsed."""
+    # imported late: it takes long to load and is needed only before a module's first run
     import sqlglot
     from sqlglot import exp
 
     try:
         tree = sqlglot.parse_one(sql, read=dialect.sqlglot)
     except sqlglot.errors.SqlglotError:
-        # TokenError, for a comment without an end, is no ParseError
+        # not only ParseError: an unclosed comment raises TokenError
         return
-    made = {cte.alias for cte in tree.find_all(exp.CTE)}
+    cte_names = {cte.alias for cte in tree.find_all(exp.CTE)}
     for table in tree.find_all(exp.Table):
         name, schema = (_folded(table.args.get(part), dialect) for part in ("this", "db"))
-        if name and not (name in made and not schema) and not table.catalog:
+        if name and not (name in cte_names and not schema) and not table.catalog:
             yield TableName(schema, name)
 
 
@@ -56,5 +57,5 @@ def _folded(identifier: object, dialect: Dialect) -> str:
 
 def _comparable(table: TableName, dialect: Dialect) -> str:
     text = dialect.qualified(TableName(table.schema or dialect.default_schema, table.table))
-    # without folding, names differ in case and are the same
+    # a dialect that does not fold names compares them without case
     return text if dialect.folds_to else text.casefold()

@@ -1,4 +1,4 @@
-"""The arrow route: a reader thread fills a short queue with exact Arrow batches, the writer empties it."""
+"""The arrow route: a reader thread puts exact Arrow batches into a short queue, from which the writer takes them."""
 
 from __future__ import annotations
 
@@ -17,50 +17,53 @@ from connections.sdk.protocols import Batches, Writer
 from connections.sdk.retry_read import ReadAgain
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
-from runs.jrunner.moved import Moved
-from runs.jrunner.progress import Reporter
-from runs.jrunner.transforms import Shaping
+from runs.jrunner.protocol import Reporter
+from runs.jrunner.result import TransferResult
+from runs.jrunner.transforms import Transforms
 
-_QUEUE = 4
-_PATIENCE = 0.2
-_RELEASE = 5.0
+# batches that are read ahead
+_QUEUE_SIZE = 4
+# seconds between two checks for cancellation while a thread waits for the queue
+_POLL = 0.2
+# seconds for the reader to stop after `Pump.close`
+_CLOSE_TIMEOUT = 5.0
 
 
-def copy(job: Job, reporter: Reporter, cancellation: Cancellation, *, writer: Writer | None = None) -> Moved:
-    """Move all rows of the job in one transaction of the destination (or of ``writer``, when given)."""
-    job = _knowing_one_file(job)
+def copy(job: Job, reporter: Reporter, cancellation: Cancellation, *, writer: Writer | None = None) -> TransferResult:
+    """Copy all rows of the job in one transaction of the destination, or of ``writer`` if given."""
+    job = _mark_same_file(job)
     reader = connector(job.source.kind, Cap.READ).reader
     writer = writer or connector(job.destination.kind, Cap.WRITE).writer
     assert reader is not None and writer is not None
     while True:
-        shaping = Shaping(job)
+        transforms = Transforms(job)
         pump = Pump(
             reader.read(job.source, job.query, job.columns, batch_bytes=job.batch_bytes),
-            shaping,
+            transforms,
             reporter=reporter,
             cancellation=cancellation,
             writes_here=writer.works_here,
         )
-        reporter.at_work = pump.at_work
+        reporter.is_busy = pump.is_busy
         try:
-            moved = _moved(job, writer, pump)
+            result = _write(job, writer, pump)
         except ReadAgain as again:
             reporter.log(f"reading again: {again.why}")
             reader = again.reader
             continue
-        for warning in shaping.warnings():
+        for warning in transforms.warnings():
             reporter.warning(warning)
-        return moved
+        return result
 
 
-def _moved(job: Job, writer: Writer, pump: Pump) -> Moved:
+def _write(job: Job, writer: Writer, pump: Pump) -> TransferResult:
     with contextlib.closing(pump):
         written = writer.write(job.destination, job.table, job.columns, pump, clear=job.clear, claim=job.claim)
-    return Moved(read=pump.rows, written=written, size=pump.size)
+    return TransferResult(read=pump.rows, written=written, size=pump.size)
 
 
-def _knowing_one_file(job: Job) -> Job:
-    """Tell reader and writer when they share one file, which some systems lock."""
+def _mark_same_file(job: Job) -> Job:
+    """Set the option ``same_file`` if source and destination are one file, which some systems lock."""
     if (job.source.kind, job.source.url) != (job.destination.kind, job.destination.url):
         return job
     return replace(
@@ -71,12 +74,12 @@ def _knowing_one_file(job: Job) -> Job:
 
 
 class Pump:
-    """Batches read ahead by a thread. An error of the reader is raised in the iterating thread, at its place."""
+    """Batches read ahead by a thread. An error of the reader is raised in the iterating thread, in order."""
 
     def __init__(
         self,
         batches: Batches,
-        shaping: Shaping,
+        transforms: Transforms,
         *,
         reporter: Reporter,
         cancellation: Cancellation,
@@ -84,18 +87,18 @@ class Pump:
     ) -> None:
         self.batches = batches
         self.schema: pa.Schema = batches.schema
-        self.shaping = shaping
+        self.transforms = transforms
         self.reporter = reporter
         self.cancellation = cancellation
         self.rows = 0
         self.size = 0
         self.writes_here = writes_here
-        # the reader waits for the writer, the writer for the reader
-        self._full, self._empty = False, False
-        self._queue: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(_QUEUE)
+        # whether the reader waits for the writer, and the writer for the reader
+        self._reader_waits, self._writer_waits = False, False
+        self._queue: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(_QUEUE_SIZE)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._read, name="reader", daemon=True)
-        cancellation.calls(batches.close)
+        cancellation.on_request(batches.close)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         self._thread.start()
@@ -108,48 +111,48 @@ class Pump:
             yield item
             del item
             self.reporter.progress(self.rows, self.size)
-        # the reader's trailer: everything it read has come through
+        # every row that the reader counted must have been handed to the writer
         check_counts(self.batches.rows, self.rows)
 
     def close(self) -> None:
-        """Stop reading; wait a moment until the source is released, but not for a source that does not listen."""
+        """Stop reading, and wait a few seconds for the source to be released unless the transfer was cancelled."""
         self._closed.set()
         self.batches.close()
         if self._thread.is_alive() and not self.cancellation.requested.is_set():
-            self._thread.join(_RELEASE)
+            self._thread.join(_CLOSE_TIMEOUT)
 
-    def at_work(self) -> bool:
-        """Whether the source is waited for and at work, or this process writes; for when nothing moves."""
-        if self._thread.is_alive() and not self._full:
-            return self.batches.at_work()
-        return self.writes_here and not self._empty
+    def is_busy(self) -> bool:
+        """Return whether the reader waits for a busy source, or this process is writing; called while nothing moves."""
+        if self._thread.is_alive() and not self._reader_waits:
+            return self.batches.is_busy()
+        return self.writes_here and not self._writer_waits
 
     def _next(self) -> pa.RecordBatch | BaseException | None:
-        self._empty = True
+        self._writer_waits = True
         try:
             while True:
                 self.cancellation.check()
                 with contextlib.suppress(queue.Empty):
-                    return self._queue.get(timeout=_PATIENCE)
+                    return self._queue.get(timeout=_POLL)
         finally:
-            self._empty = False
+            self._writer_waits = False
 
     def _read(self) -> None:
         try:
             for batch in self.batches:
-                if not self._put(self.shaping.shaped(batch)):
+                if not self._put(self.transforms.apply(batch)):
                     return
             self._put(None)
-        except BaseException as error:  # handed to the thread that iterates
+        except BaseException as error:  # raised again in the iterating thread
             self._put(error)
 
     def _put(self, item: pa.RecordBatch | BaseException | None) -> bool:
-        self._full = True
+        self._reader_waits = True
         try:
             while not self._closed.is_set() and not self.cancellation.requested.is_set():
                 with contextlib.suppress(queue.Full):
-                    self._queue.put(item, timeout=_PATIENCE)
+                    self._queue.put(item, timeout=_POLL)
                     return True
             return False
         finally:
-            self._full = False
+            self._reader_waits = False

@@ -1,4 +1,4 @@
-"""Which way the rows go: a table of routes, the fastest exact one first, and the reason for the choice."""
+"""Chooses the route of a transfer: the fastest one that is exact for both systems, with the reason for the choice."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
-from runs.jrunner.moved import Moved
-from runs.jrunner.progress import Reporter
+from runs.jrunner.protocol import Reporter
+from runs.jrunner.result import TransferResult
 
-Copy = Callable[[Job, Reporter, Cancellation], Moved]
+Copy = Callable[[Job, Reporter, Cancellation], TransferResult]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """``name`` and ``why`` are for the log; ``copy`` moves the rows."""
+    """A way to copy the rows of a job. ``name`` and ``why`` are logged."""
 
     name: str
     why: str
@@ -23,6 +23,7 @@ class Route:
 
 
 def choose(job: Job) -> Route:
+    """Return the fastest exact route. May connect to both systems to compare their column types."""
     if job.options.get("external"):
         return _external(job)
     raw = _RAW.get((job.source.kind, job.destination.kind))
@@ -38,7 +39,7 @@ def _external(job: Job) -> Route:
 
 
 def _arrow(why: str) -> Route:
-    def copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> Moved:
+    def copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
         # imported late: Arrow and the drivers take longer to load than a small raw copy takes to run
         from runs.jrunner.routes import arrow
 
@@ -56,21 +57,21 @@ def _postgresql(job: Job) -> Route:
     try:
         destination = driver.connect(job.destination)
         try:
-            found = plan(
+            raw_plan = plan(
                 source, job.query, destination=destination, table=job.table, columns=job.columns, trim=job.trim
             )
         finally:
             destination.close()
     finally:
         source.close()
-    if isinstance(found, NotRaw):
-        return _arrow(found.why)
-    changed = sum(bool(cast) for cast in found.casts)
-    why = f"every column's bytes are the same on both sides{f', after {changed} exact casts' if changed else ''}"
+    if isinstance(raw_plan, NotRaw):
+        return _arrow(raw_plan.why)
+    casts = sum(bool(cast) for cast in raw_plan.casts)
+    why = f"every column's bytes are the same on both sides{f', after {casts} exact casts' if casts else ''}"
     return Route(
         name="raw",
         why=why,
-        copy=lambda job, reporter, cancellation: raw_copy.copy(job, found, reporter, cancellation),
+        copy=lambda job, reporter, cancellation: raw_copy.copy(job, raw_plan, reporter, cancellation),
     )
 
 

@@ -1,9 +1,9 @@
-"""The external route: the executable that ``jrunner_path`` names moves the rows; we count them on the destination.
+"""The external route: the executable named by ``jrunner_path`` copies the rows; they are counted in the destination.
 
-It is called with the flags of the tool users have: ``-scu -scn -dcu -dcn -sq FILE -dt TABLE [-t] [-c]``. Passwords are
-neither arguments nor in the environment, which other processes of the user can read: ``-scp -`` and ``-dcp -`` say that
-they come on standard input, one line each, the source's first; a line is empty where there is no password. A tool that
-does not know ``-`` needs a small wrapper script that reads the two lines and passes them on in its own way.
+It is called with jrunner's own flags: ``-scu -scn -dcu -dcn -sq FILE -dt TABLE [-t] [-c]``. Passwords are passed
+neither as arguments nor in the environment, which other processes of the user can read: ``-scp -`` and ``-dcp -`` mean
+that standard input holds one line for each, the source's first; the line is empty if there is no password. A tool that
+does not know ``-`` needs a wrapper script that reads the two lines and passes them on in its own way.
 """
 
 from __future__ import annotations
@@ -22,20 +22,22 @@ from connections.sdk.errors import Cancelled, ConfigurationInvalid, DriverMissin
 from connections.sdk.parameters import ConnectionParameters
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
-from runs.jrunner.moved import Moved
-from runs.jrunner.progress import Reporter
-from runs.jrunner.ticks import answers
+from runs.jrunner.progress import is_reachable
+from runs.jrunner.protocol import Reporter
+from runs.jrunner.result import TransferResult
 
 _LAST_LINES = 20
-# bytes of the program's output: that are logged, of the end that is kept, of one reading
+# bytes of the program's output that are logged, that are kept of its end, and that are read at once
 _LOGGED, _END = 1_000_000, 16_384
 _BLOCK, _LARGE_BLOCK = 8192, 1_048_576
+# seconds between SIGTERM and SIGKILL
 _GRACE = 5.0
+# exit codes of a shell for a command that cannot be executed or found
 _NOT_EXECUTABLE = (126, 127)
 
 
 def command_line(job: Job, executable: str, query_file: str) -> list[str]:
-    """Return the call's arguments; no secret is among them."""
+    """Return the arguments of the call, which contain no secret."""
     argv = [executable]
     argv += ["-scu", job.source.url, "-scn", job.source.username, "-scp", "-"]
     argv += ["-dcu", job.destination.url, "-dcn", job.destination.username, "-dcp", "-"]
@@ -46,20 +48,20 @@ def command_line(job: Job, executable: str, query_file: str) -> list[str]:
 
 
 def passwords(job: Job) -> str:
-    """Return the two lines of its standard input. Raises ConfigurationInvalid for a password that no line can hold."""
-    found = (job.source.password, job.destination.password)
-    if any("\n" in password or "\r" in password for password in found):
+    """Return the two lines of standard input. Raises ConfigurationInvalid for a password with a line break."""
+    both = (job.source.password, job.destination.password)
+    if any("\n" in password or "\r" in password for password in both):
         raise ConfigurationInvalid(
             "A password has a line break, and an external jrunner gets each password as one line.",
             hint="Change the password, or leave jrunner_path out.",
         )
-    return "".join(f"{password}\n" for password in found)
+    return "".join(f"{password}\n" for password in both)
 
 
-def copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> Moved:
-    """Run the executable; rows are the difference of the destination's own counts, which is all that can be checked."""
-    # nobody sees into the program: as long as both systems are there it is believed to be at work
-    reporter.at_work = lambda: answers(job.source) and answers(job.destination)
+def copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
+    """Run the executable. The number of rows is the difference between two counts of the destination table."""
+    # the program's state is not visible: it counts as busy while both systems accept connections
+    reporter.is_busy = lambda: is_reachable(job.source) and is_reachable(job.destination)
     before = 0 if job.clear else _count(job.destination, job)
     _check_claim(job)
     with tempfile.TemporaryDirectory(prefix="jrunner-") as directory:
@@ -68,10 +70,10 @@ def copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> Moved:
         argv = command_line(job, str(job.options["external"]), str(query_file))
         _run(argv, passwords(job), reporter, cancellation)
     written = _count(job.destination, job) - before
-    return Moved(read=written, written=written, size=0)
+    return TransferResult(read=written, written=written, size=0)
 
 
-def _run(argv: list[str], given: str, reporter: Reporter, cancellation: Cancellation) -> None:
+def _run(argv: list[str], stdin: str, reporter: Reporter, cancellation: Cancellation) -> None:
     try:
         process = subprocess.Popen(
             argv,
@@ -82,56 +84,56 @@ def _run(argv: list[str], given: str, reporter: Reporter, cancellation: Cancella
         )
     except OSError as error:
         raise _unusable(argv[0], str(error)) from None
-    cancellation.calls(lambda: _stop(process))
-    _give(process, given)
+    cancellation.on_request(lambda: _stop(process))
+    _send(process, stdin)
     assert process.stdout is not None
-    last = _logged(cast(BufferedReader, process.stdout), reporter)
+    last_lines = _log_output(cast(BufferedReader, process.stdout), reporter)
     code = process.wait()
     cancellation.check()
     if code in _NOT_EXECUTABLE:
-        raise _unusable(argv[0], last)
+        raise _unusable(argv[0], last_lines)
     if code == 128 + signal.SIGINT:
         raise Cancelled(f"{argv[0]} was interrupted.")
     if code:
         raise ExternalFailed(
             f"{argv[0]} ended with exit code {code}.",
             hint="Its last lines are below; what it wrote before is in the staging table only.",
-            detail=last,
+            detail=last_lines,
         )
 
 
-def _give(process: subprocess.Popen[bytes], text: str) -> None:
-    """Write its standard input, which a pipe holds until it is read, and end it."""
+def _send(process: subprocess.Popen[bytes], text: str) -> None:
+    """Write the standard input, which fits into the pipe's buffer, and close it."""
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(text.encode())
         process.stdin.close()
 
 
-def _logged(output: BufferedReader, reporter: Reporter) -> str:
-    """Copy the program's output to the log, up to a limit, and return its last lines; the rest is only read."""
+def _log_output(output: BufferedReader, reporter: Reporter) -> str:
+    """Copy the program's output to the log, up to a limit, and return its last lines."""
     size, end, unlogged = 0, b"", b""
     while block := output.read1(_BLOCK if size < _LOGGED else _LARGE_BLOCK):
         before, size, end = size, size + len(block), (end + block)[-_END:]
         if before >= _LOGGED:
             continue
-        # whole lines, so that no secret is cut in two; but a program may write without ever ending one
+        # whole lines, so that a secret is not cut in two; a program may also write without ever ending a line
         unlogged += block
         cut = unlogged.rfind(b"\n") + 1 or len(unlogged) // _BLOCK * _BLOCK
         _log_lines(unlogged[:cut], reporter)
         unlogged = unlogged[cut:]
         if size >= _LOGGED:
-            reporter.log(f"the program has written more than {_LOGGED // 1_000_000} MB; the rest is left out")
-    last = "".join(end.decode("utf-8", "replace").splitlines(keepends=True)[-_LAST_LINES:])
+            reporter.log(f"the program has written more than {_LOGGED // 1_000_000} MB; the rest is not logged")
+    last_lines = "".join(end.decode("utf-8", "replace").splitlines(keepends=True)[-_LAST_LINES:])
     if size < _LOGGED:
         _log_lines(unlogged, reporter)
     else:
-        reporter.log(f"the program wrote {size} bytes; its last lines were:\n{last}")
-    return last
+        reporter.log(f"the program wrote {size} bytes; its last lines were:\n{last_lines}")
+    return last_lines
 
 
 def _log_lines(data: bytes, reporter: Reporter) -> None:
-    """Log many lines at once: looking for secrets costs more by the line than by the byte."""
+    """Log many lines at once, because redacting secrets costs more per call than per byte."""
     if data:
         reporter.log(data.decode("utf-8", "replace").rstrip("\n"))
 
@@ -151,15 +153,14 @@ def _unusable(executable: str, detail: str) -> DriverMissing:
 
 
 def _check_claim(job: Job) -> None:
-    """Ask once: the transaction that writes is the program's, where nothing can be held."""
+    """Check the claim once: the writing transaction belongs to the program, so the claim cannot be held in it."""
     if job.claim:
         with contextlib.closing(connector(job.destination.kind, Cap.WRITE).connect(job.destination)) as session:
             job.claim.check(session.fetch(job.claim.sql))
 
 
 def _count(parameters: ConnectionParameters, job: Job) -> int:
-    found = connector(parameters.kind, Cap.WRITE)
-    session = found.connect(parameters)
+    session = connector(parameters.kind, Cap.WRITE).connect(parameters)
     try:
         rows = session.fetch(f"SELECT count(*) FROM {dialect_for(parameters).qualified(job.table)}")
     finally:

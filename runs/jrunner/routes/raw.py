@@ -1,4 +1,4 @@
-"""The raw route, PostgreSQL to PostgreSQL: binary COPY out piped into binary COPY in, bytes untouched."""
+"""The raw route, PostgreSQL to PostgreSQL: pipes a binary COPY TO into a binary COPY FROM, byte for byte."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from connections.connectors.postgresql.copy import bulk
 from connections.connectors.postgresql.copy.raw_types import RawPlan
 from connections.connectors.postgresql.session.backend_status import Backend
-from connections.connectors.postgresql.session.copy_monitor import Watch, watched
+from connections.connectors.postgresql.session.copy_monitor import CopyStatus, monitored
 from connections.sdk import session_cleanup
 from connections.sdk.arrow.counts import check_counts
 from connections.sdk.errors import Cancelled
@@ -20,34 +20,34 @@ from connections.sdk.sql.statement import statement
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.channel import Channel
 from runs.jrunner.job import Job
-from runs.jrunner.moved import Moved
-from runs.jrunner.progress import Reporter
+from runs.jrunner.protocol import Reporter
+from runs.jrunner.result import TransferResult
 
 
-def copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> Moved:
-    """Move all rows of the job in one transaction of the destination, read in one snapshot of the source."""
+def copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
+    """Copy all rows of the job in one transaction of the destination, from one snapshot of the source."""
     return asyncio.run(_copy(job, plan, reporter, cancellation))
 
 
-async def _copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> Moved:
+async def _copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     pipe = _Pipe(job, plan, reporter)
 
     def stop() -> None:
-        # the loop is closed once the transfer has ended: nothing is left to stop
+        # the loop is closed once the transfer has ended
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(task.cancel)
 
-    cancellation.calls(stop)
+    cancellation.on_request(stop)
     try:
         async with _session(job.source) as (source, reading), _session(job.destination) as (destination, _):
-            reporter.at_work = reading.at_work
+            reporter.is_busy = reading.is_busy
             return await pipe.move(source, destination)
     except asyncio.CancelledError:
         hint = "Nothing was written; run it again."
         if pipe.complete:
-            hint = "It was being committed: look whether the rows are there before you run it again."
+            hint = "It was being committed: check whether the rows are there before you run it again."
         raise Cancelled("The transfer was cancelled.", hint=hint) from None
 
 
@@ -56,38 +56,40 @@ async def _session(parameters: ConnectionParameters) -> AsyncIterator[tuple[Any,
     connection = await bulk.connect(parameters)
     try:
         backend = await bulk.backend(connection, parameters)
-        with session_cleanup.ended_by(backend.end):
+        with session_cleanup.terminated_by(backend.terminate):
             yield connection, backend
     finally:
         connection.terminate()
 
 
 class _Pipe:
+    """The two COPY statements of one transfer and the channel between them."""
+
     def __init__(self, job: Job, plan: RawPlan, reporter: Reporter) -> None:
         self.job = job
         self.plan = plan
         self.reporter = reporter
         self.channel = Channel()
-        # all rows are over there and counted; what is left is the commit
+        # all rows are in the destination and counted; only the commit is missing
         self.complete = False
 
-    async def move(self, source: Any, destination: Any) -> Moved:
+    async def move(self, source: Any, destination: Any) -> TransferResult:
         with bulk.translated(self.job.destination.name):
             async with destination.transaction():
                 await bulk.Beginning(table=self.job.table, clear=self.job.clear, claim=self.job.claim)(destination)
                 read, written = await self._both(source, destination)
                 check_counts(read, written)
                 self.complete = True
-        return Moved(read=read, written=written, size=self.channel.total)
+        return TransferResult(read=read, written=written, size=self.channel.total)
 
     async def _both(self, source: Any, destination: Any) -> tuple[int, int]:
-        """Run both COPYs. A source that fails makes the destination's COPY fail with the same error."""
+        """Run both COPY statements. An error of the source makes the destination's COPY fail with the same error."""
         reading = asyncio.create_task(self._read(source))
         try:
             written = await self._write(destination)
             return await reading, written
         finally:
-            # the destination refused, or a cancel came: asyncpg tells the source's server to stop
+            # if the destination failed or the transfer was cancelled, asyncpg asks the source's server to stop
             reading.cancel()
             await asyncio.wait((reading,), timeout=10)
 
@@ -105,7 +107,7 @@ class _Pipe:
         return bulk.rows_of(status)
 
     async def _write(self, destination: Any) -> int:
-        async with watched(self.job.destination, destination) as watch:
+        async with monitored(self.job.destination, destination) as watch:
             status = await destination.copy_to_table(
                 self.job.table.table,
                 schema_name=self.job.table.schema or None,
@@ -115,10 +117,10 @@ class _Pipe:
             )
         return bulk.rows_of(status)
 
-    async def _blocks(self, watch: Watch) -> AsyncIterator[bytes]:
+    async def _blocks(self, watch: CopyStatus) -> AsyncIterator[bytes]:
         async for block in self.channel.blocks():
             if watch.failed:
                 return
             yield block
-            # rows as the destination says; nobody here takes the bytes apart
+            # rows as the destination counts them; the bytes are not parsed here
             self.reporter.progress(watch.rows, self.channel.total)

@@ -9,11 +9,11 @@ from runs.engine.events import Event
 from runs.engine.plan import Plan
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
-from runs.jrunner.progress import Reporter
+from runs.jrunner.protocol import Reporter
 from runs.jrunner.routes.choose import choose
 
 
 def transfer(plan: Plan, work: transferring.Transfer) -> Iterator[Event]:
     job = Job.from_json(transferring.job(plan, work))
     moved = choose(job).copy(job, Reporter(events=False), Cancellation())
-    yield transferring.counted({"rows_read": moved.read, "rows_written": moved.written, "bytes": moved.size})
+    yield transferring.staged({"rows_read": moved.read, "rows_written": moved.written, "bytes": moved.size})

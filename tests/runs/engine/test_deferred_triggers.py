@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connections.sdk.errors import CountMismatch, ValueMisfit
+from connections.sdk.errors import CountMismatch, InvalidValue
 from runs.engine.plan import Limits, Plan, Repair, Strategy
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.matrix import first_by_default
@@ -64,7 +64,7 @@ def test_a_deferred_trigger_that_undoes_what_statements_do_fails_the_run(
         bench.at_destination("DELETE FROM sync.t WHERE k = 1")
     before = _rows(bench)
     # where the key is unique, the row that comes back finds its place taken
-    with pytest.raises((CountMismatch, ValueMisfit)) as caught:
+    with pytest.raises((CountMismatch, InvalidValue)) as caught:
         bench.run(_plan(bench, way))
     assert "rigger" in caught.value.hint
     assert _rows(bench) == before
@@ -88,7 +88,7 @@ def test_a_repair_sees_that_its_rows_come_back(bench: Bench) -> None:
 def test_a_repair_of_doubled_rows_sees_that_they_come_back(bench: Bench) -> None:
     _prepared(bench, *DELETED_BACK)
     bench.at_destination("UPDATE sync.t SET k = 1, v = 'a'")
-    repair = Repair(column="k", deletes=False, doubles=True)
+    repair = Repair(column="k", deletes=False, removes_duplicates=True)
     with pytest.raises(CountMismatch):
         bench.run(_plan(bench, "upsert", repair=repair, limits=Limits(max_delete_share=1)))
     assert _rows(bench) == [(1, "a"), (1, "a"), (2, "b")]
@@ -105,7 +105,7 @@ def test_rows_that_a_trigger_deletes_beside_the_extra_ones_are_reported(bench: B
 
 def test_a_deferred_trigger_that_refuses_the_rows_fails_the_run_with_its_message(bench: Bench) -> None:
     _prepared(bench, "AFTER INSERT", "RAISE EXCEPTION USING MESSAGE = ''not on a Sunday'', ERRCODE = ''23514''")
-    with pytest.raises(ValueMisfit, match="not on a Sunday"):
+    with pytest.raises(InvalidValue, match="not on a Sunday"):
         bench.run(_plan(bench, "upsert"))
     assert _rows(bench) == BEFORE
 
@@ -127,7 +127,7 @@ def test_a_deferred_foreign_key_that_is_broken_says_what_to_do(bench: Bench) -> 
         "CREATE TABLE sync.child (k int REFERENCES sync.t DEFERRABLE INITIALLY DEFERRED)",
         "INSERT INTO sync.child VALUES (5)",
     )
-    with pytest.raises(ValueMisfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         bench.run(_plan(bench, "full"))
     assert "Rows of sync.child" in caught.value.hint
     assert "upsert" in caught.value.hint

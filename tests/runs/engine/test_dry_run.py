@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from connections.connectors.sqlite import waiting
+from connections.connectors.sqlite import busy_wait
 from connections.sdk.errors import (
     AuthenticationFailed,
     ColumnMissing,
@@ -100,14 +100,14 @@ def test_a_source_that_is_away_is_a_warning(bench: Bench) -> None:
     source = replace(bench.source, kind="postgresql", url="postgresql://127.0.0.1:1/gone", options={})
     result = bench.run(replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=source, dry_run=True))
     (warning,) = result.warnings
-    assert warning.startswith("The source could not be asked, so its tables and columns were not checked: ")
+    assert warning.startswith("The source could not be reached, so its tables and columns were not checked: ")
     assert "INSERT INTO" in result.last(events.MergeSqlBuilt).sql
 
 
 def test_a_source_that_another_process_has_locked_is_a_warning(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "WAITS", 0)
+    monkeypatch.setattr(busy_wait, "WAITS", 0)
     path = tmp_path / "locked.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("CREATE TABLE s (k integer, v text)")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from connections.connectors.sqlite import driver
-from connections.sdk.errors import PipekitError, QueryInvalid, Refused, ValueMisfit
+from connections.sdk.errors import InvalidValue, PipekitError, QueryInvalid, Refused
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from connections.sdk.sql.foreign_keys import lock_deleted
@@ -118,8 +118,8 @@ def test_nobody_can_reference_a_row_between_the_last_count_and_its_deletion(
         tried.append(refused.value.code)
         return explained(*given, **more)
 
-    explained = foreign_keys.explained
-    monkeypatch.setattr(foreign_keys, "explained", deleting)
+    explained = foreign_keys.explain_violations
+    monkeypatch.setattr(foreign_keys, "explain_violations", deleting)
     pg_bench.run(_plan(pg_bench, strategy))
     assert tried == ["lock_timeout"]
 
@@ -158,7 +158,7 @@ def test_truncate_is_refused_before_the_transfer_with_a_hint_that_is_true(pg_ben
 @pytest.mark.parametrize("action", first_by_default(["", "ON DELETE RESTRICT"]))
 def test_rows_that_may_not_go_name_who_references_them(pg_bench: Bench, action: str, strategy: Strategy) -> None:
     _fill(pg_bench, action)
-    with pytest.raises(ValueMisfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         pg_bench.run(_plan(pg_bench, strategy))
     assert "Rows of sync.invoice (foreign key invoice_customer_fkey" in caught.value.hint
     assert "upsert" in caught.value.hint
@@ -178,7 +178,7 @@ def test_a_key_checked_at_commit_finds_its_rows_again(pg_bench: Bench, strategy:
 def test_a_row_that_is_missing_at_commit_is_named(pg_bench: Bench) -> None:
     _fill(pg_bench, "DEFERRABLE INITIALLY DEFERRED")
     pg_bench.at_source("DELETE FROM s WHERE id = 1")
-    with pytest.raises(ValueMisfit, match="invoice_customer_fkey") as caught:
+    with pytest.raises(InvalidValue, match="invoice_customer_fkey") as caught:
         pg_bench.run(_plan(pg_bench, Strategy.FULL))
     assert "sync.invoice" in caught.value.hint
     assert pg_bench.rows("SELECT count(*) FROM sync.t") == [(2,)]
@@ -336,7 +336,7 @@ def test_duckdb_names_who_references_the_rows_and_upsert_rewrites_them(
     url = f"jdbc:duckdb:{tmp_path / 'lake.db'}"
     bench = Bench(erp, ConnectionParameters(kind="duckdb", url=url, options={"create": True}, name="lake"))
     _fill(bench, "")
-    with pytest.raises(ValueMisfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         bench.run(_plan(bench, Strategy.INCREMENTAL))
     assert "Rows of sync.invoice (foreign key " in caught.value.hint
     assert "upsert" in caught.value.hint

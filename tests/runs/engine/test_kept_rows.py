@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from connections.sdk.errors import CountMismatch, ValueMisfit
+from connections.sdk.errors import CountMismatch, InvalidValue
 from connections.sdk.schema import TableName
 from runs.engine import events
 from runs.engine.plan import Limits, Plan, Strategy
@@ -116,7 +116,7 @@ def test_a_table_that_does_not_rewrite_its_rows_fails_the_run(rows: Bench, name:
 def test_a_table_with_a_key_that_keeps_its_rows_fails_the_run_too(rows: Bench) -> None:
     _as_owner(rows, "ALTER TABLE sync.t ADD PRIMARY KEY (k)", *KEEPS["trigger"])
     before = rows.rows()
-    with pytest.raises(ValueMisfit, match="unique constraint") as caught:
+    with pytest.raises(InvalidValue, match="unique constraint") as caught:
         rows.run(_plan(rows, "incremental"))
     assert "keeps rows that are to be replaced" in caught.value.hint
     assert rows.rows() == before

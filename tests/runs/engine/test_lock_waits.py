@@ -15,7 +15,7 @@ import pytest
 
 from connections import registry
 from connections.connectors.duckdb import driver as duckdb_driver
-from connections.connectors.sqlite import waiting as sqlite_waiting
+from connections.connectors.sqlite import busy_wait
 from connections.sdk import lock_waits
 from connections.sdk.errors import ConnectionFailed, LockTimeout
 from runs.engine.plan import Strategy
@@ -177,7 +177,7 @@ def test_a_run_that_waits_for_a_file_names_the_process_that_has_it(
 def test_a_file_that_stays_held_ends_the_run_with_the_holder_s_name(
     bench_to: Callable[[str], Bench], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(sqlite_waiting, "WAITS", 3.0)
+    monkeypatch.setattr(busy_wait, "WAITS", 3.0)
     monkeypatch.setattr(duckdb_driver, "_LOCK_WAIT", 3.0)
     bench = _filled(bench_to(kind))
     path = bench.destination.url.removeprefix(f"jdbc:{kind}:")
@@ -208,7 +208,7 @@ def test_a_resolver_s_query_waits_for_a_file_that_another_process_has_and_names_
         with other_process("sqlite", path) as child, let_go(reports, child.kill):
             assert session.fetch_read_only("SELECT max(k) FROM t") == (7,)
         assert f"process {child.pid}" in reports[0]
-        monkeypatch.setattr(sqlite_waiting, "WAITS", 0)
+        monkeypatch.setattr(busy_wait, "WAITS", 0)
         with other_process("sqlite", path) as child, pytest.raises(LockTimeout, match=f"process {child.pid}"):
             session.fetch_read_only("SELECT max(k) FROM t")
 
@@ -216,7 +216,7 @@ def test_a_resolver_s_query_waits_for_a_file_that_another_process_has_and_names_
 def test_a_file_that_cannot_even_be_read_names_the_process_that_has_it(
     bench_to: Callable[[str], Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_waiting, "WAITS", 3.0)
+    monkeypatch.setattr(busy_wait, "WAITS", 3.0)
     monkeypatch.setitem(HOLD, "sqlite", HOLD["sqlite"].replace("IMMEDIATE", "EXCLUSIVE"))
     bench = _filled(bench_to("sqlite"))
     path = bench.destination.url.removeprefix("jdbc:sqlite:")

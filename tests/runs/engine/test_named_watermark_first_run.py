@@ -43,7 +43,7 @@ def test_the_first_run_takes_the_default_and_the_second_asks(orders: Bench) -> N
 
 @pytest.mark.parametrize("orders", KINDS, indirect=True)
 def test_without_a_default_it_says_what_to_do(orders: Bench) -> None:
-    with pytest.raises(TableMissing, match="which the module's first run makes") as refused:
+    with pytest.raises(TableMissing, match="which the module's first run creates") as refused:
         orders.run(since(orders, f"SELECT max(k) FROM {own(orders)}", default=None))
     assert "default_value" in refused.value.hint
 

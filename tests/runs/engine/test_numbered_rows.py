@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from connections import registry
-from connections.sdk.errors import PipekitError, ValueMisfit
+from connections.sdk.errors import InvalidValue, PipekitError
 from connections.sdk.schema import Column, TableName
 from runs.engine.plan import Strategy
 from tests.runs.engine.bench import Bench, fetch
@@ -54,7 +54,7 @@ def test_a_null_that_would_become_a_number_is_refused(
     alias = "ID" if "ID" in NUMBERED[name] else "id"
     key = (alias,) if strategy in (Strategy.UPSERT, Strategy.INCREMENTAL) else ()
     plan = bench.plan(f'SELECT id AS "{alias}", v FROM s', dest_table=TABLE, strategy=strategy, merge_key=key)
-    with pytest.raises(ValueMisfit, match=f"Column “{alias}”: NULL, in the row .v: no key yet"):
+    with pytest.raises(InvalidValue, match=f"Column “{alias}”: NULL, in the row .v: no key yet"):
         bench.run(plan)
     assert bench.rows("SELECT id, v FROM t") == [(1, "before")]
     bench.at_source("DELETE FROM s WHERE id IS NULL")
@@ -103,7 +103,7 @@ def test_rows_written_straight_into_the_table_are_refused_too(bench_to: Callable
     assert connector.reader is not None
     assert connector.writer is not None
     batches = connector.reader.read(bench.source, "SELECT id, v FROM s", columns, batch_bytes=1 << 20)
-    with pytest.raises(ValueMisfit, match="Column “id”"):
+    with pytest.raises(InvalidValue, match="Column “id”"):
         connector.writer.write(bench.destination, TABLE, columns, batches)
     batches.close()
     assert fetch(bench.destination, "SELECT count(*) FROM t") == [(1,)]

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from connections.connectors.sqlite import driver, introspection, waiting
+from connections.connectors.sqlite import busy_wait, driver, introspection
 from connections.connectors.sqlite.driver import SqliteSession
 from connections.sdk.errors import LockTimeout
 from connections.sdk.schema import TableName
@@ -58,7 +58,7 @@ def test_rows_that_lose_what_they_reference_are_counted(opened: SqliteSession, p
     orphaned = counted(opened, plan)
     opened.execute("DELETE FROM parent")
     (warning,) = orphaned.warnings()
-    assert "gone now (2 of them)" in warning
+    assert "that were deleted (2 of them)" in warning
 
 
 def test_what_could_not_be_counted_before_is_not_reported_as_new(bench: Bench, plan: Plan) -> None:
@@ -83,8 +83,8 @@ def test_a_lock_that_is_not_released_ends_the_count(
     bench: Bench, plan: Plan, opened: SqliteSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = introspection.foreign_keys(opened, TABLE)
-    monkeypatch.setattr(waiting, "WAITS", 0)
-    monkeypatch.setattr(waiting, "_STEP", 0.05)
+    monkeypatch.setattr(busy_wait, "WAITS", 0)
+    monkeypatch.setattr(busy_wait, "_STEP", 0.05)
     path = bench.destination.url.removeprefix("jdbc:sqlite:")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

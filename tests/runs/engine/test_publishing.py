@@ -8,7 +8,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from connections.sdk.errors import CountMismatch, Lost, PipekitError, Refused, ValueMisfit
+from connections.sdk.errors import CountMismatch, InvalidValue, Lost, PipekitError, Refused
 from connections.sdk.schema import Column
 from runs.engine import events, sync
 from runs.engine.checks import Staging
@@ -46,7 +46,7 @@ def test_a_failed_run_leaves_the_destination_byte_for_byte(numbers: Bench, strat
     numbers.at_destination("ALTER TABLE sync.t ADD CONSTRAINT short CHECK (length(v) < 6)")
     before = table(numbers)
     numbers.at_source("INSERT INTO s VALUES (101, 'much too long')")
-    with pytest.raises(ValueMisfit, match="short"):
+    with pytest.raises(InvalidValue, match="short"):
         numbers.run(keyed(numbers, strategy))
     assert table(numbers) == before
 

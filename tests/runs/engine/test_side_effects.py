@@ -87,7 +87,7 @@ def test_a_trigger_that_fills_the_truncated_table_fails_the_run(bench: Bench) ->
         "'BEGIN INSERT INTO sync.t VALUES (9); RETURN NULL; END'",
         "CREATE TRIGGER x AFTER TRUNCATE ON sync.t FOR EACH STATEMENT EXECUTE FUNCTION sync.x()",
     )
-    with pytest.raises(CountMismatch, match="has 3 rows after the full refresh, but 2 were put in"):
+    with pytest.raises(CountMismatch, match="has 3 rows after the full refresh, but 2 were inserted"):
         bench.run(_plan(bench, "truncate"))
     assert _rows(bench) == BEFORE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connections.sdk.errors import ValueMisfit
+from connections.sdk.errors import InvalidValue
 from tests.runs.engine.bench import Bench
 
 _PG_COLUMNS = """
@@ -82,7 +82,7 @@ def test_sqlite_values_arrive_exactly(bench: Bench) -> None:
     ]
 
 
-# that what jrunner says of a misfit comes through its process is shown by the overflow below
+# that jrunner's error about an invalid value is passed on to its parent is tested by the overflow below
 @pytest.mark.usefixtures("transfer_in_process")
 @pytest.mark.parametrize(
     ("declared", "value", "example"),
@@ -104,7 +104,7 @@ def test_a_misfit_fails_with_column_and_example_and_changes_nothing(
     bench.at_source(f"CREATE TABLE v (k INTEGER, odd {declared})", "INSERT INTO v VALUES (1, NULL)")
     bench.run(bench.plan("SELECT k, odd FROM v"))
     bench.at_source(f"INSERT INTO v VALUES (2, {value})")
-    with pytest.raises(ValueMisfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         bench.run(bench.plan("SELECT k, odd FROM v"))
     told = f"{caught.value.message} {caught.value.detail}"
     assert "odd" in told
@@ -122,7 +122,7 @@ def test_nul_bytes_are_taken_out_when_the_module_says_so(bench: Bench) -> None:
 def test_an_overflow_between_postgresql_tables_names_the_column(pg_bench: Bench) -> None:
     pg_bench.at_source("CREATE TABLE v (k bigint, n numeric(12,4))", "INSERT INTO v VALUES (1, 1.5), (3000000000, 2)")
     pg_bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (k int, n numeric(12,4))")
-    with pytest.raises(ValueMisfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         pg_bench.run(pg_bench.plan("SELECT k, n FROM v"))
     assert "3000000000" in f"{caught.value.message} {caught.value.detail}"
     assert pg_bench.rows() == []
@@ -131,13 +131,13 @@ def test_an_overflow_between_postgresql_tables_names_the_column(pg_bench: Bench)
 def test_rounding_between_postgresql_tables_is_a_misfit(pg_bench: Bench) -> None:
     pg_bench.at_source("CREATE TABLE v (k int, n numeric(12,4))", "INSERT INTO v VALUES (1, 1.2345)")
     pg_bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (k int, n numeric(12,2))")
-    with pytest.raises(ValueMisfit, match=r"1\.2345"):
+    with pytest.raises(InvalidValue, match=r"1\.2345"):
         pg_bench.run(pg_bench.plan("SELECT k, n FROM v"))
     assert pg_bench.rows() == []
 
 
 def test_a_date_beyond_the_destination_s_calendar_is_named_with_a_hint_about_its_year(bench: Bench) -> None:
     bench.at_source("CREATE TABLE v (k INTEGER, d DATE)", "INSERT INTO v VALUES (1, '5881580-07-10')")
-    with pytest.raises(ValueMisfit, match="5881580-07-10") as caught:
+    with pytest.raises(InvalidValue, match="5881580-07-10") as caught:
         bench.run(bench.plan("SELECT k, d FROM v"))
-    assert "Its year lies beyond what date holds" in caught.value.hint
+    assert "Its year is out of range for date" in caught.value.hint

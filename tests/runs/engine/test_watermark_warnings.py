@@ -156,7 +156,7 @@ def test_staging_is_read_once_for_all_that_is_said_of_its_watermarks(
     monkeypatch.setattr(PostgresqlSession, "fetch", fetched)
     key = ("k",) if strategy is Strategy.INCREMENTAL else ()
     warnings = bench.run(by_w(bench, strategy=strategy, merge_key=key)).warnings
-    assert any(warning.startswith("Rows that came without w: 1.") for warning in warnings)
+    assert any(warning.startswith("Rows without a value of w: 1.") for warning in warnings)
     assert any(warning.startswith("2 rows share the highest w.") for warning in warnings)
     # before the transaction that publishes: nobody waits for a warning
     assert inside == []

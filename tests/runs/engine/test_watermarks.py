@@ -155,7 +155,7 @@ def test_a_resolver_without_answer_and_default_is_a_clear_error(orders: Bench) -
 def test_a_watermark_that_stands_nowhere_is_not_asked_and_is_said(orders: Bench) -> None:
     named = NamedWatermark(name="since", connection=orders.destination, resolver_sql="SELECT max(d) FROM nothere")
     result = orders.run(orders.plan('SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH', named_watermarks=(named,)))
-    assert result.warnings == ["The watermark {since} stands nowhere in the query; it bounds nothing."]
+    assert result.warnings == ["The watermark {since} is not used in the query, so it bounds nothing."]
 
 
 def test_a_hostile_resolved_value_stays_a_value(orders: Bench) -> None:
@@ -207,7 +207,7 @@ def test_rows_without_a_watermark_are_loaded_once_and_said(bench: Bench) -> None
     )
     plan = bench.plan("SELECT k, at FROM s", strategy=Strategy.UPSERT, merge_key=("k",), watermark="at")
     (warning,) = bench.run(plan).warnings
-    assert warning.startswith("Rows that came without at: 1.") and "COALESCE" in warning
+    assert warning.startswith("Rows without a value of at: 1.") and "COALESCE" in warning
     bench.at_source("UPDATE s SET k = 3 WHERE k = 2")
     assert bench.run(plan).warnings == []
     assert sorted(row[0] for row in bench.rows("SELECT k FROM sync.t")) == [1, 2]

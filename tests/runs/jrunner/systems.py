@@ -13,8 +13,8 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, TableName
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
-from runs.jrunner.moved import Moved
-from runs.jrunner.progress import Reporter
+from runs.jrunner.protocol import Reporter
+from runs.jrunner.result import TransferResult
 from runs.jrunner.routes.choose import choose
 
 
@@ -68,7 +68,7 @@ def job(source: System, query: str, destination: System, table: str = "t", **cha
     return replace(made, **changes)
 
 
-def moved(work: Job) -> tuple[str, Moved]:
+def moved(work: Job) -> tuple[str, TransferResult]:
     """Move the job's rows in this process; return the route's name and the counts."""
     route = choose(work)
     return route.name, route.copy(work, Reporter(events=False), Cancellation())

@@ -269,7 +269,7 @@ def test_nul_bytes_are_taken_out_when_asked_and_counted(database_url: str, erp: 
     ended = run_job(job(erp, "SELECT id, note FROM items", warehouse, options={"nul_bytes": "strip"}))
     assert ended.code == 0
     assert [event["message"] for event in ended.events if event["event"] == "warning"] == [
-        "NUL bytes were taken out of 2 values of column “note”."
+        "NUL bytes were removed from 2 values of column “note”."
     ]
     assert warehouse.rows("SELECT note FROM t") == [("ab",), ("ab",)]
 

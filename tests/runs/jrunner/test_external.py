@@ -97,7 +97,7 @@ def test_of_very_much_output_the_beginning_and_the_end_are_logged(
     assert (ended.code, ended.last["error"]["code"]) == (1, "external_failed")
     assert ended.last["error"]["detail"].endswith("last\n")
     assert "jrunner: first\n" in ended.log
-    assert "the program has written more than 1 MB; the rest is left out" in ended.log
+    assert "the program has written more than 1 MB; the rest is not logged" in ended.log
     assert len(ended.log) < 3_000_000
 
 

@@ -1,4 +1,4 @@
-"""DuckDB and SQLite as sources for each other, for themselves and for PostgreSQL: exact, or named as a misfit."""
+"""DuckDB and SQLite as sources for each other, for themselves and for PostgreSQL: exact, or an invalid value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.sdk.errors import PipekitError, ValueMisfit
+from connections.sdk.errors import InvalidValue, PipekitError
 from tests.runs.jrunner.systems import System, carry, duckdb, job, moved, postgresql, sqlite
 
 DUCKDB_TO_POSTGRESQL = [
@@ -98,7 +98,7 @@ def test_a_duckdb_value_that_does_not_fit_is_named_and_nothing_stays(
     lake: System, warehouse: System, native: str, value: str, wanted: str, shown: str
 ) -> None:
     _tables(lake, native, value, warehouse, wanted)
-    with pytest.raises(ValueMisfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         moved(job(lake, "SELECT n, v FROM s", warehouse))
     assert "“v”" in caught.value.message and shown in caught.value.message
     assert warehouse.rows("SELECT * FROM t") == []
@@ -159,7 +159,7 @@ def test_sqlite_s_values_arrive_in_duckdb_exactly(tmp_path: Path) -> None:
 def test_text_that_is_no_utf8_is_refused_whatever_the_destination(tmp_path: Path) -> None:
     erp, copy = sqlite(tmp_path / "erp.db"), duckdb(tmp_path / "copy.duckdb")
     _tables(erp, "text", "CAST(x'ff6162' AS text)", copy, "VARCHAR")
-    with pytest.raises(ValueMisfit, match="0xff6162"):
+    with pytest.raises(InvalidValue, match="0xff6162"):
         moved(job(erp, "SELECT n, v FROM s", copy))
     assert copy.rows("SELECT * FROM t") == []
 

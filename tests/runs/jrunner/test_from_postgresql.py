@@ -1,4 +1,4 @@
-"""PostgreSQL as the source: raw keeps every byte; towards other systems each value is exact or named as a misfit."""
+"""PostgreSQL as the source: raw keeps every byte; towards other systems each value is exact or an invalid value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.sdk.errors import PipekitError, ValueMisfit
+from connections.sdk.errors import InvalidValue, PipekitError
 from tests.runs.jrunner.systems import System, carry, duckdb, job, moved, postgresql, sqlite
 
 # type, value as SQL, text afterwards
@@ -131,7 +131,7 @@ def test_every_type_passes_by_arrow_in_binary_where_it_has_one(
 def test_what_arrow_cannot_carry_is_named(warehouse: System, native: str, value: str) -> None:
     _source(warehouse, native, value)
     warehouse.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n smallint, v {native})")
-    with pytest.raises(ValueMisfit, match="“v”: "):
+    with pytest.raises(InvalidValue, match="“v”: "):
         moved(job(warehouse, "SELECT n, v FROM s", warehouse))
     assert warehouse.rows("SELECT * FROM t") == []
 
@@ -189,7 +189,7 @@ def test_a_narrower_column_takes_what_fits_and_refuses_the_rest(
     assert route == "arrow"
     assert warehouse.rows("SELECT v::text FROM t ORDER BY n") == [(None,), (expected,)]
     warehouse.execute(f"INSERT INTO s VALUES (3, {bad})", "TRUNCATE t")
-    with pytest.raises(ValueMisfit, match="“v”"):
+    with pytest.raises(InvalidValue, match="“v”"):
         moved(job(warehouse, "SELECT * FROM s", warehouse))
     assert warehouse.rows("SELECT * FROM t") == []
 
@@ -250,7 +250,7 @@ def test_what_sqlite_would_alter_is_refused(
     _source(warehouse, native, value)
     copy = sqlite(tmp_path / "copy.db")
     _destination(copy, wanted)
-    with pytest.raises(ValueMisfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         moved(job(warehouse, "SELECT * FROM s", copy))
     assert "“v”" in caught.value.message and shown in caught.value.message
     assert copy.rows("SELECT * FROM t") == []
@@ -307,7 +307,7 @@ def test_what_duckdb_would_alter_is_refused(
     _source(warehouse, native, value)
     copy = duckdb(tmp_path / "copy.duckdb")
     _destination(copy, wanted)
-    with pytest.raises(ValueMisfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         moved(job(warehouse, "SELECT * FROM s", copy))
     assert "“v”" in caught.value.message and shown in caught.value.message
     assert copy.rows("SELECT * FROM t") == []

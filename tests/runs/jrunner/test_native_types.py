@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.sdk.errors import ValueMisfit
+from connections.sdk.errors import InvalidValue
 from tests.runs.jrunner.processes import run
 from tests.runs.jrunner.systems import System, carry, duckdb, job, moved, postgresql, sqlite
 
@@ -122,7 +122,7 @@ def _refused(erp: System, text: str, destination: System, wanted: str) -> str:
     erp.execute("DROP TABLE IF EXISTS s", "CREATE TABLE s (n integer, v text)", "INSERT INTO s VALUES (1, NULL)")
     erp.execute(f"INSERT INTO s VALUES (2, '{quoted}')")
     destination.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, v {wanted})")
-    with pytest.raises(ValueMisfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         moved(job(erp, "SELECT n, v FROM s", destination))
     assert destination.rows("SELECT * FROM t") == []
     return caught.value.message
@@ -164,7 +164,7 @@ def test_the_last_microsecond_is_not_taken_for_infinity(warehouse: System) -> No
     warehouse.execute("DROP TABLE IF EXISTS s", f"CREATE TABLE s AS SELECT 1 AS n, '{last}'::timestamp AS v")
     # the narrower number keeps the job off the raw route
     warehouse.execute("DROP TABLE IF EXISTS t", "CREATE TABLE t (n smallint, v timestamp)")
-    with pytest.raises(ValueMisfit, match="294247-01-10"):
+    with pytest.raises(InvalidValue, match="294247-01-10"):
         moved(job(warehouse, "SELECT n, v FROM s", warehouse))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.parameters import ConnectionParameters
-from runs.jrunner.ticks import answers
+from runs.jrunner.progress import is_reachable
 from tests.runs.jrunner.processes import ROOT, Outcome, run_job
 from tests.runs.jrunner.systems import as_json, duckdb, job, postgresql, sqlite
 
@@ -72,5 +72,5 @@ def test_a_program_that_moves_the_rows_is_believed_as_long_as_both_systems_answe
 
 
 def test_what_cannot_be_asked_from_here_is_believed_to_answer() -> None:
-    assert answers(ConnectionParameters(kind="as400", url="jdbc:as400://erp.invalid"))
-    assert not answers(ConnectionParameters(kind="postgresql", url="postgresql://db.invalid/x"))
+    assert is_reachable(ConnectionParameters(kind="as400", url="jdbc:as400://erp.invalid"))
+    assert not is_reachable(ConnectionParameters(kind="postgresql", url="postgresql://db.invalid/x"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from connections.sdk.errors import ValueMisfit
+from connections.sdk.errors import InvalidValue
 from tests.runs.jrunner.systems import System, carry, job, moved, postgresql, sqlite
 
 # declared type, value as SQLite literal, destination type, the text PostgreSQL has afterwards (None = NULL)
@@ -204,7 +204,7 @@ def test_a_value_that_does_not_fit_is_named_and_nothing_stays(
     erp: System, warehouse: System, declared: str, value: str, wanted: str, shown: str, hint: str
 ) -> None:
     _tables(erp, declared, ["NULL", value], warehouse, wanted)
-    with pytest.raises(ValueMisfit) as caught:
+    with pytest.raises(InvalidValue) as caught:
         moved(job(erp, "SELECT n, v FROM t", warehouse))
     assert "“v”" in caught.value.message
     assert shown in caught.value.message
@@ -219,6 +219,6 @@ def test_a_misfit_after_many_good_rows_leaves_the_table_empty(erp: System, wareh
         "INSERT INTO t SELECT i, i FROM n",
         "INSERT INTO t VALUES (0, 3.75)",
     )
-    with pytest.raises(ValueMisfit, match="3.75"):
+    with pytest.raises(InvalidValue, match="3.75"):
         moved(job(erp, "SELECT n, v FROM t", warehouse))
     assert warehouse.rows("SELECT count(*) FROM t") == [(0,)]

@@ -14,7 +14,7 @@ import pytest
 
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
-from runs.jrunner.progress import Reporter
+from runs.jrunner.protocol import Reporter
 from runs.jrunner.routes.choose import choose
 from tests.runs.commands import alive, wait_until
 from tests.runs.jrunner.processes import ROOT, finish, start_job
@@ -145,7 +145,7 @@ def test_a_cancel_while_the_rows_are_being_committed_does_not_say_that_nothing_w
     process.send_signal(signal.SIGTERM)
     ended = finish(process)
     assert (ended.code, ended.last["error"]["code"]) == (130, "cancelled")
-    assert "look whether the rows are there" in ended.last["error"]["hint"]
+    assert "check whether the rows are there" in ended.last["error"]["hint"]
 
 
 def test_a_stop_that_comes_when_the_transfer_has_ended_is_no_error(database_url: str) -> None:

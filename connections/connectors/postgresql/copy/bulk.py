@@ -1,4 +1,4 @@
-"""PostgreSQL connections for bulk rows: asyncpg, whose COPY hands over blocks instead of rows; its errors as ours."""
+"""PostgreSQL connections for bulk rows, with asyncpg, whose COPY passes blocks of bytes; translates its errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import asyncpg
 import psycopg
 
 from connections.connectors.postgresql.dialect import DIALECT
-from connections.connectors.postgresql.driver import SESSION, borne, place, settings
+from connections.connectors.postgresql.driver import SESSION, address, idle_timeout, settings
 from connections.connectors.postgresql.errors import connection_lost, of_state, translate_connect
 from connections.connectors.postgresql.metadata import (
     IS_METADATA,
@@ -30,35 +30,35 @@ from connections.sdk.claim import Claim
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 
-_FILES = ("sslmode", "sslrootcert", "sslcert", "sslkey")
+_SSL_KEYWORDS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 90_000}
 _STATUS = re.compile(r"COPY (\d+)")
 
 
 async def connect(parameters: ConnectionParameters) -> Any:
-    """Open a connection with the same session settings as control SQL has. Raises what `driver.connect` raises."""
-    found = settings(parameters)
+    """Open a connection with the same session settings as for control SQL. Raises as `driver.connect`."""
+    keywords = settings(parameters)
     extra = parameters.options.get("session") or {}
     session = {key: value for key, value in {**SESSION, **extra}.items() if key != "client_encoding"}
     try:
         connection = await clear_text.connect(
-            found,
+            keywords,
             parameters,
-            dsn="postgresql:///?" + urlencode({key: found[key] for key in _FILES if key in found}),
-            host=found.get("host"),
-            port=int(found["port"]),
-            user=found["user"],
-            password=found["password"],
-            database=found["dbname"],
-            timeout=float(found["connect_timeout"]),
+            dsn="postgresql:///?" + urlencode({key: keywords[key] for key in _SSL_KEYWORDS if key in keywords}),
+            host=keywords.get("host"),
+            port=int(keywords["port"]),
+            user=keywords["user"],
+            password=keywords["password"],
+            database=keywords["dbname"],
+            timeout=float(keywords["connect_timeout"]),
             statement_cache_size=0,
-            server_settings={**session, "application_name": found["application_name"]},
+            server_settings={**session, "application_name": keywords["application_name"]},
         )
     except (TimeoutError, asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
         raise translate_connect(
-            psycopg.OperationalError(_as_libpq_says(error)), name=parameters.name, place=place(found)
+            psycopg.OperationalError(_libpq_message(error)), name=parameters.name, address=address(keywords)
         ) from None
-    _keep_alive(connection)
+    _set_keepalive(connection)
     try:
         with translated(parameters.name):
             check_metadata(await connection.fetchrow(IS_METADATA), parameters)
@@ -72,38 +72,38 @@ async def connect(parameters: ConnectionParameters) -> Any:
 
 async def _check_server(connection: Any, parameters: ConnectionParameters) -> None:
     try:
-        found = await connection.fetchrow(SERVER_DATABASE)
+        row = await connection.fetchrow(SERVER_DATABASE)
     except asyncpg.PostgresError as error:
-        failed = of_server(error, name=parameters.name)
-        if isinstance(failed, UNIDENTIFIED):
+        translated_error = of_server(error, name=parameters.name)
+        if isinstance(translated_error, UNIDENTIFIED):
             return
-        raise failed from None
-    check_server_database(found, parameters)
+        raise translated_error from None
+    check_server_database(row, parameters)
 
 
-def _keep_alive(connection: Any) -> None:
-    """Hear of a dead machine while nothing is sent, as libpq's keywords have it; asyncpg has no words for that."""
+def _set_keepalive(connection: Any) -> None:
+    """Enable TCP keepalive with the values of the libpq keywords, for which asyncpg has no parameters."""
     transport = getattr(connection, "_transport", None)
-    wire = transport.get_extra_info("socket") if transport else None
-    if wire is None or wire.family == socket.AF_UNIX:
+    sock = transport.get_extra_info("socket") if transport else None
+    if sock is None or sock.family == socket.AF_UNIX:
         return
-    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEPALIVE.items():
-        # not every system has each of them
+        # not every platform has all of these options
         if option := getattr(socket, name, None):
-            wire.setsockopt(socket.IPPROTO_TCP, option, value)
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beginning:
-    """What the transaction that writes does first: make sure that it may, and empty the table when asked to."""
+    """The first statements of a writing transaction: check and lock the claim, and with ``clear`` empty the table."""
 
     table: TableName
     clear: bool
     claim: Claim | None
 
     async def __call__(self, connection: Any) -> None:
-        """Raises Overtaken when the claim is another's."""
+        """Execute the statements. Raises Overtaken when another run has the claim."""
         if self.claim:
             self.claim.check(await connection.fetch(self.claim.sql))
         if self.clear:
@@ -111,55 +111,60 @@ class Beginning:
 
 
 async def backend(connection: Any, parameters: ConnectionParameters) -> Backend:
-    """Return the server's process behind a connection that is at rest, as far as it can be told."""
+    """Return the server process of a connection on which no statement is running."""
     row = None
     with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
         row = await connection.fetchrow(IDENTITY)
-    found = tuple(row) if row else None
-    return Backend.of(settings(parameters), found, borne=borne(parameters), told=connection.get_server_pid())
+    return Backend.of(
+        settings(parameters),
+        tuple(row) if row else None,
+        idle_timeout=idle_timeout(parameters),
+        reported_pid=connection.get_server_pid(),
+    )
 
 
-def _as_libpq_says(error: BaseException) -> str:
+def _libpq_message(error: BaseException) -> str:
+    """Return the message that `translate_connect` recognises for the error."""
     known: list[tuple[type[BaseException], str]] = [
         (ConnectionRefusedError, "connection refused"),
         (FileNotFoundError, "no such file or directory"),
         (socket.gaierror, "could not translate host name"),
         (TimeoutError, "timeout expired"),
     ]
-    word = next((text for kind, text in known if isinstance(error, kind)), "")
-    return f"{word}: {error}" if word else str(error)
+    message = next((text for error_class, text in known if isinstance(error, error_class)), "")
+    return f"{message}: {error}" if message else str(error)
 
 
 @contextmanager
 def translated(name: str) -> Iterator[None]:
-    """Let asyncpg's and the network's errors leave as Pipekit's."""
+    """Translate errors of asyncpg and of the network to Pipekit's."""
     try:
         yield
     except asyncpg.PostgresError as error:
-        raise of_server(_last_word(error) or error, name=name) from None
+        raise of_server(_server_error(error) or error, name=name) from None
     except (asyncpg.InterfaceError, OSError) as error:
-        if server := _last_word(error):
-            raise of_server(server, name=name) from None
+        if server_error := _server_error(error):
+            raise of_server(server_error, name=name) from None
         raise errors.ConnectionLost(
-            f"{name or 'PostgreSQL'}: The connection was lost in the middle of the transfer.",
-            hint="The network or the server went away; run it again.",
+            f"{name or 'PostgreSQL'}: The connection was lost during the transfer.",
+            hint="The network or the server failed; run it again.",
             detail=str(error),
         ) from None
 
 
-def _last_word(error: BaseException) -> asyncpg.PostgresError | None:
-    """Return what the server said when it ended the session: asyncpg's own complaint of the end came after it."""
-    found: BaseException | None = error
-    while found is not None and not isinstance(found, errors.PipekitError):
-        # 08003 is what asyncpg calls it
-        if isinstance(found, asyncpg.PostgresError) and found.sqlstate not in (None, "08003"):
-            return found
-        found = found.__cause__ or found.__context__
+def _server_error(error: BaseException) -> asyncpg.PostgresError | None:
+    """Return the server's error in the chain of causes, which asyncpg's error about the closed connection hides."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, errors.PipekitError):
+        # 08003 is asyncpg's own error for a closed connection
+        if isinstance(cause, asyncpg.PostgresError) and cause.sqlstate not in (None, "08003"):
+            return cause
+        cause = cause.__cause__ or cause.__context__
     return None
 
 
 def of_server(error: Any, *, name: str) -> errors.PipekitError:
-    """Return Pipekit's error for one that the server reported, its context kept as detail."""
+    """Return Pipekit's error for one reported by the server, with its detail, hint and context."""
     message = str(error.args[0]) if error.args else str(error)
     more = [getattr(error, part, None) for part in ("detail", "hint", "context")]
     if not error.sqlstate:
@@ -168,8 +173,8 @@ def of_server(error: Any, *, name: str) -> errors.PipekitError:
 
 
 def rows_of(status: str) -> int:
-    """Return n of the server's ``COPY n``."""
-    found = _STATUS.fullmatch(status)
-    if found is None:
-        raise errors.InternalError(f"The server ended a COPY with “{status}”.")
-    return int(found[1])
+    """Return the number of rows in the command tag ``COPY n``."""
+    match = _STATUS.fullmatch(status)
+    if match is None:
+        raise errors.InternalError(f"The server ended a COPY with the unexpected status “{status}”.")
+    return int(match[1])

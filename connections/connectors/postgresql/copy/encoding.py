@@ -1,4 +1,4 @@
-"""Arrow batches as what COPY FROM takes: PostgreSQL's binary format, or CSV where a type has no binary encoder here."""
+"""Encoding of Arrow batches for COPY FROM: PostgreSQL's binary format, or CSV if a type has no binary encoder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow.csv
 from pgpq import encoders
 from pgpq.schema import Jsonb
 
-from connections.connectors.postgresql.session import health_check
+from connections.connectors.postgresql.copy import value_checks
 from connections.sdk.arrow import times
 from connections.sdk.arrow.calendar import calendar_texts
 from connections.sdk.arrow.invalid_values import converted
@@ -23,13 +23,13 @@ from connections.sdk.arrow.texts import as_text
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import Kind, to_arrow
 
-# PostgreSQL counts from 2000-01-01
+# PostgreSQL's epoch is 2000-01-01
 _EPOCH_DAYS, _EPOCH_MICROS = 10_957, 946_684_800_000_000
 _TEXT_LIKE = re.compile(r"(text|character( varying)?|varchar|bpchar|char|json)\s*(\(\d+\))?", re.IGNORECASE)
 
 
 class Encoding(Protocol):
-    """One COPY's worth of bytes: ``start``, then each batch in order, then ``end``."""
+    """The data of one COPY: ``start()``, then ``batch()`` for each batch in order, then ``end()``."""
 
     format: str
 
@@ -39,11 +39,12 @@ class Encoding(Protocol):
 
 
 def encoding(columns: Sequence[Column]) -> Encoding:
-    """Return binary when every column can be encoded as its type, else CSV for the whole table."""
+    """Return the binary encoding if it supports the types of all columns, otherwise CSV."""
     return BinaryEncoding(columns) if all(is_binary(column) for column in columns) else CsvEncoding(columns)
 
 
 def is_binary(column: Column) -> bool:
+    """Return whether the column can be encoded in the binary format."""
     kind = column.data_type.kind
     if kind is Kind.DECIMAL:
         return column.data_type.precision is not None and column.data_type.precision <= 38
@@ -57,12 +58,14 @@ def _is(column: Column, *names: str) -> bool:
 
 
 class BinaryEncoding:
+    """PostgreSQL's binary COPY format."""
+
     format = "binary"
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = columns
-        # the encoder asks for one name a column; the destination's own names say nothing to it
-        self._schema = pa.schema([(str(i), _carried(column)) for i, column in enumerate(columns)])
+        # the encoder needs a unique name for each column, which does not occur in the data
+        self._schema = pa.schema([(str(i), _encoded_type(column)) for i, column in enumerate(columns)])
         builders = {str(i): _builder(column, self._schema.field(i)) for i, column in enumerate(columns)}
         self._encoder = pgpq.ArrowToPostgresBinaryEncoder.new_with_encoders(self._schema, builders)
 
@@ -70,23 +73,23 @@ class BinaryEncoding:
         return self._encoder.write_header()
 
     def batch(self, batch: pa.RecordBatch) -> bytes:
-        arrays = [_prepared(batch.column(i), column) for i, column in enumerate(self._columns)]
+        arrays = [_prepare(batch.column(i), column) for i, column in enumerate(self._columns)]
         return self._encoder.write_batch(pa.record_batch(arrays, schema=self._schema))
 
     def end(self) -> bytes:
         return self._encoder.finish()
 
 
-def _carried(column: Column) -> pa.DataType:
+def _encoded_type(column: Column) -> pa.DataType:
     if _is(column, "uuid"):
         return pa.binary(16)
-    carried: dict[Kind, pa.DataType] = {
+    types: dict[Kind, pa.DataType] = {
         Kind.DATE: pa.int32(),
         Kind.TIMESTAMP: pa.int64(),
         Kind.TIMESTAMPTZ: pa.int64(),
         Kind.TIME: pa.int64(),
     }
-    return carried.get(column.data_type.kind) or to_arrow(column.data_type)
+    return types.get(column.data_type.kind) or to_arrow(column.data_type)
 
 
 def _builder(column: Column, field: pa.Field) -> Any:
@@ -95,8 +98,8 @@ def _builder(column: Column, field: pa.Field) -> Any:
     return pgpq.ArrowToPostgresBinaryEncoder.infer_encoder(field)
 
 
-def _prepared(array: pa.Array, column: Column) -> pa.Array:
-    health_check.fits(array, column)
+def _prepare(array: pa.Array, column: Column) -> pa.Array:
+    value_checks.check_array(array, column)
     if _is(column, "uuid"):
         return converted(array, column, uuid_bytes)
     prepare = _PREPARE.get(column.data_type.kind)
@@ -112,15 +115,19 @@ def _micros(array: pa.Array) -> pa.Array:
 
 
 def _since_2000(count: pa.Array, epoch: int, infinite: int) -> pa.Array:
-    """Shift to PostgreSQL's count; the largest integer is its infinity, the smallest its -infinity."""
+    """Return counts since 2000 for counts since 1970.
+
+    PostgreSQL represents infinity by the largest integer and -infinity by the smallest.
+    """
     ends = pc.min_max(count).as_py()
     if ends["max"] is None or (ends["max"] < infinite and ends["min"] > -infinite):
         return pc.subtract_checked(count, pa.scalar(epoch, count.type))
-    endless = pc.is_in(count, value_set=pa.array([infinite, -infinite], count.type))
-    shifted = pc.subtract_checked(pc.if_else(endless, epoch, count).cast(count.type), pa.scalar(epoch, count.type))
-    least = pa.scalar(-infinite - 1, count.type)
-    ending = pc.if_else(pc.greater(count, pa.scalar(0, count.type)), pa.scalar(infinite, count.type), least)
-    return pc.if_else(endless, ending, shifted)
+    is_infinite = pc.is_in(count, value_set=pa.array([infinite, -infinite], count.type))
+    finite = pc.if_else(is_infinite, epoch, count).cast(count.type)
+    shifted = pc.subtract_checked(finite, pa.scalar(epoch, count.type))
+    smallest = pa.scalar(-infinite - 1, count.type)
+    infinity = pc.if_else(pc.greater(count, pa.scalar(0, count.type)), pa.scalar(infinite, count.type), smallest)
+    return pc.if_else(is_infinite, infinity, shifted)
 
 
 def _time(array: pa.Array) -> pa.Array:
@@ -136,10 +143,10 @@ _PREPARE: dict[Kind, Callable[[pa.Array], pa.Array]] = {
 
 
 def uuid_bytes(array: pa.Array) -> pa.Array:
-    """Return the sixteen bytes of each uuid's text, with or without hyphens or braces."""
+    """Return the sixteen bytes of each uuid, given as text with or without hyphens and braces."""
     bare = pc.replace_substring_regex(array, r"^\{|\}$|-", "")
     check(pc.match_substring_regex(bare, "^[0-9a-fA-F]{32}$"), "not a uuid")
-    # every value is now 32 digits wide, so the whole column is one string of them
+    # every value has 32 digits, so the whole column can be converted as one string
     digits = "".join(cast(list[str], pc.fill_null(bare, "0" * 32).to_pylist()))
     raw = pa.py_buffer(binascii.unhexlify(digits))
     valid = pc.is_valid(bare).buffers()[1] if bare.null_count else None
@@ -147,7 +154,7 @@ def uuid_bytes(array: pa.Array) -> pa.Array:
 
 
 class CsvEncoding:
-    """CSV in which NULL is nothing and the empty string is ``""``; every value travels as its exact text."""
+    """CSV with exact text for all values. NULL is an empty field, an empty string is ``""``."""
 
     format = "csv"
 
@@ -160,7 +167,7 @@ class CsvEncoding:
 
     def batch(self, batch: pa.RecordBatch) -> bytes:
         for position, column in enumerate(self._columns):
-            health_check.fits(batch.column(position), column)
+            value_checks.check_array(batch.column(position), column)
         arrays = [_text(batch.column(i), column) for i, column in enumerate(self._columns)]
         sink = pa.BufferOutputStream()
         names = [str(i) for i in range(len(arrays))]
@@ -175,7 +182,7 @@ def _text(array: pa.Array, column: Column) -> pa.Array:
     if not pa.types.is_temporal(array.type):
         return as_text(array, column)
     try:
-        return times.spelled(array)
+        return times.iso_text(array)
     except pa.ArrowInvalid:
-        # years before 1 and after 9999, infinity, 24:00: rare, so one by one
+        # years before 1 and after 9999, infinity and 24:00 are rare: convert value by value
         return pa.array(calendar_texts(array), pa.string())

@@ -1,6 +1,7 @@
-"""Which columns binary COPY may carry untouched between two PostgreSQL servers, and which casts lose nothing.
+"""Planning of raw copies, in which binary COPY data is passed unchanged between two PostgreSQL servers.
 
-The receiving server rounds or cuts to a column's (p,s) or (n) without a word, so only equal or wider ones pass.
+The receiving server silently rounds and truncates values to the precision or length of a column, so only types with the
+same or a greater one are accepted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from connections.sdk.schema import Column, ColumnInfo, TableName
 from connections.sdk.sql.statement import statement
 
 _SHAPE = re.compile(r"([^()]+?)\s*(?:\((\d+)(?:,(-?\d+))?\))?( with(?:out)? time zone)?")
-# types whose binary form is their text
+# types whose binary representation is their text
 _TEXT = frozenset({"text", "character varying", "character", "bpchar", "name", "citext", "json", "xml", "unknown"})
 _WIDER = {
     "smallint": ("integer", "bigint", "numeric"),
@@ -26,7 +27,7 @@ _WIDER = {
     "date": ("timestamp without time zone",),
     "json": ("jsonb",),
 }
-# pg_type by name: whether values mean the same on another server, and can be sent in binary at all
+# for types by name: whether they have a binary representation that is the same on other servers
 _PORTABLE = """
 SELECT x.name, t.typsend <> 0 AND t.typreceive <> 0 AND x.name !~ '^reg'
        AND (t.oid < 16384 OR t.typtype = 'e' OR (t.typtype = 'b' AND t.typelem = 0))
@@ -36,12 +37,13 @@ FROM unnest(%s::text[]) AS x(name) JOIN pg_type t ON t.oid = to_regtype(x.name)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawPlan:
-    """The casts of a raw copy by position ("" = as it is). Without any, the user's query is sent as it stands."""
+    """The casts of a raw copy by position, "" for none. Without casts the user's query is sent unchanged."""
 
     casts: tuple[str, ...]
 
     def query(self, query: str) -> str:
-        # its own lines, so that a comment at the query's end cannot eat the bracket
+        """Return ``query`` with the casts."""
+        # on separate lines, so that a comment at the end of the query does not comment out the bracket
         if not any(self.casts):
             return f"\n{query}\n"
         names = [f"c{position}" for position in range(len(self.casts))]
@@ -51,7 +53,7 @@ class RawPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotRaw:
-    """Why the bytes cannot pass untouched."""
+    """The reason why the bytes cannot be passed unchanged."""
 
     why: str
 
@@ -65,17 +67,17 @@ def plan(
     columns: Sequence[Column],
     trim: bool,
 ) -> RawPlan | NotRaw:
-    """Compare what the query delivers with what the table has, column by column."""
-    found = describe_query(source, statement(query))
-    if len(found) != len(columns):
+    """Return the casts needed to copy the query's columns to those of the table, or why a raw copy is impossible."""
+    source_columns = describe_query(source, statement(query))
+    if len(source_columns) != len(columns):
         raise ColumnMissing(
-            f"The source query returns {len(found)} columns, {len(columns)} are expected.",
+            f"The source query returns {len(source_columns)} columns, but the module has {len(columns)}.",
             hint="Refresh the module's columns from its query.",
         )
-    wanted = _wanted(destination, table, columns)
-    portable = _portable(source, found) & _portable(destination, wanted)
+    dest_columns = _destination_columns(destination, table, columns)
+    portable = _portable(source, source_columns) & _portable(destination, dest_columns)
     casts: list[str] = []
-    for have, want in zip(found, wanted, strict=True):
+    for have, want in zip(source_columns, dest_columns, strict=True):
         cast = _cast(have.native_type, want.native_type, portable=portable, trim=trim)
         if cast is None:
             types = f"{have.native_type} in the source and {want.native_type} in the destination"
@@ -84,15 +86,15 @@ def plan(
     return RawPlan(casts=tuple(casts))
 
 
-def _wanted(session: PostgresqlSession, table: TableName, columns: Sequence[Column]) -> list[ColumnInfo]:
+def _destination_columns(session: PostgresqlSession, table: TableName, columns: Sequence[Column]) -> list[ColumnInfo]:
     info = describe_table(session, table)
     if info is None:
         raise TableMissing(f"There is no table {table} in the destination.", hint="Create it, or check its name.")
-    wanted = [info.column(column.dest_name) for column in columns]
-    if None in wanted:
-        name = columns[wanted.index(None)].dest_name
+    dest_columns = [info.column(column.dest_name) for column in columns]
+    if None in dest_columns:
+        name = columns[dest_columns.index(None)].dest_name
         raise ColumnMissing(f"The table {table} has no column “{name}”.", hint="Add it, or change the mapping.")
-    return [column for column in wanted if column]
+    return [column for column in dest_columns if column]
 
 
 def _portable(session: PostgresqlSession, columns: Sequence[ColumnInfo]) -> frozenset[str]:
@@ -101,11 +103,12 @@ def _portable(session: PostgresqlSession, columns: Sequence[ColumnInfo]) -> froz
 
 
 def _parts(native: str) -> tuple[str, int | None, int | None]:
-    found = _SHAPE.fullmatch(native)
-    if found is None:
+    """Return the name of a type and its two numeric arguments."""
+    match = _SHAPE.fullmatch(native)
+    if match is None:
         return native, None, None
-    name = found[1] + (found[4] or "")
-    return name, int(found[2]) if found[2] else None, int(found[3]) if found[3] else None
+    name = match[1] + (match[4] or "")
+    return name, int(match[2]) if match[2] else None, int(match[3]) if match[3] else None
 
 
 def _name(native: str) -> str:
@@ -113,7 +116,7 @@ def _name(native: str) -> str:
 
 
 def _cast(have: str, want: str, *, portable: frozenset[str], trim: bool) -> str | None:
-    """Return the cast a column needs ("" for none), None when no cast is sure to be exact."""
+    """Return the cast that a column needs ("" for none), None when no cast is guaranteed to be exact."""
     (old, *old_size), (new, *new_size) = _parts(have), _parts(want)
     is_text = old in _TEXT
     if trim and is_text:
@@ -128,7 +131,7 @@ def _cast(have: str, want: str, *, portable: frozenset[str], trim: bool) -> str 
 
 
 def _contains(name: str, old: list[int | None], new: list[int | None]) -> bool:
-    """Whether every value of ``name(old)`` is one of ``name(new)``, unchanged."""
+    """Return whether every value of ``name(old)`` is unchanged as a value of ``name(new)``."""
     if new[0] is None or old == new:
         return True
     if old[0] is None or name in ("character", "bit"):

@@ -1,4 +1,4 @@
-"""Reads a PostgreSQL query into exact Arrow batches through ADBC: one COPY, one snapshot, a read-only session."""
+"""Reads the rows of a PostgreSQL query as Arrow batches, through ADBC: one COPY in a read-only session."""
 
 from __future__ import annotations
 
@@ -26,19 +26,21 @@ from connections.connectors.postgresql.metadata import (
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
 from connections.sdk import errors, session_cleanup
-from connections.sdk.arrow.batches import gathered
-from connections.sdk.arrow.convert import exactly
+from connections.sdk.arrow.batches import rebatch
+from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
 from connections.sdk.sql.statement import statement
 from connections.sdk.sql.types import to_arrow
 
-# what a connection that broke is reported as
+# status codes of ADBC for a broken connection
 _IO = (adbc_driver_manager.AdbcStatusCode.IO, adbc_driver_manager.AdbcStatusCode.TIMEOUT)
 _READ_ONLY = " -c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
 
 
 class PostgresqlReader:
+    """Implements `Reader`."""
+
     def read(
         self, parameters: ConnectionParameters, query: str, columns: Sequence[Column], *, batch_bytes: int
     ) -> PostgresqlBatches:
@@ -46,7 +48,10 @@ class PostgresqlReader:
 
 
 class PostgresqlBatches:
-    """The stream of one query; opened on the first step of the iteration. ``close`` from another thread stops it."""
+    """The batches of one query, which is executed when the iteration begins.
+
+    ``close`` cancels the query; it may be called from another thread.
+    """
 
     def __init__(
         self, parameters: ConnectionParameters, query: str, columns: tuple[Column, ...], batch_bytes: int
@@ -59,14 +64,14 @@ class PostgresqlBatches:
         self.rows = 0
         self._stop: Callable[[], object] | None = None
         self._backend: Backend | None = None
-        # whether each statement may go to another process of the server
+        # whether a pooler may pass each statement to another process of the server
         self._pooled = False
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        natives = self._natives()
+        natives = self._native_types()
         text = wire_values.wrapped(self.query, natives, self.columns)
         with self._opened() as cursor:
-            for raw in gathered(self._stream(cursor, text), self.batch_bytes):
+            for raw in rebatch(self._stream(cursor, text), self.batch_bytes):
                 arrays = [self._column(raw.column(i), i) for i in range(raw.num_columns)]
                 self.rows += raw.num_rows
                 yield pa.record_batch(arrays, schema=self.schema)
@@ -76,99 +81,104 @@ class PostgresqlBatches:
             with contextlib.suppress(adbc_driver_manager.Error):
                 stop()
 
-    def at_work(self) -> bool:
-        return self._backend is not None and self._backend.at_work()
+    def is_busy(self) -> bool:
+        return self._backend is not None and self._backend.is_busy()
 
-    def _natives(self) -> list[str]:
+    def _native_types(self) -> list[str]:
         session = driver.connect(self.parameters)
         try:
             self._pooled = session.backend.pid is None
-            found = describe_query(session, self.query)
+            columns = describe_query(session, self.query)
         finally:
             session.close()
-        if len(found) != len(self.columns):
+        if len(columns) != len(self.columns):
             raise errors.ColumnMissing(
-                f"The source query returns {len(found)} columns, {len(self.columns)} are expected.",
+                f"The source query returns {len(columns)} columns, but the module has {len(self.columns)}.",
                 hint="Refresh the module's columns from its query.",
             )
-        return [column.native_type for column in found]
+        return [column.native_type for column in columns]
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Any]:
-        found = driver.settings(self.parameters)
+        settings = driver.settings(self.parameters)
         options = driver.session_options(self.parameters) + _READ_ONLY
 
         def connect(keywords: dict[str, Any]) -> Any:
             return adbc.connect(make_conninfo(**keywords, options=options, client_encoding="UTF8"), autocommit=True)
 
         try:
-            connection = clear_text.opened(found, connect, adbc_driver_manager.Error)
+            connection = clear_text.opened(settings, connect, adbc_driver_manager.Error)
         except adbc_driver_manager.Error as error:
             raise translate_connect(
-                psycopg.OperationalError(str(error)), name=self.parameters.name, place=driver.place(found)
+                psycopg.OperationalError(str(error)), name=self.parameters.name, address=driver.address(settings)
             ) from None
         with connection, connection.cursor() as cursor:
             self._check_metadata(cursor)
-            self._backend = self._identified(cursor, found)
+            self._backend = self._identify(cursor, settings)
             self._stop = cursor.adbc_cancel
             try:
-                with session_cleanup.ended_by(self._backend.end):
+                with session_cleanup.terminated_by(self._backend.terminate):
                     yield cursor
             finally:
                 self._stop = None
 
     def _check_metadata(self, cursor: Any) -> None:
-        """Raise Protected when this connection, whoever answered the first one, leads to Pipekit's metadata."""
-        check_metadata(self._asked(cursor, IS_METADATA), self.parameters)
+        """Raise Protected when the connection leads to Pipekit's metadata.
+
+        Checked again, because it may lead to another server than the session that described the query.
+        """
+        check_metadata(self._fetch_row(cursor, IS_METADATA), self.parameters)
         if not self.parameters.protection.databases:
             return
         try:
-            found = self._asked(cursor, SERVER_DATABASE)
+            row = self._fetch_row(cursor, SERVER_DATABASE)
         except UNIDENTIFIED:
             return
-        check_server_database(found, self.parameters)
+        check_server_database(row, self.parameters)
 
-    def _asked(self, cursor: Any, sql: str) -> Any:
+    def _fetch_row(self, cursor: Any, sql: str) -> Any:
         try:
             cursor.execute(sql)
             return cursor.fetchone()
         except (adbc_driver_manager.Error, OSError) as error:
             raise translated(error, name=self.parameters.name) from None
 
-    def _identified(self, cursor: Any, found: dict[str, str]) -> Backend:
+    def _identify(self, cursor: Any, settings: dict[str, str]) -> Backend:
         row = None
         if not self._pooled:
             with contextlib.suppress(adbc_driver_manager.Error):
                 cursor.execute(IDENTITY)
                 row = cursor.fetchone()
-        return Backend.of(found, row, borne=driver.borne(self.parameters))
+        return Backend.of(settings, row, idle_timeout=driver.idle_timeout(self.parameters))
 
     def _stream(self, cursor: Any, text: str) -> Iterator[pa.RecordBatch]:
         try:
             cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": self.batch_bytes // 4})
             cursor.execute(text)
-            # fetch_record_batch() hands out a reader that has lost what the server said: code, message and context
+            # the reader of fetch_record_batch() would lose the SQLSTATE, message and context of an error
             yield from cursor._results.reader
         except (adbc_driver_manager.Error, OSError, pa.ArrowException) as error:
             raise translated(error, name=self.parameters.name) from None
 
     def _column(self, array: pa.Array, position: int) -> pa.Array:
         column = self.columns[position]
-        return exactly(wire_values.repaired(array, column), column)
+        return convert_exactly(wire_values.repaired(array, column), column)
 
 
 def translated(error: Exception, *, name: str) -> errors.PipekitError:
-    """Return Pipekit's error for one of ADBC's or Arrow's: by the server's SQLSTATE, where it has one."""
+    """Return Pipekit's error for one of ADBC's or Arrow's, by its SQLSTATE if it has one."""
     state = getattr(error, "sqlstate", None)
     if state:
-        said = {_decoded(key): _decoded(value) for key, value in getattr(error, "details", None) or ()}
-        message = said.get("PG_DIAG_MESSAGE_PRIMARY") or str(error)
-        more = (said.get(f"PG_DIAG_{part}") for part in ("MESSAGE_DETAIL", "MESSAGE_HINT", "CONTEXT"))
+        fields = {_decoded(key): _decoded(value) for key, value in getattr(error, "details", None) or ()}
+        message = fields.get("PG_DIAG_MESSAGE_PRIMARY") or str(error)
+        more = (fields.get(f"PG_DIAG_{part}") for part in ("MESSAGE_DETAIL", "MESSAGE_HINT", "CONTEXT"))
         return of_state(state, message, name=name, more=more)
     if isinstance(error, OSError) or getattr(error, "status_code", None) in _IO:
         return connection_lost(str(error), name=name)
     return errors.InternalError(
-        f"{name or 'PostgreSQL'}: The rows could not be read: {error}", hint="Please report this.", detail=repr(error)
+        f"{name or 'PostgreSQL'}: The rows could not be read: {error}",
+        hint="This is a bug in Pipekit; please report it.",
+        detail=repr(error),
     )
 
 

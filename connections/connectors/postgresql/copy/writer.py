@@ -1,4 +1,4 @@
-"""Writes Arrow batches into a PostgreSQL table: one COPY in one transaction over asyncpg."""
+"""Writes Arrow batches to a PostgreSQL table with one COPY in one transaction, through asyncpg."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from connections.connectors.postgresql.copy import bulk
 from connections.connectors.postgresql.copy.encoding import Encoding, encoding
-from connections.connectors.postgresql.lossy_casts import Questions
-from connections.connectors.postgresql.session.copy_monitor import Watch, watched
+from connections.connectors.postgresql.lossy_casts import LossyCastCheck
+from connections.connectors.postgresql.session.copy_monitor import CopyStatus, monitored
 from connections.sdk import session_cleanup
 from connections.sdk.arrow.counts import check_counts
-from connections.sdk.arrow.invalid_values import misfit, plain
+from connections.sdk.arrow.invalid_values import first_value, invalid_value
 from connections.sdk.claim import Claim
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches
@@ -25,11 +25,13 @@ from connections.sdk.schema import Column, TableName
 
 _BLOCK = 256 * 1024
 _LINE = re.compile(r"COPY .*, line (\d+)(?:, column ([^:\n]*))?")
-# the server is at most a few batches behind when it complains
-_REMEMBERED = 3
+# number of batches kept, among which an error of the server has its cause
+_KEPT_BATCHES = 3
 
 
 class PostgresqlWriter:
+    """Implements `Writer`."""
+
     works_here = False
 
     def write(
@@ -43,18 +45,20 @@ class PostgresqlWriter:
         claim: Claim | None = None,
     ) -> int:
         begin = bulk.Beginning(table=table, clear=clear, claim=claim)
-        with closing(Questions(parameters, columns)) as questions:
-            return asyncio.run(_Copy(table, tuple(columns), batches, questions).run(parameters, begin))
+        with closing(LossyCastCheck(parameters, columns)) as check:
+            return asyncio.run(_Copy(table, tuple(columns), batches, check).run(parameters, begin))
 
 
 class _Copy:
-    def __init__(self, table: TableName, columns: tuple[Column, ...], batches: Batches, questions: Questions) -> None:
+    """One COPY with its encoding and checks."""
+
+    def __init__(self, table: TableName, columns: tuple[Column, ...], batches: Batches, check: LossyCastCheck) -> None:
         self.table = table
         self.columns = columns
         self.batches = batches
-        self.questions = questions
+        self.lossy_cast_check = check
         self.encoding: Encoding = encoding(columns)
-        # (number of the first row, batch) of the last ones sent
+        # the latest batches, each with the number of its first row
         self.sent: list[tuple[int, pa.RecordBatch]] = []
         self.count = 0
 
@@ -63,69 +67,71 @@ class _Copy:
         try:
             with bulk.translated(parameters.name):
                 backend = await bulk.backend(connection, parameters)
-                with session_cleanup.ended_by(backend.end):
-                    return await self._written(connection, parameters, begin)
+                with session_cleanup.terminated_by(backend.terminate):
+                    return await self._write(connection, parameters, begin)
         finally:
             connection.terminate() if connection.is_closed() else await connection.close(timeout=5)
 
-    async def _written(self, connection: Any, parameters: ConnectionParameters, begin: bulk.Beginning) -> int:
+    async def _write(self, connection: Any, parameters: ConnectionParameters, begin: bulk.Beginning) -> int:
         async with connection.transaction():
             await begin(connection)
-            async with watched(parameters, connection) as watch:
-                written = await self._copy(connection, watch)
+            async with monitored(parameters, connection) as status:
+                written = await self._copy(connection, status)
             check_counts(self.batches.rows, written)
         return written
 
-    async def _copy(self, connection: Any, watch: Watch) -> int:
+    async def _copy(self, connection: Any, status: CopyStatus) -> int:
         try:
-            status = await connection.copy_to_table(
+            command_tag = await connection.copy_to_table(
                 self.table.table,
                 schema_name=self.table.schema or None,
                 columns=[column.dest_name for column in self.columns],
                 format=self.encoding.format,
-                source=self._blocks(watch),
+                source=self._blocks(status),
             )
         except asyncpg.DataError as error:
-            self._explain(error)
+            self._raise_with_value(error)
             raise
-        return bulk.rows_of(status)
+        return bulk.rows_of(command_tag)
 
-    async def _blocks(self, watch: Watch) -> AsyncIterator[memoryview]:
+    async def _blocks(self, status: CopyStatus) -> AsyncIterator[memoryview]:
         stream = iter(self.batches)
         for block in _blocks(self.encoding.start()):
             yield block
-        # batches come and are encoded in another thread while this one sends
-        while (data := await asyncio.to_thread(self._encoded, stream)) is not None:
-            if watch.failed:
+        # another thread reads and encodes batches while this one sends
+        while (data := await asyncio.to_thread(self._encode_next, stream)) is not None:
+            if status.failed:
                 return
             for block in _blocks(data):
                 yield block
         for block in _blocks(self.encoding.end()):
             yield block
 
-    def _encoded(self, stream: Iterator[pa.RecordBatch]) -> bytes | None:
+    def _encode_next(self, stream: Iterator[pa.RecordBatch]) -> bytes | None:
         with suppress(StopIteration):
             batch = next(stream)
-            self.sent = [*self.sent[1 - _REMEMBERED :], (self.count, batch)]
+            self.sent = [*self.sent[1 - _KEPT_BATCHES :], (self.count, batch)]
             self.count += batch.num_rows
             data = self.encoding.batch(batch)
-            self.questions.check(batch)
+            self.lossy_cast_check.check(batch)
             return data
         return None
 
-    def _explain(self, error: asyncpg.DataError) -> None:
-        """Raise ValueMisfit with the value when the server's context says where it stands."""
-        found = _LINE.search(error.context or "")
-        column = next((c for c in self.columns if found and c.dest_name == found[2]), None)
-        if not found or not column:
+    def _raise_with_value(self, error: asyncpg.DataError) -> None:
+        """Raise InvalidValue with column and value if the context of the server's error has row and column."""
+        match = _LINE.search(error.context or "")
+        column = next((c for c in self.columns if match and c.dest_name == match[2]), None)
+        if not match or not column:
             return
-        row, position = int(found[1]) - 1, self.columns.index(column)
-        # CSV's context quotes the value, binary's only counts rows
-        example: Any = (error.context or "").partition(f"column {found[2]}: ")[2].strip().strip('"')
+        row, position = int(match[1]) - 1, self.columns.index(column)
+        # the context quotes the value for CSV, but not for the binary format
+        example: Any = (error.context or "").partition(f"column {match[2]}: ")[2].strip().strip('"')
         for first, batch in self.sent:
             if self.encoding.format == "binary" and first <= row < first + batch.num_rows:
-                example = plain(batch.column(position).slice(row - first, 1))
-        raise misfit(column, example, why=f"is refused: {error.args[0]}", detail=str(error)) from None
+                example = first_value(batch.column(position).slice(row - first, 1))
+        raise invalid_value(
+            column, example, why=f"is refused by the server: {error.args[0]}", detail=str(error)
+        ) from None
 
 
 def _blocks(data: bytes) -> Iterator[memoryview]:

@@ -1,6 +1,6 @@
--- the lock that one session waits for, and each session that holds it or waits before it: kind, table, mode, first half
--- of the name of an advisory lock; process id (0: a prepared transaction), application, user, state, since when its
--- transaction is open, and its statement, as far as this role may see them
+-- The lock that one session waits for, and each session that holds it or waits ahead: lock type, table, mode, first key
+-- of an advisory lock; process id (0 for a prepared transaction), application, user, state, start of the transaction
+-- and statement, as far as this role may see them.
 SELECT DISTINCT l.locktype,
        coalesce(l.relation, t.relation)::regclass::text,
        l.mode, l.classid::bigint,
@@ -8,7 +8,7 @@ SELECT DISTINCT l.locktype,
        to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
        left(a.query, 200)
 FROM pg_locks l
--- who waits for a row waits for the transaction that changed it, and holds the row's place in the queue
+-- a session that waits for a row waits for the transaction that changed it, and holds a tuple lock on the row
 LEFT JOIN LATERAL (
   SELECT q.relation FROM pg_locks q WHERE q.pid = l.pid AND q.locktype = 'tuple' AND q.granted LIMIT 1
 ) t ON true

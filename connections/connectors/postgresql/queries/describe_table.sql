@@ -1,10 +1,10 @@
--- columns of one table or view by position: name, type, nullability, type's kind, a domain's innermost type, comment,
--- identity (a always, d by default), generated (s stored, v virtual), default or generating expression, the relation's
--- kind, whether triggers may fill a new row, and what can be done to a view or a foreign table (bits as of
--- pg_relation_is_updatable)
+-- Columns of a table or view by position: name, type, nullability, kind of the type, base type of a domain, comment,
+-- identity (a always, d by default), generated (s stored, v virtual), default or generation expression, kind of the
+-- relation, whether triggers may set columns of a new row, and what a view or a foreign table accepts (bits of
+-- pg_relation_is_updatable).
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), NOT a.attnotnull, t.typtype,
        format_type(base.type, base.modifier), coalesce(col_description(c.oid, a.attnum), ''),
-       -- attgenerated is unknown to servers before 12
+       -- attgenerated exists since PostgreSQL 12
        a.attidentity::text, coalesce(to_jsonb(a) ->> 'attgenerated', ''),
        coalesce(pg_get_expr(d.adbin, d.adrelid), ''), c.relkind::text,
        c.relkind NOT IN ('r', 'p') OR c.relhastriggers AND EXISTS (

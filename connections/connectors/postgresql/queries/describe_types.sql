@@ -1,4 +1,4 @@
--- result types by position: display name, kind (b base, d domain, e enum ...), a domain's innermost type, built in or not
+-- Result types by position: display name, kind (b base, d domain, e enum, ...), base type of a domain, whether built in.
 SELECT format_type(t.oid, x.modifier), t.typtype, format_type(base.type, base.modifier), n.nspname = 'pg_catalog',
        t.typcategory
 FROM unnest(%s::oid[], %s::int[]) WITH ORDINALITY AS x(oid, modifier, position)

@@ -1,5 +1,5 @@
--- Give the role pipekit what the superuser made in this database. What belongs to the system, to an extension or to
--- another object (a serial column's sequence, a table's row type) is left, or goes with that.
+-- Change the owner of the objects that the superuser created in this database to the role pipekit. Objects of the system
+-- and of extensions are not changed; dependent objects (a serial column's sequence, a table's row type) follow theirs.
 DO $$
 DECLARE
     superuser oid := (SELECT oid FROM pg_roles WHERE rolname = 'postgres');
@@ -18,7 +18,7 @@ BEGIN
         WHERE c.relowner = superuser AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
             AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
             AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = c.oid AND deptype IN ('a', 'e', 'i') AND (deptype = 'e' OR c.relkind = 'S'))
-        -- a table takes its indexes along
+        -- the owner of the indexes changes with that of their table
         ORDER BY c.oid
     LOOP
         EXECUTE format(

@@ -1,5 +1,5 @@
--- The role that connections to an embedded server log in as: it owns databases, and reaches nothing outside of them.
--- Others that could reach the server's files or start programs lose that.
+-- The role as which connections log in to an embedded server: it owns the databases and has no access outside of them.
+-- Other roles lose the privileges to access the server's files or to start programs.
 DO $$
 DECLARE
     found record;

@@ -1,6 +1,6 @@
--- foreign keys that a DELETE from one table sets off: name, referencing table and columns, referenced table and columns,
--- what ON DELETE does, whether the referencing table is emptied with this one, whether it may be read, and whether the
--- table is a view (then the keys are those of the tables below it)
+-- Foreign keys that a DELETE from a table affects: name, referencing table and columns, referenced table and columns,
+-- ON DELETE action, whether the referencing table is the table itself or a partition of it, whether it can be read, and
+-- whether the table is a view (the keys are then those of the tables below it).
 WITH RECURSIVE target (oid) AS (
   SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
   UNION
@@ -26,7 +26,7 @@ SELECT k.conname, cn.nspname, c.relname,
        ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (n, i)
              JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.n ORDER BY u.i),
        k.confdeltype::text, k.conrelid IN (SELECT oid FROM target),
-       -- a row policy hides rows from a count, and none from what cascades
+       -- a row security policy hides rows from a count, but not from a cascading DELETE
        has_table_privilege(k.conrelid, 'SELECT') AND NOT row_security_active(k.conrelid),
        EXISTS (SELECT 1 FROM target t JOIN pg_class v ON v.oid = t.oid WHERE v.relkind = 'v')
 FROM target t
@@ -35,8 +35,8 @@ JOIN pg_class c ON c.oid = k.conrelid
 JOIN pg_namespace cn ON cn.oid = c.relnamespace
 JOIN pg_class r ON r.oid = k.confrelid
 JOIN pg_namespace rn ON rn.oid = r.relnamespace
--- partitions have copies of their table's keys
+-- partitions have copies of the keys of their table
 WHERE NOT EXISTS (SELECT 1 FROM pg_constraint p JOIN target u ON u.oid = p.confrelid WHERE p.oid = k.conparentid)
--- NOT ENFORCED came with 18
+-- NOT ENFORCED exists since PostgreSQL 18
 AND coalesce((to_jsonb(k) ->> 'conenforced')::boolean, true)
 ORDER BY cn.nspname, c.relname, k.conname

@@ -1,5 +1,5 @@
--- Whether the tables of Pipekit's metadata stand together in a schema of this database. Needs no rights. The session's
--- search_path decides nothing here.
+-- Whether a schema of this database contains all tables of Pipekit's metadata. Needs no privileges, and does not depend
+-- on the session's search_path.
 SELECT EXISTS (
     SELECT c.relnamespace
     FROM pg_catalog.pg_class c

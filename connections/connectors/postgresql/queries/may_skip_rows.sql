@@ -1,4 +1,4 @@
--- whether triggers, rules, policies, or what is behind a view or foreign table may leave out rows of one table
+-- Whether triggers, rules, policies, or the tables behind a view or foreign table may discard rows inserted into a table.
 WITH RECURSIVE tree (oid, is_top) AS (
   SELECT c.oid, true FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE n.nspname = %s AND c.relname = %s

@@ -1,4 +1,4 @@
--- what else has the name that a new table would need: a sequence, an index or a type
+-- The kind of the object that prevents creating a table of this name: a sequence, an index or a type.
 SELECT c.relkind::text
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -8,5 +8,5 @@ SELECT 'y'
 FROM pg_type t
 JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE n.nspname = %s AND t.typname = %s AND t.typrelid = 0
--- the array type of another table makes room when a table of its name is created
+-- the array type of another table is renamed when a table of its name is created
 AND NOT EXISTS (SELECT 1 FROM pg_type e WHERE e.typarray = t.oid)

@@ -1,4 +1,4 @@
--- Which database of which server this is, whatever name led to it: the same for a standby, too.
+-- The identity of server and database, independent of the host name used to connect; a standby has that of its primary.
 SELECT
     (SELECT s.system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system() s),
     d.oid::pg_catalog.text

@@ -1,5 +1,5 @@
--- tables whose name may be read as the given one: it differs only in case, quotes or brackets, has blanks around it, or
--- is not ASCII
+-- Tables whose names may be similar to the given one: differ only in case, quotes or brackets, have surrounding blanks,
+-- or are not ASCII.
 SELECT n.nspname, c.relname
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -1,7 +1,6 @@
-"""Asks a server, over a new connection, about a session of ours that is silent, and ends it there.
+"""Queries a server, over a new connection, for the state of an idle session of ours, and terminates the session.
 
-Seen from the session itself a query of an hour, a server that stands still and a network that swallows everything are
-the same.
+The idle session itself cannot tell a query that takes an hour from a server that hangs or a network that drops packets.
 """
 
 from __future__ import annotations
@@ -14,90 +13,102 @@ from typing import Any, cast
 import psycopg
 
 from connections.connectors.postgresql.session import clear_text
-from connections.connectors.postgresql.session.blockers import BLOCKERS, described
-from connections.connectors.postgresql.session.idle_timeout import PatientConnection
+from connections.connectors.postgresql.session.blockers import BLOCKERS, describe
+from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutConnection
 from connections.sdk.errors import NoProgress
 
-# seconds for connecting, and for the answer: of a busy server more are borne, where there is time
-_SOON, _LATE = 4, 30
+# seconds for connecting and for a query; the maximum applies to `is_busy` if the idle timeout is long enough
+_MIN_TIMEOUT, _MAX_TIMEOUT = 4, 30
 _MICROSECONDS = "(extract(epoch FROM {}) * 1000000)::bigint"
-_BEGAN, _SERVER = _MICROSECONDS.format("backend_start"), _MICROSECONDS.format("pg_postmaster_start_time()")
-# what a session asks about itself, while it can
-IDENTITY = f"SELECT pid, {_BEGAN}, {_SERVER} FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-_OURS = f"SELECT {{}} FROM pg_stat_activity WHERE pid = %s AND {_BEGAN} = %s"
-_BUSY = _OURS.format("state = 'active' AND coalesce(wait_event_type, '') NOT IN ('Client', 'Lock')")
-_END = _OURS.format("pg_terminate_backend(pid)")
+_BACKEND_START = _MICROSECONDS.format("backend_start")
+_SERVER_START = _MICROSECONDS.format("pg_postmaster_start_time()")
+# executed by a session when it is opened, to identify itself
+IDENTITY = f"SELECT pid, {_BACKEND_START}, {_SERVER_START} FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+_BACKEND = f"SELECT {{}} FROM pg_stat_activity WHERE pid = %s AND {_BACKEND_START} = %s"
+_IS_BUSY = _BACKEND.format("state = 'active' AND coalesce(wait_event_type, '') NOT IN ('Client', 'Lock')")
+_TERMINATE = _BACKEND.format("pg_terminate_backend(pid)")
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The server's process behind a session; ``settings`` are libpq's. Without ``pid`` it is not known which.
+    """The server process of a session. ``settings`` are libpq keywords; ``pid`` is None when it is not known.
 
-    ``borne`` are the seconds for which the session may be silent: a question takes no longer, within reason.
+    ``idle_timeout`` is that of the session, in seconds; `is_busy` takes about as long at most.
     """
 
     settings: Mapping[str, str] = field(repr=False)
     pid: int | None = None
-    # microseconds of the server's clock: pids come again, and a name may lead to several servers
-    began: int = 0
-    server: int = 0
-    borne: float = 0
+    # start of the process and of the server in microseconds: pids are reused, and a name may lead to several servers
+    backend_start: int = 0
+    server_start: int = 0
+    idle_timeout: float = 0
 
     @classmethod
     def of(
-        cls, settings: Mapping[str, str], found: Sequence[Any] | None, *, borne: float, told: int | None = None
+        cls,
+        settings: Mapping[str, str],
+        row: Sequence[Any] | None,
+        *,
+        idle_timeout: float,
+        reported_pid: int | None = None,
     ) -> Backend:
-        """Make one of the row of IDENTITY. ``told`` is the pid from the connection's start: a pooler tells another."""
-        if found is None or told not in (None, found[0]):
-            return cls(settings, borne=borne)
-        pid, began, server = found
-        return cls(settings, pid=pid, began=began, server=server, borne=borne)
+        """Return the backend for the result of IDENTITY.
 
-    def at_work(self) -> bool:
-        """Whether the server answers and says that the session works: runs, and waits neither for us nor for a lock.
+        ``reported_pid`` is the pid that the connection was given when it was opened. A pooler reports another than the
+        server's, and then the backend counts as not known.
+        """
+        if row is None or reported_pid not in (None, row[0]):
+            return cls(settings, idle_timeout=idle_timeout)
+        pid, backend_start, server_start = row
+        return cls(settings, pid=pid, backend_start=backend_start, server_start=server_start, idle_timeout=idle_timeout)
 
-        A server that does not know the session (behind a pooler, or one of several) works as long as it answers.
+    def is_busy(self) -> bool:
+        """Return whether the server reports that the session is active, and waits neither for us nor for a lock.
+
+        If the session is not known to the server (behind a pooler, or one of several servers), it counts as busy as
+        long as the server accepts connections.
         """
         try:
-            with _asking(self.settings, round(min(max(self.borne, _SOON), _LATE))) as connection:
+            timeout = round(min(max(self.idle_timeout, _MIN_TIMEOUT), _MAX_TIMEOUT))
+            with _connected(self.settings, timeout) as connection:
                 if not self._is_known(connection):
                     return True
-                found = connection.execute(cast(Any, _BUSY), (self.pid, self.began)).fetchone()
-                return found is not None and bool(found[0])
+                row = connection.execute(cast(Any, _IS_BUSY), (self.pid, self.backend_start)).fetchone()
+                return row is not None and bool(row[0])
         except NoProgress:
             return False
         except psycopg.Error as error:
-            # one that turns us away is there
+            # a server that refuses the connection is alive
             return "FATAL" in str(error)
 
-    def blocked(self) -> str:
-        """Return for which lock the session waits and who holds it; nothing when for none, or when nobody answers."""
-        with contextlib.suppress(psycopg.Error, NoProgress), _asking(self.settings, _SOON) as connection:
+    def describe_lock_wait(self) -> str:
+        """Return the lock for which the session waits and its holders; empty if for none, or if the query fails."""
+        with contextlib.suppress(psycopg.Error, NoProgress), _connected(self.settings, _MIN_TIMEOUT) as connection:
             if self._is_known(connection):
-                return described(connection.execute(cast(Any, BLOCKERS), (self.pid,)).fetchall())
+                return describe(connection.execute(cast(Any, BLOCKERS), (self.pid,)).fetchall())
         return ""
 
-    def end(self) -> None:
-        """End the session at the server, if that answers and knows it."""
-        with contextlib.suppress(psycopg.Error, NoProgress), _asking(self.settings, _SOON) as connection:
+    def terminate(self) -> None:
+        """Terminate the session at the server; do nothing when the server does not answer or does not know it."""
+        with contextlib.suppress(psycopg.Error, NoProgress), _connected(self.settings, _MIN_TIMEOUT) as connection:
             if self._is_known(connection):
-                connection.execute(cast(Any, _END), (self.pid, self.began))
+                connection.execute(cast(Any, _TERMINATE), (self.pid, self.backend_start))
 
-    def _is_known(self, connection: PatientConnection) -> bool:
+    def _is_known(self, connection: IdleTimeoutConnection) -> bool:
         if self.pid is None:
             return False
-        found = connection.execute(cast(Any, f"SELECT {_SERVER}")).fetchone()
-        return found is not None and found[0] == self.server
+        row = connection.execute(cast(Any, f"SELECT {_SERVER_START}")).fetchone()
+        return row is not None and row[0] == self.server_start
 
 
-def _connection(settings: Mapping[str, Any]) -> PatientConnection:
-    return PatientConnection.connect(**settings, autocommit=True)
+def _connection(settings: Mapping[str, Any]) -> IdleTimeoutConnection:
+    return IdleTimeoutConnection.connect(**settings, autocommit=True)
 
 
 @contextlib.contextmanager
-def _asking(settings: Mapping[str, str], seconds: int) -> Iterator[PatientConnection]:
-    connection = clear_text.opened({**settings, "connect_timeout": str(seconds)}, _connection, psycopg.OperationalError)
-    connection.patience = seconds
+def _connected(settings: Mapping[str, str], timeout: int) -> Iterator[IdleTimeoutConnection]:
+    connection = clear_text.opened({**settings, "connect_timeout": str(timeout)}, _connection, psycopg.OperationalError)
+    connection.idle_timeout = timeout
     try:
         yield connection
     finally:

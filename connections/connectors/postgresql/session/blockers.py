@@ -1,4 +1,4 @@
-"""Describes the lock that a session waits for and the sessions that hold it, from the rows of `blockers.sql`."""
+"""Description of the lock that a session waits for and of its holders, from the rows of `blockers.sql`."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 
 from connections.connectors.postgresql.dialect import PUBLISHING
 
-BLOCKERS = (Path(__file__).parent / "queries" / "blockers.sql").read_text()
-# more than these are not named
-_NAMED = 3
-# of a statement, so many characters at most
-_SHOWN = 60
-# its beginning up to the first literal or comment, which may hold anything: quoted identifiers, words (but none that
-# begins a literal, such as E''), and signs. What follows is a quote, a number that is no part of a name, $ or a comment
+BLOCKERS = (Path(__file__).parent.parent / "queries" / "blockers.sql").read_text()
+# number of holders that are named
+_MAX_NAMED = 3
+# number of characters of a statement that are shown
+_MAX_SHOWN = 60
+# the beginning of a statement up to the first literal or comment, which may contain secrets: quoted identifiers, words
+# (except those that begin a literal, such as E'') and operators. It ends at a quote, a number, a $ or a comment
 _HARMLESS = re.compile(
     r"""(?: "(?:[^"]|"")*" | (?!(?:[EBXN]|U&)') [^\W\d][\w$]* | (?!--|/\*|\.\d) [^\w'"$] )*""",
     re.IGNORECASE | re.VERBOSE,
 )
 
 
-def described(rows: Sequence[Sequence[Any]]) -> str:
-    """Return for what the session waits and who has it, as one sentence without a full stop; nothing for no rows."""
+def describe(rows: Sequence[Sequence[Any]]) -> str:
+    """Return the lock and its holders as a sentence without a full stop; empty for no rows."""
     if not rows:
         return ""
     kind, table, mode, number = rows[0][:4]
-    holders = [_holder(*row[4:]) for row in rows[:_NAMED]]
-    if len(rows) > _NAMED:
-        holders.append(f"{len(rows) - _NAMED} more")
+    holders = [_holder(*row[4:]) for row in rows[:_MAX_NAMED]]
+    if len(rows) > _MAX_NAMED:
+        holders.append(f"{len(rows) - _MAX_NAMED} more")
     return f"waiting for {_lock(kind, table, mode, number)}, held by {', '.join(holders)}"
 
 
@@ -63,6 +63,6 @@ def _beginning(query: str) -> str:
     harmless = _HARMLESS.match(query)
     shown = harmless[0] if harmless else ""
     text = " ".join(shown.split())
-    if len(shown) == len(query) and len(text) <= _SHOWN:
+    if len(shown) == len(query) and len(text) <= _MAX_SHOWN:
         return text
-    return f"{text[:_SHOWN].rstrip()} ...".lstrip()
+    return f"{text[:_MAX_SHOWN].rstrip()} ...".lstrip()

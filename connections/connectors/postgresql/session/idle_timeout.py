@@ -1,4 +1,4 @@
-"""A psycopg connection that does not wait for ever: silence has a bound, and giving up leaves nothing at the server."""
+"""A psycopg connection with an idle timeout, which also terminates the session at the server."""
 
 from __future__ import annotations
 
@@ -15,83 +15,84 @@ from connections.sdk.errors import NoProgress
 from connections.sdk.lock_waits import Wait
 
 T = TypeVar("T")
-# seconds between two looks at the clock, and at signals
-_LOOK = 0.1
-# seconds for asking the server to stop a statement
-_CANCEL = 3.0
-# seconds after which a server that says that it works is not believed any more
+# seconds between two checks of the clock and of signals
+_INTERVAL = 0.1
+# seconds to wait for the cancellation of a statement
+_CANCEL_TIMEOUT = 3.0
+# seconds after which a statement times out even if the server reports that it is busy
 LONGEST = 86400.0
 
 
-class PatientConnection(psycopg.Connection[tuple[Any, ...]]):
-    """Bears ``patience`` seconds without a word (0: any), and as much again whenever ``at_work`` says why.
+class IdleTimeoutConnection(psycopg.Connection[tuple[Any, ...]]):
+    """Raises NoProgress after ``idle_timeout`` seconds without traffic; 0 disables the timeout.
 
-    A session that is given up, or whose statement is interrupted, is ended here and, by ``end``, at the server.
+    The timer restarts while ``is_busy()``. A session that times out, or whose statement is interrupted, is closed, and
+    terminated at the server by ``terminate()``. The callables use other connections.
     """
 
     label = "PostgreSQL"
-    patience: float = 60.0
-    at_work: Callable[[], bool] = staticmethod(lambda: False)
-    end: Callable[[], object] = staticmethod(lambda: None)
-    # for which lock the session waits, and who holds it; asked over another connection
-    blocked: Callable[[], str] = staticmethod(lambda: "")
-    # what that was when it was last asked during the last statement
-    waited: str = ""
+    idle_timeout: float = 60.0
+    is_busy: Callable[[], bool] = staticmethod(lambda: False)
+    terminate: Callable[[], object] = staticmethod(lambda: None)
+    # describes the lock for which the session waits and its holders; empty if it does not wait for one
+    describe_lock_wait: Callable[[], str] = staticmethod(lambda: "")
+    # the latest such description during the last statement
+    last_lock_wait: str = ""
 
     @classmethod
     def connect(cls, *args: Any, **kwargs: Any) -> Self:
         try:
             return super().connect(*args, **kwargs)
         except psycopg.Error as error:
-            # whoever keeps the error would keep the socket, and a server that wakes up would find a session there
+            # the frames of the traceback would keep the socket open, and a server that resumes would open the session
             traceback.clear_frames(error.__traceback__)
             raise
 
     def wait(self, gen: Generator[Any, Any, T], *_: Any, **__: Any) -> T:
         try:
-            return waiting.wait(self._patiently(gen), self.pgconn.socket, interval=_LOOK)
+            return waiting.wait(self._with_timeout(gen), self.pgconn.socket, interval=_INTERVAL)
         except KeyboardInterrupt:
             self.abandon()
             raise
 
     def abandon(self) -> None:
-        """End the session, at the server too if that answers: its wire may be dead while others are not."""
+        """Close the session without waiting for it, and terminate it over another connection if the server answers."""
         if self.closed:
             return
         with contextlib.suppress(psycopg.Error, NoProgress):
-            self.cancel_safe(timeout=_CANCEL)
-            self.end()
+            self.cancel_safe(timeout=_CANCEL_TIMEOUT)
+            self.terminate()
         self.close()
 
-    def _patiently(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
-        began = heard = time.monotonic()
-        lock_wait, self.waited = Wait(self.blocked), ""
+    def _with_timeout(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+        last_traffic = timer = time.monotonic()
+        lock_wait, self.last_lock_wait = Wait(self.describe_lock_wait), ""
         try:
             wanted = next(gen)
             while True:
                 ready = yield wanted
                 if ready:
-                    began = heard = time.monotonic()
+                    last_traffic = timer = time.monotonic()
                     lock_wait.restart()
                     wanted = gen.send(ready)
                     continue
-                lock_wait.look()
-                self.waited = lock_wait.last
-                if 0 < self.patience <= time.monotonic() - heard:
-                    self._bear(began)
-                    heard = time.monotonic()
+                lock_wait.poll()
+                self.last_lock_wait = lock_wait.last
+                if 0 < self.idle_timeout <= time.monotonic() - timer:
+                    self._check_busy(last_traffic)
+                    timer = time.monotonic()
                 wanted = gen.send(ready)
         except StopIteration as end:
-            found: T = end.value
-            return found
+            result: T = end.value
+            return result
 
-    def _bear(self, began: float) -> None:
-        if time.monotonic() - began < LONGEST and self.at_work():
+    def _check_busy(self, last_traffic: float) -> None:
+        if time.monotonic() - last_traffic < LONGEST and self.is_busy():
             return
         self.abandon()
         raise NoProgress(
-            f"{self.label}: The server has said nothing for {self.patience:g} seconds, and nothing says that it is at"
-            " work; the statement was given up.",
-            hint="Does the server hang, or the network to it? Run it again. The setting no_progress_timeout is how"
-            " long it may be silent.",
+            f"{self.label}: The server sent nothing for {self.idle_timeout:g} seconds and is not known to be busy; the"
+            " statement timed out.",
+            hint="Check the server and the network, then run it again. The setting no_progress_timeout is the number of"
+            " seconds for which a server may be idle.",
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from runs.engine.plan import Strategy
 from runs.engine.verify.pace import Pace
-from runs.engine.verify.verify import Found, Options, verify
+from runs.engine.verify.verify import Options, VerificationResult, verify
 from tests.runs.engine.bench import Bench
 
 
@@ -23,13 +23,13 @@ def verified(
     since: str = "",
     log: Callable[[str], None] = lambda text: None,
     **changes: Any,
-) -> Found:
+) -> VerificationResult:
     """Verify `sync.t`; ``changes`` are fields of the plan, by default an upsert by `id`."""
     plan = bench.plan(query, **{"strategy": Strategy.UPSERT, "merge_key": ("id",), **changes})
     return verify(plan, Options(columns=columns, since=since, pace=quick()), log=log)
 
 
-def counts(found: Found) -> tuple[int, int, int]:
+def counts(found: VerificationResult) -> tuple[int, int, int]:
     """Rows missing, extra, different."""
     counted = found.outcome.counts
     return counted.missing, counted.extra, counted.different

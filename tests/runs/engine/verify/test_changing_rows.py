@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from connections import registry
-from runs.engine.verify.differences import Counts, Differences
+from runs.engine.verify.differences import DifferenceCounts, Differences
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.verify.comparing import counts, verified
 
@@ -63,5 +63,5 @@ def test_a_row_that_was_equal_before_the_last_read_is_reported_and_not_counted()
             differences.add("destination", rows(*destination))
             differences.finish_read()
         assert differences.unstable() == 2
-        assert differences.counts() == Counts(different=1, changing=1)
+        assert differences.counts() == DifferenceCounts(different=1, changing=1)
         assert [key.key for key in differences.keys("different", limit=9)] == [("1",)]

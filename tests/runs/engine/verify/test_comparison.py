@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, TableMissing, ValueMisfit
+from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, InvalidValue, TableMissing
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import Strategy
 from runs.engine.verify.repair import repair_plan
@@ -181,7 +181,7 @@ def test_a_key_that_is_no_integer_in_an_integer_column_is_named(bench: Bench, tm
     bench.at_destination(
         f'CREATE TABLE "sync.t" {columns}', """INSERT INTO "sync.t" VALUES (1, 'a', 'b'), ('abc', 'a', 'b')"""
     )
-    with pytest.raises(ValueMisfit, match="abc"):
+    with pytest.raises(InvalidValue, match="abc"):
         verified(bench, QUERY)
 
 

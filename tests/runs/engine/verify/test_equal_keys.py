@@ -10,7 +10,7 @@ import pytest
 
 from connections.sdk.errors import NotSupported
 from connections.sdk.parameters import ConnectionParameters
-from runs.engine.verify.verify import Found, Options, verify
+from runs.engine.verify.verify import Options, VerificationResult, verify
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.verify.comparing import counts, quick, verified
 
@@ -54,7 +54,7 @@ def target(loose: Loose, warehouse_of: Callable[[str], ConnectionParameters], er
     return bench
 
 
-def compared(bench: Bench, **changes: Any) -> Found:
+def compared(bench: Bench, **changes: Any) -> VerificationResult:
     return verified(bench, QUERY, merge_key=("k",), **changes)
 
 
@@ -63,7 +63,7 @@ def test_another_spelling_is_a_different_row_and_not_a_missing_and_an_extra_one(
     assert counts(found) == (0, 0, 1)
     (value,) = found.outcome.different
     assert (value.key, value.column, value.source, value.destination) == ((loose.mine,), "k", loose.mine, loose.theirs)
-    assert "1 row of those that differ have keys" in " ".join(found.warnings)
+    assert "equal but spells differently: 1." in " ".join(found.warnings)
 
 
 def test_rows_that_are_missing_or_extra_stay_so(target: Bench) -> None:

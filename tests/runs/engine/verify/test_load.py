@@ -12,8 +12,8 @@ import pytest
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import Cancelled
-from runs.engine.connecting import session
 from runs.engine.plan import Strategy
+from runs.engine.sessions import open_session
 from runs.engine.verify import sides
 from runs.engine.verify.segments import HashGrid, Segment
 from runs.engine.verify.server_side import ServerSide
@@ -43,7 +43,7 @@ def filled(bench: Bench, price: str = "numeric(9,2)") -> Bench:
 @contextmanager
 def opened_sides(bench: Bench) -> Iterator[Sides]:
     plan = bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",))
-    with session(plan.destination, Cap.READ) as opened:
+    with open_session(plan.destination, Cap.READ) as opened:
         tables = sides.describe(plan, QUERY, opened)
     with ExitStack() as stack:
         yield sides.open_sides(plan, tables, sides.compared(plan, tables, (), None), None, stack)

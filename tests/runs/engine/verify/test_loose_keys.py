@@ -12,7 +12,7 @@ from connections.sdk.errors import NotSupported, QueryInvalid
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.repair import repair_plan
-from runs.engine.verify.verify import Found, Options, verify
+from runs.engine.verify.verify import Options, VerificationResult, verify
 from tests.runs.engine.bench import Bench
 from tests.runs.engine.verify.comparing import counts
 
@@ -44,7 +44,7 @@ def tables(bench: Bench, key: str, *rows: str, number: str = "integer", source: 
     )
 
 
-def compared(bench: Bench, key: tuple[str, ...] = ("k", "n"), **options: Any) -> Found:
+def compared(bench: Bench, key: tuple[str, ...] = ("k", "n"), **options: Any) -> VerificationResult:
     return verify(bench.plan(QUERY, merge_key=key), Options(**{"pace": CountingPace(), **options}))
 
 

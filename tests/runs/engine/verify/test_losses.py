@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from connections.sdk.errors import ValueMisfit
+from connections.sdk.errors import InvalidValue
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import NamedWatermark, Strategy
 from tests.runs.engine.bench import Bench
@@ -181,5 +181,5 @@ def test_a_source_value_that_the_destination_cannot_hold_is_named(pg_bench: Benc
     pg_bench.at_destination(
         "CREATE SCHEMA sync", "CREATE TABLE sync.t (id integer, n numeric(10,1))", "INSERT INTO sync.t VALUES (1, 1.2)"
     )
-    with pytest.raises(ValueMisfit, match="1.2345"):
+    with pytest.raises(InvalidValue, match="1.2345"):
         verified(pg_bench, "SELECT id AS id, n AS n FROM s")

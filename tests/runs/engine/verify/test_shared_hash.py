@@ -17,7 +17,7 @@ from connections.sdk.sql.types import DataType, Kind
 from runs.engine.verify.segments import HashGrid, Segment
 from runs.engine.verify.server_side import ServerSide
 from runs.engine.verify.shared_hash import item
-from runs.engine.verify.side import Compared, Side
+from runs.engine.verify.side import ComparisonSpec, Side
 from runs.engine.verify.streamed_side import StreamedSide
 from tests.runs.engine.bench import Bench
 
@@ -118,7 +118,7 @@ def columns_of(kind: str, native: str) -> tuple[Column, Column]:
 def both_ways(parameters: ConnectionParameters, kind: str, native: str, *, signed_zero: bool = True) -> Iterator[Side]:
     """Yield the table `s` hashed by the server, and read and hashed here."""
     columns = columns_of(kind, native)
-    compared = Compared(columns=columns, key=(1,), signed_zero=signed_zero)
+    compared = ComparisonSpec(columns=columns, key=(1,), signed_zero=signed_zero)
     with ExitStack() as stack:
         session = registry.connector("postgresql").connect(parameters)
         stack.callback(session.close)

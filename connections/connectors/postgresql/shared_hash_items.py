@@ -1,4 +1,4 @@
-"""What PostgreSQL's SQL makes of a column for the shared hash, where every value is one of the destination's type."""
+"""SQL of PostgreSQL for the items of a column in the shared hash; see `connections.sdk.sql.hashing`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from connections.sdk.schema import Column, ColumnInfo
 from connections.sdk.sql.hashing import HashedColumn
 from connections.sdk.sql.types import DataType, Kind, to_arrow
 
-# integers with the most digits that they have, from narrow to wide
+# integer kinds with their maximum number of digits
 _DIGITS = {Kind.SMALLINT: 5, Kind.INTEGER: 10, Kind.BIGINT: 19}
 _PADDED = frozenset({"character", "bpchar"})
 _NAN = {Kind.DOUBLE: "7ff8000000000000", Kind.REAL: "7fc00000"}
@@ -17,14 +17,14 @@ _SENT = {Kind.TIME: "time_send", Kind.TIMESTAMP: "timestamp_send", Kind.TIMESTAM
 _DAYS = "CASE {0} WHEN 'infinity' THEN 2147483647 WHEN '-infinity' THEN -2147483647 ELSE {0} - DATE '1970-01-01' END"
 
 
-def hashed_column(expression: str, found: ColumnInfo, column: Column, *, signed_zero: bool) -> HashedColumn | None:
-    """Return what is hashed of a column; None where the two types do not hold the same values for certain."""
+def hashed_column(expression: str, info: ColumnInfo, column: Column, *, signed_zero: bool) -> HashedColumn | None:
+    """Return the SQL for a column described as ``info``; None if not all its values are values of ``column``."""
     if column.data_type.kind is Kind.TEXT:
-        return _text(expression, found, column)
-    if column.data_type.kind is Kind.UUID and found.data_type.kind is Kind.UUID:
+        return _text(expression, info, column)
+    if column.data_type.kind is Kind.UUID and info.data_type.kind is Kind.UUID:
         text = f"encode(uuid_send({expression}), 'hex')"
         return HashedColumn(expression=expression, term=f"CASE WHEN {expression} IS NOT NULL THEN 32 END", text=text)
-    term = _term(expression, found.data_type, column.data_type, signed_zero=signed_zero)
+    term = _term(expression, info.data_type, column.data_type, signed_zero=signed_zero)
     return HashedColumn(expression=expression, term=term) if term else None
 
 
@@ -54,12 +54,12 @@ def _decimal(expression: str, have: DataType, want: DataType) -> str:
         return expression
     number = expression if have.kind is Kind.DECIMAL else f"{expression}::numeric"
     scaled = want.scale and pa.types.is_decimal(to_arrow(want))
-    # a digit beyond the scale, which no reader would let pass, stays to be seen
+    # not rounded, so that digits beyond the scale, which no reader accepts, change the hash
     return f"trim_scale({number} * {10**want.scale})" if scaled and want.scale else f"trim_scale({number})"
 
 
 def _contains(have: DataType, want: DataType) -> bool:
-    """Whether every number of the one type is one of the other; NaN and infinity differ from all of them."""
+    """Return whether every number of type ``have`` is one of type ``want``, except NaN and infinity."""
     if have.kind is not Kind.DECIMAL and have.kind not in _DIGITS:
         return False
     if want.precision is None:
@@ -73,18 +73,18 @@ def _contains(have: DataType, want: DataType) -> bool:
 
 def _bits(expression: str, kind: Kind, *, signed_zero: bool) -> str:
     send, name = ("float8send", "double precision") if kind is Kind.DOUBLE else ("float4send", "real")
-    # the one value that the addition of zero changes is -0.0
+    # adding zero changes only -0.0
     value = f"{expression}::{name}" if signed_zero else f"({expression}::{name} + 0::{name})"
     return f"CASE WHEN {expression} = 'NaN' THEN '{_NAN[kind]}' ELSE encode({send}({value}), 'hex') END"
 
 
-def _text(expression: str, found: ColumnInfo, column: Column) -> HashedColumn | None:
-    """Hash what the reader would be sent, of any type but bytes."""
-    if found.data_type.kind is Kind.BINARY:
+def _text(expression: str, info: ColumnInfo, column: Column) -> HashedColumn | None:
+    """Return the SQL for the text that the reader would receive; None for bytes."""
+    if info.data_type.kind is Kind.BINARY:
         return None
-    text = wire_values.value(expression, found.native_type, column)
-    if text == expression and found.native_type.partition("(")[0] in _PADDED:
-        # a cast to text would drop the blanks that the value has on the wire
+    text = wire_values.value(expression, info.native_type, column)
+    if text == expression and info.native_type.partition("(")[0] in _PADDED:
+        # a cast to text would drop the padding blanks, which COPY sends
         text = f"textin(bpcharout({expression}))"
     if column.data_type.fixed:
         text = f"rtrim({text}, ' ')"

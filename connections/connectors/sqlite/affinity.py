@@ -1,7 +1,7 @@
-"""Arrow arrays as SQLite stores them: integers, doubles, text, blobs; what a column's affinity would alter is refused.
+"""Conversion of Arrow arrays to SQLite's storage classes, with checks for values that a column's affinity would change.
 
-Affinity rules: https://www.sqlite.org/datatype3.html section 3.1. A text that looks like a number becomes one in a
-column of numeric affinity, and a number keeps fifteen digits there.
+Affinity rules: https://www.sqlite.org/datatype3.html section 3.1. In a column of numeric affinity text that looks like
+a number is stored as a number, of which SQLite keeps fifteen digits.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connections.sdk.arrow.invalid_values import misfit
+from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.texts import as_text
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import Kind
@@ -19,7 +19,7 @@ _EXACT_DIGITS = 15
 
 
 def keeps_text(declared: str) -> bool:
-    """Whether the declared type's affinity (TEXT or none) leaves text alone."""
+    """Return whether a column of the declared type stores text unchanged: its affinity is TEXT or BLOB."""
     name = declared.upper()
     if "INT" in name:
         return False
@@ -27,7 +27,7 @@ def keeps_text(declared: str) -> bool:
 
 
 def stored(array: pa.Array, column: Column) -> pa.Array:
-    """Return ``array`` in the form that is bound. Raises ValueMisfit for a value that would come out differently."""
+    """Return ``array`` as it is bound to parameters. Raises InvalidValue for a value that SQLite would change."""
     kind = array.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         return array.cast(pa.int64())
@@ -52,11 +52,13 @@ def _as_number(text: pa.Array, column: Column) -> pa.Array:
 
 
 def _unlike_number(text: pa.Array, column: Column) -> pa.Array:
-    found = pc.match_substring_regex(text, _NUMBER)
-    _refuse(text, found, column, f"is text that a column declared {column.dest_type} turns into a number")
+    is_number = pc.match_substring_regex(text, _NUMBER)
+    _refuse(text, is_number, column, f"is text that a column declared {column.dest_type} turns into a number")
     return text
 
 
 def _refuse(array: pa.Array, mask: pa.Array, column: Column, why: str) -> None:
     if pc.any(mask).as_py():
-        raise misfit(column, array.filter(mask)[0].as_py(), why=why, hint="Declare the destination column as text.")
+        raise invalid_value(
+            column, array.filter(mask)[0].as_py(), why=why, hint="Declare the destination column as text."
+        )

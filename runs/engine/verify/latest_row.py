@@ -1,4 +1,4 @@
-"""What makes one of several rows of a key the latest: types whose order is the same in every system."""
+"""The order that determines the latest of several rows with one key, for types that every system orders alike."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ _TYPES = {
     Kind.TIMESTAMP: "TIMESTAMP",
     Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
 }
-_MOST_DIGITS = 38
+# the highest precision of DuckDB's DECIMAL
+_MAX_PRECISION = 38
 
 
-def mark_type(data_type: DataType) -> str:
-    """Return the type of DuckDB's that orders the values; empty where systems order them differently, as texts.
+def order_type(data_type: DataType) -> str:
+    """Return the DuckDB type that orders the values; empty for types, such as text, that systems order differently.
 
-    Decimals without a precision are compared as DOUBLE: two that are the same one there are both the latest.
+    Decimals without a precision are compared as DOUBLE: two that are equal as DOUBLE are both the latest.
     """
     if data_type.kind is Kind.DECIMAL:
-        if data_type.precision is None or data_type.precision > _MOST_DIGITS:
+        if data_type.precision is None or data_type.precision > _MAX_PRECISION:
             return "DOUBLE"
         return f"DECIMAL({data_type.precision},{data_type.scale or 0})"
     return _TYPES.get(data_type.kind, "")

@@ -1,0 +1,58 @@
+"""Checks for values that PostgreSQL would truncate or round, or refuse without naming them, before they are sent."""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connections.connectors.postgresql.copy import native_texts
+from connections.sdk.arrow.invalid_values import invalid_value
+from connections.sdk.arrow.nul_bytes import first_nul, has_nul
+from connections.sdk.schema import Column
+from connections.sdk.sql.types import Kind
+
+_LENGTH = re.compile(r"\s*(?:character varying|varchar|character|char|bpchar)\s*\((\d+)\)\s*", re.IGNORECASE)
+_FRACTION = re.compile(r"\s*time(?:stamp)?(?:tz)?\s*\((\d)\).*", re.IGNORECASE)
+_MICROS = 6
+
+
+def check_array(array: pa.Array, column: Column) -> None:
+    """Raise InvalidValue for the first value that the column would not store exactly."""
+    if pa.types.is_string(array.type):
+        if has_nul(array):
+            raise invalid_value(
+                column,
+                first_nul(array),
+                why="contains a NUL byte, which PostgreSQL cannot store in text",
+                hint="Remove it in the source query, or set the option nul_bytes to strip.",
+            )
+        _check_length(array, column)
+        if column.data_type.kind is Kind.NATIVE:
+            native_texts.check_array(array, column)
+    elif column.data_type.kind in (Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ):
+        _check_fraction(array, column)
+
+
+def _check_length(array: pa.Array, column: Column) -> None:
+    match = _LENGTH.fullmatch(column.dest_type)
+    if match is None:
+        return
+    # the server silently drops blanks beyond the length
+    long = pc.greater(pc.utf8_length(array), int(match[1]))
+    if pc.any(long).as_py():
+        raise invalid_value(column, array.filter(long)[0].as_py(), why=f"is longer than {column.dest_type}")
+
+
+def _check_fraction(array: pa.Array, column: Column) -> None:
+    match = _FRACTION.fullmatch(column.dest_type)
+    if match is None or int(match[1]) >= _MICROS:
+        return
+    step = 10 ** (_MICROS - int(match[1]))
+    count = array.cast(pa.int64())
+    has_remainder = pc.not_equal(pc.multiply(pc.divide(count, step), step), count)
+    if pc.any(has_remainder).as_py():
+        raise invalid_value(
+            column, array.filter(has_remainder)[0].as_py(), why=f"has more digits than {column.dest_type}"
+        )

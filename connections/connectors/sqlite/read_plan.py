@@ -1,0 +1,115 @@
+"""The SQL with which ADBC reads a query exactly, whatever the declared types. Does not connect.
+
+The driver infers the Arrow type of each column from its first batch. So the first batch consists of seed rows with the
+expected types, which are discarded, and a later value of another storage class raises an error instead of being
+converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from connections.sdk.schema import Column
+from connections.sdk.sql.statement import statement
+from connections.sdk.sql.types import Kind, to_arrow
+
+_WHOLE = frozenset({Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT})
+_NUMERIC = _WHOLE | {Kind.REAL, Kind.DOUBLE, Kind.DECIMAL}
+_INTEGER, _REAL, _TEXT, _BLOB = "0", "0.5", "''", "x''"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A column of the SQL: its expression, and the literal of its type in the seed rows."""
+
+    expression: str
+    seed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadPlan:
+    """The SQL to read a query.
+
+    ``seeds`` is the number of seed rows at its beginning. ``places`` has the positions of the outputs that form each
+    column: one, or two for a mixed column (its reals, and everything else).
+    """
+
+    sql: str
+    seeds: int
+    places: tuple[tuple[int, ...], ...]
+    # query for the first text value of a binary column or BLOB of a text column; empty if there are no such columns
+    first_wrong_class: str
+
+
+def is_number(column: Column) -> bool:
+    """Return whether values of the column are transferred as numbers."""
+    import pyarrow as pa
+
+    return column.data_type.kind in _NUMERIC and not pa.types.is_string(to_arrow(column.data_type))
+
+
+def outputs(name: str, column: Column, *, mixed: bool) -> tuple[Output, ...]:
+    """Return the outputs that form the column."""
+    kind = column.data_type.kind
+    if kind is Kind.BINARY:
+        return (Output(expression=name, seed=_BLOB),)
+    if not is_number(column):
+        return (Output(expression=name, seed=_TEXT),)
+    if mixed:
+        # reals as numbers, everything else as text
+        return (
+            Output(expression=f"CASE typeof({name}) WHEN 'real' THEN {name} END", seed=_REAL),
+            Output(expression=f"CASE typeof({name}) WHEN 'real' THEN NULL ELSE {name} END", seed=_TEXT),
+        )
+    return (Output(expression=name, seed=_INTEGER if kind in _WHOLE else _REAL),)
+
+
+def wrong_class(name: str, column: Column, *, mixed: bool) -> str:
+    """Return the condition that a value is text in a binary column, or a BLOB in any other that is read as text.
+
+    The driver would silently convert such values. Empty for numbers with one storage class, which it checks itself.
+    """
+    if column.data_type.kind is Kind.BINARY:
+        return f"{name} < x''"
+    return f"{name} >= x''" if mixed or not is_number(column) else ""
+
+
+def plan(query: str, columns: Sequence[Column], *, mixed: frozenset[int], rows: int) -> ReadPlan:
+    """Return how to read ``query``; ``mixed`` are the positions of numeric columns with several storage classes."""
+    names = [f"c{position}" for position in range(len(columns))]
+    all_outputs: list[Output] = []
+    places: list[tuple[int, ...]] = []
+    conditions: list[tuple[int, str]] = []
+    for position, (name, column) in enumerate(zip(names, columns, strict=True)):
+        own = outputs(name, column, mixed=position in mixed)
+        places.append(tuple(range(len(all_outputs), len(all_outputs) + len(own))))
+        all_outputs.extend(own)
+        if condition := wrong_class(name, column, mixed=position in mixed):
+            conditions.append((position, condition))
+    with_query = f"WITH q({', '.join(names)}) AS (\n{statement(query)}\n)"
+    return ReadPlan(
+        sql=f"{with_query}\n{_seeded(all_outputs, conditions, rows)}",
+        seeds=rows,
+        places=tuple(places),
+        first_wrong_class=f"{with_query}\n{_first_wrong_class(conditions)}" if conditions else "",
+    )
+
+
+def _seeded(all_outputs: list[Output], conditions: list[tuple[int, str]], rows: int) -> str:
+    guard = " OR ".join(condition for _, condition in conditions)
+    # the driver stops at a text in a column whose seed is an integer
+    more = [Output(expression=f"CASE WHEN {guard} THEN '' END", seed=_INTEGER)] if guard else []
+    seeds = ", ".join(output.seed for output in all_outputs + more)
+    expressions = ", ".join(output.expression for output in all_outputs + more)
+    return (
+        f"SELECT {seeds} FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})"
+        f" SELECT i FROM n)\nUNION ALL\nSELECT {expressions} FROM q"
+    )
+
+
+def _first_wrong_class(conditions: list[tuple[int, str]]) -> str:
+    numbers = " ".join(f"WHEN {condition} THEN {position}" for position, condition in conditions)
+    values = " ".join(f"WHEN {condition} THEN c{position}" for position, condition in conditions)
+    guard = " OR ".join(condition for _, condition in conditions)
+    return f"SELECT CASE {numbers} END, CASE {values} END FROM q WHERE {guard} LIMIT 1"
