@@ -14,7 +14,7 @@ from runs.launchers.launcher import launcher
 from runs.lifecycle.reap import reap, reap_group, seems_dead
 from runs.models import GroupRun, Run
 from runs.models.states import GroupStatus, IllegalTransition, Status
-from runs.process.control import Held, held
+from runs.process.control import ProcessHandle, open_process
 
 # seconds after which it is asked by a signal, is killed, and what is left of its children is
 _TERMINATE, _KILL, _KILL_OTHERS = 10.0, 15.0, 18.0
@@ -51,7 +51,7 @@ def stop(row: Run | GroupRun) -> Answer:
     answer = _ask(row)
     if answer is not Answer.ASKED:
         return answer
-    with held(row.process) as process:
+    with open_process(row.process) as process:
         _see_to(row, process)
     row.refresh_from_db()
     return _outcome(row)
@@ -85,14 +85,14 @@ def _settle(row: Run | GroupRun) -> None:
     row.refresh_from_db()
 
 
-def _see_to(row: Run | GroupRun, process: Held) -> None:
+def _see_to(row: Run | GroupRun, process: ProcessHandle) -> None:
     began = time.monotonic()
     # a group run ends when its runs have ended, each of which may take its time
     later = 0.0 if isinstance(row, Run) else _KILL_OTHERS
-    steps = [(_TERMINATE, process.terminate), (_KILL, process.kill), (_KILL_OTHERS, process.kill_others)]
+    steps = [(_TERMINATE, process.terminate), (_KILL, process.kill), (_KILL_OTHERS, process.kill_descendants)]
     while time.monotonic() - began < later + _GIVE_UP:
         row.refresh_from_db()
-        if row.is_final and not process.others_run():
+        if row.is_final and not process.has_descendants():
             return
         if not row.is_final and seems_dead(row):
             _settle(row)

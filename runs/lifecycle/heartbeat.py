@@ -14,7 +14,7 @@ from types import TracebackType
 from django.db import DatabaseError, InterfaceError, connection
 
 from runs.lifecycle.signals import interrupt_main
-from runs.models.process_mixin import Owned
+from runs.models.process_mixin import ProcessMixin
 from runs.settings import setting
 
 # seconds between two looks at the wish to cancel: a read, so more often than beats
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 class Heartbeat:
     """Beats within its block. Metadata that is busy costs a beat, never the run."""
 
-    def __init__(self, row: Owned, *, meanwhile: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, row: ProcessMixin, *, meanwhile: Callable[[], None] = lambda: None) -> None:
         self._row, self._meanwhile = row, meanwhile
         # it interrupted because the row is gone or settled, and not because of a cancel
         self.lost = False

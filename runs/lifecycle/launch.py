@@ -48,4 +48,4 @@ def _start(row: Run | GroupRun, kind: str) -> None:
         row.finish_error(error.as_dict())
         return
     if process is not None:
-        row.own(**process.as_fields())
+        row.assign_process(**process.as_fields())

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 
-from runs.models.process_mixin import Owned
+from runs.models.process_mixin import ProcessMixin
 from runs.process import identity
 from runs.settings import setting
 
 
-def expired(row: Owned) -> bool:
+def expired(row: ProcessMixin) -> bool:
     """Whether the row's heartbeat has stood still for the lease; notes what is seen for the next look."""
     here = identity.current()
     seen, clock = row.sighting or {}, f"{here.machine} {here.boot}"

@@ -227,7 +227,7 @@ class Recorder:
 
     def _ended(self, status: Status, results: dict[str, Any]) -> bool:
         try:
-            self.run.end(status, **results)
+            self.run.finish(status, **results)
         except (DatabaseError, InterfaceError) as error:
             connection.close()
             self.log(f"the metadata could not be written, trying again: {error}")

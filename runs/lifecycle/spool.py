@@ -60,7 +60,7 @@ def _take_in(file: Path) -> bool:
         run, taken = Run.objects.filter(token=kept["token"]).first(), False
         if run is not None:
             with suppress(IllegalTransition):
-                run.end(Status(kept["status"]), **_read(kept["fields"]))
+                run.finish(Status(kept["status"]), **_read(kept["fields"]))
                 taken = True
         # not before: a file that could not be taken in stays
         file.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from runs.engine.plurals import counted
-from runs.models.notification import Kind
+from runs.models.notification import NotificationKind
 from runs.notify.messages import line
 from runs.notify.outbox import queue, wanted_channels
 
@@ -40,18 +40,27 @@ def _report(verification: Verification) -> None:
     from runs.verifications import outcome
     from runs.verifications import scope as verification_scope
 
-    kinds = {"different": Kind.DIFFERENT, "equal": Kind.EQUAL, "error": Kind.UNVERIFIED}
+    kinds = {
+        "different": NotificationKind.DIFFERENT,
+        "equal": NotificationKind.EQUAL,
+        "error": NotificationKind.UNVERIFIED,
+    }
     found = kinds[str(verification.status)]
-    if found is Kind.UNVERIFIED and verification.trigger == "manual":
+    if found is NotificationKind.UNVERIFIED and verification.trigger == "manual":
         # whoever started it on a terminal has seen it
         return
     if verification.module is None or not wanted_channels():
         return
     before = _before(verification)
     differed = before is not None and before.status == "different"
-    if found is Kind.EQUAL and not (before is not None and differed and _covers(verification, before)):
+    if found is NotificationKind.EQUAL and not (before is not None and differed and _covers(verification, before)):
         return
-    if found is Kind.DIFFERENT and before is not None and differed and _state(before) == _state(verification):
+    if (
+        found is NotificationKind.DIFFERENT
+        and before is not None
+        and differed
+        and _state(before) == _state(verification)
+    ):
         return
     at: dt.datetime = verification.finished_at  # type: ignore[assignment]
     about: dict[str, Any] = {
@@ -65,10 +74,10 @@ def _report(verification: Verification) -> None:
         "scope": verification_scope.as_json(verification),
         "compared": _compared(verification),
     }
-    if found is Kind.UNVERIFIED:
+    if found is NotificationKind.UNVERIFIED:
         error = verification.error or {}
         about["error"] = {name: line(error.get(name) or "", 2000) for name in ("code", "message", "hint")}
-    elif found is Kind.DIFFERENT:
+    elif found is NotificationKind.DIFFERENT:
         about["repaired"] = verification.is_repaired
         about["error"] = {
             "code": "different",

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from connections.secrets.redaction import redactor
-from runs.models.notification import Kind
+from runs.models.notification import NotificationKind
 from runs.settings import setting
 
 About = Mapping[str, Any]
@@ -68,22 +68,22 @@ def link(about: About) -> str:
 def headline(about: About) -> str:
     name, failures = _name(about), about.get("failures")
     match about.get("event"):
-        case Kind.RECOVERY:
+        case NotificationKind.RECOVERY:
             return f"{name} works again"
-        case Kind.LATE:
+        case NotificationKind.LATE:
             return f"{name} is late: no success for {about.get('hours')} h"
-        case Kind.REPEATED:
+        case NotificationKind.REPEATED:
             return f"{name} has failed {failures} times in a row"
-        case Kind.DIFFERENT if about.get("repaired"):
+        case NotificationKind.DIFFERENT if about.get("repaired"):
             return f"{name} differed from its source and was repaired: {_differences(about)}"
-        case Kind.DIFFERENT:
+        case NotificationKind.DIFFERENT:
             return f"{name} differs from its source: {_differences(about)}"
-        case Kind.UNVERIFIED:
+        case NotificationKind.UNVERIFIED:
             return f"{name} could not be verified"
-        case Kind.EQUAL:
+        case NotificationKind.EQUAL:
             part = (about.get("scope") or {}).get("everything") is False
             return f"{name} equals its source again{', in the part that was compared' if part else ''}"
-        case Kind.MISSED:
+        case NotificationKind.MISSED:
             return f"{name} was not run: {line(about.get('schedule', ''), 100)}{_count(about)}"
         case _:
             return f"{name} {'was refused' if about.get('status') == 'refused' else 'failed'}"
@@ -125,11 +125,11 @@ def _one(about: About) -> tuple[str, str]:
 
 
 def _code(about: About) -> str:
-    return line((about.get("error") or {}).get("code", ""), 60) if about.get("event") != Kind.MISSED else ""
+    return line((about.get("error") or {}).get("code", ""), 60) if about.get("event") != NotificationKind.MISSED else ""
 
 
 def _digest(told: Sequence[About]) -> tuple[str, str]:
-    names = dict(Kind.choices)
+    names = dict(NotificationKind.choices)
     counts = Counter(names.get(about.get("event", ""), "other").lower() for about in told)
     counted = ", ".join(f"{count} {name}" for name, count in counts.most_common())
     listed = [_item(about) for about in told[:_LISTED]]

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from runs.models.notification import Kind, Notification
+from runs.models.notification import Notification, NotificationKind
 from runs.notify.messages import line
 from runs.notify.outbox import rows, wanted_channels
 
@@ -47,7 +47,7 @@ def on_missed(found: Sequence[Missed], now: dt.datetime) -> None:
 
 def _rows(missed: Missed, now: dt.datetime, channels: Sequence[Any]) -> list[Notification]:
     about = {
-        "event": str(Kind.MISSED),
+        "event": str(NotificationKind.MISSED),
         "module": missed.module or None,
         **({"group": missed.group} if missed.group else {}),
         "schedule": missed.schedule,
@@ -59,7 +59,7 @@ def _rows(missed: Missed, now: dt.datetime, channels: Sequence[Any]) -> list[Not
     # more of the same day says nothing new, and a schedule may miss every minute of it
     event = f"missed:{missed.key}:{now.astimezone(dt.UTC):%Y-%m-%d}"
     named = {"module_id": missed.module_id, "module_name": missed.module}
-    return rows(Kind.MISSED, channels, event=event, about=about, now=now, **named)
+    return rows(NotificationKind.MISSED, channels, event=event, about=about, now=now, **named)
 
 
 def _iso(moment: dt.datetime | None) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from modules.models import Module
-from runs.models.notification import GIVE_UP, Channel, Kind, Notification
+from runs.models.notification import GIVE_UP, Channel, Notification, NotificationKind
 from runs.notify.channels import email, webhook
 
 
@@ -18,7 +18,7 @@ def wanted_channels() -> tuple[Channel, ...]:
 
 
 def queue(
-    kind: Kind,
+    kind: NotificationKind,
     *,
     event: str,
     about: dict[str, Any],
@@ -34,7 +34,13 @@ def queue(
 
 
 def rows(
-    kind: Kind, channels: Iterable[Channel], *, event: str, about: dict[str, Any], now: dt.datetime, **named: Any
+    kind: NotificationKind,
+    channels: Iterable[Channel],
+    *,
+    event: str,
+    about: dict[str, Any],
+    now: dt.datetime,
+    **named: Any,
 ) -> list[Notification]:
     """Return the event's rows, one a channel, not written yet."""
     return [

@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from modules.models import Module
 from runs.models import Run
-from runs.models.notification import Kind, Notification
+from runs.models.notification import Notification, NotificationKind
 from runs.models.states import Status
 from runs.notify.outbox import queue, wanted_channels
 from runs.notify.rules import by_hand
@@ -30,7 +30,7 @@ def find_late(now: dt.datetime, modules: QuerySet[Module] | None = None) -> int:
     for event, module in new.items():
         since = (module.succeeded_at or module.created_at).astimezone(dt.UTC).isoformat(timespec="seconds")  # type: ignore[attr-defined]
         about = {"at": now.astimezone(dt.UTC).isoformat(timespec="seconds"), "since": since, "hours": hours}
-        queue(Kind.LATE, event=event, module=module, about=about, now=now)
+        queue(NotificationKind.LATE, event=event, module=module, about=about, now=now)
     return len(new)
 
 
@@ -50,5 +50,5 @@ def ran_by_themselves() -> QuerySet[Module]:
 
 def _told(found: dict[str, Module]) -> set[str]:
     """Return which of these are in the outbox, on whatever channel."""
-    rows = Notification.objects.filter(kind=Kind.LATE, module__in=[module.pk for module in found.values()])
+    rows = Notification.objects.filter(kind=NotificationKind.LATE, module__in=[module.pk for module in found.values()])
     return {key.rpartition(":")[0] for key in rows.values_list("event_key", flat=True)}

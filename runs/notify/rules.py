@@ -13,7 +13,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from runs.models import GroupRun, Run
-from runs.models.notification import Kind, Notification
+from runs.models.notification import Notification, NotificationKind
 from runs.models.states import GroupStatus, Status
 from runs.notify.messages import line
 from runs.notify.outbox import queue, wanted_channels
@@ -23,7 +23,12 @@ from runs.settings import setting
 _STOPPED = models.Q(status=Status.CANCELLED, cancel_requested=False)
 FAILED = models.Q(status__in=(Status.ERROR, Status.REFUSED)) | _STOPPED
 # reported of a module, but not of its runs
-_NOT_OF_RUNS = (Kind.MISSED, Kind.DIFFERENT, Kind.EQUAL, Kind.UNVERIFIED)
+_NOT_OF_RUNS = (
+    NotificationKind.MISSED,
+    NotificationKind.DIFFERENT,
+    NotificationKind.EQUAL,
+    NotificationKind.UNVERIFIED,
+)
 # of an error's texts, this much is told
 _LENGTHS = {"code": 60, "message": 2000, "hint": 1000}
 _log = logging.getLogger(__name__)
@@ -82,11 +87,13 @@ def _tell_failure(run: Run) -> None:
     last = _successes(run).values_list("pk", flat=True).first() or 0
     failures = _failures(run).filter(pk__gt=last)
     count = failures.count()
-    told = Notification.objects.filter(module=run.module_id, kind__in=(Kind.FAILURE, Kind.REPEATED), run__gt=last)
+    told = Notification.objects.filter(
+        module=run.module_id, kind__in=(NotificationKind.FAILURE, NotificationKind.REPEATED), run__gt=last
+    )
     if not told.exists():
-        kind = Kind.FAILURE
+        kind = NotificationKind.FAILURE
     elif count % setting("notify_every") == 0:
-        kind = Kind.REPEATED
+        kind = NotificationKind.REPEATED
     else:
         return
     since = failures.order_by("pk").values_list("finished_at", flat=True).first()
@@ -114,17 +121,19 @@ def _tell_group(group_run: GroupRun) -> None:
         "since": _iso(first.finished_at if first else None),
         "error": _error(group_run),
     }
-    kind = Kind.REPEATED if count > 1 else Kind.FAILURE
+    kind = NotificationKind.REPEATED if count > 1 else NotificationKind.FAILURE
     queue(kind, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
 
 
 def _tell_group_recovery(group_run: GroupRun) -> None:
-    told = Notification.objects.filter(module=None, about__group=group_run.group_name).exclude(kind=Kind.MISSED)
+    told = Notification.objects.filter(module=None, about__group=group_run.group_name).exclude(
+        kind=NotificationKind.MISSED
+    )
     last = told.order_by("-pk").first()
-    if group_run.status != GroupStatus.SUCCESS or last is None or last.kind == Kind.RECOVERY:
+    if group_run.status != GroupStatus.SUCCESS or last is None or last.kind == NotificationKind.RECOVERY:
         return
     about = {**_about(group_run), "group": group_run.group_name, "since": last.about.get("since")}
-    queue(Kind.RECOVERY, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
+    queue(NotificationKind.RECOVERY, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
 
 
 def _tell_recovery(run: Run) -> None:
@@ -132,14 +141,16 @@ def _tell_recovery(run: Run) -> None:
     assert run.module is not None
     told = Notification.objects.filter(module=run.module_id).exclude(kind__in=_NOT_OF_RUNS).order_by("-pk")
     last = told.first()
-    if last is None or last.kind == Kind.RECOVERY:
+    if last is None or last.kind == NotificationKind.RECOVERY:
         return
-    recovered = told.filter(kind=Kind.RECOVERY).values_list("pk", flat=True).first() or 0
+    recovered = told.filter(kind=NotificationKind.RECOVERY).values_list("pk", flat=True).first() or 0
     first = told.filter(pk__gt=recovered).order_by("pk").first()
     assert first is not None
     failures = _failures(run).filter(pk__gte=first.run_id).count() if first.run_id else 0
     about = {**_about(run), "failures": failures, "since": first.about.get("since")}
-    queue(Kind.RECOVERY, event=f"run:{run.pk}", module=run.module, about=about, now=_end(run), run_id=run.pk)
+    queue(
+        NotificationKind.RECOVERY, event=f"run:{run.pk}", module=run.module, about=about, now=_end(run), run_id=run.pk
+    )
 
 
 def _successes(run: Run) -> models.QuerySet[Run]:

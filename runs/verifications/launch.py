@@ -70,7 +70,7 @@ def launch(modules: Sequence[Module], request: VerificationRequest) -> list[Veri
         return queued
     for row in queued:
         if process is not None:
-            row.own(**process.as_fields())
+            row.assign_process(**process.as_fields())
     return queued
 
 

@@ -13,7 +13,7 @@ from django.test import Client
 
 from modules.models import Group, GroupMember, Module
 from runs.models import GroupRun, Run, Setting
-from runs.process.identity import Owner
+from runs.process.identity import ProcessIdentity
 from tests.factories import ModuleFactory, RunFactory, running
 from tests.runs.commands import wait_until
 from tests.runs.engine.bench import Bench
@@ -27,7 +27,7 @@ class Idle:
 
     started: list[tuple[str, ...]] = []
 
-    def launch(self, words: Any, *, log: Any) -> Owner | None:
+    def launch(self, words: Any, *, log: Any) -> ProcessIdentity | None:
         self.started.append(tuple(words))
         return None
 

@@ -12,7 +12,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from runs.models import Setting, Verification
-from runs.process.identity import Owner
+from runs.process.identity import ProcessIdentity
 from tests.factories import ModuleFactory, RunFactory
 from tests.scheduling.launchers import Nowhere
 
@@ -25,7 +25,7 @@ started: list[Sequence[str]] = []
 class Listed(Nowhere):
     """Starts no process and keeps what would be started."""
 
-    def launch(self, words: Sequence[str], *, log: Path) -> Owner | None:
+    def launch(self, words: Sequence[str], *, log: Path) -> ProcessIdentity | None:
         started.append(words)
         return super().launch(words, log=log)
 
