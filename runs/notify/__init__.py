@@ -1,6 +1,6 @@
-"""Telling people how runs went: what is worth telling, and getting it there by e-mail and webhook.
+"""Notifications about runs: which events are reported, and their delivery by e-mail and webhook.
 
-Those named `on_...` and `find_late` only write rows of the outbox; `send_due` alone talks to the network.
+The functions named `on_...` and `find_late` only insert rows into the outbox; only `send_due` uses the network.
 """
 
 from __future__ import annotations

@@ -111,7 +111,7 @@ def test_a_test_message_that_fails_is_exit_code_1_and_says_why(
     assert end.value.code == 1
     said = capsys.readouterr()
     assert "email: failed: The mail server 127.0.0.1:1 cannot be reached" in said.out
-    assert "Look at smtp in config.yaml" in said.err
+    assert "Check smtp in config.yaml" in said.err
     assert "webhook: ok" in said.out
 
 
