@@ -22,7 +22,7 @@ from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Verb
 from runs.lifecycle import cancel as cancelling
 from runs.lifecycle import launch as launching
-from runs.lifecycle.cancel import Answer
+from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.models import GroupRun, Run
 from runs.settings import setting
@@ -35,10 +35,10 @@ CANCEL = Verb(
     ask="Stop it? What is not published yet is thrown away; the destination stays as it was.",
 )
 _ANSWERS = {
-    Answer.ASKED: "is asked to stop; within 20 seconds it is gone.",
-    Answer.CANCELLED: "is cancelled.",
-    Answer.TOO_LATE: "is too far: its rows are published.",
-    Answer.OVER: "is over already.",
+    CancelResult.REQUESTED: "is being cancelled and ends within 20 seconds.",
+    CancelResult.CANCELLED: "is cancelled.",
+    CancelResult.TOO_LATE: "cannot be cancelled any more: its rows are published.",
+    CancelResult.ENDED: "has already ended.",
 }
 
 

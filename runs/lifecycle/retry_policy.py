@@ -1,4 +1,4 @@
-"""From a module's configuration to how its runs are tried again."""
+"""Builds the engine's retry policy from a module."""
 
 from __future__ import annotations
 

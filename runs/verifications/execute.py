@@ -18,7 +18,7 @@ from runs.lifecycle import claim, signals
 from runs.lifecycle import execute as running
 from runs.lifecycle import plan as planning
 from runs.lifecycle.heartbeat import Heartbeat
-from runs.lifecycle.metadata_retry import patiently
+from runs.lifecycle.metadata_retry import retry_metadata
 from runs.models import Run
 from runs.models.states import Status
 from runs.models.verification import Verification, VerificationStatus
@@ -38,7 +38,7 @@ def execute(verification: Verification, *, show: Callable[[str], object] = lambd
     log = VerificationLog(verification, show)
     found: dict[str, Any] = {}
     try:
-        signals.release()
+        signals.end_deferral()
         log(f"comparing {scope.words(verification)}")
         with Heartbeat(verification), lock_waits.reported_to(log):
             _verify(verification, found, log)
@@ -66,7 +66,7 @@ def _verify(verification: Verification, results: dict[str, Any], log: Verificati
 
     module = verification.module
     assert module is not None, "a module is verified while it exists"
-    plan, options = patiently(lambda: (planning.plan(_run_of(module)), _options(verification)))
+    plan, options = retry_metadata(lambda: (planning.plan(_run_of(module)), _options(verification)))
     found = verify(plan, options, log=log, progress=record.progress(verification))
     results |= results_of(found)
     point("verification.compared")
@@ -140,7 +140,7 @@ def _repair(
         return repair_plan(plan, found)
 
     # a block of its own: a run ends its block's readiness for a cancel, and the comparison after it can be cancelled
-    with signals.as_cancel(held=True) as received:
+    with signals.as_interrupt(deferred=True) as received:
         run = claim.claim(module, request)
         differing = counted(found.outcome.counts.total)
         ranges = (
@@ -160,7 +160,7 @@ def _repair(
         }
     if run.status == Status.SUCCESS:
         # too late for the run, and the comparison that follows may be over before the next look at the row
-        is_cancelled = patiently(verification.must_stop)
+        is_cancelled = retry_metadata(verification.must_stop)
         if received or is_cancelled:
             raise KeyboardInterrupt
     return run

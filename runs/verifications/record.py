@@ -36,7 +36,7 @@ def progress(verification: Verification) -> Callable[[int], None]:
 
 
 def finish(verification: Verification, status: VerificationStatus, log: Log, **results: Any) -> None:
-    """Write the final state, patiently; whoever settled the verification before us is right."""
+    """Write the final state, with retries. If another process finalized the verification before, its result stands."""
     until = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:

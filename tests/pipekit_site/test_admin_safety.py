@@ -125,7 +125,7 @@ def test_no_page_of_a_run_or_verification_lets_a_server_s_text_turn_around(admin
 def test_a_refused_or_started_row_s_name_is_text_in_the_message_too(admin_client: Client, hostile: list[Any]) -> None:
     run = Run.objects.get()
     answer = admin_client.post(RUNS, {"action": "cancel", "_selected_action": [run.pk]}, follow=True)
-    assert "is over already" in answer.content.decode()
+    assert "has already ended" in answer.content.decode()
     assert attacks(answer.content.decode()) == []
 
 

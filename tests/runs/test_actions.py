@@ -128,7 +128,7 @@ def test_a_running_run_is_cancelled(
     wait_until(lambda: Run.objects.get().status == "running")
     address, text = act(admin_client, RUNS, "cancel", Run.objects.get(), from_page="1")
     assert address == f"{RUNS}{Run.objects.get().pk}/change/"
-    assert "is asked to stop" in text
+    assert "is being cancelled" in text
     assert ended(Run).status == "cancelled"
     assert bench.rows("SELECT to_regclass('sync.numbers')") == [(None,)]
 
@@ -136,7 +136,7 @@ def test_a_running_run_is_cancelled(
 def test_cancelling_what_is_over_says_so(admin_client: Client, idle: list[tuple[str, ...]]) -> None:
     run = running()
     run.finish_success(inserted=1)
-    assert "is over already." in act(admin_client, RUNS, "cancel", run)[1]
+    assert "has already ended." in act(admin_client, RUNS, "cancel", run)[1]
     assert idle == []
 
 

@@ -14,7 +14,7 @@ from connections.secrets.redaction import redactor
 from runs.cli import json_report
 from runs.lifecycle import groups, signals
 from runs.lifecycle.execute import execute
-from runs.lifecycle.metadata_retry import patiently
+from runs.lifecycle.metadata_retry import retry_metadata
 from runs.models import GroupRun, Run
 from runs.models.states import IllegalTransition
 from runs.models.verification import Verification, VerificationStatus
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         which.add_argument("--verification", type=int, nargs="+", metavar="VERIFICATION")
 
     def handle(self, **options: Any) -> None:
-        with signals.as_cancel(held=True) as received:
+        with signals.as_interrupt(deferred=True) as received:
             try:
                 if options["verification"]:
                     code = self._verifications(options["verification"], received)
@@ -56,7 +56,7 @@ class Command(BaseCommand):
     def _group_run(self, pk: int) -> int:
         group_run = GroupRun.objects.select_related("group").get(pk=pk)
         group_run.start(**identity.current().as_fields())
-        groups.carry_out(group_run)
+        groups.execute_group(group_run)
         return json_report.exit_code(group_run)
 
     def _verifications(self, pks: list[int], received: list[int]) -> int:
@@ -66,22 +66,22 @@ class Command(BaseCommand):
             if received:
                 return max([*codes, *map(self._cancel, pks[position:])])
             # a block of its own: what interrupts one, or comes too late for it, says nothing of the next
-            with signals.as_cancel(held=True) as own:
+            with signals.as_interrupt(deferred=True) as own:
                 try:
                     codes.append(self._verification(pk))
                 except Exception as error:  # whatever it is, the others are carried out
                     self.stderr.write(redactor().text(f"Verification {pk}: {type(error).__name__}: {error}"))
                     connection.close()
                     codes.append(1)
-            received += [number for number in own if number != signals.WITHIN]
+            received += [number for number in own if number != signals.FROM_THREAD]
         return max(codes)
 
     def _verification(self, pk: int) -> int:
-        verification = patiently(lambda: Verification.objects.select_related("module").filter(pk=pk).first())
+        verification = retry_metadata(lambda: Verification.objects.select_related("module").filter(pk=pk).first())
         if verification is None or verification.module is None:
             return 1
         try:
-            patiently(lambda: verification.start(**identity.current().as_fields()))
+            retry_metadata(lambda: verification.start(**identity.current().as_fields()))
         except IllegalTransition as error:
             self.stderr.write(str(error))
             return self._cancel(pk) if verification.cancel_requested else 1

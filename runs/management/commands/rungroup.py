@@ -49,7 +49,7 @@ class Command(BaseCommand):
 
     def _wait(self, group_run: GroupRun, *, quiet: bool) -> None:
         """Show how it goes; Ctrl+C cancels it."""
-        with signals.as_cancel():
+        with signals.as_interrupt():
             try:
                 follow.watch_group(group_run, lambda text: None if quiet else self.stderr.write(text))
             except KeyboardInterrupt:

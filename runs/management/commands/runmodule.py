@@ -41,13 +41,13 @@ class Command(BaseCommand):
         request = claim.Request(
             dry_run=options["dry_run"], full_refresh=options["full_refresh"], force=options["force"]
         )
-        with signals.as_cancel(held=True) as received:
+        with signals.as_interrupt(deferred=True) as received:
             try:
                 run = claim.claim(module, request)
             except AlreadyRunning as busy:
                 self._refuse(name, busy.as_dict(), code=4, as_json=options["json"])
             listen = text.listener(self.stderr, quiet=options["quiet"])
-            execute(run, listen=listen, retry=options["retry"])
+            execute(run, on_event=listen, retry=options["retry"])
         found = json.dumps(json_report.as_json(run)) if options["json"] else text.summary(run)
         text.result(self.stdout, self.stderr, found)
         if run.error:

@@ -51,11 +51,11 @@ class Command(BaseCommand):
         found, codes = list[dict[str, Any]](), list[int]()
         for module in modules:
             # a block for each: what cancels one by its page says nothing of the next
-            with signals.as_cancel(held=True) as received:
+            with signals.as_interrupt(deferred=True) as received:
                 result, code = self._verify(module, request, **options)
             found.append(result)
             codes.append(code)
-            if any(number != signals.WITHIN for number in received):
+            if any(number != signals.FROM_THREAD for number in received):
                 # also when it came too late for the one that was going on
                 codes.append(_CANCELLED)
                 break

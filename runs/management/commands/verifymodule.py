@@ -53,7 +53,7 @@ class Command(BaseCommand):
             force=options["force"],
             options={key: value for key, value in chosen.items() if value},
         )
-        with signals.as_cancel(held=True):
+        with signals.as_interrupt(deferred=True):
             try:
                 verification = claim(module, request)
             except AlreadyRunning as busy:
