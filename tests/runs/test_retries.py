@@ -254,7 +254,7 @@ def test_by_hand_nothing_is_tried_again_unless_asked(orders: Module, pg_bench: B
     assert (again.code, again.json["error"]["code"], again.json["attempt"]) == (1, "connection_failed", 4)
     assert [entry["wait"] for entry in again.json["attempts"]] == [1.0, 1.0, 1.0]
     assert time.monotonic() - began > 3
-    assert again.err.count("trying again in 1.0 s") == 3
+    assert again.err.count("retrying in 1.0 s") == 3
 
 
 def test_a_wrong_password_is_tried_once(
