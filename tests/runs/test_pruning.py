@@ -310,7 +310,7 @@ def test_the_command_says_what_would_go_and_what_went(capsys: pytest.CaptureFixt
         RunFactory.create(module=module, status=Status.SUCCESS, finished_at=timezone.now() - 500 * DAY)
     module.delete()
     call_command("prune", "--dry-run")
-    assert "2 runs would go\n" in capsys.readouterr().out
+    assert "2 runs would be removed\n" in capsys.readouterr().out
     call_command("prune")
     assert "2 runs removed\n" in capsys.readouterr().out
     assert not Run.objects.exists()

@@ -1,4 +1,4 @@
-"""`manage.py carryout`: what a launched process runs. Takes a queued run or group run over and carries it out."""
+"""`manage.py carryout`: the command of a launched process. Executes a queued run, group run or verifications."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from runs.verifications import record, report
 
 class Command(BaseCommand):
     help = (
-        "Internal: carry out a run, a group run or verifications that are queued. Pipekit starts it for schedules, "
+        "Internal: execute a queued run, group run or verifications. Pipekit starts it for schedules, "
         "groups and the admin; by hand use runmodule, rungroup, verifymodule or verifygroup."
     )
 
@@ -43,7 +43,7 @@ class Command(BaseCommand):
                 else:
                     code = self._run(options["run"]) if options["run"] else self._group_run(options["group_run"])
             except (IllegalTransition, Run.DoesNotExist, GroupRun.DoesNotExist) as error:
-                # cancelled or settled before its process came
+                # cancelled, finalized or deleted before this process started
                 self.stderr.write(str(error))
                 code = 1
         sys.exit(code)
@@ -60,16 +60,16 @@ class Command(BaseCommand):
         return json_report.exit_code(group_run)
 
     def _verifications(self, pks: list[int], received: list[int]) -> int:
-        """Carry out one after another, whatever becomes of each; a signal to this process cancels those left."""
+        """Execute one after another, whatever the outcome of each; a signal to this process cancels the rest."""
         codes: list[int] = []
         for position, pk in enumerate(pks):
             if received:
                 return max([*codes, *map(self._cancel, pks[position:])])
-            # a block of its own: what interrupts one, or comes too late for it, says nothing of the next
+            # a block of its own: an interrupt of one verification must not affect the next
             with signals.as_interrupt(deferred=True) as own:
                 try:
                     codes.append(self._verification(pk))
-                except Exception as error:  # whatever it is, the others are carried out
+                except Exception as error:  # the others are executed all the same
                     self.stderr.write(redactor().text(f"Verification {pk}: {type(error).__name__}: {error}"))
                     connection.close()
                     codes.append(1)
@@ -91,6 +91,6 @@ class Command(BaseCommand):
     def _cancel(self, pk: int) -> int:
         verification = Verification.objects.filter(pk=pk).first()
         if verification is not None and not verification.is_final:
-            error = Cancelled("The verification was cancelled before it began.", hint="Start it again.").as_dict()
+            error = Cancelled("The verification was cancelled before it started.", hint="Start it again.").as_dict()
             record.finish(verification, VerificationStatus.ERROR, self.stderr.write, error=error)
         return 130
