@@ -132,7 +132,7 @@ def test_one_that_was_repaired_offers_no_repair_and_says_what_its_numbers_are(ad
     repaired = found(repair=True, repair_run=run, repaired=counts, source_rows=5, dest_rows=4)
     page = page_of(admin_client, repaired)
     assert 'value="repair"' not in page
-    assert "As it was before the repair." in page
+    assert "Before the repair." in page
     left = found(repair=True, repair_run=run, repaired={**counts, "left": 3}, source_rows=5, dest_rows=4)
     page = page_of(admin_client, left)
     assert 'value="repair"' in page

@@ -58,10 +58,10 @@ def test_what_a_schedule_started_names_it_also_when_it_is_gone() -> None:
     verification = Verification.objects.get()
     assert ">schedule sundays</a>" in formatting.trigger(verification)
     row.delete()
-    assert formatting.trigger(verification, named=True) == "schedule sundays, which is gone"
+    assert formatting.trigger(verification, named=True) == "schedule sundays (deleted)"
     verification.actor = ""
     # of an earlier version
-    assert formatting.trigger(verification, named=True) == f"schedule #{verification.trigger[9:]}, which is gone"
+    assert formatting.trigger(verification, named=True) == f"schedule #{verification.trigger[9:]} (deleted)"
 
 
 def test_one_that_is_being_verified_is_skipped() -> None:
