@@ -46,8 +46,8 @@ class NotificationAdmin(ReadOnly, Page):
     actions = ["retry"]
     verbs = [Verb(action="retry", label="Retry", icon="send", title="Send it again with the next tick", primary=True)]
     empty_says = (
-        "No notification was sent yet. Failures, recoveries and late modules are reported by e-mail and webhook; see the"
-        " settings notification_addresses and webhook_url."
+        "No notification was sent yet. Failures, recoveries and late modules are reported by e-mail and webhook; see"
+        " the settings notification_addresses and webhook_url."
     )
     fieldsets = [
         (None, {"fields": [("headline", "channel", "state"), "text"]}),
