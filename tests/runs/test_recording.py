@@ -75,7 +75,7 @@ def test_a_result_that_cannot_be_written_is_spooled_and_taken_in_by_the_tick(imp
             recorder._keep(inserted=3, published_at=None)
         assert run.status == "success"
         assert Run.objects.get().status == "running"
-    assert "kept in" in run.log_file.read_text()
+    assert "stored in" in run.log_file.read_text()
     assert reap_all() == 1
     stored = Run.objects.get()
     assert (stored.status, stored.inserted, stored.finished_at) == ("success", 3, run.finished_at)
