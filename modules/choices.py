@@ -1,4 +1,4 @@
-"""The words that modules, hooks and groups choose between; stored, exported and compared as they stand here."""
+"""Choices of modules, hooks and groups. The values are stored and exported, so they must not change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules, with their watermarks and hooks, and groups in a configuration file. Every change has its history."""
+"""Sections of the configuration file for modules, with watermarks and hooks, and groups. Changes are recorded."""
 
 from __future__ import annotations
 
