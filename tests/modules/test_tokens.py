@@ -140,7 +140,7 @@ def test_braces_in_a_text_are_advised_to_be_written_so_that_the_text_stays(
     dialect = registry.dialect(kind)
     with pytest.raises(TokenUnknown) as refused:
         check_tokens(f"SELECT id FROM t WHERE code = {literal}", dialect, [])
-    assert f"in two pieces: {instead}." in refused.value.hint
+    assert f"in two parts: {instead}." in refused.value.hint
     assert ("{ red }" in refused.value.hint) is (kind == "postgresql")
     check_tokens(f"SELECT id FROM t WHERE code = {instead}", dialect, [])
 
