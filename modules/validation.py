@@ -17,7 +17,7 @@ from connections.sdk.errors import PipekitError
 from connections.sdk.schema import TableName
 from modules import column_names, cron_expression, overlap, watermark_types
 from modules.choices import DuplicateKeys, MergeStrategy
-from modules.query.placeholders import check_tokens, find_tokens
+from modules.query.placeholders import check_placeholders, find_placeholders
 
 if TYPE_CHECKING:
     from modules.models import Hook, Module
@@ -77,12 +77,12 @@ def _dest_table(module: Module) -> Findings:
         yield "dest_table", _error_text(error)
 
 
-def _tokens(module: Module) -> Findings:
+def _placeholders(module: Module) -> Findings:
     if not module.source_query or module.source_connection_id is None:
         return
     try:
         dialect = registry.dialect(module.source_connection.driver.kind)
-        check_tokens(module.source_query, dialect, module.declared_watermarks())
+        check_placeholders(module.source_query, dialect, module.declared_watermarks())
     except PipekitError as error:
         yield "source_query", _error_text(error)
 
@@ -92,7 +92,7 @@ def _is_bounded(module: Module) -> bool:
     if not module.source_query or module.source_connection_id is None:
         return False
     try:
-        return bool(find_tokens(module.source_query, registry.dialect(module.source_connection.driver.kind)))
+        return bool(find_placeholders(module.source_query, registry.dialect(module.source_connection.driver.kind)))
     except PipekitError:
         # an invalid query is reported by another check
         return False
@@ -162,7 +162,7 @@ _CHECKS: tuple[Callable[[Module], Findings], ...] = (
     _dest_table,
     column_names.find,
     watermark_types.find,
-    _tokens,
+    _placeholders,
     _strategy,
     _latest,
     _overlap,

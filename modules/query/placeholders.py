@@ -30,12 +30,12 @@ class _Place:
     literal: Token | None
 
 
-def find_tokens(query: str, dialect: Dialect) -> tuple[str, ...]:
+def find_placeholders(query: str, dialect: Dialect) -> tuple[str, ...]:
     """Return the names of the query's placeholders, each once, in order."""
     return tuple(dict.fromkeys(place.name for place in _places(query, dialect)))
 
 
-def check_tokens(query: str, dialect: Dialect, watermark_names: Iterable[str]) -> None:
+def check_placeholders(query: str, dialect: Dialect, watermark_names: Iterable[str]) -> None:
     """Raise TokenUnknown if a placeholder has no watermark."""
     watermarks = tuple(watermark_names)
     if missing := [place for place in _places(query, dialect) if place.name not in watermarks]:
@@ -49,11 +49,11 @@ def check_tokens(query: str, dialect: Dialect, watermark_names: Iterable[str]) -
 
 def unused(query: str, dialect: Dialect, watermark_names: Iterable[str]) -> tuple[str, ...]:
     """Return the watermarks without a placeholder in the query: harmless, but probably a mistake."""
-    used = find_tokens(query, dialect)
+    used = find_placeholders(query, dialect)
     return tuple(name for name in watermark_names if name not in used)
 
 
-def replace_tokens(query: str, dialect: Dialect, values: Mapping[str, str]) -> str:
+def replace_placeholders(query: str, dialect: Dialect, values: Mapping[str, str]) -> str:
     """Return the query with each placeholder replaced by its value. Raise TokenUnknown for one without a value."""
     result, position = [], 0
     for place in _places(query, dialect):
