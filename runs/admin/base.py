@@ -27,11 +27,11 @@ class StateColumns:
         return formatting.badge(run)
 
     @display(description="Started")
-    def began(self, run: Run | GroupRun) -> SafeString | str:
+    def started(self, run: Run | GroupRun) -> SafeString | str:
         return html.moment(run.started_at)
 
     @display(description="Duration")
-    def took(self, run: Run | GroupRun) -> str:
+    def duration(self, run: Run | GroupRun) -> str:
         return formatting.duration(run)
 
 
@@ -78,7 +78,7 @@ class RunHistoryAdmin(StateColumns, MayRun, ReadOnly, Page):
         return f"#{run.pk}"
 
     @display(description="Started")
-    def began_long(self, run: Run | GroupRun) -> SafeString | str:
+    def started_ago(self, run: Run | GroupRun) -> SafeString | str:
         return html.moment(run.started_at, ago=True)
 
     @display(description="Ended")
@@ -86,11 +86,11 @@ class RunHistoryAdmin(StateColumns, MayRun, ReadOnly, Page):
         return html.moment(run.finished_at)
 
     @display(description="Started by")
-    def asked_by(self, run: Run | GroupRun) -> SafeString | str:
+    def started_by(self, run: Run | GroupRun) -> SafeString | str:
         return formatting.trigger(run)
 
     @display(description="Started by")
-    def asked_by_named(self, run: Run | GroupRun) -> SafeString | str:
+    def started_by_current_name(self, run: Run | GroupRun) -> SafeString | str:
         return formatting.trigger(run, named=True)
 
     @display(description="Error")

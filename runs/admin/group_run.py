@@ -29,7 +29,7 @@ class RunInline(RunColumns, ReadOnly, TabularInline):
     model = Run
     extra = 0
     hide_title = True
-    fields = ["run", "state", "began", "took", "rows", "problem"]
+    fields = ["run", "state", "started", "duration", "rows", "problem"]
     readonly_fields = fields
     verbose_name_plural = "Runs"
     ordering = ["pk"]
@@ -47,7 +47,7 @@ class RunInline(RunColumns, ReadOnly, TabularInline):
 class GroupRunAdmin(RunHistoryAdmin):
     name_field, named = "group_name", Group
     inlines = [RunInline]
-    list_display = ["number", "group_name", "state", "asked_by", "began", "took", "outcomes"]
+    list_display = ["number", "group_name", "state", "started_by", "started", "duration", "outcomes"]
     list_display_links = ["number", "group_name"]
     list_filter = [("status", ChoicesDropdownFilter), ("group", AutocompleteSelectFilter), StartedByFilter]
     search_fields = ["group_name"]
@@ -61,8 +61,8 @@ class GroupRunAdmin(RunHistoryAdmin):
             {
                 "fields": [
                     ("group_link", "state", "outcomes"),
-                    ("began_long", "ended", "took"),
-                    "asked_by_named",
+                    ("started_ago", "ended", "duration"),
+                    "started_by_current_name",
                 ]
             },
         )

@@ -40,7 +40,7 @@ _AGAIN = Verb(
 @admin.register(Run)
 class RunAdmin(RunColumns, RunHistoryAdmin):
     name_field, named = "module_name", Module
-    list_display = ["number", "module_name", "state", "problem", "rows", "began", "took", "what"]
+    list_display = ["number", "module_name", "state", "problem", "rows", "started", "duration", "what"]
     list_display_links = ["number", "module_name"]
     list_filter = [
         ("status", ChoicesDropdownFilter),
@@ -61,8 +61,8 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
                 "fields": [
                     ("module_link", "state"),
                     ("how", "attempt"),
-                    ("began_long", "ended"),
-                    ("asked_by_named", "took"),
+                    ("started_ago", "ended"),
+                    ("started_by_current_name", "duration"),
                 ]
             },
         ),

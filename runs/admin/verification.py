@@ -71,7 +71,7 @@ def _launch(
 @admin.register(Verification)
 class VerificationAdmin(RunHistoryAdmin):
     name_field, named = "module_name", Module
-    list_display = ["number", "module_name", "state", "differences", "rows", "began", "took", "asked_by"]
+    list_display = ["number", "module_name", "state", "differences", "rows", "started", "duration", "started_by"]
     list_display_links = ["number", "module_name"]
     list_filter = [("status", ChoicesDropdownFilter), ("module", AutocompleteSelectFilter), StartedByFilter]
     search_fields = ["module_name"]
@@ -86,8 +86,8 @@ class VerificationAdmin(RunHistoryAdmin):
             {
                 "fields": [
                     ("module_link", "state"),
-                    ("began_long", "ended"),
-                    ("asked_by_named", "took"),
+                    ("started_ago", "ended"),
+                    ("started_by_current_name", "duration"),
                     ("scope", "repair_run_link"),
                 ]
             },

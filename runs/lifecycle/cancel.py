@@ -76,7 +76,7 @@ def _finalize_without_process(row: Run | GroupRun) -> None:
     elif row.status == Status.QUEUED:
         try:
             if isinstance(row, Run):
-                row.finish_cancelled(Cancelled("The run was cancelled before it began.").as_dict())
+                row.finish_cancelled(Cancelled("The run was cancelled before it started.").as_dict())
             else:
                 row.finish_cancelled()
         except IllegalTransition:

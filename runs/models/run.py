@@ -284,7 +284,7 @@ def _move(
     changed = {**fields, "updated_at": timezone.now(), **({} if status is None else {"status": status})}
     rows = type(row).objects.filter(pk=row.pk, status__in=sources, **(only_if or {}))
     if rows.update(**storable(changed)) != 1:
-        now = type(row).objects.filter(pk=row.pk).values_list("status", flat=True).first() or "gone"
+        now = type(row).objects.filter(pk=row.pk).values_list("status", flat=True).first() or "deleted"
         raise IllegalTransition(
             f"Run {row.pk} is {now}, so it cannot {f'become {status}' if status else 'be changed'}.",
             hint="Another process changed it first; look at the run.",
