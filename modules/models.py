@@ -112,6 +112,7 @@ class Module(Timestamped):
 
     @property
     def key_columns(self) -> tuple[str, ...]:
+        """The columns of the merge key."""
         return split_names(self.merge_key)
 
     @property

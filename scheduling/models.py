@@ -20,16 +20,22 @@ from scheduling.querysets import ScheduleQuerySet, SlotQuerySet
 
 
 class CatchUp(models.TextChoices):
+    """What is done about missed slots."""
+
     NONE = "none", "Skip what was missed"
     LAST = "last", "Run once for all that was missed"
 
 
 class Action(models.TextChoices):
+    """What a schedule does with its group or module."""
+
     RUN = "run", "Run"
     VERIFY = "verify", "Verify: compare the source with the destination"
 
 
 class SlotOutcome(models.TextChoices):
+    """What became of a slot."""
+
     # no run yet: the tick died before starting it, or it waits for the module; the next tick starts it
     CLAIMED = "claimed", "To be started"
     STARTED = "started", "Started"

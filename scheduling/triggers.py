@@ -40,6 +40,7 @@ class Trigger:
 
     @property
     def seen_as(self) -> str:
+        """Expression and time zone, as `Progress.seen_as` stores them."""
         return f"{self.expression} {self.zone}"
 
     @property

@@ -32,6 +32,8 @@ _UNICODE_BLANKS = frozenset({"clickhouse", "duckdb", "tsql"})
 
 
 class TokenKind(Enum):
+    """The kinds of tokens; QUOTED is a quoted name, SIGN an operator, bracket or punctuation."""
+
     WORD = auto()
     QUOTED = auto()
     STRING = auto()

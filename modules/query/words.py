@@ -113,6 +113,7 @@ def is_reserved(word: str, sqlglot: str) -> bool:
 
 
 def is_aggregate(function: str, sqlglot: str) -> bool:
+    """Return whether a function, given in upper case, is an aggregate in this system."""
     return function in AGGREGATES or (sqlglot == "clickhouse" and function.startswith(CLICKHOUSE_AGGREGATES))
 
 

@@ -87,6 +87,7 @@ def _schedule(pk: int, name: str, *, named: bool) -> SafeString | str:
 
 
 def seconds(number: float) -> str:
+    """Return a duration in seconds, minutes or hours."""
     if number < 60:
         return f"{number:.2f}\u00a0s" if number < 10 else f"{number:.0f}\u00a0s"
     minutes, rest = divmod(round(number), 60)
@@ -99,6 +100,7 @@ def count(number: int | None) -> str:
 
 
 def counts(run: Run) -> SafeString:
+    """Return all counts of a run, its size and its speed."""
     rows = [(name, count(getattr(run, name))) for name in COUNTS]
     size = NOTHING if run.bytes is None else plurals.size(run.bytes)
     return cards([*rows, ("size", size), ("rows/s", _speed(run))])
@@ -152,6 +154,7 @@ def error(run: Run | GroupRun | Verification) -> SafeString | str:
 
 
 def warnings(run: Run | Verification) -> SafeString | str:
+    """Return the warnings, one block each."""
     if not run.warnings:
         return NOTHING
     return format_html_join("", '<div class="pk-warned">{}</div>', [(visible(str(w)),) for w in run.warnings])
@@ -171,6 +174,7 @@ def _value(watermark: Any, side: str) -> str:
 
 
 def steps(run: Run) -> SafeString | str:
+    """Return the durations of the steps as bars."""
     if not run.steps:
         return NOTHING
     rows = [(step.get("step", ""), float(step.get("seconds") or 0.0)) for step in run.steps]
@@ -183,6 +187,7 @@ def steps(run: Run) -> SafeString | str:
 
 
 def process(run: Run) -> str:
+    """Return pid and host."""
     if run.pid is None:
         return NOTHING
     return f"{run.pid} on {run.host or run.machine_id or 'an unknown machine'}"

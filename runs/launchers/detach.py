@@ -11,6 +11,7 @@ import sys
 
 
 def main(log: str, argv: list[str]) -> None:
+    """Fork; execute ``argv`` in the child and print its pid in the parent."""
     null = os.open(os.devnull, os.O_RDONLY)
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
     # the caller's stderr, closed by execv: nothing written there means that the program has started

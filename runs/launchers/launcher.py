@@ -23,6 +23,8 @@ class LaunchFailed(PipekitError):
 
 
 class Launcher(Protocol):
+    """Starts processes of Pipekit, on this machine or elsewhere."""
+
     def launch(self, args: Sequence[str], *, log: Path) -> ProcessIdentity | None:
         """Start ``manage.py`` with these arguments in a new process, without waiting for it. Safe to call concurrently.
 

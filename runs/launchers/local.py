@@ -19,6 +19,8 @@ _TIMEOUT = 30
 
 
 class LocalProcess:
+    """Launches detached processes on this machine."""
+
     def launch(self, args: Sequence[str], *, log: Path) -> ProcessIdentity:
         """Start ``manage.py`` with these arguments."""
         program = [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), *args]

@@ -24,6 +24,8 @@ _POLL_SECONDS = 0.2
 
 
 class CancelResult(StrEnum):
+    """The result of cancelling a run or group run."""
+
     # requested, and enforced on this machine if the process does not comply
     REQUESTED = "requested"
     CANCELLED = "cancelled"

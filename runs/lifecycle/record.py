@@ -73,9 +73,11 @@ class Recorder:
         return True
 
     def log(self, text: str) -> None:
+        """Append a line to the run's log, without secrets."""
         logs.write(self.run, redactor().text(text))
 
     def cap_log(self) -> None:
+        """Cut the middle out of a log that exceeds the setting run_log_megabytes."""
         logs.cap(self.run, most=self._max_log_bytes)
 
     def record(self, event: events.Event) -> None:

@@ -7,6 +7,7 @@ from runs.engine.retry import Policy
 
 
 def of(module: Module) -> Policy:
+    """Return the retry policy of a module's runs."""
     return Policy(
         max_retries=module.max_retries,
         delay=module.retry_delay,

@@ -24,6 +24,8 @@ _MAX_DELAY = dt.timedelta(minutes=30)
 
 
 class NotificationKind(models.TextChoices):
+    """What happened, for a run, a module, a schedule or a verification."""
+
     FAILURE = "failure", "Failed"
     REPEATED = "repeated", "Keeps failing"
     LATE = "late", "Late"
@@ -41,12 +43,15 @@ class Channel(models.TextChoices):
 
 
 class Delivery(models.TextChoices):
+    """The state of a notification's delivery."""
+
     PENDING = "pending", "Waiting"
     SENT = "sent", "Sent"
     UNDELIVERED = "undelivered", "Undelivered"
 
 
 def new_delivery_id() -> str:
+    """Return a random UUID."""
     return str(uuid.uuid4())
 
 
@@ -58,6 +63,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         return self.filter(status=Delivery.UNDELIVERED)
 
     def due(self, channel: Channel, now: dt.datetime) -> NotificationQuerySet:
+        """Return pending notifications whose next attempt is due, oldest first."""
         return self.pending().filter(channel=channel, due_at__lte=now).order_by("due_at", "pk")
 
     def claim(self, pks: Iterable[int], now: dt.datetime) -> str:

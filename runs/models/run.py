@@ -40,6 +40,7 @@ keep_runs.lazy_sub_objs = True  # type: ignore[attr-defined]
 
 
 def new_token() -> str:
+    """Return a random UUID."""
     return str(uuid.uuid4())
 
 
@@ -119,6 +120,7 @@ class GroupRun(ProcessMixin, Timestamped):
         _move(self, None, sources=states.GROUP_ACTIVE, fields=fields)
 
     def finish_cancelled(self) -> None:
+        """queued or running -> cancelled."""
         self._move(GroupStatus.CANCELLED, sources=states.GROUP_ACTIVE, finished_at=timezone.now())
 
     def _move(self, status: GroupStatus, *, sources: Collection[str], **fields: Any) -> None:
@@ -233,9 +235,11 @@ class Run(ProcessMixin, Timestamped):
         self._move(Status.LOST, sources=[Status.RUNNING], only_if={"heartbeat": heartbeat})
 
     def finish_success(self, **results: Any) -> None:
+        """running or lost -> success."""
         self.finish(Status.SUCCESS, **results)
 
     def finish_dry_run(self, **results: Any) -> None:
+        """running -> dry_run."""
         self.finish(Status.DRY_RUN, **results)
 
     def finish_error(self, error: dict[str, str], **results: Any) -> None:
@@ -243,9 +247,11 @@ class Run(ProcessMixin, Timestamped):
         self.finish(Status.ERROR, error=error, **results)
 
     def finish_refused(self, error: dict[str, str], **results: Any) -> None:
+        """running -> refused, by a safety limit."""
         self.finish(Status.REFUSED, error=error, **results)
 
     def finish_cancelled(self, error: dict[str, str], **results: Any) -> None:
+        """queued, running or lost -> cancelled."""
         self.finish(Status.CANCELLED, error=error, **results)
 
     def finish(self, status: Status, **results: Any) -> None:

@@ -16,6 +16,8 @@ class IllegalTransition(PipekitError):
 
 
 class Status(TextChoices):
+    """The status of a run."""
+
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"
     # set by the reaper while it asks the destination whether the run had published
@@ -28,6 +30,8 @@ class Status(TextChoices):
 
 
 class GroupStatus(TextChoices):
+    """The status of a group run."""
+
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"
     SUCCESS = "success", "Success"

@@ -18,6 +18,8 @@ from runs.models.states import IllegalTransition
 
 
 class VerificationStatus(models.TextChoices):
+    """The status of a verification: the result of the comparison, whatever became of a repair."""
+
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"
     EQUAL = "equal", "Equal"
@@ -132,6 +134,7 @@ class Verification(ProcessMixin, Timestamped):
             differences.on_verified(self)
 
     def finish_error(self, error: dict[str, str], **results: Any) -> None:
+        """queued or running -> error."""
         self.finish(VerificationStatus.ERROR, error=error, **results)
 
     def _move(self, status: VerificationStatus, only_if: models.Q = _ANY, **fields: Any) -> None:

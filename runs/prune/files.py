@@ -17,6 +17,7 @@ _DIRECTORIES = ("runs", "group_runs", "verifications")
 
 
 def prune_logs(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
+    """Delete log files older than the setting log_retention_days."""
     limit = now - dt.timedelta(days=setting("log_retention_days"))
     old, error = _old(limit), ""
     for count, file in enumerate(old):

@@ -21,6 +21,7 @@ _FIRST_BATCH, _MIN_BATCH, _MAX_BATCH = 50, 10, 1000
 
 
 def prune_runs(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
+    """Delete old runs."""
     yield Pruned(what="runs", count=delete(old_runs(now), dry_run=dry_run))
 
 
@@ -57,6 +58,7 @@ def old_runs(now: dt.datetime) -> QuerySet[Run]:
 
 
 def limit(now: dt.datetime) -> dt.datetime:
+    """Return the time before which rows are old, by the setting run_retention_days."""
     return now - dt.timedelta(days=setting("run_retention_days"))
 
 

@@ -11,6 +11,8 @@ from runs.models.verification import Verification, VerificationStatus
 
 
 class Outcome(models.TextChoices):
+    """The outcome of a verification."""
+
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"
     EQUAL = "equal", "Equal"

@@ -36,6 +36,7 @@ def upcoming(schedule: Schedule, count: int) -> list[dt.datetime]:
 
 
 def next_time(schedule: Schedule) -> SafeString | str:
+    """Return the next time, for lists; an error message if the schedule is invalid."""
     if not schedule.enabled:
         return NOTHING
     try:
@@ -53,6 +54,7 @@ def next_time(schedule: Schedule) -> SafeString | str:
 
 
 def outcome(slot: Slot) -> SafeString:
+    """Return the outcome as a coloured badge."""
     colour, sign = COLOURS[slot.outcome]
     return html.badge(slot.get_outcome_display(), colour, sign=sign)
 
@@ -70,6 +72,7 @@ def run_of(slot: Slot) -> SafeString | str:
 
 
 def next_times(schedule: Schedule) -> SafeString | str:
+    """Return the next five times, one per line."""
     try:
         times = upcoming(schedule, 5)
     except PipekitError as error:
@@ -78,10 +81,12 @@ def next_times(schedule: Schedule) -> SafeString | str:
 
 
 def in_words(schedule: Schedule) -> str:
+    """Return the schedule as a sentence, with its time zone."""
     return f"{shorthand.sentence(schedule.cron_expr)} ({schedule.timezone})"
 
 
 def last_slots(schedule: Schedule) -> SafeString | str:
+    """Return the most recent slots, one per line."""
     recent = Slot.objects.filter(schedule=schedule).select_related("schedule").recent()
     rows = [(when(slot), outcome(slot), run_of(slot), _remark(slot)) for slot in recent]
     return (

@@ -30,6 +30,7 @@ class StartResult:
 def start_module(
     pk: int, *, trigger: str, on_insert: OnInsert, actor: str = "", full_refresh: bool = False
 ) -> StartResult:
+    """Start a run of a module, unless it is disabled or running."""
     module = Module.objects.with_connections().filter(pk=pk).first()
     if module is None:
         return StartResult(outcome=SlotOutcome.FAILED, message="The module was deleted.")
@@ -46,6 +47,7 @@ def start_module(
 
 
 def start_group(pk: int, *, trigger: str, on_insert: OnInsert, actor: str = "") -> StartResult:
+    """Start a run of a group, unless it is running."""
     group = Group.objects.filter(pk=pk).first()
     if group is None:
         return StartResult(outcome=SlotOutcome.FAILED, message="The group was deleted.")

@@ -54,6 +54,7 @@ def post(event: Mapping[str, Any], *, delivery_id: str) -> None:
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """Return the hexadecimal HMAC-SHA256 of ``timestamp.body``."""
     return hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
