@@ -28,7 +28,7 @@ def check(text: str) -> None:
     if text in MACROS:
         return
     if text.startswith("@"):
-        raise ValidationError(f"“{text}” is not a known short form. These are {', '.join(MACROS)}.")
+        raise ValidationError(f"“{text}” is not known. The short forms are {', '.join(MACROS)}.")
     fields = text.split()
     if len(fields) != 5:
         raise ValidationError(f"“{text}” has {len(fields)} fields; a cron expression has five. {_EXAMPLE}")

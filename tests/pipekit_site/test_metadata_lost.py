@@ -99,7 +99,7 @@ def test_a_run_outlives_a_restart_of_the_metadata_server(server: Path, bench: Be
     run_log = tmp_path / "logs/runs/1.log"
     with stopped_at("publish.begun", process, log):
         embedded_postgresql.stop(server)
-    wait_until(lambda: "trying again" in run_log.read_text())
+    wait_until(lambda: "retrying" in run_log.read_text())
     # published while nobody could write that down
     assert bench.rows("SELECT a FROM sync.orders ORDER BY a") == [(1,), (2,)]
     embedded_postgresql.ensure_running(server)

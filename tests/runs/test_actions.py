@@ -114,7 +114,7 @@ def test_more_than_may_start_at_once_are_refused_together_with_what_to_do(
     modules = ModuleFactory.create_batch(4)
     _, text = act(admin_client, MODULES, "run_now", *modules)
     assert "More than 3 are selected, and nothing was done" in text
-    assert "Put them into a group" in text
+    assert "Add them to a group" in text
     assert (idle, Run.objects.count()) == ([], 0)
     act(admin_client, MODULES, "run_now", *modules[:3])
     assert (len(idle), Run.objects.count()) == (3, 3)

@@ -219,7 +219,7 @@ def test_a_run_whose_row_is_gone_from_the_metadata_is_lost_and_not_cancelled(ord
     found = json.loads(out)
     assert (process.returncode, found["status"], found["error"]["code"]) == (1, "error", "lost"), err
     assert "cancelled" not in err
-    assert "exchanged or restored" in found["error"]["hint"]
+    assert "replaced or restored" in found["error"]["hint"]
     assert "nothing was published" in found["error"]["message"]
     assert orders.rows("SELECT to_regclass('sync.qcrh')") == [(None,)]
 

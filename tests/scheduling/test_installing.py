@@ -218,7 +218,7 @@ def test_a_crontab_that_cannot_be_put_back_is_told_with_where_the_copy_is(
     told = fails(capsys)
     (backup,) = (data_dir / "backups").iterdir()
     assert "could not be restored" in told
-    assert f"Put it back by hand: crontab {backup}" in told
+    assert f"Restore it manually: crontab {backup}" in told
     assert backup.read_bytes() == FOREIGN
 
 
@@ -251,7 +251,7 @@ def test_a_password_in_a_variable_does_not_get_into_the_crontab(
     monkeypatch.setenv("PIPEKIT_DATABASE", url)
     settings.PIPEKIT = replace(settings.PIPEKIT, database=url)
     told = fails(capsys)
-    assert "PIPEKIT_DATABASE holds a password" in told
+    assert "PIPEKIT_DATABASE contains a password" in told
     assert "canary-77" not in told
     assert program.table is None
 
