@@ -27,9 +27,9 @@ from runs.engine.plurals import counted
 from runs.models import GroupRun, Run
 from runs.models.states import FAILED, Status
 
-# errors that are raised only before COMMIT
+# raised before COMMIT, and only there
 _ROLLED_BACK = {error.code for error in (Refused, DuplicateKeys, NullKeys, ValueMisfit, CountMismatch)}
-# errors whose message says what was published, or that this is not known
+# say themselves what was published, or cannot know it
 _SAID_BY_ERROR = {error.code for error in (Cancelled, Lost, Overtaken)}
 
 

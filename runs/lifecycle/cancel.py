@@ -30,7 +30,7 @@ class CancelResult(StrEnum):
     REQUESTED = "requested"
     CANCELLED = "cancelled"
     TOO_LATE = "too late, published"
-    ENDED = "ended already"
+    ENDED = "over already"
 
 
 def cancel(row: Run | GroupRun) -> CancelResult:

@@ -29,7 +29,7 @@ def cancel(module: Module) -> tuple[Verification | None, str]:
             _finish_queued(row)
         if row.is_final:
             ended = outcome(row)
-            return row, CANCELLED if ended is Outcome.CANCELLED else f"already ended: {ended.label.lower()}"
+            return row, CANCELLED if ended is Outcome.CANCELLED else f"over already: {ended.label.lower()}"
         if time.monotonic() > deadline:
             return row, f"requested, still {row.status}: its process is {row.pid} on {row.host or 'another machine'}"
         time.sleep(_POLL_SECONDS)

@@ -235,7 +235,7 @@ def test_a_queued_run_is_cancelled_before_it_begins(orders: Module) -> None:
 def test_a_run_that_is_over_is_said_to_be(orders: Module) -> None:
     run = RunFactory.create(module=orders, status="success")
     done = manage("cancelrun", str(run.pk))
-    assert (done.code, done.out.strip()) == (1, f"run {run.pk}: already ended: success")
+    assert (done.code, done.out.strip()) == (1, f"run {run.pk}: over already: success")
     missing = manage("cancelrun", "999999")
     assert missing.code == 3
     assert "There is no run 999999" in missing.err

@@ -256,7 +256,7 @@ def test_addresses_without_a_mail_server_are_visibly_undelivered(settings: Setti
     reached_at(settings, 25, host="")
     ended(ModuleFactory.create())
     notify.send_due()
-    assert "No mail server is configured." in Notification.objects.get().last_error
+    assert "There is no mail server." in Notification.objects.get().last_error
     (check,) = checks.examine_each([("notifications", notifications.notifications)])
     assert (check.ok, check.hint) == (False, "Set smtp.host in config.yaml.")
 

@@ -97,6 +97,6 @@ def test_a_cancel_of_a_run_that_has_ended_says_what_to_do(capsys: pytest.Capture
     run = RunFactory.create(status="success")
     with pytest.raises(CommandFailed) as failed:
         call_command("cancelrun", str(run.pk))
-    assert capsys.readouterr().out == f"run {run.pk}: already ended: success\n"
+    assert capsys.readouterr().out == f"run {run.pk}: over already: success\n"
     assert (failed.value.returncode, failed.value.found["code"]) == (1, "over_already")
     assert failed.value.found["hint"]

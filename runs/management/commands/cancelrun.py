@@ -30,7 +30,7 @@ class Command(BaseCommand):
         texts = {
             CancelResult.CANCELLED: "cancelled",
             CancelResult.TOO_LATE: "too late, published",
-            CancelResult.ENDED: f"already ended: {row.status}",
+            CancelResult.ENDED: f"over already: {row.status}",
             CancelResult.REQUESTED: f"requested, still {row.status}: its process is on {row.host or 'another machine'}",
         }
         self.stdout.write(f"{name} {run}: {texts[result]}")

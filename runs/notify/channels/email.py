@@ -38,7 +38,7 @@ def send(mail: Mail) -> str:
     """
     smtp, to = settings.PIPEKIT.smtp, recipients()
     if not smtp.host:
-        raise ConfigurationInvalid("No mail server is configured.", hint="Set smtp.host in config.yaml.")
+        raise ConfigurationInvalid("There is no mail server.", hint="Set smtp.host in config.yaml.")
     if not to:
         raise ConfigurationInvalid("No mail recipient is configured.", hint="Set notification_addresses, or smtp.to.")
     message = _message(mail, to)
