@@ -1,4 +1,4 @@
-"""Sections of the configuration file for modules, with watermarks and hooks, and groups. Changes are recorded."""
+"""Sections of the configuration file for modules and groups. Changes of modules are recorded in their history."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from runs.engine.connecting import for_inspection, session
 from runs.engine.extract import columns as column_choice
 from runs.engine.publish import unfilled_columns
 
-# time limit of each import
+# seconds that an import may spend on these checks
 _TIME_LIMIT = 10.0
 # the number of modules that a warning names
 _MAX_NAMES = 5

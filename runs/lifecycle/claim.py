@@ -141,7 +141,7 @@ def _finalize_dead_conflicts(wanted: Run) -> None:
         if not seems_dead(other):
             raise AlreadyRunning(
                 f"{wanted.module_name} cannot start: run {other.pk} of {other.module_name} is {other.status}"
-                f" and writes {'the same table' if other.module_id != wanted.module_id else 'it'}.",
+                f"{' and writes the same table' if other.module_id != wanted.module_id else ''}.",
                 hint=f"Wait for it, or stop it: manage.py cancelrun {other.pk}.",
                 detail=str(other.pk),
             )

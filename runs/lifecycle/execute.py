@@ -129,6 +129,6 @@ def _find(plan: Plan) -> Published | None:
     except PipekitError as error:
         raise Cancelled(
             "The run was cancelled while publishing; whether it published is not known.",
-            hint="Run it again: it starts from what the destination has.",
+            hint="Run it again: it continues from what is in the destination.",
             detail=error.message,
         ) from error

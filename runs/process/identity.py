@@ -33,7 +33,7 @@ class ProcessIdentity:
         return self.boot != here.boot or not self._runs()
 
     def is_here(self) -> bool:
-        """Return whether it runs on this machine since its last boot, so that it can be signalled."""
+        """Return whether it is running on this machine, so that it can be signalled."""
         here = current()
         return (self.machine, self.boot) == (here.machine, here.boot) and self._runs()
 
