@@ -110,7 +110,7 @@ def test_a_run_outlives_a_restart_of_the_metadata_server(server: Path, bench: Be
 
 # a run that waits for its metadata no time at all
 IMPATIENT = (
-    "import runs.lifecycle.record as r; r._PATIENCE_SECONDS = 0; from django.core.management import call_command as c; "
+    "import runs.lifecycle.record as r; r._FINISH_TIMEOUT = 0; from django.core.management import call_command as c; "
 )
 
 

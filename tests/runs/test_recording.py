@@ -72,7 +72,7 @@ def test_a_result_that_cannot_be_written_is_spooled_and_taken_in_by_the_tick(imp
     run = RunFactory.create(status="running", pid=1, log_path="runs/spooled.log")
     with locked():
         with Recorder(run) as recorder:
-            recorder._keep(inserted=3, published_at=None)
+            recorder._set(inserted=3, published_at=None)
         assert run.status == "success"
         assert Run.objects.get().status == "running"
     assert "stored in" in run.log_file.read_text()
@@ -98,7 +98,7 @@ def test_25_runs_write_at_once_without_one_being_refused() -> None:
         try:
             with Recorder(run) as recorder:
                 for _ in range(5):
-                    recorder._keep(read=1)
+                    recorder._set(read=1)
                     recorder._write()
         except BaseException as error:
             failed.append(error)
