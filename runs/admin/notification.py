@@ -17,7 +17,7 @@ from unfold.paginator import InfinitePaginator
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, ReadOnly, Verb
 from runs.models.notification import Delivery, Notification
-from runs.notify import messages as wording
+from runs.notify import messages as notification_texts
 
 _COLOURS = {
     Delivery.PENDING: ("info", "schedule_send"),
@@ -76,7 +76,7 @@ class NotificationAdmin(ReadOnly, Page):
 
     @display(description="Notification")
     def headline(self, row: Notification) -> str:
-        return wording.headline(row.about)
+        return notification_texts.headline(row.about)
 
     @display(description="State", ordering="status")
     def state(self, row: Notification) -> SafeString:
@@ -105,4 +105,4 @@ class NotificationAdmin(ReadOnly, Page):
 
     @display(description="Text")
     def text(self, row: Any) -> SafeString | str:
-        return html.code(wording.mail([row.about], key="").text)
+        return html.code(notification_texts.mail([row.about], key="").text)

@@ -16,7 +16,7 @@ from connections.timestamped import Timestamped
 from modules.models import Module
 
 # deliveries are retried for this long
-GIVE_UP = dt.timedelta(hours=24)
+RETRY_PERIOD = dt.timedelta(hours=24)
 # a sender's claim expires after this, and another sender may take the rows
 LEASE = dt.timedelta(minutes=5)
 _FIRST_DELAY = dt.timedelta(minutes=1)
@@ -94,7 +94,7 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
     def retry(self, now: dt.datetime) -> int:
         """Queue undelivered notifications again, with a new deadline."""
         return self.undelivered().update(
-            status=Delivery.PENDING, attempts=0, due_at=now, give_up_at=now + GIVE_UP, claim="", claimed_at=None
+            status=Delivery.PENDING, attempts=0, due_at=now, give_up_at=now + RETRY_PERIOD, claim="", claimed_at=None
         )
 
 

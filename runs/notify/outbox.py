@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from modules.models import Module
-from runs.models.notification import GIVE_UP, Channel, Notification, NotificationKind
+from runs.models.notification import RETRY_PERIOD, Channel, Notification, NotificationKind
 from runs.notify.channels import email, webhook
 
 
@@ -50,7 +50,7 @@ def rows(
             about=about,
             event_key=f"{event}:{channel}",
             due_at=now,
-            give_up_at=now + GIVE_UP,
+            give_up_at=now + RETRY_PERIOD,
             **named,
         )
         for channel in channels

@@ -11,7 +11,7 @@ from runs.models import Run
 from runs.models.notification import Notification, NotificationKind
 from runs.models.states import Status
 from runs.notify.outbox import queue, wanted_channels
-from runs.notify.rules import by_hand
+from runs.notify.rules import started_manually
 from runs.settings import setting
 
 
@@ -24,7 +24,7 @@ def find_late(now: dt.datetime, modules: QuerySet[Module] | None = None) -> int:
     hours = setting("late_after_hours")
     if hours is None or not wanted_channels():
         return 0
-    overdue = late(now - dt.timedelta(hours=hours), ran_by_themselves() if modules is None else modules)
+    overdue = late(now - dt.timedelta(hours=hours), ran_automatically() if modules is None else modules)
     reported = _reported(overdue)
     new = {event: module for event, module in overdue.items() if event not in reported}
     for event, module in new.items():
@@ -44,9 +44,9 @@ def late(limit: dt.datetime, modules: QuerySet[Module]) -> dict[str, Module]:
     return {f"late:{module.pk}:{module.succeeded or 0}": module for module in overdue}
 
 
-def ran_by_themselves() -> QuerySet[Module]:
+def ran_automatically() -> QuerySet[Module]:
     """Return modules that were ever started other than by a command on a terminal."""
-    return Module.objects.filter(Exists(Run.objects.filter(module=OuterRef("pk")).exclude(by_hand())))
+    return Module.objects.filter(Exists(Run.objects.filter(module=OuterRef("pk")).exclude(started_manually())))
 
 
 def _reported(overdue: dict[str, Module]) -> set[str]:

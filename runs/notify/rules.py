@@ -64,7 +64,7 @@ def on_group_finished(group_run: GroupRun) -> None:
         _log.exception("The notifications of group run %s could not be written into the outbox.", group_run.pk)
 
 
-def by_hand() -> models.Q:
+def started_manually() -> models.Q:
     """Return the condition of runs that were started on a terminal."""
     return models.Q(trigger="manual", group_run=None)
 
@@ -160,7 +160,7 @@ def _successes(run: Run) -> models.QuerySet[Run]:
 
 def _failures(run: Run) -> models.QuerySet[Run]:
     failures = Run.objects.filter(FAILED, module=run.module_id, dry_run=False, pk__lte=run.pk)
-    return failures if setting("notify_manual_runs") else failures.exclude(by_hand())
+    return failures if setting("notify_manual_runs") else failures.exclude(started_manually())
 
 
 def _about(run: Run | GroupRun) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class ScheduleAdmin(Page):
             yield "Runs it started", html.list_of(runs, by=f"schedule:{row.pk}")
         else:
             yield "Verifications it started", html.list_of("runs.verification", by=f"schedule:{row.pk}")
-        yield "Slots of this schedule", html.list_of("scheduling.slot", schedule__id__exact=row.pk)
+        yield "Scheduled times", html.list_of("scheduling.slot", schedule__id__exact=row.pk)
 
     def offers(self, verb: Verb, row: Schedule) -> bool:
         return {"enable": not row.enabled, "disable": row.enabled}[verb.action]
@@ -116,7 +116,7 @@ class ScheduleAdmin(Page):
     def last_fired(self, schedule: Schedule) -> SafeString | str:
         return html.moment(schedule.last_fired_at)
 
-    @display(description="Last slots")
+    @display(description="Last scheduled times")
     def last_slots(self, schedule: Schedule) -> SafeString | str:
         return formatting.last_slots(schedule)
 

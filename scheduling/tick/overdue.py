@@ -22,7 +22,7 @@ def _expected(since: dt.datetime) -> QuerySet[Module]:
     """Return these modules; schedules created after ``since`` do not count yet."""
     scheduled = Schedule.objects.enabled().filter(created_at__lt=since)
     groups = Group.objects.filter(schedules__in=scheduled)
-    ran = notify.ran_by_themselves().filter(pk=OuterRef("pk"))
+    ran = notify.ran_automatically().filter(pk=OuterRef("pk"))
     return Module.objects.filter(
         Exists(ran)
         | Exists(scheduled.filter(module=OuterRef("pk")))

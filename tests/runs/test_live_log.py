@@ -105,11 +105,11 @@ WRITER = """
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from runs import live_log
+from runs import logs
 
 log = SimpleNamespace(log_file=Path(sys.argv[1]))
 for number in range(4000):
-    live_log.write(log, f"writer {sys.argv[2]} {number:06d} " + "x" * (number % 700))
+    logs.write(log, f"writer {sys.argv[2]} {number:06d} " + "x" * (number % 700))
 """
 
 
