@@ -1,4 +1,4 @@
-"""The words that modules, hooks and groups choose between; stored, exported and compared as they stand here."""
+"""Choices of modules, hooks and groups. The values are stored and exported, so they must not change."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from django.db.models import TextChoices
 
 
 class MergeStrategy(TextChoices):
+    """How staged rows are merged into the destination table."""
+
     FULL = "full", "Full: replace everything"
     INCREMENTAL = "incremental", "Incremental: replace rows by key"
     APPEND = "append", "Append: only insert"
@@ -13,21 +15,29 @@ class MergeStrategy(TextChoices):
 
 
 class DuplicateKeys(TextChoices):
+    """What is done if the source delivers a key twice."""
+
     ERROR = "error", "Fail the run"
     KEEP_LATEST = "keep_latest", "Keep the row with the highest watermark"
 
 
 class FullPublish(TextChoices):
+    """How a full refresh removes the old rows."""
+
     TRUNCATE = "truncate", "Truncate: quick; readers wait a moment"
     DELETE = "delete", "Delete: slower; readers never wait"
 
 
 class NulBytes(TextChoices):
+    """What is done about NUL bytes in text for a destination that cannot store them."""
+
     FAIL = "fail", "Fail the run"
     STRIP = "strip", "Take them out"
 
 
 class RunOn(TextChoices):
+    """When a hook runs."""
+
     BEFORE = "before", "Before"
     SUCCESS = "success", "After success"
     FAILURE = "failure", "After failure"
@@ -35,10 +45,14 @@ class RunOn(TextChoices):
 
 
 class OnError(TextChoices):
+    """What is done if a hook fails."""
+
     FAIL = "fail", "Fail the run"
     WARN = "warn", "Warn and go on"
 
 
 class OnFailure(TextChoices):
+    """What a group does after a member has failed."""
+
     CONTINUE = "continue", "Go on with the next module"
     STOP = "stop", "Stop the group"

@@ -1,4 +1,4 @@
-"""The central rule on a module that is being saved: everything but the source query speaks of destination columns."""
+"""Validates the column names of a module: everything except its source query refers to destination columns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TEXTS = ("source_name", "source_expression", "source_type", "dest_name", "dest_
 
 
 def find(module: Module) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong with the module's columns, its query's mapping, and the names that refer to them."""
+    """Yield (field, message) for errors in the columns, the query's mapping, and the names that refer to columns."""
     yield from _shape(module.columns)
     if not module.source_query or module.source_connection_id is None:
         return
@@ -40,7 +40,7 @@ def find(module: Module) -> Iterator[tuple[str, str]]:
 
 
 def _destination_names(module: Module) -> dict[str, str]:
-    """Return destination names with their source names, none when only a probe can tell (``SELECT *``)."""
+    """Return source names by destination name; empty if only the source knows them (``SELECT *``)."""
     mapping = map_columns(module.source_query, registry.dialect(module.source_connection.driver.kind))
     check_names(column.dest_name for column in mapping.columns)
     if module.dest_connection_id is not None:
@@ -48,22 +48,22 @@ def _destination_names(module: Module) -> dict[str, str]:
         names = tuple(column.dest_name for column in mapping.columns)
         dialect.check_columns(names)
         if names and module.duplicate_keys == DuplicateKeys.KEEP_LATEST and isinstance(dialect, PublishingDialect):
-            # refuses names that would hide the row ids by which it goes
+            # raises for names that would hide the row ids it relies on
             dialect.keep_latest(TableName("", "t"), names, names[:1], names[0])
     return {column.dest_name: column.source_name for column in mapping.columns}
 
 
-def _unknown(field: str, wanted: tuple[str, ...], names: dict[str, str]) -> Iterator[tuple[str, str]]:
-    for name in wanted:
+def _unknown(field: str, used: tuple[str, ...], names: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for name in used:
         if name not in names:
             close = suggest(name, names)
             hint = f"did you mean {close}?" if close else f"the destination columns are {', '.join(names)}."
-            yield field, f"“{name}” is not a destination column; {hint} Source names stand only in the source query."
+            yield field, f"“{name}” is not a destination column; {hint} Source names occur only in the source query."
 
 
-def _unsafe(field: str, wanted: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield the names that no column of a ``SELECT *`` can have: they are all made safe."""
-    for name in wanted:
+def _unsafe(field: str, used: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield an error for names that no column of a ``SELECT *`` can have, because these are converted to safe names."""
+    for name in used:
         if safe_alias(name) != name:
             yield (
                 field,

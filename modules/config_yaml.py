@@ -1,4 +1,4 @@
-"""Modules, with their watermarks and hooks, and groups in a configuration file. Every change has its history."""
+"""Sections of the configuration file for modules and groups. Changes of modules are recorded in their history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a text is a cron expression that ever comes round: exactly five fields, or one of the known macros."""
+"""Validates cron expressions: exactly five fields or a known macro, matching at least one date."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from django.core.exceptions import ValidationError
 
 MACROS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 _EXAMPLE = "Write minute, hour, day, month and weekday, such as 0 4 * * * for four every morning."
-# what cron knows; croniter would also take R and H (random), L and # (last, n-th) and years
+# what cron accepts; croniter would also accept R and H (random), L and # (last, n-th) and years
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _FIELD = re.compile(rf"(?:[0-9*,/-]|{'|'.join(_MONTHS + _WEEKDAYS)})+", re.IGNORECASE)
-# of each field: its numbers, and their names
+# for each field its numbers and their names
 _FIELDS: tuple[tuple[range, tuple[str, ...]], ...] = (
     (range(60), ()),
     (range(24), ()),
@@ -24,7 +24,7 @@ _FIELDS: tuple[tuple[range, tuple[str, ...]], ...] = (
 
 
 def check(text: str) -> None:
-    """Raise ValidationError that says what is wrong with the expression."""
+    """Raise ValidationError if the text is not a valid cron expression; a model field validator."""
     if text in MACROS:
         return
     if text.startswith("@"):
@@ -34,8 +34,8 @@ def check(text: str) -> None:
         raise ValidationError(f"“{text}” has {len(fields)} fields; a cron expression has five. {_EXAMPLE}")
     for field in fields:
         if not _FIELD.fullmatch(field):
-            raise ValidationError(f"“{field}” in “{text}” is not something cron knows. {_EXAMPLE}")
-    # asked when an expression is saved or described, not at every start
+            raise ValidationError(f"“{field}” in “{text}” is not valid in a cron expression. {_EXAMPLE}")
+    # imported here: needed only when an expression is saved or described
     from croniter import croniter
     from croniter.croniter import CroniterError
 
@@ -44,23 +44,25 @@ def check(text: str) -> None:
             raise ValidationError(f"“{text}” is not a cron expression: a number is out of range. {_EXAMPLE}")
         for field, (numbers, names) in zip(fields, _FIELDS, strict=True):
             _check_ranges(text, field.lower(), numbers, names)
-        # any start will do; a leap day is at most eight years away
+        # from any date: 29 February is at most eight years away
         croniter(text, dt.datetime(2024, 1, 1), max_years_between_matches=9).get_next()
     except CroniterError:
-        raise ValidationError(f"“{text}” never comes round: no such day exists. {_EXAMPLE}") from None
+        raise ValidationError(f"“{text}” never fires: no such day exists. {_EXAMPLE}") from None
 
 
 def _check_ranges(text: str, field: str, numbers: range, names: tuple[str, ...]) -> None:
-    """Refuse ranges that run backwards: Debian's cron accepts them and never fires for them."""
+    """Raise ValidationError for a range that runs backwards, which Debian's cron accepts and never fires for."""
     for part in field.split(","):
         span, _, step = part.partition("/")
         begin, dash, end = span.partition("-")
         first, last = (_number(word, numbers, names) if dash else 0 for word in (begin, end))
         if first > last:
-            written = _forwards(first, last, int(step or 1), numbers, () if span.replace("-", "").isdigit() else names)
+            corrected = _forwards(
+                first, last, int(step or 1), numbers, () if span.replace("-", "").isdigit() else names
+            )
             raise ValidationError(
                 f"The range “{part}” in “{text}” runs backwards, and cron never fires for such a range. "
-                f"Write {written} instead."
+                f"Write {corrected} instead."
             )
 
 
@@ -69,12 +71,12 @@ def _number(word: str, numbers: range, names: tuple[str, ...]) -> int:
 
 
 def _forwards(first: int, last: int, step: int, numbers: range, names: tuple[str, ...]) -> str:
-    """Return the values that are meant, in a form that cron knows."""
+    """Return the values that a backwards range probably means, in valid form."""
     if step == 1 and not names and len(numbers) > 7:
         halves = (first, numbers[-1]), (numbers[0], last)
         return ",".join(f"{low}-{high}" if low < high else f"{low}" for low, high in halves)
     # Sunday is 0 and 7
     start, stop = numbers.index(first) if first in numbers else 0, numbers.index(last) + 1
     places = range(start, stop if stop > start else stop + len(numbers), step)
-    found = [place % len(numbers) for place in places]
-    return ",".join(names[place] if names else str(numbers[place]) for place in found)
+    positions = [place % len(numbers) for place in places]
+    return ",".join(names[position] if names else str(numbers[position]) for position in positions)

@@ -1,6 +1,6 @@
-"""Who changed what in a module: its fields, watermarks and hooks before and after, as JSON; old versions come back.
+"""The history of modules: every change of fields, watermarks and hooks as JSON, and restoring earlier versions.
 
-Whoever edits a module does it inside `recorded`, so that admin, API and commands leave the same trace.
+All edits of a module are made within `recorded`, so that admin, API and commands record the same history.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from connections.models import Connection
 from modules.models import Hook, Module, ModuleHistory, Watermark
 
 _NOT_COMPARED = frozenset({"id", "created_at", "updated_at", "module"})
-# SQLite takes only so many parameters
-_AT_ONCE = 500
+# SQLite limits the number of parameters of a statement
+_BATCH_SIZE = 500
 _PARTS: dict[str, type[Watermark] | type[Hook]] = {"watermarks": Watermark, "hooks": Hook}
 
 
 def snapshot(module: Module) -> dict[str, Any]:
-    """Return everything a module is, as stored now: connections by name, watermarks and hooks in order."""
+    """Return the stored state of a module: its fields, connections by name, watermarks and hooks in order."""
     return _snapshots([module.pk]).get(module.pk, {}) if module.pk else {}
 
 
 def _snapshots(keys: Sequence[int]) -> dict[int, dict[str, Any]]:
-    """Return the snapshots of many modules, by primary key; three queries, however many they are."""
-    found: dict[int, dict[str, Any]] = {}
+    """Return the snapshots of modules by primary key, in three queries."""
+    snapshots: dict[int, dict[str, Any]] = {}
     for module in Module.objects.filter(pk__in=keys).with_connections():
-        found[module.pk] = {**_values(module), **{name: [] for name in _PARTS}}
+        snapshots[module.pk] = {**_values(module), **{name: [] for name in _PARTS}}
     for name, model in _PARTS.items():
         for row in model.objects.filter(module__in=keys).select_related("connection"):
-            found[row.module_id][name].append(_values(row))
-    return found
+            snapshots[row.module_id][name].append(_values(row))
+    return snapshots
 
 
 def _values(row: models.Model) -> dict[str, Any]:
@@ -55,13 +55,13 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
 
 
 def record(module: Module, before: dict[str, Any], *, actor: str) -> ModuleHistory | None:
-    """Write what changed since ``before``; None, and nothing written, when nothing did."""
+    """Insert a version with the changes since ``before``; return None if nothing changed."""
     after = snapshot(module)
     diff = difference(before, after)
     if not diff:
         return None
-    # a module that is new has no history
-    version = _last(module) + 1 if before else 1
+    # a new module has no history
+    version = _last_version(module) + 1 if before else 1
     return ModuleHistory.objects.create(
         module=module, module_name=module.name, version=version, actor=actor, diff=diff, snapshot=after
     )
@@ -69,19 +69,19 @@ def record(module: Module, before: dict[str, Any], *, actor: str) -> ModuleHisto
 
 @contextmanager
 def recorded(module: Module, *, actor: str) -> Iterator[None]:
-    """Do an edit of a module (new, saved, its parts too) in one transaction with its history row."""
+    """Context manager for an edit of a module and its parts, in one transaction with its history row."""
     with transaction.atomic():
-        _alone(module)
+        _lock(module)
         before = snapshot(module)
         yield
         record(module, before, actor=actor)
 
 
 def record_new(modules: Sequence[Module], *, actor: str) -> None:
-    """Write the first versions of many modules that were made in this transaction, their parts too."""
-    for start in range(0, len(modules), _AT_ONCE):
-        some = modules[start : start + _AT_ONCE]
-        snapshots = _snapshots([module.pk for module in some])
+    """Insert the first versions of modules that were created, with their parts, in this transaction."""
+    for start in range(0, len(modules), _BATCH_SIZE):
+        batch = modules[start : start + _BATCH_SIZE]
+        snapshots = _snapshots([module.pk for module in batch])
         ModuleHistory.objects.bulk_create(
             ModuleHistory(
                 module=module,
@@ -91,33 +91,33 @@ def record_new(modules: Sequence[Module], *, actor: str) -> None:
                 diff=difference({}, snapshots[module.pk]),
                 snapshot=snapshots[module.pk],
             )
-            for module in some
+            for module in batch
         )
 
 
-def _alone(module: Module) -> None:
-    """Wait for whoever edits it just now, so that two edits at once are two versions; its runs need not wait."""
+def _lock(module: Module) -> None:
+    """Lock the module against concurrent edits, so that each becomes a version; its runs are not blocked."""
     if module.pk:
         Module.objects.select_for_update(no_key=True).filter(pk=module.pk).values_list("pk", flat=True).first()
 
 
-def _anything(permission: str) -> bool:
-    """Allow everything: for whoever has a shell on the machine."""
+def _allow_all(permission: str) -> bool:
+    """Grant every permission, for commands."""
     return True
 
 
-def restore(version: ModuleHistory, *, actor: str, may: Callable[[str], bool] = _anything) -> Module:
-    """Put a module back to how a version left it, watermarks and hooks included, and record that as a change.
+def restore(version: ModuleHistory, *, actor: str, may: Callable[[str], bool] = _allow_all) -> Module:
+    """Restore a module, with its watermarks and hooks, to a version, and record that as a change.
 
-    ``may`` says which permissions the actor has: restoring takes those that the same edit by the form would take.
-    Raises PermissionDenied without them, ValidationError when the version is not valid any more, DoesNotExist when a
-    connection it names is gone.
+    ``may`` returns whether the actor has a permission; a restore needs those of the same edit in the admin. Raise
+    PermissionDenied without them, ValidationError if the version is no longer valid, and DoesNotExist if the module or
+    a connection was deleted.
     """
     if version.module is None:
         raise Module.DoesNotExist(f"The module {version.module_name} is deleted.")
     module = version.module
     with recorded(module, actor=actor):
-        if missing := [names for names in _needed(module, version) if not _has_one(names, may)]:
+        if missing := [names for names in _required_permissions(module, version) if not _has_one(names, may)]:
             raise PermissionDenied(_refusal(missing))
         fields = {name: value for name, value in version.snapshot.items() if name not in _PARTS}
         for name, value in _with_connections(fields, Module).items():
@@ -130,9 +130,9 @@ def restore(version: ModuleHistory, *, actor: str, may: Callable[[str], bool] = 
     return module
 
 
-def _needed(module: Module, version: ModuleHistory) -> list[tuple[tuple[str, ...], ...]]:
-    """Return what a restore takes, each as sets of permissions of which one is enough."""
-    needed: list[tuple[tuple[str, ...], ...]] = [(("modules.change_module",),)]
+def _required_permissions(module: Module, version: ModuleHistory) -> list[tuple[tuple[str, ...], ...]]:
+    """Return the permissions that a restore needs: for each item, one of its sets is enough."""
+    required: list[tuple[tuple[str, ...], ...]] = [(("modules.change_module",),)]
     now = snapshot(module)
     for name, model in _PARTS.items():
         before, after = now[name], version.snapshot[name]
@@ -140,10 +140,10 @@ def _needed(module: Module, version: ModuleHistory) -> list[tuple[tuple[str, ...
         removed = [row for row in before if row not in after]
         add, change, delete = (f"modules.{act}_{model._meta.model_name}" for act in ("add", "change", "delete"))
         if added and removed:
-            needed.append(((change,), (add, delete)) if len(added) == len(removed) else ((add, delete),))
+            required.append(((change,), (add, delete)) if len(added) == len(removed) else ((add, delete),))
         elif added or removed:
-            needed.append(((add if added else delete,),))
-    return needed
+            required.append(((add if added else delete,),))
+    return required
 
 
 def _has_one(sets: tuple[tuple[str, ...], ...], may: Callable[[str], bool]) -> bool:
@@ -152,7 +152,7 @@ def _has_one(sets: tuple[tuple[str, ...], ...], may: Callable[[str], bool]) -> b
 
 def _refusal(missing: list[tuple[tuple[str, ...], ...]]) -> str:
     named = ", ".join(" or ".join(" and ".join(permissions) for permissions in sets) for sets in missing)
-    return f"It changes more of the module than you may change; it takes the permission {named}."
+    return f"It changes parts of the module that you may not change; this needs the permission {named}."
 
 
 def _replace(module: Module, model: type[Watermark] | type[Hook], rows: list[dict[str, Any]]) -> None:
@@ -164,7 +164,7 @@ def _replace(module: Module, model: type[Watermark] | type[Hook], rows: list[dic
 
 
 def _with_connections(values: dict[str, Any], model: type[models.Model]) -> dict[str, Any]:
-    """Return the values with connections' names turned into connections; fields that no longer exist are left out."""
+    """Return the values with names of connections replaced by connections; fields that no longer exist are dropped."""
     names = {field.name: field for field in model._meta.concrete_fields}
     kept = {name: value for name, value in values.items() if name in names}
     return {
@@ -177,11 +177,11 @@ def _connection(name: str) -> Connection:
     try:
         return Connection.objects.get(name=name)
     except Connection.DoesNotExist:
-        raise Connection.DoesNotExist(f"There is no connection “{name}” any more.") from None
+        raise Connection.DoesNotExist(f"The connection “{name}” does not exist any more.") from None
 
 
 def switch(modules: models.QuerySet[Module], *, enabled: bool, actor: str) -> int:
-    """Enable or disable many; return how many were not so already."""
+    """Enable or disable modules; return how many were changed."""
     changed = list(modules.exclude(enabled=enabled))
     for module in changed:
         with recorded(module, actor=actor):
@@ -191,16 +191,16 @@ def switch(modules: models.QuerySet[Module], *, enabled: bool, actor: str) -> in
 
 
 def delete(module: Module, *, actor: str) -> None:
-    """Delete a module; its history stays, the deletion its last entry."""
+    """Delete a module. Its history is kept and ends with the deletion."""
     with transaction.atomic():
         row = ModuleHistory(
-            module_name=module.name, version=_last(module) + 1, actor=actor, diff={}, snapshot=snapshot(module)
+            module_name=module.name, version=_last_version(module) + 1, actor=actor, diff={}, snapshot=snapshot(module)
         )
         row.diff = difference(row.snapshot, {})
         module.delete()
         row.save()
 
 
-def _last(module: Module) -> int:
-    _alone(module)
+def _last_version(module: Module) -> int:
+    _lock(module)
     return ModuleHistory.objects.filter(module=module).aggregate(last=models.Max("version"))["last"] or 0

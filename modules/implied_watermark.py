@@ -1,20 +1,23 @@
-"""The first key column of an incremental module without a watermark column: it bounds the query, so it has to grow."""
+"""The implied watermark: an incremental module without a watermark column is bounded by its first key column.
+
+That is correct only if the key column grows.
+"""
 
 from __future__ import annotations
 
 from connections.sdk.sql.types import DataType, Kind
 
-# values of these kinds come in no order of time: names, codes, random UUIDs
+# kinds whose values do not grow over time: names, codes, random UUIDs
 _UNORDERED_IN_TIME = frozenset({Kind.TEXT, Kind.UUID, Kind.TIME, Kind.NATIVE})
 
 
 def may_not_grow(data_type: DataType) -> bool:
-    """Whether a new row's value may well be below the highest one that is there."""
+    """Return whether new rows may have values below the highest existing one."""
     return data_type.kind in _UNORDERED_IN_TIME
 
 
 def warning(column: str, data_type: DataType) -> str:
-    """Return what an incremental module leaves out when such a key column is its watermark, and what to do."""
+    """Return a warning about the rows that are not read with such an implied watermark, and what to do."""
     what = "a text" if data_type.kind is Kind.TEXT else f"of type {data_type.native or data_type.kind.value}"
     return (
         f"There is no watermark_column, so a run reads only rows whose {column}, the first column of the merge key, is "
@@ -25,7 +28,7 @@ def warning(column: str, data_type: DataType) -> str:
 
 
 def not_unique(column: str) -> str:
-    """Return what to add about such a column when rows share its highest value: the key has further columns."""
+    """Return an addition to the warning that rows share the highest value, for a key of several columns."""
     return (
         f" {column} bounds what is read only because it is the first column of the merge key: if it does not grow with "
         "every new row, as a company's number does not, rows with a lower one are never read either."

@@ -1,6 +1,6 @@
-"""Modules (one table's sync each) with their watermarks, hooks and history, and the groups that run them together.
+"""Modules (each syncs one table) with their watermarks, hooks and history, and groups of modules.
 
-Nothing here says whether a module is running: that is the active run's to say.
+Whether a module is running is not stored here: that follows from its active run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PLACEHOLDER = RegexValidator(
 
 
 class Module(Timestamped):
-    """One sync job: a source query, a destination table, and how the one gets into the other."""
+    """One sync job: a source query, a destination table, and how rows are merged into it."""
 
     name = models.CharField(
         max_length=63, unique=True, help_text="Lower-case letters, digits and “_”; also the name of its staging table."
@@ -93,7 +93,7 @@ class Module(Timestamped):
 
     objects = ModuleQuerySet.as_manager()
 
-    # names of the watermarks that are being saved with it; None: those that are stored
+    # names of the watermarks that are being saved with the module; None: the stored ones
     watermark_names: Sequence[str] | None = None
 
     class Meta:
@@ -105,13 +105,14 @@ class Module(Timestamped):
 
     def clean(self) -> None:
         super().clean()
-        # it reads the query: sqlglot takes as long to import as Django, and most commands save no module
+        # imported here: it needs sqlglot, which is slow to import, and most commands save no module
         from modules import validation
 
         validation.check(self)
 
     @property
     def key_columns(self) -> tuple[str, ...]:
+        """The columns of the merge key."""
         return split_names(self.merge_key)
 
     @property
@@ -124,6 +125,7 @@ class Module(Timestamped):
         return TableName.parse(self.dest_table)
 
     def declared_watermarks(self) -> tuple[str, ...]:
+        """Return the names of its watermarks, including ones that are not saved yet."""
         if self.watermark_names is not None:
             return tuple(self.watermark_names)
         return tuple(self.watermarks.values_list("name", flat=True)) if self.pk else ()
@@ -136,7 +138,7 @@ class Watermark(Timestamped):
     name = models.CharField(max_length=63, validators=[PLACEHOLDER], help_text="since, for {since} in the query.")
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="watermarks")
     resolver_sql = models.TextField("resolver SQL", help_text="The first column of its first row is the value.")
-    # an empty text is a value, NULL is none
+    # an empty text is a value; NULL means no default
     default_value = models.CharField(  # noqa: DJ001
         max_length=1000,
         null=True,
@@ -203,6 +205,8 @@ class Group(Timestamped):
 
 
 class GroupMember(Timestamped):
+    """A module's membership in a group, with its place in the run order."""
+
     group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="members")
     module = models.ForeignKey(Module, on_delete=models.CASCADE, related_name="memberships")
     run_order = models.PositiveIntegerField(default=1, help_text="Lower runs first; the same order runs side by side.")
@@ -222,13 +226,13 @@ class ModuleHistory(Timestamped):
     """One change of a module. ``diff`` maps each field that changed to its old and new value, JSON both."""
 
     module = models.ForeignKey(Module, on_delete=models.SET_NULL, null=True, related_name="history")
-    # outlives the module
+    # kept when the module is deleted
     module_name = models.CharField(max_length=63)
     version = models.PositiveIntegerField()
     actor = models.CharField(max_length=200, help_text="Who, or which command.")
     changed_at = models.DateTimeField("when", auto_now_add=True)
     diff = models.JSONField()
-    # the whole module as this version left it, which `restore` puts back
+    # the state of the module in this version, for `restore`
     snapshot = models.JSONField()
 
     class Meta:

@@ -1,4 +1,4 @@
-"""The overlap of a module: how much is read again below the watermark, a number or an interval."""
+"""Validates the overlap of a module, a number or an interval: how much is read again below the watermark."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _INTERVAL = re.compile(rf"{_PART}((\s+|\s*,\s*|\s+and\s+){_PART})*", re.IGNORECA
 
 
 def problem(text: str) -> str:
-    """Return what is wrong with an overlap, empty when nothing is."""
+    """Return an error message, or an empty string if the overlap is valid."""
     if _NUMBER.fullmatch(text.strip()) or _INTERVAL.fullmatch(text.strip()):
         return ""
     return (

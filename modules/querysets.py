@@ -1,4 +1,4 @@
-"""Questions asked of many modules, groups or members at once."""
+"""QuerySets of modules and group members."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ModuleQuerySet(models.QuerySet["Module"]):
         return self.select_related("source_connection__driver", "dest_connection__driver")
 
     def with_parts(self) -> ModuleQuerySet:
-        """Everything a run needs, in three queries."""
+        """Load everything that a run needs, in three queries."""
         watermark, hook = (apps.get_model("modules", name) for name in ("Watermark", "Hook"))
         return self.with_connections().prefetch_related(
             models.Prefetch("watermarks", watermark.objects.select_related("connection__driver")),
@@ -27,7 +27,7 @@ class ModuleQuerySet(models.QuerySet["Module"]):
         )
 
     def touching(self, connection_id: int) -> ModuleQuerySet:
-        """Those that read from or write to a connection, hooks and watermarks included."""
+        """Return modules that use a connection, hooks and watermarks included."""
         return self.filter(
             models.Q(source_connection=connection_id)
             | models.Q(dest_connection=connection_id)

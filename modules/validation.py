@@ -1,7 +1,7 @@
-"""What a module must satisfy before it is saved, for admin, API and importconfig alike.
+"""Validation of modules before they are saved, for admin, API and importconfig alike.
 
-Each check yields (field, message) pairs; a message says what is wrong, why, and what to do. Checks that need a field
-which is missing keep quiet: that it is missing has been said already.
+Each check yields (field, message) pairs; a message says what is wrong, why, and what to do. A check yields nothing if a
+field that it needs is missing, because that is reported already.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from connections.sdk.errors import PipekitError
 from connections.sdk.schema import TableName
 from modules import column_names, cron_expression, overlap, watermark_types
 from modules.choices import DuplicateKeys, MergeStrategy
-from modules.query.placeholders import check_tokens, find_tokens
+from modules.query.placeholders import check_placeholders, find_placeholders
 
 if TYPE_CHECKING:
     from modules.models import Hook, Module
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 Findings = Iterator[tuple[str, str]]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-# 63 bytes are PostgreSQL's limit; the staging table of a key_sync is the module's name and a suffix
+# PostgreSQL's limit is 63 bytes, and the staging table of key_sync has the module's name and a suffix
 NAME_BYTES = 58
 _KEYED = (MergeStrategy.INCREMENTAL, MergeStrategy.UPSERT)
 
 
 def check(module: Module) -> None:
-    """Raise one ValidationError with every finding, by field."""
+    """Raise one ValidationError with all findings by field."""
     findings: dict[str, list[str]] = {}
     for find in _CHECKS:
         for field, message in find(module):
@@ -41,12 +41,13 @@ def check(module: Module) -> None:
 
 
 def check_hook(hook: Hook) -> None:
+    """Raise ValidationError if the hook has no SQL."""
     if not hook.sql.strip():
         raise ValidationError({"sql": "A hook needs SQL to run; delete the hook if there is none."})
 
 
-def said(error: PipekitError) -> str:
-    """Return an error as one sentence or two: what happened, what to do."""
+def _error_text(error: PipekitError) -> str:
+    """Return message and hint of an error in one line."""
     return f"{error.message} {error.hint}".strip()
 
 
@@ -73,27 +74,27 @@ def _dest_table(module: Module) -> Findings:
         dialect = registry.dialect(module.dest_connection.driver.kind)
         dialect.qualified(TableName.parse(module.dest_table))
     except PipekitError as error:
-        yield "dest_table", said(error)
+        yield "dest_table", _error_text(error)
 
 
-def _tokens(module: Module) -> Findings:
+def _placeholders(module: Module) -> Findings:
     if not module.source_query or module.source_connection_id is None:
         return
     try:
         dialect = registry.dialect(module.source_connection.driver.kind)
-        check_tokens(module.source_query, dialect, module.declared_watermarks())
+        check_placeholders(module.source_query, dialect, module.declared_watermarks())
     except PipekitError as error:
-        yield "source_query", said(error)
+        yield "source_query", _error_text(error)
 
 
 def _is_bounded(module: Module) -> bool:
-    """Whether a named watermark stands in the query; one that is declared and not used bounds nothing."""
+    """Return whether the query uses a named watermark, so that it may not return all rows."""
     if not module.source_query or module.source_connection_id is None:
         return False
     try:
-        return bool(find_tokens(module.source_query, registry.dialect(module.source_connection.driver.kind)))
+        return bool(find_placeholders(module.source_query, registry.dialect(module.source_connection.driver.kind)))
     except PipekitError:
-        # the query itself is refused, with a message of its own
+        # an invalid query is reported by another check
         return False
 
 
@@ -101,13 +102,13 @@ def _strategy(module: Module) -> Findings:
     if module.merge_strategy in _KEYED and not module.key_columns:
         yield (
             "merge_key",
-            f"The strategy {module.merge_strategy} finds rows by their key. Name the destination columns that make a "
+            f"The strategy {module.merge_strategy} matches rows by their key. Name the destination columns that make a "
             "row unique, or choose full or append.",
         )
     if module.key_sync and not module.key_columns:
         yield "merge_key", "key_sync compares keys. Name the key columns, or turn key_sync off."
     if module.key_sync and module.dest_connection_id is not None and not module.dest_connection.supports_deletes:
-        yield "key_sync", f"The connection {module.dest_connection} does not support deletes, which key_sync makes."
+        yield "key_sync", f"The connection {module.dest_connection} does not support deletes, which key_sync needs."
     if module.key_sync and _is_bounded(module) and not module.key_sync_query.strip():
         yield (
             "key_sync_query",
@@ -123,7 +124,7 @@ def _latest(module: Module) -> Findings:
         yield (
             "duplicate_keys",
             "The latest of several rows is the one with the highest watermark. Name a watermark column, or "
-            "let the run fail.",
+            "choose error, so that the run fails.",
         )
 
 
@@ -137,7 +138,7 @@ def _overlap(module: Module) -> Findings:
 
 
 def cron_problem(module: Module) -> str:
-    """Return what is wrong with full_refresh_cron; empty when nothing is."""
+    """Return an error message about full_refresh_cron, or an empty string if it is valid."""
     try:
         if module.full_refresh_cron:
             cron_expression.check(module.full_refresh_cron)
@@ -161,7 +162,7 @@ _CHECKS: tuple[Callable[[Module], Findings], ...] = (
     _dest_table,
     column_names.find,
     watermark_types.find,
-    _tokens,
+    _placeholders,
     _strategy,
     _latest,
     _overlap,

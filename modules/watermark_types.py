@@ -1,4 +1,4 @@
-"""What can be said of a module's watermark before it runs, where its columns give their types."""
+"""Checks of a watermark's type before the module runs, as far as its columns declare their types."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def find(module: Module) -> Iterator[tuple[str, str]]:
-    """Yield why the watermark's type cannot be one; a run refuses it too, of every column."""
+    """Yield (field, message) if the watermark's type cannot be ordered. A run checks this for every column."""
     field = "watermark_column" if module.watermark_column else "merge_key"
     if module.merge_strategy == MergeStrategy.FULL or (
         not module.watermark_column and module.merge_strategy != MergeStrategy.INCREMENTAL
@@ -33,26 +33,26 @@ def find(module: Module) -> Iterator[tuple[str, str]]:
 
 
 def warning(module: Module) -> str:
-    """Return the warning about a key column that stands in for the watermark and may not grow; empty without one.
+    """Return a warning if the implied watermark (see `implied_watermark`) may not grow; else an empty string.
 
-    As far as the module itself tells its type; a run warns of every column.
+    Only types that the module itself declares are known here; a run checks every column.
     """
     if module.merge_strategy != MergeStrategy.INCREMENTAL or module.watermark_column.strip():
         return ""
     name = module.effective_watermark
-    found = [*_types(module, name), *_trimmed(module, name)]
-    return next((implied_watermark.warning(name, one) for one in found if implied_watermark.may_not_grow(one)), "")
+    types = [*_types(module, name), *_trimmed(module, name)]
+    return next((implied_watermark.warning(name, each) for each in types if implied_watermark.may_not_grow(each)), "")
 
 
 def _trimmed(module: Module, name: str) -> Iterator[DataType]:
     """Yield TEXT for a column that the query trims."""
-    # takes long to import, and only what saves modules needs it
+    # imported here: slow to import, and needed only where modules are saved
     from modules.query.mapping import map_columns
 
     try:
         mapping = map_columns(module.source_query, registry.dialect(module.source_connection.driver.kind))
     except PipekitError:
-        # said when it is saved, or by its runs
+        # an invalid query is reported when it is saved, or by its runs
         return
     if any(column.dest_name == name and column.trim for column in mapping.columns):
         yield DataType(kind=Kind.TEXT)

@@ -1,7 +1,7 @@
-"""A run's log: one file that its processes append to, that anyone reads by offset, and that does not grow for ever.
+"""The log of a run: one file that its processes append to and that is read by offset, with a size limit.
 
-When it is too long its middle is taken out and a line says so. Offsets count what was ever written, so that a reader
-goes on where it was; one that was in the middle gets that line instead.
+When the file is too long, its middle is replaced by a line that says how much was cut out. Offsets count all bytes
+ever written, so a reader continues where it was; an offset within the cut yields that line.
 """
 
 from __future__ import annotations
@@ -19,43 +19,45 @@ from typing import BinaryIO, Protocol
 
 from connections.sdk.visible_text import indented, visible
 
-# what is kept of the beginning, with the line that says what was cut out: that line ends exactly here, filled up with
-# dashes, by which it is found again
+# bytes kept of the beginning, including the line about the cut: padded with dashes, it ends exactly here, which is how
+# it is recognised
 _HEAD = 256 * 1024
 _MARK = "--- {:015d} bytes of this log were cut out here ---"
 _MARKED = re.compile(rb"--- (\d{15}) bytes of this log were cut out here -+\n\Z")
-_LEAST_MARK = len(_MARK.format(0)) + 1
-# a line longer than this is cut in its middle
-_LONGEST = 16 * 1024
-# how long readers and writers wait for somebody who cuts; then they go on all the same
-_PATIENCE = 2.0
+_MIN_MARK = len(_MARK.format(0)) + 1
+# a cut falls between two lines, unless a line is longer than this
+_MAX_LINE = 16 * 1024
+# seconds for which readers and writers wait for a process that cuts the file; then they continue without its lock
+_LOCK_TIMEOUT = 2.0
 
 
 class Logged(Protocol):
+    """A row with a log file: Run, GroupRun or Verification."""
+
     @property
     def log_file(self) -> Path: ...
 
 
 def write(run: Logged, text: str) -> None:
-    """Append one line with the time. A full disk loses the line, never the run."""
+    """Append one line with a timestamp. An OSError, such as a full disk, is ignored."""
     now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
     with suppress(OSError):
         run.log_file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        with open(run.log_file, "ab", opener=_for_us) as file:
+        with open(run.log_file, "ab", opener=_open_private) as file:
             _wait_for_cut(file)
             file.write(f"{now} {indented(text)}\n".encode(errors="backslashreplace"))
 
 
-def _for_us(path: str, flags: int) -> int:
-    # it may show rows: for this user and its group alone, whatever the umask
+def _open_private(path: str, flags: int) -> int:
+    # it may contain data: readable only by this user and its group, whatever the umask
     return os.open(path, flags, 0o640)
 
 
 def read(run: Logged, offset: int = 0, limit: int = 1 << 20) -> tuple[str, int]:
-    """Return what follows ``offset``, at most ``limit`` bytes, and the offset to go on from.
+    """Return up to ``limit`` bytes from ``offset`` on as text, and the offset to continue from.
 
-    The text ends with a whole character; what would move a terminal's cursor is shown as a sign. A log that is not
-    there (yet, or any more) is empty.
+    The text ends with a complete character, and terminal control characters are replaced by symbols. A log that does
+    not exist reads as empty.
     """
     try:
         with run.log_file.open("rb") as file:
@@ -67,10 +69,10 @@ def read(run: Logged, offset: int = 0, limit: int = 1 << 20) -> tuple[str, int]:
 
 
 def cap(run: Logged, *, most: int) -> None:
-    """Take the middle out of a log longer than ``most`` bytes; half of that stays as its end.
+    """Cut the middle out of a log longer than ``most`` bytes, keeping half of ``most`` as its end.
 
-    Not while somebody reads or writes: it is asked again soon. What another program appends in this very moment,
-    past `write`, may be lost.
+    Do nothing while another process reads or writes it; the caller tries again later. Output that a program appends at
+    the same time other than through `write` may be lost.
     """
     with suppress(OSError), run.log_file.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
@@ -80,9 +82,9 @@ def cap(run: Logged, *, most: int) -> None:
 
 
 def _wait_for_cut(file: BinaryIO) -> None:
-    """Keep the file from being cut until it is closed. One that is stopped while it cuts keeps nobody for ever."""
-    until = time.monotonic() + _PATIENCE
-    while time.monotonic() < until:
+    """Lock the file against `cap` until it is closed; continue without the lock after _LOCK_TIMEOUT."""
+    deadline = time.monotonic() + _LOCK_TIMEOUT
+    while time.monotonic() < deadline:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return
@@ -91,80 +93,81 @@ def _wait_for_cut(file: BinaryIO) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
-    """Where the head ends, how much was cut out there, and where the tail begins in the file."""
+class _Layout:
+    """Layout of a file: where the head ends, how many bytes were cut out, and where the tail begins in the file."""
 
     head: int
-    lost: int
+    cut: int
     tail: int
 
     @property
-    def gone_until(self) -> int:
-        """The offset at which the tail begins."""
-        return self.head + self.lost
+    def tail_offset(self) -> int:
+        """The offset, as readers count it, at which the tail begins."""
+        return self.head + self.cut
 
 
-def _shape(file: BinaryIO) -> _Shape:
-    begin = _HEAD - _LONGEST - _LEAST_MARK
+def _layout(file: BinaryIO) -> _Layout:
+    begin = _HEAD - _MAX_LINE - _MIN_MARK
     file.seek(begin)
-    some = file.read(_HEAD - begin)
-    found = _MARKED.search(some)
-    if begin + len(some) < _HEAD or found is None:
-        return _Shape(0, 0, 0)
-    return _Shape(_HEAD - len(found[0]), int(found[1]), _HEAD)
+    chunk = file.read(_HEAD - begin)
+    mark = _MARKED.search(chunk)
+    if begin + len(chunk) < _HEAD or mark is None:
+        return _Layout(0, 0, 0)
+    return _Layout(_HEAD - len(mark[0]), int(mark[1]), _HEAD)
 
 
 def _read(file: BinaryIO, offset: int, limit: int) -> tuple[str, int]:
-    shape = _shape(file)
-    if offset < shape.head:
+    layout = _layout(file)
+    if offset < layout.head:
         file.seek(offset)
-        return _decoded(file.read(min(limit, shape.head - offset)), offset, final=offset + limit >= shape.head)
-    if offset < shape.gone_until:
-        # in the middle that is gone
-        file.seek(shape.tail)
-        text, after = _decoded(file.read(limit), shape.gone_until)
-        return f"{_MARK.format(shape.lost)}\n{text}", after
-    file.seek(offset - shape.gone_until + shape.tail)
-    return _decoded(file.read(limit), offset)
+        return _decode(file.read(min(limit, layout.head - offset)), offset, final=offset + limit >= layout.head)
+    if offset < layout.tail_offset:
+        # within the part that was cut out
+        file.seek(layout.tail)
+        text, after = _decode(file.read(limit), layout.tail_offset)
+        return f"{_MARK.format(layout.cut)}\n{text}", after
+    file.seek(offset - layout.tail_offset + layout.tail)
+    return _decode(file.read(limit), offset)
 
 
-def _decoded(found: bytes, before: int, *, final: bool = False) -> tuple[str, int]:
+def _decode(data: bytes, offset: int, *, final: bool = False) -> tuple[str, int]:
+    """Return the complete characters of the data at ``offset``, and the offset after them."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    text = decoder.decode(found, final)
-    unfinished, _ = decoder.getstate()
-    return text, before + len(found) - len(unfinished)
+    text = decoder.decode(data, final)
+    incomplete, _ = decoder.getstate()
+    return text, offset + len(data) - len(incomplete)
 
 
 def _cut(file: BinaryIO, keep_from: int) -> None:
-    shape = _shape(file)
-    head = shape.head or _end_of_head(file)
+    layout = _layout(file)
+    head = layout.head or _end_of_head(file)
     file.seek(keep_from)
-    begin = _next_begin(file.read(_LONGEST), keep_from)
+    begin = _next_begin(file.read(_MAX_LINE), keep_from)
     file.seek(begin)
     tail = file.read()
-    gone = begin - shape.tail if shape.lost else begin - head
+    removed = begin - layout.tail if layout.cut else begin - head
     file.seek(head)
-    file.write(_MARK.format(shape.lost + gone).ljust(_HEAD - head - 1, "-").encode() + b"\n" + tail)
+    file.write(_MARK.format(layout.cut + removed).ljust(_HEAD - head - 1, "-").encode() + b"\n" + tail)
     file.truncate()
 
 
 def _end_of_head(file: BinaryIO) -> int:
-    """Return where to end it: after a whole line, or in a very long one after a whole character."""
+    """Return where the head ends: after a complete line, or in a very long line after a complete character."""
     file.seek(0)
-    start = file.read(_HEAD - _LEAST_MARK)
-    line = start.rfind(b"\n", len(start) - _LONGEST) + 1
-    return line or _whole(start)
+    start = file.read(_HEAD - _MIN_MARK)
+    line = start.rfind(b"\n", len(start) - _MAX_LINE) + 1
+    return line or _complete_length(start)
 
 
-def _whole(text: bytes) -> int:
-    """Return how much of it there is without a character that has only begun."""
+def _complete_length(text: bytes) -> int:
+    """Return the length without an incomplete character at the end."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     decoder.decode(text)
     return len(text) - len(decoder.getstate()[0])
 
 
-def _next_begin(some: bytes, at: int) -> int:
-    """Return where the next line begins, or in a very long one the next character."""
-    if line := some.find(b"\n") + 1:
+def _next_begin(chunk: bytes, at: int) -> int:
+    """Return where the next line begins, or in a very long line the next character."""
+    if line := chunk.find(b"\n") + 1:
         return at + line
-    return at + next((number for number, byte in enumerate(some[:4]) if byte & 0xC0 != 0x80), 0)
+    return at + next((number for number, byte in enumerate(chunk[:4]) if byte & 0xC0 != 0x80), 0)

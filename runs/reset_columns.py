@@ -1,8 +1,8 @@
-"""What is to be said of modules when they are imported; their runs and dry runs say it each time.
+"""Warnings about modules when they are imported; their runs and dry runs repeat them.
 
-Of every module a column of the query that the destination lacks; of incremental ones also columns that are reset and a
-key that is the watermark and may not grow.
-Only what is there is asked: no file is made, no server is started, and a destination that does not answer is named.
+For every module: columns of the query that the destination lacks. For incremental ones also: destination columns that
+are reset, and a key column that serves as the watermark and may not grow. Destinations are only inspected: no file is
+created and no server started, and a destination that does not answer is named in a warning.
 """
 
 from __future__ import annotations
@@ -24,52 +24,52 @@ from runs.engine.extract import columns as column_choice
 from runs.engine.publish import unfilled_columns
 from runs.engine.sessions import for_inspection, open_session
 
-# so long may whoever saves many modules wait
-_SECONDS = 10.0
-# modules that a warning names
-_NAMED = 5
+# seconds that an import may spend on these checks
+_TIME_LIMIT = 10.0
+# the number of modules that a warning names
+_MAX_NAMES = 5
 
 
 def warnings(modules: Iterable[Module]) -> Iterator[str]:
-    """Yield what is to be said of each module, by its destination as it is and by what the module itself tells.
+    """Yield the warnings about each module, from its configuration and its destination's columns.
 
-    The columns of ``SELECT *`` are known only at its source, which is not asked.
+    The columns of ``SELECT *`` are known only to the source, which is not queried.
     """
-    chosen = sorted(modules, key=lambda module: (module.dest_connection.name, module.name))
-    deadline = time.monotonic() + _SECONDS
-    for connection, group in groupby(chosen, key=lambda module: module.dest_connection):
-        own = list(group)
+    by_destination = sorted(modules, key=lambda module: (module.dest_connection.name, module.name))
+    deadline = time.monotonic() + _TIME_LIMIT
+    for connection, group in groupby(by_destination, key=lambda module: module.dest_connection):
+        members = list(group)
         if connection.supports_deletes and not connection.options.get("embedded"):
-            yield from _at(connection, own, deadline)
+            yield from _from_destination(connection, members, deadline)
         else:
-            yield from _by_themselves(own)
+            yield from _from_configuration(members)
 
 
-def _at(connection: Connection, modules: list[Module], deadline: float) -> Iterator[str]:
+def _from_destination(connection: Connection, modules: list[Module], deadline: float) -> Iterator[str]:
     describe = registry.connector(connection.driver.kind).introspector.describe_table
     left = list(modules)
     try:
         with open_session(for_inspection(connection.parameters()), Cap.WRITE) as opened:
             while left and time.monotonic() < deadline:
                 table = describe(opened, left[0].dest_table_name)
-                yield from _of(left[0], table)
+                yield from _table_warnings(left[0], table)
                 left.pop(0)
         if left:
             yield (
-                f"{_names(left)}: the columns of {_whose(left)} were not looked at; {connection.name} took more than "
-                f"{_SECONDS:.0f} s for those before."
+                f"{_names(left)}: the columns of {_whose(left)} were not checked; {connection.name} took more than "
+                f"{_TIME_LIMIT:.0f} s for the modules before."
             )
     except (DatabaseMissing, SecretMissing):
-        # nothing is there that could be reset, or the connection was never used: secrets are set after an import
+        # a new destination has nothing to reset; a missing secret is expected, as secrets are set after an import
         pass
     except PipekitError as error:
         yield f"{_names(left)}: {_unknown(left)} is not known. {error.message}"
-    yield from _by_themselves(left)
+    yield from _from_configuration(left)
 
 
 def _names(modules: list[Module]) -> str:
-    more = f" and {len(modules) - _NAMED} more" if len(modules) > _NAMED else ""
-    return ", ".join(module.name for module in modules[:_NAMED]) + more
+    more = f" and {len(modules) - _MAX_NAMES} more" if len(modules) > _MAX_NAMES else ""
+    return ", ".join(module.name for module in modules[:_MAX_NAMES]) + more
 
 
 def _whose(modules: list[Module]) -> str:
@@ -82,16 +82,16 @@ def _unknown(modules: list[Module]) -> str:
     return f"whether {_whose(modules)} {'has' if len(modules) == 1 else 'have'} the columns of the query"
 
 
-def _by_themselves(modules: Iterable[Module]) -> Iterator[str]:
+def _from_configuration(modules: Iterable[Module]) -> Iterator[str]:
     for module in modules:
         if warning := watermark_types.warning(module):
             yield f"{module.name}: {warning}"
 
 
-def _of(module: Module, table: TableInfo | None) -> Iterator[str]:
+def _table_warnings(module: Module, table: TableInfo | None) -> Iterator[str]:
     is_incremental = module.merge_strategy == MergeStrategy.INCREMENTAL
     if is_incremental:
-        yield from _of_watermark(module, table)
+        yield from _watermark_warnings(module, table)
     mapping = map_columns(module.source_query, registry.dialect(module.source_connection.driver.kind))
     if table is None or mapping.star:
         return
@@ -102,9 +102,9 @@ def _of(module: Module, table: TableInfo | None) -> Iterator[str]:
         yield f"{module.name}: {unfilled_columns.reset_text(module.dest_table_name, names)}"
 
 
-def _of_watermark(module: Module, table: TableInfo | None) -> Iterator[str]:
+def _watermark_warnings(module: Module, table: TableInfo | None) -> Iterator[str]:
     key = table.column(module.effective_watermark) if table else None
     if key and not module.watermark_column and implied_watermark.may_not_grow(key.data_type):
         yield f"{module.name}: {implied_watermark.warning(key.name, key.data_type)}"
     elif key is None:
-        yield from _by_themselves([module])
+        yield from _from_configuration([module])

@@ -1,4 +1,4 @@
-"""What an operator may change while everything runs: the keys, what each takes, and its default."""
+"""The run-time settings: their keys, validation and defaults. An operator may change them while Pipekit runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from connections.secrets.references import NAME
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """``read`` returns the value as it is used, or raises ValueError saying what was expected."""
+    """One setting. ``read`` returns the validated value, or raises ValueError saying what was expected."""
 
     label: str
     default: Any
@@ -62,7 +62,7 @@ def _switch(value: Any) -> bool:
 
 def _hours(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 100_000:
-        raise ValueError("Expected a number of hours above 0; without this setting nothing is late.")
+        raise ValueError("Expected a number of hours above 0; remove the setting to report no module as late.")
     return value
 
 
@@ -73,15 +73,15 @@ def _text(value: Any) -> str:
 
 
 def web_address(value: Any) -> str:
-    """Return an address of the web. Raises ValueError, not repeating it, for anything else."""
+    """Return an http or https URL. Raise ValueError for anything else, without repeating it: it may be a secret."""
     expected = ValueError("Expected an address such as https://etl.example.com, without a user or password in it.")
     text = _text(value)
     try:
         parts = urlsplit(text)
-        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         raise expected from None
-    if not fine or "@" in parts.netloc or re.search(r"\s", text):
+    if not is_valid or "@" in parts.netloc or re.search(r"\s", text):
         raise expected
     return text
 
@@ -108,76 +108,79 @@ def _security(value: Any) -> str:
 
 KEYS: dict[str, Key] = {
     "min_full_share": Key(
-        label="A full refresh must bring at least this share of the rows it replaces", default=0.5, read=_share
+        label="Minimum share of the rows it replaces that a full refresh must deliver", default=0.5, read=_share
     ),
-    "max_delete_share": Key(label="key_sync may delete at most this share of a table", default=0.10, read=_share),
+    "max_delete_share": Key(label="Maximum share of a table that key_sync may delete", default=0.10, read=_share),
     "run_retention_days": Key(label="Days for which runs are kept", default=400, read=_days),
     "log_retention_days": Key(label="Days for which logs of runs are kept", default=30, read=_days),
     "no_progress_timeout": Key(
-        label="Seconds for which a transfer may stand still and a server be silent, nobody being at work; 0: for ever",
+        label="Seconds without progress or traffic after which a transfer or connection times out; 0: never",
         default=300,
         read=partial(_whole, least=0, most=86400),
     ),
     "heartbeat_seconds": Key(
-        label="Seconds between two signs of life of a run", default=5, read=partial(_whole, least=1, most=60)
+        label="Seconds between two heartbeats of a run", default=5, read=partial(_whole, least=1, most=60)
     ),
     "lease_seconds": Key(
-        label="Seconds without a sign of life after which a run on another machine is held for dead",
+        label="Seconds without a heartbeat after which a run on another machine is considered dead",
         default=60,
         read=partial(_whole, least=10, most=3600),
     ),
     "run_log_megabytes": Key(
-        label="Megabytes of a run's log that are kept", default=50, read=partial(_whole, least=1, most=10000)
+        label="Maximum size of a run's log in megabytes", default=50, read=partial(_whole, least=1, most=10000)
     ),
     "misfire_grace_hours": Key(
-        label="Hours for which a missed time of a schedule is still made up for",
+        label="Hours within which a missed time of a schedule is still caught up",
         default=6,
         read=partial(_whole, least=1, most=1000),
     ),
     "runs_per_tick": Key(
-        label="Runs that schedules start in one minute; the rest follow in the next ones",
+        label="Maximum number of runs that schedules start per minute; others follow in the next minutes",
         default=20,
         read=partial(_whole, least=1, most=1000),
     ),
     "verify_statement_seconds": Key(
-        label="Seconds that one statement of a verification should take",
+        label="Target duration in seconds of one statement of a verification",
         default=20,
         read=partial(_whole, least=1, most=3600),
     ),
     "verify_statements_per_second": Key(
-        label="Statements that a verification may begin in one second",
+        label="Maximum number of statements per second of a verification",
         default=5,
         read=partial(_whole, least=1, most=1000),
     ),
-    "notification_addresses": Key(label="Who is told of failures by e-mail", default=[], read=_addresses),
+    "notification_addresses": Key(label="Recipients of failure notifications by e-mail", default=[], read=_addresses),
     "notify_every": Key(
-        label="After the first failure, tell of every n-th in a row",
+        label="After the first failure, report every n-th in a row",
         default=10,
         read=partial(_whole, least=1, most=10000),
     ),
-    "notify_manual_runs": Key(label="Tell of runs started on a terminal, too", default=False, read=_switch),
-    "late_after_hours": Key(label="Hours without a success after which a module is late", default=None, read=_hours),
-    "site_url": Key(label="Where this Pipekit is reached, for links in mails", default="", read=_site),
-    "webhook_url": Key(label="Where events are posted: an address, or a $NAME that is one", default="", read=_webhook),
-    "webhook_secret": Key(label="$NAME of the secret that signs what is posted", default="", read=_reference),
-    "smtp_security": Key(label="How the mail server is spoken to", default="auto", read=_security),
-    "smtp_username": Key(label="Login at the mail server", default="", read=_text),
+    "notify_manual_runs": Key(label="Also report runs started on a terminal", default=False, read=_switch),
+    "late_after_hours": Key(
+        label="Hours without a success after which a module is reported as late", default=None, read=_hours
+    ),
+    "site_url": Key(label="Address of this installation, for links in mails", default="", read=_site),
+    "webhook_url": Key(label="Webhook address for events, or a $NAME reference to it", default="", read=_webhook),
+    "webhook_secret": Key(label="$NAME of the secret that signs webhook requests", default="", read=_reference),
+    "smtp_security": Key(label="Encryption of the connection to the mail server", default="auto", read=_security),
+    "smtp_username": Key(label="User name at the mail server", default="", read=_text),
     "smtp_password": Key(label="$NAME of the password at the mail server", default="", read=_reference),
 }
 
 
 def choices() -> list[tuple[str, str]]:
+    """Return the choices of the model field `Setting.key`."""
     return [(name, f"{name}: {key.label}") for name, key in KEYS.items()]
 
 
 def checked(name: str, value: Any) -> Any:
-    """Return the value as it is used. Raises ValueError for one the key does not take; unknown keys take nothing."""
+    """Return the validated value. Raise ValueError if it is invalid or the setting does not exist."""
     if name not in KEYS:
         raise ValueError(f"There is no setting “{name}”. The settings are {', '.join(KEYS)}.")
     return KEYS[name].read(value)
 
 
 def setting(name: str) -> Any:
-    """Return the stored value of a key, else its default."""
+    """Return the stored value of a setting, or its default."""
     stored = apps.get_model("runs", "Setting").objects.filter(key=name).values_list("value", flat=True).first()
     return KEYS[name].default if stored is None else checked(name, stored)

@@ -1,4 +1,4 @@
-"""Schedules in a configuration file."""
+"""Section of the configuration file for schedules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tick in a loop, on the minute, for machines without cron. A tick that fails is told and does not end it."""
+"""Runs the tick every minute, for machines without cron. A failing tick is reported and does not end the loop."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from scheduling.tick import lock, tick
 _log = logging.getLogger(__name__)
 
 
-def loop(told: Callable[[str], object]) -> signal.Signals:
-    """Tick until SIGTERM or SIGINT; return which. The tick that is at work is finished first."""
+def loop(write: Callable[[str], object]) -> signal.Signals:
+    """Tick until SIGTERM or SIGINT and return that signal. A tick in progress is finished first."""
     with _stopping() as (stop, received):
         while not stop.is_set():
-            _tick(told)
+            _tick(write)
             _collect_orphans()
             stop.wait(_until_next_minute(timezone.now()))
     return received[0]
 
 
-def _tick(told: Callable[[str], object]) -> None:
+def _tick(write: Callable[[str], object]) -> None:
     now = timezone.now()
     close_old_connections()
     try:
         report = tick.tick_alone(now)
     except lock.TickHangs as error:
-        told(f"{now:%H:%M:%S} {error.message} {error.hint}")
+        write(f"{now:%H:%M:%S} {error.message} {error.hint}")
         return
     except Exception:
-        _log.exception("The tick failed; the next one will do its work.")
+        _log.exception("The tick failed; the next tick starts what is due.")
         return
     finally:
         close_old_connections()
     if report is None:
-        told(f"{now:%H:%M:%S} another tick is at work")
+        write(f"{now:%H:%M:%S} another tick is in progress")
         return
-    for line in [*report.troubles(), *(f"{name}: started" for name in report.started)]:
-        told(f"{now:%H:%M:%S} {line}")
+    for line in [*report.problems(), *(f"{name}: started" for name in report.started)]:
+        write(f"{now:%H:%M:%S} {line}")
 
 
 def _collect_orphans() -> None:
-    """Let ended processes go that were left to this one: to the first of a container, all runs are.
+    """Reap zombies that were reparented to this process, as all runs are if it is process 1 of a container.
 
-    Between two ticks this process waits for no child of its own.
+    It is called between two ticks, when this process waits for no child of its own.
     """
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
@@ -59,7 +59,7 @@ def _collect_orphans() -> None:
 
 
 def _until_next_minute(now: dt.datetime) -> float:
-    """A moment after the full minute, so that its slot is due."""
+    """Return the seconds until just after the full minute, so that its slot is due."""
     return 60.05 - (now.second + now.microsecond / 1e6)
 
 

@@ -1,6 +1,7 @@
-"""Schedules (a cron expression in a time zone that fires one group or one module) and what became of their times.
+"""Schedules (a cron expression in a time zone that starts one group or module) and the slots at which they were due.
 
-A slot's row is the claim on it: unique, so that it fires once, whoever ticks and whatever the clock does.
+The row of a slot is the claim on it. It is unique, so a slot is started once, even by concurrent ticks or after the
+clock was changed.
 """
 
 from __future__ import annotations
@@ -19,30 +20,38 @@ from scheduling.querysets import ScheduleQuerySet, SlotQuerySet
 
 
 class CatchUp(models.TextChoices):
+    """What is done about missed slots."""
+
     NONE = "none", "Skip what was missed"
     LAST = "last", "Run once for all that was missed"
 
 
 class Action(models.TextChoices):
+    """What a schedule does with its group or module."""
+
     RUN = "run", "Run"
     VERIFY = "verify", "Verify: compare the source with the destination"
 
 
-class Outcome(models.TextChoices):
-    # it has no run yet: its tick died before there was one, or it waits for the module; the next tick starts it
+class SlotOutcome(models.TextChoices):
+    """What became of a slot."""
+
+    # no run yet: the tick died before starting it, or it waits for the module; the next tick starts it
     CLAIMED = "claimed", "To be started"
     STARTED = "started", "Started"
-    # still running from before, or switched off
+    # the previous run is still active, or the schedule or module is disabled
     SKIPPED = "skipped", "Skipped"
     FAILED = "failed", "Could not be started"
     MISSED = "missed", "Missed"
 
 
 def server_zone() -> str:
+    """Return the name of the server's time zone, the default of new schedules."""
     return get_default_timezone_name()
 
 
 def check_zone(name: str) -> None:
+    """Validate the name of a time zone. Raise ValidationError if it does not exist."""
     try:
         zoneinfo.ZoneInfo(name)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
@@ -52,6 +61,8 @@ def check_zone(name: str) -> None:
 
 
 class Schedule(Timestamped):
+    """A cron expression in a time zone, and the group or module that it runs or verifies."""
+
     name = models.CharField(max_length=100, unique=True, validators=[NAME])
     group = models.ForeignKey(Group, on_delete=models.CASCADE, null=True, blank=True, related_name="schedules")
     module = models.ForeignKey(Module, on_delete=models.CASCADE, null=True, blank=True, related_name="schedules")
@@ -91,7 +102,7 @@ class Schedule(Timestamped):
 
     @property
     def problem(self) -> str:
-        """What keeps it from firing, or kept it the last time; empty when nothing does."""
+        """Why it cannot fire, or could not start its last slot; empty if there is no problem."""
         try:
             return self.progress.problem
         except Progress.DoesNotExist:
@@ -99,15 +110,15 @@ class Schedule(Timestamped):
 
 
 class Progress(models.Model):
-    """How far a schedule, or a module's full_refresh_cron, has been looked at. Written by ticks alone."""
+    """Up to when a schedule, or a module's full_refresh_cron, has been evaluated. Written only by ticks."""
 
     schedule = models.OneToOneField(Schedule, on_delete=models.CASCADE, null=True, related_name="progress")
     module = models.OneToOneField(Module, on_delete=models.CASCADE, null=True, related_name="full_refresh_progress")
-    # every slot up to here has been fired or is known to be missed
+    # every slot up to this time has been started or recorded as missed
     seen_until = models.DateTimeField()
-    # the expression and zone that this is about; another one starts afresh. Empty: switched off
+    # the expression and time zone that were evaluated; a change starts over from now. Empty: disabled
     seen_as = models.CharField(max_length=200, blank=True)
-    # why its times cannot be told
+    # why its times cannot be computed
     error = models.TextField(blank=True)
     # why its last slot could not be started
     start_error = models.TextField(blank=True)
@@ -130,15 +141,15 @@ class Slot(models.Model):
     module = models.ForeignKey(
         Module, on_delete=models.CASCADE, null=True, related_name="full_refresh_slots", help_text="Its full refresh."
     )
-    # wall time without fold, or for wildcards the UTC minute
+    # local time without fold, or for wildcard expressions the UTC minute
     slot_key = models.CharField("slot", max_length=20)
     due_at = models.DateTimeField()
     claimed_at = models.DateTimeField()
-    outcome = models.CharField(max_length=8, choices=Outcome.choices, default=Outcome.CLAIMED)
-    # earlier slots that were missed and that this row stands for, too
+    outcome = models.CharField(max_length=8, choices=SlotOutcome.choices, default=SlotOutcome.CLAIMED)
+    # the number of earlier missed slots that this row also represents
     missed_before = models.PositiveIntegerField(default=0)
     message = models.TextField(blank=True)
-    # of a run or group run, which may be pruned before this is
+    # of a run, group run or verification, which may be pruned before the slot
     run_id = models.BigIntegerField("run", null=True, blank=True)
 
     objects = SlotQuerySet.as_manager()
@@ -164,17 +175,17 @@ class Slot(models.Model):
 
 
 class Tick(models.Model):
-    """The last tick; its one row is what tells that somebody still ticks."""
+    """The last tick. Its single row shows whether the scheduler is running."""
 
-    # what the tick took for now
+    # the time at which the tick evaluated the schedules
     at = models.DateTimeField()
-    # since when no minute went by without a tick
+    # since when there has been a tick every minute
     unbroken_since = models.DateTimeField()
-    # by the clock, when it was done
+    # when the tick ended, by the wall clock
     finished_at = models.DateTimeField()
     started = models.PositiveIntegerField(default=0)
     error = models.TextField(blank=True)
-    # the last day on which a tick had old rows and logs removed
+    # the last day on which a tick started `prune`
     pruned_on = models.DateField(null=True)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Questions asked of many schedules or slots at once."""
+"""QuerySets of schedules and slots."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
 
 
 class SlotQuerySet(models.QuerySet["Slot"]):
-    def older_than(self, moment: dt.datetime) -> SlotQuerySet:
-        return self.filter(due_at__lt=moment)
+    def older_than(self, timestamp: dt.datetime) -> SlotQuerySet:
+        return self.filter(due_at__lt=timestamp)
 
     def unstarted(self) -> SlotQuerySet:
-        """Claimed ones that have no run, in their order."""
+        """Return claimed slots without a run, in the order in which they were due."""
         return self.filter(outcome="claimed").order_by("due_at", "pk")
 
     def recent(self, count: int = 10) -> SlotQuerySet:

@@ -1,4 +1,4 @@
-"""Which group or module a name on the command line means, and the schedules it has."""
+"""Resolves a name on the command line to a group or module and its schedules."""
 
 from __future__ import annotations
 
@@ -11,39 +11,43 @@ from scheduling.models import Action, Schedule
 
 
 class NotFound(PipekitError):
+    """No group, module or schedule has the name."""
+
     code = "not_found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
+    """A group or module with its schedules of one action."""
+
     name: str
     group: Group | None = None
     module: Module | None = None
-    # what it has; where a schedule itself was named, that one
+    # its schedules; if the name was that of a schedule, only that one
     schedules: Sequence[Schedule]
-    # what its schedules do
+    # the action of these schedules
     action: Action = Action.RUN
 
     def __str__(self) -> str:
         return f"{'group' if self.group else 'module'} {self.group or self.module}"
 
     def other_schedules(self) -> list[str]:
-        """Return the names of its schedules that do something else: verify instead of running, or run."""
+        """Return the names of its schedules with the other action."""
         owner = self.group or self.module
         assert owner is not None, "a target is a group or a module"
         return list(owner.schedules.exclude(action=self.action).values_list("name", flat=True))
 
     def set(self, expression: str, **fields: str) -> Schedule:
-        """Give it this schedule, in the place of the one it has."""
+        """Create its schedule, or change the one it has. Raise ConfigurationInvalid if it has several."""
         if len(self.schedules) > 1:
             names = ", ".join(schedule.name for schedule in self.schedules)
             raise ConfigurationInvalid(
                 f"The {self} has {len(self.schedules)} schedules: {names}.",
-                hint="Say which one by its name, or remove them all first.",
+                hint="Use the name of one of them, or remove them first.",
             )
         name = self.name if self.action == Action.RUN else f"{self.name}-{self.action}"
-        fresh = Schedule(name=_free_name(name), group=self.group, module=self.module, action=self.action)
-        schedule = self.schedules[0] if self.schedules else fresh
+        new = Schedule(name=_free_name(name), group=self.group, module=self.module, action=self.action)
+        schedule = self.schedules[0] if self.schedules else new
         schedule.cron_expr, schedule.enabled = expression, True
         for name, value in fields.items():
             setattr(schedule, name, value)
@@ -55,12 +59,13 @@ class Target:
 def find(name: str, *, kind: str = "", action: Action = Action.RUN) -> Target:
     """Return the target with its schedules of this action.
 
-    Raise NotFound, or ConfigurationInvalid when both a group and a module have the name and no kind is said."""
+    Raise NotFound, or ConfigurationInvalid if both a group and a module have the name and no kind is given.
+    """
     group = Group.objects.filter(name=name).first() if kind != "module" else None
     module = Module.objects.filter(name=name).first() if kind != "group" else None
     if group and module:
         raise ConfigurationInvalid(
-            f"There is a group “{name}” and a module “{name}”.", hint="Say which one is meant: --group or --module."
+            f"There is a group “{name}” and a module “{name}”.", hint="Choose one of them: --group or --module."
         )
     if group:
         return Target(name=name, group=group, schedules=list(group.schedules.filter(action=action)), action=action)
@@ -78,6 +83,7 @@ def find(name: str, *, kind: str = "", action: Action = Action.RUN) -> Target:
 
 
 def names(kind: str) -> list[str]:
+    """Return the names of all groups and modules, or of one kind."""
     groups, modules = (
         [] if kind == other else list(model.objects.values_list("name", flat=True))
         for other, model in (("module", Group), ("group", Module))

@@ -1,4 +1,4 @@
-"""Everything that fires by cron expression, alike: schedules, and modules' full_refresh_cron in the server's zone."""
+"""Triggers: schedules, and modules' full_refresh_cron in the server's time zone, as one kind of value."""
 
 from __future__ import annotations
 
@@ -11,85 +11,87 @@ from django.db.models import F
 
 from modules.models import Module
 from scheduling.models import Action, CatchUp, Progress, Schedule, server_zone
-from scheduling.tick.start import FULL_REFRESH, Begin, Started, start_group, start_module, start_verification
+from scheduling.tick.start import FULL_REFRESH, OnInsert, StartResult, start_group, start_module, start_verification
 
 _SCHEDULE = "schedule "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cadence:
-    """What fires and when, with how far ticks have come. Exactly one of the two keys is set."""
+class Trigger:
+    """What is started and when, and up to when that was evaluated. Exactly one of schedule_id and module_id is set."""
 
     schedule_id: int | None = None
-    # of a full refresh
+    # the module whose full refresh this is
     module_id: int | None = None
     name: str
     expression: str
     zone: str
     catch_up: str
-    # what was due before is none of its business, while nobody has looked at it yet
+    # a trigger without progress is not evaluated for times before this
     changed_at: dt.datetime
     progress: Progress | None
     # verify instead of running
     verifies: bool = False
     group_to_run: int | None = None
     module_to_run: int | None = None
-    # of what it runs: one of the two
+    # the name of the group or module that it starts; the other is empty
     group_name: str = ""
     module_name: str = ""
 
     @property
     def seen_as(self) -> str:
+        """Expression and time zone, as `Progress.seen_as` stores them."""
         return f"{self.expression} {self.zone}"
 
     @property
     def key(self) -> str:
-        """Its name as long as it lives, whatever people call it."""
+        """A key that stays the same when the schedule or module is renamed."""
         return f"full_refresh:{self.module_id}" if self.schedule_id is None else f"schedule:{self.schedule_id}"
 
     @property
     def owner(self) -> dict[str, int | None]:
-        """The foreign keys of its rows."""
+        """The foreign keys of its Progress and Slot rows."""
         return {"schedule_id": self.schedule_id, "module_id": self.module_id}
 
-    def start(self, begin: Begin) -> Started:
-        """Start what it fires; ``begin`` is called in the transaction that inserts the run, with its number."""
+    def start(self, on_insert: OnInsert) -> StartResult:
+        """Start its run; ``on_insert`` is called with the run's id in the transaction that inserts it."""
         if self.module_id is not None:
-            return start_module(self.module_id, trigger=FULL_REFRESH, begin=begin, full_refresh=True)
-        # runs are known by the schedule's name, also when it is gone
-        asked: dict[str, Any] = {"trigger": self.key, "actor": self.name.removeprefix(_SCHEDULE), "begin": begin}
+            return start_module(self.module_id, trigger=FULL_REFRESH, on_insert=on_insert, full_refresh=True)
+        # the schedule's name is stored with the run, because the schedule may be deleted later
+        name = self.name.removeprefix(_SCHEDULE)
+        options: dict[str, Any] = {"trigger": self.key, "actor": name, "on_insert": on_insert}
         if self.verifies:
-            return start_verification(self.module_to_run, self.group_to_run, **asked)
+            return start_verification(self.module_to_run, self.group_to_run, **options)
         if self.module_to_run is not None:
-            return start_module(self.module_to_run, **asked)
+            return start_module(self.module_to_run, **options)
         assert self.group_to_run is not None, "a schedule fires a group or a module"
-        return start_group(self.group_to_run, **asked)
+        return start_group(self.group_to_run, **options)
 
 
-def enabled() -> list[Cadence]:
-    """In two queries, whatever their number."""
+def enabled() -> list[Trigger]:
+    """Return all enabled triggers, in two queries."""
     return [*_schedules(), *_full_refreshes()]
 
 
-def switch_off(now: dt.datetime) -> None:
-    """Mark what is switched off, so that it starts afresh when it is switched on again."""
-    off = Progress.objects.exclude(seen_as="")
+def mark_disabled(now: dt.datetime) -> None:
+    """Reset the progress of disabled triggers, so that they miss nothing until they are enabled again."""
+    active = Progress.objects.exclude(seen_as="")
     for rows in (
-        off.filter(schedule__enabled=False),
-        off.filter(module__enabled=False),
-        off.filter(module__full_refresh_cron=""),
+        active.filter(schedule__enabled=False),
+        active.filter(module__enabled=False),
+        active.filter(module__full_refresh_cron=""),
     ):
-        if found := list(rows.values_list("pk", flat=True)):
-            Progress.objects.filter(pk__in=found).update(seen_as="", seen_until=now, error="", start_error="")
+        if pks := list(rows.values_list("pk", flat=True)):
+            Progress.objects.filter(pk__in=pks).update(seen_as="", seen_until=now, error="", start_error="")
     unknown = Schedule.objects.filter(enabled=False, progress=None).values_list("pk", flat=True)
-    if fresh := [Progress(schedule_id=pk, seen_until=now) for pk in unknown]:
-        Progress.objects.bulk_create(fresh, ignore_conflicts=True)
+    if new := [Progress(schedule_id=pk, seen_until=now) for pk in unknown]:
+        Progress.objects.bulk_create(new, ignore_conflicts=True)
 
 
-def _schedules() -> Iterator[Cadence]:
+def _schedules() -> Iterator[Trigger]:
     named = {"group_name": F("group__name"), "module_name": F("module__name")}
     for row in Schedule.objects.enabled().select_related("progress").annotate(**named):
-        yield Cadence(
+        yield Trigger(
             schedule_id=row.pk,
             name=f"{_SCHEDULE}{row.name}",
             expression=row.cron_expr,
@@ -105,12 +107,11 @@ def _schedules() -> Iterator[Cadence]:
         )
 
 
-def _full_refreshes() -> Iterator[Cadence]:
+def _full_refreshes() -> Iterator[Trigger]:
     rows = Module.objects.enabled().exclude(full_refresh_cron="").select_related("full_refresh_progress")
-    wanted = rows.only("name", "full_refresh_cron", "updated_at", "full_refresh_progress")
     zone = server_zone()
-    for row in wanted:
-        yield Cadence(
+    for row in rows.only("name", "full_refresh_cron", "updated_at", "full_refresh_progress"):
+        yield Trigger(
             module_id=row.pk,
             name=f"full refresh of {row.name}",
             expression=row.full_refresh_cron,

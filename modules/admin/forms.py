@@ -1,4 +1,4 @@
-"""The module's form: its query is checked against the watermarks of the same page, not the stored ones."""
+"""Forms of modules, watermarks and hooks. A query is validated against the watermarks submitted with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history of modules in the admin: who changed what, old against new, and the way back."""
+"""The history of modules in the admin: each change with old and new values, and an action to restore a version."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class ModuleHistoryAdmin(ReadOnly, Page):
             action="restore",
             label="Restore this version",
             icon="history",
-            title="Put the module back to how this version left it, watermarks and hooks included",
-            ask="Put the module back to how this version left it? That is a change of its own, and can be undone.",
+            title="Restore the module as it was in this version, watermarks and hooks included",
+            ask="Restore the module as it was in this version? This is recorded as a change and can be undone.",
             primary=True,
         )
     ]
     row_verb = Verb(action="restore", label="Restore", icon="history", title=verbs[0].title, ask=verbs[0].ask)
     empty_says = (
-        "Every change of a module is written down here: who, when, what it was before. Nothing was changed yet."
+        "No module was changed yet. Every change of a module is recorded here, with its author, time and old values."
     )
     fields = ["what", "when", "actor", "changes"]
 
@@ -60,7 +60,7 @@ class ModuleHistoryAdmin(ReadOnly, Page):
     def related(self, row: ModuleHistory) -> Iterable[tuple[str, str]]:
         if row.module is not None:
             yield f"Module {row.module}", html.page_of(row.module)
-            yield "All its versions", html.list_of("modules.modulehistory", module__id__exact=row.module.pk)
+            yield "All versions of this module", html.list_of("modules.modulehistory", module__id__exact=row.module.pk)
 
     @display(description="Module", ordering="module_name")
     def what(self, version: ModuleHistory) -> str:
@@ -88,8 +88,8 @@ class ModuleHistoryAdmin(ReadOnly, Page):
         try:
             module = history.restore(version, actor=request.user.get_username(), may=request.user.has_perm)
         except (ValidationError, ObjectDoesNotExist, PermissionDenied) as error:
-            said = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
-            self.message_user(request, f"{version} cannot be restored: {said}", messages.ERROR)
+            text = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+            self.message_user(request, f"{version} cannot be restored: {text}", messages.ERROR)
             return None
         self.message_user(request, f"{version} is restored.", messages.SUCCESS)
         return HttpResponseRedirect(html.page_of(module)) if FROM_PAGE in request.POST else None
@@ -104,7 +104,7 @@ def _listed(rows: list[tuple[str, SafeString | str]]) -> SafeString:
 
 
 def _change(old: Any, new: Any) -> SafeString | str:
-    """Return a short value as old → new, a long one line by line."""
+    """Return a short value as old → new, a long one as a unified diff."""
     before, after = _text(old), _text(new)
     if "\n" not in before + after and len(before) + len(after) < 100:
         return after if old is None else f"{before} → {after}"

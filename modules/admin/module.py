@@ -1,4 +1,4 @@
-"""Modules and groups in the admin. Every edit of a module leaves its history row, whichever way it is made."""
+"""Modules and groups in the admin. Every edit of a module is recorded in its history."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from pipekit_site.admin_ui.form_fields import KnownAutocomplete
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, Verb
 
 _RESETS = (
-    "Incremental deletes rows that come again and inserts them anew: columns of the destination that the query does "
-    "not fill then lose their values. Upsert leaves them as they are."
+    "Incremental replaces rows that are read again by deleting and inserting them, so destination columns that the "
+    "query does not fill lose their values. Upsert keeps them."
 )
 
 admin.site.register(ModuleHistory, ModuleHistoryAdmin)
@@ -78,7 +78,7 @@ class ModuleAdmin(Page):
         Verb(action="disable", label="Disable", icon="toggle_off", title="Groups and schedules skip it"),
     ]
     warn_unsaved_form = True
-    empty_says = "A module is one table's sync: a query on a source, a table to put it into, and how. Add one."
+    empty_says = "A module syncs one table: it has a source query, a destination table and a merge strategy. Add one."
     fieldsets = [
         (None, {"fields": [("name", "enabled"), ("source_connection", "dest_connection"), "dest_table"]}),
         ("Source", {"fields": ["source_query", "columns"]}),
@@ -111,8 +111,8 @@ class ModuleAdmin(Page):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Module]:
-        found: QuerySet[Module] = super().get_queryset(request)
-        return found.prefetch_related("groups")
+        modules: QuerySet[Module] = super().get_queryset(request)
+        return modules.prefetch_related("groups")
 
     def related(self, row: Module) -> Iterable[tuple[str, str]]:
         for group in row.groups.all():
@@ -137,8 +137,8 @@ class ModuleAdmin(Page):
 
     @display(description="Groups")
     def in_groups(self, module: Module) -> SafeString | str:
-        found = ((html.page_of(group), group.name) for group in module.groups.all())
-        return format_html_join(", ", '<a class="pk-link" href="{}">{}</a>', found) or html.NOTHING
+        links = ((html.page_of(group), group.name) for group in module.groups.all())
+        return format_html_join(", ", '<a class="pk-link" href="{}">{}</a>', links) or html.NOTHING
 
     @admin.action(description="Enable: groups and schedules run it", permissions=["change"])
     def enable(self, request: HttpRequest, modules: QuerySet[Module]) -> HttpResponse | None:
@@ -150,8 +150,8 @@ class ModuleAdmin(Page):
 
     def _switch(self, request: HttpRequest, modules: QuerySet[Module], *, enabled: bool) -> HttpResponse | None:
         count = history.switch(modules, enabled=enabled, actor=_actor(request))
-        said = f"{count} {'module' if count == 1 else 'modules'} {'enabled' if enabled else 'disabled'}."
-        self.message_user(request, said, messages.SUCCESS)
+        text = f"{count} {'module' if count == 1 else 'modules'} {'enabled' if enabled else 'disabled'}."
+        self.message_user(request, text, messages.SUCCESS)
         return HttpResponseRedirect(html.page_of(modules[0])) if FROM_PAGE in request.POST else None
 
     def save_model(self, request: HttpRequest, obj: Module, form: Any, change: bool) -> None:
@@ -203,10 +203,10 @@ class GroupMemberInline(TabularInline):
 
 
 def _members(request: HttpRequest) -> dict[str, str]:
-    """Return the modules of the group of the page, in one query instead of one for each."""
+    """Return the names of the modules of the page's group by primary key, in one query instead of one for each."""
     group = request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
-    found = Module.objects.filter(groups=int(group)) if str(group).isdigit() else Module.objects.none()
-    return {str(pk): name for pk, name in found.values_list("pk", "name")}
+    modules = Module.objects.filter(groups=int(group)) if str(group).isdigit() else Module.objects.none()
+    return {str(pk): name for pk, name in modules.values_list("pk", "name")}
 
 
 @admin.register(Group)
@@ -218,15 +218,15 @@ class GroupAdmin(Page):
     search_help_text = "Name of the group or of a module in it"
     fieldsets = [(None, {"fields": ["name", ("on_failure", "max_parallel")]})]
     warn_unsaved_form = True
-    empty_says = "A group is modules that run together, in order, and what a schedule usually fires. Add one."
+    empty_says = "A group runs several modules in order, usually by a schedule. Add one."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
-        found: QuerySet[Group] = super().get_queryset(request)
+        groups: QuerySet[Group] = super().get_queryset(request)
         members = GroupMember.objects.filter(group=OuterRef("pk")).order_by().values("group")
-        return found.annotate(size=Coalesce(Subquery(members.annotate(n=Count("pk")).values("n")), 0))
+        return groups.annotate(size=Coalesce(Subquery(members.annotate(n=Count("pk")).values("n")), 0))
 
     def related(self, row: Group) -> Iterable[tuple[str, str]]:
-        yield "Its modules", _modules_of(row)
+        yield "Modules of this group", _modules_of(row)
 
     @display(description="Modules", ordering="size")
     def member_count(self, group: Any) -> SafeString | str:

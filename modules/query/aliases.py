@@ -1,4 +1,4 @@
-"""Destination column names: safe lower-case identifiers, and what two of them, or a long one, are refused for."""
+"""Destination column names: conversion to safe identifiers, validation, and suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _LETTERS = str.maketrans(
 
 
 def safe_alias(name: str) -> str:
-    """Return a lower-case identifier of ``[a-z0-9_]`` for any name: ``DCORD#`` -> dcord, ``2nd`` -> c_2nd.
+    """Return a lower-case identifier of ``[a-z0-9_]`` for a name: ``DCORD#`` -> dcord, ``2nd`` -> c_2nd.
 
-    Applied to its own result it changes nothing.
+    Idempotent: applied to its own result, it changes nothing.
     """
-    # accents off between the two: й is a letter of its own, ά is not
+    # translated before and after removing accents: й is a letter of its own, ά is not
     plain = _unaccented(unicodedata.normalize("NFC", name).casefold().translate(_LETTERS)).translate(_LETTERS)
     text = "".join(char if char.isascii() or not char.isalnum() else f" u{ord(char):x} " for char in plain)
     text = re.sub(r"[^a-z0-9_]+", " ", text.lower()).strip().replace(" ", "_")
@@ -37,7 +37,7 @@ def _unaccented(text: str) -> str:
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raise ConfigurationInvalid for two names that differ in case at most, an empty one, or one over 63 bytes."""
+    """Raise ConfigurationInvalid for names that are equal ignoring case, empty, or longer than 63 bytes."""
     seen: dict[str, tuple[int, str]] = {}
     for position, name in enumerate(names, start=1):
         if not name:
@@ -47,21 +47,22 @@ def check_names(names: Iterable[str]) -> None:
             )
         if len(name.encode()) > MAX_BYTES:
             raise ConfigurationInvalid(
-                f"The name of column {position}, “{name}”, has {len(name.encode())} bytes; 1 to {MAX_BYTES} fit.",
+                f"The name of column {position}, “{name}”, has {len(name.encode())} bytes; the maximum is {MAX_BYTES}.",
                 hint="Give the column a shorter alias in the query.",
             )
         other_position, other = seen.setdefault(name.casefold(), (position, name))
         if other_position != position:
             raise ConfigurationInvalid(
-                f"Columns {other_position} and {position} would be one in the destination: “{other}” and “{name}”.",
+                f"Columns {other_position} and {position} would be the same column in the destination: “{other}” and"
+                f" “{name}”.",
                 hint="Give one of them another alias in the query.",
             )
 
 
 def suggest(name: str, names: Iterable[str] | Mapping[str, str]) -> str | None:
-    """Return which of the destination names was meant by a name that is none of them, None when nobody can tell.
+    """Return the destination name that an unknown name probably means; None if there is no single candidate.
 
-    ``names`` may map each destination name to its source name; then the source's spelling is known too.
+    ``names`` may map destination names to source names; then a source name is recognised, too.
     """
     sources = names if isinstance(names, Mapping) else dict.fromkeys(names, "")
     bare = re.split(r"\.(?=[^.]+$)", name.strip())[-1].strip('"`[] ')
@@ -72,7 +73,7 @@ def suggest(name: str, names: Iterable[str] | Mapping[str, str]) -> str | None:
         lambda dest, source: safe_alias(dest) == safe_alias(bare),
     )
     for test in tests:
-        found = [dest for dest, source in sources.items() if test(dest, source)]
-        if len(found) == 1:
-            return found[0] if found[0] != name else None
+        matches = [dest for dest, source in sources.items() if test(dest, source)]
+        if len(matches) == 1:
+            return matches[0] if matches[0] != name else None
     return None

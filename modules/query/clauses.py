@@ -1,4 +1,4 @@
-"""Which words of a query begin a clause: a word counts only at the outermost depth and beside the words it needs."""
+"""Finds the clauses of a query by their keywords at the outermost depth, in the context that each keyword requires."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from modules.query.tokenizer import Kind, Token
+from modules.query.tokenizer import Token, TokenKind
 from modules.query.words import SELECT_MODIFIERS
 
 SET_OPERATIONS = frozenset({"UNION", "INTERSECT", "EXCEPT", "MINUS"})
-# what may stand between one of these and the next query
+# words between a set operation and the next query
 _JOINING = frozenset({"ALL", "DISTINCT", "BY", "NAME", "CORRESPONDING"})
-# clauses of the whole statement, which no derived table may hold
+# clauses of the whole statement, which a derived table cannot contain
 TAIL = frozenset({"FOR", "WITH ISOLATION", "OPTION", "SETTINGS", "FORMAT", "LOCK", "OPTIMIZE FOR", "QUERYNO", "SKIP"})
 # these also write FROM t SELECT a
 FROM_FIRST = frozenset({"clickhouse", "duckdb"})
@@ -41,7 +41,8 @@ _WITH_NEXT = {
     ("FOR", "XML"): "FOR XML",
     ("FOR", "JSON"): "FOR JSON",
 }
-# clauses that not every system has: elsewhere their words are names (a system that only its JDBC driver knows has all)
+# clauses that only these systems have; elsewhere their words are names. All are assumed for a system known only to its
+# JDBC driver
 _ONLY_IN = {
     "CONNECT BY": {"db2i", "oracle"},
     "FOR JSON": {"tsql"},
@@ -58,7 +59,7 @@ _ONLY_IN = {
     "WITH FILL": {"clickhouse"},
     "WITH ISOLATION": {"db2i"},
 }
-# a FROM behind one of these belongs to it: IS DISTINCT FROM, FOR SYSTEM_TIME FROM .. TO, WITH FILL FROM .. TO
+# a FROM after one of these belongs to it: IS DISTINCT FROM, FOR SYSTEM_TIME FROM .. TO, WITH FILL FROM .. TO
 _OWNING_FROM = {
     "DISTINCT": ("IS", "NOT"),
     "SYSTEM_TIME": ("FOR",),
@@ -66,13 +67,13 @@ _OWNING_FROM = {
     "APPLICATION_TIME": ("FOR",),
     "FILL": ("WITH",),
 }
-# names in some systems: a clause only with something behind it that no name has
+# also names in some systems: a clause only if something follows that cannot follow a name
 _BEFORE_VALUE = frozenset({"LIMIT", "OFFSET", "WINDOW"})
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """The clause's name and the index of its first token."""
+    """A clause: its name and the index of its first token."""
 
     name: str
     index: int
@@ -80,7 +81,7 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands between SELECT and its list: where it stops, and the word that makes a condition in place wrong."""
+    """The part between SELECT and its list: where it ends, and the keyword because of which a subquery is needed."""
 
     stop: int
     name: str
@@ -88,9 +89,9 @@ class Head:
 
 
 def clauses(tokens: Sequence[Token], top: Sequence[int], sqlglot: str) -> list[Clause]:
-    """Return the clauses in their order; the first word of the query is not among them."""
+    """Return the clauses in order, without the query's first keyword."""
     row = ["", *(tokens[index].word or tokens[index].text[:1] for index in top), "", ""]
-    found: list[Clause] = []
+    result: list[Clause] = []
     in_list = row[1] == "SELECT"
     for position, index in enumerate(top[1:], start=2):
         name = _name(row, position, sqlglot)
@@ -98,15 +99,15 @@ def clauses(tokens: Sequence[Token], top: Sequence[int], sqlglot: str) -> list[C
             continue
         if name in SET_OPERATIONS and not _joins(tokens, index, sqlglot):
             continue
-        # before FROM these are columns
+        # before FROM these words are columns
         if name in _BEFORE_VALUE and in_list:
             continue
         # PostgreSQL's FROM ROWS FROM (f(), g())
         if name == "FROM" and row[position - 1] == "ROWS" and not in_list:
             continue
         in_list = name == "SELECT" and row[1] != "FROM"
-        found.append(Clause(name, index))
-    return found
+        result.append(Clause(name, index))
+    return result
 
 
 def _name(row: Sequence[str], position: int, sqlglot: str) -> str:
@@ -122,23 +123,23 @@ def _name(row: Sequence[str], position: int, sqlglot: str) -> str:
         return word
     if word in _BEFORE_VALUE:
         return word if following.isalnum() or following in ("{", "(", "?", ":", "@", "$", '"', "`", "[") else ""
-    return _WITH_NEXT.get((word, following)) or _of_one_system(row, position, sqlglot)
+    return _WITH_NEXT.get((word, following)) or _system_specific(row, position, sqlglot)
 
 
-def _of_one_system(row: Sequence[str], position: int, sqlglot: str) -> str:
+def _system_specific(row: Sequence[str], position: int, sqlglot: str) -> str:
     word, following, third = row[position : position + 3]
     if sqlglot == "tsql":
         return word if word == "OPTION" and following == "(" else ""
     if sqlglot == "db2i":
         return word if word == "QUERYNO" and following.isdigit() else ""
     if sqlglot == "clickhouse" and following[:1].isidentifier():
-        # both are names, too
+        # both words can also be names
         return word if (word, third) in (("SETTINGS", "="), ("FORMAT", ""), ("FORMAT", "SETTINGS")) else ""
     return ""
 
 
 def _joins(tokens: Sequence[Token], index: int, sqlglot: str) -> bool:
-    """Whether a UNION, EXCEPT, ... stands before another query; ClickHouse and DuckDB also say ``* EXCEPT (a)``."""
+    """Return whether another query follows UNION, EXCEPT, ...; ClickHouse and DuckDB also have ``* EXCEPT (a)``."""
     index += 1
     while index < len(tokens) and (tokens[index].text == "(" or tokens[index].word in _JOINING):
         index += 1
@@ -147,13 +148,13 @@ def _joins(tokens: Sequence[Token], index: int, sqlglot: str) -> bool:
 
 
 def pairs_names(tokens: Sequence[Token], join: Clause) -> bool:
-    """Whether the set operation pairs columns by their names, so that its other part may add some."""
+    """Return whether the set operation matches columns by name, so that its other query may add columns."""
     joining = takewhile(lambda token: token.word in _JOINING, tokens[join.index + 1 :])
     return any(token.word in ("BY", "CORRESPONDING") for token in joining)
 
 
 def select_head(tokens: Sequence[Token], index: int, sqlglot: str) -> Head:
-    """Read DISTINCT, TOP (n) PERCENT WITH TIES and the like behind the SELECT at ``index``."""
+    """Parse DISTINCT, TOP (n) PERCENT WITH TIES and the like after the SELECT at ``index``."""
     name, limited, index = "", False, index + 1
     while index < len(tokens):
         word = tokens[index].word
@@ -162,11 +163,11 @@ def select_head(tokens: Sequence[Token], index: int, sqlglot: str) -> Head:
         if word in ("DISTINCT", "DISTINCTROW") or (word == "UNIQUE" and sqlglot in ("oracle", "")):
             name, index = "DISTINCT", index + 1
             if index + 1 < len(tokens) and tokens[index].word == "ON" and tokens[index + 1].text == "(":
-                index = _behind(tokens, index + 1)
+                index = _after(tokens, index + 1)
         elif word == "ALL" or (word in SELECT_MODIFIERS and sqlglot == "mysql"):
             index += 1
         elif _is_limit(tokens, index, sqlglot):
-            name, limited, index = name or word, True, _behind_limit(tokens, index)
+            name, limited, index = name or word, True, _after_limit(tokens, index)
         else:
             break
     return Head(index, name, limited)
@@ -183,11 +184,11 @@ def _is_limit(tokens: Sequence[Token], index: int, sqlglot: str) -> bool:
         return word == "TOP"
     known = {"": ("TOP", "FIRST", "SKIP", "LIMIT"), "clickhouse": ("TOP",)}.get(sqlglot, ())
     count = following[following[0].text == "(" :][:1]
-    return word in known and any(token.kind is Kind.NUMBER or token.text in ("{", "?") for token in count)
+    return word in known and any(token.kind is TokenKind.NUMBER or token.text in ("{", "?") for token in count)
 
 
-def _behind_limit(tokens: Sequence[Token], index: int) -> int:
-    index = _behind(tokens, index + 1)
+def _after_limit(tokens: Sequence[Token], index: int) -> int:
+    index = _after(tokens, index + 1)
     while index + 1 < len(tokens):
         if tokens[index].word == "PERCENT":
             index += 1
@@ -198,8 +199,8 @@ def _behind_limit(tokens: Sequence[Token], index: int) -> int:
     return index
 
 
-def _behind(tokens: Sequence[Token], index: int) -> int:
-    """Return the index behind the token, or the brackets, at ``index``."""
+def _after(tokens: Sequence[Token], index: int) -> int:
+    """Return the index after the token at ``index``, or after its closing bracket."""
     depth, index = tokens[index].depth, index + 1
     if tokens[index - 1].text not in ("(", "{", "["):
         return index

@@ -1,7 +1,7 @@
-"""How each system's query text is read: sqlglot's tokenizers without their keywords, corrected, and one for DB2 for i.
+"""Tokenizers for each system: sqlglot's without keywords and with corrections, and one for DB2 for i.
 
-Keywords are told apart later, by where they stand: a tokenizer that knows them swallows text after some, and joins
-two words only when one blank is between them.
+Keywords are recognised later by their position. sqlglot's own keyword handling consumes the text after some of them,
+and recognises keywords of two words only if exactly one space is between them.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from sqlglot.tokens import Tokenizer
 
 _OPERATORS = ("::", ":=", "||", "->", "->>", "<=", ">=", "<>", "!=")
 _NAME_SIGNS = {"#", "@", "$"}
-# where no operator has one of them, names begin with these, too
+# for systems where names may begin with #, @ and $, so that these are not tokens of their own
 _SIGNS = {sign: kind for sign, kind in Tokenizer.SINGLE_TOKENS.items() if sign not in _NAME_SIGNS}
 
 
-def _reading(base: type[Tokenizer], **changes: Any) -> type[Tokenizer]:
+def _without_keywords(base: type[Tokenizer], **changes: Any) -> type[Tokenizer]:
     keywords = {text: Tokenizer.KEYWORDS[text] for text in _OPERATORS}
-    return cast(type[Tokenizer], type("Reading", (base,), {"KEYWORDS": keywords, **changes}))
+    return cast(type[Tokenizer], type("WithoutKeywords", (base,), {"KEYWORDS": keywords, **changes}))
 
 
 class Db2i(Dialect):
-    """DB2 for i, known to sqlglot as ``db2i``: names with ``#``, ``@`` and ``$``, nested comments."""
+    """DB2 for i, registered as sqlglot dialect ``db2i``: names with ``#``, ``@`` and ``$``, nested comments."""
 
     class Tokenizer(tokens.Tokenizer):
         SINGLE_TOKENS = _SIGNS
         VAR_SINGLE_TOKENS = _NAME_SIGNS
 
 
-# what sqlglot has otherwise
+# where sqlglot's tokenizers differ from the systems
 _CORRECTIONS: dict[str, dict[str, Any]] = {
     "clickhouse": {"COMMENTS": ["--", "//", "#", "#!", ("/*", "*/")]},
     "tsql": {"SINGLE_TOKENS": _SIGNS, "QUOTES": ["'"]},
@@ -40,26 +40,26 @@ _CORRECTIONS: dict[str, dict[str, Any]] = {
 
 
 @cache
-def _known(sqlglot: str) -> tuple[type[Tokenizer], Dialect]:
-    """The tokenizer and the dialect of a name; sqlglot imports only the dialect that is asked for."""
+def _dialect(sqlglot: str) -> tuple[type[Tokenizer], Dialect]:
+    """Return tokenizer class and dialect by name; sqlglot imports only the requested dialect."""
     dialect = Dialect.get_or_raise(sqlglot)
     if not sqlglot:
-        # so do the systems that only their JDBC driver knows, some of which quote names with backticks
-        return _reading(Db2i.Tokenizer, IDENTIFIERS=['"', "`"]), dialect
-    return _reading(dialect.tokenizer_class, **_CORRECTIONS.get(sqlglot, {})), dialect
+        # systems known only to their JDBC driver are read like DB2 for i; some also quote names with backticks
+        return _without_keywords(Db2i.Tokenizer, IDENTIFIERS=['"', "`"]), dialect
+    return _without_keywords(dialect.tokenizer_class, **_CORRECTIONS.get(sqlglot, {})), dialect
 
 
 def tokenizer(sqlglot: str) -> Tokenizer:
-    """Return a new tokenizer (they keep state) for the name of a sqlglot dialect."""
-    kind, dialect = _known(sqlglot)
-    return kind(dialect=dialect)
+    """Return a new tokenizer for a sqlglot dialect; tokenizers are stateful."""
+    tokenizer_class, dialect = _dialect(sqlglot)
+    return tokenizer_class(dialect=dialect)
 
 
 def line_comments(sqlglot: str) -> tuple[str, ...]:
-    """Return what begins a comment that ends with its line."""
-    return tuple(mark for mark, end in _known(sqlglot)[0]._COMMENTS.items() if end is None)
+    """Return the markers that begin a comment until the end of the line."""
+    return tuple(mark for mark, end in _dialect(sqlglot)[0]._COMMENTS.items() if end is None)
 
 
 def has_nested_comments(sqlglot: str) -> bool | None:
-    """Whether ``/* /* */`` is open still; None for a system that only its JDBC driver knows."""
-    return _known(sqlglot)[0].NESTED_COMMENTS if sqlglot else None
+    """Return whether comments nest; None if that is unknown, for a system known only to its JDBC driver."""
+    return _dialect(sqlglot)[0].NESTED_COMMENTS if sqlglot else None

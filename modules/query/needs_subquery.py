@@ -1,4 +1,4 @@
-"""What in a query asks for its whole result, so that a condition has to stand outside of it."""
+"""Finds what in a query depends on its whole result, so that a condition needs the query as a subquery."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ _IN_PLACE = frozenset({"FROM", "WHERE", "ORDER BY"}) | TAIL
 
 
 def needs_result(
-    tokens: Sequence[Token], body: tuple[int, int], found: Sequence[Clause], *, head: str, dialect: Dialect
+    tokens: Sequence[Token], body: tuple[int, int], clauses: Sequence[Clause], *, head: str, dialect: Dialect
 ) -> str:
-    """Return what makes a condition in place wrong, empty when nothing does."""
-    names = [clause.name for clause in found]
+    """Return why a condition cannot be added to WHERE; empty if it can."""
+    names = [clause.name for clause in clauses]
     if head:
         return head
     if name := next((name for name in names if name not in _IN_PLACE), ""):
         return name
     if "FROM" not in names:
         return "no FROM"
-    start = found[names.index("FROM")].index
-    stop = next((clause.index for clause in found if clause.name not in ("FROM", "WHERE")), body[1])
+    start = clauses[names.index("FROM")].index
+    stop = next((clause.index for clause in clauses if clause.name not in ("FROM", "WHERE")), body[1])
     outside = {*range(*body)} - {*range(start, stop)}
-    return next(_telling(tokens, own_tokens(tokens, *body), outside, dialect), "")
+    return next(_reasons(tokens, own_tokens(tokens, *body), outside, dialect), "")
 
 
-def _telling(tokens: Sequence[Token], own: Iterator[int], outside: set[int], dialect: Dialect) -> Iterator[str]:
-    """Yield what needs the whole result; functions count ``outside`` FROM and WHERE."""
+def _reasons(tokens: Sequence[Token], own: Iterator[int], outside: set[int], dialect: Dialect) -> Iterator[str]:
+    """Yield the reasons why the whole result is needed; function calls count only ``outside`` FROM and WHERE."""
     base = None
     for index in own:
         token = tokens[index]
@@ -53,12 +53,12 @@ def _function(token: Token, following: Token, base: int, dialect: Dialect) -> It
     elif called and name in PER_RESULT:
         yield f"the function {name}"
     elif _in_aggregate(token, following, base):
-        # one that somebody made, or that is in no list
+        # a user-defined aggregate, or one that is not listed
         yield "an aggregate"
 
 
 def _in_aggregate(token: Token, following: Token, base: int) -> bool:
-    """Whether only an aggregate has these: FILTER (..), WITHIN GROUP, f(DISTINCT x), f(x ORDER BY y)."""
+    """Return whether the tokens occur only in aggregates: FILTER (..), WITHIN GROUP, f(DISTINCT x), f(x ORDER BY y)."""
     if token.word in ("FILTER", "WITHIN"):
         return following.text == "(" or following.word == "GROUP"
     if token.word == "ORDER":
@@ -67,7 +67,7 @@ def _in_aggregate(token: Token, following: Token, base: int) -> bool:
 
 
 def own_tokens(tokens: Sequence[Token], start: int, stop: int) -> Iterator[int]:
-    """Yield the indices outside sub-selects, and those inside one whose aggregate may be this SELECT's."""
+    """Yield the indices outside subqueries, and inside those whose aggregates may belong to this SELECT."""
     index = start
     while index < stop:
         yield index
@@ -75,12 +75,12 @@ def own_tokens(tokens: Sequence[Token], start: int, stop: int) -> Iterator[int]:
         index += 1
         if opening.text == "(" and index < stop and tokens[index].word in ("SELECT", "WITH", "VALUES"):
             closing = next(i for i in range(index, stop) if tokens[i].depth == opening.depth)
-            if not _reaches_out(tokens[index:closing]):
+            if not _may_aggregate_outer(tokens[index:closing]):
                 index = closing
 
 
-def _reaches_out(inside: Sequence[Token]) -> bool:
-    """Whether a sub-select has no FROM, or a function of a column that is none of its FROM's: ``max(outer.a)``."""
+def _may_aggregate_outer(inside: Sequence[Token]) -> bool:
+    """Return whether a subquery has no FROM, or a function of a column of an outer table, such as ``max(outer.a)``."""
     top = [i for i, token in enumerate(inside) if token.depth == inside[0].depth]
     begin = next((i for i in top if inside[i].word == "FROM"), None)
     if begin is None:

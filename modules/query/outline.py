@@ -1,6 +1,5 @@
-"""Where the parts of a query stand: its WITH list, select list, WHERE, and what must stay behind a derived table.
-
-Finds clauses by their words at the outermost depth.
+"""The outline of a query: the positions of its WITH list, select list, WHERE, and clauses that must stay outside a
+derived table. Clauses are all_clauses by their keywords at the outermost depth.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from modules.query.needs_subquery import needs_result
 from modules.query.refusals import (
     ONE_SELECT,
     WRITES,
-    refuse_doubled,
+    refuse_batch_separator,
+    refuse_repeated,
     refuse_second_statement,
-    refuse_tool_words,
     refuse_writes,
 )
 from modules.query.tokenizer import Token, read
@@ -25,39 +24,39 @@ from modules.query.tokenizer import Token, read
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
-    """Token indices of one query's parts; every range ends before its second number.
+    """Token indices of the parts of a query; ranges exclude their end.
 
-    ``body`` is what becomes a derived table: all behind the WITH list and before ``WITH UR``, ``FOR UPDATE``,
-    ``OPTION (...)`` and the like. ``why`` says why it must become one, empty when it need not.
+    ``body`` is the part that can become a derived table: after the WITH list and before ``WITH UR``, ``FOR UPDATE``,
+    ``OPTION (...)`` and the like. ``why`` is the reason why a condition needs one; empty if it does not.
     """
 
     tokens: tuple[Token, ...]
     body: tuple[int, int]
     items: tuple[tuple[Token, ...], ...]
-    # the condition after the word WHERE
+    # the condition after WHERE
     where: tuple[int, int] | None
     # the last token of FROM
     from_end: int
     why: str
     set_operation: bool
-    # the last token of an ORDER BY that SQL Server would not take in a derived table
+    # the last token of an ORDER BY that SQL Server does not allow in a derived table
     bare_order_end: int | None
-    # a row limit behind what must stay outside: no derived table is right then
+    # a row limit after a clause that must stay outside: no derived table would be correct
     late_limit: bool
 
 
 def outline(query: str, dialect: Dialect) -> Outline:
-    """Return the query's outline; QueryInvalid when it has none."""
+    """Return the query's outline. Raise QueryInvalid if it is not a single SELECT."""
     tokens = read(query, dialect)
     inside = [index for index, token in enumerate(tokens) if token.text != ";"]
     if not inside:
         raise QueryInvalid("The query is empty.", hint=ONE_SELECT)
-    # SQL Server's people write ;WITH
+    # leading semicolons are allowed: ;WITH is common with SQL Server
     start, stop = inside[0], inside[-1] + 1
     if any(token.text == ";" for token in tokens[start:stop]):
-        raise QueryInvalid("The query holds more than one statement.", hint=ONE_SELECT)
+        raise QueryInvalid("The query contains more than one statement.", hint=ONE_SELECT)
     refuse_writes(tokens)
-    refuse_tool_words(query, tokens[inside[-1]], dialect)
+    refuse_batch_separator(query, tokens[inside[-1]], dialect)
     return _statement(tokens, start, stop, dialect)
 
 
@@ -68,21 +67,21 @@ def _top_level(tokens: Sequence[Token], start: int, stop: int) -> list[int]:
 
 def _statement(tokens: tuple[Token, ...], start: int, stop: int, dialect: Dialect) -> Outline:
     top = _top_level(tokens, start, stop)
-    begin = _behind_with(tokens, top, dialect) if tokens[start].word == "WITH" else start
+    begin = _after_with(tokens, top, dialect) if tokens[start].word == "WITH" else start
     if tokens[begin].text == "(" and top[-2:] == [begin, stop - 1] and begin + 1 < stop - 1:
         return _statement(tokens, begin + 1, stop - 1, dialect)
     openings = ("SELECT", "VALUES", *(["FROM"] if dialect.sqlglot in FROM_FIRST else []))
     if tokens[begin].word not in openings and tokens[begin].text != "(":
         raise QueryInvalid(f"The query begins with “{tokens[begin].text}”, not with SELECT.", hint=ONE_SELECT)
-    found = clauses(tokens, [index for index in top if index >= begin], dialect.sqlglot)
-    refuse_second_statement(tokens, top, found, dialect)
-    # ClickHouse's WITH names values, too, which would be seen outside the derived table
+    all_clauses = clauses(tokens, [index for index in top if index >= begin], dialect.sqlglot)
+    refuse_second_statement(tokens, top, all_clauses, dialect)
+    # ClickHouse's WITH also names values, which would be visible outside the derived table
     start = start if dialect.sqlglot == "clickhouse" else begin
-    return _body(tokens, (start, begin, stop), found=found, dialect=dialect)
+    return _body(tokens, (start, begin, stop), all_clauses=all_clauses, dialect=dialect)
 
 
-def _behind_with(tokens: Sequence[Token], top: Sequence[int], dialect: Dialect) -> int:
-    """Return where the query behind the WITH list begins."""
+def _after_with(tokens: Sequence[Token], top: Sequence[int], dialect: Dialect) -> int:
+    """Return the index at which the query after the WITH list begins."""
     for before, index in zip(top, top[1:], strict=False):
         token, previous = tokens[index], tokens[before]
         if token.word in WRITES and previous.text == ")":
@@ -93,36 +92,38 @@ def _behind_with(tokens: Sequence[Token], top: Sequence[int], dialect: Dialect) 
             return index
         if token.text == "(" and previous.text == ")":
             return index
-    raise QueryInvalid("There is no SELECT behind the WITH list.", hint=ONE_SELECT)
+    raise QueryInvalid("There is no SELECT after the WITH list.", hint=ONE_SELECT)
 
 
 def _body(
-    tokens: tuple[Token, ...], places: tuple[int, int, int], *, found: Sequence[Clause], dialect: Dialect
+    tokens: tuple[Token, ...], places: tuple[int, int, int], *, all_clauses: Sequence[Clause], dialect: Dialect
 ) -> Outline:
     start, begin, stop = places
-    tail = next((clause.index for clause in found if clause.name in TAIL), stop)
-    joins = [clause for clause in found if clause.name in SET_OPERATIONS]
+    tail = next((clause.index for clause in all_clauses if clause.name in TAIL), stop)
+    joins = [clause for clause in all_clauses if clause.name in SET_OPERATIONS]
     first_stop = joins[0].index if joins else stop
     if tokens[begin].word == "FROM":
-        return _from_first(tokens, (start, begin, tail), found=found, dialect=dialect)
-    refuse_doubled(tokens, begin, found)
+        return _from_first(tokens, (start, begin, tail), all_clauses=all_clauses, dialect=dialect)
+    refuse_repeated(tokens, begin, all_clauses)
     if tokens[begin].word != "SELECT":
-        return _without_select(tokens, (start, begin, tail), found=found, dialect=dialect)
-    mine = [clause for clause in found if clause.index < first_stop]
+        return _without_select(tokens, (start, begin, tail), all_clauses=all_clauses, dialect=dialect)
+    own_clauses = [clause for clause in all_clauses if clause.index < first_stop]
     head = select_head(tokens, begin, dialect.sqlglot)
-    list_stop = mine[0].index if mine else first_stop
-    limited = any(clause.name in _LIMITS for clause in found) or (head.limited and not joins)
+    list_stop = own_clauses[0].index if own_clauses else first_stop
+    limited = any(clause.name in _LIMITS for clause in all_clauses) or (head.limited and not joins)
     paired = any(pairs_names(tokens, join) for join in joins)
     return Outline(
         tokens=tokens,
         body=(start, tail),
         items=() if paired else _split(tokens, head.stop, list_stop, dialect),
-        where=_region(mine, "WHERE", first_stop),
-        from_end=(_region(mine, "FROM", first_stop) or (0, first_stop))[1] - 1,
-        why=joins[0].name if joins else needs_result(tokens, (begin, tail), mine, head=head.name, dialect=dialect),
+        where=_region(own_clauses, "WHERE", first_stop),
+        from_end=(_region(own_clauses, "FROM", first_stop) or (0, first_stop))[1] - 1,
+        why=joins[0].name
+        if joins
+        else needs_result(tokens, (begin, tail), own_clauses, head=head.name, dialect=dialect),
         set_operation=bool(joins),
-        bare_order_end=_order_end(found, tail, limited=limited),
-        late_limit=any(clause.name in _LIMITS and clause.index > tail for clause in found),
+        bare_order_end=_order_end(all_clauses, tail, limited=limited),
+        late_limit=any(clause.name in _LIMITS and clause.index > tail for clause in all_clauses),
     )
 
 
@@ -130,38 +131,38 @@ _LIMITS = frozenset({"LIMIT", "OFFSET", "FETCH FIRST"})
 
 
 def _without_select(
-    tokens: tuple[Token, ...], places: tuple[int, int, int], *, found: Sequence[Clause], dialect: Dialect
+    tokens: tuple[Token, ...], places: tuple[int, int, int], *, all_clauses: Sequence[Clause], dialect: Dialect
 ) -> Outline:
-    """Return the outline of VALUES, or of brackets with something behind them."""
+    """Return the outline of VALUES, or of a query in brackets followed by clauses."""
     start, begin, tail = places
     items: tuple[tuple[Token, ...], ...] = ()
     if tokens[begin].text == "(":
         closing = next(i for i in range(begin + 1, len(tokens)) if tokens[i].depth == tokens[begin].depth)
         items = _statement(tokens, begin + 1, closing, dialect).items
-    limited = any(clause.name in _LIMITS for clause in found)
+    limited = any(clause.name in _LIMITS for clause in all_clauses)
     return Outline(
         tokens=tokens,
         body=(start, tail),
         items=items,
         where=None,
         from_end=begin,
-        why=found[0].name if found else "VALUES",
-        set_operation=any(clause.name in SET_OPERATIONS for clause in found),
-        bare_order_end=_order_end(found, tail, limited=limited),
-        late_limit=any(clause.name in _LIMITS and clause.index > tail for clause in found),
+        why=all_clauses[0].name if all_clauses else "VALUES",
+        set_operation=any(clause.name in SET_OPERATIONS for clause in all_clauses),
+        bare_order_end=_order_end(all_clauses, tail, limited=limited),
+        late_limit=any(clause.name in _LIMITS and clause.index > tail for clause in all_clauses),
     )
 
 
 def _from_first(
-    tokens: tuple[Token, ...], places: tuple[int, int, int], *, found: Sequence[Clause], dialect: Dialect
+    tokens: tuple[Token, ...], places: tuple[int, int, int], *, all_clauses: Sequence[Clause], dialect: Dialect
 ) -> Outline:
-    """Return the outline of ``FROM t SELECT a``, or of ``FROM t``, which is all its columns."""
+    """Return the outline of ``FROM t SELECT a``, or of ``FROM t``, which selects all columns."""
     start, begin, tail = places
-    parts = [clause for clause in found if clause.name == "SELECT" or clause.name in SET_OPERATIONS]
+    parts = [clause for clause in all_clauses if clause.name == "SELECT" or clause.name in SET_OPERATIONS]
     items: tuple[tuple[Token, ...], ...] = ()
     if parts and parts[0].name == "SELECT" and not any(pairs_names(tokens, clause) for clause in parts):
         head = select_head(tokens, parts[0].index, dialect.sqlglot)
-        stop = next((clause.index for clause in found if clause.index > parts[0].index), tail)
+        stop = next((clause.index for clause in all_clauses if clause.index > parts[0].index), tail)
         items = _split(tokens, head.stop, min(stop, tail), dialect)
     return Outline(
         tokens=tokens,
@@ -170,16 +171,16 @@ def _from_first(
         where=None,
         from_end=begin,
         why="FROM before SELECT",
-        set_operation=any(clause.name in SET_OPERATIONS for clause in found),
+        set_operation=any(clause.name in SET_OPERATIONS for clause in all_clauses),
         bare_order_end=None,
-        late_limit=any(clause.name in _LIMITS and clause.index > tail for clause in found),
+        late_limit=any(clause.name in _LIMITS and clause.index > tail for clause in all_clauses),
     )
 
 
-def _region(found: Sequence[Clause], name: str, stop: int) -> tuple[int, int] | None:
-    for position, clause in enumerate(found):
+def _region(all_clauses: Sequence[Clause], name: str, stop: int) -> tuple[int, int] | None:
+    for position, clause in enumerate(all_clauses):
         if clause.name == name:
-            following = found[position + 1].index if position + 1 < len(found) else stop
+            following = all_clauses[position + 1].index if position + 1 < len(all_clauses) else stop
             return clause.index + 1, following
     return None
 
@@ -194,14 +195,14 @@ def _split(tokens: Sequence[Token], start: int, stop: int, dialect: Dialect) -> 
     if not items[-1] and len(items) > 1 and dialect.sqlglot in ("duckdb", "clickhouse"):
         items.pop()
     if not all(items):
-        raise QueryInvalid("The query's select list has an empty place.", hint="Look for a comma too many.")
+        raise QueryInvalid("The query's select list has an empty item.", hint="Remove the extra comma.")
     return tuple(tuple(item) for item in items)
 
 
-def _order_end(found: Sequence[Clause], tail: int, *, limited: bool) -> int | None:
-    """Return the last token of an ORDER BY that has no row limit beside it."""
-    for position, clause in enumerate(found):
+def _order_end(all_clauses: Sequence[Clause], tail: int, *, limited: bool) -> int | None:
+    """Return the last token of an ORDER BY without a row limit."""
+    for position, clause in enumerate(all_clauses):
         if clause.name == "ORDER BY" and clause.index < tail and not limited:
-            following = found[position + 1].index if position + 1 < len(found) else tail
+            following = all_clauses[position + 1].index if position + 1 < len(all_clauses) else tail
             return min(following, tail) - 1
     return None

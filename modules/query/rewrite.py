@@ -1,7 +1,7 @@
-"""Conditions on a user's query: text is put in, nothing of the user's is changed, moved or left out.
+"""Adds conditions to a user's query by inserting text; the user's own text is never changed, moved or removed.
 
-In place where that is right, ``WHERE "DCORD#" > 12345``; else the query becomes a derived table and the condition
-names its alias.
+The condition is added to WHERE if that is correct, as in ``WHERE "DCORD#" > 12345``; otherwise the query becomes a
+derived table and the condition refers to its columns.
 """
 
 from __future__ import annotations
@@ -23,42 +23,42 @@ _DERIVED = "pipekit_q"
 def add_predicate(
     query: str, dialect: Dialect, column: str, render: Callable[[str], str], *, result_name: str = ""
 ) -> str:
-    """Return the query with a condition on one of its result columns, by destination name.
+    """Return the query with a condition on one of its result columns, given by destination name.
 
-    ``render`` makes the condition from the expression to compare. ``result_name`` is the column's name at the
-    source, needed where the query says ``*``. Raises ColumnUnmapped for a column that the query does not name.
+    ``render`` returns the condition for the expression to compare. ``result_name`` is the column's name at the source,
+    needed for ``SELECT *``. Raise ColumnUnmapped for a column that the query does not have.
     """
-    found = outline(query, dialect)
-    mapping = mapping_of(found, query, dialect)
+    parts = outline(query, dialect)
+    mapping = mapping_of(parts, query, dialect)
     if mapping.star:
         name = _outer(_starred(column, result_name, dialect), dialect)
-        return _wrapped(query, found, dialect, around=_where(render(name)))
+        return _wrapped(query, parts, dialect, around=_where(render(name)))
     mapped = _column(mapping, column)
     if mapping.derived:
         name = _outer(mapped.alias_text, dialect)
-        return _wrapped(query, found, dialect, around=_where(render(name)), columns=mapping.columns)
-    return _put(query, _in_place(query, found, render(mapped.predicate_expression), dialect))
+        return _wrapped(query, parts, dialect, around=_where(render(name)), columns=mapping.columns)
+    return _insert(query, _in_place(query, parts, render(mapped.predicate_expression), dialect))
 
 
 def select_columns(query: str, dialect: Dialect, names: Mapping[str, str]) -> str:
     """Return the query reduced to some of its columns, in the order of ``names``: destination name to source name."""
-    found = outline(query, dialect)
-    mapping = mapping_of(found, query, dialect)
+    parts = outline(query, dialect)
+    mapping = mapping_of(parts, query, dialect)
     if mapping.star:
-        wanted = [_starred(column, source, dialect) for column, source in names.items()]
+        selected = [_starred(column, source, dialect) for column, source in names.items()]
     else:
-        wanted = [_column(mapping, column).alias_text for column in names]
-    listed = ", ".join(_outer(name, dialect) for name in wanted)
-    return _wrapped(query, found, dialect, around=(f"SELECT {listed} FROM", ""), columns=mapping.columns)
+        selected = [_column(mapping, column).alias_text for column in names]
+    listed = ", ".join(_outer(name, dialect) for name in selected)
+    return _wrapped(query, parts, dialect, around=(f"SELECT {listed} FROM", ""), columns=mapping.columns)
 
 
 def select_highest(query: str, dialect: Dialect, column: str, *, result_name: str = "") -> str:
     """Return a query for the highest value of one of the query's columns, by names as `add_predicate` takes them."""
-    found = outline(query, dialect)
-    mapping = mapping_of(found, query, dialect)
-    wanted = _starred(column, result_name, dialect) if mapping.star else _column(mapping, column).alias_text
-    around = (f"SELECT MAX({_outer(wanted, dialect)}) FROM", "")
-    return _wrapped(query, found, dialect, around=around, columns=mapping.columns)
+    parts = outline(query, dialect)
+    mapping = mapping_of(parts, query, dialect)
+    selected = _starred(column, result_name, dialect) if mapping.star else _column(mapping, column).alias_text
+    around = (f"SELECT MAX({_outer(selected, dialect)}) FROM", "")
+    return _wrapped(query, parts, dialect, around=around, columns=mapping.columns)
 
 
 def no_rows(query: str, dialect: Dialect) -> str:
@@ -71,14 +71,14 @@ def _where(condition: str) -> tuple[str, str]:
 
 
 def _outer(name: str, dialect: Dialect) -> str:
-    """Return a derived table's column: SQLite takes a quoted name that is no column for a text, unless qualified."""
+    """Return a column of the derived table, qualified for SQLite, which reads an unknown quoted name as a text."""
     return f"{_DERIVED}.{name}" if dialect.sqlglot == "sqlite" and not name.isidentifier() else name
 
 
 def _starred(column: str, result_name: str, dialect: Dialect) -> str:
     if not result_name:
         raise ColumnUnmapped(
-            f"The query selects *, so what “{column}” is called at the source is not known.",
+            f"The query selects *, so the name of “{column}” at the source is not known.",
             hint="List the columns with their aliases, or write a {placeholder} watermark into the query.",
         )
     return dialect.quote(result_name)
@@ -89,25 +89,25 @@ def _column(mapping: QueryMapping, name: str) -> MappedColumn:
     if len(matches) == 1:
         return matches[0]
     names = {column.dest_name: column.source_name for column in mapping.columns}
-    meant = suggest(name, names)
+    suggestion = suggest(name, names)
     raise ColumnUnmapped(
         f"The query has {'several columns' if matches else 'no column'} “{name}”; its columns are {', '.join(names)}.",
-        hint=(f"Did you mean “{meant}”? " if meant else "")
+        hint=(f"Did you mean “{suggestion}”? " if suggestion else "")
         + "Name one of them, or write the condition into the query with a {placeholder} watermark.",
     )
 
 
-def _in_place(query: str, found: Outline, predicate: str, dialect: Dialect) -> list[Insertion]:
-    if found.where is None:
-        end = found.tokens[found.from_end].stop
+def _in_place(query: str, parts: Outline, predicate: str, dialect: Dialect) -> list[Insertion]:
+    if parts.where is None:
+        end = parts.tokens[parts.from_end].stop
         return [(end, _spaced(query, end, f" WHERE {predicate}"))]
-    first, last = found.where[0], found.where[1] - 1
+    first, last = parts.where[0], parts.where[1] - 1
     if last < first:
-        raise QueryInvalid("The query's WHERE is empty.", hint="Write its condition, or take the word out.")
-    end = found.tokens[last].stop
+        raise QueryInvalid("The query's WHERE is empty.", hint="Add a condition, or remove the word WHERE.")
+    end = parts.tokens[last].stop
     if any(token.word == "OR" and not token.depth for token in read(predicate, dialect)):
         predicate = f"({predicate})"
-    return [(found.tokens[first].start, "("), (end, _spaced(query, end, f") AND {predicate}"))]
+    return [(parts.tokens[first].start, "("), (end, _spaced(query, end, f") AND {predicate}"))]
 
 
 def _spaced(query: str, end: int, text: str) -> str:
@@ -117,7 +117,7 @@ def _spaced(query: str, end: int, text: str) -> str:
 
 def _wrapped(
     query: str,
-    found: Outline,
+    parts: Outline,
     dialect: Dialect,
     *,
     around: tuple[str, str],
@@ -125,25 +125,25 @@ def _wrapped(
 ) -> str:
     """Return the query as a derived table between two texts.
 
-    Its WITH list stays before all of it, its locks and options stay behind.
+    Its WITH list stays in front; its lock clauses and options stay at the end.
     """
-    if found.late_limit:
+    if parts.late_limit:
         raise QueryInvalid(
-            "The query limits its rows behind a clause that cannot stand in a derived table.",
+            "The query has a row limit after a clause that is not allowed in a derived table.",
             hint="Write the row limit before FOR .., WITH .. or OPTION, or use a {placeholder} watermark.",
         )
-    start, stop = found.tokens[found.body[0]].start, found.tokens[found.body[1] - 1].stop
-    # DB2 leaves the columns of a UNION unnamed where its parts name them differently
-    names = found.set_operation and dialect.sqlglot == "db2i" and columns
+    start, stop = parts.tokens[parts.body[0]].start, parts.tokens[parts.body[1] - 1].stop
+    # DB2 leaves the columns of a UNION unnamed if its queries name them differently
+    names = parts.set_operation and dialect.sqlglot == "db2i" and columns
     alias = f"{_DERIVED} ({', '.join(column.alias_text for column in columns)})" if names else _DERIVED
     insertions = [(start, f"{around[0]} (\n"), (stop, _spaced(query, stop, f"\n) {alias}{around[1]}"))]
-    if dialect.sqlglot == "tsql" and found.bare_order_end is not None:
-        # SQL Server takes an ORDER BY in a derived table only beside a row limit
-        insertions.insert(1, (found.tokens[found.bare_order_end].stop, " OFFSET 0 ROWS"))
-    return _put(query, insertions)
+    if dialect.sqlglot == "tsql" and parts.bare_order_end is not None:
+        # SQL Server allows ORDER BY in a derived table only with a row limit
+        insertions.insert(1, (parts.tokens[parts.bare_order_end].stop, " OFFSET 0 ROWS"))
+    return _insert(query, insertions)
 
 
-def _put(query: str, insertions: Sequence[Insertion]) -> str:
+def _insert(query: str, insertions: Sequence[Insertion]) -> str:
     result, position = [], 0
     for place, text in insertions:
         result += [query[position:place], text]

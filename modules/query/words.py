@@ -1,4 +1,4 @@
-"""Words of SQL that decide how a query may be filtered: aggregates, row-making functions, reserved words."""
+"""Words of SQL by their effect on filtering a query: aggregates, set-returning functions, reserved words."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from sqlglot.dialects.mysql import MySQL
 
 
 def words(text: str) -> frozenset[str]:
+    """Return the words of a text as a set."""
     return frozenset(text.split())
 
 
-def _below(kind: type[Any]) -> Iterator[type[Any]]:
+def _subclasses(kind: type[Any]) -> Iterator[type[Any]]:
     for child in kind.__subclasses__():
         yield child
-        yield from _below(child)
+        yield from _subclasses(child)
 
 
-# functions over many rows; what the parser knows of every system, and what it does not
+# aggregate functions: those that sqlglot knows for any system, and others
 AGGREGATES = frozenset(
-    {name for kind in _below(exp.AggFunc) if issubclass(kind, exp.Func) for name in kind.sql_names()}
+    {name for kind in _subclasses(exp.AggFunc) if issubclass(kind, exp.Func) for name in kind.sql_names()}
     | words(
         """ANY ARG_MAX_NULL ARG_MAX_NULLS_LAST ARG_MIN_NULL ARG_MIN_NULLS_LAST APPROX_COUNT APPROX_MEDIAN
         APPROX_PERCENTILE APPROX_TOP_COUNT ARBITRARY AVGGEO BIT_AND BIT_OR BIT_XOR BITMAP_AGG BITSTRING_AGG
@@ -37,7 +38,7 @@ AGGREGATES = frozenset(
         SYS_XMLAGG TOTAL UNIQ VAR VARP VARPOP VARSAMP XMLAGG XMLGROUP WM_CONCAT ROW_NUMBER"""
     )
 )
-# ClickHouse forms more by endings: sumIf, countDistinct, quantileExactWeighted, uniqHLL12, anyLastOrNull, ...
+# ClickHouse combines these with suffixes: sumIf, countDistinct, quantileExactWeighted, uniqHLL12, anyLastOrNull, ...
 CLICKHOUSE_AGGREGATES = (
     "ANY", "ARGMAX", "ARGMIN", "AVG", "BOUNDINGRATIO", "CORR", "COUNT", "COVAR", "DELTASUM", "ENTROPY", "EXPONENTIAL",
     "FIRST_VALUE", "GROUP", "HISTOGRAM", "INTERVALLENGTHSUM", "KURT", "LARGESTTRIANGLE", "LAST_VALUE", "MANNWHITNEY",
@@ -45,7 +46,7 @@ CLICKHOUSE_AGGREGATES = (
     "SKEW", "SPARKBAR", "STDDEV", "STUDENT", "SUM", "TOPK", "UNIQ", "VARPOP", "VARSAMP", "VARPOPSTABLE", "WELCH",
     "WINDOWFUNNEL", "CRAMERSV", "CATEGORICALINFORMATION", "CONTINGENCY", "THEILSU", "STOCHASTIC", "FLAMEGRAPH",
 )  # fmt: skip
-# one row becomes several, or the value is another each time: the filter must see the result
+# set-returning or volatile functions: the filter must be applied to their result
 PER_RESULT = words(
     """ACLEXPLODE ARRAY_SAMPLE ARRAY_SHUFFLE ARRAYJOIN EXPLODE FLATTEN GENERATE_SERIES GENERATE_SUBSCRIPTS
     JSON_ARRAY_ELEMENTS JSON_ARRAY_ELEMENTS_TEXT JSON_EACH JSON_EACH_TEXT JSON_OBJECT_KEYS JSONB_ARRAY_ELEMENTS
@@ -55,14 +56,14 @@ PER_RESULT = words(
     ROWNUMBERINALLBLOCKS ROWNUMBERINBLOCK RUNNINGDIFFERENCE RUNNINGACCUMULATE NEIGHBOR CLOCK_TIMESTAMP SLEEP
     LAST_INSERT_ID SETVAL"""
 )
-# MySQL's words between SELECT and its list
+# MySQL's modifiers between SELECT and its list
 SELECT_MODIFIERS = words(
     """HIGH_PRIORITY STRAIGHT_JOIN SQL_SMALL_RESULT SQL_BIG_RESULT SQL_BUFFER_RESULT SQL_NO_CACHE SQL_CACHE
     SQL_CALC_FOUND_ROWS"""
 )
-# numbers the rows as they pass the filter
+# numbers the rows that pass the filter, so a filter changes its values
 ROW_NUMBERS = frozenset({"ROWNUM"})
-# one result column in the text, several in the result
+# one item in the text, several columns in the result
 SPREADING = frozenset({"COLUMNS", "UNTUPLE", "UNPACK"})
 
 VALUES = words(
@@ -70,7 +71,7 @@ VALUES = words(
     CURRENT_SCHEMA CURRENT_TIMEZONE LOCALTIME LOCALTIMESTAMP SESSION_USER SYSTEM_USER SYSDATE SYSTIMESTAMP
     ROWNUM UTC_DATE UTC_TIME UTC_TIMESTAMP"""
 )
-# an alias may be one of these where a bare column name may not, or means something else there
+# words that are allowed as an alias, but not as an unquoted column name, or mean something else there
 RESERVED = VALUES | words(
     """ALL ANALYSE ANALYZE AND ANY ARRAY AS ASC ASYMMETRIC AUTHORIZATION BETWEEN BINARY BOTH BY CASE CAST CHECK COLLATE
     COLUMN CONCURRENTLY CONNECT CONSTRAINT CREATE CROSS CURRENT DATE DEFERRABLE DELETE DESC DISTINCT DO DROP ELSE END
@@ -80,7 +81,7 @@ RESERVED = VALUES | words(
     RIGHT ROW ROWID ROWS SELECT SET SIMILAR SOME SYMMETRIC TABLE TABLESAMPLE THEN TIME TIMESTAMP TO TOP TRAILING
     TRIGGER UID UNION UNIQUE UPDATE USER USING VALUES VARIADIC VERBOSE WHEN WHERE WINDOW WITH"""
 )
-# words that one system alone does not take as a column's name
+# words that only this system does not accept as a column name
 _RESERVED_IN = {
     "duckdb": words(
         """ANTI ASOF AT COLLATION DESCRIBE GLOB LAMBDA PIVOT PIVOT_LONGER PIVOT_WIDER POSITIONAL QUALIFY SEMI SHOW
@@ -95,27 +96,28 @@ _RESERVED_IN = {
     "postgres": words("COLLATION"),
     "sqlite": words("ADD ALTER COMMIT NOTHING RAISE TRANSACTION"),
 }
-# after one of these a name belongs to the expression, it is no alias
+# a name after one of these belongs to the expression and is not an alias
 EXPECTING = words(
     """ALL AND ANY ARRAY AS ASC AT BETWEEN BINARY BY CASE COLLATE CONCAT CONNECT_BY_ROOT CURRENT DESC
     DISTINCT DIV DOUBLE ELSE ESCAPE EXISTS FOR FROM GLOB ILIKE IN INTERVAL IS LIKE MATCH MOD NOT
     OPERATOR OR OVER OVERLAPS PRIOR REGEXP RLIKE ROW SIMILAR SOME SOUNDS THEN TO UESCAPE UNIQUE USING VARIADIC WHEN WITH
     WITHOUT XOR ZONE OF CHARACTER GLOBAL LOCAL IGNORE RESPECT UNION EXCEPT INTERSECT MULTISET"""
 )
-# before a string these make a typed literal
+# words that form a typed literal with the following string
 TYPING = words("BINARY DATE DATETIME DATETIME2 INTERVAL N TIME TIMESTAMP X")
 
 
 def is_reserved(word: str, sqlglot: str) -> bool:
-    """Whether an alias, a word in upper case, has to be quoted to be a column's name again."""
+    """Return whether an alias, given in upper case, must be quoted when it is used as a column name."""
     return word in RESERVED or word in _RESERVED_IN.get(sqlglot, frozenset())
 
 
 def is_aggregate(function: str, sqlglot: str) -> bool:
+    """Return whether a function, given in upper case, is an aggregate in this system."""
     return function in AGGREGATES or (sqlglot == "clickhouse" and function.startswith(CLICKHOUSE_AGGREGATES))
 
 
-# as the last word these end an expression
+# words that end an expression and are not an alias after it
 ENDING = words(
     """ASC DESC END ISNULL NOTNULL NULL TRUE FALSE UNKNOWN NULLS PRECISION VARYING ZONE LOCAL DEFAULT
     YEAR YEARS MONTH MONTHS DAY DAYS HOUR HOURS MINUTE MINUTES SECOND SECONDS MICROSECOND MICROSECONDS

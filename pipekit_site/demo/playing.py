@@ -100,9 +100,9 @@ def _run_all(console: Console) -> list[Run]:
     with showing.bars(console) as bar:
         for name in names:
             module = Module.objects.with_connections().get(name=name)
-            with signals.as_cancel(held=True) as received:
+            with signals.as_interrupt(deferred=True) as received:
                 run = claim.claim(module, claim.Request(trigger="demo"))
-                runs.append(execute(run, listen=bar(name)))
+                runs.append(execute(run, on_event=bar(name)))
             if received:
                 # the run has ended well, and the demo ends with it
                 raise KeyboardInterrupt

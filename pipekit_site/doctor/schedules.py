@@ -10,7 +10,7 @@ from scheduling import triggers
 from scheduling.cron import expression
 from scheduling.models import Schedule, Tick
 from scheduling.tick import late
-from scheduling.triggers import Cadence
+from scheduling.triggers import Trigger
 
 
 def schedules() -> str:
@@ -26,7 +26,7 @@ def schedules() -> str:
             f"Runs that cron starts will not find the secrets {', '.join(missing)}: they are only in this environment.",
             hint="; ".join(f"manage.py secrets set {name}" for name in missing),
         )
-    if troubled := [(cadence, problem) for cadence in triggers.enabled() if (problem := _problem(cadence))]:
+    if troubled := [(trigger, problem) for trigger in triggers.enabled() if (problem := _problem(trigger))]:
         first, problem = troubled[0]
         raise ConfigurationInvalid(
             f"{len(troubled)} schedules cannot fire; {first.name.removeprefix('schedule ')}: {problem}",
@@ -37,14 +37,14 @@ def schedules() -> str:
     return f"{found} are scheduled; the last tick was at {last.finished_at:%H:%M:%S} UTC, by {by}"
 
 
-def _problem(cadence: Cadence) -> str:
+def _problem(trigger: Trigger) -> str:
     """What keeps it from firing, also before a tick has met it; empty when nothing does."""
     try:
-        expression.parse(cadence.expression)
-        expression.zone_of(cadence.zone)
+        expression.parse(trigger.expression)
+        expression.zone_of(trigger.zone)
     except PipekitError as error:
         return error.message
-    return cadence.progress.problem if cadence.progress else ""
+    return trigger.progress.problem if trigger.progress else ""
 
 
 def _only_here() -> list[str]:

@@ -1,7 +1,7 @@
-"""What an operator does from the admin: start modules and groups, cancel what runs.
+"""Admin actions: start modules and groups, cancel runs.
 
-Each calls the function that commands and ticks call. Who may start or cancel has the permission `runs.add_run`; run
-pages themselves stay read-only.
+Each calls the same function as the commands and the tick. Starting and cancelling take the permission `runs.add_run`;
+the pages of runs are read-only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Verb
 from runs.lifecycle import cancel as cancelling
 from runs.lifecycle import launch as launching
-from runs.lifecycle.cancel import Answer
+from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.models import GroupRun, Run
 from runs.settings import setting
@@ -31,19 +31,19 @@ CANCEL = Verb(
     action="cancel",
     label="Cancel",
     icon="cancel",
-    title="Stop it; the destination stays as it was",
-    ask="Stop it? What is not published yet is thrown away; the destination stays as it was.",
+    title="Stop it; the destination stays unchanged",
+    ask="Stop it? Rows that are not published yet are discarded; the destination stays unchanged.",
 )
-_ANSWERS = {
-    Answer.ASKED: "is asked to stop; within 20 seconds it is gone.",
-    Answer.CANCELLED: "is cancelled.",
-    Answer.TOO_LATE: "is too far: its rows are published.",
-    Answer.OVER: "is over already.",
+_RESULT_TEXTS = {
+    CancelResult.REQUESTED: "is being cancelled and ends within 20 seconds.",
+    CancelResult.CANCELLED: "is cancelled.",
+    CancelResult.TOO_LATE: "cannot be cancelled any more: its rows are published.",
+    CancelResult.ENDED: "has already ended.",
 }
 
 
 class MayRun:
-    """For pages whose actions start or stop runs."""
+    """Mixin of admin pages whose actions start or stop runs."""
 
     def has_run_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("runs.add_run")
@@ -59,7 +59,7 @@ def dry_run(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> H
     return _launch(request, rows, lambda module: launching.launch(module, _request(request, dry_run=True)))
 
 
-@admin.action(description="Full refresh now: readers keep the old rows until it is done", permissions=["run"])
+@admin.action(description="Full refresh: readers see the old rows until it is published", permissions=["run"])
 def full_refresh(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
     return _launch(request, rows, lambda module: launching.launch(module, _request(request, full_refresh=True)))
 
@@ -76,26 +76,26 @@ def dry_run_groups(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]
 
 @admin.action(description="Run the module again", permissions=["run"])
 def run_again(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Run]) -> HttpResponse | None:
-    """Start the modules of these runs, in the way in which they ran."""
-    asked = {run.module: run for run in rows.select_related("module").order_by("pk") if run.module}
+    """Start the modules of these runs with the same options as their latest selected run."""
+    latest = {run.module: run for run in rows.select_related("module").order_by("pk") if run.module}
 
     def launch(module: Module) -> Run:
-        before = asked[module]
-        return launching.launch(module, _request(request, dry_run=before.dry_run, full_refresh=before.full_refresh))
+        run = latest[module]
+        return launching.launch(module, _request(request, dry_run=run.dry_run, full_refresh=run.full_refresh))
 
-    modules = Module.objects.with_connections().filter(pk__in=[module.pk for module in asked])
+    modules = Module.objects.with_connections().filter(pk__in=[module.pk for module in latest])
     return _launch(request, modules, launch)
 
 
 @admin.action(description="Cancel", permissions=["run"])
 def cancel(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-    """Ask each to stop; a process of its own sees to it."""
-    chosen = list(rows[: _most() + 1])
-    if too_many(request, len(chosen), "Cancel the group run instead, or select fewer."):
+    """Cancel each row; see `runs.lifecycle.cancel.cancel`."""
+    selected = list(rows[: _limit() + 1])
+    if too_many(request, len(selected), "Cancel the group run instead, or select fewer."):
         return None
-    for run in chosen:
-        messages.info(request, format_html("{} {}", html.row_link(run), _ANSWERS[cancelling.cancel(run)]))
-    return HttpResponseRedirect(html.page_of(chosen[0])) if chosen and FROM_PAGE in request.POST else None
+    for run in selected:
+        messages.info(request, format_html("{} {}", html.row_link(run), _RESULT_TEXTS[cancelling.cancel(run)]))
+    return HttpResponseRedirect(html.page_of(selected[0])) if selected and FROM_PAGE in request.POST else None
 
 
 def _launch_group(request: HttpRequest, group: Group, *, dry_run: bool = False) -> GroupRun:
@@ -107,50 +107,50 @@ def _request(request: HttpRequest, *, dry_run: bool = False, full_refresh: bool 
     return Request(trigger="admin", actor=actor, dry_run=dry_run, full_refresh=full_refresh)
 
 
-def _most() -> int:
-    # every run is a process: what schedules may start in a minute is what a click may start
+def _limit() -> int:
+    # every run is a process, so one click may start as many as schedules may start per minute
     return int(setting("runs_per_tick"))
 
 
 def too_many(request: HttpRequest, count: int, hint: str) -> bool:
-    """Return whether a click would start more processes than it may; says so on the page then."""
-    if count <= _most():
+    """Return whether the selection exceeds the setting runs_per_tick, after adding a warning to the page."""
+    if count <= _limit():
         return False
-    said = f"More than {_most()} are selected, and nothing was done: each takes a process of its own (runs_per_tick). "
-    messages.warning(request, said + hint)
+    text = f"More than {_limit()} are selected, and nothing was done: each needs its own process (runs_per_tick). "
+    messages.warning(request, text + hint)
     return True
 
 
 def _launch(request: HttpRequest, rows: QuerySet[Any], launch: Callable[[Any], Run | GroupRun]) -> HttpResponse | None:
-    hint = "Put them into a group, which runs them side by side up to its limit, and run that."
+    hint = "Add them to a group, which runs a limited number of modules in parallel, and run the group."
     if too_many(request, rows.count(), hint):
         return None
     started: list[Run | GroupRun] = []
-    going: Run | GroupRun | None = None
+    conflicting: Run | GroupRun | None = None
     for row in rows:
         try:
             started.append(launch(row))
         except AlreadyRunning as error:
-            going = _in_the_way(row, error)
-            messages.warning(request, _told_of(going, error))
+            conflicting = _conflicting(row, error)
+            messages.warning(request, _conflict_text(conflicting, error))
         except PipekitError as error:
             messages.error(request, f"{error.message} {error.hint}")
     if started:
         messages.success(request, format_html("Started: {}.", _linked(started)))
-    shown = started[0] if started else going
-    return HttpResponseRedirect(html.page_of(shown)) if shown and FROM_PAGE in request.POST else None
+    target = started[0] if started else conflicting
+    return HttpResponseRedirect(html.page_of(target)) if target and FROM_PAGE in request.POST else None
 
 
-def _in_the_way(row: Module | Group, error: AlreadyRunning) -> Run | GroupRun | None:
+def _conflicting(row: Module | Group, error: AlreadyRunning) -> Run | GroupRun | None:
     model: type[Run] | type[GroupRun] = Run if isinstance(row, Module) else GroupRun
     return model.objects.filter(pk=error.detail).first() if error.detail.isdigit() else None
 
 
-def _told_of(going: Run | GroupRun | None, error: AlreadyRunning) -> SafeString | str:
-    if going is None:
+def _conflict_text(conflicting: Run | GroupRun | None, error: AlreadyRunning) -> SafeString | str:
+    if conflicting is None:
         return f"{error.message} {error.hint}"
-    said = "{} Wait for {}, or cancel it there; nothing was started a second time."
-    return format_html(said, error.message, html.row_link(going))
+    text = "{} Wait for {}, or cancel it there; nothing was started a second time."
+    return format_html(text, error.message, html.row_link(conflicting))
 
 
 def _linked(rows: list[Run | GroupRun]) -> SafeString:

@@ -1,4 +1,4 @@
-"""What the pages of runs and group runs have in common: nothing is edited, counted or sorted there, much is found."""
+"""Read-only admin base of runs, group runs and verifications: no COUNT(*), search by id or name."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from runs.admin.actions import CANCEL, MayRun
 from runs.models import GroupRun, Run
 
 
-class Columns:
-    """What lists of runs, and of the runs of a group run, show alike."""
+class StateColumns:
+    """Columns shared by the lists of runs, group runs and verifications."""
 
     @display(description="Status", ordering="status")
     def state(self, run: Run | GroupRun) -> SafeString:
         return formatting.badge(run)
 
     @display(description="Started")
-    def began(self, run: Run | GroupRun) -> SafeString | str:
+    def started(self, run: Run | GroupRun) -> SafeString | str:
         return html.moment(run.started_at)
 
-    @display(description="Took")
-    def took(self, run: Run | GroupRun) -> str:
+    @display(description="Duration")
+    def duration(self, run: Run | GroupRun) -> str:
         return formatting.duration(run)
 
 
-class RunColumns(Columns):
+class RunColumns(StateColumns):
     @display(description="Rows")
     def rows(self, run: Run) -> SafeString | str:
         return formatting.brief_counts(run)
@@ -45,8 +45,8 @@ class RunColumns(Columns):
         return formatting.problem(run)
 
 
-class HappenedPage(Columns, MayRun, ReadOnly, Page):
-    """Lists without end: nothing is ever counted there, newest first by their numbers."""
+class RunHistoryAdmin(StateColumns, MayRun, ReadOnly, Page):
+    """Base of admin pages of tables that grow without limit: rows are never counted, the newest come first."""
 
     list_fullwidth = True
     list_per_page = 50
@@ -54,31 +54,31 @@ class HappenedPage(Columns, MayRun, ReadOnly, Page):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_disable_select_all = True
-    # by anything else without an index it would be all of them
+    # other columns have no index, so sorting by them would read the whole table
     sortable_by = ["number", "state"]
     row_verb: Verb | None = CANCEL
-    # of the row: where the name is, and what has it
+    # the field with the name of the module or group, and the model that it names
     name_field: str
     named: type[Module] | type[Group]
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[Any, bool]:
-        """Find by number, else by name: modules and groups are few and looked through first, runs by index."""
+        """Search by id, else by name: first the few modules or groups, then their rows by index."""
         term = search_term.strip().removeprefix("#")
         if not term:
             return queryset, False
         if term.isdigit():
             return queryset.filter(pk=int(term[:18])), False
         owner = self.named._meta.model_name
-        known = list(self.named._default_manager.filter(name__icontains=term).values_list("pk", flat=True))
-        gone = Q(**{f"{owner}__isnull": True, f"{self.name_field}__icontains": term})
-        return queryset.filter(Q(**{f"{owner}__in": known}) | gone), False
+        matches = list(self.named._default_manager.filter(name__icontains=term).values_list("pk", flat=True))
+        deleted = Q(**{f"{owner}__isnull": True, f"{self.name_field}__icontains": term})
+        return queryset.filter(Q(**{f"{owner}__in": matches}) | deleted), False
 
     @display(description="Run", ordering="pk")
     def number(self, run: Run | GroupRun) -> str:
         return f"#{run.pk}"
 
     @display(description="Started")
-    def began_long(self, run: Run | GroupRun) -> SafeString | str:
+    def started_ago(self, run: Run | GroupRun) -> SafeString | str:
         return html.moment(run.started_at, ago=True)
 
     @display(description="Ended")
@@ -86,17 +86,17 @@ class HappenedPage(Columns, MayRun, ReadOnly, Page):
         return html.moment(run.finished_at)
 
     @display(description="Started by")
-    def asked_by(self, run: Run | GroupRun) -> SafeString | str:
+    def started_by(self, run: Run | GroupRun) -> SafeString | str:
         return formatting.trigger(run)
 
     @display(description="Started by")
-    def asked_by_named(self, run: Run | GroupRun) -> SafeString | str:
+    def started_by_current_name(self, run: Run | GroupRun) -> SafeString | str:
         return formatting.trigger(run, named=True)
 
     @display(description="Error")
-    def error_told(self, run: Run | GroupRun) -> SafeString | str:
+    def error_text(self, run: Run | GroupRun) -> SafeString | str:
         return formatting.error(run)
 
     @display(description="Last lines")
-    def log_told(self, run: Run | GroupRun) -> SafeString | str:
+    def log_text(self, run: Run | GroupRun) -> SafeString | str:
         return formatting.log(run)

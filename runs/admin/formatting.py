@@ -1,4 +1,4 @@
-"""How a run is shown on a page: durations, counts, errors, steps as small pieces of HTML."""
+"""HTML fragments of runs for the admin: status badges, durations, counts, errors, steps, logs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runs.models import GroupRun, Run
 from runs.models.states import Status
 from runs.models.verification import Verification
 
-# status -> colour and sign
+# status or outcome -> colour and icon
 COLOURS = {
     "queued": ("info", "hourglass_empty"),
     "running": ("primary", "sync"),
@@ -39,12 +39,18 @@ COLOURS = {
     "repair_failed": ("danger", "error"),
 }
 COUNTS = ("read", "staged", "inserted", "updated", "deleted")
-# who asked for it, as people call it; a schedule has its number
-_TRIGGERS = {"manual": "command", "admin": "admin", "api": "API", "retry": "retry", "full_refresh": "full refresh"}
+# labels of the values of `trigger`; schedules are linked instead
+_TRIGGER_LABELS = {
+    "manual": "command",
+    "admin": "admin",
+    "api": "API",
+    "retry": "retry",
+    "full_refresh": "full refresh",
+}
 
 
 def badge(run: Run | GroupRun | Verification, *, url: str = "") -> SafeString:
-    """Return the status as a word, a sign and a colour; a dry run that ended otherwise says that it was one."""
+    """Return the status as a coloured badge, marked if a dry run ended with another status than dry_run."""
     colour, sign = COLOURS[run.status]
     word = run.get_status_display()
     if isinstance(run, Run | GroupRun) and run.dry_run and run.is_final and run.status != Status.DRY_RUN:
@@ -53,34 +59,35 @@ def badge(run: Run | GroupRun | Verification, *, url: str = "") -> SafeString:
 
 
 def duration(run: Run | GroupRun | Verification) -> str:
-    """Return how long it took, or has been going for."""
+    """Return the duration, up to now while it runs."""
     if run.started_at is None:
         return NOTHING
-    took = seconds(((run.finished_at or timezone.now()) - run.started_at).total_seconds())
-    return took if run.finished_at else f"{took} so far"
+    elapsed = seconds(((run.finished_at or timezone.now()) - run.started_at).total_seconds())
+    return elapsed if run.finished_at else f"{elapsed} so far"
 
 
 def trigger(run: Run | GroupRun | Verification, *, named: bool = False) -> SafeString | str:
-    """Return who or what asked for it; with ``named`` a schedule's name is looked up."""
+    """Return what started it; with ``named`` the current name of a schedule is looked up."""
     kind, _, number = run.trigger.partition(":")
     if kind == "schedule" and number.isdigit():
         return _schedule(int(number), run.actor, named=named)
     if kind == "verification" and number.isdigit():
         return html.row_link(Verification(pk=int(number)), f"verification {number}")
-    words = _TRIGGERS.get(kind, run.trigger)
-    return f"{words}, {run.actor}" if run.actor else words
+    label = _TRIGGER_LABELS.get(kind, run.trigger)
+    return f"{label}, {run.actor}" if run.actor else label
 
 
 def _schedule(pk: int, name: str, *, named: bool) -> SafeString | str:
-    """``name`` is the one it had then, empty for runs of earlier versions."""
-    # known by name only: schedules are above runs
-    schedule = apps.get_model("scheduling", "Schedule")
-    then = name or f"#{pk}"
-    found = schedule._default_manager.filter(pk=pk).first() if named else schedule(pk=pk, name=then)
-    return html.row_link(found, f"schedule {found}") if found else f"schedule {then}, which is gone"
+    """``name`` is the schedule's name when the run started; empty for runs of earlier versions."""
+    # not imported: the app scheduling is above this one
+    model = apps.get_model("scheduling", "Schedule")
+    former_name = name or f"#{pk}"
+    schedule = model._default_manager.filter(pk=pk).first() if named else model(pk=pk, name=former_name)
+    return html.row_link(schedule, f"schedule {schedule}") if schedule else f"schedule {former_name} (deleted)"
 
 
 def seconds(number: float) -> str:
+    """Return a duration in seconds, minutes or hours."""
     if number < 60:
         return f"{number:.2f}\u00a0s" if number < 10 else f"{number:.0f}\u00a0s"
     minutes, rest = divmod(round(number), 60)
@@ -88,28 +95,29 @@ def seconds(number: float) -> str:
 
 
 def count(number: int | None) -> str:
-    """Return a number with its thousands apart; a dash where the system could not tell."""
+    """Return a number with thousands separators, or a dash if the destination did not report it."""
     return NOTHING if number is None else f"{number:,}".replace(",", "\u202f")
 
 
 def counts(run: Run) -> SafeString:
+    """Return all counts of a run, its size and its speed."""
     rows = [(name, count(getattr(run, name))) for name in COUNTS]
     size = NOTHING if run.bytes is None else plurals.size(run.bytes)
     return cards([*rows, ("size", size), ("rows/s", _speed(run))])
 
 
 def brief_counts(run: Run) -> SafeString | str:
-    """Return what was read and what became of it, in one line, for lists."""
+    """Return the rows read, inserted, updated and deleted in one line, for lists."""
     if run.read is None:
         return NOTHING
     signs = {"inserted": "+", "updated": "~", "deleted": "−"}
-    told = [(name, sign, getattr(run, name)) for name, sign in signs.items()]
-    found = ((f"{count(number)} {name}", f"{sign}{count(number)}") for name, sign, number in told if number)
+    numbers = [(name, sign, getattr(run, name)) for name, sign in signs.items()]
+    shown = ((f"{count(number)} {name}", f"{sign}{count(number)}") for name, sign, number in numbers if number)
     return format_html(
         '<div class="pk-counts"><span title="{} read">{}</span><div>{}</div></div>',
         count(run.read),
         count(run.read),
-        format_html_join("", ' <span class="pk-ago" title="{}">{}</span>', found),
+        format_html_join("", ' <span class="pk-ago" title="{}">{}</span>', shown),
     )
 
 
@@ -120,9 +128,9 @@ def _speed(run: Run) -> str:
 
 
 def cards(rows: list[tuple[str, str]]) -> SafeString:
-    """Return numbers side by side, each with what it counts."""
-    found = format_html_join("", '<div class="pk-card"><span>{}</span><b>{}</b></div>', rows)
-    return format_html('<div class="pk-cards">{}</div>', found)
+    """Return labelled numbers side by side."""
+    inner = format_html_join("", '<div class="pk-card"><span>{}</span><b>{}</b></div>', rows)
+    return format_html('<div class="pk-cards">{}</div>', inner)
 
 
 def problem(run: Run | Verification) -> SafeString | str:
@@ -131,21 +139,22 @@ def problem(run: Run | Verification) -> SafeString | str:
 
 
 def error(run: Run | GroupRun | Verification) -> SafeString | str:
-    """Return message, hint and the system's own words, apart from each other."""
+    """Return the error's message, hint, code and, folded, its detail."""
     if not run.error:
         return NOTHING
-    told = run.error
-    detail = format_html("<details><summary>The system's own words</summary>{}</details>", code(told.get("detail", "")))
+    fields = run.error
+    detail = format_html("<details><summary>Detail</summary>{}</details>", code(fields.get("detail", "")))
     return format_html(
         '<div class="pk-error" role="alert"><b>{}</b>{}<div><code>{}</code></div></div>{}',
-        visible(str(told.get("message", ""))),
-        visible(str(told.get("hint", ""))),
-        visible(str(told.get("code", ""))),
-        detail if told.get("detail") else "",
+        visible(str(fields.get("message", ""))),
+        visible(str(fields.get("hint", ""))),
+        visible(str(fields.get("code", ""))),
+        detail if fields.get("detail") else "",
     )
 
 
 def warnings(run: Run | Verification) -> SafeString | str:
+    """Return the warnings, one block each."""
     if not run.warnings:
         return NOTHING
     return format_html_join("", '<div class="pk-warned">{}</div>', [(visible(str(w)),) for w in run.warnings])
@@ -159,17 +168,18 @@ def watermarks(run: Run) -> SafeString | str:
     return format_html_join("", '<div class="pk-code">{}: {} → {}</div>', rows)
 
 
-def _value(found: Any, side: str) -> str:
-    value = found.get(side) if isinstance(found, dict) else found
+def _value(watermark: Any, side: str) -> str:
+    value = watermark.get(side) if isinstance(watermark, dict) else watermark
     return "(none)" if value is None else visible(str(value))
 
 
 def steps(run: Run) -> SafeString | str:
+    """Return the durations of the steps as bars."""
     if not run.steps:
         return NOTHING
     rows = [(step.get("step", ""), float(step.get("seconds") or 0.0)) for step in run.steps]
-    longest = max(took for _, took in rows) or 1.0
-    bars = ((name, f"{max(round(took / longest * 100), 1)}", seconds(took)) for name, took in rows)
+    longest = max(duration for _, duration in rows) or 1.0
+    bars = ((name, f"{max(round(duration / longest * 100), 1)}", seconds(duration)) for name, duration in rows)
     return format_html(
         '<div class="pk-steps">{}</div>',
         format_html_join("", '<span>{}</span><meter min="0" max="100" value="{}"></meter><span>{}</span>', bars),
@@ -177,27 +187,28 @@ def steps(run: Run) -> SafeString | str:
 
 
 def process(run: Run) -> str:
+    """Return pid and host."""
     if run.pid is None:
         return NOTHING
     return f"{run.pid} on {run.host or run.machine_id or 'an unknown machine'}"
 
 
-def signs_of_life(run: Run) -> SafeString | str:
-    """Return how many there were and when the last was."""
+def heartbeat(run: Run) -> SafeString | str:
+    """Return the number of heartbeats and the time of the last one."""
     if run.heartbeat_at is None:
         return NOTHING
     return format_html("{}, the last {}", count(run.heartbeat), html.moment(run.heartbeat_at, ago=True))
 
 
 def attempts(run: Run) -> SafeString | str:
-    """Return the attempts that failed before the last one, a line each."""
+    """Return the failed attempts that were retried, one line each."""
     lines = (
         (str(a["number"]), a["code"], visible(str(a["message"])), seconds(float(a["wait"]))) for a in run.attempts or ()
     )
     return format_html_join("", "<div>{}. {}: {} (waited {})</div>", lines) or NOTHING
 
 
-# what a page shows of a log; runlog shows all of it
+# bytes of a log that a page shows; the command runlog prints all of it
 _LOG_END = 20_000
 
 
@@ -205,9 +216,9 @@ def log(run: Run | GroupRun | Verification) -> SafeString | str:
     """Return the last lines of the run's log, or why there are none."""
     text, is_whole = _log_end(run)
     if not text:
-        return "There is no log: none was written yet, or it is older than logs are kept."
+        return "There is no log: nothing was logged yet, or it was removed after log_retention_days."
     whole = f"manage.py runlog {run.pk}" if isinstance(run, Run) else str(run.log_file)
-    more = "" if is_whole else format_html('<div class="pk-ago">All of it: {}</div>', whole)
+    more = "" if is_whole else format_html('<div class="pk-ago">Full log: {}</div>', whole)
     return format_html('<div class="pk-tail">{}</div>{}', code(text), more)
 
 

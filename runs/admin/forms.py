@@ -1,4 +1,4 @@
-"""The setting's form: a value as people write it, or as JSON."""
+"""The form of a setting: its value is entered as plain text or as JSON."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from runs import settings
 from runs.models import Setting
 
-# of the login at the mail server, whose host and port are config.yaml's
+# settings that decide how the mail server gets its password; its host and port are in config.yaml
 _GUARDS = frozenset({"smtp_security", "smtp_username"})
 
 
 class SettingValueWidget(UnfoldAdminTextInputWidget):
-    """A list is shown and taken with commas, a switch as on or off, everything else as it is."""
+    """Shows lists separated by commas and booleans as on or off."""
 
     def format_value(self, value: Any) -> str | None:
         try:
-            found = json.loads(value)
+            parsed = json.loads(value)
         except (TypeError, ValueError):
             return None if value is None else str(value)
-        if isinstance(found, list):
-            return ", ".join(map(str, found))
-        return ("on" if found else "off") if isinstance(found, bool) else str(found)
+        if isinstance(parsed, list):
+            return ", ".join(map(str, parsed))
+        return ("on" if parsed else "off") if isinstance(parsed, bool) else str(parsed)
 
 
 class SettingForm(forms.ModelForm):  # type: ignore[type-arg]
-    """``may_use_secrets`` is the user's right to write references to secrets."""
+    """Checks permissions too; ``may_use_secrets`` is whether the user may write references to secrets."""
 
     may_use_secrets = False
     value = forms.CharField(
@@ -49,34 +49,34 @@ class SettingForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_value(self) -> Any:
         key = self.instance.key or self.cleaned_data.get("key") or ""
-        found = _read(self.cleaned_data["value"].strip(), settings.KEYS.get(key))
-        is_reference = isinstance(found, str) and found.startswith("$")
-        if is_reference and found != self.instance.value and not self.may_use_secrets:
+        value = _parse(self.cleaned_data["value"].strip(), settings.KEYS.get(key))
+        is_reference = isinstance(value, str) and value.startswith("$")
+        if is_reference and value != self.instance.value and not self.may_use_secrets:
             raise forms.ValidationError(
                 "Writing a reference to a secret takes the permission “Can write references to secrets”."
             )
-        if found != self.instance.value and not self.may_use_secrets and guards_secret(key):
+        if value != self.instance.value and not self.may_use_secrets and guards_secret(key):
             raise forms.ValidationError(
                 "It decides how the password of smtp_password is sent, so changing it takes the permission “Can write"
                 " references to secrets”."
             )
-        return found
+        return value
 
 
 def guards_secret(key: str) -> bool:
-    """Say whether a setting decides how, or as whom, the mail server gets a password that is set."""
+    """Return whether the setting decides how a stored password is sent to the mail server."""
     return key in _GUARDS and bool(settings.setting("smtp_password"))
 
 
-def _read(text: str, key: settings.Key | None) -> Any:
-    """Return what was meant; whether the key takes it is the model's to say."""
+def _parse(text: str, key: settings.Key | None) -> Any:
+    """Return the value that the text means for this key; the model validates it."""
     if key and isinstance(key.default, bool) and text.lower() in ("on", "off"):
         return text.lower() == "on"
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except ValueError:
-        found = text
-    if key and isinstance(key.default, list) and not isinstance(found, list):
+        value = text
+    if key and isinstance(key.default, list) and not isinstance(value, list):
         return [part.strip() for part in text.split(",") if part.strip()]
-    # a text that looks like a number is a text all the same
-    return text if key and isinstance(key.default, str) and not isinstance(found, str) else found
+    # a text setting keeps a text that looks like a number
+    return text if key and isinstance(key.default, str) and not isinstance(value, str) else value

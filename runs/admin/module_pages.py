@@ -1,4 +1,4 @@
-"""The pages of modules and groups with what runs add to them: verbs, the last run, the way to all of them."""
+"""Extends the admin pages of modules and groups with actions, the last run and links to all runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FULL = Verb(
     action="full_refresh",
     label="Full refresh",
     icon="restart_alt",
-    title="Read everything again; readers keep the old rows until it is done",
+    title="Read everything again; readers see the old rows until it is published",
     ask="Read the whole source again and replace the destination table?",
 )
 _RUN_GROUP = Verb(action="run_groups", label="Run now", icon="play_arrow", title="Start all members", primary=True)
@@ -37,7 +37,7 @@ _DRY_GROUP = Verb(
 
 
 class _WithLastRun(MayRun, Page):
-    """A list with each row's last run, found by index however many runs there are."""
+    """Adds the last run of each row to a list, by one index lookup per row."""
 
     run_model: type[Run] | type[GroupRun]
     run_field: str
@@ -70,12 +70,12 @@ class RunnableModuleAdmin(_WithLastRun, ModuleAdmin):
     def related(self, row: Any) -> Iterable[tuple[str, str]]:
         if row.last_pk is not None:
             yield f"Last run: {row.last_status}, {html.since(row.last_created_at)}", _page(Run, row.last_pk)
-        yield "All its runs", html.list_of("runs.run", module__id__exact=row.pk)
-        yield "Its verifications", html.list_of("runs.verification", module__id__exact=row.pk)
+        yield "All runs of this module", html.list_of("runs.run", module__id__exact=row.pk)
+        yield "Verifications of this module", html.list_of("runs.verification", module__id__exact=row.pk)
         yield from super().related(row)
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Repeat what the module's last run warned of: what it says is often mended here."""
+        """Show the warnings of the module's last run, which are often fixed on this page."""
         if request.method == "GET" and (module := kwargs.get("obj")):
             last = Run.objects.filter(module=module, dry_run=False).order_by("-pk").values_list("warnings", flat=True)
             for warning in last.first() or []:
@@ -93,7 +93,7 @@ class RunnableGroupAdmin(_WithLastRun, GroupAdmin):
     def related(self, row: Any) -> Iterable[tuple[str, str]]:
         if row.last_pk is not None:
             yield f"Last run: {row.last_status}, {html.since(row.last_created_at)}", _page(GroupRun, row.last_pk)
-        yield "All its runs", html.list_of("runs.grouprun", group__id__exact=row.pk)
+        yield "All runs of this group", html.list_of("runs.grouprun", group__id__exact=row.pk)
         yield from super().related(row)
 
 
@@ -102,7 +102,7 @@ def _page(model: type[Model], pk: int) -> str:
 
 
 def register() -> None:
-    """Put these pages into the place of those without runs, which lie below this app."""
+    """Replace the admin pages that the app modules registered, which know nothing of runs."""
     for model, page in ((Module, RunnableModuleAdmin), (Group, RunnableGroupAdmin)):
         admin.site.unregister(model)
         admin.site.register(model, page)

@@ -1,4 +1,4 @@
-"""The outbox in the admin: what was told of runs, to whom it could not be, and the one thing to do about it."""
+"""Notifications in the admin: what was reported, what could not be delivered, and an action to retry that."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from unfold.paginator import InfinitePaginator
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, ReadOnly, Verb
 from runs.models.notification import Delivery, Notification
-from runs.notify import messages as wording
+from runs.notify import messages as notification_texts
 
 _COLOURS = {
     Delivery.PENDING: ("info", "schedule_send"),
@@ -28,7 +28,7 @@ _COLOURS = {
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnly, Page):
-    list_display = ["told", "channel", "state", "created", "sent", "attempts", "problem"]
+    list_display = ["headline", "channel", "state", "created", "sent", "attempts", "problem"]
     list_filter = [
         ("status", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
@@ -44,14 +44,14 @@ class NotificationAdmin(ReadOnly, Page):
     search_fields = ["module_name"]
     search_help_text = "Module"
     actions = ["retry"]
-    verbs = [Verb(action="retry", label="Try again", icon="send", title="At the next tick", primary=True)]
+    verbs = [Verb(action="retry", label="Retry", icon="send", title="Send it again with the next tick", primary=True)]
     empty_says = (
-        "Failures, recoveries and lateness that are told by e-mail or webhook are written down here. Who is told: the "
-        "settings notification_addresses and webhook_url."
+        "No notification was sent yet. Failures, recoveries and late modules are reported by e-mail and webhook; see"
+        " the settings notification_addresses and webhook_url."
     )
     fieldsets = [
-        (None, {"fields": [("told", "channel", "state"), "text"]}),
-        ("Delivery", {"fields": [("created", "due", "sent"), ("attempts", "gives_up"), "last_error"]}),
+        (None, {"fields": [("headline", "channel", "state"), "text"]}),
+        ("Delivery", {"fields": [("created", "due", "sent"), ("attempts", "retried_until"), "last_error"]}),
     ]
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
@@ -66,17 +66,17 @@ class NotificationAdmin(ReadOnly, Page):
         if row.module is not None:
             yield f"Module {row.module}", html.page_of(row.module)
 
-    @admin.action(description="Try undelivered ones again", permissions=["retry"])
+    @admin.action(description="Retry undelivered notifications", permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Notification]) -> HttpResponse | None:
-        chosen = Notification.objects.filter(pk__in=queryset.values("pk"))
-        count = chosen.retry(timezone.now())
-        self.message_user(request, f"{count} will be tried again at the next tick.", messages.SUCCESS)
+        selected = Notification.objects.filter(pk__in=queryset.values("pk"))
+        count = selected.retry(timezone.now())
+        self.message_user(request, f"{count} will be sent again with the next tick.", messages.SUCCESS)
         one = queryset.first()
         return HttpResponseRedirect(html.page_of(one)) if one and FROM_PAGE in request.POST else None
 
-    @display(description="Told")
-    def told(self, row: Notification) -> str:
-        return wording.headline(row.about)
+    @display(description="Notification")
+    def headline(self, row: Notification) -> str:
+        return notification_texts.headline(row.about)
 
     @display(description="State", ordering="status")
     def state(self, row: Notification) -> SafeString:
@@ -95,14 +95,14 @@ class NotificationAdmin(ReadOnly, Page):
     def due(self, row: Notification) -> SafeString | str:
         return html.moment(row.due_at) if row.status == Delivery.PENDING else html.NOTHING
 
-    @display(description="Given up after")
-    def gives_up(self, row: Notification) -> SafeString | str:
+    @display(description="Retried until")
+    def retried_until(self, row: Notification) -> SafeString | str:
         return html.moment(row.give_up_at)
 
-    @display(description="Last problem")
+    @display(description="Last error")
     def problem(self, row: Notification) -> SafeString | str:
         return html.clipped(row.last_error)
 
     @display(description="Text")
     def text(self, row: Any) -> SafeString | str:
-        return html.code(wording.mail([row.about], key="").text)
+        return html.code(notification_texts.mail([row.about], key="").text)

@@ -1,4 +1,4 @@
-"""Runs in the admin: what happened is looked at here, never edited. Beside it: group runs, settings, notifications."""
+"""Runs in the admin, read-only; imports the other admin modules of this app."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipekit_site.admin_ui.date_filter import MomentRangeFilter
 from pipekit_site.admin_ui.model_admin import Verb
 from runs.admin import formatting, module_pages
 from runs.admin.actions import CANCEL, cancel, run_again
-from runs.admin.base import HappenedPage, RunColumns
+from runs.admin.base import RunColumns, RunHistoryAdmin
 from runs.admin.filters import StartedByFilter
 from runs.admin.group_run import GroupRunAdmin as GroupRunAdmin
 from runs.admin.notification import NotificationAdmin as NotificationAdmin
@@ -28,13 +28,19 @@ from runs.admin.verification import VerificationAdmin as VerificationAdmin
 from runs.models import Run
 from runs.models.states import ACTIVE
 
-_AGAIN = Verb(action="run_again", label="Run again", icon="replay", title="Start the same anew", primary=True)
+_AGAIN = Verb(
+    action="run_again",
+    label="Run again",
+    icon="replay",
+    title="Start the module again with the same options",
+    primary=True,
+)
 
 
 @admin.register(Run)
-class RunAdmin(RunColumns, HappenedPage):
+class RunAdmin(RunColumns, RunHistoryAdmin):
     name_field, named = "module_name", Module
-    list_display = ["number", "module_name", "state", "problem", "rows", "began", "took", "what"]
+    list_display = ["number", "module_name", "state", "problem", "rows", "started", "duration", "what"]
     list_display_links = ["number", "module_name"]
     list_filter = [
         ("status", ChoicesDropdownFilter),
@@ -47,7 +53,7 @@ class RunAdmin(RunColumns, HappenedPage):
     search_help_text = "Module, or number of the run"
     actions = [run_again, cancel]
     verbs = [CANCEL, _AGAIN]
-    empty_says = "Every run of a module is written down here. Nothing ran yet: open a module and press “Run now”."
+    empty_says = "No module has run yet. To start one, open a module and press “Run now”."
     fieldsets = [
         (
             None,
@@ -55,27 +61,27 @@ class RunAdmin(RunColumns, HappenedPage):
                 "fields": [
                     ("module_link", "state"),
                     ("how", "attempt"),
-                    ("began_long", "ended"),
-                    ("asked_by_named", "took"),
+                    ("started_ago", "ended"),
+                    ("started_by_current_name", "duration"),
                 ]
             },
         ),
-        ("Rows", {"fields": ["counts", "watermarks_told"]}),
+        ("Rows", {"fields": ["counts", "watermarks_text"]}),
         ("SQL", {"fields": ["source_sql", "destination_sql"]}),
-        ("Steps", {"fields": ["steps_told", "attempts_told"]}),
-        ("Log", {"fields": ["log_told", ("process", "signs"), "log_path"]}),
+        ("Steps", {"fields": ["steps_text", "attempts_text"]}),
+        ("Log", {"fields": ["log_text", ("process", "heartbeats"), "log_path"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
-        found: Any = super().get_queryset(request)
-        listed = request.resolver_match and str(request.resolver_match.url_name).endswith("_changelist")
-        return found.without_texts() if listed else found.with_module()
+        runs: Any = super().get_queryset(request)
+        is_list = request.resolver_match and str(request.resolver_match.url_name).endswith("_changelist")
+        return runs.without_texts() if is_list else runs.with_module()
 
     def get_fieldsets(self, request: HttpRequest, obj: Run | None = None) -> Any:
-        told = {"error_told": obj and obj.error, "warnings_told": obj and obj.warnings}
-        fields = [field for field, found in told.items() if found]
+        values = {"error_text": obj and obj.error, "warnings_text": obj and obj.warnings}
+        fields = [field for field, value in values.items() if value]
         first, *rest = self.fieldsets
-        return [first, ("What to look at", {"fields": fields}), *rest] if fields else self.fieldsets
+        return [first, ("Problems", {"fields": fields}), *rest] if fields else self.fieldsets
 
     def offers(self, verb: Verb, row: Run) -> bool:
         return row.status in ACTIVE if verb.action == "cancel" else row.is_final and row.module_id is not None
@@ -86,7 +92,7 @@ class RunAdmin(RunColumns, HappenedPage):
     def related(self, row: Run) -> Iterable[tuple[str, str]]:
         if row.module is not None:
             yield f"Module {row.module}", html.page_of(row.module)
-            yield "All its runs", html.list_of("runs.run", module__id__exact=row.module.pk)
+            yield "All runs of this module", html.list_of("runs.run", module__id__exact=row.module.pk)
         if row.group_run is not None:
             yield f"Group run {row.group_run}", html.page_of(row.group_run)
 
@@ -96,48 +102,48 @@ class RunAdmin(RunColumns, HappenedPage):
 
     @display(description="Module")
     def module_link(self, run: Run) -> SafeString | str:
-        return html.row_link(run.module) if run.module else f"{run.module_name}, which is deleted"
+        return html.row_link(run.module) if run.module else f"{run.module_name} (deleted)"
 
     @display(description="Rows")
     def counts(self, run: Run) -> SafeString:
         return formatting.counts(run)
 
     @display(description="Warnings")
-    def warnings_told(self, run: Run) -> SafeString | str:
+    def warnings_text(self, run: Run) -> SafeString | str:
         return formatting.warnings(run)
 
     @display(description="Watermarks, before → after")
-    def watermarks_told(self, run: Run) -> SafeString | str:
+    def watermarks_text(self, run: Run) -> SafeString | str:
         return formatting.watermarks(run)
 
-    @display(description="Sent to the source")
+    @display(description="Query sent to the source")
     def source_sql(self, run: Run) -> SafeString | str:
         return html.code(run.source_query)
 
-    @display(description="Executed on the destination")
+    @display(description="SQL executed at the destination")
     def destination_sql(self, run: Run) -> SafeString | str:
         return html.code(run.merge_sql)
 
     @display(description="Strategy")
     def how(self, run: Run) -> str:
-        flags = {"dry run": run.dry_run, "full refresh asked for": run.full_refresh, "safety limits off": run.force}
+        flags = {"dry run": run.dry_run, "full refresh": run.full_refresh, "safety limits off": run.force}
         return ", ".join([run.strategy or html.NOTHING, *(word for word, on in flags.items() if on)])
 
-    @display(description="Time by step")
-    def steps_told(self, run: Run) -> SafeString | str:
+    @display(description="Duration by step")
+    def steps_text(self, run: Run) -> SafeString | str:
         return formatting.steps(run)
 
-    @display(description="Tried again")
-    def attempts_told(self, run: Run) -> SafeString | str:
+    @display(description="Retries")
+    def attempts_text(self, run: Run) -> SafeString | str:
         return formatting.attempts(run)
 
     @display(description="Process")
     def process(self, run: Run) -> str:
         return formatting.process(run)
 
-    @display(description="Signs of life")
-    def signs(self, run: Run) -> SafeString | str:
-        return formatting.signs_of_life(run)
+    @display(description="Heartbeat")
+    def heartbeats(self, run: Run) -> SafeString | str:
+        return formatting.heartbeat(run)
 
 
 module_pages.register()

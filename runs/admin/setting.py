@@ -1,4 +1,4 @@
-"""The settings in the admin: the ones that were changed as rows, the others with their defaults below."""
+"""Run-time settings in the admin: changed ones as rows, the others below the list with their defaults."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SettingAdmin(Page):
     list_display = ["key", "meaning", "now", "default"]
     fields = ["key", "value"]
     list_after_template = "runs/settings_at_default.html"
-    empty_says = "Every setting has its default, as listed below. Add the one you want to change."
+    empty_says = "All settings have their default values, listed below. Add the one you want to change."
 
     def get_readonly_fields(self, request: HttpRequest, obj: Setting | None = None) -> list[str]:
         return ["key", "meaning", "default"] if obj else []
@@ -38,17 +38,17 @@ class SettingAdmin(Page):
         return for_user(form, may_use_secrets=request.user.has_perm(PERMISSION))
 
     def has_delete_permission(self, request: HttpRequest, obj: Setting | None = None) -> bool:
-        """Without its row a setting has its default again: that is a change like any other."""
-        may = bool(super().has_delete_permission(request, obj))
-        return may and (obj is None or request.user.has_perm(PERMISSION) or not guards_secret(obj.key))
+        """Deleting a row resets the setting to its default, so it takes the same permission as a change."""
+        is_allowed = bool(super().has_delete_permission(request, obj))
+        return is_allowed and (obj is None or request.user.has_perm(PERMISSION) or not guards_secret(obj.key))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         changed = set(Setting.objects.values_list("key", flat=True))
         add = reverse("admin:runs_setting_add") if self.has_add_permission(request) else ""
         rows = [
-            {"key": key, "label": found.label, "default": shown(found.default), "url": add and f"{add}?key={key}"}
-            for key, found in settings.KEYS.items()
-            if key not in changed
+            {"key": name, "label": key.label, "default": shown(key.default), "url": add and f"{add}?key={name}"}
+            for name, key in settings.KEYS.items()
+            if name not in changed
         ]
         return super().changelist_view(request, {"at_default": rows, **(extra_context or {})})
 
@@ -68,7 +68,7 @@ class SettingAdmin(Page):
 
 
 def shown(value: Any) -> str:
-    """Return a value as people write it."""
+    """Return a value in the form in which it is entered."""
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Verifications in the admin: what each found, newest first, and a repair by one click."""
+"""Verifications in the admin: their results, newest first, and actions to verify again and to repair."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Verb
 from runs.admin import formatting
 from runs.admin.actions import too_many
-from runs.admin.base import HappenedPage
+from runs.admin.base import RunHistoryAdmin
 from runs.admin.filters import StartedByFilter
 from runs.models.verification import Verification
 from runs.verifications import examples, report
@@ -31,12 +31,12 @@ from runs.verifications.outcome import Outcome, outcome
 
 VERIFY = Verb(action="verify", label="Verify", icon="fact_check", title="Compare the source with the destination")
 _KINDS = ("missing", "extra", "different")
-_AGAIN = Verb(action="verify_again", label="Verify again", icon="fact_check", title="Compare the same again")
+_AGAIN = Verb(action="verify_again", label="Verify again", icon="fact_check", title="Compare the same scope again")
 _REPAIR = Verb(
     action="repair",
     label="Repair",
     icon="build",
-    title="Pull what differs again, and delete what is extra where the module's runs do",
+    title="Pull rows that differ again, and delete extra rows where the module's runs do so",
     ask="Compare again, pull the rows that differ, and delete rows that the source does not have, if the module is full"
     " or has key_sync?",
     primary=True,
@@ -53,9 +53,11 @@ def verify(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> Ht
 def _launch(
     request: HttpRequest, modules: list[Module], options: dict[str, Any], *, repair: bool
 ) -> HttpResponse | None:
-    asked = VerificationRequest(trigger="admin", actor=request.user.get_username(), repair=repair, options=options)
+    verification_request = VerificationRequest(
+        trigger="admin", actor=request.user.get_username(), repair=repair, options=options
+    )
     try:
-        started = launch(modules, asked)
+        started = launch(modules, verification_request)
     except PipekitError as error:
         messages.warning(request, f"{error.message} {error.hint}")
         return None
@@ -67,9 +69,9 @@ def _launch(
 
 
 @admin.register(Verification)
-class VerificationAdmin(HappenedPage):
+class VerificationAdmin(RunHistoryAdmin):
     name_field, named = "module_name", Module
-    list_display = ["number", "module_name", "state", "differences", "rows", "began", "took", "asked_by"]
+    list_display = ["number", "module_name", "state", "differences", "rows", "started", "duration", "started_by"]
     list_display_links = ["number", "module_name"]
     list_filter = [("status", ChoicesDropdownFilter), ("module", AutocompleteSelectFilter), StartedByFilter]
     search_fields = ["module_name"]
@@ -77,34 +79,34 @@ class VerificationAdmin(HappenedPage):
     row_verb = None
     actions = ["verify_again", "repair", "cancel_verification"]
     verbs = [_CANCEL, _AGAIN, _REPAIR]
-    empty_says = "No module was verified yet: open a module and press “Verify”, or give it a schedule that verifies."
+    empty_says = "No module was verified yet. Open a module and press “Verify”, or add a schedule that verifies it."
     fieldsets = [
         (
             None,
             {
                 "fields": [
                     ("module_link", "state"),
-                    ("began_long", "ended"),
-                    ("asked_by_named", "took"),
+                    ("started_ago", "ended"),
+                    ("started_by_current_name", "duration"),
                     ("scope", "repair_run_link"),
                 ]
             },
         ),
         ("Rows", {"fields": ["counts", "examples_shown"]}),
-        ("Log", {"classes": ["collapse"], "fields": ["log_told"]}),
+        ("Log", {"classes": ["collapse"], "fields": ["log_text"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Verification]:
-        found: QuerySet[Verification] = super().get_queryset(request)
-        return found.select_related("module", "repair_run")
+        verifications: QuerySet[Verification] = super().get_queryset(request)
+        return verifications.select_related("module", "repair_run")
 
     def get_fieldsets(self, request: HttpRequest, obj: Verification | None = None) -> Any:
-        told = {"error_told": obj and obj.error, "warnings_told": obj and obj.warnings}
-        fields = [field for field, found in told.items() if found]
+        values = {"error_text": obj and obj.error, "warnings_text": obj and obj.warnings}
+        fields = [field for field, value in values.items() if value]
         first, rows, log = self.fieldsets
-        found = [first, *([("What to look at", {"fields": fields})] if fields else [])]
-        # one that failed has counted nothing
-        return [*found, rows, log] if obj and obj.missing is not None else [*found, log]
+        top = [first, *([("Problems", {"fields": fields})] if fields else [])]
+        # a failed comparison has no counts
+        return [*top, rows, log] if obj and obj.missing is not None else [*top, log]
 
     def offers(self, verb: Verb, row: Verification) -> bool:
         if verb.action == "cancel_verification":
@@ -119,7 +121,7 @@ class VerificationAdmin(HappenedPage):
     def related(self, row: Verification) -> Iterable[tuple[str, str]]:
         if row.module is not None:
             yield f"Module {row.module}", html.page_of(row.module)
-            yield "All its verifications", html.list_of("runs.verification", module__id__exact=row.module.pk)
+            yield "All verifications of this module", html.list_of("runs.verification", module__id__exact=row.module.pk)
 
     @admin.action(description="Verify again", permissions=["run"])
     def verify_again(self, request: HttpRequest, rows: QuerySet[Verification]) -> HttpResponse | None:
@@ -132,18 +134,17 @@ class VerificationAdmin(HappenedPage):
     @admin.action(description="Cancel", permissions=["run"])
     def cancel_verification(self, request: HttpRequest, rows: QuerySet[Verification]) -> HttpResponse | None:
         for row in rows:
-            asked = row.request_cancel()
-            text = "is asked to stop" if asked else "is over already"
+            text = "is being cancelled" if row.request_cancel() else "has already ended"
             messages.info(request, format_html("{} {}.", html.row_link(row), text))
         return None
 
     def _start(self, request: HttpRequest, rows: QuerySet[Verification], *, repair: bool) -> HttpResponse | None:
-        """Start one process for all modules that are compared in the same way; of a module the newest row counts."""
+        """Start one process for each group of modules with the same options; a module's newest selected row counts."""
         newest = {row.module_id: row for row in rows.order_by("pk") if row.module_id is not None}
         groups: dict[str, list[Verification]] = {}
         for row in newest.values():
             groups.setdefault(json.dumps(row.options, sort_keys=True), []).append(row)
-        if too_many(request, len(groups), "Select fewer, or such as compare the same columns and rows."):
+        if too_many(request, len(groups), "Select fewer, or verifications with the same options."):
             return None
         answer: HttpResponse | None = None
         for group in groups.values():
@@ -163,7 +164,7 @@ class VerificationAdmin(HappenedPage):
 
     @display(description="Module")
     def module_link(self, row: Verification) -> SafeString | str:
-        return html.row_link(row.module) if row.module else f"{row.module_name}, which is deleted"
+        return html.row_link(row.module) if row.module else f"{row.module_name} (deleted)"
 
     @display(description="Compared")
     def scope(self, row: Verification) -> str:
@@ -182,21 +183,21 @@ class VerificationAdmin(HappenedPage):
     def differences(self, row: Verification) -> SafeString | str:
         if row.missing is None:
             return _brief(row) or html.NOTHING
-        counted = [(name, getattr(row, name)) for name in _KINDS]
-        found = ", ".join(f"{formatting.count(number)} {name}" for name, number in counted if number) or "none"
+        counts = [(name, getattr(row, name)) for name in _KINDS]
+        text = ", ".join(f"{formatting.count(number)} {name}" for name, number in counts if number) or "none"
         if not row.error:
-            return found
-        # what was found is known though the repair failed
-        return format_html('{}<div class="pk-ago">{}</div>', found, _brief(row))
+            return text
+        # the comparison is valid even if the repair failed
+        return format_html('{}<div class="pk-ago">{}</div>', text, _brief(row))
 
-    @display(description="Found")
+    @display(description="Counts")
     def counts(self, row: Verification) -> SafeString:
         sides = [("at the source", row.source_rows), ("in the destination", row.dest_rows)]
         counted = [*sides, *((name, getattr(row, name)) for name in _KINDS)]
         cards = formatting.cards([(name, formatting.count(number)) for name, number in counted])
         if row.repaired is None:
             return cards
-        return format_html('{}<div class="pk-ago">As it was before the repair.</div>', cards)
+        return format_html('{}<div class="pk-ago">Before the repair.</div>', cards)
 
     @display(description="Examples")
     def examples_shown(self, row: Verification) -> SafeString | str:
@@ -212,11 +213,11 @@ class VerificationAdmin(HappenedPage):
         return format_html("{}: {}", html.row_link(row.repair_run), report.repair_words(row))
 
     @display(description="Warnings")
-    def warnings_told(self, row: Verification) -> SafeString | str:
+    def warnings_text(self, row: Verification) -> SafeString | str:
         return formatting.warnings(row)
 
 
 def _brief(row: Verification) -> SafeString | str:
-    """Return the beginning of an error, in one short line; its page has all of it."""
-    found = formatting.problem(row)
-    return format_html('<div class="pk-brief">{}</div>', found) if found else ""
+    """Return the error's message, clipped to one line."""
+    text = formatting.problem(row)
+    return format_html('<div class="pk-brief">{}</div>', text) if text else ""

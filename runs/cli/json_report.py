@@ -1,4 +1,4 @@
-"""A run as other programs get it: the promised JSON, and the exit code of the commands."""
+"""The JSON of runs for scripts, and the exit codes of the commands."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ EXIT_CODES: dict[str, int] = {
 
 
 def exit_code(run: Run | GroupRun) -> int:
-    """Return the code of a command that waited for this run."""
+    """Return the exit code of a command that waited for this run."""
     return EXIT_CODES.get(str(run.status), 1)
 
 
 def as_json(run: Run) -> dict[str, Any]:
-    """Return the run under the names that scripts hold on to; null where the system cannot tell."""
+    """Return the run as JSON; scripts rely on its keys. Counts that the destination does not report are null."""
     return {
         "run": run.pk,
         "module": run.module_name,
@@ -54,17 +54,17 @@ def as_json(run: Run) -> dict[str, Any]:
 
 
 def not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
-    """Return what `as_json` would say of a run that never came to be; its number is null."""
+    """Return the JSON of a run that could not be started; its number is null."""
     return as_json(Run(module_name=module, status=Status.ERROR, error=dict(error)))
 
 
 def group_not_begun(group: str, error: Mapping[str, str]) -> dict[str, Any]:
-    """Return what `group_as_json` would say of a group run that never came to be."""
+    """Return the JSON of a group run that could not be started."""
     return _group_as_json(GroupRun(group_name=group, status=GroupStatus.ERROR, error=dict(error)), [])
 
 
 def group_as_json(group_run: GroupRun) -> dict[str, Any]:
-    """Return the group run with its runs, each as `as_json` gives it, in the order in which they began."""
+    """Return the group run as JSON, with its runs in the order in which they started."""
     return _group_as_json(group_run, group_run.runs.order_by("pk"))
 
 
@@ -83,5 +83,5 @@ def _group_as_json(group_run: GroupRun, runs: Iterable[Run]) -> dict[str, Any]:
     }
 
 
-def _iso(moment: dt.datetime | None) -> str | None:
-    return moment.isoformat(timespec="milliseconds") if moment else None
+def _iso(timestamp: dt.datetime | None) -> str | None:
+    return timestamp.isoformat(timespec="milliseconds") if timestamp else None

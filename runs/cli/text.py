@@ -1,4 +1,4 @@
-"""How runs look on a terminal: lines of text, nothing that a pipe could not carry."""
+"""Text output of runs for terminals and pipes: plain lines without escape sequences."""
 
 from __future__ import annotations
 
@@ -30,17 +30,19 @@ from runs.models.states import FAILED, Status
 # raised before COMMIT, and only there
 _ROLLED_BACK = {error.code for error in (Refused, DuplicateKeys, NullKeys, InvalidValue, CountMismatch)}
 # say themselves what was published, or cannot know it
-_TOLD = {error.code for error in (Cancelled, Lost, Overtaken)}
+_SAID_BY_ERROR = {error.code for error in (Cancelled, Lost, Overtaken)}
 
 
 class Stream(Protocol):
+    """An output stream of a command, as Django's OutputWrapper is one."""
+
     def write(self, text: str) -> object: ...
     def isatty(self) -> bool: ...
     def flush(self) -> None: ...
 
 
 def result(out: Stream, err: Stream, text: str) -> None:
-    """Write a command's result. Nobody to take it is no failure of what was done: the exit code says how that went."""
+    """Write a command's result. A failure to write it is reported, and does not change the exit code."""
     try:
         out.write(text)
         out.flush()
@@ -51,21 +53,21 @@ def result(out: Stream, err: Stream, text: str) -> None:
 
 
 def not_found(what: str, name: str, names: Iterable[str]) -> dict[str, str]:
-    """Return the error of a name that does not exist, with the likeliest one that does."""
-    if found := _other_kind(what, name):
+    """Return the error for a name that does not exist, with the closest match as a suggestion."""
+    if other := _other_kind(what, name):
         return {
             "code": "not_found",
-            "message": f"There is no {what} “{name}”. {found[0]}",
-            "hint": found[1],
+            "message": f"There is no {what} “{name}”. {other[0]}",
+            "hint": other[1],
             "detail": "",
         }
-    near = difflib.get_close_matches(name, list(names), n=1)
-    hint = f"Did you mean “{near[0]}”?" if near else "The admin and exportconfig list the names."
+    matches = difflib.get_close_matches(name, list(names), n=1)
+    hint = f"Did you mean “{matches[0]}”?" if matches else "The admin and exportconfig list the names."
     return {"code": "not_found", "message": f"There is no {what} “{name}”.", "hint": hint, "detail": ""}
 
 
 def _other_kind(what: str, name: str) -> tuple[str, str] | None:
-    """Return that a name is a group's where a module is wanted, or the other way, and which commands take it."""
+    """Return message and hint if the name is that of a group instead of a module, or the reverse."""
     if what == "module" and Group.objects.filter(name=name).exists():
         return (
             "It is a group.",
@@ -76,13 +78,13 @@ def _other_kind(what: str, name: str) -> tuple[str, str] | None:
     return None
 
 
-def error(found: Mapping[str, str]) -> str:
-    """Return an error's lines: what happened, what to do, the system's own words, the code."""
-    return error_text(found)
+def error(fields: Mapping[str, str]) -> str:
+    """Return an error's lines: message, hint, detail and code."""
+    return error_text(fields)
 
 
 def summary(run: Run) -> str:
-    """Return one line: what came of the run; of a dry run also the SQL that it built."""
+    """Return a line with the run's result; for a dry run also the SQL that it built."""
     if run.dry_run:
         return _dry_summary(run)
     how = ", ".join([f"run {run.pk}", run.strategy, *(["forced"] if run.force else [])])
@@ -92,7 +94,7 @@ def summary(run: Run) -> str:
 
 
 def _known(run: Run) -> Iterator[str]:
-    """Yield the counts that are known; of a run that failed before it published, that nothing was published."""
+    """Yield the counts that are known and, if a failed run certainly published nothing, a note of that."""
     counts = {"read": run.read, "inserted": run.inserted, "updated": run.updated, "deleted": run.deleted}
     yield from (f"{value:,} {name}" for name, value in counts.items() if value is not None)
     if _certainly_unpublished(run):
@@ -100,32 +102,32 @@ def _known(run: Run) -> Iterator[str]:
 
 
 def _certainly_unpublished(run: Run) -> bool:
-    """Whether a failed run has changed nothing in its destination; False where only the destination could tell.
+    """Return whether a failed run certainly changed nothing in its destination.
 
-    An error before the transfer is over, or one that rolled the publish back. After an attempt that failed before, or
-    where connection or process were lost, the error says what is known.
+    True for an error before the transfer had ended, or one that rolled the publish back. False after an earlier failed
+    attempt or a lost connection or process: there the error's message says what is known.
     """
     if run.status not in FAILED or run.published_at is not None or run.attempts:
         return False
     code = (run.error or {}).get("code", "")
     transferred = any(step.get("step") == "transfer" for step in run.steps or ())
-    return code in _ROLLED_BACK or (not transferred and code not in _TOLD)
+    return code in _ROLLED_BACK or (not transferred and code not in _SAID_BY_ERROR)
 
 
 def _dry_summary(run: Run) -> str:
-    # a failed one has built no more than it came to
+    # a failed dry run has only the SQL that it built before the error
     built = [("source query", run.source_query), ("merge", run.merge_sql)]
     return "\n\n".join([f"{run.module_name}: {_status(run)}", *(f"-- {name}\n{sql}" for name, sql in built if sql)])
 
 
 def _status(run: Run) -> str:
-    """Return the status; of a dry run that ended otherwise with the word that it was one."""
+    """Return the status, marked if a dry run ended with another status than dry_run."""
     is_other = run.dry_run and run.is_final and run.status != Status.DRY_RUN
     return f"{run.status} (dry run)" if is_other else str(run.status)
 
 
 def group_summary(group_run: GroupRun) -> str:
-    """Return what came of a group run: a line for it, and one for each member."""
+    """Return the result of a group run: a line for it and lines for each member."""
     lines = [f"{group_run.group_name}: {group_run.status} (group run {group_run.pk})"]
     for run in group_run.runs.order_by("pk"):
         lines.append("  " + (line(run) if run.dry_run else summary(run)))
@@ -140,23 +142,23 @@ def header() -> str:
 
 
 def line(run: Run) -> str:
-    """Return one short line of a list of runs."""
-    began = timezone.localtime(run.started_at).strftime("%Y-%m-%d %H:%M:%S") if run.started_at else "-"
-    took = "" if run.seconds is None else f"{run.seconds:.2f} s"
+    """Return one line of a list of runs."""
+    started = timezone.localtime(run.started_at).strftime("%Y-%m-%d %H:%M:%S") if run.started_at else "-"
+    duration = "" if run.seconds is None else f"{run.seconds:.2f} s"
     rows = "" if run.read is None else counted(run.read)
     problem = one_line(run.error["message"]) if run.error else ""
-    return _line(str(run.pk), run.module_name, _status(run), began, took, rows, problem)
+    return _line(str(run.pk), run.module_name, _status(run), started, duration, rows, problem)
 
 
-def _line(number: str, module: str, status: str, began: str, took: str, rows: str, problem: str) -> str:
-    return f"{number:>7}  {module:<24}  {status:<15}  {began:<19}  {took:>10}  {rows:>14}  {problem}".rstrip()
+def _line(number: str, module: str, status: str, started: str, duration: str, rows: str, problem: str) -> str:
+    return f"{number:>7}  {module:<24}  {status:<15}  {started:<19}  {duration:>10}  {rows:>14}  {problem}".rstrip()
 
 
-def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
-    """Return what prints a run's events as they come; rows moved at most once a second. Warnings are always printed."""
+def event_printer(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
+    """Return a callback that prints events, progress at most once a second; with ``quiet`` only warnings."""
     last = 0.0
 
-    def listen(event: events.Event) -> None:
+    def print_event(event: events.Event) -> None:
         nonlocal last
         if quiet:
             if isinstance(event, events.Warned):
@@ -173,10 +175,10 @@ def listener(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
                 stream.write(f"  {moved}{plurals.size(size)}")
             case events.AttemptFailed():
                 stream.write(f"  attempt {event.number} failed: {indented(event.message)}")
-                stream.write(f"  trying again in {event.wait:.1f} s")
+                stream.write(f"  retrying in {event.wait:.1f} s")
             case events.Waiting(message):
                 stream.write(f"  {one_line(message)}")
             case events.Warned(message):
                 stream.write(f"  warning: {indented(message)}")
 
-    return listen
+    return print_event

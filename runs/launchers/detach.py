@@ -1,7 +1,7 @@
-"""Starts a program as a process of its own that nobody waits for: ``python detaching.py LOG PROGRAM ARGUMENT...``.
+"""Starts a detached process: ``python detach.py LOG PROGRAM ARGUMENT...``.
 
-Prints the process id. The program has a session of its own, no standard input, and appends its output to LOG; it has
-no pipe to whoever asked. Knows nothing but the standard library, because it starts in a moment that way.
+Prints its pid. The program runs in a new session without standard input, appends its output to LOG and shares no pipe
+with the caller. Imports only the standard library, so that it starts within milliseconds.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ import sys
 
 
 def main(log: str, argv: list[str]) -> None:
-    nowhere = os.open(os.devnull, os.O_RDONLY)
+    """Fork; execute ``argv`` in the child and print its pid in the parent."""
+    null = os.open(os.devnull, os.O_RDONLY)
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-    # closed as the program begins: silence there means that it did
-    asker = os.dup(2)
-    os.set_inheritable(asker, False)
+    # the caller's stderr, closed by execv: nothing written there means that the program has started
+    caller = os.dup(2)
+    os.set_inheritable(caller, False)
     pid = os.fork()
     if pid:
         print(pid)
         return
     try:
         os.setsid()
-        os.dup2(nowhere, 0)
+        os.dup2(null, 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.execv(argv[0], argv)
     except OSError as error:
-        os.write(asker, f"{argv[0]}: {error.strerror}".encode())
+        os.write(caller, f"{argv[0]}: {error.strerror}".encode())
         os._exit(127)
 
 

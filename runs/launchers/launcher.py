@@ -1,6 +1,6 @@
-"""How the process of a run comes to be: one small interface. Its implementation is the setting RUN_LAUNCHER.
+"""The interface that starts the process of a run; the Django setting RUN_LAUNCHER names its implementation.
 
-Nothing outside the implementation assumes that the process is on this machine.
+Nothing outside an implementation assumes that the process is on this machine.
 """
 
 from __future__ import annotations
@@ -13,25 +13,28 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from connections.sdk.errors import PipekitError
-from runs.process.identity import Owner
+from runs.process.identity import ProcessIdentity
 
 
 class LaunchFailed(PipekitError):
-    """The process of a run could not be started; it did not run."""
+    """The process of a run could not be started, so the run did not begin."""
 
     code = "launch_failed"
 
 
 class Launcher(Protocol):
-    def launch(self, words: Sequence[str], *, log: Path) -> Owner | None:
-        """Have ``manage.py`` with these words begin soon, somewhere, and return at once; may be called concurrently.
+    """Starts processes of Pipekit, on this machine or elsewhere."""
 
-        What it prints is appended to ``log``. Returns the process where that is known already, so that its death is
-        noticed even before it has said a word. Raises LaunchFailed when nothing will begin.
+    def launch(self, args: Sequence[str], *, log: Path) -> ProcessIdentity | None:
+        """Start ``manage.py`` with these arguments in a new process, without waiting for it. Safe to call concurrently.
+
+        Its output is appended to ``log``. Return the process if it is known, so that its death is noticed even before
+        it has updated its row. Raise LaunchFailed if it will not start.
         """
         ...
 
 
 def launcher() -> Launcher:
-    chosen = getattr(settings, "RUN_LAUNCHER", "runs.launchers.local.LocalProcess")
-    return cast(Launcher, import_string(chosen)())
+    """Return the configured launcher."""
+    path = getattr(settings, "RUN_LAUNCHER", "runs.launchers.local.LocalProcess")
+    return cast(Launcher, import_string(path)())

@@ -1,4 +1,4 @@
-"""The launcher that everybody has: a run is a process on this machine, detached from whoever started it."""
+"""The default launcher: each run is a detached process on this machine."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from django.conf import settings
 from runs.launchers import detach
 from runs.launchers.launcher import LaunchFailed
 from runs.process import identity
-from runs.process.identity import Owner
+from runs.process.identity import ProcessIdentity
 
-# far longer than a start takes, even on a machine that is short of everything
-_SECONDS = 30
+# far longer than starting a process takes, even on an overloaded machine
+_TIMEOUT = 30
 
 
 class LocalProcess:
-    def launch(self, words: Sequence[str], *, log: Path) -> Owner:
-        """Start ``manage.py`` with these words."""
-        program = [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), *words]
-        # isolated and without site-packages: it needs neither, and a start then takes milliseconds
+    """Launches detached processes on this machine."""
+
+    def launch(self, args: Sequence[str], *, log: Path) -> ProcessIdentity:
+        """Start ``manage.py`` with these arguments."""
+        program = [sys.executable, str(Path(settings.BASE_DIR) / "manage.py"), *args]
+        # isolated and without site-packages, which it does not need: starts within milliseconds
         argv = [sys.executable, "-I", "-S", detach.__file__, str(log), *program]
         try:
             log.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -32,19 +34,19 @@ class LocalProcess:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=_SECONDS,
+                timeout=_TIMEOUT,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise _failed(str(error)) from error
+            raise _launch_failed(str(error)) from error
         if done.returncode or done.stderr:
-            raise _failed(done.stderr.strip() or f"exit code {done.returncode}")
+            raise _launch_failed(done.stderr.strip() or f"exit code {done.returncode}")
         return identity.of_pid(int(done.stdout))
 
 
-def _failed(why: str) -> LaunchFailed:
+def _launch_failed(reason: str) -> LaunchFailed:
     return LaunchFailed(
         "The run's process could not be started; nothing was done.",
-        hint="Is the machine out of memory or processes, its disk full, or the log directory not writable?",
-        detail=why,
+        hint="Check free memory, the process limit, free disk space, and that the log directory is writable.",
+        detail=reason,
     )

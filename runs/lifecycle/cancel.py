@@ -1,6 +1,6 @@
-"""Stop a run or a group run: ask its process, then make it, and say whether that was in time.
+"""Cancel a run or a group run: request it, then signal and kill the process, and return whether it was in time.
 
-Nothing is undone here: a run's process leaves the destination as it was, and one that is killed cannot commit.
+Nothing is rolled back here: the run's process leaves the destination unchanged, and a killed one cannot commit.
 """
 
 from __future__ import annotations
@@ -14,98 +14,101 @@ from runs.launchers.launcher import launcher
 from runs.lifecycle.reap import reap, reap_group, seems_dead
 from runs.models import GroupRun, Run
 from runs.models.states import GroupStatus, IllegalTransition, Status
-from runs.process.control import Held, held
+from runs.process.control import ProcessHandle, open_process
 
-# seconds after which it is asked by a signal, is killed, and what is left of its children is
-_TERMINATE, _KILL, _KILL_OTHERS = 10.0, 15.0, 18.0
-# seconds after which whoever waits is told how it stands: a process elsewhere cannot be made to stop from here
-_GIVE_UP = 25.0
-_LOOK = 0.2
+# seconds after the request until the process gets SIGTERM, until SIGKILL, and until its descendants are killed
+_TERMINATE, _KILL, _KILL_DESCENDANTS = 10.0, 15.0, 18.0
+# seconds until the wait ends anyway: a process of another machine cannot be signalled
+_TIMEOUT = 25.0
+_POLL_SECONDS = 0.2
 
 
-class Answer(StrEnum):
-    # its process is asked, and made to if it does not
-    ASKED = "asked"
+class CancelResult(StrEnum):
+    """The result of cancelling a run or group run."""
+
+    # requested, and enforced on this machine if the process does not comply
+    REQUESTED = "requested"
     CANCELLED = "cancelled"
     TOO_LATE = "too late, published"
-    OVER = "over already"
+    ENDED = "over already"
 
 
-def cancel(row: Run | GroupRun) -> Answer:
-    """Ask and return at once; a process of its own sees to it that the run ends within 20 seconds."""
-    answer = _ask(row)
-    if answer is Answer.ASKED:
-        words = ["cancelrun", *(["--group-run"] if isinstance(row, GroupRun) else []), str(row.pk)]
+def cancel(row: Run | GroupRun) -> CancelResult:
+    """Request the cancel and return at once; a separate process makes the run end within 20 seconds."""
+    result = _request(row)
+    if result is CancelResult.REQUESTED:
+        args = ["cancelrun", *(["--group-run"] if isinstance(row, GroupRun) else []), str(row.pk)]
         try:
-            launcher().launch(words, log=row.log_file)
+            launcher().launch(args, log=row.log_file)
         except PipekitError as error:
-            # it has been asked all the same
+            # the request stands, and the run's own process sees it
             logs.write(row, f"cancel: {error.message}")
         if isinstance(row, Run) and row.published_at is not None:
-            return Answer.TOO_LATE
-    return answer
+            return CancelResult.TOO_LATE
+    return result
 
 
-def stop(row: Run | GroupRun) -> Answer:
-    """Ask, and wait for the end; returns ASKED only when the process cannot be reached from here and goes on."""
-    answer = _ask(row)
-    if answer is not Answer.ASKED:
-        return answer
-    with held(row.process) as process:
-        _see_to(row, process)
+def stop(row: Run | GroupRun) -> CancelResult:
+    """Cancel and wait for the end; return REQUESTED only if the process is out of reach and still runs."""
+    result = _request(row)
+    if result is not CancelResult.REQUESTED:
+        return result
+    with open_process(row.process) as process:
+        _enforce(row, process)
     row.refresh_from_db()
-    return _outcome(row)
+    return _result(row)
 
 
-def _ask(row: Run | GroupRun) -> Answer:
+def _request(row: Run | GroupRun) -> CancelResult:
     row.refresh_from_db()
     if row.is_final:
-        return Answer.OVER
+        return CancelResult.ENDED
     if not row.request_cancel():
         row.refresh_from_db()
-        return Answer.OVER
+        return CancelResult.ENDED
     row.refresh_from_db()
-    _settle(row)
-    return Answer.ASKED if not row.is_final else _outcome(row)
+    _finalize_without_process(row)
+    return CancelResult.REQUESTED if not row.is_final else _result(row)
 
 
-def _settle(row: Run | GroupRun) -> None:
-    """End at once what has no process that could: one that is dead, or has not come yet."""
+def _finalize_without_process(row: Run | GroupRun) -> None:
+    """Finalize the row if its process is dead or has not started yet."""
     if seems_dead(row):
         reap(row) if isinstance(row, Run) else reap_group(row)
     elif row.status == Status.QUEUED:
         try:
             if isinstance(row, Run):
-                row.finish_cancelled(Cancelled("The run was cancelled before it began.").as_dict())
+                row.finish_cancelled(Cancelled("The run was cancelled before it started.").as_dict())
             else:
                 row.finish_cancelled()
         except IllegalTransition:
-            # its process has come meanwhile, and finds the wish
+            # its process has started meanwhile, and sees the request
             pass
     row.refresh_from_db()
 
 
-def _see_to(row: Run | GroupRun, process: Held) -> None:
-    began = time.monotonic()
-    # a group run ends when its runs have ended, each of which may take its time
-    later = 0.0 if isinstance(row, Run) else _KILL_OTHERS
-    steps = [(_TERMINATE, process.terminate), (_KILL, process.kill), (_KILL_OTHERS, process.kill_others)]
-    while time.monotonic() - began < later + _GIVE_UP:
+def _enforce(row: Run | GroupRun, process: ProcessHandle) -> None:
+    """Wait for the end, sending stronger signals as time passes."""
+    started = time.monotonic()
+    # a group run ends only after its runs, which are cancelled with the same delays
+    delay = 0.0 if isinstance(row, Run) else _KILL_DESCENDANTS
+    steps = [(_TERMINATE, process.terminate), (_KILL, process.kill), (_KILL_DESCENDANTS, process.kill_descendants)]
+    while time.monotonic() - started < delay + _TIMEOUT:
         row.refresh_from_db()
-        if row.is_final and not process.others_run():
+        if row.is_final and not process.has_descendants():
             return
         if not row.is_final and seems_dead(row):
-            _settle(row)
-        if steps and time.monotonic() - began > later + steps[0][0]:
+            _finalize_without_process(row)
+        if steps and time.monotonic() - started > delay + steps[0][0]:
             act = steps.pop(0)[1]
-            logs.write(row, f"cancel: it goes on; {act.__name__}")
+            logs.write(row, f"cancel: still running; {act.__name__}")
             act()
-        time.sleep(_LOOK)
+        time.sleep(_POLL_SECONDS)
 
 
-def _outcome(row: Run | GroupRun) -> Answer:
+def _result(row: Run | GroupRun) -> CancelResult:
     if row.status in (Status.CANCELLED, GroupStatus.CANCELLED):
-        return Answer.CANCELLED
+        return CancelResult.CANCELLED
     if not row.is_final:
-        return Answer.ASKED
-    return Answer.TOO_LATE if isinstance(row, Run) and row.status == Status.SUCCESS else Answer.OVER
+        return CancelResult.REQUESTED
+    return CancelResult.TOO_LATE if isinstance(row, Run) and row.status == Status.SUCCESS else CancelResult.ENDED

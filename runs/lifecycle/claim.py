@@ -1,6 +1,6 @@
-"""Begin a run: its row is the lock, and the database decides who was first.
+"""Insert the row of a run, which is also its lock: a unique index decides which of several processes is first.
 
-A run whose owner is dead blocks nobody: whoever comes next settles it first, by what the destination remembers.
+A run whose process is dead blocks nobody: the next run finalizes it first, by the destination's commit record.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from runs.models.states import Status
 from runs.process import identity
 
 _ATTEMPTS = 3
-_LONGEST_KEY = 1000
+_MAX_KEY_LENGTH = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """How a run was asked for."""
+    """The options of a run, and who requested it."""
 
     trigger: str = "manual"
     actor: str = ""
@@ -38,26 +38,26 @@ class Request:
     full_refresh: bool = False
     force: bool = False
     group_run: GroupRun | None = None
-    # called with the new row in the transaction that inserts it; what it raises undoes the insert
+    # called with the new row in the transaction that inserts it; an exception rolls the insert back
     on_insert: Callable[[Any], None] | None = None
 
 
 def claim(module: Module, request: Request) -> Run:
-    """Insert the run as this process's; raises AlreadyRunning naming the run that is in the way.
+    """Insert a running run of this process. Raise AlreadyRunning, naming the conflicting run.
 
-    A dry run claims nothing and is never in the way.
+    A dry run takes no lock, so it conflicts with nothing.
     """
     here = identity.current().as_fields()
     return _insert(module, request, status=Status.RUNNING, started_at=timezone.now(), **here)
 
 
 def queue(module: Module, request: Request) -> Run:
-    """Insert the run for a process that is yet to come; it has the lock already. Raises as `claim`."""
+    """Insert a queued run, which holds its locks until its process starts it. Raises as `claim`."""
     return _insert(module, request, status=Status.QUEUED)
 
 
 def queue_group(group: Group, request: Request) -> GroupRun:
-    """Insert a group run for a process that is yet to come; raises AlreadyRunning naming the one in the way."""
+    """Insert a queued group run. Raise AlreadyRunning, naming the conflicting one."""
     for _ in range(_ATTEMPTS):
         try:
             with transaction.atomic():
@@ -69,17 +69,17 @@ def queue_group(group: Group, request: Request) -> GroupRun:
                     dry_run=request.dry_run,
                     full_refresh=request.full_refresh,
                 )
-                _inserted(group_run, request)
+                _after_insert(group_run, request)
                 return group_run
         except IntegrityError:
-            _clear_the_way_of_group(group)
-    raise InternalError(f"The run of group {group.name} could not be claimed.", hint="Run it again.")
+            _finalize_dead_group_runs(group)
+    raise InternalError(f"The run of group {group.name} could not be queued.", hint="Run it again.")
 
 
 def refuse(module: Module, request: Request, error: PipekitError) -> Run:
-    """Record a run that could not begin, already over: the error says what was in its way."""
-    over: dict[str, Any] = {"status": Status.ERROR, "error": error.as_dict(), "finished_at": timezone.now()}
-    run = _new(module, request, lock_key="", **over)
+    """Insert a run that could not start, with status error and this error."""
+    final: dict[str, Any] = {"status": Status.ERROR, "error": error.as_dict(), "finished_at": timezone.now()}
+    run = _new(module, request, lock_key="", **final)
     with transaction.atomic():
         run.save(force_insert=True)
         notify.on_finished(run)
@@ -93,28 +93,28 @@ def _insert(module: Module, request: Request, **fields: Any) -> Run:
             with transaction.atomic():
                 run.save(force_insert=True)
                 run.record(log_path=f"runs/{run.pk}.log")
-                _inserted(run, request)
+                _after_insert(run, request)
         except IntegrityError:
-            _clear_the_way(run)
+            _finalize_dead_conflicts(run)
             continue
         return run
-    raise InternalError(f"The run of {module.name} could not be claimed.", hint="Run it again.")
+    raise InternalError(f"The run of {module.name} could not be started.", hint="Run it again.")
 
 
-def _inserted(row: Run | GroupRun, request: Request) -> None:
+def _after_insert(row: Run | GroupRun, request: Request) -> None:
     if request.on_insert is not None:
         request.on_insert(row)
 
 
 def dest_lock_key(module: Module) -> str:
-    """Return what two modules share exactly when they write the same table: its place, not the connection's name."""
+    """Return a key that two modules share exactly if they write the same table, whatever their connections' names."""
     connection = module.dest_connection
     url = jdbc.parse(connection.jdbc_url, kind=connection.driver.kind)
     table, dialect = module.dest_table_name, registry.dialect(connection.driver.kind)
-    place = url.path or f"{url.host}:{url.port}/{url.database}"
-    key = f"{connection.driver.kind}:{place}:{table.schema or dialect.default_schema}.{table.table}"
-    # the column's room; a long path's end tells as much as the whole
-    return key if len(key) <= _LONGEST_KEY else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+    address = url.path or f"{url.host}:{url.port}/{url.database}"
+    key = f"{connection.driver.kind}:{address}:{table.schema or dialect.default_schema}.{table.table}"
+    # longer keys do not fit into the column
+    return key if len(key) <= _MAX_KEY_LENGTH else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def _new(module: Module, request: Request, *, lock_key: str | None = None, **fields: Any) -> Run:
@@ -134,21 +134,21 @@ def _new(module: Module, request: Request, *, lock_key: str | None = None, **fie
     return run
 
 
-def _clear_the_way(wanted: Run) -> None:
-    """Settle the run that is in the way if its owner is dead, else raise AlreadyRunning."""
+def _finalize_dead_conflicts(wanted: Run) -> None:
+    """Finalize conflicting runs whose process is dead. Raise AlreadyRunning for one that is not."""
     assert wanted.module_id is not None
     for other in Run.objects.locking(wanted.module_id, wanted.dest_lock_key):
         if not seems_dead(other):
             raise AlreadyRunning(
                 f"{wanted.module_name} cannot start: run {other.pk} of {other.module_name} is {other.status}"
-                f" and writes {'the same table' if other.module_id != wanted.module_id else 'it'}.",
+                f"{' and writes the same table' if other.module_id != wanted.module_id else ''}.",
                 hint=f"Wait for it, or stop it: manage.py cancelrun {other.pk}.",
                 detail=str(other.pk),
             )
         reap(other)
 
 
-def _clear_the_way_of_group(group: Group) -> None:
+def _finalize_dead_group_runs(group: Group) -> None:
     for other in GroupRun.objects.active().filter(group=group, dry_run=False):
         if reap_group(other):
             continue

@@ -1,4 +1,4 @@
-"""Carry one claimed run out in this process: plan, engine, record."""
+"""Execute one claimed run in this process: make the plan, run the engine, record its events."""
 
 from __future__ import annotations
 
@@ -28,48 +28,48 @@ from runs.models.states import IllegalTransition
 def execute(
     run: Run,
     *,
-    listen: Callable[[Event], None] = lambda event: None,
+    on_event: Callable[[Event], None] = lambda event: None,
     retry: bool = False,
     change: Callable[[Plan], Plan] = lambda plan: plan,
 ) -> Run:
-    """Run to the end and return the run in its final state; no exception of the run's own leaves here.
+    """Execute the run and return it in its final state; errors are recorded in it and not raised.
 
-    ``listen`` hears every event after it is recorded. With ``retry`` failures that can pass are tried again as the
-    module says. ``change`` makes the plan another than the module's.
+    ``on_event`` is called with each event after it is recorded. With ``retry``, transient failures are retried by the
+    module's retry policy. ``change`` may return a modified plan.
     """
     with Recorder(run) as recorder:
         point("run.claimed")
-        heartbeat = Heartbeat(run, meanwhile=recorder.cap_log)
+        heartbeat = Heartbeat(run, on_beat=recorder.cap_log)
         try:
-            signals.release()
+            signals.end_deferral()
             with heartbeat:
-                _carry_out(recorder, listen, retry=retry, change=change)
-                # done: from here a cancel comes too late
+                _run_engine(recorder, on_event, retry=retry, change=change)
+                # from here a cancel is too late
                 signals.shield()
         except KeyboardInterrupt:
             signals.shield()
             _stop(recorder, lost=heartbeat.lost)
         except IllegalTransition:
-            # settled by another process or gone, which a write found out before the heartbeat did
+            # finalized by another process, or deleted; a write noticed before the heartbeat did
             signals.shield()
             _stop(recorder, lost=_is_gone(run))
     return run
 
 
-def _carry_out(
-    recorder: Recorder, listen: Callable[[Event], None], *, retry: bool, change: Callable[[Plan], Plan]
+def _run_engine(
+    recorder: Recorder, on_event: Callable[[Event], None], *, retry: bool, change: Callable[[Plan], Plan]
 ) -> None:
-    def hear(event: Event) -> None:
+    def handle(event: Event) -> None:
         recorder.record(event)
-        listen(event)
+        on_event(event)
 
-    # told events are closed with the block, and with them whatever they had open
+    # closing the generator closes the sessions that it has open
     with (
-        closing(_events(recorder.run, change(planning.plan(recorder.run)), retry=retry)) as told,
-        lock_waits.reported_to(lambda message: hear(Waiting(message))),
+        closing(_events(recorder.run, change(planning.plan(recorder.run)), retry=retry)) as run_events,
+        lock_waits.reported_to(lambda message: handle(Waiting(message))),
     ):
-        for event in told:
-            hear(event)
+        for event in run_events:
+            handle(event)
 
 
 def _events(run: Run, plan: Plan, *, retry: bool) -> Generator[Event, None, None]:
@@ -83,7 +83,7 @@ def _still_ours(run: Run) -> bool:
     try:
         return not run.must_stop()
     except (DatabaseError, InterfaceError):
-        # metadata that is away says nothing; a run that was overtaken hears it from the destination, too
+        # unknown while the metadata is unavailable; the destination's claim also stops a run that was overtaken
         connection.close()
         return True
 
@@ -97,25 +97,29 @@ def _is_gone(run: Run) -> bool:
 
 
 def _stop(recorder: Recorder, *, lost: bool) -> None:
-    """Find out whether the interrupt came in time; raises Cancelled (or Lost, when nobody cancelled) when it did."""
-    if not recorder.published and recorder.publishing and (found := _find(planning.plan(recorder.run))):
-        # what was published is known, also where no row is left to say so
+    """Raise Cancelled, or Lost if no cancel was requested, unless the interrupted run had published already."""
+    if not recorder.published and recorder.publishing and (published := _find(planning.plan(recorder.run))):
+        # counted as published even if the row that would record it is gone
         with suppress(IllegalTransition):
-            recorder.record(found)
+            recorder.record(published)
     if not recorder.published and lost:
         raise Lost(
-            "The metadata database knows this run no more, or has settled it; nothing was published.",
-            hint="Was the metadata exchanged or restored while it ran? Run it again.",
+            "The run's row was deleted from the metadata database, or finalized by another process; nothing was"
+            " published.",
+            hint="Check whether the metadata database was replaced or restored meanwhile, then run it again.",
         )
     if not recorder.published:
         raise Cancelled("The run was cancelled; nothing was published.")
     if lost:
         recorder.record(
-            Warned("The metadata database knows this run no more; what was left of key_sync and hooks was not done.")
+            Warned(
+                "The run's row was deleted from the metadata database or finalized by another process; remaining hooks"
+                " and key_sync were skipped."
+            )
         )
         return
     recorder.record(
-        Warned("The cancel came too late, the rows are published; what was left of key_sync and hooks was not done.")
+        Warned("The cancel came too late: the rows are published. Remaining hooks and key_sync were skipped.")
     )
 
 
@@ -124,7 +128,7 @@ def _find(plan: Plan) -> Published | None:
         return publish.find(replace(plan, destination=with_short_timeout(plan.destination)))
     except PipekitError as error:
         raise Cancelled(
-            "The run was cancelled while it published; whether it did is not known.",
-            hint="Run it again: it starts from what the destination has.",
+            "The run was cancelled while publishing; whether it published is not known.",
+            hint="Run it again: it continues from what is in the destination.",
             detail=error.message,
         ) from error

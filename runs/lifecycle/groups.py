@@ -1,6 +1,6 @@
-"""Carry one group run out: its members by their order, those of one order side by side, each in a process of its own.
+"""Execute one group run: its members by run order, those of the same order in parallel, each in its own process.
 
-Its own process only starts them, watches their rows and says how it went; it moves no rows and holds no connection.
+The process of the group run only starts the runs and polls their rows; it moves no data and opens no connection.
 """
 
 from __future__ import annotations
@@ -16,46 +16,46 @@ from modules.models import Group, Module
 from runs import logs
 from runs.lifecycle import cancel, claim, launch, signals
 from runs.lifecycle.heartbeat import Heartbeat
-from runs.lifecycle.metadata_retry import patiently
+from runs.lifecycle.metadata_retry import retry_metadata
 from runs.lifecycle.reap import reap, seems_dead
 from runs.models import GroupRun, Run
 from runs.models.states import FAILED, IllegalTransition
 
-# seconds between two looks at the members' rows
-_LOOK = 0.5
+# seconds between two queries of the members' rows
+_POLL_SECONDS = 0.5
 
 
-def carry_out(group_run: GroupRun) -> None:
-    """Run the started group run to its end, whatever its members do; whoever settled it before us is right."""
+def execute_group(group_run: GroupRun) -> None:
+    """Execute a started group run to its end. If another process finalized it, that result stands."""
     try:
         with Heartbeat(group_run):
-            failed = _run(group_run)
+            error = _run(group_run)
             signals.shield()
-        patiently(lambda: group_run.finish_error(failed.as_dict()) if failed else group_run.finish())
+        retry_metadata(lambda: group_run.finish_error(error.as_dict()) if error else group_run.finish())
     except KeyboardInterrupt:
         signals.shield()
         _cancel(group_run)
-    except IllegalTransition as error:
-        logs.write(group_run, error.message)
+    except IllegalTransition as refused:
+        logs.write(group_run, refused.message)
     logs.write(group_run, f"ended: {group_run.status}")
 
 
 def _run(group_run: GroupRun) -> PipekitError | None:
-    """Return why it could not go on, once what it had begun is over; None when nothing was in its way."""
+    """Run the members. Return the error that stopped the group run, after the runs it had started have ended."""
     try:
         _Group(group_run).run()
     except IllegalTransition:
         raise
     except Exception as error:
         logs.write(group_run, f"failed: {type(error).__name__}: {error}")
-        while patiently(lambda: [run for run in group_run.runs.active() if not _settled(run)]):
-            time.sleep(_LOOK)
+        while retry_metadata(lambda: [run for run in group_run.runs.active() if not _reap_if_dead(run)]):
+            time.sleep(_POLL_SECONDS)
         return error if isinstance(error, PipekitError) else InternalError(f"{type(error).__name__}: {error}")
     return None
 
 
 class _Group:
-    """One group run while it goes on."""
+    """One group run in progress."""
 
     def __init__(self, group_run: GroupRun) -> None:
         assert group_run.group is not None, "a group runs while it exists"
@@ -70,23 +70,23 @@ class _Group:
         self._failed = False
 
     def run(self) -> None:
-        members = patiently(lambda: _members(self.group))
-        patiently(lambda: self.row.record(members=[name for _, _, name in members]))
+        members = retry_metadata(lambda: _members(self.group))
+        retry_metadata(lambda: self.row.record(members=[name for _, _, name in members]))
         for _, same in groupby(members, key=lambda member: member[0]):
-            self._side_by_side([(pk, name) for _, pk, name in same])
+            self._run_parallel([(pk, name) for _, pk, name in same])
 
-    def _side_by_side(self, modules: Sequence[tuple[int, str]]) -> None:
-        waiting, going = list(modules), list[Run]()
-        while waiting or going:
-            while waiting and len(going) < self.group.max_parallel:
-                going += self._begin(*waiting.pop(0))
-            going = [run for run in going if not self._is_over(run)]
-            if len(going) >= self.group.max_parallel or (going and not waiting):
-                time.sleep(_LOOK)
+    def _run_parallel(self, modules: Sequence[tuple[int, str]]) -> None:
+        waiting, running = list(modules), list[Run]()
+        while waiting or running:
+            while waiting and len(running) < self.group.max_parallel:
+                running += self._start(*waiting.pop(0))
+            running = [run for run in running if not self._has_ended(run)]
+            if len(running) >= self.group.max_parallel or (running and not waiting):
+                time.sleep(_POLL_SECONDS)
 
-    def _begin(self, pk: int, name: str) -> list[Run]:
-        # read only now: since the group began, somebody may have changed, disabled or deleted it
-        module = patiently(lambda: Module.objects.with_connections().filter(pk=pk).first())
+    def _start(self, pk: int, name: str) -> list[Run]:
+        # read only now: it may have been changed, disabled or deleted since the group run started
+        module = retry_metadata(lambda: Module.objects.with_connections().filter(pk=pk).first())
         if self._failed and self.group.on_failure == "stop":
             why = "a member before it failed"
         elif module is None:
@@ -96,7 +96,7 @@ class _Group:
         if why or module is None:
             self._skip(name, why)
             return []
-        run = patiently(lambda: self._launched(module))
+        run = retry_metadata(lambda: self._launch(module))
         if run is None:
             self._skip(name, "it was deleted")
             return []
@@ -104,13 +104,13 @@ class _Group:
         return [run]
 
     def _skip(self, name: str, why: str) -> None:
-        patiently(lambda: self.row.record(skipped=[*self.row.skipped, {"module": name, "why": why}]))
+        retry_metadata(lambda: self.row.record(skipped=[*self.row.skipped, {"module": name, "why": why}]))
         logs.write(self.row, f"{name}: skipped, {why}")
 
-    def _launched(self, module: Module) -> Run | None:
-        """Return its run, also one that could not begin; None when the module is gone. May be called again."""
+    def _launch(self, module: Module) -> Run | None:
+        """Return the module's run, even if it could not start; None if the module was deleted. Idempotent."""
         if run := self.row.runs.filter(module=module.pk).first():
-            # begun before the metadata failed us
+            # launched by an earlier call, after which the metadata failed
             return run
         try:
             return launch.launch(module, self._request)
@@ -119,13 +119,13 @@ class _Group:
                 return None
             return claim.refuse(module, self._request, error)
 
-    def _is_over(self, run: Run) -> bool:
+    def _has_ended(self, run: Run) -> bool:
         try:
             run.refresh_from_db()
             if not run.is_final and seems_dead(run):
                 reap(run)
         except Run.DoesNotExist:
-            logs.write(self.row, f"{run.module_name}: run {run.pk} is gone")
+            logs.write(self.row, f"{run.module_name}: run {run.pk} was deleted")
             return True
         except (DatabaseError, InterfaceError):
             connection.close()
@@ -137,33 +137,33 @@ class _Group:
 
 
 def _members(group: Group) -> list[tuple[int, int, str]]:
-    """Return order, module and its name, in order."""
+    """Return run order, primary key and name of each member, in run order."""
     rows = group.members.order_by("run_order", "pk")
     return list(rows.values_list("run_order", "module_id", "module__name"))
 
 
 def _cancel(group_run: GroupRun) -> None:
-    """Cancel what is going and wait for it: only then is the group's run over."""
+    """Cancel the active runs, wait for them, then finalize the group run."""
     logs.write(group_run, "cancelling")
-    for run in patiently(lambda: list(group_run.runs.active())):
+    for run in retry_metadata(lambda: list(group_run.runs.active())):
         cancel.cancel(run)
-    until = time.monotonic() + 30
-    while patiently(lambda: group_run.runs.active().exists()) and time.monotonic() < until:
-        time.sleep(_LOOK)
+    deadline = time.monotonic() + 30
+    while retry_metadata(lambda: group_run.runs.active().exists()) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
     try:
-        patiently(lambda: _finish_cancelled(group_run))
+        retry_metadata(lambda: _finish_cancelled(group_run))
     except IllegalTransition as error:
         logs.write(group_run, error.message)
 
 
 def _finish_cancelled(group_run: GroupRun) -> None:
-    begun = {*group_run.runs.values_list("module_name", flat=True), *(entry["module"] for entry in group_run.skipped)}
-    left = [{"module": name, "why": "the group run was cancelled"} for name in group_run.members if name not in begun]
+    handled = {*group_run.runs.values_list("module_name", flat=True), *(each["module"] for each in group_run.skipped)}
+    left = [{"module": name, "why": "the group run was cancelled"} for name in group_run.members if name not in handled]
     group_run.record(skipped=[*group_run.skipped, *left])
     group_run.finish_cancelled()
 
 
-def _settled(run: Run) -> bool:
+def _reap_if_dead(run: Run) -> bool:
     if not seems_dead(run):
         return False
     reap(run)

@@ -1,6 +1,6 @@
-"""A run's signs of life: a thread with a metadata connection of its own, whatever the data path is waiting for.
+"""The heartbeat of a run: a thread with its own metadata connection, independent of what the run waits for.
 
-The same thread hears that a cancel was asked for, or that the run was taken from this process, and interrupts it.
+The thread also polls for a requested cancel, or a row that was finalized elsewhere, and interrupts the main thread.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from types import TracebackType
 from django.db import DatabaseError, InterfaceError, connection
 
 from runs.lifecycle.signals import interrupt_main
-from runs.models.process_mixin import Owned
+from runs.models.process_mixin import ProcessMixin
 from runs.settings import setting
 
-# seconds between two looks at the wish to cancel: a read, so more often than beats
-_LOOK = 1.0
+# seconds between two polls for a cancel; they only read, so they are more frequent than heartbeats
+_POLL_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Beats within its block. Metadata that is busy costs a beat, never the run."""
+    """Context manager that records heartbeats. A heartbeat that fails is skipped and does not fail the run."""
 
-    def __init__(self, row: Owned, *, meanwhile: Callable[[], None] = lambda: None) -> None:
-        self._row, self._meanwhile = row, meanwhile
-        # it interrupted because the row is gone or settled, and not because of a cancel
+    def __init__(self, row: ProcessMixin, *, on_beat: Callable[[], None] = lambda: None) -> None:
+        self._row, self._on_beat = row, on_beat
+        # whether it interrupted because the row was deleted or finalized, not because of a cancel
         self.lost = False
-        self._every = float(setting("heartbeat_seconds"))
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._interval = float(setting("heartbeat_seconds"))
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()
@@ -40,33 +40,33 @@ class Heartbeat:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ended.set()
-        # one that waits for busy metadata ends by itself
+        self._stopped.set()
+        # a thread that waits for busy metadata ends later by itself
         self._thread.join(timeout=2)
 
-    def _beat(self) -> None:
+    def _run(self) -> None:
         try:
             due = 0.0
-            while not self._ended.wait(min(_LOOK, self._every)):
-                beats = time.monotonic() >= due
-                if beats:
-                    due = time.monotonic() + self._every
-                    self._do_meanwhile()
-                # what may not be interrupted now goes on, and so do its signs of life
-                if self._must_stop(beats) and not self._ended.is_set() and interrupt_main():
+            while not self._stopped.wait(min(_POLL_SECONDS, self._interval)):
+                is_due = time.monotonic() >= due
+                if is_due:
+                    due = time.monotonic() + self._interval
+                    self._call_on_beat()
+                # while the main thread is shielded from interrupts, heartbeats continue
+                if self._must_stop(beat=is_due) and not self._stopped.is_set() and interrupt_main():
                     return
         finally:
             connection.close()
 
-    def _do_meanwhile(self) -> None:
+    def _call_on_beat(self) -> None:
         try:
-            self._meanwhile()
-        except Exception:  # whatever it is, a run without signs of life is worse
-            _log.exception("What is done between two signs of life failed.")
+            self._on_beat()
+        except Exception:  # no error of the callback is worth losing the heartbeat
+            _log.exception("The heartbeat's callback failed.")
 
-    def _must_stop(self, beats: bool) -> bool:
+    def _must_stop(self, *, beat: bool) -> bool:
         try:
-            if not (self._row.beat() if beats else self._row.must_stop()):
+            if not (self._row.beat() if beat else self._row.must_stop()):
                 return False
             self.lost = self._row.is_gone()
             return True

@@ -1,4 +1,4 @@
-"""Start a run for anyone (admin, API, command, tick): returns at once, the run has a process of its own."""
+"""Start a run in a process of its own, for the admin, commands and the tick; returns at once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from runs.models import GroupRun, Run
 
 
 def launch(module: Module, request: claim.Request) -> Run:
-    """Queue a run and start its process. Raises AlreadyRunning naming the run that is in the way.
+    """Queue a run and start its process. Raise AlreadyRunning, naming the conflicting run.
 
-    A process that cannot be started is the returned run's error.
+    If the process cannot be started, the returned run has ended with that error.
     """
     run = claim.queue(module, request)
     _start(run, "--run")
@@ -31,7 +31,7 @@ def launch_group(
     full_refresh: bool = False,
     on_insert: Callable[[GroupRun], None] | None = None,
 ) -> GroupRun:
-    """Queue a run of the group and start the process that carries it out. Raises AlreadyRunning, as `launch`."""
+    """Queue a group run and start its process. Raises and returns as `launch`."""
     request = claim.Request(
         trigger=trigger, actor=actor, dry_run=dry_run, full_refresh=full_refresh, on_insert=on_insert
     )
@@ -48,4 +48,4 @@ def _start(row: Run | GroupRun, kind: str) -> None:
         row.finish_error(error.as_dict())
         return
     if process is not None:
-        row.own(**process.as_fields())
+        row.assign_process(**process.as_fields())

@@ -1,20 +1,20 @@
-"""Owners on other machines: one whose heartbeat stands still for the lease, by the observer's own clock, is dead.
+"""Leases of processes on other machines: one without a new heartbeat for `lease_seconds` is considered dead.
 
-Wall clocks are never compared. Observers live shorter than the lease, so what they saw is kept on the row, with the
-machine and boot whose steady clock it is.
+The time is measured by the observer's monotonic clock; wall clocks are never compared. Observing processes are
+short-lived, so each observation is stored on the row, with the machine and boot that its clock belongs to.
 """
 
 from __future__ import annotations
 
 import time
 
-from runs.models.process_mixin import Owned
+from runs.models.process_mixin import ProcessMixin
 from runs.process import identity
 from runs.settings import setting
 
 
-def expired(row: Owned) -> bool:
-    """Whether the row's heartbeat has stood still for the lease; notes what is seen for the next look."""
+def expired(row: ProcessMixin) -> bool:
+    """Return whether the heartbeat has not changed for a whole lease; store this observation for the next call."""
     here = identity.current()
     seen, clock = row.sighting or {}, f"{here.machine} {here.boot}"
     if seen.get("clock") == clock and seen.get("heartbeat") == row.heartbeat:

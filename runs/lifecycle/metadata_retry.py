@@ -1,4 +1,4 @@
-"""Waits for metadata that is locked or away just now, where giving up would leave something half done."""
+"""Retries metadata operations while the database is locked or unavailable, where a failure would lose a result."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import TypeVar
 from django.db import DatabaseError, IntegrityError, InterfaceError, connection
 
 _T = TypeVar("_T")
-# seconds; SQLite by itself waits for a lock for half a minute at each attempt
-_ENOUGH = 600.0
+# seconds; each attempt on SQLite waits for a lock for up to half a minute by itself
+_TIMEOUT = 600.0
 
 
-def patiently(act: Callable[[], _T]) -> _T:
-    """Return what ``act`` returns, calling it again while the metadata fails it; after ten minutes it may fail."""
-    until = time.monotonic() + _ENOUGH
+def retry_metadata(act: Callable[[], _T]) -> _T:
+    """Return ``act()``, calling it again on database errors for up to ten minutes; IntegrityError is not retried."""
+    deadline = time.monotonic() + _TIMEOUT
     while True:
         try:
             return act()
         except IntegrityError:
             raise
         except (DatabaseError, InterfaceError):
-            if connection.in_atomic_block or time.monotonic() > until:
+            if connection.in_atomic_block or time.monotonic() > deadline:
                 raise
             connection.close()
             time.sleep(1)

@@ -1,4 +1,4 @@
-"""From configuration to plan: the one place where rows of the metadata become what the engine runs."""
+"""Builds the engine's plan of a run from the metadata. No other module converts models to engine objects."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from runs.settings import setting
 
 
 def plan(run: Run) -> Plan:
-    """Return what the run is to do, secrets resolved: call it only in the process that connects.
+    """Return the plan of a run, secrets resolved: call it only in the process that connects.
 
-    Raises SecretMissing for a reference that leads nowhere.
+    Raise SecretMissing for a reference to a secret that does not exist.
     """
     module = run.module
     assert module is not None, "a run is planned while its module exists"
@@ -29,8 +29,8 @@ def plan(run: Run) -> Plan:
         run=run.token,
         module=module.name,
         strategy=strategy,
-        source=_reached(module.source_connection),
-        destination=_reached(module.dest_connection),
+        source=_parameters(module.source_connection),
+        destination=_parameters(module.dest_connection),
         dest_table=module.dest_table_name,
         source_query=module.source_query,
         columns=_columns(module),
@@ -55,20 +55,20 @@ def plan(run: Run) -> Plan:
     )
 
 
-def _reached(connection: Connection) -> ConnectionParameters:
-    """Return how to reach it; its sessions learn how long the operator lets a server be silent."""
-    found = connection.parameters()
-    return replace(found, options={**found.options, "no_progress_timeout": setting("no_progress_timeout")})
+def _parameters(connection: Connection) -> ConnectionParameters:
+    """Return the connection's parameters with the configured idle timeout."""
+    parameters = connection.parameters()
+    return replace(parameters, options={**parameters.options, "no_progress_timeout": setting("no_progress_timeout")})
 
 
 def strategy_of(run: Run) -> Strategy:
-    """Return what the run does, which a full refresh makes `full` whatever the module says."""
+    """Return the module's merge strategy, or `full` for a full refresh."""
     assert run.module is not None
     return Strategy.FULL if run.full_refresh else Strategy(run.module.merge_strategy)
 
 
 def _watermark(module: Module, strategy: Strategy, key: tuple[str, ...]) -> str:
-    """Return the watermark column; only incremental falls back to the first merge key."""
+    """Return the watermark column; only incremental falls back to the first column of the merge key."""
     if strategy is Strategy.FULL:
         return ""
     if module.watermark_column:
@@ -84,7 +84,7 @@ def _named(module: Module) -> tuple[NamedWatermark, ...]:
     return tuple(
         NamedWatermark(
             name=watermark.name,
-            connection=_reached(watermark.connection),
+            connection=_parameters(watermark.connection),
             resolver_sql=watermark.resolver_sql,
             default=watermark.default_value,
         )
@@ -96,6 +96,6 @@ def _hook(hook: HookRow, module: Module) -> Hook:
     return Hook(
         sql=hook.sql,
         run_on=RunOn(hook.run_on),
-        connection=_reached(hook.connection or module.dest_connection),
+        connection=_parameters(hook.connection or module.dest_connection),
         must_succeed=hook.on_error == "fail",
     )

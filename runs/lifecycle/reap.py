@@ -1,4 +1,4 @@
-"""Settle runs whose process is gone: the destination's commit record says whether they had published."""
+"""Finalize runs whose process has died; the destination's commit record tells whether they had published."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from runs.models.verification import Verification
 from runs.process import identity
 
 _log = logging.getLogger(__name__)
-# how long a launcher may take until it knows the process it started; one that dies in between leaves none
-_START = dt.timedelta(seconds=14)
+# a queued row without a process is dead after this; a launcher stores the process it started within that time
+_START_TIMEOUT = dt.timedelta(seconds=14)
 _RECOVERED = (
-    "The process died after it had published; found in the destination's commit record. "
-    "What was left of key_sync and hooks was not done."
+    "The process died after it had published, as the destination's commit record shows. "
+    "Remaining hooks and key_sync were skipped."
 )
 
 
 def reap_all(*, seconds: float = math.inf) -> int:
-    """Settle every run and group run whose owner is dead, and whatever was left in the spool; return how many.
+    """Finalize every run and group run whose process is dead, and import spooled results; return how many.
 
-    After so many seconds it begins no other: each may wait for a destination that does not answer.
+    After ``seconds`` no further row is started, because each may wait for a destination that does not answer.
     """
-    found, until = spool.take_in(), time.monotonic() + seconds
+    count, deadline = spool.import_files(), time.monotonic() + seconds
     for row in (*Run.objects.active().with_module(), *GroupRun.objects.active()):
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             break
         try:
-            found += _reaped(row)
+            count += _reap_if_dead(row)
         except Exception:
-            # one that cannot be settled now must not keep the others
-            _log.exception("%s could not be settled.", row)
-    return found
+            # an error of one row must not keep the others from being finalized
+            _log.exception("%s could not be finalized.", row)
+    return count
 
 
-def _reaped(row: Run | GroupRun) -> bool:
+def _reap_if_dead(row: Run | GroupRun) -> bool:
     if isinstance(row, GroupRun):
         return reap_group(row)
     if seems_dead(row):
@@ -58,31 +58,31 @@ def _reaped(row: Run | GroupRun) -> bool:
 
 
 def seems_dead(row: Run | GroupRun | Verification) -> bool:
-    """Whether the process has certainly ended, or never came. Another machine's is judged by its heartbeat."""
+    """Return whether the process has ended or never started; on another machine its heartbeat decides."""
     if row.status == Status.LOST:
         return True
     process = row.process
     if process is None:
-        return bool(timezone.now() - row.created_at > _START)
+        return bool(timezone.now() - row.created_at > _START_TIMEOUT)
     if process.machine == identity.current().machine:
         return process.is_dead()
     return row.status == Status.RUNNING and leases.expired(row)
 
 
 def reap(run: Run) -> None:
-    """End a dead run: success when its commit record is there, else error `lost`. Whoever is first does it."""
-    spool.take_in()
+    """Finalize a dead run: success if its commit record exists, else error `lost`. Safe to call concurrently."""
+    spool.import_files()
     run.refresh_from_db()
     with suppress(IllegalTransition):
-        # a reaper that died half way has left it lost
+        # it is lost already if an earlier reaper died in between
         if run.status == Status.RUNNING:
             run.mark_lost(heartbeat=run.heartbeat)
-        _settle(run)
-        logs.write(run, f"settled without its process: {run.status}")
+        _finalize(run)
+        logs.write(run, f"finalized without its process: {run.status}")
 
 
 def reap_group(group_run: GroupRun) -> bool:
-    """End a dead group run once none of its runs is going any more; return whether it is over."""
+    """Finalize a dead group run once none of its runs is active; return whether it has ended."""
     if not seems_dead(group_run):
         return False
     for run in group_run.runs.active():
@@ -91,54 +91,54 @@ def reap_group(group_run: GroupRun) -> bool:
     if group_run.runs.active().exists():
         return False
     with suppress(IllegalTransition):
-        _settle_group(group_run)
+        _finalize_group(group_run)
     return True
 
 
-def _settle_group(group_run: GroupRun) -> None:
-    told = {*group_run.runs.values_list("module_name", flat=True), *(entry["module"] for entry in group_run.skipped)}
-    left = [name for name in group_run.members if name not in told]
+def _finalize_group(group_run: GroupRun) -> None:
+    handled = {*group_run.runs.values_list("module_name", flat=True), *(each["module"] for each in group_run.skipped)}
+    left = [name for name in group_run.members if name not in handled]
     if group_run.cancel_requested:
         group_run.finish_cancelled()
     elif group_run.status == Status.RUNNING and group_run.members and not left:
         group_run.finish()
     else:
-        group_run.finish_error(_lost(group_run, "these were not run any more: " + ", ".join(left or ["all"])).as_dict())
+        group_run.finish_error(_lost(group_run, "members that were not run: " + ", ".join(left or ["all"])).as_dict())
 
 
-def _settle(run: Run) -> None:
-    found, why = _ask(run)
-    if found is not None:
+def _finalize(run: Run) -> None:
+    published, why_unknown = _ask_destination(run)
+    if published is not None:
         run.finish_success(
-            inserted=found.inserted,
-            updated=found.updated,
-            deleted=found.deleted,
+            inserted=published.inserted,
+            updated=published.updated,
+            deleted=published.deleted,
             warnings=[*run.warnings, _RECOVERED],
         )
     elif run.cancel_requested:
-        run.finish_cancelled(Cancelled("The run was cancelled; nothing was published.", detail=why).as_dict())
+        run.finish_cancelled(Cancelled("The run was cancelled; nothing was published.", detail=why_unknown).as_dict())
     else:
-        outcome = "whether it published is not known" if why else "nothing was published"
-        run.finish_error(_lost(run, outcome, detail=why).as_dict())
+        outcome = "whether it published is not known" if why_unknown else "nothing was published"
+        run.finish_error(_lost(run, outcome, detail=why_unknown).as_dict())
 
 
 def _lost(row: Run | GroupRun, outcome: str, *, detail: str = "") -> Lost:
     if row.pid is None:
         return Lost(
             f"The process of this run never started; {outcome}.",
-            hint="Run it again; when it happens again, read its log.",
+            hint="Run it again; if this happens again, read its log.",
             detail=detail,
         )
     return Lost(
-        f"The process of this run ended without a word (it was process {row.pid} on {row.host}); {outcome}.",
-        hint="Run it again: it starts from what the destination has.",
+        f"The process of this run ended unexpectedly (process {row.pid} on {row.host}); {outcome}.",
+        hint="Run it again: it continues from what is in the destination.",
         detail=detail,
     )
 
 
-def _found(plan: Plan) -> Published | None:
-    """Return what the run changed: its publish, and its key_sync where that was done."""
-    # most that look for dead runs find none, and the engine is half of what a tick would import
+def _find_published(plan: Plan) -> Published | None:
+    """Return what the run committed: its publish, and its key_sync if that was reached."""
+    # imported here: a tick rarely finds a dead run, and the engine would double its imports
     from runs.engine.publish import key_sync, publish
 
     published = publish.find(plan)
@@ -148,12 +148,13 @@ def _found(plan: Plan) -> Published | None:
     return published if synced is None else replace(published, deleted=(published.deleted or 0) + (synced.deleted or 0))
 
 
-def _ask(run: Run) -> tuple[Published | None, str]:
+def _ask_destination(run: Run) -> tuple[Published | None, str]:
+    """Return what the run committed, or why that could not be found out."""
     if run.status == Status.QUEUED or run.module is None or run.dry_run:
-        # it has not begun, or is not there to publish
+        # it cannot have published
         return None, ""
     try:
-        return _found(planning.plan(run)), ""
+        return _find_published(planning.plan(run)), ""
     except PipekitError as error:
-        # the next run settles the data either way; that the answer is missing is said
+        # the run ends all the same: the next one starts from the destination's data in either case
         return None, f"The destination could not be asked: {error.message}"

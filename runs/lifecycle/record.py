@@ -1,7 +1,7 @@
-"""From events to record: the one place where what a run tells becomes its row and its log.
+"""Records the engine's events in the run's row and log. No other module does.
 
-Metadata that is busy costs a run nothing but time at its end: what was found is written later, at worst by the spool.
-Where that takes nothing either, the next tick settles the run by the destination's commit record.
+If the metadata database is busy or unavailable, values are kept and written with the next event. The final state is
+retried, then written to the spool; if that fails too, the next tick finalizes the run by its commit record.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from runs.models.states import IllegalTransition, Status
 from runs.settings import setting
 
 _log = logging.getLogger(__name__)
-# how often progress reaches the row: often enough to watch, seldom enough for SQLite
+# seconds between two writes of the progress, few enough for SQLite
 _PROGRESS_SECONDS = 2.0
-# how long the end of a run is tried to be written before it goes to the spool
-_PATIENCE_SECONDS = 120.0
+# seconds for which writing the final state is retried before it goes to the spool
+_FINISH_TIMEOUT = 120.0
 _PUBLISHING = "publish"
 
 
 class Recorder:
-    """Keeps one run's row and log file up to date; use as a context manager, which writes the final state.
+    """Keeps the row and the log of one run up to date. As a context manager it writes the final state.
 
-    Whatever exception leaves the block becomes the run's error and goes no further; `KeyboardInterrupt` is a cancel.
+    An exception that leaves the block becomes the run's error and is suppressed; KeyboardInterrupt is a cancel.
     """
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        # whether a transaction that publishes may have been begun; whether one is known to be committed
+        # whether the publishing transaction may have begun; whether its commit is confirmed
         self.publishing = self.published = False
-        self._progressed = 0.0
-        # of the publish alone, and of what followed it
+        self._progress_written = 0.0
+        # rows deleted by the publish, and by each step after it
         self._deleted = 0
         self._reconciled: dict[str, int] = {}
-        self._most = setting("run_log_megabytes") * 1_000_000
-        # found since the row was last written
-        self._found: dict[str, Any] = {}
+        self._max_log_bytes = setting("run_log_megabytes") * 1_000_000
+        # fields that are set on the run and not yet written to its row
+        self._unwritten: dict[str, Any] = {}
 
     def __enter__(self) -> Recorder:
         self.log(f"run {self.run.pk} of {self.run.module_name} ({self.run.strategy}, {self.run.trigger})")
@@ -60,149 +60,148 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         if error is None:
-            self._end(Status.DRY_RUN if self.run.dry_run else Status.SUCCESS)
+            self._finish(Status.DRY_RUN if self.run.dry_run else Status.SUCCESS)
         elif isinstance(error, KeyboardInterrupt):
             self._fail(Cancelled("The run was cancelled; nothing was published after that."))
         elif isinstance(error, PipekitError):
             self._fail(error)
         elif isinstance(error, Exception):
             self.log("".join(traceback.format_exception(kind, error, trace)))
-            self._fail(_our_bug(error))
+            self._fail(_internal_error(error))
         else:
             return False
         return True
 
     def log(self, text: str) -> None:
+        """Append a line to the run's log, without secrets."""
         logs.write(self.run, redactor().text(text))
 
     def cap_log(self) -> None:
-        logs.cap(self.run, most=self._most)
+        """Cut the middle out of a log that exceeds the setting run_log_megabytes."""
+        logs.cap(self.run, most=self._max_log_bytes)
 
     def record(self, event: events.Event) -> None:
-        """Take one event in; the order of events is the order of the log.
-
-        Raises IllegalTransition when the run is no longer this process's.
-        """
+        """Record one event in the log and the row. Raise IllegalTransition if the run was finalized elsewhere."""
         match event:
             case events.StepStarted(step):
                 self.publishing = self.publishing or step == _PUBLISHING
                 self.log(f"{step} ...")
             case events.StepFinished(step, seconds):
-                self._keep(steps=[*self.run.steps, {"step": step, "seconds": round(seconds, 3)}])
+                self._set(steps=[*self.run.steps, {"step": step, "seconds": round(seconds, 3)}])
                 self.log(f"{step} done in {seconds:.3f} s")
                 self._write()
             case events.RouteChosen(route, why):
                 self.log(f"route {route}: {why}")
             case events.Progress(rows, size):
-                self._keep(bytes=size, **({} if rows is None else {"read": rows}))
-                self._write_now_and_then()
+                self._set(bytes=size, **({} if rows is None else {"read": rows}))
+                self._write_throttled()
             case events.Staged() | events.Published() | events.Reconciled():
-                self._count(event)
+                self._record_counts(event)
             case events.AttemptFailed():
-                self._again(event)
+                self._record_failed_attempt(event)
             case _:
-                self._note(event)
+                self._record_details(event)
 
-    def _note(self, event: events.Event) -> None:
+    def _record_details(self, event: events.Event) -> None:
         run = self.run
         match event:
             case events.WatermarkResolved(name, value):
-                self._keep(watermarks={**run.watermarks, name: {"in": value, "out": None}})
+                self._set(watermarks={**run.watermarks, name: {"in": value, "out": None}})
                 self.log(f"watermark {name} = {value!r}")
             case events.SourceQueryBuilt(sql):
-                self._keep(source_query=sql)
+                self._set(source_query=sql)
                 self.log(f"source query:\n{sql}")
             case events.MergeSqlBuilt(sql):
-                self._keep(merge_sql=f"{run.merge_sql}\n\n{sql}".strip())
+                self._set(merge_sql=f"{run.merge_sql}\n\n{sql}".strip())
                 self.log(f"merge:\n{sql}")
             case events.Warned(message):
-                self._keep(warnings=[*run.warnings, _storable(message)])
+                self._set(warnings=[*run.warnings, _storable(message)])
                 self.log(f"warning: {message}")
             case events.Waiting(message):
                 self.log(message)
 
-    def _count(self, event: events.Event) -> None:
+    def _record_counts(self, event: events.Event) -> None:
         match event:
             case events.Staged(rows, size):
-                self._keep(read=rows, staged=rows, bytes=size)
+                self._set(read=rows, staged=rows, bytes=size)
                 self.log(f"{rows} rows staged, {size} bytes")
             case events.Published():
-                self._publish(event)
+                self._record_published(event)
             case events.Reconciled(deleted, what):
-                # what is done again after a failure says the same again
+                # replaced, not added: a step that is retried reports its count again
                 self._reconciled[what] = deleted
-                self._keep(deleted=self._deleted + sum(self._reconciled.values()))
+                self._set(deleted=self._deleted + sum(self._reconciled.values()))
                 self.log(f"{what} deleted {deleted} rows")
         self._write()
 
-    def _publish(self, event: events.Published) -> None:
+    def _record_published(self, event: events.Published) -> None:
         self.published, self._deleted = True, event.deleted or 0
-        self._keep(inserted=event.inserted, updated=event.updated, deleted=event.deleted, published_at=timezone.now())
-        if (name := event.watermark_column) in (known := self.run.watermarks):
-            self._keep(watermarks={**known, name: {**known[name], "out": event.watermark}})
+        self._set(inserted=event.inserted, updated=event.updated, deleted=event.deleted, published_at=timezone.now())
+        if (name := event.watermark_column) in (watermarks := self.run.watermarks):
+            self._set(watermarks={**watermarks, name: {**watermarks[name], "out": event.watermark}})
         how = " (found in the commit record)" if event.recovered else ""
         self.log(f"published{how}: {event.inserted} inserted, {event.updated} updated, {event.deleted} deleted")
 
-    def _again(self, failed: events.AttemptFailed) -> None:
+    def _record_failed_attempt(self, failed: events.AttemptFailed) -> None:
         message = redactor().text(failed.message)
-        began = self.run.attempts[-1]["ended"] if self.run.attempts else _iso(self.run.started_at or timezone.now())
-        entry = {
+        started = self.run.attempts[-1]["ended"] if self.run.attempts else _iso(self.run.started_at or timezone.now())
+        attempt = {
             "number": failed.number,
-            "started": began,
+            "started": started,
             "ended": _iso(timezone.now()),
             "code": failed.code,
             "message": message,
             "wait": failed.wait,
         }
-        self._keep(attempts=[*(self.run.attempts or []), entry], attempt=failed.number + 1)
+        self._set(attempts=[*(self.run.attempts or []), attempt], attempt=failed.number + 1)
         if not self.published:
-            self._keep(steps=[], merge_sql="")
+            self._set(steps=[], merge_sql="")
         what = "connection" if failed.connecting else "attempt"
         self.log(f"attempt {failed.number} failed: {failed.code}: {message}")
         self.log(f"next {what} in {failed.wait:.1f} s")
         self._write()
 
-    def _keep(self, **found: Any) -> None:
-        self._found.update(found)
-        for name, value in found.items():
+    def _set(self, **fields: Any) -> None:
+        self._unwritten.update(fields)
+        for name, value in fields.items():
             setattr(self.run, name, value)
 
-    def _write_now_and_then(self) -> None:
-        if time.monotonic() - self._progressed >= _PROGRESS_SECONDS:
-            self._progressed = time.monotonic()
+    def _write_throttled(self) -> None:
+        if time.monotonic() - self._progress_written >= _PROGRESS_SECONDS:
+            self._progress_written = time.monotonic()
             self._write()
 
     def _write(self) -> None:
-        found, self._found = self._found, {}
+        fields, self._unwritten = self._unwritten, {}
         try:
-            if found:
-                self.run.record(**found)
+            if fields:
+                self.run.record(**fields)
         except (DatabaseError, InterfaceError) as error:
             connection.close()
-            # with the next, or at the end
-            self._found = {**found, **self._found}
-            self.log(f"the metadata could not be written now: {error}")
+            # written with the next event, or with the final state
+            self._unwritten = {**fields, **self._unwritten}
+            self.log(f"the metadata could not be written: {error}")
 
     def _fail(self, error: PipekitError) -> None:
-        hidden = {key: _storable(value) for key, value in error.as_dict().items()}
+        redacted = {key: _storable(value) for key, value in error.as_dict().items()}
         self.log("\n".join(filter(None, (f"failed: {error.message}", error.hint, error.detail))))
         status = Status.ERROR
         if isinstance(error, Cancelled):
             status = Status.CANCELLED
         elif isinstance(error, Refused):
             status = Status.REFUSED
-        self._end(status, error=hidden)
+        self._finish(status, error=redacted)
 
-    def _end(self, status: Status, **results: Any) -> None:
-        """Write the final state, patiently; whoever settled the run before us is right."""
+    def _finish(self, status: Status, **results: Any) -> None:
+        """Write the final state, with retries. If another process finalized the run before, its result stands."""
         point("record.ending")
-        results = {**self._found, **results, "finished_at": timezone.now()}
-        self._found = {}
-        until = time.monotonic() + _PATIENCE_SECONDS
+        results = {**self._unwritten, **results, "finished_at": timezone.now()}
+        self._unwritten = {}
+        deadline = time.monotonic() + _FINISH_TIMEOUT
         try:
-            while not self._ended(status, results):
-                if time.monotonic() > until:
-                    self.log(f"ended: {status}; {self._set_aside(status, results)}")
+            while not self._try_finish(status, results):
+                if time.monotonic() > deadline:
+                    self.log(f"ended: {status}; {self._spool(status, results)}")
                     break
                 time.sleep(1)
             else:
@@ -212,40 +211,40 @@ class Recorder:
                 self.run.refresh_from_db()
                 self.log(f"ended as {status}, but: {error.message}")
                 return
-            self.log(f"ended: {status}; the metadata database does not know the run any more")
+            self.log(f"ended: {status}; the run was deleted from the metadata database")
         for name, value in {**results, "status": status}.items():
             setattr(self.run, name, value)
         point("record.ended")
 
-    def _set_aside(self, status: Status, results: dict[str, Any]) -> str:
+    def _spool(self, status: Status, results: dict[str, Any]) -> str:
         try:
-            return f"kept in {spool.keep(self.run, status, results)} for the next tick"
+            return f"stored in {spool.write(self.run, status, results)} for the next tick"
         except OSError as error:
-            # whoever looks at the run next finds its process gone, and asks the destination
-            _log.error("Run %s ended: %s. That could be written nowhere: %s.", self.run.pk, status, error)
-            return f"that could be written nowhere: {error}"
+            # the next tick finds the process dead and finalizes the run by its commit record
+            _log.error("Run %s ended: %s. Neither metadata nor spool could be written: %s.", self.run.pk, status, error)
+            return f"neither metadata nor spool could be written: {error}"
 
-    def _ended(self, status: Status, results: dict[str, Any]) -> bool:
+    def _try_finish(self, status: Status, results: dict[str, Any]) -> bool:
         try:
-            self.run.end(status, **results)
+            self.run.finish(status, **results)
         except (DatabaseError, InterfaceError) as error:
             connection.close()
-            self.log(f"the metadata could not be written, trying again: {error}")
+            self.log(f"the metadata could not be written, retrying: {error}")
             return False
         return True
 
 
-def _iso(moment: dt.datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")
+def _iso(timestamp: dt.datetime) -> str:
+    return timestamp.isoformat(timespec="milliseconds")
 
 
 def _storable(text: str) -> str:
-    """Return a text as it may be kept: no secret in it, and no NUL, which PostgreSQL metadata cannot hold."""
+    """Return a text without secrets and with NUL characters escaped, which PostgreSQL cannot store."""
     return redactor().text(text).replace("\0", "\\0")
 
 
-def _our_bug(error: Exception) -> InternalError:
+def _internal_error(error: Exception) -> InternalError:
     return InternalError(
-        f"Pipekit failed in a way it should not: {type(error).__name__}: {error}",
-        hint="The run's log has the details; please report it.",
+        f"Internal error in Pipekit: {type(error).__name__}: {error}",
+        hint="The run's log has the traceback; please report it.",
     )

@@ -1,4 +1,4 @@
-"""From a module's configuration to how its runs are tried again."""
+"""Builds the engine's retry policy from a module."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from runs.engine.retry import Policy
 
 
 def of(module: Module) -> Policy:
+    """Return the retry policy of a module's runs."""
     return Policy(
         max_retries=module.max_retries,
         delay=module.retry_delay,

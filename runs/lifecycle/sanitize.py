@@ -1,4 +1,4 @@
-"""Text as every metadata database holds it: PostgreSQL takes no NUL, and none takes half of a surrogate pair."""
+"""Replaces characters that a metadata database cannot store: NUL (PostgreSQL) and lone surrogates (all of them)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def storable(value: Any) -> Any:
-    """Return the value with what cannot be stored spelled out, in lists and objects too."""
+    """Return the value with such characters escaped, also within lists and dictionaries."""
     if isinstance(value, str):
         return value.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, dict):

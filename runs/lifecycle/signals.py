@@ -1,5 +1,5 @@
-"""SIGTERM, Ctrl+C, a terminal that is closed, and a cancel as one exception at one place, so that a run can end what it
-has begun.
+"""Signal handling of runs: SIGINT, SIGTERM, SIGHUP and a requested cancel all raise KeyboardInterrupt once, so that a
+run can clean up.
 """
 
 from __future__ import annotations
@@ -11,65 +11,65 @@ from contextlib import contextmanager
 from types import FrameType
 
 _shielded = threading.Event()
-_held = threading.Event()
-# one came while it was held
-_waiting = threading.Event()
-# the next one is sent by a thread of this process
-_from_within = threading.Event()
-# how it stands among the signals received
-WITHIN = 0
-_FLAGS = (_shielded, _held, _waiting)
-# blocks of `as_cancel` that are open
-_open: list[list[int]] = []
+_deferred = threading.Event()
+# a signal was received while interrupts were deferred
+_pending = threading.Event()
+# the next signal is sent by a thread of this process
+_from_thread = threading.Event()
+# its number in the list of signals received
+FROM_THREAD = 0
+_FLAGS = (_shielded, _deferred, _pending)
+# the lists of the open `as_interrupt` blocks, the innermost last
+_blocks: list[list[int]] = []
 
 
 @contextmanager
-def as_cancel(*, held: bool = False) -> Iterator[list[int]]:
-    """Turn SIGINT, SIGTERM and SIGHUP into KeyboardInterrupt within the block; yields the list of those received.
+def as_interrupt(*, deferred: bool = False) -> Iterator[list[int]]:
+    """Raise KeyboardInterrupt for SIGINT, SIGTERM and SIGHUP within the block; yield the list of signals received.
 
-    Only the first one interrupts: a second must not break the cleaning up. With ``held`` it waits for `release`, or for
-    somebody who insists: between its claim and its beginning a run could not say that it was cancelled. In the list an
-    interrupt by `interrupt_main` is WITHIN.
+    Only the first signal interrupts, so that a second cannot break the cleanup. With ``deferred`` the first is kept
+    until `end_deferral`, and a second interrupts at once: between the insert of its row and its start a run could not
+    record that it was cancelled. An interrupt by `interrupt_main` is FROM_THREAD in the list.
 
-    A block within another one hears the signals in its place, those first that wait there; afterwards the outer one is
-    as it was.
+    Blocks can be nested: the inner block receives the signals, beginning with one that is pending, and the state of the
+    outer block is restored afterwards.
     """
     received: list[int] = []
-    before_flags = [bool(_open) and flag.is_set() for flag in _FLAGS]
-    _set(_FLAGS, (False, held, _waiting.is_set() and bool(_open)))
-    _open.append(received)
+    outer_flags = [bool(_blocks) and flag.is_set() for flag in _FLAGS]
+    _set(_FLAGS, (False, deferred, _pending.is_set() and bool(_blocks)))
+    _blocks.append(received)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        received.append(WITHIN if _from_within.is_set() else number)
-        _from_within.clear()
+        received.append(FROM_THREAD if _from_thread.is_set() else number)
+        _from_thread.clear()
         if _shielded.is_set():
             return
-        if len(received) == 1 and _held.is_set():
-            _waiting.set()
-        elif len(received) == 1 or _held.is_set():
-            _held.clear()
+        if len(received) == 1 and _deferred.is_set():
+            _pending.set()
+        elif len(received) == 1 or _deferred.is_set():
+            _deferred.clear()
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in _heeded()}
+    outer_handlers = {number: signal.signal(number, interrupt) for number in _handled_signals()}
     try:
         yield received
     finally:
-        for number, handler in before.items():
+        for number, handler in outer_handlers.items():
             signal.signal(number, handler)
-        _open.pop()
-        _set(_FLAGS, before_flags)
+        _blocks.pop()
+        _set(_FLAGS, outer_flags)
 
 
-def release() -> None:
-    """End the holding of `as_cancel`; raises KeyboardInterrupt when one has come in the meantime."""
-    _held.clear()
-    if _waiting.is_set():
-        _waiting.clear()
+def end_deferral() -> None:
+    """Deliver interrupts from now on; raise KeyboardInterrupt if a signal is pending."""
+    _deferred.clear()
+    if _pending.is_set():
+        _pending.clear()
         raise KeyboardInterrupt
 
 
-def _heeded() -> tuple[int, ...]:
-    # nohup has it ignored, so that what it starts outlives the terminal
+def _handled_signals() -> tuple[int, ...]:
+    # nohup ignores SIGHUP so that the process outlives its terminal
     is_ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     return (signal.SIGINT, signal.SIGTERM) if is_ignored else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -80,18 +80,18 @@ def _set(flags: Sequence[threading.Event], values: Sequence[bool]) -> None:
 
 
 def shield() -> None:
-    """From here to the end of the `as_cancel` block nothing interrupts: what is left is to write down what happened."""
+    """Ignore interrupts until the `as_interrupt` block ends, while the result is recorded."""
     _shielded.set()
 
 
 def interrupt_main() -> bool:
-    """Interrupt the main thread as Ctrl+C would, out of whatever it waits for; for other threads.
+    """Interrupt the main thread as Ctrl+C would, even in a blocking call. Called from other threads.
 
-    Returns False when nothing may interrupt it now.
+    Return False if the main thread is shielded.
     """
     main = threading.main_thread().ident
     if main is None or _shielded.is_set():
         return False
-    _from_within.set()
+    _from_thread.set()
     signal.pthread_kill(main, signal.SIGINT)
     return True

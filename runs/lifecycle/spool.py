@@ -1,6 +1,6 @@
-"""Results that the metadata would not take: kept as files, fsynced, until it does.
+"""File fallback for the results of runs while the metadata database is locked, full or unavailable.
 
-A run that has ended is told even when the metadata was locked or full at that moment; the tick takes the files in.
+The next tick, or whoever finalizes the run, imports the files.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from runs.models.states import IllegalTransition, Status
 _log = logging.getLogger(__name__)
 
 
-def keep(run: Run, status: Status, fields: dict[str, Any]) -> Path:
-    """Write down how the run ended; a reader sees the file whole or not at all."""
+def write(run: Run, status: Status, fields: dict[str, Any]) -> Path:
+    """Write the final state of a run to a file, durably and atomically; return its path. Raise OSError on failure."""
     directory = _directory()
     directory.mkdir(mode=0o700, exist_ok=True)
     file, unfinished = directory / f"{run.token}.json", directory / f"{run.token}.part"
     try:
         with unfinished.open("w", encoding="utf-8") as opened:
-            json.dump({"token": run.token, "status": status, "fields": fields}, opened, default=_plain)
+            json.dump({"token": run.token, "status": status, "fields": fields}, opened, default=_serialize)
             opened.flush()
             os.fsync(opened.fileno())
         unfinished.replace(file)
@@ -40,40 +40,40 @@ def keep(run: Run, status: Status, fields: dict[str, Any]) -> Path:
     return file
 
 
-def take_in() -> int:
-    """Bring the files into the metadata; return how many runs were ended by them."""
-    return sum(_tried(file) for file in sorted(_directory().glob("*.json")))
+def import_files() -> int:
+    """Import the files into the metadata and delete them; return how many runs were finalized."""
+    return sum(_try_import(file) for file in sorted(_directory().glob("*.json")))
 
 
-def _tried(file: Path) -> bool:
+def _try_import(file: Path) -> bool:
     try:
-        return _take_in(file)
+        return _import(file)
     except (DataError, IntegrityError, FieldDoesNotExist, OSError, ValueError, TypeError, KeyError):
-        # it stays, and keeps nothing else waiting
-        _log.exception("What %s tells of a run cannot be taken in.", file)
+        # the file stays, and the others are imported all the same
+        _log.exception("The result of a run in %s cannot be imported.", file)
         return False
 
 
-def _take_in(file: Path) -> bool:
+def _import(file: Path) -> bool:
     with suppress(FileNotFoundError):
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        run, taken = Run.objects.filter(token=kept["token"]).first(), False
+        result = json.loads(file.read_text(encoding="utf-8"))
+        run, imported = Run.objects.filter(token=result["token"]).first(), False
         if run is not None:
             with suppress(IllegalTransition):
-                run.end(Status(kept["status"]), **_read(kept["fields"]))
-                taken = True
-        # not before: a file that could not be taken in stays
+                run.finish(Status(result["status"]), **_parse(result["fields"]))
+                imported = True
+        # only now: a file that could not be imported stays
         file.unlink(missing_ok=True)
-        return taken
+        return imported
     return False
 
 
-def _plain(value: object) -> str:
-    # Django's own encoding drops microseconds
+def _serialize(value: object) -> str:
+    # DjangoJSONEncoder would drop microseconds
     return value.isoformat() if isinstance(value, dt.datetime) else str(value)
 
 
-def _read(fields: dict[str, Any]) -> dict[str, Any]:
+def _parse(fields: dict[str, Any]) -> dict[str, Any]:
     dates = {name for name in ("finished_at", "published_at") if fields.get(name)}
     return {name: dt.datetime.fromisoformat(value) if name in dates else value for name, value in fields.items()}
 

@@ -1,4 +1,4 @@
-"""What happened: runs, group runs and verifications, what was reported of them, and the settings of an install."""
+"""Models of runs, group runs, verifications and notifications, and the settings of an installation."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The outbox: what is to be told of runs, one row per event and channel, until it is delivered or visibly is not.
+"""The notification outbox: one row per event and channel, kept until it is delivered or marked undelivered.
 
-Rows are written in the transaction of the state they tell of, so no alert is lost with the process that had it.
+Rows are inserted in the transaction that changes the state they report, so a crash loses no notification.
 """
 
 from __future__ import annotations
@@ -15,21 +15,23 @@ from django.db import models
 from connections.timestamped import Timestamped
 from modules.models import Module
 
-# after which an attempt that fails is the last
-GIVE_UP = dt.timedelta(hours=24)
-# how long a sender has before others take over what it claimed
+# deliveries are retried for this long
+RETRY_PERIOD = dt.timedelta(hours=24)
+# a sender's claim expires after this, and another sender may take the rows
 LEASE = dt.timedelta(minutes=5)
-_FIRST_WAIT = dt.timedelta(minutes=1)
-_LONGEST_WAIT = dt.timedelta(minutes=30)
+_FIRST_DELAY = dt.timedelta(minutes=1)
+_MAX_DELAY = dt.timedelta(minutes=30)
 
 
-class Kind(models.TextChoices):
+class NotificationKind(models.TextChoices):
+    """What happened, for a run, a module, a schedule or a verification."""
+
     FAILURE = "failure", "Failed"
     REPEATED = "repeated", "Keeps failing"
     LATE = "late", "Late"
     RECOVERY = "recovery", "Recovered"
     MISSED = "missed", "Missed"
-    # by a verification
+    # results of verifications
     DIFFERENT = "different", "Different"
     EQUAL = "equal", "Equal again"
     UNVERIFIED = "unverified", "Not verified"
@@ -41,12 +43,15 @@ class Channel(models.TextChoices):
 
 
 class Delivery(models.TextChoices):
+    """The state of a notification's delivery."""
+
     PENDING = "pending", "Waiting"
     SENT = "sent", "Sent"
     UNDELIVERED = "undelivered", "Undelivered"
 
 
 def new_delivery_id() -> str:
+    """Return a random UUID."""
     return str(uuid.uuid4())
 
 
@@ -58,54 +63,55 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         return self.filter(status=Delivery.UNDELIVERED)
 
     def due(self, channel: Channel, now: dt.datetime) -> NotificationQuerySet:
+        """Return pending notifications whose next attempt is due, oldest first."""
         return self.pending().filter(channel=channel, due_at__lte=now).order_by("due_at", "pk")
 
     def claim(self, pks: Iterable[int], now: dt.datetime) -> str:
-        """Make these a sender's own for the time of a lease; return the claim's name."""
+        """Claim the rows for one sender until the lease expires; return the id of the claim."""
         claim = str(uuid.uuid4())
         self.filter(pk__in=list(pks)).pending().update(claim=claim, claimed_at=now, due_at=now + LEASE)
         return claim
 
     def release(self, claims: Iterable[str], now: dt.datetime) -> None:
-        """Put back what was claimed and not tried."""
+        """Release claimed rows that were not attempted."""
         self.pending().filter(claim__in=list(claims)).update(claim="", claimed_at=None, due_at=now)
 
     def mark_sent(self, claim: str, now: dt.datetime, *, remark: str = "") -> int:
-        """Record a delivery; the claim stays, it names the message that these went out with."""
+        """Record a delivery. The claim is kept: it identifies the message that carried these rows."""
         sent = {"status": Delivery.SENT, "sent_at": now, "last_error": remark, "attempts": models.F("attempts") + 1}
         return self.pending().filter(claim=claim).update(**sent)
 
     def mark_failed(self, claim: str, now: dt.datetime, *, error: str) -> None:
-        """Record a failed attempt: tried again later, each wait twice the one before, for a day."""
+        """Record a failed attempt and schedule the next one with exponential backoff, until ``give_up_at``."""
         rows = self.pending().filter(claim=claim)
         attempts = rows.aggregate(most=models.Max("attempts"))["most"] or 0
-        wait = min(_FIRST_WAIT * 2 ** min(attempts, 10), _LONGEST_WAIT)
-        tried: dict[str, Any] = {"attempts": models.F("attempts") + 1, "last_error": error}
-        freed = {"claim": "", "claimed_at": None}
-        rows.filter(give_up_at__lte=now).update(status=Delivery.UNDELIVERED, **tried, **freed)
-        rows.update(due_at=now + wait, **tried, **freed)
+        delay = min(_FIRST_DELAY * 2 ** min(attempts, 10), _MAX_DELAY)
+        attempt: dict[str, Any] = {"attempts": models.F("attempts") + 1, "last_error": error}
+        unclaimed = {"claim": "", "claimed_at": None}
+        rows.filter(give_up_at__lte=now).update(status=Delivery.UNDELIVERED, **attempt, **unclaimed)
+        rows.update(due_at=now + delay, **attempt, **unclaimed)
 
     def retry(self, now: dt.datetime) -> int:
-        """Try undelivered ones again, for another day."""
+        """Queue undelivered notifications again, with a new deadline."""
         return self.undelivered().update(
-            status=Delivery.PENDING, attempts=0, due_at=now, give_up_at=now + GIVE_UP, claim="", claimed_at=None
+            status=Delivery.PENDING, attempts=0, due_at=now, give_up_at=now + RETRY_PERIOD, claim="", claimed_at=None
         )
 
 
 class Notification(Timestamped):
-    """One event on one channel."""
+    """One event to be delivered on one channel."""
 
-    kind = models.CharField(max_length=10, choices=Kind.choices)
+    kind = models.CharField(max_length=10, choices=NotificationKind.choices)
     channel = models.CharField(max_length=10, choices=Channel.choices)
     module = models.ForeignKey(Module, on_delete=models.SET_NULL, null=True, related_name="notifications")
-    # outlives the module
+    # kept when the module is deleted
     module_name = models.CharField("module", max_length=63)
     run = models.ForeignKey("runs.Run", on_delete=models.SET_NULL, null=True, related_name="notifications")
-    # what is told, in the words of the webhook's body; no secrets
+    # the event's payload as the webhook sends it; contains no secrets
     about = models.JSONField()
-    # of two that find the same event, one writes it down
+    # two processes that detect the same event insert it once
     event_key = models.CharField(max_length=120, unique=True, editable=False)
-    # the same at every attempt, by which a receiver knows what it has had
+    # the same for every attempt, so that a receiver can discard duplicates
     delivery_id = models.CharField(max_length=36, default=new_delivery_id, unique=True, editable=False)
     status = models.CharField(max_length=12, choices=Delivery.choices, default=Delivery.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)

@@ -1,4 +1,4 @@
-"""What a row has that some process carries out: who that is, its signs of life, and the wish that it stop."""
+"""Fields and methods of a row that a process executes: the process, its heartbeat and the request to cancel."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from django.db import models
 from django.utils import timezone
 
 from runs.models.states import Status
-from runs.process.identity import Owner
+from runs.process.identity import ProcessIdentity
 
 
-class Owned(models.Model):
-    # the states in which there is something to stop
+class ProcessMixin(models.Model):
+    """Abstract base of runs, group runs and verifications."""
+
+    # the states from which the row can be cancelled
     ACTIVE: ClassVar[Collection[str]] = ()
 
     host = models.CharField(max_length=255, blank=True)
     machine_id = models.CharField(max_length=320, blank=True)
     boot_id = models.CharField(max_length=64, blank=True)
     pid = models.PositiveIntegerField(null=True, blank=True)
-    # in clock ticks since boot; tells the owner from a stranger with its pid
+    # in clock ticks since boot; distinguishes the process from a later one with the same pid
     process_started = models.BigIntegerField(null=True, blank=True)
-    # others compare the counter, never clocks
+    # other machines compare this counter and never wall clocks
     heartbeat = models.BigIntegerField(default=0)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
-    # the last heartbeat another machine saw, and when by a clock of its own: see runs.lifecycle.leases
+    # the last heartbeat that another machine observed, and when by its own clock: see runs.lifecycle.leases
     sighting = models.JSONField(null=True, blank=True, editable=False)
     cancel_requested = models.BooleanField(default=False)
 
@@ -33,38 +35,40 @@ class Owned(models.Model):
         abstract = True
 
     @property
-    def process(self) -> Owner | None:
-        """Its process; None as long as none is known."""
+    def process(self) -> ProcessIdentity | None:
+        """The process that executes the row; None until it is known."""
         if self.pid is None:
             return None
-        return Owner(machine=self.machine_id, boot=self.boot_id, pid=self.pid, started=self.process_started or 0)
+        started = self.process_started or 0
+        return ProcessIdentity(machine=self.machine_id, boot=self.boot_id, pid=self.pid, started=started)
 
     def beat(self, **fields: Any) -> bool:
-        """Give a sign of life; return whether to stop: a cancel was asked for, or the row is no longer this owner's."""
-        beaten = {"heartbeat": models.F("heartbeat") + 1, "heartbeat_at": timezone.now(), **fields}
-        self._rows().filter(status=Status.RUNNING).update(**beaten)
+        """Record a heartbeat; return whether the process must stop (see `must_stop`)."""
+        values = {"heartbeat": models.F("heartbeat") + 1, "heartbeat_at": timezone.now(), **fields}
+        self._rows().filter(status=Status.RUNNING).update(**values)
         return self.must_stop()
 
     def must_stop(self) -> bool:
+        """Return whether a cancel was requested, or the row is no longer running."""
         return not self._rows().filter(status=Status.RUNNING, cancel_requested=False).exists()
 
     def is_gone(self) -> bool:
-        """Whether it must stop though nobody cancelled it: the row is not there any more, or somebody settled it."""
-        stays = models.Q(status=Status.RUNNING) | models.Q(cancel_requested=True) | models.Q(status=Status.CANCELLED)
-        return not self._rows().filter(stays).exists()
+        """Return whether the row was deleted, or finalized by another process without having been cancelled."""
+        kept = models.Q(status=Status.RUNNING) | models.Q(cancel_requested=True) | models.Q(status=Status.CANCELLED)
+        return not self._rows().filter(kept).exists()
 
     def request_cancel(self) -> bool:
-        """Ask the owner to stop; return False when there is nothing left to stop."""
+        """Ask the process to stop; return False if the row is already final."""
         rows = self._rows().filter(status__in=self.ACTIVE)
         return rows.update(cancel_requested=True, updated_at=timezone.now()) == 1
 
     def note(self, **fields: Any) -> None:
-        """Write what says nothing of the run itself, as long as it is active."""
+        """Update bookkeeping fields while the row is active; unlike transitions, this never raises."""
         self._rows().filter(status__in=self.ACTIVE).update(**fields)
 
-    def own(self, **owner: Any) -> None:
-        """Note who will carry it out, while it is still queued."""
-        self._rows().filter(status=Status.QUEUED, pid=None).update(**owner)
+    def assign_process(self, **process: Any) -> None:
+        """Store the process that was launched for a queued row, unless that has started already."""
+        self._rows().filter(status=Status.QUEUED, pid=None).update(**process)
 
     def _rows(self) -> models.QuerySet[Any]:
         return type(self)._default_manager.filter(pk=self.pk)

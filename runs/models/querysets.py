@@ -1,4 +1,4 @@
-"""Questions asked of many runs at once."""
+"""QuerySets of runs and group runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class RunQuerySet(models.QuerySet["Run"]):
     def active(self) -> RunQuerySet:
-        """Those that hold their locks (dry runs among them hold none)."""
+        """Return runs that have not ended; all but dry runs among them hold their locks."""
         return self.filter(status__in=states.ACTIVE)
 
     def final(self) -> RunQuerySet:
@@ -27,7 +27,7 @@ class RunQuerySet(models.QuerySet["Run"]):
         return self.filter(status__in=states.FAILED)
 
     def locking(self, module_id: int | None, dest_lock_key: str) -> RunQuerySet:
-        """Those that stand in the way of a run of this module into this table."""
+        """Return the active runs that conflict with a run of this module into this table."""
         return (
             self.active()
             .filter(dry_run=False)
@@ -41,7 +41,7 @@ class RunQuerySet(models.QuerySet["Run"]):
         return self.select_related("module", "group_run__group")
 
     def without_texts(self) -> RunQuerySet:
-        """For lists: leaves the long texts in the database."""
+        """Defer the large text and JSON fields, for lists."""
         return self.defer("source_query", "merge_sql", "warnings", "steps", "watermarks")
 
 
@@ -53,11 +53,11 @@ class GroupRunQuerySet(models.QuerySet["GroupRun"]):
         return self.order_by("-pk")
 
     def with_outcomes(self) -> GroupRunQuerySet:
-        """Add ``good_runs`` and ``failed_runs``: how many of its runs ended well, and how many did not."""
-        return self.annotate(good_runs=_counted(states.GOOD), failed_runs=_counted(states.FAILED))
+        """Annotate ``good_runs`` and ``failed_runs``, the numbers of its runs that succeeded and failed."""
+        return self.annotate(good_runs=_count(states.SUCCESSFUL), failed_runs=_count(states.FAILED))
 
 
-def _counted(statuses: Collection[str]) -> models.Expression:
+def _count(statuses: Collection[str]) -> models.Expression:
     runs = apps.get_model("runs", "Run")._default_manager.filter(group_run=models.OuterRef("pk"), status__in=statuses)
-    counted = runs.order_by().values("group_run").annotate(n=models.Count("pk")).values("n")
-    return Coalesce(models.Subquery(counted), 0)
+    counts = runs.order_by().values("group_run").annotate(n=models.Count("pk")).values("n")
+    return Coalesce(models.Subquery(counts), 0)

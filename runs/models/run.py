@@ -1,6 +1,6 @@
-"""Runs and group runs (what happened, immutable once final) and the settings an operator changes at run time.
+"""Runs and group runs, which are immutable once final, and the settings that can be changed at run time.
 
-The run row is the lock: partial unique indexes allow one active run per module and one per destination table.
+The row of a run is its lock: partial unique indexes allow one active run per module and one per destination table.
 """
 
 from __future__ import annotations
@@ -22,43 +22,44 @@ from runs import settings
 from runs.lifecycle.sanitize import storable
 from runs.models import states
 from runs.models.notification import Notification as Notification
-from runs.models.process_mixin import Owned
+from runs.models.process_mixin import ProcessMixin
 from runs.models.querysets import GroupRunQuerySet, RunQuerySet
 from runs.models.states import GroupStatus, IllegalTransition, Status
 from runs.models.verification import Verification as Verification
 
 
 def keep_runs(collector: Any, field: Any, runs: Any, using: str) -> None:
-    """On deletion of a module: refuse while it runs, else keep its runs, which know its name."""
+    """``on_delete`` of a module: raise ProtectedError while it runs, else set its runs' module to NULL."""
     if active := set(runs.filter(status__in=states.ACTIVE)):
-        raise models.ProtectedError("It is running; cancel the run or wait for its end.", active)
+        raise models.ProtectedError("It is running; cancel the run or wait until it ends.", active)
     models.SET_NULL(collector, field, runs, using)
 
 
-# Django need not load the runs to hand them over
+# lets Django pass the runs as a lazy queryset, as for its own SET_NULL
 keep_runs.lazy_sub_objs = True  # type: ignore[attr-defined]
 
 
 def new_token() -> str:
+    """Return a random UUID."""
     return str(uuid.uuid4())
 
 
-class GroupRun(Owned, Timestamped):
-    """One execution of a group, carried out by a process of its own; each member's run has its own again."""
+class GroupRun(ProcessMixin, Timestamped):
+    """One execution of a group, in a process of its own; so is the run of each member."""
 
     ACTIVE = states.GROUP_ACTIVE
 
     group = models.ForeignKey(Group, on_delete=models.SET_NULL, null=True, related_name="group_runs")
-    # outlives the group
+    # kept when the group is deleted
     group_name = models.CharField(max_length=100)
     status = models.CharField(max_length=10, choices=GroupStatus.choices, default=GroupStatus.QUEUED)
     trigger = models.CharField(max_length=60, default="manual")
     actor = models.CharField(max_length=200, blank=True)
     dry_run = models.BooleanField(default=False)
     full_refresh = models.BooleanField(default=False)
-    # names in the order in which they are to run
+    # the modules' names in the order in which they run
     members = models.JSONField(default=list, blank=True)
-    # [{"module": "orders", "why": "it is disabled"}, ...]: those that were not run
+    # the members that were not run: [{"module": "orders", "why": "it is disabled"}, ...]
     skipped = models.JSONField(default=list, blank=True)
     # null, or why the group run itself failed: code, message, hint and detail
     error = models.JSONField(null=True, blank=True)
@@ -89,24 +90,25 @@ class GroupRun(Owned, Timestamped):
     def log_file(self) -> Path:
         return Path(conf.PIPEKIT.log_dir) / f"group_runs/{self.pk}.log"
 
-    def start(self, **owner: Any) -> None:
-        self._move(GroupStatus.RUNNING, sources=[GroupStatus.QUEUED], started_at=timezone.now(), **owner)
+    def start(self, **process: Any) -> None:
+        """queued -> running, in the process whose fields are ``process``."""
+        self._move(GroupStatus.RUNNING, sources=[GroupStatus.QUEUED], started_at=timezone.now(), **process)
 
     def finish(self) -> None:
-        """End it as its runs ended: dry_run, success, partial or error."""
-        # imported here: what is told of runs is above them
+        """running -> dry_run, success, partial or error, depending on its runs."""
+        # imported here: runs.notify imports the models
         from runs import notify
 
-        status = states.of_group(self.runs.values_list("status", flat=True))
+        status = states.group_status(self.runs.values_list("status", flat=True))
         with transaction.atomic():
             self._move(status, sources=[GroupStatus.RUNNING], finished_at=timezone.now())
             notify.on_group_finished(self)
 
     def finish_error(self, error: dict[str, str]) -> None:
-        """End it for a reason of its own: partial when some of its runs succeeded all the same."""
-        done = self.runs.filter(status__in=[Status.SUCCESS, Status.DRY_RUN]).exists()
-        status = GroupStatus.PARTIAL if done else GroupStatus.ERROR
-        # imported here: what is told of runs is above them
+        """End it with an error of the group run itself: partial if any of its runs succeeded, else error."""
+        any_succeeded = self.runs.filter(status__in=states.SUCCESSFUL).exists()
+        status = GroupStatus.PARTIAL if any_succeeded else GroupStatus.ERROR
+        # imported here: runs.notify imports the models
         from runs import notify
 
         with transaction.atomic():
@@ -114,32 +116,33 @@ class GroupRun(Owned, Timestamped):
             notify.on_group_failed(self)
 
     def record(self, **fields: Any) -> None:
-        """Write what has been found so far, while it is active."""
+        """Update fields of an active group run. Raise IllegalTransition once it is final."""
         _move(self, None, sources=states.GROUP_ACTIVE, fields=fields)
 
     def finish_cancelled(self) -> None:
+        """queued or running -> cancelled."""
         self._move(GroupStatus.CANCELLED, sources=states.GROUP_ACTIVE, finished_at=timezone.now())
 
     def _move(self, status: GroupStatus, *, sources: Collection[str], **fields: Any) -> None:
         _move(self, status, sources=sources, fields=fields)
 
 
-class Run(Owned, Timestamped):
-    """One execution of a module. Changed only by its transitions, and by nobody once it is final."""
+class Run(ProcessMixin, Timestamped):
+    """One execution of a module. It changes only through its transition methods, and never once it is final."""
 
     ACTIVE = states.ACTIVE
 
     module = models.ForeignKey(Module, on_delete=keep_runs, null=True, related_name="runs")
-    # outlives the module
+    # kept when the module is deleted
     module_name = models.CharField("module", max_length=63)
     group_run = models.ForeignKey(GroupRun, on_delete=models.PROTECT, null=True, blank=True, related_name="runs")
-    # names the run outside this database: commit record, files; the same for every attempt
+    # identifies the run outside this database (commit record, files); the same for every attempt
     token = models.CharField(max_length=36, default=new_token, unique=True, editable=False)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
     trigger = models.CharField(max_length=60, default="manual")
     actor = models.CharField(max_length=200, blank=True)
     attempt = models.PositiveSmallIntegerField(default=1)
-    # the attempts that failed and were tried again: [{"number", "started", "code", "message", "wait"}, ...]
+    # failed attempts that were retried: [{"number", "started", "ended", "code", "message", "wait"}, ...]
     attempts = models.JSONField(null=True, blank=True)
     strategy = models.CharField(max_length=12, blank=True)
     dry_run = models.BooleanField(default=False)
@@ -147,7 +150,7 @@ class Run(Owned, Timestamped):
     force = models.BooleanField(default=False)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    # when the destination's commit was known to be done: too late to cancel
+    # when the commit at the destination was confirmed; from then on it is too late to cancel
     published_at = models.DateTimeField(null=True, blank=True)
 
     read = models.BigIntegerField(null=True, blank=True)
@@ -167,7 +170,7 @@ class Run(Owned, Timestamped):
     error = models.JSONField(null=True, blank=True)
     log_path = models.CharField(max_length=500, blank=True)
 
-    # connection and table, normalised: what may be written by one run at a time
+    # the destination's address and table, normalised: one active run at a time may write it
     dest_lock_key = models.CharField(max_length=1000, blank=True)
 
     objects = RunQuerySet.as_manager()
@@ -198,13 +201,13 @@ class Run(Owned, Timestamped):
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding and Run.objects.filter(pk=self.pk).final().exists():
             raise IllegalTransition(
-                f"Run {self.pk} is over; what happened is not rewritten.", hint="Start another run instead."
+                f"Run {self.pk} has ended, and a finished run cannot be changed.", hint="Start another run instead."
             )
         super().save(*args, **kwargs)
 
     @property
     def log_file(self) -> Path:
-        """Where its output is. The row has the path within the log directory, so that an install can be moved."""
+        """The path of its log. The row stores it relative to the log directory, so that an installation can move."""
         return Path(conf.PIPEKIT.log_dir) / self.log_path
 
     @property
@@ -217,54 +220,62 @@ class Run(Owned, Timestamped):
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, or has been going for."""
+        """The duration in seconds, up to now while it runs; None if it has not started."""
         if self.started_at is None:
             return None
         end: dt.datetime = self.finished_at or timezone.now()
         return round((end - self.started_at).total_seconds(), 3)
 
-    def start(self, **owner: Any) -> None:
-        """queued -> running, by the process named in ``owner`` (host, machine_id, boot_id, pid, process_started)."""
-        self._move(Status.RUNNING, sources=[Status.QUEUED], started_at=timezone.now(), **owner)
+    def start(self, **process: Any) -> None:
+        """queued -> running, in the process whose fields are ``process`` (see `ProcessIdentity.as_fields`)."""
+        self._move(Status.RUNNING, sources=[Status.QUEUED], started_at=timezone.now(), **process)
 
     def mark_lost(self, *, heartbeat: int) -> None:
-        """running -> lost, unless its owner has given a sign since the ``heartbeat`` that was judged."""
-        self._move(Status.LOST, sources=[Status.RUNNING], unless_moved_from=heartbeat)
+        """running -> lost, unless the heartbeat has advanced beyond the given one."""
+        self._move(Status.LOST, sources=[Status.RUNNING], only_if={"heartbeat": heartbeat})
 
     def finish_success(self, **results: Any) -> None:
-        self.end(Status.SUCCESS, **results)
+        """running or lost -> success."""
+        self.finish(Status.SUCCESS, **results)
 
     def finish_dry_run(self, **results: Any) -> None:
-        self.end(Status.DRY_RUN, **results)
+        """running -> dry_run."""
+        self.finish(Status.DRY_RUN, **results)
 
     def finish_error(self, error: dict[str, str], **results: Any) -> None:
-        """From queued too: a process that never started is an error."""
-        self.end(Status.ERROR, error=error, **results)
+        """queued, running or lost -> error; from queued when its process never started."""
+        self.finish(Status.ERROR, error=error, **results)
 
     def finish_refused(self, error: dict[str, str], **results: Any) -> None:
-        self.end(Status.REFUSED, error=error, **results)
+        """running -> refused, by a safety limit."""
+        self.finish(Status.REFUSED, error=error, **results)
 
     def finish_cancelled(self, error: dict[str, str], **results: Any) -> None:
-        self.end(Status.CANCELLED, error=error, **results)
+        """queued, running or lost -> cancelled."""
+        self.finish(Status.CANCELLED, error=error, **results)
 
-    def end(self, status: Status, **results: Any) -> None:
-        """Make it final, from the states from which that is allowed; what is to be told of it goes with it."""
-        # imported here: what is told of runs is above them
+    def finish(self, status: Status, **results: Any) -> None:
+        """Set a final status and queue its notifications in one transaction. Raise IllegalTransition if not allowed."""
+        # imported here: runs.notify imports the models
         from runs import notify
 
         with transaction.atomic():
-            self._move(status, sources=states.ENDS_FROM[status], **{"finished_at": timezone.now(), **results})
+            self._move(status, sources=states.ALLOWED_FROM[status], **{"finished_at": timezone.now(), **results})
             notify.on_finished(self)
 
     def record(self, **fields: Any) -> None:
-        """Write what has been found so far, while it is active."""
+        """Update fields of an active run. Raise IllegalTransition once it is final."""
         self._move(None, sources=states.ACTIVE, **fields)
 
     def _move(
-        self, status: Status | None, *, sources: Collection[str], unless_moved_from: int | None = None, **fields: Any
+        self,
+        status: Status | None,
+        *,
+        sources: Collection[str],
+        only_if: dict[str, Any] | None = None,
+        **fields: Any,
     ) -> None:
-        unmoved = {} if unless_moved_from is None else {"heartbeat": unless_moved_from}
-        _move(self, status, sources=sources, fields=fields, only_if=unmoved)
+        _move(self, status, sources=sources, fields=fields, only_if=only_if)
 
 
 def _move(
@@ -275,25 +286,25 @@ def _move(
     fields: dict[str, Any],
     only_if: dict[str, Any] | None = None,
 ) -> None:
-    """Update the row if it is in one of the source states; the row count decides who was first."""
+    """Update the row if it is in one of the source states; the row count decides which process was first."""
     changed = {**fields, "updated_at": timezone.now(), **({} if status is None else {"status": status})}
     rows = type(row).objects.filter(pk=row.pk, status__in=sources, **(only_if or {}))
     if rows.update(**storable(changed)) != 1:
-        now = type(row).objects.filter(pk=row.pk).values_list("status", flat=True).first() or "gone"
+        now = type(row).objects.filter(pk=row.pk).values_list("status", flat=True).first() or "deleted"
         raise IllegalTransition(
-            f"Run {row.pk} is {now}; it cannot become {status or 'anything else'} from there.",
-            hint="Something else moved it first; look at the run.",
+            f"Run {row.pk} is {now}, so it cannot {f'become {status}' if status else 'be changed'}.",
+            hint="Another process changed it first; look at the run.",
         )
     for name, value in changed.items():
         setattr(row, name, value)
 
 
 class Setting(Timestamped):
-    """One value an operator changes while everything runs; a key without a row has its default."""
+    """The value of one run-time setting; a key without a row has its default (see `runs.settings`)."""
 
     key = models.CharField(max_length=60, unique=True, choices=settings.choices)
     value = models.JSONField()
-    # a webhook of before the rule that restricts where one may lead; until its address is changed
+    # a webhook stored before private addresses were refused: allowed until its address is changed
     unrestricted = models.BooleanField(default=False, editable=False)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""The states of runs and group runs: which ones hold the lock, which ones are final, and which may follow which."""
+"""States of runs and group runs: which hold the lock, which are final, and which transitions are allowed."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from connections.sdk.errors import PipekitError
 
 
 class IllegalTransition(PipekitError):
-    """The row is not in a state from which this move is allowed; somebody else moved it first."""
+    """The transition is not allowed from the row's state, usually because another process changed it first."""
 
     code = "illegal_transition"
 
 
 class Status(TextChoices):
+    """The status of a run."""
+
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"
-    # a finding of the reaper while it asks the destination what became of the run
+    # set by the reaper while it asks the destination whether the run had published
     LOST = "lost", "Lost"
     SUCCESS = "success", "Success"
     DRY_RUN = "dry_run", "Dry run"
@@ -28,6 +30,8 @@ class Status(TextChoices):
 
 
 class GroupStatus(TextChoices):
+    """The status of a group run."""
+
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"
     SUCCESS = "success", "Success"
@@ -37,14 +41,14 @@ class GroupStatus(TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
-# the row holds its module's and its destination table's lock
+# the row locks its module and its destination table
 ACTIVE = (Status.QUEUED, Status.RUNNING, Status.LOST)
-# never changes again
+# final: the row never changes again
 TERMINAL = (Status.SUCCESS, Status.DRY_RUN, Status.ERROR, Status.CANCELLED, Status.REFUSED)
-GOOD = (Status.SUCCESS, Status.DRY_RUN)
+SUCCESSFUL = (Status.SUCCESS, Status.DRY_RUN)
 FAILED = (Status.ERROR, Status.CANCELLED, Status.REFUSED)
-# each final state, and where it can be come to from
-ENDS_FROM: dict[Status, tuple[Status, ...]] = {
+# the states from which each final state can be reached
+ALLOWED_FROM: dict[Status, tuple[Status, ...]] = {
     Status.SUCCESS: (Status.RUNNING, Status.LOST),
     Status.DRY_RUN: (Status.RUNNING,),
     Status.ERROR: ACTIVE,
@@ -54,12 +58,12 @@ ENDS_FROM: dict[Status, tuple[Status, ...]] = {
 GROUP_ACTIVE = (GroupStatus.QUEUED, GroupStatus.RUNNING)
 
 
-def of_group(statuses: Iterable[str]) -> GroupStatus:
-    """Return what a group run is, from the final states of its runs; one without runs had nothing to do: success."""
-    found = list(statuses)
-    if found and all(status == Status.DRY_RUN for status in found):
+def group_status(statuses: Iterable[str]) -> GroupStatus:
+    """Return a group run's final status from those of its runs; success for a group run without runs."""
+    statuses = list(statuses)
+    if statuses and all(status == Status.DRY_RUN for status in statuses):
         return GroupStatus.DRY_RUN
-    failed = [status for status in found if status in FAILED]
+    failed = [status for status in statuses if status in FAILED]
     if not failed:
         return GroupStatus.SUCCESS
-    return GroupStatus.ERROR if len(failed) == len(found) else GroupStatus.PARTIAL
+    return GroupStatus.ERROR if len(failed) == len(statuses) else GroupStatus.PARTIAL

@@ -1,7 +1,7 @@
-"""The database's own word that a finished run is never rewritten: triggers, in each system's SQL.
+"""Database triggers that reject updates of finished runs, for SQLite and PostgreSQL.
 
-SQLite rebuilds a table when a migration alters it and forgets its triggers: such a migration ends with `protect`.
-Only `module` may change, to NULL, when the module is deleted; deleting old runs is allowed.
+SQLite drops a table's triggers when a migration rebuilds the table, so a migration that alters run_log ends with
+`protect`. Only `module` may change, to NULL, when the module is deleted. Finished runs may be deleted.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ _STATEMENTS = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}
 
 
 def protect(apps: Any, schema_editor: Any) -> None:
-    """Put the triggers on run_log, replacing older ones; for RunPython."""
+    """Create the triggers on run_log, replacing older versions; for RunPython."""
     connection = schema_editor.connection
     with connection.cursor() as cursor:
-        described = connection.introspection.get_table_description(cursor, "run_log")
-        names = ", ".join(f'"{column.name}"' for column in described if column.name != "module_id")
+        columns = connection.introspection.get_table_description(cursor, "run_log")
+        names = ", ".join(f'"{column.name}"' for column in columns if column.name != "module_id")
         for statement in _STATEMENTS[connection.vendor]:
             cursor.execute(statement.format(columns=names, final=_FINAL, message=_MESSAGE))
 
 
 def release(apps: Any, schema_editor: Any) -> None:
-    """Take the triggers away; for going back."""
+    """Drop the triggers; the reverse of `protect`."""
     on_table = " ON run_log" if schema_editor.connection.vendor == "postgresql" else ""
     for name in ("run_log_is_final", "run_log_keeps_module"):
         schema_editor.execute(f"DROP TRIGGER IF EXISTS {name}{on_table}")

@@ -1,4 +1,4 @@
-"""Verifications: comparisons of a module's source and destination, and what each found."""
+"""Verifications: comparisons of a module's source with its destination, and their results."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from django.utils import timezone
 from connections.timestamped import Timestamped
 from modules.models import Module
 from runs.lifecycle.sanitize import storable
-from runs.models.process_mixin import Owned
+from runs.models.process_mixin import ProcessMixin
 from runs.models.states import IllegalTransition
 
 
 class VerificationStatus(models.TextChoices):
+    """The status of a verification: the result of the comparison, whatever became of a repair."""
+
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"
     EQUAL = "equal", "Equal"
@@ -29,23 +31,23 @@ ACTIVE = (VerificationStatus.QUEUED, VerificationStatus.RUNNING)
 _ANY = models.Q()
 
 
-class Verification(Owned, Timestamped):
+class Verification(ProcessMixin, Timestamped):
     """One comparison of a module's source with its destination."""
 
     ACTIVE = ACTIVE
 
     module = models.ForeignKey(Module, on_delete=models.SET_NULL, null=True, related_name="verifications")
-    # outlives the module
+    # kept when the module is deleted
     module_name = models.CharField("module", max_length=63)
     status = models.CharField(max_length=10, choices=VerificationStatus.choices, default=VerificationStatus.QUEUED)
     trigger = models.CharField(max_length=60, default="manual")
     actor = models.CharField(max_length=200, blank=True)
     repair = models.BooleanField(default=False)
-    # of the repair
+    # override the safety limits of the repair
     force = models.BooleanField(default=False)
-    # {"columns": [...], "since": "2 days", "sample": 1000}: what was compared; empty: everything
+    # the requested scope, {"columns": [...], "since": "2 days", "sample": 1000}; empty: everything
     options = models.JSONField(default=dict, blank=True)
-    # null, or what of it was known only then: {"since": "2026-11-27", "since_column": "changed", "sampled": true}
+    # null, or the scope as resolved: {"since": "2026-11-27", "since_column": "changed", "sampled": true}
     compared = models.JSONField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -58,8 +60,8 @@ class Verification(Owned, Timestamped):
     # {"missing": [key, ...], "extra": [...], "different": [{"key", "column", "source", "dest"}]}
     examples = models.JSONField(default=dict, blank=True)
     warnings = models.JSONField(default=list, blank=True)
-    # null, or {"pulled", "inserted", "updated", "deleted"}; "left" where rows still differ, "finished": false where the
-    # repair was refused or failed after it had published
+    # null, or {"pulled", "inserted", "updated", "deleted"}; with "left" if rows still differ, and "finished": false if
+    # the repair was refused or failed after it had published
     repaired = models.JSONField(null=True, blank=True)
     repair_run = models.ForeignKey(
         "runs.Run", on_delete=models.SET_NULL, null=True, blank=True, related_name="verifications"
@@ -91,19 +93,19 @@ class Verification(Owned, Timestamped):
 
     @property
     def is_repair_finished(self) -> bool:
-        """Whether there was a repair that was neither refused nor failed on its way."""
+        """Whether a repair ran to its end, neither refused nor failed."""
         return self.repaired is not None and bool(self.repaired.get("finished", True))
 
     @property
     def is_repaired(self) -> bool:
-        """Whether a repair is known to have left nothing that differs."""
+        """Whether a repair ran and the second comparison found no difference."""
         return self.repaired is not None and not self.error and not self.repaired.get("left")
 
     @property
     def is_repairable(self) -> bool:
-        """Whether rows differ that a repair would change."""
-        known = (self.compared or {}).get("repairable", True)
-        return self.status == VerificationStatus.DIFFERENT and not self.is_repaired and bool(known)
+        """Whether rows differ and a repair could change them."""
+        repairable = (self.compared or {}).get("repairable", True)
+        return self.status == VerificationStatus.DIFFERENT and not self.is_repaired and bool(repairable)
 
     @property
     def log_file(self) -> Path:
@@ -111,20 +113,20 @@ class Verification(Owned, Timestamped):
 
     @property
     def seconds(self) -> float | None:
-        """How long it took, or has been going for."""
+        """The duration in seconds, up to now while it runs; None if it has not started."""
         if self.started_at is None:
             return None
         end: dt.datetime = self.finished_at or timezone.now()
         return round((end - self.started_at).total_seconds(), 3)
 
-    def start(self, **owner: Any) -> None:
-        """Begin it; raises IllegalTransition when it is over, or was cancelled before it began."""
-        fields = {"started_at": timezone.now(), **owner}
-        self._move(VerificationStatus.RUNNING, among=models.Q(cancel_requested=False), **fields)
+    def start(self, **process: Any) -> None:
+        """queued -> running. Raise IllegalTransition if it has ended or a cancel was requested."""
+        fields = {"started_at": timezone.now(), **process}
+        self._move(VerificationStatus.RUNNING, only_if=models.Q(cancel_requested=False), **fields)
 
     def finish(self, status: VerificationStatus, **results: Any) -> None:
-        """Record the result; what is to be reported of it is queued in the same transaction."""
-        # imported here: notifications are above the models
+        """Set a final status and queue its notifications in one transaction."""
+        # imported here: runs.notify imports the models
         from runs.notify import differences
 
         with transaction.atomic():
@@ -132,13 +134,14 @@ class Verification(Owned, Timestamped):
             differences.on_verified(self)
 
     def finish_error(self, error: dict[str, str], **results: Any) -> None:
+        """queued or running -> error."""
         self.finish(VerificationStatus.ERROR, error=error, **results)
 
-    def _move(self, status: VerificationStatus, among: models.Q = _ANY, **fields: Any) -> None:
+    def _move(self, status: VerificationStatus, only_if: models.Q = _ANY, **fields: Any) -> None:
         changed = storable({**fields, "status": status, "updated_at": timezone.now()})
-        if Verification.objects.filter(among, pk=self.pk, status__in=ACTIVE).update(**changed) != 1:
+        if Verification.objects.filter(only_if, pk=self.pk, status__in=ACTIVE).update(**changed) != 1:
             raise IllegalTransition(
-                f"Verification {self.pk} is over or was cancelled.", hint="Start another one instead."
+                f"Verification {self.pk} has ended or was cancelled.", hint="Start another one instead."
             )
         for name, value in changed.items():
             setattr(self, name, value)

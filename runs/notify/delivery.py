@@ -1,7 +1,7 @@
-"""Sends what the outbox holds. Any number of senders may do so at once; one that dies loses nothing.
+"""Delivery of the outbox. Any number of senders may work at once, and a crash loses no message.
 
-A row is claimed in a short transaction, sent outside of it, then marked. A sender that dies in between leaves a claim
-that ends by itself, and the message goes again under the same id: delivered at least once.
+A row is claimed in a short transaction, sent outside it, then marked. If a sender dies in between, its claim expires
+and the message is sent again with the same delivery id: delivery is at least once.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from runs.notify import messages
 from runs.notify.channels import email, webhook
 from runs.notify.outbox import wanted_channels
 
-# against storms: never more mails than this in a window, and the last of them only for digests
+# rate limit: at most this many mails per window, and only digests after the first SINGLE_MAILS
 WINDOW = dt.timedelta(minutes=10)
 MAILS, SINGLE_MAILS = 20, 10
-# more than this at once is one digest
+# more events than this at once are sent as one digest
 AT_ONCE = 5
 _WEBHOOKS, _MAILED = 200, 5000
-# a tick has other things to do: with a last message that takes its time on each channel, less than a minute
-_SECONDS = 20.0
+# time limit of one channel; with a last message that runs into its own deadline, a tick stays below a minute
+_TIME_LIMIT = 20.0
 _log = logging.getLogger(__name__)
 
 Group = Sequence[Notification]
@@ -39,30 +39,30 @@ Group = Sequence[Notification]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Rows that go out as one message."""
+    """Rows that are sent as one message."""
 
     claim: str
     rows: Group
 
 
 def send_due(now: dt.datetime | None = None) -> int:
-    """Send what is due on every channel; return how many notifications were delivered. Raises nothing of theirs."""
-    moment, until = now or timezone.now(), time.monotonic() + _SECONDS
-    return sum(_send(channel, moment, until) for channel in Channel)
+    """Send what is due on every channel; return how many notifications were delivered. Delivery errors do not raise."""
+    now, deadline = now or timezone.now(), time.monotonic() + _TIME_LIMIT
+    return sum(_send(channel, now, deadline) for channel in Channel)
 
 
-def _send(channel: Channel, now: dt.datetime, until: float) -> int:
-    """Send a channel's batches until one fails or time is up; what was not tried is put back."""
+def _send(channel: Channel, now: dt.datetime, deadline: float) -> int:
+    """Send a channel's batches until one fails or the deadline passes, then release those that were not attempted."""
     batches, sent = _claim(channel, now), 0
     while batches:
         batch = batches.pop(0)
         try:
             remark = _DELIVER[channel](batch.rows)
         except Exception as error:
-            Notification.objects.mark_failed(batch.claim, now, error=_told(error))
+            Notification.objects.mark_failed(batch.claim, now, error=_error_text(error))
             break
         sent += Notification.objects.mark_sent(batch.claim, now, remark=remark)
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             break
     Notification.objects.release([batch.claim for batch in batches], now)
     return sent
@@ -73,26 +73,26 @@ def _claim(channel: Channel, now: dt.datetime) -> list[Batch]:
     if not due.exists():
         return []
     with transaction.atomic():
-        # other senders wait here, then see what is claimed
+        # other senders wait for these row locks, then see the claims
         groups = _GROUP[channel](due.select_for_update(), now)
         return [Batch(claim=Notification.objects.claim([row.pk for row in group], now), rows=group) for group in groups]
 
 
 def _mails(due: NotificationQuerySet, now: dt.datetime) -> list[Group]:
-    """Return the mails that may go now: few events one by one, many as a digest, none once the window is full.
+    """Return the mails that may be sent now: a few events one by one, many as a digest, none beyond the rate limit.
 
-    People read in order: what is told of a module later waits for what was told of it before.
+    A module's later notifications wait for its earlier ones, so that mails arrive in order.
     """
     before = Notification.objects.pending().filter(
         channel=Channel.EMAIL, module=OuterRef("module"), pk__lt=OuterRef("pk"), due_at__gt=now
     )
     rows = list(due.exclude(Exists(before)).order_by("pk")[:_MAILED])
-    begun = Notification.objects.filter(channel=Channel.EMAIL, claimed_at__gte=now - WINDOW)
-    mails = begun.values("claim").distinct().count()
+    recent = Notification.objects.filter(channel=Channel.EMAIL, claimed_at__gte=now - WINDOW)
+    mails = recent.values("claim").distinct().count()
     if not rows or mails >= MAILS:
         return []
-    few = len(rows) <= AT_ONCE and mails + len(rows) <= SINGLE_MAILS
-    return [[row] for row in rows] if few else [rows]
+    one_by_one = len(rows) <= AT_ONCE and mails + len(rows) <= SINGLE_MAILS
+    return [[row] for row in rows] if one_by_one else [rows]
 
 
 def _posts(due: NotificationQuerySet, now: dt.datetime) -> list[Group]:
@@ -117,7 +117,7 @@ _GROUP: dict[Channel, Callable[[NotificationQuerySet, dt.datetime], list[Group]]
 _DELIVER: dict[Channel, Callable[[Group], str]] = {Channel.EMAIL: _mail, Channel.WEBHOOK: _post}
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     if not isinstance(error, PipekitError):
         _log.error("A notification could not be sent.", exc_info=error)
         error = InternalError(f"{type(error).__name__}: {error}")
@@ -125,8 +125,8 @@ def _told(error: Exception) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """What came of a test message."""
+class ChannelResult:
+    """The result of a test message on one channel."""
 
     channel: Channel
     ok: bool
@@ -134,18 +134,21 @@ class Tried:
     hint: str = ""
 
 
-def send_tests() -> list[Tried]:
-    """Send a test message on every channel that is set up, past the outbox."""
+def send_tests() -> list[ChannelResult]:
+    """Send a test message directly, without the outbox, on every configured channel."""
     return [_try(channel) for channel in wanted_channels()]
 
 
-def _try(channel: Channel) -> Tried:
+def _try(channel: Channel) -> ChannelResult:
     try:
         if channel == Channel.EMAIL:
             remark = email.send(messages.test_mail())
-            return Tried(channel=channel, ok=not remark, message=remark or f"sent to {', '.join(email.recipients())}")
+            message = remark or f"sent to {', '.join(email.recipients())}"
+            return ChannelResult(channel=channel, ok=not remark, message=message)
         webhook.post({"event": "test"}, delivery_id=new_delivery_id())
-        return Tried(channel=channel, ok=True, message=f"posted to {webhook.address()}")
+        return ChannelResult(channel=channel, ok=True, message=f"posted to {webhook.address()}")
     except PipekitError as error:
         message = " ".join(filter(None, (error.message, error.detail)))
-        return Tried(channel=channel, ok=False, message=redactor().text(message), hint=redactor().text(error.hint))
+        return ChannelResult(
+            channel=channel, ok=False, message=redactor().text(message), hint=redactor().text(error.hint)
+        )

@@ -1,5 +1,5 @@
-"""Notifications of verifications: a difference that is new or another than before, what a repair made of it, and the
-first equal result after one, if that compared at least the same.
+"""Notification rules of verifications: a new or changed difference, the result of its repair, and the first equal
+result afterwards, provided that it compared at least the same rows and columns.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from runs.engine.plurals import counted
-from runs.models.notification import Kind
+from runs.models.notification import NotificationKind
 from runs.notify.messages import line
 from runs.notify.outbox import queue, wanted_channels
 
 if TYPE_CHECKING:
     from runs.models.verification import Verification
 
-# of earlier verifications, to find one that counts
-_LOOKED_AT = 100
+# how many earlier verifications are searched for one that is comparable
+_SEARCH_LIMIT = 100
 _log = logging.getLogger(__name__)
 
 
 def on_verified(verification: Verification) -> None:
-    """Queue what is to be reported of a verification that just ended; call it in the transaction that ends it.
+    """Queue the notification of a verification that just ended. Call it in the transaction that ends it.
 
-    A failure of its own is logged and never keeps the verification from ending.
+    Its own errors are logged and never keep the verification from ending.
     """
     try:
         with transaction.atomic():
@@ -36,22 +36,31 @@ def on_verified(verification: Verification) -> None:
 
 
 def _report(verification: Verification) -> None:
-    # imported here: they are above the models, which import this
+    # imported here: they import the models, which import this module
     from runs.verifications import outcome
     from runs.verifications import scope as verification_scope
 
-    kinds = {"different": Kind.DIFFERENT, "equal": Kind.EQUAL, "error": Kind.UNVERIFIED}
-    found = kinds[str(verification.status)]
-    if found is Kind.UNVERIFIED and verification.trigger == "manual":
-        # whoever started it on a terminal has seen it
+    kinds = {
+        "different": NotificationKind.DIFFERENT,
+        "equal": NotificationKind.EQUAL,
+        "error": NotificationKind.UNVERIFIED,
+    }
+    kind = kinds[str(verification.status)]
+    if kind is NotificationKind.UNVERIFIED and verification.trigger == "manual":
+        # started on a terminal, where the error was printed
         return
     if verification.module is None or not wanted_channels():
         return
     before = _before(verification)
     differed = before is not None and before.status == "different"
-    if found is Kind.EQUAL and not (before is not None and differed and _covers(verification, before)):
+    if kind is NotificationKind.EQUAL and not (before is not None and differed and _covers(verification, before)):
         return
-    if found is Kind.DIFFERENT and before is not None and differed and _state(before) == _state(verification):
+    if (
+        kind is NotificationKind.DIFFERENT
+        and before is not None
+        and differed
+        and _state(before) == _state(verification)
+    ):
         return
     at: dt.datetime = verification.finished_at  # type: ignore[assignment]
     about: dict[str, Any] = {
@@ -65,10 +74,10 @@ def _report(verification: Verification) -> None:
         "scope": verification_scope.as_json(verification),
         "compared": _compared(verification),
     }
-    if found is Kind.UNVERIFIED:
+    if kind is NotificationKind.UNVERIFIED:
         error = verification.error or {}
         about["error"] = {name: line(error.get(name) or "", 2000) for name in ("code", "message", "hint")}
-    elif found is Kind.DIFFERENT:
+    elif kind is NotificationKind.DIFFERENT:
         about["repaired"] = verification.is_repaired
         about["error"] = {
             "code": "different",
@@ -76,24 +85,24 @@ def _report(verification: Verification) -> None:
             "hint": line(_hint(verification), 1000),
         }
     event = f"verification:{verification.pk}"
-    queue(found, event=event, module=verification.module, about=about, now=at)
+    queue(kind, event=event, module=verification.module, about=about, now=at)
 
 
 def _before(verification: Verification) -> Verification | None:
-    """Return the last verification that says how things stood: one that differed, or was equal in enough."""
+    """Return the last earlier verification that differed, or was equal in a scope that covers this one."""
     earlier = type(verification)._default_manager.filter(module=verification.module_id, pk__lt=verification.pk)
-    for row in earlier.filter(status__in=("equal", "different")).order_by("-pk")[:_LOOKED_AT]:
+    for row in earlier.filter(status__in=("equal", "different")).order_by("-pk")[:_SEARCH_LIMIT]:
         if row.status == "different" or _covers(row, verification):
             return row
     return None
 
 
 def _covers(equal: Verification, other: Verification) -> bool:
-    """Whether equal rows in one say that the other's would be equal: a sample or a part says nothing of the whole."""
+    """Return whether ``equal`` compared at least what ``other`` compared; a sample covers no other scope."""
     from runs.verifications import scope as verification_scope
 
     scope = verification_scope.as_json(equal)
-    # a part is named as it was asked for: the value of `2 days` is another each time
+    # options are compared as requested, because `2 days` resolves to another value each time
     same = all((equal.options.get(name) or None) == (other.options.get(name) or None) for name in ("columns", "since"))
     return bool(scope["everything"]) or (same and not scope["sample"])
 
@@ -108,10 +117,10 @@ def _compared(verification: Verification) -> str:
 
 
 def _state(verification: Verification) -> tuple[Any, ...]:
-    """Return what makes a difference another one: its counts, and how its repair ended."""
+    """Return the values that distinguish one difference from another: its counts and the outcome of its repair."""
     counts = (verification.missing, verification.extra, verification.different)
     if verification.is_repaired:
-        # it is over; whatever differs later is new
+        # repaired, so any later difference is a new one
         return (*counts, verification.pk)
     return (*counts, (verification.error or {}).get("code"), (verification.repaired or {}).get("left"))
 
@@ -128,7 +137,7 @@ def _message(verification: Verification) -> str:
         " with other values."
     )
     if verification.error:
-        return f"{text} It was to be repaired: {verification.error.get('message')}"
+        return f"{text} The repair failed: {verification.error.get('message')}"
     if verification.repaired is not None or not verification.is_repairable:
         return f"{text} {verification.warnings[-1]}"
     return text

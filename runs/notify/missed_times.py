@@ -1,4 +1,4 @@
-"""Times at which something was to run and nothing did: told at most once a day for each schedule."""
+"""Notifications of schedules that missed a time; at most one a day for each schedule."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import transaction
 
-from runs.models.notification import Kind, Notification
+from runs.models.notification import Notification, NotificationKind
 from runs.notify.messages import line
 from runs.notify.outbox import rows, wanted_channels
 
@@ -19,35 +19,35 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missed:
-    """What a schedule did not do. ``key`` names the schedule for good, ``schedule`` as people do."""
+    """The missed times of one schedule. ``key`` identifies the schedule for good, ``schedule`` is its name now."""
 
     key: str
     schedule: str
-    # what would have run: a module or a group
+    # the module or group that it would have run
     module_id: int | None = None
     module: str = ""
     group: str = ""
-    # how many times, the last of them then; 0 where that cannot be told
+    # how many times were missed and the last of them; 0 if the schedule cannot fire at all
     count: int = 1
     last: dt.datetime | None = None
     message: str = ""
     hint: str = ""
 
 
-def on_missed(found: Sequence[Missed], now: dt.datetime) -> None:
-    """Queue what was missed. It only inserts rows; a failure of its own is logged and keeps no tick from its work."""
+def on_missed(missed: Sequence[Missed], now: dt.datetime) -> None:
+    """Queue notifications of missed times. Its own errors are logged and do not interrupt the tick."""
     try:
         channels = wanted_channels()
-        new = [row for missed in found for row in _rows(missed, now, channels)] if channels else []
+        new = [row for each in missed for row in _rows(each, now, channels)] if channels else []
         with transaction.atomic():
             Notification.objects.bulk_create(new, ignore_conflicts=True)
     except Exception:
-        _log.exception("What %s schedules missed could not be written into the outbox.", len(found))
+        _log.exception("The missed times of %s schedules could not be written into the outbox.", len(missed))
 
 
 def _rows(missed: Missed, now: dt.datetime, channels: Sequence[Any]) -> list[Notification]:
     about = {
-        "event": str(Kind.MISSED),
+        "event": str(NotificationKind.MISSED),
         "module": missed.module or None,
         **({"group": missed.group} if missed.group else {}),
         "schedule": missed.schedule,
@@ -56,11 +56,11 @@ def _rows(missed: Missed, now: dt.datetime, channels: Sequence[Any]) -> list[Not
         "at": _iso(now),
         "error": {"code": "missed", "message": line(missed.message, 2000), "hint": line(missed.hint, 1000)},
     }
-    # more of the same day says nothing new, and a schedule may miss every minute of it
+    # one a day: a schedule may miss every minute of a day
     event = f"missed:{missed.key}:{now.astimezone(dt.UTC):%Y-%m-%d}"
     named = {"module_id": missed.module_id, "module_name": missed.module}
-    return rows(Kind.MISSED, channels, event=event, about=about, now=now, **named)
+    return rows(NotificationKind.MISSED, channels, event=event, about=about, now=now, **named)
 
 
-def _iso(moment: dt.datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(dt.UTC).isoformat(timespec="seconds")
+def _iso(timestamp: dt.datetime | None) -> str | None:
+    return None if timestamp is None else timestamp.astimezone(dt.UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""Puts an event into the outbox, once for each channel that somebody listens on. No network."""
+"""Inserts events into the outbox, one row for each configured channel. Uses no network."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from modules.models import Module
-from runs.models.notification import GIVE_UP, Channel, Kind, Notification
+from runs.models.notification import RETRY_PERIOD, Channel, Notification, NotificationKind
 from runs.notify.channels import email, webhook
 
 
 def wanted_channels() -> tuple[Channel, ...]:
-    """Return the channels that are set up, rightly or not: what cannot be delivered is to be seen as such."""
-    wanted = {Channel.EMAIL: email.recipients, Channel.WEBHOOK: webhook.address}
-    return tuple(channel for channel, ask in wanted.items() if ask())
+    """Return the configured channels, correct or not: a wrong configuration shows as undelivered notifications."""
+    destinations = {Channel.EMAIL: email.recipients, Channel.WEBHOOK: webhook.address}
+    return tuple(channel for channel, destination in destinations.items() if destination())
 
 
 def queue(
-    kind: Kind,
+    kind: NotificationKind,
     *,
     event: str,
     about: dict[str, Any],
@@ -26,7 +26,7 @@ def queue(
     module: Module | None = None,
     run_id: int | None = None,
 ) -> None:
-    """Write the event down for every channel; ``event`` names it, so that whoever finds it again adds nothing."""
+    """Insert the event for every channel; ``event`` is its unique key, so a second insert of it does nothing."""
     about = {"event": str(kind), "module": module.name if module else None, **about}
     named = {"module_id": module.pk if module else None, "module_name": module.name if module else "", "run_id": run_id}
     new = rows(kind, wanted_channels(), event=event, about=about, now=now, **named)
@@ -34,9 +34,15 @@ def queue(
 
 
 def rows(
-    kind: Kind, channels: Iterable[Channel], *, event: str, about: dict[str, Any], now: dt.datetime, **named: Any
+    kind: NotificationKind,
+    channels: Iterable[Channel],
+    *,
+    event: str,
+    about: dict[str, Any],
+    now: dt.datetime,
+    **named: Any,
 ) -> list[Notification]:
-    """Return the event's rows, one a channel, not written yet."""
+    """Return the event's rows, one per channel, unsaved."""
     return [
         Notification(
             kind=kind,
@@ -44,7 +50,7 @@ def rows(
             about=about,
             event_key=f"{event}:{channel}",
             due_at=now,
-            give_up_at=now + GIVE_UP,
+            give_up_at=now + RETRY_PERIOD,
             **named,
         )
         for channel in channels

@@ -1,4 +1,4 @@
-"""Modules that should have succeeded by now and have not: told once, until they succeed again."""
+"""Notifications of modules that have not succeeded for too long; each is reported once until it succeeds again."""
 
 from __future__ import annotations
 
@@ -8,47 +8,50 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from modules.models import Module
 from runs.models import Run
-from runs.models.notification import Kind, Notification
+from runs.models.notification import Notification, NotificationKind
 from runs.models.states import Status
 from runs.notify.outbox import queue, wanted_channels
-from runs.notify.rules import by_hand
+from runs.notify.rules import started_manually
 from runs.settings import setting
 
 
 def find_late(now: dt.datetime, modules: QuerySet[Module] | None = None) -> int:
-    """Queue what is late, and return how much of it is new; nothing while `late_after_hours` is not set.
+    """Queue notifications of late modules and return how many are new; none unless `late_after_hours` is set.
 
-    ``modules`` are those that are expected to run by themselves; without it, those that ever did. Of these only
-    enabled ones count. Call it as often as you like.
+    ``modules`` are those that are expected to run automatically, by default those that ever did; disabled ones are
+    ignored. Safe to call repeatedly.
     """
     hours = setting("late_after_hours")
     if hours is None or not wanted_channels():
         return 0
-    found = late(now - dt.timedelta(hours=hours), ran_by_themselves() if modules is None else modules)
-    told = _told(found)
-    new = {event: module for event, module in found.items() if event not in told}
+    overdue = late(now - dt.timedelta(hours=hours), ran_automatically() if modules is None else modules)
+    reported = _reported(overdue)
+    new = {event: module for event, module in overdue.items() if event not in reported}
     for event, module in new.items():
         since = (module.succeeded_at or module.created_at).astimezone(dt.UTC).isoformat(timespec="seconds")  # type: ignore[attr-defined]
         about = {"at": now.astimezone(dt.UTC).isoformat(timespec="seconds"), "since": since, "hours": hours}
-        queue(Kind.LATE, event=event, module=module, about=about, now=now)
+        queue(NotificationKind.LATE, event=event, module=module, about=about, now=now)
     return len(new)
 
 
 def late(limit: dt.datetime, modules: QuerySet[Module]) -> dict[str, Module]:
-    """Return enabled modules without a success since ``limit``, each under the name of this lateness."""
+    """Return enabled modules without a success since ``limit``, by event key."""
     success = Run.objects.filter(module=OuterRef("pk"), status=Status.SUCCESS).newest_first()
-    asked = modules.filter(enabled=True, created_at__lt=limit).annotate(
+    candidates = modules.filter(enabled=True, created_at__lt=limit).annotate(
         succeeded_at=Subquery(success.values("finished_at")[:1]), succeeded=Subquery(success.values("pk")[:1])
     )
-    found = asked.filter(Q(succeeded_at=None) | Q(succeeded_at__lt=limit)).order_by("name").distinct()
-    return {f"late:{module.pk}:{module.succeeded or 0}": module for module in found}
+    overdue = candidates.filter(Q(succeeded_at=None) | Q(succeeded_at__lt=limit)).order_by("name").distinct()
+    return {f"late:{module.pk}:{module.succeeded or 0}": module for module in overdue}
 
 
-def ran_by_themselves() -> QuerySet[Module]:
-    return Module.objects.filter(Exists(Run.objects.filter(module=OuterRef("pk")).exclude(by_hand())))
+def ran_automatically() -> QuerySet[Module]:
+    """Return modules that were ever started other than by a command on a terminal."""
+    return Module.objects.filter(Exists(Run.objects.filter(module=OuterRef("pk")).exclude(started_manually())))
 
 
-def _told(found: dict[str, Module]) -> set[str]:
-    """Return which of these are in the outbox, on whatever channel."""
-    rows = Notification.objects.filter(kind=Kind.LATE, module__in=[module.pk for module in found.values()])
+def _reported(overdue: dict[str, Module]) -> set[str]:
+    """Return the event keys that are in the outbox already, on any channel."""
+    rows = Notification.objects.filter(
+        kind=NotificationKind.LATE, module__in=[module.pk for module in overdue.values()]
+    )
     return {key.rpartition(":")[0] for key in rows.values_list("event_key", flat=True)}

@@ -1,6 +1,6 @@
-"""What of a run's end is worth telling: the first failure, every n-th in a row, and the first success after.
+"""Notification rules of runs: the first failure, every n-th in a row, and the first success afterwards.
 
-Never dry runs, never cancels that somebody asked for; runs by hand on a terminal only where the setting says so.
+Dry runs and requested cancels are never reported, runs started on a terminal only if `notify_manual_runs` is set.
 """
 
 from __future__ import annotations
@@ -13,58 +13,63 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from runs.models import GroupRun, Run
-from runs.models.notification import Kind, Notification
+from runs.models.notification import Notification, NotificationKind
 from runs.models.states import GroupStatus, Status
 from runs.notify.messages import line
 from runs.notify.outbox import queue, wanted_channels
 from runs.settings import setting
 
-# a run that was stopped though nobody cancelled it: by the server, by the machine's shutdown
+# cancelled without a request: by a signal from outside, such as at shutdown
 _STOPPED = models.Q(status=Status.CANCELLED, cancel_requested=False)
 FAILED = models.Q(status__in=(Status.ERROR, Status.REFUSED)) | _STOPPED
-# reported of a module, but not of its runs
-_NOT_OF_RUNS = (Kind.MISSED, Kind.DIFFERENT, Kind.EQUAL, Kind.UNVERIFIED)
-# of an error's texts, this much is told
+# notifications of a module that are not about its runs
+_NOT_OF_RUNS = (
+    NotificationKind.MISSED,
+    NotificationKind.DIFFERENT,
+    NotificationKind.EQUAL,
+    NotificationKind.UNVERIFIED,
+)
+# maximum lengths of an error's texts
 _LENGTHS = {"code": 60, "message": 2000, "hint": 1000}
 _log = logging.getLogger(__name__)
 
 
 def on_finished(run: Run) -> None:
-    """Queue what is to be told of a run that just ended. Call it in the transaction that ends the run.
+    """Queue the notifications of a run that just ended. Call it in the transaction that ends the run.
 
-    It only inserts rows. A failure of its own is logged and never keeps the run from ending.
+    It only inserts rows. Its own errors are logged and never keep the run from ending.
     """
     try:
         with transaction.atomic():
-            _tell(run)
+            _notify(run)
     except Exception:
-        _log.exception("What there is to tell of run %s could not be written into the outbox.", run.pk)
+        _log.exception("The notifications of run %s could not be written into the outbox.", run.pk)
 
 
 def on_group_failed(group_run: GroupRun) -> None:
-    """The same for a group run that failed for a reason of its own, so that members may not have run at all."""
+    """Queue the notification of a group run that failed by itself, so that members may not have run at all."""
     try:
         with transaction.atomic():
-            _tell_group(group_run)
+            _notify_group_failure(group_run)
     except Exception:
-        _log.exception("What there is to tell of group run %s could not be written into the outbox.", group_run.pk)
+        _log.exception("The notifications of group run %s could not be written into the outbox.", group_run.pk)
 
 
 def on_group_finished(group_run: GroupRun) -> None:
-    """The same for a group run that went to its end: where it was told that it could not, it is told that it can."""
+    """Queue a recovery notification if the group run succeeded and its last failure was reported."""
     try:
         with transaction.atomic():
-            _tell_group_recovery(group_run)
+            _notify_group_recovery(group_run)
     except Exception:
-        _log.exception("What there is to tell of group run %s could not be written into the outbox.", group_run.pk)
+        _log.exception("The notifications of group run %s could not be written into the outbox.", group_run.pk)
 
 
-def by_hand() -> models.Q:
-    """Return what is true of runs that somebody watches on a terminal."""
+def started_manually() -> models.Q:
+    """Return the condition of runs that were started on a terminal."""
     return models.Q(trigger="manual", group_run=None)
 
 
-def _tell(run: Run) -> None:
+def _notify(run: Run) -> None:
     if run.dry_run or run.module is None:
         return
     if run.trigger == "manual" and run.group_run_id is None and not setting("notify_manual_runs"):
@@ -72,21 +77,23 @@ def _tell(run: Run) -> None:
     if not wanted_channels():
         return
     if run.status == Status.SUCCESS:
-        _tell_recovery(run)
+        _notify_recovery(run)
     elif Run.objects.filter(FAILED, pk=run.pk).exists():
-        _tell_failure(run)
+        _notify_failure(run)
 
 
-def _tell_failure(run: Run) -> None:
+def _notify_failure(run: Run) -> None:
     assert run.module is not None
     last = _successes(run).values_list("pk", flat=True).first() or 0
     failures = _failures(run).filter(pk__gt=last)
     count = failures.count()
-    told = Notification.objects.filter(module=run.module_id, kind__in=(Kind.FAILURE, Kind.REPEATED), run__gt=last)
-    if not told.exists():
-        kind = Kind.FAILURE
+    reported = Notification.objects.filter(
+        module=run.module_id, kind__in=(NotificationKind.FAILURE, NotificationKind.REPEATED), run__gt=last
+    )
+    if not reported.exists():
+        kind = NotificationKind.FAILURE
     elif count % setting("notify_every") == 0:
-        kind = Kind.REPEATED
+        kind = NotificationKind.REPEATED
     else:
         return
     since = failures.order_by("pk").values_list("finished_at", flat=True).first()
@@ -94,15 +101,15 @@ def _tell_failure(run: Run) -> None:
     queue(kind, event=f"run:{run.pk}", module=run.module, about=about, now=_end(run), run_id=run.pk)
 
 
-def _tell_group(group_run: GroupRun) -> None:
+def _notify_group_failure(group_run: GroupRun) -> None:
     if group_run.dry_run or not wanted_channels():
         return
-    over = GroupRun.objects.filter(group_name=group_run.group_name, dry_run=False, pk__lte=group_run.pk)
+    ended = GroupRun.objects.filter(group_name=group_run.group_name, dry_run=False, pk__lte=group_run.pk)
     last = (
-        over.filter(error__isnull=True, finished_at__isnull=False).order_by("-pk").values_list("pk", flat=True).first()
+        ended.filter(error__isnull=True, finished_at__isnull=False).order_by("-pk").values_list("pk", flat=True).first()
         or 0
     )
-    failures = over.filter(error__isnull=False, pk__gt=last).order_by("pk")
+    failures = ended.filter(error__isnull=False, pk__gt=last).order_by("pk")
     count = failures.count()
     if count > 1 and count % setting("notify_every"):
         return
@@ -114,42 +121,46 @@ def _tell_group(group_run: GroupRun) -> None:
         "since": _iso(first.finished_at if first else None),
         "error": _error(group_run),
     }
-    kind = Kind.REPEATED if count > 1 else Kind.FAILURE
+    kind = NotificationKind.REPEATED if count > 1 else NotificationKind.FAILURE
     queue(kind, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
 
 
-def _tell_group_recovery(group_run: GroupRun) -> None:
-    told = Notification.objects.filter(module=None, about__group=group_run.group_name).exclude(kind=Kind.MISSED)
-    last = told.order_by("-pk").first()
-    if group_run.status != GroupStatus.SUCCESS or last is None or last.kind == Kind.RECOVERY:
+def _notify_group_recovery(group_run: GroupRun) -> None:
+    reported = Notification.objects.filter(module=None, about__group=group_run.group_name).exclude(
+        kind=NotificationKind.MISSED
+    )
+    last = reported.order_by("-pk").first()
+    if group_run.status != GroupStatus.SUCCESS or last is None or last.kind == NotificationKind.RECOVERY:
         return
     about = {**_about(group_run), "group": group_run.group_name, "since": last.about.get("since")}
-    queue(Kind.RECOVERY, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
+    queue(NotificationKind.RECOVERY, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
 
 
-def _tell_recovery(run: Run) -> None:
-    """Tell that what was told of is over; nothing was told, nothing is over."""
+def _notify_recovery(run: Run) -> None:
+    """Queue a recovery notification if a failure was reported since the last one."""
     assert run.module is not None
-    told = Notification.objects.filter(module=run.module_id).exclude(kind__in=_NOT_OF_RUNS).order_by("-pk")
-    last = told.first()
-    if last is None or last.kind == Kind.RECOVERY:
+    reported = Notification.objects.filter(module=run.module_id).exclude(kind__in=_NOT_OF_RUNS).order_by("-pk")
+    last = reported.first()
+    if last is None or last.kind == NotificationKind.RECOVERY:
         return
-    recovered = told.filter(kind=Kind.RECOVERY).values_list("pk", flat=True).first() or 0
-    first = told.filter(pk__gt=recovered).order_by("pk").first()
+    recovered = reported.filter(kind=NotificationKind.RECOVERY).values_list("pk", flat=True).first() or 0
+    first = reported.filter(pk__gt=recovered).order_by("pk").first()
     assert first is not None
     failures = _failures(run).filter(pk__gte=first.run_id).count() if first.run_id else 0
     about = {**_about(run), "failures": failures, "since": first.about.get("since")}
-    queue(Kind.RECOVERY, event=f"run:{run.pk}", module=run.module, about=about, now=_end(run), run_id=run.pk)
+    queue(
+        NotificationKind.RECOVERY, event=f"run:{run.pk}", module=run.module, about=about, now=_end(run), run_id=run.pk
+    )
 
 
 def _successes(run: Run) -> models.QuerySet[Run]:
-    """Return the module's successes, the newest first: whoever started them, they end a row of failures."""
+    """Return the module's successes, newest first; any success ends a series of failures, however it was started."""
     return Run.objects.filter(module=run.module_id, status=Status.SUCCESS).newest_first()
 
 
 def _failures(run: Run) -> models.QuerySet[Run]:
-    found = Run.objects.filter(FAILED, module=run.module_id, dry_run=False, pk__lte=run.pk)
-    return found if setting("notify_manual_runs") else found.exclude(by_hand())
+    failures = Run.objects.filter(FAILED, module=run.module_id, dry_run=False, pk__lte=run.pk)
+    return failures if setting("notify_manual_runs") else failures.exclude(started_manually())
 
 
 def _about(run: Run | GroupRun) -> dict[str, Any]:
@@ -158,9 +169,9 @@ def _about(run: Run | GroupRun) -> dict[str, Any]:
 
 
 def _error(run: Run | GroupRun) -> dict[str, str]:
-    """Return what happened and what to do, a line each, without secrets. The system's own words stay with the run."""
-    found = run.error or {}
-    return {name: line(found.get(name) or "", length) for name, length in _LENGTHS.items()}
+    """Return the error's code, message and hint, one line each, without secrets; the detail stays with the run."""
+    error = run.error or {}
+    return {name: line(error.get(name) or "", length) for name, length in _LENGTHS.items()}
 
 
 def _end(run: Run | GroupRun) -> dt.datetime:
@@ -168,5 +179,5 @@ def _end(run: Run | GroupRun) -> dt.datetime:
     return end
 
 
-def _iso(moment: dt.datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(dt.UTC).isoformat(timespec="seconds")
+def _iso(timestamp: dt.datetime | None) -> str | None:
+    return None if timestamp is None else timestamp.astimezone(dt.UTC).isoformat(timespec="seconds")

@@ -1,6 +1,7 @@
-"""Signals to a run's process, and never to a stranger who was given its pid.
+"""Signals the process of a run through a pidfd, so that a reused pid is never signalled.
 
-A process is held by a pidfd first and checked by its start afterwards: what is signalled is what was checked.
+The pidfd is opened first and the process's start time compared afterwards: the process that was checked is the one
+that is signalled.
 """
 
 from __future__ import annotations
@@ -12,70 +13,71 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from runs.process import identity
-from runs.process.identity import Owner
+from runs.process.identity import ProcessIdentity
 
 
-class Held:
-    """One process, taken hold of; none when it is gone, a stranger's pid or on another machine."""
+class ProcessHandle:
+    """A handle of one process; its methods do nothing if the process has ended or is on another machine."""
 
-    def __init__(self, process: Owner | None, stack: ExitStack) -> None:
+    def __init__(self, process: ProcessIdentity | None, stack: ExitStack) -> None:
         self._process, self._stack = process, stack
-        self._main = _hold(stack, process) if process else None
-        self._below: list[tuple[int, Owner]] = []
+        self._pidfd = _open_pidfd(stack, process) if process else None
+        self._descendants: list[tuple[int, ProcessIdentity]] = []
 
     def terminate(self) -> None:
-        """Ask it; it ends its children in good order."""
-        self._send(self._main, signal.SIGTERM)
+        """Send SIGTERM; the process ends its children itself."""
+        self._send(self._pidfd, signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it; its children find out and undo what they have begun."""
-        if self._main is not None and self._process is not None:
+        """Send SIGKILL; its children notice that their parent is gone and roll back."""
+        if self._pidfd is not None and self._process is not None:
             children = [identity.of_pid(pid) for pid in descendants(self._process.pid)]
-            held = [(_hold(self._stack, child), child) for child in children]
-            self._below = [(handle, child) for handle, child in held if handle is not None]
-        self._send(self._main, signal.SIGKILL)
+            opened = [(_open_pidfd(self._stack, child), child) for child in children]
+            self._descendants = [(pidfd, child) for pidfd, child in opened if pidfd is not None]
+        self._send(self._pidfd, signal.SIGKILL)
 
-    def kill_others(self) -> None:
-        for handle, _ in self._below:
-            self._send(handle, signal.SIGKILL)
+    def kill_descendants(self) -> None:
+        """Send SIGKILL to the descendants that the process had when it was killed."""
+        for pidfd, _ in self._descendants:
+            self._send(pidfd, signal.SIGKILL)
 
-    def others_run(self) -> bool:
-        """Whether children of a killed process are still there."""
-        return any(child.is_here() for _, child in self._below)
+    def has_descendants(self) -> bool:
+        """Return whether descendants of the killed process still run."""
+        return any(child.is_here() for _, child in self._descendants)
 
     @staticmethod
-    def _send(handle: int | None, number: signal.Signals) -> None:
-        if handle is not None:
+    def _send(pidfd: int | None, number: signal.Signals) -> None:
+        if pidfd is not None:
             with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, number)
+                signal.pidfd_send_signal(pidfd, number)
 
 
 @contextmanager
-def held(process: Owner | None) -> Iterator[Held]:
-    """Hold the process for the time of the block."""
+def open_process(process: ProcessIdentity | None) -> Iterator[ProcessHandle]:
+    """Yield a handle of the process, valid within the block."""
     with ExitStack() as stack:
-        yield Held(process, stack)
+        yield ProcessHandle(process, stack)
 
 
-def _hold(stack: ExitStack, process: Owner) -> int | None:
+def _open_pidfd(stack: ExitStack, process: ProcessIdentity) -> int | None:
     try:
-        handle = os.pidfd_open(process.pid)
+        pidfd = os.pidfd_open(process.pid)
     except (OSError, AttributeError):
         return None
-    stack.callback(os.close, handle)
-    return handle if process.is_here() else None
+    stack.callback(os.close, pidfd)
+    return pidfd if process.is_here() else None
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the processes below this one, as far as their parents still live."""
+    """Return the pids of all descendants whose chain of parents is still alive."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, IndexError, ValueError):
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(stat.parent.name))
-    found, todo = [], [pid]
-    while todo:
-        below = children.get(todo.pop(), [])
-        found += below
-        todo += below
-    return found
+    result, pending = [], [pid]
+    while pending:
+        below = children.get(pending.pop(), [])
+        result += below
+        pending += below
+    return result

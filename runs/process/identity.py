@@ -1,6 +1,6 @@
-"""Who runs a run: machine, boot, process and its start. Enough to say for certain that an owner is dead.
+"""Identity of a process: machine, boot, pid and start time, enough to decide for certain that it has ended.
 
-A process id alone says nothing: it is given again after a reboot, and to strangers while the machine is up.
+A pid alone is not enough: it is reused after a reboot, and by other processes while the machine is up.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MACHINE_ID = Path("/etc/machine-id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class ProcessIdentity:
     """One process. ``started`` is in clock ticks since boot (proc(5), field 22 of stat), 0 where there is no /proc."""
 
     machine: str
@@ -26,23 +26,23 @@ class Owner:
     started: int
 
     def is_dead(self) -> bool:
-        """Whether the process has certainly ended; always False for another machine's, of which nothing is known."""
+        """Return whether the process has certainly ended; always False for a process of another machine."""
         here = current()
         if self.machine != here.machine:
             return False
         return self.boot != here.boot or not self._runs()
 
     def is_here(self) -> bool:
-        """Whether it is a process of this machine and boot that still runs: one that can be signalled."""
+        """Return whether it is running on this machine, so that it can be signalled."""
         here = current()
         return (self.machine, self.boot) == (here.machine, here.boot) and self._runs()
 
     def _runs(self) -> bool:
-        # one that had ended when it was looked at has no start
+        # -1: the process had ended before its identity was read
         return self.started >= 0 and started(self.pid) == self.started
 
     def as_fields(self) -> dict[str, Any]:
-        """Return the owner as the fields of a row (see `runs.models.process_mixin`)."""
+        """Return the identity as model fields (see `runs.models.process_mixin`)."""
         return {
             "host": self.machine.partition(":")[0],
             "machine_id": self.machine,
@@ -53,26 +53,26 @@ class Owner:
 
 
 @cache
-def current() -> Owner:
-    """Return this process (cached: call it in the process that is meant)."""
+def current() -> ProcessIdentity:
+    """Return the identity of this process (cached, so call it after any fork)."""
     return of_pid(os.getpid())
 
 
-def of_pid(pid: int) -> Owner:
-    """Return a process of this machine."""
-    return Owner(machine=_machine(), boot=_boot(), pid=pid, started=started(pid))
+def of_pid(pid: int) -> ProcessIdentity:
+    """Return the identity of a process of this machine."""
+    return ProcessIdentity(machine=_machine(), boot=_boot(), pid=pid, started=started(pid))
 
 
 def started(pid: int) -> int:
-    """Return a process's start, -1 when it does not exist or is a zombie that only waits to be collected."""
+    """Return the start time of a process in clock ticks; -1 if it does not exist or is a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except ProcessLookupError:
-        # it ended between the opening and the reading
+        # it ended after the file was opened
         return -1
     except FileNotFoundError:
         return -1 if Path("/proc/self").exists() else _alive(pid)
-    # the command name, in brackets, may hold anything, brackets and bytes that are no text included
+    # the command name, in parentheses, may contain parentheses and bytes that are not valid text
     fields = stat.rpartition(b")")[2].split()
     return -1 if fields[0] in (b"Z", b"X") else int(fields[19])
 
@@ -92,5 +92,5 @@ def _boot() -> str:
 
 
 def _machine() -> str:
-    found = _MACHINE_ID.read_text().strip() if _MACHINE_ID.exists() else ""
-    return f"{socket.gethostname()}:{found}"
+    machine_id = _MACHINE_ID.read_text().strip() if _MACHINE_ID.exists() else ""
+    return f"{socket.gethostname()}:{machine_id}"

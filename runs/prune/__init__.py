@@ -1,6 +1,6 @@
-"""What is old enough to go: runs, their logs, what was told of them, and what they left in destinations.
+"""Removes old runs, logs and notifications, and what runs left behind in destinations.
 
-Nothing that is still active goes, nothing that Pipekit did not make, and no writer waits long for it.
+Nothing active is removed, and nothing that Pipekit did not create. Other writers never wait long.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from runs.prune.rows import prune_group_runs, prune_notifications, prune_runs, p
 
 __all__ = ["Pruned", "prune"]
 
-# destinations first: what is ours there is known by the runs that are here
+# destinations first: the runs in the metadata tell which leftovers belong to this installation
 _STEPS: tuple[Callable[[dt.datetime, bool], Iterable[Pruned]], ...] = (
     prune_destinations,
     prune_logs,
@@ -27,6 +27,6 @@ _STEPS: tuple[Callable[[dt.datetime, bool], Iterable[Pruned]], ...] = (
 
 
 def prune(now: dt.datetime, *, dry_run: bool = False) -> Iterator[Pruned]:
-    """Remove what is old, and yield what went, or what would."""
+    """Remove what is past its retention and yield what was removed, or with ``dry_run`` what would be."""
     for step in _STEPS:
         yield from step(now, dry_run)

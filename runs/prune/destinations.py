@@ -1,7 +1,7 @@
-"""Removes what runs left in destinations: staging tables of modules that are gone, and old commit records.
+"""Removes leftovers in destinations: staging tables of deleted modules, and old commit records.
 
-A staging table goes only when its claim names a finished run of this install and no module has its name: what another
-install keeps in the same database, and whatever else is there, is never touched.
+A staging table is dropped only if its claim names a finished run of this installation and no module has its name. The
+tables of another installation in the same database are never touched.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from runs.models import Run
 from runs.prune.result import Pruned
 from runs.prune.rows import limit
 
-_LOCK_SECONDS = 5.0
-_AT_ONCE = 200
+_LOCK_TIMEOUT = 5.0
+_BATCH_SIZE = 200
 
 
 def prune_destinations(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
-    """One that cannot be reached is said, and asked again the next time."""
+    """Prune every destination; one that cannot be reached is reported and tried again the next time."""
     before = limit(now).astimezone(dt.UTC).isoformat(timespec="seconds")
     for connection in destinations():
         try:
             yield from _prune(connection, before, dry_run)
         except NotSupported:
-            # nothing was ever written there
+            # it cannot be written, so nothing was ever left there
             continue
         except PipekitError as error:
             yield Pruned(what=f"staging tables in {connection.name}", count=0, error=error.message)
 
 
 def destinations() -> list[Connection]:
-    """Return connections that modules write to, or did."""
-    past = ModuleHistory.objects.values_list("snapshot__dest_connection", flat=True).distinct()
-    names = {*Module.objects.values_list("dest_connection__name", flat=True), *past}
+    """Return the connections that modules write to, or have written to."""
+    former = ModuleHistory.objects.values_list("snapshot__dest_connection", flat=True).distinct()
+    names = {*Module.objects.values_list("dest_connection__name", flat=True), *former}
     return list(Connection.objects.with_driver().filter(name__in=[name for name in names if name]).order_by("name"))
 
 
@@ -53,38 +53,38 @@ def _prune(connection: Connection, before: str, dry_run: bool) -> Iterator[Prune
     kind = connection.driver.kind
     parameters = connection.parameters()
     connector, dialect = registry.connector(kind, Cap.WRITE), cast(PublishingDialect, registry.dialect_for(parameters))
-    # a file that is not there holds nothing to remove
+    # a database file that does not exist is not created
     parameters = replace(parameters, options={**parameters.options, "create": False})
     with open_session(parameters, Cap.WRITE) as opened:
         tables = (commit_record.claims_table(dialect), commit_record.commits_table(dialect))
         if not all(connector.introspector.describe_table(opened, table) for table in tables):
             return
-        left = _leftovers(opened, dialect)
-        dropped = left if dry_run else [claim for claim in left if _drop(opened, dialect, *claim)]
+        leftovers = _leftovers(opened, dialect)
+        dropped = leftovers if dry_run else [claim for claim in leftovers if _drop(opened, dialect, *claim)]
         yield Pruned(what=f"staging tables in {connection.name}", count=len(dropped))
         old = _old_commits(opened, dialect, before)
         if not dry_run:
-            _forget(opened, dialect, old, before)
+            _delete_commits(opened, dialect, old, before)
         yield Pruned(what=f"commit records in {connection.name}", count=len(old))
 
 
 def _leftovers(opened: Session, dialect: PublishingDialect) -> list[tuple[str, str]]:
-    """Return module and run of each claim whose module is gone and whose run was ours and is over."""
+    """Return module and run of each claim of a deleted module by a finished run of this installation."""
     claims = opened.fetch(f"SELECT module, run FROM {dialect.qualified(commit_record.claims_table(dialect))}")
     modules = set(Module.objects.values_list("name", flat=True))
-    gone = sorted((module, run) for module, run in claims if module not in modules)
-    return [(module, run) for module, run in gone if Run.objects.final().filter(token=run).exists()]
+    deleted = sorted((module, run) for module, run in claims if module not in modules)
+    return [(module, run) for module, run in deleted if Run.objects.final().filter(token=run).exists()]
 
 
 def _drop(opened: Session, dialect: PublishingDialect, module: str, run: str) -> bool:
-    """Drop a module's staging tables with its claim, unless a run has claimed it since."""
+    """Drop a module's staging tables and its claim, unless another run has claimed the module since."""
     claims, mark = dialect.qualified(commit_record.claims_table(dialect)), dialect.placeholder
     staging = dialect.staging_table(module)
     with opened.transaction():
-        for sql in dialect.begin_publish(staging, lock_seconds=_LOCK_SECONDS):
+        for sql in dialect.begin_publish(staging, lock_seconds=_LOCK_TIMEOUT):
             opened.execute(sql)
-        found = opened.fetch(f"SELECT run FROM {claims} WHERE module = {mark}{dialect.lock_rows()}", (module,))
-        if found != [(run,)] or Module.objects.filter(name=module).exists():
+        claimed_by = opened.fetch(f"SELECT run FROM {claims} WHERE module = {mark}{dialect.lock_rows()}", (module,))
+        if claimed_by != [(run,)] or Module.objects.filter(name=module).exists():
             return False
         for table in (staging, TableName(staging.schema, f"{staging.table}#keys")):
             opened.execute(dialect.drop_table(table))
@@ -95,14 +95,14 @@ def _drop(opened: Session, dialect: PublishingDialect, module: str, run: str) ->
 def _old_commits(opened: Session, dialect: PublishingDialect, before: str) -> list[str]:
     commits = dialect.qualified(commit_record.commits_table(dialect))
     rows = opened.fetch(f"SELECT DISTINCT run FROM {commits} WHERE published_at < {dialect.placeholder}", (before,))
-    # a run that is still open will be asked for
+    # the commit records of active runs are still needed
     active = set(Run.objects.active().values_list("token", flat=True))
     return sorted(run for (run,) in rows if run not in active)
 
 
-def _forget(opened: Session, dialect: PublishingDialect, runs: Sequence[str], before: str) -> None:
+def _delete_commits(opened: Session, dialect: PublishingDialect, runs: Sequence[str], before: str) -> None:
     commits, mark = dialect.qualified(commit_record.commits_table(dialect)), dialect.placeholder
-    for start in range(0, len(runs), _AT_ONCE):
-        some = runs[start : start + _AT_ONCE]
-        marks = ", ".join([mark] * len(some))
-        opened.execute(f"DELETE FROM {commits} WHERE run IN ({marks}) AND published_at < {mark}", (*some, before))
+    for start in range(0, len(runs), _BATCH_SIZE):
+        batch = runs[start : start + _BATCH_SIZE]
+        marks = ", ".join([mark] * len(batch))
+        opened.execute(f"DELETE FROM {commits} WHERE run IN ({marks}) AND published_at < {mark}", (*batch, before))

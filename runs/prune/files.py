@@ -1,4 +1,4 @@
-"""Deletes logs of runs that nobody has written to for long."""
+"""Deletes log files that are past their retention, except those of active runs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _DIRECTORIES = ("runs", "group_runs", "verifications")
 
 
 def prune_logs(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
+    """Delete log files older than the setting log_retention_days."""
     limit = now - dt.timedelta(days=setting("log_retention_days"))
     old, error = _old(limit), ""
     for count, file in enumerate(old):
@@ -39,7 +40,7 @@ def _old(limit: dt.datetime) -> list[Path]:
 
 
 def _is_old(file: Path, limit: float) -> bool:
-    """Whether it is a plain file (no link) that was last written before the limit."""
+    """Return whether it is a regular file, not a link, that was last written before the limit."""
     with suppress(FileNotFoundError):
         return file.is_file() and not file.is_symlink() and file.stat().st_mtime < limit
     return False

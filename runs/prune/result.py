@@ -1,4 +1,4 @@
-"""What one step of pruning did."""
+"""The result of one step of pruning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
-    """``count`` things went, or would; with an error, the rest of them stayed."""
+    """How many objects were removed, or would be; ``error`` says why the rest of them stayed."""
 
     what: str
     count: int

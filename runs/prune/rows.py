@@ -1,4 +1,4 @@
-"""Deletes old rows of the metadata, few at a time with a pause after each, so that whoever writes gets in between."""
+"""Deletes old rows of the metadata in small batches with pauses, so that other writers are never blocked for long."""
 
 from __future__ import annotations
 
@@ -15,31 +15,35 @@ from runs.models.notification import Delivery, Notification
 from runs.prune.result import Pruned
 from runs.settings import setting
 
-# seconds of a transaction that are aimed at; the pause after it, in times of its length and at least
-_AIM, _PAUSE, _LEAST_PAUSE = 0.02, 3, 0.02
-_FIRST, _LEAST, _MOST = 50, 10, 1000
+# target duration of a transaction in seconds; the pause after it, as a multiple of its duration and at least
+_TARGET_SECONDS, _PAUSE_FACTOR, _MIN_PAUSE = 0.02, 3, 0.02
+_FIRST_BATCH, _MIN_BATCH, _MAX_BATCH = 50, 10, 1000
 
 
 def prune_runs(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
+    """Delete old runs."""
     yield Pruned(what="runs", count=delete(old_runs(now), dry_run=dry_run))
 
 
 def prune_group_runs(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
-    """Those without a run that stays."""
-    staying = Run.objects.filter(group_run=OuterRef("pk")).exclude(pk__in=old_runs(now).values("pk"))
+    """Delete old group runs all of whose runs are old, too."""
+    kept = Run.objects.filter(group_run=OuterRef("pk")).exclude(pk__in=old_runs(now).values("pk"))
     old = GroupRun.objects.exclude(status__in=states.GROUP_ACTIVE).filter(finished_at__lt=limit(now))
-    yield Pruned(what="group runs", count=delete(old.filter(~Exists(staying)), dry_run=dry_run))
+    yield Pruned(what="group runs", count=delete(old.filter(~Exists(kept)), dry_run=dry_run))
 
 
 def prune_notifications(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
-    """All but a module's last, by which a recovery is known."""
+    """Delete old notifications, except each module's last one, which is needed to detect a recovery."""
     newer = Notification.objects.filter(module=OuterRef("module"), pk__gt=OuterRef("pk"))
     old = Notification.objects.exclude(status=Delivery.PENDING).filter(give_up_at__lt=limit(now))
     yield Pruned(what="notifications", count=delete(old.filter(Q(module=None) | Exists(newer)), dry_run=dry_run))
 
 
 def prune_verifications(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
-    """All but a module's last, and its last that compared: by that an equal result after a difference is known."""
+    """Delete old verifications, except each module's last one and its last comparison.
+
+    The last comparison is needed to report an equal result after a difference.
+    """
     compared = ("equal", "different")
     newer = Verification.objects.filter(module=OuterRef("module"), pk__gt=OuterRef("pk"))
     replaced = Exists(newer.filter(status__in=compared)) | (Exists(newer) & ~Q(status__in=compared))
@@ -48,27 +52,28 @@ def prune_verifications(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
 
 
 def old_runs(now: dt.datetime) -> QuerySet[Run]:
-    """Return finished runs past their time; a module's last one stays, however old it is."""
+    """Return finished runs past their retention, except the last run of each module."""
     newer = Run.objects.filter(module=OuterRef("module"), pk__gt=OuterRef("pk"))
     return Run.objects.final().filter(Q(module=None) | Exists(newer), finished_at__lt=limit(now))
 
 
 def limit(now: dt.datetime) -> dt.datetime:
+    """Return the time before which rows are old, by the setting run_retention_days."""
     return now - dt.timedelta(days=setting("run_retention_days"))
 
 
 def delete(rows: QuerySet[Any], *, dry_run: bool) -> int:
-    """Delete the rows in short transactions, oldest first; return how many went, or would."""
+    """Delete the rows in short transactions, oldest first; return how many were deleted, or would be."""
     if dry_run:
         return rows.count()
     model: type[models.Model] = rows.model
-    deleted, last, size = 0, 0, _FIRST
+    deleted, last, size = 0, 0, _FIRST_BATCH
     while pks := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:size]):
-        began = time.monotonic()
+        started = time.monotonic()
         with transaction.atomic():
             model._default_manager.filter(pk__in=pks).delete()
-        took = time.monotonic() - began
-        time.sleep(max(took * _PAUSE, _LEAST_PAUSE))
+        seconds = time.monotonic() - started
+        time.sleep(max(seconds * _PAUSE_FACTOR, _MIN_PAUSE))
         deleted, last = deleted + len(pks), pks[-1]
-        size = max(_LEAST, min(_MOST, size * 2, int(size * _AIM / max(took, 0.001))))
+        size = max(_MIN_BATCH, min(_MAX_BATCH, size * 2, int(size * _TARGET_SECONDS / max(seconds, 0.001))))
     return deleted

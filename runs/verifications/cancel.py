@@ -1,4 +1,4 @@
-"""Stop the verification of a module that is going on, and wait for its end."""
+"""Cancel the active verification of a module and wait until it has ended."""
 
 from __future__ import annotations
 
@@ -12,35 +12,34 @@ from runs.verifications.launch import reap_dead
 from runs.verifications.outcome import Outcome, outcome
 
 CANCELLED = "cancelled"
-# seconds after which whoever waits hears how it stands
-_WAIT, _LOOK = 25.0, 0.3
+_TIMEOUT_SECONDS, _POLL_SECONDS = 25.0, 0.3
 
 
 def cancel(module: Module) -> tuple[Verification | None, str]:
-    """Return the verification and what came of it; None when none was going on."""
+    """Return the verification and the result in words; None if no verification is active."""
     reap_dead()
     row = Verification.objects.filter(module=module, status__in=ACTIVE).first()
     if row is None:
         return None, ""
     row.request_cancel()
-    until = time.monotonic() + _WAIT
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while True:
         row.refresh_from_db()
         if row.status == VerificationStatus.QUEUED:
-            _end(row)
+            _finish_queued(row)
         if row.is_final:
             ended = outcome(row)
             return row, CANCELLED if ended is Outcome.CANCELLED else f"over already: {ended.label.lower()}"
-        if time.monotonic() > until:
-            return row, f"asked, and still {row.status}: its process is {row.pid} on {row.host or 'another machine'}"
-        time.sleep(_LOOK)
+        if time.monotonic() > deadline:
+            return row, f"requested, still {row.status}: its process is {row.pid} on {row.host or 'another machine'}"
+        time.sleep(_POLL_SECONDS)
 
 
-def _end(row: Verification) -> None:
-    """End one whose process has not come to it yet."""
-    error = Cancelled("The verification was cancelled before it began.", hint="Start it again.")
+def _finish_queued(row: Verification) -> None:
+    """Finalize a verification that its process has not started yet."""
+    error = Cancelled("The verification was cancelled before it started.", hint="Start it again.")
     try:
         row.finish_error(error.as_dict())
     except IllegalTransition:
-        # it began meanwhile, and finds the wish
+        # it has started meanwhile, and sees the request
         row.refresh_from_db()

@@ -1,4 +1,4 @@
-"""The examples of a verification as its page shows them: keys in words, and values by where they differ."""
+"""Renders the examples of a verification as HTML: keys, and pairs of values cut to where they differ."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from django.utils.safestring import SafeString
 
 from connections.sdk.visible_text import visible
 
-# characters of a value that are shown, and of what precedes the first one that differs
+# characters of a value that are shown, and how many of these precede the first difference
 _SHOWN, _BEFORE = 160, 40
 _BLANKS = str.maketrans({" ": "\u2423", "\t": "\u2409", "\n": "\u240a"})
 
 
 def rendered(examples: Mapping[str, Any], more: Mapping[str, int] | None = None) -> SafeString:
-    """Return missing and extra keys, and a table of the values that differ.
+    """Return lists of the missing and extra keys and a table of the values that differ.
 
     ``more`` counts the rows without an example, as ``more_missing``, ``more_extra`` and ``more_different``.
     """
@@ -36,30 +36,30 @@ def _row(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def excerpts(source: Any, dest: Any) -> tuple[str | None, str | None]:
-    """Return two values that differ so that it can be seen in what; None stays None.
+    """Return two different values in a form that makes the difference visible; None stays None.
 
-    Of long ones the part around the first difference, control characters and blanks at the ends as signs; where the
-    two would look the same all the same, by code points.
+    Long values are cut around the first difference; control characters and white space at the ends are replaced by
+    symbols. If both would still look the same, they are written with escapes.
     """
     if source is None or dest is None:
-        return _one(source), _one(dest)
+        return _excerpt(source), _excerpt(dest)
     left, right = str(source), str(dest)
     same = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
     start = max(same - _BEFORE, 0) if max(len(left), len(right)) > _SHOWN else 0
     left, right = (_cut(text, start) for text in (left, right))
     shown = _marked(left), _marked(right)
-    if _look(shown[0]) == _look(shown[1]):
+    if _appearance(shown[0]) == _appearance(shown[1]):
         return ascii(left)[1:-1], ascii(right)[1:-1]
     return shown
 
 
-def _look(text: str) -> str:
-    """Return what is the same for texts that nobody can tell apart: without what is not seen, letters composed."""
-    seen = "".join(char for char in text if unicodedata.category(char) != "Cf")
-    return " ".join(unicodedata.normalize("NFKC", seen).split())
+def _appearance(text: str) -> str:
+    """Return a form that is equal for texts that look the same: no format characters, NFKC, white space collapsed."""
+    visible_chars = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", visible_chars).split())
 
 
-def _one(value: Any) -> str | None:
+def _excerpt(value: Any) -> str | None:
     return None if value is None else _marked(_cut(str(value), 0))
 
 
@@ -69,7 +69,7 @@ def _cut(text: str, start: int) -> str:
 
 
 def _marked(text: str) -> str:
-    """Return the text visible, with signs for the blanks at its ends, which a page does not show."""
+    """Return the text with symbols for control characters and for white space at its ends, which HTML hides."""
     inner = text.strip(" \t\n")
     before = text[: len(text) - len(text.lstrip(" \t\n"))] if inner else text
     after = text[len(before) + len(inner) :]

@@ -1,4 +1,4 @@
-"""Carry one verification out in this process: compare, repair where that is asked for, record."""
+"""Execute one verification in this process: compare, repair if requested, record the result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runs.lifecycle import claim, signals
 from runs.lifecycle import execute as running
 from runs.lifecycle import plan as planning
 from runs.lifecycle.heartbeat import Heartbeat
-from runs.lifecycle.metadata_retry import patiently
+from runs.lifecycle.metadata_retry import retry_metadata
 from runs.models import Run
 from runs.models.states import Status
 from runs.models.verification import Verification, VerificationStatus
@@ -30,61 +30,61 @@ from runs.verifications.results import results as results_of
 
 
 def execute(verification: Verification, *, show: Callable[[str], object] = lambda text: None) -> Verification:
-    """Compare to the end and return the row in its final state; no exception of the comparison's own leaves here.
+    """Execute the verification and return it in its final state; errors are recorded in it and not raised.
 
-    What fails after the comparison, a repair above all, leaves what was found: the row is `different`, with the error.
-    ``show`` gets the progress; the result is the caller's to show. Both are in the log.
+    If a step after the comparison fails, such as the repair, the status is `different`, with the error. ``show`` is
+    called with progress only; progress and result are both logged.
     """
     log = VerificationLog(verification, show)
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     try:
-        signals.release()
+        signals.end_deferral()
         log(f"comparing {scope.words(verification)}")
         with Heartbeat(verification), lock_waits.reported_to(log):
-            _verify(verification, found, log)
+            _verify(verification, results, log)
             signals.shield()
-            status = VerificationStatus.DIFFERENT if _differs(found) else VerificationStatus.EQUAL
-            record.finish(verification, status, log, **found)
+            status = VerificationStatus.DIFFERENT if _differs(results) else VerificationStatus.EQUAL
+            record.finish(verification, status, log, **results)
     except KeyboardInterrupt:
         signals.shield()
-        _fail(verification, Cancelled("The verification was cancelled.", hint="Start it again."), found, log)
+        _fail(verification, Cancelled("The verification was cancelled.", hint="Start it again."), results, log)
     except PipekitError as error:
-        _fail(verification, error, found, log)
+        _fail(verification, error, results, log)
     except Exception as error:
-        log.keep("".join(traceback.format_exception(error)))
-        text = f"Pipekit failed in a way it should not: {type(error).__name__}: {error}"
-        _fail(verification, InternalError(text, hint="The log has the details; please report it."), found, log)
-    log.keep(summary(verification))
+        log.write("".join(traceback.format_exception(error)))
+        text = f"Internal error in Pipekit: {type(error).__name__}: {error}"
+        _fail(verification, InternalError(text, hint="The log has the traceback; please report it."), results, log)
+    log.write(summary(verification))
     return verification
 
 
 def _verify(verification: Verification, results: dict[str, Any], log: VerificationLog) -> None:
-    """Compare, and repair where that is asked for; fills ``results``, the fields of the row, as they become known."""
-    # imported here: DuckDB and Arrow are loaded by nothing but a comparison
+    """Compare, and repair if requested; ``results``, the fields of the row, is filled as they become known."""
+    # imported here: only a comparison needs DuckDB and Arrow
     from runs.engine.verify.repair import kept, why_useless
     from runs.engine.verify.verify import verify
 
     module = verification.module
     assert module is not None, "a module is verified while it exists"
-    plan, options = patiently(lambda: (planning.plan(_run_of(module)), _options(verification)))
-    found = verify(plan, options, log=log, progress=record.progress(verification))
-    results |= results_of(found)
+    plan, options = retry_metadata(lambda: (planning.plan(_run_of(module)), _options(verification)))
+    comparison = verify(plan, options, log=log, progress=record.progress(verification))
+    results |= results_of(comparison)
     point("verification.compared")
-    if not found.outcome.counts.total:
+    if not comparison.outcome.counts.total:
         return
     if not verification.repair:
-        useless = why_useless(plan, found)
+        useless = why_useless(plan, comparison)
         results["compared"]["repairable"] = not useless
         results["warnings"] += [useless] if useless else []
         return
-    run = _repair(verification, module, found, results, log)
+    run = _repair(verification, module, comparison, results, log)
     if run.status != Status.SUCCESS:
         results["error"] = _error_of(run, verification)
-        log.keep(f"repair {run.status}: {results['error']['message']}\n{results['error']['hint']}")
+        log.write(f"repair {run.status}: {results['error']['message']}\n{results['error']['hint']}")
         return
     point("verification.repaired")
-    # the same rows as before, a sample or all: only they are repaired
-    left = verify(plan, replace(options, same=found.sample, sample=0), log=log)
+    # the same sample again: only its rows were repaired
+    left = verify(plan, replace(options, same=comparison.sample, sample=0), log=log)
     after = left.outcome.counts
     if after.total:
         verb = "is" if after.missing == 1 else "are"
@@ -97,7 +97,7 @@ def _verify(verification: Verification, results: dict[str, Any], log: Verificati
 
 
 def _error_of(run: Run, verification: Verification) -> dict[str, str]:
-    """Return the run's error; one of a safety limit names the command that goes on in spite of it."""
+    """Return the run's error; for a safety limit with the command that overrides it in the hint."""
     error = dict(run.error or {"code": "internal", "message": f"Run {run.pk} ended as {run.status}.", "hint": ""})
     if run.status == Status.REFUSED:
         command = scope.command(verification, repair=True, force=True)
@@ -106,7 +106,7 @@ def _error_of(run: Run, verification: Verification) -> dict[str, str]:
 
 
 def _run_of(module: Module) -> Run:
-    """Return a run that is not saved, for its plan: a comparison is none."""
+    """Return an unsaved run, from which the plan is made: a comparison has no run of its own."""
     return Run(module=module, module_name=module.name, force=False)
 
 
@@ -114,11 +114,11 @@ def _options(verification: Verification) -> Any:
     from runs.engine.verify.pace import Pace
     from runs.engine.verify.verify import Options
 
-    given = verification.options
+    options = verification.options
     return Options(
-        columns=tuple(given.get("columns") or ()),
-        since=given.get("since") or "",
-        sample=given.get("sample") or 0,
+        columns=tuple(options.get("columns") or ()),
+        since=options.get("since") or "",
+        sample=options.get("sample") or 0,
         pace=Pace(
             statement_seconds=setting("verify_statement_seconds"), per_second=setting("verify_statements_per_second")
         ),
@@ -126,27 +126,29 @@ def _options(verification: Verification) -> Any:
 
 
 def _repair(
-    verification: Verification, module: Module, found: Any, results: dict[str, Any], log: VerificationLog
+    verification: Verification, module: Module, comparison: Any, results: dict[str, Any], log: VerificationLog
 ) -> Run:
     from runs.engine.verify.repair import repair_plan
 
     request = claim.Request(
         trigger=f"verification:{verification.pk}", actor=verification.actor, force=verification.force
     )
-    # asked for before the run is claimed: what cannot be repaired starts none
-    repair_plan(planning.plan(_run_of(module)), found)
+    # checked before the run is inserted: raises if the differences cannot be repaired
+    repair_plan(planning.plan(_run_of(module)), comparison)
 
     def change(plan: Plan) -> Plan:
-        return repair_plan(plan, found)
+        return repair_plan(plan, comparison)
 
-    # a block of its own: a run ends its block's readiness for a cancel, and the comparison after it can be cancelled
-    with signals.as_cancel(held=True) as received:
+    # a block of its own: a run shields its block from interrupts, and the comparison after it can be cancelled
+    with signals.as_interrupt(deferred=True) as received:
         run = claim.claim(module, request)
-        differing = counted(found.outcome.counts.total)
+        differing = counted(comparison.outcome.counts.total)
         ranges = (
-            "" if found.compared.range_column is not None else "; the whole query is read, as by any key but integers"
+            ""
+            if comparison.compared.range_column is not None
+            else "; the whole query is read, because its key is not an integer"
         )
-        log(f"repairing by run {run.pk}: {differing} to put right{ranges}")
+        log(f"repairing by run {run.pk}: {differing} to repair{ranges}")
         results["repair_run"] = run
         point("verification.repairing")
         running.execute(run, change=change)
@@ -159,19 +161,19 @@ def _repair(
             **({} if run.status == Status.SUCCESS else {"finished": False}),
         }
     if run.status == Status.SUCCESS:
-        # too late for the run, and the comparison that follows may be over before the next look at the row
-        is_cancelled = patiently(verification.must_stop)
+        # a cancel that was too late for the run stops the second comparison, which may end before the next heartbeat
+        is_cancelled = retry_metadata(verification.must_stop)
         if received or is_cancelled:
             raise KeyboardInterrupt
     return run
 
 
-def _fail(verification: Verification, error: PipekitError, found: dict[str, Any], log: VerificationLog) -> None:
-    hidden = {name: redactor().text(text) for name, text in error.as_dict().items()}
-    log.keep("\n".join(filter(None, (f"failed: {hidden['message']}", hidden["hint"], hidden["detail"]))))
-    status = VerificationStatus.DIFFERENT if _differs(found) else VerificationStatus.ERROR
-    record.finish(verification, status, log, **{**found, "error": hidden})
+def _fail(verification: Verification, error: PipekitError, results: dict[str, Any], log: VerificationLog) -> None:
+    redacted = {name: redactor().text(text) for name, text in error.as_dict().items()}
+    log.write("\n".join(filter(None, (f"failed: {redacted['message']}", redacted["hint"], redacted["detail"]))))
+    status = VerificationStatus.DIFFERENT if _differs(results) else VerificationStatus.ERROR
+    record.finish(verification, status, log, **{**results, "error": redacted})
 
 
-def _differs(found: dict[str, Any]) -> bool:
-    return any(found.get(kind) for kind in ("missing", "extra", "different"))
+def _differs(results: dict[str, Any]) -> bool:
+    return any(results.get(kind) for kind in ("missing", "extra", "different"))

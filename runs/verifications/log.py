@@ -1,4 +1,4 @@
-"""A verification's log: kept in a file of its own whoever carries it out, and shown to who started it."""
+"""The log of a verification: its own file, and optionally a stream that shows progress."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from runs.models.verification import Verification
 
 
 class VerificationLog:
-    """Writes lines without secrets; ``show`` gets progress as well, such as a terminal's stream."""
+    """Writes redacted lines to the log file; ``show`` is also called with progress."""
 
     def __init__(self, verification: Verification, show: Callable[[str], object]) -> None:
         self._verification, self._show = verification, show
 
     def __call__(self, text: str) -> None:
-        """Log progress."""
-        hidden = redactor().text(text)
-        logs.write(self._verification, hidden)
-        self._show(hidden)
+        """Log a line of progress and show it."""
+        redacted = redactor().text(text)
+        logs.write(self._verification, redacted)
+        self._show(redacted)
 
-    def keep(self, text: str) -> None:
-        """Log what whoever started it gets as the result."""
+    def write(self, text: str) -> None:
+        """Log a text without showing it."""
         logs.write(self._verification, redactor().text(text))

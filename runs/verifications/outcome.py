@@ -1,6 +1,6 @@
-"""How a verification ended, its repair included: one word that texts, JSON, pages and notifications share.
+"""The outcome of a verification, repair included, as texts, JSON, pages and notifications show it.
 
-The status says what the comparison found; the outcome says how things stand now.
+The status is the result of the comparison; the outcome also includes what became of the repair.
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from runs.models.verification import Verification, VerificationStatus
 
 
 class Outcome(models.TextChoices):
+    """The outcome of a verification."""
+
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"
     EQUAL = "equal", "Equal"
-    # neither side has a row of those that were to be compared
+    # neither side has a row within the scope
     NO_ROWS = "no_rows", "No rows compared"
     DIFFERENT = "different", "Different"
     REPAIRED = "repaired", "Repaired"
-    # rows are left that differ
+    # some rows still differ
     PARTLY_REPAIRED = "partly_repaired", "Partly repaired"
-    # repaired, and then the second comparison failed
+    # repaired, but the second comparison failed
     UNCONFIRMED = "unconfirmed", "Repaired, not compared again"
-    # by a safety limit
+    # refused by a safety limit
     REFUSED = "repair_refused", "Different, repair refused"
     REPAIR_FAILED = "repair_failed", "Different, repair failed"
     CANCELLED = "cancelled", "Cancelled"
@@ -30,13 +32,13 @@ class Outcome(models.TextChoices):
 
 
 def outcome(verification: Verification) -> Outcome:
-    """Return how the verification ended, or that it has not."""
+    """Return the outcome, or queued or running while it has not ended."""
     code = (verification.error or {}).get("code", "")
     if code == "cancelled":
         return Outcome.CANCELLED
     if verification.status == VerificationStatus.EQUAL:
-        none = verification.source_rows == 0 and verification.dest_rows == 0
-        return Outcome.NO_ROWS if none else Outcome.EQUAL
+        is_empty = verification.source_rows == 0 and verification.dest_rows == 0
+        return Outcome.NO_ROWS if is_empty else Outcome.EQUAL
     if verification.status != VerificationStatus.DIFFERENT:
         return Outcome(str(verification.status))
     if verification.is_repair_finished:

@@ -1,4 +1,4 @@
-"""Writes what a verification finds into its row. Metadata that is busy costs it time at its end, never the result."""
+"""Writes the progress and result of a verification into its row, with retries while the metadata is unavailable."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from runs.models.states import IllegalTransition
 from runs.models.verification import Verification, VerificationStatus
 
 Log = Callable[[str], None]
-# seconds between two writes of the progress: often enough to watch, seldom enough for SQLite
+# seconds between two writes of the progress, few enough for SQLite
 _PROGRESS_SECONDS = 2.0
-# seconds for which the end is tried to be written; whoever looks next finds its process gone
-_PATIENCE_SECONDS = 120.0
+# seconds for which writing the result is retried; after that the next tick finds the process dead
+_FINISH_TIMEOUT = 120.0
 
 
 def progress(verification: Verification) -> Callable[[int], None]:
-    """Return a function that notes how many rows are compared, now and then."""
+    """Return a callback that stores the number of rows compared, at most every few seconds."""
     written = time.monotonic()
 
     def note(rows: int) -> None:
@@ -36,8 +36,8 @@ def progress(verification: Verification) -> Callable[[int], None]:
 
 
 def finish(verification: Verification, status: VerificationStatus, log: Log, **results: Any) -> None:
-    """Write the final state, patiently; whoever settled the verification before us is right."""
-    until = time.monotonic() + _PATIENCE_SECONDS
+    """Write the final state, with retries. If another process finalized the verification before, its result stands."""
+    deadline = time.monotonic() + _FINISH_TIMEOUT
     while True:
         try:
             verification.finish(status, **results)
@@ -48,11 +48,11 @@ def finish(verification: Verification, status: VerificationStatus, log: Log, **r
             return
         except (DatabaseError, InterfaceError) as error:
             connection.close()
-            if time.monotonic() > until:
-                log(f"ended: {status}; that could not be written: {error}")
-                _keep(verification, status, results)
+            if time.monotonic() > deadline:
+                log(f"ended: {status}; the result could not be written: {error}")
+                _set(verification, status, results)
                 return
-            log(f"the metadata could not be written, trying again: {error}")
+            log(f"the metadata could not be written, retrying: {error}")
             time.sleep(1)
 
 
@@ -60,10 +60,10 @@ def _reload(verification: Verification, status: VerificationStatus, results: dic
     try:
         verification.refresh_from_db()
     except (Verification.DoesNotExist, DatabaseError, InterfaceError):
-        _keep(verification, status, results)
+        _set(verification, status, results)
 
 
-def _keep(verification: Verification, status: VerificationStatus, results: dict[str, Any]) -> None:
-    """Leave the results with whoever started it here."""
+def _set(verification: Verification, status: VerificationStatus, results: dict[str, Any]) -> None:
+    """Set the results on the object only, for the command that shows them."""
     for name, value in {**results, "status": status}.items():
         setattr(verification, name, value)

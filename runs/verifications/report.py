@@ -1,4 +1,4 @@
-"""A verification as other programs and terminals get it: the promised JSON, a summary, the exit code."""
+"""The output of the verify commands: JSON for scripts, a text summary, and the exit code."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from runs.models.verification import Verification, VerificationStatus
 from runs.verifications import scope
 from runs.verifications.outcome import Outcome, outcome
 
-# what is wrong with --force alone, and what to do
-FORCE_ALONE = ("--force without --repair: only a repair has safety limits.", "Add --repair, or leave --force out.")
+# message and hint
+FORCE_ALONE = ("--force needs --repair: only a repair has safety limits.", "Add --repair, or remove --force.")
 _KINDS = ("missing", "extra", "different")
-_REPAIR_ADVISED = (Outcome.DIFFERENT, Outcome.CANCELLED)
+_REPAIR_SUGGESTED = (Outcome.DIFFERENT, Outcome.CANCELLED)
 
 
 def exit_code(verification: Verification) -> int:
-    """Return 0 for equal or repaired, 5 for different, 1 for an error, 130 for one that was cancelled."""
+    """Return 0 for equal or repaired, 5 for different, 1 for an error, 130 for cancelled."""
     if (verification.error or {}).get("code") == "cancelled":
         return 130
     if verification.status == VerificationStatus.EQUAL:
@@ -28,9 +28,9 @@ def exit_code(verification: Verification) -> int:
 
 
 def as_json(verification: Verification) -> dict[str, Any]:
-    """Return the verification under the names that scripts hold on to.
+    """Return the verification as JSON; scripts rely on its keys.
 
-    ``status`` and the counts say what the comparison found, ``outcome`` how it ended, the repair included.
+    ``status`` and the counts are the result of the comparison; ``outcome`` includes the repair.
     """
     return {
         "verification": verification.pk,
@@ -51,12 +51,12 @@ def as_json(verification: Verification) -> dict[str, Any]:
 
 
 def not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
-    """Return what `as_json` would say of a verification that never came to be; its number is null."""
+    """Return the JSON of a verification that could not be started; its number is null."""
     return as_json(Verification(module_name=module, status=VerificationStatus.ERROR, error=dict(error)))
 
 
 def summary(verification: Verification) -> str:
-    """Return how it ended, what was compared and what was found in a few lines, examples included."""
+    """Return a text of several lines: outcome, scope, counts, examples, repair and warnings."""
     name, number = verification.module_name, verification.pk
     ended = outcome(verification)
     if verification.missing is None:
@@ -68,26 +68,26 @@ def summary(verification: Verification) -> str:
         f"  compared: {scope.words(verification)}: {rows}",
     ]
     if verification.status == VerificationStatus.DIFFERENT:
-        found = ", ".join(f"{getattr(verification, kind):,} {kind}" for kind in _KINDS)
-        lines += [f"  {'found before the repair' if verification.repaired else 'found'}: {found}"]
+        counts = ", ".join(f"{getattr(verification, kind):,} {kind}" for kind in _KINDS)
+        lines += [f"  {'found before the repair' if verification.repaired else 'found'}: {counts}"]
         lines += _examples(verification)
     if repair := repair_words(verification):
         lines.append(f"  repair by run {verification.repair_run_id}: {repair}")
     lines += [f"  warning: {warning}" for warning in verification.warnings]
-    if ended in _REPAIR_ADVISED and verification.is_repairable:
+    if ended in _REPAIR_SUGGESTED and verification.is_repairable:
         lines.append(f"  to repair it: {scope.command(verification, repair=True)}")
     return "\n".join(lines)
 
 
 def repair_words(verification: Verification) -> str:
-    """Return what the repair did and what it left, in one line; empty where none was begun."""
+    """Return what the repair changed and what is left, in one line; empty if no repair was started."""
     ended = outcome(verification)
     if verification.repair_run_id is None:
         return ""
     stopped = {Outcome.REFUSED: "refused by a safety limit", Outcome.CANCELLED: "cancelled"}.get(ended, "failed")
     if (repaired := verification.repaired) is None:
         return stopped
-    # extra rows are not read: they are deleted
+    # extra rows are deleted without being read
     names = {"pulled": "read again", "inserted": "inserted", "updated": "rewritten", "deleted": "deleted"}
     done = ", ".join(f"{_number(repaired[name])} {word}" for name, word in names.items())
     after = "not compared again"
@@ -110,9 +110,9 @@ def differing(verification: Verification) -> int:
 
 
 def left_out(verification: Verification, kind: str) -> int:
-    """Return how many rows of a kind have no example."""
+    """Return how many missing, extra or different rows have no example."""
     examples = verification.examples.get(kind) or []
-    # a row that differs has an example for each column; a key is a number, a text or a list of them
+    # a different row has one example per column; a key is a number, a text or a list of these
     shown = {str(value["key"]) for value in examples} if kind == "different" else examples
     return max((getattr(verification, kind) or 0) - len(shown), 0)
 
@@ -122,10 +122,10 @@ def _examples(verification: Verification) -> list[str]:
     for kind in ("missing", "extra"):
         if keys := verification.examples.get(kind):
             more = left_out(verification, kind)
-            lines.append(f"  {kind}: {', '.join(map(_shown, keys))}{f' and {more:,} more' if more else ''}")
+            lines.append(f"  {kind}: {', '.join(map(_key_text, keys))}{f' and {more:,} more' if more else ''}")
     for value in verification.examples.get("different", []):
         lines.append(
-            f"  different: {_shown(value['key'])} {value['column']}: {value['source']!r} at the source,"
+            f"  different: {_key_text(value['key'])} {value['column']}: {value['source']!r} at the source,"
             f" {value['dest']!r} in the destination"
         )
     if more := left_out(verification, "different"):
@@ -133,5 +133,5 @@ def _examples(verification: Verification) -> list[str]:
     return lines
 
 
-def _shown(key: Any) -> str:
+def _key_text(key: Any) -> str:
     return f"({', '.join(map(str, key))})" if isinstance(key, list) else str(key)

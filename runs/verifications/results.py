@@ -1,4 +1,4 @@
-"""What a comparison found, as a verification's row keeps it: counts, warnings, and examples of bounded size."""
+"""Converts the result of a comparison to fields of a Verification: counts, warnings, and examples of bounded size."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from connections.sdk.schema import Column
 from connections.sdk.sql.types import NUMERIC_KINDS, Kind
 
 _INTEGERS = NUMERIC_KINDS - {Kind.DECIMAL, Kind.REAL, Kind.DOUBLE}
-# characters of a value that are kept, and of what stands before the first difference of two long ones
-_LONGEST, _BEFORE = 200, 50
+# characters of a value that are kept, and how many of these precede the first difference
+_MAX_LENGTH, _BEFORE = 200, 50
 
 
-def results(found: Any) -> dict[str, Any]:
-    """Return the fields of the row."""
-    outcome, columns = found.outcome, found.compared.key_columns
+def results(comparison: Any) -> dict[str, Any]:
+    """Return the fields of the verification."""
+    outcome, columns = comparison.outcome, comparison.compared.key_columns
     return {
         "source_rows": outcome.source_rows,
         "dest_rows": outcome.dest_rows,
@@ -23,11 +23,11 @@ def results(found: Any) -> dict[str, Any]:
         "extra": outcome.counts.extra,
         "different": outcome.counts.different,
         "compared": {
-            "since": found.since.value if found.since else None,
-            "since_column": found.since.column if found.since else None,
-            "sampled": found.sample is not None,
+            "since": comparison.since.value if comparison.since else None,
+            "since_column": comparison.since.column if comparison.since else None,
+            "sampled": comparison.sample is not None,
         },
-        "warnings": list(found.warnings),
+        "warnings": list(comparison.warnings),
         "examples": {
             "missing": [_key(key.key, columns) for key in outcome.missing],
             "extra": [_key(key.key, columns) for key in outcome.extra],
@@ -39,8 +39,8 @@ def results(found: Any) -> dict[str, Any]:
 def _different(value: Any, columns: tuple[Column, ...]) -> dict[str, Any]:
     source, destination = value.source, value.destination
     begin = 0
-    if source is not None and destination is not None and max(len(source), len(destination)) > _LONGEST:
-        # what they have in common says nothing
+    if source is not None and destination is not None and max(len(source), len(destination)) > _MAX_LENGTH:
+        # skip the common beginning, except for some context
         begin = max(len(commonprefix([source, destination])) - _BEFORE, 0)
     return {
         "key": _key(value.key, columns),
@@ -51,15 +51,15 @@ def _different(value: Any, columns: tuple[Column, ...]) -> dict[str, Any]:
 
 
 def shortened(text: str | None, begin: int = 0) -> str | None:
-    """Return the text, or of a long one a part from ``begin`` on and how long it is."""
-    if text is None or len(text) <= _LONGEST:
+    """Return the text; if it is long, the part from ``begin`` on and its length."""
+    if text is None or len(text) <= _MAX_LENGTH:
         return text
-    end = begin + _LONGEST
+    end = begin + _MAX_LENGTH
     return f"{'…' if begin else ''}{text[begin:end]}{'…' if end < len(text) else ''} ({len(text):,} characters)"
 
 
 def _key(key: tuple[str | None, ...], columns: tuple[Column, ...]) -> Any:
-    """Return a key as JSON has it: a number or text, of several columns a list."""
+    """Return a key for JSON: an integer or a text, or a list of these for several columns."""
     values = [
         int(text) if text is not None and column.data_type.kind in _INTEGERS else shortened(text)
         for text, column in zip(key, columns, strict=True)

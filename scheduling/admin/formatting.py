@@ -1,4 +1,4 @@
-"""How schedules look in the admin: when they fire next, in words and as dates, and what became of the last slots."""
+"""HTML fragments of schedules for the admin: next times, the schedule in words, and recent slots."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scheduling.cron import expression as cron
 from scheduling.cron import shorthand
 from scheduling.models import Action, Schedule, Slot
 
-# outcome -> colour and sign
+# outcome -> colour and icon
 COLOURS = {
     "claimed": ("info", "hourglass_empty"),
     "started": ("success", "play_circle"),
@@ -28,38 +28,39 @@ COLOURS = {
 }
 
 
-def coming(schedule: Schedule, count: int) -> list[dt.datetime]:
-    """Return its next times in its zone. Raises ConfigurationInvalid where they cannot be told."""
+def upcoming(schedule: Schedule, count: int) -> list[dt.datetime]:
+    """Return its next times in its time zone. Raise ConfigurationInvalid if the expression or zone is invalid."""
     zone = cron.zone_of(schedule.timezone)
-    found = cron.slots(cron.parse(schedule.cron_expr), zone, after=timezone.now())
-    return [slot.at.astimezone(zone) for slot in islice(found, count)]
+    slots = cron.slots(cron.parse(schedule.cron_expr), zone, after=timezone.now())
+    return [slot.at.astimezone(zone) for slot in islice(slots, count)]
 
 
 def next_time(schedule: Schedule) -> SafeString | str:
+    """Return the next time, for lists; an error message if the schedule is invalid."""
     if not schedule.enabled:
         return NOTHING
     try:
-        found = coming(schedule, 1)
+        times = upcoming(schedule, 1)
     except PipekitError as error:
         return format_html('<span class="pk-bad">{}</span>', html.clipped(f"{error.message} {error.hint}", length=60))
-    if not found:
+    if not times:
         return "never"
-    said = f"{found[0].astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
     return format_html(
         '<span class="pk-moment" title="{}">{}</span> <span class="pk-ago">{}</span>',
-        said,
-        _moment(found[0]),
-        html.since(found[0]),
+        f"{times[0].astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC",
+        _date_text(times[0]),
+        html.since(times[0]),
     )
 
 
 def outcome(slot: Slot) -> SafeString:
+    """Return the outcome as a coloured badge."""
     colour, sign = COLOURS[slot.outcome]
     return html.badge(slot.get_outcome_display(), colour, sign=sign)
 
 
 def run_of(slot: Slot) -> SafeString | str:
-    """Return the way to what a slot started; it may have been pruned since."""
+    """Return a link to the run that a slot started; the run may have been pruned."""
     if slot.run_id is None:
         return NOTHING
     model: type[Run] | type[GroupRun] | type[Verification] = Run
@@ -71,46 +72,50 @@ def run_of(slot: Slot) -> SafeString | str:
 
 
 def next_times(schedule: Schedule) -> SafeString | str:
+    """Return the next five times, one per line."""
     try:
-        found = coming(schedule, 5)
+        times = upcoming(schedule, 5)
     except PipekitError as error:
         return error.message
-    return _lines([_moment(moment) + _shifted(moment, schedule) for moment in found] or ["never"])
+    return _lines([_date_text(time) + _shift_note(time, schedule) for time in times] or ["never"])
 
 
 def in_words(schedule: Schedule) -> str:
+    """Return the schedule as a sentence, with its time zone."""
     return f"{shorthand.sentence(schedule.cron_expr)} ({schedule.timezone})"
 
 
 def last_slots(schedule: Schedule) -> SafeString | str:
+    """Return the most recent slots, one per line."""
     recent = Slot.objects.filter(schedule=schedule).select_related("schedule").recent()
-    rows = [(when(slot), outcome(slot), run_of(slot), _said(slot)) for slot in recent]
-    return format_html_join(
-        "", '<div class="pk-slot"><span>{}</span>{} <span>{}</span> <span>{}</span></div>', rows
-    ) or ("It was not due yet.")
+    rows = [(when(slot), outcome(slot), run_of(slot), _remark(slot)) for slot in recent]
+    return (
+        format_html_join("", '<div class="pk-slot"><span>{}</span>{} <span>{}</span> <span>{}</span></div>', rows)
+        or "It was not due yet."
+    )
 
 
 def when(slot: Slot) -> str:
-    """Return the time that was due, by the schedule's clock."""
+    """Return the time that was due, in the schedule's time zone."""
     return slot.slot_key.replace("T", " ")
 
 
-def _said(slot: Slot) -> str:
+def _remark(slot: Slot) -> str:
     missed = f"{slot.missed_before} missed before" if slot.missed_before else ""
     return ". ".join(filter(None, (missed, slot.message)))
 
 
-def _shifted(moment: dt.datetime, schedule: Schedule) -> str:
-    """Say when it is not the time that was asked for."""
+def _shift_note(time: dt.datetime, schedule: Schedule) -> str:
+    """Return a note if daylight saving moves the time."""
     expression = cron.parse(schedule.cron_expr)
-    if not expression.fixed or (moment.hour in expression.hours and moment.minute in expression.minutes):
+    if not expression.fixed or (time.hour in expression.hours and time.minute in expression.minutes):
         return ""
-    return " (the clock skips the time that was asked for)"
+    return " (moved: the scheduled time is skipped by daylight saving)"
 
 
-def _moment(moment: dt.datetime) -> str:
-    assert isinstance(moment.tzinfo, zoneinfo.ZoneInfo), "shown in the schedule's zone"
-    return f"{moment:%a %Y-%m-%d %H:%M %Z}"
+def _date_text(time: dt.datetime) -> str:
+    assert isinstance(time.tzinfo, zoneinfo.ZoneInfo), "shown in the schedule's zone"
+    return f"{time:%a %Y-%m-%d %H:%M %Z}"
 
 
 def _lines(lines: list[str]) -> SafeString:

@@ -1,4 +1,4 @@
-"""Schedules in the admin, with when they fire next, and what became of their slots, which is only looked at."""
+"""Schedules in the admin, with their next times, and their slots, which are read-only."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class ScheduleAdmin(Page):
     readonly_fields = ["last_fired", "words", "next_times", "last_slots", "trouble"]
     actions = ["enable", "disable"]
     verbs = [
-        Verb(action="enable", label="Enable", icon="toggle_on", title="It fires again; never for the past"),
-        Verb(action="disable", label="Disable", icon="toggle_off", title="It fires no more until it is enabled"),
+        Verb(action="enable", label="Enable", icon="toggle_on", title="It fires again, but not for times in the past"),
+        Verb(action="disable", label="Disable", icon="toggle_off", title="It does not fire until it is enabled again"),
     ]
     warn_unsaved_form = True
-    empty_says = "A schedule fires a group or a module at the times of a cron expression. Add one."
+    empty_says = "A schedule starts a group or a module at the times of a cron expression. Add one."
     fieldsets = [
         (None, {"fields": [("name", "enabled")]}),
         (
@@ -47,7 +47,7 @@ class ScheduleAdmin(Page):
         (
             "When",
             {
-                "description": "When both day and weekday are restricted, either of them is enough: 0 0 13 * 5 fires "
+                "description": "If both day and weekday are restricted, either of them is enough: 0 0 13 * 5 fires "
                 "on every Friday and on every 13th.",
                 "fields": [("cron_expr", "timezone"), "catch_up"],
             },
@@ -58,8 +58,8 @@ class ScheduleAdmin(Page):
         if obj is None:
             return self.fieldsets
         trouble = ["trouble"] if obj.problem else []
-        told = {"fields": [*trouble, "words", "next_times", "last_fired", "last_slots"]}
-        return [*self.fieldsets, ("What comes, what was", told)]
+        fields = [*trouble, "words", "next_times", "last_fired", "last_slots"]
+        return [*self.fieldsets, ("Upcoming and past", {"fields": fields})]
 
     def related(self, row: Schedule) -> Iterable[tuple[str, str]]:
         if row.target is not None:
@@ -69,16 +69,16 @@ class ScheduleAdmin(Page):
             yield "Runs it started", html.list_of(runs, by=f"schedule:{row.pk}")
         else:
             yield "Verifications it started", html.list_of("runs.verification", by=f"schedule:{row.pk}")
-        yield "Its slots", html.list_of("scheduling.slot", schedule__id__exact=row.pk)
+        yield "Scheduled times", html.list_of("scheduling.slot", schedule__id__exact=row.pk)
 
     def offers(self, verb: Verb, row: Schedule) -> bool:
         return {"enable": not row.enabled, "disable": row.enabled}[verb.action]
 
-    @admin.action(description="Enable: it fires again, never for the past", permissions=["change"])
+    @admin.action(description="Enable: they fire again, but not for times in the past", permissions=["change"])
     def enable(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> HttpResponse | None:
         return self._switch(request, schedules, enabled=True)
 
-    @admin.action(description="Disable: it fires no more", permissions=["change"])
+    @admin.action(description="Disable: they do not fire", permissions=["change"])
     def disable(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> HttpResponse | None:
         return self._switch(request, schedules, enabled=False)
 
@@ -116,7 +116,7 @@ class ScheduleAdmin(Page):
     def last_fired(self, schedule: Schedule) -> SafeString | str:
         return html.moment(schedule.last_fired_at)
 
-    @display(description="Last slots")
+    @display(description="Last scheduled times")
     def last_slots(self, schedule: Schedule) -> SafeString | str:
         return formatting.last_slots(schedule)
 
@@ -127,7 +127,7 @@ class ScheduleAdmin(Page):
 
 @admin.register(Slot)
 class SlotAdmin(ReadOnly, Page):
-    list_display = ["due", "what", "state", "run", "missed_before", "told"]
+    list_display = ["due", "what", "state", "run", "missed_before", "message_text"]
     list_filter = [
         ("outcome", ChoicesDropdownFilter),
         ("schedule", AutocompleteSelectFilter),
@@ -142,14 +142,14 @@ class SlotAdmin(ReadOnly, Page):
     show_facets = admin.ShowFacets.NEVER
     search_fields = ["schedule__name", "module__name"]
     search_help_text = "Schedule or module"
-    empty_says = "Every time at which a schedule is due becomes a row here, fired or not. None was due yet."
+    empty_says = "No schedule was due yet. Every time at which a schedule is due is recorded here, started or not."
     fields = ["due", "what", "state", "run", "claimed", "missed_before", "message"]
 
-    @display(description="Slot", ordering="due_at")
+    @display(description="Scheduled time", ordering="due_at")
     def due(self, slot: Slot) -> str:
         return formatting.when(slot)
 
-    @display(description="Of")
+    @display(description="Schedule")
     def what(self, slot: Slot) -> SafeString:
         if slot.schedule:
             return format_html("schedule {}", html.row_link(slot.schedule))
@@ -168,5 +168,5 @@ class SlotAdmin(ReadOnly, Page):
         return html.moment(slot.claimed_at)
 
     @display(description="Message")
-    def told(self, slot: Slot) -> SafeString | str:
+    def message_text(self, slot: Slot) -> SafeString | str:
         return html.clipped(slot.message)

@@ -1,7 +1,7 @@
-"""When a cron expression fires: expression, zone and moment to slots. Pure, and daylight saving as in Debian's cron.
+"""Computes the slots of a cron expression in a time zone. Pure functions; daylight saving as in Debian's cron.
 
-Fixed times (neither minute nor hour begins with ``*``) that the clock skips fire right after the gap, and in an hour
-that comes twice they fire once. All others follow the clock on the wall, so that their intervals stay real.
+Fixed times (neither minute nor hour begins with ``*``) within a skipped hour fire right after the gap, and within a
+repeated hour they fire once. All others follow the local clock, so their intervals stay the same in real time.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _HORIZON = dt.timedelta(days=366 * 9)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """One time to fire. Whoever computes it finds the same key: wall time without fold, or for wildcards UTC minute."""
+    """A time at which an expression fires. ``key`` is the local time without fold, or for wildcards the UTC minute."""
 
     at: dt.datetime
     key: str
@@ -50,18 +50,21 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expression:
+    """A parsed cron expression."""
+
     minutes: tuple[int, ...]
     hours: tuple[int, ...]
     days: frozenset[int]
     months: frozenset[int]
     # 0 is Sunday
     weekdays: frozenset[int]
-    # neither minute nor hour is a wildcard or a step of one
+    # neither minute nor hour begins with a wildcard
     fixed: bool
-    # day and weekday must both fit; cron takes either when both are restricted
+    # day and weekday must both match; if both are restricted, cron fires if either does
     both: bool
 
     def on(self, day: dt.date) -> bool:
+        """Return whether the expression fires on this day."""
         if day.month not in self.months:
             return False
         by_day, by_weekday = day.day in self.days, day.isoweekday() % 7 in self.weekdays
@@ -70,17 +73,17 @@ class Expression:
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Expression:
-    """Raise ConfigurationInvalid for what cron does not know."""
+    """Parse an expression or macro. Raise ConfigurationInvalid for anything that cron would not accept."""
     try:
         cron_expression.check(text)
     except ValidationError as error:
         raise ConfigurationInvalid(error.messages[0], hint="Correct the cron expression.") from None
-    written = MACROS.get(text, text).lower().split()
+    texts = MACROS.get(text, text).lower().split()
     try:
-        fields = [_numbers(field, all_of) for field, all_of in zip(written, _RANGES, strict=True)]
+        fields = [_numbers(field, all_of) for field, all_of in zip(texts, _RANGES, strict=True)]
     except ValueError as error:
         raise ConfigurationInvalid(f"“{text}” is not a cron expression: {error}.", hint="Correct it.") from None
-    star = [field.startswith("*") for field in written]
+    star = [field.startswith("*") for field in texts]
     return Expression(
         minutes=fields[0],
         hours=fields[1],
@@ -88,28 +91,28 @@ def parse(text: str) -> Expression:
         months=frozenset(fields[3]),
         weekdays=frozenset(fields[4]),
         fixed=not (star[0] or star[1]),
-        # as cron does it, */2 counts as unrestricted here
+        # as in cron, */2 counts as unrestricted
         both=star[2] or star[4],
     )
 
 
 def zone_of(name: str) -> zoneinfo.ZoneInfo:
-    """Raise ConfigurationInvalid for a zone this machine does not know (any more)."""
+    """Return a time zone. Raise ConfigurationInvalid if this machine does not have it."""
     try:
         return zoneinfo.ZoneInfo(name)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
         raise ConfigurationInvalid(
-            f"This machine knows no time zone “{name}”.", hint="Give the schedule an IANA name, such as Europe/Berlin."
+            f"This machine knows no time zone “{name}”.", hint="Use an IANA name, such as Europe/Berlin."
         ) from None
 
 
 def slots(
     expression: Expression, zone: dt.tzinfo, *, after: dt.datetime, until: dt.datetime | None = None
 ) -> Iterator[Slot]:
-    """Yield the slots later than ``after``, up to and with ``until``, in order."""
+    """Yield the slots after ``after``, up to and including ``until`` (default: about nine years), in order."""
     until = until or after + _HORIZON
-    found = _fixed(expression, zone, after, until) if expression.fixed else _wild(expression, zone, after, until)
-    return itertools.takewhile(lambda slot: slot.at <= until, found)
+    every = _fixed(expression, zone, after, until) if expression.fixed else _wildcard(expression, zone, after, until)
+    return itertools.takewhile(lambda slot: slot.at <= until, every)
 
 
 def _numbers(field: str, all_of: range) -> tuple[int, ...]:
@@ -120,7 +123,7 @@ def _part(part: str, all_of: range) -> Iterator[int]:
     span, _, step = part.partition("/")
     begin, dash, end = span.partition("-")
     first = all_of[0] if begin == "*" else _number(begin, all_of)
-    # 5/10 goes on to the end
+    # 5/10 means 5-last/10
     last = _number(end, all_of) if dash else first if begin != "*" and not step else all_of[-1]
     for number in range(first, last + 1, int(step or 1)):
         yield all_of[0] + (number - all_of[0]) % len(all_of)
@@ -136,9 +139,9 @@ def _number(text: str, all_of: range) -> int:
 
 def _fixed(expression: Expression, zone: dt.tzinfo, after: dt.datetime, until: dt.datetime) -> Iterator[Slot]:
     last: Slot | None = None
-    for wall in _walls(expression, after.astimezone(zone).date(), until.astimezone(zone).date() + _DAY):
-        slot = Slot(at=_moment(wall, zone), key=wall.isoformat(timespec="minutes"))
-        # several times in one gap are one moment
+    for local in _local_times(expression, after.astimezone(zone).date(), until.astimezone(zone).date() + _DAY):
+        slot = Slot(at=_instant(local, zone), key=local.isoformat(timespec="minutes"))
+        # all times within one gap fire once, after it
         if last is not None and slot.at != last.at and last.at > after:
             yield last
         last = slot
@@ -146,7 +149,7 @@ def _fixed(expression: Expression, zone: dt.tzinfo, after: dt.datetime, until: d
         yield last
 
 
-def _walls(expression: Expression, first: dt.date, final: dt.date) -> Iterator[dt.datetime]:
+def _local_times(expression: Expression, first: dt.date, final: dt.date) -> Iterator[dt.datetime]:
     for number in range((final - first).days + 1):
         day = first + dt.timedelta(days=number)
         if expression.on(day):
@@ -154,42 +157,42 @@ def _walls(expression: Expression, first: dt.date, final: dt.date) -> Iterator[d
                 yield dt.datetime(day.year, day.month, day.day, hour, minute)
 
 
-def _moment(wall: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
-    """Return when the wall clock first shows this, or for a time it never shows, when it has jumped over it."""
-    aware = wall.replace(tzinfo=zone)
-    moment = aware.astimezone(UTC)
-    if moment.astimezone(zone).replace(tzinfo=None) == wall:
-        return moment
+def _instant(local: dt.datetime, zone: dt.tzinfo) -> dt.datetime:
+    """Return the UTC time at which the local clock first shows this time, or if it skips it, the end of the gap."""
+    aware = local.replace(tzinfo=zone)
+    instant = aware.astimezone(UTC)
+    if instant.astimezone(zone).replace(tzinfo=None) == local:
+        return instant
     before = aware.replace(fold=1).astimezone(UTC)
-    while moment - before > _MINUTE:
-        middle = before + (moment - before) // (2 * _MINUTE) * _MINUTE
-        if middle.astimezone(zone).replace(tzinfo=None) > wall:
-            moment = middle
+    while instant - before > _MINUTE:
+        middle = before + (instant - before) // (2 * _MINUTE) * _MINUTE
+        if middle.astimezone(zone).replace(tzinfo=None) > local:
+            instant = middle
         else:
             before = middle
-    return moment
+    return instant
 
 
-def _wild(expression: Expression, zone: dt.tzinfo, after: dt.datetime, until: dt.datetime) -> Iterator[Slot]:
+def _wildcard(expression: Expression, zone: dt.tzinfo, after: dt.datetime, until: dt.datetime) -> Iterator[Slot]:
     hours, minutes = frozenset(expression.hours), frozenset(expression.minutes)
-    moment = after.astimezone(UTC).replace(second=0, microsecond=0) + _MINUTE
-    while moment <= until:
-        local = moment.astimezone(zone)
+    instant = after.astimezone(UTC).replace(second=0, microsecond=0) + _MINUTE
+    while instant <= until:
+        local = instant.astimezone(zone)
         if local.minute and local.minute not in minutes:
-            # most minutes; whether day and hour fit is asked once an hour, and of those that could fire
-            moment += _MINUTE
+            # skips most minutes cheaply: day and hour are checked once an hour, and for minutes that match
+            instant += _MINUTE
         elif not expression.on(local):
-            moment = _leap(moment, zone, 1440 - local.hour * 60 - local.minute)
+            instant = _advance(instant, zone, 1440 - local.hour * 60 - local.minute)
         elif local.hour not in hours:
-            moment = _leap(moment, zone, 60 - local.minute)
+            instant = _advance(instant, zone, 60 - local.minute)
         else:
             if local.minute in minutes:
-                yield Slot(at=moment, key=f"{moment:%Y-%m-%dT%H:%M}Z")
-            moment += _MINUTE
+                yield Slot(at=instant, key=f"{instant:%Y-%m-%dT%H:%M}Z")
+            instant += _MINUTE
 
 
-def _leap(moment: dt.datetime, zone: dt.tzinfo, minutes: int) -> dt.datetime:
-    """Go forward, minute by minute where the clock changes on the way."""
-    there = moment + minutes * _MINUTE
-    same = moment.astimezone(zone).utcoffset() == there.astimezone(zone).utcoffset()
-    return there if same else moment + _MINUTE
+def _advance(instant: dt.datetime, zone: dt.tzinfo, minutes: int) -> dt.datetime:
+    """Return the time some minutes later, or only one minute later if the UTC offset changes in between."""
+    later = instant + minutes * _MINUTE
+    is_same_offset = instant.astimezone(zone).utcoffset() == later.astimezone(zone).utcoffset()
+    return later if is_same_offset else instant + _MINUTE

@@ -1,4 +1,4 @@
-"""The short forms in which people write schedules, as cron expressions, and expressions as a sentence."""
+"""Converts short forms such as `daily 04:00` to cron expressions, and cron expressions to sentences."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _TIME = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
 
 
 def expression_of(words: Sequence[str]) -> str:
-    """Return the cron expression that is meant. Raises ConfigurationInvalid; whether cron knows it is not looked at."""
+    """Return the cron expression of a short form. Raise ConfigurationInvalid; a full expression is not validated."""
     form, *rest = words
     if form in _FORMS:
         most, read = _FORMS[form]
         if len(rest) > most:
-            raise ConfigurationInvalid(f"“{' '.join(words)}” has a word too many.", hint=_EXAMPLES)
+            raise ConfigurationInvalid(f"“{' '.join(words)}” has too many words.", hint=_EXAMPLES)
         return read(rest)
     if form.startswith("@") or len(" ".join(words).split()) == 5:
         return " ".join(" ".join(words).split())
-    raise ConfigurationInvalid(f"“{' '.join(words)}” is no schedule.", hint=_EXAMPLES)
+    raise ConfigurationInvalid(f"“{' '.join(words)}” is not a schedule.", hint=_EXAMPLES)
 
 
 def _daily(rest: list[str]) -> str:
@@ -48,7 +48,7 @@ def _hourly(rest: list[str]) -> str:
 def _weekly(rest: list[str]) -> str:
     day = (rest[0] if rest else "sun").lower()[:3]
     if day not in _DAYS or (rest and not _is_day(rest[0].lower(), day)):
-        raise ConfigurationInvalid(f"“{rest[0]}” is no weekday.", hint=f"Write one of {', '.join(_DAYS)}.")
+        raise ConfigurationInvalid(f"“{rest[0]}” is not a weekday.", hint=f"Write one of {', '.join(_DAYS)}.")
     return f"{_time(rest[1:])} * * {day}"
 
 
@@ -70,12 +70,12 @@ _FORMS: dict[str, tuple[int, Callable[[list[str]], str]]] = {
 
 
 def _time(rest: list[str]) -> str:
-    """Return minute and hour; midnight where nothing is said."""
+    """Return minute and hour as cron fields; midnight if no time is given."""
     text = rest[0] if rest else "00:00"
-    found = _TIME.fullmatch(text)
-    if not found or int(found[1]) > 23 or int(found[2]) > 59:
-        raise ConfigurationInvalid(f"“{text}” is no time of day.", hint="Write it from 00:00 to 23:59.")
-    return f"{int(found[2])} {int(found[1])}"
+    match = _TIME.fullmatch(text)
+    if not match or int(match[1]) > 23 or int(match[2]) > 59:
+        raise ConfigurationInvalid(f"“{text}” is not a time of day.", hint="Write it from 00:00 to 23:59.")
+    return f"{int(match[2])} {int(match[1])}"
 
 
 def _between(text: str, least: int, most: int, what: str) -> int:
@@ -85,7 +85,7 @@ def _between(text: str, least: int, most: int, what: str) -> int:
 
 
 def sentence(expression: str) -> str:
-    """Say in words when it fires: plainly for the common forms, field by field for the others."""
+    """Return in words when the expression fires: a sentence for common forms, else a list of its fields."""
     fields = MACROS.get(expression, expression).lower().split()
     if len(fields) != 5:
         return expression
@@ -115,8 +115,8 @@ def _date(day: str, month: str, weekday: str) -> str:
     either = "and" if day.startswith("*") or weekday.startswith("*") else "or"
     parts = [f"on day {day} of the month"] if day != "*" else []
     parts += [_weekdays(weekday)] if weekday != "*" else []
-    said = f" {either} ".join(parts) or "every day"
-    return said if month == "*" else f"{said}, in months {month}"
+    text = f" {either} ".join(parts) or "every day"
+    return text if month == "*" else f"{text}, in months {month}"
 
 
 def _weekdays(field: str) -> str:

@@ -1,4 +1,4 @@
-"""The user's crontab as the `crontab` program shows and takes it. Bytes all the way; every answer is looked at."""
+"""Reads and writes the user's crontab, as bytes, through the `crontab` program, checking its every exit code."""
 
 from __future__ import annotations
 
@@ -8,59 +8,59 @@ import subprocess
 
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
 
-_SECONDS = 30
+_TIMEOUT = 30
 
 
 class CrontabFailed(PipekitError):
-    """The crontab could not be read or written; it is as it was, or the message says otherwise."""
+    """The crontab could not be read or written. It is unchanged unless the message says otherwise."""
 
     code = "crontab_failed"
 
 
 def program() -> str:
-    """Return the crontab program's path."""
-    found = shutil.which("crontab")
-    if found is None:
+    """Return the path of the crontab program. Raise ConfigurationInvalid if there is none."""
+    path = shutil.which("crontab")
+    if path is None:
         raise ConfigurationInvalid(
             "This machine has no crontab program.",
             hint="Install cron (apt install cron), or keep `manage.py scheduler` running instead.",
         )
-    return found
+    return path
 
 
 def read(crontab: str) -> bytes | None:
-    """Return the crontab's text, None where the user has none. Anything else is an error, never an empty crontab."""
+    """Return the crontab; None if the user has none. Raise CrontabFailed if that cannot be told for certain."""
     done = _run([crontab, "-l"])
     if done.returncode == 0:
         return done.stdout
     if b"no crontab for" in done.stderr.lower():
         return None
     raise CrontabFailed(
-        "The crontab could not be read, so it is left alone.",
-        hint="Does `crontab -l` work for this user?",
-        detail=_said(done),
+        "The crontab could not be read, so it was not changed.",
+        hint="Check that `crontab -l` works for this user.",
+        detail=_output(done),
     )
 
 
 def write(crontab: str, text: bytes | None) -> None:
-    """Put a crontab in place of the old one; None removes it."""
+    """Replace the crontab; None removes it. Raise CrontabFailed if the program refuses it."""
     done = _run([crontab, "-r"]) if text is None else _run([crontab, "-"], text)
     if done.returncode:
         raise CrontabFailed(
-            "The crontab program did not take the crontab.", hint="Does `crontab -e` work?", detail=_said(done)
+            "The crontab program rejected the crontab.", hint="Check that `crontab -e` works.", detail=_output(done)
         )
 
 
-def _run(argv: list[str], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def _run(argv: list[str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     try:
-        # what it says is looked at, so in English
+        # the messages are parsed, so they must be in English
         english = {**os.environ, "LC_ALL": "C"}
-        return subprocess.run(argv, input=given, capture_output=True, timeout=_SECONDS, check=False, env=english)
+        return subprocess.run(argv, input=stdin, capture_output=True, timeout=_TIMEOUT, check=False, env=english)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CrontabFailed(
-            f"{argv[0]} could not be run.", hint="Is it an executable file?", detail=str(error)
+            f"{argv[0]} could not be run.", hint="Check that it is an executable file.", detail=str(error)
         ) from None
 
 
-def _said(done: subprocess.CompletedProcess[bytes]) -> str:
+def _output(done: subprocess.CompletedProcess[bytes]) -> str:
     return done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"

@@ -1,4 +1,4 @@
-"""Hands what schedules did not do to the outbox: times that were missed, and why one cannot fire."""
+"""Queues notifications about triggers: missed times, runs that were not started, schedules that cannot fire."""
 
 from __future__ import annotations
 
@@ -8,51 +8,57 @@ from collections.abc import Sequence
 from runs import notify
 from runs.notify import Missed
 from scheduling.models import Slot
-from scheduling.tick.due import Owed
-from scheduling.triggers import Cadence
+from scheduling.tick.due import DueSlot
+from scheduling.triggers import Trigger
 
-_WHO_TICKS = "Was this machine off, or cron? manage.py doctor says whether somebody ticks now."
-_MENDED = "Once that is mended, it goes on by itself: manage.py doctor."
+_NO_TICK = "The scheduler was not running when it was due."
+_NO_TICK_HINT = "Check whether this machine or cron was stopped; manage.py doctor shows whether the scheduler runs now."
+_FIX_HINT = "After the problem is fixed, the schedule continues by itself; check with manage.py doctor."
 
 
-def missed(found: Sequence[tuple[Cadence, Owed]], now: dt.datetime) -> None:
-    """Tell of times that no run makes up for; those that one run makes up for are not worth it."""
-    _tell(
+def missed(due_slots: Sequence[tuple[Trigger, DueSlot]], now: dt.datetime) -> None:
+    """Report missed times that are not caught up; those that a later run catches up are not reported."""
+    _queue(
         [
-            _of(cadence, count=due.lost, last=due.lost_until, message="Nobody ticked when it was due.", hint=_WHO_TICKS)
-            for cadence, due in found
+            _missed(trigger, count=due.lost, last=due.lost_until, message=_NO_TICK, hint=_NO_TICK_HINT)
+            for trigger, due in due_slots
             if due.lost
         ],
         now,
     )
 
 
-def left_over(found: Sequence[tuple[Cadence, Slot]], now: dt.datetime) -> None:
-    hint = "Start it by hand if that cannot wait."
-    told = [_of(cadence, count=1, last=slot.due_at, message=slot.message, hint=hint) for cadence, slot in found]
-    _tell(told, now)
+def not_started_in_time(slots: Sequence[tuple[Trigger, Slot]], now: dt.datetime) -> None:
+    """Report claimed slots that were not started before they expired."""
+    hint = "Start it manually if it cannot wait until the next time."
+    _queue(
+        [_missed(trigger, count=1, last=slot.due_at, message=slot.message, hint=hint) for trigger, slot in slots], now
+    )
 
 
-def not_started(cadence: Cadence, slot: Slot, why: str, now: dt.datetime) -> None:
-    _tell([_of(cadence, count=1, last=slot.due_at, message=f"It could not be started: {why}", hint=_MENDED)], now)
+def not_started(trigger: Trigger, slot: Slot, reason: str, now: dt.datetime) -> None:
+    """Report a slot whose run could not be started."""
+    message = f"It could not be started: {reason}"
+    _queue([_missed(trigger, count=1, last=slot.due_at, message=message, hint=_FIX_HINT)], now)
 
 
-def cannot_fire(cadence: Cadence, why: str, now: dt.datetime) -> None:
-    _tell([_of(cadence, count=0, last=None, message=f"It cannot fire: {why}", hint=_MENDED)], now)
+def cannot_fire(trigger: Trigger, reason: str, now: dt.datetime) -> None:
+    """Report a trigger whose times cannot be computed."""
+    _queue([_missed(trigger, count=0, last=None, message=f"It cannot fire: {reason}", hint=_FIX_HINT)], now)
 
 
-def _tell(found: list[Missed], now: dt.datetime) -> None:
-    if found:
-        notify.on_missed(found, now)
+def _queue(missed_times: list[Missed], now: dt.datetime) -> None:
+    if missed_times:
+        notify.on_missed(missed_times, now)
 
 
-def _of(cadence: Cadence, *, count: int, last: dt.datetime | None, message: str, hint: str) -> Missed:
+def _missed(trigger: Trigger, *, count: int, last: dt.datetime | None, message: str, hint: str) -> Missed:
     return Missed(
-        key=cadence.key,
-        schedule=cadence.name,
-        module_id=cadence.module_to_run or cadence.module_id,
-        module=cadence.module_name,
-        group=cadence.group_name,
+        key=trigger.key,
+        schedule=trigger.name,
+        module_id=trigger.module_to_run or trigger.module_id,
+        module=trigger.module_name,
+        group=trigger.group_name,
         count=count,
         last=last,
         message=message,

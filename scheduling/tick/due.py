@@ -1,6 +1,7 @@
-"""What a cadence owes at a moment: nothing, one slot to fire, or slots that were missed. Pure.
+"""Evaluates a trigger at a time: nothing is due, one slot is to be started, or slots were missed. Pure functions.
 
-The past is never fired for what is new, changed or switched on again; many missed slots are at most one run.
+A trigger that is new, changed or enabled again is never started for times in the past, and any number of missed slots
+is caught up by at most one run.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from itertools import islice
 
 from scheduling.cron import expression as cron
 from scheduling.models import CatchUp
-from scheduling.triggers import Cadence
+from scheduling.triggers import Trigger
 
 _MINUTE = dt.timedelta(minutes=1)
-_INSTANT = dt.timedelta(microseconds=1)
-# a tick may be a little late; more is a gap
+_RESOLUTION = dt.timedelta(microseconds=1)
+# ticks may be this far apart; more is an interruption
 GAP = dt.timedelta(minutes=3)
-# missed for good; more is not counted: a year without ticks is no reason for a slow one
-_COUNTED = 100
+# missed slots are counted up to this number, so that a tick after a long interruption is not slow
+_MAX_COUNT = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """A tick's view of time: its now, since when ticks have come every minute, how long a slot may be made up for."""
+    """The times of a tick: now, since when ticks have come every minute, and how long a slot can be caught up."""
 
     now: dt.datetime
     unbroken_since: dt.datetime
@@ -32,15 +33,15 @@ class Clock:
 
     @property
     def this_minute(self) -> dt.datetime:
-        """A moment before the slot of the current minute, and after all others."""
-        return self.now.replace(second=0, microsecond=0) - _INSTANT
+        """A time just before the slot of the current minute and after all earlier ones."""
+        return self.now.replace(second=0, microsecond=0) - _RESOLUTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owed:
-    """The latest slot, and whether it is to be fired or was missed, as ``missed_before`` earlier ones were.
+class DueSlot:
+    """The latest slot, whether to start it (``fire``) or it was missed, and how many earlier ones were missed.
 
-    ``lost`` ones no run makes up for, the last of them at ``lost_until``.
+    ``lost`` of the missed slots are not caught up by any run, the last of them at ``lost_until``.
     """
 
     slot: cron.Slot
@@ -50,48 +51,50 @@ class Owed:
     lost_until: dt.datetime | None = None
 
 
-def owed(cadence: Cadence, clock: Clock) -> Owed | None:
-    """Raise ConfigurationInvalid where expression or zone make no sense (any more)."""
-    expression, zone = cron.parse(cadence.expression), cron.zone_of(cadence.zone)
-    since = _since(cadence, clock)
-    fired_from = max(since, first_to_fire(cadence, clock))
-    lost = sum(1 for _ in islice(cron.slots(expression, zone, after=since, until=fired_from), _COUNTED))
+def due_slot(trigger: Trigger, clock: Clock) -> DueSlot | None:
+    """Return what is due, or None. Raise ConfigurationInvalid if the expression or time zone is invalid."""
+    expression, zone = cron.parse(trigger.expression), cron.zone_of(trigger.zone)
+    since = _since(trigger, clock)
+    fired_from = max(since, first_to_fire(trigger, clock))
+    lost = sum(1 for _ in islice(cron.slots(expression, zone, after=since, until=fired_from), _MAX_COUNT))
     last = _last(expression, zone, since, fired_from) if lost else None
     window = deque(cron.slots(expression, zone, after=fired_from, until=clock.now), maxlen=1000)
     lost_until = last.at if last else None
     if window:
-        return Owed(slot=window[-1], fire=True, missed_before=lost + len(window) - 1, lost=lost, lost_until=lost_until)
+        return DueSlot(
+            slot=window[-1], fire=True, missed_before=lost + len(window) - 1, lost=lost, lost_until=lost_until
+        )
     if last is None:
         return None
-    return Owed(slot=last, fire=False, missed_before=lost - 1, lost=lost, lost_until=lost_until)
+    return DueSlot(slot=last, fire=False, missed_before=lost - 1, lost=lost, lost_until=lost_until)
 
 
-def _since(cadence: Cadence, clock: Clock) -> dt.datetime:
-    """Return the moment after which slots are this tick's to judge."""
-    progress = cadence.progress
-    if progress is not None and progress.seen_as == cadence.seen_as:
+def _since(trigger: Trigger, clock: Clock) -> dt.datetime:
+    """Return the time after which slots have not been evaluated yet."""
+    progress = trigger.progress
+    if progress is not None and progress.seen_as == trigger.seen_as:
         since = progress.seen_until
-    elif progress is None or (progress.seen_as and progress.seen_until < cadence.changed_at):
-        since = cadence.changed_at
+    elif progress is None or (progress.seen_as and progress.seen_until < trigger.changed_at):
+        since = trigger.changed_at
     else:
-        # switched on again, or changed by a way that leaves no time
-        since = max(clock.this_minute, cadence.changed_at)
-    # the clock was set back, or somebody plays through another time: what has fired has its row
+        # enabled again, or changed without updating `updated_at`
+        since = max(clock.this_minute, trigger.changed_at)
+    # now is in the past (clock set back, or tick --at): slots that were started have their rows
     return since if since <= clock.now else clock.this_minute
 
 
-def first_to_fire(cadence: Cadence, clock: Clock) -> dt.datetime:
-    """Return the moment before which a slot is missed for good."""
-    if cadence.catch_up == CatchUp.NONE:
-        return clock.unbroken_since.replace(second=0, microsecond=0) - _INSTANT
+def first_to_fire(trigger: Trigger, clock: Clock) -> dt.datetime:
+    """Return the time before which a slot is not caught up any more."""
+    if trigger.catch_up == CatchUp.NONE:
+        return clock.unbroken_since.replace(second=0, microsecond=0) - _RESOLUTION
     return clock.now - clock.grace
 
 
 def _last(expression: cron.Expression, zone: dt.tzinfo, since: dt.datetime, until: dt.datetime) -> cron.Slot:
-    """Return the last slot in a stretch that has one: looked for in ever longer pieces of its end."""
-    piece = _MINUTE
+    """Return the last slot of a period that has at least one, searching ever longer parts of its end."""
+    period = _MINUTE
     while True:
-        found = deque(cron.slots(expression, zone, after=max(since, until - piece), until=until), maxlen=1)
-        if found:
-            return found[0]
-        piece *= 4
+        last = deque(cron.slots(expression, zone, after=max(since, until - period), until=until), maxlen=1)
+        if last:
+            return last[0]
+        period *= 4

@@ -1,7 +1,7 @@
-"""One tick's schedules: judge them all, write down what was missed, start as many as may start.
+"""The scheduling part of a tick: evaluate all triggers, record missed slots, start due runs up to the limit.
 
-A slot is claimed first and started in the transaction that inserts its run: however a tick dies, a slot that is still
-claimed has no run, and the next tick takes it over.
+A slot is first claimed, then marked as started in the transaction that inserts its run. Wherever a tick dies, a slot
+that is still claimed has no run, and the next tick starts it.
 """
 
 from __future__ import annotations
@@ -15,116 +15,117 @@ from functools import partial
 from runs.engine.faults import point
 from runs.settings import setting
 from scheduling import triggers
-from scheduling.models import Outcome, Slot
+from scheduling.models import Slot, SlotOutcome
 from scheduling.tick import alerts, slots, unstarted
-from scheduling.tick.due import GAP, Clock, Owed, owed
+from scheduling.tick.due import GAP, Clock, DueSlot, due_slot
 from scheduling.tick.report import TickReport
-from scheduling.tick.start import Started
-from scheduling.triggers import Cadence
+from scheduling.tick.start import StartResult
+from scheduling.triggers import Trigger
 
-# how long one tick may be busy starting: each start may first have to settle a dead run at its destination
-_SECONDS = 40.0
+# time limit for starting runs; each start may first have to finalize a dead run by asking its destination
+_TIME_LIMIT = 40.0
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Judged:
-    """What each cadence owes; ``idle`` ones owe nothing."""
+class _Evaluation:
+    """Triggers by what is due: a slot to start, only missed slots, or nothing."""
 
-    fires: list[tuple[Cadence, Owed]]
-    missed: list[tuple[Cadence, Owed]]
-    idle: list[Cadence]
+    to_start: list[tuple[Trigger, DueSlot]]
+    missed: list[tuple[Trigger, DueSlot]]
+    idle: list[Trigger]
 
 
 def fire(clock: Clock) -> TickReport:
-    """Do all that is due at the clock's now."""
+    """Start everything that is due at the clock's now."""
     report = TickReport(at=clock.now)
-    triggers.switch_off(clock.now)
+    triggers.mark_disabled(clock.now)
     enabled = triggers.enabled()
-    judged = _judged(enabled, clock, report)
+    evaluation = _evaluate(enabled, clock, report)
     point("tick.judged")
-    _miss(judged.missed, clock, report)
-    slots.move_on(judged.idle, clock.now)
-    left = unstarted.sort_out(enabled, clock, due={cadence.key: due.slot.key for cadence, due in judged.fires})
-    report.missed += [cadence.name for cadence, _ in left.missed]
-    _start(left.again, judged.fires, clock, report)
+    _record_missed(evaluation.missed, clock, report)
+    slots.advance(evaluation.idle, clock.now)
+    due_keys = {trigger.key: due.slot.key for trigger, due in evaluation.to_start}
+    left = unstarted.classify(enabled, clock, due=due_keys)
+    report.missed += [trigger.name for trigger, _ in left.missed]
+    _start(left.to_start, evaluation.to_start, clock, report)
     return report
 
 
-def _judged(enabled: Sequence[Cadence], clock: Clock, report: TickReport) -> _Judged:
-    judged = _Judged(fires=[], missed=[], idle=[])
-    for cadence in enabled:
+def _evaluate(enabled: Sequence[Trigger], clock: Clock, report: TickReport) -> _Evaluation:
+    evaluation = _Evaluation(to_start=[], missed=[], idle=[])
+    for trigger in enabled:
         try:
-            due = owed(cadence, clock)
-        except Exception as error:  # one bad schedule stops no other
-            report.failed[cadence.name] = said = slots.keep_error(cadence, error)
-            alerts.cannot_fire(cadence, said, clock.now)
+            due = due_slot(trigger, clock)
+        except Exception as error:  # an invalid schedule does not affect the others
+            report.failed[trigger.name] = reason = slots.record_error(trigger, error)
+            alerts.cannot_fire(trigger, reason, clock.now)
             continue
         if due is None:
-            judged.idle.append(cadence)
+            evaluation.idle.append(trigger)
         else:
-            (judged.fires if due.fire else judged.missed).append((cadence, due))
-    return judged
+            (evaluation.to_start if due.fire else evaluation.missed).append((trigger, due))
+    return evaluation
 
 
-def _miss(missed: Sequence[tuple[Cadence, Owed]], clock: Clock, report: TickReport) -> None:
-    slots.miss(missed, clock.now)
-    report.missed = [cadence.name for cadence, _ in missed]
+def _record_missed(missed: Sequence[tuple[Trigger, DueSlot]], clock: Clock, report: TickReport) -> None:
+    slots.record_missed(missed, clock.now)
+    report.missed = [trigger.name for trigger, _ in missed]
 
 
 def _start(
-    again: Sequence[tuple[Cadence, Slot]], fires: list[tuple[Cadence, Owed]], clock: Clock, report: TickReport
+    claimed: Sequence[tuple[Trigger, Slot]], due_slots: list[tuple[Trigger, DueSlot]], clock: Clock, report: TickReport
 ) -> None:
-    """Start what is due, up to the cap. What is left is not moved on, so the next tick finds it."""
-    # what has just become due goes before what is made up for
-    fires.sort(key=lambda fire: (fire[1].slot.at < clock.unbroken_since - GAP, fire[1].slot.at))
-    most, tried, until = setting("runs_per_tick"), 0, time.monotonic() + _SECONDS
-    # what is claimed already has waited longest
-    claims: list[tuple[Cadence, Callable[[], Slot | None]]]
-    claims = [(cadence, partial(_ours, slot)) for cadence, slot in again]
-    claims += [(cadence, partial(slots.claim, cadence, due, clock.now)) for cadence, due in fires]
-    for cadence, claim in claims:
-        if tried >= most or time.monotonic() > until:
+    """Start what is due, up to runs_per_tick. The progress of the rest is not advanced, so the next tick starts it."""
+    # slots that have just become due come before slots that are caught up
+    due_slots.sort(key=lambda due: (due[1].slot.at < clock.unbroken_since - GAP, due[1].slot.at))
+    limit, started_count, deadline = setting("runs_per_tick"), 0, time.monotonic() + _TIME_LIMIT
+    # slots that an earlier tick claimed have waited longest
+    claims: list[tuple[Trigger, Callable[[], Slot | None]]]
+    claims = [(trigger, partial(_claimed, slot)) for trigger, slot in claimed]
+    claims += [(trigger, partial(slots.claim, trigger, due, clock.now)) for trigger, due in due_slots]
+    for trigger, claim in claims:
+        if started_count >= limit or time.monotonic() > deadline:
             report.waiting += 1
             continue
         slot = claim()
         if slot is None:
             continue
         point("tick.claimed")
-        started = _started(cadence, slot)
-        if started is None:
+        result = _try_start(trigger, slot)
+        if result is None:
             continue
         point("tick.started")
-        slots.settle(slot, started)
+        slots.record_result(slot, result)
         point("tick.settled")
-        tried += started.outcome not in (Outcome.SKIPPED, Outcome.CLAIMED)
-        _report(cadence, started, report)
-        if started.outcome == Outcome.FAILED and started.run_id is None:
-            alerts.not_started(cadence, slot, started.message, clock.now)
+        started_count += result.outcome not in (SlotOutcome.SKIPPED, SlotOutcome.CLAIMED)
+        _report(trigger, result, report)
+        if result.outcome == SlotOutcome.FAILED and result.run_id is None:
+            alerts.not_started(trigger, slot, result.message, clock.now)
 
 
-def _ours(slot: Slot) -> Slot:
+def _claimed(slot: Slot) -> Slot:
     return slot
 
 
-def _started(cadence: Cadence, slot: Slot) -> Started | None:
-    """Return None when another tick has started it."""
+def _try_start(trigger: Trigger, slot: Slot) -> StartResult | None:
+    """Start the run of a claimed slot; return None if another tick has started it."""
     try:
-        return cadence.start(partial(slots.begin, slot))
-    except slots.Taken:
+        return trigger.start(partial(slots.mark_started, slot))
+    except slots.SlotTaken:
         return None
-    except Exception as error:  # the others are due all the same
-        _log.exception("%s could not be started.", cadence.name)
-        return Started(outcome=Outcome.FAILED, message=f"{type(error).__name__}: {error}")
+    except Exception as error:  # the other slots are started all the same
+        _log.exception("%s could not be started.", trigger.name)
+        return StartResult(outcome=SlotOutcome.FAILED, message=f"{type(error).__name__}: {error}")
 
 
-def _report(cadence: Cadence, started: Started, report: TickReport) -> None:
-    match started.outcome:
-        case Outcome.STARTED:
-            report.started.append(cadence.name)
-        case Outcome.SKIPPED:
-            report.skipped.append(cadence.name)
-        case Outcome.CLAIMED:
+def _report(trigger: Trigger, result: StartResult, report: TickReport) -> None:
+    match result.outcome:
+        case SlotOutcome.STARTED:
+            report.started.append(trigger.name)
+        case SlotOutcome.SKIPPED:
+            report.skipped.append(trigger.name)
+        case SlotOutcome.CLAIMED:
             report.waiting += 1
         case _:
-            report.failed[cadence.name] = started.message
+            report.failed[trigger.name] = result.message

@@ -1,4 +1,4 @@
-"""Once a day a tick has old rows, logs and leftovers removed: an install that nobody looks after must not fill up."""
+"""Daily housekeeping: a tick starts `prune` once a day, so that an unattended installation does not fill its disk."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from django.utils import timezone
 from runs.launchers.launcher import launcher
 from scheduling.models import Tick
 
-# by the server's clock, when little else runs
+# from this hour of the server's local time on
 _HOUR = 3
-# a clock that has just jumped must not decide what is old
+# ticks must have come for this long: after a jump of the clock, `prune` could remove too much
 _STEADY = dt.timedelta(hours=1)
 
 
 def prune_daily(now: dt.datetime) -> bool:
-    """Start `prune` as a process of its own when today's has not been started; return whether it was."""
+    """Start `prune` in a new process unless it was started today; return whether it was started now."""
     local = timezone.localtime(now)
     steady = Tick.objects.filter(pk=1, unbroken_since__lt=now - _STEADY)
     if local.hour < _HOUR or not steady.exclude(pruned_on=local.date()).update(pruned_on=local.date()):

@@ -1,4 +1,4 @@
-"""Whether somebody ticks, so that schedules fire, and what to do when nobody does."""
+"""Detects that the scheduler is not running, so that schedules do not fire, and suggests what to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scheduling.tick.due import GAP
 
 
 def since() -> str:
-    """Return since when nobody has ticked, as part of a sentence; empty while somebody does."""
+    """Return when the last tick was, as part of a sentence; empty while ticks come regularly."""
     last = Tick.objects.order_by("pk").first()
     if last is None:
         return "there has been none"
@@ -22,7 +22,7 @@ def since() -> str:
 
 
 def our_lines() -> list[str]:
-    """Return our lines in the crontab; none where it cannot be read."""
+    """Return this installation's lines in the crontab; none if it cannot be read."""
     try:
         return install.installed_lines()
     except PipekitError:
@@ -30,8 +30,9 @@ def our_lines() -> list[str]:
 
 
 def what_to_do(lines: list[str]) -> str:
+    """Return a hint; ``lines`` are this installation's lines in the crontab."""
     if shutil.which("crontab") is None:
         return "This machine has no crontab program: keep `manage.py scheduler` running, or install cron."
     if not lines:
         return "manage.py installcron, or keep `manage.py scheduler` running."
-    return "The line is in the crontab. Does cron run (systemctl status cron)? What it said is in logs/tick.log."
+    return "The line is in the crontab. Check that cron runs (systemctl status cron); its output is in logs/tick.log."

@@ -1,4 +1,4 @@
-"""Keeps two ticks of one install from working at once. Only a courtesy: slots fire once without it."""
+"""A lock against concurrent ticks of one installation. It only saves work: slots are started once without it, too."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from django.conf import settings
 from connections.sdk.errors import PipekitError
 from connections.sdk.files.lock import Holder, LockHeld, install_lock
 
-# seconds after which a tick, which takes a few, is taken to hang
+# seconds after which a tick is considered hanging; normally it takes a few
 LONG = 600.0
 
 
 class TickHangs(PipekitError):
-    """Another tick has held the lock for so long that nothing is started any more."""
+    """Another tick has held the lock for so long that nothing is started."""
 
     code = "tick_hangs"
 
 
 @contextmanager
 def only_tick() -> Iterator[bool]:
-    """Yield whether this process is the one that ticks; the kernel lets go of the lock when it dies.
+    """Yield whether this process got the lock. The kernel releases it when the process dies.
 
-    Raises TickHangs when another one has been at it for more than ten minutes.
+    Raise TickHangs if another tick has held it for more than ten minutes.
     """
     lock = install_lock(Path(settings.PIPEKIT.data_dir), "tick")
     try:
@@ -43,7 +43,7 @@ def only_tick() -> Iterator[bool]:
 
 def _hangs(holder: Holder) -> TickHangs:
     return TickHangs(
-        f"Another tick (process {holder.pid}) has been at work for {holder.seconds / 60:.0f} minutes; until it ends"
+        f"Another tick (process {holder.pid}) has been running for {holder.seconds / 60:.0f} minutes; until it ends,"
         " nothing that is due is started.",
-        hint=f"See what it waits for; when it hangs, end it: kill {holder.pid}. The next tick does what is due.",
+        hint=f"Check what it waits for; if it hangs, end it: kill {holder.pid}. The next tick starts what is due.",
     )

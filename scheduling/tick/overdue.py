@@ -1,4 +1,4 @@
-"""Which modules are expected to succeed by themselves: those that did run so, and those that a schedule should run."""
+"""Modules that are expected to run automatically: those that ever did, and those that a schedule should run."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from scheduling.models import Schedule
 
 
 def find_late(now: dt.datetime) -> int:
-    """Queue what is late; also what has never run, which only its schedule knows of."""
+    """Queue notifications of late modules, including scheduled ones that have never run; return how many are new."""
     hours = setting("late_after_hours")
     return 0 if hours is None else notify.find_late(now, _expected(now - dt.timedelta(hours=hours)))
 
 
 def _expected(since: dt.datetime) -> QuerySet[Module]:
-    """Return them; a schedule that is younger than that has had no time yet."""
+    """Return these modules; schedules created after ``since`` do not count yet."""
     scheduled = Schedule.objects.enabled().filter(created_at__lt=since)
     groups = Group.objects.filter(schedules__in=scheduled)
-    ran = notify.ran_by_themselves().filter(pk=OuterRef("pk"))
+    ran = notify.ran_automatically().filter(pk=OuterRef("pk"))
     return Module.objects.filter(
         Exists(ran)
         | Exists(scheduled.filter(module=OuterRef("pk")))

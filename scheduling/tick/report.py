@@ -1,4 +1,4 @@
-"""What a tick did, by the names of schedules and full refreshes."""
+"""The report of a tick."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, kw_only=True)
 class TickReport:
+    """What a tick did, by the names of its triggers."""
+
     at: dt.datetime
-    # what was started, skipped (still running, switched off), missed
+    # names of triggers that were started, skipped (still running, disabled) and missed
     started: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
-    # name -> why
+    # name -> reason
     failed: dict[str, str] = field(default_factory=dict)
-    # due, and left to the next ticks
+    # the number of due slots that are left to the next ticks
     waiting: int = 0
 
-    def troubles(self) -> list[str]:
-        """What somebody should know of, a line each."""
-        lines = [f"{name}: {why}" for name, why in self.failed.items()]
-        lines += [f"{name}: skipped; it still runs, or is switched off" for name in self.skipped]
+    def problems(self) -> list[str]:
+        """Return a line for each trigger that was not started as scheduled."""
+        lines = [f"{name}: {reason}" for name, reason in self.failed.items()]
+        lines += [f"{name}: skipped; it is still running, or disabled" for name in self.skipped]
         return lines + [f"{name}: missed" for name in self.missed]

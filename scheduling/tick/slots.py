@@ -1,6 +1,6 @@
-"""Writes what becomes of slots, and how far each cadence was looked at. The insert of a slot's row is the claim.
+"""Writes slots and the progress of triggers. Inserting the row of a slot claims it.
 
-A claimed slot becomes a started one in the transaction that inserts its run, so one that is only claimed has no run.
+A claimed slot is marked as started in the transaction that inserts its run, so a claimed slot has no run.
 """
 
 from __future__ import annotations
@@ -11,72 +11,72 @@ from collections.abc import Sequence
 from django.db import IntegrityError, transaction
 
 from connections.sdk.errors import PipekitError
-from scheduling.models import Outcome, Progress, Schedule, Slot
+from scheduling.models import Progress, Schedule, Slot, SlotOutcome
 from scheduling.tick import alerts
-from scheduling.tick.due import Owed
-from scheduling.tick.start import Started
-from scheduling.triggers import Cadence
+from scheduling.tick.due import DueSlot
+from scheduling.tick.start import StartResult
+from scheduling.triggers import Trigger
 
 
-def claim(cadence: Cadence, due: Owed, now: dt.datetime) -> Slot | None:
-    """Return the slot's row, which is now ours to start; None when somebody else has it, or the schedule is gone.
+def claim(trigger: Trigger, due: DueSlot, now: dt.datetime) -> Slot | None:
+    """Claim a slot and advance its trigger. Return None if another tick has claimed it, or the schedule was deleted.
 
-    What is written here is written before the run starts; whoever dies in between leaves it claimed.
+    This is committed before the run starts; if the tick dies in between, the slot stays claimed.
     """
-    slot = _row(cadence, due, now, Outcome.CLAIMED)
+    slot = _row(trigger, due, now, SlotOutcome.CLAIMED)
     try:
         with transaction.atomic():
             slot.save(force_insert=True)
-            if cadence.schedule_id is not None:
-                Schedule.objects.filter(pk=cadence.schedule_id).update(last_fired_at=now)
-            move_on([cadence], now)
-            alerts.missed([(cadence, due)], now)
+            if trigger.schedule_id is not None:
+                Schedule.objects.filter(pk=trigger.schedule_id).update(last_fired_at=now)
+            advance([trigger], now)
+            alerts.missed([(trigger, due)], now)
     except IntegrityError:
-        still_there = Slot.objects.filter(slot_key=due.slot.key, **cadence.owner).exists()
-        move_on([cadence] if still_there else [], now)
+        is_claimed = Slot.objects.filter(slot_key=due.slot.key, **trigger.owner).exists()
+        advance([trigger] if is_claimed else [], now)
         return None
     return slot
 
 
-class Taken(Exception):
-    """Somebody else has started the slot, or said that it will not be; or its schedule is gone."""
+class SlotTaken(Exception):
+    """Another tick has started the slot or recorded its outcome, or its schedule was deleted."""
 
 
-def begin(slot: Slot, run_id: int) -> None:
-    """Make the claimed slot a started one; call it in the transaction that inserts the run. Raises Taken."""
-    rows = Slot.objects.filter(pk=slot.pk, outcome=Outcome.CLAIMED)
-    if rows.update(outcome=Outcome.STARTED, run_id=run_id, message="") != 1:
-        raise Taken
+def mark_started(slot: Slot, run_id: int) -> None:
+    """Mark a claimed slot as started. Call it in the transaction that inserts the run. Raise SlotTaken."""
+    rows = Slot.objects.filter(pk=slot.pk, outcome=SlotOutcome.CLAIMED)
+    if rows.update(outcome=SlotOutcome.STARTED, run_id=run_id, message="") != 1:
+        raise SlotTaken
 
 
-def settle(slot: Slot, started: Started) -> bool:
-    """Write down what came of starting it, unless that was somebody else; return whether it was ours to say."""
-    slot.outcome, slot.run_id, slot.message = started.outcome, started.run_id, started.message
-    ours = {"outcome": Outcome.CLAIMED} if started.run_id is None else {"run_id": started.run_id}
-    said = {"outcome": started.outcome, "run_id": started.run_id, "message": started.message}
-    if not Slot.objects.filter(pk=slot.pk, **ours).update(**said):
+def record_result(slot: Slot, result: StartResult) -> bool:
+    """Record the result of starting a slot; return False if another tick has recorded one."""
+    slot.outcome, slot.run_id, slot.message = result.outcome, result.run_id, result.message
+    only_if = {"outcome": SlotOutcome.CLAIMED} if result.run_id is None else {"run_id": result.run_id}
+    fields = {"outcome": result.outcome, "run_id": result.run_id, "message": result.message}
+    if not Slot.objects.filter(pk=slot.pk, **only_if).update(**fields):
         return False
-    error = started.message if started.outcome == Outcome.FAILED else ""
+    error = result.message if result.outcome == SlotOutcome.FAILED else ""
     Progress.objects.filter(schedule=slot.schedule_id, module=slot.module_id).update(start_error=error)
     return True
 
 
-def miss(missed: Sequence[tuple[Cadence, Owed]], now: dt.datetime) -> None:
-    """One row for each cadence that missed slots, however many these were; and somebody is told."""
-    rows = [_row(cadence, due, now, Outcome.MISSED) for cadence, due in missed]
+def record_missed(missed: Sequence[tuple[Trigger, DueSlot]], now: dt.datetime) -> None:
+    """Insert one row for each trigger that missed slots, whatever their number, and queue notifications."""
+    rows = [_row(trigger, due, now, SlotOutcome.MISSED) for trigger, due in missed]
     with transaction.atomic():
         Slot.objects.bulk_create(rows, ignore_conflicts=True)
-        move_on([cadence for cadence, _ in missed], now)
+        advance([trigger for trigger, _ in missed], now)
         alerts.missed(missed, now)
 
 
-def move_on(cadences: Sequence[Cadence], now: dt.datetime) -> None:
-    """Everything up to now has been judged."""
+def advance(triggers: Sequence[Trigger], now: dt.datetime) -> None:
+    """Record that the triggers have been evaluated up to now."""
     for key in ("schedule_id", "module_id"):
         rows = [
-            Progress(**cadence.owner, seen_until=now, seen_as=cadence.seen_as)
-            for cadence in cadences
-            if cadence.owner[key] is not None
+            Progress(**trigger.owner, seen_until=now, seen_as=trigger.seen_as)
+            for trigger in triggers
+            if trigger.owner[key] is not None
         ]
         Progress.objects.bulk_create(
             rows,
@@ -86,19 +86,19 @@ def move_on(cadences: Sequence[Cadence], now: dt.datetime) -> None:
         )
 
 
-def keep_error(cadence: Cadence, error: Exception) -> str:
-    """Keep why its times cannot be told. It is not moved on: once that is mended, it goes on from where it was."""
-    said = error.message if isinstance(error, PipekitError) else f"{type(error).__name__}: {error}"
-    first_seen = {"seen_until": cadence.changed_at, "seen_as": cadence.seen_as}
-    row, _ = Progress.objects.get_or_create(**cadence.owner, defaults=first_seen)
-    if row.error != said:
-        Progress.objects.filter(pk=row.pk).update(error=said)
-    return said
+def record_error(trigger: Trigger, error: Exception) -> str:
+    """Record why a trigger cannot be evaluated and return the text. It is not advanced, so a fix loses no slot."""
+    text = error.message if isinstance(error, PipekitError) else f"{type(error).__name__}: {error}"
+    initial = {"seen_until": trigger.changed_at, "seen_as": trigger.seen_as}
+    row, _ = Progress.objects.get_or_create(**trigger.owner, defaults=initial)
+    if row.error != text:
+        Progress.objects.filter(pk=row.pk).update(error=text)
+    return text
 
 
-def _row(cadence: Cadence, due: Owed, now: dt.datetime, outcome: Outcome) -> Slot:
+def _row(trigger: Trigger, due: DueSlot, now: dt.datetime, outcome: SlotOutcome) -> Slot:
     return Slot(
-        **cadence.owner,
+        **trigger.owner,
         slot_key=due.slot.key,
         due_at=due.slot.at,
         claimed_at=now,

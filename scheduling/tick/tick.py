@@ -1,7 +1,8 @@
-"""The one tick: settle what died, claim the slots that are due, start their runs. Returns within seconds.
+"""One tick of the scheduler: finalize dead runs, claim the slots that are due, start their runs. Takes seconds.
 
-It keeps nothing in memory between two ticks: what is due follows from the rows and the time. Ticks may overlap, come
-late or not at all, be killed anywhere, and the clock may jump: a slot fires at most once, what was missed is told.
+No state is kept in memory between ticks: what is due follows from the database and the time. Ticks may overlap, come
+late or not at all, or be killed anywhere, and the clock may jump: a slot is started at most once, and missed slots are
+reported.
 """
 
 from __future__ import annotations
@@ -27,82 +28,83 @@ from scheduling.tick.due import GAP as GAP
 from scheduling.tick.due import Clock
 from scheduling.tick.report import TickReport
 
-# how long it may ask destinations of the dead before what is due gets its turn; the next tick goes on
-_REAPING = 20.0
-_KEPT = dt.timedelta(days=100)
+# seconds for finalizing dead runs, which may wait for destinations; the next tick continues
+_REAP_TIME_LIMIT = 20.0
+_SLOT_RETENTION = dt.timedelta(days=100)
 _STEADY = dt.timedelta(days=1)
-_LARGE = 5_000_000
-# exit code of a tick that finds another one hanging: already running
+_MAX_LOG_BYTES = 5_000_000
+# exit code if another tick hangs: the code for "already running"
 EXIT_HANGS = 4
 _log = logging.getLogger(__name__)
 
 
 def tick(now: dt.datetime) -> TickReport:
-    """Do everything that is due. Raises only what the metadata database raises."""
+    """Start everything that is due at ``now``. Only errors of the metadata database are raised."""
     now = now.astimezone(dt.UTC)
-    broken = _tried(lambda: reap.reap_all(seconds=_REAPING))
-    _tried(launch.reap_dead)
+    error = _run_task(lambda: reap.reap_all(seconds=_REAP_TIME_LIMIT))
+    _run_task(launch.reap_dead)
     clock = Clock(
         now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=setting("misfire_grace_hours"))
     )
     report = fire.fire(clock)
     point("tick.fired")
-    # hourly; and not by a clock that has just jumped, for a row that is gone protects no more
+    # hourly, and not after a jump of the clock: deleting a slot's row too early would allow it to start again
     if now.minute == 0 and clock.unbroken_since < now - _STEADY:
-        Slot.objects.older_than(now - _KEPT).delete()
-    told = {"at": now, "unbroken_since": clock.unbroken_since, "finished_at": timezone.now(), "error": broken}
-    Tick.objects.update_or_create(pk=1, defaults={**told, "started": len(report.started)})
+        Slot.objects.older_than(now - _SLOT_RETENTION).delete()
+    fields = {"at": now, "unbroken_since": clock.unbroken_since, "finished_at": timezone.now(), "error": error}
+    Tick.objects.update_or_create(pk=1, defaults={**fields, "started": len(report.started)})
     return report
 
 
 def tick_alone(now: dt.datetime) -> TickReport | None:
-    """Tick, and send what is to be notified; None while another tick of this install is at work.
+    """Tick, then do housekeeping and send notifications. Return None if another tick of this installation is running.
 
-    Raises TickHangs, after the rest, when that one has been at work for long.
+    Raise TickHangs, after everything else, if that tick has been running for too long.
     """
-    report, hangs = None, None
+    report, hanging = None, None
     try:
         with lock.only_tick() as is_only:
             report = tick(now) if is_only else None
     except lock.TickHangs as error:
-        hangs = error
-    # others may do so at once, and no slot waits for a mail server
-    _tried(lambda: housekeeping.prune_daily(now))
-    _tried(lambda: overdue.find_late(now))
-    _tried(notify.send_due)
-    if hangs is not None:
-        raise hangs
+        hanging = error
+    # outside the lock: these are safe to run concurrently, and no slot has to wait for a mail server
+    _run_task(lambda: housekeeping.prune_daily(now))
+    _run_task(lambda: overdue.find_late(now))
+    _run_task(notify.send_due)
+    if hanging is not None:
+        raise hanging
     return report
 
 
 def cron_tick() -> None:
-    """What cron calls every minute, through django-crontab, which logs whatever is raised."""
+    """Tick once. cron calls this every minute through django-crontab, which logs every exception."""
     for name in ("tick.log", "prune.log"):
-        _keep_small(Path(settings.PIPEKIT.log_dir) / name)
+        _truncate_large(Path(settings.PIPEKIT.log_dir) / name)
     try:
         report = tick_alone(timezone.now())
     except lock.TickHangs as error:
         _log.error("%s %s", error.message, error.hint)
         logging.shutdown()
-        # django-crontab catches every exception, and cron is to see that this failed
+        # django-crontab catches every exception, so this is the only way to fail with an exit code
         os._exit(EXIT_HANGS)
     if report:
-        for line in report.troubles():
+        for line in report.problems():
             _log.warning("%s", line)
 
 
-def _keep_small(log: Path) -> None:
-    """Empty what every tick or prune appends to, once troubles have filled it."""
+def _truncate_large(log: Path) -> None:
+    """Empty a log that ticks append to if it has grown too large."""
     with suppress(OSError):
-        if log.stat().st_size > _LARGE:
+        if log.stat().st_size > _MAX_LOG_BYTES:
             os.truncate(log, 0)
 
 
-def _tried(chore: Callable[[], object]) -> str:
+def _run_task(task: Callable[[], object]) -> str:
+    """Run a task whose failure must not stop the tick; return the error, or an empty string."""
     try:
-        chore()
-    except Exception as error:  # the slots are due all the same
-        _log.exception("A chore of the tick failed.")
+        task()
+    except Exception as error:  # due slots are started all the same
+        _log.exception("A task of the tick failed.")
         return f"{type(error).__name__}: {error}"
     return ""
 

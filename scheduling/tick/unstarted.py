@@ -1,6 +1,6 @@
-"""Slots that were claimed and have no run: the tick that claimed them died, or the module was busy.
+"""Claimed slots without a run: the tick that claimed them died, or their module was busy.
 
-Nothing has run for them, so they are started after all, as long as their schedule makes up for what was missed.
+They are started by a later tick, as long as their schedule catches up missed slots.
 """
 
 from __future__ import annotations
@@ -8,48 +8,55 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scheduling.models import Outcome, Slot
+from scheduling.models import Slot, SlotOutcome
 from scheduling.tick import alerts, slots
 from scheduling.tick.due import Clock, first_to_fire
-from scheduling.tick.start import Started
-from scheduling.triggers import Cadence
+from scheduling.tick.start import StartResult
+from scheduling.triggers import Trigger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOver:
-    again: list[tuple[Cadence, Slot]] = field(default_factory=list)
-    missed: list[tuple[Cadence, Slot]] = field(default_factory=list)
+class Unstarted:
+    """Claimed slots to start now, and those that are missed for good."""
+
+    to_start: list[tuple[Trigger, Slot]] = field(default_factory=list)
+    missed: list[tuple[Trigger, Slot]] = field(default_factory=list)
 
 
-def sort_out(enabled: Sequence[Cadence], clock: Clock, *, due: Mapping[str, str]) -> LeftOver:
-    """Return what is to be started after all, and what was missed, which is written down and told.
+def classify(enabled: Sequence[Trigger], clock: Clock, *, due: Mapping[str, str]) -> Unstarted:
+    """Return the claimed slots to start, and the missed ones, which are recorded and reported.
 
-    ``due`` has the key of the slot that is due now, for the cadences that have one: one run is enough for both.
+    ``due`` maps the key of a trigger to the key of its slot that is due now: one run is enough for both slots.
     """
-    found, known = LeftOver(), {cadence.key: cadence for cadence in enabled}
+    result, by_key = Unstarted(), {trigger.key: trigger for trigger in enabled}
     latest = {_key(slot): slot.pk for slot in Slot.objects.unstarted()}
     for slot in Slot.objects.unstarted():
-        cadence = known.get(_key(slot))
+        trigger = by_key.get(_key(slot))
         if due.get(_key(slot)) == slot.slot_key:
-            # another tick has claimed it since this one looked, and is about to start it
+            # another tick has claimed it since this one evaluated the trigger, and is about to start it
             continue
-        if cadence is None:
-            slots.settle(slot, Started(outcome=Outcome.SKIPPED, message="It was switched off before it was started."))
-        elif slot.due_at < first_to_fire(cadence, clock):
-            _miss(
-                found, cadence, slot, slot.message or "The tick that was to start it died, and no other came in time."
+        if trigger is None:
+            slots.record_result(
+                slot, StartResult(outcome=SlotOutcome.SKIPPED, message="Disabled before it was started.")
             )
-        elif cadence.key in due or latest[cadence.key] != slot.pk:
-            _miss(found, cadence, slot, "It was not started before the next time came.")
+        elif slot.due_at < first_to_fire(trigger, clock):
+            _miss(
+                result,
+                trigger,
+                slot,
+                slot.message or "The tick that should have started it died, and none followed in time.",
+            )
+        elif trigger.key in due or latest[trigger.key] != slot.pk:
+            _miss(result, trigger, slot, "It was not started before the next time was due.")
         else:
-            found.again.append((cadence, slot))
-    alerts.left_over(found.missed, clock.now)
-    return found
+            result.to_start.append((trigger, slot))
+    alerts.not_started_in_time(result.missed, clock.now)
+    return result
 
 
-def _miss(found: LeftOver, cadence: Cadence, slot: Slot, why: str) -> None:
-    if slots.settle(slot, Started(outcome=Outcome.MISSED, message=why)):
-        found.missed.append((cadence, slot))
+def _miss(result: Unstarted, trigger: Trigger, slot: Slot, reason: str) -> None:
+    if slots.record_result(slot, StartResult(outcome=SlotOutcome.MISSED, message=reason)):
+        result.missed.append((trigger, slot))
 
 
 def _key(slot: Slot) -> str:

@@ -74,7 +74,7 @@ def test_a_running_run_is_cancelled(
     page.locator(".pk-badge", has_text="Running").wait_for()
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_text("is asked to stop").wait_for()
+    page.get_by_text("is being cancelled").wait_for()
     page.locator(".pk-badge", has_text="Cancelled").wait_for()
     assert bench.rows("SELECT to_regclass('sync.numbers')") == [(None,)]
     assert page.get_by_role("button", name="Run again").is_visible()

@@ -15,7 +15,7 @@ import pytest
 
 from modules.models import Module
 from runs.lifecycle import cancel
-from runs.lifecycle.cancel import Answer
+from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.lifecycle.launch import launch
 from runs.models import Run, Setting
@@ -79,7 +79,7 @@ def test_a_cancel_ends_a_run_whose_wire_is_frozen(
     assert list(processes_of(tmp_path / "points"))
     monkeypatch.delenv("PIPEKIT_FAULT_LOG")
     began = time.monotonic()
-    assert cancel.cancel(run) is Answer.ASKED
+    assert cancel.cancel(run) is CancelResult.REQUESTED
     wait_until(lambda: Run.objects.get(pk=run.pk).is_final)
     wait_until(lambda: not list(processes_of(tmp_path / "points")))
     # the frozen one too, which nobody has hung up on
@@ -115,7 +115,7 @@ def test_a_cancel_ends_a_run_whose_server_stands_still(
         monkeypatch.delenv("PIPEKIT_FAULT_LOG")
         monkeypatch.delenv("PIPEKIT_FAULTS")
         began = time.monotonic()
-        assert cancel.cancel(run) is Answer.ASKED
+        assert cancel.cancel(run) is CancelResult.REQUESTED
         wait_until(lambda: Run.objects.get(pk=run.pk).is_final)
         wait_until(lambda: not list(processes_of(log)))
         assert time.monotonic() - began < 20

@@ -87,7 +87,7 @@ def written_nowhere(install: Install, running: subprocess.Popen[str]) -> None:
     assert running.returncode == 0, err
     assert json.loads(out)["status"] == "success"
     assert runs(install)[-1] == "running", "there was room"
-    assert "That could be written nowhere: [Errno 28]" in err
+    assert "Neither metadata nor spool could be written: [Errno 28]" in err
     assert not list((install.data_dir / "spool").iterdir())
 
 

@@ -105,7 +105,7 @@ def test_a_run_whose_end_cannot_be_written_has_published_and_is_told_later(
     assert ["30 rows share the highest w." in warning for warning in json.loads(warnings)] == [True]
     assert not list((install.data_dir / "spool").iterdir())
     log = (install.data_dir / "logs" / "runs" / "2.log").read_text()
-    assert "could not be written now" in log
+    assert "the metadata could not be written: " in log
     assert "for the next tick" in log
     generator.move_on()
     assert install.manage("runmodule", "orders", "--quiet").code == 0

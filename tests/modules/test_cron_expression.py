@@ -48,8 +48,8 @@ def test_what_cron_knows_is_taken(text: str) -> None:
         ("60 * * * *", "out of range"),
         ("* 24 * * *", "out of range"),
         ("5-1-2 * * * *", "0 4 * * *"),
-        ("0 0 31 2 *", "never comes round"),
-        ("0 0 30,31 feb *", "never comes round"),
+        ("0 0 31 2 *", "never fires"),
+        ("0 0 30,31 feb *", "never fires"),
         ("four every day at noon", "“four”"),
     ],
 )

@@ -61,7 +61,7 @@ def test_a_user_without_rights_on_hooks_restores_none(
     module: Module, permissions: tuple[str, ...], missing: str
 ) -> None:
     content = restored(client_of(*permissions), module)
-    assert f"it takes the permission {missing}." in content
+    assert f"this needs the permission {missing}." in content
     assert not module.hooks.exists() and not module.watermarks.exists()
     assert module.history.count() == 2
 

@@ -6,7 +6,7 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import QueryInvalid
-from modules.query.tokenizer import Kind, read
+from modules.query.tokenizer import TokenKind, read
 
 LEXED = [
     ("postgresql", "a$1 $1 E'it\\'s' U&'d' -- c\n 1.5e3 /* /* */ */ b", "a$1|$|1|E'it\\'s'|U&'d'|1.5e3|b"),
@@ -50,7 +50,7 @@ def test_no_word_swallows_what_follows_it() -> None:
 def test_names_are_known_without_their_quotes() -> None:
     for kind, text in (("sqlserver", "[a]]b]"), ("mysql", "`a]b`"), ("oracle", '"a]b"')):
         (token,) = read(text, registry.dialect(kind))
-        assert (token.kind, token.name, token.word) == (Kind.QUOTED, "a]b", "")
+        assert (token.kind, token.name, token.word) == (TokenKind.QUOTED, "a]b", "")
 
 
 def test_blanks_of_other_alphabets_are_blanks_where_the_system_says_so_and_never_in_quotes_or_comments() -> None:

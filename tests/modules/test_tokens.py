@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from connections import registry
 from connections.sdk.errors import DataError, TokenUnknown
-from modules.query.placeholders import check_tokens, find_tokens, replace_tokens, unused
+from modules.query.placeholders import check_placeholders, find_placeholders, replace_placeholders, unused
 
 POSTGRESQL = registry.dialect("postgresql")
 
@@ -33,7 +33,7 @@ POSTGRESQL = registry.dialect("postgresql")
     ],
 )
 def test_tokens_are_found_in_plain_sql_and_in_literals_only(kind: str, query: str, expected: tuple[str, ...]) -> None:
-    assert find_tokens(query, registry.dialect(kind)) == expected
+    assert find_placeholders(query, registry.dialect(kind)) == expected
 
 
 @pytest.mark.parametrize(
@@ -58,12 +58,12 @@ def test_tokens_are_found_in_plain_sql_and_in_literals_only(kind: str, query: st
     ],
 )
 def test_values_go_in_as_what_they_are(kind: str, query: str, value: str, expected: str) -> None:
-    assert replace_tokens(f"SELECT a {query}", registry.dialect(kind), {"x": value}) == f"SELECT a {expected}"
+    assert replace_placeholders(f"SELECT a {query}", registry.dialect(kind), {"x": value}) == f"SELECT a {expected}"
 
 
 @given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_any_value_comes_out_of_sqlite_as_it_went_in(value: str) -> None:
-    query = replace_tokens("SELECT '{x}', '<{x}>' -- {x}", registry.dialect("sqlite"), {"x": value})
+    query = replace_placeholders("SELECT '{x}', '<{x}>' -- {x}", registry.dialect("sqlite"), {"x": value})
     with sqlite3.connect(":memory:") as connection:
         assert connection.execute(query).fetchone() == (value, f"<{value}>")
     connection.close()
@@ -77,43 +77,43 @@ def connection(postgresql_server: str) -> Iterator[psycopg.Connection]:
 
 @given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_any_value_comes_out_of_postgresql_as_it_went_in(connection: psycopg.Connection, value: str) -> None:
-    query = replace_tokens("SELECT '{x}', E'\\'{x}\\\\', CAST({x} AS text)", POSTGRESQL, {"x": value})
+    query = replace_placeholders("SELECT '{x}', E'\\'{x}\\\\', CAST({x} AS text)", POSTGRESQL, {"x": value})
     plain, escaped, outside = psycopg.ClientCursor(connection).execute(query).fetchone() or ()
     assert (plain, escaped) == (value, f"'{value}\\")
     assert outside == value or float(outside) == float(value)
 
 
 def test_a_token_without_a_watermark_is_refused_by_name_and_a_watermark_without_a_token_is_found() -> None:
-    check_tokens("SELECT {a} FROM t WHERE d > '{b}'", POSTGRESQL, ["b", "a"])
+    check_placeholders("SELECT {a} FROM t WHERE d > '{b}'", POSTGRESQL, ["b", "a"])
     with pytest.raises(TokenUnknown, match=r"\{since\}"):
-        check_tokens("SELECT a FROM t WHERE d > '{since}'", POSTGRESQL, [])
-    check_tokens("SELECT {a} FROM t -- {since}", POSTGRESQL, ["a", "since"])
+        check_placeholders("SELECT a FROM t WHERE d > '{since}'", POSTGRESQL, [])
+    check_placeholders("SELECT {a} FROM t -- {since}", POSTGRESQL, ["a", "since"])
     assert unused("SELECT {a} FROM t -- {since}", POSTGRESQL, ["a", "since"]) == ("since",)
 
 
 def test_braces_that_are_no_token_can_be_told_apart_by_a_blank() -> None:
     with pytest.raises(TokenUnknown) as refused:
-        check_tokens("SELECT doc #>> '{name}' AS n FROM t", POSTGRESQL, [])
+        check_placeholders("SELECT doc #>> '{name}' AS n FROM t", POSTGRESQL, [])
     assert "{ name }" in refused.value.hint
-    check_tokens("SELECT doc #>> '{ name }' AS n FROM t", POSTGRESQL, [])
+    check_placeholders("SELECT doc #>> '{ name }' AS n FROM t", POSTGRESQL, [])
 
 
 def test_a_backslash_before_a_line_end_is_refused_inside_a_text_of_sql_server_which_drops_both() -> None:
     query, dialect = "SELECT a FROM t WHERE b > '{x}'", registry.dialect("sqlserver")
-    assert replace_tokens(query, dialect, {"x": "a\\b"}).endswith("'a\\b'")
+    assert replace_placeholders(query, dialect, {"x": "a\\b"}).endswith("'a\\b'")
     with pytest.raises(DataError, match="backslash"):
-        replace_tokens(query, dialect, {"x": "a\\\nb"})
+        replace_placeholders(query, dialect, {"x": "a\\\nb"})
 
 
 def test_a_token_without_a_value_is_refused() -> None:
     with pytest.raises(TokenUnknown, match=r"\{b\}"):
-        replace_tokens("SELECT {a}, {b}", POSTGRESQL, {"a": "1"})
+        replace_placeholders("SELECT {a}, {b}", POSTGRESQL, {"a": "1"})
 
 
 def test_a_value_with_a_nul_byte_is_refused() -> None:
     for query in ("SELECT {a}", "SELECT '{a}'"):
         with pytest.raises(DataError, match=r"\{a\}"):
-            replace_tokens(query, POSTGRESQL, {"a": "x\0y"})
+            replace_placeholders(query, POSTGRESQL, {"a": "x\0y"})
 
 
 @pytest.mark.parametrize(
@@ -139,10 +139,10 @@ def test_braces_in_a_text_are_advised_to_be_written_so_that_the_text_stays(
 ) -> None:
     dialect = registry.dialect(kind)
     with pytest.raises(TokenUnknown) as refused:
-        check_tokens(f"SELECT id FROM t WHERE code = {literal}", dialect, [])
-    assert f"in two pieces: {instead}." in refused.value.hint
+        check_placeholders(f"SELECT id FROM t WHERE code = {literal}", dialect, [])
+    assert f"in two parts: {instead}." in refused.value.hint
     assert ("{ red }" in refused.value.hint) is (kind == "postgresql")
-    check_tokens(f"SELECT id FROM t WHERE code = {instead}", dialect, [])
+    check_placeholders(f"SELECT id FROM t WHERE code = {instead}", dialect, [])
 
 
 def test_the_advised_spelling_is_the_same_text(connection: psycopg.Connection) -> None:
@@ -156,5 +156,5 @@ def test_the_advised_spelling_is_the_same_text(connection: psycopg.Connection) -
 @pytest.mark.parametrize("kind", registry.kinds())
 def test_doubled_braces_are_left_as_they_are_written(kind: str) -> None:
     query = "SELECT '{{red}}', '{{x}}' FROM t WHERE a > '{x}'"
-    check_tokens(query, registry.dialect(kind), ["x"])
-    assert replace_tokens(query, registry.dialect(kind), {"x": "7"}) == query.replace("'{x}'", "'7'")
+    check_placeholders(query, registry.dialect(kind), ["x"])
+    assert replace_placeholders(query, registry.dialect(kind), {"x": "7"}) == query.replace("'{x}'", "'7'")

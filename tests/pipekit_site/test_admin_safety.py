@@ -19,7 +19,7 @@ from modules.models import Group, Module
 from runs import logs
 from runs.models import GroupRun, Run, Verification
 from runs.models.notification import Notification
-from scheduling.models import Outcome, Schedule, Slot
+from scheduling.models import Schedule, Slot, SlotOutcome
 from tests.factories import (
     GroupFactory,
     GroupMemberFactory,
@@ -59,7 +59,7 @@ def hostile() -> list[Any]:
     run.finish_error(error, warnings=[HOSTILE])
     schedule = ScheduleFactory.create(name=HOSTILE, group=group)
     now = timezone.now()
-    slot = {"slot_key": "2027-01-11T04:00", "outcome": Outcome.FAILED, "message": HOSTILE}
+    slot = {"slot_key": "2027-01-11T04:00", "outcome": SlotOutcome.FAILED, "message": HOSTILE}
     schedule.slots.create(due_at=now, claimed_at=now, **slot)
     about = {"event": "failure", "module": HOSTILE, "error": error}
     delivery = {"status": "undelivered", "last_error": HOSTILE, "due_at": now, "give_up_at": now}
@@ -125,7 +125,7 @@ def test_no_page_of_a_run_or_verification_lets_a_server_s_text_turn_around(admin
 def test_a_refused_or_started_row_s_name_is_text_in_the_message_too(admin_client: Client, hostile: list[Any]) -> None:
     run = Run.objects.get()
     answer = admin_client.post(RUNS, {"action": "cancel", "_selected_action": [run.pk]}, follow=True)
-    assert "is over already" in answer.content.decode()
+    assert "has already ended" in answer.content.decode()
     assert attacks(answer.content.decode()) == []
 
 

@@ -52,7 +52,7 @@ def test_an_error_on_a_terminal_forges_no_line() -> None:
 
 def test_progress_and_warnings_forge_no_line() -> None:
     stream = io.StringIO()
-    listen = terminal.listener(SimpleNamespace(write=lambda text: stream.write(f"{text}\n")), quiet=False)
+    listen = terminal.event_printer(SimpleNamespace(write=lambda text: stream.write(f"{text}\n")), quiet=False)
     listen(events.Warned(FORGED))
     listen(events.RouteChosen("arrow", FORGED))
     assert is_harmless(stream.getvalue())

@@ -99,7 +99,7 @@ def test_a_run_outlives_a_restart_of_the_metadata_server(server: Path, bench: Be
     run_log = tmp_path / "logs/runs/1.log"
     with stopped_at("publish.begun", process, log):
         embedded_postgresql.stop(server)
-    wait_until(lambda: "trying again" in run_log.read_text())
+    wait_until(lambda: "retrying" in run_log.read_text())
     # published while nobody could write that down
     assert bench.rows("SELECT a FROM sync.orders ORDER BY a") == [(1,), (2,)]
     embedded_postgresql.ensure_running(server)
@@ -110,7 +110,7 @@ def test_a_run_outlives_a_restart_of_the_metadata_server(server: Path, bench: Be
 
 # a run that waits for its metadata no time at all
 IMPATIENT = (
-    "import runs.lifecycle.record as r; r._PATIENCE_SECONDS = 0; from django.core.management import call_command as c; "
+    "import runs.lifecycle.record as r; r._FINISH_TIMEOUT = 0; from django.core.management import call_command as c; "
 )
 
 

@@ -13,7 +13,7 @@ from django.test import Client
 
 from modules.models import Group, GroupMember, Module
 from runs.models import GroupRun, Run, Setting
-from runs.process.identity import Owner
+from runs.process.identity import ProcessIdentity
 from tests.factories import ModuleFactory, RunFactory, running
 from tests.runs.commands import wait_until
 from tests.runs.engine.bench import Bench
@@ -27,7 +27,7 @@ class Idle:
 
     started: list[tuple[str, ...]] = []
 
-    def launch(self, words: Any, *, log: Any) -> Owner | None:
+    def launch(self, words: Any, *, log: Any) -> ProcessIdentity | None:
         self.started.append(tuple(words))
         return None
 
@@ -114,7 +114,7 @@ def test_more_than_may_start_at_once_are_refused_together_with_what_to_do(
     modules = ModuleFactory.create_batch(4)
     _, text = act(admin_client, MODULES, "run_now", *modules)
     assert "More than 3 are selected, and nothing was done" in text
-    assert "Put them into a group" in text
+    assert "Add them to a group" in text
     assert (idle, Run.objects.count()) == ([], 0)
     act(admin_client, MODULES, "run_now", *modules[:3])
     assert (len(idle), Run.objects.count()) == (3, 3)
@@ -128,7 +128,7 @@ def test_a_running_run_is_cancelled(
     wait_until(lambda: Run.objects.get().status == "running")
     address, text = act(admin_client, RUNS, "cancel", Run.objects.get(), from_page="1")
     assert address == f"{RUNS}{Run.objects.get().pk}/change/"
-    assert "is asked to stop" in text
+    assert "is being cancelled" in text
     assert ended(Run).status == "cancelled"
     assert bench.rows("SELECT to_regclass('sync.numbers')") == [(None,)]
 
@@ -136,7 +136,7 @@ def test_a_running_run_is_cancelled(
 def test_cancelling_what_is_over_says_so(admin_client: Client, idle: list[tuple[str, ...]]) -> None:
     run = running()
     run.finish_success(inserted=1)
-    assert "is over already." in act(admin_client, RUNS, "cancel", run)[1]
+    assert "has already ended." in act(admin_client, RUNS, "cancel", run)[1]
     assert idle == []
 
 

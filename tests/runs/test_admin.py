@@ -42,7 +42,7 @@ def test_a_good_run_tells_counts_and_sql_and_no_section_of_errors(admin_client: 
     assert "1\u202f234\u202f567" in content
     assert "&quot;DCORD#&quot; &gt; 12345" in content
     assert "dcord: 12345 → (none)" in content
-    assert "What to look at" not in content
+    assert "Problems" not in content
 
 
 def test_the_list_shows_what_is_running_and_finds_by_module(admin_client: Client) -> None:

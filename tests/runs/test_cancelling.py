@@ -14,7 +14,7 @@ from connections.models import Connection
 from connections.sdk.parameters import ConnectionParameters
 from modules.models import Hook, Module
 from runs.lifecycle import cancel
-from runs.lifecycle.cancel import Answer
+from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.lifecycle.launch import launch
 from runs.models import Run
@@ -71,7 +71,7 @@ def test_a_cancel_at_any_step_before_the_commit_leaves_everything_as_it_was(
     run = launch(orders, Request())
     wait_until(lambda: reached(tmp_path / "faults"))
     began = time.monotonic()
-    assert cancel.stop(run) is Answer.CANCELLED
+    assert cancel.stop(run) is CancelResult.CANCELLED
     assert time.monotonic() - began < 30
     assert (run.status, (run.error or {})["code"]) == ("cancelled", "cancelled")
     wait_until(lambda: not alive(run.pid))
@@ -112,7 +112,7 @@ def test_a_cancel_in_the_middle_of_a_transfer_ends_jrunner_and_the_source_s_quer
     wait_until(lambda: jrunners(run))  # the run asks the source for the query's columns before jrunner starts
     wait_until(lambda: busy(numbers.source.url, "generate_series"))
     children = jrunners(run)
-    assert cancel.cancel(run) is Answer.ASKED
+    assert cancel.cancel(run) is CancelResult.REQUESTED
     wait_until(lambda: over(run))
     assert run.status == "cancelled"
     wait_until(lambda: not any(map(alive, children)))
@@ -126,7 +126,7 @@ def test_a_cancel_of_a_statement_that_publishes_cancels_it_in_the_destination(nu
         holder.execute("LOCK TABLE sync.orders IN ACCESS EXCLUSIVE MODE")
         run = launch(orders, Request())
         wait_until(lambda: busy_or_waiting(numbers.destination.url, holder.info.backend_pid))
-        assert cancel.stop(run) is Answer.CANCELLED
+        assert cancel.stop(run) is CancelResult.CANCELLED
         wait_until(lambda: backends(numbers.destination.url) == 1)
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
 
@@ -159,7 +159,7 @@ def test_a_hook_after_the_commit_is_stopped_and_the_rows_stay(numbers: Bench, or
     run = launch(orders, Request())
     wait_until(lambda: busy(numbers.destination.url, "pg_sleep"))
     wait_until(lambda: Run.objects.get(pk=run.pk).published_at)
-    assert cancel.cancel(run) is Answer.TOO_LATE
+    assert cancel.cancel(run) is CancelResult.TOO_LATE
     wait_until(lambda: over(run))
     assert (run.status, run.inserted) == ("success", 2)
     wait_until(lambda: not backends(numbers.destination.url))
@@ -170,7 +170,7 @@ def test_a_hook_before_the_run_is_stopped(numbers: Bench, orders: Module) -> Non
     Hook.objects.create(module=orders, sql="SELECT pg_sleep(600)", run_on="before")
     run = launch(orders, Request())
     wait_until(lambda: busy(numbers.destination.url, "pg_sleep"))
-    assert cancel.stop(run) is Answer.CANCELLED
+    assert cancel.stop(run) is CancelResult.CANCELLED
     wait_until(lambda: not backends(numbers.destination.url))
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
 
@@ -194,14 +194,14 @@ def test_a_process_that_does_not_listen_is_killed_and_settled(
 ) -> None:
     monkeypatch.setattr(cancel, "_TERMINATE", 1.0)
     monkeypatch.setattr(cancel, "_KILL", 2.0)
-    monkeypatch.setattr(cancel, "_KILL_OTHERS", 3.0)
+    monkeypatch.setattr(cancel, "_KILL_DESCENDANTS", 3.0)
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(tmp_path / "faults"))
     monkeypatch.setenv("PIPEKIT_FAULTS", "publish.begun=stop")
     run = launch(orders, Request())
     wait_until(lambda: (tmp_path / "faults").exists() and "stop" in (tmp_path / "faults").read_text())
     run.refresh_from_db()
-    assert cancel.stop(run) is Answer.CANCELLED
-    assert "cancel: it goes on; kill" in run.log_file.read_text()
+    assert cancel.stop(run) is CancelResult.CANCELLED
+    assert "cancel: still running; kill" in run.log_file.read_text()
     assert not alive(run.pid)
     wait_until(lambda: not backends(numbers.destination.url))
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
@@ -223,7 +223,7 @@ def test_a_dead_run_is_settled_by_the_cancel(
 
 def test_a_queued_run_is_cancelled_before_it_begins(orders: Module) -> None:
     run = RunFactory.create(module=orders)
-    assert cancel.stop(run) is Answer.CANCELLED
+    assert cancel.stop(run) is CancelResult.CANCELLED
     late = manage("carryout", "--run", str(run.pk))
     assert late.code == 1
     assert "cancelled" in late.err
@@ -256,5 +256,5 @@ def test_a_cancel_into_duckdb_leaves_the_file_as_it_was(
     monkeypatch.setenv("PIPEKIT_FAULTS", "publish.before_commit=sleep:600")
     run = launch(Module.objects.get(name="ducks"), Request())
     wait_until(lambda: reached(tmp_path / "faults"))
-    assert cancel.stop(run) is Answer.CANCELLED
+    assert cancel.stop(run) is CancelResult.CANCELLED
     assert lake.rows("SELECT DISTINCT v FROM sync.ducks") == [("new",)]

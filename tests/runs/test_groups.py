@@ -19,7 +19,7 @@ from django.db import connection
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Group, GroupMember, Module
 from runs.lifecycle import cancel
-from runs.lifecycle.cancel import Answer
+from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.launch import launch_group
 from runs.lifecycle.reap import reap_all
 from runs.models import GroupRun, Run
@@ -162,7 +162,7 @@ def test_one_run_of_a_group_at_a_time(group: Group, member: Member) -> None:
     done = manage("rungroup", "nightly")
     assert done.code == 4
     assert f"its run {group_run.pk} is" in done.err
-    assert cancel.stop(group_run) is Answer.CANCELLED
+    assert cancel.stop(group_run) is CancelResult.CANCELLED
 
 
 @pytest.mark.matrix

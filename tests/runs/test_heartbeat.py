@@ -21,7 +21,7 @@ def test_what_fails_between_two_beats_ends_no_heartbeat(caplog: pytest.LogCaptur
         failed.append(1)
         raise MemoryError
 
-    with Heartbeat(run, meanwhile=fail):
+    with Heartbeat(run, on_beat=fail):
         wait_until(lambda: Run.objects.get(pk=run.pk).heartbeat >= 2)
     assert len(failed) >= 2
-    assert "between two signs of life" in caplog.text
+    assert "heartbeat's callback failed" in caplog.text

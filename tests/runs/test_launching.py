@@ -249,7 +249,7 @@ def test_one_killed_before_its_first_word_blocks_nobody_either(
     was = identity.of_pid(gone.pid)
     gone.wait()
     first = RunFactory.create(module=module, dest_lock_key="")
-    first.own(**was.as_fields())
+    first.assign_process(**was.as_fields())
     run = launch(module, Request())
     wait_until(lambda: over(run))
     assert run.status == "success"
@@ -284,14 +284,14 @@ def test_a_stranger_with_the_same_pid_is_never_signalled() -> None:
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
         real = identity.of_pid(stranger.pid)
-        with control.held(replace(real, started=real.started - 1)) as process:
+        with control.open_process(replace(real, started=real.started - 1)) as process:
             process.terminate()
             process.kill()
-        with control.held(replace(real, boot="another boot")) as process:
+        with control.open_process(replace(real, boot="another boot")) as process:
             process.kill()
         time.sleep(0.2)
         assert stranger.poll() is None
-        with control.held(real) as process:
+        with control.open_process(real) as process:
             process.kill()
         assert stranger.wait(timeout=120) == -signal.SIGKILL
     finally:

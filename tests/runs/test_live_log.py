@@ -105,11 +105,11 @@ WRITER = """
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from runs import live_log
+from runs import logs
 
 log = SimpleNamespace(log_file=Path(sys.argv[1]))
 for number in range(4000):
-    live_log.write(log, f"writer {sys.argv[2]} {number:06d} " + "x" * (number % 700))
+    logs.write(log, f"writer {sys.argv[2]} {number:06d} " + "x" * (number % 700))
 """
 
 
@@ -141,7 +141,7 @@ def test_five_writers_lose_no_line_and_tear_none_while_it_is_cut(log: Log) -> No
 def test_one_that_is_stopped_while_it_cuts_holds_up_no_reader_and_no_writer(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logs, "_PATIENCE", 0.1)
+    monkeypatch.setattr(logs, "_LOCK_TIMEOUT", 0.1)
     logs.write(log, "before")
     with log.log_file.open("rb") as stopped:
         fcntl.flock(stopped, fcntl.LOCK_EX)

@@ -156,7 +156,7 @@ def test_another_process_is_refused_by_the_database() -> None:
 def test_a_run_that_is_over_is_not_rewritten_through_its_model(status: Status) -> None:
     run = in_state(status)
     run.read = 99
-    with pytest.raises(IllegalTransition, match="not rewritten"):
+    with pytest.raises(IllegalTransition, match="cannot be changed"):
         run.save()
     with pytest.raises(IllegalTransition):
         run.record(read=99)

@@ -17,7 +17,7 @@ from modules.models import Module
 from pipekit_site.config.config import BASE_DIR
 from runs import notify
 from runs.models import Run, Setting
-from runs.models.notification import Kind, Notification
+from runs.models.notification import Notification, NotificationKind
 from runs.models.states import Status
 from runs.notify import messages
 from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFactory, running
@@ -79,7 +79,7 @@ def test_the_first_success_after_failures_is_told_once() -> None:
     for status in ("success", "error", "refused", "success", "success", "error", "success"):
         ended(module, status)
     assert told(module) == ["failure", "recovery", "failure", "recovery"]
-    recovery = Notification.objects.filter(kind=Kind.RECOVERY).order_by("pk")[0]
+    recovery = Notification.objects.filter(kind=NotificationKind.RECOVERY).order_by("pk")[0]
     assert recovery.about["failures"] == 2
 
 

@@ -27,7 +27,7 @@ from pipekit_site.config.config import BASE_DIR
 from runs.engine.publish.commit_record import claims_table, commits_table
 from runs.engine.sessions import open_session
 from runs.models import GroupRun, Run, Verification
-from runs.models.notification import GIVE_UP, Delivery, Notification
+from runs.models.notification import RETRY_PERIOD, Delivery, Notification
 from runs.models.states import GroupStatus, Status
 from runs.prune import prune
 from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFactory, WarehouseFactory
@@ -94,7 +94,7 @@ def test_old_notifications_go_but_a_module_s_last_one_and_those_that_wait() -> N
             event_key=str(number),
             status=status,
             due_at=NOW - 500 * DAY,
-            give_up_at=NOW - 500 * DAY + GIVE_UP,
+            give_up_at=NOW - 500 * DAY + RETRY_PERIOD,
         )
     assert pruned() == {"notifications": 2}
     assert sorted(Notification.objects.values_list("event_key", flat=True)) == ["2", "3"]
@@ -310,7 +310,7 @@ def test_the_command_says_what_would_go_and_what_went(capsys: pytest.CaptureFixt
         RunFactory.create(module=module, status=Status.SUCCESS, finished_at=timezone.now() - 500 * DAY)
     module.delete()
     call_command("prune", "--dry-run")
-    assert "2 runs would go\n" in capsys.readouterr().out
+    assert "2 runs would be removed\n" in capsys.readouterr().out
     call_command("prune")
     assert "2 runs removed\n" in capsys.readouterr().out
     assert not Run.objects.exists()

@@ -59,7 +59,7 @@ def test_a_run_goes_on_while_the_metadata_is_locked(bench: Bench, save_module: C
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No waiting for locks, little patience at the end."""
-    monkeypatch.setattr(record, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(record, "_FINISH_TIMEOUT", 0.0)
     # every new connection waits as long as it is told to
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
     connection.close()
@@ -72,10 +72,10 @@ def test_a_result_that_cannot_be_written_is_spooled_and_taken_in_by_the_tick(imp
     run = RunFactory.create(status="running", pid=1, log_path="runs/spooled.log")
     with locked():
         with Recorder(run) as recorder:
-            recorder._keep(inserted=3, published_at=None)
+            recorder._set(inserted=3, published_at=None)
         assert run.status == "success"
         assert Run.objects.get().status == "running"
-    assert "kept in" in run.log_file.read_text()
+    assert "stored in" in run.log_file.read_text()
     assert reap_all() == 1
     stored = Run.objects.get()
     assert (stored.status, stored.inserted, stored.finished_at) == ("success", 3, run.finished_at)
@@ -84,9 +84,9 @@ def test_a_result_that_cannot_be_written_is_spooled_and_taken_in_by_the_tick(imp
 
 def test_what_is_spooled_for_a_run_that_is_over_changes_nothing() -> None:
     run = RunFactory.create(status="running", pid=1)
-    spool.keep(run, Status.SUCCESS, {"inserted": 3})
+    spool.write(run, Status.SUCCESS, {"inserted": 3})
     run.finish_error(Lost("gone").as_dict())
-    assert spool.take_in() == 0
+    assert spool.import_files() == 0
     assert Run.objects.get().status == "error"
 
 
@@ -98,7 +98,7 @@ def test_25_runs_write_at_once_without_one_being_refused() -> None:
         try:
             with Recorder(run) as recorder:
                 for _ in range(5):
-                    recorder._keep(read=1)
+                    recorder._set(read=1)
                     recorder._write()
         except BaseException as error:
             failed.append(error)

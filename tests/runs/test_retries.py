@@ -17,7 +17,7 @@ from connections.sdk import errors
 from modules.models import Hook, Module
 from runs.engine.retry import Budget, Policy
 from runs.lifecycle import cancel
-from runs.lifecycle.cancel import Answer
+from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.lifecycle.launch import launch
 from runs.models import Run, Setting
@@ -239,7 +239,7 @@ def test_a_cancel_ends_the_wait_for_the_next_attempt(orders: Module, pg_bench: B
         run = launch(orders, Request(trigger="schedule:1"))
         wait_until(lambda: Run.objects.get(pk=run.pk).attempts)
         began = time.monotonic()
-        assert cancel.stop(run) is Answer.CANCELLED
+        assert cancel.stop(run) is CancelResult.CANCELLED
         assert time.monotonic() - began < 5
 
 
@@ -254,7 +254,7 @@ def test_by_hand_nothing_is_tried_again_unless_asked(orders: Module, pg_bench: B
     assert (again.code, again.json["error"]["code"], again.json["attempt"]) == (1, "connection_failed", 4)
     assert [entry["wait"] for entry in again.json["attempts"]] == [1.0, 1.0, 1.0]
     assert time.monotonic() - began > 3
-    assert again.err.count("trying again in 1.0 s") == 3
+    assert again.err.count("retrying in 1.0 s") == 3
 
 
 def test_a_wrong_password_is_tried_once(

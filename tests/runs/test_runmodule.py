@@ -219,7 +219,7 @@ def test_a_run_whose_row_is_gone_from_the_metadata_is_lost_and_not_cancelled(ord
     found = json.loads(out)
     assert (process.returncode, found["status"], found["error"]["code"]) == (1, "error", "lost"), err
     assert "cancelled" not in err
-    assert "exchanged or restored" in found["error"]["hint"]
+    assert "replaced or restored" in found["error"]["hint"]
     assert "nothing was published" in found["error"]["message"]
     assert orders.rows("SELECT to_regclass('sync.qcrh')") == [(None,)]
 
@@ -248,7 +248,7 @@ def test_what_was_published_is_a_success_also_where_the_row_is_gone(orders: Benc
     save_module("qcrh", QUERY)
     found = gone_at("publish.after_commit")
     assert (found["exit"], found["status"], found["inserted"]) == (0, "success", 3)
-    assert "knows this run no more" in found["warnings"][0]
+    assert "was deleted from the metadata database" in found["warnings"][0]
     assert orders.rows("SELECT count(*) FROM sync.qcrh") == [(3,)]
 
 

@@ -227,7 +227,7 @@ def test_a_recipient_that_the_server_refuses_is_said_and_the_others_get_it(serve
     server.refused.add(ADMIN)
     ended(ModuleFactory.create())
     assert notify.send_due() == 0
-    assert "did not take the mail" in Notification.objects.order_by("-pk")[0].last_error
+    assert "rejected the mail" in Notification.objects.order_by("-pk")[0].last_error
 
 
 def test_the_login_is_used_and_a_wrong_one_told_without_the_password(server: MailServer) -> None:

@@ -45,15 +45,15 @@ def test_a_run_is_recorded_whatever_the_source_said() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_spooled_result_that_is_refused_keeps_no_other_waiting(caplog: pytest.LogCaptureFixture) -> None:
     runs = [RunFactory.create(status="running", pid=1, token=token) for token in ("1-bad", "2-torn", "3-good")]
-    spool.keep(runs[0], Status.SUCCESS, {"inserted": "many"})
-    spool.keep(runs[1], Status.SUCCESS, {}).write_text("{")
-    spool.keep(runs[2], Status.SUCCESS, {"inserted": 3})
+    spool.write(runs[0], Status.SUCCESS, {"inserted": "many"})
+    spool.write(runs[1], Status.SUCCESS, {}).write_text("{")
+    spool.write(runs[2], Status.SUCCESS, {"inserted": 3})
     try:
-        assert spool.take_in() == 1
+        assert spool.import_files() == 1
         assert [run.status for run in Run.objects.order_by("pk")] == ["running", "running", "success"]
         # kept for somebody to look at, and told of
         assert sorted(file.stem for file in _spool()) == ["1-bad", "2-torn"]
-        assert caplog.text.count("cannot be taken in") == 2
+        assert caplog.text.count("cannot be imported") == 2
     finally:
         for file in _spool():
             file.unlink()

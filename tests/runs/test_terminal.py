@@ -81,7 +81,7 @@ def test_the_list_of_runs_has_a_header_where_people_read_it(
 
 def test_a_number_of_bytes_is_the_same_on_the_page_and_on_the_terminal() -> None:
     said: list[str] = []
-    text.listener(SimpleNamespace(write=said.append), quiet=False)(events.Progress(2, 8590))
+    text.event_printer(SimpleNamespace(write=said.append), quiet=False)(events.Progress(2, 8590))
     assert said == ["  2 rows, 8.6 kB"]
     assert "<b>8.6 kB</b>" in formatting.counts(RunFactory.create(bytes=8590))
 

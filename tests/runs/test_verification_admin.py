@@ -12,7 +12,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from runs.models import Setting, Verification
-from runs.process.identity import Owner
+from runs.process.identity import ProcessIdentity
 from tests.factories import ModuleFactory, RunFactory
 from tests.scheduling.launchers import Nowhere
 
@@ -25,7 +25,7 @@ started: list[Sequence[str]] = []
 class Listed(Nowhere):
     """Starts no process and keeps what would be started."""
 
-    def launch(self, words: Sequence[str], *, log: Path) -> Owner | None:
+    def launch(self, words: Sequence[str], *, log: Path) -> ProcessIdentity | None:
         started.append(words)
         return super().launch(words, log=log)
 
@@ -132,7 +132,7 @@ def test_one_that_was_repaired_offers_no_repair_and_says_what_its_numbers_are(ad
     repaired = found(repair=True, repair_run=run, repaired=counts, source_rows=5, dest_rows=4)
     page = page_of(admin_client, repaired)
     assert 'value="repair"' not in page
-    assert "As it was before the repair." in page
+    assert "Before the repair." in page
     left = found(repair=True, repair_run=run, repaired={**counts, "left": 3}, source_rows=5, dest_rows=4)
     page = page_of(admin_client, left)
     assert 'value="repair"' in page

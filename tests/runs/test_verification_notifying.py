@@ -85,7 +85,7 @@ def test_a_repair_that_fails_is_reported_with_its_error(orders: Module) -> None:
     ended(orders, "different", (1, 0, 0), error=error)
     assert kinds() == ["different", "different"]
     about = Notification.objects.order_by("pk")[1].about
-    assert about["error"]["message"].endswith("It was to be repaired: Too many.")
+    assert about["error"]["message"].endswith("The repair failed: Too many.")
     assert about["error"]["hint"] == "Use --force."
 
 

@@ -77,7 +77,7 @@ def test_a_module_that_is_being_verified_is_left_out_and_the_others_are_compared
 def test_force_without_repair_is_refused() -> None:
     done = command("verifygroup", "nightly", "--force")
     assert done.code == 2
-    assert done.err.startswith("error: --force without --repair")
+    assert done.err.startswith("error: --force needs --repair")
 
 
 @pytest.mark.django_db

@@ -137,7 +137,7 @@ def test_one_that_somebody_else_has_settled_keeps_no_other_from_being_carried_ou
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waiting for locks, no patience at the end."""
-    monkeypatch.setattr(record, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(record, "_FINISH_TIMEOUT", 0.0)
     monkeypatch.setattr(record, "_PROGRESS_SECONDS", 0.0)
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
     connection.close()

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
         (("--columns", ""), "--columns names no column."),
         (("--columns", " ,"), "--columns names no column."),
         (("--since", ""), "--since is empty."),
-        (("--force",), "--force without --repair: only a repair has safety limits."),
+        (("--force",), "--force needs --repair: only a repair has safety limits."),
         (("--cancel", "--repair"), "--cancel stops a verification; --repair starts one."),
     ],
 )

@@ -58,7 +58,7 @@ HOSTS = [
 )
 def test_this_machine_and_private_networks_are_refused(hook: WebhookServer, host: str) -> None:
     error = error_of(f"http://{host}:{hook.port}/hook?token=canary-9127")
-    assert "The webhook leads to this machine or a private network; nothing was sent." in error
+    assert "The webhook's address is this machine or a private network; nothing was sent." in error
     assert "webhook_private in config.yaml" in error
     assert "canary-9127" not in error
     assert hook.posts == []

@@ -111,7 +111,7 @@ def test_a_test_message_that_fails_is_exit_code_1_and_says_why(
     assert end.value.code == 1
     said = capsys.readouterr()
     assert "email: failed: The mail server 127.0.0.1:1 cannot be reached" in said.out
-    assert "Look at smtp in config.yaml" in said.err
+    assert "Check smtp in config.yaml" in said.err
     assert "webhook: ok" in said.out
 
 
@@ -119,7 +119,7 @@ def test_a_test_message_that_nobody_gets_is_exit_code_1(capsys: pytest.CaptureFi
     with pytest.raises(SystemExit) as end:
         call_command("notify", "--test")
     assert end.value.code == 1
-    assert "Nobody is told of anything." in capsys.readouterr().err
+    assert "No notification channel is configured." in capsys.readouterr().err
 
 
 def test_notify_says_how_the_outbox_stands(server: MailServer, capsys: pytest.CaptureFixture[str]) -> None:

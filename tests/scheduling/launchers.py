@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runs.launchers.launcher import LaunchFailed
-from runs.process.identity import Owner, current
+from runs.process.identity import ProcessIdentity, current
 
 
 class Nowhere:
     """Its runs are this process's, so that nobody settles them as dead."""
 
-    def launch(self, words: Sequence[str], *, log: Path) -> Owner | None:
+    def launch(self, words: Sequence[str], *, log: Path) -> ProcessIdentity | None:
         return current()
 
 
 class Broken:
-    def launch(self, words: Sequence[str], *, log: Path) -> Owner | None:
+    def launch(self, words: Sequence[str], *, log: Path) -> ProcessIdentity | None:
         raise LaunchFailed("There is no process to be had.", hint="Wait.")

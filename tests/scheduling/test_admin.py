@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from scheduling.admin import formatting
-from scheduling.models import Outcome, Progress, Schedule, Slot
+from scheduling.models import Progress, Schedule, Slot, SlotOutcome
 from tests.factories import ModuleFactory, ScheduleFactory
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ def test_a_time_that_the_clock_skips_says_so(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(timezone, "now", lambda: dt.datetime(2027, 3, 27, 12, tzinfo=dt.UTC))
     row: Schedule = ScheduleFactory.build(cron_expr="30 2 * * *", timezone="Europe/Berlin")
     first, second, *_ = formatting.next_times(row).split("</div>")
-    assert first.endswith("Sun 2027-03-28 03:00 CEST (the clock skips the time that was asked for)")
+    assert first.endswith("Sun 2027-03-28 03:00 CEST (moved: the scheduled time is skipped by daylight saving)")
     assert second.endswith("Mon 2027-03-29 02:30 CEST")
 
 
@@ -41,7 +41,7 @@ def test_what_keeps_a_schedule_from_firing_and_what_became_of_its_slots_is_shown
     now = timezone.now()
     Progress.objects.create(schedule=row, seen_until=now, start_error="No process to be had.")
     slot = {"schedule": row, "due_at": now, "claimed_at": now, "missed_before": 3}
-    Slot.objects.create(slot_key="2027-01-11T04:00", outcome=Outcome.FAILED, message="Nothing free.", **slot)
+    Slot.objects.create(slot_key="2027-01-11T04:00", outcome=SlotOutcome.FAILED, message="Nothing free.", **slot)
     Schedule.objects.filter(pk=row.pk).update(timezone="Mars/Olympus")
     found = page(admin_client, row)
     assert "No process to be had." in found

@@ -75,7 +75,7 @@ def test_a_schedule_that_nobody_would_fire_is_set_with_a_warning(
     call_command("schedule", "nightly", "daily", "04:00")
     said = capsys.readouterr()
     assert Schedule.objects.get().cron_expr == "0 4 * * *"
-    assert ("warning: Nobody ticks, so no schedule fires: " in said.err) is is_warned
+    assert ("warning: No tick is running, so no schedule fires: " in said.err) is is_warned
     assert ("manage.py installcron, or keep `manage.py scheduler` running.\n" in said.err) is is_warned
     assert len(said.err.splitlines()) == is_warned
 
@@ -93,7 +93,7 @@ def test_a_name_of_both_is_refused_until_it_is_said_which(capsys: Capture) -> No
     GroupFactory.create(name="erp")
     module = ModuleFactory.create(name="erp")
     assert ended("schedule", "erp", "daily") == 2
-    assert "Say which one is meant: --group or --module." in capsys.readouterr().err
+    assert "Choose one of them: --group or --module." in capsys.readouterr().err
     call_command("schedule", "erp", "daily", "--module")
     call_command("schedule", "erp", "daily", "--group")
     assert Schedule.objects.get(name="erp").module == module
@@ -172,7 +172,7 @@ def test_next_at_the_end_of_the_calendar_says_that_there_are_no_more(capsys: Cap
 def test_next_without_a_schedule_is_exit_code_3_and_a_wrong_moment_is_usage() -> None:
     GroupFactory.create(name="nightly")
     assert ended("schedule", "nightly", "next") == 3
-    with pytest.raises(CommandError, match="is no moment"):
+    with pytest.raises(CommandError, match="is not a timestamp"):
         call_command("schedule", "nightly", "next", "--from", "noon")
 
 
@@ -193,7 +193,7 @@ def test_a_tick_beside_another_one_leaves_it_alone(capsys: Capture) -> None:
     with lock.only_tick() as first:
         assert first
         call_command("tick")
-    assert "Another tick is at work" in capsys.readouterr().err
+    assert "Another tick is running" in capsys.readouterr().err
     assert not Tick.objects.exists()
 
 
@@ -208,14 +208,14 @@ def test_the_scheduler_ticks_at_once_and_ends_by_a_signal() -> None:
         finally:
             process.kill()
     assert process.returncode == 143
-    assert "Ended by SIGTERM." in said
+    assert "Stopped by SIGTERM." in said
 
 
 FIRST_OF_A_CONTAINER = """
 import ctypes, os, time
 from contextlib import suppress
 from pathlib import Path
-from scheduling import looping
+from scheduling import loop
 
 def zombies():
     count = 0
@@ -235,7 +235,7 @@ for _ in range(5):
     os.waitpid(child, 0)
 while zombies() < 5:
     time.sleep(0.01)
-looping._collect_orphans()
+loop._collect_orphans()
 print(zombies())
 """
 

@@ -120,7 +120,7 @@ def test_a_second_time_changes_nothing(program: Program, data_dir: Path, capsys:
     once = program.table
     install()
     assert program.table == once
-    assert "already there: * * * * *" in capsys.readouterr().out
+    assert "already installed: * * * * *" in capsys.readouterr().out
     assert len(list((data_dir / "backups").iterdir())) == 1
 
 
@@ -169,7 +169,7 @@ def test_uninstalling_takes_our_line_and_nothing_else(
     call_command("uninstallcron")
     assert program.table == FOREIGN
     call_command("uninstallcron")
-    assert capsys.readouterr().out.endswith("removed\nit was not there\n")
+    assert capsys.readouterr().out.endswith("removed\nnot installed\n")
     assert program.table == FOREIGN
 
 
@@ -182,8 +182,8 @@ def test_uninstalling_the_only_line_leaves_no_crontab(program: Program) -> None:
 @pytest.mark.parametrize(
     ("mode", "said"),
     [
-        ("unreadable", "could not be read, so it is left alone"),
-        ("refusing", "did not take the crontab"),
+        ("unreadable", "could not be read, so it was not changed"),
+        ("refusing", "rejected the crontab"),
         ("silent", "does not read back as it was written"),
         ("losing", "does not read back as it was written"),
         ("cutting", "does not read back as it was written"),
@@ -217,8 +217,8 @@ def test_a_crontab_that_cannot_be_put_back_is_told_with_where_the_copy_is(
     program.be("broken")
     told = fails(capsys)
     (backup,) = (data_dir / "backups").iterdir()
-    assert "could not be put back" in told
-    assert f"Put it back by hand: crontab {backup}" in told
+    assert "could not be restored" in told
+    assert f"Restore it manually: crontab {backup}" in told
     assert backup.read_bytes() == FOREIGN
 
 
@@ -251,7 +251,7 @@ def test_a_password_in_a_variable_does_not_get_into_the_crontab(
     monkeypatch.setenv("PIPEKIT_DATABASE", url)
     settings.PIPEKIT = replace(settings.PIPEKIT, database=url)
     told = fails(capsys)
-    assert "PIPEKIT_DATABASE holds a password" in told
+    assert "PIPEKIT_DATABASE contains a password" in told
     assert "canary-77" not in told
     assert program.table is None
 

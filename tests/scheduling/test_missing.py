@@ -62,7 +62,7 @@ def test_what_no_run_makes_up_for_is_told_once(catch_up: str, outage: dt.timedel
     assert [told.about["missed"] for told in rows] == ([lost] if lost else [])
     for told in rows:
         assert (told.kind, told.about["schedule"], told.about["group"]) == ("missed", f"schedule {row}", str(row.group))
-        assert told.about["error"]["message"] == "Nobody ticked when it was due."
+        assert told.about["error"]["message"] == "The scheduler was not running when it was due."
 
 
 @pytest.mark.matrix

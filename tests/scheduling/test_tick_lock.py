@@ -126,22 +126,22 @@ def test_a_tick_that_finds_another_hanging_says_so_and_fails(hanging: None, caps
         call_command("tick")
     assert ended.value.code == 4
     said = capsys.readouterr().err
-    assert f"(process {os.getpid()}) has been at work for 15 minutes" in said and f"kill {os.getpid()}" in said
+    assert f"(process {os.getpid()}) has been running for 15 minutes" in said and f"kill {os.getpid()}" in said
 
 
 @pytest.mark.django_db(transaction=True)
 def test_the_scheduler_says_so_too(hanging: None) -> None:
     told: list[str] = []
     loop._tick(told.append)
-    assert "has been at work for 15 minutes" in told[0]
+    assert "has been running for 15 minutes" in told[0]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_cron_sees_that_its_tick_failed(hanging: None) -> None:
-    code = "import django; django.setup(); from scheduling import ticking; ticking.cron_tick()"
+    code = "import django; django.setup(); from scheduling.tick import tick; tick.cron_tick()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=settings.BASE_DIR)
     assert done.returncode == 4
-    assert "has been at work for 15 minutes" in done.stderr
+    assert "has been running for 15 minutes" in done.stderr
 
 
 @pytest.mark.django_db(transaction=True)

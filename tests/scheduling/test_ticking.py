@@ -15,7 +15,7 @@ from runs.models import GroupRun, Run
 from scheduling import triggers
 from scheduling.models import Schedule, Slot, Tick
 from scheduling.tick import slots, tick
-from scheduling.tick.due import Clock, owed
+from scheduling.tick.due import Clock, due_slot
 from tests.factories import ModuleFactory
 from tests.scheduling.playing import DAY, HOUR, MINUTE, START, edit, finish_all, play, schedule
 
@@ -151,12 +151,12 @@ def test_fixed_times_fire_once_over_both_clock_changes() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_schedule_deleted_while_the_tick_looks_at_it_fires_nothing() -> None:
     row = schedule()
-    (cadence,) = triggers.enabled()
+    (trigger,) = triggers.enabled()
     now = START + MINUTE
-    due = owed(cadence, Clock(now=now, unbroken_since=START, grace=HOUR))
+    due = due_slot(trigger, Clock(now=now, unbroken_since=START, grace=HOUR))
     assert due is not None
     row.delete()
-    assert slots.claim(cadence, due, now) is None
+    assert slots.claim(trigger, due, now) is None
     assert not Slot.objects.exists()
 
 
@@ -167,7 +167,7 @@ def test_stored_schedules_whose_range_runs_backwards_say_so_and_stop_no_other(ad
     report = tick.tick(START + MINUTE)
     assert len(report.started) == 1
     assert report.failed.keys() == {"schedule odd", "full refresh of orders"}
-    lines = "\n".join(report.troubles())
+    lines = "\n".join(report.problems())
     assert "Write sat,sun,mon instead." in lines
     assert "Write fri,sat,sun,mon,tue instead." in lines
     for row in (odd, module):

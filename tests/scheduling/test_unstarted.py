@@ -26,7 +26,7 @@ def killed_after_claiming(monkeypatch: pytest.MonkeyPatch, now: dt.datetime) -> 
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(fire, "_started", killed)
+        patched.setattr(fire, "_try_start", killed)
         tick.tick(now)
     assert Slot.objects.get(slot_key="2027-01-11T04:00").outcome == "claimed"
     assert not GroupRun.objects.exists()
@@ -84,14 +84,14 @@ def test_one_that_is_switched_off_before_it_is_taken_over_is_skipped(monkeypatch
 def test_a_slot_that_another_tick_started_meanwhile_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """As when a tick hangs between claiming and starting, and the next one takes over."""
     schedule()
-    begun = fire._started
+    begun = fire._try_start
 
     def overtaken(cadence: Any, slot: Slot) -> Any:
         assert begun(cadence, slot) is not None
         finish_all()
         return begun(cadence, slot)
 
-    monkeypatch.setattr(fire, "_started", overtaken)
+    monkeypatch.setattr(fire, "_try_start", overtaken)
     report = tick.tick(START + MINUTE)
     assert (report.started, report.failed) == ([], {})
     assert GroupRun.objects.count() == 1
@@ -100,7 +100,7 @@ def test_a_slot_that_another_tick_started_meanwhile_is_not_started_again(monkeyp
 
 def test_a_slot_that_another_tick_has_just_claimed_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     row = schedule()
-    judged = fire._judged
+    judged = fire._evaluate
 
     def claimed_meanwhile(*args: Any) -> Any:
         found = judged(*args)
@@ -108,7 +108,7 @@ def test_a_slot_that_another_tick_has_just_claimed_is_left_to_it(monkeypatch: py
         return found
 
     with monkeypatch.context() as patched:
-        patched.setattr(fire, "_judged", claimed_meanwhile)
+        patched.setattr(fire, "_evaluate", claimed_meanwhile)
         report = tick.tick(START + MINUTE)
     assert (report.started, report.missed) == ([], [])
     assert Slot.objects.get().outcome == "claimed"

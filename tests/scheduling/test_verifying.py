@@ -8,7 +8,7 @@ from modules.models import Module
 from runs.admin import formatting
 from runs.models import Run, Verification
 from runs.process import identity
-from scheduling.models import Action, Outcome, Slot
+from scheduling.models import Action, Slot, SlotOutcome
 from tests.factories import GroupFactory, GroupMemberFactory, ModuleFactory
 from tests.scheduling.playing import MINUTE, START, play, schedule
 
@@ -23,7 +23,7 @@ def test_a_module_is_verified_once_at_its_time() -> None:
     assert (verification.module, verification.trigger) == (module, f"schedule:{row.pk}")
     assert verification.process is not None
     slot = Slot.objects.get()
-    assert (slot.outcome, slot.run_id) == (Outcome.STARTED, verification.pk)
+    assert (slot.outcome, slot.run_id) == (SlotOutcome.STARTED, verification.pk)
     assert not Run.objects.exists()
 
 
@@ -58,10 +58,10 @@ def test_what_a_schedule_started_names_it_also_when_it_is_gone() -> None:
     verification = Verification.objects.get()
     assert ">schedule sundays</a>" in formatting.trigger(verification)
     row.delete()
-    assert formatting.trigger(verification, named=True) == "schedule sundays, which is gone"
+    assert formatting.trigger(verification, named=True) == "schedule sundays (deleted)"
     verification.actor = ""
     # of an earlier version
-    assert formatting.trigger(verification, named=True) == f"schedule #{verification.trigger[9:]}, which is gone"
+    assert formatting.trigger(verification, named=True) == f"schedule #{verification.trigger[9:]} (deleted)"
 
 
 def test_one_that_is_being_verified_is_skipped() -> None:
@@ -69,11 +69,11 @@ def test_one_that_is_being_verified_is_skipped() -> None:
     schedule(group=None, module=module, action=Action.VERIFY)
     Verification.objects.create(module=module, module_name="orders", **identity.current().as_fields())
     play(START, 3 * MINUTE)
-    assert Slot.objects.get().outcome == Outcome.SKIPPED
+    assert Slot.objects.get().outcome == SlotOutcome.SKIPPED
 
 
 def test_a_disabled_module_is_not_verified() -> None:
     module: Module = ModuleFactory.create(name="orders", enabled=False)
     schedule(group=None, module=module, action=Action.VERIFY)
     play(START, 3 * MINUTE)
-    assert Slot.objects.get().outcome == Outcome.SKIPPED
+    assert Slot.objects.get().outcome == SlotOutcome.SKIPPED

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from connections import registry
 from connections.sdk.schema import Column
-from modules.query.placeholders import replace_tokens
+from modules.query.placeholders import replace_placeholders
 from modules.query.rewrite import add_predicate
 from runs.engine.plan import Plan
 from runs.engine.watermarks.bounds import Bound, predicate
@@ -17,7 +17,7 @@ def base_query(plan: Plan, values: Mapping[str, str]) -> str:
     """Return the user's query with the values of its named watermarks."""
     if not plan.named_watermarks:
         return plan.source_query
-    return replace_tokens(plan.source_query, registry.dialect(plan.source.kind), values)
+    return replace_placeholders(plan.source_query, registry.dialect(plan.source.kind), values)
 
 
 def bounded_query(plan: Plan, query: str, bound: Bound | None, columns: Sequence[Column]) -> str:

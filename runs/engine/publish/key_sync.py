@@ -14,7 +14,7 @@ from connections.sdk.errors import ConfigurationInvalid, ConnectionLost, CountMi
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableName
 from connections.sdk.sql.foreign_keys import Deletion
-from modules.query.placeholders import find_tokens
+from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import select_columns
 from runs.engine.checks import check_deleted
 from runs.engine.destination import open_destination
@@ -65,7 +65,7 @@ def key_query(plan: Plan, base_query: str, keys: Sequence[Column]) -> str:
     if plan.key_sync_query:
         return plan.key_sync_query
     dialect = registry.dialect(plan.source.kind)
-    if find_tokens(plan.source_query, dialect):
+    if find_placeholders(plan.source_query, dialect):
         raise ConfigurationInvalid(
             f"key_sync of {plan.module} cannot derive its keys: the query is bounded by a named watermark.",
             hint="Write a key_sync_query that returns every key of the source.",

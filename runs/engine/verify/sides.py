@@ -13,7 +13,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.hashing import NotHashed
-from modules.query.placeholders import find_tokens
+from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import add_predicate
 from runs.engine.extract import columns as column_choice
 from runs.engine.plan import Plan
@@ -66,7 +66,7 @@ def compared(plan: Plan, tables: Tables, names: Sequence[str], since: Since | No
     spec = ComparisonSpec(
         columns=columns,
         key=tuple(positions[name] for name in key),
-        partial=bool(find_tokens(plan.source_query, registry.dialect(plan.source.kind))),
+        partial=bool(find_placeholders(plan.source_query, registry.dialect(plan.source.kind))),
         bounded=since is not None,
         ascii_only=plan.destination.kind == "sqlite",
         signed_zero=plan.destination.kind != "sqlite",

@@ -1,4 +1,4 @@
-"""`manage.py cancelrun RUN`: stop a run, and say whether that was in time."""
+"""`manage.py cancelrun RUN`: stop a run or group run and wait until it has ended."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
 from runs.lifecycle import cancel
-from runs.lifecycle.cancel import Answer
+from runs.lifecycle.cancel import CancelResult
 from runs.models import GroupRun, Run
 
 
 class Command(BaseCommand):
-    help = "Stop a run and wait for its end; the destination stays as it was. Exit code 1 when it was not cancelled."
+    help = "Stop a run and wait until it has ended; the destination stays unchanged. Exits with 1 unless cancelled."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("run", type=int, help="the run's number")
-        parser.add_argument("--group-run", action="store_true", help="the number is a group run's: stop all of it")
+        parser.add_argument("--group-run", action="store_true", help="the number is a group run's: stop all its runs")
 
     def handle(self, run: int, **options: Any) -> None:
         model: type[Run] | type[GroupRun] = GroupRun if options["group_run"] else Run
         name = "group run" if options["group_run"] else "run"
         row = model._default_manager.filter(pk=run).first()
         if row is None:
-            hint = "The numbers are listed by manage.py runs."
+            hint = "manage.py runs lists the numbers."
             raise CommandFailed(f"There is no {name} {run}.", hint=hint, code="not_found", returncode=3)
-        answer = cancel.stop(row)
-        told = {
-            Answer.CANCELLED: "cancelled",
-            Answer.TOO_LATE: "too late, published",
-            Answer.OVER: f"over already: {row.status}",
-            Answer.ASKED: f"asked, and still {row.status}: its process is on {row.host or 'another machine'}",
+        result = cancel.stop(row)
+        texts = {
+            CancelResult.CANCELLED: "cancelled",
+            CancelResult.TOO_LATE: "too late, published",
+            CancelResult.ENDED: f"over already: {row.status}",
+            CancelResult.REQUESTED: f"requested, still {row.status}: its process is on {row.host or 'another machine'}",
         }
-        self.stdout.write(f"{name} {run}: {told[answer]}")
-        if answer is Answer.OVER:
-            message = f"The {name} has ended already ({row.status}), so there is nothing to cancel."
+        self.stdout.write(f"{name} {run}: {texts[result]}")
+        if result is CancelResult.ENDED:
+            message = f"The {name} has already ended ({row.status}), so there is nothing to cancel."
             raise CommandFailed(
                 message, hint="manage.py runs lists what is running.", code="over_already", returncode=1
             )
-        sys.exit(0 if answer is Answer.CANCELLED else 1)
+        sys.exit(0 if result is CancelResult.CANCELLED else 1)

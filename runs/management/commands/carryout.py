@@ -1,4 +1,4 @@
-"""`manage.py carryout`: what a launched process runs. Takes a queued run or group run over and carries it out."""
+"""`manage.py carryout`: the command of a launched process. Executes a queued run, group run or verifications."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from connections.secrets.redaction import redactor
 from runs.cli import json_report
 from runs.lifecycle import groups, signals
 from runs.lifecycle.execute import execute
-from runs.lifecycle.metadata_retry import patiently
+from runs.lifecycle.metadata_retry import retry_metadata
 from runs.models import GroupRun, Run
 from runs.models.states import IllegalTransition
 from runs.models.verification import Verification, VerificationStatus
@@ -25,7 +25,7 @@ from runs.verifications import record, report
 
 class Command(BaseCommand):
     help = (
-        "Internal: carry out a run, a group run or verifications that are queued. Pipekit starts it for schedules, "
+        "Internal: execute a queued run, group run or verifications. Pipekit starts it for schedules, "
         "groups and the admin; by hand use runmodule, rungroup, verifymodule or verifygroup."
     )
 
@@ -36,14 +36,14 @@ class Command(BaseCommand):
         which.add_argument("--verification", type=int, nargs="+", metavar="VERIFICATION")
 
     def handle(self, **options: Any) -> None:
-        with signals.as_cancel(held=True) as received:
+        with signals.as_interrupt(deferred=True) as received:
             try:
                 if options["verification"]:
                     code = self._verifications(options["verification"], received)
                 else:
                     code = self._run(options["run"]) if options["run"] else self._group_run(options["group_run"])
             except (IllegalTransition, Run.DoesNotExist, GroupRun.DoesNotExist) as error:
-                # cancelled or settled before its process came
+                # cancelled, finalized or deleted before this process started
                 self.stderr.write(str(error))
                 code = 1
         sys.exit(code)
@@ -56,32 +56,32 @@ class Command(BaseCommand):
     def _group_run(self, pk: int) -> int:
         group_run = GroupRun.objects.select_related("group").get(pk=pk)
         group_run.start(**identity.current().as_fields())
-        groups.carry_out(group_run)
+        groups.execute_group(group_run)
         return json_report.exit_code(group_run)
 
     def _verifications(self, pks: list[int], received: list[int]) -> int:
-        """Carry out one after another, whatever becomes of each; a signal to this process cancels those left."""
+        """Execute one after another, whatever the outcome of each; a signal to this process cancels the rest."""
         codes: list[int] = []
         for position, pk in enumerate(pks):
             if received:
                 return max([*codes, *map(self._cancel, pks[position:])])
-            # a block of its own: what interrupts one, or comes too late for it, says nothing of the next
-            with signals.as_cancel(held=True) as own:
+            # a block of its own: an interrupt of one verification must not affect the next
+            with signals.as_interrupt(deferred=True) as own:
                 try:
                     codes.append(self._verification(pk))
-                except Exception as error:  # whatever it is, the others are carried out
+                except Exception as error:  # the others are executed all the same
                     self.stderr.write(redactor().text(f"Verification {pk}: {type(error).__name__}: {error}"))
                     connection.close()
                     codes.append(1)
-            received += [number for number in own if number != signals.WITHIN]
+            received += [number for number in own if number != signals.FROM_THREAD]
         return max(codes)
 
     def _verification(self, pk: int) -> int:
-        verification = patiently(lambda: Verification.objects.select_related("module").filter(pk=pk).first())
+        verification = retry_metadata(lambda: Verification.objects.select_related("module").filter(pk=pk).first())
         if verification is None or verification.module is None:
             return 1
         try:
-            patiently(lambda: verification.start(**identity.current().as_fields()))
+            retry_metadata(lambda: verification.start(**identity.current().as_fields()))
         except IllegalTransition as error:
             self.stderr.write(str(error))
             return self._cancel(pk) if verification.cancel_requested else 1
@@ -91,6 +91,6 @@ class Command(BaseCommand):
     def _cancel(self, pk: int) -> int:
         verification = Verification.objects.filter(pk=pk).first()
         if verification is not None and not verification.is_final:
-            error = Cancelled("The verification was cancelled before it began.", hint="Start it again.").as_dict()
+            error = Cancelled("The verification was cancelled before it started.", hint="Start it again.").as_dict()
             record.finish(verification, VerificationStatus.ERROR, self.stderr.write, error=error)
         return 130

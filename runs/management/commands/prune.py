@@ -1,4 +1,4 @@
-"""`manage.py prune`: remove what is old enough to go, and say what it was."""
+"""`manage.py prune`: remove runs, logs and leftovers past their retention, and list what was removed."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from runs.prune import prune
 class Command(BaseCommand):
     help = (
         "Remove runs, logs, notifications and commit records past their retention (settings run_retention_days and"
-        " log_retention_days), and staging tables of modules that are gone."
+        " log_retention_days), and staging tables of deleted modules."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only say what would go")
+        parser.add_argument("--dry-run", action="store_true", help="only list what would be removed")
         parser.add_argument("--json", action="store_true", help="one JSON list on stdout, nothing else there")
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
-        pruned = []
-        for found in prune(timezone.now(), dry_run=dry_run):
-            pruned.append(found)
+        results = []
+        for pruned in prune(timezone.now(), dry_run=dry_run):
+            results.append(pruned)
             if not options["json"]:
-                self.stdout.write(f"{found.count} {found.what} {'would go' if dry_run else 'removed'}")
-            if found.error:
-                self.stderr.write(f"error: {found.error}")
+                self.stdout.write(f"{pruned.count} {pruned.what} {'would be removed' if dry_run else 'removed'}")
+            if pruned.error:
+                self.stderr.write(f"error: {pruned.error}")
         if options["json"]:
-            self.stdout.write(json.dumps([found.as_json() for found in pruned], ensure_ascii=False, indent=2))
-        if any(found.error for found in pruned):
+            self.stdout.write(json.dumps([pruned.as_json() for pruned in results], ensure_ascii=False, indent=2))
+        if any(pruned.error for pruned in results):
             sys.exit(5)

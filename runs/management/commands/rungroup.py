@@ -1,4 +1,4 @@
-"""`manage.py rungroup NAME`: run a group, each member in a process of its own, and say how it went."""
+"""`manage.py rungroup NAME`: run a group, each member in its own process, and print the result."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from runs.models import GroupRun
 
 
 class Command(BaseCommand):
-    help = "Run a group's modules in their order and wait for the end. Result on stdout, progress on stderr."
+    help = "Run a group's modules in run order and wait until they have ended. Result on stdout, progress on stderr."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the group's name")
         parser.add_argument("--dry-run", action="store_true", help="build each module's SQL, move nothing")
         parser.add_argument("--full-refresh", action="store_true", help="run each module as strategy full, once")
-        parser.add_argument("--no-wait", action="store_true", help="return as soon as it is started")
+        parser.add_argument("--no-wait", action="store_true", help="return as soon as the group run is started")
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
         parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -39,17 +39,17 @@ class Command(BaseCommand):
             self._refuse(name, busy.as_dict(), code=4, as_json=options["json"])
         if not options["no_wait"]:
             self._wait(group_run, quiet=options["quiet"])
-        found = (
+        result = (
             json.dumps(json_report.group_as_json(group_run)) if options["json"] else terminal.group_summary(group_run)
         )
-        terminal.result(self.stdout, self.stderr, found)
+        terminal.result(self.stdout, self.stderr, result)
         if group_run.error:
             self.stderr.write(terminal.error(group_run.error))
         sys.exit(0 if options["no_wait"] and not group_run.is_final else json_report.exit_code(group_run))
 
     def _wait(self, group_run: GroupRun, *, quiet: bool) -> None:
-        """Show how it goes; Ctrl+C cancels it."""
-        with signals.as_cancel():
+        """Print the progress until the group run has ended; Ctrl+C cancels it."""
+        with signals.as_interrupt():
             try:
                 follow.watch_group(group_run, lambda text: None if quiet else self.stderr.write(text))
             except KeyboardInterrupt:
@@ -57,7 +57,7 @@ class Command(BaseCommand):
                 cancel.stop(group_run)
 
     def _refuse(self, name: str, error: dict[str, str], *, code: int, as_json: bool) -> NoReturn:
-        """End without a group run."""
+        """Exit without a group run."""
         if as_json:
             terminal.result(self.stdout, self.stderr, json.dumps(json_report.group_not_begun(name, error)))
         self.stderr.write(terminal.error(error))

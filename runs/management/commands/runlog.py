@@ -1,4 +1,4 @@
-"""`manage.py runlog RUN`: a run's log, as it is or as it grows."""
+"""`manage.py runlog RUN`: print the log of a run, and optionally follow it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("run", type=int, help="the run's number")
-        parser.add_argument("--follow", action="store_true", help="go on until the run is over")
+        parser.add_argument("--follow", action="store_true", help="continue until the run has ended")
 
     def handle(self, run: int, **options: Any) -> None:
-        found = Run.objects.filter(pk=run).first()
-        if found is None:
-            hint = "The numbers are listed by manage.py runs."
+        row = Run.objects.filter(pk=run).first()
+        if row is None:
+            hint = "manage.py runs lists the numbers."
             raise CommandFailed(f"There is no run {run}.", hint=hint, code="not_found", returncode=3)
         try:
-            for text in follow.follow_log(found, follow=options["follow"]):
+            for text in follow.follow_log(row, follow=options["follow"]):
                 self.stdout.write(text, ending="")
                 self.stdout.flush()
         except (KeyboardInterrupt, BrokenPipeError):
-            # whoever looked on has gone; the run goes on
+            # only the output ends; the run continues
             sys.exit(130)

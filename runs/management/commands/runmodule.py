@@ -1,4 +1,4 @@
-"""`manage.py runmodule NAME`: run one module here and now, and say how it went."""
+"""`manage.py runmodule NAME`: run one module in this process and print the result."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Command(BaseCommand):
         parser.add_argument("--full-refresh", action="store_true", help="run it as strategy full, once")
         parser.add_argument("--force", action="store_true", help="override safety limits for this run; recorded")
         parser.add_argument(
-            "--retry", action="store_true", help="try again what can pass, as the module says; else one attempt"
+            "--retry", action="store_true", help="retry transient failures as the module says; default: one attempt"
         )
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
-        parser.add_argument("--quiet", action="store_true", help="no progress; warnings are printed all the same")
+        parser.add_argument("--quiet", action="store_true", help="no progress, only warnings")
 
     def handle(self, name: str, **options: Any) -> None:
         module = Module.objects.with_connections().filter(name=name).first()
@@ -41,22 +41,22 @@ class Command(BaseCommand):
         request = claim.Request(
             dry_run=options["dry_run"], full_refresh=options["full_refresh"], force=options["force"]
         )
-        with signals.as_cancel(held=True) as received:
+        with signals.as_interrupt(deferred=True) as received:
             try:
                 run = claim.claim(module, request)
             except AlreadyRunning as busy:
                 self._refuse(name, busy.as_dict(), code=4, as_json=options["json"])
-            listen = text.listener(self.stderr, quiet=options["quiet"])
-            execute(run, listen=listen, retry=options["retry"])
-        found = json.dumps(json_report.as_json(run)) if options["json"] else text.summary(run)
-        text.result(self.stdout, self.stderr, found)
+            print_event = text.event_printer(self.stderr, quiet=options["quiet"])
+            execute(run, on_event=print_event, retry=options["retry"])
+        result = json.dumps(json_report.as_json(run)) if options["json"] else text.summary(run)
+        text.result(self.stdout, self.stderr, result)
         if run.error:
             self.stderr.write(text.error(run.error))
         cancelled_by_term = run.status == Status.CANCELLED and signal.SIGTERM in received
         sys.exit(143 if cancelled_by_term else json_report.exit_code(run))
 
     def _refuse(self, name: str, error: dict[str, str], *, code: int, as_json: bool) -> NoReturn:
-        """End without a run."""
+        """Exit without a run."""
         if as_json:
             text.result(self.stdout, self.stderr, json.dumps(json_report.not_begun(name, error)))
         self.stderr.write(text.error(error))

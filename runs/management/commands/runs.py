@@ -1,4 +1,4 @@
-"""`manage.py runs`: what ran, newest first."""
+"""`manage.py runs`: list runs, newest first."""
 
 from __future__ import annotations
 
@@ -19,29 +19,31 @@ class Command(BaseCommand):
     help = "List runs, newest first."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--module", metavar="NAME", help="only this module's")
-        parser.add_argument("--limit", type=_count, default=20, metavar="N", help="at most so many (default: 20)")
+        parser.add_argument("--module", metavar="NAME", help="only runs of this module")
+        parser.add_argument(
+            "--limit", type=_count, default=20, metavar="N", help="maximum number of runs (default: 20)"
+        )
         parser.add_argument("--json", action="store_true", help="a list of objects as runmodule --json prints them")
 
     def handle(self, *, module: str | None, limit: int, **options: Any) -> None:
-        found = Run.objects.newest_first()
+        runs = Run.objects.newest_first()
         if module is not None:
-            found = found.filter(module_name=module)
-            if not found.exists() and not Module.objects.filter(name=module).exists():
+            runs = runs.filter(module_name=module)
+            if not runs.exists() and not Module.objects.filter(name=module).exists():
                 names = Module.objects.values_list("name", flat=True)
                 self.stderr.write(terminal.error(terminal.not_found("module", module, names)))
                 sys.exit(3)
         if options["json"]:
-            self.stdout.write(json.dumps([json_report.as_json(run) for run in found[:limit]]))
+            self.stdout.write(json.dumps([json_report.as_json(run) for run in runs[:limit]]))
             return
         if self.stdout.isatty():
-            # for people; what reads a pipe gets runs alone
+            # the header is for people: a pipe gets only runs
             self.stdout.write(terminal.header())
-        for run in found.without_texts()[:limit]:
+        for run in runs.without_texts()[:limit]:
             self.stdout.write(terminal.line(run))
 
 
 def _count(text: str) -> int:
     if not re.fullmatch(r"[1-9][0-9]{0,8}", text, re.ASCII):
-        raise ArgumentTypeError("expected a whole number from 1")
+        raise ArgumentTypeError("expected a whole number, at least 1")
     return int(text)

@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the group's name")
         parser.add_argument(
-            "--repair", action="store_true", help="pull what differs again, delete what is extra as runs do"
+            "--repair", action="store_true", help="pull rows that differ again, and delete extra rows where runs do so"
         )
         parser.add_argument("--force", action="store_true", help="override safety limits for the repairs; recorded")
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
@@ -48,25 +48,25 @@ class Command(BaseCommand):
             }
             self._refuse(name, error, as_json=options["json"])
         request = VerificationRequest(repair=options["repair"], force=options["force"])
-        found, codes = list[dict[str, Any]](), list[int]()
+        results, codes = list[dict[str, Any]](), list[int]()
         for module in modules:
-            # a block for each: what cancels one by its page says nothing of the next
-            with signals.as_cancel(held=True) as received:
+            # a block for each: cancelling one in the admin does not cancel the next
+            with signals.as_interrupt(deferred=True) as received:
                 result, code = self._verify(module, request, **options)
-            found.append(result)
+            results.append(result)
             codes.append(code)
-            if any(number != signals.WITHIN for number in received):
-                # also when it came too late for the one that was going on
+            if any(number != signals.FROM_THREAD for number in received):
+                # even if it was too late for the verification that was running
                 codes.append(_CANCELLED)
                 break
         if options["json"]:
             terminal.result(
-                self.stdout, self.stderr, json.dumps({"group": name, "verifications": found, "error": None})
+                self.stdout, self.stderr, json.dumps({"group": name, "verifications": results, "error": None})
             )
         sys.exit(next(code for code in (_CANCELLED, 1, 5, _BUSY, 0) if code in codes))
 
     def _verify(self, module: Module, request: VerificationRequest, **options: Any) -> tuple[dict[str, Any], int]:
-        """Return the result as JSON, and its exit code; the text is printed at once."""
+        """Verify one module and print its text; return the result for JSON, and the exit code."""
         try:
             verification = claim(module, request)
         except AlreadyRunning as busy:
@@ -81,7 +81,7 @@ class Command(BaseCommand):
 
     def _refuse(self, name: str, error: dict[str, str], *, as_json: bool, code: int = _NOT_FOUND) -> NoReturn:
         if as_json:
-            found = {"group": name, "verifications": [], "error": error}
-            terminal.result(self.stdout, self.stderr, json.dumps(found))
+            result = {"group": name, "verifications": [], "error": error}
+            terminal.result(self.stdout, self.stderr, json.dumps(result))
         self.stderr.write(terminal.error(error))
         sys.exit(code)

@@ -1,4 +1,4 @@
-"""Bounds a whole conversation with a server. Timeouts of sockets do not: a server that drips bytes outlives them."""
+"""A time limit for a whole exchange with a server; socket timeouts restart with every byte received."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from types import TracebackType
 
 from connections.sdk.errors import ConnectionFailed
 
-# seconds for one message, whatever the server does
+# seconds for one message
 SECONDS = 15.0
 
 
 class Deadline:
-    """Within its block: when time is up, the sockets it watches are shut, and whoever waits for them hears an end."""
+    """Context manager that shuts down the watched sockets when the time is up, which ends any wait on them."""
 
     def __init__(self, seconds: float | None = None) -> None:
         self.seconds = SECONDS if seconds is None else seconds
         self._passed = threading.Event()
-        self._held: list[socket.socket] = []
+        self._sockets: list[socket.socket] = []
         self._timer = threading.Timer(self.seconds, self._shut)
         self._timer.daemon = True
 
-    def watch(self, made: socket.socket) -> None:
-        """Take note of a socket, before anything is said over it."""
-        # a copy: TLS takes the socket itself over
-        self._held.append(made.dup())
+    def watch(self, connection: socket.socket) -> None:
+        """Add a socket, right after it is connected."""
+        # a duplicate, because TLS detaches the socket it wraps
+        self._sockets.append(connection.dup())
         if self._passed.is_set():
             self._shut()
 
     def check(self) -> None:
-        """Raise ConnectionFailed when time is up: what was read until then may be cut off."""
+        """Raise ConnectionFailed if the time is up: what was read may be truncated."""
         if self._passed.is_set():
             raise ConnectionFailed(f"The server took longer than {self.seconds:g} s.")
 
@@ -44,13 +44,13 @@ class Deadline:
     ) -> None:
         self._timer.cancel()
         self._timer.join()
-        for held in self._held:
-            held.close()
+        for each in self._sockets:
+            each.close()
         if isinstance(error, Exception):
             self.check()
 
     def _shut(self) -> None:
         self._passed.set()
-        for held in self._held:
+        for each in self._sockets:
             with suppress(OSError):
-                held.shutdown(socket.SHUT_RDWR)
+                each.shutdown(socket.SHUT_RDWR)

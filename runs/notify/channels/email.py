@@ -1,7 +1,4 @@
-"""Delivers a mail over SMTP through Django's backend. Errors say what to do.
-
-The password is resolved here and only here.
-"""
+"""The e-mail channel: SMTP through Django's backend. The password is resolved only here."""
 
 from __future__ import annotations
 
@@ -26,24 +23,24 @@ from runs.settings import setting
 
 _SECONDS = 10
 _SUBMISSION, _SMTPS = 587, 465
-_HINT = "Look at smtp in config.yaml and at the settings smtp_security, smtp_username and smtp_password."
+_HINT = "Check smtp in config.yaml and the settings smtp_security, smtp_username and smtp_password."
 
 
 def recipients() -> tuple[str, ...]:
-    """Return who gets mail: those of config.yaml, then those of the setting."""
+    """Return the recipients: those of config.yaml, then those of the setting notification_addresses."""
     return tuple(dict.fromkeys((*settings.PIPEKIT.smtp.to, *setting("notification_addresses"))))
 
 
 def send(mail: Mail) -> str:
-    """Deliver to every recipient; return a remark when the server refused some of them, else nothing.
+    """Send to every recipient; return a remark if the server refused some of them, else an empty string.
 
-    Raises a PipekitError when nobody got it.
+    Raise a PipekitError if no recipient was accepted.
     """
     smtp, to = settings.PIPEKIT.smtp, recipients()
     if not smtp.host:
         raise ConfigurationInvalid("There is no mail server.", hint="Set smtp.host in config.yaml.")
     if not to:
-        raise ConfigurationInvalid("There is nobody to send mail to.", hint="Set notification_addresses, or smtp.to.")
+        raise ConfigurationInvalid("No mail recipient is configured.", hint="Set notification_addresses, or smtp.to.")
     message = _message(mail, to)
     with _translated(smtp.host, smtp.port), Deadline() as deadline, _opened(deadline) as connection:
         refused = connection.sendmail(
@@ -57,7 +54,7 @@ def send(mail: Mail) -> str:
 def _message(mail: Mail, to: tuple[str, ...]) -> EmailMessage:
     key = mail.key or str(uuid.uuid4())
     headers = {
-        # a copy that was sent because an answer was lost can be told by it
+        # the same for every attempt, so that a mail sent twice can be recognised
         "Message-ID": f"<{uuid.uuid5(uuid.NAMESPACE_OID, key)}@pipekit>",
         "Auto-Submitted": "auto-generated",
     }
@@ -65,20 +62,20 @@ def _message(mail: Mail, to: tuple[str, ...]) -> EmailMessage:
 
 
 class _Watched(smtplib.SMTP):
-    """An SMTP session under a deadline from its first byte."""
+    """An SMTP session whose deadline covers it from the first byte."""
 
     def __init__(self, deadline: Deadline, *args: Any, **kwargs: Any) -> None:
         self._deadline = deadline
         super().__init__(*args, **kwargs)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        made = super()._get_socket(host, port, timeout)  # type: ignore[misc]
-        self._deadline.watch(made)
-        return cast(socket.socket, made)
+        connection = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        self._deadline.watch(connection)
+        return cast(socket.socket, connection)
 
 
 class _WatchedOverTls(smtplib.SMTP_SSL, _Watched):
-    """The same; what it asks for a socket before it begins TLS is the class above."""
+    """The same over TLS; SMTP_SSL gets its plain socket from the class above."""
 
     def __init__(self, deadline: Deadline, *args: Any, **kwargs: Any) -> None:
         self._deadline = deadline
@@ -103,7 +100,7 @@ def _opened(deadline: Deadline) -> Iterator[smtplib.SMTP]:
         assert backend.connection is not None
         yield backend.connection
     finally:
-        # an answer to goodbye changes nothing
+        # the mail is accepted by now, whatever the server answers to QUIT
         with suppress(OSError):
             backend.close()
 
@@ -129,15 +126,17 @@ def _translated(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except ConnectionFailed as error:
-        # it came too late
+        # raised by the deadline
         raise ConnectionFailed(f"The mail server {host}:{port} is too slow: {error.message}", hint=_HINT) from error
     except smtplib.SMTPAuthenticationError as error:
         raise AuthenticationFailed(
             f"The mail server {host} refused the login.", hint=_HINT, detail=line(error)
         ) from error
     except smtplib.SMTPNotSupportedError as error:
-        raise ConfigurationInvalid(f"The mail server {host} cannot: {line(error)}", hint=_HINT) from error
+        raise ConfigurationInvalid(
+            f"The mail server {host} does not support this: {line(error)}", hint=_HINT
+        ) from error
     except smtplib.SMTPException as error:
-        raise ExternalFailed(f"The mail server {host} did not take the mail: {line(error)}", hint=_HINT) from error
+        raise ExternalFailed(f"The mail server {host} rejected the mail: {line(error)}", hint=_HINT) from error
     except OSError as error:
         raise ConnectionFailed(f"The mail server {host}:{port} cannot be reached: {line(error)}", hint=_HINT) from error

@@ -1,6 +1,7 @@
-"""Delivers an event to the webhook: JSON, signed, with the same delivery id at every attempt.
+"""The webhook channel: a signed JSON POST, with the same delivery id for every attempt.
 
-X-Pipekit-Signature is `sha256=` and the hex HMAC-SHA256 of timestamp, a dot and the body under the shared secret.
+X-Pipekit-Signature is `sha256=` and the hexadecimal HMAC-SHA256 of timestamp, a dot and the body, keyed with the
+shared secret.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ _ANSWER_BYTES = 500
 
 
 def address() -> str:
-    """Return where events go as it is set: an address, or a reference to a secret that is one."""
+    """Return the setting webhook_url: a URL, or a reference to a secret that holds one."""
     return str(setting("webhook_url"))
 
 
 def post(event: Mapping[str, Any], *, delivery_id: str) -> None:
-    """Deliver one event; any answer of 2xx is a delivery. Raises a PipekitError else."""
+    """Deliver one event; any 2xx response is success. Raise a PipekitError otherwise."""
     url, secret = _url(), _secret()
     body = json.dumps({"delivery": delivery_id, **event}, ensure_ascii=False).encode()
     timestamp = str(int(time.time()))
@@ -53,19 +54,20 @@ def post(event: Mapping[str, Any], *, delivery_id: str) -> None:
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
+    """Return the hexadecimal HMAC-SHA256 of ``timestamp.body``."""
     return hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
 def _url() -> str:
-    found = address()
-    if not found:
-        raise ConfigurationInvalid("There is no webhook.", hint="Set webhook_url.")
-    if not found.startswith("$"):
-        return found
+    url = address()
+    if not url:
+        raise ConfigurationInvalid("No webhook is configured.", hint="Set webhook_url.")
+    if not url.startswith("$"):
+        return url
     try:
-        return web_address(store().resolve(found))
+        return web_address(store().resolve(url))
     except ValueError as error:
-        raise ConfigurationInvalid(f"The secret {found} is not an address.", hint=str(error)) from None
+        raise ConfigurationInvalid(f"The secret {url} is not an address.", hint=str(error)) from None
 
 
 def _secret() -> str:
@@ -79,28 +81,28 @@ def _secret() -> str:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """What is meant for one address goes nowhere else; a redirect is an answer that is not 2xx."""
+    """Follows no redirect, so that events reach only the configured address; a redirect counts as a failure."""
 
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         return None
 
 
 class _Watched(HTTPConnection):
-    """A connection under a deadline from its first byte."""
+    """A connection whose deadline covers it from the first byte."""
 
     deadline: Deadline
-    # where the host's name may lead, judged before; a proxy is the administrator's own
+    # the addresses of the host that were checked; empty for a proxy, which the administrator chose
     addresses: Sequence[str] = ()
 
     def connect(self) -> None:
         if self.addresses:
-            self._create_connection = reachable.connecting_to(list(self.addresses))
+            self._create_connection = reachable.connect_to_any(list(self.addresses))
         super().connect()
         self.deadline.watch(self.sock)
 
 
 class _WatchedOverTls(HTTPSConnection, _Watched):
-    """The same; what it calls to connect before it begins TLS is the class above."""
+    """The same over TLS; HTTPSConnection opens its plain connection through the class above."""
 
 
 class _Plain(urllib.request.HTTPHandler):
@@ -109,7 +111,7 @@ class _Plain(urllib.request.HTTPHandler):
         self._deadline = deadline
 
     def http_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(_under(self._deadline, _Watched, req), req)
+        return self.do_open(_connection_factory(self._deadline, _Watched, req), req)
 
 
 class _OverTls(urllib.request.HTTPSHandler):
@@ -118,39 +120,39 @@ class _OverTls(urllib.request.HTTPSHandler):
         self._deadline = deadline
 
     def https_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(_under(self._deadline, _WatchedOverTls, req), req)
+        return self.do_open(_connection_factory(self._deadline, _WatchedOverTls, req), req)
 
 
-def _under(deadline: Deadline, kind: type[_Watched], request: urllib.request.Request) -> Any:
-    found: Sequence[str] = ()
+def _connection_factory(deadline: Deadline, kind: type[_Watched], request: urllib.request.Request) -> Any:
+    resolved: Sequence[str] = ()
     if _is_proxied(request):
-        # the proxy resolves the name; what can be told here is judged here
+        # the proxy resolves the name itself; the check here is made as far as it is possible
         with suppress(OSError, ValueError):
-            _judged(request)
+            _resolve(request)
     else:
-        found = _judged(request)
+        resolved = _resolve(request)
 
-    def made(*args: Any, **kwargs: Any) -> _Watched:
+    def create(*args: Any, **kwargs: Any) -> _Watched:
         connection = kind(*args, **kwargs)
-        connection.deadline, connection.addresses = deadline, found
+        connection.deadline, connection.addresses = deadline, resolved
         return connection
 
-    return made
+    return create
 
 
 def _is_proxied(request: urllib.request.Request) -> bool:
     return request.has_proxy() or bool(getattr(request, "_tunnel_host", None))
 
 
-def _judged(request: urllib.request.Request) -> Sequence[str]:
-    """Return the addresses of a request's host. Raises ConfigurationInvalid for one that is not posted to."""
+def _resolve(request: urllib.request.Request) -> Sequence[str]:
+    """Return the addresses of a request's host. Raise ConfigurationInvalid if one of them is not allowed."""
     parts = urlsplit(request.full_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return reachable.judged(parts.hostname or "", port, private=_may_be_private())
+    return reachable.resolve(parts.hostname or "", port, private=_may_be_private())
 
 
 def _may_be_private() -> bool:
-    """Whether this machine and private networks are posted to: where config.yaml says so, or it was so before."""
+    """Return whether private addresses are allowed: by config.yaml, or for a webhook older than that rule."""
     if settings.PIPEKIT.webhook_private:
         return True
     stored = apps.get_model("runs", "Setting").objects.filter(key="webhook_url")
@@ -158,27 +160,27 @@ def _may_be_private() -> bool:
 
 
 def _send(request: urllib.request.Request) -> None:
-    hint = "Look at the setting webhook_url and at the receiver's log."
+    hint = "Check the setting webhook_url and the receiver's log."
     try:
         with Deadline() as deadline:
-            _converse(request, deadline, hint)
+            _post(request, deadline, hint)
     except ConnectionFailed as error:
         raise ConnectionFailed(f"The webhook is too slow: {error.message}", hint=hint) from None
     except (OSError, HTTPException, ValueError) as error:
-        # the address may hold a token, and urllib repeats it
+        # the cause is dropped: urllib repeats the address, which may contain a token
         raise ConnectionFailed(f"The webhook cannot be reached: {_cause(error)}", hint=hint) from None
 
 
-def _converse(request: urllib.request.Request, deadline: Deadline, hint: str) -> None:
+def _post(request: urllib.request.Request, deadline: Deadline, hint: str) -> None:
     opener = urllib.request.build_opener(_NoRedirect, _Plain(deadline), _OverTls(deadline))
     try:
         with opener.open(request, timeout=_SECONDS):
-            # headers that were cut off look like all of them
+            # truncated headers cannot be distinguished from complete ones
             deadline.check()
     except urllib.error.HTTPError as error:
         with error:
-            said = line(error.read(_ANSWER_BYTES).decode("utf-8", "replace"), 200)
-        raise ExternalFailed(f"The webhook answered {error.code}. {said}".strip(), hint=hint) from None
+            answer = line(error.read(_ANSWER_BYTES).decode("utf-8", "replace"), 200)
+        raise ExternalFailed(f"The webhook answered {error.code}. {answer}".strip(), hint=hint) from None
 
 
 def _cause(error: Exception) -> str:

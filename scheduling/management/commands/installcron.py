@@ -1,4 +1,4 @@
-"""`manage.py installcron`: have cron tick every minute."""
+"""`manage.py installcron`: add a line to the crontab that ticks every minute."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from scheduling.crontab import install
 
 
 class Command(BaseCommand):
-    help = "Put one line into this user's crontab that ticks every minute. No other line is touched."
+    help = "Add a line to this user's crontab that ticks every minute. Other lines are not changed."
 
     def handle(self, **options: Any) -> None:
         try:
-            done = install.install()
+            result = install.install()
         except PipekitError as error:
             self.stderr.write(text.error(error.as_dict()))
             sys.exit(1)
-        if done.backup:
-            self.stderr.write(f"The crontab as it was is kept in {done.backup}")
-        self.stdout.write(f"{'installed' if done.changed else 'already there'}: {done.line}")
+        if result.backup:
+            self.stderr.write(f"The previous crontab was saved to {result.backup}")
+        self.stdout.write(f"{'installed' if result.changed else 'already installed'}: {result.line}")

@@ -1,4 +1,4 @@
-"""`manage.py schedule NAME WHEN`: set, remove or foretell the schedule of a group or module."""
+"""`manage.py schedule NAME WHEN`: set or remove the schedule of a group or module, or show its next times."""
 
 from __future__ import annotations
 
@@ -23,27 +23,33 @@ from scheduling.models import Action, CatchUp
 from scheduling.targets import Target
 from scheduling.tick import late
 
-# of next: a leap day on a given weekday comes every 28 years, and 40 around 2100
-_CENTURY = dt.timedelta(days=36525)
-_END_OF_TIME = dt.datetime(9999, 12, 1, tzinfo=dt.UTC)
+# how far `next` searches: a leap day on a given weekday comes every 28 years, and 40 around 2100
+_SEARCH_PERIOD = dt.timedelta(days=36525)
+_MAX_DATE = dt.datetime(9999, 12, 1, tzinfo=dt.UTC)
 _WHEN = "daily 00:00 | hourly 2 | weekly mon 00:00 | monthly 1 00:00 | '0 */2 * * *' | remove | next"
 
 
 class Command(BaseCommand):
-    help = "Set, remove or foretell the schedule of a group or module."
+    help = "Set or remove the schedule of a group or module, or show its next times."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("name", help="a group or a module, or a schedule itself")
+        parser.add_argument("name", help="a group, a module, or a schedule")
         parser.add_argument("when", nargs="+", help=_WHEN)
         kind = parser.add_mutually_exclusive_group()
-        kind.add_argument("--group", action="store_const", dest="kind", const="group", default="", help="NAME is one")
-        kind.add_argument("--module", action="store_const", dest="kind", const="module", help="NAME is one")
-        parser.add_argument("--verify", action="store_true", help="the schedule that verifies it instead of running it")
-        parser.add_argument("--timezone", metavar="ZONE", help="such as Europe/Berlin; a new schedule has the server's")
-        parser.add_argument("--catch-up", choices=CatchUp.values, help="what is done about missed times")
-        parser.add_argument("--count", type=int, default=5, help="of next: how many (5)")
-        parser.add_argument("--from", dest="start", type=timestamps.moment, metavar="ISO", help="of next: after when")
-        parser.add_argument("--json", action="store_true", help="of next: a JSON list on stdout")
+        kind.add_argument(
+            "--group", action="store_const", dest="kind", const="group", default="", help="NAME is a group"
+        )
+        kind.add_argument("--module", action="store_const", dest="kind", const="module", help="NAME is a module")
+        parser.add_argument(
+            "--verify", action="store_true", help="the schedule that verifies it, not the one that runs it"
+        )
+        parser.add_argument("--timezone", metavar="ZONE", help="such as Europe/Berlin; default: the server's")
+        parser.add_argument("--catch-up", choices=CatchUp.values, help="how missed times are handled")
+        parser.add_argument("--count", type=int, default=5, help="next: how many times (default: 5)")
+        parser.add_argument(
+            "--from", dest="start", type=timestamps.timestamp, metavar="ISO", help="next: after this time"
+        )
+        parser.add_argument("--json", action="store_true", help="next: a JSON list on stdout")
 
     def handle(self, name: str, when: list[str], **options: Any) -> None:
         try:
@@ -61,9 +67,9 @@ class Command(BaseCommand):
         except PipekitError as error:
             self._fail(text.error(error.as_dict()), 2)
         except ValidationError as error:
-            hint = "manage.py help schedule shows what it takes."
-            told = {"message": "\n".join(error.messages), "hint": hint, "code": "configuration_invalid"}
-            self._fail(text.error(told), 2)
+            hint = "manage.py help schedule shows the options."
+            fields = {"message": "\n".join(error.messages), "hint": hint, "code": "configuration_invalid"}
+            self._fail(text.error(fields), 2)
 
     def _set(self, target: Target, expression: str, options: dict[str, Any]) -> None:
         given = {"timezone": options["timezone"], "catch_up": options["catch_up"]}
@@ -75,7 +81,7 @@ class Command(BaseCommand):
             f"{schedule.name}: {target}, {shorthand.sentence(schedule.cron_expr)} ({schedule.timezone}){then}"
         )
         if schedule.enabled and (since := late.since()) and not (lines := late.our_lines()):
-            self.stderr.write(f"warning: Nobody ticks, so no schedule fires: {since}. {late.what_to_do(lines)}")
+            self.stderr.write(f"warning: No tick is running, so no schedule fires: {since}. {late.what_to_do(lines)}")
 
     def _remove(self, target: Target) -> None:
         if not target.schedules:
@@ -87,15 +93,15 @@ class Command(BaseCommand):
     def _next(self, target: Target, options: dict[str, Any]) -> None:
         if not target.schedules:
             self._fail(_none(target, "next"), 3)
-        found = [moment.isoformat() for moment in _coming(target, options["start"], options["count"])]
-        if len(found) < options["count"]:
+        times = [time.isoformat() for time in _next_times(target, options["start"], options["count"])]
+        if len(times) < options["count"]:
             self.stderr.write(
-                f"Only {len(found)} of {options['count']} times: there are no more in the next 100 years."
+                f"Only {len(times)} of {options['count']} times: there are no more in the next 100 years."
             )
         for schedule in target.schedules:
             if not schedule.enabled:
-                self.stderr.write(f"{schedule.name} is disabled: it would fire then.")
-        self.stdout.write(json.dumps(found) if options["json"] else "\n".join(found))
+                self.stderr.write(f"{schedule.name} is disabled: these times apply only if it is enabled.")
+        self.stdout.write(json.dumps(times) if options["json"] else "\n".join(times))
 
     def _fail(self, message: str, code: int) -> None:
         self.stderr.write(message)
@@ -103,7 +109,7 @@ class Command(BaseCommand):
 
 
 def _none(target: Target, word: str) -> str:
-    """Return the error of a target without a schedule of the kind that is meant; the other kind may be the one."""
+    """Return the error for a target without such a schedule; the hint names one with the other action."""
     verifies = target.action == Action.VERIFY
     kind, flag, other = ("verification ", " --verify", "") if verifies else ("", "", " --verify")
     if names := target.other_schedules():
@@ -114,23 +120,23 @@ def _none(target: Target, word: str) -> str:
             f"fix:   manage.py schedule {target.name}{other} {word}\n"
             "code:  not_found"
         )
-    fix = "manage.py exportconfig lists the schedules there are."
+    fix = "manage.py exportconfig lists all schedules."
     if word != "remove":
         fix = f"manage.py schedule {target.name}{flag} daily 04:00"
     return f"error: The {target} has no {kind}schedule.\nfix:   {fix}\ncode:  not_found"
 
 
 def _end_of_search(after: dt.datetime) -> dt.datetime:
-    return after + min(_CENTURY, _END_OF_TIME - after)
+    return after + min(_SEARCH_PERIOD, _MAX_DATE - after)
 
 
-def _coming(target: Target, start: dt.datetime | None, count: int) -> list[dt.datetime]:
-    """Return the next times of all its schedules, each in its schedule's zone."""
-    each = []
+def _next_times(target: Target, start: dt.datetime | None, count: int) -> list[dt.datetime]:
+    """Return the next times of all its schedules, each in the time zone of its schedule."""
+    by_schedule = []
     for schedule in target.schedules:
         zone = cron.zone_of(schedule.timezone)
         after = timestamps.in_zone(start, zone) if start else timezone.now()
-        found = cron.slots(cron.parse(schedule.cron_expr), zone, after=after, until=_end_of_search(after))
-        each.append([slot.at.astimezone(zone) for slot in islice(found, max(count, 0))])
-    # by the instant: moments of one zone would be compared by the wall clock
-    return list(heapq.merge(*each, key=dt.datetime.timestamp))[: max(count, 0)]
+        slots = cron.slots(cron.parse(schedule.cron_expr), zone, after=after, until=_end_of_search(after))
+        by_schedule.append([slot.at.astimezone(zone) for slot in islice(slots, max(count, 0))])
+    # by timestamp, because datetimes with the same tzinfo are compared by local time
+    return list(heapq.merge(*by_schedule, key=dt.datetime.timestamp))[: max(count, 0)]

@@ -10,10 +10,10 @@ from scheduling import loop
 
 
 class Command(BaseCommand):
-    help = "Tick every minute until it is told to end (SIGTERM, Ctrl+C). Not needed where cron ticks: installcron."
+    help = "Tick every minute until SIGTERM or Ctrl+C. Not needed if cron runs the tick: see installcron."
 
     def handle(self, **options: Any) -> None:
-        self.stderr.write("Ticking every minute. Ctrl+C ends it; runs that were started go on.")
+        self.stderr.write("Ticking every minute. Ctrl+C stops it; runs that were started continue.")
         received = loop.loop(self.stderr.write)
-        self.stderr.write(f"Ended by {received.name}.")
+        self.stderr.write(f"Stopped by {received.name}.")
         sys.exit(128 + received)

@@ -1,4 +1,4 @@
-"""`manage.py tick`: start what is due, once. Cron does this every minute, and `scheduler` repeats it."""
+"""`manage.py tick`: start what is due, once. cron or `manage.py scheduler` does this every minute."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from scheduling.tick import lock, tick
 
 
 class Command(BaseCommand):
-    help = "Start what is due now. A second tick while one is at work does nothing; it fails (4) when that hangs."
+    help = "Start what is due now. Does nothing while another tick is running; exits with 4 if that one hangs."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--at", type=timestamps.moment, metavar="ISO", help="tick as if it were then; without offset: server time"
+            "--at",
+            type=timestamps.timestamp,
+            metavar="ISO",
+            help="tick as of this time; without an offset: server time",
         )
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
 
@@ -32,9 +35,9 @@ class Command(BaseCommand):
             self.stderr.write(f"error: {error.message}\nfix:   {error.hint}")
             sys.exit(tick.EXIT_HANGS)
         if report is None:
-            self.stderr.write("Another tick is at work; it does what is due.")
+            self.stderr.write("Another tick is running; it starts what is due.")
             return
-        for line in report.troubles():
+        for line in report.problems():
             self.stderr.write(line)
         if options["json"]:
             self.stdout.write(json.dumps(asdict(report), cls=DjangoJSONEncoder))

@@ -1,4 +1,4 @@
-"""`manage.py uninstallcron`: take Pipekit's line out of the crontab."""
+"""`manage.py uninstallcron`: remove this installation's line from the crontab."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from scheduling.crontab import install
 
 
 class Command(BaseCommand):
-    help = "Take this install's line out of this user's crontab, and nothing else."
+    help = "Remove this installation's line from this user's crontab. Other lines are not changed."
 
     def handle(self, **options: Any) -> None:
         try:
-            done = install.uninstall()
+            result = install.uninstall()
         except PipekitError as error:
             self.stderr.write(text.error(error.as_dict()))
             sys.exit(1)
-        if done.backup:
-            self.stderr.write(f"The crontab as it was is kept in {done.backup}")
-        self.stdout.write("removed" if done.changed else "it was not there")
+        if result.backup:
+            self.stderr.write(f"The previous crontab was saved to {result.backup}")
+        self.stdout.write("removed" if result.changed else "not installed")
