@@ -127,7 +127,7 @@ class ConnectionAdmin(Page):
             self.message_user(request, said + "manage.py testconnection NAME.", messages.WARNING)
             return None
         for connection in chosen:
-            result = checks.tested(connection)
+            result = checks.run_test(connection)
             self.message_user(request, _told(result), messages.SUCCESS if result.ok else messages.ERROR)
         return HttpResponseRedirect(html.page_of(chosen[0])) if chosen and FROM_PAGE in request.POST else None
 

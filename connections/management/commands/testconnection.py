@@ -29,7 +29,7 @@ class Command(BaseCommand):
             missing = {"message": f"There is no connection “{name}”.", "hint": _suggestion(name), "code": "not_found"}
             self.stderr.write(error_text(missing))
             sys.exit(3)
-        result = checks.tested(connection, write=options["write"], listen=self._show)
+        result = checks.run_test(connection, write=options["write"], on_step=self._show)
         self.stdout.write(json.dumps(result.as_json()) if options["json"] else f"{name}: {_verdict(result)}")
         sys.exit(0 if result.ok else 1)
 
