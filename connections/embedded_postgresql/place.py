@@ -1,4 +1,4 @@
-"""Where an embedded server may live: in a directory that Pipekit made, inside the data directory. Changes nothing."""
+"""Checks where an embedded server may be created or started: in directories made by Pipekit, in its data directory."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from connections.embedded_postgresql.system_user import system_user
 from connections.sdk.errors import ConfigurationInvalid
 
-# made by this version; and by the package that started servers for earlier ones
+# files that mark a directory as ours: this version's, and that of the package that earlier versions used
 MARKER = ".pipekit"
 _MADE_BY_US = (MARKER, ".handle_pids.json")
-# of the data directory: what lies there is Pipekit's own, pruned, or served to everybody
+# directories of the data directory that Pipekit uses itself, some of them pruned or served over HTTP
 _TAKEN = frozenset({"backups", "drivers", "locks", "logs", "media", "spool", "static"})
 
 
@@ -24,7 +24,7 @@ def is_cluster(path: Path) -> bool:
 
 
 def check(path: Path, within: str | Path | None) -> None:
-    """Raise ConfigurationInvalid when no server may be made or started there."""
+    """Raise ConfigurationInvalid unless a server may be created or started in the directory."""
     if is_cluster(path):
         _check_cluster(path)
         if within is None or _is_inside(path, within) or any((path / name).is_file() for name in _MADE_BY_US):
@@ -45,7 +45,7 @@ def _check_cluster(path: Path) -> None:
 
 
 def _is_ours_and_empty(path: Path) -> bool:
-    """Whether a server may be made in an existing directory. When root starts it for another user, in none."""
+    """Return whether a server may be created in this existing directory; never as root, who runs it as another user."""
     return os.geteuid() != 0 and path.is_dir() and path.stat().st_uid == os.geteuid() and not any(path.iterdir())
 
 

@@ -84,7 +84,7 @@ def test_a_starter_that_was_killed_leaves_no_lock_behind(
     )
     done = subprocess.run([sys.executable, "-c", starter, str(directory)], timeout=60)
     assert done.returncode == -signal.SIGKILL
-    monkeypatch.setattr(cluster_module, "_PATIENCE", 0.5)
+    monkeypatch.setattr(cluster_module, "_TIMEOUT", 0.5)
     with Cluster.opened(directory, system_user()) as cluster, cluster.locked():
         # what the killed process started is there, and whoever comes may stop it
         assert cluster.runs()
