@@ -1,4 +1,4 @@
-"""Questions asked of many connections or drivers at once."""
+"""Querysets of connections."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ class ConnectionQuerySet(models.QuerySet["Connection"]):
         return self.filter(last_tested_at=None)
 
     def failing(self) -> ConnectionQuerySet:
-        """Those whose last test failed."""
+        """Return the connections whose last test failed."""
         return self.filter(last_test_ok=False)

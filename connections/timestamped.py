@@ -1,4 +1,4 @@
-"""When a row was made and last changed; every table has both."""
+"""Abstract base model with created_at and updated_at, which every table has."""
 
 from __future__ import annotations
 
