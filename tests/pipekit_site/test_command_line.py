@@ -109,5 +109,5 @@ def test_serve_on_a_port_that_is_taken_says_which_fix_there_is() -> None:
         taken.listen()
         with pytest.raises(CommandFailed, match="cannot listen on 127.0.0.1") as failed:
             call_command("serve", port=taken.getsockname()[1])
-    assert (failed.value.returncode, failed.value.found["code"]) == (2, "address_in_use")
-    assert failed.value.found["hint"] == "Choose another with --port or api_port."
+    assert (failed.value.returncode, failed.value.details["code"]) == (2, "address_in_use")
+    assert failed.value.details["hint"] == "Choose another with --port or api_port."
