@@ -40,6 +40,6 @@ CONNECTIONS = Section(
     model=Connection,
     fields=("driver", "jdbc_url", "username", "password", "supports_deletes", "options", "max_parallel"),
     shown_by={"driver": "kind"},
-    entered=_bind_secrets,
+    check_keys=_bind_secrets,
     is_stale=_is_stale,
 )
