@@ -75,7 +75,7 @@ def test_what_nobody_foresaw_is_one_line_that_shows_no_password() -> None:
     done = guarded("raise ValueError('postgresql://etl:hunter2@host/dw')")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(
-        "error: Pipekit failed in a way it should not: ValueError: postgresql://etl:***@host/dw"
+        "error: Pipekit failed unexpectedly: ValueError: postgresql://etl:***@host/dw"
     )
     assert "hunter2" not in done.stderr and "Traceback" not in done.stderr
 
