@@ -1,4 +1,4 @@
-"""The site as an app: registers its start-up checks and says where the secrets are and what is protected."""
+"""Configuration of the Django app `pipekit_site`: sets the secrets file and the protected paths of the process."""
 
 from __future__ import annotations
 
