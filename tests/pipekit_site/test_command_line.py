@@ -28,7 +28,7 @@ def start(data_dir: Path, *words: str, **settings: Any) -> subprocess.Popen[str]
 
 
 def guarded(statement: str, *words: str) -> subprocess.CompletedProcess[str]:
-    code = f"from pipekit_site import command_line\nwith command_line.guarded():\n    {statement}"
+    code = f"from pipekit_site.cli import command_line\nwith command_line.guarded():\n    {statement}"
     argv = [sys.executable, "-c", code, *words]
     return subprocess.run(argv, cwd=BASE_DIR, capture_output=True, text=True, timeout=60, check=False)
 
