@@ -74,9 +74,7 @@ def test_a_file_that_cannot_be_used_is_named_with_what_to_do(tmp_path: Path) -> 
 def test_what_nobody_foresaw_is_one_line_that_shows_no_password() -> None:
     done = guarded("raise ValueError('postgresql://etl:hunter2@host/dw')")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(
-        "error: Pipekit failed unexpectedly: ValueError: postgresql://etl:***@host/dw"
-    )
+    assert done.stderr.startswith("error: Pipekit failed unexpectedly: ValueError: postgresql://etl:***@host/dw")
     assert "hunter2" not in done.stderr and "Traceback" not in done.stderr
 
 
