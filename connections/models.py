@@ -161,7 +161,7 @@ class Connection(Timestamped):
             url=self.jdbc_url,
             username=self.username,
             password=resolve(self.password),
-            options=options.resolved(self.options, self.driver.kind, resolve),
+            options=options.resolve_secrets(self.options, self.driver.kind, resolve),
             name=self.name,
         )
 

@@ -53,7 +53,7 @@ def _with_article(word: str) -> str:
     return f"an {word}" if word[0] in "aeio" else f"a {word}"
 
 
-def resolved(options: Mapping[str, Any], kind: str, resolve: Callable[[str], str]) -> dict[str, Any]:
+def resolve_secrets(options: Mapping[str, Any], kind: str, resolve: Callable[[str], str]) -> dict[str, Any]:
     """Return the options with the references of secret ones replaced by ``resolve(reference)``."""
     secret = {parameter.name for parameter in registry.manifest(kind).parameters if parameter.secret}
     return {name: resolve(value) if name in secret else value for name, value in options.items()}

@@ -44,7 +44,7 @@ def references(*, kind: str, password: str, given: Mapping[str, Any]) -> list[st
         names.add(str(reference))
         return ""
 
-    options.resolved(given or {}, kind, collect)
+    options.resolve_secrets(given or {}, kind, collect)
     return sorted(names - {""})
 
 

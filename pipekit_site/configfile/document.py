@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from pipekit_site.configfile.problems import FileInvalid, Finding, Findings, shown
+from pipekit_site.configfile.problems import FileInvalid, Finding, Findings, printable
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 30
@@ -93,7 +93,7 @@ def entries(node: yaml.MappingNode, where: str, findings: Findings) -> dict[str,
         if not key.value:
             findings.add(key, where, "expected a name as the key, not an empty text.")
             continue
-        path = f"{where}.{shown(key.value)}" if where else shown(key.value)
+        path = f"{where}.{printable(key.value)}" if where else printable(key.value)
         if key.value in result:
             first = result[key.value].key.start_mark.line + 1
             findings.add(key, path, f"this key is repeated, first in line {first}; keep one.")

@@ -19,7 +19,7 @@ from connections.sdk.errors import ConfigurationInvalid
 from pipekit_site.configfile.document import Entry, compose, entries, is_null, tag
 from pipekit_site.configfile.export import VERSION, export
 from pipekit_site.configfile.parse import Reader, state
-from pipekit_site.configfile.problems import FileInvalid, Findings, choose
+from pipekit_site.configfile.problems import FileInvalid, Findings, suggest
 from pipekit_site.configfile.references import References, referring_rows
 from pipekit_site.configfile.save import differ, replace, save_valid_fields
 from pipekit_site.configfile.sections import Part, Section
@@ -114,8 +114,8 @@ def _import(
         sections=tuple(sections), options=options, findings=findings, rows=top, trial=trial, checked=checked
     )
     changes = importer.run(root)
-    if findings.found:
-        raise FileInvalid(options.name, findings.found)
+    if findings.items:
+        raise FileInvalid(options.name, findings.items)
     diff = _diff(before, export(sections)) if options.dry_run else ""
     # read before the rollback of a dry run
     saved = {section.name: _saved_rows(section, importer.saved.get(section.name, ())) for section in sections}
@@ -147,7 +147,7 @@ def _top(root: yaml.MappingNode, sections: Sequence[Section], findings: Findings
                 findings.add(entry.node, "version", f"expected {VERSION}, the only version that is supported.")
         elif key not in known:
             findings.add(
-                entry.key, key, f"there is no such key; {choose(key, ['version', *(s.name for s in sections)])}"
+                entry.key, key, f"there is no such key; {suggest(key, ['version', *(s.name for s in sections)])}"
             )
         elif isinstance(entry.node, yaml.MappingNode):
             rows[key] = entries(entry.node, key, findings)
@@ -198,17 +198,17 @@ class _Importer:
         return self.changes
 
     def _row(self, section: Section, reader: Reader, row: Any, *, entry: Entry) -> None:
-        count = len(self.findings.found)
+        count = len(self.findings.items)
         stored = state(row, section.fields)
         keys = reader.keys(entry, [*section.fields, *(part.name for part in section.parts)])
         reader.assign(row, keys, fields=section.fields, shown_by=section.shown_by)
         parts = {p: reader.part(p, row, keys) for p in section.parts if p.name in keys.given}
         section.prepare(row, {part.name: rows for part, rows in parts.items()})
         reader.validate(row, keys)
-        is_valid = not keys.invalid and len(self.findings.found) == count
+        is_valid = not keys.invalid and len(self.findings.items) == count
         if is_valid and (problem := section.check_keys(row, frozenset(keys.given))):
             self.findings.add(keys.node, keys.where, problem)
-        if keys.invalid or len(self.findings.found) > count:
+        if keys.invalid or len(self.findings.items) > count:
             reader.references.invalid.add((section.model, row.name))
             save_valid_fields(row, keys)
         else:

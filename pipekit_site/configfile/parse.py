@@ -14,7 +14,7 @@ from django.db import models
 
 from pipekit_site.configfile.document import Entry, entries, is_null
 from pipekit_site.configfile.export import part_rows
-from pipekit_site.configfile.problems import Findings, choose
+from pipekit_site.configfile.problems import Findings, suggest
 from pipekit_site.configfile.references import References, TargetInvalid
 from pipekit_site.configfile.sections import Part
 from pipekit_site.configfile.values import Unexpected, value
@@ -56,7 +56,7 @@ class Reader:
             self.findings.add(entry.node, entry.where, f"expected keys and values.{_suggestion(entry.node, name_key)}")
         for key, unknown in given.items():
             if key not in known:
-                self.findings.add(unknown.key, unknown.where, f"there is no such key; {choose(key, known)}")
+                self.findings.add(unknown.key, unknown.where, f"there is no such key; {suggest(key, known)}")
         return Keys(given=given, node=entry.key, where=entry.where)
 
     def assign(self, row: models.Model, keys: Keys, *, fields: Sequence[str], shown_by: Mapping[str, str]) -> None:

@@ -43,13 +43,13 @@ class FileInvalid(ConfigurationInvalid):
 class Findings:
     """Collects the findings of one file."""
 
-    found: list[Finding] = field(default_factory=list)
+    items: list[Finding] = field(default_factory=list)
 
     def add(self, node: yaml.Node, where: str, message: str) -> None:
-        self.found.append(Finding(line=node.start_mark.line + 1, where=where, message=message))
+        self.items.append(Finding(line=node.start_mark.line + 1, where=where, message=message))
 
 
-def choose(given: str, known: Iterable[str]) -> str:
+def suggest(given: str, known: Iterable[str]) -> str:
     """Return a text that lists the known names, at most ``_MAX_NAMES`` of them, and suggests the closest one."""
     names = list(known)
     close = difflib.get_close_matches(given[:_MAX_TEXT], names, n=1)
@@ -58,7 +58,7 @@ def choose(given: str, known: Iterable[str]) -> str:
     return f"{expected}; did you mean {close[0]}?" if close else f"{expected}."
 
 
-def shown(given: str) -> str:
+def printable(given: str) -> str:
     """Return a text of the file for use in a message: on one line, truncated if long."""
     line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in given)
     return line if len(line) <= _MAX_TEXT else f"{line[:_MAX_TEXT]}…"

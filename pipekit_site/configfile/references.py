@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import models
 
-from pipekit_site.configfile.problems import choose, shown
+from pipekit_site.configfile.problems import printable, suggest
 from pipekit_site.configfile.sections import Section
 from pipekit_site.configfile.values import Unexpected
 
@@ -37,7 +37,7 @@ class References:
         what = model._meta.verbose_name
         if self.prune and model in self.names and not in_file:
             raise Unexpected(
-                f"the {what} “{shown(name)}” is not in this file, so --prune removes it;"
+                f"the {what} “{printable(name)}” is not in this file, so --prune removes it;"
                 f" {self._expected(model, name, by)}"
             )
         target = self._cache.get((model, by, name)) or model._default_manager.filter(**{by: name}).first()
@@ -46,11 +46,11 @@ class References:
             return target
         if in_file:
             raise TargetInvalid
-        raise Unexpected(f"there is no {what} “{shown(name)}”; {self._expected(model, name, by)}")
+        raise Unexpected(f"there is no {what} “{printable(name)}”; {self._expected(model, name, by)}")
 
     def _expected(self, model: Model, name: str, by: str) -> str:
         stored = () if self.prune and model in self.names else model._default_manager.values_list(by, flat=True)
-        return choose(name, sorted({*stored, *self.names.get(model, ())}))
+        return suggest(name, sorted({*stored, *self.names.get(model, ())}))
 
 
 def referring_rows(sections: tuple[Section, ...], row: models.Model) -> list[tuple[Model, str]]:

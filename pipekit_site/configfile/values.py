@@ -10,7 +10,7 @@ from django.db import models
 
 from pipekit_site.configfile.document import entries, is_null, is_plain, tag
 from pipekit_site.configfile.export import is_optional
-from pipekit_site.configfile.problems import Findings, choose, shown
+from pipekit_site.configfile.problems import Findings, printable, suggest
 
 _YAML = yaml.SafeLoader("")
 # other types, such as dates, which JSON does not have, stay texts
@@ -83,7 +83,7 @@ def _integer(node: yaml.ScalarNode) -> int:
 def _choice(field: models.Field[Any, Any], given: str) -> str:
     words = [str(word) for word, _ in field.flatchoices]
     if given not in words:
-        raise Unexpected(f"“{shown(given)}” is not known; {choose(given, words)}")
+        raise Unexpected(f"“{printable(given)}” is not known; {suggest(given, words)}")
     return given
 
 
@@ -92,8 +92,8 @@ def _json_value(field: models.Field[Any, Any], node: yaml.Node) -> Any:
         return None if field.null else field.get_default()
     findings = Findings()
     result = _json(node, findings)
-    if findings.found:
-        first = findings.found[0]
+    if findings.items:
+        first = findings.items[0]
         raise Unexpected(f"{first.message} (line {first.line})")
     return result
 
