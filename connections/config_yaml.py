@@ -1,4 +1,4 @@
-"""How connections appear in a configuration file. Passwords are references; secrets themselves are never exported.
+"""The section of connections in a configuration file. Passwords are references; secrets are never exported.
 
 Importing takes shell access, so a reference given in the file counts as entered for the target the row has then.
 """

@@ -93,7 +93,7 @@ class Connection(Timestamped):
 
     objects = ConnectionQuerySet.as_manager()
 
-    # True if the references were not entered anew with the values being saved, so the binding stays as it is
+    # True if the references were not entered again with the values being saved, so the stored binding is kept
     keeps_binding = False
 
     class Meta:

@@ -71,7 +71,7 @@ class Result:
 
     @property
     def message(self) -> str:
-        """Return one line: the message of the failed step, or how long the test took."""
+        """Return one line: name and message of the failed step, or the time that the test took."""
         total = sum(step.milliseconds for step in self.steps)
         return f"{self.steps[-1].name}: {self.steps[-1].message}" if self.error else f"Works ({total} ms)."
 
@@ -87,7 +87,7 @@ class Result:
 
 @dataclass(slots=True)
 class _State:
-    """What the steps share: each sets what later ones use."""
+    """Shared state of the steps: each sets what later ones use."""
 
     resolve: Callable[[], ConnectionParameters]
     parameters: ConnectionParameters = field(default_factory=lambda: ConnectionParameters(kind="", url=""))

@@ -11,10 +11,14 @@ if TYPE_CHECKING:
 
 
 class ConnectionQuerySet(models.QuerySet["Connection"]):
+    """Queries of connections."""
+
     def with_driver(self) -> ConnectionQuerySet:
+        """Fetch the drivers with the connections, which most methods of a connection need."""
         return self.select_related("driver")
 
     def untested(self) -> ConnectionQuerySet:
+        """Return the connections that have never been tested."""
         return self.filter(last_tested_at=None)
 
     def failing(self) -> ConnectionQuerySet:

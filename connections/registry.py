@@ -48,6 +48,7 @@ def packages() -> dict[str, str]:
 
 
 def kinds() -> tuple[str, ...]:
+    """Return the names of all kinds, sorted."""
     return tuple(sorted(packages()))
 
 

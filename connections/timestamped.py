@@ -6,6 +6,8 @@ from django.db import models
 
 
 class Timestamped(models.Model):
+    """Records when a row was created and last saved."""
+
     created_at = models.DateTimeField(auto_now_add=True, editable=False)
     updated_at = models.DateTimeField(auto_now=True, editable=False)
 

@@ -25,6 +25,7 @@ _OTHER_VARIABLES = ("PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG")
 
 @register("pipekit")
 def check_installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check data directory, metadata database, secrets file, jrunner and PIPEKIT_* variables."""
     config: Config = settings.PIPEKIT
     return [
         *_data_dir(config),

@@ -44,6 +44,7 @@ class Cluster:
     @classmethod
     @contextmanager
     def opened(cls, path: Path, user: SystemUser) -> Iterator[Cluster]:
+        """Open the directory, without following a link, for the duration of the block."""
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             yield cls(path=path, handle=handle, user=user)
@@ -145,10 +146,12 @@ class Cluster:
             os.close(lock)
 
     def run(self, *words: str, text: str = "") -> str:
+        """Run a program of the directory's PostgreSQL version, with the descriptor passed on; return its output."""
         major = int(self.read("PG_VERSION") or programs.NEWEST)
         return programs.run(words, major=major, user=self.user, fds=[self.handle], text=text)
 
     def start(self) -> None:
+        """Start the server, with the Unix socket in the data directory only, and wait until it is ready."""
         name = self.own_name
         options = f"-h '' -k {shlex.quote(name)}"
         self.run("pg_ctl", "-D", name, "-l", f"{name}/log", "-o", options, "-w", "-t", str(_TIMEOUT), "start")

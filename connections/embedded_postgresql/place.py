@@ -16,10 +16,12 @@ _TAKEN = frozenset({"backups", "drivers", "locks", "logs", "media", "spool", "st
 
 
 def real(directory: str | Path) -> Path:
+    """Return the absolute path, with ``~`` expanded and links resolved."""
     return Path(os.path.realpath(Path(directory).expanduser()))
 
 
 def is_cluster(path: Path) -> bool:
+    """Return whether the directory is a PostgreSQL data directory."""
     return (path / "PG_VERSION").is_file()
 
 

@@ -15,6 +15,8 @@ _NAME = "pgserver"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemUser:
+    """A user of the operating system."""
+
     name: str
     uid: int
     gid: int

@@ -26,6 +26,7 @@ class CommandFailed(CommandError):
 
     @classmethod
     def of(cls, error: PipekitError, *, returncode: int = 2) -> CommandFailed:
+        """Return the command's error for a PipekitError."""
         return cls(error.message, hint=error.hint, detail=error.detail, code=error.code, returncode=returncode)
 
 

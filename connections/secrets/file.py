@@ -26,6 +26,8 @@ _EXPECTED = "Expected NAME=value (the name in capital letters), a comment that b
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
+    """A problem of the secrets file, with what to do about it."""
+
     message: str
     hint: str = ""
 

@@ -126,6 +126,7 @@ def authority(text: str) -> tuple[str, int | None]:
 
 
 def port(text: str) -> int:
+    """Return the number of a port."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
         raise UrlInvalid("The port in the URL is not a number from 1 to 65535.", hint="Write host:port.")
     return int(text)

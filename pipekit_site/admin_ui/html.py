@@ -69,10 +69,12 @@ def badge(label: str, colour: str, *, sign: str = "", url: str = "", title: str 
 
 
 def link(url: str, text: object, *, title: str = "") -> SafeString:
+    """Return a link."""
     return format_html('<a class="pk-link" href="{}" title="{}">{}</a>', url, title, text)
 
 
 def page_of(row: Model) -> str:
+    """Return the URL of the row's page in the admin."""
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 
 
@@ -83,6 +85,7 @@ def list_of(model: str, **filters: Any) -> str:
 
 
 def row_link(row: Model | None, text: object = "") -> SafeString | str:
+    """Return a link to the row's page, named after the row unless ``text`` is given; a dash for None."""
     return NOTHING if row is None else link(page_of(row), text or row)
 
 

@@ -81,10 +81,12 @@ class Config:
 
     @property
     def log_dir(self) -> Path:
+        """Return the directory of the logs of runs."""
         return self.data_dir / "logs"
 
     @property
     def is_sqlite(self) -> bool:
+        """Return whether the metadata database is a SQLite file."""
         return "://" not in self.database
 
 

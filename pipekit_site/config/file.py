@@ -43,7 +43,7 @@ def read(file: Path, *, known: frozenset[str], problems: list[str]) -> dict[str,
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What reading a file needs at every level."""
+    """The file that is being read, its known keys, and the list of errors."""
 
     file: Path
     loader: yaml.SafeLoader

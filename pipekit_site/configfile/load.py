@@ -44,7 +44,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportResult:
-    """What an import has done, or would do.
+    """The result of an import, or of a dry run.
 
     ``diff`` is a unified diff of the exports before and after, of a dry run only. ``saved`` are the rows created or
     updated, by section, as they are after the import.
@@ -57,7 +57,7 @@ class ImportResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOptions:
-    """How to import a file. ``name`` is the file's name in messages, ``actor`` the author recorded in the history."""
+    """Options of an import. ``name`` is the file's name in messages, ``actor`` the author recorded in the history."""
 
     name: str
     actor: str
@@ -177,6 +177,7 @@ class _Importer:
     new: list[Any] = field(default_factory=list)
 
     def run(self, root: yaml.Node) -> dict[str, Changes]:
+        """Import all sections of the file, and return the counts by section."""
         present = [section for section in self.sections if section.name in self.rows]
         names = {section.model: frozenset(self.rows[section.name]) for section in present}
         references = References(names=names, prune=self.options.prune)

@@ -46,6 +46,7 @@ class Findings:
     items: list[Finding] = field(default_factory=list)
 
     def add(self, node: yaml.Node, where: str, message: str) -> None:
+        """Add an error at the node's line; ``where`` is the dotted path of the key."""
         self.items.append(Finding(line=node.start_mark.line + 1, where=where, message=message))
 
 
