@@ -24,7 +24,7 @@ from scheduling.tick.tick import GAP
 _LAST_RUNS = 12
 # upper limit of counts
 _MAX_COUNT = 1000
-# statuses of verifications that compared all rows
+# statuses of verifications that reached a result
 _COMPARED = (VerificationStatus.EQUAL, VerificationStatus.DIFFERENT)
 _DAY = dt.timedelta(hours=24)
 
