@@ -57,7 +57,7 @@ class Page(ModelAdmin):
         """Return whether the row's button is shown, given the row's state."""
         return True
 
-    def goes_on(self, row: Any) -> bool:
+    def is_changing(self, row: Any) -> bool:
         """Return whether the row is still changing, so that its page reloads itself."""
         return False
 
@@ -70,7 +70,7 @@ class Page(ModelAdmin):
             allowed = self.get_actions(request)
             verbs = [verb for verb in self.verbs if verb.action in allowed and self.offers(verb, row)]
             related = [(text, url) for text, url in self.related(row) if _may_see(request, url)]
-            context |= {"verbs": verbs, "related": related, "goes_on": self.goes_on(row)}
+            context |= {"verbs": verbs, "related": related, "is_changing": self.is_changing(row)}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

@@ -81,7 +81,7 @@ class GroupRunAdmin(HappenedPage):
     def offers(self, verb: Verb, row: GroupRun) -> bool:
         return not row.is_final
 
-    def goes_on(self, row: GroupRun) -> bool:
+    def is_changing(self, row: GroupRun) -> bool:
         return row.status in GROUP_ACTIVE
 
     def related(self, row: GroupRun) -> Iterable[tuple[str, str]]:

@@ -80,7 +80,7 @@ class RunAdmin(RunColumns, HappenedPage):
     def offers(self, verb: Verb, row: Run) -> bool:
         return row.status in ACTIVE if verb.action == "cancel" else row.is_final and row.module_id is not None
 
-    def goes_on(self, row: Run) -> bool:
+    def is_changing(self, row: Run) -> bool:
         return row.status in ACTIVE
 
     def related(self, row: Run) -> Iterable[tuple[str, str]]:

@@ -113,7 +113,7 @@ class VerificationAdmin(HappenedPage):
             return row.is_repairable and row.module_id is not None
         return row.is_final and row.module_id is not None
 
-    def goes_on(self, row: Verification) -> bool:
+    def is_changing(self, row: Verification) -> bool:
         return not row.is_final
 
     def related(self, row: Verification) -> Iterable[tuple[str, str]]:
