@@ -54,7 +54,7 @@ class ModuleHistoryAdmin(ReadOnly, Page):
     def has_restore_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("modules.change_module")
 
-    def offers(self, verb: Verb, row: ModuleHistory) -> bool:
+    def is_offered(self, verb: Verb, row: ModuleHistory) -> bool:
         return row.module_id is not None
 
     def related(self, row: ModuleHistory) -> Iterable[tuple[str, str]]:

@@ -53,7 +53,7 @@ class Page(ModelAdmin):
         """Return (text, URL) of links to related rows."""
         return ()
 
-    def offers(self, verb: Verb, row: Any) -> bool:
+    def is_offered(self, verb: Verb, row: Any) -> bool:
         """Return whether the row's button is shown, given the row's state."""
         return True
 
@@ -68,7 +68,7 @@ class Page(ModelAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if (row := kwargs.get("obj")) is not None:
             allowed = self.get_actions(request)
-            verbs = [verb for verb in self.verbs if verb.action in allowed and self.offers(verb, row)]
+            verbs = [verb for verb in self.verbs if verb.action in allowed and self.is_offered(verb, row)]
             related = [(text, url) for text, url in self.related(row) if _may_see(request, url)]
             context |= {"verbs": verbs, "related": related, "is_changing": self.is_changing(row)}
         return super().render_change_form(request, context, *args, **kwargs)
@@ -86,7 +86,7 @@ class Page(ModelAdmin):
     @display(description="")
     def button(self, row: Model) -> SafeString | str:
         verb = self.row_verb
-        if verb is None or not self.offers(verb, row):
+        if verb is None or not self.is_offered(verb, row):
             return ""
         return format_html(
             '<button type="submit" class="pk-verb pk-small" form="pk-row-verb" name="_selected_action" value="{}" '

@@ -78,7 +78,7 @@ class GroupRunAdmin(HappenedPage):
         look = [("What to look at", {"fields": fields})] if fields else []
         return [*self.fieldsets, *look, ("Log", {"classes": ["collapse"], "fields": ["log_told"]})]
 
-    def offers(self, verb: Verb, row: GroupRun) -> bool:
+    def is_offered(self, verb: Verb, row: GroupRun) -> bool:
         return not row.is_final
 
     def is_changing(self, row: GroupRun) -> bool:

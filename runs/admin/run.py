@@ -77,7 +77,7 @@ class RunAdmin(RunColumns, HappenedPage):
         first, *rest = self.fieldsets
         return [first, ("What to look at", {"fields": fields}), *rest] if fields else self.fieldsets
 
-    def offers(self, verb: Verb, row: Run) -> bool:
+    def is_offered(self, verb: Verb, row: Run) -> bool:
         return row.status in ACTIVE if verb.action == "cancel" else row.is_final and row.module_id is not None
 
     def is_changing(self, row: Run) -> bool:

@@ -106,7 +106,7 @@ class VerificationAdmin(HappenedPage):
         # one that failed has counted nothing
         return [*found, rows, log] if obj and obj.missing is not None else [*found, log]
 
-    def offers(self, verb: Verb, row: Verification) -> bool:
+    def is_offered(self, verb: Verb, row: Verification) -> bool:
         if verb.action == "cancel_verification":
             return not row.is_final
         if verb.action == "repair":

@@ -71,7 +71,7 @@ class ScheduleAdmin(Page):
             yield "Verifications it started", html.list_of("runs.verification", by=f"schedule:{row.pk}")
         yield "Its slots", html.list_of("scheduling.slot", schedule__id__exact=row.pk)
 
-    def offers(self, verb: Verb, row: Schedule) -> bool:
+    def is_offered(self, verb: Verb, row: Schedule) -> bool:
         return {"enable": not row.enabled, "disable": row.enabled}[verb.action]
 
     @admin.action(description="Enable: it fires again, never for the past", permissions=["change"])
