@@ -11,7 +11,7 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 
-class MomentRangeFilter(RangeDateTimeFilter):
+class TimestampRangeFilter(RangeDateTimeFilter):
     """Filters by a range of dates with optional times; a date alone includes the whole day."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

@@ -15,7 +15,7 @@ from unfold.decorators import display
 
 from modules.models import Module
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.date_filter import MomentRangeFilter
+from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
 from pipekit_site.admin_ui.model_admin import Verb
 from runs.admin import formatting, module_pages
 from runs.admin.actions import CANCEL, cancel, run_again
@@ -41,7 +41,7 @@ class RunAdmin(RunColumns, HappenedPage):
         ("module", AutocompleteSelectFilter),
         StartedByFilter,
         "dry_run",
-        ("started_at", MomentRangeFilter),
+        ("started_at", TimestampRangeFilter),
     ]
     search_fields = ["module_name"]
     search_help_text = "Module, or number of the run"

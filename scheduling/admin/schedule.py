@@ -15,7 +15,7 @@ from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.date_filter import MomentRangeFilter
+from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, ReadOnly, Verb
 from scheduling.admin import formatting
 from scheduling.models import Action, Schedule, Slot
@@ -132,7 +132,7 @@ class SlotAdmin(ReadOnly, Page):
         ("outcome", ChoicesDropdownFilter),
         ("schedule", AutocompleteSelectFilter),
         ("module", AutocompleteSelectFilter),
-        ("due_at", MomentRangeFilter),
+        ("due_at", TimestampRangeFilter),
     ]
     list_select_related = ["schedule__group", "module"]
     list_fullwidth = True
