@@ -44,7 +44,7 @@ def _invalid(parameter: Parameter, value: Any, reference: str) -> Iterator[str]:
     if parameter.secret and not (isinstance(value, str) and re.search(reference, value)):
         yield f"The option “{parameter.name}” is a secret: write a reference such as $API_TOKEN, not the value."
     elif not isinstance(value, _TYPES[parameter.type]) or (isinstance(value, bool) and parameter.type != "boolean"):
-        yield f"The option “{parameter.name}” takes {_with_article(parameter.type)}: {parameter.description}"
+        yield f"The option “{parameter.name}” must be {_with_article(parameter.type)}: {parameter.description}"
     elif parameter.choices and value not in parameter.choices:
         yield f"The option “{parameter.name}” must be one of {', '.join(parameter.choices)}."
 

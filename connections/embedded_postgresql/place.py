@@ -1,4 +1,4 @@
-"""Checks where an embedded server may be created or started: in directories made by Pipekit, in its data directory."""
+"""Checks where an embedded server may be created or started: in Pipekit's own directories in the data directory."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def check(path: Path, within: str | Path | None) -> None:
         _check_cluster(path)
         if within is None or _is_inside(path, within) or any((path / name).is_file() for name in _MADE_BY_US):
             return
-        raise _refused(path, "was not made by Pipekit")
+        raise _refused(path, "was not created by Pipekit")
     if within is not None and not _is_inside(path, within):
-        raise _refused(path, f"lies outside Pipekit's data directory {within}")
+        raise _refused(path, f"is outside of Pipekit's data directory {within}")
     if within is not None and path.relative_to(real(within)).parts[0] in _TAKEN:
-        raise _refused(path, "lies among Pipekit's own files")
+        raise _refused(path, "is reserved for Pipekit's own files")
     if path.exists() and not _is_ours_and_empty(path):
-        raise _refused(path, "holds something else")
+        raise _refused(path, "is not an empty directory of this user")
 
 
 def _check_cluster(path: Path) -> None:
@@ -59,5 +59,5 @@ def _is_inside(path: Path, within: str | Path) -> bool:
 def _refused(path: Path, why: str) -> ConfigurationInvalid:
     return ConfigurationInvalid(
         f"The embedded PostgreSQL in {path} did not start: the directory {why}; nothing was changed.",
-        hint="Name a directory inside the data directory that does not exist yet, or that Pipekit made.",
+        hint="Name a directory inside the data directory that does not exist yet, or that Pipekit created.",
     )

@@ -198,7 +198,7 @@ def _access_problems(path: Path) -> Iterator[Problem]:
     directory = path.resolve().parent.stat()
     if directory.st_mode & stat.S_IWOTH and not directory.st_mode & stat.S_ISVTX:
         yield Problem(
-            message=f"Anybody may replace the secrets file: its directory {path.resolve().parent} is writable by all.",
+            message=f"Any user can replace the secrets file: its directory {path.resolve().parent} is writable by all.",
             hint=f"chmod o-w {path.resolve().parent}",
         )
 
@@ -206,7 +206,7 @@ def _access_problems(path: Path) -> Iterator[Problem]:
 def _syntax_problems(path: Path) -> Iterator[Problem]:
     contents = read(path)
     for number in contents.bad_lines:
-        yield Problem(message=f"{path}, line {number}: this line sets nothing.", hint=_EXPECTED)
+        yield Problem(message=f"{path}, line {number}: this line is invalid.", hint=_EXPECTED)
     for number in contents.repeated_lines:
         yield Problem(
             message=f"{path}, line {number}: this name was set before; the last line is used.", hint="Keep one."

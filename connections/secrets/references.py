@@ -106,7 +106,7 @@ class SecretStore:
                 " name it in secret_environment of config.yaml."
             )
         bad = ", ".join(map(str, self._file().bad_lines))
-        return f"Looked in: {file}; the environment." + (f" Lines of the file that set nothing: {bad}." if bad else "")
+        return f"Looked in: {file}; the environment." + (f" Invalid lines of the file: {bad}." if bad else "")
 
 
 def name_of(reference: str) -> str:

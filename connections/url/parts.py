@@ -90,8 +90,8 @@ def host(text: str) -> str:
 
 def _several_hosts() -> UrlInvalid:
     return UrlInvalid(
-        "The URL names several hosts; a connection leads to one.",
-        hint="Name one, or a name (in DNS, or of a proxy) that leads to the current primary.",
+        "The URL names several hosts; a connection uses one.",
+        hint="Name one host, or a name (in DNS, or of a proxy) that resolves to the current primary.",
     )
 
 

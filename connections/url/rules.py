@@ -93,7 +93,7 @@ def _file(kind: str, separator: str) -> Callable[[str, str], ConnectionUrl]:
         if text.lower() in ("", ":memory:", "//", "memory"):
             raise UrlInvalid("The URL names no file; a database in memory is not shared by processes.", hint="")
         if text.startswith("//"):
-            # three slashes and four mean the same absolute path: a relative one would depend on cron's working directory
+            # three slashes are an absolute path too: a relative one would depend on cron's working directory
             if not text.startswith("///"):
                 raise UrlInvalid("The URL of a file names a host.", hint="")
             text = "/" + text.lstrip("/")

@@ -173,7 +173,7 @@ def test_only_directories_of_its_own_are_used_and_others_are_not_touched(home: P
 
 @pytest.mark.parametrize("name", ["static/pg", "logs/runs/pg", "backups", "spool/x", "locks/y"])
 def test_none_is_made_among_the_data_directory_s_own_files(name: str, home: Path) -> None:
-    with pytest.raises(ConfigurationInvalid, match="lies among Pipekit's own files"):
+    with pytest.raises(ConfigurationInvalid, match="is reserved for Pipekit's own files"):
         ask(parameters(home / name, home), "SELECT 1")
     assert not (home / name).exists()
 
@@ -182,7 +182,7 @@ def test_none_is_made_among_the_data_directory_s_own_files(name: str, home: Path
 def test_a_connection_to_one_elsewhere_is_not_saved(tmp_path: Path) -> None:
     row = Connection(name="dw", driver=Driver.objects.get(kind="postgresql"), jdbc_url="jdbc:postgresql://x/dw")
     row.options = {"embedded": str(tmp_path / "pg")}
-    with pytest.raises(ValidationError, match="lies outside"):
+    with pytest.raises(ValidationError, match="is outside of"):
         row.full_clean()
     row.options = {"embedded": str(Path(settings.PIPEKIT.data_dir) / "dw")}
     row.full_clean()

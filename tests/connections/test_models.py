@@ -89,8 +89,8 @@ def test_a_url_of_another_system_is_refused(kind: str, url: str) -> None:
     ("options", "said"),
     [
         ({"creat": True}, "“creat” is not an option of sqlite"),
-        ({"create": "yes"}, "takes a boolean"),
-        ({"create": 1}, "takes a boolean"),
+        ({"create": "yes"}, "must be a boolean"),
+        ({"create": 1}, "must be a boolean"),
         (["create"], "a JSON object"),
     ],
 )

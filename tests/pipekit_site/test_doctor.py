@@ -185,7 +185,7 @@ def test_a_secret_option_counts_as_used(secrets_file: Path) -> None:
     references.store().set("DW_PW", "x")
     assert look("secrets").message == "All that are used are set: $DW_PW"
     secrets_file.write_text("DW_PW x\n")
-    assert "Lines of the file that set nothing: 1." in look("secrets").message
+    assert "Invalid lines of the file: 1." in look("secrets").message
 
 
 def test_a_jar_that_is_missing_or_another_is_told(settings: Settings, tmp_path: Path) -> None:
