@@ -91,8 +91,7 @@ def load(data: bytes, sections: Sequence[Section], options: ImportOptions) -> Im
             if state_of(sections) == copied:
                 return _import(root, sections, options, checked=trial)
     raise ConfigurationInvalid(
-        "The configuration was changed by another process while this file was validated; nothing was imported. Import"
-        " it again.",
+        "The configuration was changed by another process while this file was validated; nothing was imported.",
         hint="Import it again.",
     )
 
