@@ -1,4 +1,4 @@
-"""Checks where an embedded server may be created or started: in Pipekit's own directories in the data directory."""
+"""Checks where an embedded server may be created (in the data directory) and started (where Pipekit created it)."""
 
 from __future__ import annotations
 

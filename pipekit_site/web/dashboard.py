@@ -1,4 +1,4 @@
-"""The admin's first page: what runs, failed, was refused or differed, each number with a link to its rows."""
+"""The dashboard of the admin: counts of active, failed, refused and differing runs and modules, with links to them."""
 
 from __future__ import annotations
 
