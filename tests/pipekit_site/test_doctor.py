@@ -111,7 +111,7 @@ def test_a_package_that_is_missing_or_broken_is_named(monkeypatch: pytest.Monkey
     monkeypatch.setattr(machine, "DEPENDENCIES", {"no-such-package": "x", "django": "pipekit_broken"})
     found = look("dependencies")
     assert found.message == (
-        "Packages that cannot be used: no-such-package: not installed; django: OSError: libx.so: cannot open."
+        "Packages that cannot be imported: no-such-package: not installed; django: OSError: libx.so: cannot open."
     )
     assert found.hint.endswith("-m pip install .")
 
@@ -142,7 +142,7 @@ def test_a_missing_time_zone_database_is_told(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_full_disk_is_told_before_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**24))
-    assert "has 16 MB left" in look("data directory").message
+    assert "has only 16 MB left" in look("data directory").message
 
 
 def test_a_data_directory_that_is_gone_is_told(settings: Settings, tmp_path: Path) -> None:
