@@ -1,4 +1,4 @@
-"""Configuration of the Django app `pipekit_site`: sets the secrets file and the protected paths of the process."""
+"""Configuration of the Django app `pipekit_site`: registers system checks, sets secrets file and protected paths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ class PipekitSiteConfig(AppConfig):
     verbose_name = "Pipekit"
 
     def ready(self) -> None:
-        from pipekit_site import protected_paths
+        from pipekit_site import (
+            checks,  # noqa: F401 - registers the system checks
+            protected_paths,
+        )
 
         config = settings.PIPEKIT
         protected_paths.configure(config)
