@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""The door to every command. Configuration that makes no sense ends here, as one message and exit code 2."""
+"""Entry point of all commands. An invalid configuration is reported here, with exit code 2."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main() -> None:
     except ImportError as error:
         raise SystemExit(f"{error}. Install the dependencies first: python -m pip install .") from error
     try:
-        settings.INSTALLED_APPS  # noqa: B018 - reads the settings now, before a command hides what they say
+        settings.INSTALLED_APPS  # noqa: B018 - loads the settings now, before a command hides their error
     except ImproperlyConfigured as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
@@ -33,7 +33,7 @@ def main() -> None:
         from pipekit_site.metadata import errors, migrate
 
         django.setup()
-        with errors.told(), _usage(known={*get_commands(), "help", "version"}):
+        with errors.exit_on_error(), _usage(known={*get_commands(), "help", "version"}):
             migrate.prepare_for(sys.argv[1])
             help.CommandLine(sys.argv).execute()
         return
@@ -42,7 +42,7 @@ def main() -> None:
 
 @contextmanager
 def _usage(*, known: set[str]) -> Iterator[None]:
-    """End with exit code 2 where Django, for a command that does not exist, would end with 1."""
+    """Exit with code 2 for an unknown command, for which Django exits with 1."""
     try:
         yield
     except SystemExit as ended:

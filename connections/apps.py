@@ -1,4 +1,4 @@
-"""The Django app `connections`."""
+"""Configuration of the Django app `connections`."""
 
 from __future__ import annotations
 

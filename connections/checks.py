@@ -1,4 +1,4 @@
-"""Test a stored connection and keep the result on its row: what the command and the admin's button both do."""
+"""Test a stored connection and record the result on its row, for the command and for the admin."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ from connections import probe
 from connections.models import Connection
 
 
-def tested(
-    connection: Connection, *, write: bool = False, listen: Callable[[probe.Step], None] = lambda step: None
+def run_test(
+    connection: Connection, *, write: bool = False, on_step: Callable[[probe.Step], None] = lambda step: None
 ) -> probe.Result:
-    """Return the steps that were taken; a destination's rights are tested where modules write to it, or on demand."""
+    """Test the connection, save the result and return it.
+
+    Write permissions are tested if ``write`` is true or any module has the connection as its destination.
+    """
     result = probe.probe(
         connection.parameters,
         name=connection.name,
         kind=connection.driver.kind,
         write=write or connection.dest_modules.exists(),
-        listen=listen,
+        on_step=on_step,
     )
     connection.record_test(ok=result.ok, message=result.message)
     return result

@@ -1,6 +1,6 @@
-"""Connections in a configuration file. Their passwords are references; nothing else of a secret is stored at all.
+"""The section of connections in a configuration file. Passwords are references; secrets are never exported.
 
-Whoever imports has a shell on the machine; a reference that stands in the file counts as entered for where it leads.
+Importing takes shell access, so a reference given in the file counts as entered for the target the row has then.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from connections.secrets import binding
 from pipekit_site.configfile.sections import Section
 
 
-def _entered(row: Connection, given: frozenset[str]) -> str:
-    """Note whether the file enters the references; return what is wrong when they would follow a row elsewhere."""
-    holds = {"password": bool(row.password), "options": _has_more(row)}
-    missing = [key for key, holding in holds.items() if holding and key not in given]
+def _bind_secrets(row: Connection, given: frozenset[str]) -> str:
+    """Decide whether saving binds the references; return an error if kept references would get another target."""
+    has_secret = {"password": bool(row.password), "options": _has_secret_option(row)}
+    missing = [key for key, has in has_secret.items() if has and key not in given]
     row.keeps_binding = row.pk is not None and bool(missing)
     if not row.keeps_binding or binding.is_covered(row.binding(), row.secret_binding):
         return ""
     stored = Connection.objects.with_driver().get(pk=row.pk)
     if row.binding().get("target") == stored.binding().get("target"):
-        # the file does not lead it elsewhere; that it does not resolve is said when it is used
+        # the file does not change the target; that the reference is unbound is reported when it is used
         return ""
     return (
-        f"it leads to another kind, host, port or user than its secret was entered for; give {' and '.join(missing)}"
-        " too, to let the secret go there."
+        f"its kind, host, port or user is not the one that its secret was entered for; give {' and '.join(missing)}"
+        " too, to allow the secret to be sent there."
     )
 
 
-def _has_more(row: Connection) -> bool:
+def _has_secret_option(row: Connection) -> bool:
     return bool(set(row.references()) - {row.password})
 
 
@@ -40,6 +40,6 @@ CONNECTIONS = Section(
     model=Connection,
     fields=("driver", "jdbc_url", "username", "password", "supports_deletes", "options", "max_parallel"),
     shown_by={"driver": "kind"},
-    entered=_entered,
+    check_keys=_bind_secrets,
     is_stale=_is_stale,
 )

@@ -1,4 +1,4 @@
-"""Drivers and connections: which systems there are and how to reach them. A password is a `$NAME`, never a secret."""
+"""Drivers and connections. A connection's password is a `$NAME` reference, never the secret itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from connections.secrets import references as secrets
 from connections.secrets.binding import Binding
 from connections.timestamped import Timestamped
 
-# names are typed on command lines and used in file names
+# Names are typed on command lines and become parts of file names.
 NAME = RegexValidator(
     r"\A[A-Za-z0-9][A-Za-z0-9_. -]*\Z",
     "Use letters, digits, “_”, “.”, “-” and spaces, beginning with a letter or digit.",
@@ -26,7 +26,7 @@ _BOUND_FIELDS = frozenset({"driver", "driver_id", "jdbc_url", "username", "passw
 
 
 class Driver(Timestamped):
-    """A kind of system and, where JDBC is used, the jar that speaks to it."""
+    """A kind of system and, if it is reached by JDBC, the jar of its driver."""
 
     kind = models.CharField(max_length=40, unique=True, help_text="The kind of system, as connectors are named.")
     name = models.CharField(max_length=100, help_text="What pages call it.")
@@ -63,7 +63,7 @@ class Driver(Timestamped):
 
 
 class Connection(Timestamped):
-    """One named system, source or destination or both."""
+    """A named system that modules read from, write to, or both."""
 
     name = models.CharField(max_length=100, unique=True, validators=[NAME])
     driver = models.ForeignKey(Driver, on_delete=models.PROTECT, related_name="connections")
@@ -85,7 +85,7 @@ class Connection(Timestamped):
     max_parallel = models.PositiveSmallIntegerField(
         default=4, validators=[MinValueValidator(1)], help_text="How many transfers may use it at the same time."
     )
-    # what its references were entered for (see connections.secrets.binding)
+    # the target that the references were entered for (see connections.secrets.binding)
     secret_binding = models.JSONField(null=True, blank=True, editable=False)
     last_tested_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_test_ok = models.BooleanField("last test", null=True, editable=False)
@@ -93,7 +93,7 @@ class Connection(Timestamped):
 
     objects = ConnectionQuerySet.as_manager()
 
-    # the references were not entered with what is being saved
+    # True if the references were not entered again with the values being saved, so the stored binding is kept
     keeps_binding = False
 
     class Meta:
@@ -113,16 +113,16 @@ class Connection(Timestamped):
 
     def clean(self) -> None:
         super().clean()
-        # an emptied form field
+        # an emptied form field gives None
         if self.options is None:
             self.options = {}
         validation.check(self)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save, the references bound to where the connection leads now.
+        """Save the row and bind its references to its current target, unless ``keeps_binding`` is set.
 
-        Whoever saves has made sure that they were entered for it: the form and importconfig do. What is changed in the
-        database by other means is not bound, and its references do not resolve.
+        The caller (form or importconfig) has checked that the references were entered for this target. Rows changed by
+        other means keep their old binding, so their references do not resolve.
         """
         fields = kwargs.get("update_fields")
         if not self.keeps_binding and (fields is None or _BOUND_FIELDS & set(fields)):
@@ -132,11 +132,11 @@ class Connection(Timestamped):
         super().save(*args, **kwargs)
 
     def references(self) -> list[str]:
-        """Return every reference to a secret, of the password and of secret options."""
+        """Return all references to secrets, from the password and the secret options."""
         return secret_binding.references(kind=self.driver.kind, password=self.password, given=self.options)
 
     def binding(self) -> Binding:
-        """Return what the references would be bound to, as the row is now."""
+        """Return the binding that the row's current values would get."""
         return secret_binding.binding(
             kind=self.driver.kind,
             url=self.jdbc_url,
@@ -146,14 +146,13 @@ class Connection(Timestamped):
         )
 
     def check_binding(self) -> None:
-        """Raise SecretMissing when a reference was not entered for where the connection leads."""
-        wanted = self.references()
-        secret_binding.check(self.secret_binding, self.binding(), name=self.name, wanted=wanted)
+        """Raise SecretMissing if a reference was not entered for the connection's current target."""
+        secret_binding.check(self.secret_binding, self.binding(), name=self.name, references=self.references())
 
     def parameters(self) -> ConnectionParameters:
-        """Return what a connector needs, the secret resolved: only for the process that connects.
+        """Return the connector's parameters with secrets resolved. To be called only in the process that connects.
 
-        Raises SecretMissing when the password's reference leads nowhere, or was entered for another place.
+        Raises SecretMissing if a secret is not set, or its reference was entered for another target.
         """
         self.check_binding()
         resolve = secrets.store().resolve
@@ -162,13 +161,13 @@ class Connection(Timestamped):
             url=self.jdbc_url,
             username=self.username,
             password=resolve(self.password),
-            options=options.resolved(self.options, self.driver.kind, resolve),
+            options=options.resolve_secrets(self.options, self.driver.kind, resolve),
             name=self.name,
         )
 
     def record_test(self, *, ok: bool, message: str) -> None:
-        """Keep the result of a test; nothing else of the row is written."""
-        found: dict[str, Any] = {"last_tested_at": timezone.now(), "last_test_ok": ok, "last_test_message": message}
-        for field, value in found.items():
+        """Save the result of a test, and no other field."""
+        values: dict[str, Any] = {"last_tested_at": timezone.now(), "last_test_ok": ok, "last_test_message": message}
+        for field, value in values.items():
             setattr(self, field, value)
-        self.save(update_fields=[*found, "updated_at"])
+        self.save(update_fields=[*values, "updated_at"])

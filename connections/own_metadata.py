@@ -1,4 +1,4 @@
-"""Refuses, before it is saved, a connection that leads to what is Pipekit's own. Connecting finds out again."""
+"""Refuses connections to Pipekit's own files and metadata database when they are saved; connecting checks again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
 
 
 def check_url(text: str, kind: str) -> None:
-    """Raise UrlInvalid for a URL that is none, Protected for one that names Pipekit's own files or metadata."""
+    """Raise UrlInvalid if the URL is malformed, Protected if it names Pipekit's own files or metadata database."""
     url = jdbc.parse(text, kind)
     if url.path and not url.host:
         check_file(url.path, protection.current())
@@ -28,7 +28,7 @@ def check_url(text: str, kind: str) -> None:
 
 
 def check_embedded(options: Mapping[str, Any]) -> None:
-    """Raise ConfigurationInvalid for an embedded server's directory that is not, and would not be, Pipekit's own."""
+    """Raise ConfigurationInvalid if the embedded server's directory is neither Pipekit's own nor could become so."""
     if directory := options.get("embedded"):
         from connections.embedded_postgresql import place
 
@@ -36,27 +36,27 @@ def check_embedded(options: Mapping[str, Any]) -> None:
             place.check(place.real(directory), protection.current().data_dir)
         except OSError as error:
             raise ConfigurationInvalid(
-                f"The directory {directory} cannot be looked at: {error.strerror}.",
+                f"The directory {directory} cannot be read: {error.strerror}.",
                 hint="Name one inside the data directory.",
             ) from None
 
 
 def _is_metadata(url: ConnectionUrl) -> bool:
-    """Whether host, port and database are the metadata's, as far as names tell."""
-    found = metadata.settings_dict
-    options: dict[str, Any] = found.get("OPTIONS", {})
-    host = str(found["HOST"] or options.get("host") or "")
-    port = str(found["PORT"] or options.get("port") or 5432)
-    if (url.database or "postgres") != found["NAME"] or str(url.port_or_default or 5432) != port:
+    """Return whether database, port and host (compared by name and by address) are the metadata database's."""
+    settings = metadata.settings_dict
+    options: dict[str, Any] = settings.get("OPTIONS", {})
+    host = str(settings["HOST"] or options.get("host") or "")
+    port = str(settings["PORT"] or options.get("port") or 5432)
+    if (url.database or "postgres") != settings["NAME"] or str(url.port_or_default or 5432) != port:
         return False
     return url.host == host or bool(_addresses(url.host) & _addresses(host))
 
 
 def _addresses(host: str) -> set[str]:
-    """Return where a host is; this machine's sockets and loopback addresses are one place."""
+    """Return the host's name and addresses; sockets and loopback addresses of this machine become ``local``."""
     if host in _LOCAL or host.startswith("/"):
         return {"local"}
-    found = {host}
+    addresses = {host}
     with suppress(OSError, UnicodeError):
-        found |= {str(answer[4][0]) for answer in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    return {"local" if address in _LOCAL else address for address in found}
+        addresses |= {str(answer[4][0]) for answer in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    return {"local" if address in _LOCAL else address for address in addresses}

@@ -1,7 +1,7 @@
-"""Tests a connection step by step and says at which step, why and what to do. Knows no Django, leaves nothing behind.
+"""Connection test in steps, each reported with its error and what to do. No Django; leaves nothing behind.
 
-Steps, in order, as far as they apply: secret, url, host, port, driver, login (for a file: file), database, read, write.
-The first that fails ends the test.
+The steps, in order, as far as they apply: secret, url, host, port, driver, login (for a file: file), database, read,
+write. The first one that fails ends the test.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -29,12 +28,13 @@ from connections.sdk.sql.types import DataType, Kind
 from connections.secrets.redaction import redactor
 from connections.url import addresses, jdbc
 
-SECONDS = 10.0
+# seconds, for resolving the host name and for opening the port
+TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One thing that was tried. ``error`` is None, or a PipekitError in its JSON form."""
+    """The result of one step. ``error`` is None or a PipekitError's ``as_dict()``."""
 
     name: str
     ok: bool
@@ -55,7 +55,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """The steps that were taken; the last one is the failing one, if any."""
+    """The steps that ran; if one failed, it is the last."""
 
     connection: str
     kind: str
@@ -71,7 +71,7 @@ class Result:
 
     @property
     def message(self) -> str:
-        """One line for a page: the failing step's, or how long a working connection took."""
+        """Return one line: name and message of the failed step, or the time that the test took."""
         total = sum(step.milliseconds for step in self.steps)
         return f"{self.steps[-1].name}: {self.steps[-1].message}" if self.error else f"Works ({total} ms)."
 
@@ -86,8 +86,8 @@ class Result:
 
 
 @dataclass(slots=True)
-class _Found:
-    """What the steps so far have found out; each step uses what earlier ones left here."""
+class _State:
+    """Shared state of the steps: each sets what later ones use."""
 
     resolve: Callable[[], ConnectionParameters]
     parameters: ConnectionParameters = field(default_factory=lambda: ConnectionParameters(kind="", url=""))
@@ -95,11 +95,11 @@ class _Found:
     addresses: list[str] = field(default_factory=list)
     connector: Connector | None = None
     session: Session | None = None
-    missing: DatabaseMissing | None = None
+    database_missing: DatabaseMissing | None = None
 
     @property
     def is_remote(self) -> bool:
-        """Whether there is a host to look for; an embedded server is started by connecting to it."""
+        """Return whether host and port can be tested; an embedded server is started by the login step."""
         return bool(self.url.host) and not self.url.host.startswith("/") and not self.parameters.options.get("embedded")
 
 
@@ -109,178 +109,178 @@ def probe(
     name: str,
     kind: str,
     write: bool = False,
-    listen: Callable[[Step], None] = lambda step: None,
+    on_step: Callable[[Step], None] = lambda step: None,
 ) -> Result:
-    """Test the connection that ``resolve`` gives (which resolves its secret); ``write`` tests a destination's rights.
+    """Test the connection with the parameters that ``resolve`` returns, including secrets; ``write`` tests writing too.
 
-    ``listen`` is called with every step as it ends. What goes wrong is in the result, not raised.
+    ``on_step`` is called with each step as it ends. Errors are in the result, not raised.
     """
-    found = _Found(resolve)
+    state = _State(resolve)
     steps: list[Step] = []
     try:
-        for label, act in _steps(found, write=write):
-            if step := _taken(label, act, found):
-                steps.append(step)
-                listen(step)
-                if not step.ok:
-                    break
+        for label, function in _steps(state, write=write):
+            step = _run_step(label, function, state)
+            steps.append(step)
+            on_step(step)
+            if not step.ok:
+                break
     finally:
-        if found.session is not None:
-            found.session.close()
+        if state.session is not None:
+            state.session.close()
     return Result(connection=name, kind=kind, steps=tuple(steps))
 
 
-def _steps(found: _Found, *, write: bool) -> Iterator[tuple[str, Callable[[_Found], str]]]:
+def _steps(state: _State, *, write: bool) -> Iterator[tuple[str, Callable[[_State], str]]]:
     yield "secret", _secret
     yield "url", _url
-    if found.is_remote:
+    if state.is_remote:
         yield "host", _host
-        if found.url.port_or_default:
+        if state.url.port_or_default:
             yield "port", _port
     yield "driver", _driver
-    if found.url.path and not Path(found.url.path).exists() and found.parameters.options.get("create"):
+    if state.url.path and not Path(state.url.path).exists() and state.parameters.options.get("create"):
         yield "file", _new_file
         return
-    yield "file" if found.url.path else "login", _login
-    if not found.url.path:
+    yield "file" if state.url.path else "login", _login
+    if not state.url.path:
         yield "database", _database
     yield "read", _read
     if write:
         yield "write", _write
 
 
-def _taken(label: str, act: Callable[[_Found], str], found: _Found) -> Step:
+def _run_step(label: str, function: Callable[[_State], str], state: _State) -> Step:
     started = time.monotonic()
     message, error = "", None
     try:
-        message = act(found)
+        message = function(state)
     except PipekitError as failure:
         message, error = failure.message, failure.as_dict()
-    # a server may repeat what it was sent
+    # a server's error may repeat the password it was sent
     message = redactor().text(message)
     error = error and {name: redactor().text(text) for name, text in error.items()}
     milliseconds = round((time.monotonic() - started) * 1000)
     return Step(name=label, ok=error is None, milliseconds=milliseconds, message=message, error=error)
 
 
-def _secret(found: _Found) -> str:
-    found.parameters = found.resolve()
-    return "The password's reference leads to a value." if found.parameters.password else "No password is set."
+def _secret(state: _State) -> str:
+    state.parameters = state.resolve()
+    return "The password's reference resolves to a value." if state.parameters.password else "No password is set."
 
 
-def _url(found: _Found) -> str:
-    found.url = jdbc.parse(found.parameters.url, found.parameters.kind)
-    return jdbc.rebuild(found.url)
+def _url(state: _State) -> str:
+    state.url = jdbc.parse(state.parameters.url, state.parameters.kind)
+    return jdbc.rebuild(state.url)
 
 
-def _host(found: _Found) -> str:
-    host = found.url.host
+def _host(state: _State) -> str:
+    host = state.url.host
     try:
-        answers = _within(lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
-    except TooLate:
+        answers = _with_timeout(lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+    except TimeoutError:
         raise ConnectionFailed(
-            f"Nobody says within {SECONDS:.0f} s which machine “{host}” is.",
+            f"The host name “{host}” could not be resolved within {TIMEOUT:.0f} s.",
             hint="Check the name in the URL, and this machine's name server.",
         ) from None
     except (socket.gaierror, UnicodeError) as error:
         raise ConnectionFailed(
             f"The host name “{host}” is unknown.",
-            hint="Check its spelling in the URL, and that this machine knows the network it is in.",
+            hint="Check its spelling in the URL, and that this machine can resolve names of that network.",
             detail=str(error),
         ) from None
-    found.addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
-    known = [address for text in found.addresses if (address := addresses.parsed(text))]
+    state.addresses = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+    known = [address for text in state.addresses if (address := addresses.parsed(text))]
     if any(map(addresses.is_forbidden, known)):
         raise UrlInvalid(f"“{host}” is a link-local address or a metadata service.", hint="Name a database server.")
-    return f"{host} is {', '.join(found.addresses)}."
+    return f"{host} is {', '.join(state.addresses)}."
 
 
-def _within(look_up: Callable[[], list[Any]]) -> list[Any]:
-    # a look-up has no time limit of its own; one that hangs is left to end by itself
+def _with_timeout(look_up: Callable[[], list[Any]]) -> list[Any]:
+    # getaddrinfo takes no timeout, and its thread cannot be stopped: it ends by itself
     pool = ThreadPoolExecutor(1)
     try:
-        return pool.submit(look_up).result(timeout=SECONDS)
+        return pool.submit(look_up).result(timeout=TIMEOUT)
     finally:
         pool.shutdown(wait=False)
 
 
-def _port(found: _Found) -> str:
-    port = cast(int, found.url.port_or_default)
+def _port(state: _State) -> str:
+    port = cast(int, state.url.port_or_default)
     last: OSError | None = None
-    for address in found.addresses:
+    for address in state.addresses:
         try:
-            socket.create_connection((address, port), timeout=SECONDS).close()
+            socket.create_connection((address, port), timeout=TIMEOUT).close()
             return f"Port {port} is open."
         except OSError as error:
             last = error
     refused = isinstance(last, ConnectionRefusedError)
     why = "nothing listens on it" if refused else "it does not answer"
     raise ConnectionFailed(
-        f"Port {port} of {found.url.host} cannot be reached: {why}.",
-        hint="Is the server running, and is this its port?" if refused else "Does a firewall stand between?",
+        f"Port {port} of {state.url.host} cannot be reached: {why}.",
+        hint="Is the server running, and is this its port?" if refused else "Does a firewall block it?",
         detail=str(last or ""),
     )
 
 
-def _driver(found: _Found) -> str:
-    found.connector = registry.connector(found.parameters.kind)
-    return f"The {found.parameters.kind} driver is there."
+def _driver(state: _State) -> str:
+    state.connector = registry.connector(state.parameters.kind)
+    return f"The {state.parameters.kind} driver is installed."
 
 
-def _login(found: _Found) -> str:
-    assert found.connector is not None
+def _login(state: _State) -> str:
+    assert state.connector is not None
     try:
-        found.session = found.connector.connect(found.parameters)
+        state.session = state.connector.connect(state.parameters)
     except DatabaseMissing as error:
-        if found.url.path:
+        if state.url.path:
             raise
-        # the server let the user in before it looked for the database
-        found.missing = error
-    return f"{found.url.path} is open." if found.url.path else "The server lets the user in."
+        # the server accepted the login before it looked for the database: this is the next step's error
+        state.database_missing = error
+    return f"{state.url.path} is open." if state.url.path else "The login was accepted."
 
 
-def _database(found: _Found) -> str:
-    if found.missing is not None:
-        raise found.missing
-    return f"The database {found.url.database} is there." if found.url.database else "The user's database is there."
+def _database(state: _State) -> str:
+    if state.database_missing is not None:
+        raise state.database_missing
+    return f"The database {state.url.database} exists." if state.url.database else "The default database exists."
 
 
-def _read(found: _Found) -> str:
-    assert found.connector is not None and found.session is not None
-    found.connector.introspector.describe_query(found.session, "SELECT 1 AS one")
-    found.connector.introspector.describe_table(found.session, TableName("", "pipekit_probe"))
+def _read(state: _State) -> str:
+    assert state.connector is not None and state.session is not None
+    state.connector.introspector.describe_query(state.session, "SELECT 1 AS one")
+    state.connector.introspector.describe_table(state.session, TableName("", "pipekit_probe"))
     return "Queries and the catalogue can be read."
 
 
-def _new_file(found: _Found) -> str:
-    directory = Path(found.url.path).absolute().parent
+def _new_file(state: _State) -> str:
+    directory = Path(state.url.path).absolute().parent
     if not directory.is_dir() or not os.access(directory, os.W_OK):
         raise PermissionDenied(
-            f"{found.url.path} is not there yet and cannot be created.", hint=f"Check that {directory} can be written."
+            f"{state.url.path} does not exist and cannot be created.", hint=f"Check that {directory} is writable."
         )
-    return f"{found.url.path} is not there yet; the first run creates it."
+    return f"{state.url.path} does not exist yet; the first run creates it."
 
 
-class _Undo(Exception):
-    """Takes a trial transaction back."""
+class _Rollback(Exception):
+    """Raised to roll back the trial transaction."""
 
 
-def _write(found: _Found) -> str:
-    assert found.connector is not None and found.session is not None
-    dialect, session = found.connector.dialect.for_connection(found.parameters), found.session
-    if not isinstance(dialect, PublishingDialect) or Cap.WRITE not in found.connector.capabilities:
+def _write(state: _State) -> str:
+    assert state.connector is not None and state.session is not None
+    dialect, session = state.connector.dialect.for_connection(state.parameters), state.session
+    if not isinstance(dialect, PublishingDialect) or Cap.WRITE not in state.connector.capabilities:
         raise PermissionDenied(
             f"A {dialect.name} system cannot be a destination.", hint="Choose another destination for these modules."
         )
     table = TableName(dialect.staging_schema, f"pipekit_probe_{secrets.token_hex(4)}")
-    native = found.connector.datatypes.render(DataType(kind=Kind.INTEGER)).native
+    native = state.connector.datatypes.render(DataType(kind=Kind.INTEGER)).native
     statements = (
         dialect.create_schema(table.schema),
         dialect.create_table(table, [("n", native)]),
         dialect.insert_all(table, table, ("n",)),
     )
-    with contextlib.suppress(_Undo), session.transaction():
+    with contextlib.suppress(_Rollback), session.transaction():
         for sql in filter(None, statements):
             session.execute(sql)
-        raise _Undo
+        raise _Rollback
     return f"Tables can be created and filled in {table.schema}."

@@ -1,4 +1,4 @@
-"""Questions asked of many connections or drivers at once."""
+"""Querysets of connections."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ if TYPE_CHECKING:
 
 
 class ConnectionQuerySet(models.QuerySet["Connection"]):
+    """Queries of connections."""
+
     def with_driver(self) -> ConnectionQuerySet:
+        """Fetch the drivers with the connections, which most methods of a connection need."""
         return self.select_related("driver")
 
     def untested(self) -> ConnectionQuerySet:
+        """Return the connections that have never been tested."""
         return self.filter(last_tested_at=None)
 
     def failing(self) -> ConnectionQuerySet:
-        """Those whose last test failed."""
+        """Return the connections whose last test failed."""
         return self.filter(last_test_ok=False)

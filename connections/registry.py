@@ -1,4 +1,4 @@
-"""Driver kinds by name: one dict of dotted paths, loaded when asked for. Entry points add kinds of their own.
+"""The registry of connectors: driver kinds by name, imported on first use. Entry points add further kinds.
 
 A third-party package declares ``[project.entry-points."pipekit.connectors"]`` with ``kind = "its.package"``; the
 package has the same files as ``connections/connectors/<kind>/``.
@@ -19,7 +19,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector, Datatypes
 from connections.sdk.sql.dialect import Dialect
 
-if TYPE_CHECKING:  # a YAML parser is nothing that jrunner needs
+if TYPE_CHECKING:  # jrunner imports this module and needs no YAML parser
     from connections.sdk.manifest import Manifest
     from connections.sdk.sql.equality import TypeEquality
     from connections.sdk.sql.hashing import Hashing, SharedHashing
@@ -36,18 +36,19 @@ _BUILT_IN = {
     "sqlite": "connections.connectors.sqlite",
     "sqlserver": "connections.connectors.sqlserver",
 }
-# kinds whose rows cannot be moved yet: text can be written, mapped and checked, not read
+# Kinds without a driver yet: modules on them can be written and validated, but not run.
 _TEXT_ONLY = frozenset({"as400", "clickhouse", "h2", "jdbc", "mysql", "oracle", "sqlserver"})
 
 
 @cache
 def packages() -> dict[str, str]:
-    """Return every kind with the dotted path of its package, built-in ones winning over entry points."""
-    found = {entry.name: entry.value for entry in entry_points(group="pipekit.connectors")}
-    return {**found, **_BUILT_IN}
+    """Return the dotted path of each kind's package; built-in kinds take precedence over entry points."""
+    third_party = {entry.name: entry.value for entry in entry_points(group="pipekit.connectors")}
+    return {**third_party, **_BUILT_IN}
 
 
 def kinds() -> tuple[str, ...]:
+    """Return the names of all kinds, sorted."""
     return tuple(sorted(packages()))
 
 
@@ -62,49 +63,49 @@ def _package(kind: str) -> str:
 
 @cache
 def manifest(kind: str) -> Manifest:
-    """Return what the kind says of itself in its ``connector.yaml``; loads none of its code but the package."""
+    """Return the kind's ``connector.yaml``; imports nothing but its package."""
     from connections.sdk.manifest import load
 
     return load(Path(str(resources.files(_package(kind)) / "connector.yaml")))
 
 
 def dialect(kind: str) -> Dialect:
-    """Return the kind's SQL dialect; loads no driver."""
+    """Return the kind's SQL dialect without importing its driver."""
     return cast(Dialect, import_module(f"{_package(kind)}.dialect").DIALECT)
 
 
 def dialect_for(parameters: ConnectionParameters) -> Dialect:
-    """Return the dialect for SQL that Pipekit writes to this connection; loads no driver and does not connect."""
+    """Return the dialect of the SQL generated for this connection, without importing its driver or connecting."""
     return dialect(parameters.kind).for_connection(parameters)
 
 
 def datatypes(kind: str) -> Datatypes:
-    """Return the kind's type mapping; loads no driver."""
+    """Return the kind's type mapping without importing its driver."""
     return cast(Datatypes, import_module(f"{_package(kind)}.datatypes"))
 
 
 def hashing(kind: str) -> Hashing | None:
-    """Return the kind's row hashing, its driver imported; None for systems that cannot hash rows."""
+    """Import and return the kind's row hashing, or None for systems that cannot hash rows."""
     name = f"{_package(kind)}.hashing"
     return cast("Hashing", import_module(name)) if find_spec(name) else None
 
 
 def shared_hashing(kind: str) -> SharedHashing | None:
-    """Return the kind's form of the hash that all systems share, its driver imported; None where it has none."""
+    """Import and return the kind's implementation of the hash that all systems share, or None."""
     name = f"{_package(kind)}.shared_hashing"
     return cast("SharedHashing", import_module(name)) if find_spec(name) else None
 
 
 def type_equality(kind: str) -> TypeEquality | None:
-    """Return what the kind knows of equal values whose texts differ; None where it says nothing."""
+    """Import and return the kind's rules for values that are equal though their texts differ, or None."""
     name = f"{_package(kind)}.equality"
     return cast("TypeEquality", import_module(name)) if find_spec(name) else None
 
 
 def connector(kind: str, needs: Cap = Cap.NONE) -> Connector:
-    """Return the kind's connector, its driver imported.
+    """Import and return the kind's connector.
 
-    Raises NotSupported when the kind cannot do what is needed, before anything is connected.
+    Raises NotSupported, before anything connects, if it lacks one of the capabilities in ``needs``.
     """
     package = _package(kind)
     if kind in _TEXT_ONLY:
@@ -112,8 +113,8 @@ def connector(kind: str, needs: Cap = Cap.NONE) -> Connector:
             f"Rows cannot be moved from or to {kind} yet.",
             hint="Modules on it can be written, checked and dry-run; reading and writing it comes with its driver.",
         )
-    found = cast(Connector, import_module(f"{package}.connector").CONNECTOR)
-    if needs & ~found.capabilities:
-        missing = ", ".join(str(cap.name).lower() for cap in needs & ~found.capabilities)
+    loaded = cast(Connector, import_module(f"{package}.connector").CONNECTOR)
+    if needs & ~loaded.capabilities:
+        missing = ", ".join(str(cap.name).lower() for cap in needs & ~loaded.capabilities)
         raise NotSupported(f"The {kind} connector cannot {missing}.", hint="Choose a connection of another kind.")
-    return found
+    return loaded

@@ -1,4 +1,4 @@
-"""When a row was made and last changed; every table has both."""
+"""Abstract base model with created_at and updated_at, which every table has."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from django.db import models
 
 
 class Timestamped(models.Model):
+    """Records when a row was created and last saved."""
+
     created_at = models.DateTimeField(auto_now_add=True, editable=False)
     updated_at = models.DateTimeField(auto_now=True, editable=False)
 

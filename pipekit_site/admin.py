@@ -1,4 +1,4 @@
-"""Django's own users and groups, in the look of the rest."""
+"""Admin of Django's users and groups, with Unfold's forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The site as an app: registers its start-up checks and says where the secrets are and what is protected."""
+"""Configuration of the Django app `pipekit_site`: registers system checks, sets secrets file and protected paths."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ class PipekitSiteConfig(AppConfig):
     verbose_name = "Pipekit"
 
     def ready(self) -> None:
-        from pipekit_site import protected_paths
+        from pipekit_site import (
+            checks,  # noqa: F401 - registers the system checks
+            protected_paths,
+        )
 
         config = settings.PIPEKIT
         protected_paths.configure(config)

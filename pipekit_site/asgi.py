@@ -1,4 +1,4 @@
-"""What `manage.py serve` runs, and any other ASGI server may."""
+"""The ASGI application, for `manage.py serve` and other ASGI servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Start-up checks: configurations that Django would accept and Pipekit could not live with. Each says what to do."""
+"""System checks of the installation: configurations that Django accepts but Pipekit cannot work with."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from django.db import DatabaseError, connection
 from connections.secrets.references import SecretStore
 from pipekit_site.config.config import VARIABLES, Config
 
-# what `settings` asks SQLite for, as SQLite spells it back
+# the pragmas that `settings` sets, with the values that SQLite returns for them
 _PRAGMAS = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 _NETWORK_FILESYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "ceph", "glusterfs", "9p"})
-# read elsewhere than in the configuration
+# valid variables that are not read by the configuration
 _OTHER_VARIABLES = ("PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG")
 
 
 @register("pipekit")
 def check_installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Check data directory, metadata database, secrets file, jrunner and PIPEKIT_* variables."""
     config: Config = settings.PIPEKIT
     return [
         *_data_dir(config),
@@ -38,16 +39,16 @@ def check_installation(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register("pipekit", deploy=True)
 def check_transport(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Warn, for `check --deploy`, where passwords and sessions cross a network in clear text."""
+    """Warn, in `check --deploy`, if passwords and sessions cross the network in clear text."""
     config: Config = settings.PIPEKIT
     if config.tls:
         return []
-    hosts = f" It is reached as {', '.join(config.allowed_hosts)}." if config.allowed_hosts else ""
+    hosts = f" Allowed hosts: {', '.join(config.allowed_hosts)}." if config.allowed_hosts else ""
     return [
         Warning(
             f"TLS is off: passwords and sessions travel in clear text.{hosts}",
-            hint="Put a proxy that ends TLS before it, and set tls: true (PIPEKIT_TLS). On this machine alone, reached"
-            " as 127.0.0.1, it may stay off.",
+            hint="Use a proxy that terminates TLS, and set tls: true (PIPEKIT_TLS). If only this machine uses it, as"
+            " 127.0.0.1, TLS may stay off.",
             id="pipekit.W003",
         )
     ]
@@ -65,7 +66,8 @@ def _data_dir(config: Config) -> Iterator[CheckMessage]:
 def _sqlite_place(config: Config) -> Iterator[CheckMessage]:
     if config.is_sqlite and (kind := _filesystem(Path(config.database))) in _NETWORK_FILESYSTEMS:
         yield Error(
-            f"The metadata database {config.database} lies on a network ({kind}), where SQLite's locks fail.",
+            f"The metadata database {config.database} is on a network file system ({kind}), where SQLite's locks"
+            " do not work.",
             hint="Set database to a file on a local disk, or to a postgresql:// URL.",
             id="pipekit.E002",
         )
@@ -75,19 +77,19 @@ def _sqlite_pragmas(config: Config) -> Iterator[CheckMessage]:
     if connection.vendor != "sqlite":
         return
     try:
-        found = _read_pragmas()
+        pragmas = _read_pragmas()
     except DatabaseError as error:
         yield Error(
             f"The metadata database {config.database} cannot be opened: {error}.",
-            hint="Look at the file's owner and mode, and whether the disk is full.",
+            hint="Check the file's owner and mode, and whether the disk is full.",
             id="pipekit.E003",
         )
         return
-    wrong = {name: value for name, value in found.items() if value != _PRAGMAS[name]}
+    wrong = {name: value for name, value in pragmas.items() if value != _PRAGMAS[name]}
     if wrong:
-        spelled = ", ".join(f"{name} is {value}, not {_PRAGMAS[name]}" for name, value in wrong.items())
+        listed = ", ".join(f"{name} is {value}, not {_PRAGMAS[name]}" for name, value in wrong.items())
         yield Error(
-            f"SQLite did not take the settings that keep the metadata safe: {spelled}.",
+            f"SQLite did not accept the settings that keep the metadata safe: {listed}.",
             hint="Set database to a file on a local disk that this user may write to.",
             id="pipekit.E004",
         )
@@ -106,7 +108,7 @@ def _secrets_file(config: Config) -> Iterator[CheckMessage]:
 def _jrunner(config: Config) -> Iterator[CheckMessage]:
     if config.jrunner_path and shutil.which(config.jrunner_path) is None:
         yield Error(
-            f"jrunner_path is {config.jrunner_path}, which is not a program that can be run.",
+            f"jrunner_path is {config.jrunner_path}, which is not an executable program.",
             hint="Give the path of an executable, or leave jrunner_path out to use the bundled jrunner.",
             id="pipekit.E005",
         )
@@ -119,16 +121,16 @@ def _misspelled_variables() -> Iterator[CheckMessage]:
         close = difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.85)
         if name not in VARIABLES and name not in _OTHER_VARIABLES and close:
             yield Warning(
-                f"The variable {name} is set, and nothing reads it.", hint=f"Is {close[0]} meant?", id="pipekit.W001"
+                f"The variable {name} is set, but not used.", hint=f"Did you mean {close[0]}?", id="pipekit.W001"
             )
 
 
 def _filesystem(path: Path) -> str:
-    """Return the type of the filesystem a path lies on, empty where /proc does not tell."""
+    """Return the type of the filesystem that a path is on, or an empty string if it is unknown."""
     try:
         mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
     except OSError:
         return ""
     resolved = path.parent.resolve()
-    around = [(len(point), kind) for point, kind in mounts if resolved.is_relative_to(point.replace("\\040", " "))]
-    return max(around, default=(0, ""))[1]
+    parents = [(len(point), kind) for point, kind in mounts if resolved.is_relative_to(point.replace("\\040", " "))]
+    return max(parents, default=(0, ""))[1]

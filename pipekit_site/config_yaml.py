@@ -1,4 +1,4 @@
-"""The whole configuration as one YAML file: what `exportconfig` writes and `importconfig` reads."""
+"""Export and import of the whole configuration as one YAML file, for `exportconfig` and `importconfig`."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from connections.config_yaml import CONNECTIONS
 from modules.config_yaml import GROUPS, MODULES
 from pipekit_site.configfile import export
 from pipekit_site.configfile import load as importing
-from pipekit_site.configfile.load import Outcome, Wish
+from pipekit_site.configfile.load import ImportOptions, ImportResult
 from runs.models import Run
 from scheduling.config_yaml import SCHEDULES
 
-# each refers only to those before it
+# in order of dependency: each refers only to those before it
 SECTIONS = (CONNECTIONS, MODULES, GROUPS, SCHEDULES)
 
 
 def dump() -> str:
-    """Return the configuration; it holds references to secrets, no secret."""
+    """Return the configuration as YAML; it contains references to secrets, never secrets."""
     return export.export(SECTIONS)
 
 
-def load(text: str | bytes, *, name: str, actor: str, dry_run: bool = False, prune: bool = False) -> Outcome:
-    """Import a file's text. Raises FileInvalid naming every error, and nothing is changed."""
+def load(text: str | bytes, *, name: str, actor: str, dry_run: bool = False, prune: bool = False) -> ImportResult:
+    """Import a file's text. Raises FileInvalid with all its errors, and changes nothing then."""
     data = text.encode() if isinstance(text, str) else text
-    # a module whose run is going on stays
-    going = (Run.objects.active(),)
-    return importing.load(data, SECTIONS, Wish(name=name, actor=actor, dry_run=dry_run, prune=prune, beside=going))
+    # modules with an active run cannot be removed
+    options = ImportOptions(name=name, actor=actor, dry_run=dry_run, prune=prune, beside=(Run.objects.active(),))
+    return importing.load(data, SECTIONS, options)

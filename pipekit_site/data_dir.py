@@ -1,7 +1,6 @@
-"""The data directory: made when missing, its private files readable by their owner alone.
+"""Creates the data directory, the SQLite file and the secret key, with permissions for their owner only.
 
-The directory may be passed through, so that a web server of another user can be given `static`; what is private in it
-has a mode of its own.
+Other users may traverse the directory itself (mode 0711), so that a web server can be given access to `static`.
 """
 
 from __future__ import annotations
@@ -20,33 +19,33 @@ from pipekit_site.config.config import Config
 
 
 def prepare(config: Config) -> None:
-    """Make the directories, and the SQLite file in WAL mode, where they are missing."""
+    """Create missing directories, and the SQLite file in WAL mode. Raises ImproperlyConfigured."""
     try:
         for directory in (config.data_dir, config.log_dir, config.data_dir / "static"):
             if not directory.is_dir():
                 directory.mkdir(mode=0o711, parents=True)
         if config.is_sqlite:
-            _make_once(Path(config.database), _empty_database)
+            _create_once(Path(config.database), _create_database)
     except (OSError, sqlite3.Error) as error:
         raise ImproperlyConfigured(
-            f"Pipekit cannot start; its configuration is wrong.\n"
+            f"Pipekit cannot start; its configuration is invalid.\n"
             f"  data_dir: {config.data_dir} cannot be used ({error}); expected a directory that this user may write to."
         ) from error
 
 
 def secret_key(config: Config) -> str:
-    """Return the install's key for signing sessions, made once."""
+    """Return the installation's key for signing sessions, creating it on first use."""
     file = config.data_dir / "secret_key"
-    _make_once(file, lambda path: path.write_text(get_random_secret_key()))
+    _create_once(file, lambda path: path.write_text(get_random_secret_key()))
     return file.read_text().strip()
 
 
-def _make_once(file: Path, fill: Callable[[Path], object]) -> None:
-    """Make a file of mode 0600 that others see whole or not at all; whoever comes second takes the first one's."""
+def _create_once(file: Path, fill: Callable[[Path], object]) -> None:
+    """Create a file atomically with mode 0600, unless it exists or another process creates it first."""
     if file.exists():
         return
     file.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-    # mkstemp is O_EXCL and 0600
+    # mkstemp uses O_EXCL and mode 0600
     handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     os.close(handle)
     try:
@@ -57,7 +56,7 @@ def _make_once(file: Path, fill: Callable[[Path], object]) -> None:
         os.unlink(name)
 
 
-def _empty_database(path: Path) -> None:
+def _create_database(path: Path) -> None:
     connection = sqlite3.connect(path)
     try:
         connection.execute("PRAGMA journal_mode=WAL")

@@ -1,4 +1,4 @@
-"""The IANA name of the machine's time zone, which schedules default to and pages are shown in."""
+"""The IANA name of the machine's time zone: the default of schedules, and the zone of times in the admin."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 
 
 def local_zone_name() -> str:
-    """Return for example ``Europe/Berlin``; ``UTC`` where the machine does not say."""
+    """Return the name, such as ``Europe/Berlin``, from TZ, /etc/localtime or /etc/timezone; else ``UTC``."""
     for name in (
         os.environ.get("TZ", "").lstrip(":"),
-        _linked(Path("/etc/localtime")),
-        _written(Path("/etc/timezone")),
+        _from_link(Path("/etc/localtime")),
+        _from_file(Path("/etc/timezone")),
     ):
         if _is_zone(name):
             return name
     return "UTC"
 
 
-def _linked(file: Path) -> str:
+def _from_link(file: Path) -> str:
     return os.path.realpath(file).partition("/zoneinfo/")[2]
 
 
-def _written(file: Path) -> str:
+def _from_file(file: Path) -> str:
     try:
         return file.read_text().strip()
     except OSError:
@@ -35,5 +35,5 @@ def _is_zone(name: str) -> bool:
         zoneinfo.ZoneInfo(name)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
         return False
-    # "localtime" is a file of the zone directory, not a zone
+    # "localtime" is a file in the zone directory, but not a zone
     return bool(name) and name != "localtime"

@@ -1,4 +1,4 @@
-"""What the site itself keeps: attempts to log in, by whom and from where, for as long as they count."""
+"""The site's own model: recent login attempts, for their rate limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db import models
 
 
 class LoginAttempt(models.Model):
-    """One attempt that failed, or is still being checked. Names are kept as hashes: people mistype passwords there."""
+    """A login attempt that failed or is in progress. Names are stored as hashes: users mistype passwords there."""
 
     user_hash = models.CharField(max_length=64)
     address = models.CharField(max_length=45)

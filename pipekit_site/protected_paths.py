@@ -1,4 +1,4 @@
-"""What of this install connections must not reach, from its configuration and, for PostgreSQL metadata, its server."""
+"""The files, directories and database of this installation that connections must not use."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from connections.sdk.files import protection
 from connections.sdk.files.protection import Protection, ServerDatabase
 from pipekit_site.config.config import BASE_DIR, Config
 
-# in the data directory; its demo and what else lies there may be used
+# in the data directory; other directories in it, such as the demo's, may be used
 _FOLDERS = ("backups", "locks", "logs", "media", "postgresql", "spool", "static")
 _FILES = ("pipekit.db", "secret_key", "secrets.env", "config.yaml", "tick.lock", "migrate.lock", protection.FILE_NAME)
 _PROGRAM = ("connections", "introspection", "modules", "pipekit_site", "runs", "scheduling", "manage.py")
 
 
 def configure(config: Config) -> None:
-    """Tell this process what it protects, and leave that for a jrunner that is called by hand."""
-    found = of(config)
-    _write(config.data_dir / protection.FILE_NAME, found)
-    protection.configure(found if config.is_sqlite else lambda: replace(found, databases=_databases()))
+    """Set the protection of this process, and write it to a file for a jrunner that is started by hand."""
+    protected = of(config)
+    _write(config.data_dir / protection.FILE_NAME, protected)
+    protection.configure(protected if config.is_sqlite else lambda: replace(protected, databases=_databases()))
 
 
 def of(config: Config) -> Protection:
-    """Return what the configuration says; ``databases`` are found out when they are needed."""
+    """Return the protection of a configuration, without ``databases``, which are looked up on demand."""
     files = [config.secrets_file, config.config_file, *(config.data_dir / name for name in _FILES)]
     folders = [
         config.driver_dir,
@@ -55,7 +55,7 @@ def of(config: Config) -> Protection:
 
 @cache
 def _databases() -> tuple[ServerDatabase, ...]:
-    """Ask the metadata's server once. One that does not tell is recognised by the tables alone."""
+    """Return the metadata database's identity, or nothing if the server hides it; its tables identify it as well."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(SERVER_DATABASE)
@@ -65,9 +65,9 @@ def _databases() -> tuple[ServerDatabase, ...]:
     return (ServerDatabase(system_identifier=system, oid=oid),)
 
 
-def _write(file: Path, found: Protection) -> None:
-    """Write it where it differs. Whoever may not write the data directory finds what another has written."""
-    text = json.dumps(found.as_json(), indent=1)
+def _write(file: Path, protected: Protection) -> None:
+    """Write the file if it has changed. A user who may not write to the data directory uses the existing one."""
+    text = json.dumps(protected.as_json(), indent=1)
     with suppress(OSError):
         if file.exists() and file.read_text() == text:
             return

@@ -1,4 +1,4 @@
-"""Django's settings, made from pipekit_site.config.config. Everything on disk lies under the data directory."""
+"""Django's settings, from pipekit_site.config.config. All files are in the data directory."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _sqlite(file: str) -> dict[str, Any]:
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": file,
         "OPTIONS": {
-            # a transaction takes the write lock at once and waits for it, instead of failing when it first writes
+            # transactions wait for the write lock when they begin, instead of failing at their first write
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864",
@@ -106,42 +106,42 @@ CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
-# Served by HTTPS: a proxy on this machine ends TLS and says so in X-Forwarded-Proto.
+# Served over HTTPS: a proxy on this machine terminates TLS and sets X-Forwarded-Proto.
 if PIPEKIT.tls:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_SSL_REDIRECT = True
-    # monitors ask on the machine itself
+    # monitors use plain HTTP on this machine
     SECURE_REDIRECT_EXEMPT = [r"^health$"]
     SECURE_HSTS_SECONDS = 31_536_000
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
-    # whether other hosts of the domain use HTTPS, or browsers list it, is not Pipekit's to say
+    # HSTS for subdomains and preload lists concern the whole domain, so they are the operator's decision
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 else:
-    # each is about HTTPS; pipekit.W003 says it once, with what to do
+    # all are about HTTPS; pipekit.W003 replaces them by one warning with advice
     SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 
-# the one line in the crontab, which installcron puts there; schedules are rows
+# the only line that installcron adds to the crontab; schedules are rows
 CRONJOBS = [("* * * * *", "scheduling.tick.tick.cron_tick")]
 CRONTAB_EXECUTABLE = shutil.which("crontab") or "crontab"
 CRONTAB_PYTHON_EXECUTABLE = sys.executable
 CRONTAB_DJANGO_MANAGE_PATH = str(BASE_DIR / "manage.py")
 CRONTAB_DJANGO_SETTINGS_MODULE = "pipekit_site.settings"
-# lines are found by it, so each install has its own
+# identifies this installation's line
 CRONTAB_COMMENT = f"pipekit {hashlib.sha256(f'{BASE_DIR} {PIPEKIT.data_dir}'.encode()).hexdigest()[:16]}"
 
 LANGUAGE_CODE = "en"
 FORMAT_MODULE_PATH = ["pipekit_site.formats"]
 USE_TZ = True
-# what is shown; what is stored is UTC, whatever this says
+# for display only; timestamps are stored in UTC
 TIME_ZONE = local_zone_name()
 
 STATIC_URL = "static/"
 STATIC_ROOT = PIPEKIT.data_dir / "static"
-# files come straight from the installed packages: nothing to collect after a clone or an upgrade
+# files are served from the installed packages, so collectstatic is not needed after a clone or an upgrade
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
-# of what style sheets name; everything else has a version in its address and is kept for a year
+# for files named in style sheets; all others have a version in their URL and are cached for a year
 WHITENOISE_MAX_AGE = 86400
 STORAGES = {
     "default": {

@@ -1,4 +1,4 @@
-"""Every address of the site. The API's routers join here."""
+"""The URLs of the site."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 
 from pipekit_site.web.health import health
 
-# imported here alone: see pipekit_site.web.admin_config
+# only here, not at every start: see pipekit_site.web.admin_config
 admin.autodiscover()
 
 urlpatterns = [

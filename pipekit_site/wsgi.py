@@ -1,4 +1,4 @@
-"""For WSGI servers; `manage.py serve` runs the ASGI application."""
+"""The WSGI application, for WSGI servers; `manage.py serve` uses ASGI."""
 
 from __future__ import annotations
 

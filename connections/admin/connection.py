@@ -1,4 +1,4 @@
-"""Drivers and connections in the admin. Of a password only its `$NAME` is ever shown."""
+"""Admin of drivers and connections. Of a password, only the `$NAME` reference is ever shown."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from connections.secrets import binding, references
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, Verb
 
-# each may take a minute before it gives up
-_TESTS_AT_ONCE = 5
+# a test may take up to a minute, and they run one after another
+_MAX_TESTS = 5
 
 
 @admin.register(Driver)
 class DriverAdmin(Page):
     list_display = ["name", "kind", "jar_file", "maven", "connection_count"]
     search_fields = ["name", "kind", "maven"]
-    empty_says = "A driver is a kind of system. They come with the installation: manage.py migrate."
+    empty_says = "A driver is a kind of system. Drivers come with the installation: manage.py migrate."
     fieldsets = [
         (None, {"fields": ["name", "kind", "url_template"]}),
         (
             "JDBC",
             {
-                "description": "Only for systems that are reached through a Java driver.",
+                "description": "Only for systems that are reached with a JDBC driver.",
                 "fields": ["jar_file", "class_name", "maven", "sha256"],
             },
         ),
@@ -48,7 +48,7 @@ class DriverAdmin(Page):
         return super().get_queryset(request).annotate(used_by=Count("connections"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Driver | None = None) -> list[str]:
-        # the kind is what connectors are found by
+        # connectors are found by the kind
         return ["kind"] if obj else []
 
     def related(self, row: Driver) -> Iterable[tuple[str, str]]:
@@ -72,7 +72,7 @@ class ConnectionAdmin(Page):
     autocomplete_fields = ["driver"]
     readonly_fields = ["tested", "last_test_message", "secret_use"]
     actions = ["test"]
-    verbs = [Verb(action="test", label="Test", icon="network_check", title="Connect now, step by step", primary=True)]
+    verbs = [Verb(action="test", label="Test", icon="network_check", title="Test the connection now", primary=True)]
     row_verb = verbs[0]
     warn_unsaved_form = True
     empty_says = "A connection is a system to read from or to write to. Add one, then test it."
@@ -82,7 +82,7 @@ class ConnectionAdmin(Page):
             "Login",
             {
                 "description": "The password itself stays in the secrets file: manage.py secrets set NAME. "
-                "Here stands only its name, as $NAME.",
+                "Enter its name here, as $NAME.",
                 "fields": ["username", "password", "confirm_secret", "secret_use"],
             },
         ),
@@ -91,20 +91,20 @@ class ConnectionAdmin(Page):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
-        # two joins would multiply each other
+        # subqueries: joining both relations would multiply the counts
         counts = {name: _count(f"{name}_modules") for name in ("source", "dest")}
         return super().get_queryset(request).annotate(reads=counts["source"], writes=counts["dest"])
 
     def get_fieldsets(self, request: HttpRequest, obj: Connection | None = None) -> Any:
         if obj and self.has_change_permission(request, obj):
             return self.fieldsets
-        found: Any = deepcopy(self.fieldsets)
-        login = dict(found)["Login"]["fields"]
+        fieldsets: Any = deepcopy(self.fieldsets)
+        login = dict(fieldsets)["Login"]["fields"]
         login.remove("confirm_secret")
         if obj is None:
-            # nothing was bound or tested before there is anything
+            # a new connection has no bound secret and no last test
             login.remove("secret_use")
-        return found if obj else found[:-1]
+        return fieldsets if obj else fieldsets[:-1]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
@@ -121,15 +121,15 @@ class ConnectionAdmin(Page):
 
     @admin.action(description="Test", permissions=["test"])
     def test(self, request: HttpRequest, connections: QuerySet[Connection]) -> HttpResponse | None:
-        chosen = list(connections[: _TESTS_AT_ONCE + 1])
-        if len(chosen) > _TESTS_AT_ONCE:
-            said = f"At most {_TESTS_AT_ONCE} are tested at once, and none was: select fewer. For many: "
-            self.message_user(request, said + "manage.py testconnection NAME.", messages.WARNING)
+        selected = list(connections[: _MAX_TESTS + 1])
+        if len(selected) > _MAX_TESTS:
+            message = f"No connection was tested: at most {_MAX_TESTS} can be tested at once. Select fewer, or run"
+            self.message_user(request, f"{message} manage.py testconnection NAME.", messages.WARNING)
             return None
-        for connection in chosen:
-            result = checks.tested(connection)
-            self.message_user(request, _told(result), messages.SUCCESS if result.ok else messages.ERROR)
-        return HttpResponseRedirect(html.page_of(chosen[0])) if chosen and FROM_PAGE in request.POST else None
+        for connection in selected:
+            result = checks.run_test(connection)
+            self.message_user(request, _test_message(result), messages.SUCCESS if result.ok else messages.ERROR)
+        return HttpResponseRedirect(html.page_of(selected[0])) if selected and FROM_PAGE in request.POST else None
 
     @display(description="Kind", ordering="driver__name")
     def kind(self, connection: Connection) -> str:
@@ -141,19 +141,19 @@ class ConnectionAdmin(Page):
 
     @display(description="Login", ordering="username")
     def login(self, connection: Connection) -> SafeString:
-        """The user and, of the password, its name and whether it leads anywhere."""
+        """The user name, and the password's reference with its status."""
         return format_html("<div>{}</div>{}", connection.username or html.NOTHING, _secret(connection.password))
 
     @display(description="Secrets")
     def secret_use(self, connection: Connection) -> SafeString | str:
-        """Where each secret may go, and which other connections use it."""
+        """The target that each secret is bound to, and the other connections that use it."""
         rows = []
         for reference in connection.references():
             bound = reference in (connection.secret_binding or {}).get("references", ())
-            place = binding.described(connection.secret_binding or {}) if bound else "no host; enter it again"
-            others = [row for row in _users(reference) if row.pk != connection.pk]
+            target = binding.described(connection.secret_binding or {}) if bound else "no host; enter it again"
+            others = [row for row in _connections_with(reference) if row.pk != connection.pk]
             links = format_html_join(", ", "{}", ((html.row_link(row),) for row in others))
-            rows.append((reference, place, links or "no other connection"))
+            rows.append((reference, target, links or "no other connection"))
         return format_html_join("", "<div>{}: bound to {}; used by {}</div>", rows) or html.NOTHING
 
     @display(description="Last test", ordering="last_tested_at")
@@ -171,12 +171,12 @@ class ConnectionAdmin(Page):
 
     @display(description="Modules", ordering="reads")
     def module_count(self, connection: Any) -> SafeString | str:
-        counted = {"source": (connection.reads, "from"), "dest": (connection.writes, "into")}
-        found = [(_modules(side, connection), n, word) for side, (n, word) in counted.items() if n]
-        return format_html_join(", ", '<a class="pk-link" href="{}">{} {}</a>', found) or "none"
+        counts = {"source": (connection.reads, "from"), "dest": (connection.writes, "into")}
+        links = [(_modules(side, connection), n, word) for side, (n, word) in counts.items() if n]
+        return format_html_join(", ", '<a class="pk-link" href="{}">{} {}</a>', links) or "none"
 
 
-def _users(reference: str) -> list[Connection]:
+def _connections_with(reference: str) -> list[Connection]:
     return [row for row in Connection.objects.with_driver() if reference in row.references()]
 
 
@@ -190,23 +190,23 @@ def _modules(side: str, connection: Connection) -> str:
 
 
 def _secret(reference: str) -> SafeString | str:
-    """Return the name of the secret, and whether it leads anywhere; never what it leads to."""
+    """Return the reference and whether the secret is set, and where; never its value."""
     if not reference:
         return ""
     name = reference.removeprefix("$")
     try:
-        found = references.store().source(name)
+        source = references.store().source(name)
     except PipekitError as error:
         return format_html(
             '{} <span class="pk-bad" title="{} {}">unreadable</span>', reference, error.message, error.hint
         )
-    if found:
-        return format_html('<span title="Set in the {}.">{}</span>', found, reference)
+    if source:
+        return format_html('<span title="Set in the {}.">{}</span>', source, reference)
     return format_html('{} <span class="pk-bad" title="manage.py secrets set {}">not set</span>', reference, name)
 
 
-def _told(result: Result) -> SafeString:
-    """Return every step that was taken, and what to do about the last one if it failed."""
+def _test_message(result: Result) -> SafeString:
+    """Return all steps of the test, with the hint of the failed one."""
     steps = format_html_join(
         "",
         "<div>{} {}: {} ({} ms){}</div>",

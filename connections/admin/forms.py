@@ -1,4 +1,4 @@
-"""The connection's form: a secret goes only where somebody who may use secrets has entered its reference for."""
+"""The connection form. A secret is sent only to a target for which a permitted user has entered its reference."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pipekit_site.admin_ui.form_fields import JsonWidget, ReferenceWidget
 PERMISSION = "connections.use_secret"
 NOT_PERMITTED = (
     "Writing a reference to a secret, or changing where one is sent (kind, host, port, user, TLS), takes the permission"
-    " “Can write references to secrets”. Ask somebody who has it, or leave the password empty."
+    " “Can write references to secrets”. Ask a user who has it, or leave the password empty."
 )
 
 
 class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
-    """``may_use_secrets`` is the user's right; the admin makes a subclass for each request."""
+    """A connection's form. ``may_use_secrets`` is the user's permission, set by ``for_user`` for each request."""
 
     may_use_secrets = False
     confirm_secret = forms.CharField(
-        label="Password reference, again",
+        label="Confirm password reference",
         required=False,
         widget=ReferenceWidget,
-        help_text="Leave it empty unless you change the kind, host, port, user or TLS: the secret then goes elsewhere,"
-        " and entering its reference here once more says that this is right.",
+        help_text="Needed only if you change the kind, host, port, user or TLS: the secret is then sent to another"
+        " target. Enter its reference again to confirm that.",
     )
 
     class Meta:
@@ -47,19 +47,19 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         if not self.may_use_secrets:
             self.add_error("password" if "password" in self.fields else None, NOT_PERMITTED)
             return
-        # what stood in the form before was not entered, it was left there
-        left = set(now["references"]) & set(stored.references() if stored else ())
-        missing = sorted(left - set(self.cleaned_data.get("confirm_secret", "").split()))
+        # references that the form was filled with have not been entered by the user
+        unchanged = set(now["references"]) & set(stored.references() if stored else ())
+        missing = sorted(unchanged - set(self.cleaned_data.get("confirm_secret", "").split()))
         if missing:
             bound = binding.described(stored.secret_binding or {}) if stored and stored.secret_binding else ""
             was = f" It was entered for {bound}." if bound else ""
             self.add_error(
                 "confirm_secret" if "confirm_secret" in self.fields else None,
-                f"The secret would be sent to {binding.described(now)}.{was} Enter {' '.join(missing)} here if"
-                " that is right.",
+                f"The secret would be sent to {binding.described(now)}.{was} Enter {' '.join(missing)} here to"
+                " confirm that.",
             )
 
 
 def for_user(form: Any, *, may_use_secrets: bool) -> Any:
-    """Return the form with a user's right."""
+    """Return a subclass of the form with the user's permission."""
     return type(form.__name__, (form,), {"may_use_secrets": may_use_secrets})

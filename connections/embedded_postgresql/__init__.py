@@ -1,8 +1,8 @@
-"""PostgreSQL without a server: PyPI's binaries, a data directory of ours, a Unix socket, no root, no port.
+"""An embedded PostgreSQL server: binaries from PyPI, a data directory of its own, a Unix socket; no root, no port.
 
-The server outlives the process that started it, so that commands, the web and cron find it running; whoever
-connects starts it again after a reboot. Its socket lies in the data directory, which only its owner may enter;
-connections log in as a role without a superuser's rights.
+The server outlives the process that started it, so that commands, the web server and cron share it; after a reboot the
+first connection starts it again. Its socket is in the data directory, which only the owner may enter; connections log
+in as a role that is no superuser.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from connections.embedded_postgresql.roles import superuser_settings as superuse
 from connections.embedded_postgresql.system_user import system_user
 from connections.sdk.errors import ConnectionFailed
 
-# what the system, the programs and files that are none of ours may raise
-_TROUBLES = (OSError, subprocess.SubprocessError, ValueError)
+# raised by the system, PostgreSQL's programs, or files in an unexpected format
+_ERRORS = (OSError, subprocess.SubprocessError, ValueError)
 
 
 def ensure_running(directory: str | Path, *, within: str | Path | None = None) -> str:
-    """Start the server of ``directory`` if it is not running (creating it when new); return its postgresql:// URL.
+    """Create the server in ``directory`` if missing, start it if not running, and return its postgresql:// URL.
 
-    A new one is made only inside ``within``, unless that is None. Raises ConfigurationInvalid, nothing touched, for a
-    directory that holds something else or is another user's; ConnectionFailed with the server's own words when it does
-    not start.
+    A new server is created only inside ``within``, unless that is None. Raises ConfigurationInvalid, before any change,
+    if the directory has other contents or another owner; ConnectionFailed with the server's own message if the server
+    does not start.
     """
     return f"postgresql://{ROLE}@/postgres?host={quote(socket_directory(directory, within=within))}"
 
 
 def socket_directory(directory: str | Path, *, within: str | Path | None = None) -> str:
-    """Do the same, and return how this process names the directory of the server's socket."""
+    """Do the same as ``ensure_running``, and return the path of the socket's directory, valid in this process."""
     path = place.real(directory)
     try:
         place.check(path, within)
@@ -45,14 +45,14 @@ def socket_directory(directory: str | Path, *, within: str | Path | None = None)
             if not cluster.is_ready():
                 _start(cluster)
             return cluster.client_directory()
-    except (*_TROUBLES, psycopg.Error) as error:
+    except (*_ERRORS, psycopg.Error) as error:
         raise _failed(path, "did not start", error) from error
 
 
 def _failed(path: Path, what: str, error: Exception) -> ConnectionFailed:
     return ConnectionFailed(
         f"The embedded PostgreSQL in {path} {what}.",
-        hint=f"Read the end of {path / 'log'}; is the disk full, or the directory another user's?",
+        hint=f"Read the end of {path / 'log'}; is the disk full, or does the directory belong to another user?",
         detail=f"{error}\n{getattr(error, 'output', None) or ''}".strip(),
     )
 
@@ -62,7 +62,7 @@ def _start(cluster: Cluster) -> None:
         if cluster.runs() and cluster.is_prepared:
             cluster.wait()
             return
-        # one that an older version started: its socket may lie anywhere, and it lets everybody in
+        # an older version's server has its socket elsewhere and accepts every login
         cluster.stop()
         roles.write_access(cluster)
         cluster.start()
@@ -70,11 +70,11 @@ def _start(cluster: Cluster) -> None:
 
 
 def stop(directory: str | Path) -> None:
-    """Stop the server of ``directory`` if it runs. Raises ConnectionFailed when it does not end."""
+    """Stop the server of ``directory`` if it runs. Raises ConnectionFailed if it does not stop."""
     path = place.real(directory)
     try:
         if place.is_cluster(path):
             with Cluster.opened(path, system_user()) as cluster, cluster.locked():
                 cluster.stop()
-    except _TROUBLES as error:
+    except _ERRORS as error:
         raise _failed(path, "could not be stopped", error) from error

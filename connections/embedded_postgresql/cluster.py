@@ -1,7 +1,7 @@
-"""One data directory and its server: made, started, stopped. Reached through an open directory, not by its path.
+"""A PostgreSQL data directory and its server: create, start, stop. Accessed by a directory descriptor, not by path.
 
-So root, whose directories others may not enter, can hand it to the server's user without opening them, and a path that
-is too long for a socket, or has characters of a shell, is none.
+The descriptor lets root pass the directory to the server's user without giving access to its parents, and
+``/proc/self/fd/N`` stands in for paths that are too long for a socket or have characters special to a shell.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from connections.embedded_postgresql.place import MARKER
 from connections.embedded_postgresql.system_user import SystemUser
 
 _SOCKET = ".s.PGSQL.5432"
-# bytes of a socket's path, and characters that libpq or a shell reads otherwise
-_LONGEST = 100
-_ODD = set(",@'\"\\$`\n")
+# maximum length in bytes of a socket's path, and characters that are special to libpq or a shell
+_MAX_SOCKET_PATH = 100
+_SPECIAL = set(",@'\"\\$`\n")
 _PROC = Path("/proc/self/fd")
-# seconds: a server that has crashed replays its log first
-_PATIENCE = 60
-# directories kept open for as long as this process lives, for sockets whose path is too long
-_kept: dict[Path, int] = {}
+# seconds; a server that has crashed replays its log first
+_TIMEOUT = 60
+# descriptors that stay open until this process ends, for clients of sockets whose path cannot be used
+_client_handles: dict[Path, int] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """``handle`` is the open directory."""
+    """A data directory. ``handle`` is its open descriptor, ``user`` the one that the server runs as."""
 
     path: Path
     handle: int
@@ -44,6 +44,7 @@ class Cluster:
     @classmethod
     @contextmanager
     def opened(cls, path: Path, user: SystemUser) -> Iterator[Cluster]:
+        """Open the directory, without following a link, for the duration of the block."""
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             yield cls(path=path, handle=handle, user=user)
@@ -52,26 +53,26 @@ class Cluster:
 
     @property
     def own_name(self) -> str:
-        """The directory as the server names it."""
+        """Return the path of the directory as the server's programs are given it."""
         is_plain = self.user.uid == os.geteuid() and _is_plain(self.path)
         return str(self.path) if is_plain or not _PROC.exists() else f"{_PROC}/{self.handle}"
 
     def client_directory(self) -> str:
-        """The socket's directory as this process names it, valid for as long as it lives."""
+        """Return the path of the socket's directory for clients in this process, valid until it ends."""
         if _is_plain(self.path) or not _PROC.exists():
             return str(self.path)
-        kept = _kept.get(self.path)
-        if kept is None or os.fstat(kept).st_ino != os.fstat(self.handle).st_ino:
-            kept = _kept[self.path] = os.dup(self.handle)
-        return f"{_PROC}/{kept}"
+        handle = _client_handles.get(self.path)
+        if handle is None or os.fstat(handle).st_ino != os.fstat(self.handle).st_ino:
+            handle = _client_handles[self.path] = os.dup(self.handle)
+        return f"{_PROC}/{handle}"
 
     @property
     def is_prepared(self) -> bool:
-        """Whether its roles and its access rules are this version's."""
+        """Return whether roles and access rules have been set up by this version."""
         return bool(self.read(MARKER))
 
     def read(self, name: str) -> str:
-        """Return a file's text, empty where there is none; never through a link."""
+        """Return a file's text, or an empty string if there is none. Does not follow links."""
         try:
             with open(name, opener=self._opener) as file:
                 return file.read()
@@ -79,7 +80,7 @@ class Cluster:
             return ""
 
     def write(self, name: str, text: str) -> None:
-        """Write a file of mode 0600 for the server's user; it is there whole or not at all."""
+        """Write a file atomically, with mode 0600 and owned by the server's user."""
         unfinished = f".{name}.{os.getpid()}"
         with suppress(FileNotFoundError):
             os.unlink(unfinished, dir_fd=self.handle)
@@ -95,7 +96,7 @@ class Cluster:
         return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=self.handle)
 
     def is_ready(self) -> bool:
-        """Whether a server takes connections that lets in only whom it should."""
+        """Return whether a server with this version's access rules accepts connections."""
         lines = self.read("postmaster.pid").splitlines()
         if len(lines) < 8 or lines[7].strip() != "ready" or not self.is_prepared:
             return False
@@ -107,36 +108,36 @@ class Cluster:
             except (ConnectionRefusedError, FileNotFoundError):
                 return False
             except OSError:
-                # it is there, and busy
+                # any other error, such as a timeout, means that it listens and is busy
                 return True
         return True
 
     def runs(self) -> bool:
-        """Whether a server works on this directory, ready or not."""
+        """Return whether a server process uses this directory, whether or not it accepts connections yet."""
         pid = self.read("postmaster.pid").split("\n")[0].strip()
         if not pid.isdigit():
             return False
         if not _PROC.exists():
             return _exists(int(pid))
         try:
-            # a pid comes again; a server's working directory is its data directory
-            found, own = os.stat(f"/proc/{pid}/cwd"), os.fstat(self.handle)
+            # pids are reused, but a server's working directory is its data directory
+            working, own = os.stat(f"/proc/{pid}/cwd"), os.fstat(self.handle)
         except OSError:
             return False
-        return (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino)
+        return (working.st_dev, working.st_ino) == (own.st_dev, own.st_ino)
 
     def wait(self) -> None:
-        """Wait for a server that is starting: one that has crashed replays its log first."""
-        until = time.monotonic() + _PATIENCE
+        """Wait until a starting server is ready. Raises TimeoutError."""
+        until = time.monotonic() + _TIMEOUT
         while not self.is_ready():
             if time.monotonic() > until:
-                raise TimeoutError(f"it has been starting for more than {_PATIENCE} seconds")
+                raise TimeoutError(f"it has been starting for more than {_TIMEOUT} seconds")
             time.sleep(0.1)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep others from starting and stopping it. Nobody else can: only the owner may open the directory."""
-        # opened once more, because the server inherits `handle` and would keep a lock on that for as long as it runs
+        """Hold the lock for starting and stopping the server. Raises TimeoutError after two minutes."""
+        # on a descriptor of its own: the server inherits `handle`, and would hold a lock on that while it runs
         lock = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.handle)
         try:
             _acquire(lock)
@@ -145,22 +146,24 @@ class Cluster:
             os.close(lock)
 
     def run(self, *words: str, text: str = "") -> str:
+        """Run a program of the directory's PostgreSQL version, with the descriptor passed on; return its output."""
         major = int(self.read("PG_VERSION") or programs.NEWEST)
         return programs.run(words, major=major, user=self.user, fds=[self.handle], text=text)
 
     def start(self) -> None:
+        """Start the server, with the Unix socket in the data directory only, and wait until it is ready."""
         name = self.own_name
         options = f"-h '' -k {shlex.quote(name)}"
-        self.run("pg_ctl", "-D", name, "-l", f"{name}/log", "-o", options, "-w", "-t", str(_PATIENCE), "start")
+        self.run("pg_ctl", "-D", name, "-l", f"{name}/log", "-o", options, "-w", "-t", str(_TIMEOUT), "start")
 
     def stop(self) -> None:
-        """Stop the server if one runs, its sessions ended; whatever started it."""
+        """Stop the server if it runs, whatever started it, terminating its sessions."""
         if self.runs():
-            self.run("pg_ctl", "-D", self.own_name, "-m", "fast", "-w", "-t", str(_PATIENCE), "stop")
+            self.run("pg_ctl", "-D", self.own_name, "-m", "fast", "-w", "-t", str(_TIMEOUT), "stop")
 
 
 def _acquire(lock: int) -> None:
-    until = time.monotonic() + 2 * _PATIENCE
+    until = time.monotonic() + 2 * _TIMEOUT
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -172,7 +175,7 @@ def _acquire(lock: int) -> None:
 
 
 def create(path: Path, user: SystemUser) -> None:
-    """Make the data directory: elsewhere beside it, until it is whole. What is there already is left alone."""
+    """Create the data directory under a temporary name beside it, then rename it; an existing one is left alone."""
     missing = [parent for parent in path.parents if not parent.exists()]
     for parent in reversed(missing):
         parent.mkdir(mode=0o700, exist_ok=True)
@@ -199,7 +202,7 @@ def _move(unfinished: Path, path: Path) -> None:
 
 
 def _is_plain(path: Path) -> bool:
-    return len(os.fsencode(path / _SOCKET)) <= _LONGEST and not _ODD & set(str(path))
+    return len(os.fsencode(path / _SOCKET)) <= _MAX_SOCKET_PATH and not _SPECIAL & set(str(path))
 
 
 def _exists(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""Where an embedded server may live: in a directory that Pipekit made, inside the data directory. Changes nothing."""
+"""Checks where an embedded server may be created (in the data directory) and started (where Pipekit created it)."""
 
 from __future__ import annotations
 
@@ -8,34 +8,36 @@ from pathlib import Path
 from connections.embedded_postgresql.system_user import system_user
 from connections.sdk.errors import ConfigurationInvalid
 
-# made by this version; and by the package that started servers for earlier ones
+# files that mark a directory as ours: this version's, and that of the package that earlier versions used
 MARKER = ".pipekit"
 _MADE_BY_US = (MARKER, ".handle_pids.json")
-# of the data directory: what lies there is Pipekit's own, pruned, or served to everybody
+# directories of the data directory that Pipekit uses itself, some of them pruned or served over HTTP
 _TAKEN = frozenset({"backups", "drivers", "locks", "logs", "media", "spool", "static"})
 
 
 def real(directory: str | Path) -> Path:
+    """Return the absolute path, with ``~`` expanded and links resolved."""
     return Path(os.path.realpath(Path(directory).expanduser()))
 
 
 def is_cluster(path: Path) -> bool:
+    """Return whether the directory is a PostgreSQL data directory."""
     return (path / "PG_VERSION").is_file()
 
 
 def check(path: Path, within: str | Path | None) -> None:
-    """Raise ConfigurationInvalid when no server may be made or started there."""
+    """Raise ConfigurationInvalid unless a server may be created or started in the directory."""
     if is_cluster(path):
         _check_cluster(path)
         if within is None or _is_inside(path, within) or any((path / name).is_file() for name in _MADE_BY_US):
             return
-        raise _refused(path, "was not made by Pipekit")
+        raise _refused(path, "was not created by Pipekit")
     if within is not None and not _is_inside(path, within):
-        raise _refused(path, f"lies outside Pipekit's data directory {within}")
+        raise _refused(path, f"is outside of Pipekit's data directory {within}")
     if within is not None and path.relative_to(real(within)).parts[0] in _TAKEN:
-        raise _refused(path, "lies among Pipekit's own files")
+        raise _refused(path, "is reserved for Pipekit's own files")
     if path.exists() and not _is_ours_and_empty(path):
-        raise _refused(path, "holds something else")
+        raise _refused(path, "is not an empty directory of this user")
 
 
 def _check_cluster(path: Path) -> None:
@@ -45,7 +47,7 @@ def _check_cluster(path: Path) -> None:
 
 
 def _is_ours_and_empty(path: Path) -> bool:
-    """Whether a server may be made in an existing directory. When root starts it for another user, in none."""
+    """Return whether a server may be created in this existing directory; never as root, who runs it as another user."""
     return os.geteuid() != 0 and path.is_dir() and path.stat().st_uid == os.geteuid() and not any(path.iterdir())
 
 
@@ -57,5 +59,5 @@ def _is_inside(path: Path, within: str | Path) -> bool:
 def _refused(path: Path, why: str) -> ConfigurationInvalid:
     return ConfigurationInvalid(
         f"The embedded PostgreSQL in {path} did not start: the directory {why}; nothing was changed.",
-        hint="Name a directory inside the data directory that does not exist yet, or that Pipekit made.",
+        hint="Name a directory inside the data directory that does not exist yet, or that Pipekit created.",
     )

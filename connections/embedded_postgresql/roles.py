@@ -1,7 +1,7 @@
-"""Who may log in to an embedded server: connections as an ordinary role, Pipekit's own administration as superuser.
+"""Roles and access rules of an embedded server: connections log in as an ordinary role, administration as superuser.
 
-The kernel says which system user is at the other end of the socket; only the one that Pipekit runs as is let in. The
-superuser needs a password as well, which lies in the data directory and which no connection can name.
+Peer authentication admits only the system user that Pipekit runs as. The superuser needs a password instead, which is
+kept in the data directory and cannot be named by a connection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from connections.embedded_postgresql.cluster import Cluster
 from connections.embedded_postgresql.place import MARKER
 from connections.embedded_postgresql.system_user import client_name, system_user
 
-# owns the databases and what is in them
+# the role of connections; it owns the databases and everything in them
 ROLE = "pipekit"
 _SUPERUSER = "postgres"
 _PASSWORD = ".superuser"
@@ -31,7 +31,7 @@ local all all peer map=pipekit
 
 
 def write_access(cluster: Cluster) -> None:
-    """Write who is let in, while no server runs; give the superuser a password if it has none yet."""
+    """Write pg_hba.conf and pg_ident.conf, and give the superuser a password if it has none. No server may run."""
     cluster.write("pg_hba.conf", _HBA)
     cluster.write("pg_ident.conf", f'# Written by Pipekit at each start.\npipekit "{client_name()}" all\n')
     if not cluster.read(_PASSWORD):
@@ -42,22 +42,22 @@ def write_access(cluster: Cluster) -> None:
 
 
 def prepare(cluster: Cluster) -> None:
-    """Make the ordinary role, and give it what the superuser has made: in a new directory, or an older version's."""
+    """Create the ordinary role and make it the owner of all databases, in a new directory or an older version's."""
     if cluster.is_prepared:
         return
     with _superuser(cluster, "postgres") as connection:
         connection.execute(_query("embedded_role"))
-        found = connection.execute(
+        databases = connection.execute(
             "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate"
         ).fetchall()
-    for (database,) in found:
+    for (database,) in databases:
         with _superuser(cluster, database) as connection:
             connection.execute(_query("embedded_ownership"))
     cluster.write(MARKER, "1\n")
 
 
 def superuser_settings(directory: str | Path) -> dict[str, str]:
-    """Return libpq's keywords for a session of the superuser; for administration, never for a connection."""
+    """Return libpq parameters for a superuser's session, for administration only, never for a connection."""
     with Cluster.opened(place.real(directory), system_user()) as cluster:
         return _settings(cluster)
 

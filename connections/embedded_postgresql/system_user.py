@@ -1,4 +1,4 @@
-"""Who the server runs as: this user, or, because PostgreSQL does not run as root, a user of its own."""
+"""The system user that an embedded server runs as: the current one, or for root, which PostgreSQL refuses, its own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ _NAME = "pgserver"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemUser:
+    """A user of the operating system."""
+
     name: str
     uid: int
     gid: int
 
     def process(self) -> Mapping[str, Any]:
-        """Return what makes a subprocess this user's, with none of root's groups."""
+        """Return the arguments with which ``subprocess`` runs a program as this user, without root's groups."""
         if self.uid == os.geteuid():
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
@@ -28,20 +30,20 @@ class SystemUser:
 
 @cache
 def system_user() -> SystemUser:
-    """Return the user; one of its own is made when root asks and there is none."""
+    """Return the user that servers run as, creating ``pgserver`` if the current one is root."""
     if os.geteuid() != 0:
         return SystemUser(name=_name(os.geteuid()), uid=os.geteuid(), gid=os.getegid())
     try:
-        found = pwd.getpwnam(_NAME)
+        entry = pwd.getpwnam(_NAME)
     except KeyError:
         command = ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", _NAME]
         subprocess.run(command, check=True, capture_output=True, text=True)
-        found = pwd.getpwnam(_NAME)
-    return SystemUser(name=_NAME, uid=found.pw_uid, gid=found.pw_gid)
+        entry = pwd.getpwnam(_NAME)
+    return SystemUser(name=_NAME, uid=entry.pw_uid, gid=entry.pw_gid)
 
 
 def client_name() -> str:
-    """Return the name by which the server knows the other end of its socket: this process's user."""
+    """Return the name of this process's user, which peer authentication compares."""
     return _name(os.geteuid())
 
 

@@ -1,8 +1,8 @@
-"""What every command of Pipekit is made from.
+"""Base class of Pipekit's management commands.
 
-Django runs the checks of all code before each command, for which it imports the URLs and every page of the admin:
-half of the time that a small run takes. They say nothing that can change between two runs of an install; developers
-have `manage.py check` for them.
+Django runs all system checks before each command, which imports the URLs and the whole admin: half of the time of a
+small run. Their result does not change between two runs of an installation, so only Pipekit's own checks run here;
+developers have `manage.py check`.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from connections.sdk.errors import PipekitError
 
 
 class CommandFailed(CommandError):
-    """An error of a command with its fix and code, which Django's own form does not have."""
+    """A CommandError with hint, detail and error code."""
 
     def __init__(self, message: str, *, hint: str, code: str, detail: str = "", returncode: int = 2) -> None:
         super().__init__(f"{message} {hint} {detail}".strip(), returncode=returncode)
-        self.found = {"message": message, "hint": hint, "detail": detail, "code": code}
+        self.details = {"message": message, "hint": hint, "detail": detail, "code": code}
 
     @classmethod
     def of(cls, error: PipekitError, *, returncode: int = 2) -> CommandFailed:
+        """Return the command's error for a PipekitError."""
         return cls(error.message, hint=error.hint, detail=error.detail, code=error.code, returncode=returncode)
 
 
 class BaseCommand(DjangoCommand):
-    """A command before which only the checks of the installation are run: files, rights, variables."""
+    """A command that runs only the checks of the installation (files, permissions, variables) before it."""
 
     requires_system_checks = ["pipekit"]
 
@@ -38,8 +39,8 @@ class BaseCommand(DjangoCommand):
         try:
             return super().execute(*arguments, **options)
         except CommandFailed as failed:
-            # who calls it from Python catches it
+            # callers from Python catch the exception
             if options.get("traceback") or not self._called_from_command_line:  # type: ignore[attr-defined]
                 raise
-            self.stderr.write(error_text(failed.found))
+            self.stderr.write(error_text(failed.details))
             sys.exit(failed.returncode)

@@ -1,4 +1,4 @@
-"""An error as every command prints it: what happened, what to do, the system's own words, the code."""
+"""The text form of errors that all commands print: message, hint, the system's own message, error code."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 
 from connections.sdk.visible_text import indented
 
-# of what follows the first line of a message
+# of continuation lines
 _INDENT = " " * 7
 
 
-def error_text(found: Mapping[str, str]) -> str:
-    """Return the lines of an error, as `PipekitError.as_dict` gives it."""
-    lines = [f"error: {indented(found['message'], _INDENT)}"]
-    if found.get("hint"):
-        lines.append(f"fix:   {indented(found['hint'], _INDENT)}")
-    # already_running: the number in it is for programs
-    if found.get("detail") and not found["detail"].isdigit():
-        lines.append("why:   " + indented(found["detail"].strip(), _INDENT))
-    return "\n".join([*lines, f"code:  {found['code']}"])
+def error_text(error: Mapping[str, str]) -> str:
+    """Return the text of an error, given as ``PipekitError.as_dict()``."""
+    lines = [f"error: {indented(error['message'], _INDENT)}"]
+    if error.get("hint"):
+        lines.append(f"fix:   {indented(error['hint'], _INDENT)}")
+    # a number is meant for programs: the active run's, of already_running
+    if error.get("detail") and not error["detail"].isdigit():
+        lines.append("why:   " + indented(error["detail"].strip(), _INDENT))
+    return "\n".join([*lines, f"code:  {error['code']}"])

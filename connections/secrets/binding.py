@@ -1,7 +1,7 @@
-"""What a connection's secrets are bound to: the references and the place they were entered for. No Django.
+"""Binds a connection's secrets to the target they were entered for. No Django.
 
-A secret goes to the kind, host, port and user that it was entered for, under the same protection on the way. When any
-of these changes, the reference has to be entered again; until then it does not resolve.
+A secret is sent only to the kind, host, port and user that it was entered for, with the same transport protection. If
+any of these changes, the reference has to be entered again; until then it does not resolve.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from connections import options
 from connections.sdk.errors import PipekitError, SecretMissing
 from connections.url import jdbc
 
-# properties that decide who can read or receive what is sent
+# URL properties that decide who can read or receive what is sent
 _PROTECTION = re.compile(r"(?i).*(ssl|tls|encrypt|trust|secure|cert|authentication|publickey).*")
-# options that lead elsewhere, or let a password go in clear text
+# options that change the target, or allow a password in clear text
 _OPTIONS = ("allow_cleartext_password", "embedded")
 
 Binding = dict[str, Any]
 
 
 def binding(*, kind: str, url: str, username: str, password: str, given: Mapping[str, Any]) -> Binding:
-    """Return references and target of a connection, as JSON; empty when it has no reference or no valid URL."""
+    """Return a connection's references and target, in JSON types; empty if it has no reference or no valid URL.
+
+    ``given`` are the connection's options.
+    """
     try:
         names = references(kind=kind, password=password, given=given)
         if not names:
@@ -34,21 +37,21 @@ def binding(*, kind: str, url: str, username: str, password: str, given: Mapping
 
 
 def references(*, kind: str, password: str, given: Mapping[str, Any]) -> list[str]:
-    """Return every reference of a connection, sorted: its password's and its secret options'."""
-    found = {password}
+    """Return the references in a connection's password and secret options, sorted."""
+    names = {password}
 
-    def keep(reference: str) -> str:
-        found.add(str(reference))
+    def collect(reference: str) -> str:
+        names.add(str(reference))
         return ""
 
-    options.resolved(given or {}, kind, keep)
-    return sorted(found - {""})
+    options.resolve_secrets(given or {}, kind, collect)
+    return sorted(names - {""})
 
 
 def target(*, kind: str, url: str, username: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where secrets go, as JSON. Raises UrlInvalid."""
+    """Return the place secrets are sent to, in JSON types. Raises UrlInvalid."""
     parts = jdbc.parse(url, kind)
-    found: dict[str, Any] = {
+    values: dict[str, Any] = {
         "kind": kind,
         "system": parts.kind,
         "form": parts.form,
@@ -60,38 +63,38 @@ def target(*, kind: str, url: str, username: str, given: Mapping[str, Any]) -> d
         "protection": {name: value for name, value in parts.properties.items() if _PROTECTION.fullmatch(name)},
         **{name: given[name] for name in _OPTIONS if (given or {}).get(name)},
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in values.items() if value}
 
 
 def is_covered(now: Mapping[str, Any], stored: Mapping[str, Any] | None) -> bool:
-    """Whether every reference was entered for this very target."""
+    """Return whether the stored binding has every current reference, for the current target."""
     bound = stored or {}
     names = set(now.get("references", ()))
     return not names or (bound.get("target") == now["target"] and names <= set(bound.get("references", ())))
 
 
 def described(bound: Mapping[str, Any]) -> str:
-    """Return a binding's target in words: ``postgresql at db.example.com:5432 as etl``."""
-    found = bound.get("target") or {}
-    place = found.get("host") or found.get("path") or "no host"
-    port = f":{found['port']}" if found.get("port") else ""
-    user = f" as {found['username']}" if found.get("username") else ""
-    return f"{found.get('kind', '')} at {place}{port}{user}"
+    """Return a binding's target for messages: ``postgresql at db.example.com:5432 as etl``."""
+    place = bound.get("target") or {}
+    host = place.get("host") or place.get("path") or "no host"
+    port = f":{place['port']}" if place.get("port") else ""
+    user = f" as {place['username']}" if place.get("username") else ""
+    return f"{place.get('kind', '')} at {host}{port}{user}"
 
 
-def check(stored: Mapping[str, Any] | None, now: Mapping[str, Any], *, name: str, wanted: list[str]) -> None:
-    """Raise SecretMissing when a reference that is about to be resolved is bound to another place, or to none."""
-    if not wanted:
+def check(stored: Mapping[str, Any] | None, now: Mapping[str, Any], *, name: str, references: list[str]) -> None:
+    """Raise SecretMissing if any of the references is bound to another target than ``now``, or to none."""
+    if not references:
         return
     bound = stored or {}
-    unbound = [reference for reference in wanted if reference not in bound.get("references", ())]
+    unbound = [reference for reference in references if reference not in bound.get("references", ())]
     if not unbound and bound.get("target") == now.get("target") and now:
         return
-    reference = (unbound or wanted)[0]
+    reference = (unbound or references)[0]
     where = "it is bound to no host" if unbound else f"it is bound to {described(bound)}"
     raise SecretMissing(
         f"{name}: The secret {reference.removeprefix('$')} is not bound to this host; {where}.",
-        hint="Enter the reference again on the connection's page (it takes the permission “Can write references to"
-        " secrets”), or import the connection with its password.",
-        detail=f"The connection leads to {described(now)}." if now else "",
+        hint="Enter the reference again on the connection's page (this requires the permission “Can write references"
+        " to secrets”), or import the connection with its password.",
+        detail=f"The connection's target is {described(now)}." if now else "",
     )

@@ -1,6 +1,6 @@
-"""Keeps secrets out of what is shown, logged or stored: by value, in every spelling, and by the shape of a password.
+"""Replaces secrets in texts that are shown, logged or stored: known values in any encoding, and password patterns.
 
-`redactor()` is the one of this process; every secret that is resolved is added to it. No Django.
+`redactor()` returns the one of this process, to which each resolved secret is added. No Django.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from urllib.parse import quote, quote_plus
 from connections.sdk.visible_text import indented, visible
 
 HIDDEN = "***"
-# shorter values would take words and numbers out of every text
+# shorter values would match parts of ordinary words and numbers
 MIN_LENGTH = 4
 
 _KEY = r"[\w.-]{0,40}(?:passw(?:or)?d|passwort|pwd|passphrase)"
-# a quoted value, one in braces as ODBC writes them, or one that ends at a separator; references stay readable
+# A value in quotes, in braces as in ODBC, or up to a separator. A $NAME reference is not a value and stays readable.
 _QUOTED = r"""(?:"(?:[^"\\\n]|\\.|"")*(?:"|$)|'(?:[^'\\\n]|\\.|'')*(?:'|$))"""
-# what begins a value without quotes; also the rest of one that goes on after its quotes
+# an unquoted value; also what follows the closing quote of a quoted one
 _BARE = r"""[^\s;&,'"(){}\[\]][^\s;&,]*"""
-# one that is hidden already ends where its replacement ends
-_DONE = r"""\*\*\*(?=[\s;&,'"(){}\[\]]|$)"""
-_VALUE = rf"""(?!\$[A-Za-z_])(?:{_DONE}|(?:{_QUOTED}|\{{(?:[^}}\n]|\}}\}})*(?:\}}|$))(?:{_BARE})?|{_BARE})"""
-_SHAPES = tuple(
+# a value that has been replaced already
+_REPLACED = r"""\*\*\*(?=[\s;&,'"(){}\[\]]|$)"""
+_VALUE = rf"""(?!\$[A-Za-z_])(?:{_REPLACED}|(?:{_QUOTED}|\{{(?:[^}}\n]|\}}\}})*(?:\}}|$))(?:{_BARE})?|{_BARE})"""
+_PATTERNS = tuple(
     (re.compile(pattern, re.IGNORECASE | re.MULTILINE), replacement)
     for pattern, replacement in (
-        # scheme://user:password@, where a port and a path are no password
+        # scheme://user:password@, but not scheme://host:port/path@
         (r"(://[^\s:/?#@]{0,200}:)(?!\d{1,5}(?:[/?#;\s]|$))\S{1,2000}@", rf"\1{HIDDEN}@"),
         (r"(jdbc:oracle:\w{1,10}:[^\s/@]{1,200}/)\S{1,2000}@", rf"\1{HIDDEN}@"),
         (rf"""({_KEY}\\?["']?\s{{0,3}}=\s{{0,3}}){_VALUE}""", rf"\1{HIDDEN}"),
-        # MySQL says "using password: YES"
+        # not "using password: YES" as in MySQL's errors
         (rf"""({_KEY}\\?["']?\s{{0,3}}:\s{{0,3}})(?!(?:YES|NO|null|None)\b){_VALUE}""", rf"\1{HIDDEN}"),
         (
             rf"(\bIDENTIFIED\s{{1,3}}(?:WITH\s{{1,3}}\S{{1,60}}\s{{1,3}})?(?:BY|AS)\s{{1,3}}(?:PASSWORD\s{{1,3}})?){_VALUE}",
@@ -48,7 +48,7 @@ _SHAPES = tuple(
 
 
 class Redactor:
-    """Hides the given values, and whatever looks like a password. Safe to use from many threads."""
+    """Replaces the given values, and what looks like a password. Thread-safe."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
@@ -58,13 +58,13 @@ class Redactor:
             self.add(value)
 
     def add(self, value: str) -> None:
-        """Hide this value too from now on; one shorter than four characters cannot be hidden by its value."""
+        """Add a value to be replaced from now on; values shorter than ``MIN_LENGTH`` are ignored."""
         if len(value) < MIN_LENGTH:
             return
         with self._lock:
             forms = self._forms | {form for form in _forms(value) if len(form) >= MIN_LENGTH}
             if forms != self._forms:
-                # the longest first, so that no part of a longer one is left over
+                # the longest first: a shorter form may be part of a longer one
                 ordered = sorted(forms, key=lambda form: (-len(form), form))
                 self._pattern = re.compile("|".join(map(_pattern, ordered)))
                 self._forms = forms
@@ -73,19 +73,19 @@ class Redactor:
         """Return the text with `***` in place of every secret."""
         if self._pattern is not None:
             text = self._pattern.sub(HIDDEN, text)
-        for shape, replacement in _SHAPES:
-            text = shape.sub(replacement, text)
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
         return text
 
 
 def _forms(value: str) -> Iterator[str]:
-    """Yield the spellings in which URLs, JSON, SQL, HTML, Python and HTTP would show a value."""
+    """Yield the value as encoded or escaped in URLs, JSON, SQL, HTML, Python and HTTP."""
     for plain in {value, value.strip()}:
         yield plain
         yield from (quote(plain, safe="", errors="replace"), quote(plain, errors="replace"), _plus(plain))
         for dumped in (json.dumps(plain), json.dumps(plain, ensure_ascii=False)):
             yield dumped[1:-1]
-            # JSON inside of JSON
+            # JSON in a JSON string
             yield json.dumps(dumped[1:-1])[1:-1]
         for escaped in (plain, plain.replace("\\", "\\\\")):
             yield escaped.replace("'", "''")
@@ -98,8 +98,8 @@ def _forms(value: str) -> Iterator[str]:
 
 
 def _pattern(form: str) -> str:
-    # %3d is as good as %3D
-    return re.sub("%[0-9A-F]{2}", lambda found: f"(?i:{found.group()})", re.escape(form))
+    # the hexadecimal digits of URL encoding may be of either case
+    return re.sub("%[0-9A-F]{2}", lambda match: f"(?i:{match.group()})", re.escape(form))
 
 
 def _plus(value: str) -> str:
@@ -107,16 +107,16 @@ def _plus(value: str) -> str:
 
 
 def _base64(value: str) -> Iterator[str]:
-    """Yield what base64 makes of a value wherever it stands in the encoded bytes, as in `user:password`."""
+    """Yield the base64 forms of a value at any offset of the encoded bytes, as in `user:password`."""
     data = value.encode("utf-8", "replace")
-    for before in range(3):
-        encoded = base64.b64encode(bytes(before) + data).decode()
-        # characters at both ends also hold bits of the neighbours
-        first = (before * 8 + 5) // 6
-        found = encoded[first : (before + len(data)) * 8 // 6]
-        if len(found) >= MIN_LENGTH:
-            yield found
-            yield found.replace("+", "-").replace("/", "_")
+    for offset in range(3):
+        encoded = base64.b64encode(bytes(offset) + data).decode()
+        # without the characters at both ends, which also encode bits of neighbouring bytes
+        first = (offset * 8 + 5) // 6
+        inner = encoded[first : (offset + len(data)) * 8 // 6]
+        if len(inner) >= MIN_LENGTH:
+            yield inner
+            yield inner.replace("+", "-").replace("/", "_")
     yield base64.b64encode(data).decode()
     yield base64.urlsafe_b64encode(data).decode()
 
@@ -128,9 +128,9 @@ def redactor() -> Redactor:
 
 
 class RedactingFilter(logging.Filter):
-    """Redacts log records, and shows control characters as signs: message, arguments, traceback.
+    """Redacts messages and tracebacks of log records, and makes control characters visible.
 
-    For handlers, which see every record that reaches them.
+    Attach it to handlers: filters of loggers do not see records of their child loggers.
     """
 
     _formatter = logging.Formatter()
@@ -139,7 +139,7 @@ class RedactingFilter(logging.Filter):
         hide = redactor().text
         record.msg, record.args = indented(hide(_message(record))), None
         if record.exc_info:
-            # as text, so that nothing reads the frames' variables later
+            # as text, so that no later handler reads the frames' variables
             record.exc_text = self._formatter.formatException(record.exc_info)
             record.exc_info = None
         if record.exc_text:
@@ -153,5 +153,5 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except (TypeError, ValueError):
-        # arguments that do not fit their format
+        # arguments that do not match the format
         return f"{record.msg} {record.args}"

@@ -1,7 +1,6 @@
-"""Secrets: what `$NAME` stands for, from the secrets file or else the environment. Only the process that connects asks.
+"""Resolves `$NAME` references from the secrets file or the environment, only in the process that connects. No Django.
 
-Errors and lists speak of names, never of values. Whatever is resolved is hidden by the process's redactor from then on.
-No Django.
+Errors and lists contain names, never values. Each resolved value is added to the process's redactor.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from connections.secrets.file import Problem
 from connections.secrets.redaction import redactor
 
 NAME = re.compile(r"[A-Z_][A-Z0-9_]*", re.ASCII)
-# Variables that are there for the process itself: who may edit a connection must not be able to send them to a server.
+# Variables of the process itself. Users who may edit connections must not be able to send them to a server.
 _OWNED = re.compile(
     r"_|DATABASE_URL|DISPLAY|HOME|HOSTNAME|LANG(UAGE)?|LOGNAME|MAIL|(OLD)?PWD|PATH|SECRET_KEY|SHELL|SHLVL|TERM|TMPDIR|TZ"
     r"|USER|VIRTUAL_ENV|PYTHON.*|PIPEKIT_SECRET_ENVIRONMENT|PIPEKIT_(?!SECRET_).*|(AWS|AZURE|CI|CRONTAB|DJANGO|GCP|GIT|GITHUB|GITLAB|GOOGLE"
     r"|KUBERNETES|LC|LD|PIP|SSH|SSL|SUDO|SYSTEMD|VAULT|XDG)_.*",
     re.DOTALL,
 )
-# Names under which other programs keep tokens and keys; a password of a database is called otherwise ($DB2PW).
+# Variables in which other programs keep tokens and keys. Names of database passwords differ ($DB2PW).
 _FOREIGN = re.compile(
     r"(ANSIBLE|ANTHROPIC|ARM|BITBUCKET|BUILDKITE|CARGO|CIRCLE|CLAUDE|CLOUDFLARE|CLOUDSDK|CODEX|COHERE|CONSUL|DATADOG"
     r"|DIGITALOCEAN|DOCKER|FIREBASE|FLY|GCLOUD|GEMINI|GH|GPG|GROQ|HEROKU|HF|HUGGING_?FACE(HUB)?|JENKINS|KUBE|LINODE"
@@ -36,23 +35,23 @@ _FOREIGN = re.compile(
     re.DOTALL,
 )
 _path: Path | None = None
-# names that count in the environment; None: all that are neither the process's own nor another program's
+# names that may be read from the environment; None: all but the process's own and other programs' (see is_readable)
 _environment: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretStore:
-    """The secrets file, read anew at each question, and behind it the environment."""
+    """The secrets file, read again for each call, and the environment for names that are not in it."""
 
     path: Path | None = None
-    # the only names that are read from the environment; None: see `is_readable`
+    # the only names read from the environment; None: see `is_readable`
     environment: frozenset[str] | None = None
 
     def resolve(self, reference: str) -> str:
-        """Return what `$NAME` stands for, and an empty text for an empty one.
+        """Return the value of `$NAME`, or an empty string for an empty reference.
 
-        Raises SecretMissing naming the variable and where it was looked for; ConfigurationInvalid for a text that is no
-        reference (never repeating it, for it may be a password).
+        Raises SecretMissing, with the places searched, if it is not set; ConfigurationInvalid, which does not repeat
+        the text, as it may be a password, if it is not a reference.
         """
         if not reference:
             return ""
@@ -60,23 +59,23 @@ class SecretStore:
         value = self._file().values.get(name, self._from_environment(name))
         if value is None:
             raise SecretMissing(
-                f"The secret {name} is not set.", hint=f"manage.py secrets set {name}", detail=self._sought(name)
+                f"The secret {name} is not set.", hint=f"manage.py secrets set {name}", detail=self._searched(name)
             )
         redactor().add(value)
         return value
 
     def source(self, name: str) -> str:
-        """Return where a secret comes from: `file`, `environment`, or nothing where it is not set."""
+        """Return where a secret comes from: `file`, `environment`, or an empty string if it is not set."""
         if name in self._file().values:
             return "file"
         return "" if self._from_environment(name) is None else "environment"
 
     def names(self) -> tuple[str, ...]:
-        """Return the names in the secrets file, in its order."""
+        """Return the names in the secrets file, in the order of the file."""
         return tuple(self._file().values)
 
     def set(self, name: str, value: str) -> None:
-        """Write one secret into the file, whose other lines stay as they are; the file is replaced whole, mode 0600."""
+        """Set one secret in the file, which is replaced atomically with mode 0600; other lines stay as they are."""
         check_name(name)
         if self.path is None:
             raise ConfigurationInvalid("There is no secrets file.", hint="Set secrets_file, or PIPEKIT_SECRETS.")
@@ -84,7 +83,7 @@ class SecretStore:
         redactor().add(value)
 
     def check(self) -> tuple[Problem, ...]:
-        """Return what is wrong with the file: who may read or change it, and lines that are not NAME=value."""
+        """Return the problems of the file: its permissions, and lines that are not NAME=value."""
         return () if self.path is None else secrets_file.problems(self.path)
 
     def _file(self) -> secrets_file.Contents:
@@ -93,8 +92,8 @@ class SecretStore:
     def _from_environment(self, name: str) -> str | None:
         return os.environ.get(name) if is_readable(name, self.environment) else None
 
-    def _sought(self, name: str) -> str:
-        """Return where a secret was looked for, in a sentence."""
+    def _searched(self, name: str) -> str:
+        """Return a sentence with the places that were searched for a secret."""
         file = "no secrets file is set" if self.path is None else str(self.path)
         if self.path is not None and not self.path.exists():
             file += " (which does not exist)"
@@ -107,11 +106,11 @@ class SecretStore:
                 " name it in secret_environment of config.yaml."
             )
         bad = ", ".join(map(str, self._file().bad_lines))
-        return f"Looked in: {file}; the environment." + (f" Lines of the file that set nothing: {bad}." if bad else "")
+        return f"Looked in: {file}; the environment." + (f" Invalid lines of the file: {bad}." if bad else "")
 
 
 def name_of(reference: str) -> str:
-    """Return NAME of `$NAME`. Raises ConfigurationInvalid, without repeating the text, when it is no reference."""
+    """Return NAME of `$NAME`. Raises ConfigurationInvalid, without repeating the text, if it is not a reference."""
     name = reference.removeprefix("$")
     if name == reference or not NAME.fullmatch(name):
         raise ConfigurationInvalid(
@@ -122,18 +121,18 @@ def name_of(reference: str) -> str:
 
 
 def check_name(name: str) -> None:
-    """Raise ConfigurationInvalid when no reference could have this name; it is not repeated, it may be a mistake."""
+    """Raise ConfigurationInvalid if it is not a valid name. Does not repeat it, as it may be a value by mistake."""
     if not NAME.fullmatch(name):
         raise ConfigurationInvalid("A secret's name is capital letters, digits and “_”, such as DW_PW.")
 
 
 def is_owned(name: str) -> bool:
-    """Say whether a variable is the process's own, which no `$NAME` reads from the environment."""
+    """Return whether the variable is one of the process itself, which is never read as a secret."""
     return _OWNED.fullmatch(name) is not None
 
 
 def is_readable(name: str, listed: frozenset[str] | None) -> bool:
-    """Say whether `$NAME` may be read from the environment: where names are listed, those and no others."""
+    """Return whether `$NAME` may be read from the environment. If ``listed`` is given, only its names may."""
     if is_owned(name):
         return False
     if listed is not None:
@@ -142,9 +141,9 @@ def is_readable(name: str, listed: frozenset[str] | None) -> bool:
 
 
 def configure(path: str | os.PathLike[str] | None, *, environment: Iterable[str] | None = None) -> None:
-    """Say where the secrets file is, for `store`, and which names count in the environment.
+    """Set the secrets file, and the names that may be read from the environment, for `store`.
 
-    Without a path the environment says it; without names see `is_readable`.
+    Without a path, PIPEKIT_SECRETS (or PIPEKIT_SECRETS_FILE) names the file. Without names, see `is_readable`.
     """
     global _path, _environment
     _path = None if path is None else Path(path)
@@ -153,5 +152,5 @@ def configure(path: str | os.PathLike[str] | None, *, environment: Iterable[str]
 
 def store() -> SecretStore:
     """Return the secrets of this install."""
-    named = os.environ.get("PIPEKIT_SECRETS") or os.environ.get("PIPEKIT_SECRETS_FILE")
-    return SecretStore(path=_path or (Path(named).absolute() if named else None), environment=_environment)
+    variable = os.environ.get("PIPEKIT_SECRETS") or os.environ.get("PIPEKIT_SECRETS_FILE")
+    return SecretStore(path=_path or (Path(variable).absolute() if variable else None), environment=_environment)

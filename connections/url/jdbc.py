@@ -1,6 +1,6 @@
-"""Connection URLs: taken apart, checked, and built again from the checked parts, so that no driver sees anything else.
+"""Parses and validates connection URLs, in JDBC form or a system's own, and rebuilds them from the validated parts.
 
-Takes the JDBC form and each system's own. `parse` raises UrlInvalid, which says what is wrong and what the form is.
+Drivers get only rebuilt URLs. `parse` raises UrlInvalid with the reason and the expected form.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ _PREFIXES = {
     "snowflake:": "snowflake",
     "jdbc:": "jdbc",
 }
-# what no path begins with; SQLAlchemy writes the driver after a plus sign
+# a scheme, which no path begins with; SQLAlchemy appends the driver after a plus sign
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*(\+[A-Za-z0-9_.-]+)?://")
-# kinds that a plain path is a URL of
+# kinds that accept a plain path as their URL
 _PLAIN = frozenset({"duckdb", "postgresql", "sqlite"})
 _SUFFIXES = {".duckdb": "duckdb", ".ddb": "duckdb", ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite"}
 
 
 def kind_of(url: str) -> str:
-    """Return the kind a URL or a file's path belongs to, ``jdbc`` for a JDBC URL of no kind of its own.
+    """Return the kind of a URL or a file's path, ``jdbc`` for JDBC URLs of systems without a kind of their own.
 
-    The answer says nothing about the rest of the URL. Raises UrlInvalid when no kind can be told.
+    Looks only at prefix and suffix; the URL may still be invalid. Raises UrlInvalid if neither is known.
     """
     for prefix, kind in _PREFIXES.items():
         if url[: len(prefix)].lower() == prefix:
@@ -70,49 +70,52 @@ def kind_of(url: str) -> str:
         if url.lower().endswith(suffix):
             return kind
     raise UrlInvalid(
-        "The URL does not say what kind of system it leads to.",
-        hint="Start it with the system, as jdbc:postgresql://host:5432/database.",
+        "The URL does not begin with the kind of system.",
+        hint="Write it as jdbc:postgresql://host:5432/database.",
     )
 
 
 def parse(url: str, kind: str = "") -> ConnectionUrl:
-    """Return the URL's checked parts. With ``kind`` a plain path is taken too, and a URL of another kind is refused."""
+    """Return the validated parts of a URL. Raises UrlInvalid.
+
+    With ``kind``, a plain path is accepted as well, and a URL of another kind is refused.
+    """
     if re.search(r"[\x00-\x1f\x7f]", url) or url != url.strip() or not 0 < len(url) <= 2048:
         raise UrlInvalid(
             "The URL is empty, too long, or has line breaks or spaces around it.", hint=_expected(kind or "postgresql")
         )
     prefix = next((p for p in _PREFIXES if url[: len(p)].lower() == p), "")
-    found = _PREFIXES[prefix] if prefix else kind or kind_of(url)
+    actual = _PREFIXES[prefix] if prefix else kind or kind_of(url)
     if not prefix and (scheme := _SCHEME.match(url)):
-        raise _unknown_scheme(scheme[1], found)
-    if not prefix and found in READERS and found not in _PLAIN:
-        raise UrlInvalid("The URL does not start with its system.", hint=_expected(found))
-    if kind and kind != found and not (kind == "jdbc" and prefix.startswith("jdbc:")):
-        raise UrlInvalid(f"The URL is one of {found}; the connection's driver is {kind}.", hint=_expected(kind))
-    if found not in READERS:
-        raise UrlInvalid(f"There is no URL form for “{found}”.", hint=f"There is for {', '.join(sorted(READERS))}.")
+        raise _unknown_scheme(scheme[1], actual)
+    if not prefix and actual in READERS and actual not in _PLAIN:
+        raise UrlInvalid("The URL does not begin with the kind of system.", hint=_expected(actual))
+    if kind and kind != actual and not (kind == "jdbc" and prefix.startswith("jdbc:")):
+        raise UrlInvalid(f"The URL is for {actual}; the connection's driver is {kind}.", hint=_expected(kind))
+    if actual not in READERS:
+        raise UrlInvalid(f"There is no URL form for “{actual}”.", hint=f"There is for {', '.join(sorted(READERS))}.")
     try:
-        return READERS[found](url[len(prefix) :], prefix)
+        return READERS[actual](url[len(prefix) :], prefix)
     except UrlInvalid as error:
-        raise UrlInvalid(error.message, hint=f"{error.hint} {_expected(found)}".strip()) from None
+        raise UrlInvalid(error.message, hint=f"{error.hint} {_expected(actual)}".strip()) from None
 
 
 def _unknown_scheme(driver: str | None, kind: str) -> UrlInvalid:
     if driver:
         return UrlInvalid(
-            "The URL begins with a system and a Python driver, as SQLAlchemy's do.",
+            "The URL's scheme names a Python driver, as in SQLAlchemy's URLs.",
             hint=f"Leave the + and the driver out. {_expected(kind)}",
         )
-    return UrlInvalid("The URL begins with a scheme that is not known here.", hint=_expected(kind))
+    return UrlInvalid("The URL's scheme is unknown.", hint=_expected(kind))
 
 
 def check(url: str, kind: str) -> None:
-    """Raise UrlInvalid when ``url`` is no URL of ``kind``."""
+    """Raise UrlInvalid if ``url`` is not a valid URL of ``kind``."""
     parse(url, kind)
 
 
 def rebuild(url: ConnectionUrl) -> str:
-    """Return the one spelling of these parts: the JDBC form, or the system's own where JDBC has none (sockets)."""
+    """Return the canonical URL of these parts: in JDBC form, or the system's own for what JDBC has none (sockets)."""
     return WRITERS[url.kind](url)
 
 

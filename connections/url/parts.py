@@ -1,8 +1,8 @@
-"""The parts of a connection URL and what each may look like. Nothing is guessed.
+"""The parts of a connection URL, and the validation of each.
 
-Only a database's name and a socket's directory are percent-decoded, once, and checked afterwards.
+Only a database's name and a socket's directory are percent-decoded: once, and before they are validated.
 
-Messages never repeat a part's text: a password that slipped into the wrong place would be in it.
+Messages never repeat the text of a part, which may contain a misplaced password.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from urllib.parse import unquote
 from connections.sdk.errors import UrlInvalid
 from connections.url.addresses import METADATA_HOSTS, is_forbidden
 
-# RFC 1123, and the underscore that Windows and container names have
+# RFC 1123, and the underscore that occurs in names of Windows hosts and containers
 _HOST = re.compile(r"(?=.{1,253}\Z)(?!-)[A-Za-z0-9_-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9_-]{1,63}(?<!-))*\.?")
 _DATABASE = re.compile(r"[A-Za-z0-9_.$-]{1,128}")
-# DB2 for i allows # and @ in names; the characters that its URL gives a meaning to are others
+# DB2 for i also allows # and @, which have no special meaning in its URLs
 _LIBRARY = re.compile(r"[A-Za-z0-9_.$#@-]{1,128}")
 _USERNAME = re.compile(r"[A-Za-z0-9_.$\\-]{1,128}")
 _PATH = re.compile(r"""[^\x00-\x1f\x7f?;#%"<>|*\\${}`]{1,1024}""")
-# directories of the kernel's and of devices
+# directories of the kernel and of devices
 _SYSTEM_DIRECTORIES = frozenset({"dev", "proc", "sys"})
 
 DEFAULT_PORTS = {
@@ -41,10 +41,10 @@ DEFAULT_PORTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionUrl:
-    """One URL in parts. ``host`` is a directory where PostgreSQL listens on a Unix socket there; IPv6 has no brackets.
+    """The parts of a URL. ``host`` is an IPv6 address without brackets, or the directory of PostgreSQL's Unix socket.
 
-    ``path`` is the file of a file system (sqlite, duckdb, h2), ``instance`` SQL Server's, ``form`` tells apart what
-    one kind knows several of: mysql/mariadb, http/https, Oracle's service/tcps/sid, H2's mem/file/tcp, the
+    ``path`` is the file of a file-based system (sqlite, duckdb, h2), ``instance`` SQL Server's instance, ``form`` the
+    variant of a kind that has several: mysql/mariadb, http/https, Oracle's service/tcps/sid, H2's mem/file/tcp, the
     sub-protocol of generic JDBC.
     """
 
@@ -60,7 +60,7 @@ class ConnectionUrl:
 
     @property
     def port_or_default(self) -> int | None:
-        """The port that is meant when none is written; None for files, and where the system itself looks it up."""
+        """Return the port, or the default port; None for files, and for named instances, whose port is looked up."""
         if self.port or not self.host or self.host.startswith("/") or self.instance:
             return self.port
         if self.properties.get("secure") == "true" and self.kind == "as400":
@@ -69,7 +69,7 @@ class ConnectionUrl:
 
 
 def host(text: str) -> str:
-    """Return a host name or address as drivers take it (IPv6 without brackets)."""
+    """Return a validated host name or address, IPv6 without brackets."""
     if "," in text:
         raise _several_hosts()
     if text.startswith("[") and text.endswith("]"):
@@ -80,7 +80,7 @@ def host(text: str) -> str:
             hint="Letters, digits, dots and hyphens; an IPv6 address in square brackets: [::1].",
         )
     last = text.rstrip(".").rsplit(".", 1)[-1].lower()
-    # 2130706433 and 0x7f.1 are addresses to a resolver and names to everybody else
+    # resolvers take 2130706433 and 0x7f.1 as addresses though they match the pattern of a name
     if last.isdigit() or re.fullmatch(r"0x[0-9a-f]*", last):
         return _address(text)
     if text.rstrip(".").lower() in METADATA_HOSTS:
@@ -90,8 +90,8 @@ def host(text: str) -> str:
 
 def _several_hosts() -> UrlInvalid:
     return UrlInvalid(
-        "The URL names several hosts; a connection leads to one.",
-        hint="Name one, or a name (in DNS, or of a proxy) that leads to the server in charge.",
+        "The URL names several hosts; a connection uses one.",
+        hint="Name one host, or a name (in DNS, or of a proxy) that resolves to the current primary.",
     )
 
 
@@ -101,9 +101,7 @@ def _address(text: str) -> str:
     except ValueError:
         address = None
     if address is None or "%" in text:
-        raise UrlInvalid(
-            "The host in the URL looks like an IP address and is none.", hint="Write 192.0.2.1, or [2001:db8::1]."
-        )
+        raise UrlInvalid("The host in the URL is not a valid IP address.", hint="Write 192.0.2.1, or [2001:db8::1].")
     if is_forbidden(address):
         raise UrlInvalid(
             "The host in the URL is a link-local address, or a metadata service's.", hint="Name a database server."
@@ -115,83 +113,84 @@ def authority(text: str) -> tuple[str, int | None]:
     """Return host and port of ``host``, ``host:port`` or ``[v6]:port``."""
     if "@" in text:
         raise UrlInvalid(
-            "The URL holds a user or a password.", hint="Leave them out: use the fields username and password."
+            "The URL contains a user or a password.", hint="Leave them out: use the fields username and password."
         )
     if "," in text:
         raise _several_hosts()
-    found = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(.*))?", text, re.DOTALL)
-    if found is None:
+    match = re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::(.*))?", text, re.DOTALL)
+    if match is None:
         raise UrlInvalid(
             "The host and port in the URL are not valid.", hint="Write host:port; an IPv6 address in brackets."
         )
-    return host(found[1]), None if found[2] is None else port(found[2])
+    return host(match[1]), None if match[2] is None else port(match[2])
 
 
 def port(text: str) -> int:
+    """Return the number of a port."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
         raise UrlInvalid("The port in the URL is not a number from 1 to 65535.", hint="Write host:port.")
     return int(text)
 
 
 def database(text: str, *, library: bool = False, blanks: bool = False) -> str:
-    """Return a database's name; ``blanks`` may stand inside of it where the system's URL can write them."""
+    """Return a validated database name. ``blanks`` allows spaces within it, ``library`` the characters of DB2 for i."""
     checked = text.replace(" ", "_") if blanks and text == text.strip(" ") else text
     if not (_LIBRARY if library else _DATABASE).fullmatch(checked):
         raise UrlInvalid(
             "The database name in the URL is missing or has characters that are not allowed.",
-            hint="Letters, digits and _ . $ - are; at most 128 of them.",
+            hint="Allowed are letters, digits and _ . $ -; at most 128 characters.",
         )
     return text
 
 
 def decoded_database(text: str) -> str:
-    """Return a database's name that is percent-encoded in its URL."""
+    """Return the validated name of a database that is percent-encoded in its URL."""
     if " " in text:
-        raise UrlInvalid("The database name in the URL has a blank.", hint="Write it as %20.")
+        raise UrlInvalid("The database name in the URL contains a space.", hint="Write it as %20.")
     return database(unquote(text), blanks=True)
 
 
 def username(text: str) -> str:
-    """Return the user of ``user@``; an empty password (``user:@``) is none."""
+    """Return the user name of ``user`` or ``user:``; a password is refused."""
     name, _, password = text.partition(":")
     if password or not _USERNAME.fullmatch(name):
         raise UrlInvalid(
-            "The URL holds a password, or a user that is not a plain name.",
+            "The URL contains a password, or a user that is not a plain name.",
             hint="Leave them out: use the fields username and password.",
         )
     return name
 
 
 def path(text: str) -> str:
-    """Return a path in its shortest spelling. Spaces, apostrophes and letters of any script are fine."""
+    """Return the path without repeated slashes and ``.`` parts. Spaces and letters of any script are allowed."""
     if not _PATH.fullmatch(text) or any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in text):
         raise UrlInvalid(
             "The path in the URL is missing or has characters that are not allowed.",
             hint="Write the file's whole path, as /data/x.db, without ? ; # % and quotes.",
         )
-    # before the first slash a colon makes a scheme (md:, s3:, file:), and what follows no local file
+    # a colon before the first slash ends a scheme (md:, s3:, file:)
     if ":" in text.split("/", 1)[0]:
         raise UrlInvalid("The path in the URL is not a local file.", hint="Write the file's whole path, as /data/x.db.")
     if text.endswith("/."):
         raise UrlInvalid("The path in the URL ends with “/.”.", hint="Write the file's whole path.")
-    # /./proc and //proc are /proc to the system
+    # the system takes /./proc and //proc as /proc
     parts = [part for part in text.split("/") if part not in ("", ".")]
     absolute = text.startswith("/")
     if ".." in parts or (absolute and parts and parts[0] in _SYSTEM_DIRECTORIES):
         raise UrlInvalid(
-            "The path in the URL leads through “..” or into the system.", hint="Write the file's whole path."
+            "The path in the URL contains “..” or is in /dev, /proc or /sys.", hint="Write the file's whole path."
         )
     return f"{'/' if absolute else ''}{'/'.join(parts)}" or text
 
 
 def pairs(text: str, separator: str) -> list[tuple[str, str]]:
-    """Return name and value of each ``name=value`` between separators; empty ones are skipped."""
-    found = []
+    """Return (name, value) of each ``name=value``; empty items are skipped."""
+    result = []
     for part in text.split(separator):
         if not part.strip(" "):
             continue
         name, equals, value = part.partition("=")
         if not equals:
             raise UrlInvalid("A property in the URL has no value.", hint=f"Write name=value{separator}name=value.")
-        found.append((name.strip(" "), value))
-    return found
+        result.append((name.strip(" "), value))
+    return result

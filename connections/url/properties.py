@@ -1,7 +1,7 @@
-"""The properties that a connection URL may carry, kind by kind. What is not named here is refused.
+"""The properties allowed in connection URLs, by kind. All others are refused.
 
-They set TLS, timeouts, names and formats. None of them makes a driver run SQL, load a class, read or write a file of
-somebody's choice, open another connection or answer a server's wish for one: those are what attacks use.
+They set TLS, timeouts, names and formats. None makes a driver run SQL, load a class, read or write arbitrary files, or
+open another connection, be it on a server's request: those can be used for attacks.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _MARK = r"[A-Za-z/.,: -]{1,5}"
 
 
 def _table(**patterns: str) -> dict[str, tuple[str, str]]:
-    """Return lower-case name -> (name as the driver spells it, pattern of its value) for space-separated names."""
+    """Return lower-case name -> (the driver's spelling, pattern of the value), from space-separated names by type."""
     words = {"bools": _BOOL, "ints": _INT, "words": _WORD, "lists": _LIST, "texts": _TEXT, "zones": _ZONE}
     words |= {"paths": _PATH, "marks": _MARK}
     return {name.lower(): (name, words[key]) for key, names in patterns.items() for name in _names(names)}
 
 
 def _names(text: str) -> list[str]:
-    # JTOpen's names have spaces in them; here they are written with "~"
+    # a space within a name, as in JTOpen's, is written as "~"
     return [name.replace("~", " ") for name in text.split()]
 
 
@@ -114,7 +114,7 @@ ALLOWED: dict[str, dict[str, tuple[str, str]]] = {
         zones="timeZone",
     ),
 }
-# values that a driver must not be talked into, or the only ones that are harmless
+# properties of which only some values are safe
 _CHOICES = {
     ("as400", "prompt"): frozenset({"false"}),
     ("sqlserver", "authenticationScheme"): frozenset({"NTLM", "nativeAuthentication"}),
@@ -125,22 +125,23 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.$ -]{0,63}")
 
 
 def checked(pairs: list[tuple[str, str]], kind: str) -> dict[str, str]:
-    """Return the properties by the driver's own spelling, sorted. Raises UrlInvalid naming the one that is refused."""
+    """Return the properties sorted, in the driver's spelling. Raises UrlInvalid with the name of a refused one."""
     for name, _ in pairs:
         if _CREDENTIAL.fullmatch(name):
             raise UrlInvalid(
-                "The URL holds a user or a password.", hint="Leave them out: use the fields username and password."
+                "The URL contains a user or a password.", hint="Leave them out: use the fields username and password."
             )
-    found: dict[str, str] = {}
+    properties: dict[str, str] = {}
     for name, value in pairs:
-        spelled = _spelled(name, value, kind)
-        if spelled in found:
-            raise UrlInvalid(f"The URL says the property “{spelled}” twice.", hint="Say it once.")
-        found[spelled] = value
-    return dict(sorted(found.items()))
+        spelled = _check(name, value, kind)
+        if spelled in properties:
+            raise UrlInvalid(f"The URL contains the property “{spelled}” twice.", hint="Write it once.")
+        properties[spelled] = value
+    return dict(sorted(properties.items()))
 
 
-def _spelled(name: str, value: str, kind: str) -> str:
+def _check(name: str, value: str, kind: str) -> str:
+    """Return the driver's spelling of the name. Raises UrlInvalid if name or value is not allowed."""
     allowed = ALLOWED[kind]
     if name.lower() not in allowed:
         shown = f"“{name}”" if _NAME.fullmatch(name) else "with special characters in its name"

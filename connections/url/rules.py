@@ -1,4 +1,4 @@
-"""How each kind of system writes its URL: one reader and one writer a kind. `jdbc_url` chooses among them."""
+"""The URL syntax of each kind: one reader and one writer per kind, which `connections.url.jdbc` chooses from."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from connections.url import parts
 from connections.url.parts import ConnectionUrl
 from connections.url.properties import checked
 
-# JDBC drivers that open files or run code named in the URL, and protocols that are no database
+# JDBC drivers that open files or run code named in the URL, and protocols that are not databases
 _FORBIDDEN = frozenset(
     {"avatica", "calcite", "csv", "dbunit", "derby", "hsqldb", "jndi", "ldap", "log4jdbc", "p6spy", "rmi"}
 )
-# kinds whose drivers percent-decode the database's name
+# kinds whose drivers percent-decode the database name
 _ENCODED = frozenset({"mysql", "postgresql"})
 # systems whose properties follow ";" rather than "?"
 _SEMICOLONS = frozenset({"databricks", "datadirect", "db2", "hive2", "impala", "jtds", "netezza", "spark"})
 
 
 def _network(rest: str, kind: str, separator: str) -> ConnectionUrl:
-    """Read ``//host:port/database`` with properties after ``?`` (parted by ``&``) or after ``;``."""
+    """Read ``//host:port/database``, with properties after ``?`` and separated by ``&``, or after ``;``."""
     if not rest.startswith("//"):
         raise UrlInvalid("The URL has no //host.", hint="")
     opening = "?" if separator == "&" else ";"
@@ -53,10 +53,10 @@ def _postgresql(rest: str, prefix: str) -> ConnectionUrl:
     place, _, query = rest[2:].partition("?")
     where, _, database = place.partition("/")
     user, at, where = where.rpartition("@")
-    found = parts.pairs(query, "&")
-    special = {name: value for name, value in found if name in ("host", "port")}
-    if len(special) < sum(name in ("host", "port") for name, _ in found) or (where and special):
-        raise UrlInvalid("The URL says its host twice.", hint="Say it once.")
+    pairs = parts.pairs(query, "&")
+    special = {name: value for name, value in pairs if name in ("host", "port")}
+    if len(special) < sum(name in ("host", "port") for name, _ in pairs) or (where and special):
+        raise UrlInvalid("The URL contains the host twice.", hint="Write it once.")
     if where[:3].upper() == "%2F":
         directory, colon, number = where.partition(":")
         host, port = _socket(unquote(directory)), parts.port(number) if colon else None
@@ -72,7 +72,7 @@ def _postgresql(rest: str, prefix: str) -> ConnectionUrl:
         port=port,
         database=parts.decoded_database(database) if database else "",
         username=parts.username(user) if at else "",
-        properties=checked([pair for pair in found if pair[0] not in special], "postgresql"),
+        properties=checked([pair for pair in pairs if pair[0] not in special], "postgresql"),
     )
 
 
@@ -91,14 +91,14 @@ def _file(kind: str, separator: str) -> Callable[[str, str], ConnectionUrl]:
     def read(rest: str, prefix: str) -> ConnectionUrl:
         text, _, properties = rest.partition("?" if separator == "&" else ";")
         if text.lower() in ("", ":memory:", "//", "memory"):
-            raise UrlInvalid("The URL names no file; one in memory is empty for each process.", hint="")
+            raise UrlInvalid("The URL names no file; a database in memory is not shared by processes.", hint="")
         if text.startswith("//"):
-            # three slashes and four mean the same file here: a relative one would follow whatever directory cron is in
+            # three slashes are an absolute path too: a relative one would depend on cron's working directory
             if not text.startswith("///"):
-                raise UrlInvalid("The URL names a host; a file has none.", hint="")
+                raise UrlInvalid("The URL of a file names a host.", hint="")
             text = "/" + text.lstrip("/")
         if text.startswith("~"):
-            raise UrlInvalid("“~” is somebody else's directory under cron.", hint="Write the file's whole path.")
+            raise UrlInvalid("The path in the URL begins with “~”.", hint="Write the file's whole path.")
         return ConnectionUrl(
             kind=kind, path=parts.path(text), properties=checked(parts.pairs(properties, separator), kind)
         )
@@ -108,12 +108,12 @@ def _file(kind: str, separator: str) -> Callable[[str, str], ConnectionUrl]:
 
 def _as400(rest: str, prefix: str) -> ConnectionUrl:
     place, _, properties = rest.partition(";")
-    found = parts.pairs(properties, ";")
-    ports = [value for name, value in found if name.lower() == "portnumber"]
-    others = [pair for pair in found if pair[0].lower() != "portnumber"]
+    pairs = parts.pairs(properties, ";")
+    ports = [value for name, value in pairs if name.lower() == "portnumber"]
+    others = [pair for pair in pairs if pair[0].lower() != "portnumber"]
     url = _network(place.removesuffix("/"), "as400", ";")
     if len(ports) + (url.port is not None) > 1:
-        raise UrlInvalid("The URL says its port twice.", hint="Say it once.")
+        raise UrlInvalid("The URL contains the port twice.", hint="Write it once.")
     return replace(url, port=parts.port(ports[0]) if ports else url.port, properties=checked(others, "as400"))
 
 
@@ -121,37 +121,37 @@ def _sqlserver(rest: str, prefix: str) -> ConnectionUrl:
     if not rest.startswith("//"):
         raise UrlInvalid("The URL has no //host.", hint="")
     place, _, properties = rest[2:].partition(";")
-    found = parts.pairs(properties, ";")
-    names = [value for name, value in found if name.lower() in ("database", "databasename")]
-    instances = [value for name, value in found if name.lower() == "instancename"]
+    pairs = parts.pairs(properties, ";")
+    names = [value for name, value in pairs if name.lower() in ("database", "databasename")]
+    instances = [value for name, value in pairs if name.lower() == "instancename"]
     where, slash, instance = place.partition("\\")
     port = ""
     if slash:
         instance, _, port = instance.partition(":")
         instances.append(instance)
     if len(names) > 1 or len(instances) > 1:
-        raise UrlInvalid("The URL says its database or its instance twice.", hint="Say it once.")
+        raise UrlInvalid("The URL contains the database or the instance twice.", hint="Write it once.")
     host, plain_port = parts.authority(where)
-    taken = ("database", "databasename", "instancename")
+    parsed = ("database", "databasename", "instancename")
     return ConnectionUrl(
         kind="sqlserver",
         host=host,
         port=parts.port(port) if port else plain_port,
         instance=parts.database(instances[0]) if instances else "",
         database=parts.database(names[0], blanks=True) if names else "",
-        properties=checked([pair for pair in found if pair[0].lower() not in taken], "sqlserver"),
+        properties=checked([pair for pair in pairs if pair[0].lower() not in parsed], "sqlserver"),
     )
 
 
 def _oracle(rest: str, prefix: str) -> ConnectionUrl:
     place, _, query = rest.partition("?")
-    # thin only: the OCI driver reads tnsnames.ora, a name alone may be an LDAP look-up
-    found = re.fullmatch(r"thin:@(?:(tcps?:)?//)?([^/:]+|\[[^\]]*\])(?::([0-9]+))?(/|:)([^/:]+)", place)
-    if found is None:
+    # only "thin": the OCI driver reads tnsnames.ora, and a name alone may be looked up in LDAP
+    match = re.fullmatch(r"thin:@(?:(tcps?:)?//)?([^/:]+|\[[^\]]*\])(?::([0-9]+))?(/|:)([^/:]+)", place)
+    if match is None:
         user = "@" in place.removeprefix("thin:@") or not place.startswith("thin:@")
-        why = "The URL is no thin one without a user" if user else "The URL does not name host and service"
-        raise UrlInvalid(f"{why}.", hint="TNS names, LDAP and descriptions in brackets are not taken.")
-    protocol, host, port, mark, name = found.groups()
+        why = "The URL does not begin with thin:@, or contains a user" if user else "The URL lacks a host or a service"
+        raise UrlInvalid(f"{why}.", hint="TNS names, LDAP and descriptions in brackets are not supported.")
+    protocol, host, port, mark, name = match.groups()
     form = "sid" if mark == ":" else "tcps" if protocol == "tcps:" else "service"
     if form == "sid" and (port is None or protocol):
         raise UrlInvalid("A SID needs the form host:port:sid.", hint="")
@@ -166,21 +166,21 @@ def _oracle(rest: str, prefix: str) -> ConnectionUrl:
 
 
 def _clickhouse(rest: str, prefix: str) -> ConnectionUrl:
-    found = re.match(r"(https?):(?=//)", rest)
-    url = _network(rest[found.end() :] if found else rest, "clickhouse", "&")
-    return replace(url, form=found[1] if found else "")
+    match = re.match(r"(https?):(?=//)", rest)
+    url = _network(rest[match.end() :] if match else rest, "clickhouse", "&")
+    return replace(url, form=match[1] if match else "")
 
 
 def _h2(rest: str, prefix: str) -> ConnectionUrl:
-    place, _, properties = rest.partition(";")
-    found = checked(parts.pairs(properties, ";"), "h2")
+    place, _, text = rest.partition(";")
+    properties = checked(parts.pairs(text, ";"), "h2")
     form, colon, name = place.partition(":")
     if not colon:
         form, name = "file", place
     if form == "mem":
-        return ConnectionUrl(kind="h2", form=form, database=parts.database(name) if name else "", properties=found)
+        return ConnectionUrl(kind="h2", form=form, database=parts.database(name) if name else "", properties=properties)
     if form == "file":
-        return ConnectionUrl(kind="h2", form=form, path=parts.path(name), properties=found)
+        return ConnectionUrl(kind="h2", form=form, path=parts.path(name), properties=properties)
     if form not in ("tcp", "ssl") or not name.startswith("//"):
         raise UrlInvalid("The URL is not one of mem:, file:, tcp:// or ssl://.", hint="")
     where, _, path = name[2:].partition("/")
@@ -192,7 +192,7 @@ def _h2(rest: str, prefix: str) -> ConnectionUrl:
         host=host,
         port=port,
         path=memory + parts.path(path.removeprefix("mem:")),
-        properties=found,
+        properties=properties,
     )
 
 
@@ -200,19 +200,19 @@ def _snowflake(rest: str, prefix: str) -> ConnectionUrl:
     place, _, query = rest.partition("?")
     url = _network(place.removesuffix("/"), "snowflake", "&")
     if url.database:
-        raise UrlInvalid("The URL has a path.", hint="Name the database as ?db=name.")
+        raise UrlInvalid("The URL contains a path.", hint="Name the database as ?db=name.")
     return replace(url, properties=checked(parts.pairs(query, "&"), "snowflake"))
 
 
 def _generic(rest: str, prefix: str) -> ConnectionUrl:
-    found = re.match(r"((?:[a-z][a-z0-9-]{0,30}:){1,2})(?=//)", rest)
-    if found is None:
+    match = re.match(r"((?:[a-z][a-z0-9-]{0,30}:){1,2})(?=//)", rest)
+    if match is None:
         raise UrlInvalid("The URL is not jdbc:system://host.", hint="")
-    protocols = found[1].rstrip(":")
+    protocols = match[1].rstrip(":")
     if _FORBIDDEN & set(protocols.split(":")):
         raise UrlInvalid("This JDBC driver opens files or code named in its URL.", hint="Use another driver.")
-    place = rest[found.end() :]
-    # DB2's own: //host:port/database:name=value;
+    place = rest[match.end() :]
+    # DB2's syntax: //host:port/database:name=value;
     db2 = re.fullmatch(r"(//[^/;?]*/[^:;?]*):(.*)", place)
     if db2 and protocols == "db2":
         place = f"{db2[1]};{db2[2]}"
@@ -289,7 +289,7 @@ def _write_generic(url: ConnectionUrl) -> str:
     return _write_network(url, f"jdbc:{url.form}")
 
 
-# kind -> reader of what follows the prefix, given the prefix as well
+# kind -> function that returns the parts, from the rest of the URL after the prefix, and the prefix
 READERS: dict[str, Callable[[str, str], ConnectionUrl]] = {
     "as400": _as400,
     "clickhouse": _clickhouse,

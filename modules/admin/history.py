@@ -20,13 +20,13 @@ from unfold.paginator import InfinitePaginator
 from modules import history
 from modules.models import ModuleHistory
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.date_filter import MomentRangeFilter
+from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, ReadOnly, Verb
 
 
 class ModuleHistoryAdmin(ReadOnly, Page):
     list_display = ["what", "when", "actor", "changes"]
-    list_filter = [("module", AutocompleteSelectFilter), ("changed_at", MomentRangeFilter)]
+    list_filter = [("module", AutocompleteSelectFilter), ("changed_at", TimestampRangeFilter)]
     list_fullwidth = True
     list_per_page = 25
     paginator = InfinitePaginator
@@ -54,7 +54,7 @@ class ModuleHistoryAdmin(ReadOnly, Page):
     def has_restore_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("modules.change_module")
 
-    def offers(self, verb: Verb, row: ModuleHistory) -> bool:
+    def is_offered(self, verb: Verb, row: ModuleHistory) -> bool:
         return row.module_id is not None
 
     def related(self, row: ModuleHistory) -> Iterable[tuple[str, str]]:

@@ -118,8 +118,8 @@ class ModuleAdmin(Page):
         for group in row.groups.all():
             yield f"Group {group}", html.page_of(group)
 
-    def offers(self, verb: Verb, row: Any) -> bool:
-        return {"enable": not row.enabled, "disable": row.enabled}.get(verb.action, super().offers(verb, row))
+    def is_offered(self, verb: Verb, row: Any) -> bool:
+        return {"enable": not row.enabled, "disable": row.enabled}.get(verb.action, super().is_offered(verb, row))
 
     @display(description="From → to", ordering="dest_table")
     def flow(self, module: Module) -> SafeString:

@@ -1,4 +1,4 @@
-"""A filter of lists by a range of moments, by the machine's clock; a day alone is the whole day."""
+"""List filter by a range of timestamps in the machine's time zone."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from django.utils import timezone
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 
-class MomentRangeFilter(RangeDateTimeFilter):
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        bounds = {"gte": self._moment("from", dt.time.min), "lte": self._moment("to", dt.time.max)}
-        found = {f"{self.parameter_name}__{bound}": moment for bound, moment in bounds.items() if moment}
-        return queryset.filter(**found)
+class TimestampRangeFilter(RangeDateTimeFilter):
+    """Filters by a range of dates with optional times; a date alone includes the whole day."""
 
-    def _moment(self, side: str, whole_day: dt.time) -> dt.datetime | None:
-        """Return one end of the range; what makes no sense is no end."""
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        bounds = {"gte": self._bound("from", dt.time.min), "lte": self._bound("to", dt.time.max)}
+        filters = {f"{self.parameter_name}__{lookup}": bound for lookup, bound in bounds.items() if bound}
+        return queryset.filter(**filters)
+
+    def _bound(self, side: str, default: dt.time) -> dt.datetime | None:
+        """Return one bound of the range; None if it is missing or invalid."""
         day, hour = (self.used_parameters.get(f"{self.parameter_name}_{side}_{part}") or "" for part in (0, 1))
         try:
-            chosen = dt.time.fromisoformat(hour) if hour else whole_day
-            return timezone.make_aware(dt.datetime.combine(dt.date.fromisoformat(day), chosen)) if day else None
+            time = dt.time.fromisoformat(hour) if hour else default
+            return timezone.make_aware(dt.datetime.combine(dt.date.fromisoformat(day), time)) if day else None
         except ValueError:
             return None

@@ -1,4 +1,4 @@
-"""Form fields for SQL, JSON, password references, and rows chosen among many."""
+"""Form widgets for SQL, JSON, password references, and foreign keys to many rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from connections.validation import REFERENCE
 
 
 class SqlWidget(UnfoldAdminTextareaWidget):
-    """Text in one width, kept as typed; browsers send \\r\\n for every line's end."""
+    """A monospaced textarea that converts line ends to \\n, as browsers send \\r\\n."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__({"class": "pk-code", "rows": 8, "spellcheck": "false", **(attrs or {})})
@@ -25,18 +25,18 @@ class SqlWidget(UnfoldAdminTextareaWidget):
 
 
 class JsonWidget(SqlWidget):
-    """JSON over several lines; nothing where there is nothing."""
+    """A textarea with indented JSON, empty for null and for an empty object."""
 
     def format_value(self, value: Any) -> str | None:
         try:
-            found = json.loads(value)
+            parsed = json.loads(value)
         except (TypeError, ValueError):
             return value
-        return "" if found in (None, {}) else json.dumps(found, indent=2, ensure_ascii=False)
+        return "" if parsed in (None, {}) else json.dumps(parsed, indent=2, ensure_ascii=False)
 
 
 class ReferenceWidget(UnfoldAdminTextInputWidget):
-    """Shows a `$NAME` and nothing else: a secret typed by mistake is not sent back to the browser."""
+    """An input that shows only a `$NAME`, so that a password typed by mistake is not sent back to the browser."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__({"autocomplete": "off", "placeholder": "$NAME", **(attrs or {})})
@@ -46,15 +46,15 @@ class ReferenceWidget(UnfoldAdminTextInputWidget):
 
 
 class KnownAutocomplete(AutocompleteSelect):
-    """Of rows that are known by name already it need not ask the database one by one."""
+    """An AutocompleteSelect that takes the names of selected rows from ``known`` instead of querying each one."""
 
     def __init__(self, *args: Any, known: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.known = known
 
     def optgroups(self, name: str, value: Any, attr: Any = None) -> Any:
-        chosen = [str(found) for found in value if found]
-        if not chosen or any(found not in self.known for found in chosen):
+        selected = [str(key) for key in value if key]
+        if not selected or any(key not in self.known for key in selected):
             return super().optgroups(name, value, attr)
-        options = [self.create_option(name, found, self.known[found], True, at) for at, found in enumerate(chosen)]
+        options = [self.create_option(name, key, self.known[key], True, index) for index, key in enumerate(selected)]
         return [(None, options, 0)]

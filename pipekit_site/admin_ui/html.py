@@ -1,6 +1,6 @@
-"""Small pieces of HTML that many pages share: moments, links, states, code. Whatever text goes in comes out as text.
+"""HTML snippets shared by the admin's pages: timestamps, links, badges, code. All texts are escaped.
 
-Long texts are shown with signs for control characters and marks that turn the direction of text around.
+In code and truncated texts, control and bidirectional formatting characters are made visible.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from django.utils.timesince import timesince, timeuntil
 from connections.sdk.visible_text import visible
 
 NOTHING = "–"
-# a colour's state also has a sign of its own: colours alone are not for everyone
+# the icon of each colour, because not everyone can tell colours apart
 SIGNS = {"success": "check_circle", "danger": "error", "warning": "warning", "info": "info", "primary": "sync"}
 
 
 def code(text: str) -> SafeString | str:
-    """Return text as a block of one width, scrolling where it is long; a dash when there is none."""
+    """Return the text as a scrollable, monospaced block; a dash if it is empty."""
     if not text:
         return NOTHING
     return format_html('<pre class="pk-code" tabindex="0">{}</pre>', visible(text.replace("\r\n", "\n")))
 
 
 def moment(at: dt.datetime | None, *, ago: bool = False) -> SafeString | str:
-    """Return a time as the machine's clock shows it; the same in UTC, and how long ago, when pointed at."""
+    """Return a timestamp in local time, with UTC and its age in the tooltip; with ``ago``, the age also as text."""
     if at is None:
         return NOTHING
-    local, utc, said = timezone.localtime(at), at.astimezone(dt.UTC), since(at)
+    local, utc, age = timezone.localtime(at), at.astimezone(dt.UTC), since(at)
     return format_html(
         '<time class="pk-moment" datetime="{}" title="{} UTC, {}">{}</time>{}',
         utc.isoformat(),
         f"{utc:%Y-%m-%d %H:%M:%S}",
-        said,
+        age,
         f"{local:%Y-%m-%d %H:%M:%S}",
-        format_html(' <span class="pk-ago">{}</span>', said) if ago else "",
+        format_html(' <span class="pk-ago">{}</span>', age) if ago else "",
     )
 
 
 def since(at: dt.datetime) -> str:
-    """Return ``3 minutes ago`` or ``in 5 hours``, in one unit."""
+    """Return a text such as ``3 minutes ago`` or ``in 5 hours``, with one unit."""
     now = timezone.now()
     if abs((now - at).total_seconds()) < 60:
         return "just now" if at <= now else "in less than a minute"
@@ -54,7 +54,7 @@ def since(at: dt.datetime) -> str:
 
 
 def badge(label: str, colour: str, *, sign: str = "", url: str = "", title: str = "") -> SafeString:
-    """Return a state as word, colour and sign; a link where there is more to see."""
+    """Return a badge with label, colour and icon; with ``url``, as a link."""
     return format_html(
         '<{} class="pk-badge pk-{}" title="{}"{}><span class="material-symbols-outlined" aria-hidden="true">{}</span>'
         "{}</{}>",
@@ -69,25 +69,28 @@ def badge(label: str, colour: str, *, sign: str = "", url: str = "", title: str 
 
 
 def link(url: str, text: object, *, title: str = "") -> SafeString:
+    """Return a link."""
     return format_html('<a class="pk-link" href="{}" title="{}">{}</a>', url, title, text)
 
 
 def page_of(row: Model) -> str:
+    """Return the URL of the row's page in the admin."""
     return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
 
 
 def list_of(model: str, **filters: Any) -> str:
-    """Return the address of a list, such as ``runs.run``, with these filters set."""
+    """Return the URL of a model's list (``model`` such as ``runs.run``) with the given filters."""
     address = reverse(f"admin:{model.replace('.', '_')}_changelist")
     return f"{address}?{urlencode(filters)}" if filters else address
 
 
 def row_link(row: Model | None, text: object = "") -> SafeString | str:
+    """Return a link to the row's page, named after the row unless ``text`` is given; a dash for None."""
     return NOTHING if row is None else link(page_of(row), text or row)
 
 
 def clipped(text: str, *, length: int = 90) -> SafeString | str:
-    """Return the beginning of a long text; the whole of it when pointed at."""
+    """Return the text on one line, truncated if long, with up to 1000 characters in the tooltip."""
     line = visible(" ".join(text.split()))
     if len(line) <= length:
         return line

@@ -1,7 +1,7 @@
-"""What all pages of the admin share: verbs as buttons, the way to what belongs together, lists that say what to do.
+"""Base classes of the admin: action buttons, links to related rows, and a text for empty lists.
 
-A verb is an admin action under another roof: its button posts to the list, so that one function does it for one row and
-for many, permissions and CSRF protection included.
+A button submits an admin action to the list, so one function serves a single row and many, including permissions and
+CSRF protection. Unfold's own row actions are GET links, which must not change anything.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
-# what a button on a row's own page sends along
+# the parameter that a button on a row's own page adds
 FROM_PAGE = "from_page"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verb:
-    """``action`` is the name of the admin action; ``icon`` a Material symbol; ``ask`` a question before it is done."""
+    """A button. ``action`` names the admin action, ``icon`` a Material symbol, ``ask`` a question to confirm first."""
 
     action: str
     label: str
@@ -37,47 +37,48 @@ class Verb:
 
 
 class Page(ModelAdmin):
-    """A model's list and pages."""
+    """The base class of all model admins."""
 
+    # buttons on a row's page
     verbs: Sequence[Verb] = ()
-    # the one that each row of the list has a button for
+    # the button in each row of the list
     row_verb: Verb | None = None
-    # what a list without rows says
+    # the text of an empty list
     empty_says = ""
     change_form_outer_before_template = "connections/verbs.html"
     list_after_template = "connections/row_verb.html"
     list_filter_submit = True
 
     def related(self, row: Any) -> Iterable[tuple[str, str]]:
-        """Return text and address of what belongs to a row."""
+        """Return (text, URL) of links to related rows."""
         return ()
 
-    def offers(self, verb: Verb, row: Any) -> bool:
-        """Say whether a verb makes sense for a row as it is now."""
+    def is_offered(self, verb: Verb, row: Any) -> bool:
+        """Return whether the row's button is shown, given the row's state."""
         return True
 
-    def goes_on(self, row: Any) -> bool:
-        """Say whether a row changes by itself, so that its page renews itself."""
+    def is_changing(self, row: Any) -> bool:
+        """Return whether the row is still changing, so that its page reloads itself."""
         return False
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Disallow filters by JSON in a list's address: databases know different ones, and SQLite few."""
+        """Disallow lookups in JSON fields: databases support different ones, and an unsupported one is an error."""
         return not _reaches_json(self.model, lookup) and bool(super().lookup_allowed(lookup, value, request))
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if (row := kwargs.get("obj")) is not None:
             allowed = self.get_actions(request)
-            verbs = [verb for verb in self.verbs if verb.action in allowed and self.offers(verb, row)]
+            verbs = [verb for verb in self.verbs if verb.action in allowed and self.is_offered(verb, row)]
             related = [(text, url) for text, url in self.related(row) if _may_see(request, url)]
-            context |= {"verbs": verbs, "related": related, "goes_on": self.goes_on(row)}
+            context |= {"verbs": verbs, "related": related, "is_changing": self.is_changing(row)}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         return super().changelist_view(request, {"row_verb": self._row_verb(request), **(extra_context or {})})
 
     def get_list_display(self, request: HttpRequest) -> list[str]:
-        found = list(super().get_list_display(request))
-        return [*found, "button"] if self._row_verb(request) else found
+        columns = list(super().get_list_display(request))
+        return [*columns, "button"] if self._row_verb(request) else columns
 
     def _row_verb(self, request: HttpRequest) -> Verb | None:
         return self.row_verb if self.row_verb and self.row_verb.action in self.get_actions(request) else None
@@ -85,7 +86,7 @@ class Page(ModelAdmin):
     @display(description="")
     def button(self, row: Model) -> SafeString | str:
         verb = self.row_verb
-        if verb is None or not self.offers(verb, row):
+        if verb is None or not self.is_offered(verb, row):
             return ""
         return format_html(
             '<button type="submit" class="pk-verb pk-small" form="pk-row-verb" name="_selected_action" value="{}" '
@@ -101,12 +102,12 @@ class Page(ModelAdmin):
 
 
 def _reaches_json(model: type[Model], lookup: str) -> bool:
-    """Say whether a path of fields, which a lookup may end, leads to a JSON field."""
+    """Return whether the lookup's path of fields contains a JSON field."""
     for part in lookup.split("__"):
         try:
             field = model._meta.pk if part == "pk" else model._meta.get_field(part)
         except FieldDoesNotExist:
-            # a lookup such as contains
+            # the name of a lookup, such as contains
             return False
         if isinstance(field, JSONField):
             return True
@@ -117,13 +118,13 @@ def _reaches_json(model: type[Model], lookup: str) -> bool:
 
 
 def _may_see(request: HttpRequest, address: str) -> bool:
-    """Say whether the admin would show a user the page at an address."""
+    """Return whether the user may view the admin page at a URL."""
     app, model, _ = str(resolve(urlsplit(address).path).url_name).split("_")
     return any(request.user.has_perm(f"{app}.{act}_{model}") for act in ("view", "change"))
 
 
 class ReadOnly:
-    """Rows that are looked at here and written elsewhere. Their own history is the page itself."""
+    """Mixin for models that are written by Pipekit only: view permission at most, and no history page."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -1,7 +1,7 @@
-"""What every command is run in: streams that are closed or go away, Ctrl+C, and failures that nobody foresaw.
+"""Runs a command with handling of closed streams, broken pipes, Ctrl+C and unexpected exceptions.
 
-Ends the process with a message where Python would print a traceback (`--traceback` still shows it). Standard library
-only: it is there before Django is.
+Prints a message instead of a traceback, unless `--traceback` is given. Uses only the standard library, as it is needed
+before Django is set up.
 """
 
 from __future__ import annotations
@@ -15,40 +15,40 @@ from io import TextIOWrapper
 
 from connections.sdk.visible_text import visible
 
-# as a shell says it of a program that Ctrl+C has ended
+# the exit code of a process terminated by SIGINT: 128 + 2
 INTERRUPTED = 130
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Run a command; what leaves this is SystemExit."""
+    """Run the block as a command. Only SystemExit leaves it (with `--traceback`, other exceptions too)."""
     _open_missing()
-    # Django's colours are escape sequences, which none may be here
+    # Django's colours are escape sequences, which the terminal streams below do not let through
     os.environ["DJANGO_COLORS"] = "nocolor"
-    # whatever the machine's own encoding is, what is exported and listed is UTF-8
+    # output is UTF-8 whatever the locale is
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
         if sys.stdout.isatty():
-            sys.stdout = Shown(sys.stdout)
-    sys.stderr = Told(os.fdopen(os.dup(2), "wb"), encoding="utf-8", errors="backslashreplace", line_buffering=True)
+            sys.stdout = TerminalStdout(sys.stdout)
+    sys.stderr = Stderr(os.fdopen(os.dup(2), "wb"), encoding="utf-8", errors="backslashreplace", line_buffering=True)
     try:
         yield
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
-        # whoever read the output has had enough
+        # the reader of the output has closed it, as head does
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
         if "--traceback" in sys.argv:
             raise
-        print(_told(error), file=sys.stderr)
+        print(_message(error), file=sys.stderr)
         raise SystemExit(1) from None
     finally:
         _flush()
 
 
-class Told(TextIOWrapper):
-    """stderr: progress and messages, which must not fail what they tell of when nobody can take them any more."""
+class Stderr(TextIOWrapper):
+    """The standard error stream, which ignores errors, so that a command does not fail because its log is closed."""
 
     def write(self, text: str) -> int:
         with suppress(OSError, ValueError):
@@ -60,8 +60,8 @@ class Told(TextIOWrapper):
             super().flush()
 
 
-class Shown(TextIOWrapper):
-    """stdout of a terminal, which obeys no text of others; ``unfiltered`` is for what draws on it."""
+class TerminalStdout(TextIOWrapper):
+    """Standard output to a terminal without escape sequences; ``unfiltered`` is the stream for progress bars."""
 
     def __init__(self, stream: TextIOWrapper) -> None:
         super().__init__(os.fdopen(os.dup(1), "wb"), encoding="utf-8", errors="backslashreplace", line_buffering=True)
@@ -73,7 +73,7 @@ class Shown(TextIOWrapper):
 
 
 def _open_missing() -> None:
-    """Open what was closed (`>&-`): the next file opened would get its number, and with it what is printed."""
+    """Open closed standard streams (`>&-`) on /dev/null, lest the next opened file gets their descriptor and output."""
     for number, name in ((0, "stdin"), (1, "stdout"), (2, "stderr")):
         try:
             os.fstat(number)
@@ -82,22 +82,22 @@ def _open_missing() -> None:
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return f"error: {place}{error.strerror}.\nfix:   {_advice(error)}"
-    # settings and connections may show a password in what they say
-    said = _redacted(f"{type(error).__name__}: {error}")
-    fix = "The same with --traceback shows where; report it."
-    return f"error: Pipekit failed in a way it should not: {said}\nfix:   {fix}"
+    # errors of settings and connections may contain a password
+    text = _redacted(f"{type(error).__name__}: {error}")
+    fix = "Report it, with the output of the same command with --traceback."
+    return f"error: Pipekit failed unexpectedly: {text}\nfix:   {fix}"
 
 
 def _advice(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "Make room on that disk."
+        return "Free space on that disk."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "Run as the user that owns the data directory, on a disk that can be written."
-    return "Look at that file or directory: manage.py doctor."
+        return "Run as the user that owns the data directory, on a writable disk."
+    return "Check that file or directory, and run manage.py doctor."
 
 
 def _redacted(text: str) -> str:
@@ -107,7 +107,7 @@ def _redacted(text: str) -> str:
 
 
 def _flush() -> None:
-    """Flush stdout here: at exit Python would complain of a stream that is gone and exit with a code of its own."""
+    """Flush stdout now: if it fails at exit, Python prints an error of its own and exits with code 120."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -118,6 +118,6 @@ def _flush() -> None:
 
 
 def _abandon_stdout() -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.close(null)

@@ -1,4 +1,4 @@
-"""`manage.py help`: Pipekit's commands by what they are for, a line for each; Django's own come last, by name."""
+"""`manage.py help`: Pipekit's commands by topic, one line each, then the names of Django's commands."""
 
 from __future__ import annotations
 
@@ -9,42 +9,44 @@ from django.core.management import ManagementUtility, get_commands
 from pipekit_site.metadata.migrate import our_apps
 
 _SECTIONS = {
-    "Begin": ["demo", "serve", "doctor", "createsuperuser", "changepassword"],
+    "Get started": ["demo", "serve", "doctor", "createsuperuser", "changepassword"],
     "Configure": ["importconfig", "exportconfig", "secrets", "testconnection"],
     "Run": ["runmodule", "rungroup", "runs", "runlog", "cancelrun"],
     "Verify": ["verifymodule", "verifygroup"],
     "Schedule": ["schedule", "installcron", "uninstallcron", "tick", "scheduler"],
-    "Look after": ["backup", "prune", "notify", "unlocklogins"],
+    "Maintain": ["backup", "prune", "notify", "unlocklogins"],
 }
 # started by Pipekit, never by hand
 _INTERNAL = ("carryout",)
-# Django says what these do in other words
-_WORDS = {
-    "createsuperuser": "Make the first user of the admin.",
-    "changepassword": "Set another password for a user.",
+# replace Django's own help of these commands
+_HELP = {
+    "createsuperuser": "Create the first user of the admin.",
+    "changepassword": "Change a user's password.",
 }
 _WIDTH = 100
 
 
 class CommandLine(ManagementUtility):
+    """Django's command line with Pipekit's main help."""
+
     def main_help_text(self, commands_only: bool = False) -> str:
         if commands_only or self.settings_exception is not None:
             return super().main_help_text(commands_only)
         ours = [name for name, app in get_commands().items() if app in our_apps() and name not in _INTERNAL]
         known = {name for names in _SECTIONS.values() for name in names}
         sections = {**_SECTIONS, "More": sorted(set(ours) - known)}
-        lines = ["", f"Type '{self.prog_name} help COMMAND' for what a command takes."]
+        lines = ["", f"Type '{self.prog_name} help COMMAND' for help on a command."]
         width = max(map(len, [*ours, *known]))
         for title, names in sections.items():
             if names:
                 lines += ["", f"{title}:", *(f"  {name:<{width}}  {self._line(name)}" for name in names)]
         others = sorted(set(get_commands()) - set(ours) - known - set(_INTERNAL))
-        lines += ["", "Of Django and libraries, seldom needed:"]
+        lines += ["", "Commands of Django and libraries, seldom needed:"]
         lines += textwrap.wrap(", ".join(others), _WIDTH, initial_indent="  ", subsequent_indent="  ")
-        lines += ["", f"Pipekit starts {' and '.join(_INTERNAL)} by itself, to carry out what is queued."]
+        lines += ["", f"Pipekit starts {' and '.join(_INTERNAL)} by itself, to execute what is queued."]
         return "\n".join(lines)
 
     def _line(self, name: str) -> str:
         """Return the first sentence of the command's help."""
-        text = _WORDS.get(name) or str(self.fetch_command(name).help)
+        text = _HELP.get(name) or str(self.fetch_command(name).help)
         return textwrap.shorten(f"{text.partition('. ')[0].rstrip('.')}.", _WIDTH, placeholder=" ...")

@@ -1,7 +1,7 @@
-"""Bootstrap configuration: config.yaml and PIPEKIT_* variables to one frozen Config. Loud about nonsense.
+"""Bootstrap configuration: reads config.yaml and PIPEKIT_* variables into a frozen Config, and reports all errors.
 
-A variable wins over the file, the file over the default. Relative paths are taken from the data directory, the data
-directory itself from where the file is (or manage.py), so that a copied directory works where it lands.
+A variable overrides the file, the file the default. Relative paths are relative to the data directory, which is itself
+relative to the file's directory (or to manage.py's), so that an installation can be copied or moved as a whole.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from pipekit_site.config import values
-from pipekit_site.config.file import Entry, read
+from pipekit_site.config.file import ConfigValue, read
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 _ENV = environ.Env()
 
-# key -> what it takes, and the variables that override it
+# key -> the reader of its value, and the variables that override it
 _KEYS: dict[str, tuple[values.Read, tuple[str, ...]]] = {
     "data_dir": (values.path, ("PIPEKIT_DATA_DIR",)),
     "database": (values.database, ("PIPEKIT_DATABASE",)),
@@ -30,21 +30,23 @@ _KEYS: dict[str, tuple[values.Read, tuple[str, ...]]] = {
     "secret_environment": (values.secret_names, ("PIPEKIT_SECRET_ENVIRONMENT",)),
     "api_port": (values.port, ("PIPEKIT_API_PORT",)),
     "allowed_hosts": (values.hosts, ("PIPEKIT_ALLOWED_HOSTS",)),
-    "debug": (values.switch, ("PIPEKIT_DEBUG",)),
-    "tls": (values.switch, ("PIPEKIT_TLS",)),
-    "webhook_private": (values.switch, ("PIPEKIT_WEBHOOK_PRIVATE",)),
+    "debug": (values.boolean, ("PIPEKIT_DEBUG",)),
+    "tls": (values.boolean, ("PIPEKIT_TLS",)),
+    "webhook_private": (values.boolean, ("PIPEKIT_WEBHOOK_PRIVATE",)),
     "smtp.host": (values.host, ("PIPEKIT_SMTP_HOST",)),
     "smtp.port": (values.port, ("PIPEKIT_SMTP_PORT",)),
     "smtp.from": (values.address, ("PIPEKIT_SMTP_FROM",)),
     "smtp.to": (values.addresses, ("PIPEKIT_SMTP_TO",)),
 }
 VARIABLES = tuple(sorted({"PIPEKIT_CONFIG", *(name for _, names in _KEYS.values() for name in names)}))
-# their values may hold a password, which no message repeats
+# keys whose values may contain a password, so that messages never repeat them
 _PRIVATE = frozenset({"database"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Smtp:
+    """The mail server for notifications; disabled while ``host`` is empty."""
+
     host: str = ""
     port: int = 25
     sender: str = ""
@@ -53,61 +55,64 @@ class Smtp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What is decided before the database is open. Paths are absolute; an empty jrunner_path is the bundled one."""
+    """The configuration that is needed before the database is open. Paths are absolute."""
 
     data_dir: Path
     # a SQLite file's absolute path, or a database URL
     database: str
     driver_dir: Path
     secrets_file: Path
-    # where files of connections may lie; empty: anywhere but where Pipekit's own are
+    # the only directories for files of connections; empty: any but Pipekit's own
     file_roots: tuple[Path, ...] = ()
+    # empty: the bundled jrunner
     jrunner_path: str = ""
     api_port: int = 8100
     allowed_hosts: tuple[str, ...] = ()
     debug: bool = False
-    # served by HTTPS, behind a proxy that ends TLS
+    # served over HTTPS, by a proxy that terminates TLS
     tls: bool = False
-    # the only variables that are secrets; None: all but the process's own and other programs' tokens
+    # the only variables that are read as secrets; None: all but the process's own and other programs' tokens
     secret_environment: tuple[str, ...] | None = None
-    # webhooks may lead to this machine and private networks
+    # whether webhooks may be sent to this machine and private networks
     webhook_private: bool = False
     smtp: Smtp = Smtp()
-    # the file that was read, whether or not it exists
+    # the path of config.yaml, whether or not it exists
     config_file: Path = Path()
 
     @property
     def log_dir(self) -> Path:
+        """Return the directory of the logs of runs."""
         return self.data_dir / "logs"
 
     @property
     def is_sqlite(self) -> bool:
+        """Return whether the metadata database is a SQLite file."""
         return "://" not in self.database
 
 
 def load() -> Config:
-    """Read the configuration. Raises ImproperlyConfigured naming every wrong key, where it is, what was expected."""
+    """Read the configuration. Raises ImproperlyConfigured with the place and the expected value of each invalid key."""
     problems: list[str] = []
     file = _config_file(problems)
-    entries: dict[str, Entry] = {}
-    found: dict[str, Any] = {}
-    # a wrong value in the file is told even while a variable covers it
+    given: dict[str, ConfigValue] = {}
+    settings: dict[str, Any] = {}
+    # an invalid value in the file is reported even if a variable overrides it
     for source in (_from_file(file, problems), _from_environment()):
-        entries |= source
-        found |= {key: value for key, entry in source.items() if (value := _value(key, entry, problems)) is not None}
+        given |= source
+        settings |= {key: value for key, raw in source.items() if (value := _value(key, raw, problems)) is not None}
     if problems:
-        raise ImproperlyConfigured("Pipekit cannot start; its configuration is wrong.\n" + "\n".join(problems))
-    # in the file it is meant from where the file is
-    written = "data_dir" in entries and entries["data_dir"].where not in VARIABLES
-    data_dir = _absolute(found.get("data_dir", "var"), file.parent if written else BASE_DIR)
-    return _assembled(found, data_dir, file)
+        raise ImproperlyConfigured("Pipekit cannot start; its configuration is invalid.\n" + "\n".join(problems))
+    # a path in the file is relative to the file's directory
+    is_in_file = "data_dir" in given and given["data_dir"].where not in VARIABLES
+    data_dir = _absolute(settings.get("data_dir", "var"), file.parent if is_in_file else BASE_DIR)
+    return _config(settings, data_dir, file)
 
 
 def origins() -> dict[str, str]:
-    """Return where each key is set: a variable's name, or the file with its line; empty where its default holds."""
+    """Return where each key is set: a variable's name, or the file and line; an empty string for its default."""
     problems: list[str] = []
-    entries = {**_from_file(_config_file(problems), problems), **_from_environment()}
-    return {key: entries[key].where if key in entries else "" for key in _KEYS}
+    given = {**_from_file(_config_file(problems), problems), **_from_environment()}
+    return {key: given[key].where if key in given else "" for key in _KEYS}
 
 
 def _config_file(problems: list[str]) -> Path:
@@ -119,7 +124,7 @@ def _config_file(problems: list[str]) -> Path:
     return _absolute(_ENV.ENVIRON.get("PIPEKIT_DATA_DIR") or "var", BASE_DIR) / "config.yaml"
 
 
-def _from_file(file: Path, problems: list[str]) -> dict[str, Entry]:
+def _from_file(file: Path, problems: list[str]) -> dict[str, ConfigValue]:
     try:
         return read(file, known=frozenset(_KEYS), problems=problems) if file.is_file() else {}
     except OSError as error:
@@ -127,51 +132,51 @@ def _from_file(file: Path, problems: list[str]) -> dict[str, Entry]:
         return {}
 
 
-def _from_environment() -> dict[str, Entry]:
+def _from_environment() -> dict[str, ConfigValue]:
     return {
-        key: Entry(value=_ENV.ENVIRON[name], where=name)
+        key: ConfigValue(value=_ENV.ENVIRON[name], where=name)
         for key, (_, names) in _KEYS.items()
         for name in names
         if name in _ENV.ENVIRON
     }
 
 
-def _value(key: str, entry: Entry, problems: list[str]) -> Any:
+def _value(key: str, raw: ConfigValue, problems: list[str]) -> Any:
     read_value = _KEYS[key][0]
     try:
-        return read_value(_unproxied(entry))
+        return read_value(_without_proxy(raw))
     except values.Unexpected as expected:
-        shown = "its value (not shown)" if key in _PRIVATE else f"{entry.value!r}"
-        problems.append(f"  {key}, set in {entry.where}: expected {expected}; found {shown}.")
+        shown = "its value (not shown)" if key in _PRIVATE else f"{raw.value!r}"
+        problems.append(f"  {key}, set in {raw.where}: expected {expected}; found {shown}.")
         return None
 
 
-def _unproxied(entry: Entry) -> Any:
-    """Read a variable through django-environ, which takes a leading ``$`` for another variable's name: refused here."""
-    if entry.where not in VARIABLES:
-        return entry.value
-    if str(entry.value).startswith("$"):
+def _without_proxy(raw: ConfigValue) -> Any:
+    """Return the value; refuse one with a leading ``$``, which django-environ takes as another variable's name."""
+    if raw.where not in VARIABLES:
+        return raw.value
+    if str(raw.value).startswith("$"):
         raise values.Unexpected("a value, not a $reference (references are for passwords of connections)")
-    return _ENV.str(entry.where)
+    return _ENV.str(raw.where)
 
 
-def _assembled(found: dict[str, Any], data_dir: Path, file: Path) -> Config:
+def _config(settings: dict[str, Any], data_dir: Path, file: Path) -> Config:
     simple = {
-        key: found[key]
+        key: settings[key]
         for key in ("api_port", "allowed_hosts", "debug", "tls", "secret_environment", "webhook_private")
-        if key in found
+        if key in settings
     }
     names = {"smtp.host": "host", "smtp.port": "port", "smtp.from": "sender", "smtp.to": "to"}
-    jrunner = str(found.get("jrunner_path", ""))
+    jrunner = str(settings.get("jrunner_path", ""))
     return Config(
         data_dir=data_dir,
-        database=_database(str(found.get("database", "pipekit.db")), data_dir),
-        driver_dir=_absolute(str(found.get("driver_dir", "drivers")), data_dir),
-        secrets_file=_absolute(str(found.get("secrets_file", "secrets.env")), data_dir),
-        file_roots=tuple(_absolute(root, data_dir) for root in found.get("file_roots", ())),
-        # a bare program name is looked up on PATH, anything else is a file
+        database=_database(str(settings.get("database", "pipekit.db")), data_dir),
+        driver_dir=_absolute(str(settings.get("driver_dir", "drivers")), data_dir),
+        secrets_file=_absolute(str(settings.get("secrets_file", "secrets.env")), data_dir),
+        file_roots=tuple(_absolute(root, data_dir) for root in settings.get("file_roots", ())),
+        # a bare program name is looked up on PATH, anything else is a path
         jrunner_path=str(_absolute(jrunner, data_dir)) if "/" in jrunner else jrunner,
-        smtp=Smtp(**{name: found[key] for key, name in names.items() if key in found}),
+        smtp=Smtp(**{name: settings[key] for key, name in names.items() if key in settings}),
         config_file=file,
         **simple,
     )
@@ -184,5 +189,5 @@ def _database(value: str, data_dir: Path) -> str:
 
 
 def _absolute(value: str, home: Path) -> Path:
-    # normpath, not resolve: a link stays the name the operator gave
+    # normalised, not resolved: symbolic links stay as the operator wrote them
     return Path(environ.Path(str(home))(str(Path(value).expanduser())))

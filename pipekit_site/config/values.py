@@ -1,4 +1,4 @@
-"""What each configuration value may be. A reader turns raw text or YAML into the value, or says what it expected."""
+"""Readers of configuration values: each returns the value of a raw text or YAML value, or raises Unexpected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DATABASE_EXPECTED = "the path of a SQLite file, or postgresql://user:password@ho
 
 
 class Unexpected(ValueError):
-    """The value is not what the key takes; the text says what would be."""
+    """The value is invalid; the message says what was expected."""
 
 
 def path(value: Any) -> str:
@@ -42,7 +42,7 @@ def port(value: Any) -> int:
     return int(digits)
 
 
-def switch(value: Any) -> bool:
+def boolean(value: Any) -> bool:
     words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
     try:
         return words[str(value).strip().lower()]
@@ -73,7 +73,7 @@ def addresses(value: Any) -> tuple[str, ...]:
 
 
 def secret_names(value: Any) -> tuple[str, ...]:
-    """Take names of variables; an empty list is one: then no variable is a secret."""
+    """Return names of variables. An empty list is valid: no variable is a secret then."""
     expected = "names in capital letters such as DB2PW, as a list or separated by commas; [] for none"
     names = [] if value in ("", []) else _items(value, expected)
     for name in names:
@@ -90,16 +90,16 @@ def _items(value: Any, expected: str) -> list[Any]:
 
 
 def database(value: Any) -> str:
-    """Take a path or a URL; a URL is checked whole here, so that nothing later shows it with its password."""
+    """Return a path or a URL. A URL is validated here, so that no later error repeats it with its password."""
     if not isinstance(value, str) or not value.strip():
         raise Unexpected(DATABASE_EXPECTED)
-    found = value.strip()
-    if "://" not in found:
-        return path(found)
+    text = value.strip()
+    if "://" not in text:
+        return path(text)
     try:
-        parsed = environ.Env.db_url_config(found)
+        parsed = environ.Env.db_url_config(text)
     except (ValueError, TypeError):
         raise Unexpected(DATABASE_EXPECTED) from None
     if parsed.get("ENGINE") not in _DATABASE_ENGINES or not parsed.get("NAME"):
         raise Unexpected(DATABASE_EXPECTED)
-    return found
+    return text

@@ -1,4 +1,4 @@
-"""A configuration file as YAML nodes that know their line. Plain YAML: no tags, anchors, aliases or repeated keys."""
+"""Parses a configuration file to YAML nodes with line numbers. No tags, anchors, aliases or repeated keys."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 import yaml
 
-from pipekit_site.configfile.problems import FileInvalid, Finding, Findings, shown
+from pipekit_site.configfile.problems import FileInvalid, Finding, Findings, printable
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 30
-# some thousand modules; a file of nothing but commas would take minutes to read
+# enough for some thousand modules; a file of only commas would take minutes to parse
 MAX_NODES = 200_000
-_NOT_YAML = "this is not the YAML that is expected"
+_NOT_YAML = "this is not valid YAML"
 _TAG = "tag:yaml.org,2002:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One key with its value, and the dotted path of the key."""
+    """A key and its value, with ``where``, the dotted path of the key."""
 
     key: yaml.ScalarNode
     node: yaml.Node
@@ -28,7 +28,7 @@ class Entry:
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes, and stops at what could grow without bound or stand for something else."""
+    """Composes nodes. Raises MarkedYAMLError for anchors and aliases, and beyond the limits of depth and size."""
 
     depth = 0
     count = 0
@@ -37,7 +37,7 @@ class _Loader(yaml.SafeLoader):
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise yaml.MarkedYAMLError(
-                problem="anchors and aliases (& and *) are not taken; put a text that begins so in quotes",
+                problem="anchors and aliases (& and *) are not allowed; quote a text that begins with & or *",
                 problem_mark=event.start_mark,
             )
         self.count += 1
@@ -52,7 +52,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def compose(data: bytes, name: str) -> yaml.MappingNode:
-    """Return the file's root. Raises FileInvalid when it is no YAML, or too large, or holds no keys."""
+    """Return the root mapping. Raises FileInvalid if the file is not valid YAML, is too large, or has no keys."""
     if len(data) > MAX_BYTES:
         raise FileInvalid(name, [_at(None, f"The file is larger than {MAX_BYTES // 1024 // 1024} MB.")])
     try:
@@ -71,7 +71,7 @@ def compose(data: bytes, name: str) -> yaml.MappingNode:
         problem = f"{_NOT_YAML}: character {error.character:#x} is not allowed in it."
         raise FileInvalid(name, [Finding(line=line, where="", message=problem)]) from None
     except (yaml.YAMLError, ValueError) as error:
-        # not chained: the error's own text quotes the line, which may hold a password
+        # not chained: the error's text quotes the line, which may contain a password
         raise FileInvalid(name, [_syntax(error)]) from None
     if not isinstance(node, yaml.MappingNode):
         raise FileInvalid(name, [_at(None, "expected version: 1 and sections such as connections and modules.")])
@@ -79,41 +79,42 @@ def compose(data: bytes, name: str) -> yaml.MappingNode:
 
 
 def _decode(data: bytes) -> str:
-    # YAML may be UTF-16 too, and says so at its beginning
+    # YAML may also be UTF-16, with a byte order mark
     return data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
 
 
 def entries(node: yaml.MappingNode, where: str, findings: Findings) -> dict[str, Entry]:
-    """Return the entries of a mapping by key, in order."""
-    found: dict[str, Entry] = {}
+    """Return the entries of a mapping by key, in order. Invalid and repeated keys are added to ``findings``."""
+    result: dict[str, Entry] = {}
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode) or not is_plain(key):
-            findings.add(key, where, "expected a plain text as the key.")
+            findings.add(key, where, "expected a text as the key.")
             continue
         if not key.value:
             findings.add(key, where, "expected a name as the key, not an empty text.")
             continue
-        path = f"{where}.{shown(key.value)}" if where else shown(key.value)
-        if key.value in found:
-            first = found[key.value].key.start_mark.line + 1
-            findings.add(key, path, f"this key is there twice, first in line {first}; keep one.")
+        path = f"{where}.{printable(key.value)}" if where else printable(key.value)
+        if key.value in result:
+            first = result[key.value].key.start_mark.line + 1
+            findings.add(key, path, f"this key is repeated, first in line {first}; keep one.")
             continue
-        found[key.value] = Entry(key=key, node=value, where=path)
-    return found
+        result[key.value] = Entry(key=key, node=value, where=path)
+    return result
 
 
 def is_plain(node: yaml.Node) -> bool:
-    """Whether the node is a text, number, truth value, date, list or mapping, and not what a tag makes of one."""
-    kinds = {"str", "int", "float", "bool", "null", "timestamp", "value", "merge", "seq", "map"}
-    return node.tag.startswith(_TAG) and node.tag.removeprefix(_TAG) in kinds
+    """Return whether the node is a string, number, boolean, date, list or mapping, without a custom tag."""
+    names = {"str", "int", "float", "bool", "null", "timestamp", "value", "merge", "seq", "map"}
+    return node.tag.startswith(_TAG) and node.tag.removeprefix(_TAG) in names
 
 
-def kind(node: yaml.Node) -> str:
+def tag(node: yaml.Node) -> str:
+    """Return the short name of the node's YAML type, such as ``int``."""
     return str(node.tag).removeprefix(_TAG)
 
 
 def is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and kind(node) == "null"
+    return isinstance(node, yaml.ScalarNode) and tag(node) == "null"
 
 
 def _at(mark: Any, message: str) -> Finding:
@@ -125,5 +126,5 @@ def _syntax(error: Exception) -> Finding:
     problem = str(getattr(error, "problem", None) or "a value that cannot be read")
     if "tag" in problem:
         # PyYAML repeats the tag, which may be a password that begins with "!"
-        problem = "tags are not taken; put a text that begins with ! in quotes"
+        problem = "tags are not allowed; quote a text that begins with !"
     return _at(mark or getattr(error, "context_mark", None), f"{_NOT_YAML}: {problem}.")

@@ -1,6 +1,6 @@
-"""Rows to YAML: sorted names, fields in their declared order, every field, texts of several lines as blocks.
+"""Exports rows as YAML: names sorted, all fields in their declared order, multi-line texts as blocks.
 
-The same rows always give the same bytes, and importing them gives the same rows.
+Equal rows give equal bytes, and importing an export gives equal rows.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from django.db import models
 from pipekit_site.configfile.sections import Part, Section
 
 VERSION = 1
-# What a block shows as it is. PyYAML would also put texts with tabs, or blanks at a line's end, into quotes, and would
-# read other line breaks than line feeds back as blanks if it had written them in single quotes.
+# Texts that a literal block preserves. PyYAML by itself would quote texts with tabs or trailing spaces, and would read
+# other line breaks than line feeds back as spaces if it had written them in single quotes.
 _BLOCK = re.compile("[\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]*")
 
 
@@ -39,7 +39,7 @@ _Dumper.add_representer(str, _text)
 
 
 def export(sections: Sequence[Section]) -> str:
-    """Return everything the sections hold, as one YAML document."""
+    """Return all rows of the sections as one YAML document."""
     document = {"version": VERSION, **{section.name: _section(section) for section in sections}}
     return yaml.dump(
         document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=float("inf")
@@ -49,27 +49,27 @@ def export(sections: Sequence[Section]) -> str:
 def _section(section: Section) -> dict[str, Any]:
     rows = section.model._default_manager.select_related(*section.foreign_keys())
     entries = {part: _entries(part) for part in section.parts}
-    found = {
+    exported = {
         section.name_of(row): {
             **{name: _value(row, name, shown_by=section.shown_by.get(name, "name")) for name in section.fields},
             **{part.name: [_entry(part, entry) for entry in entries[part].get(row.pk, ())] for part in section.parts},
         }
         for row in rows
     }
-    return dict(sorted(found.items()))
+    return dict(sorted(exported.items()))
 
 
 def _entries(part: Part) -> dict[Any, list[models.Model]]:
-    """Return the rows of a part by the key of what they belong to, in order: one query for all."""
+    """Return all rows of a part, in order, by the primary key of their owner, with one query."""
     owner = part.model._meta.get_field(part.owner).attname  # type: ignore[union-attr]
-    found: dict[Any, list[models.Model]] = {}
+    rows: dict[Any, list[models.Model]] = {}
     for row in part.model._default_manager.select_related(*part.foreign_keys()).order_by(part.order_by, "pk"):
-        found.setdefault(getattr(row, owner), []).append(row)
-    return found
+        rows.setdefault(getattr(row, owner), []).append(row)
+    return rows
 
 
 def part_rows(part: Part, row: models.Model) -> list[models.Model]:
-    """Return the stored rows of a part, in order."""
+    """Return the stored rows of one owner's part, in order."""
     if row.pk is None:
         return []
     rows = part.model._default_manager.filter(**{part.owner: row})
@@ -81,25 +81,25 @@ def _entry(part: Part, entry: models.Model) -> dict[str, Any]:
 
 
 def _value(row: models.Model, name: str, *, shown_by: str = "name") -> Any:
-    """Return a field as the file shows it: rows by name, an empty optional text as null."""
-    found = getattr(row, name)
-    if isinstance(found, models.Model):
-        return getattr(found, shown_by)
-    if isinstance(found, dict | list):
-        return _sorted(found)
-    if isinstance(found, str):
-        # a choice is a str of a class of its own
-        return None if found == "" and is_optional(row._meta.get_field(name)) else str(found)
-    return found
+    """Return a field's value as exported: rows by name, an empty optional text as null."""
+    value = getattr(row, name)
+    if isinstance(value, models.Model):
+        return getattr(value, shown_by)
+    if isinstance(value, dict | list):
+        return _sorted(value)
+    if isinstance(value, str):
+        # str() because members of TextChoices are a subclass that the dumper does not know
+        return None if value == "" and is_optional(row._meta.get_field(name)) else str(value)
+    return value
 
 
 def is_optional(field: Any) -> bool:
-    """Whether an empty text says that there is none (where the column takes NULL, an empty text is a value)."""
+    """Return whether an empty text means no value; if the column is nullable, an empty text is a value."""
     return bool(field.blank and not field.null)
 
 
-def _sorted(found: Any) -> Any:
-    # PostgreSQL and SQLite keep the keys of an object in orders of their own
-    if isinstance(found, dict):
-        return {key: _sorted(found[key]) for key in sorted(found)}
-    return [_sorted(item) for item in found] if isinstance(found, list) else found
+def _sorted(value: Any) -> Any:
+    # PostgreSQL and SQLite store the keys of an object in different orders
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value

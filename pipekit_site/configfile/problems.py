@@ -1,4 +1,4 @@
-"""What is wrong with a configuration file: every finding with its line, reported together."""
+"""Errors of a configuration file: all findings with their lines, reported together."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import yaml
 
 from connections.sdk.errors import ConfigurationInvalid
 
-_LONGEST = 80
+# characters of the file's text that a message repeats
+_MAX_TEXT = 80
 # names that a message lists
-_MOST = 30
+_MAX_NAMES = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Finding:
+    """One error, with its line."""
+
     line: int
     # the dotted path of the key, such as modules.qcrh.merge_key; empty for the file itself
     where: str
@@ -27,7 +30,7 @@ class Finding:
 
 
 class FileInvalid(ConfigurationInvalid):
-    """A configuration file that was not taken; its message lists every finding."""
+    """The file has errors, so nothing was imported. The message lists all findings."""
 
     def __init__(self, name: str, findings: Iterable[Finding]) -> None:
         self.findings = tuple(sorted(set(findings)))
@@ -38,24 +41,25 @@ class FileInvalid(ConfigurationInvalid):
 
 @dataclass(slots=True)
 class Findings:
-    """Collects findings while a file is read."""
+    """Collects the findings of one file."""
 
-    found: list[Finding] = field(default_factory=list)
+    items: list[Finding] = field(default_factory=list)
 
     def add(self, node: yaml.Node, where: str, message: str) -> None:
-        self.found.append(Finding(line=node.start_mark.line + 1, where=where, message=message))
+        """Add an error at the node's line; ``where`` is the dotted path of the key."""
+        self.items.append(Finding(line=node.start_mark.line + 1, where=where, message=message))
 
 
-def choose(given: str, known: Iterable[str]) -> str:
-    """Return `expected one of ...`, and the one that was probably meant; of very many names only the first."""
+def suggest(given: str, known: Iterable[str]) -> str:
+    """Return a text that lists the known names, at most ``_MAX_NAMES`` of them, and suggests the closest one."""
     names = list(known)
-    close = difflib.get_close_matches(given[:_LONGEST], names, n=1)
-    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-    expected = f"expected one of {', '.join(names[:_MOST])}{more}" if names else "there are none"
+    close = difflib.get_close_matches(given[:_MAX_TEXT], names, n=1)
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    expected = f"expected one of {', '.join(names[:_MAX_NAMES])}{more}" if names else "there are none"
     return f"{expected}; did you mean {close[0]}?" if close else f"{expected}."
 
 
-def shown(given: str) -> str:
-    """Return what a file says so that it can stand in a message: on one line, and not very long."""
+def printable(given: str) -> str:
+    """Return a text of the file for use in a message: on one line, truncated if long."""
     line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in given)
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+    return line if len(line) <= _MAX_TEXT else f"{line[:_MAX_TEXT]}…"

@@ -1,4 +1,4 @@
-"""Rows of a configuration file into their tables: parts as a whole, and of wrong rows what is right."""
+"""Saves rows of a configuration file: parts as a whole, and of invalid rows the fields that are valid."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from pipekit_site.configfile.sections import Part
 
 
 def differ(part: Part, row: models.Model, rows: Sequence[models.Model]) -> bool:
+    """Return whether the stored rows of the owner's part differ from ``rows``."""
     stored = [state(old, part.fields) for old in part_rows(part, row)]
     return stored != [state(new, part.fields) for new in rows]
 
 
 def replace(part: Part, row: models.Model, rows: Sequence[Any], *, is_new: bool) -> None:
+    """Replace the stored rows of the owner's part by ``rows``."""
     if not is_new:
         part.model._default_manager.filter(**{part.owner: row}).delete()
     for new in rows:
-        # set again: its key is known only now
+        # set again, because the owner has its primary key only now
         setattr(new, part.owner, row)
         new.save()
 
 
-def salvage(row: Any, keys: Keys) -> None:
-    """Save what is right of a wrong row, for what refers to it to be checked; in vain where a reference is wrong."""
+def save_valid_fields(row: Any, keys: Keys) -> None:
+    """Save the valid fields of an invalid row, if possible, so that references to it can be checked."""
     fresh = type(row)._default_manager.filter(pk=row.pk).first() or type(row)()
-    for found in row._meta.concrete_fields:
-        if found.name in keys.wrong and found.name != "name":
-            setattr(row, found.attname, getattr(fresh, found.attname))
+    for field in row._meta.concrete_fields:
+        if field.name in keys.invalid and field.name != "name":
+            setattr(row, field.attname, getattr(fresh, field.attname))
     with contextlib.suppress(DatabaseError, ObjectDoesNotExist), transaction.atomic():
         row.save()

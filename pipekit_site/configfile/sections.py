@@ -1,4 +1,4 @@
-"""How a model appears in a configuration file. Each app declares its own; exporting and importing follow from that."""
+"""Declares how models appear in a configuration file. Each app declares its sections; export and import use them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.db import models
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Rows that belong to one row of a section: a list under one of its keys, given and replaced as a whole."""
+    """Rows that belong to a row of a section: a list under one of its keys, which is replaced as a whole."""
 
     name: str
     model: type[models.Model]
@@ -21,33 +21,33 @@ class Part:
     # in the order of the file
     fields: tuple[str, ...]
     order_by: str
-    # the field that tells entries apart; empty: nothing does
+    # the field that identifies an entry among its owner's; empty if there is none
     key: str = ""
 
     def foreign_keys(self) -> tuple[str, ...]:
         return _foreign_keys(self.model, self.fields)
 
     def references(self, target: type[models.Model]) -> tuple[str, ...]:
-        return _pointing(self.model, self.fields, target)
+        return _references(self.model, self.fields, target)
 
 
-def _unprepared(row: Any, parts: Mapping[str, Sequence[Any]]) -> None:
+def _prepare_nothing(row: Any, parts: Mapping[str, Sequence[Any]]) -> None:
     pass
 
 
-def _unrecorded(row: Any, actor: str) -> AbstractContextManager[None]:
+def _no_recording(row: Any, actor: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def _unrecorded_new(rows: Sequence[Any], actor: str) -> None:
+def _record_nothing(rows: Sequence[Any], actor: str) -> None:
     pass
 
 
-def _unnoted(row: Any, given: frozenset[str]) -> str:
+def _accept(row: Any, given: frozenset[str]) -> str:
     return ""
 
 
-def _fresh(row: Any) -> bool:
+def _is_never_stale(row: Any) -> bool:
     return False
 
 
@@ -57,27 +57,27 @@ def _remove(row: Any, actor: str) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """One top-level key of the file: rows of a model by name."""
+    """A top-level key of the file: the rows of a model by name. The functions are hooks of the import."""
 
     name: str
     model: type[models.Model]
     # in the order of the file
     fields: tuple[str, ...]
     parts: tuple[Part, ...] = ()
-    # foreign key -> the field of its target that the file shows, where that is not the name
+    # foreign key -> the field of its target that is written to the file, if it is not the name
     shown_by: Mapping[str, str] = field(default_factory=dict)
-    # told which rows a row's parts are going to have (those that the file gives), before the row is validated
-    prepare: Callable[[Any, Mapping[str, Sequence[Any]]], None] = _unprepared
-    # told which keys the file gives for a row, before it is saved; returns what is wrong with that, or nothing
-    entered: Callable[[Any, frozenset[str]], str] = _unnoted
-    # whether a row has to be saved though none of its fields changes
-    is_stale: Callable[[Any], bool] = _fresh
-    # around the saving of a row that was there before: (row, actor)
-    recorded: Callable[[Any, str], AbstractContextManager[None]] = _unrecorded
-    # after the saving of all that are new: (rows, actor)
-    record_new: Callable[[Sequence[Any], str], None] = _unrecorded_new
+    # (row, rows of each part that the file gives); called before the row is validated
+    prepare: Callable[[Any, Mapping[str, Sequence[Any]]], None] = _prepare_nothing
+    # (row, keys that the file gives); called before the row is saved; returns an error message or an empty string
+    check_keys: Callable[[Any, frozenset[str]], str] = _accept
+    # whether a row has to be saved although none of its fields has changed
+    is_stale: Callable[[Any], bool] = _is_never_stale
+    # (row, actor); a context manager around saving an existing row
+    recorded: Callable[[Any, str], AbstractContextManager[None]] = _no_recording
+    # (rows, actor); called after all new rows have been saved
+    record_new: Callable[[Sequence[Any], str], None] = _record_nothing
     remove: Callable[[Any, str], None] = _remove
-    # what comes along with the rows that an import hands back, as select_related takes it
+    # select_related for the rows that an import returns
     related: tuple[str, ...] = ()
 
     @staticmethod
@@ -88,14 +88,14 @@ class Section:
         return _foreign_keys(self.model, self.fields)
 
     def references(self, target: type[models.Model]) -> tuple[str, ...]:
-        """Return the foreign keys that point to a model."""
-        return _pointing(self.model, self.fields, target)
+        """Return the foreign keys to a model."""
+        return _references(self.model, self.fields, target)
 
 
 def _foreign_keys(model: type[models.Model], names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if isinstance(model._meta.get_field(name), models.ForeignKey))
 
 
-def _pointing(model: type[models.Model], names: Sequence[str], target: type[models.Model]) -> tuple[str, ...]:
-    found = _foreign_keys(model, names)
-    return tuple(name for name in found if model._meta.get_field(name).related_model is target)
+def _references(model: type[models.Model], names: Sequence[str], target: type[models.Model]) -> tuple[str, ...]:
+    foreign_keys = _foreign_keys(model, names)
+    return tuple(name for name in foreign_keys if model._meta.get_field(name).related_model is target)

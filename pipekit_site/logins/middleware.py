@@ -1,4 +1,4 @@
-"""Answers 429 to whoever tries to log in too often, in words on a page or in JSON."""
+"""Middleware that responds to throttled logins with status 429 (503 if the server is busy), as HTML or JSON."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from pipekit_site.logins.throttle import TooManyAttempts
 
 
 class LoginThrottleMiddleware:
+    """Converts TooManyAttempts to a response."""
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
@@ -25,20 +27,19 @@ class LoginThrottleMiddleware:
             return None
         busy = isinstance(error, TooBusy)
         status = 503 if busy else 429
-        answer: HttpResponse
+        response: HttpResponse
         if "text/html" in request.headers.get("Accept", "text/html"):
-            answer = render(
-                request, "429.html", {"what": error.what, "wait": _words(error.seconds), "busy": busy}, status=status
-            )
+            context = {"reason": error.reason, "wait": _duration(error.seconds), "busy": busy}
+            response = render(request, "429.html", context, status=status)
         else:
-            answer = JsonResponse({"code": "too_many_attempts", "message": str(error)}, status=status)
-        answer.headers["Retry-After"] = str(error.seconds)
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+            response = JsonResponse({"code": "too_many_attempts", "message": str(error)}, status=status)
+        response.headers["Retry-After"] = str(error.seconds)
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
 
-def _words(seconds: int) -> str:
-    """Return a wait as people say it, rounded up."""
+def _duration(seconds: int) -> str:
+    """Return a duration for display, in seconds or, rounded up, in minutes."""
     if seconds <= 90:
         return f"{seconds} seconds"
     return f"{math.ceil(seconds / 60)} minutes"

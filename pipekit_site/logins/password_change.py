@@ -1,4 +1,4 @@
-"""The page on which users change their own password: the old one is checked behind the throttle of the login."""
+"""The page to change one's own password, with the login's throttle for the check of the old one."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from unfold.forms import AdminOwnPasswordChangeForm
 from unfold.sites import UnfoldAdminSite
 
 from pipekit_site.logins import throttle
-from pipekit_site.logins.backend import turns
+from pipekit_site.logins.backend import hashing_queue
 
-# in the place of an address, for who has somebody's session may come from many; one for each user, whom nobody else
-# can lock out
-_PLACE = "password change {}"
+# Counted by user instead of by address: whoever has stolen a session may use many addresses, and no other user can
+# cause the limit.
+_ADDRESS = "password change {}"
 
 
 class ThrottledPasswordChangeForm(AdminOwnPasswordChangeForm):  # type: ignore[misc]
-    """Raises TooManyAttempts, which `middleware` answers, when the old password was wrong too often."""
+    """Raises TooManyWrongPasswords, for which the middleware returns a response, after too many attempts."""
 
     def clean_old_password(self) -> str:
-        with turns.one():
+        with hashing_queue.turn():
             try:
-                attempt = throttle.begin(self.user.get_username(), _PLACE.format(self.user.pk))
+                attempt = throttle.begin(self.user.get_username(), _ADDRESS.format(self.user.pk))
             except throttle.TooManyAttempts as error:
                 raise throttle.TooManyWrongPasswords(error.seconds) from None
-            found: str = super().clean_old_password()
+            old_password: str = super().clean_old_password()
         throttle.succeed(attempt)
-        return found
+        return old_password
 
 
 class AdminSite(UnfoldAdminSite):  # type: ignore[misc]
+    """Unfold's admin site with a throttled password change."""
+
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        # as Unfold does it, which names its own form
+        # Unfold's method with another form, which it does not let one configure
         options: dict[str, Any] = {
             "form_class": ThrottledPasswordChangeForm,
             "success_url": reverse(f"{self.name}:password_change_done", current_app=self.name),

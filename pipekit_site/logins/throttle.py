@@ -1,9 +1,8 @@
-"""Limits attempts to log in, and to give the old password when it is changed: by user and address, and by address.
+"""Limits failed logins, and wrong old passwords when changing one: by user and address, and by address.
 
-The count is in the metadata, for all processes. An attempt is counted before its password is checked, so that many at
-once do not pass together. Nothing is limited by the user's name alone: nobody can lock an administrator out from
-elsewhere. Attempts that are refused are not counted, so a limit ends by itself ``WINDOW`` after the attempts that led
-to it.
+Attempts are counted in the metadata database, for all processes, and before the password is checked, so that concurrent
+ones cannot exceed the limit. There is no limit by user name alone, with which anybody could lock an administrator out.
+Refused attempts are not counted, so a limit ends ``WINDOW`` after the attempts that caused it.
 """
 
 from __future__ import annotations
@@ -23,60 +22,60 @@ BY_USER_AND_ADDRESS, BY_ADDRESS = 5, 30
 
 
 class TooManyAttempts(Exception):
-    """Refused without looking at the password; ``seconds`` says when to try again."""
+    """The attempt was refused without checking the password; it can be repeated after ``seconds``."""
 
-    what = "Too many attempts to log in"
+    reason = "Too many attempts to log in"
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(f"{self.what}; try again in {seconds} s.")
+        super().__init__(f"{self.reason}; try again in {seconds} s.")
         self.seconds = seconds
 
 
 class TooManyWrongPasswords(TooManyAttempts):
-    """The same, of somebody who is logged in and is asked for the password again."""
+    """The same for a logged-in user who is asked for the password again."""
 
-    what = "Too many wrong passwords"
+    reason = "Too many wrong passwords"
 
 
 def begin(username: str, address: str) -> LoginAttempt:
-    """Count an attempt. Raises TooManyAttempts when there were too many already."""
+    """Count an attempt and return it. Raises TooManyAttempts if the limit is reached."""
     now = timezone.now()
-    place, user = _place(address), _hash(username)
+    client, user = _normalized_address(address), _hash(username)
     LoginAttempt.objects.filter(at__lt=now - WINDOW).delete()
-    attempt = LoginAttempt.objects.create(user_hash=user, address=place, at=now)
-    before = LoginAttempt.objects.filter(address=place, pk__lt=attempt.pk)
-    for rows, limit in ((before.filter(user_hash=user), BY_USER_AND_ADDRESS), (before, BY_ADDRESS)):
-        counted = list(rows.order_by("-at").values_list("at", flat=True)[:limit])
-        if len(counted) == limit:
+    attempt = LoginAttempt.objects.create(user_hash=user, address=client, at=now)
+    earlier = LoginAttempt.objects.filter(address=client, pk__lt=attempt.pk)
+    for rows, limit in ((earlier.filter(user_hash=user), BY_USER_AND_ADDRESS), (earlier, BY_ADDRESS)):
+        times = list(rows.order_by("-at").values_list("at", flat=True)[:limit])
+        if len(times) == limit:
             attempt.delete()
-            raise TooManyAttempts(max(1, int((counted[-1] + WINDOW - now).total_seconds()) + 1))
+            raise TooManyAttempts(max(1, int((times[-1] + WINDOW - now).total_seconds()) + 1))
     return attempt
 
 
 def succeed(attempt: LoginAttempt) -> None:
-    """Forget the user's attempts from this address."""
+    """Delete the user's attempts from this address."""
     LoginAttempt.objects.filter(user_hash=attempt.user_hash, address=attempt.address).delete()
 
 
 def unlock() -> int:
-    """Forget every attempt; return how many there were."""
+    """Delete all attempts and return their number."""
     return LoginAttempt.objects.all().delete()[0]
 
 
 def _hash(username: str) -> str:
-    # User.normalize_username; case and blanks make no other user here
+    # normalized as by User.normalize_username, and ignoring case and surrounding spaces
     name = unicodedata.normalize("NFKC", username).casefold().strip()
     return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()
 
 
-def _place(address: str) -> str:
-    """Return the address, of IPv6 the network that one machine usually has whole."""
+def _normalized_address(address: str) -> str:
+    """Return the address; for IPv6 its /64 network, as one client usually controls all of that."""
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address[:45]
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((int(found), 64), strict=False).network_address)
-    return str(found)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((int(parsed), 64), strict=False).network_address)
+    return str(parsed)

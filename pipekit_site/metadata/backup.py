@@ -1,4 +1,4 @@
-"""Copies the metadata database into one file, consistent while runs write, checked before it gets its name."""
+"""Backs up the SQLite metadata database to one file: consistent while runs write, and verified."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ from pipekit_site.metadata import url
 
 
 class BackupFailed(PipekitError):
+    """The backup could not be written."""
+
     code = "backup_failed"
 
 
 def back_up(target: Path | None = None) -> Path:
-    """Write the backup and return its path; without a target, ``backups/`` in the data directory.
+    """Write a backup and return its path; the default target is ``backups/`` in the data directory.
 
-    It is one file of mode 0600, appears only when it is whole, and takes the place of nothing. Raises NotSupported for
-    metadata that is not SQLite.
+    The file has mode 0600, appears only when it is complete, and never replaces another one. Raises NotSupported if the
+    metadata is not in SQLite, ConfigurationInvalid for an invalid target, BackupFailed if it cannot be written.
     """
     if connection.vendor != "sqlite":
         raise NotSupported(
-            "The metadata is in PostgreSQL, which has a backup of its own.",
+            "The metadata is in PostgreSQL, which has its own backup programs.",
             hint=f"Run: {_pg_dump()}",
         )
     file = _file(target)
@@ -42,14 +44,14 @@ def back_up(target: Path | None = None) -> Path:
     except (OSError, sqlite3.Error) as error:
         raise BackupFailed(
             f"The backup could not be written: {error}.",
-            hint=f"Look at the room and the rights in {file.parent}, or name another file.",
+            hint=f"Check free space and permissions of {file.parent}, or name another file.",
         ) from error
     _sync(file.parent)
     return file
 
 
 def _pg_dump() -> str:
-    """Return the command, which asks for the password or finds it in ~/.pgpass."""
+    """Return a pg_dump command, which prompts for the password or reads it from ~/.pgpass."""
     place = url.without_password(connection.settings_dict)
     return shlex.join(["pg_dump", "--format=custom", "--file=pipekit.dump", f"--dbname={place}"])
 
@@ -62,15 +64,15 @@ def _file(target: Path | None) -> Path:
         target = directory
     file = (target / name if target.is_dir() else target).absolute()
     if file.exists() or file.is_symlink():
-        raise ConfigurationInvalid(f"{file} exists; a backup takes the place of nothing.", hint="Name another file.")
+        raise ConfigurationInvalid(f"{file} exists already, and is not replaced.", hint="Name another file.")
     if not file.parent.is_dir():
-        raise ConfigurationInvalid(f"There is no directory {file.parent}.", hint="Make it, or name another file.")
+        raise ConfigurationInvalid(f"There is no directory {file.parent}.", hint="Create it, or name another file.")
     return file
 
 
 @contextmanager
 def _private(file: Path) -> Iterator[None]:
-    """Make the file, for its owner only; take the name away at the end."""
+    """Create the file with mode 0600, and remove it, and SQLite's files beside it, at the end."""
     os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         yield
@@ -83,16 +85,16 @@ def _private(file: Path) -> Iterator[None]:
 def _copy(database: Path, file: Path) -> None:
     source = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=30)
     with closing(source), closing(sqlite3.connect(file)) as copy:
-        # in one step, which is one snapshot: in WAL mode it keeps no writer waiting, and none makes it begin anew
+        # in one step, on one snapshot: in WAL mode writers do not wait for it, nor make it restart
         source.backup(copy)
-        # a backup is one file: no WAL beside it
+        # so that there is no WAL file beside it
         copy.execute("PRAGMA journal_mode = DELETE")
-        # the check evaluates constraints, which use functions that only Django knows
+        # check constraints use functions that Django registers
         register(copy)
-        found = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if found != "ok":
+        result = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if result != "ok":
         raise InternalError(
-            f"The backup is damaged, and so most likely is the database: {found}.", hint="manage.py doctor"
+            f"The backup is damaged, and so most likely is the database: {result}.", hint="manage.py doctor"
         )
     _sync(file)
 

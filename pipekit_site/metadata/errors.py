@@ -1,6 +1,6 @@
-"""A metadata database that does not answer: what happened, why, and what to do, without its password.
+"""Errors of the metadata database as MetadataUnavailable, with a hint and without its password.
 
-Everything Pipekit knows is in there, so any command may meet this.
+Any command may raise them, as all commands use the database.
 """
 
 from __future__ import annotations
@@ -18,60 +18,65 @@ from pipekit_site.config import config as bootstrap
 from pipekit_site.config.config import Config
 from pipekit_site.metadata import url
 
-# words of libpq and the server -> what to do
+# parts of messages of libpq and the server -> hint
 _ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("authentication failed", "no password supplied"),
-        "Correct user and password in {where}. A password may also stand in ~/.pgpass instead.",
+        "Correct user and password in {where}. The password may also be in ~/.pgpass instead.",
     ),
-    (("pg_hba.conf",), "The server's pg_hba.conf does not let this user in from here; ask its administrator."),
-    (("no such table", 'relation "'), "When it is new: manage.py migrate. Else its tables are elsewhere; see {where}."),
+    (("pg_hba.conf",), "The server's pg_hba.conf does not allow this user from this host; ask its administrator."),
+    (
+        ("no such table", 'relation "'),
+        "If the database is new, run manage.py migrate. Otherwise it is the wrong one: correct {where}.",
+    ),
     (("does not exist",), "Create what is missing (createdb, createuser), or correct {where}."),
     (("translate host name", "name or service", "failed to resolve"), "Correct the host in {where}."),
     (("connection refused", "no such file"), "Start the server, or correct host and port in {where}."),
-    (("timeout", "timed out"), "Is the server up, and may this machine reach it? Its address is in {where}."),
+    (("timeout", "timed out"), "Is the server running, and reachable from this machine? Its address is in {where}."),
     (
         ("too many clients", "connection slots", "too many connections"),
-        "Raise max_connections on the server: a run takes two connections, a web request one.",
+        "Raise max_connections on the server: a run uses two connections, a web request one.",
     ),
     (
         ("permission denied for schema",),
-        "Let the user make tables there: GRANT CREATE ON SCHEMA public TO ..., or make it the database's owner.",
+        "Allow the user to create tables: GRANT CREATE ON SCHEMA public TO ..., or make it the database's owner.",
     ),
-    (("invalid",), "Correct what stands after the ? in {where}."),
-    (("read-only",), "This server only reads; name the primary in {where}."),
-    (("locked",), "Another program holds the file; see who does, then try again."),
+    (("invalid",), "Correct the parameters after the ? in {where}."),
+    (("read-only",), "This server is read-only; name the primary in {where}."),
+    (("locked",), "Another program has locked the file; find out which, then try again."),
 )
-_ELSE = "Look whether its server or file is there and may be written to: manage.py doctor. It is set in {where}."
+_DEFAULT_ADVICE = "Check that its server or file exists and is writable, with manage.py doctor. It is set in {where}."
 
 
 class MetadataUnavailable(PipekitError):
+    """The metadata database cannot be used."""
+
     code = "metadata_unavailable"
 
 
-def explained(error: Error) -> MetadataUnavailable:
-    """Return a database's error as Pipekit's."""
+def from_database_error(error: Error) -> MetadataUnavailable:
+    """Return MetadataUnavailable for an error that Django's database layer has raised."""
     detail = redactor().text(" ".join(str(error).split()))
-    low = detail.lower()
-    advice = next((advice for words, advice in _ADVICE if any(word in low for word in words)), _ELSE)
+    lower = detail.lower()
+    advice = next((advice for parts, advice in _ADVICE if any(part in lower for part in parts)), _DEFAULT_ADVICE)
     return MetadataUnavailable(
         f"The metadata database cannot be used: {_place()}.", hint=advice.format(where=_where()), detail=detail
     )
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """End the process with a message where a traceback would say less."""
+def exit_on_error() -> Iterator[None]:
+    """Print an error of the metadata database and exit with code 1, instead of a traceback."""
     try:
         yield
     except MetadataUnavailable as error:
-        _end(error)
+        _exit(error)
     except (OperationalError, InterfaceError) as error:
-        _end(explained(error))
+        _exit(from_database_error(error))
 
 
-def _end(error: MetadataUnavailable) -> None:
-    # imported here: it needs the apps, and this is there before them
+def _exit(error: MetadataUnavailable) -> None:
+    # imported here, because it needs the app registry
     from runs.cli import text
 
     print(text.error(error.as_dict()), file=sys.stderr)
@@ -84,4 +89,4 @@ def _place() -> str:
 
 
 def _where() -> str:
-    return f"`database` ({bootstrap.origins()['database'] or 'which is at its default'})"
+    return f"`database` ({bootstrap.origins()['database'] or 'which has its default value'})"

@@ -1,7 +1,4 @@
-"""The metadata database is made, or brought up to date, by whichever command needs it first.
-
-A fresh clone has none and an upgrade has an older one; in neither case should anybody have to know about migrations.
-"""
+"""Creates or migrates the metadata database when a command needs it, after a fresh clone or an upgrade."""
 
 from __future__ import annotations
 
@@ -20,31 +17,31 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from connections.sdk.files.lock import install_lock
 from pipekit_site.metadata import errors
 
-# they look at the database as it is
-_LOOKING = frozenset({"backup", "doctor"})
-# seconds for which those that nobody looks at wait for a server that is just restarting
-_PATIENCE = {"carryout": 60.0}
-# any number, the same for all that migrate one database: "pipekit" in ASCII
+# commands that use the database as it is
+_UNMIGRATED = frozenset({"backup", "doctor"})
+# seconds for which commands started by Pipekit wait for a server that is restarting
+_CONNECT_TIMEOUTS = {"carryout": 60.0}
+# key of the advisory lock of migrations: "pipekit" in ASCII
 _LOCK = 0x706970656B6974
 
 
 def prepare_for(command: str) -> None:
-    """Migrate when ``command`` is one of ours and the database is new or older than this version.
+    """Migrate the database if it is new or older than this version, and ``command`` is one of Pipekit's that needs it.
 
-    Raises MetadataUnavailable saying what to do when the database does not let it.
+    Raises MetadataUnavailable.
     """
-    if get_commands().get(command) not in our_apps() or command in _LOOKING:
+    if get_commands().get(command) not in our_apps() or command in _UNMIGRATED:
         return
     try:
-        _connect(_PATIENCE.get(command, 0.0))
+        _connect(_CONNECT_TIMEOUTS.get(command, 0.0))
         if is_behind():
             migrate()
     except (DatabaseError, InterfaceError) as error:
-        raise errors.explained(error) from error
+        raise errors.from_database_error(error) from error
 
 
-def _connect(patience: float) -> None:
-    until = time.monotonic() + patience
+def _connect(timeout: float) -> None:
+    until = time.monotonic() + timeout
     while True:
         try:
             return connection.ensure_connection()
@@ -55,8 +52,8 @@ def _connect(patience: float) -> None:
 
 
 def is_behind() -> bool:
-    """Whether a migration of ours is not applied. Compares names only: the migrations are not imported."""
-    # not reached is not behind
+    """Return whether a migration of Pipekit is not applied. Compares file names, without importing migrations."""
+    # connection errors are raised here; later ones mean that the table does not exist
     connection.ensure_connection()
     try:
         with connection.cursor() as cursor:
@@ -64,25 +61,25 @@ def is_behind() -> bool:
             applied = set(cursor.fetchall())
     except DatabaseError:
         return True
-    return not _written() <= applied
+    return not _migration_files() <= applied
 
 
 def migrate() -> None:
-    """Migrate, one process at a time; says so on stderr, as the result of a command is on stdout."""
-    with _alone():
+    """Migrate, one process at a time. Prints a message to stderr, as stdout is for the command's result."""
+    with _lock():
         if is_behind():
             print("The metadata database is new or older than this version; migrating it.", file=sys.stderr)
             call_command("migrate", verbosity=0)
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Wait for others that migrate: of this install by a file, of other machines by the database itself."""
+def _lock() -> Iterator[None]:
+    """Hold the lock for migrations: a file for this installation, an advisory lock for those on other machines."""
     with install_lock(Path(settings.PIPEKIT.data_dir), "migrate", wait=math.inf):
         if connection.vendor != "postgresql":
             yield
             return
-        # of a transaction, not of a session, which a pooler may give to somebody else in between
+        # a lock of a transaction, because a pooler may give the session to another client
         other = connections.create_connection("default")
         try:
             other.set_autocommit(False)
@@ -94,10 +91,11 @@ def _alone() -> Iterator[None]:
 
 
 def our_apps() -> set[str]:
+    """Return the names of Pipekit's own apps."""
     root = Path(settings.BASE_DIR)
     return {app.name for app in apps.get_app_configs() if Path(app.path).parent == root}
 
 
-def _written() -> set[tuple[str, str]]:
+def _migration_files() -> set[tuple[str, str]]:
     folders = [(app.label, Path(app.path) / "migrations") for app in apps.get_app_configs() if app.name in our_apps()]
     return {(label, file.stem) for label, folder in folders for file in folder.glob("[0-9]*.py")}

@@ -1,6 +1,6 @@
-"""A metadata database's URL as Django's settings, and as messages may show it.
+"""Converts a metadata database's URL to Django's settings, and these to texts without the password.
 
-What the URL itself says is stronger than what is added here.
+Parameters of the URL override the defaults added here.
 """
 
 from __future__ import annotations
@@ -11,41 +11,41 @@ from urllib.parse import quote, unquote, urlencode
 
 import environ
 
-# A server that is gone is noticed within half a minute; one that was never there, sooner.
-_NOTICING = {
+# libpq parameters that detect a lost connection within half a minute, and an unreachable server within ten seconds
+_TIMEOUTS = {
     "connect_timeout": 10,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 4,
     "tcp_user_timeout": 30_000,
 }
-# libpq would send them at every start, and what they ask for is how psycopg cannot read
-_NOT_FOR_US = ("PGDATESTYLE", "PGTZ")
-# what pg_dump needs as well
-_PLACES = ("host", "port", "user", "sslmode", "sslcert", "sslkey", "sslrootcert")
+# variables that make libpq set formats that psycopg cannot parse
+_IGNORED_VARIABLES = ("PGDATESTYLE", "PGTZ")
+# parameters that pg_dump needs too
+_PG_DUMP_PARAMETERS = ("host", "port", "user", "sslmode", "sslcert", "sslkey", "sslrootcert")
 
 
 def postgresql(url: str) -> dict[str, Any]:
-    """Return Django's settings for a database that is PostgreSQL."""
-    # not at every start of an install whose metadata is elsewhere: it takes as long as Django's own start
+    """Return Django's settings for a PostgreSQL database."""
+    # imported here: it takes as long as Django's own start, and metadata in SQLite does not need it
     from psycopg import IsolationLevel
 
-    for name in _NOT_FOR_US:
+    for name in _IGNORED_VARIABLES:
         os.environ.pop(name, None)
-    found: dict[str, Any] = environ.Env.db_url_config(url)
+    database: dict[str, Any] = environ.Env.db_url_config(url)
     options = {
-        **_NOTICING,
+        **_TIMEOUTS,
         "application_name": "pipekit",
-        # a server or role whose default is another would break both: reading dates, and claiming by who is first
+        # other defaults of a server or role would break parsing of dates, and claims by conditional UPDATE
         "options": "-c datestyle=ISO",
         "isolation_level": IsolationLevel.READ_COMMITTED,
     }
-    # a socket's directory stands in a URL with its slashes quoted
-    return {**found, "HOST": unquote(found["HOST"]), "OPTIONS": {**options, **found.get("OPTIONS", {})}}
+    # the slashes of a socket's directory are percent-encoded in a URL
+    return {**database, "HOST": unquote(database["HOST"]), "OPTIONS": {**options, **database.get("OPTIONS", {})}}
 
 
 def shown(database: dict[str, Any]) -> str:
-    """Return host, port, name and user of PostgreSQL's settings, never the password."""
+    """Return name, host, port and user of PostgreSQL's settings for messages, without the password."""
     options = database.get("OPTIONS", {})
     host = database["HOST"] or options.get("host") or "localhost"
     place = host if host.startswith("/") else f"{host}:{database['PORT'] or options.get('port') or 5432}"
@@ -54,10 +54,10 @@ def shown(database: dict[str, Any]) -> str:
 
 
 def without_password(database: dict[str, Any]) -> str:
-    """Return a URL for PostgreSQL's own programs, which ask for the password or find it in ~/.pgpass."""
+    """Return a URL for PostgreSQL's programs, which prompt for the password or read it from ~/.pgpass."""
     user, host, port = (quote(str(database[key]), safe=":,") for key in ("USER", "HOST", "PORT"))
     host = f"[{host}]" if host.count(":") > 1 else host
     place = f"{user}@" * bool(user) + host + f":{port}" * bool(port)
-    extra = {key: value for key, value in database.get("OPTIONS", {}).items() if key in _PLACES}
+    extra = {key: value for key, value in database.get("OPTIONS", {}).items() if key in _PG_DUMP_PARAMETERS}
     query = f"?{urlencode(extra)}" if extra else ""
     return f"postgresql://{place}/{quote(database['NAME'], safe='')}{query}"

@@ -1,4 +1,4 @@
-"""The admin as an app whose pages are imported by the URLs, not at every start: most commands serve none."""
+"""App configurations of the admin and Unfold that import admin modules with the URLs instead of at every start."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from django.core import checks
 
 
 class AdminConfig(SimpleAdminConfig):
-    # made when it is first asked for its URLs
+    """The admin without autodiscovery, which `pipekit_site.urls` does: most commands do not serve the admin."""
+
+    # created lazily
     default_site = "pipekit_site.logins.password_change.AdminSite"
 
     def ready(self) -> None:
         checks.register(check_dependencies, checks.Tags.admin)
-        checks.register(_check_pages, checks.Tags.admin)
+        checks.register(_check_admin, checks.Tags.admin)
 
 
 class UnfoldConfig(AppConfig):
-    """Unfold's templates and files; its own configuration makes the admin's site at every start."""
+    """Unfold's templates and static files. Its own configuration would create the admin site at every start."""
 
     name = "unfold"
 
 
-def _check_pages(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Check every page of the admin, also where no URL has been looked at."""
+def _check_admin(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Run the admin's checks, after importing all admin modules."""
     from django.contrib import admin
 
     admin.autodiscover()
-    found: list[checks.CheckMessage] = check_admin_app(app_configs, **kwargs)
-    return found
+    messages: list[checks.CheckMessage] = check_admin_app(app_configs, **kwargs)
+    return messages

@@ -1,4 +1,4 @@
-"""The admin's first page: what runs, failed, was refused or differed, each number with a link to its rows."""
+"""The dashboard of the admin: counts of active, failed, refused and differing runs and modules, with links to them."""
 
 from __future__ import annotations
 
@@ -21,73 +21,73 @@ from runs.models.verification import Verification, VerificationStatus
 from scheduling.models import Schedule, Tick
 from scheduling.tick.tick import GAP
 
-_LISTED = 12
-# failures are counted one by one, newest first, and no further than this
-_COUNTED = 1000
-# verifications that found out
-_DECIDED = (VerificationStatus.EQUAL, VerificationStatus.DIFFERENT)
+_LAST_RUNS = 12
+# upper limit of counts
+_MAX_COUNT = 1000
+# statuses of verifications that reached a result
+_COMPARED = (VerificationStatus.EQUAL, VerificationStatus.DIFFERENT)
 _DAY = dt.timedelta(hours=24)
 
 
-def context(request: HttpRequest, found: dict[str, Any]) -> dict[str, Any]:
-    """Add tiles and the last runs, as far as the user may see them."""
+def context(request: HttpRequest, base: dict[str, Any]) -> dict[str, Any]:
+    """Add the tiles and the last runs that the user may view to the context of the index page."""
     may = request.user.has_perm
-    tiles = list(_of_runs()) if may("runs.view_run") else []
-    tiles += [*(_differing() if may("runs.view_verification") else [])]
-    tiles += [*([_schedules()] if may("scheduling.view_schedule") else [])]
-    tiles += [*([_connections()] if may("connections.view_connection") else [])]
-    tiles += [*([_notifications()] if may("runs.view_notification") else [])]
-    return {**found, "tiles": tiles, "runs": _last() if may("runs.view_run") else None}
+    tiles = list(_run_tiles()) if may("runs.view_run") else []
+    tiles += [*(_differing_tiles() if may("runs.view_verification") else [])]
+    tiles += [*([_schedules_tile()] if may("scheduling.view_schedule") else [])]
+    tiles += [*([_connections_tile()] if may("connections.view_connection") else [])]
+    tiles += [*([_notifications_tile()] if may("runs.view_notification") else [])]
+    return {**base, "tiles": tiles, "runs": _last_runs() if may("runs.view_run") else None}
 
 
 def _tile(value: object, label: str, url: str, *, icon: str, colour: str = "plain") -> dict[str, object]:
     return {"value": value, "label": label, "url": url, "icon": icon, "colour": colour}
 
 
-def _of_runs() -> Iterator[dict[str, object]]:
+def _run_tiles() -> Iterator[dict[str, object]]:
     active = Run.objects.active().count()
     url = html.list_of("runs.run", status__in=",".join((Status.QUEUED, Status.RUNNING, Status.LOST)))
     yield _tile(active, "running now", url, icon="sync", colour="primary" if active else "plain")
     if groups := GroupRun.objects.active().count():
         url = html.list_of("runs.grouprun", status__exact="running")
         yield _tile(groups, "groups running", url, icon="playlist_play", colour="primary")
-    yield _ended(Status.ERROR, "failed in 24 hours", icon="error", colour="danger")
-    refused = _ended(Status.REFUSED, "refused by a safety limit in 24 hours", icon="block", colour="warning")
+    yield _ended_tile(Status.ERROR, "failed in 24 hours", icon="error", colour="danger")
+    refused = _ended_tile(Status.REFUSED, "refused by a safety limit in 24 hours", icon="block", colour="warning")
     if refused["value"]:
         yield refused
 
 
-def _ended(status: Status, label: str, *, icon: str, colour: str) -> dict[str, object]:
-    """Count the runs of a day that ended so; a dry run changes nothing, however it ends."""
+def _ended_tile(status: Status, label: str, *, icon: str, colour: str) -> dict[str, object]:
+    """Count the runs of the last 24 hours with this status, without dry runs, which change nothing."""
     since = timezone.now() - _DAY
     ended = Run.objects.filter(status=status, dry_run=False).newest_first()
-    ends = ended.values_list("finished_at", flat=True)[:_COUNTED]
+    ends = ended.values_list("finished_at", flat=True)[:_MAX_COUNT]
     count = sum(1 for end in ends if end and end > since)
     local = timezone.localtime(since)
     filters = {"status__in": str(status), "dry_run__exact": "0"}
     filters |= {"started_at_from_0": f"{local:%Y-%m-%d}", "started_at_from_1": f"{local:%H:%M:%S}"}
     url = html.list_of("runs.run", **filters)
-    shown = f"{count}+" if count == _COUNTED else count
+    shown = f"{count}+" if count == _MAX_COUNT else count
     return _tile(shown, label, url, icon=icon, colour=colour if count else "success")
 
 
-def _differing() -> Iterator[dict[str, object]]:
-    """Modules whose last verification found a difference that no repair has ended."""
-    decided = Verification.objects.filter(module=OuterRef("pk"), status__in=_DECIDED).order_by("-pk")
-    last = Module.objects.annotate(last=Subquery(decided.values("pk")[:1])).exclude(last=None).values("last")
-    found = Verification.objects.filter(pk__in=last, status=VerificationStatus.DIFFERENT).order_by("-pk")
-    rows = [row.pk for row in found.only("status", "repaired")[:_COUNTED] if not row.is_repaired]
+def _differing_tiles() -> Iterator[dict[str, object]]:
+    """Count modules whose last verification found differences that have not been repaired."""
+    compared = Verification.objects.filter(module=OuterRef("pk"), status__in=_COMPARED).order_by("-pk")
+    last = Module.objects.annotate(last=Subquery(compared.values("pk")[:1])).exclude(last=None).values("last")
+    different = Verification.objects.filter(pk__in=last, status=VerificationStatus.DIFFERENT).order_by("-pk")
+    rows = [row.pk for row in different.only("status", "repaired")[:_MAX_COUNT] if not row.is_repaired]
     if rows:
         url = html.list_of("runs.verification", id__in=",".join(map(str, rows)))
         yield _tile(len(rows), "modules differed when last verified", url, icon="difference", colour="danger")
 
 
-def _schedules() -> dict[str, object]:
+def _schedules_tile() -> dict[str, object]:
     url = html.list_of("scheduling.schedule", enabled__exact=1)
     count = Schedule.objects.enabled().count()
     last = Tick.objects.first()
     if not count:
-        return _tile("none", "schedules are on", url, icon="schedule")
+        return _tile("none", "schedules enabled", url, icon="schedule")
     if last is None or timezone.now() - last.finished_at > GAP:
         ago = html.since(last.finished_at) if last else "never"
         label = f"schedules; scheduler not running (last tick: {ago}): manage.py doctor"
@@ -95,20 +95,20 @@ def _schedules() -> dict[str, object]:
     return _tile(count, f"schedules, last tick {html.since(last.finished_at)}", url, icon="schedule")
 
 
-def _connections() -> dict[str, object]:
+def _connections_tile() -> dict[str, object]:
     if failing := Connection.objects.failing().count():
         url = html.list_of("connections.connection", last_test_ok__exact=0)
         return _tile(failing, "connections failed their test", url, icon="cable", colour="danger")
     return _tile(Connection.objects.count(), "connections", html.list_of("connections.connection"), icon="cable")
 
 
-def _notifications() -> dict[str, object]:
+def _notifications_tile() -> dict[str, object]:
     count = Notification.objects.undelivered().count()
     url = html.list_of("runs.notification", status__exact="undelivered")
     return _tile(count, "notifications undelivered", url, icon="mail", colour="danger" if count else "plain")
 
 
-def _last() -> list[dict[str, object]]:
+def _last_runs() -> list[dict[str, object]]:
     return [
         {
             "link": html.row_link(run),
@@ -118,5 +118,5 @@ def _last() -> list[dict[str, object]]:
             "rows": formatting.brief_counts(run),
             "problem": formatting.problem(run),
         }
-        for run in Run.objects.newest_first().without_texts()[:_LISTED]
+        for run in Run.objects.newest_first().without_texts()[:_LAST_RUNS]
     ]

@@ -1,4 +1,4 @@
-"""`/health`: for monitors, no login, nothing that helps an attacker. 200 when all is well, else 503."""
+"""`/health`: a health check for monitoring, without login or details. Status 200 if healthy, else 503."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from scheduling.tick.tick import GAP
 
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
-    """Answer whether the metadata database answers, and whether somebody ticks while something is scheduled."""
+    """Return whether the metadata database is available, and whether the last tick is late."""
     try:
-        answer = {"database": True, "tick": _tick()}
+        parts = {"database": True, "tick": _tick()}
     except Error:
-        answer = {"database": False, "tick": None}
-    tick = answer["tick"]
-    ok = answer["database"] is True and isinstance(tick, dict) and not tick["late"]
-    return JsonResponse({"ok": ok, **answer}, status=200 if ok else 503, headers={"Cache-Control": "no-store"})
+        parts = {"database": False, "tick": None}
+    tick = parts["tick"]
+    ok = parts["database"] is True and isinstance(tick, dict) and not tick["late"]
+    return JsonResponse({"ok": ok, **parts}, status=200 if ok else 503, headers={"Cache-Control": "no-store"})
 
 
 def _tick() -> dict[str, object]:
-    """Return when the last tick ended; late when it is older than three minutes and something is scheduled."""
+    """Return the time of the last tick; it is late if older than ``GAP`` while anything is scheduled."""
     last = Tick.objects.order_by("pk").first()
     scheduled = Schedule.objects.enabled().exists() or Module.objects.enabled().exclude(full_refresh_cron="").exists()
     late = scheduled and (last is None or timezone.now() - last.finished_at > GAP)

@@ -1,7 +1,7 @@
-"""Style sheets, scripts and fonts, straight from the installed packages. They are small and read whole.
+"""Serves static files from the installed packages, with WhiteNoise, and with URLs that contain a hash of the content.
 
-WhiteNoise alone would stream them by a synchronous iterator, of which Django warns under ASGI for every file. Addresses
-carry a hash of the content, so that browsers keep files for a year and still see a new version at once.
+Files are small and read whole: WhiteNoise streams them with a synchronous iterator, for which Django logs a warning
+under ASGI. Browsers cache files for a year, and load a new version at once, because its URL differs.
 """
 
 from __future__ import annotations
@@ -16,30 +16,34 @@ from django.contrib.staticfiles.storage import StaticFilesStorage
 from django.http import HttpRequest, HttpResponse
 from whitenoise.middleware import WhiteNoiseMiddleware
 
-_FOREVER = "max-age=31536000, public, immutable"
+_CACHE_FOREVER = "max-age=31536000, public, immutable"
 
 
 class VersionedStorage(StaticFilesStorage):
+    """Adds the hash of a file's content to its URL, as the parameter ``v``."""
+
     def url(self, name: str | None) -> str:
-        address, version = super().url(name), _version(name or "")
-        return f"{address}?v={version}" if version else address
+        url, version = super().url(name), _version(name or "")
+        return f"{url}?v={version}" if version else url
 
 
 @cache
 def _version(name: str) -> str:
-    found = finders.find(name)
-    return hashlib.sha256(Path(found).read_bytes()).hexdigest()[:12] if found and Path(found).is_file() else ""
+    path = finders.find(name)
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12] if path and Path(path).is_file() else ""
 
 
 class StaticFilesMiddleware(WhiteNoiseMiddleware):
+    """WhiteNoise's middleware with responses that are not streamed."""
+
     @staticmethod
     def serve(static_file: Any, request: HttpRequest) -> HttpResponse:
-        found = static_file.get_response(request.method, request.META)
+        streamed = static_file.get_response(request.method, request.META)
         content = b""
-        if found.file is not None:
-            with found.file as file:
+        if streamed.file is not None:
+            with streamed.file as file:
                 content = file.read()
-        response = HttpResponse(content, status=int(found.status), headers=dict(found.headers))
+        response = HttpResponse(content, status=int(streamed.status), headers=dict(streamed.headers))
         if "v" in request.GET:
-            response.headers["Cache-Control"] = _FOREVER
+            response.headers["Cache-Control"] = _CACHE_FOREVER
         return response

@@ -1,4 +1,4 @@
-"""How the admin looks: title, colours, and the sidebar in the order of work."""
+"""Settings of Unfold, the admin's theme: title, colours and sidebar."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ def _file(name: str) -> Callable[[HttpRequest], str]:
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Pipekit",
     "SITE_HEADER": "Pipekit",
-    "SITE_SUBHEADER": "Tables, synced",
     "SITE_SYMBOL": "sync_alt",
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("icon.svg")}],
     "STYLES": [_file("pipekit.css")],
@@ -64,19 +63,19 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
-                "title": "What happened",
+                "title": "History",
                 "separator": True,
                 "items": [
                     _item("Runs", "play_circle", "runs.run"),
                     _item("Verifications", "fact_check", "runs.verification"),
                     _item("Group runs", "playlist_play", "runs.grouprun"),
-                    _item("Slots of schedules", "event_available", "scheduling.slot"),
+                    _item("Scheduled times", "event_available", "scheduling.slot"),
                     _item("Notifications", "notifications", "runs.notification"),
                     _item("Module history", "history", "modules.modulehistory"),
                 ],
             },
             {
-                "title": "Set up",
+                "title": "Administration",
                 "separator": True,
                 "items": [
                     _item("Drivers", "extension", "connections.driver"),

@@ -78,10 +78,10 @@ class GroupRunAdmin(RunHistoryAdmin):
         problems = [("Problems", {"fields": fields})] if fields else []
         return [*self.fieldsets, *problems, ("Log", {"classes": ["collapse"], "fields": ["log_text"]})]
 
-    def offers(self, verb: Verb, row: GroupRun) -> bool:
+    def is_offered(self, verb: Verb, row: GroupRun) -> bool:
         return not row.is_final
 
-    def goes_on(self, row: GroupRun) -> bool:
+    def is_changing(self, row: GroupRun) -> bool:
         return row.status in GROUP_ACTIVE
 
     def related(self, row: GroupRun) -> Iterable[tuple[str, str]]:

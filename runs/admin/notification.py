@@ -57,7 +57,7 @@ class NotificationAdmin(ReadOnly, Page):
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("runs.change_notification")
 
-    def offers(self, verb: Verb, row: Notification) -> bool:
+    def is_offered(self, verb: Verb, row: Notification) -> bool:
         return row.status == Delivery.UNDELIVERED
 
     def related(self, row: Notification) -> Iterable[tuple[str, str]]:

@@ -15,7 +15,7 @@ from unfold.decorators import display
 
 from modules.models import Module
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.date_filter import MomentRangeFilter
+from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
 from pipekit_site.admin_ui.model_admin import Verb
 from runs.admin import formatting, module_pages
 from runs.admin.actions import CANCEL, cancel, run_again
@@ -47,7 +47,7 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
         ("module", AutocompleteSelectFilter),
         StartedByFilter,
         "dry_run",
-        ("started_at", MomentRangeFilter),
+        ("started_at", TimestampRangeFilter),
     ]
     search_fields = ["module_name"]
     search_help_text = "Module, or number of the run"
@@ -83,10 +83,10 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
         first, *rest = self.fieldsets
         return [first, ("Problems", {"fields": fields}), *rest] if fields else self.fieldsets
 
-    def offers(self, verb: Verb, row: Run) -> bool:
+    def is_offered(self, verb: Verb, row: Run) -> bool:
         return row.status in ACTIVE if verb.action == "cancel" else row.is_final and row.module_id is not None
 
-    def goes_on(self, row: Run) -> bool:
+    def is_changing(self, row: Run) -> bool:
         return row.status in ACTIVE
 
     def related(self, row: Run) -> Iterable[tuple[str, str]]:

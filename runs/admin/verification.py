@@ -108,14 +108,14 @@ class VerificationAdmin(RunHistoryAdmin):
         # a failed comparison has no counts
         return [*top, rows, log] if obj and obj.missing is not None else [*top, log]
 
-    def offers(self, verb: Verb, row: Verification) -> bool:
+    def is_offered(self, verb: Verb, row: Verification) -> bool:
         if verb.action == "cancel_verification":
             return not row.is_final
         if verb.action == "repair":
             return row.is_repairable and row.module_id is not None
         return row.is_final and row.module_id is not None
 
-    def goes_on(self, row: Verification) -> bool:
+    def is_changing(self, row: Verification) -> bool:
         return not row.is_final
 
     def related(self, row: Verification) -> Iterable[tuple[str, str]]:

@@ -15,7 +15,7 @@ from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.date_filter import MomentRangeFilter
+from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, ReadOnly, Verb
 from scheduling.admin import formatting
 from scheduling.models import Action, Schedule, Slot
@@ -71,7 +71,7 @@ class ScheduleAdmin(Page):
             yield "Verifications it started", html.list_of("runs.verification", by=f"schedule:{row.pk}")
         yield "Scheduled times", html.list_of("scheduling.slot", schedule__id__exact=row.pk)
 
-    def offers(self, verb: Verb, row: Schedule) -> bool:
+    def is_offered(self, verb: Verb, row: Schedule) -> bool:
         return {"enable": not row.enabled, "disable": row.enabled}[verb.action]
 
     @admin.action(description="Enable: they fire again, but not for times in the past", permissions=["change"])
@@ -132,7 +132,7 @@ class SlotAdmin(ReadOnly, Page):
         ("outcome", ChoicesDropdownFilter),
         ("schedule", AutocompleteSelectFilter),
         ("module", AutocompleteSelectFilter),
-        ("due_at", MomentRangeFilter),
+        ("due_at", TimestampRangeFilter),
     ]
     list_select_related = ["schedule__group", "module"]
     list_fullwidth = True

@@ -82,7 +82,7 @@ def test_no_more_are_tested_at_once_than_a_page_can_wait_for(admin_client: Clien
     rows = ConnectionFactory.create_batch(6)
     data = {"action": "test", "_selected_action": [row.pk for row in rows]}
     content = admin_client.post(reverse("admin:connections_connection_changelist"), data, follow=True).content.decode()
-    assert "At most 5 are tested at once" in content
+    assert "at most 5 can be tested at once" in content
     assert Connection.objects.untested().count() == 6
 
 

@@ -84,7 +84,7 @@ def test_a_starter_that_was_killed_leaves_no_lock_behind(
     )
     done = subprocess.run([sys.executable, "-c", starter, str(directory)], timeout=60)
     assert done.returncode == -signal.SIGKILL
-    monkeypatch.setattr(cluster_module, "_PATIENCE", 0.5)
+    monkeypatch.setattr(cluster_module, "_TIMEOUT", 0.5)
     with Cluster.opened(directory, system_user()) as cluster, cluster.locked():
         # what the killed process started is there, and whoever comes may stop it
         assert cluster.runs()
@@ -173,7 +173,7 @@ def test_only_directories_of_its_own_are_used_and_others_are_not_touched(home: P
 
 @pytest.mark.parametrize("name", ["static/pg", "logs/runs/pg", "backups", "spool/x", "locks/y"])
 def test_none_is_made_among_the_data_directory_s_own_files(name: str, home: Path) -> None:
-    with pytest.raises(ConfigurationInvalid, match="lies among Pipekit's own files"):
+    with pytest.raises(ConfigurationInvalid, match="is reserved for Pipekit's own files"):
         ask(parameters(home / name, home), "SELECT 1")
     assert not (home / name).exists()
 
@@ -182,7 +182,7 @@ def test_none_is_made_among_the_data_directory_s_own_files(name: str, home: Path
 def test_a_connection_to_one_elsewhere_is_not_saved(tmp_path: Path) -> None:
     row = Connection(name="dw", driver=Driver.objects.get(kind="postgresql"), jdbc_url="jdbc:postgresql://x/dw")
     row.options = {"embedded": str(tmp_path / "pg")}
-    with pytest.raises(ValidationError, match="lies outside"):
+    with pytest.raises(ValidationError, match="is outside of"):
         row.full_clean()
     row.options = {"embedded": str(Path(settings.PIPEKIT.data_dir) / "dw")}
     row.full_clean()
@@ -267,9 +267,9 @@ def test_programs_that_the_servers_user_cannot_reach_are_copied_and_not_opened(
     shared.chmod(0o755)
     monkeypatch.setattr(programs, "_SHARED", shared)
     try:
-        assert not programs._reachable(hidden, system_user())
-        copied = programs._copied(hidden)
-        assert programs._reachable(copied, system_user())
+        assert not programs._is_accessible(hidden, system_user())
+        copied = programs._copy(hidden)
+        assert programs._is_accessible(copied, system_user())
         assert stat.S_IMODE(hidden.parent.stat().st_mode) == 0o700
         assert not [path for path in copied.rglob("*") if path.stat().st_mode & 0o022]
     finally:

@@ -50,7 +50,7 @@ def test_a_literal_password_is_refused_and_not_repeated(password: str) -> None:
 @pytest.mark.parametrize("password", ["$dw_pw", "${DW_PW}", "$DW-PW", "$1DW"])
 def test_what_begins_like_a_reference_is_told_what_one_looks_like(password: str) -> None:
     (message,) = refusal(Connection(**fields(password)))["password"]
-    assert message.startswith("This begins with $ and is no reference to a secret")
+    assert message.startswith("This begins with $ but is not a reference to a secret")
     assert "$ and a name of capital letters, digits and “_”, such as $DW_PW" in message
     assert password not in message
 
@@ -89,8 +89,8 @@ def test_a_url_of_another_system_is_refused(kind: str, url: str) -> None:
     ("options", "said"),
     [
         ({"creat": True}, "“creat” is not an option of sqlite"),
-        ({"create": "yes"}, "takes a boolean"),
-        ({"create": 1}, "takes a boolean"),
+        ({"create": "yes"}, "must be a boolean"),
+        ({"create": 1}, "must be a boolean"),
         (["create"], "a JSON object"),
     ],
 )

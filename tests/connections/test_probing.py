@@ -107,16 +107,16 @@ def test_a_database_with_a_blank_is_reached_over_a_socket_whose_directory_is_the
     try:
         result = _probe("postgresql", f"postgresql://postgres@{directory}/My%20Db")
         assert result.ok, result.message
-        assert "The database My Db is there." in [step.message for step in result.steps]
+        assert "The database My Db exists." in [step.message for step in result.steps]
     finally:
         with psycopg.connect(database_url, autocommit=True) as connection:
             connection.execute('DROP DATABASE "My Db" WITH (FORCE)')
 
 
-def test_steps_are_told_as_they_end(database_url: str) -> None:
+def test_steps_are_reported_as_they_end(database_url: str) -> None:
     heard: list[str] = []
     parameters = ConnectionParameters(kind="postgresql", url=database_url)
-    result = probe.probe(lambda: parameters, name="x", kind="postgresql", listen=lambda step: heard.append(step.name))
+    result = probe.probe(lambda: parameters, name="x", kind="postgresql", on_step=lambda step: heard.append(step.name))
     assert heard == [step.name for step in result.steps]
 
 

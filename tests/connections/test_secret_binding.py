@@ -72,7 +72,7 @@ def test_a_row_changed_past_the_form_does_not_resolve(warehouse: Connection, fie
     with pytest.raises(SecretMissing, match="DW_PW is not bound to this host; it is bound to postgresql at") as refused:
         row.parameters()
     assert "Enter the reference again" in refused.value.hint
-    result = checks.tested(row)
+    result = checks.run_test(row)
     assert (result.ok, len(result.steps)) == (False, 1)
     # keeping the test's result binds nothing
     with pytest.raises(SecretMissing):
@@ -198,7 +198,7 @@ def test_a_reference_in_an_imported_file_counts_as_entered(warehouse: Connection
 
 
 def test_a_file_that_names_no_reference_leads_none_elsewhere(warehouse: Connection) -> None:
-    with pytest.raises(FileInvalid, match="give password too, to let the secret go there"):
+    with pytest.raises(FileInvalid, match="give password too, to allow the secret to be sent there"):
         load(FILE % "")
     assert Connection.objects.get().jdbc_url == URL
 

@@ -81,7 +81,7 @@ def test_a_missing_secret_tells_of_lines_that_may_have_been_meant_for_it(store: 
     write(file, "# ours\nDW_PW: hunter2\nOTHER=x\n")
     with pytest.raises(SecretMissing) as caught:
         store.resolve("$DW_PW")
-    assert "Lines of the file that set nothing: 2." in caught.value.detail
+    assert "Invalid lines of the file: 2." in caught.value.detail
     assert "hunter2" not in str(caught.value.as_dict())
 
 
@@ -266,7 +266,7 @@ def test_another_users_file_is_reported(store: SecretStore, file: Path) -> None:
 def test_a_directory_that_anybody_may_write_to_is_reported(store: SecretStore, file: Path) -> None:
     write(file, "DW_PW=x\n")
     file.parent.chmod(0o777)
-    assert "Anybody may replace the secrets file" in store.check()[0].message
+    assert "Any user can replace the secrets file" in store.check()[0].message
 
 
 def test_a_file_in_another_encoding_is_one_clear_error(store: SecretStore, file: Path) -> None:

@@ -250,6 +250,6 @@ def test_the_overview_counts_modules_whose_last_verification_found_a_difference(
 
 def test_what_is_not_there_or_not_allowed_says_so_in_words(client: Client, django_user_model: Any) -> None:
     client.force_login(django_user_model.objects.create_user("vera", is_staff=True))
-    assert "Nothing is here" in client.get("/nothing/at/all").content.decode()
-    assert "You may not do this" in client.get(RUNS).content.decode()
-    assert "see nothing yet" in client.get("/admin/").content.decode()
+    assert "Page not found" in client.get("/nothing/at/all").content.decode()
+    assert "Permission denied" in client.get(RUNS).content.decode()
+    assert "permission to view anything yet" in client.get("/admin/").content.decode()

@@ -85,7 +85,7 @@ def test_a_backup_goes_where_it_is_told_and_takes_the_place_of_nothing(tmp_path:
     call_command("backup", str(file))
     before = file.read_bytes()
     assert before.startswith(b"SQLite format 3")
-    with pytest.raises(CommandError, match="exists; a backup takes the place of nothing") as refused:
+    with pytest.raises(CommandError, match="exists already, and is not replaced") as refused:
         call_command("backup", str(file))
     assert refused.value.returncode == 2
     assert file.read_bytes() == before

@@ -76,4 +76,4 @@ def test_a_jrunner_that_is_no_program_is_an_error(settings: Settings, tmp_path: 
 def test_a_misspelled_variable_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPEKIT_API_PROT", "1")
     monkeypatch.setenv("PIPEKIT_SECRET_API_PORT", "1")
-    assert found()["pipekit.W001"].hint == "Is PIPEKIT_API_PORT meant?"
+    assert found()["pipekit.W001"].hint == "Did you mean PIPEKIT_API_PORT?"

@@ -28,7 +28,7 @@ def start(data_dir: Path, *words: str, **settings: Any) -> subprocess.Popen[str]
 
 
 def guarded(statement: str, *words: str) -> subprocess.CompletedProcess[str]:
-    code = f"from pipekit_site import command_line\nwith command_line.guarded():\n    {statement}"
+    code = f"from pipekit_site.cli import command_line\nwith command_line.guarded():\n    {statement}"
     argv = [sys.executable, "-c", code, *words]
     return subprocess.run(argv, cwd=BASE_DIR, capture_output=True, text=True, timeout=60, check=False)
 
@@ -74,9 +74,7 @@ def test_a_file_that_cannot_be_used_is_named_with_what_to_do(tmp_path: Path) -> 
 def test_what_nobody_foresaw_is_one_line_that_shows_no_password() -> None:
     done = guarded("raise ValueError('postgresql://etl:hunter2@host/dw')")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(
-        "error: Pipekit failed in a way it should not: ValueError: postgresql://etl:***@host/dw"
-    )
+    assert done.stderr.startswith("error: Pipekit failed unexpectedly: ValueError: postgresql://etl:***@host/dw")
     assert "hunter2" not in done.stderr and "Traceback" not in done.stderr
 
 
@@ -109,5 +107,5 @@ def test_serve_on_a_port_that_is_taken_says_which_fix_there_is() -> None:
         taken.listen()
         with pytest.raises(CommandFailed, match="cannot listen on 127.0.0.1") as failed:
             call_command("serve", port=taken.getsockname()[1])
-    assert (failed.value.returncode, failed.value.found["code"]) == (2, "address_in_use")
-    assert failed.value.found["hint"] == "Choose another with --port or api_port."
+    assert (failed.value.returncode, failed.value.details["code"]) == (2, "address_in_use")
+    assert failed.value.details["hint"] == "Choose another with --port or api_port."

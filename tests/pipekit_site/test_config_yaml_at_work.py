@@ -19,7 +19,7 @@ from modules.config_yaml import MODULES
 from modules.models import Module, ModuleHistory
 from pipekit_site.config_yaml import SECTIONS
 from pipekit_site.configfile import load as importing
-from pipekit_site.configfile.load import Wish
+from pipekit_site.configfile.load import ImportOptions
 from tests.factories import RunFactory
 from tests.pipekit_site.fix_config_yaml import EXAMPLE, counts, load
 
@@ -64,7 +64,7 @@ def test_others_may_write_while_a_file_is_thought_about() -> None:
                 other.execute(f"INSERT INTO settings ({columns}) VALUES ('x', '1', 0, 0, 0)")
                 written.append(other.execute("DELETE FROM settings").rowcount)
 
-    importing.load(EXAMPLE.encode(), sections_that_call(write), Wish(name="x", actor="me"))
+    importing.load(EXAMPLE.encode(), sections_that_call(write), ImportOptions(name="x", actor="me"))
     assert written == [1]
     assert counts() == {"connections": 2, "modules": 1, "groups": 1, "schedules": 1}
 
@@ -80,7 +80,7 @@ def test_what_was_changed_meanwhile_is_thought_about_again() -> None:
                 other.execute("UPDATE connection SET username = 'meanwhile'")
 
     text = EXAMPLE.replace("merge_key: dcord", "merge_key: dcord, dcotyp")
-    importing.load(text.encode(), sections_that_call(rename_once), Wish(name="x", actor="me"))
+    importing.load(text.encode(), sections_that_call(rename_once), ImportOptions(name="x", actor="me"))
     # thought, thought again on what is there now, written
     assert len(seen) == 3
     assert Module.objects.get().merge_key == "dcord, dcotyp"
@@ -96,8 +96,8 @@ def test_a_configuration_that_never_rests_is_refused_and_nothing_is_imported() -
             other.execute("UPDATE grp SET max_parallel = ?", (next(names) + 10,))
 
     text = EXAMPLE.replace("merge_key: dcord", "merge_key: dcord, dcotyp")
-    with pytest.raises(ConfigurationInvalid, match="changed by somebody else"):
-        importing.load(text.encode(), sections_that_call(rename), Wish(name="x", actor="me"))
+    with pytest.raises(ConfigurationInvalid, match="changed by another process"):
+        importing.load(text.encode(), sections_that_call(rename), ImportOptions(name="x", actor="me"))
     assert Module.objects.get().merge_key == "dcord"
 
 

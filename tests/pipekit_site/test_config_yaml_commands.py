@@ -92,7 +92,7 @@ def test_exportconfig_writes_to_stdout_or_a_file(
     call_command("exportconfig")
     assert capsys.readouterr() == (config_yaml.dump(), "")
     call_command("exportconfig", str(file))
-    assert capsys.readouterr() == ("", f"The configuration is in {file}.\n")
+    assert capsys.readouterr() == ("", f"The configuration was written to {file}.\n")
     assert file.read_text() == config_yaml.dump()
     assert list(tmp_path.iterdir()) == [file]
 

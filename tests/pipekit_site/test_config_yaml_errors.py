@@ -78,7 +78,7 @@ EXPECTED = {
     (17, "connections.lonely.jdbc_url"): "this key is missing, and it has no default.",
     (22, "modules.qcrh.dest_connection"): "there is no connection “warehous”",
     (25, "modules.qcrh.merge_strategy"): "expected one of full, incremental, append, upsert; did you mean incremental?",
-    (27, "modules.qcrh.enabled"): "this key is there twice, first in line 26",
+    (27, "modules.qcrh.enabled"): "this key is repeated, first in line 26",
     (28, "modules.qcrh.full_refresh_cron"): "a number is out of range",
     (30, "modules.qcrh.hooks[1].sql"): "needs SQL to run",
     (31, "modules.qcrh.hooks[2].run_on"): "expected one of before, success, failure, always",
@@ -193,7 +193,7 @@ def test_tags_that_make_objects_are_refused() -> None:
             f"connections:\n  erp:\n    driver: sqlite\n    jdbc_url: jdbc:sqlite:/x\n    options: {{a: {tag} x}}"
         )
         assert error.findings[0].line == 5
-        assert "tags are not taken" in error.findings[0].message
+        assert "tags are not allowed" in error.findings[0].message
 
 
 def test_anchors_and_aliases_are_refused_before_they_can_grow() -> None:
@@ -241,7 +241,7 @@ def test_a_file_that_is_no_configuration_is_one_clear_error(text: str) -> None:
 def test_what_is_no_yaml_is_told_with_its_line(data: bytes, line: int) -> None:
     error = invalid(data)
     assert [finding.line for finding in error.findings] == [line]
-    assert "this is not the YAML that is expected" in str(error)
+    assert "this is not valid YAML" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from pytest_django import Settings
 
 from connections.models import Connection, Driver
 from connections.secrets import references
-from pipekit_site.doctor import checks as examining
+from pipekit_site.doctor import checks as doctor_checks
 from pipekit_site.doctor import machine
 from pipekit_site.doctor.checks import CHECKS, Check
 from tests.ports import reserved_port
@@ -42,7 +42,7 @@ def secrets_file(tmp_path: Path) -> Iterator[Path]:
 
 def look(name: str) -> Check:
     """Run one check."""
-    return next(examining.examine_each(check for check in CHECKS if check[0] == name))
+    return next(doctor_checks.run(check for check in CHECKS if check[0] == name))
 
 
 def connection(kind: str = "sqlite", url: str = "jdbc:sqlite:/data/erp.db", **values: Any) -> Connection:
@@ -111,7 +111,7 @@ def test_a_package_that_is_missing_or_broken_is_named(monkeypatch: pytest.Monkey
     monkeypatch.setattr(machine, "DEPENDENCIES", {"no-such-package": "x", "django": "pipekit_broken"})
     found = look("dependencies")
     assert found.message == (
-        "Packages that cannot be used: no-such-package: not installed; django: OSError: libx.so: cannot open."
+        "Packages that cannot be imported: no-such-package: not installed; django: OSError: libx.so: cannot open."
     )
     assert found.hint.endswith("-m pip install .")
 
@@ -126,7 +126,7 @@ def test_a_clock_that_was_never_set_is_told(settings: Settings) -> None:
     before = file.stat()
     os.utime(file, (before.st_mtime + 86_400,) * 2)
     try:
-        assert "which is before this install was made" in look("clock").message
+        assert "which is before Pipekit was installed" in look("clock").message
     finally:
         os.utime(file, (before.st_atime, before.st_mtime))
     assert look("clock").ok
@@ -142,7 +142,7 @@ def test_a_missing_time_zone_database_is_told(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_full_disk_is_told_before_it_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**24))
-    assert "has 16 MB left" in look("data directory").message
+    assert "has only 16 MB left" in look("data directory").message
 
 
 def test_a_data_directory_that_is_gone_is_told(settings: Settings, tmp_path: Path) -> None:
@@ -183,9 +183,9 @@ def test_a_migration_that_is_not_applied_is_named() -> None:
 def test_a_secret_option_counts_as_used(secrets_file: Path) -> None:
     connection("postgresql", "jdbc:postgresql://127.0.0.1/dw", password="$DW_PW")
     references.store().set("DW_PW", "x")
-    assert look("secrets").message == "Set, as connections need them: $DW_PW"
+    assert look("secrets").message == "All that are used are set: $DW_PW"
     secrets_file.write_text("DW_PW x\n")
-    assert "Lines of the file that set nothing: 1." in look("secrets").message
+    assert "Invalid lines of the file: 1." in look("secrets").message
 
 
 def test_a_jar_that_is_missing_or_another_is_told(settings: Settings, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_jar_that_is_missing_or_another_is_told(settings: Settings, tmp_path: 
     assert look("drivers").message == "No connection needs a jar"
     Driver.objects.filter(kind="h2").update(jar_file="h2.jar", sha256="0" * 64)
     connection("h2", "jdbc:h2:mem:x")
-    assert f"{tmp_path / 'h2.jar'}, which is not there" in look("drivers").message
+    assert f"{tmp_path / 'h2.jar'}, which does not exist" in look("drivers").message
     (tmp_path / "h2.jar").write_bytes(b"other")
     assert "is not the file whose SHA-256 was recorded" in look("drivers").message
     Driver.objects.filter(kind="h2").update(sha256="")
@@ -214,15 +214,15 @@ def test_a_jrunner_that_does_not_start_is_told(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(sys, "executable", "/bin/false")
     assert "jrunner does not start (exit code 1)" in look("jrunner").message
     settings.PIPEKIT = replace(settings.PIPEKIT, jrunner_path="/no/such/program")
-    assert "/no/such/program is not a program" in look("jrunner").message
+    assert "/no/such/program is not an executable program" in look("jrunner").message
 
 
 def test_connections_are_tried_only_when_asked_for(tmp_path: Path) -> None:
     connection(name="erp", url=f"jdbc:sqlite:{tmp_path / 'erp.db'}", options={"create": True})
     with reserved_port() as port:
         connection("postgresql", f"jdbc:postgresql://127.0.0.1:{port}/dw", name="down")
-        assert all(check.ok for check in examining.examine())
-        found = {check.name: check for check in examining.examine(connections=True)}
+        assert all(check.ok for check in doctor_checks.run_all())
+        found = {check.name: check for check in doctor_checks.run_all(connections=True)}
     assert found["connection erp"].ok
     assert not found["connection down"].ok
     assert f"Port {port} of 127.0.0.1 cannot be reached" in found["connection down"].message
@@ -234,11 +234,11 @@ def test_a_check_that_falls_over_is_a_failed_check_and_shows_no_secret() -> None
     def broken() -> str:
         raise RuntimeError(f"failed with {references.store().resolve('$DW_PW')}")
 
-    (found,) = examining.examine_each([("odd", broken)])
+    (found,) = doctor_checks.run([("odd", broken)])
     assert (found.ok, found.message) == (False, "The check itself failed: RuntimeError: failed with ***.")
 
 
 def test_notifications_that_are_not_set_up_say_where_failures_are_seen() -> None:
     check = look("notifications")
     assert check.ok
-    assert check.message.startswith("not set up; failures are shown in the admin and by manage.py runs only.")
+    assert check.message.startswith("not set up; failures are only shown in the admin and by manage.py runs.")

@@ -23,7 +23,7 @@ def no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def look() -> Check:
-    return next(checks.examine_each(check for check in CHECKS if check[0] == "schedules"))
+    return next(checks.run(check for check in CHECKS if check[0] == "schedules"))
 
 
 def ticked(ago: dt.timedelta) -> None:
@@ -38,7 +38,7 @@ def test_nothing_scheduled_needs_no_tick() -> None:
 
 def test_a_schedule_that_nobody_ticks_for_is_told() -> None:
     ScheduleFactory.create()
-    assert "nobody ticks: there has been none" in look().message
+    assert "no process runs the tick: there has been none" in look().message
     assert "keep `manage.py scheduler` running" in look().hint
 
 
@@ -52,7 +52,7 @@ def test_a_tick_older_than_three_minutes_is_told() -> None:
     ticked(dt.timedelta(minutes=2, seconds=50))
     assert look().ok
     ticked(dt.timedelta(minutes=3, seconds=10))
-    assert "nobody ticks: the last was at" in look().message
+    assert "no process runs the tick: the last was at" in look().message
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_a_run_s_log_is_harmless(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_a_terminal_gets_no_escape_sequence_whatever_a_command_prints(stream: str) -> None:
     code = (
-        "import sys\nfrom pipekit_site import command_line\n"
+        "import sys\nfrom pipekit_site.cli import command_line\n"
         f"with command_line.guarded():\n    print({HOSTILE!r}, file=sys.{stream})"
     )
     master, slave = pty.openpty()
@@ -109,6 +109,6 @@ def test_a_terminal_gets_no_escape_sequence_whatever_a_command_prints(stream: st
 
 
 def test_what_a_program_reads_from_a_pipe_is_left_as_it_is() -> None:
-    code = "from pipekit_site import command_line\nwith command_line.guarded():\n    print('a\\x1bb')"
+    code = "from pipekit_site.cli import command_line\nwith command_line.guarded():\n    print('a\\x1bb')"
     done = subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, capture_output=True, timeout=60)
     assert done.stdout == b"a\x1bb\n"

@@ -118,7 +118,7 @@ def test_names_that_nobody_has_are_limited_alike_and_not_kept(client: Client, an
 def test_the_command_ends_the_wait(client: Client, ann: User, capsys: pytest.CaptureFixture[str]) -> None:
     fail(client, LIMIT)
     call_command("unlocklogins")
-    assert capsys.readouterr().out == f"Forgotten: {LIMIT} attempts to log in.\n"
+    assert capsys.readouterr().out == f"{LIMIT} login attempts deleted.\n"
     assert log_in(client, "right-pw-5521") == 302
 
 
@@ -233,12 +233,12 @@ def test_many_at_once_are_hashed_one_by_one_and_do_not_pass_together(monkeypatch
 def test_who_would_wait_too_long_is_told_to_come_back(
     client: Client, ann: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "PATIENCE", 0.05)
-    with backend.turns.one():
+    monkeypatch.setattr(backend, "WAIT_TIMEOUT", 0.05)
+    with backend.hashing_queue.turn():
         answer = client.post(PAGE, {"username": "ann", "password": "x"}, REMOTE_ADDR="192.0.2.1")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     # waiting is all there is to do: nothing is locked
-    assert "Too many log in at this moment" in answer.content.decode()
+    assert "Too many users are logging in at the moment" in answer.content.decode()
     assert "unlocklogins" not in answer.content.decode()
     assert log_in(client, "right-pw-5521") == 302
 

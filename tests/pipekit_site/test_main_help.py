@@ -10,7 +10,7 @@ from pipekit_site.metadata.migrate import our_apps
 
 def test_every_command_of_ours_has_one_line_before_those_of_django() -> None:
     text = CommandLine(["manage.py", "help"]).main_help_text()
-    ours, _, others = text.partition("Of Django and libraries")
+    ours, _, others = text.partition("Commands of Django and libraries")
     listed = [line.split()[0] for line in ours.splitlines() if line.startswith("  ")]
     expected = [name for name, app in get_commands().items() if app in our_apps() and name != "carryout"]
     assert len(expected) > 20

@@ -139,7 +139,7 @@ def test_doctor_says_where_the_metadata_is_and_whether_it_can_be_written(install
     assert found["ok"], found
     assert f"{name_of(install.database)} at /" in found["message"]
     execute(install.database, f"ALTER DATABASE {name_of(install.database)} SET default_transaction_read_only = on")
-    assert "only reads" in doctor(install)["metadata database"]["message"]
+    assert "is read-only" in doctor(install)["metadata database"]["message"]
 
 
 def test_backup_names_the_command_that_makes_one(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_terminal_is_asked_twice_without_echo(file: Path, monkeypatch: pytest.
     monkeypatch.setattr("getpass.getpass", lambda prompt: next(answers))
     call_command("secrets", "set", "DW_PW")
     assert references.store().resolve("$DW_PW") == "one"
-    with pytest.raises(CommandError, match="not the same"):
+    with pytest.raises(CommandError, match="values differ"):
         call_command("secrets", "set", "DW_PW")
     assert references.store().resolve("$DW_PW") == "one"
 
@@ -115,7 +115,7 @@ def test_check_is_content_when_every_secret_that_is_used_is_set(capsys: pytest.C
     warehouse()
     references.store().set("DW_PW", "canary-3394")
     assert checked() == 0
-    assert "✔ secrets: Set, as connections need them: $DW_PW" in capsys.readouterr().out
+    assert "✔ secrets: All that are used are set: $DW_PW" in capsys.readouterr().out
 
 
 def test_check_fails_when_one_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,11 +140,11 @@ def test_check_says_of_a_file_that_is_not_there_what_that_means_for_the_secrets_
         return capsys.readouterr().out.splitlines()[0]
 
     monkeypatch.delenv("DW_PW", raising=False)
-    assert said() == f"✔ secrets file: {file} does not exist, which is fine while no connection needs it"
+    assert said() == f"✔ secrets file: {file} does not exist, and no connection needs it"
     warehouse()
     assert said() == f"✔ secrets file: {file} does not exist, and the environment does not have $DW_PW either"
     monkeypatch.setenv("DW_PW", "s3cret-of-the-test")
-    assert said() == f"✔ secrets file: {file} does not exist; the environment has every secret that is used"
+    assert said() == f"✔ secrets file: {file} does not exist; the environment has all secrets that are used"
 
 
 def test_check_fails_when_others_may_read_the_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -141,7 +141,7 @@ def test_what_no_server_took_for_a_day_is_undelivered_and_seen_and_can_be_tried_
     for half_hour in range(50):
         notify.send_due(end + half_hour * 30 * MINUTE)
     assert status() == "undelivered"
-    (check,) = checks.examine_each([("notifications", notifications.notifications)])
+    (check,) = checks.run([("notifications", notifications.notifications)])
     assert not check.ok
     assert "1 notifications of the last week were not delivered; the last: qcrh: Failed." in check.message
     listed = reverse("admin:runs_notification_changelist")
@@ -257,7 +257,7 @@ def test_addresses_without_a_mail_server_are_visibly_undelivered(settings: Setti
     ended(ModuleFactory.create())
     notify.send_due()
     assert "There is no mail server." in Notification.objects.get().last_error
-    (check,) = checks.examine_each([("notifications", notifications.notifications)])
+    (check,) = checks.run([("notifications", notifications.notifications)])
     assert (check.ok, check.hint) == (False, "Set smtp.host in config.yaml.")
 
 

@@ -90,7 +90,7 @@ def test_a_number_of_bytes_is_the_same_on_the_page_and_on_the_terminal() -> None
 def test_a_run_that_does_not_exist_is_an_error_with_a_code(command: str) -> None:
     with pytest.raises(CommandFailed) as failed:
         call_command(command, "999999")
-    assert (failed.value.returncode, failed.value.found["code"]) == (3, "not_found")
+    assert (failed.value.returncode, failed.value.details["code"]) == (3, "not_found")
 
 
 def test_a_cancel_of_a_run_that_has_ended_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,5 +98,5 @@ def test_a_cancel_of_a_run_that_has_ended_says_what_to_do(capsys: pytest.Capture
     with pytest.raises(CommandFailed) as failed:
         call_command("cancelrun", str(run.pk))
     assert capsys.readouterr().out == f"run {run.pk}: over already: success\n"
-    assert (failed.value.returncode, failed.value.found["code"]) == (1, "over_already")
-    assert failed.value.found["hint"]
+    assert (failed.value.returncode, failed.value.details["code"]) == (1, "over_already")
+    assert failed.value.details["hint"]

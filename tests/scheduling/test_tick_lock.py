@@ -83,7 +83,7 @@ def test_another_user_who_locks_whatever_he_may_open_stops_neither_ticks_nor_mig
         with stranger(DATA_DIR):
             with lock.only_tick() as first:
                 assert first
-            with migrate._alone():
+            with migrate._lock():
                 pass
             secrets_file.write(DATA_DIR / "open" / "secrets.env", "B", "2")
     finally:

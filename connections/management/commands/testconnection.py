@@ -1,4 +1,4 @@
-"""`manage.py testconnection NAME`: try a connection step by step, and keep the result on its row."""
+"""`manage.py testconnection NAME`: test a connection step by step and save the result."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ from connections.sdk.visible_text import indented, one_line
 
 
 class Command(BaseCommand):
-    help = "Test a connection: secret, URL, host, port, login, database, rights. Result on stdout, steps on stderr."
+    help = (
+        "Test a connection: secret, URL, host, port, login, database, permissions. Prints the result to stdout and the"
+        " steps to stderr."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the connection's name")
-        parser.add_argument("--write", action="store_true", help="test a destination's rights, whoever uses it")
-        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
+        parser.add_argument(
+            "--write", action="store_true", help="test write permissions even if no module writes to the connection"
+        )
+        parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
     def handle(self, name: str, **options: Any) -> None:
         connection = Connection.objects.with_driver().filter(name=name).first()
@@ -29,7 +34,7 @@ class Command(BaseCommand):
             missing = {"message": f"There is no connection “{name}”.", "hint": _suggestion(name), "code": "not_found"}
             self.stderr.write(error_text(missing))
             sys.exit(3)
-        result = checks.tested(connection, write=options["write"], listen=self._show)
+        result = checks.run_test(connection, write=options["write"], on_step=self._show)
         self.stdout.write(json.dumps(result.as_json()) if options["json"] else f"{name}: {_verdict(result)}")
         sys.exit(0 if result.ok else 1)
 

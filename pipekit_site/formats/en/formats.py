@@ -1,4 +1,4 @@
-"""Dates and times as in logs and SQL: the same everywhere, sortable, without a.m. and p.m."""
+"""Date and time formats of the admin: ISO 8601, as in logs and SQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py backup [FILE]`: the SQLite metadata as one file, while everything runs."""
+"""`manage.py backup [FILE]`: back up the SQLite metadata database to one file, while Pipekit runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pipekit_site.metadata.backup import back_up
 
 class Command(BaseCommand):
     help = (
-        "Copy the metadata database into FILE, consistent while runs write. The secrets file and the secret key are"
-        " not in it."
+        "Back up the metadata database to FILE, also while runs write to it. Without the secrets file and the secret"
+        " key."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -23,7 +23,7 @@ class Command(BaseCommand):
             nargs="?",
             type=Path,
             metavar="FILE",
-            help="a new file, or a directory; without it, backups/ in the data directory",
+            help="a new file, or a directory (default: backups/ in the data directory)",
         )
 
     def handle(self, *, file: Path | None, **options: Any) -> str:

@@ -1,4 +1,4 @@
-"""`manage.py doctor`: what this install stands on, checked one by one, each with what to do about it."""
+"""`manage.py doctor`: check the installation, with a hint for each problem."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import sys
 from typing import Any
 
 from connections.management.base import BaseCommand
-from pipekit_site.doctor import checks as examining
+from pipekit_site.doctor import checks as doctor_checks
 
 
 class Command(BaseCommand):
-    help = "Check this install: Python, packages, clock, configuration, metadata, secrets, drivers, jrunner."
-    # they are among what it reports
+    help = "Check the installation: Python, packages, clock, configuration, metadata, secrets, drivers, jrunner."
+    # run and reported by the check of the configuration
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--connections", action="store_true", help="also connect to every system; may take a while")
-        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
+        parser.add_argument("--connections", action="store_true", help="also test all connections; may take a while")
+        parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
     def handle(self, *, connections: bool, **options: Any) -> None:
         checks = []
-        for check in examining.examine(connections=connections):
+        for check in doctor_checks.run_all(connections=connections):
             checks.append(check)
             if not options["json"]:
                 self._show(check)
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         if not ok:
             sys.exit(1)
 
-    def _show(self, check: examining.Check) -> None:
+    def _show(self, check: doctor_checks.Check) -> None:
         self.stdout.write(f"{'✔' if check.ok else '✘'} {check.name}: {check.message}")
         if check.hint:
             self.stdout.write(f"  → {check.hint}")

@@ -1,4 +1,4 @@
-"""`manage.py exportconfig [FILE]`: the whole configuration as YAML, secrets not included."""
+"""`manage.py exportconfig [FILE]`: export the whole configuration as YAML, without secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ class Command(BaseCommand):
     help = "Write connections, modules, groups and schedules as YAML: to FILE, or to stdout."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("file", nargs="?", type=Path, help="replaced when it exists; without it, stdout")
+        parser.add_argument(
+            "file", nargs="?", type=Path, help="the file to write, replaced if it exists (default: stdout)"
+        )
 
     def handle(self, *, file: Path | None, **options: Any) -> None:
         text = config_yaml.dump()
@@ -24,20 +26,20 @@ class Command(BaseCommand):
             self.stdout.write(text, ending="")
             return
         if not file.absolute().parent.is_dir():
-            hint = "Create it, or write to another one."
+            hint = "Create it, or name another file."
             message = f"There is no directory {file.absolute().parent}."
             raise CommandFailed(message, hint=hint, code="not_found", returncode=3)
         try:
             _replace(file, text)
         except OSError as error:
-            hint = "Name a file in a directory where this user may write."
+            hint = "Name a file in a directory that this user may write to."
             message = f"{file} cannot be written: {error.strerror}."
             raise CommandFailed(message, hint=hint, code="file_unwritable") from error
-        self.stderr.write(f"The configuration is in {file}.")
+        self.stderr.write(f"The configuration was written to {file}.")
 
 
 def _replace(file: Path, text: str) -> None:
-    """Write the file whole or not at all; one that is no regular file (a pipe, a device) is written to."""
+    """Write the file atomically; write directly to one that is not a regular file, such as a pipe or a device."""
     if file.exists() and not file.is_file():
         file.write_text(text, encoding="utf-8")
         return

@@ -1,4 +1,4 @@
-"""`manage.py importconfig FILE`: what the file names is created or updated, all of it or, with any error, nothing."""
+"""`manage.py importconfig FILE`: create or update the configuration from YAML; with any error, nothing is changed."""
 
 from __future__ import annotations
 
@@ -23,47 +23,47 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--dry-run", action="store_true", help="print what would change, as a diff; change nothing")
-        parser.add_argument("--prune", action="store_true", help="remove what the file's sections do not name")
+        parser.add_argument("--dry-run", action="store_true", help="print the changes as a diff, without making them")
+        parser.add_argument("--prune", action="store_true", help="remove rows that the file's sections do not contain")
 
     def handle(self, *, file: Path, dry_run: bool, prune: bool, **options: Any) -> None:
         data = _read(file)
         try:
-            outcome = config_yaml.load(data, name=str(file), actor="importconfig", dry_run=dry_run, prune=prune)
+            result = config_yaml.load(data, name=str(file), actor="importconfig", dry_run=dry_run, prune=prune)
         except ConfigurationInvalid as error:
             raise CommandFailed.of(error) from None
         except DatabaseError as error:
             raise CommandFailed(
-                f"The metadata database did not take it: {error}.",
+                f"The metadata database refused the import: {error}.",
                 hint="manage.py doctor",
                 code="metadata",
                 returncode=1,
             ) from None
         if not dry_run:
-            self.stdout.write("\n".join(_summary(outcome.changes)))
-        elif outcome.diff:
-            self.stdout.write(outcome.diff, ending="")
+            self.stdout.write("\n".join(_summary(result.changes)))
+        elif result.diff:
+            self.stdout.write(result.diff, ending="")
         else:
             self.stderr.write("Nothing would change.")
-        for warning in reset_columns.warnings(outcome.saved["modules"]):
+        for warning in reset_columns.warnings(result.saved["modules"]):
             self.stderr.write(f"Warning: {warning}")
 
 
 def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
-            # one byte more than is taken shows that there is too much
+            # one byte more than allowed, so that a file that is too large is recognized
             return opened.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        hint = "Write the path of a YAML file; manage.py exportconfig FILE makes one."
+        hint = "Give the path of a YAML file; manage.py exportconfig FILE writes one."
         raise CommandFailed(f"There is no file {file}.", hint=hint, code="not_found", returncode=3) from None
     except OSError as error:
-        hint = "Name a file that this user may read."
+        hint = "Give a file that this user may read."
         raise CommandFailed(f"{file} cannot be read: {error.strerror}.", hint=hint, code="file_unreadable") from None
 
 
 def _summary(changes: Mapping[str, Changes]) -> list[str]:
-    found = {
-        name: [f"{count} {word}" for word, count in asdict(done).items() if count] for name, done in changes.items()
+    counts = {
+        name: [f"{count} {word}" for word, count in asdict(change).items() if count] for name, change in changes.items()
     }
-    return [f"{name}: {', '.join(words) or 'none'}" for name, words in found.items()] or ["The file names nothing."]
+    return [f"{name}: {', '.join(words) or 'none'}" for name, words in counts.items()] or ["The file has no sections."]

@@ -1,4 +1,4 @@
-"""`manage.py secrets set|list|check`: the names behind `$NAME`. No value is ever an argument, and none is shown."""
+"""`manage.py secrets set|list|check`: the secrets that `$NAME` references name. Values are never arguments or shown."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from typing import Any
 from connections.management.base import BaseCommand, CommandFailed
 from connections.sdk.errors import ConfigurationInvalid
 from connections.secrets.references import check_name, name_of, store
-from pipekit_site.doctor import checks as examining
+from pipekit_site.doctor import checks as doctor_checks
 from pipekit_site.doctor import installation
 
 
 class Command(BaseCommand):
     help = "Set, list and check the secrets that connections refer to."
-    # a secrets file with the wrong mode is what `check` is there to report
+    # `check` reports their problem itself: a secrets file with the wrong mode
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         setting = actions.add_parser(
-            "set", help="write one into the secrets file; its value comes on stdin or is asked for"
+            "set", help="set a secret in the secrets file; the value is read from stdin, or prompted for"
         )
         setting.add_argument("name", metavar="NAME")
-        # taken only to be refused without being repeated
+        # a value given as an argument, which is refused without repeating it
         setting.add_argument("rest", nargs="*", default=[], help=argparse.SUPPRESS)
         for name, text in {
-            "list": "their names, where each comes from, and which connections use it",
-            "check": "whether each that is used is set, and the file's mode and lines; exit code 1 when one fails",
+            "list": "list the names of secrets, where each is set, and which connections use it",
+            "check": "check that all used secrets are set, and the file's mode and lines; exit code 1 on failure",
         }.items():
             actions.add_parser(name, help=text).add_argument("--json", action="store_true")
 
@@ -42,26 +42,26 @@ class Command(BaseCommand):
 
     def _set(self, options: dict[str, Any]) -> None:
         if options["rest"]:
-            raise _invalid("A value is not taken as an argument, where others could read it.", "Give it on stdin.")
+            raise _invalid("The value cannot be an argument, which other users could read.", "Give it on stdin.")
         check_name(options["name"])
         store().set(options["name"], _value(options["name"]))
         self.stderr.write(f"{options['name']} is set in {store().path}.")
 
     def _list(self, options: dict[str, Any]) -> None:
         users = {name_of(reference): names for reference, names in installation.used_secrets()}
-        found = [
+        secrets = [
             {"name": name, "source": store().source(name) or None, "connections": users.get(name, [])}
             for name in sorted({*store().names(), *users})
         ]
         if options["json"]:
-            self.stdout.write(json.dumps(found, ensure_ascii=False, indent=2))
-        for secret in [] if options["json"] else found:
+            self.stdout.write(json.dumps(secrets, ensure_ascii=False, indent=2))
+        for secret in [] if options["json"] else secrets:
             used = f"used by {', '.join(secret['connections'])}" if secret["connections"] else "not used"
             self.stdout.write(f"{secret['name']}: {secret['source'] or 'not set'}, {used}")
 
     def _check(self, options: dict[str, Any]) -> None:
-        wanted = {"secrets file", "secrets"}
-        checks = list(examining.examine_each(check for check in examining.CHECKS if check[0] in wanted))
+        names = {"secrets file", "secrets"}
+        checks = list(doctor_checks.run(check for check in doctor_checks.CHECKS if check[0] in names))
         ok = all(check.ok for check in checks)
         if options["json"]:
             answer = {"ok": ok, "checks": [check.as_json() for check in checks]}
@@ -80,14 +80,14 @@ def _invalid(message: str, hint: str) -> CommandFailed:
 def _value(name: str) -> str:
     if sys.stdin.isatty():
         value = getpass.getpass(f"Value of {name} (not shown): ")
-        if value != getpass.getpass("The same again: "):
-            raise _invalid("The two are not the same; nothing was changed.", "Type it again.")
+        if value != getpass.getpass("Repeat the value: "):
+            raise _invalid("The two values differ; nothing was changed.", "Run the command again.")
     else:
         try:
             value = sys.stdin.buffer.read().decode("utf-8")
         except UnicodeDecodeError:
             raise _invalid("The value is not UTF-8; nothing was changed.", "Give it as UTF-8.") from None
-        # the line feed that echo and editors add is not part of it
+        # echo and editors add a line feed
         value = value.removesuffix("\n").removesuffix("\r")
     if not value:
         raise _invalid("The value is empty; nothing was changed.", "Give the value on stdin, or type it.")

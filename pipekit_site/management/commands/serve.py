@@ -1,4 +1,4 @@
-"""`manage.py serve`: the admin on one address. Works on a fresh clone."""
+"""`manage.py serve`: serve the admin with uvicorn."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Command(BaseCommand):
             self.stderr.write("Nobody can log in yet; in another terminal: python manage.py createsuperuser")
         connection.close()
         if settings.PIPEKIT.tls:
-            self.stderr.write("tls is on: reach it through the proxy that ends TLS; plain HTTP is redirected to HTTPS.")
+            self.stderr.write("tls is on: use the URL of the TLS proxy; plain HTTP is redirected to HTTPS.")
         self.stdout.write(f"Pipekit is at http://{_shown(host)}:{port}/admin/ (Ctrl+C stops it)")
         self.stdout.flush()
         uvicorn.run("pipekit_site.asgi:application", host=host, port=port, **server_options())
 
 
 def server_options() -> dict[str, Any]:
-    """Return what uvicorn is started with besides the address.
+    """Return uvicorn's options, except for the address.
 
-    X-Forwarded-For is taken only from a proxy: where ``tls`` says that there is one on this machine, or where uvicorn's
-    own variable names it. From anybody else the header would be a way around the limit of logins.
+    X-Forwarded-For is accepted only if there is a proxy: with ``tls`` on, or if uvicorn's FORWARDED_ALLOW_IPS is set.
+    From other clients the header would bypass the limit of login attempts.
     """
     proxied = settings.PIPEKIT.tls or bool(os.environ.get("FORWARDED_ALLOW_IPS"))
     return {"proxy_headers": proxied, "log_level": "warning", "server_header": False}
@@ -68,7 +68,7 @@ def _check_free(host: str, port: int) -> None:
 
 
 def _shown(host: str) -> str:
-    """Return the host to put into a browser."""
+    """Return the host as it is written in a URL for a browser."""
     if host in ("0.0.0.0", "::"):
         return socket.gethostname()
     return f"[{host}]" if ":" in host else host

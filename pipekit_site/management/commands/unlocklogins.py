@@ -1,4 +1,4 @@
-"""`manage.py unlocklogins`: forget failed attempts to log in, so that whoever was limited can try again at once."""
+"""`manage.py unlocklogins`: delete failed login attempts, so that users need not wait for the limit to end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipekit_site.logins import throttle
 
 
 class Command(BaseCommand):
-    help = "Forget failed attempts to log in; limits end at once instead of after ten minutes."
+    help = "Delete failed login attempts, so that limits end at once instead of after ten minutes."
 
     def handle(self, **options: Any) -> None:
-        self.stdout.write(f"Forgotten: {throttle.unlock()} attempts to log in.")
+        self.stdout.write(f"{throttle.unlock()} login attempts deleted.")

@@ -1,5 +1,5 @@
-// Buttons that ask first, forms that are sent once however often one clicks, pages that renew themselves while there is
-// something to wait for. Without scripts everything still works.
+// Confirmation of buttons, protection against submitting a form twice, and pages that reload while their row is
+// changing. The admin also works without scripts.
 "use strict";
 
 document.addEventListener("submit", (event) => {
@@ -14,33 +14,34 @@ document.addEventListener("submit", (event) => {
   }
 });
 
-// back from another page: the form may be sent again
+// after going back to the page, its forms may be submitted again
 window.addEventListener("pageshow", () => {
   document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent);
 });
 
-// a page says by data-renew after how many milliseconds it is to be fetched again, until it says so no more
-function renewLater() {
-  const wish = document.querySelector("[data-renew]");
-  if (wish) {
-    window.setTimeout(renew, Number(wish.dataset.renew));
+// while a page has an element with data-renew, its content is reloaded after that many milliseconds
+function scheduleReload() {
+  const element = document.querySelector("[data-renew]");
+  if (element) {
+    window.setTimeout(reload, Number(element.dataset.renew));
   }
 }
 
-async function renew() {
-  // not under the hands of somebody who reads or chooses
+async function reload() {
+  // not while the page is hidden or the user has selected text
   if (!document.hidden && window.getSelection().isCollapsed) {
     try {
-      const answer = await fetch(window.location.href, { headers: { Accept: "text/html" } });
-      const found = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("content-main");
-      if (answer.ok && found) {
-        document.getElementById("content-main").replaceWith(found);
+      const response = await fetch(window.location.href, { headers: { Accept: "text/html" } });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      const content = page.getElementById("content-main");
+      if (response.ok && content) {
+        document.getElementById("content-main").replaceWith(content);
       }
     } catch {
-      // the server is away for a moment; the next time, then
+      // the server cannot be reached; try again later
     }
   }
-  renewLater();
+  scheduleReload();
 }
 
-document.addEventListener("DOMContentLoaded", renewLater);
+document.addEventListener("DOMContentLoaded", scheduleReload);

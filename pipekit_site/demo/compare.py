@@ -1,4 +1,4 @@
-"""Compare the demo's source and destination row by row, each read by itself, outside of what moved them."""
+"""Compares the demo's source and destination row by row, independently of the code that moved the rows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Row = tuple[str | None, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A module's table on both sides, as two queries of the same columns, ordered by a unique key."""
+    """A module's table on both sides: two queries with the same columns, ordered by a unique key."""
 
     module: str
     source: str
     destination: str
-    # which rows these are, where it is not all of them
+    # which rows are compared, for the message; empty: all
     rows: str = ""
 
 
@@ -53,7 +53,7 @@ COMPARISONS = (
     ),
     Comparison(
         module="demo_recent_orders",
-        # what is older is not read again, as its watermark {since} says
+        # the watermark {since} excludes older rows
         source='SELECT "DCORD#", DCODAT, DCOVAL FROM QCRH\n'
         "WHERE DCODAT >= (SELECT date(max(DCODAT), '-30 days') FROM QCRH) ORDER BY 1",
         destination="SELECT dcord, dcodat, dcoval FROM demo.recent_orders\n"
@@ -64,35 +64,35 @@ COMPARISONS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """How a comparison ended: rows compared, and the first pair that differs, if any."""
+class Result:
+    """The number of equal rows, and the first pair of rows that differs, or None."""
 
     module: str
     rows: int
     difference: tuple[Row | None, Row | None] | None
 
 
-def compare(source: Path, warehouse: str, comparison: Comparison) -> Finding:
-    """Walk both sides together; memory stays small however many rows there are."""
-    with sqlite3.connect(f"file:{source}?mode=ro", uri=True) as here, psycopg.connect(warehouse) as there:
-        there.execute("SET TimeZone = 'UTC'")
-        with there.cursor(name="verify") as cursor:
+def compare(source: Path, warehouse: str, comparison: Comparison) -> Result:
+    """Read both sides in parallel, in batches, and stop at the first difference."""
+    with sqlite3.connect(f"file:{source}?mode=ro", uri=True) as left, psycopg.connect(warehouse) as right:
+        right.execute("SET TimeZone = 'UTC'")
+        with right.cursor(name="verify") as cursor:
             cursor.itersize = 20_000
             cursor.execute(comparison.destination.encode())
-            finding = _walk(comparison.module, here.execute(comparison.source), cursor)
-    here.close()
-    return finding
+            result = _compare_rows(comparison.module, left.execute(comparison.source), cursor)
+    left.close()
+    return result
 
 
-def _walk(module: str, here: Iterable[tuple[Any, ...]], there: Iterable[tuple[Any, ...]]) -> Finding:
-    left, right = _texts(here), _texts(there)
+def _compare_rows(module: str, source: Iterable[tuple[Any, ...]], destination: Iterable[tuple[Any, ...]]) -> Result:
+    left, right = _texts(source), _texts(destination)
     rows = 0
     while True:
         pair = next(left, None), next(right, None)
         if pair == (None, None):
-            return Finding(module=module, rows=rows, difference=None)
+            return Result(module=module, rows=rows, difference=None)
         if pair[0] != pair[1]:
-            return Finding(module=module, rows=rows, difference=pair)
+            return Result(module=module, rows=rows, difference=pair)
         rows += 1
 
 
@@ -101,9 +101,9 @@ def _texts(rows: Iterable[tuple[Any, ...]]) -> Iterator[Row]:
 
 
 def _text(value: Any) -> str:
-    """Return one spelling for the same value: 1.50, 1.5 and Decimal('1.500') are one number.
+    """Return the value in a normal form, the same for 1.50, 1.5 and Decimal('1.500').
 
-    SQLite keeps a DECIMAL as a float, of which 15 digits are the number (https://www.sqlite.org/floatingpoint.html).
+    SQLite stores a DECIMAL as a float, of which 15 digits are exact (https://www.sqlite.org/floatingpoint.html).
     """
     if isinstance(value, float | int | Decimal):
         return format(Decimal(f"{value:.15g}" if isinstance(value, float) else value).normalize(), "f")

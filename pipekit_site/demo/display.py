@@ -1,4 +1,4 @@
-"""What the demo shows while it works: a progress bar per module, and the closing table."""
+"""Output of the demo: a progress bar per module, and the closing tables."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from runs.engine import events
 from runs.models import Run
 from runs.models.states import Status
 
-# the steps of a run; a bar is full when the last one is done
+# step of a run -> how full the bar is when it has ended
 _STEPS = {"resolve": 1, "stage": 2, "transfer": 3, "publish": 4, "hooks": 5}
 
 
 @contextmanager
 def bars(console: Console) -> Iterator[Callable[[str], Callable[[events.Event], None]]]:
-    """Yield what makes, for a module's name, the listener that moves its bar."""
+    """Yield a function that adds a module's bar and returns the event handler that updates it."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description:<20}"),
@@ -33,10 +33,10 @@ def bars(console: Console) -> Iterator[Callable[[str], Callable[[events.Event], 
     )
     with Progress(*columns, console=console) as progress:
 
-        def listener(module: str) -> Callable[[events.Event], None]:
+        def add_bar(module: str) -> Callable[[events.Event], None]:
             task = progress.add_task(module, total=_STEPS["hooks"], what="")
 
-            def listen(event: events.Event) -> None:
+            def on_event(event: events.Event) -> None:
                 match event:
                     case events.StepStarted(step) if step in ("resolve", "stage", "transfer"):
                         progress.update(task, completed=_STEPS[step] - 1, what=step)
@@ -47,13 +47,13 @@ def bars(console: Console) -> Iterator[Callable[[str], Callable[[events.Event], 
                     case events.StepFinished(step, _) if step in _STEPS:
                         progress.update(task, completed=_STEPS[step])
 
-            return listen
+            return on_event
 
-        yield listener
+        yield add_bar
 
 
 def closing_tables(console: Console, rounds: list[tuple[str, list[Run]]]) -> None:
-    """Print every run of the demo, a table for each round, narrow enough for a terminal of 80 characters."""
+    """Print the runs of the demo, one table per round, at most 80 characters wide."""
     for title, runs in rounds:
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, show_edge=False, padding=0)
         table.add_column("module", min_width=18, no_wrap=True)
@@ -67,12 +67,12 @@ def closing_tables(console: Console, rounds: list[tuple[str, list[Run]]]) -> Non
 
 
 def command(*words: str) -> str:
-    """Return a command of ours as it can be pasted here: by this Python, as this one was called."""
+    """Return a Pipekit command for the user to paste, with this Python and this manage.py."""
     return shlex.join([_python(), sys.argv[0], *words])
 
 
 def statement(url: str, sql: str) -> str:
-    """Return a command that executes SQL on a PostgreSQL server, for machines that have no psql."""
+    """Return a command that executes SQL on a PostgreSQL server without psql."""
     return shlex.join([_python(), "-c", f'import psycopg; psycopg.connect("{url}", autocommit=True).execute("{sql}")'])
 
 
