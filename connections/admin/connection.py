@@ -22,7 +22,7 @@ from connections.probe import Result
 from connections.sdk.errors import PipekitError
 from connections.secrets import binding, references
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, Verb
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page
 
 # a test may take up to a minute, and they run one after another
 _MAX_TESTS = 5
@@ -32,7 +32,7 @@ _MAX_TESTS = 5
 class DriverAdmin(Page):
     list_display = ["name", "kind", "jar_file", "maven", "connection_count"]
     search_fields = ["name", "kind", "maven"]
-    empty_says = "A driver is a kind of system. Drivers come with the installation: manage.py migrate."
+    empty_text = "A driver is a kind of system. Drivers come with the installation: manage.py migrate."
     fieldsets = [
         (None, {"fields": ["name", "kind", "url_template"]}),
         (
@@ -72,10 +72,10 @@ class ConnectionAdmin(Page):
     autocomplete_fields = ["driver"]
     readonly_fields = ["tested", "last_test_message", "secret_use"]
     actions = ["test"]
-    verbs = [Verb(action="test", label="Test", icon="network_check", title="Test the connection now", primary=True)]
-    row_verb = verbs[0]
+    buttons = [Button(action="test", label="Test", icon="network_check", title="Test the connection now", primary=True)]
+    row_button = buttons[0]
     warn_unsaved_form = True
-    empty_says = "A connection is a system to read from or to write to. Add one, then test it."
+    empty_text = "A connection is a system to read from or to write to. Add one, then test it."
     fieldsets = [
         (None, {"fields": ["name", "driver", "jdbc_url"]}),
         (

@@ -21,7 +21,7 @@ from modules import history
 from modules.models import ModuleHistory
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, ReadOnly, Verb
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page, ReadOnly
 
 
 class ModuleHistoryAdmin(ReadOnly, Page):
@@ -35,8 +35,8 @@ class ModuleHistoryAdmin(ReadOnly, Page):
     search_fields = ["module_name", "actor"]
     search_help_text = "Module or who changed it"
     actions = ["restore"]
-    verbs = [
-        Verb(
+    buttons = [
+        Button(
             action="restore",
             label="Restore this version",
             icon="history",
@@ -45,8 +45,8 @@ class ModuleHistoryAdmin(ReadOnly, Page):
             primary=True,
         )
     ]
-    row_verb = Verb(action="restore", label="Restore", icon="history", title=verbs[0].title, ask=verbs[0].ask)
-    empty_says = (
+    row_button = Button(action="restore", label="Restore", icon="history", title=buttons[0].title, ask=buttons[0].ask)
+    empty_text = (
         "No module was changed yet. Every change of a module is recorded here, with its author, time and old values."
     )
     fields = ["what", "when", "actor", "changes"]
@@ -54,7 +54,7 @@ class ModuleHistoryAdmin(ReadOnly, Page):
     def has_restore_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("modules.change_module")
 
-    def is_offered(self, verb: Verb, row: ModuleHistory) -> bool:
+    def is_offered(self, button: Button, row: ModuleHistory) -> bool:
         return row.module_id is not None
 
     def related(self, row: ModuleHistory) -> Iterable[tuple[str, str]]:
@@ -68,7 +68,7 @@ class ModuleHistoryAdmin(ReadOnly, Page):
 
     @display(description="When", ordering="changed_at")
     def when(self, version: ModuleHistory) -> SafeString | str:
-        return html.moment(version.changed_at, ago=True)
+        return html.timestamp(version.changed_at, ago=True)
 
     @display(description="What changed")
     def changes(self, version: ModuleHistory) -> SafeString:

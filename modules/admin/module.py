@@ -23,7 +23,7 @@ from modules.choices import MergeStrategy
 from modules.models import Group, GroupMember, Hook, Module, ModuleHistory, Watermark
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.form_fields import KnownAutocomplete
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, Verb
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page
 
 _RESETS = (
     "Incremental replaces rows that are read again by deleting and inserting them, so destination columns that the "
@@ -73,12 +73,12 @@ class ModuleAdmin(Page):
     search_help_text = "Name, destination, SQL of the query, owner or notes"
     autocomplete_fields = ["source_connection", "dest_connection"]
     actions: list[Any] = ["enable", "disable"]
-    verbs = [
-        Verb(action="enable", label="Enable", icon="toggle_on", title="Groups and schedules run it again"),
-        Verb(action="disable", label="Disable", icon="toggle_off", title="Groups and schedules skip it"),
+    buttons = [
+        Button(action="enable", label="Enable", icon="toggle_on", title="Groups and schedules run it again"),
+        Button(action="disable", label="Disable", icon="toggle_off", title="Groups and schedules skip it"),
     ]
     warn_unsaved_form = True
-    empty_says = "A module syncs one table: it has a source query, a destination table and a merge strategy. Add one."
+    empty_text = "A module syncs one table: it has a source query, a destination table and a merge strategy. Add one."
     fieldsets = [
         (None, {"fields": [("name", "enabled"), ("source_connection", "dest_connection"), "dest_table"]}),
         ("Source", {"fields": ["source_query", "columns"]}),
@@ -118,8 +118,8 @@ class ModuleAdmin(Page):
         for group in row.groups.all():
             yield f"Group {group}", html.page_of(group)
 
-    def is_offered(self, verb: Verb, row: Any) -> bool:
-        return {"enable": not row.enabled, "disable": row.enabled}.get(verb.action, super().is_offered(verb, row))
+    def is_offered(self, button: Button, row: Any) -> bool:
+        return {"enable": not row.enabled, "disable": row.enabled}.get(button.action, super().is_offered(button, row))
 
     @display(description="From → to", ordering="dest_table")
     def flow(self, module: Module) -> SafeString:
@@ -218,7 +218,7 @@ class GroupAdmin(Page):
     search_help_text = "Name of the group or of a module in it"
     fieldsets = [(None, {"fields": ["name", ("on_failure", "max_parallel")]})]
     warn_unsaved_form = True
-    empty_says = "A group runs several modules in order, usually by a schedule. Add one."
+    empty_text = "A group runs several modules in order, usually by a schedule. Add one."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         groups: QuerySet[Group] = super().get_queryset(request)

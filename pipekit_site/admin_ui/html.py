@@ -30,13 +30,13 @@ def code(text: str) -> SafeString | str:
     return format_html('<pre class="pk-code" tabindex="0">{}</pre>', visible(text.replace("\r\n", "\n")))
 
 
-def moment(at: dt.datetime | None, *, ago: bool = False) -> SafeString | str:
+def timestamp(at: dt.datetime | None, *, ago: bool = False) -> SafeString | str:
     """Return a timestamp in local time, with UTC and its age in the tooltip; with ``ago``, the age also as text."""
     if at is None:
         return NOTHING
     local, utc, age = timezone.localtime(at), at.astimezone(dt.UTC), since(at)
     return format_html(
-        '<time class="pk-moment" datetime="{}" title="{} UTC, {}">{}</time>{}',
+        '<time class="pk-timestamp" datetime="{}" title="{} UTC, {}">{}</time>{}',
         utc.isoformat(),
         f"{utc:%Y-%m-%d %H:%M:%S}",
         age,

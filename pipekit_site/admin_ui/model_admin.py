@@ -25,7 +25,7 @@ FROM_PAGE = "from_page"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verb:
+class Button:
     """A button. ``action`` names the admin action, ``icon`` a Material symbol, ``ask`` a question to confirm first."""
 
     action: str
@@ -40,20 +40,20 @@ class Page(ModelAdmin):
     """The base class of all model admins."""
 
     # buttons on a row's page
-    verbs: Sequence[Verb] = ()
+    buttons: Sequence[Button] = ()
     # the button in each row of the list
-    row_verb: Verb | None = None
+    row_button: Button | None = None
     # the text of an empty list
-    empty_says = ""
-    change_form_outer_before_template = "connections/verbs.html"
-    list_after_template = "connections/row_verb.html"
+    empty_text = ""
+    change_form_outer_before_template = "connections/buttons.html"
+    list_after_template = "connections/row_button.html"
     list_filter_submit = True
 
     def related(self, row: Any) -> Iterable[tuple[str, str]]:
         """Return (text, URL) of links to related rows."""
         return ()
 
-    def is_offered(self, verb: Verb, row: Any) -> bool:
+    def is_offered(self, button: Button, row: Any) -> bool:
         """Return whether the row's button is shown, given the row's state."""
         return True
 
@@ -68,35 +68,35 @@ class Page(ModelAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if (row := kwargs.get("obj")) is not None:
             allowed = self.get_actions(request)
-            verbs = [verb for verb in self.verbs if verb.action in allowed and self.is_offered(verb, row)]
+            buttons = [button for button in self.buttons if button.action in allowed and self.is_offered(button, row)]
             related = [(text, url) for text, url in self.related(row) if _may_see(request, url)]
-            context |= {"verbs": verbs, "related": related, "is_changing": self.is_changing(row)}
+            context |= {"buttons": buttons, "related": related, "is_changing": self.is_changing(row)}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return super().changelist_view(request, {"row_verb": self._row_verb(request), **(extra_context or {})})
+        return super().changelist_view(request, {"row_button": self._row_button(request), **(extra_context or {})})
 
     def get_list_display(self, request: HttpRequest) -> list[str]:
         columns = list(super().get_list_display(request))
-        return [*columns, "button"] if self._row_verb(request) else columns
+        return [*columns, "button"] if self._row_button(request) else columns
 
-    def _row_verb(self, request: HttpRequest) -> Verb | None:
-        return self.row_verb if self.row_verb and self.row_verb.action in self.get_actions(request) else None
+    def _row_button(self, request: HttpRequest) -> Button | None:
+        return self.row_button if self.row_button and self.row_button.action in self.get_actions(request) else None
 
     @display(description="")
     def button(self, row: Model) -> SafeString | str:
-        verb = self.row_verb
-        if verb is None or not self.is_offered(verb, row):
+        button = self.row_button
+        if button is None or not self.is_offered(button, row):
             return ""
         return format_html(
-            '<button type="submit" class="pk-verb pk-small" form="pk-row-verb" name="_selected_action" value="{}" '
+            '<button type="submit" class="pk-button pk-small" form="pk-row-button" name="_selected_action" value="{}" '
             'title="{}" data-ask="{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}'
             '<span class="pk-unseen"> {}</span></button>',
             row.pk,
-            verb.title,
-            verb.ask,
-            verb.icon,
-            verb.label,
+            button.title,
+            button.ask,
+            button.icon,
+            button.label,
             row,
         )
 

@@ -113,7 +113,7 @@ def _last_runs() -> list[dict[str, object]]:
         {
             "link": html.row_link(run),
             "badge": formatting.badge(run),
-            "began": html.moment(run.started_at, ago=True),
+            "began": html.timestamp(run.started_at, ago=True),
             "took": formatting.duration(run),
             "rows": formatting.brief_counts(run),
             "problem": formatting.problem(run),

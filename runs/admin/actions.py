@@ -19,7 +19,7 @@ from unfold.admin import ModelAdmin
 from connections.sdk.errors import AlreadyRunning, PipekitError
 from modules.models import Group, Module
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Verb
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button
 from runs.lifecycle import cancel as cancelling
 from runs.lifecycle import launch as launching
 from runs.lifecycle.cancel import CancelResult
@@ -27,7 +27,7 @@ from runs.lifecycle.claim import Request
 from runs.models import GroupRun, Run
 from runs.settings import setting
 
-CANCEL = Verb(
+CANCEL = Button(
     action="cancel",
     label="Cancel",
     icon="cancel",

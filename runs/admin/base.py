@@ -13,7 +13,7 @@ from unfold.paginator import InfinitePaginator
 
 from modules.models import Group, Module
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import Page, ReadOnly, Verb
+from pipekit_site.admin_ui.model_admin import Button, Page, ReadOnly
 from runs.admin import formatting
 from runs.admin.actions import CANCEL, MayRun
 from runs.models import GroupRun, Run
@@ -28,7 +28,7 @@ class StateColumns:
 
     @display(description="Started")
     def started(self, run: Run | GroupRun) -> SafeString | str:
-        return html.moment(run.started_at)
+        return html.timestamp(run.started_at)
 
     @display(description="Duration")
     def duration(self, run: Run | GroupRun) -> str:
@@ -56,7 +56,7 @@ class RunHistoryAdmin(StateColumns, MayRun, ReadOnly, Page):
     list_disable_select_all = True
     # other columns have no index, so sorting by them would read the whole table
     sortable_by = ["number", "state"]
-    row_verb: Verb | None = CANCEL
+    row_button: Button | None = CANCEL
     # the field with the name of the module or group, and the model that it names
     name_field: str
     named: type[Module] | type[Group]
@@ -79,11 +79,11 @@ class RunHistoryAdmin(StateColumns, MayRun, ReadOnly, Page):
 
     @display(description="Started")
     def started_ago(self, run: Run | GroupRun) -> SafeString | str:
-        return html.moment(run.started_at, ago=True)
+        return html.timestamp(run.started_at, ago=True)
 
     @display(description="Ended")
     def ended(self, run: Run | GroupRun) -> SafeString | str:
-        return html.moment(run.finished_at)
+        return html.timestamp(run.finished_at)
 
     @display(description="Started by")
     def started_by(self, run: Run | GroupRun) -> SafeString | str:

@@ -197,7 +197,7 @@ def heartbeat(run: Run) -> SafeString | str:
     """Return the number of heartbeats and the time of the last one."""
     if run.heartbeat_at is None:
         return NOTHING
-    return format_html("{}, the last {}", count(run.heartbeat), html.moment(run.heartbeat_at, ago=True))
+    return format_html("{}, the last {}", count(run.heartbeat), html.timestamp(run.heartbeat_at, ago=True))
 
 
 def attempts(run: Run) -> SafeString | str:

@@ -16,7 +16,7 @@ from unfold.decorators import display
 
 from modules.models import Group
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import ReadOnly, Verb
+from pipekit_site.admin_ui.model_admin import Button, ReadOnly
 from runs.admin.actions import CANCEL, cancel
 from runs.admin.base import RunColumns, RunHistoryAdmin
 from runs.admin.filters import StartedByFilter
@@ -53,8 +53,8 @@ class GroupRunAdmin(RunHistoryAdmin):
     search_fields = ["group_name"]
     search_help_text = "Group, or number of the group run"
     actions = [cancel]
-    verbs = [CANCEL]
-    empty_says = "No group has run yet. To start one, open a group and press “Run now”."
+    buttons = [CANCEL]
+    empty_text = "No group has run yet. To start one, open a group and press “Run now”."
     fieldsets = [
         (
             None,
@@ -78,7 +78,7 @@ class GroupRunAdmin(RunHistoryAdmin):
         problems = [("Problems", {"fields": fields})] if fields else []
         return [*self.fieldsets, *problems, ("Log", {"classes": ["collapse"], "fields": ["log_text"]})]
 
-    def is_offered(self, verb: Verb, row: GroupRun) -> bool:
+    def is_offered(self, button: Button, row: GroupRun) -> bool:
         return not row.is_final
 
     def is_changing(self, row: GroupRun) -> bool:

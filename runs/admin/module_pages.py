@@ -15,23 +15,23 @@ from unfold.decorators import display
 from modules.admin.module import GroupAdmin, ModuleAdmin
 from modules.models import Group, Module
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import Page, Verb
+from pipekit_site.admin_ui.model_admin import Button, Page
 from runs.admin import formatting
 from runs.admin.actions import MayRun, dry_run, dry_run_groups, full_refresh, run_groups, run_now
 from runs.admin.verification import VERIFY, verify
 from runs.models import GroupRun, Run
 
-_RUN = Verb(action="run_now", label="Run now", icon="play_arrow", title="Start a run now", primary=True)
-_DRY = Verb(action="dry_run", label="Dry run", icon="science", title="Build the SQL, move nothing")
-_FULL = Verb(
+_RUN = Button(action="run_now", label="Run now", icon="play_arrow", title="Start a run now", primary=True)
+_DRY = Button(action="dry_run", label="Dry run", icon="science", title="Build the SQL, move nothing")
+_FULL = Button(
     action="full_refresh",
     label="Full refresh",
     icon="restart_alt",
     title="Read everything again; readers see the old rows until it is published",
     ask="Read the whole source again and replace the destination table?",
 )
-_RUN_GROUP = Verb(action="run_groups", label="Run now", icon="play_arrow", title="Start all members", primary=True)
-_DRY_GROUP = Verb(
+_RUN_GROUP = Button(action="run_groups", label="Run now", icon="play_arrow", title="Start all members", primary=True)
+_DRY_GROUP = Button(
     action="dry_run_groups", label="Dry run", icon="science", title="Build every member's SQL, move nothing"
 )
 
@@ -64,8 +64,8 @@ class RunnableModuleAdmin(_WithLastRun, ModuleAdmin):
     run_model, run_field = Run, "module"
     list_display = ["name", "flow", "strategy", "last_run", "in_groups", "enabled"]
     actions = [run_now, dry_run, full_refresh, verify, *ModuleAdmin.actions]
-    verbs = [_RUN, _DRY, _FULL, VERIFY, *ModuleAdmin.verbs]
-    row_verb = Verb(action="run_now", label="Run", icon="play_arrow", title=_RUN.title)
+    buttons = [_RUN, _DRY, _FULL, VERIFY, *ModuleAdmin.buttons]
+    row_button = Button(action="run_now", label="Run", icon="play_arrow", title=_RUN.title)
 
     def related(self, row: Any) -> Iterable[tuple[str, str]]:
         if row.last_pk is not None:
@@ -87,8 +87,8 @@ class RunnableGroupAdmin(_WithLastRun, GroupAdmin):
     run_model, run_field = GroupRun, "group"
     list_display = ["name", "member_count", "last_run", "on_failure", "max_parallel"]
     actions = [run_groups, dry_run_groups]
-    verbs = [_RUN_GROUP, _DRY_GROUP]
-    row_verb = Verb(action="run_groups", label="Run", icon="play_arrow", title=_RUN_GROUP.title)
+    buttons = [_RUN_GROUP, _DRY_GROUP]
+    row_button = Button(action="run_groups", label="Run", icon="play_arrow", title=_RUN_GROUP.title)
 
     def related(self, row: Any) -> Iterable[tuple[str, str]]:
         if row.last_pk is not None:

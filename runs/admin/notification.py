@@ -15,7 +15,7 @@ from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, ReadOnly, Verb
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page, ReadOnly
 from runs.models.notification import Delivery, Notification
 from runs.notify import messages as notification_texts
 
@@ -44,8 +44,8 @@ class NotificationAdmin(ReadOnly, Page):
     search_fields = ["module_name"]
     search_help_text = "Module"
     actions = ["retry"]
-    verbs = [Verb(action="retry", label="Retry", icon="send", title="Send it again with the next tick", primary=True)]
-    empty_says = (
+    buttons = [Button(action="retry", label="Retry", icon="send", title="Send it again with the next tick", primary=True)]
+    empty_text = (
         "No notification was sent yet. Failures, recoveries and late modules are reported by e-mail and webhook; see"
         " the settings notification_addresses and webhook_url."
     )
@@ -57,7 +57,7 @@ class NotificationAdmin(ReadOnly, Page):
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("runs.change_notification")
 
-    def is_offered(self, verb: Verb, row: Notification) -> bool:
+    def is_offered(self, button: Button, row: Notification) -> bool:
         return row.status == Delivery.UNDELIVERED
 
     def related(self, row: Notification) -> Iterable[tuple[str, str]]:
@@ -85,19 +85,19 @@ class NotificationAdmin(ReadOnly, Page):
 
     @display(description="Created", ordering="created_at")
     def created(self, row: Notification) -> SafeString | str:
-        return html.moment(row.created_at)
+        return html.timestamp(row.created_at)
 
     @display(description="Sent", ordering="sent_at")
     def sent(self, row: Notification) -> SafeString | str:
-        return html.moment(row.sent_at)
+        return html.timestamp(row.sent_at)
 
     @display(description="Next attempt")
     def due(self, row: Notification) -> SafeString | str:
-        return html.moment(row.due_at) if row.status == Delivery.PENDING else html.NOTHING
+        return html.timestamp(row.due_at) if row.status == Delivery.PENDING else html.NOTHING
 
     @display(description="Retried until")
     def retried_until(self, row: Notification) -> SafeString | str:
-        return html.moment(row.give_up_at)
+        return html.timestamp(row.give_up_at)
 
     @display(description="Last error")
     def problem(self, row: Notification) -> SafeString | str:

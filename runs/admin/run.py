@@ -16,7 +16,7 @@ from unfold.decorators import display
 from modules.models import Module
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
-from pipekit_site.admin_ui.model_admin import Verb
+from pipekit_site.admin_ui.model_admin import Button
 from runs.admin import formatting, module_pages
 from runs.admin.actions import CANCEL, cancel, run_again
 from runs.admin.base import RunColumns, RunHistoryAdmin
@@ -28,7 +28,7 @@ from runs.admin.verification import VerificationAdmin as VerificationAdmin
 from runs.models import Run
 from runs.models.states import ACTIVE
 
-_AGAIN = Verb(
+_AGAIN = Button(
     action="run_again",
     label="Run again",
     icon="replay",
@@ -52,8 +52,8 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
     search_fields = ["module_name"]
     search_help_text = "Module, or number of the run"
     actions = [run_again, cancel]
-    verbs = [CANCEL, _AGAIN]
-    empty_says = "No module has run yet. To start one, open a module and press “Run now”."
+    buttons = [CANCEL, _AGAIN]
+    empty_text = "No module has run yet. To start one, open a module and press “Run now”."
     fieldsets = [
         (
             None,
@@ -83,8 +83,8 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
         first, *rest = self.fieldsets
         return [first, ("Problems", {"fields": fields}), *rest] if fields else self.fieldsets
 
-    def is_offered(self, verb: Verb, row: Run) -> bool:
-        return row.status in ACTIVE if verb.action == "cancel" else row.is_final and row.module_id is not None
+    def is_offered(self, button: Button, row: Run) -> bool:
+        return row.status in ACTIVE if button.action == "cancel" else row.is_final and row.module_id is not None
 
     def is_changing(self, row: Run) -> bool:
         return row.status in ACTIVE

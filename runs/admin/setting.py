@@ -25,7 +25,7 @@ class SettingAdmin(Page):
     list_display = ["key", "meaning", "now", "default"]
     fields = ["key", "value"]
     list_after_template = "runs/settings_at_default.html"
-    empty_says = "All settings have their default values, listed below. Add the one you want to change."
+    empty_text = "All settings have their default values, listed below. Add the one you want to change."
 
     def get_readonly_fields(self, request: HttpRequest, obj: Setting | None = None) -> list[str]:
         return ["key", "meaning", "default"] if obj else []

@@ -18,7 +18,7 @@ from unfold.decorators import display
 from connections.sdk.errors import PipekitError
 from modules.models import Module
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Verb
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button
 from runs.admin import formatting
 from runs.admin.actions import too_many
 from runs.admin.base import RunHistoryAdmin
@@ -29,10 +29,10 @@ from runs.verifications import scope as verification_scope
 from runs.verifications.launch import VerificationRequest, launch
 from runs.verifications.outcome import Outcome, outcome
 
-VERIFY = Verb(action="verify", label="Verify", icon="fact_check", title="Compare the source with the destination")
+VERIFY = Button(action="verify", label="Verify", icon="fact_check", title="Compare the source with the destination")
 _KINDS = ("missing", "extra", "different")
-_AGAIN = Verb(action="verify_again", label="Verify again", icon="fact_check", title="Compare the same scope again")
-_REPAIR = Verb(
+_AGAIN = Button(action="verify_again", label="Verify again", icon="fact_check", title="Compare the same scope again")
+_REPAIR = Button(
     action="repair",
     label="Repair",
     icon="build",
@@ -41,7 +41,7 @@ _REPAIR = Verb(
     " or has key_sync?",
     primary=True,
 )
-_CANCEL = Verb(action="cancel_verification", label="Cancel", icon="cancel", title="Stop comparing")
+_CANCEL = Button(action="cancel_verification", label="Cancel", icon="cancel", title="Stop comparing")
 
 
 @admin.action(description="Verify: compare the source with the destination", permissions=["run"])
@@ -76,10 +76,10 @@ class VerificationAdmin(RunHistoryAdmin):
     list_filter = [("status", ChoicesDropdownFilter), ("module", AutocompleteSelectFilter), StartedByFilter]
     search_fields = ["module_name"]
     search_help_text = "Module, or number of the verification"
-    row_verb = None
+    row_button = None
     actions = ["verify_again", "repair", "cancel_verification"]
-    verbs = [_CANCEL, _AGAIN, _REPAIR]
-    empty_says = "No module was verified yet. Open a module and press “Verify”, or add a schedule that verifies it."
+    buttons = [_CANCEL, _AGAIN, _REPAIR]
+    empty_text = "No module was verified yet. Open a module and press “Verify”, or add a schedule that verifies it."
     fieldsets = [
         (
             None,
@@ -108,10 +108,10 @@ class VerificationAdmin(RunHistoryAdmin):
         # a failed comparison has no counts
         return [*top, rows, log] if obj and obj.missing is not None else [*top, log]
 
-    def is_offered(self, verb: Verb, row: Verification) -> bool:
-        if verb.action == "cancel_verification":
+    def is_offered(self, button: Button, row: Verification) -> bool:
+        if button.action == "cancel_verification":
             return not row.is_final
-        if verb.action == "repair":
+        if button.action == "repair":
             return row.is_repairable and row.module_id is not None
         return row.is_final and row.module_id is not None
 

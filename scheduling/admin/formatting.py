@@ -46,7 +46,7 @@ def next_time(schedule: Schedule) -> SafeString | str:
     if not times:
         return "never"
     return format_html(
-        '<span class="pk-moment" title="{}">{}</span> <span class="pk-ago">{}</span>',
+        '<span class="pk-timestamp" title="{}">{}</span> <span class="pk-ago">{}</span>',
         f"{times[0].astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC",
         _date_text(times[0]),
         html.since(times[0]),

@@ -16,7 +16,7 @@ from unfold.paginator import InfinitePaginator
 
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Page, ReadOnly, Verb
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page, ReadOnly
 from scheduling.admin import formatting
 from scheduling.models import Action, Schedule, Slot
 
@@ -32,12 +32,12 @@ class ScheduleAdmin(Page):
     autocomplete_fields = ["group", "module"]
     readonly_fields = ["last_fired", "words", "next_times", "last_slots", "trouble"]
     actions = ["enable", "disable"]
-    verbs = [
-        Verb(action="enable", label="Enable", icon="toggle_on", title="It fires again, but not for times in the past"),
-        Verb(action="disable", label="Disable", icon="toggle_off", title="It does not fire until it is enabled again"),
+    buttons = [
+        Button(action="enable", label="Enable", icon="toggle_on", title="It fires again, but not for times in the past"),
+        Button(action="disable", label="Disable", icon="toggle_off", title="It does not fire until it is enabled again"),
     ]
     warn_unsaved_form = True
-    empty_says = "A schedule starts a group or a module at the times of a cron expression. Add one."
+    empty_text = "A schedule starts a group or a module at the times of a cron expression. Add one."
     fieldsets = [
         (None, {"fields": [("name", "enabled")]}),
         (
@@ -71,8 +71,8 @@ class ScheduleAdmin(Page):
             yield "Verifications it started", html.list_of("runs.verification", by=f"schedule:{row.pk}")
         yield "Scheduled times", html.list_of("scheduling.slot", schedule__id__exact=row.pk)
 
-    def is_offered(self, verb: Verb, row: Schedule) -> bool:
-        return {"enable": not row.enabled, "disable": row.enabled}[verb.action]
+    def is_offered(self, button: Button, row: Schedule) -> bool:
+        return {"enable": not row.enabled, "disable": row.enabled}[button.action]
 
     @admin.action(description="Enable: they fire again, but not for times in the past", permissions=["change"])
     def enable(self, request: HttpRequest, schedules: QuerySet[Schedule]) -> HttpResponse | None:
@@ -114,7 +114,7 @@ class ScheduleAdmin(Page):
 
     @display(description="Last fired", ordering="last_fired_at")
     def last_fired(self, schedule: Schedule) -> SafeString | str:
-        return html.moment(schedule.last_fired_at)
+        return html.timestamp(schedule.last_fired_at)
 
     @display(description="Last scheduled times")
     def last_slots(self, schedule: Schedule) -> SafeString | str:
@@ -142,7 +142,7 @@ class SlotAdmin(ReadOnly, Page):
     show_facets = admin.ShowFacets.NEVER
     search_fields = ["schedule__name", "module__name"]
     search_help_text = "Schedule or module"
-    empty_says = "No schedule was due yet. Every time at which a schedule is due is recorded here, started or not."
+    empty_text = "No schedule was due yet. Every time at which a schedule is due is recorded here, started or not."
     fields = ["due", "what", "state", "run", "claimed", "missed_before", "message"]
 
     @display(description="Scheduled time", ordering="due_at")
@@ -165,7 +165,7 @@ class SlotAdmin(ReadOnly, Page):
 
     @display(description="Claimed", ordering="claimed_at")
     def claimed(self, slot: Slot) -> SafeString | str:
-        return html.moment(slot.claimed_at)
+        return html.timestamp(slot.claimed_at)
 
     @display(description="Message")
     def message_text(self, slot: Slot) -> SafeString | str:

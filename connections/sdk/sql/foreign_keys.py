@@ -9,7 +9,7 @@ from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.row_identity import Names
 
-# referential actions that change rows of the referencing table, as verbs for messages
+# referential actions that change rows of the referencing table, as buttons for messages
 CASCADES = {"CASCADE": "delete", "SET NULL": "set the reference to NULL of", "SET DEFAULT": "change the reference of"}
 
 

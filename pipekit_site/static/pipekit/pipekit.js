@@ -9,7 +9,7 @@ document.addEventListener("submit", (event) => {
     event.preventDefault();
     return;
   }
-  if (form.classList.contains("pk-verbs") || form.id === "pk-row-verb") {
+  if (form.classList.contains("pk-buttons") || form.id === "pk-row-button") {
     form.dataset.sent = "1";
   }
 });
