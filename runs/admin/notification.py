@@ -44,7 +44,7 @@ class NotificationAdmin(ReadOnly, Page):
     search_fields = ["module_name"]
     search_help_text = "Module"
     actions = ["retry"]
-    buttons = [Button(action="retry", label="Retry", icon="send", title="Send it again with the next tick", primary=True)]
+    buttons = [Button(action="retry", label="Retry", icon="send", title="Sent again at the next tick", primary=True)]
     empty_text = (
         "No notification was sent yet. Failures, recoveries and late modules are reported by e-mail and webhook; see"
         " the settings notification_addresses and webhook_url."
@@ -70,7 +70,7 @@ class NotificationAdmin(ReadOnly, Page):
     def retry(self, request: HttpRequest, queryset: QuerySet[Notification]) -> HttpResponse | None:
         selected = Notification.objects.filter(pk__in=queryset.values("pk"))
         count = selected.retry(timezone.now())
-        self.message_user(request, f"{count} will be sent again with the next tick.", messages.SUCCESS)
+        self.message_user(request, f"{count} will be sent again at the next tick.", messages.SUCCESS)
         one = queryset.first()
         return HttpResponseRedirect(html.page_of(one)) if one and FROM_PAGE in request.POST else None
 

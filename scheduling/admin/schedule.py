@@ -33,8 +33,8 @@ class ScheduleAdmin(Page):
     readonly_fields = ["last_fired", "words", "next_times", "last_slots", "trouble"]
     actions = ["enable", "disable"]
     buttons = [
-        Button(action="enable", label="Enable", icon="toggle_on", title="It fires again, but not for times in the past"),
-        Button(action="disable", label="Disable", icon="toggle_off", title="It does not fire until it is enabled again"),
+        Button(action="enable", label="Enable", icon="toggle_on", title="Fires again, but not for times in the past"),
+        Button(action="disable", label="Disable", icon="toggle_off", title="Does not fire until it is enabled again"),
     ]
     warn_unsaved_form = True
     empty_text = "A schedule starts a group or a module at the times of a cron expression. Add one."

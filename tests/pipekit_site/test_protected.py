@@ -301,7 +301,7 @@ def test_jrunner_refuses_by_job_and_by_hand(tmp_path: Path) -> None:
     (tmp_path / "q.sql").write_text("SELECT id AS n FROM auth_user")
     for url in (METADATA, copied(tmp_path), tmp_path / "link.db"):
         ended = run("-scu", f"jdbc:sqlite:{url}", "-sq", str(tmp_path / "q.sql"), "-f", "csv")
-        assert ended.code == 1 and "own" in ended.log, ended.log
+        assert ended.code == 1 and "belongs to Pipekit itself" in ended.log, ended.log
         assert not ended.output
     secrets = METADATA.with_name("secrets.env")
     ended = run(

@@ -65,7 +65,7 @@ def test_columns_that_an_incremental_module_resets_are_named_when_it_is_imported
 ) -> None:
     imported(tmp_path, sqlite)
     assert "orders: Columns of sync.orders that the query does not fill are reset" in (text := said(capsys))
-    assert "note, seen" in text and "upsert leaves them" in text
+    assert "note, seen" in text and "upsert does not change them" in text
     # what the file leaves as it was is not said again
     imported(tmp_path, sqlite)
     assert said(capsys) == ""
