@@ -299,9 +299,10 @@ def test_jrunner_refuses_by_job_and_by_hand(tmp_path: Path) -> None:
     ended = run_job(replace(job(out, "SELECT n FROM t", out), source=replace(parameters(linked(tmp_path)), options={})))
     assert (ended.code, ended.last["error"]["code"]) == (1, "protected")
     (tmp_path / "q.sql").write_text("SELECT id AS n FROM auth_user")
-    for url in (METADATA, copied(tmp_path), tmp_path / "link.db"):
+    refusals = {METADATA: "belongs to Pipekit itself", copied(tmp_path): "Pipekit's own metadata"}
+    for url, refusal in {**refusals, tmp_path / "link.db": "belongs to Pipekit itself"}.items():
         ended = run("-scu", f"jdbc:sqlite:{url}", "-sq", str(tmp_path / "q.sql"), "-f", "csv")
-        assert ended.code == 1 and "belongs to Pipekit itself" in ended.log, ended.log
+        assert ended.code == 1 and refusal in ended.log, ended.log
         assert not ended.output
     secrets = METADATA.with_name("secrets.env")
     ended = run(
