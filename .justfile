@@ -3,7 +3,7 @@
 bin := ".venv/bin"
 
 _default:
-    @just --list --unsorted
+    @{{just_executable()}} --list --unsorted
 
 # run the tests, or those named: just test tests/unit -k watermark
 test *args:
