@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from django.core.management import get_commands
 
 from connections import registry
 from connections.config_yaml import CONNECTIONS
+from connections.sdk.errors import PipekitError
 from modules.config_yaml import GROUPS, MODULES
 from pipekit_site.config import config
 from pipekit_site.web import help as help_pages
@@ -66,6 +68,19 @@ def test_every_command_is_described() -> None:
     ours = {name for name, app in get_commands().items() if (ROOT / app.split(".")[0]).is_dir()}
     assert len(ours) > 20
     assert {*ours, "createsuperuser", "changepassword"} - codes("commands") == set()
+
+
+def subclasses(base: type[PipekitError]) -> Iterator[type[PipekitError]]:
+    for error in base.__subclasses__():
+        yield error
+        yield from subclasses(error)
+
+
+def test_every_error_code_is_described() -> None:
+    # other tests define errors of their own
+    ours = {error.code for error in subclasses(PipekitError) if not error.__module__.startswith("tests")}
+    assert {"safety_limit", "no_progress", "protected"} <= ours
+    assert ours - codes("commands") == set()
 
 
 def test_every_key_of_the_configuration_file_is_described() -> None:
