@@ -67,7 +67,6 @@ def view(request: HttpRequest, name: str = INDEX) -> HttpResponse:
     context = {
         **admin.site.each_context(request),
         "title": shown.title,
-        "content_title": shown.title if name == INDEX else f"Help: {shown.title}",
         "page": shown,
         "guides": [page(name) for name in guides()],
     }
