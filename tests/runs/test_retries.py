@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from connections.connectors.postgresql.errors import translate
+from connections.connectors.postgresql.errors.statement import translate
 from connections.sdk import errors
 from modules.models import Hook, Module
 from runs.engine.retry import Budget, Policy

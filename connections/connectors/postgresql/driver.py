@@ -10,7 +10,7 @@ from typing import Any, cast
 import psycopg
 
 from connections import embedded_postgresql
-from connections.connectors.postgresql.errors import translate, translate_connect
+from connections.connectors.postgresql.errors.statement import translate, translate_connect
 from connections.connectors.postgresql.metadata import (
     IS_METADATA,
     SERVER_DATABASE,

@@ -11,7 +11,7 @@ from psycopg import generators, pq
 
 from connections.connectors.postgresql.datatypes import parse
 from connections.connectors.postgresql.driver import PostgresqlSession
-from connections.connectors.postgresql.errors import translate
+from connections.connectors.postgresql.errors.statement import translate
 from connections.sdk.errors import QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name

@@ -15,7 +15,7 @@ import psycopg
 
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import SESSION, address, idle_timeout, settings
-from connections.connectors.postgresql.errors import connection_lost, of_state, translate_connect
+from connections.connectors.postgresql.errors.statement import connection_lost, of_state, translate_connect
 from connections.connectors.postgresql.metadata import (
     IS_METADATA,
     SERVER_DATABASE,

@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from connections.connectors.postgresql import driver
 from connections.connectors.postgresql.copy import wire_values
-from connections.connectors.postgresql.errors import connection_lost, of_state, translate_connect
+from connections.connectors.postgresql.errors.statement import connection_lost, of_state, translate_connect
 from connections.connectors.postgresql.introspection import describe_query
 from connections.connectors.postgresql.metadata import (
     IS_METADATA,
