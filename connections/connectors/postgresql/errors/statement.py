@@ -1,4 +1,4 @@
-"""Translation of PostgreSQL's errors to Pipekit's: by SQLSTATE, and while connecting by libpq's message.
+"""Translates errors of statements, reported by the server through psycopg, asyncpg or ADBC, by their SQLSTATE.
 
 Only errors that can pass by themselves are retryable: lost connections, locks and time limits.
 
@@ -7,18 +7,17 @@ Source of the codes: PostgreSQL documentation, appendix "PostgreSQL Error Codes"
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
 from connections.sdk import errors
 
-# the server's message for a missing database or user
-_MISSING = re.compile(r'(database|role) "(.*?)" does not exist')
 # class and hint
 _Translation = tuple[type[errors.PipekitError], str]
 _TIME_LIMIT = "A time limit of the server, the role or the database was exceeded; raise the one named in the message."
+_CONNECTION_LOST = "The network or the server failed; run it again."
 _SERVER_FAULT = "The server has an internal problem; see its log, or ask its administrator."
 _BY_STATE: dict[str, _Translation] = {
     "22012": (errors.InvalidValue, "Guard the division in the SQL, as in a / NULLIF(b, 0)."),
@@ -53,7 +52,7 @@ _BY_STATE: dict[str, _Translation] = {
     "HV00N": (errors.ConnectionFailed, "A server behind a foreign table cannot be reached; try again later."),
 }
 _BY_CLASS: dict[str, _Translation] = {
-    "08": (errors.ConnectionLost, "The network or the server failed; run it again."),
+    "08": (errors.ConnectionLost, _CONNECTION_LOST),
     "22": (errors.InvalidValue, "Change the destination column's type, or correct the value in the source query."),
     "23": (errors.InvalidValue, "The rows violate a constraint of the destination table."),
     "28": (errors.AuthenticationFailed, "Check the connection's username, and pg_hba.conf on the server."),
@@ -69,126 +68,88 @@ _BY_CLASS: dict[str, _Translation] = {
     "XX": (errors.ConfigurationError, _SERVER_FAULT),
 }
 _OTHERWISE: _Translation = (errors.QueryInvalid, "Correct the SQL; its text is on the run.")
-_CONNECTION_LOST: _Translation = (errors.ConnectionLost, "The network or the server failed; run it again.")
-
-
-def of_state(state: str, message: str, *, name: str, more: Iterable[str | None] = ()) -> errors.PipekitError:
-    """Return Pipekit's error for a SQLSTATE and message of the server, reported by any library.
-
-    ``more`` are the server's detail, hint and context.
-    """
-    error_class, hint = _BY_STATE.get(state) or _BY_CLASS.get(state[:2]) or _OTHERWISE
-    detail = "\n".join([*(part for part in more if part), f"SQLSTATE {state}"])
-    return error_class(f"{_prefix(name)} {message}", hint=hint, detail=detail)
-
-
-def connection_lost(message: str, *, name: str) -> errors.PipekitError:
-    """Return Pipekit's error for a session that ended without an error from the server."""
-    error_class, hint = _CONNECTION_LOST
-    return error_class(f"{_prefix(name)} {message}", hint=hint)
-
-
 _FOREIGN_KEY = "23503"
 
 
-def translate(error: psycopg.Error, *, name: str) -> errors.PipekitError:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Report:
+    """What the server reported about an error. Fields that it did not send are empty."""
+
+    state: str
+    message: str
+    # its detail, hint and context
+    more: tuple[str, ...] = ()
+    # the qualified table and the constraint that a row violates
+    table: str = ""
+    constraint: str = ""
+
+
+def from_sqlstate(state: str, message: str, *, name: str, more: tuple[str, ...] = ()) -> errors.PipekitError:
+    """Return Pipekit's error for a SQLSTATE and a message of the server; ``more`` is appended to the detail."""
+    error_class, hint = _BY_STATE.get(state) or _BY_CLASS.get(state[:2]) or _OTHERWISE
+    return error_class(f"{label(name)} {message}", hint=hint, detail="\n".join([*more, f"SQLSTATE {state}"]))
+
+
+def from_server(error: BaseException, *, name: str) -> errors.PipekitError | None:
+    """Return Pipekit's error for an exception of psycopg, asyncpg or ADBC; None if it has no SQLSTATE."""
+    report = _reported(error)
+    if report is None:
+        return None
+    translated = from_sqlstate(report.state, report.message, name=name, more=report.more)
+    if report.state == _FOREIGN_KEY and report.table:
+        translated.hint = (
+            f"Rows of {report.table} would reference rows that do not exist (foreign key {report.constraint})."
+        )
+    return translated
+
+
+def from_psycopg(error: psycopg.Error, *, name: str) -> errors.PipekitError:
     """Return Pipekit's error for a failed statement of the connection ``name``."""
-    diagnostics = error.diag
-    text = diagnostics.message_primary or str(error).strip() or type(error).__name__
-    more = (diagnostics.message_detail, diagnostics.message_hint, diagnostics.context)
-    if error.sqlstate:
-        translated = of_state(error.sqlstate, text, name=name, more=more)
-        if error.sqlstate == _FOREIGN_KEY and diagnostics.table_name:
-            table, constraint = f"{diagnostics.schema_name}.{diagnostics.table_name}", diagnostics.constraint_name
-            translated.hint = f"Rows of {table} would reference rows that do not exist (foreign key {constraint})."
+    if translated := from_server(error, name=name):
         return translated
+    text = str(error).strip() or type(error).__name__
     if isinstance(error, psycopg.OperationalError):
         return connection_lost(text, name=name)
     error_class, hint = _OTHERWISE
-    return error_class(f"{_prefix(name)} {text}", hint=hint)
+    return error_class(f"{label(name)} {text}", hint=hint)
 
 
-def translate_connect(error: psycopg.OperationalError, *, name: str, address: str) -> errors.PipekitError:
-    """Return Pipekit's error for a failed connection attempt to ``address``, by its message.
+def connection_lost(message: str, *, name: str, detail: str = "") -> errors.PipekitError:
+    """Return Pipekit's error for a session that ended without an error from the server."""
+    return errors.ConnectionLost(f"{label(name)} {message}", hint=_CONNECTION_LOST, detail=detail)
 
-    libpq reports no SQLSTATE for most of these errors.
-    """
-    text = str(error).strip()
-    low = text.lower()
-    if "no password supplied" in low:
-        return errors.AuthenticationFailed(
-            f"{_prefix(name)} The server at {address} asks for a password, and the connection has none.",
-            hint="Enter a reference such as $DW_PW as its password, and run: manage.py secrets set DW_PW. PGPASSWORD"
-            " and ~/.pgpass are not used for connections.",
-            detail=text,
+
+def label(name: str) -> str:
+    """Return the beginning of a message: the name of the connection if it has one."""
+    return f"{name or 'PostgreSQL'}:"
+
+
+def _reported(error: BaseException) -> _Report | None:
+    """Return the server's report from an exception of psycopg, asyncpg or ADBC; None if there is none."""
+    state = getattr(error, "sqlstate", None)
+    if not state:
+        return None
+    if isinstance(error, psycopg.Error):
+        fields = error.diag
+        return _Report(
+            state=state,
+            message=fields.message_primary or str(error).strip() or type(error).__name__,
+            more=_present(fields.message_detail, fields.message_hint, fields.context),
+            table=f"{fields.schema_name}.{fields.table_name}" if fields.table_name else "",
+            constraint=fields.constraint_name or "",
         )
-    if "password authentication failed" in low or "authentication failed" in low:
-        return errors.AuthenticationFailed(
-            f"{_prefix(name)} The server at {address} refused the username or password.",
-            hint="Check the connection's username and the secret of its password (manage.py secrets check).",
-            detail=text,
-        )
-    if "requested a cleartext password" in low:
-        return errors.AuthenticationFailed(
-            f"{_prefix(name)} The server at {address} asks for the password in clear text over a connection without"
-            " TLS; it was not sent.",
-            hint="Enable TLS on the server (and require it with sslmode=verify-full in the URL), or let it use"
-            " scram-sha-256. The option allow_cleartext_password allows it without TLS.",
-            detail=text,
-        )
-    if missing := _MISSING.search(text):
-        what, which = missing.groups()
-        if what == "database":
-            return errors.DatabaseMissing(
-                f"{_prefix(name)} The server at {address} has no database “{which}”.",
-                hint="Correct the database in the connection's URL, or create it (createdb).",
-                detail=text,
-            )
-        return errors.AuthenticationFailed(
-            f"{_prefix(name)} The server at {address} has no user “{which}”.",
-            hint="Correct the connection's username, or create the user (createuser).",
-            detail=text,
-        )
-    if "pg_hba.conf" in low:
-        return errors.AuthenticationFailed(
-            f"{_prefix(name)} The server at {address} does not accept this user from this machine.",
-            hint="Its pg_hba.conf has to allow the connection; ask its administrator.",
-            detail=text,
-        )
-    return errors.ConnectionFailed(
-        f"{_prefix(name)} No connection to {address}: {_reason(low)}.", hint=_hint(low), detail=text
-    )
+    # the protocol's fields, which ADBC passes on as pairs
+    if (pairs := getattr(error, "details", None)) is not None:
+        texts = {_decoded(key).removeprefix("PG_DIAG_"): _decoded(value) for key, value in pairs}
+        more = _present(*(texts.get(key) for key in ("MESSAGE_DETAIL", "MESSAGE_HINT", "CONTEXT")))
+        return _Report(state=state, message=texts.get("MESSAGE_PRIMARY") or str(error), more=more)
+    more = _present(*(getattr(error, field, None) for field in ("detail", "hint", "context")))
+    return _Report(state=state, message=str(error.args[0]) if error.args else str(error), more=more)
 
 
-def _prefix(name: str) -> str:
-    return f"{name}:" if name else "PostgreSQL:"
+def _present(*texts: str | None) -> tuple[str, ...]:
+    return tuple(text for text in texts if text)
 
 
-def _reason(low: str) -> str:
-    if "name or service not known" in low or "could not translate host name" in low or "failed to resolve" in low:
-        return "the host name is unknown"
-    if "connection refused" in low:
-        return "nothing listens on that port"
-    if "no such file or directory" in low:
-        return "there is no socket there"
-    if "does not support ssl" in low:
-        return "the server does not support TLS, which the URL requires"
-    if "certificate" in low:
-        return "the server's certificate is not accepted"
-    if "invalid response" in low or "unexpected response" in low:
-        return "it is not a PostgreSQL server"
-    if "server closed the connection" in low or "connection reset" in low:
-        return "the connection was closed immediately"
-    return "timed out" if "timeout" in low or "timed out" in low else "it could not be reached"
-
-
-def _hint(low: str) -> str:
-    if "connection refused" in low or "no such file" in low:
-        return "Check that the server is running, and host and port of the connection's URL."
-    if "does not support ssl" in low:
-        return "Enable TLS on the server, or remove sslmode from the connection's URL."
-    if "certificate" in low:
-        return "Set sslrootcert in the URL to the authority that signed it, and use the host name in the certificate."
-    if "closed the connection" in low or "connection reset" in low:
-        return "Check that the port is PostgreSQL's. A proxy, a connection limit or a crash also closes connections."
-    return "Check host and port of the connection's URL, and that they are reachable from this machine."
+def _decoded(text: Any) -> str:
+    return text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
