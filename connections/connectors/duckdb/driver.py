@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,6 +13,7 @@ import duckdb
 from connections.sdk import errors
 from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import private_umask
+from connections.sdk.files.session import FileSession
 from connections.sdk.lock_waits import Wait
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import ONE_QUERY
@@ -37,29 +36,17 @@ def database_path(parameters: ConnectionParameters) -> str:
     return jdbc.parse(parameters.url, kind="duckdb").path
 
 
-class DuckdbSession:
+class DuckdbSession(FileSession[duckdb.DuckDBPyConnection]):
     """A connection in autocommit mode. ``resources`` are released when it is closed."""
 
-    server_version = 0
+    error_class = duckdb.Error
+    begin = "BEGIN TRANSACTION"
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, *, name: str, resources: contextlib.ExitStack | None = None
     ) -> None:
-        self.connection = connection
-        self.name = name
+        super().__init__(connection, name=name)
         self._resources = resources or contextlib.ExitStack()
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        with self._translated():
-            result = self.connection.execute(sql, list(parameters))
-            # INSERT, UPDATE and DELETE return one row with the number of rows
-            counted = sql.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") or "TRUNCATE" in sql[:20].upper()
-            row = result.fetchone() if counted else None
-            return int(row[0]) if row else -1
-
-    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._translated():
-            return self.connection.execute(sql, list(parameters)).fetchall()
 
     def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
         check_query(query, name=self.name)
@@ -73,34 +60,20 @@ class DuckdbSession:
         except duckdb.Error as error:
             raise translate(error, name=self.name) from error
         finally:
-            with contextlib.suppress(duckdb.Error):
-                self.connection.execute("ROLLBACK")
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with self._translated():
-            self.connection.execute("BEGIN TRANSACTION")
-            try:
-                yield
-            except BaseException:
-                with contextlib.suppress(duckdb.Error):
-                    self.connection.execute("ROLLBACK")
-                raise
-            self.connection.execute("COMMIT")
-
-    def cancel(self) -> None:
-        self.connection.interrupt()
+            self._roll_back()
 
     def close(self) -> None:
-        with self._resources, contextlib.suppress(duckdb.Error):
-            self.connection.close()
+        with self._resources:
+            super().close()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except duckdb.Error as error:
-            raise translate(error, name=self.name) from error
+    def _row_count(self, sql: str, cursor: duckdb.DuckDBPyConnection) -> int:
+        # INSERT, UPDATE and DELETE return one row with the number of rows
+        counted = sql.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") or "TRUNCATE" in sql[:20].upper()
+        row = cursor.fetchone() if counted else None
+        return int(row[0]) if row else -1
+
+    def _translate(self, error: duckdb.Error) -> errors.PipekitError:
+        return translate(error, name=self.name)
 
 
 def check_query(text: str, *, name: str) -> None:
