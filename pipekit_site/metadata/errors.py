@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
 
 from connections.connectors.postgresql.errors.causes import Cause, cause_of
+from connections.management.error_text import error_text
 from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
 from pipekit_site.config import config as bootstrap
@@ -88,10 +89,7 @@ def exit_on_error() -> Iterator[None]:
 
 
 def _exit(error: MetadataUnavailable) -> None:
-    # imported here, because it needs the app registry
-    from runs.cli import text
-
-    print(text.error(error.as_dict()), file=sys.stderr)
+    print(error_text(error.as_dict()), file=sys.stderr)
     raise SystemExit(1)
 
 

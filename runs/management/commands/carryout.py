@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -39,14 +38,15 @@ class Command(BaseCommand):
         with signals.as_interrupt(deferred=True) as received:
             try:
                 if options["verification"]:
-                    code = self._verifications(options["verification"], received)
+                    self.exit_code = self._verifications(options["verification"], received)
+                elif options["run"]:
+                    self.exit_code = self._run(options["run"])
                 else:
-                    code = self._run(options["run"]) if options["run"] else self._group_run(options["group_run"])
+                    self.exit_code = self._group_run(options["group_run"])
             except (IllegalTransition, Run.DoesNotExist, GroupRun.DoesNotExist) as error:
                 # cancelled, finalized or deleted before this process started
                 self.stderr.write(str(error))
-                code = 1
-        sys.exit(code)
+                self.exit_code = 1
 
     def _run(self, pk: int) -> int:
         run = Run.objects.with_module().get(pk=pk)
