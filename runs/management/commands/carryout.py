@@ -8,7 +8,6 @@ from typing import Any
 from django.db import connection
 
 from connections.management.base import BaseCommand
-from connections.sdk.errors import Cancelled
 from connections.secrets.redaction import redactor
 from runs.cli import json_report
 from runs.lifecycle import groups, signals
@@ -20,6 +19,7 @@ from runs.models.verification import Verification, VerificationStatus
 from runs.process import identity
 from runs.verifications import execute as verifying
 from runs.verifications import record, report
+from runs.verifications.cancel import cancelled_before_start
 
 
 class Command(BaseCommand):
@@ -91,6 +91,6 @@ class Command(BaseCommand):
     def _cancel(self, pk: int) -> int:
         verification = Verification.objects.filter(pk=pk).first()
         if verification is not None and not verification.is_final:
-            error = Cancelled("The verification was cancelled before it started.", hint="Start it again.").as_dict()
+            error = cancelled_before_start()
             record.finish(verification, VerificationStatus.ERROR, self.stderr.write, error=error)
         return 130
