@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 
 from connections.sdk import lock_waits
 from connections.sdk.errors import Cancelled, ConfigurationInvalid, InternalError, PipekitError
-from runs.jrunner import environment
+from connections.sdk.process_memory import keep_private
 from runs.jrunner.cancel import Cancellation, Parent, cancel_on_signals, run
-from runs.jrunner.job import Job
+from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.progress import periodic_reports
 from runs.jrunner.protocol import Reporter
-from runs.jrunner.result import TransferResult
 
 _FAILED, _CANCELLED = 1, 130
+# variables of libpq and the server that would change a session
+_IGNORED_VARIABLES = (
+    "PGTZ",
+    "PGDATESTYLE",
+    "PGOPTIONS",
+    "PGCLIENTENCODING",
+    "PGGEQO",
+    "PGAPPNAME",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+)
 _DESCRIPTION = """\
 Copies the rows of a source query into a table, with their exact values and in one transaction.
 The destination table is created from the query's types when it does not exist."""
@@ -58,7 +71,7 @@ def argument_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str]) -> int:
     """Run the transfer that the arguments describe, and exit with its exit code."""
-    environment.neutralise()
+    isolate()
     parent, cancellation = Parent(), Cancellation()
     cancel_on_signals(cancellation)
     options = argument_parser().parse_args(arguments)
@@ -74,6 +87,25 @@ def main(arguments: list[str]) -> int:
     return run(
         lambda: _report_early_errors(lambda: work(options, cancellation), events=not options.f), cancellation, None
     )
+
+
+def isolate() -> None:
+    """Make the process independent of the machine's time zone, encoding and libpq variables; disable core dumps.
+
+    Call it before any driver is imported, because drivers read these settings when they load.
+    """
+    # a core dump could contain secrets
+    keep_private()
+    for name in _IGNORED_VARIABLES:
+        os.environ.pop(name, None)
+    os.environ["TZ"] = "UTC"
+    # Arrow's own allocators keep freed memory; the system's returns it
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    time.tzset()
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a lone surrogate must not keep an error from being reported
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace" if stream is not sys.stdin else "strict")
 
 
 def _require(options: argparse.Namespace, names: tuple[str, ...]) -> None:

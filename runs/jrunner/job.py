@@ -1,4 +1,4 @@
-"""The job of one transfer: source, query, destination. The engine passes it as JSON; `flags` makes it from flags."""
+"""The job of one transfer and its result. The engine passes the job as JSON; `flags` makes it from flags."""
 
 from __future__ import annotations
 
@@ -64,6 +64,15 @@ class Job:
     @property
     def secrets(self) -> tuple[str, ...]:
         return tuple(secret for secret in (self.source.password, self.destination.password) if secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferResult:
+    """Rows as the source delivered them and as the destination counted them; ``size`` in bytes as transferred."""
+
+    read: int
+    written: int
+    size: int
 
 
 def _column(data: Mapping[str, Any]) -> Column:

@@ -22,7 +22,6 @@ from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Stag
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.publish import commit_record, foreign_keys, safety_limits, side_effects
-from runs.engine.publish.orphaned_rows import OrphanedRows
 from runs.engine.publish.publish import find_after
 from runs.engine.publish.staging import dialect_of, make_empty
 from runs.engine.strategies.statement import RowCount, Statement
@@ -105,7 +104,7 @@ def _transaction(session: Session, plan: Plan, table: TableName, read: int, even
     deletion = Deletion(keys=table, key=plan.merge_key, present=False, returns=False)
     references = foreign_keys.referencing(session, plan) if to_delete else ()
     events += map(Warned, foreign_keys.check(session, plan, references, deletion, what="key_sync"))
-    orphaned = OrphanedRows(session, plan, references)
+    orphaned = foreign_keys.OrphanedRows(session, plan, references)
     sql = dialect.delete_missing(plan.dest_table, table, plan.merge_key)
     events.append(MergeSqlBuilt(f"{sql};"))
     with foreign_keys.explain_violations(plan, references, returns=False):

@@ -30,7 +30,6 @@ from runs.engine.publish import (
     destination_shape,
     destination_table,
     foreign_keys,
-    orphaned_rows,
     safety_limits,
     schemas,
     side_effects,
@@ -147,7 +146,7 @@ def _apply(
     events += map(Warned, staged_warnings(plan, watermark_counts))
     deletion = foreign_keys.deletion(plan, table, null_keys=null_keys)
     keys = foreign_keys.referencing(session, plan) if foreign_keys.may_break(plan, table, deletion) else ()
-    orphaned = orphaned_rows.OrphanedRows(session, plan, keys)
+    orphaned = foreign_keys.OrphanedRows(session, plan, keys)
     if deletion:
         what = f"Replacing rows of {plan.dest_table} by DELETE"
         events += map(Warned, foreign_keys.check(session, plan, keys, deletion, what=what))

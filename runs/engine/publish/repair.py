@@ -18,7 +18,6 @@ from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warn
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.publish import commit_record, duplicate_rows, foreign_keys, safety_limits, side_effects
-from runs.engine.publish.orphaned_rows import OrphanedRows
 from runs.engine.publish.publish import find, find_after
 from runs.engine.publish.staging import dialect_of
 from runs.engine.strategies.statement import RowCount, Statement
@@ -117,7 +116,7 @@ def _delete(session: Session, plan: Plan, staged: Staging, events: list[Event]) 
     )
     warnings = foreign_keys.check(session, plan, references, deletion, what="The repair", published=written)
     events += map(Warned, warnings)
-    orphaned = OrphanedRows(session, plan, references)
+    orphaned = foreign_keys.OrphanedRows(session, plan, references)
     sql = f"{dialect.delete_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_is_repaired(plan, 'd')}"
     events.append(MergeSqlBuilt(f"{sql};"))
     with foreign_keys.explain_violations(plan, references, returns=False):

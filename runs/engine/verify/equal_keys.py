@@ -23,9 +23,8 @@ from runs.engine.publish.staging import dialect_of
 from runs.engine.sessions import open_session
 from runs.engine.verify.canonical import canonical, folded
 from runs.engine.verify.differences import Differences, DifferingKey
-from runs.engine.verify.different_values import DifferentValue
 from runs.engine.verify.pace import Pace
-from runs.engine.verify.result import EXAMPLES, ComparisonResult
+from runs.engine.verify.result import EXAMPLES, ComparisonResult, DifferentValue
 from runs.engine.verify.side import ComparisonSpec
 
 Key = tuple[str | None, ...]

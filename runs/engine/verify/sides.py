@@ -18,8 +18,7 @@ from modules.query.rewrite import add_predicate
 from runs.engine.extract import columns as column_choice
 from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
-from runs.engine.verify.differences import SideName
-from runs.engine.verify.latest_row import order_type
+from runs.engine.verify.differences import SideName, order_type
 from runs.engine.verify.segments import Segment
 from runs.engine.verify.server_sides import ServerSides
 from runs.engine.verify.side import ComparisonSpec, Side, Sides, Tables

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from runs.jrunner.cancel import Cancellation
-from runs.jrunner.job import Job
+from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.protocol import Reporter
-from runs.jrunner.result import TransferResult
 
 Copy = Callable[[Job, Reporter, Cancellation], TransferResult]
 

@@ -19,9 +19,8 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import statement
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.channel import Channel
-from runs.jrunner.job import Job
+from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.protocol import Reporter
-from runs.jrunner.result import TransferResult
 
 
 def copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> TransferResult:

@@ -13,7 +13,7 @@ from connections.connectors.sqlite.driver import SqliteSession
 from connections.sdk.errors import LockTimeout
 from connections.sdk.schema import TableName
 from runs.engine.plan import Plan
-from runs.engine.publish.orphaned_rows import OrphanedRows
+from runs.engine.publish.foreign_keys import OrphanedRows
 from tests.runs.engine.bench import Bench
 
 TABLE = TableName("", "parent")

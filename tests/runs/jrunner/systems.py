@@ -12,9 +12,8 @@ from connections import registry
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, TableName
 from runs.jrunner.cancel import Cancellation
-from runs.jrunner.job import Job
+from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.protocol import Reporter
-from runs.jrunner.result import TransferResult
 from runs.jrunner.routes.choose import choose
 
 
