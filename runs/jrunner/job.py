@@ -61,6 +61,21 @@ class Job:
                 hint="It needs source, query, destination, table and columns; see runs/jrunner/job.py.",
             ) from None
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the job in the form that `from_json` reads, passwords included."""
+        return {
+            "source": self.source.as_json(),
+            "query": self.query,
+            "destination": self.destination.as_json(),
+            "table": {"schema": self.table.schema, "table": self.table.table},
+            "columns": [{**column.as_json(), "data_type": column.data_type.as_json()} for column in self.columns],
+            "clear": self.clear,
+            "trim": self.trim,
+            "claim": self.claim.as_json() if self.claim else None,
+            "batch_bytes": self.batch_bytes,
+            "options": dict(self.options),
+        }
+
     @property
     def secrets(self) -> tuple[str, ...]:
         return tuple(secret for secret in (self.source.password, self.destination.password) if secret)

@@ -10,11 +10,11 @@ from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ColumnMissing, TableMissing
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.hashing import NotHashed
 from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import add_predicate
+from runs.engine.destination import Destination
 from runs.engine.extract import columns as column_choice
 from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
@@ -26,10 +26,10 @@ from runs.engine.verify.since import Since
 from runs.engine.verify.streamed_side import StreamedSide
 
 
-def describe(plan: Plan, query: str, session: Session) -> Tables:
+def describe(dest: Destination, query: str) -> Tables:
     """Return the query's columns and the table. Raises TableMissing before the module's first run."""
-    connector = registry.connector(plan.destination.kind)
-    info = connector.introspector.describe_table(session, plan.dest_table)
+    plan = dest.plan
+    info = dest.describe(dest.table)
     if info is None:
         raise TableMissing(
             f"There is no table {plan.dest_table} to verify: {plan.module} has not run yet.",
@@ -38,9 +38,7 @@ def describe(plan: Plan, query: str, session: Session) -> Tables:
     with open_session(plan.source, Cap.READ) as source:
         probed = registry.connector(plan.source.kind, Cap.READ).introspector.describe_query(source, query)
     named = column_choice.from_probe(plan, query, probed)
-    columns, _ = column_choice.with_destination_types(
-        plan, named, info, lambda name: connector.introspector.has_type(session, name)
-    )
+    columns, _ = column_choice.with_destination_types(dest, named, info)
     if not plan.merge_key:
         # the table's own key identifies the rows, with its own collations
         collations = info.key_collations(_table_key(info, [column.dest_name for column in columns]))

@@ -12,7 +12,6 @@ from typing import Any
 
 from runs.jrunner.job import Job
 from tests import warm_processes
-from tests.runs.jrunner.systems import as_json
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -41,7 +40,7 @@ def start(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> 
 def start_job(job: Job, *, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     process = start(["--job", "-"], env=env)
     assert process.stdin
-    process.stdin.write(json.dumps(as_json(job)))
+    process.stdin.write(json.dumps(job.as_json()))
     process.stdin.close()
     process.stdin = None
     return process

@@ -73,21 +73,6 @@ def moved(work: Job) -> tuple[str, TransferResult]:
     return route.name, route.copy(work, Reporter(events=False), Cancellation())
 
 
-def as_json(work: Job) -> dict[str, Any]:
-    """Return the job as the engine writes it."""
-    return {
-        "source": work.source.as_json(),
-        "query": work.query,
-        "destination": work.destination.as_json(),
-        "table": {"schema": work.table.schema, "table": work.table.table},
-        "columns": [{**column.as_json(), "data_type": column.data_type.as_json()} for column in work.columns],
-        "clear": work.clear,
-        "trim": work.trim,
-        "claim": work.claim.as_json() if work.claim else None,
-        "options": dict(work.options),
-    }
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
     """What one transfer of a table with many columns made of them: the route, and per column what is there now."""
