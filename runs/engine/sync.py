@@ -175,8 +175,10 @@ def _stage(plan: Plan, resolved: Resolved) -> Step[Job]:
         destination_table.check_columns(plan, resolved.table, columns)
         warnings += unfilled_columns.warnings(dest, resolved.table, columns)
         warnings += implied_warnings(plan, resolved.table, columns)
-        staging.prepare(dest, columns)
-        transfer_job = job(plan, query=query, table=dest.staging, columns=columns, claim=dest.staging_claim())
+        typed = staging.prepare(dest, columns)
+        transfer_job = job(
+            plan, query=query, table=dest.staging, columns=columns, typed=typed, claim=dest.staging_claim()
+        )
     yield from map(Warned, warnings)
     return transfer_job
 

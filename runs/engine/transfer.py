@@ -34,8 +34,8 @@ def command() -> tuple[list[str], dict[str, str]]:
     return [sys.executable, "-m", "runs.jrunner", "--job", "-"], env
 
 
-def job(plan: Plan, *, query: str, table: TableName, columns: Sequence[Column], claim: Claim) -> Job:
-    """Return the job that copies the query's rows into a staging table."""
+def job(plan: Plan, *, query: str, table: TableName, columns: Sequence[Column], typed: bool, claim: Claim) -> Job:
+    """Return the job that copies the query's rows into a staging table. ``typed``: see `Job`."""
     options: dict[str, Any] = {
         "nul_bytes": "strip" if plan.strip_nul_bytes else "fail",
         "no_progress_timeout": plan.no_progress_timeout,
@@ -48,6 +48,7 @@ def job(plan: Plan, *, query: str, table: TableName, columns: Sequence[Column], 
         destination=plan.destination,
         table=table,
         columns=tuple(columns),
+        typed=typed,
         claim=claim,
         options=options,
     )

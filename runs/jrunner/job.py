@@ -20,6 +20,7 @@ class Job:
     """Rows of ``query``, matched by position to ``columns`` of the existing ``table``; see `from_json` for the options.
 
     With ``claim`` rows are written only while the run holds the claim on the table. ``clear`` empties it first.
+    ``typed`` means that the columns have the types of the query's result and of the table, as both systems spell them.
     """
 
     source: ConnectionParameters
@@ -29,6 +30,7 @@ class Job:
     columns: tuple[Column, ...]
     clear: bool = False
     trim: bool = False
+    typed: bool = False
     claim: Claim | None = None
     batch_bytes: int = BATCH_BYTES
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class Job:
                 columns=tuple(_column(column) for column in data["columns"]),
                 clear=bool(data.get("clear", False)),
                 trim=bool(data.get("trim", False)),
+                typed=bool(data.get("typed", False)),
                 claim=Claim.from_json(data["claim"]) if data.get("claim") else None,
                 batch_bytes=int(data.get("batch_bytes") or BATCH_BYTES),
                 options=data.get("options") or {},
@@ -71,6 +74,7 @@ class Job:
             "columns": [{**column.as_json(), "data_type": column.data_type.as_json()} for column in self.columns],
             "clear": self.clear,
             "trim": self.trim,
+            "typed": self.typed,
             "claim": self.claim.as_json() if self.claim else None,
             "batch_bytes": self.batch_bytes,
             "options": dict(self.options),

@@ -32,13 +32,15 @@ def reconcile(plan: Plan, base_query: str, columns: Sequence[Column]) -> Generat
     keys = tuple(next(c for c in columns if c.dest_name == name) for name in plan.merge_key)
     with Destination.open(plan) as dest:
         table = keys_table(dest)
-        make_empty(dest, table, keys)
+        typed = make_empty(dest, table, keys)
         claim = dest.staging_claim()
     query, read = key_query(plan, base_query, keys), 0
     columns, warning = key_order.in_order(plan, keys)
     if warning:
         yield Warned(warning)
-    for event in transfer(plan, job(plan, query=query, table=table, columns=columns, claim=claim)):
+    # the types of a key_sync_query's columns are not those of the module's query
+    typed = typed and not plan.key_sync_query
+    for event in transfer(plan, job(plan, query=query, table=table, columns=columns, typed=typed, claim=claim)):
         if isinstance(event, Staged):
             read = event.rows
         elif isinstance(event, Warned):

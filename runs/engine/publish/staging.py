@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from connections.sdk.errors import DiskFull
-from connections.sdk.schema import Column, TableName
+from connections.sdk.schema import Column, TableInfo, TableName
 from connections.sdk.sql.types import DataType, Kind
 from runs.engine.destination import Destination
 from runs.engine.faults import point
@@ -21,12 +21,12 @@ _SIZES = re.compile(r"\(([^)]*)\)")
 _COMPARED_BY_NAME = frozenset({Kind.NATIVE, Kind.UNKNOWN, Kind.JSON})
 
 
-def prepare(dest: Destination, columns: Sequence[Column]) -> None:
-    """Claim the module's staging table for this run and make it empty, with the given columns."""
+def prepare(dest: Destination, columns: Sequence[Column]) -> bool:
+    """Claim the module's staging table for this run and make it empty, with the given columns; see `make_empty`."""
     create_control_tables(dest)
     commit_record.take_claim(dest.session, dest.dialect, dest.plan)
     point("stage.claimed")
-    make_empty(dest, dest.staging, columns)
+    return make_empty(dest, dest.staging, columns)
 
 
 def create_control_tables(dest: Destination) -> None:
@@ -42,32 +42,34 @@ def create_control_tables(dest: Destination) -> None:
                 dest.session.execute(sql)
 
 
-def make_empty(dest: Destination, table: TableName, columns: Sequence[Column]) -> None:
-    """Empty the table; drop and create it if it does not have these columns."""
+def make_empty(dest: Destination, table: TableName, columns: Sequence[Column]) -> bool:
+    """Empty the table; drop and create it if it does not have these columns.
+
+    Return whether the table has exactly the types of the columns; otherwise one has another name of the same type.
+    """
     try:
-        _empty(dest, table, columns)
+        return _empty(dest, table, columns)
     except DiskFull:
         # emptying may need space before it frees any, while dropping frees what an earlier run left
         dest.session.execute(dest.dialect.drop_table(table))
-        _empty(dest, table, columns)
+        return _empty(dest, table, columns)
 
 
-def _empty(dest: Destination, table: TableName, columns: Sequence[Column]) -> None:
+def _empty(dest: Destination, table: TableName, columns: Sequence[Column]) -> bool:
     session, dialect = dest.session, dest.dialect
     with session.transaction():
-        if _has_shape(dest, table, columns):
+        existing = dest.describe(table)
+        if existing is not None and _has_shape(dest, existing, columns):
             session.execute(dialect.empty_table(table))
-        else:
-            session.execute(dialect.drop_table(table))
-            pairs = [(column.dest_name, column.dest_type) for column in columns]
-            collations = {column.dest_name: column.collation for column in columns if column.collation}
-            session.execute(dialect.create_table(table, pairs, scratch=True, collations=collations))
+            return [info.native_type for info in existing.columns] == [column.dest_type for column in columns]
+        session.execute(dialect.drop_table(table))
+        pairs = [(column.dest_name, column.dest_type) for column in columns]
+        collations = {column.dest_name: column.collation for column in columns if column.collation}
+        session.execute(dialect.create_table(table, pairs, scratch=True, collations=collations))
+        return True
 
 
-def _has_shape(dest: Destination, table: TableName, columns: Sequence[Column]) -> bool:
-    existing = dest.describe(table)
-    if existing is None:
-        return False
+def _has_shape(dest: Destination, existing: TableInfo, columns: Sequence[Column]) -> bool:
     return [(info.name, info.collation) for info in existing.columns] == [
         (column.dest_name, column.collation) for column in columns
     ] and all(
