@@ -29,7 +29,6 @@ from connections.sdk.schema import TableName
 from runs.jrunner.job import Job
 from tests.benchmarks import lineitem
 from tests.benchmarks.measuring import Measured, jrunner, measure
-from tests.runs.jrunner.systems import as_json
 
 # quantities and prices are decimals in PostgreSQL; SQLite has them as REAL, and DuckDB reads those as double
 _MONEY = {"postgresql": "numeric(15,2)", "sqlite": "double precision"}
@@ -82,7 +81,7 @@ class Bench:
             table=TableName("public", "staging"),
             columns=lineitem.columns(parse, _MONEY[kind]),
         )
-        return as_json(made)
+        return made.as_json()
 
     def conninfo(self) -> str:
         return f"host={self.directory / 'pg'} user=postgres dbname=bench"
