@@ -9,7 +9,6 @@ from dataclasses import replace
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ColumnMissing, TableMissing
-from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.hashing import NotHashed
 from modules.query.placeholders import find_placeholders
@@ -125,7 +124,7 @@ def _streamed_source(
         return add_predicate(tables.query, dialect, key.dest_name, segment.condition, result_name=key.source_name)
 
     side = StreamedSide(
-        _mark_same_file(plan.source, plan.destination),
+        plan.source.beside(plan.destination),
         query=query,
         read=tables.columns,
         compared=spec,
@@ -150,7 +149,7 @@ def _streamed_destination(
         return f"{text} WHERE {condition}" if condition else text
 
     side = StreamedSide(
-        _mark_same_file(plan.destination, plan.source),
+        plan.destination.beside(plan.source),
         query=query,
         read=spec.columns,
         compared=spec,
@@ -160,10 +159,3 @@ def _streamed_destination(
     )
     stack.callback(side.close)
     return side
-
-
-def _mark_same_file(mine: ConnectionParameters, other: ConnectionParameters) -> ConnectionParameters:
-    """Set the option ``same_file`` if both sides are one file, which some systems lock."""
-    if (mine.kind, mine.url) != (other.kind, other.url):
-        return mine
-    return replace(mine, options={**mine.options, "same_file": True})

@@ -31,7 +31,7 @@ _CLOSE_TIMEOUT = 5.0
 
 def copy(job: Job, reporter: Reporter, cancellation: Cancellation, *, writer: Writer | None = None) -> TransferResult:
     """Copy all rows of the job in one transaction of the destination, or of ``writer`` if given."""
-    job = _mark_same_file(job)
+    job = replace(job, source=job.source.beside(job.destination), destination=job.destination.beside(job.source))
     reader = connector(job.source.kind, Cap.READ).reader
     writer = writer or connector(job.destination.kind, Cap.WRITE).writer
     assert reader is not None and writer is not None
@@ -60,17 +60,6 @@ def _write(job: Job, writer: Writer, pump: Pump) -> TransferResult:
     with contextlib.closing(pump):
         written = writer.write(job.destination, job.table, job.columns, pump, clear=job.clear, claim=job.claim)
     return TransferResult(read=pump.rows, written=written, size=pump.size)
-
-
-def _mark_same_file(job: Job) -> Job:
-    """Set the option ``same_file`` if source and destination are one file, which some systems lock."""
-    if (job.source.kind, job.source.url) != (job.destination.kind, job.destination.url):
-        return job
-    return replace(
-        job,
-        source=replace(job.source, options={**job.source.options, "same_file": True}),
-        destination=replace(job.destination, options={**job.destination.options, "same_file": True}),
-    )
 
 
 class Transforms:

@@ -96,20 +96,6 @@ class Types:
     oids: tuple[int, ...] | None = None
 
 
-def plan(
-    source: PostgresqlSession,
-    query: str,
-    *,
-    destination: PostgresqlSession,
-    table: TableName,
-    columns: Sequence[Column],
-    trim: bool,
-) -> RawPlan | NotRaw:
-    """Return the casts needed to copy the query's columns to those of the table, or why a raw copy is impossible."""
-    types = types_of_query(source, query, columns)
-    return compare(types, types_of_table(destination, table, columns), columns, trim=trim)
-
-
 def known_types(columns: Sequence[Column]) -> tuple[Types | None, Types | None]:
     """Return the types of source and destination as far as they follow from the columns, without a session.
 
