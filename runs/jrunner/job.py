@@ -1,4 +1,4 @@
-"""The job of one transfer: source, query, destination. The engine passes it as JSON; `flags` makes it from flags."""
+"""The job of one transfer and its result. The engine passes the job as JSON; `flags` makes it from flags."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Job:
     """Rows of ``query``, matched by position to ``columns`` of the existing ``table``; see `from_json` for the options.
 
     With ``claim`` rows are written only while the run holds the claim on the table. ``clear`` empties it first.
+    ``typed`` means that the columns have the types of the query's result and of the table, as both systems spell them.
     """
 
     source: ConnectionParameters
@@ -29,6 +30,7 @@ class Job:
     columns: tuple[Column, ...]
     clear: bool = False
     trim: bool = False
+    typed: bool = False
     claim: Claim | None = None
     batch_bytes: int = BATCH_BYTES
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class Job:
                 columns=tuple(_column(column) for column in data["columns"]),
                 clear=bool(data.get("clear", False)),
                 trim=bool(data.get("trim", False)),
+                typed=bool(data.get("typed", False)),
                 claim=Claim.from_json(data["claim"]) if data.get("claim") else None,
                 batch_bytes=int(data.get("batch_bytes") or BATCH_BYTES),
                 options=data.get("options") or {},
@@ -61,9 +64,34 @@ class Job:
                 hint="It needs source, query, destination, table and columns; see runs/jrunner/job.py.",
             ) from None
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the job in the form that `from_json` reads, passwords included."""
+        return {
+            "source": self.source.as_json(),
+            "query": self.query,
+            "destination": self.destination.as_json(),
+            "table": {"schema": self.table.schema, "table": self.table.table},
+            "columns": [{**column.as_json(), "data_type": column.data_type.as_json()} for column in self.columns],
+            "clear": self.clear,
+            "trim": self.trim,
+            "typed": self.typed,
+            "claim": self.claim.as_json() if self.claim else None,
+            "batch_bytes": self.batch_bytes,
+            "options": dict(self.options),
+        }
+
     @property
     def secrets(self) -> tuple[str, ...]:
         return tuple(secret for secret in (self.source.password, self.destination.password) if secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferResult:
+    """Rows as the source delivered them and as the destination counted them; ``size`` in bytes as transferred."""
+
+    read: int
+    written: int
+    size: int
 
 
 def _column(data: Mapping[str, Any]) -> Column:

@@ -141,12 +141,12 @@ def _lost(row: Run | GroupRun, outcome: str, *, detail: str = "") -> Lost:
 def _find_published(plan: Plan) -> Published | None:
     """Return what the run committed: its publish, and its key_sync if that was reached."""
     # imported here: a tick rarely finds a dead run, and the engine would double its imports
-    from runs.engine.publish import key_sync, publish
+    from runs.engine.destination import CommitKind, find_published
 
-    published = publish.find(plan)
+    published = find_published(plan)
     if published is None or not plan.key_sync:
         return published
-    synced = publish.find(plan, kind=key_sync.KIND)
+    synced = find_published(plan, CommitKind.KEY_SYNC)
     return published if synced is None else replace(published, deleted=(published.deleted or 0) + (synced.deleted or 0))
 
 

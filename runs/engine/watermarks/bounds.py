@@ -10,14 +10,13 @@ from decimal import Decimal, localcontext
 
 from connections import registry
 from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, DataError, TableMissing
-from connections.sdk.protocols import Session
 from connections.sdk.schema import TableInfo
 from connections.sdk.sql.dialect import Dialect
-from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.temporal import lowest_spelling
 from connections.sdk.sql.types import DataType, Kind
 from modules import overlap as overlaps
 from modules.query.placeholders import unused
+from runs.engine.destination import Destination
 from runs.engine.events import Event, Warned, WatermarkResolved
 from runs.engine.plan import NamedWatermark, Plan
 from runs.engine.sessions import open_session
@@ -96,11 +95,12 @@ def _text(value: object) -> str | None:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
-def highest(session: Session, dialect: PublishingDialect, table: TableInfo | None, column: str) -> Bound:
-    """Return MAX(column) of the destination; its value is None without a table, without rows and for NULL.
+def highest(dest: Destination, table: TableInfo | None) -> Bound:
+    """Return the bound by the destination's highest watermark; its value is None without a table or a value.
 
     Raises ColumnMissing when the table has no such column, ConfigurationInvalid when its type has no maximum.
     """
+    column = dest.plan.watermark
     if table is None:
         return Bound(column=column, value=None)
     info = table.column(column)
@@ -109,8 +109,8 @@ def highest(session: Session, dialect: PublishingDialect, table: TableInfo | Non
         raise ColumnMissing(
             f"The destination {table.name} has no watermark column “{column}”.", hint=f"Its columns are {names}."
         )
-    check_maximum(session, dialect, column, info.data_type)
-    rows = session.fetch(dialect.maximum(table.name, column))
+    check_maximum(dest, column, info.data_type)
+    rows = dest.session.fetch(dest.dialect.maximum(table.name, column))
     value = _text(rows[0][0])
     return Bound(column=column, value=None if is_null(value) else value, data_type=info.data_type)
 
