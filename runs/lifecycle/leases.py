@@ -10,7 +10,7 @@ import time
 
 from runs.models.process_mixin import ProcessMixin
 from runs.process import identity
-from runs.settings import setting
+from runs.settings import current
 
 
 def expired(row: ProcessMixin) -> bool:
@@ -18,7 +18,7 @@ def expired(row: ProcessMixin) -> bool:
     here = identity.current()
     seen, clock = row.sighting or {}, f"{here.machine} {here.boot}"
     if seen.get("clock") == clock and seen.get("heartbeat") == row.heartbeat:
-        return bool(time.monotonic() - float(seen["at"]) >= setting("lease_seconds"))
+        return bool(time.monotonic() - float(seen["at"]) >= current().lease_seconds)
     row.sighting = {"clock": clock, "heartbeat": row.heartbeat, "at": time.monotonic()}
     row.note(sighting=row.sighting)
     return False

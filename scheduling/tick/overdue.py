@@ -8,13 +8,13 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from modules.models import Group, Module
 from runs import notify
-from runs.settings import setting
+from runs.settings import current
 from scheduling.models import Schedule
 
 
 def find_late(now: dt.datetime) -> int:
     """Queue notifications of late modules, including scheduled ones that have never run; return how many are new."""
-    hours = setting("late_after_hours")
+    hours = current().late_after_hours
     return 0 if hours is None else notify.find_late(now, _expected(now - dt.timedelta(hours=hours)))
 
 

@@ -10,9 +10,9 @@ import pytest
 from pytest_django import Settings
 
 from connections.secrets import references
+from tests.factories import change_settings
 from tests.runs.receivers import MailServer, WebhookServer, mail_server, webhook_server
 from tests.runs.receiving import reached_at
-from tests.runs.test_notifying import set_up
 
 
 @pytest.fixture
@@ -45,5 +45,5 @@ def private_webhooks(settings: Settings) -> None:
 def hook(private_webhooks: None) -> Iterator[WebhookServer]:
     with webhook_server() as found:
         references.store().set("HOOK_SECRET", "shared-5518")
-        set_up(webhook_url=found.url, webhook_secret="$HOOK_SECRET")
+        change_settings(webhook_url=found.url, webhook_secret="$HOOK_SECRET")
         yield found
