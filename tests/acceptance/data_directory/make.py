@@ -97,6 +97,13 @@ def main(checkout: Path) -> None:
     manage("verifymodule", "orders")
     change(files / "mart.db", """UPDATE "sync.customers" SET name = 'Bob' WHERE id = 2""")
     manage("verifymodule", "customers", code=5)
+    # what that version says of all this, for comparison
+    expected = DIRECTORY / "expected"
+    expected.mkdir()
+    (expected / "configuration.yaml").write_text(manage("exportconfig"))
+    (expected / "runs.json").write_text(manage("runs", "--json"))
+    (expected / "secrets.txt").write_text(manage("secrets", "check"))
+    (expected / "log.txt").write_text(manage("runlog", "1"))
     with tarfile.open(ARCHIVE, "w:xz", preset=9) as archive:
         for path in sorted(DIRECTORY.rglob("*")):
             # static files and locks are made at each start
@@ -111,14 +118,21 @@ class Installation:
     def __init__(self, checkout: Path) -> None:
         self.checkout = checkout
 
-    def __call__(self, *arguments: str, stdin: str = "", code: int = 0) -> None:
+    def __call__(self, *arguments: str, stdin: str = "", code: int = 0) -> str:
+        """Run a command and return its standard output."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
         own = {"PIPEKIT_DATA_DIR": str(DIRECTORY), "DJANGO_SUPERUSER_PASSWORD": "ann-42-xyzzy", "TZ": "Europe/Berlin"}
         done = subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=self.checkout, env={**kept, **own}, input=stdin, text=True
+            [sys.executable, "manage.py", *arguments],
+            cwd=self.checkout,
+            env={**kept, **own},
+            input=stdin,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         if done.returncode != code:
             raise SystemExit(f"{arguments} ended with {done.returncode}, not {code}.")
+        return done.stdout
 
 
 def change(file: Path, *statements: str) -> None:
