@@ -10,7 +10,6 @@ import json
 import sqlite3
 import tarfile
 import zoneinfo
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +151,5 @@ def test_a_module_continues_from_its_watermark(install: Install) -> None:
     # the verification that found a difference is repaired, and what is over stays protected
     repaired = install.manage("verifymodule", "customers", "--repair", "--json")
     assert (repaired.code, repaired.json["outcome"]) == (0, "repaired"), repaired.err
-    with closing(sqlite3.connect(install.data_dir / "pipekit.db")) as metadata, metadata:
-        with pytest.raises(sqlite3.IntegrityError, match="not rewritten"):
-            metadata.execute("UPDATE run_log SET read = 99 WHERE id = 1")
+    with pytest.raises(sqlite3.IntegrityError, match="not rewritten"):
+        change(install.data_dir / "pipekit.db", "UPDATE run_log SET read = 99 WHERE id = 1")

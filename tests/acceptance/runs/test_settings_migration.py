@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from tests.faults.installs import Install
+from tests.processes.install import Install
 
 BEFORE = "0008_verification_compared"
 # as earlier versions stored them; the second of each pair: whether it is valid
