@@ -222,7 +222,7 @@ def test_a_process_killed_right_after_the_state_changed_has_left_what_is_to_be_t
 def test_a_failure_to_write_it_down_is_logged_and_never_keeps_a_run_from_ending(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    change_settings(notify_every="often")
+    change_settings(invalid={"notify_every": "often"})
     module = ModuleFactory.create()
     ended(module)
     assert ended(module).status == Status.ERROR
