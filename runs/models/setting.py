@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator, validate_email
 from django.db import models
 
-from connections.timestamped import Timestamped
+from connections.models import Timestamped
 from connections.validation import REFERENCE
 
 # the primary key of the only row

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from modules.models import Group
 from scheduling.models import Schedule, Slot, Tick
 from scheduling.tick import housekeeping, tick
-from scheduling.tick.report import TickReport
+from scheduling.tick.fire import TickReport
 from tests.factories import change_settings
 from tests.integration.scheduling.simulated_time import DAY, HOUR, MINUTE, START, finish_all, play, schedule
 
