@@ -22,7 +22,7 @@ from runs.models.process_mixin import ProcessMixin
 from runs.models.states import IllegalTransition, Status
 from runs.models.verification import Verification
 from runs.process import identity
-from runs.settings import setting
+from runs.settings import current
 
 _log = logging.getLogger(__name__)
 # a queued row without a process is dead after this; a launcher stores the process it started within that time
@@ -171,7 +171,7 @@ def _lease_expired(row: ProcessMixin) -> bool:
     here = identity.current()
     seen, clock = row.sighting or {}, f"{here.machine} {here.boot}"
     if seen.get("clock") == clock and seen.get("heartbeat") == row.heartbeat:
-        return bool(time.monotonic() - float(seen["at"]) >= setting("lease_seconds"))
+        return bool(time.monotonic() - float(seen["at"]) >= current().lease_seconds)
     row.sighting = {"clock": clock, "heartbeat": row.heartbeat, "at": time.monotonic()}
     row.note(sighting=row.sighting)
     return False

@@ -1,4 +1,4 @@
-"""Runs and group runs, which are immutable once final, and the settings that can be changed at run time.
+"""Runs and group runs, which are immutable once final.
 
 The row of a run is its lock: partial unique indexes allow one active run per module and one per destination table.
 """
@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings as conf
-from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
 
 from connections.models import Timestamped
 from modules.models import Group, Module
-from runs import settings
 from runs.lifecycle.sanitize import storable
 from runs.models import states
 from runs.models.notification import Notification as Notification
@@ -297,33 +295,3 @@ def _move(
         )
     for name, value in changed.items():
         setattr(row, name, value)
-
-
-class Setting(Timestamped):
-    """The value of one run-time setting; a key without a row has its default (see `runs.settings`)."""
-
-    key = models.CharField(max_length=60, unique=True, choices=settings.choices)
-    value = models.JSONField()
-    # a webhook stored before private addresses were refused: allowed until its address is changed
-    unrestricted = models.BooleanField(default=False, editable=False)
-
-    class Meta:
-        db_table = "settings"
-        ordering = ["key"]
-
-    def __str__(self) -> str:
-        return self.key
-
-    def clean(self) -> None:
-        super().clean()
-        try:
-            self.value = settings.checked(self.key, self.value)
-        except ValueError as error:
-            raise ValidationError({"value": str(error)}) from None
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.unrestricted and not Setting.objects.filter(pk=self.pk, value=self.value).exists():
-            self.unrestricted = False
-            if (fields := kwargs.get("update_fields")) is not None:
-                kwargs["update_fields"] = {*fields, "unrestricted"}
-        super().save(*args, **kwargs)

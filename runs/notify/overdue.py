@@ -24,6 +24,7 @@ def find_late(now: dt.datetime, modules: QuerySet[Module] | None = None) -> int:
     hours = setting("late_after_hours")
     if hours is None or not wanted_channels():
         return 0
+    hours = int(hours) if hours == int(hours) else hours
     overdue = late(now - dt.timedelta(hours=hours), ran_automatically() if modules is None else modules)
     reported = _reported(overdue)
     new = {event: module for event, module in overdue.items() if event not in reported}

@@ -18,16 +18,16 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.apps import apps
 from django.conf import settings
 
 from connections.sdk.errors import ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.redaction import redactor
 from connections.secrets.references import store
+from runs.models.setting import web_address
 from runs.notify.channels import addresses as reachable
 from runs.notify.channels.deadline import Deadline
 from runs.notify.messages import line
-from runs.settings import setting, web_address
+from runs.settings import current, setting
 
 _SECONDS = 10
 _ANSWER_BYTES = 500
@@ -155,8 +155,7 @@ def _may_be_private() -> bool:
     """Return whether private addresses are allowed: by config.yaml, or for a webhook older than that rule."""
     if settings.PIPEKIT.webhook_private:
         return True
-    stored = apps.get_model("runs", "Setting").objects.filter(key="webhook_url")
-    return bool(stored.values_list("unrestricted", flat=True).first())
+    return current().webhook_unrestricted
 
 
 def _send(request: urllib.request.Request) -> None:
