@@ -18,17 +18,13 @@ from django.core.mail.message import SafeMIMEText, sanitize_address
 from connections.sdk.errors import AuthenticationFailed, ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.references import store
 from runs.notify.channels.deadline import Deadline
+from runs.notify.destinations import recipients
 from runs.notify.messages import Mail, line
 from runs.settings import setting
 
 _SECONDS = 10
 _SUBMISSION, _SMTPS = 587, 465
 _HINT = "Check smtp in config.yaml and the settings smtp_security, smtp_username and smtp_password."
-
-
-def recipients() -> tuple[str, ...]:
-    """Return the recipients: those of config.yaml, then those of the setting notification_addresses."""
-    return tuple(dict.fromkeys((*settings.PIPEKIT.smtp.to, *setting("notification_addresses"))))
 
 
 def send(mail: Mail) -> str:

@@ -26,16 +26,12 @@ from connections.secrets.redaction import redactor
 from connections.secrets.references import store
 from runs.notify.channels import addresses as reachable
 from runs.notify.channels.deadline import Deadline
+from runs.notify.destinations import webhook_address
 from runs.notify.messages import line
 from runs.settings import setting, web_address
 
 _SECONDS = 10
 _ANSWER_BYTES = 500
-
-
-def address() -> str:
-    """Return the setting webhook_url: a URL, or a reference to a secret that holds one."""
-    return str(setting("webhook_url"))
 
 
 def post(event: Mapping[str, Any], *, delivery_id: str) -> None:
@@ -59,7 +55,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def _url() -> str:
-    url = address()
+    url = webhook_address()
     if not url:
         raise ConfigurationInvalid("No webhook is configured.", hint="Set webhook_url.")
     if not url.startswith("$"):
