@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "modules",
     "runs",
     "scheduling",
+    "pipekit_site.admin_ui",
     "pipekit_site",
 ]
 

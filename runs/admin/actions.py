@@ -12,8 +12,6 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from connections.sdk.errors import AlreadyRunning, PipekitError
@@ -94,7 +92,8 @@ def cancel(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpR
     if too_many(request, len(selected), "Cancel the group run instead, or select fewer."):
         return None
     for run in selected:
-        messages.info(request, format_html("{} {}", html.row_link(run), _RESULT_TEXTS[cancelling.cancel(run)]))
+        text = _RESULT_TEXTS[cancelling.cancel(run)]
+        messages.info(request, html.render("runs/row_message.html", row=run, text=text))
     return HttpResponseRedirect(html.page_of(selected[0])) if selected and FROM_PAGE in request.POST else None
 
 
@@ -136,7 +135,7 @@ def _launch(request: HttpRequest, rows: QuerySet[Any], launch: Callable[[Any], R
         except PipekitError as error:
             messages.error(request, f"{error.message} {error.hint}")
     if started:
-        messages.success(request, format_html("Started: {}.", _linked(started)))
+        messages.success(request, html.render("runs/started_message.html", rows=started))
     target = started[0] if started else conflicting
     return HttpResponseRedirect(html.page_of(target)) if target and FROM_PAGE in request.POST else None
 
@@ -146,12 +145,7 @@ def _conflicting(row: Module | Group, error: AlreadyRunning) -> Run | GroupRun |
     return model.objects.filter(pk=error.detail).first() if error.detail.isdigit() else None
 
 
-def _conflict_text(conflicting: Run | GroupRun | None, error: AlreadyRunning) -> SafeString | str:
+def _conflict_text(conflicting: Run | GroupRun | None, error: AlreadyRunning) -> str:
     if conflicting is None:
         return f"{error.message} {error.hint}"
-    text = "{} Wait for {}, or cancel it there; nothing was started a second time."
-    return format_html(text, error.message, html.row_link(conflicting))
-
-
-def _linked(rows: list[Run | GroupRun]) -> SafeString:
-    return format_html_join(", ", "{}", ((html.row_link(row),) for row in rows))
+    return html.render("runs/conflict_message.html", message=error.message, row=conflicting)

@@ -8,7 +8,6 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from connections.admin.forms import PERMISSION, for_user
@@ -58,7 +57,7 @@ class SettingAdmin(Page):
         return key.label if key else "no longer used"
 
     @display(description="Value")
-    def now(self, setting: Setting) -> SafeString | str:
+    def now(self, setting: Setting) -> str:
         return html.clipped(shown(setting.value))
 
     @display(description="Default")
