@@ -20,14 +20,14 @@ from connections.probe import Result
 from connections.sdk.errors import PipekitError
 from connections.secrets import binding, references
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button
 
 # a test may take up to a minute, and they run one after another
 _MAX_TESTS = 5
 
 
 @admin.register(Driver)
-class DriverAdmin(Page):
+class DriverAdmin(BaseAdmin):
     list_display = ["name", "kind", "jar_file", "maven", "connection_count"]
     search_fields = ["name", "kind", "maven"]
     empty_text = "A driver is a kind of system. Drivers come with the installation: manage.py migrate."
@@ -60,7 +60,7 @@ class DriverAdmin(Page):
 
 
 @admin.register(Connection)
-class ConnectionAdmin(Page):
+class ConnectionAdmin(BaseAdmin):
     form = ConnectionForm
     list_display = ["name", "kind", "url", "login", "last_test", "module_count"]
     list_filter = [("driver", RelatedDropdownFilter), "last_test_ok", "supports_deletes"]

@@ -19,10 +19,10 @@ from modules import history
 from modules.models import ModuleHistory
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page, ReadOnly
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button, ReadOnlyMixin
 
 
-class ModuleHistoryAdmin(ReadOnly, Page):
+class ModuleHistoryAdmin(ReadOnlyMixin, BaseAdmin):
     list_display = ["what", "when", "actor", "changes"]
     list_filter = [("module", AutocompleteSelectFilter), ("changed_at", TimestampRangeFilter)]
     list_fullwidth = True

@@ -21,7 +21,7 @@ from modules.choices import MergeStrategy
 from modules.models import Group, GroupMember, Hook, Module, ModuleHistory, Watermark
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.form_fields import KnownAutocomplete
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button
 
 _RESETS = (
     "Incremental replaces rows that are read again by deleting and inserting them, so destination columns that the "
@@ -52,7 +52,7 @@ class HookInline(StackedInline):
 
 
 @admin.register(Module)
-class ModuleAdmin(Page):
+class ModuleAdmin(BaseAdmin):
     form = ModuleForm
     inlines = [WatermarkInline, HookInline]
     list_display = ["name", "flow", "strategy", "in_groups", "enabled"]
@@ -201,7 +201,7 @@ def _members(request: HttpRequest) -> dict[str, str]:
 
 
 @admin.register(Group)
-class GroupAdmin(Page):
+class GroupAdmin(BaseAdmin):
     inlines = [GroupMemberInline]
     list_display = ["name", "member_count", "on_failure", "max_parallel"]
     list_filter = ["on_failure"]

@@ -36,7 +36,7 @@ class Button:
     primary: bool = False
 
 
-class Page(ModelAdmin):
+class BaseAdmin(ModelAdmin):
     """The base class of all model admins."""
 
     # buttons on a row's page
@@ -113,7 +113,7 @@ def _may_see(request: HttpRequest, address: str) -> bool:
     return any(request.user.has_perm(f"{app}.{act}_{model}") for act in ("view", "change"))
 
 
-class ReadOnly:
+class ReadOnlyMixin:
     """Mixin for models that are written by Pipekit only: view permission at most, and no history page."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

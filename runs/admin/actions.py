@@ -48,32 +48,32 @@ class MayRun:
 
 
 @admin.action(description="Run now", permissions=["run"])
-def run_now(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+def run_now(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
     return _launch(request, rows, lambda module: launching.launch(module, _request(request)))
 
 
 @admin.action(description="Dry run: build the SQL, move nothing", permissions=["run"])
-def dry_run(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+def dry_run(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
     return _launch(request, rows, lambda module: launching.launch(module, _request(request, dry_run=True)))
 
 
 @admin.action(description="Full refresh: readers see the old rows until it is published", permissions=["run"])
-def full_refresh(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+def full_refresh(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
     return _launch(request, rows, lambda module: launching.launch(module, _request(request, full_refresh=True)))
 
 
 @admin.action(description="Run now", permissions=["run"])
-def run_groups(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]) -> HttpResponse | None:
+def run_groups(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]) -> HttpResponse | None:
     return _launch(request, rows, lambda group: _launch_group(request, group))
 
 
 @admin.action(description="Dry run of every member", permissions=["run"])
-def dry_run_groups(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]) -> HttpResponse | None:
+def dry_run_groups(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]) -> HttpResponse | None:
     return _launch(request, rows, lambda group: _launch_group(request, group, dry_run=True))
 
 
 @admin.action(description="Run the module again", permissions=["run"])
-def run_again(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Run]) -> HttpResponse | None:
+def run_again(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Run]) -> HttpResponse | None:
     """Start the modules of these runs with the same options as their latest selected run."""
     latest = {run.module: run for run in rows.select_related("module").order_by("pk") if run.module}
 
@@ -86,7 +86,7 @@ def run_again(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Run]) -> Ht
 
 
 @admin.action(description="Cancel", permissions=["run"])
-def cancel(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+def cancel(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
     """Cancel each row; see `runs.lifecycle.cancel.cancel`."""
     selected = list(rows[: _limit() + 1])
     if too_many(request, len(selected), "Cancel the group run instead, or select fewer."):

@@ -12,7 +12,7 @@ from unfold.paginator import InfinitePaginator
 
 from modules.models import Group, Module
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import Button, Page, ReadOnly
+from pipekit_site.admin_ui.model_admin import BaseAdmin, Button, ReadOnlyMixin
 from runs.admin import formatting
 from runs.admin.actions import CANCEL, MayRun
 from runs.models import GroupRun, Run
@@ -44,7 +44,7 @@ class RunColumns(StateColumns):
         return formatting.problem(run)
 
 
-class RunHistoryAdmin(StateColumns, MayRun, ReadOnly, Page):
+class RunHistoryAdmin(StateColumns, MayRun, ReadOnlyMixin, BaseAdmin):
     """Base of admin pages of tables that grow without limit: rows are never counted, the newest come first."""
 
     list_fullwidth = True

@@ -14,7 +14,7 @@ from unfold.decorators import display
 
 from modules.models import Group
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import Button, ReadOnly
+from pipekit_site.admin_ui.model_admin import Button, ReadOnlyMixin
 from runs.admin.actions import CANCEL, cancel
 from runs.admin.base import RunColumns, RunHistoryAdmin
 from runs.admin.filters import StartedByFilter
@@ -23,7 +23,7 @@ from runs.models.querysets import GroupRunQuerySet
 from runs.models.states import GROUP_ACTIVE
 
 
-class RunInline(RunColumns, ReadOnly, TabularInline):
+class RunInline(RunColumns, ReadOnlyMixin, TabularInline):
     model = Run
     extra = 0
     hide_title = True

@@ -13,7 +13,7 @@ from unfold.decorators import display
 from modules.admin.module import GroupAdmin, ModuleAdmin
 from modules.models import Group, Module
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import Button, Page
+from pipekit_site.admin_ui.model_admin import BaseAdmin, Button
 from runs.admin import formatting
 from runs.admin.actions import MayRun, dry_run, dry_run_groups, full_refresh, run_groups, run_now
 from runs.admin.verification import VERIFY, verify
@@ -34,7 +34,7 @@ _DRY_GROUP = Button(
 )
 
 
-class _WithLastRun(MayRun, Page):
+class _WithLastRun(MayRun, BaseAdmin):
     """Adds the last run of each row to a list, by one index lookup per row."""
 
     run_model: type[Run] | type[GroupRun]

@@ -14,7 +14,7 @@ from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page, ReadOnly
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button, ReadOnlyMixin
 from runs.models.notification import Delivery, Notification
 from runs.notify import messages as notification_texts
 
@@ -26,7 +26,7 @@ _COLOURS = {
 
 
 @admin.register(Notification)
-class NotificationAdmin(ReadOnly, Page):
+class NotificationAdmin(ReadOnlyMixin, BaseAdmin):
     list_display = ["headline", "channel", "state", "created", "sent", "attempts", "problem"]
     list_filter = [
         ("status", ChoicesDropdownFilter),

@@ -12,14 +12,14 @@ from unfold.decorators import display
 
 from connections.admin.forms import PERMISSION, for_user
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import Page
+from pipekit_site.admin_ui.model_admin import BaseAdmin
 from runs import settings
 from runs.admin.forms import SettingForm, guards_secret
 from runs.models import Setting
 
 
 @admin.register(Setting)
-class SettingAdmin(Page):
+class SettingAdmin(BaseAdmin):
     form = SettingForm
     list_display = ["key", "meaning", "now", "default"]
     fields = ["key", "value"]

@@ -43,7 +43,7 @@ _CANCEL = Button(action="cancel_verification", label="Cancel", icon="cancel", ti
 
 
 @admin.action(description="Verify: compare the source with the destination", permissions=["run"])
-def verify(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+def verify(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
     """Verify the selected modules one after another, in one process."""
     return _launch(request, list(rows.with_connections()), {}, repair=False)  # type: ignore[attr-defined]
 

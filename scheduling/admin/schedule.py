@@ -14,13 +14,13 @@ from unfold.paginator import InfinitePaginator
 
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page, ReadOnly
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button, ReadOnlyMixin
 from scheduling.admin import formatting
 from scheduling.models import Action, Schedule, Slot
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(Page):
+class ScheduleAdmin(BaseAdmin):
     list_display = ["name", "fires", "words", "next_time", "last_fired", "trouble", "enabled"]
     list_filter = ["enabled", "action", ("group", AutocompleteSelectFilter), ("module", AutocompleteSelectFilter)]
     list_select_related = ["group", "module", "progress"]
@@ -124,7 +124,7 @@ class ScheduleAdmin(Page):
 
 
 @admin.register(Slot)
-class SlotAdmin(ReadOnly, Page):
+class SlotAdmin(ReadOnlyMixin, BaseAdmin):
     list_display = ["due", "what", "state", "run", "missed_before", "message_text"]
     list_filter = [
         ("outcome", ChoicesDropdownFilter),
