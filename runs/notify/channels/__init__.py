@@ -1,4 +1,4 @@
-"""The channels of notifications. The network clients are imported when something is sent: that takes 0.2 s."""
+"""The channels of notifications. Their network clients are imported when something is sent: that takes 0.2 s."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runs.notify.messages import Mail
+
+# seconds for one message in total, so that a server that sends a byte now and then does not delay a tick for long
+TOTAL_TIMEOUT = 15.0
+# seconds without an answer
+IDLE_TIMEOUT = 10.0
 
 
 def send_mail(mail: Mail) -> str:
