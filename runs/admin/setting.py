@@ -10,14 +10,14 @@ from unfold.decorators import display
 
 from connections.admin.forms import PERMISSION, for_user
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import Page
+from pipekit_site.admin_ui.model_admin import BaseAdmin
 from runs.admin.forms import SettingForm
 from runs.models import Setting
 from runs.models.setting import ROW, names
 
 
 @admin.register(Setting)
-class SettingAdmin(Page):
+class SettingAdmin(BaseAdmin):
     form = SettingForm
     fieldsets = [
         ("Safety limits", {"fields": ["min_full_share", "max_delete_share"]}),

@@ -17,11 +17,10 @@ from connections import registry
 from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
 from connections.url import jdbc
 from modules.models import Group, Module
-from runs import notify
 from runs.lifecycle.plan import strategy_of
 from runs.lifecycle.reap import reap, reap_group, seems_dead
 from runs.models import GroupRun, Run
-from runs.models.states import Status
+from runs.models.states import Status, finished
 from runs.process import identity
 
 _ATTEMPTS = 3
@@ -82,7 +81,7 @@ def refuse(module: Module, request: Request, error: PipekitError) -> Run:
     run = _new(module, request, lock_key="", **final)
     with transaction.atomic():
         run.save(force_insert=True)
-        notify.on_finished(run)
+        finished.send(Run, instance=run)
     return run
 
 

@@ -94,24 +94,18 @@ class GroupRun(ProcessMixin, Timestamped):
 
     def finish(self) -> None:
         """running -> dry_run, success, partial or error, depending on its runs."""
-        # imported here: runs.notify imports the models
-        from runs import notify
-
         status = states.group_status(self.runs.values_list("status", flat=True))
         with transaction.atomic():
             self._move(status, sources=[GroupStatus.RUNNING], finished_at=timezone.now())
-            notify.on_group_finished(self)
+            states.finished.send(GroupRun, instance=self)
 
     def finish_error(self, error: dict[str, str]) -> None:
         """End it with an error of the group run itself: partial if any of its runs succeeded, else error."""
         any_succeeded = self.runs.filter(status__in=states.SUCCESSFUL).exists()
         status = GroupStatus.PARTIAL if any_succeeded else GroupStatus.ERROR
-        # imported here: runs.notify imports the models
-        from runs import notify
-
         with transaction.atomic():
             self._move(status, sources=states.GROUP_ACTIVE, error=error, finished_at=timezone.now())
-            notify.on_group_failed(self)
+            states.finished.send(GroupRun, instance=self)
 
     def record(self, **fields: Any) -> None:
         """Update fields of an active group run. Raise IllegalTransition once it is final."""
@@ -119,7 +113,9 @@ class GroupRun(ProcessMixin, Timestamped):
 
     def finish_cancelled(self) -> None:
         """queued or running -> cancelled."""
-        self._move(GroupStatus.CANCELLED, sources=states.GROUP_ACTIVE, finished_at=timezone.now())
+        with transaction.atomic():
+            self._move(GroupStatus.CANCELLED, sources=states.GROUP_ACTIVE, finished_at=timezone.now())
+            states.finished.send(GroupRun, instance=self)
 
     def _move(self, status: GroupStatus, *, sources: Collection[str], **fields: Any) -> None:
         _move(self, status, sources=sources, fields=fields)
@@ -253,13 +249,10 @@ class Run(ProcessMixin, Timestamped):
         self.finish(Status.CANCELLED, error=error, **results)
 
     def finish(self, status: Status, **results: Any) -> None:
-        """Set a final status and queue its notifications in one transaction. Raise IllegalTransition if not allowed."""
-        # imported here: runs.notify imports the models
-        from runs import notify
-
+        """Set a final status and send `states.finished`. Raise IllegalTransition if it is not allowed."""
         with transaction.atomic():
             self._move(status, sources=states.ALLOWED_FROM[status], **{"finished_at": timezone.now(), **results})
-            notify.on_finished(self)
+            states.finished.send(Run, instance=self)
 
     def record(self, **fields: Any) -> None:
         """Update fields of an active run. Raise IllegalTransition once it is final."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.template.loader import render_to_string
-from django.utils.safestring import SafeString
 
 from connections.sdk.visible_text import visible
 from runs.verifications.results import excerpt, excerpt_start
@@ -17,7 +16,7 @@ _SHOWN, _BEFORE = 160, 40
 _BLANKS = str.maketrans({" ": "\u2423", "\t": "\u2409", "\n": "\u240a"})
 
 
-def rendered(examples: Mapping[str, Any], more: Mapping[str, int] | None = None) -> SafeString:
+def rendered(examples: Mapping[str, Any], more: Mapping[str, int] | None = None) -> str:
     """Return lists of the missing and extra keys and a table of the values that differ.
 
     ``more`` counts the rows without an example, as ``more_missing``, ``more_extra`` and ``more_different``.

@@ -16,7 +16,7 @@ from pytest_django import Settings
 from connections.secrets import references
 from runs import notify
 from runs.models.notification import Notification
-from runs.notify.channels import deadline
+from runs.notify import channels
 from tests.factories import ModuleFactory, change_settings
 from tests.integration.notify.test_rules import ended
 from tests.servers.message_settings import ADMIN, reached_at
@@ -130,7 +130,7 @@ def test_notify_says_how_the_outbox_stands(server: MailServer, capsys: pytest.Ca
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadline, "SECONDS", 1.0)
+    monkeypatch.setattr(channels, "TOTAL_TIMEOUT", 1.0)
 
 
 # what each begins to say before it drips: an answer, a greeting, the first record of TLS
