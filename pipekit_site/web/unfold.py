@@ -84,6 +84,10 @@ UNFOLD: dict[str, Any] = {
                     _item("User groups", "group", "auth.group"),
                 ],
             },
+            {
+                "separator": True,
+                "items": [{"title": "Help", "icon": "help", "link": reverse_lazy("help")}],
+            },
         ],
     },
 }

@@ -121,11 +121,14 @@ def test_configuration_moves_from_one_install_to_another_byte_by_byte(file: Path
 
 
 @pytest.mark.django_db
-def test_the_configuration_that_the_readme_shows_can_be_imported() -> None:
-    text = (ROOT / "README.md").read_text()
-    shown = text.partition("### Set up a sync")[2].partition("```yaml\n")[2].partition("```")[0]
+@pytest.mark.parametrize(
+    ("file", "groups"),
+    [("README.md", 0), ("pipekit_site/docs/set-up-a-sync.md", 1), ("pipekit_site/docs/quick-start.md", 0)],
+)
+def test_the_configuration_that_the_guides_show_can_be_imported(file: str, groups: int) -> None:
+    shown = (ROOT / file).read_text().partition("```yaml\n")[2].partition("```")[0]
     load(shown)
-    assert counts() == {"connections": 2, "modules": 1, "groups": 1, "schedules": 1}
+    assert counts() == {"connections": 2, "modules": 1, "groups": groups, "schedules": groups}
 
 
 def test_an_import_of_no_file_ends_with_error_fix_and_code(tmp_path: Path) -> None:
