@@ -179,6 +179,10 @@ def translated(error: Exception, name: str, path: Path | None = None) -> errors.
     """Return Pipekit's error for one of ADBC's, which has no error code of SQLite."""
     text = f"{name or 'SQLite'}: {str(error).removeprefix('INTERNAL: ')}"
     low = text.lower()
+    if path and not path.exists():
+        return errors.DatabaseMissing(
+            f"{name or 'SQLite'}: There is no file {path}.", hint="Check the path in the URL."
+        )
     if "no such table" in low:
         return errors.TableMissing(text, hint="Check the table's name; SQLite has no schemas.")
     if "no such column" in low:
@@ -187,6 +191,8 @@ def translated(error: Exception, name: str, path: Path | None = None) -> errors.
         return errors.ColumnMissing(
             text, hint="The query returns another number of columns: refresh the module's columns from its query."
         )
+    if "constraint failed" in low:
+        return errors.InvalidValue(text, hint="The rows break a constraint of the destination table.")
     if "locked" in low or "busy" in low:
         text = f"{text}; {busy_wait.describe(path)}." if path else text
         return errors.LockTimeout(text, hint="Another process is writing to this file; the run is retried.")
