@@ -11,7 +11,7 @@ import pytest
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.testing.case import ConnectorUnderTest
 from connections.sdk.testing.suite import DestinationSuite, ServerTests, SharedHashingTests, SnapshotTests
-from tests.ports import reserved_port
+from tests.servers.ports import reserved_port
 
 
 class TestPostgresql(DestinationSuite, ServerTests, SnapshotTests, SharedHashingTests):

@@ -90,12 +90,17 @@ class ConnectorUnderTest:
             name="conformance",
             protection=Protection(),
         )
-        failing = {
-            name: replace(parameters, url=data[f"{name}_url"]) if f"{name}_url" in data else None
-            for name in ("refused", "missing_database")
-        }
-        wrong_password = replace(parameters, password=CANARY) if parameters.password else None
-        return cls(parameters=parameters, schema=data.get("schema", ""), wrong_password=wrong_password, **failing)
+
+        def failing(key: str) -> ConnectionParameters | None:
+            return replace(parameters, url=data[key]) if key in data else None
+
+        return cls(
+            parameters=parameters,
+            schema=data.get("schema", ""),
+            refused=failing("refused_url"),
+            wrong_password=replace(parameters, password=CANARY) if parameters.password else None,
+            missing_database=failing("missing_database_url"),
+        )
 
 
 def as_array(values: list[Any], arrow_type: pa.DataType) -> pa.Array:
