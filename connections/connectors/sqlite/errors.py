@@ -53,10 +53,14 @@ def from_adbc(error: Exception, *, name: str, path: Path | None = None) -> error
     text, low = f"{label(name)} {str(error).removeprefix('INTERNAL: ')}", str(error).lower()
     if translated := _by_text(text, low):
         return translated
+    if path and not path.exists():
+        return errors.DatabaseMissing(f"{label(name)} There is no file {path}.", hint="Check the path in the URL.")
     if "values for" in low and "columns" in low:
         return errors.ColumnMissing(
             text, hint="The query returns another number of columns: refresh the module's columns from its query."
         )
+    if "constraint failed" in low:
+        return errors.InvalidValue(text, hint="The rows break a constraint of the destination table.")
     if "locked" in low or "busy" in low:
         return errors.LockTimeout(f"{text}; {busy_wait.describe(path)}." if path else text, hint=_BUSY)
     if "unable to open" in low:
