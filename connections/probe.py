@@ -138,11 +138,11 @@ def _steps(state: _State, *, write: bool) -> Iterator[tuple[str, Callable[[_Stat
         if state.url.port_or_default:
             yield "port", _port
     yield "driver", _driver
-    if state.url.path and not Path(state.url.path).exists() and state.parameters.options.get("create"):
+    if state.url.is_file and not Path(state.url.path).exists() and state.parameters.options.get("create"):
         yield "file", _new_file
         return
-    yield "file" if state.url.path else "login", _login
-    if not state.url.path:
+    yield "file" if state.url.is_file else "login", _login
+    if not state.url.is_file and not state.url.path:
         yield "database", _database
     yield "read", _read
     if write:
@@ -232,11 +232,11 @@ def _login(state: _State) -> str:
     try:
         state.session = state.connector.connect(state.parameters)
     except DatabaseMissing as error:
-        if state.url.path:
+        if state.url.is_file:
             raise
         # the server accepted the login before it looked for the database: this is the next step's error
         state.database_missing = error
-    return f"{state.url.path} is open." if state.url.path else "The login was accepted."
+    return f"{state.url.path} is open." if state.url.is_file else "The login was accepted."
 
 
 def _database(state: _State) -> str:

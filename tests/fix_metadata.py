@@ -1,7 +1,4 @@
-"""The metadata database of tests: the driver kinds that a migration made are there for every test.
-
-Tests that commit end with every table emptied; what a migration put there would be gone for the next one.
-"""
+"""The metadata database of tests. After tests that commit all tables are emptied; the drivers are then made again."""
 
 from __future__ import annotations
 
@@ -32,10 +29,7 @@ def django_db_modify_db_settings() -> None:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> None:
     from django.conf import settings
-    from django.db.models.signals import post_migrate
 
-    # sent after migrating and after emptying
-    post_migrate.connect(_drivers, dispatch_uid="tests.drivers")
     if settings.PIPEKIT.is_sqlite:
         _keep_permissions()
 
@@ -60,12 +54,3 @@ def _keep_permissions() -> None:
     flush.sql_flush = emptying
     assert post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
     assert post_migrate.disconnect(create_contenttypes)
-
-
-def _drivers(sender: Any, using: str, **kwargs: Any) -> None:
-    from django.apps import apps
-    from django.db import connections
-
-    if sender.label == "connections":
-        migration = import_module("connections.migrations.0002_driver_kinds")
-        migration.create(apps, connections[using].schema_editor())

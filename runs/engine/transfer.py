@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connections import registry
 from connections.sdk.errors import CountMismatch, Lost, from_dict
 from connections.sdk.schema import Column, TableName
 from runs.engine.events import Event, Progress, RouteChosen, Staged, Waiting, Warned
@@ -53,6 +54,7 @@ def job(plan: Plan, transfer: Transfer) -> dict[str, Any]:
     if plan.jrunner_path:
         options["external"] = plan.jrunner_path
     return {
+        "manifests": registry.export_manifests((plan.source.kind, plan.destination.kind)),
         "source": plan.source.as_json(),
         "query": transfer.query,
         "destination": plan.destination.as_json(),
