@@ -9,7 +9,12 @@ import signal
 import hypothesis
 import pytest
 
-pytest_plugins = ["tests.fix_postgresql", "tests.fix_metadata", "tests.fix_engine", "tests.fix_modules"]
+pytest_plugins = [
+    "tests.fixtures.postgresql",
+    "tests.fixtures.metadata",
+    "tests.fixtures.engine",
+    "tests.fixtures.modules",
+]
 
 # a busy machine is slow, not wrong; and "too slow to generate" is the same finding
 _UNHURRIED = hypothesis.settings(

@@ -27,9 +27,9 @@ from connections.sdk.files import protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.jrunner.job import Job
+from tests.benches.small_databases import as_json
 from tests.benchmarks import lineitem
 from tests.benchmarks.measuring import Measured, jrunner, measure
-from tests.runs.jrunner.systems import as_json
 
 # quantities and prices are decimals in PostgreSQL; SQLite has them as REAL, and DuckDB reads those as double
 _MONEY = {"postgresql": "numeric(15,2)", "sqlite": "double precision"}

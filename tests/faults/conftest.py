@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.faults.proxy import Proxy, proxied
+from tests.servers.proxy import Proxy, proxied
 
 if TYPE_CHECKING:  # loaded before Django is set up
-    from tests.faults.evidence import Generator
-    from tests.pipekit_site.installs import Install
+    from tests.faults.changing_source import Generator
+    from tests.processes.install import Install
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def proxy(database_url: str) -> Iterator[Proxy]:
 @pytest.fixture(scope="session")
 def blank_install(tmp_path_factory: pytest.TempPathFactory) -> Install:
     """An install whose metadata is made, and empty: to be copied, which is quicker than making one."""
-    from tests.pipekit_site.installs import Install
+    from tests.processes.install import Install
 
     found = Install(tmp_path_factory.mktemp("install") / "blank")
     found.data_dir.mkdir()
@@ -40,8 +40,8 @@ def blank_install(tmp_path_factory: pytest.TempPathFactory) -> Install:
 @pytest.fixture
 def install_at(blank_install: Install) -> Callable[[Path, Generator], Install]:
     """Make an install at that place with the module `orders`, which syncs the generator's table into `sync.t`."""
-    from tests.faults.own_install import configure
-    from tests.pipekit_site.installs import Install
+    from tests.faults.installs import configure
+    from tests.processes.install import Install
 
     def make(place: Path, generator: Generator) -> Install:
         copytree(blank_install.data_dir, place, dirs_exist_ok=True)

@@ -1,0 +1,111 @@
+"""`manage.py testconnection`: data on stdout, steps on stderr, the result on the row, honest exit codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from connections.models import Connection
+from connections.sdk.parameters import ConnectionParameters
+from tests.servers.cleartext import clear_text_server
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run() -> Run:
+    def testconnection(*arguments: str) -> tuple[int, str, str]:
+        out, err = StringIO(), StringIO()
+        with pytest.raises(SystemExit) as ended:
+            call_command("testconnection", *arguments, stdout=out, stderr=err)
+        code = ended.value.code
+        assert isinstance(code, int)
+        return code, out.getvalue(), err.getvalue()
+
+    return testconnection
+
+
+def test_a_working_connection_exits_0_and_is_noted(
+    run: Run, save_connection: Callable[..., Connection], database_url: str
+) -> None:
+    saved = save_connection(ConnectionParameters(kind="postgresql", url=database_url, name="warehouse"))
+    code, out, err = run("warehouse")
+    assert (code, out) == (0, "warehouse: works\n")
+    assert "✔ login" in err and "✔ read" in err
+    saved.refresh_from_db()
+    assert saved.last_test_ok is True and saved.last_tested_at is not None
+
+
+def test_a_failing_connection_exits_1_and_says_at_which_step(
+    run: Run, save_connection: Callable[..., Connection], tmp_path: Path
+) -> None:
+    saved = save_connection(ConnectionParameters(kind="sqlite", url=f"{tmp_path}/none.db", name="erp"))
+    code, out, err = run("erp", "--json")
+    data = json.loads(out)
+    assert (code, data["ok"], data["error"]["code"]) == (1, False, "database_missing")
+    assert data["steps"][-1]["name"] == "file"
+    assert "✘ file" in err and "→ " in err
+    saved.refresh_from_db()
+    assert saved.last_test_ok is False and "none.db" in saved.last_test_message
+
+
+def test_a_missing_secret_is_named_and_nothing_is_opened(
+    run: Run, save_connection: Callable[..., Connection], database_url: str
+) -> None:
+    parameters = ConnectionParameters(kind="postgresql", url=database_url, name="warehouse")
+    save_connection(parameters, password="$NO_SUCH_SECRET_HERE")
+    code, out, _ = run("warehouse", "--json")
+    data = json.loads(out)
+    assert (code, data["error"]["code"]) == (1, "secret_missing")
+    assert [step["name"] for step in data["steps"]] == ["secret"]
+    assert "NO_SUCH_SECRET_HERE" in data["error"]["message"] + data["error"]["hint"]
+
+
+def test_an_unknown_name_exits_3_and_suggests_the_right_one(
+    run: Run, save_connection: Callable[..., Connection], database_url: str
+) -> None:
+    save_connection(ConnectionParameters(kind="postgresql", url=database_url, name="warehouse"))
+    code, out, err = run("warehuose")
+    assert (code, out) == (3, "")
+    assert "Did you mean “warehouse”?" in err
+
+
+@pytest.mark.parametrize("flag", [(), ("--write",)])
+def test_rights_to_write_are_tested_when_asked_for(
+    run: Run, save_connection: Callable[..., Connection], database_url: str, flag: tuple[str, ...]
+) -> None:
+    save_connection(ConnectionParameters(kind="postgresql", url=database_url, name="warehouse"))
+    code, out, _ = run("warehouse", "--json", *flag)
+    assert code == 0
+    assert ("write" in [step["name"] for step in json.loads(out)["steps"]]) == bool(flag)
+
+
+def test_a_password_that_the_server_repeats_is_not_shown(
+    run: Run,
+    save_connection: Callable[..., Connection],
+    admin_client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    secret = "cAn'4ry \\ 7731"
+    monkeypatch.setenv("ECHOED_PW", secret)
+    with clear_text_server() as server:
+        server.repeats = True
+        options = {"allow_cleartext_password": True}
+        parameters = ConnectionParameters(
+            kind="postgresql", url=server.url, username="etl", options=options, name="echo"
+        )
+        saved = save_connection(parameters, password="$ECHOED_PW")
+        shown = [*run("echo")[1:], *run("echo", "--json")[1:]]
+        test = {"action": "test", "_selected_action": [saved.pk], "from_page": "1"}
+        shown.append(admin_client.post("/admin/connections/connection/", test, follow=True).content.decode())
+        assert server.passwords == [secret] * 3
+    saved.refresh_from_db()
+    shown.append(saved.last_test_message)
+    assert "authentication failed for ***" in shown[1]
+    assert [text for text in shown if "cAn" in text or "7731" in text] == []

@@ -1,0 +1,112 @@
+"""`manage.py backup`: whole and consistent while others write, private, and never in the place of anything."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from pipekit_site.config.config import BASE_DIR
+from tests.acceptance.pipekit_site.test_start_up import environment, manage
+from tests.processes.commands import wait_until
+
+# both tables grow in one transaction, so that every consistent copy has as many rows of each
+WRITER = """
+import time
+from django.db import transaction
+from modules.models import Group
+from runs.models import GroupRun
+number, end = 0, time.monotonic() + 600
+while time.monotonic() < end:
+    with transaction.atomic():
+        group = Group.objects.create(name=f"g{number}")
+        time.sleep(0.001)
+        GroupRun.objects.create(group_name=group.name, status="success", actor="x" * 200)
+    number += 1
+    if number == 20:
+        print("ready", flush=True)
+"""
+
+
+def rows(file: Path) -> tuple[int, int]:
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as opened:
+        groups = opened.execute("SELECT count(*) FROM grp").fetchone()[0]
+        return groups, opened.execute("SELECT count(*) FROM group_run").fetchone()[0]
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> Path:
+    data_dir = tmp_path / "var"
+    done = manage(data_dir, "migrate", "--verbosity", "0")
+    assert done.returncode == 0, done.stderr
+    return data_dir
+
+
+@pytest.mark.matrix
+def test_a_backup_made_while_others_write_is_whole_and_can_be_used(install: Path, tmp_path: Path) -> None:
+    program = [sys.executable, "manage.py", "shell", "--no-imports", "-c", WRITER]
+    with subprocess.Popen(program, cwd=BASE_DIR, env=environment(install), stdout=subprocess.PIPE, text=True) as writer:
+        try:
+            assert writer.stdout is not None
+            assert writer.stdout.readline() == "ready\n"
+            began = rows(install / "pipekit.db")
+            done = manage(install, "backup")
+            assert (done.returncode, done.stderr) == (0, "")
+            backup = Path(done.stdout.strip())
+            # the writer wrote before, during and after
+            wait_until(lambda: rows(install / "pipekit.db")[0] > rows(backup)[0])
+        finally:
+            writer.kill()
+    assert (backup.parent, backup.stat().st_mode & 0o777) == (install / "backups", 0o600)
+    assert [file.name for file in backup.parent.iterdir()] == [backup.name]
+    groups, group_runs = rows(backup)
+    assert 20 <= began[0] <= groups == group_runs
+
+    restored = tmp_path / "restored"
+    restored.mkdir()
+    backup.rename(restored / "pipekit.db")
+    checked = manage(restored, "doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(checked.stdout)["checks"]}
+    assert checks["metadata database"]["ok"], checks["metadata database"]
+    assert checks["migrations"]["ok"]
+    assert rows(restored / "pipekit.db") == (groups, group_runs)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.sqlite_metadata
+def test_a_backup_goes_where_it_is_told_and_takes_the_place_of_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "mine.db"
+    call_command("backup", str(file))
+    before = file.read_bytes()
+    assert before.startswith(b"SQLite format 3")
+    with pytest.raises(CommandError, match="exists already, and is not replaced") as refused:
+        call_command("backup", str(file))
+    assert refused.value.returncode == 2
+    assert file.read_bytes() == before
+    call_command("backup", str(tmp_path))
+    assert len(list(tmp_path.glob("pipekit-*Z.db"))) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.sqlite_metadata
+def test_a_backup_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="There is no directory") as refused:
+        call_command("backup", str(tmp_path / "missing" / "x.db"))
+    assert refused.value.returncode == 2
+    with pytest.raises(CommandError, match="could not be written") as failed:
+        call_command("backup", "/proc/pipekit.db")
+    assert failed.value.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_metadata_in_postgresql_is_backed_up_by_its_own_tool(database_url: str, tmp_path: Path) -> None:
+    done = manage(tmp_path, "backup", PIPEKIT_DATABASE=database_url)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pg_dump" in done.stderr
+    assert not (tmp_path / "backups").exists()

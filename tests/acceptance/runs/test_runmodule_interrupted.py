@@ -1,0 +1,126 @@
+"""`runmodule` while whoever started it goes away, loses patience, or has no room for what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from modules.models import Module
+from runs.models import Run
+from tests.benches.bench import Bench
+from tests.processes.commands import ROOT, go_on, wait_until
+
+# real processes, many of them
+pytestmark = pytest.mark.matrix
+
+QUERY = "SELECT k FROM s"
+Save = Callable[..., Module]
+FULL = Path("/dev/full")
+
+
+def start(*words: str, **settings: Any) -> subprocess.Popen[str]:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **settings.pop("env", {})}
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **settings}
+    argv = [sys.executable, str(ROOT / "manage.py"), "runmodule", "s", *words]
+    return subprocess.Popen(argv, text=True, env=environment, **streams)
+
+
+@pytest.fixture
+def source(bench: Bench, save_module: Save) -> Bench:
+    bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (1), (2), (3)")
+    save_module("s", QUERY)
+    return bench
+
+
+@pytest.fixture
+def full() -> Any:
+    if not FULL.exists():
+        pytest.skip("this machine has no /dev/full")
+    with FULL.open("w") as file:
+        yield file
+
+
+def test_progress_that_nobody_can_take_does_not_fail_the_run(source: Bench, full: IO[str]) -> None:
+    process = start("--json", stderr=full)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["status"]) == (0, "success")
+    assert source.rows("SELECT count(*) FROM sync.s") == [(3,)]
+
+
+def test_a_reader_of_the_progress_that_goes_away_does_not_fail_the_run(source: Bench) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    process = start("--json", stderr=write)
+    os.close(write)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["status"]) == (0, "success")
+
+
+def test_a_result_that_cannot_be_written_is_said_and_the_exit_code_is_the_runs(source: Bench, full: IO[str]) -> None:
+    process = start("--json", stdout=full)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "The result could not be written to stdout: No space left on device." in err
+    assert "Traceback" not in err
+    assert Run.objects.get().status == "success"
+
+
+def test_standard_streams_that_are_closed_change_nothing(source: Bench) -> None:
+    argv = f"exec {sys.executable} {ROOT}/manage.py runmodule s --json >&- 2>&- <&-"
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings"}
+    assert subprocess.run(["sh", "-c", argv], env=environment, timeout=60, check=False).returncode == 0
+    assert source.rows("SELECT count(*) FROM sync.s") == [(3,)]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 130)])
+def test_an_interrupt_before_the_run_has_begun_still_ends_it_as_cancelled(
+    source: Bench, number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    log = tmp_path / "reached"
+    faults = {"PIPEKIT_FAULTS": "run.claimed=stop", "PIPEKIT_FAULT_LOG": str(log)}
+    process = start("--json", env=faults)
+    wait_until(lambda: log.exists() and "run.claimed stop" in log.read_text())
+    process.send_signal(number)
+    go_on(process.pid)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["status"]) == (code, "cancelled")
+    assert "Traceback" not in err
+    run = Run.objects.get()
+    assert run.error is not None
+    assert (run.status, run.error["code"]) == ("cancelled", "cancelled")
+
+
+def test_a_closed_terminal_cancels_the_run_and_says_so(source: Bench) -> None:
+    process = start("--json", env={"PIPEKIT_FAULTS": "publish.before_commit=sleep:600"})
+    wait_until(lambda: Run.objects.filter(staged=3).exists())
+    process.send_signal(signal.SIGHUP)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["status"]) == (130, "cancelled")
+    assert source.rows("SELECT to_regclass('sync.s')") == [(None,)]
+
+
+def test_a_run_under_nohup_outlives_its_terminal(source: Bench) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    process = start("--json", env={"PIPEKIT_FAULTS": "publish.before_commit=stop"}, preexec_fn=ignore)
+    wait_until(lambda: Run.objects.filter(staged=3).exists())
+    process.send_signal(signal.SIGHUP)
+    go_on(process.pid)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["status"]) == (0, "success")
+
+
+def test_the_log_is_for_its_owner_and_group_alone_whatever_the_umask(source: Bench) -> None:
+    process = start("--quiet", preexec_fn=lambda: os.umask(0))
+    process.communicate(timeout=60)
+    log = Run.objects.get().log_file
+    assert [path.stat().st_mode & 0o777 for path in (log, log.parent)] == [0o640, 0o750]

@@ -1,0 +1,33 @@
+"""Options of `verifymodule` that mean nothing: refused in one sentence, with nothing begun."""
+
+from __future__ import annotations
+
+import pytest
+
+from runs.models import Verification
+from tests.acceptance.runs.test_verifymodule import verifymodule
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--sample", "0"), "--sample 0: not a number of rows."),
+        (("--sample", "abc"), "--sample abc: not a number of rows."),
+        (("--sample", "-5"), "--sample -5: not a number of rows."),
+        (("--sample", "²"), "--sample ²: not a number of rows."),
+        (("--sample", ""), "--sample : not a number of rows."),
+        (("--columns", ""), "--columns names no column."),
+        (("--columns", " ,"), "--columns names no column."),
+        (("--since", ""), "--since is empty."),
+        (("--force",), "--force needs --repair: only a repair has safety limits."),
+        (("--cancel", "--repair"), "--cancel stops a verification; --repair starts one."),
+    ],
+)
+def test_options_that_mean_nothing_are_refused_in_one_sentence(arguments: tuple[str, ...], message: str) -> None:
+    done = verifymodule("orders", *arguments)
+    assert done.code == 2
+    assert done.err.startswith(f"error: {message}\nfix: ")
+    assert "usage:" not in done.err
+    assert not Verification.objects.exists()

@@ -1,0 +1,120 @@
+"""A tick killed at each of its points, in real processes: each slot is at most one run, and none is lost in silence."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from modules.models import Module
+from runs.models import Run, Setting
+from runs.models.notification import Notification
+from scheduling.models import Schedule, Slot
+from tests.benches.bench import Bench
+from tests.factories import ScheduleFactory
+from tests.processes.commands import manage, start, wait_until
+
+pytestmark = pytest.mark.matrix
+DUE = dt.datetime(2027, 1, 11, 3, 0, tzinfo=dt.UTC)
+POINTS = ("tick.judged", "tick.claimed", "launch.queued", "tick.started", "tick.settled", "tick.fired")
+
+
+@pytest.fixture
+def module(bench: Bench, save_module: Callable[..., Module]) -> Module:
+    """An append, which a second run would double."""
+    bench.at_source("CREATE TABLE QCRH (A INTEGER)", "INSERT INTO QCRH VALUES (1), (2)")
+    made = save_module("qcrh", "SELECT A AS a FROM QCRH", merge_strategy="append")
+    ScheduleFactory.create(group=None, module=made, cron_expr="0 4 * * *")
+    Schedule.objects.update(updated_at=DUE - dt.timedelta(minutes=5))
+    Setting.objects.create(key="notification_addresses", value=["ops@example.com"])
+    return made
+
+
+def tick(minute: int, **environment: str) -> Any:
+    return manage("tick", "--at", (DUE + dt.timedelta(minutes=minute, seconds=20)).isoformat(), **environment)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_tick_killed_anywhere_loses_no_slot_and_doubles_none(
+    module: Module, bench: Bench, tmp_path: Path, point: str
+) -> None:
+    log = tmp_path / "faults"
+    tick(-1)
+    died = tick(0, PIPEKIT_FAULTS=f"{point}=kill9", PIPEKIT_FAULT_LOG=str(log))
+    assert died.code == -signal.SIGKILL, died.err
+    assert f"{point} kill9" in log.read_text()
+    # a process that never came is given a minute
+    Run.objects.filter(pid=None).update(created_at=DUE - dt.timedelta(days=1000))
+    for minute in (1, 2):
+        done = tick(minute)
+        assert done.code == 0, done.err
+        wait_until(lambda: not Run.objects.active().exists())
+    (run,) = Run.objects.all()
+    slot = Slot.objects.get()
+    assert (slot.outcome, slot.run_id) == ("started", run.pk)
+    if point == "launch.queued":
+        # the run was there before its process: it is not begun again, and somebody is told
+        assert (run.status, (run.error or {})["code"]) == ("error", "lost")
+        assert Notification.objects.get().run == run
+    else:
+        assert run.status == "success", run.error
+        assert bench.rows("SELECT a FROM sync.qcrh ORDER BY a") == [(1,), (2,)]
+
+
+def test_a_clean_tick_passes_every_point(module: Module, tmp_path: Path) -> None:
+    log = tmp_path / "faults"
+    assert tick(0, PIPEKIT_FAULTS="none=raise", PIPEKIT_FAULT_LOG=str(log)).code == 0
+    wait_until(lambda: not Run.objects.active().exists())
+    passed = [line.split()[0] for line in log.read_text().splitlines()]
+    assert [name for name in dict.fromkeys(passed) if name.startswith(("tick.", "launch."))] == list(POINTS)
+
+
+def test_a_tick_that_hangs_after_claiming_is_taken_over_and_starts_nothing_when_it_wakes(
+    module: Module, bench: Bench, tmp_path: Path
+) -> None:
+    """On another machine, say, where the lock on a file keeps nobody away."""
+    log, lock = tmp_path / "faults", Path(os.environ.get("PIPEKIT_DATA_DIR", "")) / "locks" / "tick.lock"
+    tick(-1)
+    faults = {"PIPEKIT_FAULTS": "tick.claimed=stop", "PIPEKIT_FAULT_LOG": str(log)}
+    hanging = start("tick", "--at", (DUE + dt.timedelta(seconds=20)).isoformat(), **faults)
+    wait_until(lambda: log.exists() and "tick.claimed stop" in log.read_text())
+    assert Slot.objects.get().outcome == "claimed"
+    # the stopped one holds the old file
+    lock.unlink(missing_ok=True)
+    assert tick(1).out == "1 started\n"
+    wait_until(lambda: not Run.objects.active().exists())
+    hanging.send_signal(signal.SIGCONT)
+    out, err = hanging.communicate(timeout=120)
+    assert (hanging.returncode, out) == (0, "0 started\n"), err
+    assert Run.objects.get().status == "success"
+    assert bench.rows("SELECT a FROM sync.qcrh ORDER BY a") == [(1,), (2,)]
+
+
+def test_a_tick_waits_for_metadata_that_is_locked_and_one_that_gives_up_loses_no_slot(
+    module: Module, bench: Bench
+) -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("only SQLite is locked as a whole")
+    import sqlite3
+
+    tick(-1)
+    with sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None) as locker:
+        locker.execute("BEGIN IMMEDIATE")
+        ticking = start("tick", "--at", (DUE + dt.timedelta(seconds=20)).isoformat())
+        began = time.monotonic()
+        wait_until(lambda: ticking.poll() is not None, seconds=240)
+        assert time.monotonic() - began > 20, "it did not wait"
+        assert ticking.communicate()[1].count("database is locked") >= 1
+        assert ticking.returncode != 0
+        locker.execute("ROLLBACK")
+    assert not Slot.objects.exists()
+    assert tick(2).out == "1 started\n"
+    wait_until(lambda: not Run.objects.active().exists())
+    assert bench.rows("SELECT a FROM sync.qcrh ORDER BY a") == [(1,), (2,)]

@@ -1,0 +1,145 @@
+"""A declared type is somebody's text: what reaches DDL is a type, whatever a catalogue says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from connections import registry
+from connections.sdk.errors import ConfigurationInvalid
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.schema import Column, TableName
+from connections.sdk.sql.publishing import PublishingDialect
+from connections.sdk.sql.type_grammar import is_type
+from runs.engine.plan import Strategy
+from tests.benches.bench import Bench, fetch
+
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
+HOSTILE = [
+    "TEXT DEFAULT (7) CHECK (1)",
+    "TEXT DEFAULT 7",
+    "TEXT NOT NULL",
+    "INTEGER PRIMARY KEY",
+    "TEXT COLLATE NOCASE",
+    "TEXT REFERENCES other(id)",
+    "TEXT, extra INTEGER",
+    "TEXT); DROP TABLE victim; --",
+    "TEXT /* */ CHECK (0)",
+    "INTEGER GENERATED ALWAYS AS (7)",
+]
+# each is a run of its own
+SOME = [HOSTILE[0], *(pytest.param(text, marks=pytest.mark.matrix) for text in HOSTILE[1:] if text[0] == "T")]
+
+
+def sqlite(path: Path, name: str) -> ConnectionParameters:
+    return ConnectionParameters(kind="sqlite", url=f"jdbc:sqlite:{path}", options={"create": True}, name=name)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Bench:
+    return Bench(sqlite(tmp_path / "source.db", "source"), sqlite(tmp_path / "destination.db", "destination"))
+
+
+def definitions(bench: Bench) -> str:
+    return " ".join(str(sql) for (sql,) in fetch(bench.destination, "SELECT sql FROM sqlite_master WHERE sql NOTNULL"))
+
+
+@pytest.mark.parametrize("declared", SOME)
+def test_a_hostile_type_of_a_source_makes_no_ddl(files: Bench, declared: str) -> None:
+    files.at_destination("CREATE TABLE victim (a)")
+    quoted = declared.replace('"', '""')
+    files.at_source(f'CREATE TABLE s (k INTEGER, v "{quoted}")', "INSERT INTO s VALUES (1, 'kept'), (2, NULL)")
+    files.run(files.plan("SELECT k AS k, v AS v FROM s", dest_table=TableName("", "t")))
+    assert fetch(files.destination, "SELECT k, v FROM t ORDER BY k") == [(1, "kept"), (2, None)]
+    assert fetch(files.destination, "SELECT count(*) FROM victim") == [(0,)]
+    # a column that the statement does not name gets no value from a DEFAULT
+    files.at_destination("INSERT INTO t (k) VALUES (3)")
+    assert fetch(files.destination, "SELECT v FROM t WHERE k = 3") == [(None,)]
+    made = fetch(files.destination, "SELECT type, dflt_value, pk FROM pragma_table_info('t') WHERE name = 'v'")
+    assert made == [("TEXT", None, 0)]
+    assert "DEFAULT" not in definitions(files) and "CHECK" not in definitions(files)
+
+
+@pytest.mark.parametrize("declared", SOME)
+def test_a_hostile_type_of_an_existing_destination_makes_no_ddl(files: Bench, declared: str) -> None:
+    quoted = declared.replace('"', '""')
+    files.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'kept')")
+    files.at_destination(f'CREATE TABLE t (k INTEGER, v "{quoted}")')
+    table = TableName("", "t")
+    plan = files.plan("SELECT k AS k, v AS v FROM s", dest_table=table, strategy=Strategy.UPSERT, merge_key=("k",))
+    files.run(plan)
+    assert fetch(files.destination, "SELECT k, v FROM t") == [(1, "kept")]
+    staging = "SELECT sql FROM sqlite_master WHERE name = 'pipekit_staging.m'"
+    ((made,),) = fetch(files.destination, staging)
+    assert "DEFAULT" not in made and "CHECK" not in made and "KEY" not in made
+
+
+def test_a_module_s_own_type_is_a_type_and_nothing_more(files: Bench) -> None:
+    files.at_source("CREATE TABLE s (k INTEGER)")
+    own = Column(dest_name="k", dest_type="INTEGER DEFAULT (7)")
+    with pytest.raises(ConfigurationInvalid, match="cannot be used as the type of a column"):
+        files.run(files.plan("SELECT k AS k FROM s", dest_table=TableName("", "t"), columns=(own,)))
+
+
+@pytest.mark.parametrize("kind", sorted(registry.kinds()))
+def test_no_dialect_writes_more_than_a_type(kind: str) -> None:
+    dialect = registry.dialect(kind)
+    if not isinstance(dialect, PublishingDialect):
+        return
+    for declared in HOSTILE:
+        if not declared.endswith(" NOT NULL"):
+            with pytest.raises(ConfigurationInvalid):
+                dialect.create_table(TableName("", "t"), [("v", declared)])
+
+
+@pytest.mark.parametrize(
+    "native",
+    [
+        "character varying(10)",
+        "timestamp(3) with time zone",
+        "numeric(10,-2)",
+        "interval day to second(3)",
+        '"char"',
+        'sales."Weird Type"[]',
+        "int4[][]",
+        "geometry(Point,4326)",
+        "STRUCT(a INTEGER, \"b c\" VARCHAR[], d STRUCT(e ENUM('x', 'it''s')))[3]",
+        "MAP(VARCHAR, DECIMAL(18,3))",
+        "DOUBLE PRECISION",
+        "UNSIGNED BIG INT",
+        "native character ( 70 )",
+        "Größe",
+    ],
+)
+def test_a_type_of_any_system_is_one(native: str) -> None:
+    assert is_type(native)
+
+
+@pytest.mark.parametrize(
+    "native",
+    ["", " ", "7", "(7)", "'x'", "a b)", "a (b", "a [b)", "a; b", "a -- b", "a /* b */", "a(b) 'c'", 'a "b', "a\nb"],
+)
+def test_what_is_no_type_is_none(native: str) -> None:
+    assert not is_type(native)
+
+
+@pytest.mark.parametrize("declared", HOSTILE)
+def test_what_follows_a_type_is_no_part_of_it(declared: str) -> None:
+    assert not is_type(declared)
+
+
+def test_types_that_duckdb_describes_are_types(tmp_path: Path) -> None:
+    parameters = ConnectionParameters(
+        kind="duckdb", url=f"jdbc:duckdb:{tmp_path}/x.duckdb", options={"create": True}, name="x"
+    )
+    connector = registry.connector("duckdb")
+    session = connector.connect(parameters)
+    describe: Callable[..., object] = connector.introspector.describe_query
+    session.execute("""CREATE TYPE mood AS ENUM ('it''s', '"quoted"', 'a, b')""")
+    query = "SELECT 'it''s'::mood AS m, {'a b': 1, 'check': 2} AS s, [1] AS l, map {'k': 1.5} AS p, 1::UTINYINT AS u"
+    columns = describe(session, query)
+    session.close()
+    assert all(is_type(column.native_type) for column in columns)  # type: ignore[attr-defined]

@@ -1,0 +1,91 @@
+"""Names that break lesser tools: long, reserved, quoted, with spaces, alike after cleaning."""
+
+from __future__ import annotations
+
+import pytest
+
+from connections.sdk.errors import ConfigurationInvalid
+from connections.sdk.schema import TableName
+from runs.engine.plan import Strategy
+from tests.benches.bench import Bench
+
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
+_LONG = "l" * 63
+
+
+@pytest.mark.parametrize(
+    ("column", "strategy"),
+    [
+        ('with "quotes"', Strategy.INCREMENTAL),
+        (_LONG, Strategy.UPSERT),
+        ("pipekit_row", Strategy.APPEND),
+        *(
+            pytest.param(name, Strategy.UPSERT, marks=pytest.mark.matrix)
+            for name in ("select", "two words", "UPPER", "1st", "a.b", "s", "excluded")
+        ),
+        *(
+            pytest.param(name, Strategy.INCREMENTAL, marks=pytest.mark.matrix)
+            for name in ("user", "per%cent", "d", "ünïcödé")
+        ),
+    ],
+)
+def test_any_alias_can_be_key_and_watermark(bench: Bench, column: str, strategy: Strategy) -> None:
+    quoted = '"' + column.replace('"', '""') + '"'
+    bench.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'a'), (2, 'b')")
+    key = (column,) if strategy in (Strategy.INCREMENTAL, Strategy.UPSERT) else ()
+    watermark = "" if strategy is Strategy.FULL else column
+    plan = bench.plan(f"SELECT k AS {quoted}, v FROM s", strategy=strategy, merge_key=key, watermark=watermark)
+    bench.run(plan)
+    bench.at_source("INSERT INTO s VALUES (3, 'c')")
+    bench.run(plan)
+    assert bench.rows(f"SELECT {quoted}, v FROM sync.t ORDER BY 1") == [(1, "a"), (2, "b"), (3, "c")]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        TableName("my schema", "my table"),
+        TableName("Sync", "Order"),
+        TableName("a.b", 'c"d'),
+        TableName("s" * 63, "t" * 63),
+    ],
+)
+def test_any_schema_and_table_can_be_the_destination(bench: Bench, table: TableName) -> None:
+    bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (1)")
+    plan = bench.plan("SELECT k FROM s", strategy=Strategy.UPSERT, merge_key=("k",), dest_table=table)
+    bench.run(plan)
+    assert bench.run(plan).counts == (0, 1, 0)
+    schema, name = (f'"{part.replace(chr(34), chr(34) * 2)}"' for part in (table.schema, table.table))
+    assert bench.rows(f"SELECT k FROM {schema}.{name}") == [(1,)]
+
+
+def test_two_long_tables_that_begin_alike_get_indexes_of_their_own(bench: Bench) -> None:
+    bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (1)")
+    for last in "ab":
+        table = TableName("sync", "t" * 62 + last)
+        bench.run(bench.plan("SELECT k FROM s", strategy=Strategy.UPSERT, merge_key=("k",), dest_table=table))
+    assert bench.rows("SELECT count(*) FROM pg_indexes WHERE schemaname = 'sync'") == [(2,)]
+
+
+def test_select_star_gets_safe_names_and_finds_the_source_name_again(bench: Bench) -> None:
+    bench.at_source('CREATE TABLE s ("DCORD#" INTEGER, "Company Name" TEXT)', "INSERT INTO s VALUES (1, 'x')")
+    plan = bench.plan("SELECT * FROM s", strategy=Strategy.INCREMENTAL, merge_key=("dcord",), watermark="dcord")
+    bench.run(plan)
+    bench.at_source("INSERT INTO s VALUES (2, 'y')")
+    again = bench.run(plan)
+    assert '"DCORD#" > 1' in again.source_sql
+    assert bench.rows("SELECT dcord, company_name FROM sync.t ORDER BY 1") == [(1, "x"), (2, "y")]
+
+
+def test_names_that_end_up_alike_are_refused(bench: Bench) -> None:
+    bench.at_source('CREATE TABLE s ("A#" INTEGER, "A$" INTEGER)')
+    with pytest.raises(ConfigurationInvalid) as caught:
+        bench.run(bench.plan("SELECT * FROM s"))
+    assert "A#" in caught.value.message or "a" in caught.value.message
+
+
+def test_a_name_over_63_bytes_is_refused(bench: Bench) -> None:
+    bench.at_source("CREATE TABLE s (k INTEGER)")
+    with pytest.raises(ConfigurationInvalid, match="63"):
+        bench.run(bench.plan(f"SELECT k AS {'k' * 64} FROM s"))

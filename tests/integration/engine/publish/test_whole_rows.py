@@ -1,0 +1,118 @@
+"""append with a watermark compares whole rows: exactly, and however many columns there are."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from connections import registry
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protocols import Session
+from connections.sdk.schema import TableName
+from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
+from runs.engine.plan import Strategy
+from tests.benches.bench import Bench
+
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
+KINDS = ["sqlite", "duckdb", "postgresql"]
+TARGET, STAGING = TableName("", "target"), TableName("", "staging")
+# values of which any two make rows that must not be taken for one another
+TEXTS = [None, "", "NULL", "'", "''", ",", "','", "a", "A", "a ", "\\", '"', '""', "(", "a,b", "a','b", "NULL,NULL"]
+# as many columns as a table may have, as far as there is such a number
+WIDEST = {"sqlite": 2000, "duckdb": 600, "postgresql": 1600}
+
+
+@contextmanager
+def _tables(
+    parameters: ConnectionParameters,
+    columns: Sequence[tuple[str, str]],
+    *,
+    collations: Mapping[str, str] = NO_COLLATIONS,
+) -> Iterator[Session]:
+    connector = registry.connector(parameters.kind)
+    session = connector.connect(parameters)
+    try:
+        for table in (TARGET, STAGING):
+            session.execute(_dialect(parameters).create_table(table, list(columns), collations=collations))
+        yield session
+    finally:
+        session.close()
+
+
+def _dialect(parameters: ConnectionParameters) -> PublishingDialect:
+    found = registry.dialect(parameters.kind)
+    assert isinstance(found, PublishingDialect)
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_are_one_only_when_all_their_values_are(
+    warehouse_of: Callable[[str], ConnectionParameters], kind: str
+) -> None:
+    parameters = warehouse_of(kind)
+    dialect, columns = _dialect(parameters), ("a", "b", "n")
+    pairs = list(itertools.product(TEXTS, TEXTS))
+    marks = ", ".join([dialect.placeholder] * 2)
+    collations = {"a": "NOCASE"} if kind != "postgresql" else {}
+    types = [("a", "varchar(20)"), ("b", "varchar(20)"), ("n", "integer")]
+    with _tables(parameters, types, collations=collations) as session:
+        with session.transaction():
+            for pair in pairs:
+                session.execute(f"INSERT INTO staging VALUES ({marks}, 1)", pair)
+        # one row is there already, one of its twins is not
+        session.execute("INSERT INTO staging VALUES ('a', 'a', 1)")
+        session.execute("INSERT INTO target VALUES ('a', 'a', 1), (NULL, NULL, 1)")
+        sql = dialect.insert_unseen(TARGET, STAGING, columns, "n")
+        assert session.execute(sql) == len(pairs) - 1
+        assert session.execute(sql) == 0
+        found = session.fetch("SELECT a, b FROM target")
+    assert sorted(found, key=repr) == sorted([*pairs, ("a", "a")], key=repr)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_as_many_columns_as_a_table_has_are_compared(
+    warehouse_of: Callable[[str], ConnectionParameters], kind: str
+) -> None:
+    parameters, columns = warehouse_of(kind), tuple(f"c{number}" for number in range(WIDEST[kind]))
+    with _tables(parameters, [(name, "smallint") for name in columns]) as session:
+        for table, first in (("target", 1), ("staging", 1), ("staging", 2)):
+            session.execute(f"INSERT INTO {table} VALUES ({first}{', 7' * (len(columns) - 1)})")
+        session.execute(_dialect(parameters).insert_unseen(TARGET, STAGING, columns, "c0"))
+        assert session.fetch("SELECT c0 FROM target ORDER BY 1") == [(1,), (2,)]
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_a_wide_table_is_appended_to_again_and_again(bench_to: Callable[[str], Bench], kind: str) -> None:
+    bench = bench_to(kind)
+    bench.at_source(f"CREATE TABLE s (id integer, {', '.join(f'c{number} smallint' for number in range(999))})")
+    bench.at_source("INSERT INTO s (id, c5) VALUES (1, 7), (2, NULL)")
+    plan = bench.plan(
+        "SELECT * FROM s", dest_table=TableName("main", "t"), strategy=Strategy.APPEND, watermark="id", overlap="5"
+    )
+    assert bench.run(plan).counts == (2, 0, 0)
+    bench.at_source("INSERT INTO s (id, c5) VALUES (3, 7), (2, NULL)")
+    assert bench.run(plan).counts == (2, 0, 0)
+    assert bench.rows("SELECT id, c5 FROM t ORDER BY 1") == [(1, 7), (2, None), (2, None), (3, 7)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "h2", "clickhouse", "oracle"])
+def test_no_expression_is_a_long_chain_or_a_deep_nest(kind: str) -> None:
+    dialect = registry.dialect(kind)
+    assert isinstance(dialect, PublishingDialect)
+    open_chains, longest, deepest = [0], 0, 0
+    for sign in re.findall(r"[()]|\|\|", dialect.row_text(tuple(f"c{number}" for number in range(1000)), "s")):
+        if sign == "(":
+            open_chains.append(0)
+        elif sign == ")":
+            open_chains.pop()
+        else:
+            open_chains[-1] += 1
+        longest, deepest = max(longest, open_chains[-1]), max(deepest, len(open_chains))
+    assert longest < 100
+    assert deepest < 20

@@ -1,0 +1,348 @@
+"""PostgreSQL as the source: raw keeps every byte; towards other systems each value is exact or an invalid value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connections.sdk.errors import InvalidValue, PipekitError
+from tests.benches.small_databases import System, carry, duckdb, job, moved, postgresql, sqlite
+
+# type, value as SQL, text afterwards
+VALUES = [
+    ("smallint", "-32768", "-32768"),
+    ("bigint", "-9223372036854775808", "-9223372036854775808"),
+    ("numeric(38,10)", "1234567890123456789012345678.1234567891", "1234567890123456789012345678.1234567891"),
+    ("numeric(10,2)", "'NaN'", "NaN"),
+    ("numeric", "1e-30", "0.000000000000000000000000000001"),
+    ("numeric", "'-Infinity'", "-Infinity"),
+    ("numeric(50,5)", "123456789012345678901234567890.12345", "123456789012345678901234567890.12345"),
+    ("real", "0.1", "0.1"),
+    ("double precision", "'NaN'", "NaN"),
+    ("double precision", "'-Infinity'", "-Infinity"),
+    ("boolean", "true", "true"),
+    ("text", "''", ""),
+    ("text", "E'\\\\x \\n\\t\"é😀'", '\\x \n\t"é😀'),
+    ("varchar(10)", "'abc '", "abc "),
+    ("char(5)", "'ab'", "ab   "),
+    ("name", "'nm'", "nm"),
+    ('"char"', "'a'", "a"),
+    ("bytea", "'\\x00ff'", "\\x00ff"),
+    ("bytea", "''", "\\x"),
+    ("date", "'0044-03-15 BC'", "0044-03-15 BC"),
+    ("date", "'infinity'", "infinity"),
+    ("date", "'5874897-12-31'", "5874897-12-31"),
+    ("timestamp", "'-infinity'", "-infinity"),
+    ("timestamp", "'294276-12-31 23:59:59.999999'", "294276-12-31 23:59:59.999999"),
+    ("timestamptz", "'2020-01-01 00:00:00.123456+05:30'", "2019-12-31 18:30:00.123456+00"),
+    ("time", "'24:00'", "24:00:00"),
+    ("timetz", "'12:00:00.5+05:30'", "12:00:00.5+05:30"),
+    ("interval", "'1 mon 2 days -03:00:00.5'", "1 mon 2 days -03:00:00.5"),
+    ("uuid", "'00112233-4455-6677-8899-aabbccddeeff'", "00112233-4455-6677-8899-aabbccddeeff"),
+    ("json", '\'{"a":  1, "a": 2}\'', '{"a":  1, "a": 2}'),
+    ("jsonb", "'{\"a\":  12345678901234567890.10}'", '{"a": 12345678901234567890.10}'),
+    ("integer[]", "'{1,NULL,3}'", "{1,NULL,3}"),
+    ("text[]", '\'{"a,b","",NULL}\'', '{"a,b","",NULL}'),
+    ("int4range", "'[1,5)'", "[1,5)"),
+    ("inet", "'10.1.2.3/8'", "10.1.2.3/8"),
+    ("bit(3)", "B'101'", "101"),
+    ("varbit", "B'10101'", "10101"),
+    ("mood", "'ok'", "ok"),
+    ("percentage", "5", "5"),
+]
+# types that binary COPY cannot carry to another server: their bytes hold object ids of this one
+BY_ID = [("mood[]", "'{ok,sad}'", "{ok,sad}"), ("pair", "'(1,x)'", "(1,x)"), ("regclass", "'pg_class'", "pg_class")]
+# what arrow cannot carry into the same type, and why is said
+NOT_BY_ARROW = {("numeric(10,2)", "'NaN'"), ("timestamp", "'294276-12-31 23:59:59.999999'")}
+
+
+@pytest.fixture(scope="module")
+def warehouse(postgresql_server: str) -> System:
+    made = postgresql(postgresql_server)
+    made.execute(
+        "DROP TABLE IF EXISTS s, t",
+        "DROP TYPE IF EXISTS mood, pair CASCADE",
+        "DROP DOMAIN IF EXISTS percentage CASCADE",
+        "CREATE TYPE mood AS ENUM ('sad', 'ok')",
+        "CREATE TYPE pair AS (a integer, b text)",
+        "CREATE DOMAIN percentage AS integer CHECK (VALUE BETWEEN 0 AND 100)",
+    )
+    return made
+
+
+def _source(system: System, native: str, value: str) -> None:
+    system.execute(
+        "DROP TABLE IF EXISTS s",
+        f"CREATE TABLE s (n integer, v {native})",
+        f"INSERT INTO s VALUES (1, NULL), (2, {value})",
+    )
+
+
+def _destination(system: System, native: str) -> None:
+    system.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, v {native})")
+
+
+def _shown(cases: list[tuple[str, str, str]], wanted: str = "") -> dict[tuple[str, str, str], str]:
+    return {(native, value, wanted or native): text for native, value, text in cases}
+
+
+def _plain(cases: list[tuple[str, str, str]]) -> dict[tuple[str, str, str], str]:
+    """As the values look when cast to text: PostgreSQL's own cast drops the padding of char(n)."""
+    return {key: text.rstrip() if key[2] == "char(5)" else text for key, text in _shown(cases).items()}
+
+
+def test_every_type_passes_raw(warehouse: System) -> None:
+    expected = _plain(VALUES)
+    found = carry(warehouse, warehouse, list(expected), "{}::text")
+    assert (found.route, found.values) == ("raw", expected)
+    assert warehouse.rows("SELECT count(*) FROM s JOIN t USING (n) WHERE s::text IS DISTINCT FROM t::text") == [(0,)]
+
+
+def test_every_type_passes_raw_as_text(warehouse: System) -> None:
+    expected = _shown(VALUES + BY_ID, "text")
+    found = carry(warehouse, warehouse, list(expected), "{}")
+    assert (found.route, found.values) == ("raw", expected)
+
+
+def test_every_type_passes_by_arrow(warehouse: System) -> None:
+    """The types that raw cannot carry keep the whole table off that route."""
+    expected = _plain([case for case in VALUES + BY_ID if case[:2] not in NOT_BY_ARROW])
+    found = carry(warehouse, warehouse, list(expected), "{}::text")
+    assert (found.route, found.values) == ("arrow", expected)
+
+
+@pytest.mark.parametrize(("native", "value", "expected"), [case for case in VALUES if case[:2] not in NOT_BY_ARROW])
+def test_every_type_passes_by_arrow_in_binary_where_it_has_one(
+    warehouse: System, native: str, value: str, expected: str
+) -> None:
+    """A narrower number keeps the job off the raw route, and nothing else is in the table."""
+    _source(warehouse, native, value)
+    warehouse.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n smallint, v {native})")
+    route, _ = moved(job(warehouse, "SELECT n, v FROM s", warehouse))
+    assert route == "arrow"
+    assert warehouse.rows("SELECT v::text FROM t ORDER BY n") == [
+        (None,),
+        (_plain([(native, value, expected)])[(native, value, native)],),
+    ]
+
+
+@pytest.mark.parametrize(("native", "value"), sorted(NOT_BY_ARROW))
+def test_what_arrow_cannot_carry_is_named(warehouse: System, native: str, value: str) -> None:
+    _source(warehouse, native, value)
+    warehouse.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n smallint, v {native})")
+    with pytest.raises(InvalidValue, match="“v”: "):
+        moved(job(warehouse, "SELECT n, v FROM s", warehouse))
+    assert warehouse.rows("SELECT * FROM t") == []
+
+
+@pytest.mark.parametrize(("native", "value", "expected"), BY_ID)
+def test_values_full_of_object_ids_do_not_pass_raw_into_their_own_type(
+    warehouse: System, native: str, value: str, expected: str
+) -> None:
+    _source(warehouse, native, value)
+    _destination(warehouse, native)
+    route, _ = moved(job(warehouse, "SELECT * FROM s", warehouse))
+    assert route == "arrow"
+    assert warehouse.rows("SELECT v::text FROM t ORDER BY n") == [(None,), (expected,)]
+
+
+WIDER = [
+    ("smallint", "1", "bigint", "1"),
+    ("integer", "-5", "numeric", "-5"),
+    ("real", "0.5", "double precision", "0.5"),
+    ("numeric(10,2)", "1.50", "numeric(12,4)", "1.5000"),
+    ("numeric(10,2)", "1.50", "numeric", "1.50"),
+    ("varchar(5)", "'abc'", "varchar(9)", "abc"),
+    ("date", "'infinity'", "timestamp", "infinity"),
+    ("timestamp(3)", "'2020-01-01 00:00:00.123'", "timestamp", "2020-01-01 00:00:00.123"),
+]
+
+
+def test_wider_columns_are_still_raw(warehouse: System) -> None:
+    found = carry(warehouse, warehouse, [case[:3] for case in WIDER], "{}::text")
+    assert (found.route, found.values) == ("raw", {case[:3]: case[3] for case in WIDER})
+
+
+# the receiving server would round or cut these without a word
+NARROWER = [
+    ("numeric(10,4)", "1.2300", "numeric(10,2)", "1.23", "1.2345"),
+    ("numeric", "1.2300", "numeric(10,2)", "1.23", "1.2345"),
+    ("text", "'abc'", "varchar(4)", "abc", "'abcd '"),
+    ("text", "'abc '", "char(4)", "abc", "'abcd '"),
+    ("timestamp", "'2020-01-01 00:00:00.120'", "timestamp(2)", "2020-01-01 00:00:00.12", "'2020-01-01 00:00:00.123'"),
+    ("time", "'10:00:00.5'", "time(1)", "10:00:00.5", "'10:00:00.51'"),
+    ("bigint", "7", "integer", "7", "2147483648"),
+    ("double precision", "0.1", "real", "0.1", "0.123456789"),
+    ("text", "'2020-01-31'", "date", "2020-01-31", "'31.01.2020'"),
+    ("text", "'12'", "integer", "12", "'12a'"),
+]
+
+
+@pytest.mark.parametrize(("native", "good", "wanted", "expected", "bad"), NARROWER)
+def test_a_narrower_column_takes_what_fits_and_refuses_the_rest(
+    warehouse: System, native: str, good: str, wanted: str, expected: str, bad: str
+) -> None:
+    _source(warehouse, native, good)
+    _destination(warehouse, wanted)
+    route, _ = moved(job(warehouse, "SELECT * FROM s", warehouse))
+    assert route == "arrow"
+    assert warehouse.rows("SELECT v::text FROM t ORDER BY n") == [(None,), (expected,)]
+    warehouse.execute(f"INSERT INTO s VALUES (3, {bad})", "TRUNCATE t")
+    with pytest.raises(InvalidValue, match="“v”"):
+        moved(job(warehouse, "SELECT * FROM s", warehouse))
+    assert warehouse.rows("SELECT * FROM t") == []
+
+
+TO_SQLITE = [
+    ("smallint", "-32768", "SMALLINT", (-32768, "integer")),
+    ("bigint", "9223372036854775807", "BIGINT", (9223372036854775807, "integer")),
+    ("numeric(10,2)", "-0.01", "DECIMAL(10,2)", (-0.01, "real")),
+    ("numeric(38,10)", "0.0000000001", "TEXT", ("0.0000000001", "text")),
+    ("numeric(50,5)", "123456789012345678901234567890.12345", "TEXT", ("123456789012345678901234567890.12345", "text")),
+    ("double precision", "0.1", "DOUBLE", (0.1, "real")),
+    ("double precision", "'-Infinity'", "DOUBLE", (float("-inf"), "real")),
+    ("boolean", "true", "BOOLEAN", (1, "integer")),
+    ("text", "''", "TEXT", ("", "text")),
+    ("text", "'007'", "TEXT", ("007", "text")),
+    ("text", "'é😀\n'", "TEXT", ("é😀\n", "text")),
+    ("char(5)", "'ab'", "TEXT", ("ab   ", "text")),
+    ("bytea", "'\\x00ff'", "BLOB", (b"\x00\xff", "blob")),
+    ("bytea", "''", "BLOB", (b"", "blob")),
+    ("date", "'1969-12-31'", "DATE_TEXT", ("1969-12-31", "text")),
+    ("timestamp", "'9999-12-31 23:59:59.999999'", "TIMESTAMP_TEXT", ("9999-12-31 23:59:59.999999", "text")),
+    ("timestamp", "'2020-01-01 10:00'", "TIMESTAMP_TEXT", ("2020-01-01 10:00:00", "text")),
+    ("timestamptz", "'2020-01-01 00:00:00.5+05:30'", "TIMESTAMPTZ_TEXT", ("2019-12-31 18:30:00.5+00:00", "text")),
+    ("time", "'10:00:00.25'", "TIME_TEXT", ("10:00:00.25", "text")),
+    ("uuid", "'00112233-4455-6677-8899-aabbccddeeff'", "UUID_TEXT", ("00112233-4455-6677-8899-aabbccddeeff", "text")),
+    ("jsonb", "'{\"a\": 1.10}'", "JSON_TEXT", ('{"a": 1.10}', "text")),
+    ("integer[]", "'{1,NULL,3}'", "TEXT", ("{1,NULL,3}", "text")),
+    ("interval", "'1 mon'", "TEXT", ("1 mon", "text")),
+    ("money", "12.34", "TEXT", ("12.34", "text")),
+    ("mood", "'ok'", "TEXT", ("ok", "text")),
+]
+
+
+def test_values_arrive_in_sqlite_exactly(warehouse: System, tmp_path: Path) -> None:
+    copy = sqlite(tmp_path / "copy.db")
+    cases = [case[:3] for case in TO_SQLITE]
+    assert carry(warehouse, copy, cases, "{}").values == {case[:3]: case[3][0] for case in TO_SQLITE}
+    assert carry(warehouse, copy, cases, "typeof({})").values == {case[:3]: case[3][1] for case in TO_SQLITE}
+
+
+NOT_IN_SQLITE = [
+    ("double precision", "'NaN'", "DOUBLE", "nan"),
+    ("date", "'infinity'", "DATE_TEXT", "infinity"),
+    ("date", "'0044-03-15 BC'", "DATE_TEXT", "0044-03-15 BC"),
+    ("timestamp", "'10000-01-01'", "TIMESTAMP_TEXT", "10000-01-01 00:00:00"),
+    ("timestamp", "'294276-12-31'", "TIMESTAMP_TEXT", "294276-12-31 00:00:00"),
+    ("time", "'24:00'", "TIME_TEXT", "24:00:00"),
+    ("numeric", "12345678901234567.8", "NUMERIC", "12345678901234567.8"),
+    ("text", "'007'", "STRING", "007"),
+    ("text", "'1e5'", "DATETIME", "1e5"),
+]
+
+
+@pytest.mark.parametrize(("native", "value", "wanted", "shown"), NOT_IN_SQLITE)
+def test_what_sqlite_would_alter_is_refused(
+    warehouse: System, tmp_path: Path, native: str, value: str, wanted: str, shown: str
+) -> None:
+    _source(warehouse, native, value)
+    copy = sqlite(tmp_path / "copy.db")
+    _destination(copy, wanted)
+    with pytest.raises(InvalidValue) as caught:
+        moved(job(warehouse, "SELECT * FROM s", copy))
+    assert "“v”" in caught.value.message and shown in caught.value.message
+    assert copy.rows("SELECT * FROM t") == []
+
+
+TO_DUCKDB = [
+    ("bigint", "-9223372036854775808", "BIGINT", "-9223372036854775808"),
+    (
+        "numeric(38,10)",
+        "1234567890123456789012345678.1234567891",
+        "DECIMAL(38,10)",
+        "1234567890123456789012345678.1234567891",
+    ),
+    ("numeric(50,5)", "123456789012345678901234567890.12345", "VARCHAR", "123456789012345678901234567890.12345"),
+    ("numeric", "'NaN'", "VARCHAR", "NaN"),
+    ("numeric(20,0)", "18446744073709551615", "UBIGINT", "18446744073709551615"),
+    ("real", "0.1", "FLOAT", "0.1"),
+    ("double precision", "'NaN'", "DOUBLE", "nan"),
+    ("text", "''", "VARCHAR", ""),
+    ("bytea", "'\\x00ff'", "BLOB", "\\x00\\xFF"),
+    ("date", "'infinity'", "DATE", "infinity"),
+    ("date", "'0044-03-15 BC'", "DATE", "0044-03-15 (BC)"),
+    ("timestamp", "'-infinity'", "TIMESTAMP", "-infinity"),
+    ("timestamp", "'2020-01-01 10:00:00'", "TIMESTAMP_S", "2020-01-01 10:00:00"),
+    ("timestamptz", "'2020-01-01 00:00:00.123456+05:30'", "TIMESTAMPTZ", "2019-12-31 18:30:00.123456+00"),
+    ("time", "'24:00'", "TIME", "24:00:00"),
+    ("uuid", "'00112233-4455-6677-8899-aabbccddeeff'", "UUID", "00112233-4455-6677-8899-aabbccddeeff"),
+    ("json", "'{\"a\":  1}'", "JSON", '{"a":  1}'),
+    ("integer[]", "'{1,NULL,3}'", "VARCHAR", "{1,NULL,3}"),
+    ("interval", "'1 mon 2 days'", "INTERVAL", "1 month 2 days"),
+    ("mood", "'ok'", "VARCHAR", "ok"),
+]
+
+
+def test_values_arrive_in_duckdb_exactly(warehouse: System, tmp_path: Path) -> None:
+    found = carry(warehouse, duckdb(tmp_path / "copy.duckdb"), [case[:3] for case in TO_DUCKDB], "{}::VARCHAR")
+    assert found.values == {case[:3]: case[3] for case in TO_DUCKDB}
+
+
+NOT_IN_DUCKDB = [
+    ("timestamp", "'294276-12-31'", "TIMESTAMP", "294276-12-31 00:00:00"),
+    ("timestamp", "'2020-01-01 10:00:00.5'", "TIMESTAMP_S", "2020-01-01 10:00:00.5"),
+    ("numeric", "'NaN'", "DECIMAL(10,2)", "nan"),
+    ("smallint", "-1", "UTINYINT", "-1"),
+    ("text", "'{x'", "JSON", "{x"),
+    ("text", "'abc'", "UUID", "abc"),
+]
+
+
+@pytest.mark.parametrize(("native", "value", "wanted", "shown"), NOT_IN_DUCKDB)
+def test_what_duckdb_would_alter_is_refused(
+    warehouse: System, tmp_path: Path, native: str, value: str, wanted: str, shown: str
+) -> None:
+    _source(warehouse, native, value)
+    copy = duckdb(tmp_path / "copy.duckdb")
+    _destination(copy, wanted)
+    with pytest.raises(InvalidValue) as caught:
+        moved(job(warehouse, "SELECT * FROM s", copy))
+    assert "“v”" in caught.value.message and shown in caught.value.message
+    assert copy.rows("SELECT * FROM t") == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT 1 AS n, 'a' AS v;",
+        "SELECT 1 AS n, 'a' AS v ; -- the end",
+        "SELECT 1 AS n, 'a' AS v -- no end",
+        "SELECT 1 AS n, 'a' AS v /* ; */ ;\n\n",
+        "WITH x AS (SELECT 1 AS n) SELECT n, 'a' AS v FROM x ORDER BY 1",
+        "SELECT 1, 'a'",
+        "SELECT 1 AS x, 'a' AS x",
+        "VALUES (1, 'a')",
+    ],
+)
+@pytest.mark.parametrize("wanted", ["text", "varchar(3)"])
+def test_a_query_may_end_and_name_as_it_likes(warehouse: System, query: str, wanted: str) -> None:
+    _destination(warehouse, wanted)
+    route, _ = moved(job(warehouse, query, warehouse))
+    assert route == ("raw" if wanted == "text" else "arrow")
+    assert warehouse.rows("SELECT n, v FROM t") == [(1, "a")]
+
+
+@pytest.mark.parametrize("wanted", ["text", "varchar(9)"])
+@pytest.mark.parametrize(
+    "query",
+    ["WITH gone AS (DELETE FROM s RETURNING n) SELECT n, 'x' AS v FROM gone", "SELECT 1 AS n, 'x'; DELETE FROM s"],
+)
+def test_a_source_query_cannot_write(warehouse: System, query: str, wanted: str) -> None:
+    _source(warehouse, "text", "'kept'")
+    _destination(warehouse, wanted)
+    with pytest.raises(PipekitError):
+        moved(job(warehouse, query, warehouse))
+    assert warehouse.rows("SELECT v FROM s ORDER BY n") == [(None,), ("kept",)]
+    assert warehouse.rows("SELECT * FROM t") == []

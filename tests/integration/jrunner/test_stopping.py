@@ -1,0 +1,160 @@
+"""Whatever ends a transfer early, the destination is as before and no statement is left running anywhere."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from runs.jrunner.cancel import Cancellation
+from runs.jrunner.job import Job
+from runs.jrunner.protocol import Reporter
+from runs.jrunner.routes.choose import choose
+from tests.benches.small_databases import System, as_json, duckdb, job, postgresql, sqlite
+from tests.processes.commands import alive, wait_until
+from tests.processes.jrunner import ROOT, finish, start_job
+
+# delivers for minutes, a few rows at a time
+_SLOW = "SELECT g AS n, repeat('x', 4000) AS v, pg_sleep(0.005)::text AS s FROM generate_series(1, 100000) g"
+_BUSY = (
+    "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%%generate_series%%' AND pid <> %s"
+)
+
+
+def _busy(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(_BUSY, (connection.info.backend_pid,)).fetchone()
+    assert row
+    return int(row[0])
+
+
+def _started(url: str) -> Callable[[], bool]:
+    """Whether the source's COPY has been running for a moment, so that rows are on their way."""
+
+    def check() -> bool:
+        with psycopg.connect(url) as connection:
+            rows = connection.execute(
+                "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query ILIKE 'copy%generate_series%' "
+                "AND clock_timestamp() - query_start > interval '0.3 s'"
+            ).fetchall()
+        return bool(rows)
+
+    return check
+
+
+@pytest.fixture(params=["postgresql", "sqlite", "duckdb"])
+def slow_job(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> tuple[Job, System]:
+    """A job that takes minutes, by the raw route and by arrow to each other destination; old rows are there."""
+    made = {
+        "postgresql": lambda: postgresql(database_url),
+        "sqlite": lambda: sqlite(tmp_path / "d.db"),
+        "duckdb": lambda: duckdb(tmp_path / "d.duckdb"),
+    }
+    destination = made[request.param]()
+    destination.execute("CREATE TABLE t (n integer, v text, s text)", "INSERT INTO t VALUES (1, 'old', 'old')")
+    return job(postgresql(database_url), _SLOW, destination, clear=True), destination
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_the_middle_leaves_nothing(
+    slow_job: tuple[Job, System], database_url: str, number: signal.Signals
+) -> None:
+    work, destination = slow_job
+    process = start_job(work)
+    wait_until(_started(database_url))
+    process.send_signal(number)
+    ended = finish(process)
+    assert ended.code == 130
+    assert ended.last["error"]["code"] == "cancelled"
+    wait_until(lambda: not _busy(database_url))
+    assert destination.rows("SELECT * FROM t") == [(1, "old", "old")]
+
+
+def test_a_source_connection_that_is_terminated_is_an_error_and_nothing_stays(
+    slow_job: tuple[Job, System], database_url: str
+) -> None:
+    work, destination = slow_job
+    process = start_job(work)
+    wait_until(_started(database_url))
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        stopped = connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'copy%generate_series%' "
+            "AND pid <> pg_backend_pid()"
+        ).fetchall()
+    assert stopped == [(True,)]
+    ended = finish(process)
+    assert ended.code == 1
+    assert ended.last["error"]["code"] == "connection_lost"
+    assert destination.rows("SELECT * FROM t") == [(1, "old", "old")]
+
+
+def test_it_ends_when_its_parent_is_killed(slow_job: tuple[Job, System], database_url: str, tmp_path: Path) -> None:
+    work, destination = slow_job
+    parent = subprocess.Popen(
+        [sys.executable, "-c", _PARENT, json.dumps(as_json(work)), str(tmp_path / "pid")], cwd=ROOT
+    )
+    wait_until(_started(database_url))
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))
+    child = int((tmp_path / "pid").read_text())
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not alive(child))
+    wait_until(lambda: not _busy(database_url))
+    assert destination.rows("SELECT * FROM t") == [(1, "old", "old")]
+
+
+_PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-m", "runs.jrunner", "--job", "-"], stdin=subprocess.PIPE,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+child.stdin.write(sys.argv[1])
+child.stdin.close()
+with open(sys.argv[2], "w") as file:
+    file.write(f"{child.pid}\\n")
+time.sleep(600)
+"""
+
+
+def test_a_destination_that_refuses_stops_the_source_at_once(database_url: str) -> None:
+    warehouse = postgresql(database_url)
+    warehouse.execute("CREATE TABLE t (n integer CHECK (n < 20), v text, s text)")
+    ended = finish(start_job(job(warehouse, _SLOW, warehouse)))
+    assert ended.last["error"]["code"] == "value_misfit"
+    wait_until(lambda: not _busy(database_url))
+    assert warehouse.rows("SELECT * FROM t") == []
+
+
+def test_a_cancel_while_the_rows_are_being_committed_does_not_say_that_nothing_was_written(database_url: str) -> None:
+    there = postgresql(database_url)
+    there.execute(
+        "CREATE TABLE t (n integer)",
+        "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(120); RETURN NULL; END'",
+        "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION wait()",
+    )
+    process = start_job(job(there, "SELECT 1 AS n", there))
+    with psycopg.connect(database_url, autocommit=True) as other:
+        committing = "SELECT 1 FROM pg_stat_activity WHERE query = 'COMMIT;' AND wait_event = 'PgSleep'"
+        wait_until(lambda: other.execute(committing).fetchone())
+    process.send_signal(signal.SIGTERM)
+    ended = finish(process)
+    assert (ended.code, ended.last["error"]["code"]) == (130, "cancelled")
+    assert "check whether the rows are there" in ended.last["error"]["hint"]
+
+
+def test_a_stop_that_comes_when_the_transfer_has_ended_is_no_error(database_url: str) -> None:
+    """A parent that has heard of a failure asks to stop, while jrunner is ending anyway."""
+    warehouse = postgresql(database_url)
+    warehouse.execute("CREATE TABLE t (n integer)")
+    work, cancellation = job(warehouse, "SELECT 1 AS n", warehouse), Cancellation()
+    route = choose(work)
+    assert route.name == "raw"
+    assert route.copy(work, Reporter(events=False), cancellation).written == 1
+    cancellation.request()
+    assert cancellation.requested.is_set()

@@ -1,0 +1,49 @@
+"""Receivers of messages on this machine, which the settings point to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from connections.secrets import references
+from tests.integration.notify.test_rules import set_up
+from tests.servers.message_settings import reached_at
+from tests.servers.receivers import MailServer, WebhookServer, mail_server, webhook_server
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def secrets_file(tmp_path: Path) -> Iterator[Path]:
+    before = references.store().path
+    references.configure(tmp_path / "secrets.env")
+    yield tmp_path / "secrets.env"
+    references.configure(before)
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[MailServer]:
+    with mail_server() as found:
+        reached_at(settings, found.port)
+        yield found
+
+
+@pytest.fixture
+def private_webhooks(settings: Settings) -> None:
+    """Webhooks may lead to this machine, where the receivers of tests are."""
+    settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=True)
+
+
+@pytest.fixture
+def hook(private_webhooks: None) -> Iterator[WebhookServer]:
+    with webhook_server() as found:
+        references.store().set("HOOK_SECRET", "shared-5518")
+        set_up(webhook_url=found.url, webhook_secret="$HOOK_SECRET")
+        yield found

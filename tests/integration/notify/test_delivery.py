@@ -1,0 +1,319 @@
+"""From the outbox to a real mail server and a real webhook: nothing lost, no storms, no way in through a name."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import Settings
+
+from connections.secrets import references
+from connections.secrets.redaction import redactor
+from modules.models import Module
+from pipekit_site.config.config import BASE_DIR
+from pipekit_site.doctor import checks, notifications
+from runs import notify
+from runs.models import Run
+from runs.models.notification import LEASE, Delivery, Notification
+from runs.models.states import Status
+from runs.notify.delivery import MAILS, WINDOW
+from tests.factories import ModuleFactory, RunFactory
+from tests.integration.notify.test_rules import ERROR, NOW, ended, set_up
+from tests.servers.message_settings import ADMIN, SENDER, reached_at, status, text
+from tests.servers.ports import reserved_port
+from tests.servers.receivers import MailServer, mail_server
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_proxy", "secrets_file")]
+MINUTE = dt.timedelta(minutes=1)
+
+
+def test_a_mail_says_what_failed_since_when_how_often_and_what_to_do(server: MailServer) -> None:
+    set_up(site_url="https://etl.example.com/", notification_addresses=["ops@example.com", ADMIN])
+    run = ended(ModuleFactory.create(name="qcrh"))
+    assert notify.send_due() == 1
+    (mail,) = server.mails
+    assert (mail["Subject"], mail["From"]) == ("[Pipekit] qcrh failed (connection_failed)", SENDER)
+    assert mail["To"] == f"{ADMIN}, ops@example.com"
+    said = text(server)
+    for part in ("erp does not answer.", "Start it.", "1 failure in a row", f"run {run.pk} (schedule:1)"):
+        assert part in said
+    assert f"https://etl.example.com/admin/runs/run/{run.pk}/change/" in said
+    assert f"{timezone.localtime(run.finished_at):%Y-%m-%d %H:%M:%S %z}" in said
+    assert status() == "sent"
+    assert notify.send_due() == 0
+
+
+def test_each_kind_has_its_own_headline(server: MailServer) -> None:
+    set_up(notify_every=2, late_after_hours=1)
+    module = ModuleFactory.create(name="qcrh")
+    for end in ("refused", "error", "success"):
+        ended(module, end)
+    notify.find_late(timezone.now() + dt.timedelta(hours=2))
+    assert notify.send_due(timezone.now() + dt.timedelta(hours=2)) == 4
+    assert [mail["Subject"] for mail in server.mails] == [
+        "[Pipekit] qcrh was refused (connection_failed)",
+        "[Pipekit] qcrh has failed 2 times in a row (connection_failed)",
+        "[Pipekit] qcrh works again",
+        "[Pipekit] qcrh is late: no success for 1 h",
+    ]
+
+
+def test_more_than_five_at_once_are_one_mail(server: MailServer) -> None:
+    modules = [ModuleFactory.create(name=f"t{number}") for number in range(6)]
+    for module in modules:
+        ended(module)
+    assert notify.send_due() == 6
+    (mail,) = server.mails
+    assert mail["Subject"] == "[Pipekit] 6 notifications: 6 failed"
+    assert all(f"{module.name} failed" in text(server) for module in modules)
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """One on which no server listens, as long as the test starts none."""
+    with reserved_port() as found:
+        yield found
+
+
+def storm(count: int) -> list[Run]:
+    """Return failed runs of as many modules, spread over ten minutes."""
+    first = ModuleFactory.create()
+    shared = {"source_connection": first.source_connection, "dest_connection": first.dest_connection}
+    modules = Module.objects.bulk_create(
+        Module(name=f"t{number}", dest_table=f"sync.t{number}", source_query="SELECT 1 AS a", **shared)
+        for number in range(count)
+    )
+    ends = [NOW + WINDOW * number / count for number in range(count)]
+    return Run.objects.bulk_create(
+        RunFactory.build(module=module, status=Status.ERROR, finished_at=end, trigger="schedule:1", error=ERROR)
+        for module, end in zip(modules, ends, strict=True)
+    )
+
+
+@pytest.mark.parametrize(("count", "seconds"), [pytest.param(1000, 60, marks=pytest.mark.matrix), (100, 5)])
+def test_a_thousand_failures_in_ten_minutes_are_at_most_twenty_mails_and_none_is_left_out(
+    server: MailServer, count: int, seconds: int
+) -> None:
+    """With a tick every minute, and far more often."""
+    runs, now = storm(count), NOW
+    while now <= NOW + WINDOW:
+        while runs and (end := runs[0].finished_at) is not None and end <= now:
+            notify.on_finished(runs.pop(0))
+        notify.send_due(now)
+        now += dt.timedelta(seconds=seconds)
+    assert 1 < len(server.mails) <= MAILS
+    for minute in range(1, 12):
+        notify.send_due(NOW + WINDOW + minute * MINUTE)
+    assert Notification.objects.filter(status=Delivery.SENT).count() == count
+    subjects = [mail["Subject"] for mail in server.mails]
+    told = [int(subject.split()[1]) if "notifications" in subject else 1 for subject in subjects]
+    assert sum(told) == count
+
+
+def test_a_mail_server_that_was_down_gets_each_mail_once_when_it_is_up_again(settings: Settings, port: int) -> None:
+    reached_at(settings, port)
+    end = ended(ModuleFactory.create()).finished_at
+    assert end is not None
+    tries = [notify.send_due(end + minute * MINUTE) for minute in range(20)]
+    row = Notification.objects.get()
+    assert (sum(tries), row.status, row.attempts) == (0, "pending", 5)
+    assert f"127.0.0.1:{port} cannot be reached" in row.last_error
+    with mail_server(port) as server:
+        assert sum(notify.send_due(end + minute * MINUTE) for minute in range(20, 80)) == 1
+        assert len(server.mails) == 1
+    assert status() == "sent"
+
+
+def test_what_no_server_took_for_a_day_is_undelivered_and_seen_and_can_be_tried_again(
+    settings: Settings, admin_client: Client, port: int
+) -> None:
+    reached_at(settings, port)
+    end = ended(ModuleFactory.create(name="qcrh")).finished_at
+    assert end is not None
+    for half_hour in range(50):
+        notify.send_due(end + half_hour * 30 * MINUTE)
+    assert status() == "undelivered"
+    (check,) = checks.run([("notifications", notifications.notifications)])
+    assert not check.ok
+    assert "1 notifications of the last week were not delivered; the last: qcrh: Failed." in check.message
+    listed = reverse("admin:runs_notification_changelist")
+    assert "cannot be reached" in admin_client.get(listed, {"status": "undelivered"}).content.decode()
+    admin_client.post(listed, {"action": "retry", "_selected_action": [Notification.objects.get().pk]})
+    with mail_server(port) as server:
+        assert notify.send_due() == 1
+        assert len(server.mails) == 1
+
+
+def manage(server: MailServer, *arguments: str) -> subprocess.Popen[str]:
+    environment = {
+        **os.environ,
+        "PIPEKIT_SMTP_HOST": "127.0.0.1",
+        "PIPEKIT_SMTP_PORT": str(server.port),
+        "PIPEKIT_SMTP_TO": ADMIN,
+        "DJANGO_SETTINGS_MODULE": "pipekit_site.settings",
+    }
+    program = [sys.executable, "manage.py", *arguments]
+    return subprocess.Popen(program, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sender_killed_in_the_middle_of_a_mail_loses_nothing(server: MailServer) -> None:
+    ended(ModuleFactory.create())
+    server.stalls.set()
+    with manage(server, "notify") as sender:
+        assert server.stalled.wait(120)
+        sender.kill()
+    server.stalls.clear()
+    assert (status(), server.mails) == ("pending", [])
+    assert notify.send_due(timezone.now() + MINUTE) == 0
+    assert notify.send_due(timezone.now() + LEASE) == 1
+    assert len(server.mails) == 1
+
+
+@pytest.mark.matrix
+@pytest.mark.django_db(transaction=True)
+def test_two_senders_at_once_send_each_mail_once(server: MailServer) -> None:
+    for _ in range(5):
+        ended(ModuleFactory.create())
+    senders = [manage(server, "notify") for _ in range(3)]
+    said = [sender.communicate(timeout=120)[0] for sender in senders]
+    assert sum(int(line.split()[0]) for line in said) == 5
+    assert len({mail["Message-ID"] for mail in server.mails}) == len(server.mails) == 5
+
+
+def test_the_same_mail_sent_again_has_the_same_message_id(server: MailServer) -> None:
+    ended(ModuleFactory.create())
+    notify.send_due()
+    Notification.objects.update(status=Delivery.PENDING)
+    notify.send_due(timezone.now() + LEASE + MINUTE)
+    first, second = server.mails
+    assert first["Message-ID"] == second["Message-ID"]
+
+
+def test_no_name_and_no_error_can_write_a_header(server: MailServer) -> None:
+    module = ModuleFactory.create()
+    bad = "x\r\nBcc: evil@example.com\r\n\r\nhello\u2028\x7f\u202e\u061c"
+    Module.objects.filter(pk=module.pk).update(name="x\r\nBcc: evil@example.com")
+    module.refresh_from_db()
+    run = ended(module)
+    row = Notification.objects.get()
+    redactor().add("canary-5583")
+    row.about = {**row.about, "module": bad, "error": {"code": bad, "message": f"{bad} canary-5583", "hint": bad}}
+    row.save()
+    assert notify.send_due() == 1
+    (mail,) = server.mails
+    assert mail["Bcc"] is None
+    assert mail["Subject"].startswith("[Pipekit] x Bcc: evil@example.com hello failed (x Bcc: evil")
+    assert mail["To"] == ADMIN
+    assert f"run {run.pk}" in text(server)
+    assert "error:      x Bcc: evil@example.com hello" in text(server)
+    assert "canary-5583" not in text(server)
+
+
+def test_a_recipient_that_the_server_refuses_is_said_and_the_others_get_it(server: MailServer) -> None:
+    set_up(notification_addresses=["gone@example.com"])
+    server.refused = {"gone@example.com"}
+    ended(ModuleFactory.create())
+    assert notify.send_due() == 1
+    assert Notification.objects.get().last_error == "The mail server refused: gone@example.com."
+    server.refused.add(ADMIN)
+    ended(ModuleFactory.create())
+    assert notify.send_due() == 0
+    assert "rejected the mail" in Notification.objects.order_by("-pk")[0].last_error
+
+
+def test_the_login_is_used_and_a_wrong_one_told_without_the_password(server: MailServer) -> None:
+    references.store().set("MAIL_PW", "right-8812")
+    set_up(smtp_username="etl", smtp_password="$MAIL_PW")
+    server.password = "right-8812"
+    ended(ModuleFactory.create())
+    assert notify.send_due() == 1
+    server.password = "another"
+    ended(ModuleFactory.create())
+    assert notify.send_due() == 0
+    error = Notification.objects.order_by("-pk")[0].last_error
+    assert "refused the login" in error
+    assert "right-8812" not in error
+
+
+def test_a_server_without_encryption_is_not_spoken_to_in_the_clear_when_it_was_asked_for(server: MailServer) -> None:
+    set_up(smtp_security="starttls")
+    ended(ModuleFactory.create())
+    assert notify.send_due() == 0
+    assert "STARTTLS" in Notification.objects.get().last_error
+    assert server.mails == []
+
+
+def test_addresses_without_a_mail_server_are_visibly_undelivered(settings: Settings) -> None:
+    reached_at(settings, 25, host="")
+    ended(ModuleFactory.create())
+    notify.send_due()
+    assert "There is no mail server." in Notification.objects.get().last_error
+    (check,) = checks.run([("notifications", notifications.notifications)])
+    assert (check.ok, check.hint) == (False, "Set smtp.host in config.yaml.")
+
+
+def test_the_outbox_page_shows_the_text_and_lets_nobody_write(admin_client: Client, server: MailServer) -> None:
+    ended(ModuleFactory.create(name="qcrh"))
+    row = Notification.objects.get()
+    page = admin_client.get(reverse("admin:runs_notification_change", args=[row.pk])).content.decode()
+    assert "erp does not answer." in page
+    assert admin_client.get(reverse("admin:runs_notification_add")).status_code == 403
+    assert admin_client.post(reverse("admin:runs_notification_delete", args=[row.pk])).status_code == 403
+
+
+def test_a_recovery_waits_for_the_failure_whose_mail_did_not_go(settings: Settings) -> None:
+    other, module = ModuleFactory.create(name="other"), ModuleFactory.create(name="qcrh")
+    reached_at(settings, 1)
+    ended(module)
+    first = timezone.now()
+    assert notify.send_due(first) == 0
+    with mail_server() as back:
+        reached_at(settings, back.port)
+        ended(module, "success")
+        ended(other)
+        # the failure's next attempt is in a minute; only the other module's mail goes before
+        assert notify.send_due(first + MINUTE / 2) == 1
+        assert notify.send_due(first + 3 * MINUTE) == 2
+        assert [mail["Subject"].split(" (")[0] for mail in back.mails] == [
+            "[Pipekit] other failed",
+            "[Pipekit] qcrh failed",
+            "[Pipekit] qcrh works again",
+        ]
+
+
+def test_missed_times_are_told_with_what_was_due_and_many_of_them_as_one_mail(server: MailServer) -> None:
+    module = ModuleFactory.create(name="qcrh")
+    missed = notify.Missed(
+        key="schedule:1",
+        schedule="schedule nightly",
+        module_id=module.pk,
+        module="qcrh",
+        count=3,
+        last=NOW - MINUTE,
+        message="Nobody ticked when it was due.",
+        hint="Was this machine off?",
+    )
+    for _ in range(2):
+        notify.on_missed([missed], NOW)
+    assert notify.send_due(NOW) == 1
+    assert server.mails[0]["Subject"] == "[Pipekit] qcrh was not run: schedule nightly missed 3 times"
+    said = text(server)
+    for part in ("was due:    2026-11-21", "Nobody ticked when it was due.", "fix:        Was this machine off?"):
+        assert part in said
+    # a success after it recovers nothing: nothing had failed
+    ended(module, "success")
+    assert Notification.objects.count() == 1
+    many = [replace(missed, key=f"schedule:{number}", module_id=None, group=f"g{number}") for number in range(2, 2002)]
+    notify.on_missed(many, NOW)
+    assert notify.send_due(NOW) == 2000
+    assert server.mails[1]["Subject"] == "[Pipekit] 2000 notifications: 2000 missed"
+    assert "group g2 was not run" in text(server, 1)

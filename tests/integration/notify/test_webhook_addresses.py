@@ -1,0 +1,135 @@
+"""Webhooks go to no metadata service and, unless config.yaml allows it, not to this machine or its networks."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import connection as metadata
+from pytest_django import Settings
+
+from connections.secrets import references
+from runs import notify
+from runs.models import Setting
+from runs.models.notification import Notification
+from tests.factories import ModuleFactory
+from tests.integration.notify.test_rules import ended, set_up
+from tests.servers.receivers import WebhookServer
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def nothing_else(settings: Settings, no_proxy: None, secrets_file: Path, hook: WebhookServer) -> None:
+    """Only a webhook, and no leave to post to this machine."""
+    settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=False)
+    set_up(notification_addresses=[])
+
+
+def error_of(url: str) -> str:
+    Notification.objects.all().delete()
+    set_up(webhook_url=url)
+    ended(ModuleFactory.create())
+    assert notify.send_due() == 0
+    return Notification.objects.get().last_error
+
+
+HOSTS = [
+    "127.0.0.1",
+    "localhost",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "2130706433",
+    "0x7f.1",
+    "127.1",
+    "0.0.0.0",
+    "10.0.0.1",
+]
+
+
+@pytest.mark.parametrize(
+    "host", [*HOSTS, "10.0.0.1", "192.168.1.1", "172.16.0.1", "100.64.0.1", "[fc00::1]", "[64:ff9b::7f00:1]"]
+)
+def test_this_machine_and_private_networks_are_refused(hook: WebhookServer, host: str) -> None:
+    error = error_of(f"http://{host}:{hook.port}/hook?token=canary-9127")
+    assert "The webhook's address is this machine or a private network; nothing was sent." in error
+    assert "webhook_private in config.yaml" in error
+    assert "canary-9127" not in error
+    assert hook.posts == []
+
+
+@pytest.mark.parametrize(
+    "host", ["169.254.169.254", "[::ffff:169.254.169.254]", "2852039166", "[fe80::1]", "100.100.100.200", "metadata"]
+)
+def test_metadata_services_are_refused_even_where_private_networks_are_allowed(
+    settings: Settings, hook: WebhookServer, host: str
+) -> None:
+    settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=True)
+    assert "metadata service; nothing was sent." in error_of(f"http://{host}/latest/meta-data")
+
+
+def test_an_address_in_a_secret_is_judged_too(hook: WebhookServer) -> None:
+    references.store().set("HOOK_URL", hook.url)
+    assert "this machine or a private network" in error_of("$HOOK_URL")
+    assert hook.posts == []
+
+
+def test_config_yaml_allows_this_machine(settings: Settings, hook: WebhookServer) -> None:
+    settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=True)
+    ended(ModuleFactory.create())
+    assert notify.send_due() == 1
+    assert len(hook.posts) == 1
+
+
+def test_a_name_is_resolved_once_and_leads_where_it_was_judged_to_lead(
+    settings: Settings, hook: WebhookServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=True)
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def rebinding(host: Any, *arguments: Any, **keywords: Any) -> Any:
+        if host != "hooks.invalid":
+            return real(host, *arguments, **keywords)
+        asked.append(host)
+        # the second answer would be another one
+        return real("127.0.0.1" if len(asked) == 1 else "127.0.0.99", *arguments, **keywords)
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1,hooks.invalid")
+    monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+    set_up(webhook_url=f"http://hooks.invalid:{hook.port}/hook")
+    ended(ModuleFactory.create())
+    assert notify.send_due() == 1
+    assert asked == ["hooks.invalid"]
+    assert hook.posts[0].headers["Host"] == f"hooks.invalid:{hook.port}"
+
+
+def test_a_name_that_leads_to_one_private_address_among_others_is_refused(
+    hook: WebhookServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+
+    def two(host: Any, *arguments: Any, **keywords: Any) -> Any:
+        if host != "hooks.invalid":
+            return real(host, *arguments, **keywords)
+        return [*real("8.8.8.8", *arguments, **keywords), *real("127.0.0.1", *arguments, **keywords)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two)
+    assert "this machine or a private network" in error_of(f"http://hooks.invalid:{hook.port}/hook")
+    assert hook.posts == []
+
+
+def test_a_webhook_that_was_set_before_goes_on_until_it_is_changed(hook: WebhookServer) -> None:
+    migration = import_module("runs.migrations.0006_unrestricted_webhook")
+    migration.keep(apps, SimpleNamespace(connection=metadata))
+    set_up(webhook_url=hook.url)
+    ended(ModuleFactory.create())
+    assert notify.send_due() == 1
+    assert "this machine or a private network" in error_of(f"{hook.url}&other=1")
+    assert not Setting.objects.get(key="webhook_url").unrestricted

@@ -1,0 +1,164 @@
+"""Webhooks, every channel together, and receivers that drip: real servers on this machine."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import json
+import time
+
+import pytest
+from django.core.management import call_command
+from django.utils import timezone
+from pytest_django import Settings
+
+from connections.secrets import references
+from runs import notify
+from runs.models.notification import Notification
+from runs.notify.channels import deadline
+from tests.factories import ModuleFactory
+from tests.integration.notify.test_rules import ended, set_up
+from tests.servers.message_settings import ADMIN, reached_at
+from tests.servers.receivers import MailServer, WebhookServer, dripping_server
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_proxy", "private_webhooks", "secrets_file")]
+MINUTE = dt.timedelta(minutes=1)
+
+
+def test_a_webhook_gets_the_event_signed(hook: WebhookServer) -> None:
+    set_up(site_url="https://etl.example.com")
+    run = ended(ModuleFactory.create(name="qcrh"))
+    assert notify.send_due() == 1
+    (post,) = hook.posts
+    body = json.loads(post.body)
+    assert (body["event"], body["module"], body["run"], body["failures"]) == ("failure", "qcrh", run.pk, 1)
+    assert body["error"]["message"] == "erp does not answer."
+    assert body["url"] == f"https://etl.example.com/admin/runs/run/{run.pk}/change/"
+    assert body["delivery"] == post.headers["X-Pipekit-Delivery"] == Notification.objects.get().delivery_id
+    signed = post.headers["X-Pipekit-Timestamp"].encode() + b"." + post.body
+    expected = hmac.new(b"shared-5518", signed, hashlib.sha256).hexdigest()
+    assert post.headers["X-Pipekit-Signature"] == f"sha256={expected}"
+    assert abs(int(post.headers["X-Pipekit-Timestamp"]) - timezone.now().timestamp()) < 60
+
+
+@pytest.mark.parametrize("status_code", [500, 404, 302])
+def test_a_webhook_that_does_not_say_2xx_is_tried_again_under_the_same_id(
+    hook: WebhookServer, status_code: int
+) -> None:
+    hook.status, hook.location = status_code, hook.url if status_code == 302 else ""
+    ended(ModuleFactory.create())
+    assert notify.send_due() == 0
+    error = Notification.objects.get().last_error
+    assert f"The webhook answered {status_code}. said the receiver" in error
+    assert "canary-9127" not in error
+    hook.status, hook.location = 204, ""
+    assert notify.send_due(timezone.now() + 2 * MINUTE) == 1
+    assert len(hook.posts) == 2
+    assert len({post.headers["X-Pipekit-Delivery"] for post in hook.posts}) == 1
+
+
+def test_a_webhook_s_address_may_be_a_secret(hook: WebhookServer) -> None:
+    references.store().set("HOOK_URL", hook.url)
+    set_up(webhook_url="$HOOK_URL")
+    ended(ModuleFactory.create())
+    assert notify.send_due() == 1
+
+
+def test_a_webhook_without_a_secret_is_not_posted_to(hook: WebhookServer) -> None:
+    set_up(webhook_secret="")
+    ended(ModuleFactory.create())
+    assert notify.send_due() == 0
+    assert "no secret to sign with" in Notification.objects.get().last_error
+    assert hook.posts == []
+
+
+def test_one_channel_that_fails_does_not_hold_up_the_other(server: MailServer, hook: WebhookServer) -> None:
+    hook.status = 500
+    ended(ModuleFactory.create())
+    assert notify.send_due() == 1
+    assert dict(Notification.objects.values_list("channel", "status")) == {"email": "sent", "webhook": "pending"}
+
+
+def test_a_dead_webhook_is_tried_once_a_tick_not_once_for_each_event(hook: WebhookServer) -> None:
+    hook.status = 500
+    for _ in range(4):
+        ended(ModuleFactory.create())
+    notify.send_due()
+    assert len(hook.posts) == 1
+    hook.status = 200
+    assert notify.send_due() == 3
+    assert notify.send_due(timezone.now() + 2 * MINUTE) == 1
+
+
+def test_the_test_message_goes_to_every_channel(
+    server: MailServer, hook: WebhookServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("notify", "--test")
+    out = capsys.readouterr().out
+    assert f"email: ok: sent to {ADMIN}" in out
+    assert "webhook: ok" in out
+    assert (server.mails[0]["Subject"], json.loads(hook.posts[0].body)["event"]) == ("[Pipekit] Test", "test")
+    assert "shared-5518" not in out
+
+
+def test_a_test_message_that_fails_is_exit_code_1_and_says_why(
+    settings: Settings, hook: WebhookServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reached_at(settings, 1)
+    with pytest.raises(SystemExit) as end:
+        call_command("notify", "--test")
+    assert end.value.code == 1
+    said = capsys.readouterr()
+    assert "email: failed: The mail server 127.0.0.1:1 cannot be reached" in said.out
+    assert "Check smtp in config.yaml" in said.err
+    assert "webhook: ok" in said.out
+
+
+def test_a_test_message_that_nobody_gets_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        call_command("notify", "--test")
+    assert end.value.code == 1
+    assert "No notification channel is configured." in capsys.readouterr().err
+
+
+def test_notify_says_how_the_outbox_stands(server: MailServer, capsys: pytest.CaptureFixture[str]) -> None:
+    ended(ModuleFactory.create())
+    call_command("notify")
+    assert capsys.readouterr().out == "1 sent, 0 waiting, 0 undelivered\n"
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "SECONDS", 1.0)
+
+
+# what each begins to say before it drips: an answer, a greeting, the first record of TLS
+DRIPPING = {
+    "http": b"HTTP/1.1 200 OK\r\nX-Slow: ",
+    "https": b"\x16\x03\x03\x40\x00",
+    "smtp": b"220 ",
+    "smtps": b"\x16\x03\x03\x40\x00",
+}
+
+
+@pytest.mark.serial
+@pytest.mark.parametrize("scheme", sorted(DRIPPING))
+def test_a_server_that_drips_bytes_holds_up_a_tick_for_seconds_and_not_for_ever(
+    settings: Settings, short: None, scheme: str
+) -> None:
+    with dripping_server(DRIPPING[scheme]) as port:
+        if scheme.startswith("http"):
+            references.store().set("HOOK_SECRET", "shared-5518")
+            set_up(webhook_url=f"{scheme}://127.0.0.1:{port}/hook", webhook_secret="$HOOK_SECRET")
+            set_up(notification_addresses=[])
+        else:
+            reached_at(settings, port)
+            set_up(smtp_security="tls" if scheme == "smtps" else "none")
+        ended(ModuleFactory.create())
+        began = time.monotonic()
+        assert notify.send_due() == 0
+        assert time.monotonic() - began < 8
+    row = Notification.objects.get()
+    assert (row.status, row.attempts) == ("pending", 1)
+    assert "The server took longer than 1 s." in row.last_error

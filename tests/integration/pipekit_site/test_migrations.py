@@ -1,0 +1,64 @@
+"""The metadata's migrations: complete, and the same promises on PostgreSQL as on SQLite."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+from django.core.management import call_command
+
+from tests.acceptance.pipekit_site.test_start_up import manage
+
+
+@pytest.mark.django_db
+def test_no_migration_is_missing() -> None:
+    call_command("makemigrations", check=True, dry_run=True, verbosity=0)
+
+
+def insert(connection: psycopg.Connection[tuple[object, ...]], status: str) -> int:
+    row = connection.execute(
+        """
+        INSERT INTO run_log (module_name, token, status, trigger, actor, attempt, strategy, dry_run, full_refresh,
+            force, source_query, merge_sql, watermarks, warnings, steps, log_path, dest_lock_key, host, machine_id,
+            boot_id, heartbeat, cancel_requested, created_at, updated_at)
+        VALUES ('m', gen_random_uuid()::text, %s, 'manual', '', 1, 'full', false, false, false, '', '', '{}', '[]',
+            '[]', '', 'dw sync.t', '', '', '', 0, false, now(), now())
+        RETURNING id
+        """,
+        [status],
+    ).fetchone()
+    assert row is not None
+    return int(str(row[0]))
+
+
+@pytest.mark.matrix
+def test_on_postgresql_too_the_database_holds_the_lock_and_keeps_what_is_over(
+    database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    migrated = manage(tmp_path_factory.mktemp("var"), "migrate", "--verbosity", "0", PIPEKIT_DATABASE=database_url)
+    assert migrated.returncode == 0, migrated.stderr
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        assert connection.execute("SELECT count(*) FROM driver").fetchone() == (10,)
+        active, over = insert(connection, "running"), insert(connection, "success")
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            insert(connection, "queued")
+        connection.execute("UPDATE run_log SET read = 1 WHERE id = %s", [active])
+        for change in ("read = 1", "status = 'running'", "module_id = 1"):
+            with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="not rewritten"):
+                connection.execute(f"UPDATE run_log SET {change} WHERE id = %s", [over])
+        connection.execute("DELETE FROM run_log WHERE id = %s", [over])
+        with pytest.raises(psycopg.errors.CheckViolation, match="connection_password_is_a_reference"):
+            connection.execute(
+                """
+                INSERT INTO connection (name, driver_id, jdbc_url, username, password, supports_deletes, options,
+                    max_parallel, last_test_message, created_at, updated_at)
+                VALUES ('w', 1, '', '', 'geheim', true, '{}', 1, '', now(), now())
+                """
+            )
+
+
+def test_a_database_that_is_up_to_date_has_no_pending_checks(
+    database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    data_dir = tmp_path_factory.mktemp("var")
+    checked = manage(data_dir, "check", "--fail-level", "WARNING", PIPEKIT_DATABASE=database_url)
+    assert checked.returncode == 0, checked.stderr

@@ -1,0 +1,27 @@
+"""Signs of life go on whatever happens beside them."""
+
+from __future__ import annotations
+
+import pytest
+
+from runs.lifecycle.heartbeat import Heartbeat
+from runs.models import Run, Setting
+from tests.factories import running
+from tests.processes.commands import wait_until
+
+
+@pytest.mark.matrix
+@pytest.mark.django_db(transaction=True)
+def test_what_fails_between_two_beats_ends_no_heartbeat(caplog: pytest.LogCaptureFixture) -> None:
+    Setting.objects.create(key="heartbeat_seconds", value=1)
+    run = running()
+    failed = []
+
+    def fail() -> None:
+        failed.append(1)
+        raise MemoryError
+
+    with Heartbeat(run, on_beat=fail):
+        wait_until(lambda: Run.objects.get(pk=run.pk).heartbeat >= 2)
+    assert len(failed) >= 2
+    assert "heartbeat's callback failed" in caplog.text

@@ -1,0 +1,221 @@
+"""Verification finds every row that is missing, extra or different, and nothing else, in every pair of systems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, InvalidValue, TableMissing
+from connections.sdk.parameters import ConnectionParameters
+from runs.engine.plan import Strategy
+from runs.engine.verify.repair import repair_plan
+from tests.benches.bench import Bench
+from tests.benches.verification import counts, verified
+
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
+QUERY = "SELECT id AS id, name AS name, price AS price FROM s"
+KINDS = ("postgresql", "sqlite", "duckdb")
+
+
+@pytest.fixture
+def system(tmp_path: Path, new_database: Callable[[], str]) -> Callable[[str, str], ConnectionParameters]:
+    def make(kind: str, name: str) -> ConnectionParameters:
+        if kind == "postgresql":
+            return ConnectionParameters(kind=kind, url=new_database(), name=name)
+        url = f"jdbc:{kind}:{tmp_path / f'{name}_of_test.db'}"
+        return ConnectionParameters(kind=kind, url=url, options={"create": True}, name=name)
+
+    return make
+
+
+def _pair(source: str, destination: str) -> object:
+    """Two pairs stand for the two ways of comparing; the others belong to the long matrix."""
+    always = {("postgresql", "postgresql"), ("sqlite", "postgresql")}
+    marks = () if (source, destination) in always else pytest.mark.matrix
+    return pytest.param((source, destination), marks=marks, id=f"{source}-{destination}")
+
+
+@pytest.fixture(params=[_pair(source, destination) for source in KINDS for destination in KINDS])
+def pair(request: pytest.FixtureRequest, system: Callable[[str, str], ConnectionParameters]) -> Bench:
+    """Every source with every destination, the same 300 rows in both."""
+    source, destination = request.param
+    bench = Bench(system(source, "source"), system(destination, "destination"))
+    rows = (
+        "INSERT INTO {} WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
+        " SELECT i, 'name ' || i, i + 0.25 FROM n"
+    )
+    columns = "(id integer, name varchar(40), price numeric(9,2))"
+    bench.at_source(f"CREATE TABLE s {columns}", rows.format("s"))
+    if destination != "sqlite":
+        bench.at_destination("CREATE SCHEMA sync")
+    bench.at_destination(f"CREATE TABLE {table_of(bench)} {columns}", rows.format(table_of(bench)))
+    return bench
+
+
+def table_of(bench: Bench) -> str:
+    return '"sync.t"' if bench.destination.kind == "sqlite" else "sync.t"
+
+
+def test_equal_tables_are_equal(pair: Bench) -> None:
+    found = verified(pair, QUERY)
+    assert counts(found) == (0, 0, 0)
+    assert (found.outcome.source_rows, found.outcome.dest_rows) == (300, 300)
+
+
+def test_each_kind_of_difference_is_counted_with_its_key(pair: Bench) -> None:
+    table = table_of(pair)
+    pair.at_destination(
+        f"DELETE FROM {table} WHERE id IN (7, 8)",
+        f"INSERT INTO {table} VALUES (-5, 'new', 1.5)",
+        f"INSERT INTO {table} VALUES (1000, NULL, NULL)",
+        f"UPDATE {table} SET price = 3.5, name = NULL WHERE id = 150",
+    )
+    outcome = verified(pair, QUERY).outcome
+    assert (outcome.counts.missing, outcome.counts.extra, outcome.counts.different) == (2, 2, 1)
+    assert [key.key for key in outcome.missing] == [("7",), ("8",)]
+    assert {key.key for key in outcome.extra} == {("-5",), ("1000",)}
+    assert {(value.key, value.column, value.source, value.destination) for value in outcome.different} == {
+        (("150",), "name", "name 150", None),
+        (("150",), "price", "150.25", "3.50"),
+    }
+
+
+def test_rows_written_twice_are_extra(pair: Bench) -> None:
+    table = table_of(pair)
+    pair.at_destination(
+        f"CREATE TABLE twice AS SELECT * FROM {table}",
+        f"DROP TABLE {table}",
+        f"CREATE TABLE {table} AS SELECT * FROM twice UNION ALL SELECT * FROM twice WHERE id < 4",
+    )
+    assert counts(verified(pair, QUERY)) == (0, 3, 0)
+
+
+def test_only_named_columns_are_compared(pair: Bench) -> None:
+    table = table_of(pair)
+    pair.at_destination(f"UPDATE {table} SET name = 'other' WHERE id = 3")
+    assert counts(verified(pair, QUERY, columns=("price",))) == (0, 0, 0)
+    assert counts(verified(pair, QUERY, columns=("name",))) == (0, 0, 1)
+
+
+def test_rows_before_since_are_not_compared(pair: Bench) -> None:
+    table = table_of(pair)
+    pair.at_destination(f"DELETE FROM {table} WHERE id IN (7, 250)")
+    found = verified(pair, QUERY, watermark="id", since="200")
+    assert counts(found) == (1, 0, 0)
+    assert (found.outcome.source_rows, found.outcome.dest_rows) == (101, 100)
+
+
+def test_a_since_that_the_column_cannot_take_is_refused_with_what_to_write_instead(pair: Bench) -> None:
+    with pytest.raises(ConfigurationInvalid) as refused:
+        verified(pair, QUERY, watermark="id", since="2 days")
+    assert "“2 days” is not a number." in refused.value.message
+    assert refused.value.hint.startswith("id is a column of type ")
+    assert refused.value.hint.endswith("write a number such as 4000. Intervals are for dates and timestamps.")
+
+
+def test_a_key_of_text_needs_no_ranges(pair: Bench) -> None:
+    table = table_of(pair)
+    pair.at_destination(f"DELETE FROM {table} WHERE id = 7", f"UPDATE {table} SET price = 0 WHERE id = 9")
+    outcome = verified(pair, QUERY, merge_key=("name", "id")).outcome
+    assert (outcome.counts.missing, outcome.counts.extra, outcome.counts.different) == (1, 0, 1)
+    assert [key.key for key in outcome.missing] == [("name 7", "7")]
+
+
+def test_without_a_key_whole_rows_are_compared(pair: Bench) -> None:
+    table = table_of(pair)
+    pair.at_destination(
+        f"CREATE TABLE once AS SELECT * FROM {table}",
+        f"DROP TABLE {table}",
+        f"CREATE TABLE {table} AS SELECT * FROM once",
+        f"UPDATE {table} SET price = 0 WHERE id = 9",
+    )
+    assert counts(verified(pair, QUERY, merge_key=(), strategy=Strategy.FULL)) == (1, 1, 0)
+
+
+def test_null_keys_are_compared_too(pair: Bench) -> None:
+    pair.at_source("INSERT INTO s VALUES (NULL, 'no key', 1)")
+    assert counts(verified(pair, QUERY)) == (1, 0, 0)
+
+
+def test_an_emptied_destination_lacks_every_row(pair: Bench) -> None:
+    table = table_of(pair)
+    pair.at_destination(f"DELETE FROM {table}")
+    assert counts(verified(pair, QUERY)) == (300, 0, 0)
+
+
+def test_keys_at_the_ends_of_64_bits_are_compared(pg_bench: Bench) -> None:
+    pg_bench.at_source(
+        "CREATE TABLE s (id bigint, name text, price numeric)",
+        "INSERT INTO s VALUES (-9223372036854775808, 'low', 1), (9223372036854775807, 'high', 1), (0, 'mid', 1)",
+    )
+    pg_bench.run(pg_bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",)))
+    assert counts(verified(pg_bench, QUERY)) == (0, 0, 0)
+    pg_bench.at_destination("DELETE FROM sync.t WHERE id <> 0")
+    assert counts(verified(pg_bench, QUERY)) == (2, 0, 0)
+
+
+@pytest.mark.parametrize("there", ["('NaN', 'other', 1)", "(2, 'two', 1)"])
+def test_a_key_that_is_not_a_number_is_compared(pg_bench: Bench, there: str) -> None:
+    columns = "(id numeric(10,0), name text, price numeric)"
+    pg_bench.at_source(f"CREATE TABLE s {columns}", "INSERT INTO s VALUES ('NaN', 'a', 1), (1, 'b', 1), (2, 'two', 1)")
+    pg_bench.at_destination(
+        "CREATE SCHEMA sync",
+        f"CREATE TABLE sync.t {columns}",
+        f"INSERT INTO sync.t VALUES (1, 'b', 1), {there}",
+    )
+    found = verified(pg_bench, QUERY)
+    assert counts(found) == ((1, 0, 1) if "NaN" in there else (1, 0, 0))
+    pg_bench.run(repair_plan(pg_bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",)), found))
+    assert counts(verified(pg_bench, QUERY)) == (0, 0, 0)
+
+
+def test_a_key_that_is_no_integer_in_an_integer_column_is_named(bench: Bench, tmp_path: Path) -> None:
+    url = f"jdbc:sqlite:{tmp_path / 'destination.db'}"
+    bench.destination = ConnectionParameters(kind="sqlite", url=url, options={"create": True}, name="destination")
+    columns = "(id INTEGER, name TEXT, price TEXT)"
+    bench.at_source(f"CREATE TABLE s {columns}", "INSERT INTO s VALUES (1, 'a', 'b')")
+    bench.at_destination(
+        f'CREATE TABLE "sync.t" {columns}', """INSERT INTO "sync.t" VALUES (1, 'a', 'b'), ('abc', 'a', 'b')"""
+    )
+    with pytest.raises(InvalidValue, match="abc"):
+        verified(bench, QUERY)
+
+
+@pytest.mark.matrix
+def test_values_of_very_many_columns_are_shown(pg_bench: Bench) -> None:
+    columns = ", ".join(f"c{number} integer" for number in range(1200))
+    pg_bench.at_source(f"CREATE TABLE s (id integer, {columns})", "INSERT INTO s (id, c7, c1100) VALUES (1, 1, 2)")
+    pg_bench.at_destination(
+        "CREATE SCHEMA sync",
+        f"CREATE TABLE sync.t (id integer, {columns})",
+        "INSERT INTO sync.t (id, c7, c1100) VALUES (1, 1, 3)",
+    )
+    different = verified(pg_bench, "SELECT * FROM s").outcome.different
+    assert [(value.column, value.source, value.destination) for value in different] == [("c1100", "2", "3")]
+
+
+def test_a_table_that_is_not_there_says_to_run_first(bench: Bench) -> None:
+    bench.at_source("CREATE TABLE s (id integer, name text, price numeric)")
+    with pytest.raises(TableMissing, match="has not run yet"):
+        verified(bench, QUERY)
+
+
+def test_unknown_columns_are_refused(pair: Bench) -> None:
+    with pytest.raises(ColumnMissing, match="no column “prise”"):
+        verified(pair, QUERY, columns=("prise",))
+
+
+def test_a_run_of_many_differences_is_counted_exactly(pg_bench: Bench) -> None:
+    pg_bench.at_source(
+        "CREATE TABLE s AS SELECT i AS id, 'name ' || i AS name, i + 0.5 AS price FROM generate_series(1, 60000) i"
+    )
+    plan = pg_bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",))
+    pg_bench.run(replace(plan))
+    pg_bench.at_destination(
+        "UPDATE sync.t SET price = 0", "DELETE FROM sync.t WHERE id % 3 = 0", "INSERT INTO sync.t VALUES (99999, '', 0)"
+    )
+    assert counts(verified(pg_bench, QUERY)) == (20000, 1, 40000)

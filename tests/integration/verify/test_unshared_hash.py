@@ -1,0 +1,87 @@
+"""Where PostgreSQL beside a file cannot hash its rows as the file's are hashed, both are read as before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from tests.benches.bench import Bench
+from tests.benches.verification import counts, hashed_by_the_server, verified, why_read
+
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
+
+def test_a_column_that_has_no_form_leaves_all_rows_to_be_read(between: Callable[[str, str], Bench]) -> None:
+    pair = between("postgresql", "duckdb")
+    pair.at_source("CREATE TABLE s (id integer, j jsonb, v text)", "INSERT INTO s VALUES (1, '[1]', 'a')")
+    query = "SELECT id AS id, j AS j, v AS v FROM s"
+    pair.run(pair.plan(query))
+    assert why_read(pair, query).startswith("column “j” (jsonb in PostgreSQL)")
+    assert hashed_by_the_server(pair, query, columns=("v",)) == (0, 0, 0)
+    pair.at_destination("UPDATE sync.t SET j = '[2]'")
+    assert counts(verified(pair, query)) == (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("native", "declared"),
+    [
+        ("numeric(9,2)", "DECIMAL(9,1)"),
+        pytest.param("bigint", "INTEGER", marks=pytest.mark.matrix),
+        pytest.param("numeric", "DECIMAL(9,2)", marks=pytest.mark.matrix),
+        pytest.param("date", "TIMESTAMP", marks=pytest.mark.matrix),
+        pytest.param("timestamp", "TIMESTAMPTZ", marks=pytest.mark.matrix),
+        pytest.param("double precision", "FLOAT", marks=pytest.mark.matrix),
+        pytest.param("integer", "DOUBLE", marks=pytest.mark.matrix),
+        pytest.param("text", "TIMESTAMP", marks=pytest.mark.matrix),
+        pytest.param("text", "UUID", marks=pytest.mark.matrix),
+    ],
+)
+def test_a_type_that_could_change_a_value_leaves_all_rows_to_be_read(
+    between: Callable[[str, str], Bench], native: str, declared: str
+) -> None:
+    pair = between("postgresql", "duckdb")
+    pair.at_source(f"CREATE TABLE s (id integer, v {native})")
+    pair.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t (id INTEGER, v {declared})")
+    assert why_read(pair, "SELECT id AS id, v AS v FROM s").startswith("column “v”")
+
+
+def test_a_key_without_case_leaves_all_rows_to_be_read(between: Callable[[str, str], Bench]) -> None:
+    pair = between("postgresql", "sqlite")
+    pair.at_source("CREATE TABLE s (id text, v text)", "INSERT INTO s VALUES ('A', 'x')")
+    pair.at_destination(
+        'CREATE TABLE "sync.t" (id text COLLATE NOCASE PRIMARY KEY, v text)',
+        """INSERT INTO "sync.t" VALUES ('a', 'x')""",
+    )
+    assert "by a collation of its own" in why_read(pair, "SELECT id AS id, v AS v FROM s")
+
+
+def test_a_server_that_refuses_md5_leaves_all_rows_to_be_read(between: Callable[[str, str], Bench]) -> None:
+    pair = between("postgresql", "duckdb")
+    pair.at_source(
+        "CREATE TABLE s (id integer)",
+        "INSERT INTO s VALUES (1)",
+        "CREATE FUNCTION public.md5(text) RETURNS text LANGUAGE plpgsql AS"
+        " $$BEGIN RAISE EXCEPTION 'could not compute MD5 hash'; END$$",
+    )
+    pair.run(pair.plan("SELECT id AS id FROM s"))
+    pair.source = replace(pair.source, options={"session": {"search_path": "public, pg_catalog"}})
+    assert "could not compute MD5 hash" in why_read(pair, "SELECT id AS id FROM s")
+
+
+@pytest.mark.matrix
+def test_a_server_of_another_encoding_leaves_all_rows_to_be_read(between: Callable[[str, str], Bench]) -> None:
+    pair = between("postgresql", "duckdb")
+    name = urlsplit(pair.source.url).path.strip("/") + "_latin"
+    pair.at_source(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    own = pair.source
+    pair.source = replace(own, url=urlunsplit(urlsplit(own.url)._replace(path=f"/{name}")))
+    try:
+        pair.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'é')")
+        pair.run(pair.plan("SELECT id AS id, v AS v FROM s"))
+        assert "encodes text in LATIN1" in why_read(pair, "SELECT id AS id, v AS v FROM s")
+    finally:
+        pair.source = own
+        pair.at_source(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,0 +1,64 @@
+"""An install of its own with its metadata in a database of its own, used as its users do: by commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from pipekit_site.config.config import BASE_DIR
+from tests.benches.bench import Bench
+from tests.processes.commands import Done
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """A data directory, and the URL of its metadata; empty for the SQLite file that is the default."""
+
+    data_dir: Path
+    database: str = ""
+
+    def manage(self, *arguments: str, **variables: str) -> Done:
+        process = self.start(*arguments, **variables)
+        out, err = process.communicate(timeout=180)
+        return Done(process.returncode, out, err)
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
+        own = {"PIPEKIT_DATA_DIR": str(self.data_dir), **({"PIPEKIT_DATABASE": self.database} if self.database else {})}
+        return subprocess.Popen(
+            [sys.executable, "manage.py", *arguments],
+            cwd=BASE_DIR,
+            env={**kept, **own, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the metadata itself, past Pipekit."""
+        with psycopg.connect(self.database, autocommit=True) as connection:
+            return connection.execute(sql.encode()).fetchall()
+
+    def configure(self, bench: Bench, *modules: str, extra: str = "") -> None:
+        """Import modules, each of table SOURCE of the bench into a table `sync.<module>` of its own."""
+        lines = [
+            "version: 1",
+            "connections:",
+            f"  erp: {{driver: sqlite, jdbc_url: '{bench.source.url}'}}",
+            f"  warehouse: {{driver: postgresql, jdbc_url: '{bench.destination.url}'}}",
+            "modules:",
+        ]
+        for name in modules:
+            ends = f"source_connection: erp, dest_connection: warehouse, dest_table: sync.{name}"
+            lines.append(f"  {name}: {{{ends}, source_query: SELECT A AS a FROM SOURCE}}")
+        file = self.data_dir / "modules.yaml"
+        file.write_text("\n".join([*lines, extra]))
+        done = self.manage("importconfig", str(file))
+        assert done.code == 0, done.err

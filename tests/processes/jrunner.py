@@ -1,0 +1,60 @@
+"""jrunner as its users have it: a process, with a job or flags, whose output is read to the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runs.jrunner.job import Job
+from tests.benches.small_databases import as_json
+from tests.processes import warm
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a finished process left: exit code, standard output and error."""
+
+    code: int
+    output: str
+    log: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.output.splitlines()]
+
+    @property
+    def last(self) -> dict[str, Any]:
+        return self.events[-1]
+
+
+def start(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    return warm.jrunner(arguments, env={**os.environ, **(env or {})})
+
+
+def start_job(job: Job, *, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    process = start(["--job", "-"], env=env)
+    assert process.stdin
+    process.stdin.write(json.dumps(as_json(job)))
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def finish(process: subprocess.Popen[str], *, stdin: str | None = None) -> Outcome:
+    output, log = process.communicate(stdin, timeout=120)
+    return Outcome(code=process.returncode, output=output, log=log)
+
+
+def run_job(job: Job, *, env: Mapping[str, str] | None = None) -> Outcome:
+    return finish(start_job(job, env=env))
+
+
+def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Outcome:
+    return finish(start(arguments, env=env), stdin=stdin)

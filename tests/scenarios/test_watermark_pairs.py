@@ -1,0 +1,76 @@
+"""Nothing is left out, whatever the types of the watermark at the source and in the destination are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from connections.sdk.schema import TableName
+from runs.engine.plan import Strategy
+from tests.benches.bench import Bench, fetch
+from tests.scenarios.watermark_histories import DESTINATIONS, SOURCES, Pair, history, pairs
+
+
+def missing(bench: Bench, pair: Pair, number: int, random: Random, *, batches: int) -> list[str]:
+    """Insert batch after batch, run after each; return what was inserted and did not come."""
+    name = f"t{number}"
+    bench.at_source(f"CREATE TABLE s{number} (id INTEGER, w {pair.declared})")
+    bench.at_destination(f"CREATE TABLE {name} (id BIGINT, w {pair.dest_declared})")
+    strategy = random.choice([Strategy.INCREMENTAL, Strategy.UPSERT, Strategy.APPEND])
+    plan = bench.plan(
+        f"SELECT id, w FROM s{number}",
+        strategy=strategy,
+        merge_key=("id",),
+        watermark="w",
+        dest_table=TableName("", name),
+        module=f"m{number}",
+    )
+    inserted = dict[int, str]()
+    for values in history(pair, random, batches=batches):
+        rows = dict(enumerate(values, start=len(inserted)))
+        inserted |= rows
+        bench.at_source(
+            f"INSERT INTO s{number} VALUES " + ", ".join(f"({row}, {value})" for row, value in rows.items())
+        )
+        sent = bench.run(plan).source_sql
+        there = [row for (row,) in fetch(bench.destination, f"SELECT id FROM {name} ORDER BY id")]
+        if there != sorted(inserted):
+            lost = [value for row, value in inserted.items() if row not in there]
+            return [f"{pair}, {strategy}: of {list(inserted.values())} came {there}, without {lost}: {sent}"]
+    return []
+
+
+# one of each way in which a source and a destination order differently, with a history that shows it
+CHOSEN = [
+    ("sqlite", "postgresql", "TEXT", "timestamptz", 7),
+    ("sqlite", "postgresql", "DATETIME", "timestamptz", 7),
+    ("sqlite", "postgresql", "TIMESTAMP", "timestamp", 4),
+    ("sqlite", "postgresql", "TIME", "time", 4),
+    ("sqlite", "postgresql", "", "text", 0),
+    ("sqlite", "sqlite", "TEXT", "TEXT", 0),
+    ("postgresql", "postgresql", "text", "timestamptz", 7),
+    ("duckdb", "duckdb", "VARCHAR", "TIMESTAMP", 4),
+]
+
+
+@pytest.mark.parametrize(("source", "dest", "declared", "dest_declared", "seed"), CHOSEN)
+def test_no_row_is_left_out_whatever_its_watermark_is_written_like(
+    between: Callable[[str, str], Bench], source: str, dest: str, declared: str, dest_declared: str, seed: int
+) -> None:
+    bench = between(source, dest)
+    pair = next(p for p in pairs(source, dest) if (p.declared, p.dest_declared) == (declared, dest_declared))
+    assert missing(bench, pair, 0, Random(seed), batches=4) == []
+
+
+@pytest.mark.matrix
+@pytest.mark.parametrize(("source", "declared"), [(kind, declared) for kind in SOURCES for declared in SOURCES[kind]])
+@pytest.mark.parametrize("dest", DESTINATIONS)
+def test_no_row_is_left_out_between_any_two_types(
+    between: Callable[[str, str], Bench], source: str, declared: str, dest: str
+) -> None:
+    bench, random = between(source, dest), Random(f"{source} {declared} {dest}")
+    chosen = [pair for pair in pairs(source, dest) if pair.declared == declared]
+    found = [missing(bench, pair, number, random, batches=3) for number, pair in enumerate(chosen)]
+    assert sum(found, []) == []
