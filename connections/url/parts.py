@@ -34,7 +34,7 @@ class ConnectionUrl:
 
     ``path`` is the file of a file-based system (sqlite, duckdb, h2), or the path on the host; ``instance`` SQL Server's
     instance; ``form`` the variant of a kind that has several: mysql/mariadb, http/https, Oracle's service/tcps/sid,
-    H2's mem/file/tcp, the sub-protocol of generic JDBC. ``default_port`` is the port of a URL without one, if it has any.
+    H2's mem/file/tcp, the sub-protocol of generic JDBC. ``default_port`` is the port of a URL without one.
     """
 
     kind: str
