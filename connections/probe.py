@@ -1,7 +1,7 @@
 """Connection test in steps, each reported with its error and what to do. No Django; leaves nothing behind.
 
-The steps, in order, as far as they apply: secret, url, host, port, driver, login (for a file: file), database, read,
-write. The first one that fails ends the test.
+The steps, in order, as far as they apply: secret, url, host, port, driver, health, login (for a file: file), database,
+read, write. The first one that fails ends the test.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from connections import registry
+from connections import health_check, registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ConnectionFailed, DatabaseMissing, PermissionDenied, PipekitError, UrlInvalid
 from connections.sdk.parameters import ConnectionParameters
@@ -138,6 +138,8 @@ def _steps(state: _State, *, write: bool) -> Iterator[tuple[str, Callable[[_Stat
         if state.url.port_or_default:
             yield "port", _port
     yield "driver", _driver
+    if health_check.is_declared(registry.manifest(state.parameters.kind), state.url):
+        yield "health", _health
     if state.url.is_file and not Path(state.url.path).exists() and state.parameters.options.get("create"):
         yield "file", _new_file
         return
@@ -225,6 +227,10 @@ def _port(state: _State) -> str:
 def _driver(state: _State) -> str:
     state.connector = registry.connector(state.parameters.kind)
     return f"The {state.parameters.kind} driver is installed."
+
+
+def _health(state: _State) -> str:
+    return health_check.request(registry.manifest(state.parameters.kind), state.url, state.parameters)
 
 
 def _login(state: _State) -> str:

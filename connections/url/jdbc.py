@@ -42,10 +42,12 @@ def kind_of(url: str) -> str:
 
 
 def parse(url: str, kind: str = "") -> ConnectionUrl:
-    """Return the validated parts of a URL. Raises UrlInvalid.
+    """Return the validated parts of a URL. Raises UrlInvalid, or ConfigurationInvalid for a kind that does not exist.
 
     With ``kind``, a plain path is accepted as well, and a URL of another kind is refused.
     """
+    if kind:
+        registry.manifest(kind)
     if re.search(r"[\x00-\x1f\x7f]", url) or url != url.strip() or not 0 < len(url) <= 2048:
         raise UrlInvalid(
             "The URL is empty, too long, or has line breaks or spaces around it.", hint=_expected(kind or "postgresql")
