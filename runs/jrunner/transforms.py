@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connections.sdk.arrow.nul_bytes import has_nul
+from connections.sdk.arrow.text_search import has_nul
 from runs.jrunner.job import Job
 
 
