@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "modules",
     "runs",
     "scheduling",
+    "pipekit_site.admin_ui",
     "pipekit_site",
 ]
 
@@ -176,4 +177,6 @@ LOGGING = {
     "filters": {"redacting": {"()": "connections.secrets.redaction.RedactingFilter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redacting"]}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
+    # it logs the URLs of requests, which may contain a token
+    "loggers": {"httpx2": {"level": "WARNING"}},
 }

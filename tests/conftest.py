@@ -10,6 +10,8 @@ import hypothesis
 import pytest
 
 pytest_plugins = [
+    "connections.sdk.testing",
+    "pytester",
     "tests.fixtures.postgresql",
     "tests.fixtures.metadata",
     "tests.fixtures.engine",

@@ -9,7 +9,8 @@ from factory.django import DjangoModelFactory
 
 from connections.models import Connection, Driver
 from modules.models import Group, GroupMember, Hook, Module, Watermark
-from runs.models import GroupRun, Run
+from runs.admin.forms import SettingForm
+from runs.models import GroupRun, Run, Setting
 from scheduling.models import Schedule
 
 
@@ -120,3 +121,15 @@ def running(**fields: Any) -> Run:
     run = RunFactory.create(**fields)
     run.start(host="etl1", machine_id="m1", boot_id="b1", pid=4711, process_started=99)
     return run
+
+
+def change_settings(**values: Any) -> None:
+    """Store settings, as an operator does while Pipekit runs; the others stay as they are."""
+    Setting.objects.update_or_create(defaults=values)
+
+
+def settings_form(**typed: Any) -> dict[str, Any]:
+    """Return what a browser sends for the form of the settings in which some fields were typed anew."""
+    form = SettingForm(instance=Setting.objects.first() or Setting())
+    values = {name: form[name].value() for name in form.fields} | typed
+    return {name: value for name, value in values.items() if value not in (None, False)}

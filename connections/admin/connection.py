@@ -10,8 +10,6 @@ from django.contrib import admin, messages
 from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
@@ -22,19 +20,27 @@ from connections.probe import Result
 from connections.sdk.errors import PipekitError
 from connections.secrets import binding, references
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button
 
 # a test may take up to a minute, and they run one after another
 _MAX_TESTS = 5
+# by a manifest's type of authentication
+_LOGINS = {
+    "none": "No login.",
+    "basic": "User name and password.",
+    "token": "A token as the password.",
+    "oauth": "OAuth.",
+    "service_account": "A service account.",
+}
 
 
 @admin.register(Driver)
-class DriverAdmin(Page):
-    list_display = ["name", "kind", "jar_file", "maven", "connection_count"]
+class DriverAdmin(BaseAdmin):
+    list_display = ["name", "kind", "capabilities", "jar_file", "maven", "connection_count"]
     search_fields = ["name", "kind", "maven"]
     empty_text = "A driver is a kind of system. Drivers come with the installation: manage.py migrate."
     fieldsets = [
-        (None, {"fields": ["name", "kind", "url_template"]}),
+        (None, {"fields": ["name", "kind", "description", "capabilities", "url_form", "login", "url_template"]}),
         (
             "JDBC",
             {
@@ -45,24 +51,56 @@ class DriverAdmin(Page):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Driver]:
+        # kinds may have been installed since the last migration
+        Driver.objects.synchronize()
         return super().get_queryset(request).annotate(used_by=Count("connections"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Driver | None = None) -> list[str]:
+        declared = ["description", "capabilities", "url_form", "login"]
         # connectors are found by the kind
-        return ["kind"] if obj else []
+        return ["kind", *declared] if obj else declared
+
+    @display(description="Connector")
+    def description(self, driver: Driver) -> SafeString | str:
+        """The connector's description and version, or the reason why the kind cannot be used."""
+        if (manifest := driver.manifest) is not None:
+            return f"{manifest.description} Version {manifest.version}."
+        return html.badge(driver.unusable_reason or html.NOTHING, "danger") if driver.kind else html.NOTHING
+
+    @display(description="Can")
+    def capabilities(self, driver: Driver) -> SafeString | str:
+        """What the connector can do."""
+        if (manifest := driver.manifest) is None:
+            return html.badge("not installed", "danger") if driver.kind else html.NOTHING
+        return (
+            ", ".join(str(cap.name).lower() for cap in manifest.capabilities) or "be written and checked, not run yet"
+        )
+
+    @display(description="URLs")
+    def url_form(self, driver: Driver) -> str:
+        manifest = driver.manifest
+        return manifest.url.expected if manifest and manifest.url else html.NOTHING
+
+    @display(description="Login")
+    def login(self, driver: Driver) -> str:
+        """How the kind authenticates, and its credentials."""
+        if (manifest := driver.manifest) is None:
+            return html.NOTHING
+        names = ", ".join(f"${env_var.name}: {env_var.description}" for env_var in manifest.env_vars)
+        return f"{_LOGINS[manifest.auth_type]} {names}".strip()
 
     def related(self, row: Driver) -> Iterable[tuple[str, str]]:
         yield "Connections", html.list_of("connections.connection", driver__id__exact=row.pk)
 
     @display(description="Connections", ordering="used_by")
-    def connection_count(self, driver: Any) -> SafeString | str:
+    def connection_count(self, driver: Any) -> str:
         if not driver.used_by:
             return "0"
         return html.link(html.list_of("connections.connection", driver__id__exact=driver.pk), driver.used_by)
 
 
 @admin.register(Connection)
-class ConnectionAdmin(Page):
+class ConnectionAdmin(BaseAdmin):
     form = ConnectionForm
     list_display = ["name", "kind", "url", "login", "last_test", "module_count"]
     list_filter = [("driver", RelatedDropdownFilter), "last_test_ok", "supports_deletes"]
@@ -136,44 +174,45 @@ class ConnectionAdmin(Page):
         return connection.driver.name
 
     @display(description="URL", ordering="jdbc_url")
-    def url(self, connection: Connection) -> SafeString | str:
+    def url(self, connection: Connection) -> str:
         return html.clipped(connection.jdbc_url, length=80)
 
     @display(description="Login", ordering="username")
-    def login(self, connection: Connection) -> SafeString:
+    def login(self, connection: Connection) -> str:
         """The user name, and the password's reference with its status."""
-        return format_html("<div>{}</div>{}", connection.username or html.NOTHING, _secret(connection.password))
+        username, secret = connection.username or html.NOTHING, _secret(connection.password)
+        return html.render("connections/login.html", username=username, secret=secret)
 
     @display(description="Secrets")
-    def secret_use(self, connection: Connection) -> SafeString | str:
+    def secret_use(self, connection: Connection) -> str:
         """The target that each secret is bound to, and the other connections that use it."""
-        rows = []
+        secrets = []
         for reference in connection.references():
             bound = reference in (connection.secret_binding or {}).get("references", ())
             target = binding.described(connection.secret_binding or {}) if bound else "no host; enter it again"
             others = [row for row in _connections_with(reference) if row.pk != connection.pk]
-            links = format_html_join(", ", "{}", ((html.row_link(row),) for row in others))
-            rows.append((reference, target, links or "no other connection"))
-        return format_html_join("", "<div>{}: bound to {}; used by {}</div>", rows) or html.NOTHING
+            secrets.append({"reference": reference, "target": target, "others": others})
+        return html.render("connections/secret_use.html", secrets=secrets) or html.NOTHING
 
     @display(description="Last test", ordering="last_tested_at")
-    def last_test(self, connection: Connection) -> SafeString:
+    def last_test(self, connection: Connection) -> str:
         if connection.last_tested_at is None:
             return html.badge("never tested", "info", sign="help")
         works = connection.last_test_ok
         label, colour = ("works", "success") if works else ("failed", "danger")
         mark = html.badge(label, colour, title=connection.last_test_message)
-        return format_html('{} <span class="pk-ago">{}</span>', mark, html.since(connection.last_tested_at))
+        return html.with_note(mark, html.since(connection.last_tested_at))
 
     @display(description="Result")
-    def tested(self, connection: Connection) -> SafeString:
+    def tested(self, connection: Connection) -> str:
         return self.last_test(connection)
 
     @display(description="Modules", ordering="reads")
-    def module_count(self, connection: Any) -> SafeString | str:
+    def module_count(self, connection: Any) -> str:
         counts = {"source": (connection.reads, "from"), "dest": (connection.writes, "into")}
-        links = [(_modules(side, connection), n, word) for side, (n, word) in counts.items() if n]
-        return format_html_join(", ", '<a class="pk-link" href="{}">{} {}</a>', links) or "none"
+        return (
+            html.links((_modules(side, connection), f"{n} {word}") for side, (n, word) in counts.items() if n) or "none"
+        )
 
 
 def _connections_with(reference: str) -> list[Connection]:
@@ -189,36 +228,19 @@ def _modules(side: str, connection: Connection) -> str:
     return html.list_of("modules.module", **{f"{side}_connection__id__exact": connection.pk})
 
 
-def _secret(reference: str) -> SafeString | str:
+def _secret(reference: str) -> str:
     """Return the reference and whether the secret is set, and where; never its value."""
     if not reference:
         return ""
     name = reference.removeprefix("$")
+    source, unreadable = None, None
     try:
         source = references.store().source(name)
     except PipekitError as error:
-        return format_html(
-            '{} <span class="pk-bad" title="{} {}">unreadable</span>', reference, error.message, error.hint
-        )
-    if source:
-        return format_html('<span title="Set in the {}.">{}</span>', source, reference)
-    return format_html('{} <span class="pk-bad" title="manage.py secrets set {}">not set</span>', reference, name)
+        unreadable = error
+    return html.render("connections/secret.html", reference=reference, name=name, source=source, error=unreadable)
 
 
-def _test_message(result: Result) -> SafeString:
+def _test_message(result: Result) -> str:
     """Return all steps of the test, with the hint of the failed one."""
-    steps = format_html_join(
-        "",
-        "<div>{} {}: {} ({} ms){}</div>",
-        (
-            (
-                "✔" if step.ok else "✘",
-                step.name,
-                step.message,
-                step.milliseconds,
-                f" {step.error['hint']}" if step.error else "",
-            )
-            for step in result.steps
-        ),
-    )
-    return format_html("<b>{} {}</b>{}", result.connection, "works." if result.ok else "does not work.", steps)
+    return html.render("connections/test_message.html", result=result)

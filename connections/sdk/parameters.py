@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from connections.sdk.files.protection import Protection
@@ -27,6 +27,12 @@ class ConnectionParameters:
     name: str = ""
     # what the connection must not reach; defaults to what this process protects
     protection: Protection = field(default_factory=current_protection, repr=False)
+
+    def beside(self, other: ConnectionParameters) -> ConnectionParameters:
+        """Return the parameters, with the option ``same_file`` if ``other`` is the same file; some systems lock it."""
+        if (self.kind, self.url) != (other.kind, other.url):
+            return self
+        return replace(self, options={**self.options, "same_file": True})
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON form for a jrunner job. Contains the password: pass it only by a child's standard input."""
@@ -53,6 +59,8 @@ class Parameter:
     name: str
     description: str
     secret: bool = False
+    # decides where secrets are sent, or how they are protected on the way
+    target: bool = False
     required: bool = False
     default: Any = None
     choices: tuple[str, ...] = ()

@@ -11,8 +11,6 @@ from django.contrib import admin, messages
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
@@ -21,10 +19,10 @@ from modules import history
 from modules.models import ModuleHistory
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page, ReadOnly
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button, ReadOnlyMixin
 
 
-class ModuleHistoryAdmin(ReadOnly, Page):
+class ModuleHistoryAdmin(ReadOnlyMixin, BaseAdmin):
     list_display = ["what", "when", "actor", "changes"]
     list_filter = [("module", AutocompleteSelectFilter), ("changed_at", TimestampRangeFilter)]
     list_fullwidth = True
@@ -67,17 +65,16 @@ class ModuleHistoryAdmin(ReadOnly, Page):
         return f"{version.module_name}, version {version.version}"
 
     @display(description="When", ordering="changed_at")
-    def when(self, version: ModuleHistory) -> SafeString | str:
+    def when(self, version: ModuleHistory) -> str:
         return html.timestamp(version.changed_at, ago=True)
 
     @display(description="What changed")
-    def changes(self, version: ModuleHistory) -> SafeString:
+    def changes(self, version: ModuleHistory) -> str:
         rows = [(_label(name), _change(values["old"], values["new"])) for name, values in version.diff.items()]
         named = version.diff.get("name", {"old": "", "new": ""})
-        if None in named.values():
-            event = "created" if named["old"] is None else "deleted"
-            return format_html("<details><summary>{}</summary>{}</details>", event, _listed(rows))
-        return _listed(rows)
+        # folded, because every field is listed
+        event = "created" if named["old"] is None else "deleted" if named["new"] is None else ""
+        return html.render("modules/changes.html", event=event, changes=rows)
 
     @admin.action(description="Restore this version", permissions=["restore"])
     def restore(self, request: HttpRequest, versions: QuerySet[ModuleHistory]) -> HttpResponse | None:
@@ -99,11 +96,7 @@ def _label(field: str) -> str:
     return field.replace("_", " ")
 
 
-def _listed(rows: list[tuple[str, SafeString | str]]) -> SafeString:
-    return format_html_join("", '<div class="pk-change"><b>{}</b> {}</div>', rows)
-
-
-def _change(old: Any, new: Any) -> SafeString | str:
+def _change(old: Any, new: Any) -> str:
     """Return a short value as old → new, a long one as a unified diff."""
     before, after = _text(old), _text(new)
     if "\n" not in before + after and len(before) + len(after) < 100:

@@ -10,8 +10,6 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from unfold.admin import StackedInline, TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
@@ -23,7 +21,7 @@ from modules.choices import MergeStrategy
 from modules.models import Group, GroupMember, Hook, Module, ModuleHistory, Watermark
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.form_fields import KnownAutocomplete
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button
 
 _RESETS = (
     "Incremental replaces rows that are read again by deleting and inserting them, so destination columns that the "
@@ -54,7 +52,7 @@ class HookInline(StackedInline):
 
 
 @admin.register(Module)
-class ModuleAdmin(Page):
+class ModuleAdmin(BaseAdmin):
     form = ModuleForm
     inlines = [WatermarkInline, HookInline]
     list_display = ["name", "flow", "strategy", "in_groups", "enabled"]
@@ -122,23 +120,16 @@ class ModuleAdmin(Page):
         return {"enable": not row.enabled, "disable": row.enabled}.get(button.action, super().is_offered(button, row))
 
     @display(description="From → to", ordering="dest_table")
-    def flow(self, module: Module) -> SafeString:
-        return format_html(
-            '<div><div>{}</div><span class="pk-ago">{} → {}</span></div>',
-            module.dest_table,
-            module.source_connection,
-            module.dest_connection,
-        )
+    def flow(self, module: Module) -> str:
+        return html.render("modules/flow.html", module=module)
 
     @display(description="Strategy", ordering="merge_strategy")
-    def strategy(self, module: Module) -> SafeString:
-        key = f"by {module.merge_key}" if module.merge_key else ""
-        return format_html('<div>{}</div><span class="pk-ago">{}</span>', module.merge_strategy, key)
+    def strategy(self, module: Module) -> str:
+        return html.two_lines(module.merge_strategy, f"by {module.merge_key}" if module.merge_key else "")
 
     @display(description="Groups")
-    def in_groups(self, module: Module) -> SafeString | str:
-        links = ((html.page_of(group), group.name) for group in module.groups.all())
-        return format_html_join(", ", '<a class="pk-link" href="{}">{}</a>', links) or html.NOTHING
+    def in_groups(self, module: Module) -> str:
+        return html.links((html.page_of(group), group.name) for group in module.groups.all()) or html.NOTHING
 
     @admin.action(description="Enable: groups and schedules run it", permissions=["change"])
     def enable(self, request: HttpRequest, modules: QuerySet[Module]) -> HttpResponse | None:
@@ -210,7 +201,7 @@ def _members(request: HttpRequest) -> dict[str, str]:
 
 
 @admin.register(Group)
-class GroupAdmin(Page):
+class GroupAdmin(BaseAdmin):
     inlines = [GroupMemberInline]
     list_display = ["name", "member_count", "on_failure", "max_parallel"]
     list_filter = ["on_failure"]
@@ -229,7 +220,7 @@ class GroupAdmin(Page):
         yield "Modules of this group", _modules_of(row)
 
     @display(description="Modules", ordering="size")
-    def member_count(self, group: Any) -> SafeString | str:
+    def member_count(self, group: Any) -> str:
         return html.link(_modules_of(group), group.size) if group.size else "0"
 
 

@@ -15,10 +15,10 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import JSONField, Model
 from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
+
+from pipekit_site.admin_ui import html
 
 # the parameter that a button on a row's own page adds
 FROM_PAGE = "from_page"
@@ -36,7 +36,7 @@ class Button:
     primary: bool = False
 
 
-class Page(ModelAdmin):
+class BaseAdmin(ModelAdmin):
     """The base class of all model admins."""
 
     # buttons on a row's page
@@ -45,8 +45,8 @@ class Page(ModelAdmin):
     row_button: Button | None = None
     # the text of an empty list
     empty_text = ""
-    change_form_outer_before_template = "connections/buttons.html"
-    list_after_template = "connections/row_button.html"
+    change_form_outer_before_template = "admin_ui/buttons.html"
+    list_after_template = "admin_ui/row_button_form.html"
     list_filter_submit = True
 
     def related(self, row: Any) -> Iterable[tuple[str, str]]:
@@ -84,21 +84,11 @@ class Page(ModelAdmin):
         return self.row_button if self.row_button and self.row_button.action in self.get_actions(request) else None
 
     @display(description="")
-    def button(self, row: Model) -> SafeString | str:
+    def button(self, row: Model) -> str:
         button = self.row_button
         if button is None or not self.is_offered(button, row):
             return ""
-        return format_html(
-            '<button type="submit" class="pk-button pk-small" form="pk-row-button" name="_selected_action" value="{}" '
-            'title="{}" data-ask="{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}'
-            '<span class="pk-unseen"> {}</span></button>',
-            row.pk,
-            button.title,
-            button.ask,
-            button.icon,
-            button.label,
-            row,
-        )
+        return html.render("admin_ui/row_button.html", button=button, row=row)
 
 
 def _reaches_json(model: type[Model], lookup: str) -> bool:
@@ -123,7 +113,7 @@ def _may_see(request: HttpRequest, address: str) -> bool:
     return any(request.user.has_perm(f"{app}.{act}_{model}") for act in ("view", "change"))
 
 
-class ReadOnly:
+class ReadOnlyMixin:
     """Mixin for models that are written by Pipekit only: view permission at most, and no history page."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:

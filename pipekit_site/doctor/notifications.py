@@ -9,15 +9,14 @@ from django.utils import timezone
 
 from connections.sdk.errors import ConfigurationInvalid
 from runs.models.notification import Notification
-from runs.notify.channels import email
-from runs.notify.outbox import wanted_channels
+from runs.notify.destinations import recipients, wanted_channels
 
 _RECENT = dt.timedelta(days=7)
 
 
 def notifications() -> str:
     """Check the delivery of notifications of the last week."""
-    if email.recipients() and not settings.PIPEKIT.smtp.host:
+    if recipients() and not settings.PIPEKIT.smtp.host:
         raise ConfigurationInvalid(
             "E-mail recipients are set, but no mail server.", hint="Set smtp.host in config.yaml."
         )

@@ -12,8 +12,6 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from connections.sdk.errors import AlreadyRunning, PipekitError
@@ -25,7 +23,7 @@ from runs.lifecycle import launch as launching
 from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.models import GroupRun, Run
-from runs.settings import setting
+from runs.settings import current
 
 CANCEL = Button(
     action="cancel",
@@ -50,32 +48,32 @@ class MayRun:
 
 
 @admin.action(description="Run now", permissions=["run"])
-def run_now(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+def run_now(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
     return _launch(request, rows, lambda module: launching.launch(module, _request(request)))
 
 
 @admin.action(description="Dry run: build the SQL, move nothing", permissions=["run"])
-def dry_run(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+def dry_run(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
     return _launch(request, rows, lambda module: launching.launch(module, _request(request, dry_run=True)))
 
 
 @admin.action(description="Full refresh: readers see the old rows until it is published", permissions=["run"])
-def full_refresh(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+def full_refresh(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
     return _launch(request, rows, lambda module: launching.launch(module, _request(request, full_refresh=True)))
 
 
 @admin.action(description="Run now", permissions=["run"])
-def run_groups(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]) -> HttpResponse | None:
+def run_groups(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]) -> HttpResponse | None:
     return _launch(request, rows, lambda group: _launch_group(request, group))
 
 
 @admin.action(description="Dry run of every member", permissions=["run"])
-def dry_run_groups(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]) -> HttpResponse | None:
+def dry_run_groups(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Group]) -> HttpResponse | None:
     return _launch(request, rows, lambda group: _launch_group(request, group, dry_run=True))
 
 
 @admin.action(description="Run the module again", permissions=["run"])
-def run_again(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Run]) -> HttpResponse | None:
+def run_again(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Run]) -> HttpResponse | None:
     """Start the modules of these runs with the same options as their latest selected run."""
     latest = {run.module: run for run in rows.select_related("module").order_by("pk") if run.module}
 
@@ -88,13 +86,14 @@ def run_again(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Run]) -> Ht
 
 
 @admin.action(description="Cancel", permissions=["run"])
-def cancel(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+def cancel(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
     """Cancel each row; see `runs.lifecycle.cancel.cancel`."""
     selected = list(rows[: _limit() + 1])
     if too_many(request, len(selected), "Cancel the group run instead, or select fewer."):
         return None
     for run in selected:
-        messages.info(request, format_html("{} {}", html.row_link(run), _RESULT_TEXTS[cancelling.cancel(run)]))
+        text = _RESULT_TEXTS[cancelling.cancel(run)]
+        messages.info(request, html.render("runs/row_message.html", row=run, text=text))
     return HttpResponseRedirect(html.page_of(selected[0])) if selected and FROM_PAGE in request.POST else None
 
 
@@ -109,7 +108,7 @@ def _request(request: HttpRequest, *, dry_run: bool = False, full_refresh: bool 
 
 def _limit() -> int:
     # every run is a process, so one click may start as many as schedules may start per minute
-    return int(setting("runs_per_tick"))
+    return current().runs_per_tick
 
 
 def too_many(request: HttpRequest, count: int, hint: str) -> bool:
@@ -136,7 +135,7 @@ def _launch(request: HttpRequest, rows: QuerySet[Any], launch: Callable[[Any], R
         except PipekitError as error:
             messages.error(request, f"{error.message} {error.hint}")
     if started:
-        messages.success(request, format_html("Started: {}.", _linked(started)))
+        messages.success(request, html.render("runs/started_message.html", rows=started))
     target = started[0] if started else conflicting
     return HttpResponseRedirect(html.page_of(target)) if target and FROM_PAGE in request.POST else None
 
@@ -146,12 +145,7 @@ def _conflicting(row: Module | Group, error: AlreadyRunning) -> Run | GroupRun |
     return model.objects.filter(pk=error.detail).first() if error.detail.isdigit() else None
 
 
-def _conflict_text(conflicting: Run | GroupRun | None, error: AlreadyRunning) -> SafeString | str:
+def _conflict_text(conflicting: Run | GroupRun | None, error: AlreadyRunning) -> str:
     if conflicting is None:
         return f"{error.message} {error.hint}"
-    text = "{} Wait for {}, or cancel it there; nothing was started a second time."
-    return format_html(text, error.message, html.row_link(conflicting))
-
-
-def _linked(rows: list[Run | GroupRun]) -> SafeString:
-    return format_html_join(", ", "{}", ((html.row_link(row),) for row in rows))
+    return html.render("runs/conflict_message.html", message=error.message, row=conflicting)

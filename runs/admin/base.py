@@ -7,13 +7,12 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from modules.models import Group, Module
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import Button, Page, ReadOnly
+from pipekit_site.admin_ui.model_admin import BaseAdmin, Button, ReadOnlyMixin
 from runs.admin import formatting
 from runs.admin.actions import CANCEL, MayRun
 from runs.models import GroupRun, Run
@@ -23,11 +22,11 @@ class StateColumns:
     """Columns shared by the lists of runs, group runs and verifications."""
 
     @display(description="Status", ordering="status")
-    def state(self, run: Run | GroupRun) -> SafeString:
+    def state(self, run: Run | GroupRun) -> str:
         return formatting.badge(run)
 
     @display(description="Started")
-    def started(self, run: Run | GroupRun) -> SafeString | str:
+    def started(self, run: Run | GroupRun) -> str:
         return html.timestamp(run.started_at)
 
     @display(description="Duration")
@@ -37,15 +36,15 @@ class StateColumns:
 
 class RunColumns(StateColumns):
     @display(description="Rows")
-    def rows(self, run: Run) -> SafeString | str:
+    def rows(self, run: Run) -> str:
         return formatting.brief_counts(run)
 
     @display(description="Error")
-    def problem(self, run: Run) -> SafeString | str:
+    def problem(self, run: Run) -> str:
         return formatting.problem(run)
 
 
-class RunHistoryAdmin(StateColumns, MayRun, ReadOnly, Page):
+class RunHistoryAdmin(StateColumns, MayRun, ReadOnlyMixin, BaseAdmin):
     """Base of admin pages of tables that grow without limit: rows are never counted, the newest come first."""
 
     list_fullwidth = True
@@ -78,25 +77,25 @@ class RunHistoryAdmin(StateColumns, MayRun, ReadOnly, Page):
         return f"#{run.pk}"
 
     @display(description="Started")
-    def started_ago(self, run: Run | GroupRun) -> SafeString | str:
+    def started_ago(self, run: Run | GroupRun) -> str:
         return html.timestamp(run.started_at, ago=True)
 
     @display(description="Ended")
-    def ended(self, run: Run | GroupRun) -> SafeString | str:
+    def ended(self, run: Run | GroupRun) -> str:
         return html.timestamp(run.finished_at)
 
     @display(description="Started by")
-    def started_by(self, run: Run | GroupRun) -> SafeString | str:
+    def started_by(self, run: Run | GroupRun) -> str:
         return formatting.trigger(run)
 
     @display(description="Started by")
-    def started_by_current_name(self, run: Run | GroupRun) -> SafeString | str:
+    def started_by_current_name(self, run: Run | GroupRun) -> str:
         return formatting.trigger(run, named=True)
 
     @display(description="Error")
-    def error_text(self, run: Run | GroupRun) -> SafeString | str:
+    def error_text(self, run: Run | GroupRun) -> str:
         return formatting.error(run)
 
     @display(description="Last lines")
-    def log_text(self, run: Run | GroupRun) -> SafeString | str:
+    def log_text(self, run: Run | GroupRun) -> str:
         return formatting.log(run)

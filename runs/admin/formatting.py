@@ -6,12 +6,10 @@ from typing import Any
 
 from django.apps import apps
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 
 from connections.sdk.visible_text import visible
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.html import NOTHING, code
+from pipekit_site.admin_ui.html import NOTHING
 from runs import logs
 from runs.engine import plurals
 from runs.models import GroupRun, Run
@@ -49,7 +47,7 @@ _TRIGGER_LABELS = {
 }
 
 
-def badge(run: Run | GroupRun | Verification, *, url: str = "") -> SafeString:
+def badge(run: Run | GroupRun | Verification, *, url: str = "") -> str:
     """Return the status as a coloured badge, marked if a dry run ended with another status than dry_run."""
     colour, sign = COLOURS[run.status]
     word = run.get_status_display()
@@ -66,7 +64,7 @@ def duration(run: Run | GroupRun | Verification) -> str:
     return elapsed if run.finished_at else f"{elapsed} so far"
 
 
-def trigger(run: Run | GroupRun | Verification, *, named: bool = False) -> SafeString | str:
+def trigger(run: Run | GroupRun | Verification, *, named: bool = False) -> str:
     """Return what started it; with ``named`` the current name of a schedule is looked up."""
     kind, _, number = run.trigger.partition(":")
     if kind == "schedule" and number.isdigit():
@@ -77,7 +75,7 @@ def trigger(run: Run | GroupRun | Verification, *, named: bool = False) -> SafeS
     return f"{label}, {run.actor}" if run.actor else label
 
 
-def _schedule(pk: int, name: str, *, named: bool) -> SafeString | str:
+def _schedule(pk: int, name: str, *, named: bool) -> str:
     """``name`` is the schedule's name when the run started; empty for runs of earlier versions."""
     # not imported: the app scheduling is above this one
     model = apps.get_model("scheduling", "Schedule")
@@ -99,26 +97,21 @@ def count(number: int | None) -> str:
     return NOTHING if number is None else f"{number:,}".replace(",", "\u202f")
 
 
-def counts(run: Run) -> SafeString:
+def counts(run: Run) -> str:
     """Return all counts of a run, its size and its speed."""
     rows = [(name, count(getattr(run, name))) for name in COUNTS]
     size = NOTHING if run.bytes is None else plurals.size(run.bytes)
     return cards([*rows, ("size", size), ("rows/s", _speed(run))])
 
 
-def brief_counts(run: Run) -> SafeString | str:
+def brief_counts(run: Run) -> str:
     """Return the rows read, inserted, updated and deleted in one line, for lists."""
     if run.read is None:
         return NOTHING
     signs = {"inserted": "+", "updated": "~", "deleted": "−"}
     numbers = [(name, sign, getattr(run, name)) for name, sign in signs.items()]
-    shown = ((f"{count(number)} {name}", f"{sign}{count(number)}") for name, sign, number in numbers if number)
-    return format_html(
-        '<div class="pk-counts"><span title="{} read">{}</span><div>{}</div></div>',
-        count(run.read),
-        count(run.read),
-        format_html_join("", ' <span class="pk-ago" title="{}">{}</span>', shown),
-    )
+    changed = [(f"{count(number)} {name}", f"{sign}{count(number)}") for name, sign, number in numbers if number]
+    return html.render("runs/counts.html", read=count(run.read), changed=changed)
 
 
 def _speed(run: Run) -> str:
@@ -127,45 +120,37 @@ def _speed(run: Run) -> str:
     return count(round(run.read / max((run.finished_at - run.started_at).total_seconds(), 0.001)))
 
 
-def cards(rows: list[tuple[str, str]]) -> SafeString:
-    """Return labelled numbers side by side."""
-    inner = format_html_join("", '<div class="pk-card"><span>{}</span><b>{}</b></div>', rows)
-    return format_html('<div class="pk-cards">{}</div>', inner)
+def cards(rows: list[tuple[str, str]], *, note: str = "") -> str:
+    """Return labelled numbers side by side, with a note below them."""
+    return html.render("runs/cards.html", cards=rows, note=note)
 
 
-def problem(run: Run | Verification) -> SafeString | str:
+def problem(run: Run | Verification) -> str:
     """Return an error in one line, for lists."""
     return html.clipped(str(run.error.get("message", ""))) if run.error else ""
 
 
-def error(run: Run | GroupRun | Verification) -> SafeString | str:
+def error(run: Run | GroupRun | Verification) -> str:
     """Return the error's message, hint, code and, folded, its detail."""
     if not run.error:
         return NOTHING
-    fields = run.error
-    detail = format_html("<details><summary>Detail</summary>{}</details>", code(fields.get("detail", "")))
-    return format_html(
-        '<div class="pk-error" role="alert"><b>{}</b>{}<div><code>{}</code></div></div>{}',
-        visible(str(fields.get("message", ""))),
-        visible(str(fields.get("hint", ""))),
-        visible(str(fields.get("code", ""))),
-        detail if fields.get("detail") else "",
-    )
+    fields = {name: visible(str(run.error.get(name, ""))) for name in ("message", "hint", "code")}
+    return html.render("runs/error.html", detail=run.error.get("detail", ""), **fields)
 
 
-def warnings(run: Run | Verification) -> SafeString | str:
+def warnings(run: Run | Verification) -> str:
     """Return the warnings, one block each."""
     if not run.warnings:
         return NOTHING
-    return format_html_join("", '<div class="pk-warned">{}</div>', [(visible(str(w)),) for w in run.warnings])
+    return html.render("runs/warnings.html", warnings=[visible(str(warning)) for warning in run.warnings])
 
 
-def watermarks(run: Run) -> SafeString | str:
+def watermarks(run: Run) -> str:
     """Return each watermark's value before and after."""
     if not run.watermarks:
         return NOTHING
     rows = [(name, _value(value, "in"), _value(value, "out")) for name, value in run.watermarks.items()]
-    return format_html_join("", '<div class="pk-code">{}: {} → {}</div>', rows)
+    return html.render("runs/watermarks.html", watermarks=rows)
 
 
 def _value(watermark: Any, side: str) -> str:
@@ -173,17 +158,14 @@ def _value(watermark: Any, side: str) -> str:
     return "(none)" if value is None else visible(str(value))
 
 
-def steps(run: Run) -> SafeString | str:
+def steps(run: Run) -> str:
     """Return the durations of the steps as bars."""
     if not run.steps:
         return NOTHING
     rows = [(step.get("step", ""), float(step.get("seconds") or 0.0)) for step in run.steps]
     longest = max(duration for _, duration in rows) or 1.0
-    bars = ((name, f"{max(round(duration / longest * 100), 1)}", seconds(duration)) for name, duration in rows)
-    return format_html(
-        '<div class="pk-steps">{}</div>',
-        format_html_join("", '<span>{}</span><meter min="0" max="100" value="{}"></meter><span>{}</span>', bars),
-    )
+    bars = [(name, f"{max(round(duration / longest * 100), 1)}", seconds(duration)) for name, duration in rows]
+    return html.render("runs/steps.html", steps=bars)
 
 
 def process(run: Run) -> str:
@@ -193,33 +175,36 @@ def process(run: Run) -> str:
     return f"{run.pid} on {run.host or run.machine_id or 'an unknown machine'}"
 
 
-def heartbeat(run: Run) -> SafeString | str:
+def heartbeat(run: Run) -> str:
     """Return the number of heartbeats and the time of the last one."""
     if run.heartbeat_at is None:
         return NOTHING
-    return format_html("{}, the last {}", count(run.heartbeat), html.timestamp(run.heartbeat_at, ago=True))
+    last = html.timestamp(run.heartbeat_at, ago=True)
+    return html.render("runs/heartbeat.html", count=count(run.heartbeat), last=last)
 
 
-def attempts(run: Run) -> SafeString | str:
+def attempts(run: Run) -> str:
     """Return the failed attempts that were retried, one line each."""
-    lines = (
-        (str(a["number"]), a["code"], visible(str(a["message"])), seconds(float(a["wait"]))) for a in run.attempts or ()
-    )
-    return format_html_join("", "<div>{}. {}: {} (waited {})</div>", lines) or NOTHING
+    if not run.attempts:
+        return NOTHING
+    attempts = [
+        {**attempt, "message": visible(str(attempt["message"])), "wait": seconds(float(attempt["wait"]))}
+        for attempt in run.attempts
+    ]
+    return html.render("runs/attempts.html", attempts=attempts)
 
 
 # bytes of a log that a page shows; the command runlog prints all of it
 _LOG_END = 20_000
 
 
-def log(run: Run | GroupRun | Verification) -> SafeString | str:
+def log(run: Run | GroupRun | Verification) -> str:
     """Return the last lines of the run's log, or why there are none."""
     text, is_whole = _log_end(run)
     if not text:
         return "There is no log: nothing was logged yet, or it was removed after log_retention_days."
     whole = f"manage.py runlog {run.pk}" if isinstance(run, Run) else str(run.log_file)
-    more = "" if is_whole else format_html('<div class="pk-ago">Full log: {}</div>', whole)
-    return format_html('<div class="pk-tail">{}</div>{}', code(text), more)
+    return html.render("runs/log.html", text=text, whole="" if is_whole else whole)
 
 
 def _log_end(run: Run | GroupRun | Verification) -> tuple[str, bool]:

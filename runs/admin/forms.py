@@ -1,4 +1,4 @@
-"""The form of a setting: its value is entered as plain text or as JSON."""
+"""The form of the settings: typed fields, and the permission for what decides where secrets are sent."""
 
 from __future__ import annotations
 
@@ -8,75 +8,84 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from runs import settings
+from pipekit_site.admin_ui.form_fields import ReferenceWidget
 from runs.models import Setting
+from runs.models.setting import names
 
 # settings that decide how the mail server gets its password; its host and port are in config.yaml
 _GUARDS = frozenset({"smtp_security", "smtp_username"})
+_DEFAULTS = Setting()
 
 
-class SettingValueWidget(UnfoldAdminTextInputWidget):
-    """Shows lists separated by commas and booleans as on or off."""
+class AddressesField(forms.CharField):
+    """E-mail addresses, typed with commas between them; a list in Python."""
 
-    def format_value(self, value: Any) -> str | None:
-        try:
-            parsed = json.loads(value)
-        except (TypeError, ValueError):
-            return None if value is None else str(value)
-        if isinstance(parsed, list):
-            return ", ".join(map(str, parsed))
-        return ("on" if parsed else "off") if isinstance(parsed, bool) else str(parsed)
+    widget = UnfoldAdminTextInputWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return [part.strip() for part in (value or "").split(",") if part.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(initial != self.to_python(data))
 
 
 class SettingForm(forms.ModelForm):  # type: ignore[type-arg]
     """Checks permissions too; ``may_use_secrets`` is whether the user may write references to secrets."""
 
     may_use_secrets = False
-    value = forms.CharField(
-        required=False,
-        widget=SettingValueWidget,
-        help_text="A number such as 0.4, a text, on or off; e-mail addresses with commas between them.",
+    notification_addresses = AddressesField(
+        label=Setting._meta.get_field("notification_addresses").verbose_name, required=False
     )
 
     class Meta:
         model = Setting
-        fields = ["key", "value"]
+        fields = "__all__"  # noqa: DJ007 - the admin's fieldsets say which
+        widgets = {
+            **dict.fromkeys(("site_url", "webhook_url", "smtp_username"), UnfoldAdminTextInputWidget),
+            **dict.fromkeys(("webhook_secret", "smtp_password"), ReferenceWidget),
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            self.initial["value"] = json.dumps(self.instance.value)
+        for name, field in self.fields.items():
+            field.help_text = f"{name}; default: {shown(getattr(_DEFAULTS, name))}"
+            if name in self.instance.invalid:
+                self.initial[name] = self.instance.invalid[name]
+                field.help_text += ". The stored value is not valid, and what needs it fails."
 
-    def clean_value(self) -> Any:
-        key = self.instance.key or self.cleaned_data.get("key") or ""
-        value = _parse(self.cleaned_data["value"].strip(), settings.KEYS.get(key))
-        is_reference = isinstance(value, str) and value.startswith("$")
-        if is_reference and value != self.instance.value and not self.may_use_secrets:
-            raise forms.ValidationError(
-                "Writing a reference to a secret takes the permission “Can write references to secrets”."
-            )
-        if value != self.instance.value and not self.may_use_secrets and guards_secret(key):
-            raise forms.ValidationError(
-                "It decides how the password of smtp_password is sent, so changing it takes the permission “Can write"
-                " references to secrets”."
-            )
-        return value
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        stored = Setting.objects.first() or Setting()
+        for name in set(cleaned) & set(names()):
+            value = cleaned[name]
+            if self.may_use_secrets or value == getattr(stored, name):
+                continue
+            if isinstance(value, str) and value.startswith("$"):
+                self.add_error(
+                    name, "Writing a reference to a secret takes the permission “Can write references to secrets”."
+                )
+            elif name in _GUARDS and stored.smtp_password:
+                self.add_error(
+                    name,
+                    "It decides how the password of smtp_password is sent, so changing it takes the permission “Can"
+                    " write references to secrets”.",
+                )
+        return cleaned
+
+    def save(self, commit: bool = True) -> Any:
+        # the form has valid values for all of its fields now
+        kept = self.instance.invalid.items()
+        self.instance.invalid = {name: value for name, value in kept if name not in self.cleaned_data}
+        return super().save(commit)
 
 
-def guards_secret(key: str) -> bool:
-    """Return whether the setting decides how a stored password is sent to the mail server."""
-    return key in _GUARDS and bool(settings.setting("smtp_password"))
-
-
-def _parse(text: str, key: settings.Key | None) -> Any:
-    """Return the value that the text means for this key; the model validates it."""
-    if key and isinstance(key.default, bool) and text.lower() in ("on", "off"):
-        return text.lower() == "on"
-    try:
-        value = json.loads(text)
-    except ValueError:
-        value = text
-    if key and isinstance(key.default, list) and not isinstance(value, list):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    # a text setting keeps a text that looks like a number
-    return text if key and isinstance(key.default, str) and not isinstance(value, str) else value
+def shown(value: Any) -> str:
+    """Return a value in the form in which it is entered."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if value in (None, "", []):
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value)

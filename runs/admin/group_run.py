@@ -8,15 +8,13 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 
 from modules.models import Group
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import Button, ReadOnly
+from pipekit_site.admin_ui.model_admin import Button, ReadOnlyMixin
 from runs.admin.actions import CANCEL, cancel
 from runs.admin.base import RunColumns, RunHistoryAdmin
 from runs.admin.filters import StartedByFilter
@@ -25,7 +23,7 @@ from runs.models.querysets import GroupRunQuerySet
 from runs.models.states import GROUP_ACTIVE
 
 
-class RunInline(RunColumns, ReadOnly, TabularInline):
+class RunInline(RunColumns, ReadOnlyMixin, TabularInline):
     model = Run
     extra = 0
     hide_title = True
@@ -39,7 +37,7 @@ class RunInline(RunColumns, ReadOnly, TabularInline):
         return runs.without_texts()
 
     @display(description="Module")
-    def run(self, run: Run) -> SafeString | str:
+    def run(self, run: Run) -> str:
         return html.row_link(run)
 
 
@@ -91,16 +89,14 @@ class GroupRunAdmin(RunHistoryAdmin):
         yield "Runs of its members", html.list_of("runs.run", group_run__id__exact=row.pk)
 
     @display(description="Group")
-    def group_link(self, run: GroupRun) -> SafeString | str:
+    def group_link(self, run: GroupRun) -> str:
         return html.row_link(run.group) if run.group else f"{run.group_name} (deleted)"
 
     @display(description="Skipped")
-    def skipped_members(self, run: GroupRun) -> SafeString:
-        rows = ((skipped["module"], skipped["why"]) for skipped in run.skipped)
-        return format_html_join("", "<div><b>{}</b>: {}</div>", rows)
+    def skipped_members(self, run: GroupRun) -> str:
+        return html.render("runs/skipped_members.html", skipped=run.skipped)
 
     @display(description="Runs")
-    def outcomes(self, run: Any) -> SafeString | str:
+    def outcomes(self, run: Any) -> str:
         total = f"of {len(run.members)}" if run.members else ""
-        failed = format_html(', <span class="pk-bad">{} failed</span>', run.failed_runs) if run.failed_runs else ""
-        return format_html("{} {} succeeded{}", run.good_runs, total, failed)
+        return html.render("runs/group_outcomes.html", good=run.good_runs, total=total, failed=run.failed_runs)

@@ -8,14 +8,12 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from modules.admin.module import GroupAdmin, ModuleAdmin
 from modules.models import Group, Module
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import Button, Page
+from pipekit_site.admin_ui.model_admin import BaseAdmin, Button
 from runs.admin import formatting
 from runs.admin.actions import MayRun, dry_run, dry_run_groups, full_refresh, run_groups, run_now
 from runs.admin.verification import VERIFY, verify
@@ -36,7 +34,7 @@ _DRY_GROUP = Button(
 )
 
 
-class _WithLastRun(MayRun, Page):
+class _WithLastRun(MayRun, BaseAdmin):
     """Adds the last run of each row to a list, by one index lookup per row."""
 
     run_model: type[Run] | type[GroupRun]
@@ -52,12 +50,12 @@ class _WithLastRun(MayRun, Page):
         )
 
     @display(description="Last run", ordering="last_pk")
-    def last_run(self, row: Any) -> SafeString | str:
+    def last_run(self, row: Any) -> str:
         if row.last_pk is None:
-            return format_html('<span class="pk-ago">{}</span>', "never")
+            return html.render("runs/never.html")
         run = self.run_model(pk=row.last_pk, status=row.last_status, dry_run=row.last_dry_run)
         mark = formatting.badge(run, url=html.page_of(run))
-        return format_html('{} <span class="pk-ago">{}</span>', mark, html.since(row.last_created_at))
+        return html.with_note(mark, html.since(row.last_created_at))
 
 
 class RunnableModuleAdmin(_WithLastRun, ModuleAdmin):

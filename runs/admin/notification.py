@@ -9,13 +9,12 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
-from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from pipekit_site.admin_ui import html
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page, ReadOnly
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button, ReadOnlyMixin
 from runs.models.notification import Delivery, Notification
 from runs.notify import messages as notification_texts
 
@@ -27,7 +26,7 @@ _COLOURS = {
 
 
 @admin.register(Notification)
-class NotificationAdmin(ReadOnly, Page):
+class NotificationAdmin(ReadOnlyMixin, BaseAdmin):
     list_display = ["headline", "channel", "state", "created", "sent", "attempts", "problem"]
     list_filter = [
         ("status", ChoicesDropdownFilter),
@@ -79,30 +78,30 @@ class NotificationAdmin(ReadOnly, Page):
         return notification_texts.headline(row.about)
 
     @display(description="State", ordering="status")
-    def state(self, row: Notification) -> SafeString:
+    def state(self, row: Notification) -> str:
         colour, sign = _COLOURS[Delivery(row.status)]
         return html.badge(row.get_status_display(), colour, sign=sign)
 
     @display(description="Created", ordering="created_at")
-    def created(self, row: Notification) -> SafeString | str:
+    def created(self, row: Notification) -> str:
         return html.timestamp(row.created_at)
 
     @display(description="Sent", ordering="sent_at")
-    def sent(self, row: Notification) -> SafeString | str:
+    def sent(self, row: Notification) -> str:
         return html.timestamp(row.sent_at)
 
     @display(description="Next attempt")
-    def due(self, row: Notification) -> SafeString | str:
+    def due(self, row: Notification) -> str:
         return html.timestamp(row.due_at) if row.status == Delivery.PENDING else html.NOTHING
 
     @display(description="Retried until")
-    def retried_until(self, row: Notification) -> SafeString | str:
+    def retried_until(self, row: Notification) -> str:
         return html.timestamp(row.give_up_at)
 
     @display(description="Last error")
-    def problem(self, row: Notification) -> SafeString | str:
+    def problem(self, row: Notification) -> str:
         return html.clipped(row.last_error)
 
     @display(description="Text")
-    def text(self, row: Any) -> SafeString | str:
+    def text(self, row: Any) -> str:
         return html.code(notification_texts.mail([row.about], key="").text)

@@ -8,8 +8,6 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 
@@ -97,31 +95,31 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
             yield f"Group run {row.group_run}", html.page_of(row.group_run)
 
     @display(description="Strategy, started by")
-    def what(self, run: Run) -> SafeString:
-        return format_html("<div>{}<div>{}</div></div>", run.strategy, formatting.trigger(run))
+    def what(self, run: Run) -> str:
+        return html.render("runs/strategy_and_trigger.html", strategy=run.strategy, trigger=formatting.trigger(run))
 
     @display(description="Module")
-    def module_link(self, run: Run) -> SafeString | str:
+    def module_link(self, run: Run) -> str:
         return html.row_link(run.module) if run.module else f"{run.module_name} (deleted)"
 
     @display(description="Rows")
-    def counts(self, run: Run) -> SafeString:
+    def counts(self, run: Run) -> str:
         return formatting.counts(run)
 
     @display(description="Warnings")
-    def warnings_text(self, run: Run) -> SafeString | str:
+    def warnings_text(self, run: Run) -> str:
         return formatting.warnings(run)
 
     @display(description="Watermarks, before → after")
-    def watermarks_text(self, run: Run) -> SafeString | str:
+    def watermarks_text(self, run: Run) -> str:
         return formatting.watermarks(run)
 
     @display(description="Query sent to the source")
-    def source_sql(self, run: Run) -> SafeString | str:
+    def source_sql(self, run: Run) -> str:
         return html.code(run.source_query)
 
     @display(description="SQL executed at the destination")
-    def destination_sql(self, run: Run) -> SafeString | str:
+    def destination_sql(self, run: Run) -> str:
         return html.code(run.merge_sql)
 
     @display(description="Strategy")
@@ -130,11 +128,11 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
         return ", ".join([run.strategy or html.NOTHING, *(word for word, on in flags.items() if on)])
 
     @display(description="Duration by step")
-    def steps_text(self, run: Run) -> SafeString | str:
+    def steps_text(self, run: Run) -> str:
         return formatting.steps(run)
 
     @display(description="Retries")
-    def attempts_text(self, run: Run) -> SafeString | str:
+    def attempts_text(self, run: Run) -> str:
         return formatting.attempts(run)
 
     @display(description="Process")
@@ -142,7 +140,7 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
         return formatting.process(run)
 
     @display(description="Heartbeat")
-    def heartbeats(self, run: Run) -> SafeString | str:
+    def heartbeats(self, run: Run) -> str:
         return formatting.heartbeat(run)
 
 

@@ -9,8 +9,6 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
@@ -45,7 +43,7 @@ _CANCEL = Button(action="cancel_verification", label="Cancel", icon="cancel", ti
 
 
 @admin.action(description="Verify: compare the source with the destination", permissions=["run"])
-def verify(page: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
+def verify(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
     """Verify the selected modules one after another, in one process."""
     return _launch(request, list(rows.with_connections()), {}, repair=False)  # type: ignore[attr-defined]
 
@@ -63,8 +61,9 @@ def _launch(
         return None
     if not started:
         return None
-    names = f"{len(started)} modules" if len(started) > 1 else html.row_link(started[0])
-    messages.success(request, format_html("Verification started: {}.", names))
+    only = started[0] if len(started) == 1 else None
+    text = html.render("runs/verification_started_message.html", row=only, count=len(started))
+    messages.success(request, text)
     return HttpResponseRedirect(html.page_of(started[0])) if FROM_PAGE in request.POST else None
 
 
@@ -134,8 +133,8 @@ class VerificationAdmin(RunHistoryAdmin):
     @admin.action(description="Cancel", permissions=["run"])
     def cancel_verification(self, request: HttpRequest, rows: QuerySet[Verification]) -> HttpResponse | None:
         for row in rows:
-            text = "is being cancelled" if row.request_cancel() else "has already ended"
-            messages.info(request, format_html("{} {}.", html.row_link(row), text))
+            text = "is being cancelled." if row.request_cancel() else "has already ended."
+            messages.info(request, html.render("runs/row_message.html", row=row, text=text))
         return None
 
     def _start(self, request: HttpRequest, rows: QuerySet[Verification], *, repair: bool) -> HttpResponse | None:
@@ -157,13 +156,13 @@ class VerificationAdmin(RunHistoryAdmin):
         return f"#{row.pk}"
 
     @display(description="Status", ordering="status")
-    def state(self, row: Any) -> SafeString:
+    def state(self, row: Any) -> str:
         ended: Outcome = outcome(row)
         colour, sign = formatting.COLOURS[ended]
         return html.badge(ended.label, colour, sign=sign)
 
     @display(description="Module")
-    def module_link(self, row: Verification) -> SafeString | str:
+    def module_link(self, row: Verification) -> str:
         return html.row_link(row.module) if row.module else f"{row.module_name} (deleted)"
 
     @display(description="Compared")
@@ -171,16 +170,16 @@ class VerificationAdmin(RunHistoryAdmin):
         return verification_scope.words(row)
 
     @display(description="Source / destination")
-    def rows(self, row: Verification) -> SafeString | str:
+    def rows(self, row: Verification) -> str:
         if row.source_rows is None:
             return html.NOTHING
         rows = f"{formatting.count(row.source_rows)} / {formatting.count(row.dest_rows)}"
         if verification_scope.as_json(row)["everything"]:
             return rows
-        return format_html('{}<div class="pk-ago">{}</div>', rows, verification_scope.words(row))
+        return html.render("runs/verification_note.html", value=rows, note=verification_scope.words(row))
 
     @display(description="Differences")
-    def differences(self, row: Verification) -> SafeString | str:
+    def differences(self, row: Verification) -> str:
         if row.missing is None:
             return _brief(row) or html.NOTHING
         counts = [(name, getattr(row, name)) for name in _KINDS]
@@ -188,36 +187,35 @@ class VerificationAdmin(RunHistoryAdmin):
         if not row.error:
             return text
         # the comparison is valid even if the repair failed
-        return format_html('{}<div class="pk-ago">{}</div>', text, _brief(row))
+        return html.render("runs/verification_note.html", value=text, note=_brief(row))
 
     @display(description="Counts")
-    def counts(self, row: Verification) -> SafeString:
+    def counts(self, row: Verification) -> str:
         sides = [("at the source", row.source_rows), ("in the destination", row.dest_rows)]
         counted = [*sides, *((name, getattr(row, name)) for name in _KINDS)]
-        cards = formatting.cards([(name, formatting.count(number)) for name, number in counted])
-        if row.repaired is None:
-            return cards
-        return format_html('{}<div class="pk-ago">Before the repair.</div>', cards)
+        note = "" if row.repaired is None else "Before the repair."
+        return formatting.cards([(name, formatting.count(number)) for name, number in counted], note=note)
 
     @display(description="Examples")
-    def examples_shown(self, row: Verification) -> SafeString | str:
+    def examples_shown(self, row: Verification) -> str:
         if not any(row.examples.values()):
             return html.NOTHING
         more = {f"more_{kind}": report.left_out(row, kind) for kind in _KINDS}
         return examples.rendered(row.examples, more)
 
     @display(description="Repair")
-    def repair_run_link(self, row: Verification) -> SafeString | str:
+    def repair_run_link(self, row: Verification) -> str:
         if row.repair_run is None:
             return html.NOTHING
-        return format_html("{}: {}", html.row_link(row.repair_run), report.repair_words(row))
+        result = report.repair_words(row)
+        return html.render("runs/verification_repair.html", run=row.repair_run, result=result)
 
     @display(description="Warnings")
-    def warnings_text(self, row: Verification) -> SafeString | str:
+    def warnings_text(self, row: Verification) -> str:
         return formatting.warnings(row)
 
 
-def _brief(row: Verification) -> SafeString | str:
+def _brief(row: Verification) -> str:
     """Return the error's message, clipped to one line."""
     text = formatting.problem(row)
-    return format_html('<div class="pk-brief">{}</div>', text) if text else ""
+    return html.render("runs/verification_error.html", text=text) if text else ""

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connections.sdk.errors import CountMismatch, DuplicateKeys, InvalidValue
-from connections.sdk.protocols import Session
-from connections.sdk.schema import Column, TableInfo, TableName
+from connections.sdk.schema import Column, TableInfo
+from runs.engine.destination import Destination
 from runs.engine.plan import Plan, Strategy
-from runs.engine.publish.staging import dialect_of
 from runs.engine.strategies.statement import RowCount, Statement
 
 # columns shown of an example row
@@ -32,17 +31,9 @@ class StagingChanged(CountMismatch):
     retryable = True
 
 
-def count(session: Session, table: TableName, plan: Plan) -> int:
-    return int(session.fetch(dialect_of(plan).count(table))[0][0])
-
-
-def count_staged(session: Session, plan: Plan) -> int:
-    return count(session, dialect_of(plan).staging_table(plan.module), plan)
-
-
-def check_complete(session: Session, plan: Plan, staging: Staging) -> None:
+def check_complete(dest: Destination, staging: Staging) -> None:
     """Count staging. Raises StagingChanged as `check_present` does."""
-    check_present(plan, staging, count_staged(session, plan), consequence="nothing was published")
+    check_present(dest.plan, staging, dest.count(dest.staging), consequence="nothing was published")
 
 
 def check_present(plan: Plan, staging: Staging, present: int, *, consequence: str) -> None:
@@ -54,36 +45,35 @@ def check_present(plan: Plan, staging: Staging, present: int, *, consequence: st
         )
 
 
-def check_keys(session: Session, plan: Plan, staging: Staging) -> bool:
+def check_keys(dest: Destination, staging: Staging) -> bool:
     """Return whether any key in staging contains NULL, after keep_latest has removed older rows of each key.
 
     Raises DuplicateKeys when keys are not unique.
     """
+    plan = dest.plan
     if plan.strategy not in (Strategy.INCREMENTAL, Strategy.UPSERT) or not plan.merge_key:
         return False
-    dialect = dialect_of(plan)
-    table = dialect.staging_table(plan.module)
-    examples = session.fetch(dialect.duplicate_keys(table, plan.merge_key))
+    duplicates = dest.dialect.duplicate_keys(dest.staging, plan.merge_key)
+    examples = dest.session.fetch(duplicates)
     if examples and plan.keep_latest and plan.watermark:
-        _keep_latest(session, plan, staging)
-        examples = session.fetch(dialect.duplicate_keys(table, plan.merge_key))
+        _keep_latest(dest, staging)
+        examples = dest.session.fetch(duplicates)
     if examples:
         shown = "; ".join(f"({', '.join(map(str, row[:-1]))}) {row[-1]} times" for row in examples)
         raise DuplicateKeys(
             f"The source returned rows with the same key {', '.join(plan.merge_key)}: {shown}.",
             hint="Correct merge_key or the query; or set duplicate_keys to keep_latest (with a watermark_column).",
         )
-    return bool(session.fetch(dialect.count_null(table, plan.merge_key))[0][0])
+    return bool(dest.fetch_int(dest.dialect.count_null(dest.staging, plan.merge_key)))
 
 
-def _keep_latest(session: Session, plan: Plan, staging: Staging) -> None:
+def _keep_latest(dest: Destination, staging: Staging) -> None:
     """Delete the older rows of each key from staging. Raises CountMismatch unless one row of each key remains."""
-    dialect = dialect_of(plan)
-    table = dialect.staging_table(plan.module)
-    keys = int(session.fetch(dialect.count_keys(table, plan.merge_key))[0][0])
+    plan, dialect = dest.plan, dest.dialect
+    keys = dest.fetch_int(dialect.count_keys(dest.staging, plan.merge_key))
     names = tuple(column.dest_name for column in staging.columns)
-    session.execute(dialect.keep_latest(table, names, plan.merge_key, plan.watermark))
-    if (remaining := count_staged(session, plan)) != keys:
+    dest.session.execute(dialect.keep_latest(dest.staging, names, plan.merge_key, plan.watermark))
+    if (remaining := dest.count(dest.staging)) != keys:
         raise CountMismatch(
             f"Staging of {plan.module} holds {keys} keys; keep_latest left {remaining} rows. Nothing was published.",
             hint="This is a bug in Pipekit: report it with the table's definition and the log. Until it is fixed, "
@@ -91,27 +81,26 @@ def _keep_latest(session: Session, plan: Plan, staging: Staging) -> None:
         )
 
 
-def check_numbered(session: Session, plan: Plan, staging: Staging, table: TableInfo | None) -> None:
+def check_numbered(dest: Destination, staging: Staging, table: TableInfo | None) -> None:
     """Raise an error for NULL in an autoincrement column: each run would insert the row with another number."""
-    dialect = dialect_of(plan)
     names = tuple(column.dest_name for column in staging.columns)
     for column in staging.columns:
         if table is None or column.dest_name not in table.autonumbered:
             continue
         shown = tuple(name for name in names if name != column.dest_name)[:_SHOWN]
-        if rows := session.fetch(dialect.without(dialect.staging_table(plan.module), column.dest_name, shown)):
+        if rows := dest.session.fetch(dest.dialect.without(dest.staging, column.dest_name, shown)):
             others = ", ".join(f"{name}: {value!s:.40}" for name, value in zip(shown, rows[0], strict=False))
             raise InvalidValue(
                 f"Column “{column.dest_name}”: NULL, in the row ({others}), would become the next number in "
-                f"{plan.dest_table}; nothing was published.",
+                f"{dest.table}; nothing was published.",
                 hint="Exclude such rows in the source query or give them a key there; or use a destination column that "
                 "stores NULL (in SQLite not INTEGER PRIMARY KEY).",
             )
 
 
-def check_arrived(session: Session, plan: Plan, staging: Staging, counts: Mapping[RowCount, int]) -> None:
+def check_arrived(dest: Destination, staging: Staging, counts: Mapping[RowCount, int]) -> None:
     """Raise CountMismatch unless every staged row was inserted or updated; a trigger or rule can skip some."""
-    rows, matched = rows_to_publish(session, plan, staging), counts.get(RowCount.MATCHED, 0)
+    rows, matched = rows_to_publish(dest, staging), counts.get(RowCount.MATCHED, 0)
     if RowCount.INSERTED in counts:
         lost = rows - matched - counts[RowCount.INSERTED]
         targets = counts.get(RowCount.TARGETS, matched)
@@ -122,13 +111,13 @@ def check_arrived(session: Session, plan: Plan, staging: Staging, counts: Mappin
         lost = rows - counts.get(RowCount.WRITTEN, 0)
     if lost:
         raise CountMismatch(
-            f"{lost} of {rows} rows did not arrive in {plan.dest_table}; nothing was published.",
+            f"{lost} of {rows} rows did not arrive in {dest.table}; nothing was published.",
             hint="A trigger, a rule or a policy of the table skips rows: remove it, or choose another table.",
         )
 
 
 def check_deleted(
-    session: Session, plan: Plan, statement: Statement, *, deleted: int, targets: int, may_return: bool = False
+    dest: Destination, statement: Statement, *, deleted: int, targets: int, may_return: bool = False
 ) -> None:
     """Raise CountMismatch if rows that were to be deleted still exist; a trigger, rule or policy can keep them.
 
@@ -137,18 +126,19 @@ def check_deleted(
     """
     if deleted >= targets and not may_return:
         return
-    if not (remaining := int(session.fetch(statement.remaining)[0][0])):
+    if not (remaining := dest.fetch_int(statement.remaining)):
         return
     confirmed = max(min(deleted, targets - remaining), 0)
     raise CountMismatch(
-        f"Only {confirmed} of {targets} rows could be deleted from {plan.dest_table}; it was not changed.",
+        f"Only {confirmed} of {targets} rows could be deleted from {dest.table}; it was not changed.",
         hint="A trigger, a rule or a policy of the table keeps rows: remove it, grant this user DELETE, or choose "
         "upsert without key_sync, which deletes nothing.",
     )
 
 
-def rows_to_publish(session: Session, plan: Plan, staging: Staging) -> int:
+def rows_to_publish(dest: Destination, staging: Staging) -> int:
     """Return the number of rows to publish, without those that keep_latest has deleted from staging."""
+    plan = dest.plan
     if plan.keep_latest and plan.watermark and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT):
-        return count_staged(session, plan)
+        return dest.count(dest.staging)
     return staging.rows

@@ -1,51 +1,187 @@
-"""Sessions at the destination, in which no statement waits for a lock longer than the plan's lock_seconds.
+"""The destination of a run: an open session with its dialect, and the transactions that publish.
 
-The error of a lock timeout names the sessions that hold the lock; they are not terminated.
+No statement waits for a lock longer than the plan's lock_seconds. The error of a lock timeout names the sessions that
+hold the lock; they are not terminated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import cast
 
+from connections import registry
 from connections.sdk.capabilities import Cap
-from connections.sdk.errors import LockTimeout, PipekitError
+from connections.sdk.claim import Claim
+from connections.sdk.errors import ConnectionLost, LockTimeout, PipekitError
 from connections.sdk.protocols import Session
+from connections.sdk.schema import TableInfo, TableName
+from connections.sdk.sql.publishing import PublishingDialect
+from runs.engine.events import Published
+from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.publish import commit_record
-from runs.engine.publish.staging import dialect_of
 from runs.engine.sessions import open_session
 
 # lock holders that are named in an error
 _NAMED = 5
 
 
-@contextmanager
-def open_destination(plan: Plan) -> Iterator[Session]:
-    """Open a session at the destination for the block. Raises LockTimeout with the names of the lock's holders."""
-    with open_session(plan.destination, Cap.WRITE) as session:
-        for sql in dialect_of(plan).bound_waits(lock_seconds=plan.lock_seconds):
-            session.execute(sql)
-        try:
-            yield session
-        except LockTimeout as error:
-            _name_holders(error, session, plan)
-            raise
+class CommitKind(StrEnum):
+    """The kind of a commit record. A run has at most one of each."""
+
+    PUBLISH = "publish"
+    KEY_SYNC = "key_sync"
+    REPAIR = "repair"
 
 
-def _name_holders(error: LockTimeout, session: Session, plan: Plan) -> None:
-    dialect = dialect_of(plan)
-    staging = dialect.staging_table(plan.module)
-    for table in (plan.dest_table, staging, commit_record.claims_table(dialect)):
-        if not (sql := dialect.lock_holders(table)):
+# fault points are named by the step of the run
+_STEPS = {CommitKind.PUBLISH: "publish", CommitKind.KEY_SYNC: "reconcile", CommitKind.REPAIR: "repair"}
+
+
+@dataclass(slots=True)
+class Commit:
+    """What a transaction of `Destination.publishing` commits: set by its block, unless the run committed before."""
+
+    published: Published | None = None
+
+    @property
+    def result(self) -> Published:
+        """What is committed, after the transaction."""
+        assert self.published is not None
+        return self.published
+
+
+class Destination:
+    """The destination of a plan, with an open session.
+
+    ``dialect`` is that of the connection, ``table`` the table that the module fills, ``staging`` its staging table.
+    """
+
+    def __init__(self, plan: Plan, session: Session) -> None:
+        self.plan, self.session = plan, session
+        self.dialect = cast(PublishingDialect, registry.dialect_for(plan.destination))
+        self.datatypes = registry.datatypes(plan.destination.kind)
+        self.introspector = registry.connector(plan.destination.kind).introspector
+        self.table = plan.dest_table
+        self.staging = self.dialect.staging_table(plan.module)
+
+    @classmethod
+    @contextmanager
+    def open(cls, plan: Plan) -> Iterator[Destination]:
+        """Open a session for the block. Raises LockTimeout with the names of the lock's holders."""
+        with open_session(plan.destination, Cap.WRITE) as session:
+            dest = cls(plan, session)
+            for sql in dest.dialect.bound_waits(lock_seconds=plan.lock_seconds):
+                session.execute(sql)
+            try:
+                yield dest
+            except LockTimeout as error:
+                dest._name_holders(error)
+                raise
+
+    def describe(self, table: TableName) -> TableInfo | None:
+        """Return the description of a table or view, None when there is none of exactly this name."""
+        return self.introspector.describe_table(self.session, table)
+
+    def count(self, table: TableName) -> int:
+        """Return the number of rows of the table."""
+        return self.fetch_int(self.dialect.count(table))
+
+    def fetch_int(self, sql: str) -> int:
+        """Return the first value of the query's first row, an integer."""
+        return int(self.session.fetch(sql)[0][0])
+
+    def may_skip_rows(self) -> bool:
+        """Return whether something about the module's table, such as a trigger, may discard rows or add others."""
+        return self.introspector.may_skip_rows(self.session, self.table)
+
+    def create_schema(self, schema: str) -> None:
+        """Create the schema if it does not exist. Outside the publish transaction, so that no other session waits.
+
+        Its existence is checked first, because CREATE SCHEMA IF NOT EXISTS requires the privilege to create even if
+        there is nothing to do, and again after a failure, because one of two concurrent statements fails in spite of IF
+        NOT EXISTS.
+        """
+        if not schema or self.introspector.has_schema(self.session, schema):
             return
         try:
-            holders = session.fetch(sql)
+            self.session.execute(self.dialect.create_schema(schema))
         except PipekitError:
-            # the original error is raised without the names
-            return
-        if holders:
-            named = "; ".join(str(holder) for (holder,) in holders[:_NAMED])
-            error.message = f"{error.message} — locks on {table} are held by {named}."
-            error.args = (error.message,)
-            return
+            if not self.introspector.has_schema(self.session, schema):
+                raise
+
+    def staging_claim(self) -> Claim:
+        """Return the run's claim on the module's staging table, to be checked by each transaction that writes to it."""
+        return commit_record.staging_claim(self.dialect, self.plan, shared=True)
+
+    def begin(self, table: TableName) -> None:
+        """Execute the first statements of a transaction: lock timeouts, and a lock on the table against publishes."""
+        for sql in self.dialect.begin_publish(table, lock_seconds=self.plan.lock_seconds):
+            self.session.execute(sql)
+
+    @contextmanager
+    def publishing(self, kind: CommitKind) -> Iterator[Commit]:
+        """Execute the block in a transaction that ends with the run's commit record of this kind, then COMMIT.
+
+        The transaction locks the table and looks for an earlier commit of the run, which the block must check: only if
+        ``Commit.published`` is None, it executes its statements and sets the attribute. Until COMMIT it holds the claim
+        on staging; raises Overtaken when a later run has the claim. If the connection is lost, the commit record, read
+        in a new session, shows whether the transaction was committed; raises ConnectionLost if it was not.
+        """
+        commit = Commit()
+        try:
+            with self.session.transaction():
+                self.begin(self.table)
+                point(f"{_STEPS[kind]}.begun")
+                commit.published = commit_record.find(self.session, self.dialect, self.plan, kind=kind)
+                is_new = commit.published is None
+                if is_new:
+                    commit_record.hold_claim(self.session, self.dialect, self.plan)
+                yield commit
+                if is_new:
+                    commit_record.write(self.session, self.dialect, self.plan, commit.result, kind=kind)
+                    point(f"{_STEPS[kind]}.before_commit")
+        except ConnectionLost as lost:
+            # some systems allow only one session at a time
+            self.session.close()
+            commit.published = _find_after(lost, self.plan, kind)
+            if commit.published is None:
+                raise
+
+    def _name_holders(self, error: LockTimeout) -> None:
+        for table in (self.table, self.staging, commit_record.claims_table(self.dialect)):
+            if not (sql := self.dialect.lock_holders(table)):
+                return
+            try:
+                holders = self.session.fetch(sql)
+            except PipekitError:
+                # the original error is raised without the names
+                return
+            if holders:
+                named = "; ".join(str(holder) for (holder,) in holders[:_NAMED])
+                error.message = f"{error.message} — locks on {table} are held by {named}."
+                error.args = (error.message,)
+                return
+
+
+def find_published(plan: Plan, kind: CommitKind = CommitKind.PUBLISH) -> Published | None:
+    """Return what this run has published, None if nothing; waits for a transaction of it that is still running."""
+    with Destination.open(plan) as dest, dest.session.transaction():
+        dest.begin(dest.table)
+        if dest.describe(commit_record.commits_table(dest.dialect)):
+            return commit_record.find(dest.session, dest.dialect, plan, kind=kind)
+    return None
+
+
+def _find_after(lost: ConnectionLost, plan: Plan, kind: CommitKind) -> Published | None:
+    """Return what `find_published` returns; if it fails, raise ``lost``, which then says that the result is unknown."""
+    try:
+        return find_published(plan, kind)
+    except PipekitError as error:
+        lost.message = f"{lost.message} Whether it was committed is not known: the destination cannot be reached."
+        lost.args = (lost.message,)
+        lost.detail = f"{lost.detail}\n{error.message}".strip()
+        raise lost from error

@@ -13,9 +13,9 @@ from itertools import count
 
 from connections.sdk.errors import ConnectionFailed, PipekitError
 from runs.engine import sync
+from runs.engine.destination import find_published
 from runs.engine.events import AttemptFailed, Event, Published
 from runs.engine.plan import Plan
-from runs.engine.publish import publish
 
 # a failed connection is retried this often, after so many seconds, without being counted as a retry
 _CONNECTS, _CONNECT_DELAY = 3, 1.0
@@ -90,7 +90,7 @@ def run(plan: Plan, policy: Policy, *, still_ours: Callable[[], bool]) -> Genera
 
 def _attempt(plan: Plan, number: int, *, published: bool) -> Iterator[Event]:
     if number > 1 and not plan.dry_run and not published:
-        earlier = publish.find(plan)
+        earlier = find_published(plan)
         if earlier is not None:
             yield earlier
             published = True

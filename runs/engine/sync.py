@@ -6,21 +6,19 @@ Independent of Django and of the metadata database: it yields events, and the ca
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
-from connections.sdk.schema import Column, TableInfo
-from connections.sdk.visible_text import one_line
-from runs.engine import hooks
+from connections.sdk.schema import TableInfo
+from runs.engine import dry_run, hooks
 from runs.engine.checks import Staging
-from runs.engine.destination import open_destination
+from runs.engine.destination import Destination
 from runs.engine.events import (
     Event,
-    MergeSqlBuilt,
     SourceQueryBuilt,
     Staged,
     StepFinished,
@@ -29,17 +27,17 @@ from runs.engine.events import (
     WatermarkResolved,
 )
 from runs.engine.extract import columns as column_choice
-from runs.engine.extract.probe import probe
 from runs.engine.extract.query import base_query, bounded_query, repair_query
 from runs.engine.faults import point
 from runs.engine.plan import Plan, RunOn
 from runs.engine.publish import destination_table, key_sync, repair, staging, unfilled_columns
-from runs.engine.publish.publish import STRATEGIES, all_statements, describe, publish
+from runs.engine.publish.publish import publish
 from runs.engine.sessions import open_session
-from runs.engine.transfer import Transfer, transfer
+from runs.engine.transfer import job, transfer
 from runs.engine.watermarks import above_source, bounds
 from runs.engine.watermarks.types import check_watermark_types
 from runs.engine.watermarks.warnings import future_warnings, implied_warnings
+from runs.jrunner.job import Job
 
 T = TypeVar("T")
 Step = Generator[Event, None, T]
@@ -71,18 +69,19 @@ def run(plan: Plan) -> Generator[Event, None, None]:
 def attempt(plan: Plan) -> Iterator[Event]:
     """Execute the plan once, without the hooks that depend on the final result of all attempts."""
     if plan.dry_run:
-        yield from dry_run(plan)
+        resolved = yield from _timed("resolve", _resolve(plan))
+        yield from dry_run.build(plan, resolved.query, resolved.bound, resolved.table)
         return
     yield from hooks.run(plan, RunOn.BEFORE)
     resolved = yield from _timed("resolve", _resolve(plan))
-    columns, query = yield from _timed("stage", _stage(plan, resolved))
-    rows = yield from _timed("transfer", _transfer(plan, query, columns))
-    staged = Staging(columns=columns, rows=rows, existed=resolved.table is not None)
+    transfer_job = yield from _timed("stage", _stage(plan, resolved))
+    rows = yield from _timed("transfer", _transfer(plan, transfer_job))
+    staged = Staging(columns=transfer_job.columns, rows=rows, existed=resolved.table is not None)
     yield from _timed("publish", publish(plan, staged))
     yield from _after_publish(plan, resolved, staged)
     if not rows:
         # checked last, because key_sync may have removed the row with the highest value
-        yield from map(Warned, above_source.warnings(plan, resolved.query, resolved.bound, columns))
+        yield from map(Warned, above_source.warnings(plan, resolved.query, resolved.bound, staged.columns))
 
 
 def resume(plan: Plan) -> Iterator[Event]:
@@ -92,7 +91,7 @@ def resume(plan: Plan) -> Iterator[Event]:
         yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))
         return
     resolved = _without_events(_resolve(plan))
-    columns, _ = _without_events(_stage(plan, resolved))
+    columns = _without_events(_stage(plan, resolved)).columns
     yield from _after_publish(plan, resolved, Staging(columns=columns, rows=0))
 
 
@@ -148,92 +147,46 @@ def _resolve(plan: Plan) -> Step[Resolved]:
             values[event.name] = event.value or ""
         yield event
     query = base_query(plan, values)
-    connector = registry.connector(plan.destination.kind, Cap.WRITE)
-    with open_destination(plan) as session:
-        table = connector.introspector.describe_table(session, plan.dest_table)
-        yield from map(Warned, destination_table.check(session, plan, table))
+    with Destination.open(plan) as dest:
+        table = dest.describe(dest.table)
+        yield from map(Warned, destination_table.check(dest, table))
         bound = None
         if plan.watermark and plan.repair is None:
-            bound = bounds.highest(session, staging.dialect_of(plan), table, plan.watermark)
+            bound = bounds.highest(dest, table)
             yield WatermarkResolved(plan.watermark, bound.value)
             if plan.dry_run:
                 # a run that publishes warns about the highest value after the publish instead
-                yield from map(Warned, future_warnings(session, plan, bound.value))
+                yield from map(Warned, future_warnings(dest, bound.value))
     return Resolved(query=query, bound=bound, table=table)
 
 
-def _stage(plan: Plan, resolved: Resolved) -> Step[tuple[tuple[Column, ...], str]]:
-    """Describe the query's columns, build the query for the source, and prepare the staging table."""
+def _stage(plan: Plan, resolved: Resolved) -> Step[Job]:
+    """Describe the query's columns, prepare the staging table, and return the job that fills it."""
     introspector = registry.connector(plan.source.kind, Cap.READ).introspector
     with open_session(plan.source, Cap.READ) as session:
         probed = introspector.describe_query(session, resolved.query)
     untyped = column_choice.from_probe(plan, resolved.query, probed)
     query = repair_query(plan, bounded_query(plan, resolved.query, resolved.bound, untyped), untyped)
     yield SourceQueryBuilt(query)
-    with open_destination(plan) as session:
-        has_type = registry.connector(plan.destination.kind).introspector.has_type
-        columns, warnings = column_choice.with_destination_types(
-            plan, untyped, resolved.table, lambda name: has_type(session, name)
-        )
+    with Destination.open(plan) as dest:
+        columns, warnings = column_choice.with_destination_types(dest, untyped, resolved.table)
         if plan.watermark:
-            check_watermark_types(plan, session, columns)
+            check_watermark_types(dest, columns)
         destination_table.check_columns(plan, resolved.table, columns)
-        warnings += unfilled_columns.warnings(session, plan, resolved.table, columns)
+        warnings += unfilled_columns.warnings(dest, resolved.table, columns)
         warnings += implied_warnings(plan, resolved.table, columns)
-        staging.prepare(session, plan, columns)
+        typed = staging.prepare(dest, columns)
+        transfer_job = job(
+            plan, query=query, table=dest.staging, columns=columns, typed=typed, claim=dest.staging_claim()
+        )
     yield from map(Warned, warnings)
-    return columns, query
+    return transfer_job
 
 
-def _transfer(plan: Plan, query: str, columns: Sequence[Column]) -> Step[int]:
-    table = staging.dialect_of(plan).staging_table(plan.module)
+def _transfer(plan: Plan, transfer_job: Job) -> Step[int]:
     rows = 0
-    for event in transfer(plan, Transfer(query=query, table=table, columns=columns)):
+    for event in transfer(plan, transfer_job):
         if isinstance(event, Staged):
             rows = event.rows
         yield event
     return rows
-
-
-def dry_run(plan: Plan) -> Iterator[Event]:
-    """Resolve the watermarks and build the source query and the merge SQL.
-
-    Nothing is written anywhere. If the source cannot be reached, that is only a warning.
-    """
-    resolved = yield from _timed("resolve", _resolve(plan))
-    probed = yield from probe(plan, resolved.query)
-    if probed:
-        columns = column_choice.from_probe(plan, resolved.query, probed)
-    else:
-        columns = column_choice.without_probe(plan, resolved.query, resolved.table)
-    yield SourceQueryBuilt(bounded_query(plan, resolved.query, resolved.bound, columns))
-    if not columns:
-        yield Warned(
-            "The merge SQL is not known before the first run: the query is SELECT * and there is no table yet."
-        )
-        return
-    column_choice.check_known(plan, columns, resolved.table)
-    destination_table.check_columns(plan, resolved.table, columns)
-    yield from map(Warned, unfilled_columns.reset_by_incremental(plan, resolved.table, columns))
-    yield from map(Warned, implied_warnings(plan, resolved.table, columns))
-    yield from _dry_publish(plan, columns, resolved.table, has_types=bool(probed))
-
-
-def _dry_publish(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, has_types: bool) -> Iterator[Event]:
-    """Build the publish statements; for a new table also those that create it, if the source's types are known."""
-    if table is not None or not has_types:
-        statements = STRATEGIES[plan.strategy](describe(plan, columns, table, null_keys=False))
-    else:
-        has_type = registry.connector(plan.destination.kind).introspector.has_type
-        with open_destination(plan) as session:
-            columns, warnings = column_choice.with_destination_types(
-                plan, columns, None, lambda name: has_type(session, name)
-            )
-            publication = describe(plan, columns, None, null_keys=False)
-            statements = all_statements(session, plan, columns, None, publication)
-        yield from map(Warned, warnings)
-    sql = ";\n\n".join(statement.sql for statement in statements) + ";"
-    if table is None and not has_types:
-        name = one_line(str(plan.dest_table))
-        sql = f"-- {name} does not exist; the first run creates it, with the source's types.\n\n{sql}"
-    yield MergeSqlBuilt(sql)

@@ -9,32 +9,32 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connections.sdk.claim import Claim
 from connections.sdk.errors import CountMismatch, Lost, from_dict
 from connections.sdk.schema import Column, TableName
 from runs.engine.events import Event, Progress, RouteChosen, Staged, Waiting, Warned
 from runs.engine.jrunner_protocol import IdleTimer, messages
 from runs.engine.plan import Plan
-from runs.engine.publish import commit_record
-from runs.engine.publish.staging import dialect_of
+from runs.jrunner.job import Job
 
 # seconds for the child to end: its own grace period, and the time in which it terminates its sessions
 _GRACE = 11.0
 _ROOT = Path(__file__).resolve().parent.parent.parent
 # the environment variables that the child inherits, none of which can contain a secret
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "JAVA_HOME", "PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
-    """One job for jrunner: copy a query's rows into an existing table."""
-
-    query: str
-    table: TableName
-    columns: Sequence[Column]
+_ENVIRONMENT = (
+    "PATH",
+    "PYTHONPATH",
+    "HOME",
+    "LANG",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    "JAVA_HOME",
+    "PIPEKIT_FAULTS",
+    "PIPEKIT_FAULT_LOG",
+)
 
 
 def command() -> tuple[list[str], dict[str, str]]:
@@ -44,28 +44,27 @@ def command() -> tuple[list[str], dict[str, str]]:
     return [sys.executable, "-m", "runs.jrunner", "--job", "-"], env
 
 
-def job(plan: Plan, transfer: Transfer) -> dict[str, Any]:
-    """Return the job for jrunner's standard input, passwords included."""
+def job(plan: Plan, *, query: str, table: TableName, columns: Sequence[Column], typed: bool, claim: Claim) -> Job:
+    """Return the job that copies the query's rows into a staging table. ``typed``: see `Job`."""
     options: dict[str, Any] = {
         "nul_bytes": "strip" if plan.strip_nul_bytes else "fail",
         "no_progress_timeout": plan.no_progress_timeout,
     }
     if plan.jrunner_path:
         options["external"] = plan.jrunner_path
-    return {
-        "source": plan.source.as_json(),
-        "query": transfer.query,
-        "destination": plan.destination.as_json(),
-        "table": {"schema": transfer.table.schema, "table": transfer.table.table},
-        "columns": [{**c.as_json(), "data_type": c.data_type.as_json()} for c in transfer.columns],
-        "clear": False,
-        "trim": False,
-        "claim": commit_record.staging_claim(dialect_of(plan), plan, shared=True).as_json(),
-        "options": options,
-    }
+    return Job(
+        source=plan.source,
+        query=query,
+        destination=plan.destination,
+        table=table,
+        columns=tuple(columns),
+        typed=typed,
+        claim=claim,
+        options=options,
+    )
 
 
-def transfer(plan: Plan, work: Transfer) -> Iterator[Event]:
+def transfer(plan: Plan, work: Job) -> Iterator[Event]:
     """Copy the rows, yielding events; the last one is Staged.
 
     Raises the error that jrunner reports, Lost when it died without reporting one, NoProgress when it is idle for
@@ -75,7 +74,7 @@ def transfer(plan: Plan, work: Transfer) -> Iterator[Event]:
     trailer: dict[str, Any] | None = None
     finished = False
     try:
-        _send_job(child, job(plan, work))
+        _send_job(child, work)
         for message in messages(child, IdleTimer(plan.no_progress_timeout)):
             if message["event"] == "error":
                 raise from_dict(message["error"])
@@ -107,10 +106,10 @@ def _start(plan: Plan) -> subprocess.Popen[bytes]:
         )
 
 
-def _send_job(child: subprocess.Popen[bytes], work: dict[str, Any]) -> None:
+def _send_job(child: subprocess.Popen[bytes], work: Job) -> None:
     assert child.stdin is not None
     try:
-        child.stdin.write(json.dumps(work).encode())
+        child.stdin.write(json.dumps(work.as_json()).encode())
         child.stdin.close()
     except BrokenPipeError:
         # it died at once, which `transfer` reports when the result is missing

@@ -16,7 +16,8 @@ from connections.sdk import session_cleanup
 from connections.sdk.errors import Cancelled
 
 _PR_SET_PDEATHSIG = 1
-_FAILED, _CANCELLED = 1, 130
+# exit codes
+FAILED, CANCELLED = 1, 130
 # seconds for a cancelled transfer to finish by itself, and then for terminating its sessions
 _GRACE, _END = 5.0, 4.0
 
@@ -103,7 +104,7 @@ def run(work: Callable[[], int], cancellation: Cancellation, parent: Parent | No
     if thread.is_alive():
         # a driver hangs: the system rolls back what it has written when its session ends
         session_cleanup.terminate_all(seconds=_END)
-    _exit(_CANCELLED if thread.is_alive() else codes[0] if codes else _FAILED)
+    _exit(CANCELLED if thread.is_alive() else codes[0] if codes else FAILED)
 
 
 def _exit(code: int) -> NoReturn:
@@ -112,5 +113,5 @@ def _exit(code: int) -> NoReturn:
         try:
             stream.flush()
         except OSError:
-            code = code or _FAILED
+            code = code or FAILED
     os._exit(code)

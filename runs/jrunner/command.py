@@ -1,23 +1,28 @@
-"""The command line of jrunner: its flags, the transfer they start, and the exit code."""
+"""The command line of jrunner: its flags, and the environment of its process."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import io
+import os
 import sys
-import traceback
-from collections.abc import Callable
+import time
 
-from connections.sdk import lock_waits
-from connections.sdk.errors import Cancelled, ConfigurationInvalid, InternalError, PipekitError
-from runs.jrunner import environment
+from connections.sdk.process_memory import keep_private
 from runs.jrunner.cancel import Cancellation, Parent, cancel_on_signals, run
-from runs.jrunner.job import Job
-from runs.jrunner.progress import periodic_reports
-from runs.jrunner.protocol import Reporter
-from runs.jrunner.result import TransferResult
+from runs.jrunner.transfer import JobTransfer
 
-_FAILED, _CANCELLED = 1, 130
+# variables of libpq and the server that would change a session
+_IGNORED_VARIABLES = (
+    "PGTZ",
+    "PGDATESTYLE",
+    "PGOPTIONS",
+    "PGCLIENTENCODING",
+    "PGGEQO",
+    "PGAPPNAME",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+)
 _DESCRIPTION = """\
 Copies the rows of a source query into a table, with their exact values and in one transaction.
 The destination table is created from the query's types when it does not exist."""
@@ -58,103 +63,40 @@ def argument_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str]) -> int:
     """Run the transfer that the arguments describe, and exit with its exit code."""
-    environment.neutralise()
+    isolate()
     parent, cancellation = Parent(), Cancellation()
     cancel_on_signals(cancellation)
     options = argument_parser().parse_args(arguments)
     if options.job:
         parent.follow(cancellation)
-        return run(
-            lambda: _report_early_errors(lambda: transfer(_parse_job(sys.stdin.read()), cancellation)),
-            cancellation,
-            parent,
-        )
+        return run(JobTransfer(cancellation).run, cancellation, parent)
     _require(options, ("scu", "sq") if options.f else ("scu", "sq", "dcu", "dt"))
-    work = _print_rows if options.f else _transfer_by_flags
-    return run(
-        lambda: _report_early_errors(lambda: work(options, cancellation), events=not options.f), cancellation, None
-    )
+    # imported late: a job needs none of it
+    from runs.jrunner import flags
+
+    transfer = flags.PrintTransfer if options.f else flags.FlagsTransfer
+    return run(transfer(options, cancellation).run, cancellation, None)
+
+
+def isolate() -> None:
+    """Make the process independent of the machine's time zone, encoding and libpq variables; disable core dumps.
+
+    Call it before any driver is imported, because drivers read these settings when they load.
+    """
+    # a core dump could contain secrets
+    keep_private()
+    for name in _IGNORED_VARIABLES:
+        os.environ.pop(name, None)
+    os.environ["TZ"] = "UTC"
+    # Arrow's own allocators keep freed memory; the system's returns it
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    time.tzset()
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a lone surrogate must not keep an error from being reported
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace" if stream is not sys.stdin else "strict")
 
 
 def _require(options: argparse.Namespace, names: tuple[str, ...]) -> None:
     if missing := [f"-{name}" for name in names if not getattr(options, name)]:
         argument_parser().error(f"{', '.join(missing)} needed")
-
-
-def _parse_job(text: str) -> Job:
-    try:
-        data = json.loads(text)
-    except ValueError:
-        raise ConfigurationInvalid(
-            "The job on standard input is not valid JSON.", hint="See runs/jrunner/job.py."
-        ) from None
-    return Job.from_json(data)
-
-
-def transfer(job: Job, cancellation: Cancellation) -> int:
-    """Copy the job's rows by the fastest exact route; return the exit code. Results and errors are reported."""
-    return _run_and_report(Reporter(job.secrets), lambda reporter: _copy(job, reporter, cancellation))
-
-
-def _copy(job: Job, reporter: Reporter, cancellation: Cancellation) -> tuple[str, TransferResult]:
-    from runs.jrunner.routes.choose import choose
-
-    idle_timeout = float(job.options.get("no_progress_timeout", 0))
-    with periodic_reports(reporter, idle_timeout=idle_timeout), lock_waits.reported_to(reporter.waiting):
-        route = choose(job)
-        reporter.route(route.name, route.why)
-        return route.name, route.copy(job, reporter, cancellation)
-
-
-def _transfer_by_flags(options: argparse.Namespace, cancellation: Cancellation) -> int:
-    from runs.jrunner import flags
-
-    flags.protect()
-    source, destination = flags.source_of(options), flags.destination_of(options)
-
-    def copy(reporter: Reporter) -> tuple[str, TransferResult]:
-        prepared = flags.prepare_job(options, source, destination)
-        try:
-            return _copy(prepared.job, reporter, cancellation)
-        except BaseException:
-            prepared.drop_created_table()
-            raise
-
-    return _run_and_report(Reporter((source.password, destination.password)), copy)
-
-
-def _print_rows(options: argparse.Namespace, cancellation: Cancellation) -> int:
-    from runs.jrunner import flags, output_formats
-    from runs.jrunner.routes import arrow
-
-    flags.protect()
-    source = flags.source_of(options)
-
-    def print_rows(reporter: Reporter) -> tuple[str, TransferResult]:
-        job, writer = flags.printing_job(options, source), output_formats.PrintingWriter(options.f)
-        return "arrow", arrow.copy(job, reporter, cancellation, writer=writer)
-
-    return _run_and_report(Reporter((source.password,), events=False), print_rows)
-
-
-def _run_and_report(reporter: Reporter, work: Callable[[Reporter], tuple[str, TransferResult]]) -> int:
-    try:
-        route, result = work(reporter)
-    except PipekitError as error:
-        reporter.error(error)
-        return _CANCELLED if isinstance(error, Cancelled) else _FAILED
-    except Exception as error:
-        detail = "".join(traceback.format_exception(error))
-        reporter.error(InternalError(f"{type(error).__name__}: {error}", hint="Please report this.", detail=detail))
-        return _FAILED
-    reporter.done(route, read=result.read, written=result.written, size=result.size)
-    return 0
-
-
-def _report_early_errors(work: Callable[[], int], *, events: bool = True) -> int:
-    """Report errors raised before there is a job, which cannot contain its secrets."""
-    try:
-        return work()
-    except PipekitError as error:
-        Reporter(events=events).error(error)
-        return _FAILED

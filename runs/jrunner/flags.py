@@ -1,4 +1,4 @@
-"""Makes a job from command line flags: describes both systems' columns, and creates a missing destination table."""
+"""Transfers by command line flags: describe both systems' columns, and create a missing destination table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from connections import registry
@@ -25,26 +24,60 @@ from connections.sdk.sql.type_grammar import is_type
 from connections.sdk.sql.types import DataType, Kind
 from connections.url import jdbc
 from runs.jrunner import install
-from runs.jrunner.job import Job
+from runs.jrunner.cancel import Cancellation
+from runs.jrunner.job import Job, TransferResult
+from runs.jrunner.transfer import Transfer
 
 _DATES_AND_TIMES = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 
 
-def protect() -> None:
+class FlagsTransfer(Transfer):
+    """The transfer that the flags describe. A destination table that it has created is dropped again if it fails."""
+
+    def __init__(self, options: argparse.Namespace, cancellation: Cancellation) -> None:
+        super().__init__(cancellation)
+        self.options = options
+
+    def execute(self) -> tuple[str, TransferResult]:
+        _protect()
+        options = self.options
+        source = _parameters(options.scu, options.scn, options.scp, "source")
+        # a destination file may not exist yet
+        destination = _parameters(options.dcu, options.dcn, options.dcp, "destination", create=True)
+        self.reporter.begin((source.password, destination.password))
+        job, table_created = _prepare_job(options, source, destination)
+        try:
+            return self.copy(job)
+        except BaseException:
+            if table_created:
+                _drop_table(job)
+            raise
+
+
+class PrintTransfer(Transfer):
+    """The transfer of a query's rows to standard output (``-f``)."""
+
+    def __init__(self, options: argparse.Namespace, cancellation: Cancellation) -> None:
+        super().__init__(cancellation, events=False)
+        self.options = options
+
+    def execute(self) -> tuple[str, TransferResult]:
+        from runs.jrunner.output_formats import PrintingWriter
+        from runs.jrunner.routes import arrow
+
+        _protect()
+        source = _parameters(self.options.scu, self.options.scn, self.options.scp, "source")
+        self.reporter.begin((source.password,))
+        job, writer = _printing_job(self.options, source), PrintingWriter(self.options.f)
+        return "arrow", arrow.copy(job, self.reporter, self.cancellation, writer=writer)
+
+
+def _protect() -> None:
     """Make connections of this process refuse Pipekit's own files and databases.
 
     Raises Protected when the list of them cannot be read.
     """
     protection.configure(install.protection())
-
-
-def source_of(options: argparse.Namespace) -> ConnectionParameters:
-    return _parameters(options.scu, options.scn, options.scp, "source")
-
-
-def destination_of(options: argparse.Namespace) -> ConnectionParameters:
-    # a destination file may not exist yet
-    return _parameters(options.dcu, options.dcn, options.dcp, "destination", create=True)
 
 
 def _parameters(url: str, username: str, password: str, name: str, *, create: bool = False) -> ConnectionParameters:
@@ -88,25 +121,10 @@ def _describe_query(source: ConnectionParameters, query: str) -> tuple[ColumnInf
         return connector.introspector.describe_query(session, statement(query))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedJob:
-    """A job, and whether its destination table was created for it."""
-
-    job: Job
-    table_created: bool
-
-    def drop_created_table(self) -> None:
-        """Drop the table if it was created for this job, which has failed."""
-        if self.table_created:
-            with closing(registry.connector(self.job.destination.kind).connect(self.job.destination)) as session:
-                dialect = registry.dialect_for(self.job.destination)
-                session.execute(f"DROP TABLE {dialect.qualified(self.job.table)}")
-
-
-def prepare_job(
+def _prepare_job(
     options: argparse.Namespace, source: ConnectionParameters, destination: ConnectionParameters
-) -> PreparedJob:
-    """Return the job. A destination table that does not exist is created with the types mapped from the query's."""
+) -> tuple[Job, bool]:
+    """Return the job, and whether its table was created, with the types mapped from the query's."""
     query = _read_query(options)
     source_columns = _describe_query(source, query)
     table = TableName.parse(options.dt)
@@ -128,10 +146,15 @@ def prepare_job(
         trim=options.t,
         options={"nul_bytes": "strip" if options.strip_nul else "fail"},
     )
-    return PreparedJob(job=job, table_created=existing is None)
+    return job, existing is None
 
 
-def printing_job(options: argparse.Namespace, source: ConnectionParameters) -> Job:
+def _drop_table(job: Job) -> None:
+    with closing(registry.connector(job.destination.kind).connect(job.destination)) as session:
+        session.execute(f"DROP TABLE {registry.dialect_for(job.destination).qualified(job.table)}")
+
+
+def _printing_job(options: argparse.Namespace, source: ConnectionParameters) -> Job:
     """Return a job with the source's own columns, for printing; its destination is not used."""
     query = _read_query(options)
     columns = tuple(

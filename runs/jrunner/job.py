@@ -1,4 +1,4 @@
-"""The job of one transfer: source, query, destination. The engine passes it as JSON; `flags` makes it from flags."""
+"""The job of one transfer and its result. The engine passes the job as JSON; `flags` makes it from flags."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from connections import registry
 from connections.sdk.claim import Claim
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.parameters import ConnectionParameters
@@ -20,6 +21,7 @@ class Job:
     """Rows of ``query``, matched by position to ``columns`` of the existing ``table``; see `from_json` for the options.
 
     With ``claim`` rows are written only while the run holds the claim on the table. ``clear`` empties it first.
+    ``typed`` means that the columns have the types of the query's result and of the table, as both systems spell them.
     """
 
     source: ConnectionParameters
@@ -29,6 +31,7 @@ class Job:
     columns: tuple[Column, ...]
     clear: bool = False
     trim: bool = False
+    typed: bool = False
     claim: Claim | None = None
     batch_bytes: int = BATCH_BYTES
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -37,11 +40,13 @@ class Job:
     def from_json(cls, data: Mapping[str, Any]) -> Job:
         """Return the job that the engine passes as JSON.
 
+        ``manifests`` are those of the kinds, so that they need not be read again; a job may leave them out.
         Options: ``nul_bytes`` is ``"fail"`` (default) or ``"strip"``; ``external`` is the path of an executable that
         does the transfer instead; ``no_progress_timeout``, in seconds, determines how often progress is reported.
         Raises ConfigurationInvalid when a key is missing or has the wrong type.
         """
         try:
+            registry.receive_manifests(data.get("manifests") or ())
             return cls(
                 source=ConnectionParameters.from_json(data["source"]),
                 query=data["query"],
@@ -50,6 +55,7 @@ class Job:
                 columns=tuple(_column(column) for column in data["columns"]),
                 clear=bool(data.get("clear", False)),
                 trim=bool(data.get("trim", False)),
+                typed=bool(data.get("typed", False)),
                 claim=Claim.from_json(data["claim"]) if data.get("claim") else None,
                 batch_bytes=int(data.get("batch_bytes") or BATCH_BYTES),
                 options=data.get("options") or {},
@@ -61,9 +67,35 @@ class Job:
                 hint="It needs source, query, destination, table and columns; see runs/jrunner/job.py.",
             ) from None
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the job in the form that `from_json` reads, passwords included."""
+        return {
+            "manifests": registry.export_manifests((self.source.kind, self.destination.kind)),
+            "source": self.source.as_json(),
+            "query": self.query,
+            "destination": self.destination.as_json(),
+            "table": {"schema": self.table.schema, "table": self.table.table},
+            "columns": [{**column.as_json(), "data_type": column.data_type.as_json()} for column in self.columns],
+            "clear": self.clear,
+            "trim": self.trim,
+            "typed": self.typed,
+            "claim": self.claim.as_json() if self.claim else None,
+            "batch_bytes": self.batch_bytes,
+            "options": dict(self.options),
+        }
+
     @property
     def secrets(self) -> tuple[str, ...]:
         return tuple(secret for secret in (self.source.password, self.destination.password) if secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferResult:
+    """Rows as the source delivered them and as the destination counted them; ``size`` in bytes as transferred."""
+
+    read: int
+    written: int
+    size: int
 
 
 def _column(data: Mapping[str, Any]) -> Column:

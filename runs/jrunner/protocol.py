@@ -31,6 +31,11 @@ class Reporter:
         self._lock = threading.Lock()
         self._last_progress = 0.0
 
+    def begin(self, secrets: tuple[str, ...]) -> None:
+        """Begin a transfer with these secrets, which are never written; its time is measured from now."""
+        self.redacted = Redactor(secrets).text
+        self.started = time.monotonic()
+
     def log(self, text: str) -> None:
         """Write the text to standard error, without secrets."""
         print(f"jrunner: {indented(self.redacted(text))}", file=sys.stderr, flush=True)

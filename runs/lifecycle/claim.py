@@ -17,11 +17,10 @@ from connections import registry
 from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
 from connections.url import jdbc
 from modules.models import Group, Module
-from runs import notify
 from runs.lifecycle.plan import strategy_of
 from runs.lifecycle.reap import reap, reap_group, seems_dead
 from runs.models import GroupRun, Run
-from runs.models.states import Status
+from runs.models.states import Status, finished
 from runs.process import identity
 
 _ATTEMPTS = 3
@@ -82,7 +81,7 @@ def refuse(module: Module, request: Request, error: PipekitError) -> Run:
     run = _new(module, request, lock_key="", **final)
     with transaction.atomic():
         run.save(force_insert=True)
-        notify.on_finished(run)
+        finished.send(Run, instance=run)
     return run
 
 
@@ -111,7 +110,7 @@ def dest_lock_key(module: Module) -> str:
     connection = module.dest_connection
     url = jdbc.parse(connection.jdbc_url, kind=connection.driver.kind)
     table, dialect = module.dest_table_name, registry.dialect(connection.driver.kind)
-    address = url.path or f"{url.host}:{url.port}/{url.database}"
+    address = url.path if url.is_file else f"{url.host}:{url.port}/{url.database or url.path}"
     key = f"{connection.driver.kind}:{address}:{table.schema or dialect.default_schema}.{table.table}"
     # longer keys do not fit into the column
     return key if len(key) <= _MAX_KEY_LENGTH else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"

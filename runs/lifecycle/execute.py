@@ -13,10 +13,10 @@ from connections.sdk.errors import Cancelled, Lost, PipekitError
 from modules.models import Module
 from runs.engine import retry as retrying
 from runs.engine import sync
+from runs.engine.destination import find_published
 from runs.engine.events import Event, Published, Waiting, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.publish import publish
 from runs.engine.retry import Policy
 from runs.engine.sessions import with_short_timeout
 from runs.lifecycle import plan as planning
@@ -127,7 +127,7 @@ def _stop(recorder: Recorder, *, lost: bool) -> None:
 
 def _find(plan: Plan) -> Published | None:
     try:
-        return publish.find(replace(plan, destination=with_short_timeout(plan.destination)))
+        return find_published(replace(plan, destination=with_short_timeout(plan.destination)))
     except PipekitError as error:
         raise Cancelled(
             "The run was cancelled while publishing; whether it published is not known.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from django.conf import settings
+from django.conf import settings as conf
 
 from connections.models import Connection
 from connections.sdk.parameters import ConnectionParameters
@@ -13,7 +13,7 @@ from modules.models import Hook as HookRow
 from modules.models import Module
 from runs.engine.plan import Hook, Limits, NamedWatermark, Plan, RunOn, Strategy
 from runs.models import Run
-from runs.settings import setting
+from runs.settings import current
 
 
 def plan(run: Run) -> Plan:
@@ -25,12 +25,14 @@ def plan(run: Run) -> Plan:
     assert module is not None, "a run is planned while its module exists"
     strategy = strategy_of(run)
     key = module.key_columns
+    settings = current()
+    timeout = settings.no_progress_timeout
     return Plan(
         run=run.token,
         module=module.name,
         strategy=strategy,
-        source=_parameters(module.source_connection),
-        destination=_parameters(module.dest_connection),
+        source=_parameters(module.source_connection, timeout),
+        destination=_parameters(module.dest_connection, timeout),
         dest_table=module.dest_table_name,
         source_query=module.source_query,
         columns=_columns(module),
@@ -38,27 +40,27 @@ def plan(run: Run) -> Plan:
         watermark=_watermark(module, strategy, key),
         watermark_is_implied=not module.watermark_column,
         overlap=module.overlap,
-        named_watermarks=_named(module),
-        hooks=tuple(_hook(hook, module) for hook in module.hooks.order_by("run_order", "pk")),
+        named_watermarks=_named(module, timeout),
+        hooks=tuple(_hook(hook, module, timeout) for hook in module.hooks.order_by("run_order", "pk")),
         key_sync=module.key_sync,
         key_sync_query=module.key_sync_query,
         supports_deletes=module.dest_connection.supports_deletes,
         keep_latest=module.duplicate_keys == "keep_latest",
         delete_instead_of_truncate=module.full_publish == "delete",
         strip_nul_bytes=module.nul_bytes == "strip",
-        limits=Limits(min_full_share=setting("min_full_share"), max_delete_share=setting("max_delete_share")),
+        limits=Limits(min_full_share=settings.min_full_share, max_delete_share=settings.max_delete_share),
         force=run.force,
         dry_run=run.dry_run,
-        no_progress_timeout=setting("no_progress_timeout"),
-        jrunner_path=settings.PIPEKIT.jrunner_path or "",
+        no_progress_timeout=timeout,
+        jrunner_path=conf.PIPEKIT.jrunner_path or "",
         log_path=str(run.log_file),
     )
 
 
-def _parameters(connection: Connection) -> ConnectionParameters:
-    """Return the connection's parameters with the configured idle timeout."""
+def _parameters(connection: Connection, timeout: int) -> ConnectionParameters:
+    """Return the connection's parameters with the idle timeout."""
     parameters = connection.parameters()
-    return replace(parameters, options={**parameters.options, "no_progress_timeout": setting("no_progress_timeout")})
+    return replace(parameters, options={**parameters.options, "no_progress_timeout": timeout})
 
 
 def strategy_of(run: Run) -> Strategy:
@@ -80,11 +82,11 @@ def _columns(module: Module) -> tuple[Column, ...]:
     return tuple(Column(**{**column, "dest_type": column.get("dest_type") or ""}) for column in module.columns or ())
 
 
-def _named(module: Module) -> tuple[NamedWatermark, ...]:
+def _named(module: Module, timeout: int) -> tuple[NamedWatermark, ...]:
     return tuple(
         NamedWatermark(
             name=watermark.name,
-            connection=_parameters(watermark.connection),
+            connection=_parameters(watermark.connection, timeout),
             resolver_sql=watermark.resolver_sql,
             default=watermark.default_value,
         )
@@ -92,10 +94,10 @@ def _named(module: Module) -> tuple[NamedWatermark, ...]:
     )
 
 
-def _hook(hook: HookRow, module: Module) -> Hook:
+def _hook(hook: HookRow, module: Module, timeout: int) -> Hook:
     return Hook(
         sql=hook.sql,
         run_on=RunOn(hook.run_on),
-        connection=_parameters(hook.connection or module.dest_connection),
+        connection=_parameters(hook.connection or module.dest_connection, timeout),
         must_succeed=hook.on_error == "fail",
     )

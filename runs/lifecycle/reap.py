@@ -22,7 +22,7 @@ from runs.models.process_mixin import ProcessMixin
 from runs.models.states import IllegalTransition, Status
 from runs.models.verification import Verification
 from runs.process import identity
-from runs.settings import setting
+from runs.settings import current
 
 _log = logging.getLogger(__name__)
 # a queued row without a process is dead after this; a launcher stores the process it started within that time
@@ -141,12 +141,12 @@ def _lost(row: Run | GroupRun, outcome: str, *, detail: str = "") -> Lost:
 def _find_published(plan: Plan) -> Published | None:
     """Return what the run committed: its publish, and its key_sync if that was reached."""
     # imported here: a tick rarely finds a dead run, and the engine would double its imports
-    from runs.engine.publish import key_sync, publish
+    from runs.engine.destination import CommitKind, find_published
 
-    published = publish.find(plan)
+    published = find_published(plan)
     if published is None or not plan.key_sync:
         return published
-    synced = publish.find(plan, kind=key_sync.KIND)
+    synced = find_published(plan, CommitKind.KEY_SYNC)
     return published if synced is None else replace(published, deleted=(published.deleted or 0) + (synced.deleted or 0))
 
 
@@ -171,7 +171,7 @@ def _lease_expired(row: ProcessMixin) -> bool:
     here = identity.current()
     seen, clock = row.sighting or {}, f"{here.machine} {here.boot}"
     if seen.get("clock") == clock and seen.get("heartbeat") == row.heartbeat:
-        return bool(time.monotonic() - float(seen["at"]) >= setting("lease_seconds"))
+        return bool(time.monotonic() - float(seen["at"]) >= current().lease_seconds)
     row.sighting = {"clock": clock, "heartbeat": row.heartbeat, "at": time.monotonic()}
     row.note(sighting=row.sighting)
     return False

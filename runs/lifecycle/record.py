@@ -24,7 +24,7 @@ from runs.engine.faults import point
 from runs.lifecycle import spool
 from runs.models import Run
 from runs.models.states import IllegalTransition, Status
-from runs.settings import setting
+from runs.settings import current
 
 _log = logging.getLogger(__name__)
 # seconds between two writes of the progress, few enough for SQLite
@@ -48,7 +48,7 @@ class Recorder:
         # rows deleted by the publish, and by each step after it
         self._deleted = 0
         self._reconciled: dict[str, int] = {}
-        self._max_log_bytes = setting("run_log_megabytes") * 1_000_000
+        self._max_log_bytes = current().run_log_megabytes * 1_000_000
         # fields that are set on the run and not yet written to its row
         self._unwritten: dict[str, Any] = {}
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import django.db.models.deletion
 import runs.models
-import runs.settings
 from django.db import migrations, models
 
 
@@ -21,7 +20,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
-                ('key', models.CharField(choices=runs.settings.choices, max_length=60, unique=True)),
+                ('key', models.CharField(max_length=60, unique=True)),
                 ('value', models.JSONField()),
             ],
             options={

@@ -10,12 +10,10 @@ from runs.models.run import (
     Run as Run,
 )
 from runs.models.run import (
-    Setting as Setting,
-)
-from runs.models.run import (
     keep_runs as keep_runs,
 )
 from runs.models.run import (
     new_token as new_token,
 )
+from runs.models.setting import Setting as Setting
 from runs.models.verification import Verification as Verification

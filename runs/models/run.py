@@ -1,4 +1,4 @@
-"""Runs and group runs, which are immutable once final, and the settings that can be changed at run time.
+"""Runs and group runs, which are immutable once final.
 
 The row of a run is its lock: partial unique indexes allow one active run per module and one per destination table.
 """
@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings as conf
-from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
 
 from connections.models import Timestamped
 from modules.models import Group, Module
-from runs import settings
 from runs.lifecycle.sanitize import storable
 from runs.models import states
 from runs.models.notification import Notification as Notification
@@ -96,24 +94,18 @@ class GroupRun(ProcessMixin, Timestamped):
 
     def finish(self) -> None:
         """running -> dry_run, success, partial or error, depending on its runs."""
-        # imported here: runs.notify imports the models
-        from runs import notify
-
         status = states.group_status(self.runs.values_list("status", flat=True))
         with transaction.atomic():
             self._move(status, sources=[GroupStatus.RUNNING], finished_at=timezone.now())
-            notify.on_group_finished(self)
+            states.finished.send(GroupRun, instance=self)
 
     def finish_error(self, error: dict[str, str]) -> None:
         """End it with an error of the group run itself: partial if any of its runs succeeded, else error."""
         any_succeeded = self.runs.filter(status__in=states.SUCCESSFUL).exists()
         status = GroupStatus.PARTIAL if any_succeeded else GroupStatus.ERROR
-        # imported here: runs.notify imports the models
-        from runs import notify
-
         with transaction.atomic():
             self._move(status, sources=states.GROUP_ACTIVE, error=error, finished_at=timezone.now())
-            notify.on_group_failed(self)
+            states.finished.send(GroupRun, instance=self)
 
     def record(self, **fields: Any) -> None:
         """Update fields of an active group run. Raise IllegalTransition once it is final."""
@@ -121,7 +113,9 @@ class GroupRun(ProcessMixin, Timestamped):
 
     def finish_cancelled(self) -> None:
         """queued or running -> cancelled."""
-        self._move(GroupStatus.CANCELLED, sources=states.GROUP_ACTIVE, finished_at=timezone.now())
+        with transaction.atomic():
+            self._move(GroupStatus.CANCELLED, sources=states.GROUP_ACTIVE, finished_at=timezone.now())
+            states.finished.send(GroupRun, instance=self)
 
     def _move(self, status: GroupStatus, *, sources: Collection[str], **fields: Any) -> None:
         _move(self, status, sources=sources, fields=fields)
@@ -255,13 +249,10 @@ class Run(ProcessMixin, Timestamped):
         self.finish(Status.CANCELLED, error=error, **results)
 
     def finish(self, status: Status, **results: Any) -> None:
-        """Set a final status and queue its notifications in one transaction. Raise IllegalTransition if not allowed."""
-        # imported here: runs.notify imports the models
-        from runs import notify
-
+        """Set a final status and send `states.finished`. Raise IllegalTransition if it is not allowed."""
         with transaction.atomic():
             self._move(status, sources=states.ALLOWED_FROM[status], **{"finished_at": timezone.now(), **results})
-            notify.on_finished(self)
+            states.finished.send(Run, instance=self)
 
     def record(self, **fields: Any) -> None:
         """Update fields of an active run. Raise IllegalTransition once it is final."""
@@ -297,33 +288,3 @@ def _move(
         )
     for name, value in changed.items():
         setattr(row, name, value)
-
-
-class Setting(Timestamped):
-    """The value of one run-time setting; a key without a row has its default (see `runs.settings`)."""
-
-    key = models.CharField(max_length=60, unique=True, choices=settings.choices)
-    value = models.JSONField()
-    # a webhook stored before private addresses were refused: allowed until its address is changed
-    unrestricted = models.BooleanField(default=False, editable=False)
-
-    class Meta:
-        db_table = "settings"
-        ordering = ["key"]
-
-    def __str__(self) -> str:
-        return self.key
-
-    def clean(self) -> None:
-        super().clean()
-        try:
-            self.value = settings.checked(self.key, self.value)
-        except ValueError as error:
-            raise ValidationError({"value": str(error)}) from None
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if self.unrestricted and not Setting.objects.filter(pk=self.pk, value=self.value).exists():
-            self.unrestricted = False
-            if (fields := kwargs.get("update_fields")) is not None:
-                kwargs["update_fields"] = {*fields, "unrestricted"}
-        super().save(*args, **kwargs)

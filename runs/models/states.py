@@ -1,12 +1,17 @@
-"""States of runs and group runs: which hold the lock, which are final, and which transitions are allowed."""
+"""States of runs and group runs: which hold the lock, which are final, which transitions are allowed; their signal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from django.db.models import TextChoices
+from django.dispatch import Signal
 
 from connections.sdk.errors import PipekitError
+
+# Sent in the transaction that gives a run, group run or verification its final status. The sender is the model, and
+# ``instance`` the row. An exception in a receiver undoes the transition.
+finished = Signal()
 
 
 class IllegalTransition(PipekitError):

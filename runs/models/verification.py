@@ -14,7 +14,7 @@ from connections.models import Timestamped
 from modules.models import Module
 from runs.lifecycle.sanitize import storable
 from runs.models.process_mixin import ProcessMixin
-from runs.models.states import IllegalTransition
+from runs.models.states import IllegalTransition, finished
 
 
 class VerificationStatus(models.TextChoices):
@@ -125,13 +125,10 @@ class Verification(ProcessMixin, Timestamped):
         self._move(VerificationStatus.RUNNING, only_if=models.Q(cancel_requested=False), **fields)
 
     def finish(self, status: VerificationStatus, **results: Any) -> None:
-        """Set a final status and queue its notifications in one transaction."""
-        # imported here: runs.notify imports the models
-        from runs.notify import differences
-
+        """Set a final status and send `states.finished`."""
         with transaction.atomic():
             self._move(status, finished_at=timezone.now(), **results)
-            differences.on_verified(self)
+            finished.send(Verification, instance=self)
 
     def finish_error(self, error: dict[str, str], **results: Any) -> None:
         """queued or running -> error."""

@@ -5,17 +5,16 @@ The functions named `on_...` and `find_late` only insert rows into the outbox; o
 
 from __future__ import annotations
 
+from runs.notify import differences as differences
 from runs.notify.delivery import send_due
 from runs.notify.missed_times import Missed, on_missed
 from runs.notify.overdue import find_late, ran_automatically
-from runs.notify.rules import on_finished, on_group_failed, on_group_finished
+from runs.notify.rules import on_finished
 
 __all__ = [
     "Missed",
     "find_late",
     "on_finished",
-    "on_group_failed",
-    "on_group_finished",
     "on_missed",
     "ran_automatically",
     "send_due",

@@ -20,9 +20,8 @@ from connections.sdk.errors import InternalError, PipekitError
 from connections.secrets.redaction import redactor
 from runs.lifecycle.sanitize import storable
 from runs.models.notification import Channel, Notification, NotificationQuerySet, new_delivery_id
-from runs.notify import messages
-from runs.notify.channels import email, webhook
-from runs.notify.outbox import wanted_channels
+from runs.notify import channels, messages
+from runs.notify.destinations import recipients, wanted_channels, webhook_address
 
 # rate limit: at most this many mails per window, and only digests after the first SINGLE_MAILS
 WINDOW = dt.timedelta(minutes=10)
@@ -101,12 +100,12 @@ def _posts(due: NotificationQuerySet, now: dt.datetime) -> list[Group]:
 
 def _mail(rows: Group) -> str:
     key = " ".join(row.delivery_id for row in rows)
-    return email.send(messages.mail([row.about for row in rows], key=key))
+    return channels.send_mail(messages.mail([row.about for row in rows], key=key))
 
 
 def _post(rows: Group) -> str:
     for row in rows:
-        webhook.post({**row.about, "url": messages.link(row.about) or None}, delivery_id=row.delivery_id)
+        channels.post({**row.about, "url": messages.link(row.about) or None}, delivery_id=row.delivery_id)
     return ""
 
 
@@ -142,11 +141,11 @@ def send_tests() -> list[ChannelResult]:
 def _try(channel: Channel) -> ChannelResult:
     try:
         if channel == Channel.EMAIL:
-            remark = email.send(messages.test_mail())
-            message = remark or f"sent to {', '.join(email.recipients())}"
+            remark = channels.send_mail(messages.test_mail())
+            message = remark or f"sent to {', '.join(recipients())}"
             return ChannelResult(channel=channel, ok=not remark, message=message)
-        webhook.post({"event": "test"}, delivery_id=new_delivery_id())
-        return ChannelResult(channel=channel, ok=True, message=f"posted to {webhook.address()}")
+        channels.post({"event": "test"}, delivery_id=new_delivery_id())
+        return ChannelResult(channel=channel, ok=True, message=f"posted to {webhook_address()}")
     except PipekitError as error:
         message = " ".join(filter(None, (error.message, error.detail)))
         return ChannelResult(

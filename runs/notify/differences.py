@@ -6,40 +6,40 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import transaction
+from django.dispatch import receiver
 
 from runs.engine.plurals import counted
 from runs.models.notification import NotificationKind
+from runs.models.states import finished
+from runs.models.verification import Verification
+from runs.notify.destinations import wanted_channels
 from runs.notify.messages import line
-from runs.notify.outbox import queue, wanted_channels
-
-if TYPE_CHECKING:
-    from runs.models.verification import Verification
+from runs.notify.outbox import queue
+from runs.verifications import outcome
+from runs.verifications import scope as verification_scope
 
 # how many earlier verifications are searched for one that is comparable
 _SEARCH_LIMIT = 100
 _log = logging.getLogger(__name__)
 
 
-def on_verified(verification: Verification) -> None:
-    """Queue the notification of a verification that just ended. Call it in the transaction that ends it.
+@receiver(finished, sender=Verification)
+def on_verified(instance: Verification, **kwargs: Any) -> None:
+    """Queue the notification of a verification that just ended.
 
     Its own errors are logged and never keep the verification from ending.
     """
     try:
         with transaction.atomic():
-            _report(verification)
+            _report(instance)
     except Exception:
-        _log.exception("The notification of verification %s could not be queued.", verification.pk)
+        _log.exception("The notification of verification %s could not be queued.", instance.pk)
 
 
 def _report(verification: Verification) -> None:
-    # imported here: they import the models, which import this module
-    from runs.verifications import outcome
-    from runs.verifications import scope as verification_scope
-
     kinds = {
         "different": NotificationKind.DIFFERENT,
         "equal": NotificationKind.EQUAL,
@@ -99,8 +99,6 @@ def _before(verification: Verification) -> Verification | None:
 
 def _covers(equal: Verification, other: Verification) -> bool:
     """Return whether ``equal`` compared at least what ``other`` compared; a sample covers no other scope."""
-    from runs.verifications import scope as verification_scope
-
     scope = verification_scope.as_json(equal)
     # options are compared as requested, because `2 days` resolves to another value each time
     same = all((equal.options.get(name) or None) == (other.options.get(name) or None) for name in ("columns", "since"))
@@ -108,8 +106,6 @@ def _covers(equal: Verification, other: Verification) -> bool:
 
 
 def _compared(verification: Verification) -> str:
-    from runs.verifications import scope as verification_scope
-
     words = verification_scope.words(verification)
     if verification.source_rows is None:
         return words
@@ -150,6 +146,4 @@ def _hint(verification: Verification) -> str:
         return verification.error.get("hint") or ""
     if verification.repaired is not None or not verification.is_repairable:
         return ""
-    from runs.verifications import scope as verification_scope
-
     return verification_scope.command(verification, repair=True)

@@ -11,8 +11,9 @@ from typing import Any
 from django.db import transaction
 
 from runs.models.notification import Notification, NotificationKind
+from runs.notify.destinations import wanted_channels
 from runs.notify.messages import line
-from runs.notify.outbox import rows, wanted_channels
+from runs.notify.outbox import rows
 
 _log = logging.getLogger(__name__)
 

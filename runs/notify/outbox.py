@@ -8,13 +8,7 @@ from typing import Any
 
 from modules.models import Module
 from runs.models.notification import RETRY_PERIOD, Channel, Notification, NotificationKind
-from runs.notify.channels import email, webhook
-
-
-def wanted_channels() -> tuple[Channel, ...]:
-    """Return the configured channels, correct or not: a wrong configuration shows as undelivered notifications."""
-    destinations = {Channel.EMAIL: email.recipients, Channel.WEBHOOK: webhook.address}
-    return tuple(channel for channel, destination in destinations.items() if destination())
+from runs.notify.destinations import wanted_channels
 
 
 def queue(

@@ -10,7 +10,8 @@ from modules.models import Module
 from runs.models import Run
 from runs.models.notification import Notification, NotificationKind
 from runs.models.states import Status
-from runs.notify.outbox import queue, wanted_channels
+from runs.notify.destinations import wanted_channels
+from runs.notify.outbox import queue
 from runs.notify.rules import started_manually
 from runs.settings import setting
 
@@ -24,6 +25,7 @@ def find_late(now: dt.datetime, modules: QuerySet[Module] | None = None) -> int:
     hours = setting("late_after_hours")
     if hours is None or not wanted_channels():
         return 0
+    hours = int(hours) if hours == int(hours) else hours
     overdue = late(now - dt.timedelta(hours=hours), ran_automatically() if modules is None else modules)
     reported = _reported(overdue)
     new = {event: module for event, module in overdue.items() if event not in reported}

@@ -10,13 +10,15 @@ import logging
 from typing import Any
 
 from django.db import models, transaction
+from django.dispatch import receiver
 from django.utils import timezone
 
 from runs.models import GroupRun, Run
 from runs.models.notification import Notification, NotificationKind
-from runs.models.states import GroupStatus, Status
+from runs.models.states import GroupStatus, Status, finished
+from runs.notify.destinations import wanted_channels
 from runs.notify.messages import line
-from runs.notify.outbox import queue, wanted_channels
+from runs.notify.outbox import queue
 from runs.settings import setting
 
 # cancelled without a request: by a signal from outside, such as at shutdown
@@ -34,34 +36,33 @@ _LENGTHS = {"code": 60, "message": 2000, "hint": 1000}
 _log = logging.getLogger(__name__)
 
 
-def on_finished(run: Run) -> None:
-    """Queue the notifications of a run that just ended. Call it in the transaction that ends the run.
+@receiver(finished, sender=Run)
+def on_finished(instance: Run, **kwargs: Any) -> None:
+    """Queue the notifications of a run that just ended.
 
     It only inserts rows. Its own errors are logged and never keep the run from ending.
     """
     try:
         with transaction.atomic():
-            _notify(run)
+            _notify(instance)
     except Exception:
-        _log.exception("The notifications of run %s could not be written into the outbox.", run.pk)
+        _log.exception("The notifications of run %s could not be written into the outbox.", instance.pk)
 
 
-def on_group_failed(group_run: GroupRun) -> None:
-    """Queue the notification of a group run that failed by itself, so that members may not have run at all."""
+@receiver(finished, sender=GroupRun)
+def on_group_finished(instance: GroupRun, **kwargs: Any) -> None:
+    """Queue a notification if the group run itself failed, or if it is the first success after that was reported.
+
+    Failures of its members are reported by their own runs.
+    """
     try:
         with transaction.atomic():
-            _notify_group_failure(group_run)
+            if instance.error:
+                _notify_group_failure(instance)
+            else:
+                _notify_group_recovery(instance)
     except Exception:
-        _log.exception("The notifications of group run %s could not be written into the outbox.", group_run.pk)
-
-
-def on_group_finished(group_run: GroupRun) -> None:
-    """Queue a recovery notification if the group run succeeded and its last failure was reported."""
-    try:
-        with transaction.atomic():
-            _notify_group_recovery(group_run)
-    except Exception:
-        _log.exception("The notifications of group run %s could not be written into the outbox.", group_run.pk)
+        _log.exception("The notifications of group run %s could not be written into the outbox.", instance.pk)
 
 
 def started_manually() -> models.Q:

@@ -23,7 +23,7 @@ from runs.lifecycle.metadata_retry import retry_metadata
 from runs.models import Run
 from runs.models.states import Status
 from runs.models.verification import Verification, VerificationStatus
-from runs.settings import setting
+from runs.settings import current
 from runs.verifications import record, scope
 from runs.verifications.report import summary
 from runs.verifications.results import results as results_of
@@ -114,13 +114,13 @@ def _options(verification: Verification) -> Any:
     from runs.engine.verify.pace import Pace
     from runs.engine.verify.verify import Options
 
-    options = verification.options
+    options, settings = verification.options, current()
     return Options(
         columns=tuple(options.get("columns") or ()),
         since=options.get("since") or "",
         sample=options.get("sample") or 0,
         pace=Pace(
-            statement_seconds=setting("verify_statement_seconds"), per_second=setting("verify_statements_per_second")
+            statement_seconds=settings.verify_statement_seconds, per_second=settings.verify_statements_per_second
         ),
     )
 

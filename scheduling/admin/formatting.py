@@ -7,8 +7,6 @@ import zoneinfo
 from itertools import islice
 
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 
 from connections.sdk.errors import PipekitError
 from pipekit_site.admin_ui import html
@@ -35,31 +33,28 @@ def upcoming(schedule: Schedule, count: int) -> list[dt.datetime]:
     return [slot.at.astimezone(zone) for slot in islice(slots, count)]
 
 
-def next_time(schedule: Schedule) -> SafeString | str:
+def next_time(schedule: Schedule) -> str:
     """Return the next time, for lists; an error message if the schedule is invalid."""
     if not schedule.enabled:
         return NOTHING
     try:
         times = upcoming(schedule, 1)
     except PipekitError as error:
-        return format_html('<span class="pk-bad">{}</span>', html.clipped(f"{error.message} {error.hint}", length=60))
+        return html.problem(html.clipped(f"{error.message} {error.hint}", length=60))
     if not times:
         return "never"
-    return format_html(
-        '<span class="pk-timestamp" title="{}">{}</span> <span class="pk-ago">{}</span>',
-        f"{times[0].astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC",
-        _date_text(times[0]),
-        html.since(times[0]),
-    )
+    utc = f"{times[0].astimezone(dt.UTC):%Y-%m-%d %H:%M}"
+    local, age = _date_text(times[0]), html.since(times[0])
+    return html.render("scheduling/next_time.html", utc=utc, local=local, age=age)
 
 
-def outcome(slot: Slot) -> SafeString:
+def outcome(slot: Slot) -> str:
     """Return the outcome as a coloured badge."""
     colour, sign = COLOURS[slot.outcome]
     return html.badge(slot.get_outcome_display(), colour, sign=sign)
 
 
-def run_of(slot: Slot) -> SafeString | str:
+def run_of(slot: Slot) -> str:
     """Return a link to the run that a slot started; the run may have been pruned."""
     if slot.run_id is None:
         return NOTHING
@@ -71,13 +66,14 @@ def run_of(slot: Slot) -> SafeString | str:
     return html.row_link(model(pk=slot.run_id), f"{model._meta.verbose_name} #{slot.run_id}")
 
 
-def next_times(schedule: Schedule) -> SafeString | str:
+def next_times(schedule: Schedule) -> str:
     """Return the next five times, one per line."""
     try:
         times = upcoming(schedule, 5)
     except PipekitError as error:
         return error.message
-    return _lines([_date_text(time) + _shift_note(time, schedule) for time in times] or ["never"])
+    lines = [_date_text(time) + _shift_note(time, schedule) for time in times] or ["never"]
+    return html.render("admin_ui/lines.html", lines=lines)
 
 
 def in_words(schedule: Schedule) -> str:
@@ -85,14 +81,11 @@ def in_words(schedule: Schedule) -> str:
     return f"{shorthand.sentence(schedule.cron_expr)} ({schedule.timezone})"
 
 
-def last_slots(schedule: Schedule) -> SafeString | str:
+def last_slots(schedule: Schedule) -> str:
     """Return the most recent slots, one per line."""
     recent = Slot.objects.filter(schedule=schedule).select_related("schedule").recent()
-    rows = [(when(slot), outcome(slot), run_of(slot), _remark(slot)) for slot in recent]
-    return (
-        format_html_join("", '<div class="pk-slot"><span>{}</span>{} <span>{}</span> <span>{}</span></div>', rows)
-        or "It was not due yet."
-    )
+    slots = [(when(slot), outcome(slot), run_of(slot), _remark(slot)) for slot in recent]
+    return html.render("scheduling/slots.html", slots=slots) if slots else "It was not due yet."
 
 
 def when(slot: Slot) -> str:
@@ -116,7 +109,3 @@ def _shift_note(time: dt.datetime, schedule: Schedule) -> str:
 def _date_text(time: dt.datetime) -> str:
     assert isinstance(time.tzinfo, zoneinfo.ZoneInfo), "shown in the schedule's zone"
     return f"{time:%a %Y-%m-%d %H:%M %Z}"
-
-
-def _lines(lines: list[str]) -> SafeString:
-    return format_html_join("", "<div>{}</div>", ((line,) for line in lines))

@@ -8,21 +8,19 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
-from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page, ReadOnly
+from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button, ReadOnlyMixin
 from scheduling.admin import formatting
 from scheduling.models import Action, Schedule, Slot
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(Page):
+class ScheduleAdmin(BaseAdmin):
     list_display = ["name", "fires", "words", "next_time", "last_fired", "trouble", "enabled"]
     list_filter = ["enabled", "action", ("group", AutocompleteSelectFilter), ("module", AutocompleteSelectFilter)]
     list_select_related = ["group", "module", "progress"]
@@ -94,39 +92,39 @@ class ScheduleAdmin(Page):
         return HttpResponseRedirect(html.page_of(one)) if one and FROM_PAGE in request.POST else None
 
     @display(description="Fires", ordering="group__name")
-    def fires(self, schedule: Schedule) -> SafeString:
+    def fires(self, schedule: Schedule) -> str:
         kind = "group" if schedule.group else "module"
         if schedule.action == Action.VERIFY:
             kind = f"verification of {kind}"
-        return format_html("{} {}", kind, html.row_link(schedule.target))
+        return html.render("scheduling/target.html", kind=kind, row=schedule.target)
 
     @display(description="When", ordering="cron_expr")
-    def words(self, schedule: Schedule) -> SafeString:
-        return format_html('<div class="pk-words">{}</div>', formatting.in_words(schedule))
+    def words(self, schedule: Schedule) -> str:
+        return html.render("scheduling/in_words.html", words=formatting.in_words(schedule))
 
     @display(description="Next")
-    def next_time(self, schedule: Schedule) -> SafeString | str:
+    def next_time(self, schedule: Schedule) -> str:
         return formatting.next_time(schedule)
 
     @display(description="Next five times")
-    def next_times(self, schedule: Schedule) -> SafeString | str:
+    def next_times(self, schedule: Schedule) -> str:
         return formatting.next_times(schedule)
 
     @display(description="Last fired", ordering="last_fired_at")
-    def last_fired(self, schedule: Schedule) -> SafeString | str:
+    def last_fired(self, schedule: Schedule) -> str:
         return html.timestamp(schedule.last_fired_at)
 
     @display(description="Last scheduled times")
-    def last_slots(self, schedule: Schedule) -> SafeString | str:
+    def last_slots(self, schedule: Schedule) -> str:
         return formatting.last_slots(schedule)
 
     @display(description="Problem")
-    def trouble(self, schedule: Schedule) -> SafeString | str:
-        return format_html('<span class="pk-bad">{}</span>', html.clipped(schedule.problem)) if schedule.problem else ""
+    def trouble(self, schedule: Schedule) -> str:
+        return html.problem(html.clipped(schedule.problem)) if schedule.problem else ""
 
 
 @admin.register(Slot)
-class SlotAdmin(ReadOnly, Page):
+class SlotAdmin(ReadOnlyMixin, BaseAdmin):
     list_display = ["due", "what", "state", "run", "missed_before", "message_text"]
     list_filter = [
         ("outcome", ChoicesDropdownFilter),
@@ -150,23 +148,23 @@ class SlotAdmin(ReadOnly, Page):
         return formatting.when(slot)
 
     @display(description="Schedule")
-    def what(self, slot: Slot) -> SafeString:
+    def what(self, slot: Slot) -> str:
         if slot.schedule:
-            return format_html("schedule {}", html.row_link(slot.schedule))
-        return format_html("full refresh of {}", html.row_link(slot.module))
+            return html.render("scheduling/target.html", kind="schedule", row=slot.schedule)
+        return html.render("scheduling/target.html", kind="full refresh of", row=slot.module)
 
     @display(description="Outcome", ordering="outcome")
-    def state(self, slot: Slot) -> SafeString:
+    def state(self, slot: Slot) -> str:
         return formatting.outcome(slot)
 
     @display(description="Run")
-    def run(self, slot: Slot) -> SafeString | str:
+    def run(self, slot: Slot) -> str:
         return formatting.run_of(slot)
 
     @display(description="Claimed", ordering="claimed_at")
-    def claimed(self, slot: Slot) -> SafeString | str:
+    def claimed(self, slot: Slot) -> str:
         return html.timestamp(slot.claimed_at)
 
     @display(description="Message")
-    def message_text(self, slot: Slot) -> SafeString | str:
+    def message_text(self, slot: Slot) -> str:
         return html.clipped(slot.message)

@@ -20,7 +20,7 @@ from django.utils import timezone
 from runs import notify
 from runs.engine.faults import point
 from runs.lifecycle import reap
-from runs.settings import setting
+from runs.settings import current
 from runs.verifications import launch
 from scheduling.models import Slot, Tick
 from scheduling.tick import fire, housekeeping, lock
@@ -43,9 +43,7 @@ def tick(now: dt.datetime) -> TickReport:
     now = now.astimezone(dt.UTC)
     error = _run_task(lambda: reap.reap_all(seconds=_REAP_TIME_LIMIT))
     _run_task(launch.reap_dead)
-    clock = Clock(
-        now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=setting("misfire_grace_hours"))
-    )
+    clock = Clock(now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=current().misfire_grace_hours))
     report = fire.fire(clock)
     point("tick.fired")
     # hourly, and not after a jump of the clock: deleting a slot's row too early would allow it to start again

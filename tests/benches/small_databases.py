@@ -12,9 +12,8 @@ from connections import registry
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, TableName
 from runs.jrunner.cancel import Cancellation
-from runs.jrunner.job import Job
+from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.protocol import Reporter
-from runs.jrunner.result import TransferResult
 from runs.jrunner.routes.choose import choose
 
 
@@ -72,21 +71,6 @@ def moved(work: Job) -> tuple[str, TransferResult]:
     """Move the job's rows in this process; return the route's name and the counts."""
     route = choose(work)
     return route.name, route.copy(work, Reporter(events=False), Cancellation())
-
-
-def as_json(work: Job) -> dict[str, Any]:
-    """Return the job as the engine writes it."""
-    return {
-        "source": work.source.as_json(),
-        "query": work.query,
-        "destination": work.destination.as_json(),
-        "table": {"schema": work.table.schema, "table": work.table.table},
-        "columns": [{**column.as_json(), "data_type": column.data_type.as_json()} for column in work.columns],
-        "clear": work.clear,
-        "trim": work.trim,
-        "claim": work.claim.as_json() if work.claim else None,
-        "options": dict(work.options),
-    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from runs.jrunner.protocol import Reporter
 from runs.jrunner.routes.choose import choose
 
 
-def transfer(plan: Plan, work: transferring.Transfer) -> Iterator[Event]:
-    job = Job.from_json(transferring.job(plan, work))
+def transfer(plan: Plan, work: Job) -> Iterator[Event]:
+    job = Job.from_json(work.as_json())
     moved = choose(job).copy(job, Reporter(events=False), Cancellation())
     yield transferring.staged({"rows_read": moved.read, "rows_written": moved.written, "bytes": moved.size})

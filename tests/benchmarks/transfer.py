@@ -27,7 +27,6 @@ from connections.sdk.files import protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.jrunner.job import Job
-from tests.benches.small_databases import as_json
 from tests.benchmarks import lineitem
 from tests.benchmarks.measuring import Measured, jrunner, measure
 
@@ -82,7 +81,7 @@ class Bench:
             table=TableName("public", "staging"),
             columns=lineitem.columns(parse, _MONEY[kind]),
         )
-        return as_json(made)
+        return made.as_json()
 
     def conninfo(self) -> str:
         return f"host={self.directory / 'pg'} user=postgres dbname=bench"

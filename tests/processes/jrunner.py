@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from runs.jrunner.job import Job
-from tests.benches.small_databases import as_json
 from tests.processes import warm
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +40,7 @@ def start(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> 
 def start_job(job: Job, *, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     process = start(["--job", "-"], env=env)
     assert process.stdin
-    process.stdin.write(json.dumps(as_json(job)))
+    process.stdin.write(json.dumps(job.as_json()))
     process.stdin.close()
     process.stdin = None
     return process

@@ -26,7 +26,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
-from runs.jrunner import environment
+from runs.jrunner import command
 
 ROOT = Path(__file__).resolve().parents[2]
 # what is imported, beside the module that is run
@@ -195,7 +195,7 @@ def serve(number: int, program: str) -> None:
         import_module("django").setup()
     else:
         # as jrunner does, before the libraries that read the environment are imported
-        environment.neutralise()
+        command.isolate()
     for name in _MANAGE if program.endswith(".py") else _JRUNNER:
         import_module(name)
     gc.freeze()

@@ -7,6 +7,7 @@ import email
 import email.policy
 import http.server
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +17,17 @@ from email.message import EmailMessage
 
 class _Conversation(socketserver.StreamRequestHandler):
     server: MailServer
+
+    def setup(self) -> None:
+        if self.server.tls and not self.server.starttls:
+            self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def finish(self) -> None:
+        super().finish()
+        if isinstance(self.request, ssl.SSLSocket):
+            # the server closes only the socket that TLS replaced
+            self.request.close()
 
     def handle(self) -> None:
         self.say("220 here")
@@ -29,8 +41,16 @@ class _Conversation(socketserver.StreamRequestHandler):
 
     def on_ehlo(self, *words: str) -> None:
         self.say("250-here")
+        if self.server.starttls and not isinstance(self.request, ssl.SSLSocket):
+            self.say("250-STARTTLS")
         self.say("250-AUTH PLAIN")
         self.say("250 8BITMIME")
+
+    def on_starttls(self) -> None:
+        self.say("220 go on")
+        assert self.server.tls is not None
+        self.request = self.server.tls.wrap_socket(self.request, server_side=True)
+        super().setup()
 
     def on_auth(self, method: str, token: str) -> None:
         _, user, password = base64.b64decode(token).decode().split("\0")
@@ -55,6 +75,7 @@ class _Conversation(socketserver.StreamRequestHandler):
             return
         found = email.message_from_bytes(b"".join(lines), policy=email.policy.default)
         assert isinstance(found, EmailMessage)
+        self.server.encrypted.append(isinstance(self.request, ssl.SSLSocket))
         self.server.mails.append(found)
         self.say("250 taken")
 
@@ -78,6 +99,11 @@ class MailServer(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", port), _Conversation)
         self.mails: list[EmailMessage] = []
         self.refused: set[str] = set()
+        # for each mail, whether it came over TLS
+        self.encrypted: list[bool] = []
+        # with a context: TLS from the first byte, or after STARTTLS
+        self.tls: ssl.SSLContext | None = None
+        self.starttls = False
         self.password = ""
         self.stalls, self.stalled, self.resume = threading.Event(), threading.Event(), threading.Event()
 
@@ -90,6 +116,7 @@ class MailServer(socketserver.ThreadingTCPServer):
 class Post:
     headers: dict[str, str]
     body: bytes
+    path: str = ""
 
 
 @dataclass
@@ -118,13 +145,13 @@ def mail_server(port: int = 0) -> Iterator[MailServer]:
 
 
 @contextmanager
-def webhook_server() -> Iterator[WebhookServer]:
+def webhook_server(tls: ssl.SSLContext | None = None) -> Iterator[WebhookServer]:
     told = WebhookServer()
 
     class Receiver(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            told.posts.append(Post(dict(self.headers.items()), body))
+            told.posts.append(Post(dict(self.headers.items()), body, self.path))
             self.answer()
 
         def do_GET(self) -> None:
@@ -142,6 +169,8 @@ def webhook_server() -> Iterator[WebhookServer]:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         told.port = int(server.server_address[1])
         _serve(server)
         try:

@@ -14,10 +14,8 @@ from collections.abc import Sequence
 from connections.connectors.postgresql.copy import raw_types
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import PostgresqlSession
-from connections.connectors.postgresql.introspection import describe_query, describe_table
 from connections.sdk.schema import Column, TableName
 from connections.sdk.sql.hashing import HashedColumn, NotHashed, RowHashing
-from connections.sdk.sql.statement import statement
 
 _SINCE = 140000
 _PADDED = frozenset({"character", "bpchar"})
@@ -39,21 +37,19 @@ def plan(
     """Return the SQL with which both servers hash the module's rows, or why they cannot compute the same hashes."""
     if min(source.server_version, destination.server_version) < _SINCE:
         return NotHashed(why="a server is older than PostgreSQL 14")
-    raw_plan = raw_types.plan(source, query, destination=destination, table=table, columns=columns, trim=False)
+    have = raw_types.types_of_query(source, query, columns)
+    want = raw_types.types_of_table(destination, table, columns)
+    raw_plan = raw_types.compare(have, want, columns, trim=False)
     if isinstance(raw_plan, raw_types.NotRaw):
         return NotHashed(why=raw_plan.why)
     if source.fetch(PROBE) != destination.fetch(PROBE):
         return NotHashed(why="the two servers hash a row differently, or encode text differently")
-    have = [column.native_type for column in describe_query(source, statement(query))]
-    info = describe_table(destination, table)
-    assert info is not None, "the raw plan has described it"
-    want = [next(c.native_type for c in info.columns if c.name == column.dest_name) for column in columns]
     names = [f"q.c{position}" for position in range(len(columns))]
     for session in (source, destination):
         avoid_sorts(session)
     return RowHashing(
-        source=tuple(map(_source_column, names, have, want, raw_plan.casts)),
-        destination=tuple(_destination_column(column, native) for column, native in zip(columns, want, strict=True)),
+        source=tuple(map(_source_column, names, have.natives, want.natives, raw_plan.casts)),
+        destination=tuple(map(_destination_column, columns, want.natives)),
     )
 
 

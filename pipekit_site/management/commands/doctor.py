@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from connections.management.base import BaseCommand
@@ -31,7 +30,7 @@ class Command(BaseCommand):
             answer = {"ok": ok, "checks": [check.as_json() for check in checks]}
             self.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2))
         if not ok:
-            sys.exit(1)
+            self.exit_code = 1
 
     def _show(self, check: doctor_checks.Check) -> None:
         self.stdout.write(f"{'✔' if check.ok else '✘'} {check.name}: {check.message}")

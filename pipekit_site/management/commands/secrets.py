@@ -20,6 +20,8 @@ class Command(BaseCommand):
     # `check` reports their problem itself: a secrets file with the wrong mode
     requires_system_checks: list[str] = []
 
+    error_exit_codes = {ConfigurationInvalid: 2}
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         setting = actions.add_parser(
@@ -35,10 +37,7 @@ class Command(BaseCommand):
             actions.add_parser(name, help=text).add_argument("--json", action="store_true")
 
     def handle(self, *, action: str, **options: Any) -> None:
-        try:
-            {"set": self._set, "list": self._list, "check": self._check}[action](options)
-        except ConfigurationInvalid as error:
-            raise CommandFailed.of(error) from None
+        {"set": self._set, "list": self._list, "check": self._check}[action](options)
 
     def _set(self, options: dict[str, Any]) -> None:
         if options["rest"]:
@@ -70,7 +69,7 @@ class Command(BaseCommand):
             hint = f"\n  → {check.hint}" if check.hint else ""
             self.stdout.write(f"{'✔' if check.ok else '✘'} {check.name}: {check.message}{hint}")
         if not ok:
-            sys.exit(1)
+            self.exit_code = 1
 
 
 def _invalid(message: str, hint: str) -> CommandFailed:

@@ -5,18 +5,17 @@ The *probe* is the source's own description of the query's columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
 
 from connections import registry
 from connections.sdk.errors import ColumnMissing, QueryInvalid
 from connections.sdk.schema import Column, ColumnInfo, TableInfo
-from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.type_grammar import checked, is_type
 from connections.sdk.sql.types import DataType, Kind
 from modules.query.aliases import check_names, safe_alias
 from modules.query.mapping import QueryMapping, map_columns
+from runs.engine.destination import Destination
 from runs.engine.plan import Plan
 from runs.engine.publish.destination_shape import usable_type
 
@@ -86,50 +85,50 @@ def without_probe(plan: Plan, query: str, table: TableInfo | None) -> tuple[Colu
 
 
 def with_destination_types(
-    plan: Plan, columns: Sequence[Column], table: TableInfo | None, has_type: Callable[[str], bool]
+    dest: Destination, columns: Sequence[Column], table: TableInfo | None
 ) -> tuple[tuple[Column, ...], list[str]]:
     """Return the columns with their destination types, and warnings about lossy types.
 
     In order of precedence: the existing destination table; the module; the source's type if both systems are of one
     kind; the destination's type mapping. Raises ColumnMissing when an existing table or the query lacks a column.
     """
+    plan = dest.plan
     check_known(plan, columns, table)
-    _check_names(plan, [column.dest_name for column in columns])
+    _check_names(dest, [column.dest_name for column in columns])
     collations = table.key_collations(plan.merge_key) if table else {}
     by_module = {column.dest_name: column for column in plan.columns}
     warnings: list[str] = []
-    parse = registry.datatypes(plan.destination.kind).parse
     typed = []
     for column in columns:
         existing = table.column(column.dest_name) if table else None
         if existing is not None:
-            native = usable_type(plan, existing)
+            native = usable_type(dest, existing)
         elif (own := by_module.get(column.dest_name)) and own.dest_type:
             native = checked(own.dest_type)
         else:
-            native, warning = _mapped_type(plan, column, has_type)
+            native, warning = _mapped_type(dest, column)
             warnings += [f"Column {column.dest_name}: {warning}."] if warning else []
         collation = collations.get(column.dest_name, "")
-        typed.append(replace(column, dest_type=native, data_type=parse(native), collation=collation))
+        typed.append(replace(column, dest_type=native, data_type=dest.datatypes.parse(native), collation=collation))
     return tuple(typed), warnings
 
 
-def _check_names(plan: Plan, names: Sequence[str]) -> None:
+def _check_names(dest: Destination, names: Sequence[str]) -> None:
     """Raise ConfigurationInvalid for column names that the destination's statements cannot handle."""
-    dialect = cast(PublishingDialect, registry.dialect_for(plan.destination))
-    dialect.check_columns(names)
+    plan = dest.plan
+    dest.dialect.check_columns(names)
     if plan.keep_latest and plan.merge_key and plan.watermark:
-        dialect.keep_latest(dialect.staging_table(plan.module), tuple(names), plan.merge_key, plan.watermark)
+        dest.dialect.keep_latest(dest.staging, tuple(names), plan.merge_key, plan.watermark)
 
 
-def _mapped_type(plan: Plan, column: Column, has_type: Callable[[str], bool]) -> tuple[str, str]:
+def _mapped_type(dest: Destination, column: Column) -> tuple[str, str]:
     # the source's type name is arbitrary text, so it is checked before it is used in DDL
-    if plan.source.kind == plan.destination.kind and is_type(column.source_type):
-        if column.data_type.kind is not Kind.NATIVE or has_type(column.source_type):
+    if dest.plan.source.kind == dest.plan.destination.kind and is_type(column.source_type):
+        if column.data_type.kind is not Kind.NATIVE or dest.introspector.has_type(dest.session, column.source_type):
             return column.source_type, ""
-        text = registry.datatypes(plan.destination.kind).render(DataType(kind=Kind.TEXT)).native
+        text = dest.datatypes.render(DataType(kind=Kind.TEXT)).native
         return text, f"the destination has no type {column.source_type}, it becomes {text}"
-    rendered = registry.datatypes(plan.destination.kind).render(column.data_type)
+    rendered = dest.datatypes.render(column.data_type)
     return rendered.native, rendered.warning
 
 

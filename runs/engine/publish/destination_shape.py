@@ -6,14 +6,13 @@ the database could silently round or truncate values when they are copied from s
 
 from __future__ import annotations
 
-from connections import registry
 from connections.sdk.errors import SerializationFailed
-from connections.sdk.protocols import Session
 from connections.sdk.schema import ColumnInfo, TableInfo
 from connections.sdk.sql.type_grammar import is_type
 from runs.engine.checks import Staging
-from runs.engine.plan import Plan, Strategy
-from runs.engine.publish.staging import dialect_of, same_type
+from runs.engine.destination import Destination
+from runs.engine.plan import Strategy
+from runs.engine.publish.staging import same_type
 
 # a view need not be locked: the type of a column that it reads cannot be changed
 _LOCKABLE = frozenset({"table", "partitioned table"})
@@ -23,32 +22,30 @@ class DestinationChanged(SerializationFailed):
     """The destination table was altered after the rows were staged; a retry stages them again."""
 
 
-def lock_and_describe(session: Session, plan: Plan) -> TableInfo | None:
+def lock_and_describe(dest: Destination) -> TableInfo | None:
     """Return the destination table, locked against ALTER TABLE until the transaction ends; None if it is missing."""
-    describe = registry.connector(plan.destination.kind).introspector.describe_table
-    table = describe(session, plan.dest_table)
+    table = dest.describe(dest.table)
     if table is None or table.kind not in _LOCKABLE:
         return table
-    if not (lock := dialect_of(plan).hold_shape(plan.dest_table, writing=plan.strategy is not Strategy.FULL)):
+    if not (lock := dest.dialect.hold_shape(dest.table, writing=dest.plan.strategy is not Strategy.FULL)):
         return table
-    session.execute(lock)
-    return describe(session, plan.dest_table)
+    dest.session.execute(lock)
+    return dest.describe(dest.table)
 
 
-def check(plan: Plan, staging: Staging, table: TableInfo | None) -> None:
+def check(dest: Destination, staging: Staging, table: TableInfo | None) -> None:
     """Raise DestinationChanged when the table differs from the one that the rows were staged for."""
     if table is None:
         if staging.existed:
-            raise _changed(f"The table {plan.dest_table} was dropped after the rows were staged")
+            raise _changed(f"The table {dest.table} was dropped after the rows were staged")
         return
-    parse = registry.datatypes(plan.destination.kind).parse
     for column in staging.columns:
         info = table.column(column.dest_name)
         if info is None:
-            raise _changed(f"The column {column.dest_name} of {plan.dest_table} was dropped after the rows were staged")
-        if not same_type(column.dest_type, usable_type(plan, info), parse):
+            raise _changed(f"The column {column.dest_name} of {dest.table} was dropped after the rows were staged")
+        if not same_type(column.dest_type, usable_type(dest, info), dest.datatypes.parse):
             raise _changed(
-                f"The column {column.dest_name} of {plan.dest_table} was {column.dest_type} when the rows were staged, "
+                f"The column {column.dest_name} of {dest.table} was {column.dest_type} when the rows were staged, "
                 f"and is {info.native_type} now"
             )
 
@@ -59,8 +56,8 @@ def _changed(what: str) -> DestinationChanged:
     )
 
 
-def usable_type(plan: Plan, existing: ColumnInfo) -> str:
+def usable_type(dest: Destination, existing: ColumnInfo) -> str:
     """Return an existing column's type for use in DDL: as reported if it is a valid type, else an equivalent one."""
     if not existing.native_type or is_type(existing.native_type):
         return existing.native_type
-    return registry.datatypes(plan.destination.kind).render(existing.data_type).native
+    return dest.datatypes.render(existing.data_type).native

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connections import registry
 from connections.sdk.errors import ConfigurationInvalid, QueryInvalid, Refused
-from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
+from runs.engine.destination import Destination
 from runs.engine.plan import Plan, Strategy
 from runs.engine.publish import foreign_keys
-from runs.engine.publish.staging import dialect_of
 
 _ADVICE = {
     "materialized view": "Choose a table as dest_table; a hook can then run REFRESH MATERIALIZED VIEW.",
@@ -18,70 +16,71 @@ _ADVICE = {
 }
 
 
-def check(session: Session, plan: Plan, table: TableInfo | None) -> list[str]:
+def check(dest: Destination, table: TableInfo | None) -> list[str]:
     """Check the existing table, or the name of a new one; return warnings.
 
     Raises ConfigurationInvalid for a table that cannot be written, QueryInvalid for one that cannot be truncated,
     Refused when a new table would have nearly the same name as an existing one.
     """
     if table is None:
-        return _check_new(session, plan)
-    _check_kind(plan, table)
-    if empties_by_truncate(plan):
-        foreign_keys.check_truncate(session, plan)
+        return _check_new(dest)
+    _check_kind(dest, table)
+    if _empties_by_truncate(dest):
+        foreign_keys.check_truncate(dest)
     return []
 
 
-def empties_by_truncate(plan: Plan) -> bool:
-    return plan.strategy is Strategy.FULL and not plan.delete_instead_of_truncate and dialect_of(plan).truncates
+def _empties_by_truncate(dest: Destination) -> bool:
+    plan = dest.plan
+    return plan.strategy is Strategy.FULL and not plan.delete_instead_of_truncate and dest.dialect.truncates
 
 
-def _check_kind(plan: Plan, table: TableInfo) -> None:
-    needed = _needed(plan)
+def _check_kind(dest: Destination, table: TableInfo) -> None:
+    needed = _needed(dest)
     missing = [word for word in ("insert", "update", "delete") if word in needed - table.accepts]
     if missing:
         words = " and ".join(word.upper() for word in missing)
         raise ConfigurationInvalid(
-            f"{plan.dest_table} is a {table.kind} that does not accept {words}.",
+            f"{dest.table} is a {table.kind} that does not accept {words}.",
             hint=_ADVICE.get(table.kind, "Choose a table as dest_table, or another merge_strategy."),
         )
     if "truncate" in needed - table.accepts:
         raise QueryInvalid(
-            f"{plan.dest_table} is a {table.kind}, which TRUNCATE cannot empty.",
+            f"{dest.table} is a {table.kind}, which TRUNCATE cannot empty.",
             hint="Set the module's full_publish to delete: it is then emptied by DELETE.",
         )
 
 
-def _needed(plan: Plan) -> frozenset[str]:
-    needed = {"insert"}
+def _needed(dest: Destination) -> frozenset[str]:
+    plan, needed = dest.plan, {"insert"}
     if plan.strategy is Strategy.FULL:
-        needed.add("truncate" if empties_by_truncate(plan) else "delete")
+        needed.add("truncate" if _empties_by_truncate(dest) else "delete")
     elif plan.supports_deletes:
         needed |= {Strategy.UPSERT: {"update"}, Strategy.INCREMENTAL: {"delete"}}.get(plan.strategy, set())
         needed |= {"delete"} if plan.key_sync else set()
     return frozenset(needed)
 
 
-def _check_new(session: Session, plan: Plan) -> list[str]:
-    introspector = registry.connector(plan.destination.kind).introspector
-    if what := introspector.occupant(session, plan.dest_table):
+def _check_new(dest: Destination) -> list[str]:
+    introspector, session = dest.introspector, dest.session
+    if what := introspector.occupant(session, dest.table):
         raise ConfigurationInvalid(
-            f"{plan.dest_table} is the name of a {what}, so no table of that name can be created.",
+            f"{dest.table} is the name of a {what}, so no table of that name can be created.",
             hint="Choose another dest_table.",
         )
-    if similar := introspector.similar_tables(session, plan.dest_table):
+    if similar := introspector.similar_tables(session, dest.table):
         existing = ", ".join(map(str, similar))
-        text = f"There is no table {plan.dest_table}, but there is {existing}; names must match exactly"
-        if not f"{plan.dest_table}{existing}".isascii() or " " in existing or " " in str(plan.dest_table):
+        text = f"There is no table {dest.table}, but there is {existing}; names must match exactly"
+        if not f"{dest.table}{existing}".isascii() or " " in existing or " " in str(dest.table):
             # the names may look the same
-            text += f" ({str(plan.dest_table)!a}, not {existing!a})"
-        if not plan.force:
+            text += f" ({str(dest.table)!a}, not {existing!a})"
+        if not dest.plan.force:
             raise Refused(
                 f"{text}. No second table was created.",
                 hint=f"Write dest_table: {similar[0]}. If another table is meant, run it once with --force.",
             )
         return [f"{text}. A second table is created because the run was forced."]
-    schema = plan.dest_table.schema
+    schema = dest.table.schema
     if not schema or introspector.has_schema(session, schema):
         return []
     existing = ", ".join(introspector.similar_schemas(session, schema))

@@ -1,6 +1,7 @@
 """Checks, before a DELETE, which rows of other tables foreign keys would delete or change with it.
 
 A row that is replaced is deleted and inserted again; rows of other tables that the DELETE cascaded to are not restored.
+Rows whose referenced row is deleted because foreign keys are not enforced are counted, for a warning.
 """
 
 from __future__ import annotations
@@ -8,49 +9,54 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from connections import registry
 from connections.sdk.errors import InvalidValue, PipekitError, QueryInvalid, Refused
-from connections.sdk.protocols import Session
 from connections.sdk.schema import TableInfo
-from connections.sdk.sql.foreign_keys import CASCADES, Deletion, ForeignKey, count_referencing, lock_deleted
+from connections.sdk.sql.foreign_keys import (
+    CASCADES,
+    Deletion,
+    ForeignKey,
+    count_orphans,
+    count_referencing,
+    lock_deleted,
+)
+from runs.engine.destination import Destination
 from runs.engine.plan import Plan, Strategy
 from runs.engine.publish.safety_limits import written_before
-from runs.engine.publish.staging import dialect_of
 
 # DuckDB's message for an inserted row whose referenced row is missing
 _REFERENCE_MISSING = "does not exist in the referenced table"
 _UPSERT = "Use merge_strategy: upsert, which updates rows in place and deletes none"
 
 
-def deletion(plan: Plan, table: TableInfo | None, *, null_keys: bool) -> Deletion | None:
+def deletion(dest: Destination, table: TableInfo | None, *, null_keys: bool) -> Deletion | None:
     """Return which rows of the destination the publish deletes, None if it deletes none."""
+    plan = dest.plan
     if table is None:
         return None
     if plan.strategy is Strategy.FULL:
         return Deletion()
     if plan.strategy is Strategy.INCREMENTAL and plan.supports_deletes:
-        staging = dialect_of(plan).staging_table(plan.module)
-        return Deletion(keys=staging, key=plan.merge_key, null_safe=null_keys)
+        return Deletion(keys=dest.staging, key=plan.merge_key, null_safe=null_keys)
     return None
 
 
-def may_break(plan: Plan, table: TableInfo | None, deleting: Deletion | None) -> bool:
+def may_break(dest: Destination, table: TableInfo | None, deleting: Deletion | None) -> bool:
     """Return whether foreign keys of other tables can affect the publish."""
-    rewrites = plan.strategy is Strategy.UPSERT and not dialect_of(plan).updates_in_place
+    rewrites = dest.plan.strategy is Strategy.UPSERT and not dest.dialect.updates_in_place
     return deleting is not None or (table is not None and rewrites)
 
 
-def referencing(session: Session, plan: Plan) -> tuple[ForeignKey, ...]:
+def referencing(dest: Destination) -> tuple[ForeignKey, ...]:
     """Return the foreign keys that reference the destination."""
-    return registry.connector(plan.destination.kind).introspector.foreign_keys(session, plan.dest_table)
+    return dest.introspector.foreign_keys(dest.session, dest.table)
 
 
-def check_truncate(session: Session, plan: Plan) -> None:
+def check_truncate(dest: Destination) -> None:
     """Raise QueryInvalid when foreign keys of other tables prevent TRUNCATE."""
-    others = [key for key in referencing(session, plan) if key.enforced and not key.own]
+    others = [key for key in referencing(dest) if key.enforced and not key.own]
     if others:
         raise QueryInvalid(
-            f"{plan.dest_table} cannot be emptied by TRUNCATE: it is referenced by {_listed(others)}.",
+            f"{dest.table} cannot be emptied by TRUNCATE: it is referenced by {_listed(others)}.",
             hint=truncate_hint(others),
         )
 
@@ -69,13 +75,7 @@ def truncate_hint(keys: Sequence[ForeignKey]) -> str:
 
 
 def check(
-    session: Session,
-    plan: Plan,
-    keys: Sequence[ForeignKey],
-    deleting: Deletion,
-    *,
-    what: str,
-    published: int | None = None,
+    dest: Destination, keys: Sequence[ForeignKey], deleting: Deletion, *, what: str, published: int | None = None
 ) -> list[str]:
     """Raise Refused for a DELETE that would change rows of other tables; with `force`, return warnings instead.
 
@@ -86,37 +86,37 @@ def check(
     if not cascading:
         return []
     # row locks are written to each row, so they are not taken for a run that is refused anyway
-    effects = [] if plan.force else _effects(session, plan, cascading, deleting)
-    if not effects and (lock := lock_deleted(dialect_of(plan), plan.dest_table, deleting)):
-        session.fetch(lock)
+    effects = [] if dest.plan.force else _effects(dest, cascading, deleting)
+    if not effects and (lock := lock_deleted(dest.dialect, dest.table, deleting)):
+        dest.session.fetch(lock)
         # references that were added before the lock was taken
-        effects = _effects(session, plan, cascading, deleting)
+        effects = _effects(dest, cascading, deleting)
     if not effects:
         return []
     text = f"{what} would {' and '.join(effects)}"
-    if plan.force:
+    if dest.plan.force:
         return [f"{text}; allowed because the run was forced."]
     if deleting.returns:
         raise Refused(f"{text}; nothing was changed.", hint=f"{_UPSERT}; or run it once with --force.")
     raise Refused(
         f"{text}; none was deleted. {written_before(published)}",
-        hint=f"Run it once with --force if these rows are to be deleted too{_or_without_key_sync(plan)}.",
+        hint=f"Run it once with --force if these rows are to be deleted too{_or_without_key_sync(dest.plan)}.",
     )
 
 
-def _effects(session: Session, plan: Plan, cascading: Sequence[ForeignKey], deleting: Deletion) -> list[str]:
+def _effects(dest: Destination, cascading: Sequence[ForeignKey], deleting: Deletion) -> list[str]:
     """Describe the effects on rows of other tables, one text for each foreign key that has any."""
-    dialect, effects = dialect_of(plan), []
+    effects = []
     for key in cascading:
         if not key.readable:
             effects.append(f"{CASCADES[key.on_delete]} rows of {key} (how many is not known: it may not be read)")
-        elif rows := session.fetch(count_referencing(dialect, key, deleting))[0][0]:
-            effects.append(f"{CASCADES[key.on_delete]} {rows} rows of {key}{_indirect_effects(session, plan, key)}")
+        elif rows := dest.fetch_int(count_referencing(dest.dialect, key, deleting)):
+            effects.append(f"{CASCADES[key.on_delete]} {rows} rows of {key}{_indirect_effects(dest, key)}")
     return effects
 
 
 @contextmanager
-def explain_violations(plan: Plan, keys: Sequence[ForeignKey], *, returns: bool = True) -> Iterator[None]:
+def explain_violations(dest: Destination, keys: Sequence[ForeignKey], *, returns: bool = True) -> Iterator[None]:
     """Set the hint of a foreign key violation: which rows prevent the DELETE, and what to do.
 
     ``returns`` means that the deleted rows are inserted again.
@@ -125,7 +125,9 @@ def explain_violations(plan: Plan, keys: Sequence[ForeignKey], *, returns: bool 
         yield
     except InvalidValue as error:
         if blocking := _blocking(error, keys):
-            advice = _advice(plan, blocking) if returns else f"Delete those rows first{_or_without_key_sync(plan)}."
+            advice = (
+                _advice(dest, blocking) if returns else f"Delete those rows first{_or_without_key_sync(dest.plan)}."
+            )
             error.hint = f"Rows of {_listed(blocking)} reference rows that would be deleted. {advice}"
         elif _REFERENCE_MISSING in error.message:
             error.hint = (
@@ -135,15 +137,15 @@ def explain_violations(plan: Plan, keys: Sequence[ForeignKey], *, returns: bool 
         raise
 
 
-def _advice(plan: Plan, keys: Sequence[ForeignKey]) -> str:
+def _advice(dest: Destination, keys: Sequence[ForeignKey]) -> str:
     """Return the advice for rows that are deleted and inserted again."""
-    if dialect_of(plan).updates_in_place:
+    if dest.dialect.updates_in_place:
         return f"{_UPSERT}."
     update_caveat = (
         "an UPDATE also deletes and inserts rows when it sets a column that is a list or has an index, as columns of "
         "unique and foreign keys have"
     )
-    if plan.strategy is Strategy.UPSERT or any(key.own for key in keys):
+    if dest.plan.strategy is Strategy.UPSERT or any(key.own for key in keys):
         return (
             f"The system checks this before they are inserted again, and {update_caveat}: drop the foreign key, or "
             "exclude such columns from the query."
@@ -168,15 +170,16 @@ def _blocking(error: PipekitError, keys: Sequence[ForeignKey]) -> list[ForeignKe
     return enforced if "foreign key" in text.lower() else []
 
 
-def _indirect_effects(session: Session, plan: Plan, key: ForeignKey) -> str:
+def _indirect_effects(dest: Destination, key: ForeignKey) -> str:
     """Name the tables that the DELETE would cascade to through the referencing table."""
-    introspector, reached, pending = registry.connector(plan.destination.kind).introspector, [plan.dest_table], [key]
+    reached, pending = [dest.table], [key]
     while pending:
         table = pending.pop(0).table
         if table not in reached:
             reached.append(table)
             # SET NULL does not cascade further
-            pending += [k for k in introspector.foreign_keys(session, table) if k.on_delete == "CASCADE"]
+            referenced = dest.introspector.foreign_keys(dest.session, table)
+            pending += [k for k in referenced if k.on_delete == "CASCADE"]
     if key.on_delete != "CASCADE" or len(reached) < 3:
         return ""
     return f", and through them rows of {', '.join(map(str, reached[2:]))}"
@@ -188,3 +191,28 @@ def _cascades(keys: Sequence[ForeignKey]) -> str:
 
 def _listed(keys: Sequence[ForeignKey]) -> str:
     return ", ".join(map(str, keys))
+
+
+class OrphanedRows:
+    """Counts orphaned rows when it is created, and again for the warnings; enforced foreign keys are skipped."""
+
+    def __init__(self, dest: Destination, keys: Sequence[ForeignKey]) -> None:
+        self._dest = dest
+        counts = [(key, self._count(key)) for key in keys if not key.enforced]
+        self._before = [(key, count) for key, count in counts if count is not None]
+
+    def warnings(self) -> list[str]:
+        """Return one text for each foreign key that more rows violate than before."""
+        return [
+            f"Rows of {key} reference rows of {self._dest.table} that were deleted ({after - before} of them): "
+            "the connection does not enforce foreign keys, so nothing prevented the delete and nothing cascaded."
+            for key, before in self._before
+            if (after := self._count(key)) is not None and after > before
+        ]
+
+    def _count(self, key: ForeignKey) -> int | None:
+        """Return the number of orphaned rows; None if the query fails, for example for an unknown collation."""
+        try:
+            return self._dest.fetch_int(count_orphans(self._dest.dialect, key))
+        except QueryInvalid:
+            return None

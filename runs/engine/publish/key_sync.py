@@ -10,39 +10,37 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 
 from connections import registry
-from connections.sdk.errors import ConfigurationInvalid, ConnectionLost, CountMismatch, NullKeys, Refused
-from connections.sdk.protocols import Session
+from connections.sdk.errors import ConfigurationInvalid, CountMismatch, NullKeys, Refused
 from connections.sdk.schema import Column, TableName
 from connections.sdk.sql.foreign_keys import Deletion
 from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import select_columns
 from runs.engine.checks import check_deleted
-from runs.engine.destination import open_destination
+from runs.engine.destination import CommitKind, Destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Staged, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.publish import commit_record, foreign_keys, safety_limits, side_effects
-from runs.engine.publish.orphaned_rows import OrphanedRows
-from runs.engine.publish.publish import find_after
-from runs.engine.publish.staging import dialect_of, make_empty
+from runs.engine.publish import foreign_keys, safety_limits, side_effects
+from runs.engine.publish.staging import make_empty
 from runs.engine.strategies.statement import RowCount, Statement
-from runs.engine.transfer import Transfer, transfer
+from runs.engine.transfer import job, transfer
 from runs.engine.watermarks import key_order
-
-KIND = "key_sync"
 
 
 def reconcile(plan: Plan, base_query: str, columns: Sequence[Column]) -> Generator[Event, None, None]:
     """Delete the rows that the source no longer has, yielding events; the last one is Reconciled."""
     keys = tuple(next(c for c in columns if c.dest_name == name) for name in plan.merge_key)
-    table = keys_table(plan)
-    with open_destination(plan) as session:
-        make_empty(session, plan, table, keys)
+    with Destination.open(plan) as dest:
+        table = keys_table(dest)
+        typed = make_empty(dest, table, keys)
+        claim = dest.staging_claim()
     query, read = key_query(plan, base_query, keys), 0
     columns, warning = key_order.in_order(plan, keys)
     if warning:
         yield Warned(warning)
-    for event in transfer(plan, Transfer(query=query, table=table, columns=columns)):
+    # the types of a key_sync_query's columns are not those of the module's query
+    typed = typed and not plan.key_sync_query
+    for event in transfer(plan, job(plan, query=query, table=table, columns=columns, typed=typed, claim=claim)):
         if isinstance(event, Staged):
             read = event.rows
         elif isinstance(event, Warned):
@@ -51,10 +49,9 @@ def reconcile(plan: Plan, base_query: str, columns: Sequence[Column]) -> Generat
     yield from _delete(plan, table, read)
 
 
-def keys_table(plan: Plan) -> TableName:
+def keys_table(dest: Destination) -> TableName:
     """Return the staging table of the keys. No module name contains a `#`, so its name is unique."""
-    staging = dialect_of(plan).staging_table(plan.module)
-    return TableName(staging.schema, f"{staging.table}#keys")
+    return TableName(dest.staging.schema, f"{dest.staging.table}#keys")
 
 
 def key_query(plan: Plan, base_query: str, keys: Sequence[Column]) -> str:
@@ -75,60 +72,44 @@ def key_query(plan: Plan, base_query: str, keys: Sequence[Column]) -> str:
 
 
 def _delete(plan: Plan, table: TableName, read: int) -> Iterator[Event]:
-    try:
-        with open_destination(plan) as session:
-            events: list[Event] = []
-            with session.transaction():
-                deleted = _transaction(session, plan, table, read, events)
-                point("reconcile.before_commit")
-    except ConnectionLost as lost:
-        if (committed := find_after(lost, plan, kind=KIND)) is None:
-            raise
-        events, deleted = [], committed.deleted or 0
+    events: list[Event] = []
+    with Destination.open(plan) as dest, dest.publishing(CommitKind.KEY_SYNC) as commit:
+        if commit.published is None:
+            deleted = _delete_missing(dest, table, read, events)
+            commit.published = Published(inserted=0, updated=0, deleted=deleted)
     point("reconcile.after_commit")
-    yield from events
-    yield Reconciled(deleted)
+    if not commit.result.recovered:
+        yield from events
+    yield Reconciled(commit.result.deleted or 0)
 
 
-def _transaction(session: Session, plan: Plan, table: TableName, read: int, events: list[Event]) -> int:
-    dialect = dialect_of(plan)
-    for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
-        session.execute(sql)
-    if (committed := commit_record.find(session, dialect, plan, kind=KIND)) is not None:
-        return committed.deleted or 0
-    commit_record.hold_claim(session, dialect, plan)
-    _check_keys(session, plan, table, read)
-    present = session.fetch(dialect.count(plan.dest_table))[0][0]
-    to_delete = session.fetch(dialect.count_missing(plan.dest_table, table, plan.merge_key))[0][0]
+def _delete_missing(dest: Destination, table: TableName, read: int, events: list[Event]) -> int:
+    plan, dialect = dest.plan, dest.dialect
+    _check_keys(dest, table, read)
+    counting = dialect.count_missing(dest.table, table, plan.merge_key)
+    present, to_delete = dest.count(dest.table), dest.fetch_int(counting)
     if warning := safety_limits.check_deletes(plan, deleting=to_delete, present=present):
         events.append(Warned(warning))
     deletion = Deletion(keys=table, key=plan.merge_key, present=False, returns=False)
-    references = foreign_keys.referencing(session, plan) if to_delete else ()
-    events += map(Warned, foreign_keys.check(session, plan, references, deletion, what="key_sync"))
-    orphaned = OrphanedRows(session, plan, references)
-    sql = dialect.delete_missing(plan.dest_table, table, plan.merge_key)
+    references = foreign_keys.referencing(dest) if to_delete else ()
+    events += map(Warned, foreign_keys.check(dest, references, deletion, what="key_sync"))
+    orphaned = foreign_keys.OrphanedRows(dest, references)
+    sql = dialect.delete_missing(dest.table, table, plan.merge_key)
     events.append(MergeSqlBuilt(f"{sql};"))
-    with foreign_keys.explain_violations(plan, references, returns=False):
-        deleted = session.execute(sql) if to_delete else 0
-        side_effects.run_deferred(session, plan)
-    statement = Statement(
-        sql, RowCount.DELETED, remaining=dialect.count_missing(plan.dest_table, table, plan.merge_key)
-    )
-    may_return = bool(to_delete) and registry.connector(plan.destination.kind).introspector.may_skip_rows(
-        session, plan.dest_table
-    )
-    check_deleted(session, plan, statement, deleted=deleted, targets=to_delete, may_return=may_return)
+    with foreign_keys.explain_violations(dest, references, returns=False):
+        deleted = dest.session.execute(sql) if to_delete else 0
+        side_effects.run_deferred(dest)
+    statement = Statement(sql, RowCount.DELETED, remaining=counting)
+    may_return = bool(to_delete) and dest.may_skip_rows()
+    check_deleted(dest, statement, deleted=deleted, targets=to_delete, may_return=may_return)
     if may_return:
-        side_effects.check_remaining(session, plan, before=present, deleted=to_delete, what="key_sync")
+        side_effects.check_remaining(dest, before=present, deleted=to_delete, what="key_sync")
     events += map(Warned, orphaned.warnings())
-    published = Published(inserted=0, updated=0, deleted=deleted)
-    commit_record.write(session, dialect, plan, published, kind=KIND)
     return deleted
 
 
-def _check_keys(session: Session, plan: Plan, table: TableName, read: int) -> None:
-    dialect = dialect_of(plan)
-    present = session.fetch(dialect.count(table))[0][0]
+def _check_keys(dest: Destination, table: TableName, read: int) -> None:
+    plan, present = dest.plan, dest.count(table)
     if present != read:
         raise CountMismatch(f"{present} of {read} keys arrived; none was deleted.", hint="Run it again.")
     if present == 0 and not plan.force:
@@ -136,7 +117,7 @@ def _check_keys(session: Session, plan: Plan, table: TableName, read: int) -> No
             "The source returned no keys at all, so no row was deleted. The rows read before are published.",
             hint="Check key_sync_query and the source. If the source is really empty, run it once with --force.",
         )
-    if nulls := session.fetch(dialect.count_null(table, plan.merge_key))[0][0]:
+    if nulls := dest.fetch_int(dest.dialect.count_null(table, plan.merge_key)):
         raise NullKeys(
             f"{nulls} keys of the source are NULL, so key_sync deleted nothing.",
             hint="Choose a merge_key without NULLs, or exclude them in key_sync_query.",

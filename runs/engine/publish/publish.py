@@ -9,36 +9,32 @@ The transaction, in order:
 5. Execute the strategy's statements, checking the row count of each delete; run deferred triggers.
 6. Check what triggers did, and that all rows arrived.
 7. Write the commit record; COMMIT.
+
+`Destination.publishing` executes steps 1, 2 and 7.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Generator, Sequence
 
-from connections import registry
-from connections.sdk.errors import ConnectionLost, InvalidValue, PipekitError
-from connections.sdk.protocols import Session
-from connections.sdk.schema import Column, TableInfo
-from runs.engine.checks import Staging, check_arrived, check_complete, check_deleted, check_keys, check_numbered, count
-from runs.engine.destination import open_destination
+from connections.sdk.errors import InvalidValue, PipekitError
+from connections.sdk.schema import TableInfo
+from connections.sdk.sql.foreign_keys import ForeignKey
+from runs.engine.checks import Staging, check_arrived, check_complete, check_deleted, check_keys, check_numbered
+from runs.engine.destination import CommitKind, Destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan, Strategy
 from runs.engine.publish import (
-    commit_record,
     destination_shape,
     destination_table,
     foreign_keys,
-    orphaned_rows,
     safety_limits,
-    schemas,
     side_effects,
     unfilled_columns,
 )
-from runs.engine.publish.staging import dialect_of
-from runs.engine.strategies import append, full, incremental, upsert
-from runs.engine.strategies.statement import Publication, RowCount, Statement
+from runs.engine.publish.statements import publication, statements
+from runs.engine.strategies.statement import RowCount, Statement
 from runs.engine.watermarks.warnings import (
     WatermarkCounts,
     count_before_transaction,
@@ -47,234 +43,168 @@ from runs.engine.watermarks.warnings import (
     staged_warnings,
 )
 
-STRATEGIES = {
-    Strategy.FULL: full.statements,
-    Strategy.INCREMENTAL: incremental.statements,
-    Strategy.APPEND: append.statements,
-    Strategy.UPSERT: upsert.statements,
-}
-_KIND = "publish"
-
 
 def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
-    """Publish the staged rows, yielding events; the last one is Published. An error leaves the table unchanged.
-
-    If the answer to COMMIT is lost, the commit record shows whether the rows are published.
-    """
-    try:
-        with open_destination(plan) as session:
-            schemas.create_missing(session, plan, plan.dest_table.schema)
-            _analyze(session, plan)
-            yield from _transaction(session, plan, staging, count_before_transaction(session, plan, staging.columns))
-    except ConnectionLost as lost:
-        if (published := find_after(lost, plan, kind=_KIND)) is None:
-            raise
-        yield published
-
-
-def find(plan: Plan, *, kind: str = _KIND) -> Published | None:
-    """Return what this run has published, None if nothing; waits for a transaction of it that is still running."""
-    dialect = dialect_of(plan)
-    with open_destination(plan) as session, session.transaction():
-        for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
-            session.execute(sql)
-        if registry.connector(plan.destination.kind).introspector.describe_table(
-            session, commit_record.commits_table(dialect)
-        ):
-            return commit_record.find(session, dialect, plan, kind=kind)
-    return None
-
-
-def find_after(lost: ConnectionLost, plan: Plan, *, kind: str) -> Published | None:
-    """Return what `find` returns. If it fails, raise ``lost``, with the addition that the result is unknown."""
-    try:
-        return find(plan, kind=kind)
-    except PipekitError as error:
-        lost.message = f"{lost.message} Whether it was committed is not known: the destination cannot be reached."
-        lost.args = (lost.message,)
-        lost.detail = f"{lost.detail}\n{error.message}".strip()
-        raise lost from error
-
-
-def _transaction(
-    session: Session, plan: Plan, staging: Staging, watermark_counts: WatermarkCounts | None
-) -> Iterator[Event]:
-    dialect = dialect_of(plan)
+    """Publish the staged rows, yielding events; the last one is Published. An error leaves the table unchanged."""
     # yielded only after COMMIT, so that the caller cannot keep the transaction open
     events: list[Event] = []
     try:
-        with session.transaction():
-            for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
-                session.execute(sql)
-            point("publish.begun")
-            published = commit_record.find(session, dialect, plan, kind=_KIND)
-            if published is None:
-                commit_record.hold_claim(session, dialect, plan)
-                published = _apply(session, plan, staging, watermark_counts, events)
-                commit_record.write(session, dialect, plan, published, kind=_KIND)
-                point("publish.before_commit")
+        with Destination.open(plan) as dest:
+            dest.create_schema(dest.table.schema)
+            _analyze(dest)
+            watermark_counts = count_before_transaction(dest, staging.columns)
+            with dest.publishing(CommitKind.PUBLISH) as commit:
+                if commit.published is None:
+                    commit.published = _Publish(dest, staging, watermark_counts, events).apply()
     except PipekitError:
         yield from (event for event in events if isinstance(event, MergeSqlBuilt))
         raise
-    point("publish.after_commit")
-    yield from events
+    published = commit.result
+    if not published.recovered:
+        point("publish.after_commit")
+    yield from (event for event in events if not published.recovered or isinstance(event, MergeSqlBuilt))
     yield published
 
 
-def _analyze(session: Session, plan: Plan) -> None:
+def _analyze(dest: Destination) -> None:
     """Update the planner's statistics of staging, except for a full refresh, which has no joins."""
-    dialect = dialect_of(plan)
-    sql = dialect.analyze(dialect.staging_table(plan.module))
-    if sql and plan.strategy is not Strategy.FULL:
-        session.execute(sql)
+    sql = dest.dialect.analyze(dest.staging)
+    if sql and dest.plan.strategy is not Strategy.FULL:
+        dest.session.execute(sql)
 
 
-def _apply(
-    session: Session, plan: Plan, staging: Staging, watermark_counts: WatermarkCounts | None, events: list[Event]
-) -> Published:
-    table = destination_shape.lock_and_describe(session, plan)
-    destination_shape.check(plan, staging, table)
-    destination_table.check_columns(plan, table, staging.columns)
-    replaced, filled = _count_replaced(session, plan, table, staging.columns)
-    if warning := safety_limits.check_full(plan, staged=staging.rows, present=replaced):
-        events.append(Warned(warning))
-    if plan.strategy is not Strategy.FULL:
-        check_complete(session, plan, staging)
-    check_numbered(session, plan, staging, table)
-    null_keys = check_keys(session, plan, staging)
-    if watermark_counts is None:
-        watermark_counts = count_watermarks(session, plan, staging.columns)
-    events += map(Warned, staged_warnings(plan, watermark_counts))
-    deletion = foreign_keys.deletion(plan, table, null_keys=null_keys)
-    keys = foreign_keys.referencing(session, plan) if foreign_keys.may_break(plan, table, deletion) else ()
-    orphaned = orphaned_rows.OrphanedRows(session, plan, keys)
-    if deletion:
-        what = f"Replacing rows of {plan.dest_table} by DELETE"
-        events += map(Warned, foreign_keys.check(session, plan, keys, deletion, what=what))
-    events += map(Warned, unfilled_columns.check_full(session, plan, table, filled, emptied=False))
-    publication = describe(plan, staging.columns, table, null_keys=null_keys)
-    may_skip_rows = side_effects.may_occur(session, plan, table)
-    publication = replace(publication, may_skip_rows=may_skip_rows)
-    before = count(session, plan.dest_table, plan) if may_skip_rows and plan.strategy is not Strategy.FULL else replaced
-    statements = all_statements(session, plan, staging.columns, table, publication)
-    events.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in statements) + ";"))
-    with foreign_keys.explain_violations(plan, keys):
-        counts = _execute(session, plan, statements, replaced=replaced)
-        side_effects.run_deferred(session, plan)
-    events += map(Warned, orphaned.warnings())
-    events += map(Warned, unfilled_columns.check_full(session, plan, table, filled, emptied=True))
-    if plan.strategy is Strategy.FULL and counts[RowCount.WRITTEN] != staging.rows:
-        # its insert copies all of staging, so its row count is the number of staged rows
-        check_complete(session, plan, staging)
-    if may_skip_rows:
-        events += map(Warned, side_effects.check(session, plan, staging, counts, before=before, null_keys=null_keys))
-    check_arrived(session, plan, staging, counts)
-    published = _published(session, plan, counts, replaced=replaced)
-    events += map(Warned, published_warnings(session, plan, staging.columns, watermark_counts, published.watermark))
-    return published
+class _Publish:
+    """Steps 3 to 6 of one publish transaction. ``events`` receives its warnings and statements."""
 
+    def __init__(
+        self, dest: Destination, staging: Staging, watermark_counts: WatermarkCounts | None, events: list[Event]
+    ) -> None:
+        self.dest, self.plan, self.staging, self.events = dest, dest.plan, staging, events
+        self.watermark_counts = watermark_counts
+        self.is_full = dest.plan.strategy is Strategy.FULL
+        # the destination table as it is now, None if this run creates it
+        self.table: TableInfo | None = None
+        # the rows that a full refresh replaces, and the unfilled columns whose values it resets
+        self.replaced, self.filled = 0, list[str]()
+        # the rows of the table before the statements, needed if it may skip rows
+        self.before = 0
+        self.null_keys = self.may_skip_rows = False
 
-def _count_replaced(
-    session: Session, plan: Plan, table: TableInfo | None, columns: Sequence[Column]
-) -> tuple[int, list[str]]:
-    """Return how many rows a full refresh will delete, and the unfilled columns whose values it will reset.
+    def apply(self) -> Published:
+        """Execute the statements with all checks."""
+        self._check_table()
+        self._check_staging()
+        references, orphaned = self._check_references()
+        counts = self._execute(self._statements(), references)
+        self._warn(orphaned.warnings())
+        self._check_result(counts)
+        return self._published(counts)
 
-    Counted before the statements, because TRUNCATE has no row count.
-    """
-    if plan.strategy is not Strategy.FULL or table is None:
-        return 0, []
-    if unfilled := unfilled_columns.unfilled(table, columns):
-        return unfilled_columns.count_filled(session, plan, unfilled)
-    return count(session, plan.dest_table, plan), []
+    def _warn(self, texts: Sequence[str]) -> None:
+        self.events += map(Warned, texts)
 
+    def _check_table(self) -> None:
+        """Lock the destination table against ALTER TABLE; check it, and the safety limit of a full refresh."""
+        dest, staging = self.dest, self.staging
+        self.table = destination_shape.lock_and_describe(dest)
+        destination_shape.check(dest, staging, self.table)
+        destination_table.check_columns(self.plan, self.table, staging.columns)
+        if self.is_full and self.table is not None:
+            # counted before the statements, because TRUNCATE has no row count
+            if unfilled := unfilled_columns.unfilled(self.table, staging.columns):
+                self.replaced, self.filled = unfilled_columns.count_filled(dest, unfilled)
+            else:
+                self.replaced = dest.count(dest.table)
+        if warning := safety_limits.check_full(self.plan, staged=staging.rows, present=self.replaced):
+            self._warn([warning])
 
-def describe(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, null_keys: bool) -> Publication:
-    """Return the input of the strategy."""
-    dialect = dialect_of(plan)
-    if destination_table.takes_identity_values(table, columns):
-        dialect = dialect.with_identity_values()
-    keys = [set(key) for key in table.unique_keys] if table else []
-    return Publication(
-        dialect=dialect,
-        table=plan.dest_table,
-        staging=dialect.staging_table(plan.module),
-        columns=tuple(column.dest_name for column in columns),
-        key=plan.merge_key,
-        watermark=plan.watermark,
-        is_new=table is None,
-        has_unique=set(plan.merge_key) in keys,
-        null_keys=null_keys,
-        supports_deletes=plan.supports_deletes,
-        rewrites=plan.repair is None or plan.repair.rewrites,
-        truncate=not plan.delete_instead_of_truncate,
-    )
+    def _check_staging(self) -> None:
+        """Check that staging is complete, its keys and its watermarks."""
+        if not self.is_full:
+            check_complete(self.dest, self.staging)
+        check_numbered(self.dest, self.staging, self.table)
+        self.null_keys = check_keys(self.dest, self.staging)
+        if self.watermark_counts is None:
+            self.watermark_counts = count_watermarks(self.dest, self.staging.columns)
+        self._warn(list(staged_warnings(self.plan, self.watermark_counts)))
 
+    def _check_references(self) -> tuple[Sequence[ForeignKey], foreign_keys.OrphanedRows]:
+        """Check which rows of other tables the deletes would affect, and which values they would reset."""
+        dest = self.dest
+        deletion = foreign_keys.deletion(dest, self.table, null_keys=self.null_keys)
+        keys = foreign_keys.referencing(dest) if foreign_keys.may_break(dest, self.table, deletion) else ()
+        orphaned = foreign_keys.OrphanedRows(dest, keys)
+        if deletion:
+            what = f"Replacing rows of {dest.table} by DELETE"
+            self._warn(foreign_keys.check(dest, keys, deletion, what=what))
+        self._warn(unfilled_columns.check_full(dest, self.table, self.filled, emptied=False))
+        return keys, orphaned
 
-def all_statements(
-    session: Session, plan: Plan, columns: Sequence[Column], table: TableInfo | None, publication: Publication
-) -> list[Statement]:
-    """Return the strategy's statements, preceded and followed by those that create a new table and its key."""
-    statements = [*_create_table(plan, columns, table), *STRATEGIES[plan.strategy](publication)]
-    return [*statements, *_create_key(session, plan, table)]
+    def _statements(self) -> list[Statement]:
+        dest, columns = self.dest, self.staging.columns
+        self.may_skip_rows = side_effects.may_occur(dest, self.table)
+        self.before = dest.count(dest.table) if self.may_skip_rows and not self.is_full else self.replaced
+        inputs = publication(dest, columns, self.table, null_keys=self.null_keys, may_skip_rows=self.may_skip_rows)
+        built = statements(dest, columns, self.table, inputs)
+        self.events.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in built) + ";"))
+        return built
 
+    def _execute(self, built: Sequence[Statement], references: Sequence[ForeignKey]) -> dict[RowCount, int]:
+        """Execute the statements, then deferred triggers; return the row counts by their meaning."""
+        counts: dict[RowCount, int] = {RowCount.TARGETS: self.replaced} if self.is_full else {}
+        with foreign_keys.explain_violations(self.dest, references):
+            for statement in built:
+                rows, *targets = self._rows(statement, replaces=RowCount.REPLACED in counts)
+                counts[statement.row_count] = counts.get(statement.row_count, 0) + max(rows, 0)
+                if targets:
+                    counts[RowCount.TARGETS] = targets[0]
+                if statement.row_count is RowCount.DELETED:
+                    check_deleted(self.dest, statement, deleted=rows, targets=counts[RowCount.TARGETS])
+                point("publish.between_statements")
+            side_effects.run_deferred(self.dest)
+        return counts
 
-def _create_table(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> list[Statement]:
-    if table is not None:
-        return []
-    pairs = [(column.dest_name, column.dest_type) for column in columns]
-    return [Statement(dialect_of(plan).create_table(plan.dest_table, pairs))]
+    def _rows(self, statement: Statement, *, replaces: bool) -> list[int]:
+        session = self.dest.session
+        try:
+            if statement.is_query:
+                return list(map(int, session.fetch(statement.sql)[0]))
+            return [session.execute(statement.sql)]
+        except InvalidValue as error:
+            if replaces:
+                # because the key is unique, a row that was not deleted conflicts with the one that replaces it
+                error.hint += " Or a trigger, a rule or a policy of the table keeps rows that are to be replaced."
+            raise
 
+    def _check_result(self, counts: dict[RowCount, int]) -> None:
+        """Check what triggers did, and that all rows arrived."""
+        dest, staging = self.dest, self.staging
+        self._warn(unfilled_columns.check_full(dest, self.table, self.filled, emptied=True))
+        if self.is_full and counts[RowCount.WRITTEN] != staging.rows:
+            # its insert copies all of staging, so its row count is the number of staged rows
+            check_complete(dest, staging)
+        if self.may_skip_rows:
+            self._warn(side_effects.check(dest, staging, counts, before=self.before, null_keys=self.null_keys))
+        check_arrived(dest, staging, counts)
 
-def _create_key(session: Session, plan: Plan, table: TableInfo | None) -> list[Statement]:
-    """Return the statement for the unique key of a new table; creating it after the load is a quarter faster."""
-    if table is not None or plan.strategy not in (Strategy.INCREMENTAL, Strategy.UPSERT):
-        return []
-    if not plan.supports_deletes:
-        return []
-    sql = dialect_of(plan).create_unique(plan.dest_table, plan.merge_key, version=session.server_version)
-    return [Statement(sql)] if sql else []
-
-
-def _execute(session: Session, plan: Plan, statements: Sequence[Statement], *, replaced: int) -> dict[RowCount, int]:
-    counts: dict[RowCount, int] = {RowCount.TARGETS: replaced} if plan.strategy is Strategy.FULL else {}
-    for statement in statements:
-        rows, *targets = _rows(session, statement, replaces=RowCount.REPLACED in counts)
-        counts[statement.row_count] = counts.get(statement.row_count, 0) + max(rows, 0)
-        if targets:
-            counts[RowCount.TARGETS] = targets[0]
-        if statement.row_count is RowCount.DELETED:
-            check_deleted(session, plan, statement, deleted=rows, targets=counts[RowCount.TARGETS])
-        point("publish.between_statements")
-    return counts
-
-
-def _rows(session: Session, statement: Statement, *, replaces: bool) -> list[int]:
-    try:
-        return (
-            list(map(int, session.fetch(statement.sql)[0])) if statement.is_query else [session.execute(statement.sql)]
+    def _published(self, counts: dict[RowCount, int]) -> Published:
+        dest, plan = self.dest, self.plan
+        matched = counts.get(RowCount.MATCHED, 0) + counts.get(RowCount.REPLACED, 0)
+        watermark = (
+            dest.session.fetch(dest.dialect.maximum(dest.table, plan.watermark))[0][0] if plan.watermark else None
         )
-    except InvalidValue as error:
-        if replaces:
-            # because the key is unique, a row that was not deleted conflicts with the one that replaces it
-            error.hint += " Or a trigger, a rule or a policy of the table keeps rows that are to be replaced."
-        raise
-
-
-def _published(session: Session, plan: Plan, counts: dict[RowCount, int], *, replaced: int) -> Published:
-    matched = counts.get(RowCount.MATCHED, 0) + counts.get(RowCount.REPLACED, 0)
-    dialect, watermark = dialect_of(plan), None
-    if plan.watermark:
-        watermark = session.fetch(dialect.maximum(plan.dest_table, plan.watermark))[0][0]
-    if plan.repair is not None and not plan.repair.rewrites:
-        # existing rows were not changed
-        matched = 0
-    insert_only = not plan.supports_deletes and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT)
-    new = counts.get(RowCount.INSERTED, 0) + counts.get(RowCount.ADDED, 0)
-    return Published(
-        inserted=new or max(counts.get(RowCount.WRITTEN, 0) - matched, 0),
-        # an insert-only system merges rows itself, later, and does not report how many
-        updated=None if insert_only else matched,
-        deleted=replaced,
-        watermark_column=plan.watermark,
-        watermark=watermark,
-    )
+        if plan.repair is not None and not plan.repair.rewrites:
+            # existing rows were not changed
+            matched = 0
+        insert_only = not plan.supports_deletes and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT)
+        new = counts.get(RowCount.INSERTED, 0) + counts.get(RowCount.ADDED, 0)
+        assert self.watermark_counts is not None
+        self._warn(list(published_warnings(dest, self.staging.columns, self.watermark_counts, watermark)))
+        return Published(
+            inserted=new or max(counts.get(RowCount.WRITTEN, 0) - matched, 0),
+            # an insert-only system merges rows itself, later, and does not report how many
+            updated=None if insert_only else matched,
+            deleted=self.replaced,
+            watermark_column=plan.watermark,
+            watermark=watermark,
+        )

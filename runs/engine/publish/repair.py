@@ -8,22 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from connections import registry
-from connections.sdk.errors import ConnectionLost, CountMismatch
-from connections.sdk.protocols import Session
+from connections.sdk.errors import CountMismatch
 from connections.sdk.sql.foreign_keys import Deletion
-from runs.engine.checks import Staging, check_deleted, check_present, count_staged
-from runs.engine.destination import open_destination
+from runs.engine.checks import Staging, check_deleted, check_present
+from runs.engine.destination import CommitKind, Destination, find_published
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
-from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.publish import commit_record, duplicate_rows, foreign_keys, safety_limits, side_effects
-from runs.engine.publish.orphaned_rows import OrphanedRows
-from runs.engine.publish.publish import find, find_after
-from runs.engine.publish.staging import dialect_of
+from runs.engine.publish import duplicate_rows, foreign_keys, safety_limits, side_effects
 from runs.engine.strategies.statement import RowCount, Statement
-
-KIND = "repair"
 
 
 def deletes(plan: Plan) -> bool:
@@ -36,7 +28,7 @@ def check_resume(plan: Plan) -> None:
 
     A retry cannot do it: its staging table is empty, so that every row of the repaired part would seem to be extra.
     """
-    if deletes(plan) and find(plan, kind=KIND) is None:
+    if deletes(plan) and find_published(plan, CommitKind.REPAIR) is None:
         raise CountMismatch(
             f"The repair of {plan.module} was interrupted after its rows were published; extra rows were not deleted.",
             hint=f"Run it again: manage.py verifymodule {plan.module} --repair.",
@@ -46,87 +38,75 @@ def check_resume(plan: Plan) -> None:
 def delete_extra(plan: Plan, staged: Staging) -> Generator[Event, None, None]:
     """Delete the rows, yielding events; the last one is Reconciled. Raises Refused above max_delete_share."""
     events: list[Event] = []
-    try:
-        with open_destination(plan) as session, session.transaction():
-            deleted = _transaction(session, plan, staged, events)
-            point("repair.before_commit")
-    except ConnectionLost as lost:
-        if (committed := find_after(lost, plan, kind=KIND)) is None:
-            raise
-        events, deleted = [], committed.deleted or 0
-    yield from events
-    yield Reconciled(deleted, what="the repair")
+    with Destination.open(plan) as dest, dest.publishing(CommitKind.REPAIR) as commit:
+        if commit.published is None:
+            deleted = _delete_in_transaction(dest, staged, events)
+            commit.published = Published(inserted=0, updated=0, deleted=deleted)
+    if not commit.result.recovered:
+        yield from events
+    yield Reconciled(commit.result.deleted or 0, what="the repair")
 
 
-def _transaction(session: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
-    dialect, repair = dialect_of(plan), plan.repair
+def _delete_in_transaction(dest: Destination, staged: Staging, events: list[Event]) -> int:
+    repair, deleted = dest.plan.repair, 0
     assert repair is not None
-    for sql in dialect.begin_publish(plan.dest_table, lock_seconds=plan.lock_seconds):
-        session.execute(sql)
-    if (committed := commit_record.find(session, dialect, plan, kind=KIND)) is not None:
-        return committed.deleted or 0
-    commit_record.hold_claim(session, dialect, plan)
-    _check_staging(session, plan, staged)
-    deleted = 0
+    _check_staging(dest, staged)
     if repair.removes_duplicates:
         # duplicates first: after the first run of deferred constraints they are immediate, and would fail in between
         # a delete and its insert
-        deleted += duplicate_rows.remove(session, plan, staged.columns, lambda row: _is_repaired(plan, row), events)
+        deleted += duplicate_rows.remove(dest, staged.columns, lambda row: _is_repaired(dest, row), events)
     if repair.deletes:
-        deleted += _delete(session, plan, staged, events)
-    published = Published(inserted=0, updated=0, deleted=deleted)
-    commit_record.write(session, dialect, plan, published, kind=KIND)
+        deleted += _delete(dest, staged, events)
     return deleted
 
 
-def _check_staging(session: Session, plan: Plan, staged: Staging) -> None:
+def _check_staging(dest: Destination, staged: Staging) -> None:
     """Raise StagingChanged when staging, the list of keys to keep, is not complete."""
-    present = count_staged(session, plan)
-    if plan.keep_latest and 0 < present < staged.rows:
+    present = dest.count(dest.staging)
+    if dest.plan.keep_latest and 0 < present < staged.rows:
         # the publish deleted the older rows of each key
         return
-    check_present(plan, staged, present, consequence="extra rows were not deleted")
+    check_present(dest.plan, staged, present, consequence="extra rows were not deleted")
 
 
-def _is_repaired(plan: Plan, row: str) -> str:
+def _is_repaired(dest: Destination, row: str) -> str:
     """Return the condition that a row is in the repaired part; not one with a NULL key, which cannot be compared."""
-    dialect, repair = dialect_of(plan), plan.repair
+    repair = dest.plan.repair
     assert repair is not None
-    text = f"NOT {dialect.any_null(plan.merge_key, row)}"
-    condition = repair.condition(f"{row}.{dialect.quote(repair.column)}") if repair.column else ""
+    text = f"NOT {dest.dialect.any_null(dest.plan.merge_key, row)}"
+    condition = repair.condition(f"{row}.{dest.dialect.quote(repair.column)}") if repair.column else ""
     return f"{text} AND {condition}" if condition else text
 
 
-def _delete(session: Session, plan: Plan, staged: Staging, events: list[Event]) -> int:
+def _delete(dest: Destination, staged: Staging, events: list[Event]) -> int:
     """Delete rows whose key is not in staging, after checking the limits and the foreign keys of other tables."""
-    dialect = dialect_of(plan)
-    staging = dialect.staging_table(plan.module)
-    counting = f"{dialect.count_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_is_repaired(plan, 'd')}"
-    if not (extra := int(session.fetch(counting)[0][0])):
+    plan, dialect = dest.plan, dest.dialect
+    is_repaired = f"AND {_is_repaired(dest, 'd')}"
+    counting = f"{dialect.count_missing(dest.table, dest.staging, plan.merge_key)}\n{is_repaired}"
+    if not (extra := dest.fetch_int(counting)):
         return 0
-    present = int(session.fetch(dialect.count(plan.dest_table))[0][0])
+    present = dest.count(dest.table)
     # all staged rows were written: only an append module's repair skips some, and it deletes nothing
     written = staged.rows
     if warning := safety_limits.check_deletes(
         plan, deleting=extra, present=present, what="The repair", published=written
     ):
         events.append(Warned(warning))
-    references = foreign_keys.referencing(session, plan)
+    references = foreign_keys.referencing(dest)
     deletion = Deletion(
-        keys=staging, key=plan.merge_key, present=False, returns=False, bound=lambda row: _is_repaired(plan, row)
+        keys=dest.staging, key=plan.merge_key, present=False, returns=False, bound=lambda row: _is_repaired(dest, row)
     )
-    warnings = foreign_keys.check(session, plan, references, deletion, what="The repair", published=written)
-    events += map(Warned, warnings)
-    orphaned = OrphanedRows(session, plan, references)
-    sql = f"{dialect.delete_missing(plan.dest_table, staging, plan.merge_key)}\nAND {_is_repaired(plan, 'd')}"
+    events += map(Warned, foreign_keys.check(dest, references, deletion, what="The repair", published=written))
+    orphaned = foreign_keys.OrphanedRows(dest, references)
+    sql = f"{dialect.delete_missing(dest.table, dest.staging, plan.merge_key)}\n{is_repaired}"
     events.append(MergeSqlBuilt(f"{sql};"))
-    with foreign_keys.explain_violations(plan, references, returns=False):
-        deleted = session.execute(sql)
-        side_effects.run_deferred(session, plan)
+    with foreign_keys.explain_violations(dest, references, returns=False):
+        deleted = dest.session.execute(sql)
+        side_effects.run_deferred(dest)
     statement = Statement(sql, RowCount.DELETED, remaining=counting)
-    may_return = registry.connector(plan.destination.kind).introspector.may_skip_rows(session, plan.dest_table)
-    check_deleted(session, plan, statement, deleted=deleted, targets=extra, may_return=may_return)
+    may_return = dest.may_skip_rows()
+    check_deleted(dest, statement, deleted=deleted, targets=extra, may_return=may_return)
     if may_return:
-        side_effects.check_remaining(session, plan, before=present, deleted=extra, what="the repair")
+        side_effects.check_remaining(dest, before=present, deleted=extra, what="the repair")
     events += map(Warned, orphaned.warnings())
     return deleted

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from connections import registry
 from connections.sdk.errors import CountMismatch, InvalidValue
-from connections.sdk.protocols import Session
 from connections.sdk.schema import TableInfo
-from runs.engine.checks import Staging, count, rows_to_publish
+from runs.engine.checks import Staging, rows_to_publish
+from runs.engine.destination import Destination
 from runs.engine.plan import Plan, Strategy
 from runs.engine.plurals import counted
-from runs.engine.publish.staging import dialect_of
 from runs.engine.strategies.statement import RowCount
 
 _HINT = (
@@ -24,48 +22,46 @@ _HINT = (
 )
 
 
-def may_occur(session: Session, plan: Plan, table: TableInfo | None) -> bool:
+def may_occur(dest: Destination, table: TableInfo | None) -> bool:
     """Return whether the table may change rows differently from what a statement says."""
-    return table is not None and registry.connector(plan.destination.kind).introspector.may_skip_rows(
-        session, plan.dest_table
-    )
+    return table is not None and dest.may_skip_rows()
 
 
-def run_deferred(session: Session, plan: Plan) -> None:
+def run_deferred(dest: Destination) -> None:
     """Run deferred triggers now, before rows are counted, instead of at COMMIT."""
-    if not (sql := dialect_of(plan).run_deferred()):
+    if not (sql := dest.dialect.run_deferred()):
         return
     try:
-        session.execute(sql)
+        dest.session.execute(sql)
     except InvalidValue as error:
         error.hint += " A deferred constraint or trigger of the table raised this after the last statement."
         raise
 
 
-def check_remaining(session: Session, plan: Plan, *, before: int, deleted: int, what: str) -> None:
+def check_remaining(dest: Destination, *, before: int, deleted: int, what: str) -> None:
     """Raise CountMismatch when more rows were deleted than were to be deleted."""
-    if (remaining := count(session, plan.dest_table, plan)) < before - deleted:
+    if (remaining := dest.count(dest.table)) < before - deleted:
         raise CountMismatch(
-            f"{plan.dest_table} would have {counted(remaining)} after {what}, and {before - deleted:,} should be left; "
+            f"{dest.table} would have {counted(remaining)} after {what}, and {before - deleted:,} should be left; "
             "nothing was deleted.",
             hint=_HINT.format(what="deletes further rows"),
         )
 
 
 def check(
-    session: Session, plan: Plan, staging: Staging, counts: Mapping[RowCount, int], *, before: int, null_keys: bool
+    dest: Destination, staging: Staging, counts: Mapping[RowCount, int], *, before: int, null_keys: bool
 ) -> list[str]:
     """Raise CountMismatch unless the staged rows are in the table as the strategy promises.
 
     Returns a warning if the number of rows of the table differs from ``before`` plus the statements' row counts.
     """
-    rows, present = rows_to_publish(session, plan, staging), count(session, plan.dest_table, plan)
+    plan, rows, present = dest.plan, rows_to_publish(dest, staging), dest.count(dest.table)
     if plan.strategy is Strategy.FULL:
         _check_full(plan, rows=rows, present=present)
         return []
     expected = before - counts.get(RowCount.DELETED, 0) - counts.get(RowCount.REPLACED, 0) + _added(plan, counts)
     if plan.strategy is not Strategy.APPEND and plan.supports_deletes:
-        _check_keys(session, plan, counts, rows=rows, null_keys=null_keys)
+        _check_keys(dest, counts, rows=rows, null_keys=null_keys)
     elif present < expected:
         raise _rows_lost(plan, min(expected - present, rows), rows)
     if present == expected:
@@ -88,13 +84,11 @@ def _check_full(plan: Plan, *, rows: int, present: int) -> None:
         )
 
 
-def _check_keys(session: Session, plan: Plan, counts: Mapping[RowCount, int], *, rows: int, null_keys: bool) -> None:
+def _check_keys(dest: Destination, counts: Mapping[RowCount, int], *, rows: int, null_keys: bool) -> None:
     """Raise CountMismatch unless each staged key is in the table, as often as the statements inserted it."""
-    dialect = dialect_of(plan)
-    pairs = dialect.count_pairs(
-        plan.dest_table, dialect.staging_table(plan.module), plan.merge_key, null_safe=null_keys
-    )
-    arrived, targets = map(int, session.fetch(pairs)[0])
+    plan = dest.plan
+    pairs = dest.dialect.count_pairs(dest.table, dest.staging, plan.merge_key, null_safe=null_keys)
+    arrived, targets = map(int, dest.session.fetch(pairs)[0])
     if arrived < rows:
         raise _rows_lost(plan, rows - arrived, rows)
     # upsert updates all rows that share a key, and does not remove duplicates

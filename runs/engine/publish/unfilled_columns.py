@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from connections import registry
 from connections.sdk.errors import Refused
-from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
 from connections.sdk.sql.types import NUMERIC_KINDS, Kind
+from runs.engine.destination import Destination
 from runs.engine.plan import Plan, Strategy
-from runs.engine.publish.staging import dialect_of
 
 # a literal as catalogues show defaults: 7, 'new'::text, CAST('f' AS BOOLEAN)
 _LITERAL = r"(?:'(?:[^']|'')*'|[+-]?\d+(?:\.\d*)?|true|false)"
@@ -44,19 +42,17 @@ def _resets(info: ColumnInfo) -> bool:
     return info.data_type.kind in _COMPARABLE and _CONSTANT.fullmatch(info.default) is not None
 
 
-def warnings(session: Session, plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> list[str]:
+def warnings(dest: Destination, table: TableInfo | None, columns: Sequence[Column]) -> list[str]:
     """Return the warnings before the transfer, while staging still has the columns of the module's last run."""
     if table is None:
         return []
     texts = []
     names = {column.dest_name for column in columns}
-    last_staging = registry.connector(plan.destination.kind).introspector.describe_table(
-        session, dialect_of(plan).staging_table(plan.module)
-    )
+    last_staging = dest.describe(dest.staging)
     dropped = [info.name for info in (last_staging.columns if last_staging else ()) if info.name not in names]
     if dropped := [name for name in dropped if table.column(name)]:
         texts.append(f"The destination has columns that the query no longer fills: {', '.join(dropped)}.")
-    return texts + reset_by_incremental(plan, table, columns)
+    return texts + reset_by_incremental(dest.plan, table, columns)
 
 
 def reset_by_incremental(plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> list[str]:
@@ -75,29 +71,27 @@ def reset_text(table: TableName, infos: Sequence[ColumnInfo]) -> str:
     )
 
 
-def count_filled(session: Session, plan: Plan, infos: Sequence[ColumnInfo]) -> tuple[int, list[str]]:
+def count_filled(dest: Destination, infos: Sequence[ColumnInfo]) -> tuple[int, list[str]]:
     """Return the number of the destination's rows, and the columns with values that a full refresh would reset.
 
     Both are determined in one pass over the table.
     """
-    rows, *values = session.fetch(f"SELECT count(*), {_counts(plan, infos)} FROM {_target(plan)} t")[0]
+    rows, *values = dest.session.fetch(f"SELECT count(*), {_counts(dest, infos)} FROM {_target(dest)} t")[0]
     return int(rows), _with_count(infos, values)
 
 
-def check_full(
-    session: Session, plan: Plan, table: TableInfo | None, before: Sequence[str], *, emptied: bool
-) -> list[str]:
+def check_full(dest: Destination, table: TableInfo | None, before: Sequence[str], *, emptied: bool) -> list[str]:
     """Raise Refused for a full refresh that loses values of the columns ``before``; with `force`, return warnings.
 
     Checked before the table is emptied or, if triggers may fill the columns, after it is filled (``emptied``).
     """
     if not before or table is None or table.may_fill is not emptied:
         return []
-    after = _columns_with_values(session, plan, [c for c in table.columns if c.name in before]) if emptied else []
+    after = _columns_with_values(dest, [c for c in table.columns if c.name in before]) if emptied else []
     if not (lost := [name for name in before if name not in after]):
         return []
-    text = f"The full refresh would reset columns of {plan.dest_table} that the query does not fill: {', '.join(lost)}"
-    if plan.force:
+    text = f"The full refresh would reset columns of {dest.table} that the query does not fill: {', '.join(lost)}"
+    if dest.plan.force:
         return [f"{text}; allowed because the run was forced."]
     raise Refused(
         f"{text}. They hold values; nothing was changed.",
@@ -106,23 +100,23 @@ def check_full(
     )
 
 
-def _columns_with_values(session: Session, plan: Plan, infos: Sequence[ColumnInfo]) -> list[str]:
+def _columns_with_values(dest: Destination, infos: Sequence[ColumnInfo]) -> list[str]:
     """Return the columns that hold values; a sample of rows usually suffices, else the whole table is read once."""
-    names = dialect_of(plan).columns([info.name for info in infos], prefix="t.")
-    sample = f"(SELECT {names} FROM {_target(plan)} t LIMIT {_SAMPLE})"
-    filled = _with_count(infos, session.fetch(f"SELECT {_counts(plan, infos)} FROM {sample} t")[0])
+    names = dest.dialect.columns([info.name for info in infos], prefix="t.")
+    sample = f"(SELECT {names} FROM {_target(dest)} t LIMIT {_SAMPLE})"
+    filled = _with_count(infos, dest.session.fetch(f"SELECT {_counts(dest, infos)} FROM {sample} t")[0])
     if rest := [info for info in infos if info.name not in filled]:
-        filled += _with_count(rest, session.fetch(f"SELECT {_counts(plan, rest)} FROM {_target(plan)} t")[0])
+        filled += _with_count(rest, dest.session.fetch(f"SELECT {_counts(dest, rest)} FROM {_target(dest)} t")[0])
     return filled
 
 
-def _target(plan: Plan) -> str:
-    return dialect_of(plan).qualified(plan.dest_table)
+def _target(dest: Destination) -> str:
+    return dest.dialect.qualified(dest.table)
 
 
-def _counts(plan: Plan, infos: Sequence[ColumnInfo]) -> str:
+def _counts(dest: Destination, infos: Sequence[ColumnInfo]) -> str:
     """Return a select list that counts, for each column, the rows whose value would be lost."""
-    quote = dialect_of(plan).quote
+    quote = dest.dialect.quote
     return ", ".join(f"count(CASE WHEN {_is_lost(quote(info.name), info)} THEN 1 END)" for info in infos)
 
 

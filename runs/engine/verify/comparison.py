@@ -13,12 +13,10 @@ from typing import TypeVar
 
 from connections.sdk.errors import StatementStopped
 from connections.sdk.retry_read import ReadAgain
-from runs.engine.verify.differences import Differences, DifferingKey, SideName
-from runs.engine.verify.different_values import DifferentValue, Rows, different_values
+from runs.engine.verify.differences import Differences, DifferingKey, SideName, order_type
 from runs.engine.verify.equal_keys import EqualKeys, pair
-from runs.engine.verify.latest_row import order_type
 from runs.engine.verify.pace import Pace
-from runs.engine.verify.result import EXAMPLES, ComparisonResult, Leaf
+from runs.engine.verify.result import EXAMPLES, ComparisonResult, DifferentValue, Leaf, Rows, different_values
 from runs.engine.verify.segments import Grid, HashGrid, RangeGrid, Segment, is_range_key
 from runs.engine.verify.side import ComparisonSpec, Digest, Side
 

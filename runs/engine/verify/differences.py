@@ -13,6 +13,8 @@ from typing import Any, Literal
 import duckdb
 import pyarrow as pa
 
+from connections.sdk.sql.types import DataType, Kind
+
 SideName = Literal["source", "destination"]
 _SETTINGS = (
     "SET threads = 1",
@@ -48,6 +50,20 @@ _LATEST = """
 # any one of the source's rows of a key is enough
 _SOURCE_ROWS_ONE_PER_KEY = "CASE WHEN sum(least(s, d)) > 0 THEN 0 ELSE least(sum(s), 1) END"
 
+# the DuckDB types by which the latest of several rows with one key is determined: those that every system orders alike
+_ORDER_TYPES = {
+    Kind.SMALLINT: "BIGINT",
+    Kind.INTEGER: "BIGINT",
+    Kind.BIGINT: "BIGINT",
+    Kind.REAL: "DOUBLE",
+    Kind.DOUBLE: "DOUBLE",
+    Kind.DATE: "DATE",
+    Kind.TIME: "TIME",
+    Kind.TIMESTAMP: "TIMESTAMP",
+    Kind.TIMESTAMPTZ: "TIMESTAMPTZ",
+}
+# the highest precision of DuckDB's DECIMAL
+_MAX_PRECISION = 38
 _DATED = frozenset({"DATE", "TIMESTAMP", "TIMESTAMPTZ"})
 # PostgreSQL writes the era at the end, while DuckDB accepts it only after the date
 _DUCKDB_ERA = r"regexp_replace(CAST(mark AS VARCHAR), '^(\S+)(.*) BC$', '\1 (BC)\2')"
@@ -185,3 +201,15 @@ class Differences:
         row: tuple[Any, ...] | None = self._duckdb.execute(sql).fetchone()
         assert row is not None
         return int(row[0])
+
+
+def order_type(data_type: DataType) -> str:
+    """Return the DuckDB type that orders the values; empty for types, such as text, that systems order differently.
+
+    Decimals without a precision are compared as DOUBLE: two that are equal as DOUBLE are both the latest.
+    """
+    if data_type.kind is Kind.DECIMAL:
+        if data_type.precision is None or data_type.precision > _MAX_PRECISION:
+            return "DOUBLE"
+        return f"DECIMAL({data_type.precision},{data_type.scale or 0})"
+    return _ORDER_TYPES.get(data_type.kind, "")

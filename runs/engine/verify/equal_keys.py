@@ -13,19 +13,18 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import DataError, NotSupported, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import DataType, Kind
 from runs.engine.plan import Plan
-from runs.engine.publish.staging import dialect_of
 from runs.engine.sessions import open_session
 from runs.engine.verify.canonical import canonical, folded
 from runs.engine.verify.differences import Differences, DifferingKey
-from runs.engine.verify.different_values import DifferentValue
 from runs.engine.verify.pace import Pace
-from runs.engine.verify.result import EXAMPLES, ComparisonResult
+from runs.engine.verify.result import EXAMPLES, ComparisonResult, DifferentValue
 from runs.engine.verify.side import ComparisonSpec
 
 Key = tuple[str | None, ...]
@@ -48,6 +47,7 @@ class EqualKeys:
     def __init__(self, plan: Plan, compared: ComparisonSpec, *, loose: Mapping[str, str], pace: Pace) -> None:
         self._plan, self._compared, self._loose, self._pace = plan, compared, loose, pace
         self._columns = compared.key_columns
+        self._dialect = registry.dialect_for(plan.destination)
         self.is_needed = bool(compared.key) and bool(loose)
         self.is_incomplete = False
         self._failures = 0
@@ -123,7 +123,7 @@ class EqualKeys:
         return str(form[0])
 
     def _query(self, keys: Sequence[Key]) -> str:
-        dialect = dialect_of(self._plan)
+        dialect = self._dialect
         names = [f"k{number}" for number in range(len(self._columns))]
         rows = ",\n".join(
             f"({number}, {', '.join(map(self._value, key, self._columns))})" for number, key in enumerate(keys)
@@ -141,7 +141,7 @@ class EqualKeys:
         )
 
     def _value(self, text: str | None, column: Column) -> str:
-        value = "NULL" if text is None else dialect_of(self._plan).literal(text, _TEXT)
+        value = "NULL" if text is None else self._dialect.literal(text, _TEXT)
         if column.data_type.kind is Kind.TEXT:
             # without the column's length, which would truncate it
             return f"CAST({value} AS {'bpchar' if column.data_type.fixed else 'text'})"

@@ -1,15 +1,28 @@
-"""The result of a comparison: counts, examples, and the segments with differences."""
+"""The result of a comparison: counts, the segments with differences, and examples with the values that differ."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runs.engine.verify.differences import DifferenceCounts, DifferingKey
-from runs.engine.verify.different_values import DifferentValue
-from runs.engine.verify.segments import Grid, Segment
+from runs.engine.verify.segments import Grid, RangeGrid, Segment, is_range_key
+from runs.engine.verify.side import ComparisonSpec, Value
 
 # examples of each type of difference
 EXAMPLES = 10
+# the values of rows, by the hash of their key
+Rows = Mapping[int, Sequence[Value]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferentValue:
+    """A value that differs, as text on both sides; None is NULL."""
+
+    key: tuple[str | None, ...]
+    column: str
+    source: str | None
+    destination: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +50,48 @@ class ComparisonResult:
     unpaired: bool = False
     # the range column's values of all differing keys; None if there are too many or no such column
     range_keys: list[str | None] | None = None
+
+
+def different_values(
+    keys: Sequence[DifferingKey],
+    compared: ComparisonSpec,
+    *,
+    segment: Segment,
+    grid: Grid,
+    read_values: Callable[[Segment, Grid, Sequence[int]], tuple[Rows, Rows]],
+) -> list[DifferentValue]:
+    """Return the values that differ in the rows of the keys; rows that were deleted meanwhile are skipped.
+
+    An integer key is read as a range of its own, through an index. All other keys are in the ``segment`` and are read
+    with one statement on each side.
+    """
+    places: dict[tuple[Segment, Grid], list[DifferingKey]] = {}
+    for key in keys:
+        places.setdefault(_range_of(key, compared) or (segment, grid), []).append(key)
+    values: list[DifferentValue] = []
+    for place, its_keys in places.items():
+        source, destination = read_values(*place, [key.key_hash for key in its_keys])
+        for key in its_keys:
+            values += _in_row(key, compared, source.get(key.key_hash), destination.get(key.key_hash))
+    return values
+
+
+def _range_of(key: DifferingKey, compared: ComparisonSpec) -> tuple[Segment, Grid] | None:
+    column = compared.range_column
+    text = None if column is None else key.key[compared.key_positions.index(column)]
+    if text is None or not is_range_key(text):
+        return None
+    number = int(text)
+    return Segment(low=number, high=number + 1, nulls=False), RangeGrid(low=number, width=1, count=1)
+
+
+def _in_row(
+    key: DifferingKey, compared: ComparisonSpec, source: Sequence[Value] | None, destination: Sequence[Value] | None
+) -> list[DifferentValue]:
+    if source is None or destination is None:
+        return []
+    return [
+        DifferentValue(key=key.key, column=column.dest_name, source=mine.text, destination=theirs.text)
+        for column, mine, theirs in zip(compared.columns, source, destination, strict=True)
+        if mine.form != theirs.form
+    ]

@@ -9,17 +9,15 @@ from dataclasses import replace
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ColumnMissing, TableMissing
-from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.hashing import NotHashed
 from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import add_predicate
+from runs.engine.destination import Destination
 from runs.engine.extract import columns as column_choice
 from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
-from runs.engine.verify.differences import SideName
-from runs.engine.verify.latest_row import order_type
+from runs.engine.verify.differences import SideName, order_type
 from runs.engine.verify.segments import Segment
 from runs.engine.verify.server_sides import ServerSides
 from runs.engine.verify.side import ComparisonSpec, Side, Sides, Tables
@@ -27,10 +25,10 @@ from runs.engine.verify.since import Since
 from runs.engine.verify.streamed_side import StreamedSide
 
 
-def describe(plan: Plan, query: str, session: Session) -> Tables:
+def describe(dest: Destination, query: str) -> Tables:
     """Return the query's columns and the table. Raises TableMissing before the module's first run."""
-    connector = registry.connector(plan.destination.kind)
-    info = connector.introspector.describe_table(session, plan.dest_table)
+    plan = dest.plan
+    info = dest.describe(dest.table)
     if info is None:
         raise TableMissing(
             f"There is no table {plan.dest_table} to verify: {plan.module} has not run yet.",
@@ -39,9 +37,7 @@ def describe(plan: Plan, query: str, session: Session) -> Tables:
     with open_session(plan.source, Cap.READ) as source:
         probed = registry.connector(plan.source.kind, Cap.READ).introspector.describe_query(source, query)
     named = column_choice.from_probe(plan, query, probed)
-    columns, _ = column_choice.with_destination_types(
-        plan, named, info, lambda name: connector.introspector.has_type(session, name)
-    )
+    columns, _ = column_choice.with_destination_types(dest, named, info)
     if not plan.merge_key:
         # the table's own key identifies the rows, with its own collations
         collations = info.key_collations(_table_key(info, [column.dest_name for column in columns]))
@@ -128,7 +124,7 @@ def _streamed_source(
         return add_predicate(tables.query, dialect, key.dest_name, segment.condition, result_name=key.source_name)
 
     side = StreamedSide(
-        _mark_same_file(plan.source, plan.destination),
+        plan.source.beside(plan.destination),
         query=query,
         read=tables.columns,
         compared=spec,
@@ -153,7 +149,7 @@ def _streamed_destination(
         return f"{text} WHERE {condition}" if condition else text
 
     side = StreamedSide(
-        _mark_same_file(plan.destination, plan.source),
+        plan.destination.beside(plan.source),
         query=query,
         read=spec.columns,
         compared=spec,
@@ -163,10 +159,3 @@ def _streamed_destination(
     )
     stack.callback(side.close)
     return side
-
-
-def _mark_same_file(mine: ConnectionParameters, other: ConnectionParameters) -> ConnectionParameters:
-    """Set the option ``same_file`` if both sides are one file, which some systems lock."""
-    if (mine.kind, mine.url) != (other.kind, other.url):
-        return mine
-    return replace(mine, options={**mine.options, "same_file": True})

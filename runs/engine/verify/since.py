@@ -7,12 +7,10 @@ from dataclasses import dataclass
 
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid, DataError
-from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.dialect import Dialect
 from connections.sdk.sql.types import DataType, Kind
-from runs.engine.plan import Plan
-from runs.engine.publish.staging import dialect_of
+from runs.engine.destination import Destination
 from runs.engine.watermarks import bounds
 
 _COMPARABLE = frozenset(
@@ -38,12 +36,13 @@ class Since:
         return self.condition(f"c{position}", registry.dialect("duckdb"))
 
 
-def parse_since(text: str, plan: Plan, session: Session, info: TableInfo) -> Since:
+def parse_since(text: str, dest: Destination, info: TableInfo) -> Since:
     """Parse a value of the watermark column, or an interval (`2 days`) before the destination's highest value.
 
     Raises ConfigurationInvalid when the text is no such value, or when the module has no watermark column, or one of a
     type that systems order differently.
     """
+    plan = dest.plan
     column = info.column(plan.watermark) if plan.watermark else None
     if column is None:
         raise ConfigurationInvalid(
@@ -56,10 +55,10 @@ def parse_since(text: str, plan: Plan, session: Session, info: TableInfo) -> Sin
             f"--since cannot select rows by {column.name}, a column of type {column.native_type}.",
             hint="It works on integers, numeric(p,s), dates and timestamps. Verify the whole table.",
         )
-    value = _before_highest(text, plan, session, info, data_type) if _is_interval(text, data_type) else text
+    value = _before_highest(text, dest, info, data_type) if _is_interval(text, data_type) else text
     since = Since(column=column.name, value=value, data_type=data_type)
     try:
-        since.condition(column.name, dialect_of(plan))
+        since.condition(column.name, dest.dialect)
     except DataError as error:
         raise ConfigurationInvalid(
             f"--since {text}: {error.message}",
@@ -79,11 +78,11 @@ def _is_interval(text: str, data_type: DataType) -> bool:
     return not data_type.is_numeric and text[:1].isdigit() and any(unit in text for unit in ("hour", "day", "week"))
 
 
-def _before_highest(text: str, plan: Plan, session: Session, info: TableInfo, data_type: DataType) -> str:
-    bound = bounds.highest(session, dialect_of(plan), info, plan.watermark)
+def _before_highest(text: str, dest: Destination, info: TableInfo, data_type: DataType) -> str:
+    bound = bounds.highest(dest, info)
     if bound.value is None:
         raise ConfigurationInvalid(
-            f"{plan.dest_table} is empty, so it has no highest {plan.watermark} to subtract the interval from.",
+            f"{dest.table} is empty, so it has no highest {dest.plan.watermark} to subtract the interval from.",
             hint="Write a value of the column instead of an interval.",
         )
     return bounds.minus_overlap(bound.value, data_type, text)

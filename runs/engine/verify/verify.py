@@ -10,12 +10,11 @@ from decimal import Decimal
 from typing import Any
 
 from connections.sdk.capabilities import Cap
-from connections.sdk.protocols import Session
+from runs.engine.destination import Destination
 from runs.engine.events import WatermarkResolved
 from runs.engine.extract.query import base_query
 from runs.engine.plan import Plan
 from runs.engine.plurals import counted
-from runs.engine.publish.staging import dialect_of
 from runs.engine.sessions import open_session
 from runs.engine.verify import sides
 from runs.engine.verify.comparison import Comparison
@@ -74,12 +73,13 @@ def verify(
     query = _query(plan)
     with ExitStack() as stack:
         with open_session(plan.destination, Cap.READ) as session:
-            tables = sides.describe(plan, query, session)
-            since = parse_since(options.since, plan, session, tables.info) if options.since else None
+            dest = Destination(plan, session)
+            tables = sides.describe(dest, query)
+            since = parse_since(options.since, dest, tables.info) if options.since else None
             spec = sides.compared(plan, tables, options.columns, since)
             loose = loose_columns(plan, spec.key_columns, session) if spec.key else {}
-            bounds = _bounds(plan, spec, session)
-            sample = options.same or (_sample(plan, options, bounds, session, log) if options.sample else None)
+            bounds = _bounds(dest, spec)
+            sample = options.same or (_sample(dest, options, bounds, log) if options.sample else None)
         both = sides.open_sides(plan, tables, spec, since, stack)
         log(both.why)
         comparison = Comparison(
@@ -136,14 +136,14 @@ def _query(plan: Plan) -> str:
     return base_query(plan, values)
 
 
-def _bounds(plan: Plan, spec: ComparisonSpec, session: Session) -> tuple[int, int] | None:
+def _bounds(dest: Destination, spec: ComparisonSpec) -> tuple[int, int] | None:
     """Return the lowest key of the destination and one more than its highest; None if there are no ranges."""
     if spec.range_column is None:
         return None
-    dialect, name = dialect_of(plan), spec.columns[spec.range_column].dest_name
+    dialect, name = dest.dialect, spec.columns[spec.range_column].dest_name
     # two queries, each of which reads one end of an index
     low, high = (
-        session.fetch(f"SELECT {function}({dialect.quote(name)}) FROM {dialect.qualified(plan.dest_table)}")[0][0]
+        dest.session.fetch(f"SELECT {function}({dialect.quote(name)}) FROM {dialect.qualified(dest.table)}")[0][0]
         for function in ("min", "max")
     )
     if low is None or not (_is_whole(low) and _is_whole(high)) or int(high) - int(low) > _MAX_SPAN:
@@ -156,14 +156,10 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int | Decimal) and value == value and value % 1 == 0
 
 
-def _count(plan: Plan, session: Session) -> int:
-    return int(session.fetch(dialect_of(plan).count(plan.dest_table))[0][0])
-
-
 def _sample(
-    plan: Plan, options: Options, bounds: tuple[int, int] | None, session: Session, log: Callable[[str], None]
+    dest: Destination, options: Options, bounds: tuple[int, int] | None, log: Callable[[str], None]
 ) -> Sample | None:
-    present = _count(plan, session)
+    present = dest.count(dest.table)
     sample = choose(bounds, options.sample, present, per_second=options.pace.per_second)
     if sample is None:
         log(f"comparing all {counted(present)}: no more work than a sample of {options.sample:,}")

@@ -16,10 +16,9 @@ from connections.sdk.errors import PipekitError
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
 from modules.query.rewrite import select_highest
-from runs.engine.destination import open_destination
+from runs.engine.destination import Destination
 from runs.engine.extract.query import bounded_query
 from runs.engine.plan import Plan, Strategy
-from runs.engine.publish.staging import dialect_of
 from runs.engine.sessions import open_session
 from runs.engine.watermarks.bounds import Bound, minus_overlap
 
@@ -91,12 +90,11 @@ def _is_unusual(plan: Plan, bound: Bound, highest: str, distance: Decimal) -> bo
 
     Deletions explain it if few rows of the destination are above the source's highest value, at usual distances.
     """
-    dialect = dialect_of(plan)
-    name, table = f"t.{dialect.quote(bound.column)}", dialect.qualified(plan.dest_table)
-    literal = dialect.literal(highest, bound.data_type)
-    with open_destination(plan) as session:
-        above = int(session.fetch(f"SELECT count(*) FROM {table} t WHERE {name} > {literal}")[0][0])
-        rows = session.fetch(
+    with Destination.open(plan) as dest:
+        name, table = f"t.{dest.dialect.quote(bound.column)}", dest.dialect.qualified(dest.table)
+        literal = dest.dialect.literal(highest, bound.data_type)
+        above = dest.fetch_int(f"SELECT count(*) FROM {table} t WHERE {name} > {literal}")
+        rows = dest.session.fetch(
             f"SELECT {name} FROM {table} t WHERE {name} <= {literal} ORDER BY {name} DESC LIMIT {_SAMPLE}"
         )
     values = [Decimal(str(row[0])) for row in rows]

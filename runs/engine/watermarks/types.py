@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid, PipekitError, TransientError
-from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
-from connections.sdk.sql.dialect import Dialect
-from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.types import DataType, Kind
+from runs.engine.destination import Destination
 from runs.engine.plan import Plan
 
 # kinds of types, besides numbers, of which every system has a maximum
@@ -20,24 +18,23 @@ _ORDERED = frozenset({Kind.TEXT, Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIME
 _HINT = "Name a number, a date or a timestamp that grows as watermark_column; or use upsert without one, or full."
 
 
-def check_watermark_types(plan: Plan, session: Session, columns: tuple[Column, ...]) -> None:
+def check_watermark_types(dest: Destination, columns: tuple[Column, ...]) -> None:
     """Raise ConfigurationInvalid, before the transfer, for a watermark that could not bound the next run."""
-    column = next((c for c in columns if c.dest_name == plan.watermark), None)
+    column = next((c for c in columns if c.dest_name == dest.plan.watermark), None)
     if column is None:
         return
-    check_maximum(session, registry.dialect_for(plan.destination), column.dest_name, column.data_type)
-    check_pair(plan, column.dest_name, column.data_type, column)
+    check_maximum(dest, column.dest_name, column.data_type)
+    check_pair(dest.plan, column.dest_name, column.data_type, column)
 
 
-def check_maximum(session: Session, dialect: Dialect, column: str, data_type: DataType) -> None:
+def check_maximum(dest: Destination, column: str, data_type: DataType) -> None:
     """Raise ConfigurationInvalid for a destination column whose type has no maximum."""
     if problem := data_type.why_unordered:
         raise ConfigurationInvalid(f"The watermark {column} {problem}.", hint=_HINT)
     if data_type.is_numeric or data_type.kind in _ORDERED or data_type.kind is Kind.BINARY:
         return
-    assert isinstance(dialect, PublishingDialect)
     try:
-        session.fetch(dialect.maximum_of_type(data_type.native or data_type.kind.value))
+        dest.session.fetch(dest.dialect.maximum_of_type(data_type.native or data_type.kind.value))
     except TransientError:
         raise
     except PipekitError as error:

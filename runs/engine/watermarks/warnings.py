@@ -9,14 +9,12 @@ from datetime import datetime, timedelta
 
 from connections import registry
 from connections.sdk.errors import ConfigurationError, DataError, LockTimeout
-from connections.sdk.protocols import Session
 from connections.sdk.schema import Column, TableInfo
-from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.temporal import Timestamp, has_offset
 from connections.sdk.sql.types import DataType, Kind
 from modules import implied_watermark
+from runs.engine.destination import Destination
 from runs.engine.plan import Plan, Strategy
-from runs.engine.publish.staging import dialect_of
 from runs.engine.watermarks.bounds import compared_type
 from runs.engine.watermarks.types import source_type
 
@@ -38,8 +36,9 @@ class WatermarkCounts:
     with_offset: int = 0
 
 
-def count_watermarks(session: Session, plan: Plan, columns: Sequence[Column]) -> WatermarkCounts:
+def count_watermarks(dest: Destination, columns: Sequence[Column]) -> WatermarkCounts:
     """Count in one query over staging what the warnings need."""
+    plan = dest.plan
     column = next((c for c in columns if c.dest_name == plan.watermark), None)
     if column is None:
         return WatermarkCounts()
@@ -50,22 +49,21 @@ def count_watermarks(session: Session, plan: Plan, columns: Sequence[Column]) ->
     offsets = compared.kind is Kind.TEXT and column.data_type.kind is Kind.TEXT
     if not bounded and not offsets:
         return WatermarkCounts()
-    dialect = dialect_of(plan)
-    sql = dialect.count_marks(dialect.staging_table(plan.module), plan.watermark, ties=ties, offsets=offsets)
-    without, sharing, with_offset = map(int, session.fetch(sql)[0])
+    sql = dest.dialect.count_marks(dest.staging, plan.watermark, ties=ties, offsets=offsets)
+    without, sharing, with_offset = map(int, dest.session.fetch(sql)[0])
     return WatermarkCounts(without=without, sharing=sharing, with_offset=with_offset)
 
 
-def count_before_transaction(session: Session, plan: Plan, columns: Sequence[Column]) -> WatermarkCounts | None:
+def count_before_transaction(dest: Destination, columns: Sequence[Column]) -> WatermarkCounts | None:
     """Count before the publish transaction, which others may wait for; None if it has to be done there.
 
     The transaction checks the claim, and with it that staging has not changed in between.
     """
-    if plan.keep_latest:
+    if dest.plan.keep_latest:
         # the transaction deletes rows from staging first
         return None
     try:
-        return count_watermarks(session, plan, columns)
+        return count_watermarks(dest, columns)
     except (ConfigurationError, LockTimeout):
         # another run may have claimed staging, which the transaction detects
         return None
@@ -90,13 +88,14 @@ def staged_warnings(plan: Plan, counts: WatermarkCounts) -> Iterator[str]:
 
 
 def published_warnings(
-    session: Session, plan: Plan, columns: Sequence[Column], counts: WatermarkCounts, value: str | None
+    dest: Destination, columns: Sequence[Column], counts: WatermarkCounts, value: str | None
 ) -> Iterator[str]:
     """Yield warnings about the destination's highest value after the publish, which bounds the next run."""
+    plan = dest.plan
     column = next((c for c in columns if c.dest_name == plan.watermark), None)
     if column is None or value is None:
         return
-    yield from future_warnings(session, plan, value)
+    yield from future_warnings(dest, value)
     compared = compared_type(registry.dialect(plan.source.kind), source_type(plan, column), column.data_type)
     if compared.kind is not Kind.TEXT or column.data_type.kind is not Kind.TEXT:
         return
@@ -127,24 +126,22 @@ def implied_warnings(plan: Plan, table: TableInfo | None, columns: Sequence[Colu
         yield implied_watermark.warning(plan.watermark, data_type)
 
 
-def future_warnings(session: Session, plan: Plan, value: str | None) -> Iterator[str]:
+def future_warnings(dest: Destination, value: str | None) -> Iterator[str]:
     """Yield a warning when the destination's highest value lies in the future, by the destination's clock."""
-    if value is not None and (
-        _in_future(session, dialect_of(plan), value) or _is_never_among_dates(session, plan, value)
-    ):
+    if value is not None and (_in_future(dest, value) or _is_never_among_dates(dest, value)):
         yield (
-            f"The highest {plan.watermark} of the destination is {value}, which lies in the future: rows below it are "
-            "no longer read. Correct or remove the row with that value at the source and in the destination, exclude "
-            "it in the query, or choose another watermark_column."
+            f"The highest {dest.plan.watermark} of the destination is {value}, which lies in the future: rows below it "
+            "are no longer read. Correct or remove the row with that value at the source and in the destination, "
+            "exclude it in the query, or choose another watermark_column."
         )
 
 
-def _is_never_among_dates(session: Session, plan: Plan, value: str) -> bool:
+def _is_never_among_dates(dest: Destination, value: str) -> bool:
     """Return whether the value is all nines and the next lower one is a date with as many digits."""
     digits = _whole(value)
     if not _NINES.fullmatch(digits):
         return False
-    below = session.fetch(dialect_of(plan).second_highest(plan.dest_table, plan.watermark))[0][0]
+    below = dest.session.fetch(dest.dialect.second_highest(dest.table, dest.plan.watermark))[0][0]
     other = _whole(str(below or ""))
     return len(other) == len(digits) and _DIGITS_OF_DATE.fullmatch(other) is not None
 
@@ -153,7 +150,7 @@ def _whole(value: str) -> str:
     return value.partition(".")[0]
 
 
-def _in_future(session: Session, dialect: PublishingDialect, value: str) -> bool:
+def _in_future(dest: Destination, value: str) -> bool:
     if _NEVER.fullmatch(_whole(value)):
         return True
     timestamp = Timestamp.parse(value)
@@ -162,7 +159,7 @@ def _in_future(session: Session, dialect: PublishingDialect, value: str) -> bool
     if timestamp.date[4] != "-":
         # a year with more than four digits, or before year 1
         return timestamp.date[0] != "-"
-    now = Timestamp.parse(str(session.fetch(dialect.clock())[0][0]))
+    now = Timestamp.parse(str(dest.session.fetch(dest.dialect.clock())[0][0]))
     if now is None:
         return False
     try:

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from connections.registry import connector
 from connections.sdk.arrow.counts import check_counts
+from connections.sdk.arrow.text_search import has_nul
 from connections.sdk.capabilities import Cap
 from connections.sdk.protocols import Batches, Writer
 from connections.sdk.retry_read import ReadAgain
 from runs.jrunner.cancel import Cancellation
-from runs.jrunner.job import Job
+from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.protocol import Reporter
-from runs.jrunner.result import TransferResult
-from runs.jrunner.transforms import Transforms
 
 # batches that are read ahead
 _QUEUE_SIZE = 4
@@ -31,7 +31,7 @@ _CLOSE_TIMEOUT = 5.0
 
 def copy(job: Job, reporter: Reporter, cancellation: Cancellation, *, writer: Writer | None = None) -> TransferResult:
     """Copy all rows of the job in one transaction of the destination, or of ``writer`` if given."""
-    job = _mark_same_file(job)
+    job = replace(job, source=job.source.beside(job.destination), destination=job.destination.beside(job.source))
     reader = connector(job.source.kind, Cap.READ).reader
     writer = writer or connector(job.destination.kind, Cap.WRITE).writer
     assert reader is not None and writer is not None
@@ -62,15 +62,34 @@ def _write(job: Job, writer: Writer, pump: Pump) -> TransferResult:
     return TransferResult(read=pump.rows, written=written, size=pump.size)
 
 
-def _mark_same_file(job: Job) -> Job:
-    """Set the option ``same_file`` if source and destination are one file, which some systems lock."""
-    if (job.source.kind, job.source.url) != (job.destination.kind, job.destination.url):
-        return job
-    return replace(
-        job,
-        source=replace(job.source, options={**job.source.options, "same_file": True}),
-        destination=replace(job.destination, options={**job.destination.options, "same_file": True}),
-    )
+class Transforms:
+    """The transforms of one job, applied to its batches in order; counts the values from which NUL was removed."""
+
+    def __init__(self, job: Job) -> None:
+        self.trims = job.trim
+        self.strips = job.options.get("nul_bytes") == "strip"
+        self.stripped: dict[str, int] = {}
+
+    def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the batch with transformed text columns."""
+        if not (self.trims or self.strips):
+            return batch
+        arrays = [self._column(batch.column(i), batch.schema.field(i)) for i in range(batch.num_columns)]
+        return pa.record_batch(arrays, schema=batch.schema)
+
+    def warnings(self) -> list[str]:
+        return [
+            f"NUL bytes were removed from {count} values of column “{name}”." for name, count in self.stripped.items()
+        ]
+
+    def _column(self, array: pa.Array, field: pa.Field) -> pa.Array:
+        if not pa.types.is_string(field.type):
+            return array
+        if self.strips and has_nul(array):
+            count = pc.sum(pc.match_substring(array, "\0")).as_py()
+            self.stripped[field.name] = self.stripped.get(field.name, 0) + count
+            array = pc.replace_substring(array, "\0", "")
+        return pc.utf8_rtrim(array, characters=" ") if self.trims else array
 
 
 class Pump:

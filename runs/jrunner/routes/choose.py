@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from runs.jrunner.cancel import Cancellation
-from runs.jrunner.job import Job
+from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.protocol import Reporter
-from runs.jrunner.result import TransferResult
 
 Copy = Callable[[Job, Reporter, Cancellation], TransferResult]
 
@@ -23,7 +23,7 @@ class Route:
 
 
 def choose(job: Job) -> Route:
-    """Return the fastest exact route. May connect to both systems to compare their column types."""
+    """Return the fastest exact route. Connects to systems whose column types the job does not tell for certain."""
     if job.options.get("external"):
         return _external(job)
     raw = _RAW.get((job.source.kind, job.destination.kind))
@@ -50,21 +50,18 @@ def _arrow(why: str) -> Route:
 
 def _postgresql(job: Job) -> Route:
     from connections.connectors.postgresql import driver
-    from connections.connectors.postgresql.copy.raw_types import NotRaw, plan
+    from connections.connectors.postgresql.copy import raw_types
     from runs.jrunner.routes import raw as raw_copy
 
-    source = driver.connect(job.source)
-    try:
-        destination = driver.connect(job.destination)
-        try:
-            raw_plan = plan(
-                source, job.query, destination=destination, table=job.table, columns=job.columns, trim=job.trim
-            )
-        finally:
-            destination.close()
-    finally:
-        source.close()
-    if isinstance(raw_plan, NotRaw):
+    source, destination = raw_types.known_types(job.columns) if job.typed else (None, None)
+    if source is None:
+        with closing(driver.connect(job.source)) as session:
+            source = raw_types.types_of_query(session, job.query, job.columns)
+    if destination is None:
+        with closing(driver.connect(job.destination)) as session:
+            destination = raw_types.types_of_table(session, job.table, job.columns)
+    raw_plan = raw_types.compare(source, destination, job.columns, trim=job.trim)
+    if isinstance(raw_plan, raw_types.NotRaw):
         return _arrow(raw_plan.why)
     casts = sum(bool(cast) for cast in raw_plan.casts)
     why = f"every column's bytes are the same on both sides{f', after {casts} exact casts' if casts else ''}"

@@ -14,14 +14,17 @@ from connections.connectors.postgresql.session.backend_status import Backend
 from connections.connectors.postgresql.session.copy_monitor import CopyStatus, monitored
 from connections.sdk import session_cleanup
 from connections.sdk.arrow.counts import check_counts
-from connections.sdk.errors import Cancelled
+from connections.sdk.errors import Cancelled, SerializationFailed
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import statement
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.channel import Channel
-from runs.jrunner.job import Job
+from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.protocol import Reporter
-from runs.jrunner.result import TransferResult
+
+
+class SourceChanged(SerializationFailed):
+    """The source was altered after its columns were described; a retry describes them again."""
 
 
 def copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
@@ -97,6 +100,7 @@ class _Pipe:
         try:
             with bulk.translated(self.job.source.name):
                 async with source.transaction(isolation="repeatable_read", readonly=True):
+                    await self._check_types(source)
                     status = await source.copy_from_query(
                         self.plan.query(statement(self.job.query)), output=self.channel.put, format="binary"
                     )
@@ -105,6 +109,17 @@ class _Pipe:
             raise
         self.channel.close()
         return bulk.rows_of(status)
+
+    async def _check_types(self, source: Any) -> None:
+        """Raise SourceChanged when the query's types are not those of the plan: the bytes would be read as others."""
+        if self.plan.oids is None:
+            return
+        described = await source.prepare(statement(self.job.query))
+        if tuple(attribute.type.oid for attribute in described.get_attributes()) != self.plan.oids:
+            raise SourceChanged(
+                "The types of the query's columns have changed since they were described; nothing was written.",
+                hint="Run it again: the rows are then read as the source is now.",
+            )
 
     async def _write(self, destination: Any) -> int:
         async with monitored(self.job.destination, destination) as watch:

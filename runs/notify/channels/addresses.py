@@ -7,13 +7,10 @@ effect.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
-from typing import Any
 
 from connections.sdk.errors import ConfigurationInvalid
 from connections.url import addresses
 
-Connect = Callable[..., socket.socket]
 _HINT = "Use a receiver on the internet, or allow this machine and private networks: webhook_private in config.yaml."
 
 
@@ -40,18 +37,3 @@ def _check(address: addresses.Address | None, *, private: bool) -> None:
     else:
         return
     raise ConfigurationInvalid(f"The webhook's address is {what}; nothing was sent.", hint=_HINT)
-
-
-def connect_to_any(resolved: list[str]) -> Connect:
-    """Return a function that connects to the first of these addresses that answers, without resolving the name."""
-
-    def connect(place: tuple[str, int], timeout: Any = None, source_address: Any = None) -> socket.socket:
-        last: OSError | None = None
-        for address in resolved:
-            try:
-                return socket.create_connection((address, place[1]), timeout, source_address)
-            except OSError as error:
-                last = error
-        raise last or OSError("the host has no address")
-
-    return connect

@@ -1,34 +1,31 @@
-"""The e-mail channel: SMTP through Django's backend. The password is resolved only here."""
+"""The e-mail channel: Django's mails, sent by SMTP. The password is resolved only here."""
 
 from __future__ import annotations
 
-import smtplib
-import socket
+import asyncio
+import ssl
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
-from typing import Any, cast
+from typing import cast
 
+import aiosmtplib
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.core.mail.backends.smtp import EmailBackend
 from django.core.mail.message import SafeMIMEText, sanitize_address
+from django.core.mail.utils import DNS_NAME
 
 from connections.sdk.errors import AuthenticationFailed, ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.references import store
-from runs.notify.channels.deadline import Deadline
+from runs.notify import channels
+from runs.notify.destinations import recipients
 from runs.notify.messages import Mail, line
 from runs.settings import setting
 
-_SECONDS = 10
 _SUBMISSION, _SMTPS = 587, 465
+# seconds to wait for the answer to QUIT, after the mail has been accepted
+_QUIT_TIMEOUT = 2.0
 _HINT = "Check smtp in config.yaml and the settings smtp_security, smtp_username and smtp_password."
-
-
-def recipients() -> tuple[str, ...]:
-    """Return the recipients: those of config.yaml, then those of the setting notification_addresses."""
-    return tuple(dict.fromkeys((*settings.PIPEKIT.smtp.to, *setting("notification_addresses"))))
 
 
 def send(mail: Mail) -> str:
@@ -41,13 +38,10 @@ def send(mail: Mail) -> str:
         raise ConfigurationInvalid("There is no mail server.", hint="Set smtp.host in config.yaml.")
     if not to:
         raise ConfigurationInvalid("No mail recipient is configured.", hint="Set notification_addresses, or smtp.to.")
-    message = _message(mail, to)
-    with _translated(smtp.host, smtp.port), Deadline() as deadline, _opened(deadline) as connection:
-        refused = connection.sendmail(
-            sanitize_address(message.from_email, "utf-8"),
-            [sanitize_address(address, "utf-8") for address in to],
-            cast(SafeMIMEText, message.message()).as_bytes(linesep="\r\n"),
-        )
+    message, security = _message(mail, to), _security()
+    login = (setting("smtp_username"), store().resolve(setting("smtp_password")))
+    with _translated(smtp.host, smtp.port):
+        refused = asyncio.run(_send(message, security, login))
     return f"The mail server refused: {', '.join(refused)}." if refused else ""
 
 
@@ -61,82 +55,81 @@ def _message(mail: Mail, to: tuple[str, ...]) -> EmailMessage:
     return EmailMessage(mail.subject, mail.text, settings.DEFAULT_FROM_EMAIL, list(to), headers=headers)
 
 
-class _Watched(smtplib.SMTP):
-    """An SMTP session whose deadline covers it from the first byte."""
-
-    def __init__(self, deadline: Deadline, *args: Any, **kwargs: Any) -> None:
-        self._deadline = deadline
-        super().__init__(*args, **kwargs)
-
-    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
-        connection = super()._get_socket(host, port, timeout)  # type: ignore[misc]
-        self._deadline.watch(connection)
-        return cast(socket.socket, connection)
-
-
-class _WatchedOverTls(smtplib.SMTP_SSL, _Watched):
-    """The same over TLS; SMTP_SSL gets its plain socket from the class above."""
-
-    def __init__(self, deadline: Deadline, *args: Any, **kwargs: Any) -> None:
-        self._deadline = deadline
-        smtplib.SMTP_SSL.__init__(self, *args, **kwargs)
-
-
-class _Backend(EmailBackend):
-    def __init__(self, deadline: Deadline, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._deadline = deadline
-
-    @property
-    def connection_class(self) -> Any:
-        return partial(_WatchedOverTls if self.use_ssl else _Watched, self._deadline)
-
-
-@contextmanager
-def _opened(deadline: Deadline) -> Iterator[smtplib.SMTP]:
-    backend = _backend(deadline)
-    try:
-        backend.open()
-        assert backend.connection is not None
-        yield backend.connection
-    finally:
-        # the mail is accepted by now, whatever the server answers to QUIT
-        with suppress(OSError):
-            backend.close()
-
-
-def _backend(deadline: Deadline) -> EmailBackend:
-    smtp, security = settings.PIPEKIT.smtp, setting("smtp_security")
+def _security() -> str:
+    """Return ``starttls``, ``tls`` or ``none``; the setting ``auto`` decides by the port."""
+    security = str(setting("smtp_security"))
     if security == "auto":
-        security = {_SUBMISSION: "starttls", _SMTPS: "tls"}.get(smtp.port, "none")
-    return _Backend(
-        deadline,
-        host=smtp.host,
-        port=smtp.port,
-        username=setting("smtp_username"),
-        password=store().resolve(setting("smtp_password")),
-        use_tls=security == "starttls",
-        use_ssl=security == "tls",
-        timeout=_SECONDS,
+        return {_SUBMISSION: "starttls", _SMTPS: "tls"}.get(settings.PIPEKIT.smtp.port, "none")
+    return security
+
+
+async def _send(message: EmailMessage, security: str, login: tuple[str, str]) -> list[str]:
+    """Send the mail and return the recipients that were refused. Raise TimeoutError after TOTAL_TIMEOUT."""
+    smtp = aiosmtplib.SMTP(
+        hostname=settings.PIPEKIT.smtp.host,
+        port=settings.PIPEKIT.smtp.port,
+        local_hostname=DNS_NAME.get_fqdn(),
+        timeout=channels.IDLE_TIMEOUT,
+        use_tls=security == "tls",
+        # below, where a server without STARTTLS gets an error of its own
+        start_tls=False,
+        tls_context=ssl.create_default_context(),
     )
+    try:
+        async with asyncio.timeout(channels.TOTAL_TIMEOUT):
+            await smtp.connect()
+            await _log_in(smtp, security, login)
+            refused, _ = await smtp.sendmail(
+                sanitize_address(message.from_email, "utf-8"),
+                [sanitize_address(address, "utf-8") for address in message.to],
+                cast(SafeMIMEText, message.message()).as_bytes(linesep="\r\n"),
+            )
+        # the mail is accepted by now, whatever the server answers to QUIT
+        with suppress(aiosmtplib.SMTPException, TimeoutError):
+            async with asyncio.timeout(_QUIT_TIMEOUT):
+                await smtp.quit()
+        return list(refused)
+    finally:
+        smtp.close()
+
+
+async def _log_in(smtp: aiosmtplib.SMTP, security: str, login: tuple[str, str]) -> None:
+    """Encrypt the connection and log in, as configured. Raise SMTPNotSupported if the server cannot do it."""
+    await smtp.ehlo()
+    if security == "starttls":
+        if not smtp.supports_extension("starttls"):
+            raise aiosmtplib.SMTPNotSupported("STARTTLS")
+        await smtp.starttls()
+        await smtp.ehlo()
+    if all(login):
+        if not smtp.supports_extension("auth"):
+            raise aiosmtplib.SMTPNotSupported("login (SMTP AUTH)")
+        await smtp.login(*login)
 
 
 @contextmanager
 def _translated(host: str, port: int) -> Iterator[None]:
     try:
         yield
-    except ConnectionFailed as error:
-        # raised by the deadline
-        raise ConnectionFailed(f"The mail server {host}:{port} is too slow: {error.message}", hint=_HINT) from error
-    except smtplib.SMTPAuthenticationError as error:
+    except aiosmtplib.SMTPAuthenticationError as error:
         raise AuthenticationFailed(
             f"The mail server {host} refused the login.", hint=_HINT, detail=line(error)
         ) from error
-    except smtplib.SMTPNotSupportedError as error:
+    except aiosmtplib.SMTPNotSupported as error:
         raise ConfigurationInvalid(
             f"The mail server {host} does not support this: {line(error)}", hint=_HINT
         ) from error
-    except smtplib.SMTPException as error:
+    except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPServerDisconnected) as error:
         raise ExternalFailed(f"The mail server {host} rejected the mail: {line(error)}", hint=_HINT) from error
+    except aiosmtplib.SMTPTimeoutError as error:
+        raise ConnectionFailed(f"The mail server {host}:{port} cannot be reached: {line(error)}", hint=_HINT) from error
+    except TimeoutError as error:
+        raise ConnectionFailed(
+            f"The mail server {host}:{port} is too slow: The server took longer than {channels.TOTAL_TIMEOUT:g} s.",
+            hint=_HINT,
+        ) from error
     except OSError as error:
         raise ConnectionFailed(f"The mail server {host}:{port} cannot be reached: {line(error)}", hint=_HINT) from error
+    except aiosmtplib.SMTPException as error:
+        # including that every recipient was refused
+        raise ExternalFailed(f"The mail server {host} rejected the mail: {line(error)}", hint=_HINT) from error

@@ -1,41 +1,38 @@
 """The webhook channel: a signed JSON POST, with the same delivery id for every attempt.
 
 X-Pipekit-Signature is `sha256=` and the hexadecimal HMAC-SHA256 of timestamp, a dot and the body, keyed with the
-shared secret.
+shared secret. No redirect is followed, so that events reach only the configured address.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
+import ssl
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from django.apps import apps
+import httpx2
 from django.conf import settings
 
 from connections.sdk.errors import ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.redaction import redactor
 from connections.secrets.references import store
-from runs.notify.channels import addresses as reachable
-from runs.notify.channels.deadline import Deadline
+from runs.models.setting import web_address
+from runs.notify import channels
+from runs.notify.channels import addresses
+from runs.notify.destinations import webhook_address
 from runs.notify.messages import line
-from runs.settings import setting, web_address
+from runs.settings import current, setting
 
-_SECONDS = 10
 _ANSWER_BYTES = 500
-
-
-def address() -> str:
-    """Return the setting webhook_url: a URL, or a reference to a secret that holds one."""
-    return str(setting("webhook_url"))
+_HINT = "Check the setting webhook_url and the receiver's log."
 
 
 def post(event: Mapping[str, Any], *, delivery_id: str) -> None:
@@ -44,13 +41,26 @@ def post(event: Mapping[str, Any], *, delivery_id: str) -> None:
     body = json.dumps({"delivery": delivery_id, **event}, ensure_ascii=False).encode()
     timestamp = str(int(time.time()))
     headers = {
+        "Accept-Encoding": "identity",
+        "Connection": "close",
         "Content-Type": "application/json",
         "User-Agent": "Pipekit",
         "X-Pipekit-Delivery": delivery_id,
         "X-Pipekit-Timestamp": timestamp,
         "X-Pipekit-Signature": f"sha256={signature(secret, timestamp, body)}",
     }
-    _send(urllib.request.Request(url, data=body, headers=headers, method="POST"))
+    try:
+        target = httpx2.URL(url)
+        status, answer = asyncio.run(_send(target, _route(target), headers, body))
+    except TimeoutError:
+        raise ConnectionFailed(
+            f"The webhook is too slow: The server took longer than {channels.TOTAL_TIMEOUT:g} s.", hint=_HINT
+        ) from None
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
+        # the cause is dropped: it may contain the URL, and that a token
+        raise ConnectionFailed(f"The webhook cannot be reached: {_cause(error)}", hint=_HINT) from None
+    if not 200 <= status < 300:
+        raise ExternalFailed(f"The webhook answered {status}. {answer}".strip(), hint=_HINT)
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
@@ -59,7 +69,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 
 def _url() -> str:
-    url = address()
+    url = webhook_address()
     if not url:
         raise ConfigurationInvalid("No webhook is configured.", hint="Set webhook_url.")
     if not url.startswith("$"):
@@ -80,109 +90,103 @@ def _secret() -> str:
     return store().resolve(reference)
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect, so that events reach only the configured address; a redirect counts as a failure."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Route:
+    """Where to connect: to one of the host's addresses, all of them checked, or to a proxy."""
 
-    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        return None
-
-
-class _Watched(HTTPConnection):
-    """A connection whose deadline covers it from the first byte."""
-
-    deadline: Deadline
-    # the addresses of the host that were checked; empty for a proxy, which the administrator chose
     addresses: Sequence[str] = ()
-
-    def connect(self) -> None:
-        if self.addresses:
-            self._create_connection = reachable.connect_to_any(list(self.addresses))
-        super().connect()
-        self.deadline.watch(self.sock)
+    proxy: str | None = None
 
 
-class _WatchedOverTls(HTTPSConnection, _Watched):
-    """The same over TLS; HTTPSConnection opens its plain connection through the class above."""
+def _route(url: httpx2.URL) -> _Route:
+    """Return the route to the host of a URL. Raise ConfigurationInvalid if one of its addresses is not allowed."""
+    netloc = url.netloc.decode("ascii")
+    proxy = urllib.request.getproxies().get(url.scheme)
+    if not proxy or urllib.request.proxy_bypass(netloc):
+        return _Route(addresses=_resolve(url))
+    # the proxy resolves the name itself; the check here is made as far as it is possible
+    with suppress(OSError, ValueError):
+        _resolve(url)
+    return _Route(proxy=proxy if "://" in proxy else f"http://{proxy}")
 
 
-class _Plain(urllib.request.HTTPHandler):
-    def __init__(self, deadline: Deadline) -> None:
-        super().__init__()
-        self._deadline = deadline
-
-    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(_connection_factory(self._deadline, _Watched, req), req)
-
-
-class _OverTls(urllib.request.HTTPSHandler):
-    def __init__(self, deadline: Deadline) -> None:
-        super().__init__()
-        self._deadline = deadline
-
-    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(_connection_factory(self._deadline, _WatchedOverTls, req), req)
-
-
-def _connection_factory(deadline: Deadline, kind: type[_Watched], request: urllib.request.Request) -> Any:
-    resolved: Sequence[str] = ()
-    if _is_proxied(request):
-        # the proxy resolves the name itself; the check here is made as far as it is possible
-        with suppress(OSError, ValueError):
-            _resolve(request)
-    else:
-        resolved = _resolve(request)
-
-    def create(*args: Any, **kwargs: Any) -> _Watched:
-        connection = kind(*args, **kwargs)
-        connection.deadline, connection.addresses = deadline, resolved
-        return connection
-
-    return create
-
-
-def _is_proxied(request: urllib.request.Request) -> bool:
-    return request.has_proxy() or bool(getattr(request, "_tunnel_host", None))
-
-
-def _resolve(request: urllib.request.Request) -> Sequence[str]:
-    """Return the addresses of a request's host. Raise ConfigurationInvalid if one of them is not allowed."""
-    parts = urlsplit(request.full_url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return reachable.resolve(parts.hostname or "", port, private=_may_be_private())
+def _resolve(url: httpx2.URL) -> Sequence[str]:
+    port = url.port or (443 if url.scheme == "https" else 80)
+    return addresses.resolve(url.host, port, private=_may_be_private())
 
 
 def _may_be_private() -> bool:
     """Return whether private addresses are allowed: by config.yaml, or for a webhook older than that rule."""
     if settings.PIPEKIT.webhook_private:
         return True
-    stored = apps.get_model("runs", "Setting").objects.filter(key="webhook_url")
-    return bool(stored.values_list("unrestricted", flat=True).first())
+    return current().webhook_unrestricted
 
 
-def _send(request: urllib.request.Request) -> None:
-    hint = "Check the setting webhook_url and the receiver's log."
+async def _send(url: httpx2.URL, route: _Route, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
+    """Return the status and the start of the answer. Raise TimeoutError after TOTAL_TIMEOUT."""
+    async with (
+        asyncio.timeout(channels.TOTAL_TIMEOUT),
+        httpx2.AsyncClient(
+            verify=ssl.create_default_context(),
+            timeout=channels.IDLE_TIMEOUT,
+            proxy=route.proxy,
+            # neither another proxy nor logins from .netrc
+            trust_env=False,
+            follow_redirects=False,
+        ) as client,
+    ):
+        if route.proxy:
+            return await _request(client, client.build_request("POST", url, headers=headers, content=body))
+        error: Exception = OSError("the host has no address")
+        for address in route.addresses:
+            try:
+                return await _request(client, _pinned(client, url, address, headers, body))
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as failed:
+                error = failed
+        raise error
+
+
+def _pinned(
+    client: httpx2.AsyncClient, url: httpx2.URL, address: str, headers: Mapping[str, str], body: bytes
+) -> httpx2.Request:
+    """Return a request to an address that was checked, without another resolution of the name.
+
+    The header Host and the certificate's name stay those of the URL.
+    """
+    return client.build_request(
+        "POST",
+        url.copy_with(host=address),
+        headers={**headers, "Host": url.netloc.decode("ascii")},
+        content=body,
+        extensions={"sni_hostname": url.raw_host.decode("ascii")},
+    )
+
+
+async def _request(client: httpx2.AsyncClient, request: httpx2.Request) -> tuple[int, str]:
+    connections: list[Any] = []
+
+    async def trace(event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            connections.append(info["return_value"])
+
+    request.extensions["trace"] = trace
     try:
-        with Deadline() as deadline:
-            _post(request, deadline, hint)
-    except ConnectionFailed as error:
-        raise ConnectionFailed(f"The webhook is too slow: {error.message}", hint=hint) from None
-    except (OSError, HTTPException, ValueError) as error:
-        # the cause is dropped: urllib repeats the address, which may contain a token
-        raise ConnectionFailed(f"The webhook cannot be reached: {_cause(error)}", hint=hint) from None
+        response = await client.send(request, stream=True)
+        answer = b""
+        if not response.is_success:
+            async for chunk in response.aiter_raw():
+                answer += chunk
+                if len(answer) >= _ANSWER_BYTES:
+                    break
+        return response.status_code, line(answer[:_ANSWER_BYTES].decode("utf-8", "replace"), 200)
+    finally:
+        # httpcore2 leaves a connection open whose TLS handshake is cancelled
+        for connection in connections:
+            await connection.aclose()
 
 
-def _post(request: urllib.request.Request, deadline: Deadline, hint: str) -> None:
-    opener = urllib.request.build_opener(_NoRedirect, _Plain(deadline), _OverTls(deadline))
-    try:
-        with opener.open(request, timeout=_SECONDS):
-            # truncated headers cannot be distinguished from complete ones
-            deadline.check()
-    except urllib.error.HTTPError as error:
-        with error:
-            answer = line(error.read(_ANSWER_BYTES).decode("utf-8", "replace"), 200)
-        raise ExternalFailed(f"The webhook answered {error.code}. {answer}".strip(), hint=hint) from None
-
-
-def _cause(error: Exception) -> str:
-    reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    return line(redactor().text(str(reason) or type(reason).__name__), 200)
+def _cause(error: BaseException) -> str:
+    """Return the text of the error at the bottom, which has the system's own words."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return line(redactor().text(str(error) or type(error).__name__), 200)

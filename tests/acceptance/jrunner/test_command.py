@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benches.small_databases import System, as_json, duckdb, job, postgresql, sqlite
+from tests.benches.small_databases import System, duckdb, job, postgresql, sqlite
 from tests.processes.jrunner import finish, run, run_job, start, start_job
 
 _SECRET = "s3cr3t/pä ss'word"
@@ -303,7 +303,7 @@ def test_the_job_of_the_engine_is_read_back_as_it_was(database_url: str, erp: Sy
     warehouse = postgresql(database_url)
     warehouse.execute("CREATE TABLE t (n numeric(10,2))")
     made = job(erp, "SELECT 1", warehouse, trim=True, clear=True, options={"nul_bytes": "strip"})
-    assert Job.from_json(json.loads(json.dumps(as_json(made)))) == made
+    assert Job.from_json(json.loads(json.dumps(made.as_json()))) == made
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "sqlite", "duckdb"])

@@ -23,7 +23,7 @@ PROGRAMS = {
     "a command": ["manage.py", "shell", "--no-imports", "-c", WAIT],
     "asgi": ["-c", SERVED.format("asgi")],
     "wsgi": ["-c", SERVED.format("wsgi")],
-    "jrunner": ["-c", f"from runs.jrunner import environment; environment.neutralise(); {WAIT}"],
+    "jrunner": ["-c", f"from runs.jrunner import command; command.isolate(); {WAIT}"],
 }
 
 

@@ -7,12 +7,13 @@ from django.test import Client
 from django.urls import reverse
 
 from modules.models import Module
-from runs.models import Run, Setting, Verification
+from runs.models import Run, Verification
 from runs.models.notification import Notification
 from runs.verifications import report
 from tests.acceptance.runs.test_verifymodule import orders as orders
 from tests.acceptance.runs.test_verifymodule import spoil, spoil_all, verifymodule
 from tests.benches.bench import Bench
+from tests.factories import change_settings
 
 # 100 rows synced into sync.orders, by SQLite and PostgreSQL
 pytestmark = pytest.mark.usefixtures("transfer_in_process", "orders")
@@ -30,7 +31,7 @@ def pages(client: Client) -> tuple[str, str]:
 
 
 def test_a_repair_that_puts_all_right_is_called_repaired_everywhere(bench: Bench, admin_client: Client) -> None:
-    Setting.objects.create(key="notification_addresses", value=["etl@example.com"])
+    change_settings(notification_addresses=["etl@example.com"])
     spoil(bench)
     done = verifymodule("orders", "--repair", "--quiet")
     run = Run.objects.get()
@@ -159,7 +160,7 @@ def test_a_sample_that_is_more_work_than_all_rows_compares_all_and_says_so(bench
 
 @pytest.mark.matrix
 def test_a_sample_is_named_where_one_was_taken(bench: Bench) -> None:
-    Setting.objects.create(key="verify_statements_per_second", value=1000)
+    change_settings(verify_statements_per_second=1000)
     spoil_all(bench)
     done = verifymodule("orders", "--sample", "100")
     assert "compared: a sample of about 100 rows; " not in done.out

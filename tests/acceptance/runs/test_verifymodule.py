@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import pytest
-from django.core.management import call_command
 
 from modules.models import Module
 from runs.lifecycle import claim
-from runs.models import Run, Setting
+from runs.models import Run
 from runs.models.notification import Notification
 from runs.models.verification import Verification, VerificationStatus
 from runs.process import identity
 from tests.benches.bench import Bench
-from tests.processes.commands import Done
+from tests.factories import change_settings
+from tests.processes.commands import Done, called
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -24,11 +23,7 @@ Save = Callable[..., Module]
 
 
 def verifymodule(*arguments: str) -> Done:
-    """Call the command in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.raises(SystemExit) as left:
-        call_command("verifymodule", *arguments, stdout=out, stderr=err)
-    return Done(int(str(left.value.code)), out.getvalue(), err.getvalue())
+    return called("verifymodule", *arguments)
 
 
 @pytest.fixture
@@ -149,7 +144,7 @@ def test_one_that_is_being_verified_is_not_verified_twice(orders: Bench) -> None
 
 @pytest.mark.matrix
 def test_a_difference_notifies_and_so_does_its_end(orders: Bench) -> None:
-    Setting.objects.create(key="notification_addresses", value=["etl@example.com"])
+    change_settings(notification_addresses=["etl@example.com"])
     spoil(orders)
     verifymodule("orders")
     verifymodule("orders", "--repair")
@@ -207,7 +202,7 @@ def spoil_all(bench: Bench) -> None:
 @pytest.mark.matrix
 def test_what_was_sampled_is_compared_again_after_its_repair(orders: Bench) -> None:
     # so that all rows are not less work
-    Setting.objects.create(key="verify_statements_per_second", value=1000)
+    change_settings(verify_statements_per_second=1000)
     spoil_all(orders)
     done = verifymodule("orders", "--repair", "--sample", "100", "--json")
     assert 20 < done.json["different"] < 500

@@ -14,11 +14,11 @@ import pytest
 from django.db import connection
 
 from modules.models import Module
-from runs.models import Run, Setting
+from runs.models import Run
 from runs.models.notification import Notification
 from scheduling.models import Schedule, Slot
 from tests.benches.bench import Bench
-from tests.factories import ScheduleFactory
+from tests.factories import ScheduleFactory, change_settings
 from tests.processes.commands import manage, start, wait_until
 
 pytestmark = pytest.mark.matrix
@@ -33,7 +33,7 @@ def module(bench: Bench, save_module: Callable[..., Module]) -> Module:
     made = save_module("qcrh", "SELECT A AS a FROM QCRH", merge_strategy="append")
     ScheduleFactory.create(group=None, module=made, cron_expr="0 4 * * *")
     Schedule.objects.update(updated_at=DUE - dt.timedelta(minutes=5))
-    Setting.objects.create(key="notification_addresses", value=["ops@example.com"])
+    change_settings(notification_addresses=["ops@example.com"])
     return made
 
 

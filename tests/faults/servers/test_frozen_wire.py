@@ -18,8 +18,9 @@ from runs.lifecycle import cancel
 from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.lifecycle.launch import launch
-from runs.models import Run, Setting
+from runs.models import Run
 from tests.benches.bench import Bench
+from tests.factories import change_settings
 from tests.faults.changing_source import processes_of
 from tests.faults.servers.stopped_server import PUBLISHING, Stopper
 from tests.processes.commands import backends, manage, wait_until
@@ -134,7 +135,7 @@ def test_a_run_whose_wire_freezes_gives_up_in_time_and_is_tried_again(
     pg_bench: Bench, orders: Module, proxy: Proxy
 ) -> None:
     pg_bench.at_source(BIG)
-    Setting.objects.create(key="no_progress_timeout", value=3)
+    change_settings(no_progress_timeout=3)
     Module.objects.filter(pk=orders.pk).update(max_retries=1, retry_delay=1)
     proxy.break_at(Fault.FREEZE, TRANSFER[0])
     run = launch(orders, Request())

@@ -15,6 +15,7 @@ from connections.secrets import references
 from connections.secrets.references import SecretStore
 from pipekit_site.config import config
 from runs.models import Setting
+from tests.factories import settings_form
 
 TOKENS = [
     "GH_TOKEN",
@@ -109,8 +110,9 @@ def test_a_reference_in_a_setting_takes_the_right_to_use_secrets(client: Client)
     user = User.objects.create_user("ed", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=["add_setting", "change_setting", "view_setting"]))
     client.force_login(user)
-    data = {"key": "webhook_secret", "value": "$DW_PW"}
-    assert "takes the permission" in client.post(reverse("admin:runs_setting_add"), data).content.decode()
+    page = reverse("admin:runs_setting_change", args=[1])
+    data = settings_form(webhook_secret="$DW_PW")
+    assert "takes the permission" in client.post(page, data).content.decode()
     assert not Setting.objects.exists()
     user.user_permissions.add(Permission.objects.get(codename="use_secret"))
-    assert client.post(reverse("admin:runs_setting_add"), data).status_code == 302
+    assert client.post(page, data).status_code == 302

@@ -12,7 +12,7 @@ import pytest
 
 from connections.sdk.parameters import ConnectionParameters
 from runs.jrunner.progress import is_reachable
-from tests.benches.small_databases import as_json, duckdb, job, postgresql, sqlite
+from tests.benches.small_databases import duckdb, job, postgresql, sqlite
 from tests.processes.jrunner import ROOT, Outcome, run_job
 
 # reports are counted within three seconds
@@ -49,7 +49,7 @@ def test_duckdb_s_progress_bar_is_not_printed_among_the_events(database_url: str
     # run so, DuckDB takes the process for an interactive one
     code = "import runpy, sys; sys.argv[1:] = ['--job', '-']; runpy.run_module('runs.jrunner', run_name='__main__')"
     argv = [sys.executable, "-c", code]
-    done = subprocess.run(argv, input=json.dumps(as_json(work)), text=True, capture_output=True, timeout=120, cwd=ROOT)
+    done = subprocess.run(argv, input=json.dumps(work.as_json()), text=True, capture_output=True, timeout=120, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["rows_written"] == 1
     assert all(line.startswith("{") for line in done.stdout.splitlines())

@@ -16,7 +16,7 @@ from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
 from runs.jrunner.protocol import Reporter
 from runs.jrunner.routes.choose import choose
-from tests.benches.small_databases import System, as_json, duckdb, job, postgresql, sqlite
+from tests.benches.small_databases import System, duckdb, job, postgresql, sqlite
 from tests.processes.commands import alive, wait_until
 from tests.processes.jrunner import ROOT, finish, start_job
 
@@ -97,7 +97,7 @@ def test_a_source_connection_that_is_terminated_is_an_error_and_nothing_stays(
 def test_it_ends_when_its_parent_is_killed(slow_job: tuple[Job, System], database_url: str, tmp_path: Path) -> None:
     work, destination = slow_job
     parent = subprocess.Popen(
-        [sys.executable, "-c", _PARENT, json.dumps(as_json(work)), str(tmp_path / "pid")], cwd=ROOT
+        [sys.executable, "-c", _PARENT, json.dumps(work.as_json()), str(tmp_path / "pid")], cwd=ROOT
     )
     wait_until(_started(database_url))
     wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))

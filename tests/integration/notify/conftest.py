@@ -10,7 +10,7 @@ import pytest
 from pytest_django import Settings
 
 from connections.secrets import references
-from tests.integration.notify.test_rules import set_up
+from tests.factories import change_settings
 from tests.servers.message_settings import reached_at
 from tests.servers.receivers import MailServer, WebhookServer, mail_server, webhook_server
 
@@ -45,5 +45,5 @@ def private_webhooks(settings: Settings) -> None:
 def hook(private_webhooks: None) -> Iterator[WebhookServer]:
     with webhook_server() as found:
         references.store().set("HOOK_SECRET", "shared-5518")
-        set_up(webhook_url=found.url, webhook_secret="$HOOK_SECRET")
+        change_settings(webhook_url=found.url, webhook_secret="$HOOK_SECRET")
         yield found

@@ -25,8 +25,8 @@ from runs.models import Run
 from runs.models.notification import LEASE, Delivery, Notification
 from runs.models.states import Status
 from runs.notify.delivery import MAILS, WINDOW
-from tests.factories import ModuleFactory, RunFactory
-from tests.integration.notify.test_rules import ERROR, NOW, ended, set_up
+from tests.factories import ModuleFactory, RunFactory, change_settings
+from tests.integration.notify.test_rules import ERROR, NOW, ended
 from tests.servers.message_settings import ADMIN, SENDER, reached_at, status, text
 from tests.servers.ports import reserved_port
 from tests.servers.receivers import MailServer, mail_server
@@ -36,7 +36,7 @@ MINUTE = dt.timedelta(minutes=1)
 
 
 def test_a_mail_says_what_failed_since_when_how_often_and_what_to_do(server: MailServer) -> None:
-    set_up(site_url="https://etl.example.com/", notification_addresses=["ops@example.com", ADMIN])
+    change_settings(site_url="https://etl.example.com/", notification_addresses=["ops@example.com", ADMIN])
     run = ended(ModuleFactory.create(name="qcrh"))
     assert notify.send_due() == 1
     (mail,) = server.mails
@@ -52,7 +52,7 @@ def test_a_mail_says_what_failed_since_when_how_often_and_what_to_do(server: Mai
 
 
 def test_each_kind_has_its_own_headline(server: MailServer) -> None:
-    set_up(notify_every=2, late_after_hours=1)
+    change_settings(notify_every=2, late_after_hours=1)
     module = ModuleFactory.create(name="qcrh")
     for end in ("refused", "error", "success"):
         ended(module, end)
@@ -219,7 +219,7 @@ def test_no_name_and_no_error_can_write_a_header(server: MailServer) -> None:
 
 
 def test_a_recipient_that_the_server_refuses_is_said_and_the_others_get_it(server: MailServer) -> None:
-    set_up(notification_addresses=["gone@example.com"])
+    change_settings(notification_addresses=["gone@example.com"])
     server.refused = {"gone@example.com"}
     ended(ModuleFactory.create())
     assert notify.send_due() == 1
@@ -232,7 +232,7 @@ def test_a_recipient_that_the_server_refuses_is_said_and_the_others_get_it(serve
 
 def test_the_login_is_used_and_a_wrong_one_told_without_the_password(server: MailServer) -> None:
     references.store().set("MAIL_PW", "right-8812")
-    set_up(smtp_username="etl", smtp_password="$MAIL_PW")
+    change_settings(smtp_username="etl", smtp_password="$MAIL_PW")
     server.password = "right-8812"
     ended(ModuleFactory.create())
     assert notify.send_due() == 1
@@ -245,7 +245,7 @@ def test_the_login_is_used_and_a_wrong_one_told_without_the_password(server: Mai
 
 
 def test_a_server_without_encryption_is_not_spoken_to_in_the_clear_when_it_was_asked_for(server: MailServer) -> None:
-    set_up(smtp_security="starttls")
+    change_settings(smtp_security="starttls")
     ended(ModuleFactory.create())
     assert notify.send_due() == 0
     assert "STARTTLS" in Notification.objects.get().last_error

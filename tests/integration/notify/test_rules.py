@@ -16,25 +16,20 @@ from connections.secrets.redaction import redactor
 from modules.models import Module
 from pipekit_site.config.config import BASE_DIR
 from runs import notify
-from runs.models import Run, Setting
+from runs.models import Run
 from runs.models.notification import Notification, NotificationKind
 from runs.models.states import Status
 from runs.notify import messages
-from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFactory, running
+from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFactory, change_settings, running
 
 pytestmark = pytest.mark.django_db
 ERROR = {"code": "connection_failed", "message": "erp does not answer.", "hint": "Start it.", "detail": "errno 111"}
 NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 
 
-def set_up(**values: Any) -> None:
-    for key, value in values.items():
-        Setting.objects.update_or_create(key=key, defaults={"value": value})
-
-
 @pytest.fixture(autouse=True)
 def somebody_is_told() -> Iterator[None]:
-    set_up(notification_addresses=["etl@example.com"])
+    change_settings(notification_addresses=["etl@example.com"])
     yield
 
 
@@ -64,7 +59,7 @@ def test_the_first_failure_is_told_with_what_happened_and_what_to_do() -> None:
 
 def test_of_failures_in_a_row_the_first_and_every_n_th_are_told() -> None:
     module = ModuleFactory.create()
-    set_up(notify_every=4)
+    change_settings(notify_every=4)
     for _ in range(9):
         ended(module)
     rows = Notification.objects.order_by("pk")
@@ -101,7 +96,7 @@ def test_cancels_and_dry_runs_are_not_told(status: str, fields: dict[str, Any]) 
 
 def test_a_failed_dry_run_is_not_told_and_not_counted() -> None:
     module = ModuleFactory.create()
-    set_up(notify_every=2)
+    change_settings(notify_every=2)
     ended(module)
     ended(module, "error", dry_run=True)
     assert told(module) == ["failure"]
@@ -116,7 +111,7 @@ def test_a_cancel_between_two_failures_does_not_make_the_second_a_first() -> Non
 
 def test_a_run_that_was_stopped_though_nobody_cancelled_it_is_told_as_a_failure() -> None:
     module = ModuleFactory.create()
-    set_up(notify_every=2)
+    change_settings(notify_every=2)
     for _ in range(2):
         ended(module, "cancelled")
     assert told(module) == ["failure", "repeated"]
@@ -128,7 +123,7 @@ def test_runs_by_hand_are_told_only_where_the_setting_says_so() -> None:
     module = ModuleFactory.create()
     ended(module, trigger="manual")
     assert told(module) == []
-    set_up(notify_manual_runs=True)
+    change_settings(notify_manual_runs=True)
     ended(module, trigger="manual")
     assert told(module) == ["failure"]
 
@@ -167,17 +162,17 @@ def test_a_success_by_hand_ends_a_row_of_failures_and_the_next_scheduled_one_tel
 
 def test_failures_from_before_anybody_was_told_make_the_next_one_the_first() -> None:
     module = ModuleFactory.create()
-    set_up(notification_addresses=[])
+    change_settings(notification_addresses=[])
     ended(module)
     assert told(module) == []
-    set_up(notification_addresses=["etl@example.com"])
+    change_settings(notification_addresses=["etl@example.com"])
     ended(module)
     assert told(module) == ["failure"]
     assert Notification.objects.get().about["failures"] == 2
 
 
 def test_every_channel_has_a_row_of_its_own() -> None:
-    set_up(webhook_url="https://hooks.example.com/x")
+    change_settings(webhook_url="https://hooks.example.com/x")
     ended(ModuleFactory.create())
     assert sorted(Notification.objects.values_list("channel", flat=True)) == ["email", "webhook"]
 
@@ -227,7 +222,7 @@ def test_a_process_killed_right_after_the_state_changed_has_left_what_is_to_be_t
 def test_a_failure_to_write_it_down_is_logged_and_never_keeps_a_run_from_ending(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    set_up(notify_every="often")
+    change_settings(invalid={"notify_every": "often"})
     module = ModuleFactory.create()
     ended(module)
     assert ended(module).status == Status.ERROR
@@ -252,7 +247,7 @@ def test_nothing_is_late_while_nobody_says_what_late_is() -> None:
 
 
 def test_a_module_without_a_success_for_too_long_is_told_once() -> None:
-    set_up(late_after_hours=24, webhook_url="https://hooks.example.com/x")
+    change_settings(late_after_hours=24, webhook_url="https://hooks.example.com/x")
     late, fine = aged(100), aged(100)
     succeeded(late, 25)
     succeeded(fine, 23)
@@ -264,7 +259,7 @@ def test_a_module_without_a_success_for_too_long_is_told_once() -> None:
 
 
 def test_a_late_module_that_succeeds_is_told_and_may_be_late_again() -> None:
-    set_up(late_after_hours=24)
+    change_settings(late_after_hours=24)
     module = aged(100)
     succeeded(module, 30)
     notify.find_late(NOW)
@@ -276,7 +271,7 @@ def test_a_late_module_that_succeeds_is_told_and_may_be_late_again() -> None:
 
 
 def test_a_module_that_only_ever_fails_is_late() -> None:
-    set_up(late_after_hours=24)
+    change_settings(late_after_hours=24)
     module = aged(25)
     ended(module)
     assert notify.find_late(NOW) == 1
@@ -284,14 +279,14 @@ def test_a_module_that_only_ever_fails_is_late() -> None:
 
 
 def test_disabled_modules_and_those_run_only_by_hand_are_not_late() -> None:
-    set_up(late_after_hours=24)
+    change_settings(late_after_hours=24)
     succeeded(aged(100, enabled=False), 30)
     RunFactory.create(module=aged(100), status=Status.SUCCESS, finished_at=NOW - dt.timedelta(hours=50))
     assert notify.find_late(NOW) == 0
 
 
 def test_who_knows_the_schedules_says_which_modules_are_expected() -> None:
-    set_up(late_after_hours=24)
+    change_settings(late_after_hours=24)
     never_ran, other = aged(25), aged(100)
     succeeded(other, 30)
     assert notify.find_late(NOW, Module.objects.filter(pk=never_ran.pk)) == 1
@@ -306,7 +301,7 @@ def test_a_success_costs_few_queries(django_assert_max_num_queries: Any) -> None
 
 def test_a_group_run_that_failed_itself_is_told_by_its_group_s_name() -> None:
     group = GroupFactory.create(name="nightly")
-    set_up(notify_every=3)
+    change_settings(notify_every=3)
     for error in (ERROR, ERROR, ERROR, None, ERROR):
         group_run = GroupRunFactory.create(group=group, trigger="schedule:2")
         group_run.start()

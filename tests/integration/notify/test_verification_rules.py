@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from modules.models import Module
-from runs.models import Setting, Verification
+from runs.models import Verification
 from runs.models.notification import Notification
 from runs.notify import messages as wording
 from runs.verifications import scope
-from tests.factories import ModuleFactory, RunFactory
+from tests.factories import ModuleFactory, RunFactory, change_settings
 
 pytestmark = pytest.mark.django_db
 LEFT = {"pulled": 3, "inserted": 1, "updated": 2, "deleted": 0, "left": 4}
@@ -19,7 +19,7 @@ LEFT = {"pulled": 3, "inserted": 1, "updated": 2, "deleted": 0, "left": 4}
 
 @pytest.fixture(autouse=True)
 def somebody_is_told() -> None:
-    Setting.objects.create(key="notification_addresses", value=["etl@example.com"])
+    change_settings(notification_addresses=["etl@example.com"])
 
 
 @pytest.fixture

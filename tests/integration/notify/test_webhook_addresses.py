@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.apps import apps
-from django.db import connection as metadata
 from pytest_django import Settings
 
 from connections.secrets import references
 from runs import notify
 from runs.models import Setting
 from runs.models.notification import Notification
-from tests.factories import ModuleFactory
-from tests.integration.notify.test_rules import ended, set_up
+from tests.factories import ModuleFactory, change_settings
+from tests.integration.notify.test_rules import ended
 from tests.servers.receivers import WebhookServer
 
 pytestmark = pytest.mark.django_db
@@ -29,12 +25,12 @@ pytestmark = pytest.mark.django_db
 def nothing_else(settings: Settings, no_proxy: None, secrets_file: Path, hook: WebhookServer) -> None:
     """Only a webhook, and no leave to post to this machine."""
     settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=False)
-    set_up(notification_addresses=[])
+    change_settings(notification_addresses=[])
 
 
 def error_of(url: str) -> str:
     Notification.objects.all().delete()
-    set_up(webhook_url=url)
+    change_settings(webhook_url=url)
     ended(ModuleFactory.create())
     assert notify.send_due() == 0
     return Notification.objects.get().last_error
@@ -103,7 +99,7 @@ def test_a_name_is_resolved_once_and_leads_where_it_was_judged_to_lead(
 
     monkeypatch.setenv("no_proxy", "127.0.0.1,hooks.invalid")
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
-    set_up(webhook_url=f"http://hooks.invalid:{hook.port}/hook")
+    change_settings(webhook_url=f"http://hooks.invalid:{hook.port}/hook")
     ended(ModuleFactory.create())
     assert notify.send_due() == 1
     assert asked == ["hooks.invalid"]
@@ -126,10 +122,9 @@ def test_a_name_that_leads_to_one_private_address_among_others_is_refused(
 
 
 def test_a_webhook_that_was_set_before_goes_on_until_it_is_changed(hook: WebhookServer) -> None:
-    migration = import_module("runs.migrations.0006_unrestricted_webhook")
-    migration.keep(apps, SimpleNamespace(connection=metadata))
-    set_up(webhook_url=hook.url)
+    change_settings(webhook_url=hook.url, webhook_unrestricted=True)
+    change_settings(webhook_url=hook.url, notify_every=3)
     ended(ModuleFactory.create())
     assert notify.send_due() == 1
     assert "this machine or a private network" in error_of(f"{hook.url}&other=1")
-    assert not Setting.objects.get(key="webhook_url").unrestricted
+    assert not Setting.objects.get().webhook_unrestricted

@@ -16,9 +16,9 @@ from pytest_django import Settings
 from connections.secrets import references
 from runs import notify
 from runs.models.notification import Notification
-from runs.notify.channels import deadline
-from tests.factories import ModuleFactory
-from tests.integration.notify.test_rules import ended, set_up
+from runs.notify import channels
+from tests.factories import ModuleFactory, change_settings
+from tests.integration.notify.test_rules import ended
 from tests.servers.message_settings import ADMIN, reached_at
 from tests.servers.receivers import MailServer, WebhookServer, dripping_server
 
@@ -27,7 +27,7 @@ MINUTE = dt.timedelta(minutes=1)
 
 
 def test_a_webhook_gets_the_event_signed(hook: WebhookServer) -> None:
-    set_up(site_url="https://etl.example.com")
+    change_settings(site_url="https://etl.example.com")
     run = ended(ModuleFactory.create(name="qcrh"))
     assert notify.send_due() == 1
     (post,) = hook.posts
@@ -60,13 +60,13 @@ def test_a_webhook_that_does_not_say_2xx_is_tried_again_under_the_same_id(
 
 def test_a_webhook_s_address_may_be_a_secret(hook: WebhookServer) -> None:
     references.store().set("HOOK_URL", hook.url)
-    set_up(webhook_url="$HOOK_URL")
+    change_settings(webhook_url="$HOOK_URL")
     ended(ModuleFactory.create())
     assert notify.send_due() == 1
 
 
 def test_a_webhook_without_a_secret_is_not_posted_to(hook: WebhookServer) -> None:
-    set_up(webhook_secret="")
+    change_settings(webhook_secret="")
     ended(ModuleFactory.create())
     assert notify.send_due() == 0
     assert "no secret to sign with" in Notification.objects.get().last_error
@@ -130,7 +130,7 @@ def test_notify_says_how_the_outbox_stands(server: MailServer, capsys: pytest.Ca
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadline, "SECONDS", 1.0)
+    monkeypatch.setattr(channels, "TOTAL_TIMEOUT", 1.0)
 
 
 # what each begins to say before it drips: an answer, a greeting, the first record of TLS
@@ -150,11 +150,11 @@ def test_a_server_that_drips_bytes_holds_up_a_tick_for_seconds_and_not_for_ever(
     with dripping_server(DRIPPING[scheme]) as port:
         if scheme.startswith("http"):
             references.store().set("HOOK_SECRET", "shared-5518")
-            set_up(webhook_url=f"{scheme}://127.0.0.1:{port}/hook", webhook_secret="$HOOK_SECRET")
-            set_up(notification_addresses=[])
+            change_settings(webhook_url=f"{scheme}://127.0.0.1:{port}/hook", webhook_secret="$HOOK_SECRET")
+            change_settings(notification_addresses=[])
         else:
             reached_at(settings, port)
-            set_up(smtp_security="tls" if scheme == "smtps" else "none")
+            change_settings(smtp_security="tls" if scheme == "smtps" else "none")
         ended(ModuleFactory.create())
         began = time.monotonic()
         assert notify.send_due() == 0

@@ -6,14 +6,13 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from modules.models import Module
 from runs.admin import formatting
-from runs.models import Run, Setting
+from runs.models import Run
 from tests.factories import ModuleFactory, RunFactory, running
 
 pytestmark = pytest.mark.django_db
@@ -69,66 +68,6 @@ def test_durations_are_readable(seconds: float, shown: str) -> None:
     start = timezone.now()
     run = Run(started_at=start, finished_at=start + dt.timedelta(seconds=seconds))
     assert formatting.duration(run).replace("\u00a0", " ") == shown
-
-
-def test_a_setting_is_changed_and_a_wrong_value_refused(admin_client: Client) -> None:
-    add = reverse("admin:runs_setting_add")
-    refused = admin_client.post(add, {"key": "min_full_share", "value": "7"})
-    assert "between 0 and 1" in refused.content.decode()
-    assert admin_client.post(add, {"key": "min_full_share", "value": "0.7"}).status_code == 302
-
-
-@pytest.mark.parametrize(
-    ("key", "typed", "kept"),
-    [
-        ("notification_addresses", "ann@example.com, ben@example.com", ["ann@example.com", "ben@example.com"]),
-        ("notify_manual_runs", "on", True),
-        ("site_url", "https://etl.example.com", "https://etl.example.com"),
-        ("runs_per_tick", "30", 30),
-        ("smtp_username", "4711", "4711"),
-    ],
-)
-def test_a_setting_is_typed_as_people_write_it_and_shown_so_again(
-    admin_client: Client, key: str, typed: str, kept: Any
-) -> None:
-    answer = admin_client.post(reverse("admin:runs_setting_add"), {"key": key, "value": typed})
-    assert answer.status_code == 302, answer.context["errors"]
-    row = Setting.objects.get()
-    assert row.value == kept
-    page = admin_client.get(reverse("admin:runs_setting_change", args=[row.pk])).content.decode()
-    assert f'value="{typed}"' in page
-
-
-@pytest.mark.parametrize(("key", "value", "other"), [("smtp_security", "tls", "none"), ("smtp_username", "etl", "eve")])
-def test_how_the_mail_password_is_sent_is_not_changed_without_the_right_to_use_secrets(
-    client: Client, key: str, value: str, other: str
-) -> None:
-    password = Setting.objects.create(key="smtp_password", value="$MAIL_PW")
-    row = Setting.objects.create(key=key, value=value)
-    user = User.objects.create_user("edda", password="x", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__endswith="_setting"))
-    client.force_login(user)
-    change = reverse("admin:runs_setting_change", args=[row.pk])
-    assert "takes the permission" in client.post(change, {"value": other}).content.decode()
-    assert client.post(reverse("admin:runs_setting_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
-    delete = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
-    assert client.post(reverse("admin:runs_setting_changelist"), delete).status_code == 403
-    row.refresh_from_db()
-    assert row.value == value
-    Setting.objects.filter(pk=row.pk).delete()
-    add = client.post(reverse("admin:runs_setting_add"), {"key": key, "value": other})
-    assert "takes the permission" in add.content.decode()
-    # nothing is sent any more, so nothing is guarded
-    password.delete()
-    assert client.post(reverse("admin:runs_setting_add"), {"key": key, "value": other}).status_code == 302
-
-
-def test_the_settings_that_nobody_changed_are_listed_with_their_defaults(admin_client: Client) -> None:
-    Setting.objects.create(key="min_full_share", value=0.4)
-    content = admin_client.get(reverse("admin:runs_setting_changelist")).content.decode()
-    at_default = content[content.index("At their defaults") :]
-    assert "min_full_share" not in at_default
-    assert "max_delete_share" in at_default
 
 
 def test_runs_are_found_by_number_by_module_and_when_the_module_is_gone(admin_client: Client) -> None:

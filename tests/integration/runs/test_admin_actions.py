@@ -12,10 +12,10 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from modules.models import Group, GroupMember, Module
-from runs.models import GroupRun, Run, Setting
+from runs.models import GroupRun, Run
 from runs.process.identity import ProcessIdentity
 from tests.benches.bench import Bench
-from tests.factories import ModuleFactory, RunFactory, running
+from tests.factories import ModuleFactory, RunFactory, change_settings, running
 from tests.processes.commands import wait_until
 
 MODULES, GROUPS, RUNS = "/admin/modules/module/", "/admin/modules/group/", "/admin/runs/run/"
@@ -110,7 +110,7 @@ def test_a_run_is_started_again_in_the_way_in_which_it_ran(admin_client: Client,
 def test_more_than_may_start_at_once_are_refused_together_with_what_to_do(
     admin_client: Client, idle: list[tuple[str, ...]]
 ) -> None:
-    Setting.objects.create(key="runs_per_tick", value=3)
+    change_settings(runs_per_tick=3)
     modules = ModuleFactory.create_batch(4)
     _, text = act(admin_client, MODULES, "run_now", *modules)
     assert "More than 3 are selected, and nothing was done" in text

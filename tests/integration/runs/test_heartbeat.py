@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from runs.lifecycle.heartbeat import Heartbeat
-from runs.models import Run, Setting
-from tests.factories import running
+from runs.models import Run
+from tests.factories import change_settings, running
 from tests.processes.commands import wait_until
 
 
 @pytest.mark.matrix
 @pytest.mark.django_db(transaction=True)
 def test_what_fails_between_two_beats_ends_no_heartbeat(caplog: pytest.LogCaptureFixture) -> None:
-    Setting.objects.create(key="heartbeat_seconds", value=1)
+    change_settings(heartbeat_seconds=1)
     run = running()
     failed = []
 

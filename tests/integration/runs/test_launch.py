@@ -23,10 +23,10 @@ from modules.models import Module
 from runs.lifecycle.claim import Request
 from runs.lifecycle.launch import launch
 from runs.lifecycle.reap import reap_all, seems_dead
-from runs.models import GroupRun, Run, Setting
+from runs.models import GroupRun, Run
 from runs.process import control, identity
 from tests.benches.bench import Bench
-from tests.factories import GroupRunFactory, RunFactory
+from tests.factories import GroupRunFactory, RunFactory, change_settings
 from tests.processes.commands import ROOT, go_on, manage, start, wait_until
 
 QUERY = "SELECT k, v FROM s"
@@ -347,7 +347,7 @@ def _clock() -> str:
 
 @pytest.mark.matrix
 def test_a_run_gives_signs_of_life_whatever_it_waits_for(numbers: Bench, save_module: Save) -> None:
-    Setting.objects.create(key="heartbeat_seconds", value=1)
+    change_settings(heartbeat_seconds=1)
     numbers.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.orders (k integer, v text)")
     with psycopg.connect(numbers.destination.url) as holder:
         holder.execute("LOCK TABLE sync.orders IN ACCESS EXCLUSIVE MODE")

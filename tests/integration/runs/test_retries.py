@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from connections.connectors.postgresql.errors import translate
+from connections.connectors.postgresql.errors.statement import from_psycopg
 from connections.sdk import errors
 from modules.models import Hook, Module
 from runs.engine.retry import Budget, Policy
@@ -20,10 +20,11 @@ from runs.lifecycle import cancel
 from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.lifecycle.launch import launch
-from runs.models import Run, Setting
+from runs.models import Run
 from runs.models.notification import Notification
 from tests.benches.bench import Bench
 from tests.benches.gates import GATE, closed_gate
+from tests.factories import change_settings
 from tests.processes.commands import alive, manage, wait_until
 
 # real processes, many of them
@@ -109,7 +110,7 @@ def test_what_postgresql_says_is_classed_by_its_code(state: str, again: bool) ->
     class Said(psycopg.DatabaseError):
         sqlstate = state
 
-    assert translate(Said("it failed"), name="dw").retryable is again
+    assert from_psycopg(Said("it failed"), name="dw").retryable is again
 
 
 def test_there_are_so_many_retries_and_connects_are_apart() -> None:
@@ -193,7 +194,7 @@ def test_a_failure_after_the_publish_is_tried_again_without_publishing_again(ord
 def test_a_statement_that_the_server_ends_for_its_time_is_an_error_that_is_tried_again_and_told(
     orders: Module, pg_bench: Bench
 ) -> None:
-    Setting.objects.create(key="notification_addresses", value=["ops@example.com"])
+    change_settings(notification_addresses=["ops@example.com"])
     Module.objects.update(source_query="SELECT k, v || pg_sleep(600)::text AS v FROM s", max_retries=1)
     source = orders.source_connection
     source.options = {"session": {"statement_timeout": "500ms"}}

@@ -1,4 +1,4 @@
-"""What an operator changes at run time: known keys, checked values, defaults where nothing is set."""
+"""What an operator changes at run time: typed fields, checked values, defaults where nothing is set."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
+from runs.admin.forms import SettingForm
 from runs.models import Setting
-from runs.settings import KEYS, setting
+from runs.models.setting import names
+from runs.settings import current, setting
+from tests.factories import change_settings, settings_form
 
 pytestmark = pytest.mark.django_db
 
 
-def test_a_key_without_a_row_has_its_default() -> None:
-    assert {name: setting(name) for name in KEYS} == {
+def test_a_setting_that_was_never_changed_has_its_default() -> None:
+    assert {name: getattr(current(), name) for name in names()} == {
         "min_full_share": 0.5,
         "max_delete_share": 0.10,
         "run_retention_days": 400,
@@ -41,7 +46,7 @@ def test_a_key_without_a_row_has_its_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("name", "value"),
     [
         ("min_full_share", 0),
         ("max_delete_share", 1),
@@ -58,27 +63,26 @@ def test_a_key_without_a_row_has_its_default() -> None:
         ("smtp_security", "starttls"),
     ],
 )
-def test_a_stored_value_is_what_is_used(key: str, value: Any) -> None:
-    row = Setting(key=key, value=value)
+def test_a_stored_value_is_what_is_used(name: str, value: Any) -> None:
+    row = Setting(**{name: value})
     row.full_clean()
     row.save()
-    assert setting(key) == value
+    assert getattr(current(), name) == setting(name) == value
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
+    ("name", "value"),
     [
         ("min_full_share", 1.1),
-        ("min_full_share", "0.5"),
-        ("max_delete_share", True),
+        ("min_full_share", float("nan")),
+        ("max_delete_share", "half"),
         ("run_retention_days", 0),
-        ("run_retention_days", 1.5),
         ("notification_addresses", "a@b.cd"),
         ("notification_addresses", ["nobody"]),
         ("notification_addresses", [1]),
         ("no_progress_timeout", -1),
         ("notify_every", 0),
-        ("notify_manual_runs", 1),
+        ("notify_manual_runs", 7),
         ("late_after_hours", 0),
         ("site_url", "etl.example.com"),
         ("site_url", "javascript://x/%0aalert(1)"),
@@ -92,13 +96,57 @@ def test_a_stored_value_is_what_is_used(key: str, value: Any) -> None:
         ("smtp_password", "hunter2"),
     ],
 )
-def test_a_value_that_the_key_does_not_take_is_refused(key: str, value: Any) -> None:
+def test_a_value_that_the_setting_does_not_take_is_refused(name: str, value: Any) -> None:
     with pytest.raises(ValidationError) as refused:
-        Setting(key=key, value=value).full_clean()
-    assert "value" in refused.value.message_dict
+        Setting(**{name: value}).full_clean()
+    assert list(refused.value.message_dict) == [name]
 
 
-def test_an_unknown_key_is_refused() -> None:
-    with pytest.raises(ValidationError) as refused:
-        Setting(key="nonsense", value=1).full_clean()
-    assert "nonsense" in str(refused.value.message_dict)
+@pytest.mark.parametrize(
+    ("name", "typed"),
+    [
+        ("min_full_share", "1.1"),
+        ("max_delete_share", "true"),
+        ("max_delete_share", "nan"),
+        ("run_retention_days", "1.5"),
+        ("run_retention_days", ""),
+        ("notification_addresses", "nobody"),
+        ("late_after_hours", "0"),
+        ("smtp_password", "hunter2"),
+    ],
+)
+def test_a_text_that_the_setting_does_not_take_is_refused(name: str, typed: str) -> None:
+    form = SettingForm(settings_form(**{name: typed}), instance=Setting())
+    form.may_use_secrets = True
+    assert list(form.errors) == [name]
+
+
+def test_there_is_one_row() -> None:
+    change_settings(notify_every=3)
+    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("UPDATE settings SET id = 2")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Setting().save()
+
+
+def test_the_settings_are_read_with_one_query_and_changes_are_seen() -> None:
+    change_settings(notify_every=3, notification_addresses=["a@b.cd"])
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        settings = current()
+        assert all(hasattr(settings, name) for name in names())
+    assert len(queries) == 1
+    change_settings(notify_every=4)
+    assert (settings.notify_every, current().notify_every) == (3, 4)
+
+
+def test_a_value_that_is_not_valid_fails_what_needs_it_and_nothing_else() -> None:
+    change_settings(notify_every=3, invalid={"lease_seconds": "long", "smtp_password": "hunter2"})
+    settings = current()
+    assert settings.notify_every == 3
+    with pytest.raises(ValueError, match="stored value of the setting lease_seconds is not valid"):
+        _ = settings.lease_seconds
+    with pytest.raises(ValueError) as refused:
+        setting("smtp_password")
+    assert "hunter2" not in str(refused.value)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from runs.models import GroupRun, Run, Setting
+from runs.models import GroupRun, Run
 from scheduling.models import Schedule
 from scheduling.tick import tick
-from tests.factories import ScheduleFactory
+from tests.factories import ScheduleFactory, change_settings
 
 START = dt.datetime(2027, 1, 11, 2, 59, 30, tzinfo=dt.UTC)
 MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta(days=1)
@@ -41,4 +41,4 @@ def edit(row: Schedule, at: dt.datetime, **fields: object) -> None:
 
 
 def listened() -> None:
-    Setting.objects.create(key="notification_addresses", value=["ops@example.com"])
+    change_settings(notification_addresses=["ops@example.com"])

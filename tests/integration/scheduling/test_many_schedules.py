@@ -11,10 +11,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from modules.models import Group
-from runs.models import Setting
 from scheduling.models import Schedule, Slot, Tick
 from scheduling.tick import housekeeping, tick
 from scheduling.tick.fire import TickReport
+from tests.factories import change_settings
 from tests.integration.scheduling.simulated_time import DAY, HOUR, MINUTE, START, finish_all, play, schedule
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nowhere")]
@@ -59,7 +59,7 @@ def test_two_thousand_schedules_after_a_day_s_outage_come_back_without_a_herd() 
 def test_each_gets_one_run_for_the_outage_before_long() -> None:
     for _ in range(7):
         schedule("0 * * * *")
-    Setting.objects.create(key="runs_per_tick", value=3)
+    change_settings(runs_per_tick=3)
     tick.tick(START)
     fired = play(START + DAY - 10 * MINUTE, 5 * MINUTE)
     assert [fired.count(moment) for moment in sorted(set(fired))] == [3, 3, 1]
@@ -68,7 +68,7 @@ def test_each_gets_one_run_for_the_outage_before_long() -> None:
 
 def test_what_is_due_now_goes_before_what_is_made_up_for() -> None:
     late = schedule("0 4 * * *")
-    Setting.objects.create(key="runs_per_tick", value=1)
+    change_settings(runs_per_tick=1)
     tick.tick(START)
     now = schedule("30 5 * * *")
     assert tick.tick(START + 91 * MINUTE).started == [f"schedule {now}"]
@@ -78,7 +78,7 @@ def test_what_is_due_now_goes_before_what_is_made_up_for() -> None:
 def test_a_slot_left_to_a_later_tick_is_not_missed_even_by_one_that_skips() -> None:
     for _ in range(5):
         schedule("0 4 * * *", catch_up="none")
-    Setting.objects.create(key="runs_per_tick", value=1)
+    change_settings(runs_per_tick=1)
     tick.tick(START)
     assert len(play(START + MINUTE, 8 * MINUTE)) == 5
 

@@ -8,11 +8,11 @@ import pytest
 from pytest_django import Settings
 
 from modules.models import Module
-from runs.models import GroupRun, Setting
+from runs.models import GroupRun
 from runs.models.notification import Notification
 from scheduling.models import Schedule, Slot
 from scheduling.tick import housekeeping, tick
-from tests.factories import GroupMemberFactory, ModuleFactory
+from tests.factories import GroupMemberFactory, ModuleFactory, change_settings
 from tests.integration.scheduling.simulated_time import (
     DAY,
     HOUR,
@@ -98,7 +98,7 @@ def test_a_schedule_that_cannot_fire_or_start_is_told_once_a_day(settings: Setti
 
 def test_the_grace_is_a_setting() -> None:
     schedule("0 4 * * *")
-    Setting.objects.create(key="misfire_grace_hours", value=8)
+    change_settings(misfire_grace_hours=8)
     tick.tick(START)
     assert len(tick.tick(START + 7 * HOUR).started) == 1
 
@@ -140,7 +140,7 @@ def test_another_expression_does_not_fire_for_its_past() -> None:
 
 def test_a_scheduled_module_that_never_ran_is_late_and_a_fresh_schedule_is_not() -> None:
     listened()
-    Setting.objects.create(key="late_after_hours", value=24)
+    change_settings(late_after_hours=24)
     never, grouped, fresh, idle = (ModuleFactory.create(name=name) for name in ("never", "grouped", "fresh", "idle"))
     Module.objects.update(created_at=START - 100 * DAY)
     schedule(group=None, module=never)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from modules.models import Module
-from runs.models import GroupRun, Run, Setting
+from runs.models import GroupRun, Run
 from runs.models.notification import Notification
 from scheduling.models import Schedule, Slot
 from scheduling.tick import fire, tick
-from tests.factories import ModuleFactory
+from tests.factories import ModuleFactory, change_settings
 from tests.integration.scheduling.simulated_time import HOUR, MINUTE, START, finish_all, listened, play, schedule
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nowhere")]
@@ -48,7 +48,7 @@ def test_a_slot_whose_tick_died_before_there_was_a_run_is_started_once_by_the_ne
 def test_one_that_nobody_took_over_in_time_is_missed_and_told(
     monkeypatch: pytest.MonkeyPatch, catch_up: str, gap: dt.timedelta
 ) -> None:
-    Setting.objects.create(key="notification_addresses", value=["ops@example.com"])
+    change_settings(notification_addresses=["ops@example.com"])
     row = schedule(catch_up=catch_up)
     tick.tick(START)
     killed_after_claiming(monkeypatch, START + MINUTE)
@@ -134,7 +134,7 @@ def test_a_full_refresh_waits_for_a_module_that_runs_instead_of_being_left_out()
 
 
 def test_a_full_refresh_that_never_gets_its_turn_is_missed_and_told_with_what_ran() -> None:
-    Setting.objects.create(key="notification_addresses", value=["ops@example.com"])
+    change_settings(notification_addresses=["ops@example.com"])
     module = ModuleFactory.create(full_refresh_cron="0 4 * * *")
     schedule(group=None, module=module)
     Module.objects.update(updated_at=START - MINUTE)

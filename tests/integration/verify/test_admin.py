@@ -11,9 +11,9 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from runs.models import Setting, Verification
+from runs.models import Verification
 from runs.process.identity import ProcessIdentity
-from tests.factories import ModuleFactory, RunFactory
+from tests.factories import ModuleFactory, RunFactory, change_settings
 from tests.processes.launchers import Nowhere
 
 pytestmark = pytest.mark.django_db
@@ -98,7 +98,7 @@ def test_others_are_compared_by_a_process_of_their_own(admin_client: Client) -> 
 
 
 def test_a_click_starts_no_more_processes_than_a_tick(admin_client: Client) -> None:
-    Setting.objects.create(key="runs_per_tick", value=2)
+    change_settings(runs_per_tick=2)
     rows = [found(options={"sample": number}) for number in range(1, 4)]
     page = press(admin_client, "runs_verification", "repair", *(row.pk for row in rows))
     assert "More than 2 are selected" in page

@@ -12,6 +12,7 @@ import pytest
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import Cancelled
+from runs.engine.destination import Destination
 from runs.engine.plan import Strategy
 from runs.engine.sessions import open_session
 from runs.engine.verify import sides
@@ -44,7 +45,7 @@ def filled(bench: Bench, price: str = "numeric(9,2)") -> Bench:
 def opened_sides(bench: Bench) -> Iterator[Sides]:
     plan = bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",))
     with open_session(plan.destination, Cap.READ) as opened:
-        tables = sides.describe(plan, QUERY, opened)
+        tables = sides.describe(Destination(plan, opened), QUERY)
     with ExitStack() as stack:
         yield sides.open_sides(plan, tables, sides.compared(plan, tables, (), None), None, stack)
 

@@ -11,7 +11,8 @@ import pytest
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ConfigurationInvalid, NotSupported
-from connections.sdk.manifest import Manifest, load
+from connections.sdk.manifest import Manifest
+from connections.sdk.manifest_yaml import load
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.url import jdbc
 
@@ -54,8 +55,8 @@ def read(tmp_path: Path) -> Callable[[str], Manifest]:
 @pytest.mark.parametrize("kind", registry.kinds())
 def test_every_kind_has_a_manifest_of_its_own_name(kind: str) -> None:
     manifest = registry.manifest(kind)
-    assert (manifest.name, manifest.default_port) == (kind, jdbc.DEFAULT_PORTS.get(kind))
-    assert manifest.title and manifest.description and manifest.url_template
+    assert manifest.name == kind
+    assert manifest.title and manifest.description and manifest.url and manifest.url.template
     assert registry.dialect(kind).name == kind
 
 
@@ -78,7 +79,9 @@ def test_a_manifest_says_what_its_connector_can_do(kind: str) -> None:
 @pytest.mark.parametrize("kind", registry.kinds())
 def test_the_url_template_is_a_url_of_its_kind(kind: str) -> None:
     values = {"host": "h", "port": "5432", "db": "d", "path": "/x", "library": "L", "service": "s", "system": "trino"}
-    jdbc.check(registry.manifest(kind).url_template.format(**values), kind)
+    rules = registry.manifest(kind).url
+    assert rules is not None
+    jdbc.check(rules.template.format(**values, warehouse="w"), kind)
 
 
 def test_a_manifest_is_read_whole(read: Callable[[str], Manifest]) -> None:

@@ -27,6 +27,28 @@ _WIDER = {
     "date": ("timestamp without time zone",),
     "json": ("jsonb",),
 }
+# the OIDs of types with the same binary representation on all servers, by their names in the catalogue; `character`
+# without a length is not spelled so there
+_BUILT_IN = {
+    "bigint": 20,
+    "boolean": 16,
+    "bytea": 17,
+    "character varying": 1043,
+    "date": 1082,
+    "double precision": 701,
+    "integer": 23,
+    "interval": 1186,
+    "json": 114,
+    "jsonb": 3802,
+    "numeric": 1700,
+    "real": 700,
+    "smallint": 21,
+    "text": 25,
+    "time without time zone": 1083,
+    "timestamp with time zone": 1184,
+    "timestamp without time zone": 1114,
+    "uuid": 2950,
+}
 # for types by name: whether they have a binary representation that is the same on other servers
 _PORTABLE = """
 SELECT x.name, t.typsend <> 0 AND t.typreceive <> 0 AND x.name !~ '^reg'
@@ -37,9 +59,13 @@ FROM unnest(%s::text[]) AS x(name) JOIN pg_type t ON t.oid = to_regtype(x.name)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawPlan:
-    """The casts of a raw copy by position, "" for none. Without casts the user's query is sent unchanged."""
+    """The casts of a raw copy by position, "" for none. Without casts the user's query is sent unchanged.
+
+    ``oids`` are the types that the query's columns must have when they are copied; None if they were just described.
+    """
 
     casts: tuple[str, ...]
+    oids: tuple[int, ...] | None = None
 
     def query(self, query: str) -> str:
         """Return ``query`` with the casts."""
@@ -58,32 +84,57 @@ class NotRaw:
     why: str
 
 
-def plan(
-    source: PostgresqlSession,
-    query: str,
-    *,
-    destination: PostgresqlSession,
-    table: TableName,
-    columns: Sequence[Column],
-    trim: bool,
-) -> RawPlan | NotRaw:
-    """Return the casts needed to copy the query's columns to those of the table, or why a raw copy is impossible."""
-    source_columns = describe_query(source, statement(query))
-    if len(source_columns) != len(columns):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Types:
+    """The types of one side's columns in order, and the names of those with the same binary representation everywhere.
+
+    ``oids`` is None if they were described by the server.
+    """
+
+    natives: tuple[str, ...]
+    portable: frozenset[str]
+    oids: tuple[int, ...] | None = None
+
+
+def known_types(columns: Sequence[Column]) -> tuple[Types | None, Types | None]:
+    """Return the types of source and destination as far as they follow from the columns, without a session.
+
+    None means that the system has to be asked: about types that are not built in and, because COPY would silently round
+    a value to a size, about those of the source if the destination has a column with one.
+    """
+    destination = _built_in([column.dest_type for column in columns])
+    if destination is None or any("(" in native for native in destination.natives):
+        return None, destination
+    return _built_in([column.source_type for column in columns]), destination
+
+
+def types_of_query(session: PostgresqlSession, query: str, columns: Sequence[Column]) -> Types:
+    """Describe the query. Raises ColumnMissing when it returns another number of columns."""
+    described = describe_query(session, statement(query))
+    if len(described) != len(columns):
         raise ColumnMissing(
-            f"The source query returns {len(source_columns)} columns, but the module has {len(columns)}.",
+            f"The source query returns {len(described)} columns, but the module has {len(columns)}.",
             hint="Refresh the module's columns from its query.",
         )
-    dest_columns = _destination_columns(destination, table, columns)
-    portable = _portable(source, source_columns) & _portable(destination, dest_columns)
+    return _types(session, described)
+
+
+def types_of_table(session: PostgresqlSession, table: TableName, columns: Sequence[Column]) -> Types:
+    """Describe the columns of the table. Raises TableMissing or ColumnMissing."""
+    return _types(session, _destination_columns(session, table, columns))
+
+
+def compare(source: Types, destination: Types, columns: Sequence[Column], *, trim: bool) -> RawPlan | NotRaw:
+    """Return the casts needed between the types of both sides, or why a raw copy is impossible."""
+    portable = source.portable & destination.portable
     casts: list[str] = []
-    for have, want in zip(source_columns, dest_columns, strict=True):
-        cast = _cast(have.native_type, want.native_type, portable=portable, trim=trim)
+    for have, want, column in zip(source.natives, destination.natives, columns, strict=True):
+        cast = _cast(have, want, portable=portable, trim=trim)
         if cast is None:
-            types = f"{have.native_type} in the source and {want.native_type} in the destination"
-            return NotRaw(why=f"column “{want.name}” is {types}")
+            types = f"{have} in the source and {want} in the destination"
+            return NotRaw(why=f"column “{column.dest_name}” is {types}")
         casts.append(cast)
-    return RawPlan(casts=tuple(casts))
+    return RawPlan(casts=tuple(casts), oids=source.oids)
 
 
 def _destination_columns(session: PostgresqlSession, table: TableName, columns: Sequence[Column]) -> list[ColumnInfo]:
@@ -97,9 +148,17 @@ def _destination_columns(session: PostgresqlSession, table: TableName, columns: 
     return [column for column in dest_columns if column]
 
 
-def _portable(session: PostgresqlSession, columns: Sequence[ColumnInfo]) -> frozenset[str]:
+def _types(session: PostgresqlSession, columns: Sequence[ColumnInfo]) -> Types:
     names = [_name(column.native_type) for column in columns]
-    return frozenset(name for name, portable in session.fetch(_PORTABLE, (names,)) if portable)
+    portable = frozenset(name for name, portable in session.fetch(_PORTABLE, (names,)) if portable)
+    return Types(natives=tuple(column.native_type for column in columns), portable=portable)
+
+
+def _built_in(natives: Sequence[str]) -> Types | None:
+    names = [_name(native) for native in natives]
+    if not all(name in _BUILT_IN for name in names):
+        return None
+    return Types(natives=tuple(natives), portable=frozenset(names), oids=tuple(_BUILT_IN[name] for name in names))
 
 
 def _parts(native: str) -> tuple[str, int | None, int | None]:

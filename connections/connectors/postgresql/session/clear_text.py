@@ -15,11 +15,10 @@ from typing import Any, TypeVar
 import asyncpg
 from asyncpg import connect_utils, protocol
 
+from connections.connectors.postgresql.errors.causes import Cause, cause_of
 from connections.sdk.parameters import ConnectionParameters
 
 T = TypeVar("T")
-# part of libpq's message, also used for asyncpg
-REFUSED = "server requested a cleartext password"
 _ALWAYS_TLS = frozenset({"require", "verify-ca", "verify-full"})
 _NEVER_TLS = frozenset({"disable"})
 _HEADER = struct.Struct("!cI")
@@ -48,7 +47,8 @@ def opened(settings: Mapping[str, str], connect: Callable[[dict[str, str]], T], 
     try:
         return connect(dict(settings))
     except errors as error:
-        if "require_auth" not in settings or REFUSED not in str(error) or settings.get("sslmode") in _NEVER_TLS:
+        is_refused = cause_of(error) is Cause.CLEAR_TEXT_PASSWORD
+        if "require_auth" not in settings or not is_refused or settings.get("sslmode") in _NEVER_TLS:
             raise
         refused = error
     with_tls = {key: value for key, value in settings.items() if key != "require_auth"} | {"sslmode": "require"}
@@ -56,7 +56,22 @@ def opened(settings: Mapping[str, str], connect: Callable[[dict[str, str]], T], 
         return connect(with_tls)
     except errors as error:
         # if the server does not support TLS, report the first error: it requested a clear-text password
-        raise (refused if "does not support SSL" in str(error) else error) from None
+        raise (refused if cause_of(error) is Cause.NO_TLS else error) from None
+
+
+class PasswordRequested(asyncpg.InvalidAuthorizationSpecificationError):  # type: ignore[misc]
+    """The server requested the password in clear text. asyncpg tries TLS after this class of error."""
+
+    cause = Cause.CLEAR_TEXT_PASSWORD
+
+    def __init__(self) -> None:
+        super().__init__("server requested a cleartext password")
+
+
+class UnexpectedResponse(asyncpg.InterfaceError):  # type: ignore[misc]
+    """The server does not answer as PostgreSQL does."""
+
+    cause = Cause.NOT_POSTGRESQL
 
 
 class Guarded(protocol.Protocol):  # type: ignore[misc]
@@ -75,8 +90,7 @@ class Guarded(protocol.Protocol):  # type: ignore[misc]
         self._buffer += data
         while self._checking and (message := self._next()) is not None:
             if message[:1] == _AUTHENTICATION and message[5:9] == struct.pack("!I", _CLEAR_TEXT):
-                # after this class of error asyncpg tries TLS, or raises the error of the attempt with TLS
-                self._refuse(asyncpg.InvalidAuthorizationSpecificationError(REFUSED))
+                self._refuse(PasswordRequested())
                 return
             self._checking = message[:1] != _AUTHENTICATION or message[5:9] != struct.pack("!I", _OK)
             super().data_received(message)
@@ -90,7 +104,7 @@ class Guarded(protocol.Protocol):  # type: ignore[misc]
             return None
         length = 1 + _HEADER.unpack_from(self._buffer)[1]
         if not _HEADER.size <= length <= _MAX_LENGTH:
-            self._refuse(asyncpg.InterfaceError("unexpected response"))
+            self._refuse(UnexpectedResponse("unexpected response"))
             return None
         if len(self._buffer) < length:
             return None
@@ -113,8 +127,8 @@ async def connect(settings: Mapping[str, str], parameters: ConnectionParameters,
         return await asyncpg.connect(**keywords)
     except OSError as error:
         # the second attempt failed, because the server does not support TLS: report the first error
-        if REFUSED in str(error.__cause__):
-            raise asyncpg.InvalidAuthorizationSpecificationError(REFUSED) from None
+        if isinstance(error.__cause__, PasswordRequested):
+            raise PasswordRequested() from None
         raise
     finally:
         _allowed.reset(token)

@@ -12,8 +12,9 @@ from connections.connectors.sqlite import busy_wait, driver, introspection
 from connections.connectors.sqlite.driver import SqliteSession
 from connections.sdk.errors import LockTimeout
 from connections.sdk.schema import TableName
+from runs.engine.destination import Destination
 from runs.engine.plan import Plan
-from runs.engine.publish.orphaned_rows import OrphanedRows
+from runs.engine.publish.foreign_keys import OrphanedRows
 from tests.benches.bench import Bench
 
 TABLE = TableName("", "parent")
@@ -44,7 +45,7 @@ def opened(bench: Bench) -> Iterator[SqliteSession]:
 
 
 def counted(opened: SqliteSession, plan: Plan) -> OrphanedRows:
-    return OrphanedRows(opened, plan, introspection.foreign_keys(opened, TABLE))
+    return OrphanedRows(Destination(plan, opened), introspection.foreign_keys(opened, TABLE))
 
 
 def with_collation(bench: Bench) -> None:
@@ -89,4 +90,4 @@ def test_a_lock_that_is_not_released_ends_the_count(
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(LockTimeout):
-            OrphanedRows(opened, plan, keys)
+            OrphanedRows(Destination(plan, opened), keys)

@@ -12,6 +12,7 @@ from connections.sdk.errors import CountMismatch, InvalidValue, Lost, PipekitErr
 from connections.sdk.schema import Column
 from runs.engine import events, sync
 from runs.engine.checks import Staging
+from runs.engine.destination import find_published
 from runs.engine.plan import Hook, Limits, Plan, RunOn, Strategy
 from runs.engine.publish import commit_record, publish
 from tests.benches.bench import Bench, Result, Rows
@@ -153,9 +154,9 @@ def test_staging_that_lost_rows_is_not_published(numbers: Bench, strategy: Strat
 
 def test_the_run_that_lost_the_answer_to_commit_asks_the_destination(numbers: Bench) -> None:
     plan = numbers.plan(QUERY, run="the-run")
-    assert publish.find(plan) is None
+    assert find_published(plan) is None
     list(sync.run(plan))
-    found = publish.find(plan)
+    found = find_published(plan)
     assert found is not None
     assert (found.inserted, found.recovered) == (100, True)
 

@@ -38,7 +38,7 @@ def test_an_attempt_after_the_publish_deletes_nothing_and_says_so(
     def locked(*_: object) -> None:
         raise LockTimeout("Somebody holds the table.")
 
-    monkeypatch.setattr(repairing, "_transaction", locked)
+    monkeypatch.setattr(repairing, "_delete_in_transaction", locked)
     with pytest.raises(CountMismatch, match="extra") as failed:
         list(retry.run(repair, retry.Policy(delay=0), still_ours=lambda: True))
     assert "--repair" in failed.value.hint

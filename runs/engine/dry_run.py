@@ -1,0 +1,89 @@
+"""Executes a dry run: builds the source query and the merge SQL, and writes nothing anywhere.
+
+If the source cannot be reached, that is only a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+
+from connections import registry
+from connections.sdk.capabilities import Cap
+from connections.sdk.errors import DatabaseMissing, NotSupported, TransientError
+from connections.sdk.schema import Column, ColumnInfo, TableInfo
+from connections.sdk.visible_text import one_line
+from runs.engine.destination import Destination
+from runs.engine.events import Event, MergeSqlBuilt, SourceQueryBuilt, Warned
+from runs.engine.extract import columns as column_choice
+from runs.engine.extract.query import bounded_query
+from runs.engine.plan import Plan
+from runs.engine.publish import destination_table, unfilled_columns
+from runs.engine.publish.statements import STRATEGIES, publication, statements
+from runs.engine.sessions import for_inspection, open_session
+from runs.engine.watermarks.bounds import Bound
+from runs.engine.watermarks.warnings import implied_warnings
+
+
+def build(plan: Plan, query: str, bound: Bound | None, table: TableInfo | None) -> Iterator[Event]:
+    """Yield the source query and the merge SQL of a run, with its warnings.
+
+    ``query`` is the query with its named watermarks, ``table`` the destination table if it exists.
+    """
+    probed = yield from _probe(plan, query)
+    if probed:
+        columns = column_choice.from_probe(plan, query, probed)
+    else:
+        columns = column_choice.without_probe(plan, query, table)
+    yield SourceQueryBuilt(bounded_query(plan, query, bound, columns))
+    if not columns:
+        yield Warned(
+            "The merge SQL is not known before the first run: the query is SELECT * and there is no table yet."
+        )
+        return
+    column_choice.check_known(plan, columns, table)
+    destination_table.check_columns(plan, table, columns)
+    yield from map(Warned, unfilled_columns.reset_by_incremental(plan, table, columns))
+    yield from map(Warned, implied_warnings(plan, table, columns))
+    yield from _merge_sql(plan, columns, table, has_types=bool(probed))
+
+
+def _probe(plan: Plan, query: str) -> Generator[Event, None, tuple[ColumnInfo, ...]]:
+    """Return the query's columns; none, after a warning, when the source cannot be reached now.
+
+    Raises what a run would raise for the connection, such as AuthenticationFailed or Protected, and for the query, such
+    as TableMissing. Nothing is written: a missing database file is not created and raises DatabaseMissing.
+    """
+    try:
+        connector = registry.connector(plan.source.kind, Cap.READ)
+    except NotSupported:
+        # this kind of system cannot be read yet
+        return ()
+    try:
+        with open_session(for_inspection(plan.source), Cap.READ) as session:
+            return connector.introspector.describe_query(session, query)
+    except TransientError as error:
+        yield Warned(f"The source could not be reached, so its tables and columns were not checked: {error.message}")
+        return ()
+    except DatabaseMissing as error:
+        if plan.source.options.get("create"):
+            # a run would create the file, and then fail because the query's tables do not exist
+            error.hint = "Check the path in the URL: a run would create an empty file there, which has no tables."
+        raise
+
+
+def _merge_sql(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *, has_types: bool) -> Iterator[Event]:
+    """Build the publish statements; for a new table also those that create it, if the source's types are known."""
+    heading, warnings = "", list[str]()
+    with Destination.open(plan) as dest:
+        if table is None and has_types:
+            columns, warnings = column_choice.with_destination_types(dest, columns, None)
+        inputs = publication(dest, columns, table, null_keys=False)
+        if table is None and not has_types:
+            heading = (
+                f"-- {one_line(str(dest.table))} does not exist; the first run creates it, with the source's types.\n\n"
+            )
+            built = STRATEGIES[plan.strategy](inputs)
+        else:
+            built = statements(dest, columns, table, inputs)
+    yield from map(Warned, warnings)
+    yield MergeSqlBuilt(heading + ";\n\n".join(statement.sql for statement in built) + ";")

@@ -1,0 +1,168 @@
+"""The settings that an operator changes while Pipekit runs: one row, with a field for each setting."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator, validate_email
+from django.db import models
+
+from connections.models import Timestamped
+from connections.validation import REFERENCE
+
+# the primary key of the only row
+ROW = 1
+
+
+def web_address(value: str) -> str:
+    """Return an http or https URL. Raise ValueError for anything else, without repeating it: it may be a secret."""
+    expected = ValueError("Expected an address such as https://etl.example.com, without a user or password in it.")
+    try:
+        parts = urlsplit(value)
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        raise expected from None
+    if not is_valid or "@" in parts.netloc or re.search(r"[\s\x00-\x1f\x7f]", value):
+        raise expected
+    return value
+
+
+def validate_web_address(value: str) -> None:
+    try:
+        web_address(value)
+    except ValueError as error:
+        raise ValidationError(str(error)) from None
+
+
+def validate_webhook(value: str) -> None:
+    (validate_reference if value.startswith("$") else validate_web_address)(value)
+
+
+def validate_share(value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValidationError("Expected a share between 0 and 1, such as 0.1 for ten percent.")
+
+
+def validate_hours(value: float) -> None:
+    if not 0 < value <= 100_000:
+        raise ValidationError("Expected a number of hours above 0; leave it empty to report no module as late.")
+
+
+def validate_addresses(value: Any) -> None:
+    if not isinstance(value, list):
+        raise ValidationError("Expected a list of e-mail addresses.")
+    for address in value:
+        try:
+            validate_email(address)
+        except (ValidationError, TypeError):
+            raise ValidationError(f"“{address}” is not an e-mail address.") from None
+
+
+validate_reference = RegexValidator(
+    REFERENCE, "Expected a reference such as $MAIL_PW, never the secret: manage.py secrets set MAIL_PW."
+)
+validate_line = RegexValidator(r"[\x00-\x1f\x7f]", "Expected a line of text.", inverse_match=True)
+
+
+def _whole(label: str, default: int, least: int, most: int) -> models.PositiveIntegerField[int, int]:
+    expected = f"Expected a whole number from {least} to {most}."
+    limits = [MinValueValidator(least, expected), MaxValueValidator(most, expected)]
+    return models.PositiveIntegerField(label, default=default, validators=limits)
+
+
+def _share(label: str, default: float) -> models.FloatField[float, float]:
+    return models.FloatField(label, default=default, validators=[validate_share])
+
+
+def _text(label: str, validator: Any) -> models.TextField[str, str]:
+    return models.TextField(label, default="", blank=True, validators=[validator])
+
+
+class Setting(Timestamped):
+    """The settings. `runs.settings.current` returns them; while there is no row, each has its default."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ROW, editable=False)
+    min_full_share = _share("Minimum share of the rows it replaces that a full refresh must deliver", 0.5)
+    max_delete_share = _share("Maximum share of a table that key_sync may delete", 0.10)
+    run_retention_days = _whole("Days for which runs are kept", 400, 1, 36500)
+    log_retention_days = _whole("Days for which logs of runs are kept", 30, 1, 36500)
+    no_progress_timeout = _whole(
+        "Seconds without progress or traffic after which a transfer or connection times out; 0: never", 300, 0, 86400
+    )
+    heartbeat_seconds = _whole("Seconds between two heartbeats of a run", 5, 1, 60)
+    lease_seconds = _whole(
+        "Seconds without a heartbeat after which a run on another machine is considered dead", 60, 10, 3600
+    )
+    run_log_megabytes = _whole("Maximum size of a run's log in megabytes", 50, 1, 10000)
+    misfire_grace_hours = _whole("Hours within which a missed time of a schedule is still caught up", 6, 1, 1000)
+    runs_per_tick = _whole(
+        "Maximum number of runs that schedules start per minute; others follow in the next minutes", 20, 1, 1000
+    )
+    verify_statement_seconds = _whole("Target duration in seconds of one statement of a verification", 20, 1, 3600)
+    verify_statements_per_second = _whole("Maximum number of statements per second of a verification", 5, 1, 1000)
+    notification_addresses = models.JSONField(
+        "Recipients of failure notifications by e-mail", default=list, blank=True, validators=[validate_addresses]
+    )
+    notify_every = _whole("After the first failure, report every n-th in a row", 10, 1, 10000)
+    notify_manual_runs = models.BooleanField("Also report runs started on a terminal", default=False)
+    late_after_hours = models.FloatField(
+        "Hours without a success after which a module is reported as late",
+        null=True,
+        blank=True,
+        validators=[validate_hours],
+    )
+    site_url = _text("Address of this installation, for links in mails", validate_web_address)
+    webhook_url = _text("Webhook address for events, or a $NAME reference to it", validate_webhook)
+    webhook_secret = _text("$NAME of the secret that signs webhook requests", validate_reference)
+    smtp_security = models.CharField(
+        "Encryption of the connection to the mail server",
+        max_length=8,
+        default="auto",
+        choices=[
+            ("auto", "auto: by the port (587 starttls, 465 tls, else none)"),
+            ("none", "none"),
+            ("starttls", "starttls"),
+            ("tls", "tls"),
+        ],
+    )
+    smtp_username = _text("User name at the mail server", validate_line)
+    smtp_password = _text("$NAME of the password at the mail server", validate_reference)
+    # a webhook stored before private addresses were refused: allowed until its address is changed
+    webhook_unrestricted = models.BooleanField(default=False, editable=False)
+    # what earlier versions stored and a field cannot hold, by setting; also settings that no longer exist
+    invalid = models.JSONField(default=dict, editable=False)
+
+    class Meta:
+        db_table = "settings"
+        verbose_name_plural = "settings"
+        constraints = [models.CheckConstraint(condition=models.Q(pk=ROW), name="settings_are_one_row")]
+
+    def __str__(self) -> str:
+        return "Settings"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.pk = ROW
+        if self.webhook_unrestricted and not Setting.objects.filter(webhook_url=self.webhook_url).exists():
+            self.webhook_unrestricted = False
+            if (fields := kwargs.get("update_fields")) is not None:
+                kwargs["update_fields"] = {*fields, "webhook_unrestricted"}
+        super().save(*args, **kwargs)
+
+    def refresh_from_db(self, using: str | None = None, fields: Any = None, from_queryset: Any = None) -> None:
+        """Load fields again. Raise ValueError for a setting whose stored value is invalid.
+
+        Django calls this for a field that is read while it is not loaded; `runs.settings.current` leaves those out.
+        """
+        for name in fields or ():
+            if name in self.invalid:
+                raise ValueError(f"The stored value of the setting {name} is not valid; set it in the admin.")
+        super().refresh_from_db(using, fields, from_queryset)
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all settings."""
+    own = [field.name for field in Setting._meta.concrete_fields if field.editable and not field.primary_key]
+    return tuple(own)

@@ -1,0 +1,277 @@
+"""SQLite's connector with one fault each, which the conformance suite must notice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connections import registry
+from connections.connectors.sqlite.dialect import SqliteDialect
+from connections.sdk.capabilities import Cap
+from connections.sdk.errors import PipekitError, QueryInvalid
+from connections.sdk.files.protection import Protection
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protocols import Batches
+from connections.sdk.retry_read import ReadAgain
+from connections.sdk.sql.row_identity import Names
+from connections.sdk.testing.case import CANARY, ConnectorUnderTest
+from connections.sdk.testing.workbench import MemoryBatches
+
+SQLITE = registry.connector("sqlite")
+
+
+class Proxy:
+    """An object that has what another one has, except for what a subclass overrides."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+class FaultyBatches(Proxy):
+    """Batches that a fault changes on their way."""
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self.real:
+                yield self.changed(batch)
+        except ReadAgain as again:
+            raise ReadAgain(FaultyReader(type(self), reader=again.reader), again.why) from None
+
+    def changed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = [self.column(array) if pa.types.is_string(array.type) else array for array in batch.columns]
+        return pa.record_batch(columns, schema=batch.schema)
+
+    def column(self, array: pa.Array) -> pa.Array:
+        raise NotImplementedError
+
+
+class TruncatedTexts(FaultyBatches):
+    def column(self, array: pa.Array) -> pa.Array:
+        return pc.utf8_slice_codeunits(array, 0, 4000)
+
+
+class EmptyTextsAsNull(FaultyBatches):
+    def column(self, array: pa.Array) -> pa.Array:
+        return pc.if_else(pc.equal(array, ""), None, array)
+
+
+class WithoutLastBatch(FaultyBatches):
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        batches = list(self.real)
+        return iter(batches[:-1] if len(batches) > 1 else batches)
+
+
+class WithoutErrors(FaultyBatches):
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from super().__iter__()
+        except PipekitError:
+            return
+
+    def changed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        return batch
+
+
+class FaultyReader:
+    """SQLite's reader, whose batches are wrapped, or of another size."""
+
+    def __init__(
+        self, batches: type[FaultyBatches] | None = None, *, batch_bytes: int = 0, reader: Any = SQLITE.reader
+    ) -> None:
+        self.batches, self.batch_bytes, self.reader = batches, batch_bytes, reader
+
+    def read(
+        self, parameters: ConnectionParameters, query: str, columns: Sequence[Any], *, batch_bytes: int
+    ) -> Batches:
+        read = self.reader.read(parameters, query, columns, batch_bytes=self.batch_bytes or batch_bytes)
+        wrapped: Batches = self.batches(read) if self.batches else read
+        return wrapped
+
+
+class BatchByBatch(Proxy):
+    """A writer that commits after each batch."""
+
+    def write(self, parameters: Any, table: Any, columns: Any, batches: Any, **options: Any) -> int:
+        written = 0
+        for batch in batches:
+            one = MemoryBatches(batches.schema, [batch])
+            written += self.real.write(parameters, table, columns, one, **options)
+        return written
+
+
+class WithoutOption(Proxy):
+    """A writer that ignores an option."""
+
+    option = ""
+
+    def write(self, parameters: Any, table: Any, columns: Any, batches: Any, **options: Any) -> int:
+        options.pop(self.option, None)
+        written: int = self.real.write(parameters, table, columns, batches, **options)
+        return written
+
+
+class WithoutClear(WithoutOption):
+    option = "clear"
+
+
+class WithoutClaim(WithoutOption):
+    option = "claim"
+
+
+class NeverClosed(Proxy):
+    """A session that stays open."""
+
+    kept: list[Any] = []
+
+    def close(self) -> None:
+        self.kept.append(self.real)
+
+
+class SlowlyCancelled(Proxy):
+    """A session whose cancel() comes seconds too late."""
+
+    def cancel(self) -> None:
+        threading.Timer(2, self.real.cancel).start()
+
+
+class Writable(Proxy):
+    """A session whose read-only queries may write."""
+
+    def fetch_read_only(self, query: str) -> Any:
+        rows = self.real.fetch(query)
+        return rows[0] if rows else None
+
+
+class OneCode(Proxy):
+    """A session that reports every error as an invalid query."""
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        try:
+            return self.real.fetch(sql, parameters)
+        except PipekitError as error:
+            raise QueryInvalid(error.message, hint=error.hint) from error
+
+
+class Talkative(Proxy):
+    """A session whose errors contain the password."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        try:
+            return self.real.execute(sql, parameters)
+        except PipekitError as error:
+            error.detail = f"connected with {CANARY}"
+            raise
+
+
+class LowerCase(Proxy):
+    """An introspector that folds the names of columns."""
+
+    def describe_table(self, session: Any, table: Any) -> Any:
+        info = self.real.describe_table(session, table)
+        return info and replace(info, columns=tuple(replace(c, name=c.name.lower()) for c in info.columns))
+
+
+class Unquoted(SqliteDialect):
+    def quote(self, identifier: str) -> str:
+        return f'"{identifier}"'
+
+
+class NullsDiffer(SqliteDialect):
+    def same_key(self, key: Names, target: str, staged: str, *, null_safe: bool) -> str:
+        return super().same_key(key, target, staged, null_safe=False)
+
+
+class FaultyConnector(Proxy):
+    """SQLite's connector with other parts."""
+
+    def __init__(self, session: type[Proxy] | None = None, **parts: Any) -> None:
+        super().__init__(SQLITE)
+        self.session = session
+        vars(self).update(parts)
+
+    def connect(self, parameters: ConnectionParameters) -> Any:
+        session = SQLITE.connect(parameters)
+        return self.session(session) if self.session else session
+
+
+# the test that must fail for each fault
+FAULTS: dict[str, tuple[FaultyConnector, str]] = {
+    "truncates texts": (FaultyConnector(reader=FaultyReader(TruncatedTexts)), "test_every_value_is_read_exactly"),
+    "reads empty texts as NULL": (
+        FaultyConnector(reader=FaultyReader(EmptyTextsAsNull)),
+        "test_every_value_is_read_exactly",
+    ),
+    "loses the last batch": (
+        FaultyConnector(reader=FaultyReader(WithoutLastBatch)),
+        "test_rows_come_in_batches_of_the_size_that_was_asked_for",
+    ),
+    "reads everything at once": (
+        FaultyConnector(reader=FaultyReader(batch_bytes=1 << 30)),
+        "test_rows_come_in_batches_of_the_size_that_was_asked_for",
+    ),
+    "ends a read that fails": (
+        FaultyConnector(reader=FaultyReader(WithoutErrors)),
+        "test_an_error_in_a_late_row_reaches_the_consumer",
+    ),
+    "commits each batch": (
+        FaultyConnector(writer=BatchByBatch(SQLITE.writer)),
+        "test_an_error_of_the_source_leaves_nothing",
+    ),
+    "does not clear": (
+        FaultyConnector(writer=WithoutClear(SQLITE.writer)),
+        "test_rows_are_added_and_with_clear_they_replace_the_others",
+    ),
+    "ignores the claim": (
+        FaultyConnector(writer=WithoutClaim(SQLITE.writer)),
+        "test_only_the_run_that_holds_the_claim_writes",
+    ),
+    "leaks sessions": (FaultyConnector(NeverClosed), "test_many_sessions_one_after_the_other"),
+    "ignores cancel": (FaultyConnector(SlowlyCancelled), "test_a_running_statement_is_cancelled"),
+    "lets read-only queries write": (FaultyConnector(Writable), "test_a_read_only_query_cannot_write"),
+    "has one error code": (FaultyConnector(OneCode), "test_a_missing_table_is_table_missing"),
+    "shows the password": (FaultyConnector(Talkative), "test_bad_sql_is_query_invalid"),
+    "folds names": (
+        FaultyConnector(introspector=LowerCase(SQLITE.introspector)),
+        "test_columns_may_have_any_names",
+    ),
+    "does not escape quotes": (FaultyConnector(dialect=Unquoted()), "test_a_quoted_name_is_the_name_that_it_was_made"),
+    "compares NULLs by equality": (
+        FaultyConnector(dialect=NullsDiffer()),
+        "test_a_publish_leaves_exactly_these_rows",
+    ),
+    "claims what it cannot": (FaultyConnector(writer=None), "test_a_capability_is_claimed_if_and_only_if"),
+    "declares another capability": (
+        FaultyConnector(capabilities=SQLITE.capabilities | Cap.STREAM),
+        "test_the_capabilities_are_those_of_the_manifest",
+    ),
+}
+
+
+def case(fault: str, directory: Path) -> ConnectorUnderTest:
+    """Return the connector with this fault; with an empty name, without a fault."""
+    parameters = ConnectionParameters(
+        kind="sqlite",
+        url=f"jdbc:sqlite:{directory / 'faulty.db'}",
+        password=CANARY,
+        options={"create": True},
+        name="erp",
+        protection=Protection(),
+    )
+    connector: Any = FAULTS[fault][0] if fault else SQLITE
+    return ConnectorUnderTest(
+        parameters=parameters,
+        connector=connector,
+        disposable=True,
+        lacks=frozenset({"nan", "signed_zero"}),
+        case_sensitive=False,
+        cancel_seconds=1,
+    )

@@ -1,0 +1,114 @@
+"""The page of the settings: one form, typed as people write, with a permission for what leads to secrets."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission, User
+from django.test import Client, RequestFactory
+from django.urls import reverse
+
+from runs.admin.forms import SettingForm
+from runs.admin.setting import SettingAdmin
+from runs.models import Setting
+from runs.models.setting import names
+from runs.settings import current
+from tests.factories import change_settings, settings_form
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_setting_is_changed_and_a_wrong_value_refused(admin_client: Client) -> None:
+    page = reverse("admin:runs_setting_change", args=[1])
+    refused = admin_client.post(page, settings_form(min_full_share="7"))
+    assert "between 0 and 1" in refused.content.decode()
+    assert admin_client.post(page, settings_form(min_full_share="0.7")).status_code == 302
+    assert Setting.objects.get().min_full_share == 0.7
+
+
+@pytest.mark.parametrize(
+    ("key", "typed", "kept"),
+    [
+        ("notification_addresses", "ann@example.com, ben@example.com", ["ann@example.com", "ben@example.com"]),
+        ("notify_manual_runs", "on", True),
+        ("site_url", "https://etl.example.com", "https://etl.example.com"),
+        ("runs_per_tick", "30", 30),
+        ("smtp_username", "4711", "4711"),
+    ],
+)
+def test_a_setting_is_typed_as_people_write_it_and_shown_so_again(
+    admin_client: Client, key: str, typed: str, kept: Any
+) -> None:
+    page = reverse("admin:runs_setting_change", args=[1])
+    answer = admin_client.post(page, settings_form(**{key: typed}))
+    assert answer.status_code == 302, answer.context["errors"]
+    assert getattr(Setting.objects.get(), key) == kept
+    content = admin_client.get(page).content.decode()
+    field = re.search(rf'<(input|select)[^>]* name="{key}"[^>]*>', content)
+    assert field and ("checked" if kept is True else f'value="{typed}"') in field[0]
+
+
+@pytest.mark.parametrize(("key", "value", "other"), [("smtp_security", "tls", "none"), ("smtp_username", "etl", "eve")])
+def test_how_the_mail_password_is_sent_is_not_changed_without_the_right_to_use_secrets(
+    client: Client, key: str, value: str, other: str
+) -> None:
+    change_settings(smtp_password="$MAIL_PW", **{key: value})
+    user = User.objects.create_user("edda", password="x", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__endswith="_setting"))
+    client.force_login(user)
+    change = reverse("admin:runs_setting_change", args=[1])
+    assert "takes the permission" in client.post(change, settings_form(**{key: other})).content.decode()
+    # nor by forgetting the password in the same step
+    both = settings_form(**{key: other, "smtp_password": ""})
+    assert "takes the permission" in client.post(change, both).content.decode()
+    assert client.post(reverse("admin:runs_setting_delete", args=[1]), {"post": "yes"}).status_code == 403
+    assert getattr(Setting.objects.get(), key) == value
+    # other settings may be changed
+    assert client.post(change, settings_form(notify_every="3")).status_code == 302
+    # nothing is sent any more, so nothing is guarded
+    change_settings(smtp_password="")
+    assert client.post(change, settings_form(**{key: other})).status_code == 302
+    assert getattr(Setting.objects.get(), key) == other
+
+
+def test_every_setting_is_shown_by_its_name_with_its_default(admin_client: Client) -> None:
+    change_settings(min_full_share=0.4)
+    content = admin_client.get(reverse("admin:runs_setting_changelist"), follow=True).content.decode()
+    assert all(f"{name}; default: " in content for name in names())
+    assert "max_delete_share; default: 0.1" in content
+
+
+def test_the_list_of_settings_is_their_form(admin_client: Client) -> None:
+    page = reverse("admin:runs_setting_change", args=[1])
+    assert admin_client.get(reverse("admin:runs_setting_changelist")).url == page  # type: ignore[attr-defined]
+    assert not Setting.objects.exists()
+    assert admin_client.get(reverse("admin:runs_setting_change", args=[2])).status_code == 302
+    assert admin_client.get(reverse("admin:runs_setting_add")).status_code == 403
+
+
+def test_users_do_not_undo_each_other_s_changes(admin_client: Client) -> None:
+    change_settings(notify_every=3)
+    form = SettingForm(settings_form(runs_per_tick="30"), instance=Setting.objects.get())
+    assert form.is_valid()
+    change_settings(notify_every=4)
+    request = RequestFactory().get("/")
+    SettingAdmin(Setting, admin.site).save_model(request, form.save(commit=False), form, change=True)
+    assert (current().runs_per_tick, current().notify_every) == (30, 4)
+
+
+def test_an_invalid_stored_value_is_shown_and_replaced(admin_client: Client) -> None:
+    change_settings(invalid={"lease_seconds": "long", "smtp_password": "hunter2", "mails_per_hour": 3})
+    page = reverse("admin:runs_setting_change", args=[1])
+    content = admin_client.get(page).content.decode()
+    assert content.count("The stored value is not valid") == 2
+    assert "mails_per_hour" in content
+    assert "hunter2" not in content
+    refused = admin_client.post(page, settings_form())
+    assert "hunter2" not in refused.content.decode()
+    assert set(Setting.objects.get().invalid) == {"lease_seconds", "smtp_password", "mails_per_hour"}
+    assert admin_client.post(page, settings_form(lease_seconds="90", smtp_password="$MAIL_PW")).status_code == 302
+    assert Setting.objects.get().invalid == {"mails_per_hour": 3}
+    assert (current().lease_seconds, current().smtp_password) == (90, "$MAIL_PW")
