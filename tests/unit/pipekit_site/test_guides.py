@@ -16,7 +16,7 @@ from connections.sdk.errors import PipekitError
 from modules.config_yaml import GROUPS, MODULES
 from pipekit_site.config import config
 from pipekit_site.web import help as help_pages
-from runs.settings import KEYS
+from runs.models import setting
 from scheduling.config_yaml import SCHEDULES
 
 DOCS = help_pages.DIRECTORY
@@ -96,7 +96,7 @@ def test_every_key_of_config_yaml_every_variable_and_every_setting_is_described(
     described = codes("configuration")
     assert {key for key in config.origins() if "." not in key} - described == set()
     assert set(config.VARIABLES) - described == set()
-    assert set(KEYS) - described == set()
+    assert set(setting.names()) - described == set()
     assert all(name in (DOCS / "configuration.md").read_text() for name in ("host", "port", "from", "to"))
 
 
