@@ -61,14 +61,14 @@ class DriverAdmin(BaseAdmin):
         return ["kind", *declared] if obj else declared
 
     @display(description="Connector")
-    def description(self, driver: Driver) -> SafeString | str:
+    def description(self, driver: Driver) -> str:
         """The connector's description and version, or the reason why the kind cannot be used."""
         if (manifest := driver.manifest) is not None:
             return f"{manifest.description} Version {manifest.version}."
         return html.badge(driver.unusable_reason or html.NOTHING, "danger") if driver.kind else html.NOTHING
 
     @display(description="Can")
-    def capabilities(self, driver: Driver) -> SafeString | str:
+    def capabilities(self, driver: Driver) -> str:
         """What the connector can do."""
         if (manifest := driver.manifest) is None:
             return html.badge("not installed", "danger") if driver.kind else html.NOTHING
