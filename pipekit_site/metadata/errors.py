@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
 
 from connections.connectors.postgresql.errors.causes import Cause, cause_of
-from connections.management.error_text import error_text
+from connections.management.base import error_text
 from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
 from pipekit_site.config import config as bootstrap
