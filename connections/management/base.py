@@ -15,8 +15,11 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand as DjangoCommand
 from django.core.management.base import CommandError
 
-from connections.management.error_text import error_text
 from connections.sdk.errors import PipekitError
+from connections.sdk.visible_text import indented
+
+# of continuation lines of an error
+_INDENT = " " * 7
 
 
 class CommandFailed(CommandError):
@@ -95,3 +98,14 @@ class BaseCommand(DjangoCommand):
     def write_error(self, fields: Mapping[str, str]) -> None:
         """Write an error, as ``PipekitError.as_dict()`` returns it, to stderr."""
         self.stderr.write(error_text(fields))
+
+
+def error_text(error: Mapping[str, str]) -> str:
+    """Return the text of an error, given as ``PipekitError.as_dict()``: message, hint, detail and code."""
+    lines = [f"error: {indented(error['message'], _INDENT)}"]
+    if error.get("hint"):
+        lines.append(f"fix:   {indented(error['hint'], _INDENT)}")
+    # a number is meant for programs: the active run's, of already_running
+    if error.get("detail") and not error["detail"].isdigit():
+        lines.append("why:   " + indented(error["detail"].strip(), _INDENT))
+    return "\n".join([*lines, f"code:  {error['code']}"])

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
 
 from connections.connectors.postgresql.errors.causes import Cause, cause_of
-from connections.management.error_text import error_text
+from connections.management.base import error_text
 from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
 from pipekit_site.config import config as bootstrap
@@ -23,20 +23,23 @@ from pipekit_site.metadata import url
 _CREDENTIALS = "Correct user and password in {where}. The password may also be in ~/.pgpass instead."
 _CREATE = "Create what is missing (createdb, createuser), or correct {where}."
 _ADDRESS = "Start the server, or correct host and port in {where}."
+_PARAMETERS = "Correct the parameters after the ? in {where}."
 # of connection attempts to a PostgreSQL server
 _ADVICE: dict[Cause, str] = {
     Cause.NO_PASSWORD: _CREDENTIALS,
     Cause.WRONG_PASSWORD: _CREDENTIALS,
     Cause.DATABASE_MISSING: _CREATE,
     Cause.USER_MISSING: _CREATE,
-    Cause.NOT_PERMITTED: ("The server's pg_hba.conf does not allow this user from this host; ask its administrator."),
+    Cause.NOT_PERMITTED: "The server's pg_hba.conf does not allow this user from this host; ask its administrator.",
     Cause.HOST_UNKNOWN: "Correct the host in {where}.",
     Cause.REFUSED: _ADDRESS,
     Cause.NO_SOCKET: _ADDRESS,
     Cause.NOT_POSTGRESQL: _ADDRESS,
     Cause.TIMEOUT: "Is the server running, and reachable from this machine? Its address is in {where}.",
-    Cause.TOO_MANY_CONNECTIONS: ("Raise max_connections on the server: a run uses two connections, a web request one."),
-    Cause.INVALID_PARAMETER: "Correct the parameters after the ? in {where}.",
+    Cause.TOO_MANY_CONNECTIONS: "Raise max_connections on the server: a run uses two connections, a web request one.",
+    Cause.INVALID_PARAMETER: _PARAMETERS,
+    Cause.NO_TLS: _PARAMETERS,
+    Cause.CERTIFICATE: _PARAMETERS,
 }
 _NO_TABLES = "If the database is new, run manage.py migrate. Otherwise it is the wrong one: correct {where}."
 # of statements, by SQLSTATE
@@ -45,11 +48,9 @@ _STATEMENT_ADVICE = {
     "42501": "Allow the user to create tables: GRANT CREATE ON SCHEMA public TO ..., or make it the database's owner.",
     "25006": "This server is read-only; name the primary in {where}.",
 }
+_LOCKED = "Another program has locked the file; find out which, then try again."
 # of SQLite, by the beginning of the error's name
-_SQLITE_ADVICE = {
-    "SQLITE_BUSY": "Another program has locked the file; find out which, then try again.",
-    "SQLITE_LOCKED": "Another program has locked the file; find out which, then try again.",
-}
+_SQLITE_ADVICE = {"SQLITE_BUSY": _LOCKED, "SQLITE_LOCKED": _LOCKED}
 _DEFAULT_ADVICE = "Check that its server or file exists and is writable, with manage.py doctor. It is set in {where}."
 
 

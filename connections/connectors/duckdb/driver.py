@@ -14,7 +14,7 @@ from connections.connectors.duckdb.errors import from_duckdb, label
 from connections.sdk import errors
 from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import private_umask
-from connections.sdk.files.session import FileSession
+from connections.sdk.files.session import FileSession, missing_file
 from connections.sdk.lock_waits import Wait
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import ONE_QUERY
@@ -99,10 +99,7 @@ def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> Duc
     path = Path(database_path(parameters)).absolute()
     check_file(path, parameters.protection, name=parameters.name)
     if not path.exists() and not parameters.options.get("create"):
-        raise errors.DatabaseMissing(
-            f"{label(parameters.name)} There is no file {path}.",
-            hint='Check the path in the URL; to let a destination file be created, set the option "create": true.',
-        )
+        raise missing_file(path, label(parameters.name))
     with contextlib.ExitStack() as resources:
         # DuckDB creates all its files, including the WAL and spilled blocks, with the umask of the process
         resources.enter_context(private_umask())

@@ -14,7 +14,7 @@ from connections.sdk import errors
 from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import create_private
 from connections.sdk.files.protection import METADATA_TABLES, refused_database
-from connections.sdk.files.session import FileSession
+from connections.sdk.files.session import FileSession, missing_file
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import ONE_QUERY
 from connections.url import jdbc
@@ -50,10 +50,7 @@ def created_path(parameters: ConnectionParameters) -> Path:
     if parameters.options.get("create"):
         create_private(path)
     elif not path.exists():
-        raise errors.DatabaseMissing(
-            f"{label(parameters.name)} There is no file {path}.",
-            hint='Check the path in the URL; to let a destination file be created, set the option "create": true.',
-        )
+        raise missing_file(path, label(parameters.name))
     return path
 
 

@@ -9,6 +9,7 @@ from connections.connectors.sqlite import busy_wait
 from connections.sdk import errors
 
 _CORRECT_SQL = "Correct the SQL; its text is on the run."
+_CONSTRAINT = "The rows break a constraint of the destination table."
 _BUSY = "Another process is writing to this file; the run is retried."
 # SQLite has one code for all errors of a statement's text
 _BY_TEXT: tuple[tuple[str, type[errors.PipekitError], str], ...] = (
@@ -19,7 +20,7 @@ _NOT_AUTHORIZED = "A connection may access only its own file: ATTACH, VACUUM INT
 _BY_CODE: dict[int, tuple[type[errors.PipekitError], str]] = {
     sqlite3.SQLITE_BUSY: (errors.LockTimeout, _BUSY),
     sqlite3.SQLITE_FULL: (errors.DiskFull, "Free space on the disk of the file."),
-    sqlite3.SQLITE_CONSTRAINT: (errors.InvalidValue, "The rows break a constraint of the destination table."),
+    sqlite3.SQLITE_CONSTRAINT: (errors.InvalidValue, _CONSTRAINT),
     sqlite3.SQLITE_INTERRUPT: (errors.Cancelled, ""),
     sqlite3.SQLITE_READONLY: (
         errors.PermissionDenied,
@@ -50,6 +51,8 @@ def from_sqlite3(error: sqlite3.Error, *, name: str, path: Path | None = None) -
 
 def from_adbc(error: Exception, *, name: str, path: Path | None = None) -> errors.PipekitError:
     """Return Pipekit's error for one of ADBC's, which has no code of SQLite; ``path`` as for `from_sqlite3`."""
+    if path is not None and not path.exists():
+        return errors.DatabaseMissing(f"{label(name)} There is no file {path}.", hint="Check the path in the URL.")
     text, low = f"{label(name)} {str(error).removeprefix('INTERNAL: ')}", str(error).lower()
     if translated := _by_text(text, low):
         return translated
@@ -60,7 +63,7 @@ def from_adbc(error: Exception, *, name: str, path: Path | None = None) -> error
             text, hint="The query returns another number of columns: refresh the module's columns from its query."
         )
     if "constraint failed" in low:
-        return errors.InvalidValue(text, hint="The rows break a constraint of the destination table.")
+        return errors.InvalidValue(text, hint=_CONSTRAINT)
     if "locked" in low or "busy" in low:
         return errors.LockTimeout(f"{text}; {busy_wait.describe(path)}." if path else text, hint=_BUSY)
     if "unable to open" in low:

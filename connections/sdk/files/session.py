@@ -6,9 +6,10 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from connections.sdk.errors import PipekitError
+from connections.sdk.errors import DatabaseMissing, PipekitError
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -88,3 +89,11 @@ class FileSession(ABC, Generic[C]):
             yield
         except self.error_class as error:
             raise self._translate(error) from error
+
+
+def missing_file(path: Path, label: str) -> DatabaseMissing:
+    """Return the error for a file that does not exist and may not be created; ``label`` begins the message."""
+    return DatabaseMissing(
+        f"{label} There is no file {path}.",
+        hint='Check the path in the URL; to let a destination file be created, set the option "create": true.',
+    )

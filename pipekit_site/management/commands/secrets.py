@@ -61,15 +61,9 @@ class Command(BaseCommand):
     def _check(self, options: dict[str, Any]) -> None:
         names = {"secrets file", "secrets"}
         checks = list(doctor_checks.run(check for check in doctor_checks.CHECKS if check[0] in names))
-        ok = all(check.ok for check in checks)
-        if options["json"]:
-            answer = {"ok": ok, "checks": [check.as_json() for check in checks]}
-            self.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2))
-        for check in [] if options["json"] else checks:
-            hint = f"\n  → {check.hint}" if check.hint else ""
-            self.stdout.write(f"{'✔' if check.ok else '✘'} {check.name}: {check.message}{hint}")
-        if not ok:
-            self.exit_code = 1
+        text = "\n".join(check.as_text() for check in checks)
+        self.stdout.write(doctor_checks.as_json(checks) if options["json"] else text)
+        self.exit_code = 0 if all(check.ok for check in checks) else 1
 
 
 def _invalid(message: str, hint: str) -> CommandFailed:

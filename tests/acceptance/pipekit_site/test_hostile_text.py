@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from connections.management.error_text import error_text
+from connections.management.base import error_text
 from connections.sdk.visible_text import indented, one_line, visible
 from connections.secrets.redaction import RedactingFilter
 from pipekit_site.config.config import BASE_DIR

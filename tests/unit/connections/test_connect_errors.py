@@ -10,8 +10,8 @@ import asyncpg
 import psycopg
 import pytest
 
+from connections.connectors.postgresql.copy.guarded_connect import PasswordRequested, UnexpectedResponse
 from connections.connectors.postgresql.errors.connect import from_connect_exception
-from connections.connectors.postgresql.session.clear_text import PasswordRequested, UnexpectedResponse
 from connections.sdk import errors
 
 LIBPQ = 'connection to server at "10.0.0.1", port 5432 failed: '

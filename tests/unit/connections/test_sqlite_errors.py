@@ -64,6 +64,7 @@ def test_files(tmp_path: Path) -> None:
         ("INTERNAL: no such table: x", errors.TableMissing),
         ("no such column: x", errors.ColumnMissing),
         ("table t has 2 columns but 3 values for it; values for 2 columns", errors.ColumnMissing),
+        ("NOT NULL constraint failed: t.a", errors.InvalidValue),
         ("database is locked", errors.LockTimeout),
         ("unable to open database file", errors.ConnectionFailed),
         ("near SELEC: syntax error", errors.QueryInvalid),

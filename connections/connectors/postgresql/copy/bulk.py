@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import asyncpg
 
+from connections.connectors.postgresql.copy import guarded_connect
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import SESSION, address, idle_timeout, settings
 from connections.connectors.postgresql.errors.connect import from_connect_exception
@@ -23,7 +24,6 @@ from connections.connectors.postgresql.metadata import (
     check_metadata,
     check_server_database,
 )
-from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
 from connections.sdk import errors
 from connections.sdk.claim import Claim
@@ -41,7 +41,7 @@ async def connect(parameters: ConnectionParameters) -> Any:
     extra = parameters.options.get("session") or {}
     session = {key: value for key, value in {**SESSION, **extra}.items() if key != "client_encoding"}
     try:
-        connection = await clear_text.connect(
+        connection = await guarded_connect.connect(
             keywords,
             parameters,
             dsn="postgresql:///?" + urlencode({key: keywords[key] for key in _SSL_KEYWORDS if key in keywords}),
