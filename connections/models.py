@@ -14,7 +14,6 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.secrets import binding as secret_binding
 from connections.secrets import references as secrets
 from connections.secrets.binding import Binding
-from connections.timestamped import Timestamped
 
 # Names are typed on command lines and become parts of file names.
 NAME = RegexValidator(
@@ -23,6 +22,16 @@ NAME = RegexValidator(
 )
 
 _BOUND_FIELDS = frozenset({"driver", "driver_id", "jdbc_url", "username", "password", "options"})
+
+
+class Timestamped(models.Model):
+    """Records when a row was created and last saved."""
+
+    created_at = models.DateTimeField(auto_now_add=True, editable=False)
+    updated_at = models.DateTimeField(auto_now=True, editable=False)
+
+    class Meta:
+        abstract = True
 
 
 class Driver(Timestamped):
@@ -111,13 +120,6 @@ class Connection(Timestamped):
     def __str__(self) -> str:
         return self.name
 
-    def clean(self) -> None:
-        super().clean()
-        # an emptied form field gives None
-        if self.options is None:
-            self.options = {}
-        validation.check(self)
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save the row and bind its references to its current target, unless ``keeps_binding`` is set.
 
@@ -130,6 +132,13 @@ class Connection(Timestamped):
             if fields is not None:
                 kwargs["update_fields"] = {*fields, "secret_binding"}
         super().save(*args, **kwargs)
+
+    def clean(self) -> None:
+        super().clean()
+        # an emptied form field gives None
+        if self.options is None:
+            self.options = {}
+        validation.check(self)
 
     def references(self) -> list[str]:
         """Return all references to secrets, from the password and the secret options."""

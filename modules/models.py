@@ -10,11 +10,9 @@ from collections.abc import Sequence
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
-from connections.models import NAME, Connection
+from connections.models import NAME, Connection, Timestamped
 from connections.sdk.schema import TableName
-from connections.timestamped import Timestamped
 from modules.choices import DuplicateKeys, FullPublish, MergeStrategy, NulBytes, OnError, OnFailure, RunOn
-from modules.names import split_names
 from modules.querysets import GroupMemberQuerySet, ModuleQuerySet
 
 PLACEHOLDER = RegexValidator(
@@ -113,7 +111,7 @@ class Module(Timestamped):
     @property
     def key_columns(self) -> tuple[str, ...]:
         """The columns of the merge key."""
-        return split_names(self.merge_key)
+        return tuple(name for part in self.merge_key.split(",") if (name := part.strip()))
 
     @property
     def effective_watermark(self) -> str:

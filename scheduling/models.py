@@ -12,8 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.timezone import get_default_timezone_name
 
-from connections.models import NAME
-from connections.timestamped import Timestamped
+from connections.models import NAME, Timestamped
 from modules import cron_expression
 from modules.models import Group, Module
 from scheduling.querysets import ScheduleQuerySet, SlotQuerySet

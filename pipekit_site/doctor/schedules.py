@@ -9,7 +9,7 @@ from pipekit_site.doctor import installation
 from scheduling import triggers
 from scheduling.cron import expression
 from scheduling.models import Schedule, Tick
-from scheduling.tick import late
+from scheduling.tick import status
 from scheduling.triggers import Trigger
 
 
@@ -18,9 +18,9 @@ def schedules() -> str:
     count = Schedule.objects.enabled().count() + Module.objects.enabled().exclude(full_refresh_cron="").count()
     if not count:
         return "nothing is scheduled"
-    lines = late.our_lines()
-    if since := late.since():
-        hint = late.what_to_do(lines)
+    lines = status.our_lines()
+    if since := status.since():
+        hint = status.what_to_do(lines)
         raise ConfigurationInvalid(f"{count} schedules are enabled, but no process runs the tick: {since}.", hint=hint)
     if lines and (missing := _only_in_environment()):
         raise ConfigurationInvalid(

@@ -10,15 +10,17 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from connections.sdk import lock_waits
 from connections.sdk.errors import Cancelled, Lost, PipekitError
+from modules.models import Module
 from runs.engine import retry as retrying
 from runs.engine import sync
 from runs.engine.destination import find_published
 from runs.engine.events import Event, Published, Waiting, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
+from runs.engine.retry import Policy
 from runs.engine.sessions import with_short_timeout
 from runs.lifecycle import plan as planning
-from runs.lifecycle import retry_policy, signals
+from runs.lifecycle import signals
 from runs.lifecycle.heartbeat import Heartbeat
 from runs.lifecycle.record import Recorder
 from runs.models import Run
@@ -76,7 +78,7 @@ def _events(run: Run, plan: Plan, *, retry: bool) -> Generator[Event, None, None
     if not retry:
         return sync.run(plan)
     assert run.module is not None
-    return retrying.run(plan, retry_policy.of(run.module), still_ours=lambda: _still_ours(run))
+    return retrying.run(plan, _retry_policy(run.module), still_ours=lambda: _still_ours(run))
 
 
 def _still_ours(run: Run) -> bool:
@@ -132,3 +134,13 @@ def _find(plan: Plan) -> Published | None:
             hint="Run it again: it continues from what is in the destination.",
             detail=error.message,
         ) from error
+
+
+def _retry_policy(module: Module) -> Policy:
+    return Policy(
+        max_retries=module.max_retries,
+        delay=module.retry_delay,
+        max_delay=module.max_retry_delay,
+        exponential=module.exponential_backoff,
+        timeout=module.retry_timeout,
+    )

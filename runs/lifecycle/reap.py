@@ -15,12 +15,14 @@ from connections.sdk.errors import Cancelled, Lost, PipekitError
 from runs import logs
 from runs.engine.events import Published
 from runs.engine.plan import Plan
-from runs.lifecycle import leases, spool
 from runs.lifecycle import plan as planning
+from runs.lifecycle import spool
 from runs.models import GroupRun, Run
+from runs.models.process_mixin import ProcessMixin
 from runs.models.states import IllegalTransition, Status
 from runs.models.verification import Verification
 from runs.process import identity
+from runs.settings import setting
 
 _log = logging.getLogger(__name__)
 # a queued row without a process is dead after this; a launcher stores the process it started within that time
@@ -66,7 +68,7 @@ def seems_dead(row: Run | GroupRun | Verification) -> bool:
         return bool(timezone.now() - row.created_at > _START_TIMEOUT)
     if process.machine == identity.current().machine:
         return process.is_dead()
-    return row.status == Status.RUNNING and leases.expired(row)
+    return row.status == Status.RUNNING and _lease_expired(row)
 
 
 def reap(run: Run) -> None:
@@ -158,3 +160,18 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
     except PipekitError as error:
         # the run ends all the same: the next one starts from the destination's data in either case
         return None, f"The destination could not be asked: {error.message}"
+
+
+def _lease_expired(row: ProcessMixin) -> bool:
+    """Return whether the heartbeat of a process on another machine has not changed for `lease_seconds`.
+
+    The time is measured by this machine's monotonic clock; wall clocks are never compared. Observing processes are
+    short-lived, so each observation is stored on the row, with the machine and boot that its clock belongs to.
+    """
+    here = identity.current()
+    seen, clock = row.sighting or {}, f"{here.machine} {here.boot}"
+    if seen.get("clock") == clock and seen.get("heartbeat") == row.heartbeat:
+        return bool(time.monotonic() - float(seen["at"]) >= setting("lease_seconds"))
+    row.sighting = {"clock": clock, "heartbeat": row.heartbeat, "at": time.monotonic()}
+    row.note(sighting=row.sighting)
+    return False

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db import models
 
-from connections.timestamped import Timestamped
+from connections.models import Timestamped
 from modules.models import Module
 
 # deliveries are retried for this long

@@ -16,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils import timezone
 
-from connections.timestamped import Timestamped
+from connections.models import Timestamped
 from modules.models import Group, Module
 from runs import settings
 from runs.lifecycle.sanitize import storable

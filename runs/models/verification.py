@@ -10,7 +10,7 @@ from django.conf import settings as conf
 from django.db import models, transaction
 from django.utils import timezone
 
-from connections.timestamped import Timestamped
+from connections.models import Timestamped
 from modules.models import Module
 from runs.lifecycle.sanitize import storable
 from runs.models.process_mixin import ProcessMixin

@@ -11,6 +11,7 @@ from connections.sdk import lock_waits
 from connections.sdk.errors import Cancelled, InternalError, PipekitError
 from connections.secrets.redaction import redactor
 from modules.models import Module
+from runs import logs
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.plurals import counted
@@ -24,7 +25,6 @@ from runs.models.states import Status
 from runs.models.verification import Verification, VerificationStatus
 from runs.settings import setting
 from runs.verifications import record, scope
-from runs.verifications.log import VerificationLog
 from runs.verifications.report import summary
 from runs.verifications.results import results as results_of
 
@@ -177,3 +177,20 @@ def _fail(verification: Verification, error: PipekitError, results: dict[str, An
 
 def _differs(results: dict[str, Any]) -> bool:
     return any(results.get(kind) for kind in ("missing", "extra", "different"))
+
+
+class VerificationLog:
+    """Writes redacted lines to the verification's log file; ``show`` is also called with progress."""
+
+    def __init__(self, verification: Verification, show: Callable[[str], object]) -> None:
+        self._verification, self._show = verification, show
+
+    def __call__(self, text: str) -> None:
+        """Log a line of progress and show it."""
+        redacted = redactor().text(text)
+        logs.write(self._verification, redacted)
+        self._show(redacted)
+
+    def write(self, text: str) -> None:
+        """Log a text without showing it."""
+        logs.write(self._verification, redactor().text(text))

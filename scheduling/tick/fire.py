@@ -6,10 +6,11 @@ that is still claimed has no run, and the next tick starts it.
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from runs.engine.faults import point
@@ -18,13 +19,33 @@ from scheduling import triggers
 from scheduling.models import Slot, SlotOutcome
 from scheduling.tick import alerts, slots, unstarted
 from scheduling.tick.due import GAP, Clock, DueSlot, due_slot
-from scheduling.tick.report import TickReport
 from scheduling.tick.start import StartResult
 from scheduling.triggers import Trigger
 
 # time limit for starting runs; each start may first have to finalize a dead run by asking its destination
 _TIME_LIMIT = 40.0
 _log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class TickReport:
+    """What a tick did, by the names of its triggers."""
+
+    at: dt.datetime
+    # names of triggers that were started, skipped (still running, disabled) and missed
+    started: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+    # name -> reason
+    failed: dict[str, str] = field(default_factory=dict)
+    # the number of due slots that are left to the next ticks
+    waiting: int = 0
+
+    def problems(self) -> list[str]:
+        """Return a line for each trigger that was not started as scheduled."""
+        lines = [f"{name}: {reason}" for name, reason in self.failed.items()]
+        lines += [f"{name}: skipped; it is still running, or disabled" for name in self.skipped]
+        return lines + [f"{name}: missed" for name in self.missed]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Daily housekeeping: a tick starts `prune` once a day, so that an unattended installation does not fill its disk."""
+"""What a tick does besides starting runs: it starts `prune` once a day and reports modules that have become overdue."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import datetime as dt
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from modules.models import Group, Module
+from runs import notify
 from runs.launchers.launcher import launcher
-from scheduling.models import Tick
+from runs.settings import setting
+from scheduling.models import Schedule, Tick
 
 # from this hour of the server's local time on
 _HOUR = 3
@@ -25,3 +29,22 @@ def prune_daily(now: dt.datetime) -> bool:
         return False
     launcher().launch(["prune"], log=Path(settings.PIPEKIT.log_dir) / "prune.log")
     return True
+
+
+def find_late(now: dt.datetime) -> int:
+    """Queue notifications of late modules, including scheduled ones that have never run; return how many are new."""
+    hours = setting("late_after_hours")
+    return 0 if hours is None else notify.find_late(now, _expected(now - dt.timedelta(hours=hours)))
+
+
+def _expected(since: dt.datetime) -> QuerySet[Module]:
+    """Return these modules; schedules created after ``since`` do not count yet."""
+    scheduled = Schedule.objects.enabled().filter(created_at__lt=since)
+    groups = Group.objects.filter(schedules__in=scheduled)
+    ran = notify.ran_automatically().filter(pk=OuterRef("pk"))
+    return Module.objects.filter(
+        Exists(ran)
+        | Exists(scheduled.filter(module=OuterRef("pk")))
+        | Exists(groups.filter(members__module=OuterRef("pk")))
+        | Q(full_refresh_cron__gt="", updated_at__lt=since)
+    )

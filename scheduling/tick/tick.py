@@ -23,10 +23,10 @@ from runs.lifecycle import reap
 from runs.settings import setting
 from runs.verifications import launch
 from scheduling.models import Slot, Tick
-from scheduling.tick import fire, housekeeping, lock, overdue
+from scheduling.tick import fire, housekeeping, lock
 from scheduling.tick.due import GAP as GAP
 from scheduling.tick.due import Clock
-from scheduling.tick.report import TickReport
+from scheduling.tick.fire import TickReport
 
 # seconds for finalizing dead runs, which may wait for destinations; the next tick continues
 _REAP_TIME_LIMIT = 20.0
@@ -69,7 +69,7 @@ def tick_alone(now: dt.datetime) -> TickReport | None:
         hanging = error
     # outside the lock: these are safe to run concurrently, and no slot has to wait for a mail server
     _run_task(lambda: housekeeping.prune_daily(now))
-    _run_task(lambda: overdue.find_late(now))
+    _run_task(lambda: housekeeping.find_late(now))
     _run_task(notify.send_due)
     if hanging is not None:
         raise hanging

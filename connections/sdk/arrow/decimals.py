@@ -10,7 +10,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connections.sdk.arrow.buffers import may_contain
+from connections.sdk.arrow.text_search import may_contain
 from connections.sdk.sql.types import DataType
 
 _DIGITS = 38

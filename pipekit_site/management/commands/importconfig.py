@@ -15,7 +15,7 @@ from connections.sdk.errors import ConfigurationInvalid
 from pipekit_site import config_yaml
 from pipekit_site.configfile.document import MAX_BYTES
 from pipekit_site.configfile.load import Changes
-from runs import reset_columns
+from runs import import_warnings
 
 
 class Command(BaseCommand):
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             self.stdout.write(result.diff, ending="")
         else:
             self.stderr.write("Nothing would change.")
-        for warning in reset_columns.warnings(result.saved["modules"]):
+        for warning in import_warnings.warnings(result.saved["modules"]):
             self.stderr.write(f"Warning: {warning}")
 
 

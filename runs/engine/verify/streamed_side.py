@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connections import registry
-from connections.sdk.arrow.nul_bytes import has_nul
+from connections.sdk.arrow.text_search import has_nul
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import Cancelled
 from connections.sdk.parameters import ConnectionParameters

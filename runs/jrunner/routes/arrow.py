@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from connections.registry import connector
 from connections.sdk.arrow.counts import check_counts
-from connections.sdk.arrow.nul_bytes import has_nul
+from connections.sdk.arrow.text_search import has_nul
 from connections.sdk.capabilities import Cap
 from connections.sdk.protocols import Batches, Writer
 from connections.sdk.retry_read import ReadAgain

@@ -21,7 +21,7 @@ from scheduling.cron import expression as cron
 from scheduling.cron import shorthand
 from scheduling.models import Action, CatchUp
 from scheduling.targets import Target
-from scheduling.tick import late
+from scheduling.tick import status
 
 # how far `next` searches: a leap day on a given weekday comes every 28 years, and 40 around 2100
 _SEARCH_PERIOD = dt.timedelta(days=36525)
@@ -80,8 +80,8 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{schedule.name}: {target}, {shorthand.sentence(schedule.cron_expr)} ({schedule.timezone}){then}"
         )
-        if schedule.enabled and (since := late.since()) and not (lines := late.our_lines()):
-            self.stderr.write(f"warning: No tick is running, so no schedule fires: {since}. {late.what_to_do(lines)}")
+        if schedule.enabled and (since := status.since()) and not (lines := status.our_lines()):
+            self.stderr.write(f"warning: No tick is running, so no schedule fires: {since}. {status.what_to_do(lines)}")
 
     def _remove(self, target: Target) -> None:
         if not target.schedules:

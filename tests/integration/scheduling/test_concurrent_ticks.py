@@ -14,7 +14,7 @@ from modules.models import Module
 from runs.models import GroupRun, Run
 from scheduling.models import Schedule, Slot
 from scheduling.tick import tick as ticking
-from scheduling.tick.report import TickReport
+from scheduling.tick.fire import TickReport
 from tests.benches.bench import Bench
 from tests.factories import GroupFactory, ScheduleFactory
 from tests.processes.commands import manage, start, wait_until

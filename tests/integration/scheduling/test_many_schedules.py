@@ -14,7 +14,7 @@ from modules.models import Group
 from runs.models import Setting
 from scheduling.models import Schedule, Slot, Tick
 from scheduling.tick import housekeeping, tick
-from scheduling.tick.report import TickReport
+from scheduling.tick.fire import TickReport
 from tests.integration.scheduling.simulated_time import DAY, HOUR, MINUTE, START, finish_all, play, schedule
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nowhere")]

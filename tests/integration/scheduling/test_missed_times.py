@@ -11,7 +11,7 @@ from modules.models import Module
 from runs.models import GroupRun, Setting
 from runs.models.notification import Notification
 from scheduling.models import Schedule, Slot
-from scheduling.tick import overdue, tick
+from scheduling.tick import housekeeping, tick
 from tests.factories import GroupMemberFactory, ModuleFactory
 from tests.integration.scheduling.simulated_time import (
     DAY,
@@ -148,7 +148,7 @@ def test_a_scheduled_module_that_never_ran_is_late_and_a_fresh_schedule_is_not()
     Schedule.objects.update(created_at=START - 2 * DAY)
     Schedule.objects.filter(pk=schedule(group=None, module=fresh).pk).update(created_at=START - HOUR)
     for minute in range(3):
-        overdue.find_late(START + minute * MINUTE)
+        housekeeping.find_late(START + minute * MINUTE)
     told = Notification.objects.order_by("module_name")
     assert [(row.kind, row.module) for row in told] == [("late", grouped), ("late", never)]
     assert not Notification.objects.filter(module=idle).exists()

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from connections.connectors.postgresql.copy import native_texts
 from connections.sdk.arrow.invalid_values import invalid_value
-from connections.sdk.arrow.nul_bytes import first_nul, has_nul
+from connections.sdk.arrow.text_search import first_nul, has_nul
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import Kind
 

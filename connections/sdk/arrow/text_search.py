@@ -1,8 +1,9 @@
-"""Search in the data buffer of a text array, without looking at each value."""
+"""Search in Arrow text arrays, mainly for NUL bytes, which SQLite, DuckDB and Arrow accept and PostgreSQL does not."""
 
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def may_contain(array: pa.Array, byte: bytes) -> bool:
@@ -16,3 +17,13 @@ def may_contain(array: pa.Array, byte: bytes) -> bool:
     offsets = memoryview(array.buffers()[1]).cast("i")
     start, end = offsets[array.offset], offsets[array.offset + len(array)]
     return byte in data.slice(start, end - start).to_pybytes()
+
+
+def has_nul(array: pa.Array) -> bool:
+    """Return whether any value of a text array contains a NUL byte."""
+    return may_contain(array, b"\0") and bool(pc.any(pc.match_substring(array, "\0")).as_py())
+
+
+def first_nul(array: pa.Array) -> str:
+    """Return the first value that contains a NUL byte."""
+    return str(array.filter(pc.match_substring(array, "\0"))[0].as_py())
