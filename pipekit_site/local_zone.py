@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import zoneinfo
-from pathlib import Path
+
+from tzlocal import get_localzone_name
+
+# it warns of an outdated /etc/timezone, which it ignores, and would do so on stderr in every command
+logging.getLogger("tzlocal").setLevel(logging.ERROR)
 
 
 def local_zone_name() -> str:
-    """Return the name, such as ``Europe/Berlin``, from TZ, /etc/localtime or /etc/timezone; else ``UTC``."""
-    for name in (
-        os.environ.get("TZ", "").lstrip(":"),
-        _from_link(Path("/etc/localtime")),
-        _from_file(Path("/etc/timezone")),
-    ):
+    """Return the name, such as ``Europe/Berlin``, from TZ or the machine's files; else ``UTC``."""
+    # tzlocal takes from TZ only names that it can translate for Windows: not GMT, not EST5EDT
+    for name in (os.environ.get("TZ", "").lstrip(":"), _from_files()):
         if _is_zone(name):
             return name
     return "UTC"
 
 
-def _from_link(file: Path) -> str:
-    return os.path.realpath(file).partition("/zoneinfo/")[2]
-
-
-def _from_file(file: Path) -> str:
+def _from_files() -> str:
     try:
-        return file.read_text().strip()
-    except OSError:
+        return get_localzone_name() or ""
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        # the files contradict each other, or one has what is no name
         return ""
 
 

@@ -1,7 +1,12 @@
-"""Strict YAML reader: keys are taken one by one, and every error names the file and line."""
+"""Strict YAML reader: `compose` is the parser of every YAML file, `read` takes the keys of manifests one by one.
+
+Errors name the line, so a library that turns a whole document into objects would not do: msgspec and pydantic report
+keys without lines, and parse YAML by PyYAML as well.
+"""
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,18 +22,54 @@ _PYTHON = {"string": str, "integer": int, "number": (int, float), "boolean": boo
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+class NotYaml(ValueError):
+    """The text is not valid YAML: ``problem`` in ``line``. It does not quote the text, which may contain a password."""
+
+    def __init__(self, line: int, problem: str) -> None:
+        super().__init__(f"line {line}: {problem}")
+        self.line, self.problem = line, problem
+
+
+class NotUtf8(NotYaml):
+    """The bytes are not text in UTF-8, nor in UTF-16 with a byte order mark."""
+
+
+def compose(data: bytes, loader: Any = _LOADER) -> yaml.Node | None:
+    """Return the root node of the only document, None if there is none. Raises NotYaml."""
+    try:
+        marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = data.decode("utf-16" if marked else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NotUtf8(data.count(b"\n", 0, error.start) + 1, "this line is not UTF-8") from None
+    try:
+        composer = loader(text)
+        try:
+            node: yaml.Node | None = composer.get_single_node()
+            return node
+        finally:
+            composer.dispose()
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise NotYaml(line, f"character {error.character:#x} is not allowed in it") from None
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        problem = str(getattr(error, "problem", None) or "a value that cannot be read")
+        if "tag" in problem:
+            # PyYAML repeats the tag, which may be a password that begins with "!"
+            problem = "tags are not allowed; quote a text that begins with !"
+        raise NotYaml(mark.line + 1 if mark else 1, problem) from None
+
+
 def read(path: Path) -> Fields:
     """Return the mapping in the file ``path``. Raises ConfigurationInvalid with ``file:line`` and what was expected."""
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except (OSError, UnicodeDecodeError) as error:
+        node = compose(path.read_bytes())
+    except (OSError, NotUtf8) as error:
         raise ConfigurationInvalid(
             f"{path} cannot be read.", hint="Check that the file exists and is UTF-8 text.", detail=str(error)
         ) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        raise ConfigurationInvalid(f"{path}:{line}: this is not valid YAML.", detail=str(error)) from None
+    except NotYaml as error:
+        raise ConfigurationInvalid(f"{path}:{error.line}: this is not valid YAML.", detail=error.problem) from None
     if node is None:
         raise ConfigurationInvalid(f"{path}:1: the file is empty.", hint="Expected key: value lines.")
     return Value(path, node).fields()

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from connections.sdk.strict_yaml import NotUtf8, NotYaml, compose
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigValue:
@@ -21,24 +23,19 @@ class ConfigValue:
 def read(file: Path, *, known: frozenset[str], problems: list[str]) -> dict[str, ConfigValue]:
     """Return the file's values by dotted key. Errors are added to ``problems``."""
     try:
-        # the constructor decodes the beginning of the file, so it may raise
-        loader = yaml.SafeLoader(file.read_bytes())
-    except yaml.YAMLError as error:
-        problems.append(f"  {file}: this is not text in UTF-8: {getattr(error, 'reason', error)}.")
+        node = compose(file.read_bytes(), yaml.SafeLoader)
+    except NotUtf8 as error:
+        problems.append(f"  {file}: this is not text in UTF-8: {error}.")
         return {}
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return {}
-        if not isinstance(node, yaml.MappingNode):
-            problems.append(f"  {file}, line 1: expected keys and values, such as api_port: 8100.")
-            return {}
-        return _values(node, _Context(file, loader, known, problems), prefix="")
-    except yaml.YAMLError as error:
-        problems.append(f"  {file}{_line(error)}: this is not YAML: {getattr(error, 'problem', None) or error}.")
+    except NotYaml as error:
+        problems.append(f"  {file}, line {error.line}: this is not YAML: {error.problem}.")
         return {}
-    finally:
-        loader.dispose()
+    if node is None:
+        return {}
+    if not isinstance(node, yaml.MappingNode):
+        problems.append(f"  {file}, line 1: expected keys and values, such as api_port: 8100.")
+        return {}
+    return _values(node, _Context(file, known, problems), prefix="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,6 @@ class _Context:
     """The file that is being read, its known keys, and the list of errors."""
 
     file: Path
-    loader: yaml.SafeLoader
     known: frozenset[str]
     problems: list[str]
 
@@ -61,7 +57,7 @@ def _values(node: yaml.MappingNode, context: _Context, *, prefix: str) -> dict[s
         sections = {name.split(".")[0] for name in context.known if "." in name}
         if key in sections and isinstance(value_node, yaml.MappingNode):
             result.update(_values(value_node, context, prefix=f"{key}."))
-        elif key in sections and context.loader.construct_object(value_node) is not None:
+        elif key in sections and _value(value_node, context) is not None:
             keys = ", ".join(name.split(".")[1] for name in sorted(context.known) if name.startswith(f"{key}."))
             context.problems.append(f"  {key}, set in {context.at(value_node)}: expected the keys {keys}.")
         elif key in result:
@@ -76,17 +72,21 @@ def _values(node: yaml.MappingNode, context: _Context, *, prefix: str) -> dict[s
 
 
 def _add(result: dict[str, ConfigValue], key: str, *, context: _Context, node: yaml.Node) -> None:
-    value = context.loader.construct_object(node, deep=True)
+    value = _value(node, context)
     # a key without a value keeps its default, as if it were commented out
     if value is not None:
         result[key] = ConfigValue(value=value, where=context.at(node))
 
 
+def _value(node: yaml.Node, context: _Context) -> Any:
+    """Return the node's value; None, after adding an error, if its tag has none."""
+    try:
+        return yaml.constructor.SafeConstructor().construct_document(node)
+    except (yaml.YAMLError, ValueError):
+        context.problems.append(f"  {context.at(node)}: this is not YAML: a value that cannot be read.")
+        return None
+
+
 def _suggestion(key: str, known: frozenset[str]) -> str:
     close = difflib.get_close_matches(key, known, n=1)
     return f"did you mean {close[0]}?" if close else f"the keys are {', '.join(sorted(known))}."
-
-
-def _line(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f", line {mark.line + 1}" if mark else ""

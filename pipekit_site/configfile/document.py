@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import codecs
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from connections.sdk import strict_yaml
 from pipekit_site.configfile.problems import FileInvalid, Finding, Findings, printable
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 30
 # enough for some thousand modules; a file of only commas would take minutes to parse
 MAX_NODES = 200_000
-_NOT_YAML = "this is not valid YAML"
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -54,33 +53,14 @@ class _Loader(yaml.SafeLoader):
 def compose(data: bytes, name: str) -> yaml.MappingNode:
     """Return the root mapping. Raises FileInvalid if the file is not valid YAML, is too large, or has no keys."""
     if len(data) > MAX_BYTES:
-        raise FileInvalid(name, [_at(None, f"The file is larger than {MAX_BYTES // 1024 // 1024} MB.")])
+        raise FileInvalid(name, [_at(1, f"The file is larger than {MAX_BYTES // 1024 // 1024} MB.")])
     try:
-        _decode(data)
-        loader = _Loader(data)
-        try:
-            node = loader.get_single_node()
-        finally:
-            loader.dispose()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        problem = f"{_NOT_YAML}: this line is not UTF-8."
-        raise FileInvalid(name, [Finding(line=line, where="", message=problem)]) from None
-    except yaml.reader.ReaderError as error:
-        line = _decode(data).count("\n", 0, error.position) + 1
-        problem = f"{_NOT_YAML}: character {error.character:#x} is not allowed in it."
-        raise FileInvalid(name, [Finding(line=line, where="", message=problem)]) from None
-    except (yaml.YAMLError, ValueError) as error:
-        # not chained: the error's text quotes the line, which may contain a password
-        raise FileInvalid(name, [_syntax(error)]) from None
+        node = strict_yaml.compose(data, _Loader)
+    except strict_yaml.NotYaml as error:
+        raise FileInvalid(name, [_at(error.line, f"this is not valid YAML: {error.problem}.")]) from None
     if not isinstance(node, yaml.MappingNode):
-        raise FileInvalid(name, [_at(None, "expected version: 1 and sections such as connections and modules.")])
+        raise FileInvalid(name, [_at(1, "expected version: 1 and sections such as connections and modules.")])
     return node
-
-
-def _decode(data: bytes) -> str:
-    # YAML may also be UTF-16, with a byte order mark
-    return data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
 
 
 def entries(node: yaml.MappingNode, where: str, findings: Findings) -> dict[str, Entry]:
@@ -117,14 +97,5 @@ def is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and tag(node) == "null"
 
 
-def _at(mark: Any, message: str) -> Finding:
-    return Finding(line=mark.line + 1 if mark else 1, where="", message=message)
-
-
-def _syntax(error: Exception) -> Finding:
-    mark = getattr(error, "problem_mark", None)
-    problem = str(getattr(error, "problem", None) or "a value that cannot be read")
-    if "tag" in problem:
-        # PyYAML repeats the tag, which may be a password that begins with "!"
-        problem = "tags are not allowed; quote a text that begins with !"
-    return _at(mark or getattr(error, "context_mark", None), f"{_NOT_YAML}: {problem}.")
+def _at(line: int, message: str) -> Finding:
+    return Finding(line=line, where="", message=message)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django import forms
+from django.utils.html import escape
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from pipekit_site.admin_ui.form_fields import ReferenceWidget
@@ -53,8 +54,10 @@ class SettingForm(forms.ModelForm):  # type: ignore[type-arg]
         for name, field in self.fields.items():
             field.help_text = f"{name}; default: {shown(getattr(_DEFAULTS, name))}"
             if name in self.instance.invalid:
-                self.initial[name] = self.instance.invalid[name]
-                field.help_text += ". The stored value is not valid, and what needs it fails."
+                stored = self.initial[name] = self.instance.invalid[name]
+                # it may be a secret where a reference is expected
+                text = "" if isinstance(field.widget, ReferenceWidget) else f" {escape(json.dumps(stored))}"
+                field.help_text += f". The stored value{text} is not valid, and what needs it fails."
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

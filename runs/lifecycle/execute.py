@@ -41,7 +41,7 @@ def execute(
     """
     with Recorder(run) as recorder:
         point("run.claimed")
-        heartbeat = Heartbeat(run, on_beat=recorder.cap_log)
+        heartbeat = Heartbeat(run, on_beat=recorder.cap_log, settings=recorder.settings)
         try:
             signals.end_deferral()
             with heartbeat:
@@ -65,9 +65,10 @@ def _run_engine(
         recorder.record(event)
         on_event(event)
 
+    plan = planning.plan(recorder.run, recorder.settings)
     # closing the generator closes the sessions that it has open
     with (
-        closing(_events(recorder.run, change(planning.plan(recorder.run)), retry=retry)) as run_events,
+        closing(_events(recorder.run, change(plan), retry=retry)) as run_events,
         lock_waits.reported_to(lambda message: handle(Waiting(message))),
     ):
         for event in run_events:

@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from runs.lifecycle.signals import interrupt_main
 from runs.models.process_mixin import ProcessMixin
+from runs.models.setting import Setting
 from runs.settings import current
 
 # seconds between two polls for a cancel; they only read, so they are more frequent than heartbeats
@@ -25,11 +26,13 @@ _log = logging.getLogger(__name__)
 class Heartbeat:
     """Context manager that records heartbeats. A heartbeat that fails is skipped and does not fail the run."""
 
-    def __init__(self, row: ProcessMixin, *, on_beat: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, row: ProcessMixin, *, on_beat: Callable[[], None] = lambda: None, settings: Setting | None = None
+    ) -> None:
         self._row, self._on_beat = row, on_beat
         # whether it interrupted because the row was deleted or finalized, not because of a cancel
         self.lost = False
-        self._interval = float(current().heartbeat_seconds)
+        self._interval = float((settings or current()).heartbeat_seconds)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 

@@ -12,12 +12,14 @@ from connections.sdk.schema import Column
 from modules.models import Hook as HookRow
 from modules.models import Module
 from runs.engine.plan import Hook, Limits, NamedWatermark, Plan, RunOn, Strategy
-from runs.models import Run
+from runs.models import Run, Setting
 from runs.settings import current
 
 
-def plan(run: Run) -> Plan:
+def plan(run: Run, settings: Setting | None = None) -> Plan:
     """Return the plan of a run, secrets resolved: call it only in the process that connects.
+
+    ``settings`` are by default those of now.
 
     Raise SecretMissing for a reference to a secret that does not exist.
     """
@@ -25,7 +27,7 @@ def plan(run: Run) -> Plan:
     assert module is not None, "a run is planned while its module exists"
     strategy = strategy_of(run)
     key = module.key_columns
-    settings = current()
+    settings = settings or current()
     timeout = settings.no_progress_timeout
     return Plan(
         run=run.token,

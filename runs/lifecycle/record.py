@@ -48,7 +48,9 @@ class Recorder:
         # rows deleted by the publish, and by each step after it
         self._deleted = 0
         self._reconciled: dict[str, int] = {}
-        self._max_log_bytes = current().run_log_megabytes * 1_000_000
+        # as they are when the run starts
+        self.settings = current()
+        self._max_log_bytes = self.settings.run_log_megabytes * 1_000_000
         # fields that are set on the run and not yet written to its row
         self._unwritten: dict[str, Any] = {}
 

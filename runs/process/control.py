@@ -1,7 +1,7 @@
 """Signals the process of a run through a pidfd, so that a reused pid is never signalled.
 
 The pidfd is opened first and the process's start time compared afterwards: the process that was checked is the one
-that is signalled.
+that is signalled. psutil finds the descendants, but signals by pid, a moment after it has compared the start time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 
 from runs.process import identity
 from runs.process.identity import ProcessIdentity
@@ -70,14 +69,10 @@ def _open_pidfd(stack: ExitStack, process: ProcessIdentity) -> int | None:
 
 def descendants(pid: int) -> list[int]:
     """Return the pids of all descendants whose chain of parents is still alive."""
-    children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError, IndexError, ValueError):
-            parent = int(stat.read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(stat.parent.name))
-    result, pending = [], [pid]
-    while pending:
-        below = children.get(pending.pop(), [])
-        result += below
-        pending += below
-    return result
+    # imported here because it takes longer than many commands that signal nothing
+    import psutil
+
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []

@@ -1,6 +1,8 @@
 """Identity of a process: machine, boot, pid and start time, enough to decide for certain that it has ended.
 
-A pid alone is not enough: it is reused after a reboot, and by other processes while the machine is up.
+A pid alone is not enough: it is reused after a reboot, and by other processes while the machine is up. Start times are
+the kernel's clock ticks and not those of psutil, which are times of day: those of a running process change when the
+machine's clock is set, and every command would import psutil for its own.
 """
 
 from __future__ import annotations
@@ -71,20 +73,16 @@ def started(pid: int) -> int:
         # it ended after the file was opened
         return -1
     except FileNotFoundError:
-        return -1 if Path("/proc/self").exists() else _alive(pid)
+        return -1 if Path("/proc/self").exists() or not _exists(pid) else 0
     # the command name, in parentheses, may contain parentheses and bytes that are not valid text
     fields = stat.rpartition(b")")[2].split()
     return -1 if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
-def _alive(pid: int) -> int:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return -1
-    except PermissionError:
-        return 0
-    return 0
+def _exists(pid: int) -> bool:
+    import psutil
+
+    return psutil.pid_exists(pid)
 
 
 def _boot() -> str:

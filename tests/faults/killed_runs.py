@@ -13,7 +13,7 @@ from pathlib import Path
 from runs.engine.plan import Plan
 from tests.benches.bench import Bench
 from tests.faults.changing_source import committed, processes_of
-from tests.processes.commands import wait_until
+from tests.processes.commands import stopped, wait_until
 
 _DRIVER = """
 import pickle, sys
@@ -67,7 +67,7 @@ def carried_out(plan: Plan, fault: str, log: Path) -> Ended:
 def stands_at(point: str, process: subprocess.Popen[str], log: Path) -> None:
     """Wait until the process stands still at the point, as its fault says, and as the system says of it."""
     wait_until(lambda: log.exists() and f"{point} stop" in log.read_text())
-    wait_until(lambda: "T (stopped)" in Path(f"/proc/{process.pid}/status").read_text())
+    wait_until(lambda: stopped(process.pid))
 
 
 def leaves_nothing(bench: Bench, log: Path) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from django.core.management import call_command, get_commands, load_command_class
 
@@ -71,7 +72,7 @@ def wait_until(true: Callable[[], object], *, seconds: float = 120) -> None:
 
 def alive(pid: int | None) -> bool:
     """Whether a process is there and is no zombie."""
-    return _state(pid) not in "ZX"
+    return _state(pid) not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 
 
 def go_on(pid: int | None) -> None:
@@ -82,16 +83,23 @@ def go_on(pid: int | None) -> None:
 
 
 def stopped(pid: int | None) -> bool:
-    return _state(pid) == "T"
+    return _state(pid) == psutil.STATUS_STOPPED
 
 
 def _state(pid: int | None) -> str:
-    """Return the state of a process as the kernel abbreviates it: Z for a zombie, X for one that is not there."""
+    """Return psutil's name of the state of a process; dead if it is not there."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        # the latter when it is gone between opening and reading
-        return "X"
+        return psutil.Process(pid).status()
+    except psutil.NoSuchProcess:
+        return psutil.STATUS_DEAD
+
+
+def is_jrunner(pid: int) -> bool:
+    """Return whether the process is there and moves rows."""
+    try:
+        return "runs.jrunner" in psutil.Process(pid).cmdline()
+    except psutil.NoSuchProcess:
+        return False
 
 
 def backends(url: str) -> int:

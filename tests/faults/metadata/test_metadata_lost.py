@@ -17,7 +17,7 @@ import pytest
 
 from connections import embedded_postgresql
 from tests.benches.bench import Bench
-from tests.processes.commands import wait_until
+from tests.processes.commands import stopped, wait_until
 from tests.processes.install import Install
 
 NewDatabase = Callable[[], str]
@@ -39,13 +39,9 @@ def configured(install: Install, bench: Bench) -> Install:
 def stopped_at(point: str, process: subprocess.Popen[str], log: Path) -> Iterator[None]:
     """Do the block while the run stands still at a point; it goes on afterwards."""
     wait_until(lambda: log.exists() and f"{point} stop" in log.read_text())
-    wait_until(lambda: _state(process.pid) == "T")
+    wait_until(lambda: stopped(process.pid))
     yield
     os.kill(process.pid, signal.SIGCONT)
-
-
-def _state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def start_to_stop(install: Install, point: str, *command: str) -> tuple[subprocess.Popen[str], Path]:

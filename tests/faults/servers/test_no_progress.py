@@ -22,7 +22,7 @@ from runs.engine.plan import Hook, Plan, RunOn, Strategy
 from runs.process.control import descendants
 from tests.benches.bench import Bench, Result
 from tests.faults.servers.stopped_server import COPYING, PUBLISHING, Stopper
-from tests.processes.commands import alive, backends, wait_until
+from tests.processes.commands import alive, backends, is_jrunner, wait_until
 from tests.servers.proxy import Fault, Proxy
 
 QUERY = "SELECT k, v FROM s"
@@ -181,13 +181,6 @@ def test_a_jrunner_that_stands_still_is_given_up_and_leaves_nothing(pg_bench: Be
     assert not alive(found[0])
     wait_until(lambda: not backends(pg_bench.source.url) and not backends(pg_bench.destination.url))
     right(pg_bench, plan)
-
-
-def is_jrunner(pid: int) -> bool:
-    try:
-        return b"runs.jrunner" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
 
 
 @pytest.fixture

@@ -165,6 +165,13 @@ def test_imports_at_once_wait_for_each_other(install: Install, bench: Bench) -> 
     assert sorted(out for out, _ in told) == ["modules: 40 created\n", "modules: 40 unchanged\n"]
 
 
+CHANGED = """
+from runs.models import Setting
+invalid = {"mails_per_hour": 3}
+Setting(notify_every=3, notification_addresses=["ann@example.com"], late_after_hours=26.5, invalid=invalid).save()
+"""
+
+
 def _told(run: dict[str, object]) -> dict[str, object]:
     """All but what dumpdata's milliseconds blur."""
     return {key: value for key, value in run.items() if key != "seconds"}
@@ -175,6 +182,7 @@ def test_an_install_moves_from_sqlite_with_its_history(install: Install, bench: 
     bench.at_source("CREATE TABLE SOURCE (A INTEGER)", "INSERT INTO SOURCE VALUES (1), (2)")
     old, new = Install(install.data_dir), install
     old.configure(bench, "orders", extra=SCHEDULED)
+    assert old.manage("shell", "--no-imports", "-c", CHANGED).code == 0
     assert old.manage("runmodule", "orders").code == 0
     assert old.manage("runmodule", "nothing-such").code == 3
     exported, listed = old.manage("exportconfig").out, old.manage("runs", "--json").json
@@ -187,6 +195,8 @@ def test_an_install_moves_from_sqlite_with_its_history(install: Install, bench: 
     assert new.manage("exportconfig").out == exported
     assert [_told(run) for run in new.manage("runs", "--json").json] == [_told(run) for run in listed]
     assert [run["status"] for run in listed] == ["success"]
+    settings = "SELECT notify_every, notification_addresses, late_after_hours, invalid FROM settings"
+    assert new.rows(settings) == [(3, ["ann@example.com"], 26.5, {"mails_per_hour": 3})]
     # numbering goes on, the history is still protected, and runs begin from what is there
     again = new.manage("runmodule", "orders", "--json")
     assert (again.code, again.json["run"]) == (0, listed[0]["run"] + 1), again.err

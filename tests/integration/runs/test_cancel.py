@@ -21,7 +21,7 @@ from runs.models import Run
 from runs.process import control
 from tests.benches.bench import Bench
 from tests.factories import RunFactory
-from tests.processes.commands import alive, backends, manage, start, wait_until
+from tests.processes.commands import alive, backends, is_jrunner, manage, start, wait_until
 
 QUERY = "SELECT k, v FROM s"
 Save = Callable[..., Module]
@@ -94,14 +94,6 @@ def jrunners(run: Run) -> list[int]:
     run.refresh_from_db()
     below = control.descendants(run.pid) if run.pid else []
     return list(filter(is_jrunner, below))
-
-
-def is_jrunner(pid: int) -> bool:
-    try:
-        return b"runs.jrunner" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        # it has ended meanwhile
-        return False
 
 
 def test_a_cancel_in_the_middle_of_a_transfer_ends_jrunner_and_the_source_s_query(

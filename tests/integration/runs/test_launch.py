@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from django.utils import timezone
@@ -27,7 +28,7 @@ from runs.models import GroupRun, Run
 from runs.process import control, identity
 from tests.benches.bench import Bench
 from tests.factories import GroupRunFactory, RunFactory, change_settings
-from tests.processes.commands import ROOT, go_on, manage, start, wait_until
+from tests.processes.commands import ROOT, go_on, manage, start, stopped, wait_until
 
 QUERY = "SELECT k, v FROM s"
 Save = Callable[..., Module]
@@ -136,11 +137,11 @@ def test_the_launcher_never_has_a_zombie_and_the_run_none_of_its_files(
     # an end of file: the run did not inherit the other end
     assert os.read(held, 1) == b""
     os.close(held)
-    assert Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1] != str(os.getpid())
+    assert psutil.Process(pid).ppid() != os.getpid()
     assert os.getsid(pid) != os.getsid(0)
     go_on(pid)
     wait_until(lambda: over(run))
-    wait_until(lambda: not Path(f"/proc/{pid}").exists())
+    wait_until(lambda: not psutil.pid_exists(pid))
 
 
 @pytest.mark.matrix
@@ -323,7 +324,7 @@ def test_a_run_that_stood_still_and_was_given_up_does_not_publish_late(numbers: 
     zombie = start("runmodule", "orders", "--json", PIPEKIT_FAULTS="transfer.finished=stop")
     wait_until(lambda: Run.objects.filter(staged=2).exists())
     first = Run.objects.get()
-    wait_until(lambda: "T (stopped)" in Path(f"/proc/{zombie.pid}/status").read_text())
+    wait_until(lambda: stopped(zombie.pid))
     # to another machine it looks like this one: no heartbeat for longer than the lease
     sighting = {"clock": _clock(), "heartbeat": first.heartbeat, "at": -1000.0}
     Run.objects.filter(pk=first.pk).update(machine_id="elsewhere:1", sighting=sighting)

@@ -151,6 +151,8 @@ def test_a_relative_data_directory_does_not_depend_on_where_one_stands(
         ("api_port: 1\napi_port: 2", "api_port", 2, "it is set twice"),
         ("- a", "config.yaml", 1, "keys and values"),
         ("a: [", "config.yaml", 1, "this is not YAML"),
+        ("api_port: 8100\ndatabase: !hunter2 x", "config.yaml", 2, "this is not YAML"),
+        ("data_dir: 2021-13-45", "config.yaml", 1, "this is not YAML"),
     ],
 )
 def test_a_wrong_file_names_key_line_and_what_was_expected(
