@@ -93,7 +93,7 @@ def cancel(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -
         return None
     for run in selected:
         text = _RESULT_TEXTS[cancelling.cancel(run)]
-        messages.info(request, html.render("runs/row_message.html", row=run, text=text))
+        messages.info(request, html.render("runs/messages/row.html", row=run, text=text))
     return HttpResponseRedirect(html.page_of(selected[0])) if selected and FROM_PAGE in request.POST else None
 
 
@@ -135,7 +135,7 @@ def _launch(request: HttpRequest, rows: QuerySet[Any], launch: Callable[[Any], R
         except PipekitError as error:
             messages.error(request, f"{error.message} {error.hint}")
     if started:
-        messages.success(request, html.render("runs/started_message.html", rows=started))
+        messages.success(request, html.render("runs/messages/started.html", rows=started))
     target = started[0] if started else conflicting
     return HttpResponseRedirect(html.page_of(target)) if target and FROM_PAGE in request.POST else None
 
@@ -148,4 +148,4 @@ def _conflicting(row: Module | Group, error: AlreadyRunning) -> Run | GroupRun |
 def _conflict_text(conflicting: Run | GroupRun | None, error: AlreadyRunning) -> str:
     if conflicting is None:
         return f"{error.message} {error.hint}"
-    return html.render("runs/conflict_message.html", message=error.message, row=conflicting)
+    return html.render("runs/messages/conflict.html", message=error.message, row=conflicting)

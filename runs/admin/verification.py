@@ -62,7 +62,7 @@ def _launch(
     if not started:
         return None
     only = started[0] if len(started) == 1 else None
-    text = html.render("runs/verification_started_message.html", row=only, count=len(started))
+    text = html.render("runs/messages/verification_started.html", row=only, count=len(started))
     messages.success(request, text)
     return HttpResponseRedirect(html.page_of(started[0])) if FROM_PAGE in request.POST else None
 
@@ -134,7 +134,7 @@ class VerificationAdmin(RunHistoryAdmin):
     def cancel_verification(self, request: HttpRequest, rows: QuerySet[Verification]) -> HttpResponse | None:
         for row in rows:
             text = "is being cancelled." if row.request_cancel() else "has already ended."
-            messages.info(request, html.render("runs/row_message.html", row=row, text=text))
+            messages.info(request, html.render("runs/messages/row.html", row=row, text=text))
         return None
 
     def _start(self, request: HttpRequest, rows: QuerySet[Verification], *, repair: bool) -> HttpResponse | None:
@@ -176,7 +176,7 @@ class VerificationAdmin(RunHistoryAdmin):
         rows = f"{formatting.count(row.source_rows)} / {formatting.count(row.dest_rows)}"
         if verification_scope.as_json(row)["everything"]:
             return rows
-        return html.render("runs/verification_note.html", value=rows, note=verification_scope.words(row))
+        return html.render("runs/verification/note.html", value=rows, note=verification_scope.words(row))
 
     @display(description="Differences")
     def differences(self, row: Verification) -> str:
@@ -187,7 +187,7 @@ class VerificationAdmin(RunHistoryAdmin):
         if not row.error:
             return text
         # the comparison is valid even if the repair failed
-        return html.render("runs/verification_note.html", value=text, note=_brief(row))
+        return html.render("runs/verification/note.html", value=text, note=_brief(row))
 
     @display(description="Counts")
     def counts(self, row: Verification) -> str:
@@ -208,7 +208,7 @@ class VerificationAdmin(RunHistoryAdmin):
         if row.repair_run is None:
             return html.NOTHING
         result = report.repair_words(row)
-        return html.render("runs/verification_repair.html", run=row.repair_run, result=result)
+        return html.render("runs/verification/repair.html", run=row.repair_run, result=result)
 
     @display(description="Warnings")
     def warnings_text(self, row: Verification) -> str:
@@ -218,4 +218,4 @@ class VerificationAdmin(RunHistoryAdmin):
 def _brief(row: Verification) -> str:
     """Return the error's message, clipped to one line."""
     text = formatting.problem(row)
-    return html.render("runs/verification_error.html", text=text) if text else ""
+    return html.render("runs/verification/error.html", text=text) if text else ""

@@ -16,7 +16,7 @@ from runs.models.notification import NotificationKind
 from runs.models.states import finished
 from runs.models.verification import Verification
 from runs.notify.destinations import wanted_channels
-from runs.notify.messages import line
+from runs.notify.messages import line, sentence
 from runs.notify.outbox import queue
 from runs.verifications import outcome
 from runs.verifications import scope as verification_scope
@@ -122,21 +122,18 @@ def _state(verification: Verification) -> tuple[Any, ...]:
 
 
 def _message(verification: Verification) -> str:
-    missing, extra, different = verification.missing or 0, verification.extra or 0, verification.different or 0
-    if verification.is_repaired:
-        return (
-            f"The destination lacked {counted(missing)}, had {extra:,} that the source does not have, and"
-            f" {different:,} with other values. Run {verification.repair_run_id} repaired it."
-        )
-    text = (
-        f"The destination lacks {counted(missing)}, has {extra:,} that the source does not have, and {different:,}"
-        " with other values."
+    # a repair that changed nothing, or was not possible, says why in the last warning
+    has_remark = not verification.is_repaired and (verification.repaired is not None or not verification.is_repairable)
+    return sentence(
+        "difference",
+        missing=counted(verification.missing or 0),
+        extra=f"{verification.extra or 0:,}",
+        different=f"{verification.different or 0:,}",
+        is_repaired=verification.is_repaired,
+        run=verification.repair_run_id,
+        repair_error=(verification.error or {}).get("message"),
+        remark=verification.warnings[-1] if has_remark and not verification.error else "",
     )
-    if verification.error:
-        return f"{text} The repair failed: {verification.error.get('message')}"
-    if verification.repaired is not None or not verification.is_repairable:
-        return f"{text} {verification.warnings[-1]}"
-    return text
 
 
 def _hint(verification: Verification) -> str:

@@ -1,4 +1,4 @@
-"""Subject and text of notification mails, made from the payloads in the outbox.
+"""Subject and text of notification mails, made from the payloads in the outbox by the templates in runs/notify.
 
 Names and errors are reduced to one line of visible text, and secrets are redacted.
 """
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
@@ -47,14 +48,12 @@ def line(value: Any, length: int = 500) -> str:
 
 def mail(events: Sequence[Payload], *, key: str) -> Mail:
     """Return the mail for one event, or a digest for several."""
-    subject, text = _one(events[0]) if len(events) == 1 else _digest(events)
-    return Mail(subject=line(f"[Pipekit] {subject}", _SUBJECT_LENGTH), text=f"{text}\n\n{_footer()}\n", key=key)
+    return _one(events[0], key) if len(events) == 1 else _digest(events, key)
 
 
 def test_mail() -> Mail:
     """Return the mail that tests the configuration."""
-    text = f"This is a test message. Failed syncs are reported like this.\n\n{_footer()}\n"
-    return Mail(subject="[Pipekit] Test", text=text, key=timezone.now().isoformat())
+    return Mail(subject=sentence("test_subject"), text=_text("test"), key=timezone.now().isoformat())
 
 
 def link(payload: Payload) -> str:
@@ -68,39 +67,30 @@ def link(payload: Payload) -> str:
 
 def headline(payload: Payload) -> str:
     """Return the event in one sentence."""
-    name, failures = _name(payload), payload.get("failures")
-    match payload.get("event"):
-        case NotificationKind.RECOVERY:
-            return f"{name} works again"
-        case NotificationKind.LATE:
-            return f"{name} is late: no success for {payload.get('hours')} h"
-        case NotificationKind.REPEATED:
-            return f"{name} has failed {failures} times in a row"
-        case NotificationKind.DIFFERENT if payload.get("repaired"):
-            return f"{name} differed from its source and was repaired: {_differences(payload)}"
-        case NotificationKind.DIFFERENT:
-            return f"{name} differs from its source: {_differences(payload)}"
-        case NotificationKind.UNVERIFIED:
-            return f"{name} could not be verified"
-        case NotificationKind.EQUAL:
-            part = (payload.get("scope") or {}).get("everything") is False
-            return f"{name} equals its source again{', in the part that was compared' if part else ''}"
-        case NotificationKind.MISSED:
-            return f"{name} was not run: {line(payload.get('schedule', ''), 100)}{_count(payload)}"
-        case _:
-            return f"{name} {'was refused' if payload.get('status') == 'refused' else 'failed'}"
+    counts = ((payload.get(kind) or 0, kind) for kind in ("missing", "extra", "different"))
+    return sentence(
+        "headline",
+        event=payload.get("event"),
+        name=_name(payload),
+        status=payload.get("status"),
+        failures=payload.get("failures"),
+        hours=payload.get("hours"),
+        repaired=payload.get("repaired"),
+        differences=", ".join(f"{count} {kind}" for count, kind in counts if count),
+        is_partial=(payload.get("scope") or {}).get("everything") is False,
+        schedule=line(payload.get("schedule", ""), 100),
+        missed=payload.get("missed") or 0,
+    )
 
 
-def _differences(payload: Payload) -> str:
-    counted = ((payload.get(kind) or 0, kind) for kind in ("missing", "extra", "different"))
-    return ", ".join(f"{count} {kind}" for count, kind in counted if count)
+def sentence(template: str, **context: Any) -> str:
+    """Return a template of this package, rendered as one line."""
+    return " ".join(render_to_string(f"runs/notify/{template}.txt", context).split())
 
 
-def _count(payload: Payload) -> str:
-    missed = payload.get("missed") or 0
-    if not missed:
-        return " cannot fire"
-    return " missed its time" if missed == 1 else f" missed {missed} times"
+def _text(template: str, **context: Any) -> str:
+    """Return a template as the text of a mail, which ends with a footer."""
+    return render_to_string(f"runs/notify/{template}.txt", {**context, "notify_every": setting("notify_every")})
 
 
 def _name(payload: Payload) -> str:
@@ -109,56 +99,38 @@ def _name(payload: Payload) -> str:
     return line(payload.get("module") or "?", _NAME_LENGTH)
 
 
-def _one(payload: Payload) -> tuple[str, str]:
+def _one(payload: Payload, key: str) -> Mail:
+    event = _event(payload)
+    subject = line(sentence("subject", **event), _SUBJECT_LENGTH)
+    return Mail(subject=subject, text=_text("event", **event), key=key)
+
+
+def _digest(payloads: Sequence[Payload], key: str) -> Mail:
+    names = dict(NotificationKind.choices)
+    counts = Counter(names.get(payload.get("event", ""), "other").lower() for payload in payloads)
+    kinds = [(number, kind) for kind, number in counts.most_common()]
+    subject = line(sentence("digest_subject", count=len(payloads), kinds=kinds), _SUBJECT_LENGTH)
+    events = [_event(payload) for payload in payloads[:_DIGEST_ITEMS]]
+    return Mail(subject=subject, text=_text("digest", events=events, more=len(payloads) - len(events)), key=key)
+
+
+def _event(payload: Payload) -> dict[str, Any]:
+    """Return what the templates show of an event: each value one line, empty if there is none."""
     error = payload.get("error") or {}
-    rows = {
-        "error": line(error.get("message", ""), 2000),
-        "fix": line(error.get("hint", ""), 1000),
-        "code": _code(payload),
-        "compared": line(payload.get("compared") or "", 500),
-        "was due": _local_time(payload.get("due")),
+    is_missed = payload.get("event") == NotificationKind.MISSED
+    return {
+        "headline": headline(payload),
+        "message": line(error.get("message", ""), 2000),
+        "hint": line(error.get("hint", ""), 1000),
+        "code": "" if is_missed else line(error.get("code", ""), 60),
+        "compared": line(payload.get("compared") or ""),
+        "due": _local_time(payload.get("due")),
         "since": _local_time(payload.get("since")),
-        "how often": _times(payload),
+        "failures": payload.get("failures"),
         "at": _local_time(payload.get("at")),
         "run": _run(payload),
-        "see": link(payload),
+        "url": link(payload),
     }
-    shown = "\n".join(f"{f'{name}:':<11} {value}" for name, value in rows.items() if value)
-    code = f" ({_code(payload)})" if _code(payload) else ""
-    return headline(payload) + code, f"{headline(payload)}\n\n{shown}"
-
-
-def _code(payload: Payload) -> str:
-    if payload.get("event") == NotificationKind.MISSED:
-        return ""
-    return line((payload.get("error") or {}).get("code", ""), 60)
-
-
-def _digest(events: Sequence[Payload]) -> tuple[str, str]:
-    names = dict(NotificationKind.choices)
-    counts = Counter(names.get(payload.get("event", ""), "other").lower() for payload in events)
-    counted = ", ".join(f"{count} {name}" for name, count in counts.most_common())
-    listed = [_item(payload) for payload in events[:_DIGEST_ITEMS]]
-    if (more := len(events) - _DIGEST_ITEMS) > 0:
-        listed.append(f"... and {more} more: see the runs in the admin.")
-    text = "Several events are reported in this mail.\n\n" + "\n".join(listed)
-    return f"{len(events)} notifications: {counted}", text
-
-
-def _item(payload: Payload) -> str:
-    error = payload.get("error") or {}
-    lines = [f"- {_local_time(payload.get('at'))}  {headline(payload)}"]
-    if error.get("message"):
-        lines.append(f"    {line(error['message'], 300)}")
-    if error.get("hint"):
-        lines.append(f"    fix: {line(error['hint'], 300)}")
-    where = link(payload) or _run(payload)
-    return "\n".join([*lines, f"    {where}"] if where else lines)
-
-
-def _times(payload: Payload) -> str:
-    failures = payload.get("failures")
-    return f"{failures} {'failure' if failures == 1 else 'failures'} in a row" if failures else ""
 
 
 def _run(payload: Payload) -> str:
@@ -174,11 +146,3 @@ def _local_time(iso: Any) -> str:
     except (TypeError, ValueError):
         return ""
     return f"{timezone.localtime(timestamp):%Y-%m-%d %H:%M:%S %z}"
-
-
-def _footer() -> str:
-    return (
-        f"-- \nPipekit reports the first failure, then every {setting('notify_every')}th in a row, recoveries, missed"
-        " times\nand, if configured, late modules."
-        " Recipients: smtp.to in config.yaml and the setting notification_addresses."
-    )

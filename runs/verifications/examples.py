@@ -23,7 +23,7 @@ def rendered(examples: Mapping[str, Any], more: Mapping[str, int] | None = None)
     """
     keys = {kind: [_key(key) for key in examples.get(kind) or ()] for kind in ("missing", "extra")}
     different = [_row(value) for value in examples.get("different") or ()]
-    return render_to_string("runs/verification_examples.html", {**keys, "different": different, **(more or {})})
+    return render_to_string("runs/verification/examples.html", {**keys, "different": different, **(more or {})})
 
 
 def _key(key: Any) -> str:

@@ -75,9 +75,11 @@ async def _send(message: EmailMessage, security: str, login: tuple[str, str]) ->
         start_tls=False,
         tls_context=ssl.create_default_context(),
     )
+    transport = None
     try:
         async with asyncio.timeout(channels.TOTAL_TIMEOUT):
             await smtp.connect()
+            transport = cast(asyncio.WriteTransport, smtp.transport)
             await _log_in(smtp, security, login)
             refused, _ = await smtp.sendmail(
                 sanitize_address(message.from_email, "utf-8"),
@@ -91,6 +93,10 @@ async def _send(message: EmailMessage, security: str, login: tuple[str, str]) ->
         return list(refused)
     finally:
         smtp.close()
+        if transport is not None:
+            # closing alone would wait for the server to end TLS, and the loop does not run that long
+            transport.abort()
+            await asyncio.sleep(0)
 
 
 async def _log_in(smtp: aiosmtplib.SMTP, security: str, login: tuple[str, str]) -> None:

@@ -10,7 +10,18 @@ import pytest
 from pipekit_site.config.config import BASE_DIR
 
 # the admin's pages, the reading of queries, database drivers, columnar data
-HEAVY = ("unfold.sites", "modules.admin.module", "sqlglot", "croniter", "psycopg", "duckdb", "pyarrow")
+HEAVY = (
+    "unfold.sites",
+    "modules.admin.module",
+    "sqlglot",
+    "croniter",
+    "psycopg",
+    "duckdb",
+    "pyarrow",
+    # nothing is sent
+    "httpx2",
+    "aiosmtplib",
+)
 
 _LIST = """
 import sys
