@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from django.core.management import call_command
 
 from tests.processes import warm
 
@@ -34,6 +37,32 @@ def manage(*arguments: str, **environment: str) -> Done:
     process = start(*arguments, **environment)
     out, err = process.communicate(timeout=180)
     return Done(process.returncode, out, err)
+
+
+def call(*arguments: str) -> Done:
+    """Call a command in this process, for tests about what it does and not about its process."""
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    try:
+        call_command(*arguments, stdout=out, stderr=err)
+    except SystemExit as end:
+        code = int(str(end.code or 0))
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def start_anew(words: Sequence[str], env: Mapping[str, str], **options: Any) -> subprocess.Popen[Any]:
+    """Start a command in a process that imports everything itself: for tests of starting, and of other settings."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen([sys.executable, str(ROOT / "manage.py"), *words], cwd=ROOT, env=dict(env), **options)
+
+
+def run_anew(
+    words: Sequence[str], env: Mapping[str, str], *, stdin: bytes = b"", text: bool = True
+) -> subprocess.CompletedProcess[Any]:
+    """Run a command in such a process to its end."""
+    process = start_anew(words, env, stdin=subprocess.PIPE, text=text)
+    out, err = process.communicate(stdin.decode() if text else stdin, timeout=180)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:

@@ -85,6 +85,7 @@ class ReadingTests(Fixtures):
             assert name in caught.value.message
             assert str(value) in f"{caught.value.message} {caught.value.detail}"
 
+    @pytest.mark.matrix
     def test_large_values_are_read_whole(self, bench: Workbench) -> None:
         columns = [("n", bench.native(Kind.BIGINT)), ("t", bench.native(Kind.TEXT)), ("b", bench.native(Kind.BINARY))]
         text, data = "é" * 2_000_000, bytes(range(256)) * 16_000
