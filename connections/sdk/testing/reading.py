@@ -61,6 +61,8 @@ class ReadingTests(Fixtures):
         assert bench.batches(none, wanted) == []
 
     def test_the_types_of_the_system_are_read_exactly(self, bench: Workbench) -> None:
+        if not bench.case.own_types:
+            pytest.skip("The connector under test names no types of its system.")
         for typed in bench.case.own_types:
             table = bench.create([("n", bench.native(Kind.BIGINT)), ("v", typed.native)])
             name = bench.dialect.qualified(table)
