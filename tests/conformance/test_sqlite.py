@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.testing.case import ConnectorUnderTest
+from connections.sdk.testing.case import ConnectorUnderTest, TypedValues
 from connections.sdk.testing.suite import DestinationSuite
+
+OWN_TYPES = (
+    # numbers of each storage class in one column
+    TypedValues(
+        native="DECIMAL(10,2)", values={"5": Decimal("5.00"), "12.3": Decimal("12.30"), "'0.1'": Decimal("0.10")}
+    ),
+    TypedValues(native="INTEGER", values={"9223372036854775807": 2**63 - 1, "'17'": 17, "3.0": 3}),
+    TypedValues(native="BOOLEAN", values={"1": True, "0": False}),
+    TypedValues(native="TEXT", values={"'a' || char(0) || 'b'": "a\0b", "'007'": "007", "1.50": "1.5"}),
+    TypedValues(
+        native="TIMESTAMP",
+        values={
+            "'2020-01-31T10:00:00.5'": dt.datetime(2020, 1, 31, 10, 0, 0, 500_000),
+            "'2020-01-31 10:00'": dt.datetime(2020, 1, 31, 10),
+        },
+    ),
+    TypedValues(
+        native="TIMESTAMPTZ",
+        values={"'2020-01-31 10:00:00+02:00'": dt.datetime(2020, 1, 31, 8, tzinfo=dt.UTC)},
+    ),
+)
 
 
 class TestSqlite(DestinationSuite):
@@ -21,6 +44,7 @@ class TestSqlite(DestinationSuite):
             parameters=parameters,
             disposable=True,
             missing_database=replace(parameters, url=f"jdbc:sqlite:{tmp_path / 'missing.db'}", options={}),
+            own_types=OWN_TYPES,
             # NaN is stored as NULL, and -0.0 as 0
             lacks=frozenset({"nan", "signed_zero"}),
             case_sensitive=False,

@@ -7,8 +7,9 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def manage(*arguments: str, **environment: str) -> Done:
     return Done(process.returncode, out, err)
 
 
-def called(*arguments: str) -> Done:
+def call(*arguments: str) -> Done:
     """Call a command in this process, with the output and the exit code that it has on a command line."""
     out, err = io.StringIO(), io.StringIO()
     code = exit_code(*arguments, stdout=out, stderr=err)
@@ -55,6 +56,21 @@ def exit_code(name: str, *arguments: str, **streams: Any) -> int:
     except SystemExit as ended:
         return int(str(ended.code))
     return 0
+
+
+def start_anew(words: Sequence[str], env: Mapping[str, str], **options: Any) -> subprocess.Popen[Any]:
+    """Start a command in a process that imports everything itself: for tests of starting, and of other settings."""
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    return subprocess.Popen([sys.executable, str(ROOT / "manage.py"), *words], cwd=ROOT, env=dict(env), **options)
+
+
+def run_anew(
+    words: Sequence[str], env: Mapping[str, str], *, stdin: bytes = b"", text: bool = True
+) -> subprocess.CompletedProcess[Any]:
+    """Run a command in such a process to its end."""
+    process = start_anew(words, env, stdin=subprocess.PIPE, text=text)
+    out, err = process.communicate(stdin.decode() if text else stdin, timeout=180)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:

@@ -142,6 +142,7 @@ class NameTests(Fixtures):
         assert [column.name for column in described] == ["n", *NAMES]
         self._check_rows(bench, table)
 
+    @pytest.mark.matrix
     def test_tables_may_have_any_name(self, bench: Workbench) -> None:
         for name in NAMES:
             table = bench.create([("n", bench.native(Kind.BIGINT))], suffix=name)

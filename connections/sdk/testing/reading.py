@@ -61,6 +61,8 @@ class ReadingTests(Fixtures):
         assert bench.batches(none, wanted) == []
 
     def test_the_types_of_the_system_are_read_exactly(self, bench: Workbench) -> None:
+        if not bench.case.own_types:
+            pytest.skip("The connector under test names no types of its system.")
         for typed in bench.case.own_types:
             table = bench.create([("n", bench.native(Kind.BIGINT)), ("v", typed.native)])
             name = bench.dialect.qualified(table)
@@ -85,6 +87,7 @@ class ReadingTests(Fixtures):
             assert name in caught.value.message
             assert str(value) in f"{caught.value.message} {caught.value.detail}"
 
+    @pytest.mark.matrix
     def test_large_values_are_read_whole(self, bench: Workbench) -> None:
         columns = [("n", bench.native(Kind.BIGINT)), ("t", bench.native(Kind.TEXT)), ("b", bench.native(Kind.BINARY))]
         text, data = "é" * 2_000_000, bytes(range(256)) * 16_000

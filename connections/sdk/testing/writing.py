@@ -172,6 +172,7 @@ class WritingTests(Fixtures):
         else:
             pytest.fail("a value was rounded in silence")
 
+    @pytest.mark.matrix
     def test_large_values_are_written_whole(self, bench: Workbench) -> None:
         columns = [("n", bench.native(Kind.BIGINT)), ("t", bench.native(Kind.TEXT)), ("b", bench.native(Kind.BINARY))]
         table = bench.create(columns)

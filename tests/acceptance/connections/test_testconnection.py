@@ -11,7 +11,7 @@ from django.test import Client
 
 from connections.models import Connection
 from connections.sdk.parameters import ConnectionParameters
-from tests.processes.commands import called
+from tests.processes.commands import call
 from tests.servers.cleartext import clear_text_server
 
 Run = Callable[..., tuple[int, str, str]]
@@ -20,7 +20,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run() -> Run:
     def testconnection(*arguments: str) -> tuple[int, str, str]:
-        done = called("testconnection", *arguments)
+        done = call("testconnection", *arguments)
         return done.code, done.out, done.err
 
     return testconnection

@@ -16,15 +16,14 @@ from django.core.management import call_command
 from connections.management.base import CommandFailed
 from pipekit_site.config.config import BASE_DIR
 from tests.acceptance.pipekit_site.test_start_up import environment, manage
+from tests.processes.commands import start_anew
 
 # real processes, many of them
 pytestmark = pytest.mark.matrix
 
 
 def start(data_dir: Path, *words: str, **settings: Any) -> subprocess.Popen[str]:
-    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **settings}
-    argv = [sys.executable, "manage.py", *words]
-    return subprocess.Popen(argv, cwd=BASE_DIR, env=environment(data_dir), text=True, **streams)
+    return start_anew(words, environment(data_dir), text=True, **settings)
 
 
 def guarded(statement: str, *words: str) -> subprocess.CompletedProcess[str]:

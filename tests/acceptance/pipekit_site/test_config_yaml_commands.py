@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from django.core.management import CommandError, call_command
 
 from pipekit_site import config_yaml
 from tests.benches.config_yaml import EXAMPLE, counts, load
+from tests.processes.commands import run_anew
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,8 +27,7 @@ def file(tmp_path: Path) -> Path:
 
 def manage(*arguments: str, data_dir: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "PIPEKIT_DATA_DIR": str(data_dir), "LC_ALL": "C"}
-    command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, input=stdin, capture_output=True, timeout=60)
+    return run_anew(arguments, environment, stdin=stdin, text=False)
 
 
 def refused(*arguments: str, **options: Any) -> CommandError:

@@ -86,6 +86,7 @@ def test_a_run_s_log_is_harmless(tmp_path: Path) -> None:
     logs.write(run, FORGED)
     text, _ = logs.read(run)
     assert is_harmless(text)
+    assert len(text.splitlines()) > 1
     assert all(line.startswith("    ") for line in text.splitlines()[1:])
 
 

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from tests.processes.commands import run_anew
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def manage(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PIPEKIT_DATA_DIR": str(directory), "DJANGO_SETTINGS_MODULE": "pipekit_site.settings"}
-    return subprocess.run(
-        [sys.executable, str(ROOT / "manage.py"), *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return run_anew(arguments, environment)
 
 
 @pytest.mark.matrix

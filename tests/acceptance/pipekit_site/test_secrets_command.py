@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from django.core.management import CommandError, call_command
 
 from connections.models import Connection, Driver
 from connections.secrets import references
+from tests.processes.commands import run_anew
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.django_db
@@ -36,8 +36,7 @@ def warehouse(name: str = "warehouse", password: str = "$DW_PW") -> Connection:
 
 def manage(*arguments: str, secrets_file: Path, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "PIPEKIT_SECRETS": str(secrets_file), "LC_ALL": "C"}
-    command = [sys.executable, "manage.py", "secrets", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, input=stdin, capture_output=True, timeout=60)
+    return run_anew(["secrets", *arguments], environment, stdin=stdin, text=False)
 
 
 def checked(*arguments: str) -> int:

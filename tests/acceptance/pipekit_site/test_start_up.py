@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipekit_site.config.config import BASE_DIR
+from tests.processes.commands import run_anew
 from tests.servers.ports import reserved_port
 
 # real processes, many of them
@@ -28,14 +29,7 @@ def environment(data_dir: Path, **variables: str) -> dict[str, str]:
 
 
 def manage(data_dir: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=BASE_DIR,
-        env=environment(data_dir, **variables),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return run_anew(arguments, environment(data_dir, **variables))
 
 
 def test_a_wrong_configuration_is_one_clean_message_and_exit_code_2(tmp_path: Path) -> None:

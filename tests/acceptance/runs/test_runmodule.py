@@ -19,7 +19,7 @@ from modules.models import Hook, Module, Watermark
 from runs.models import Run
 from tests.benches.bench import Bench
 from tests.processes import commands
-from tests.processes.commands import Done, go_on, manage, stopped, wait_until
+from tests.processes.commands import Done, call, go_on, manage, stopped, wait_until
 
 QUERY = 'SELECT "DCORD#" AS dcord, RTRIM(DCOTYP) AS dcotyp FROM QCRH'
 Save = Callable[..., Module]
@@ -56,7 +56,7 @@ def test_json_is_one_object_with_every_promised_key(orders: Bench, save_module: 
 
 def test_a_dry_run_is_recorded_and_moves_nothing(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
-    done = manage("runmodule", "qcrh", "--dry-run", "--json")
+    done = call("runmodule", "qcrh", "--dry-run", "--json")
     assert (done.code, done.json["status"]) == (0, "dry_run")
     assert done.json["source_query"] == QUERY
     assert orders.rows("SELECT to_regclass('sync.qcrh')") == [(None,)]
@@ -64,7 +64,7 @@ def test_a_dry_run_is_recorded_and_moves_nothing(orders: Bench, save_module: Sav
 
 def test_an_unknown_module_is_exit_code_3_with_a_suggestion(save_module: Save) -> None:
     save_module("qcrh", QUERY)
-    done = manage("runmodule", "qcrx")
+    done = call("runmodule", "qcrx")
     assert (done.code, done.out) == (3, "")
     assert "There is no module “qcrx”" in done.err
     assert "Did you mean “qcrh”?" in done.err
@@ -265,7 +265,7 @@ def failing(done: Done) -> dict[str, str]:
 def test_a_closed_port_is_one_clear_error(orders: Bench, save_module: Save, save_connection: Any) -> None:
     closed = replace(orders.destination, url="jdbc:postgresql://127.0.0.1:1/dw", name="closed")
     save_module("qcrh", QUERY, destination=save_connection(closed))
-    error = failing(manage("runmodule", "qcrh", "--json"))
+    error = failing(call("runmodule", "qcrh", "--json"))
     assert error["code"] == "connection_failed"
     assert "closed: No connection to 127.0.0.1:1: nothing listens on that port" in error["message"]
 
@@ -273,7 +273,7 @@ def test_a_closed_port_is_one_clear_error(orders: Bench, save_module: Save, save
 def test_an_unknown_host_is_one_clear_error(orders: Bench, save_module: Save, save_connection: Any) -> None:
     unknown = replace(orders.destination, url="jdbc:postgresql://nowhere.invalid/dw", name="unknown")
     save_module("qcrh", QUERY, destination=save_connection(unknown))
-    error = failing(manage("runmodule", "qcrh", "--json"))
+    error = failing(call("runmodule", "qcrh", "--json"))
     assert error["code"] == "connection_failed"
     assert "the host name is unknown" in error["message"]
 
@@ -295,27 +295,27 @@ def test_a_wrong_password_is_one_clear_error_and_shown_nowhere(
 
 def test_a_missing_secret_is_named(orders: Bench, save_module: Save, save_connection: Any) -> None:
     save_module("qcrh", QUERY, destination=save_connection(orders.destination, password="$NOT_THERE"))
-    error = failing(manage("runmodule", "qcrh", "--json"))
+    error = failing(call("runmodule", "qcrh", "--json"))
     assert error["code"] == "secret_missing"
     assert "NOT_THERE" in error["message"]
 
 
 def test_a_missing_table_is_named(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", "SELECT a FROM nothere")
-    error = failing(manage("runmodule", "qcrh", "--json"))
+    error = failing(call("runmodule", "qcrh", "--json"))
     assert (error["code"], "nothere" in error["message"]) == ("table_missing", True)
 
 
 def test_a_missing_column_is_named(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", "SELECT nocolumn AS a FROM QCRH")
-    error = failing(manage("runmodule", "qcrh", "--json"))
+    error = failing(call("runmodule", "qcrh", "--json"))
     assert (error["code"], "nocolumn" in error["message"]) == ("column_missing", True)
 
 
 def test_bad_sql_is_said_with_the_systems_words(orders: Bench, save_module: Save) -> None:
     module = save_module("qcrh", QUERY)
     Module.objects.filter(pk=module.pk).update(source_query='SELECT "DCORD#" AS dcord FROM QCRH WHERE')
-    error = failing(manage("runmodule", "qcrh", "--json"))
+    error = failing(call("runmodule", "qcrh", "--json"))
     assert error["code"] == "query_invalid"
 
 
@@ -325,20 +325,21 @@ def test_a_kind_that_cannot_move_rows_yet_says_so_in_one_sentence(
 ) -> None:
     iseries = ConnectionParameters(kind="as400", url="jdbc:as400://erp.invalid/LGDAT", name="iseries")
     save_module("qcrh", "SELECT DCORD# AS dcord FROM LGDAT/QCRH WITH UR", source=save_connection(iseries))
-    error = failing(manage("runmodule", "qcrh", "--json"))
+    error = failing(call("runmodule", "qcrh", "--json"))
     assert error["code"] == "not_supported"
     assert error["message"] == "Rows cannot be moved from or to as400 yet."
     dry = manage("runmodule", "qcrh", "--json", "--dry-run")
     assert dry.json["status"] == "dry_run", dry.err
 
 
+@pytest.mark.usefixtures("transfer_in_process")
 def test_named_watermarks_and_hooks_of_the_module_are_used(orders: Bench, save_module: Save) -> None:
     module = save_module("qcrh", QUERY)
     warehouse = Connection.objects.get(name="warehouse")
     Watermark.objects.create(module=module, name="from_no", connection=warehouse, resolver_sql="SELECT 12346")
     Module.objects.filter(pk=module.pk).update(source_query=QUERY + ' WHERE "DCORD#" >= {from_no}')
     Hook.objects.create(module=module, sql="CREATE TABLE sync.done AS SELECT count(*) n FROM sync.qcrh")
-    done = manage("runmodule", "qcrh", "--json")
+    done = call("runmodule", "qcrh", "--json")
     assert done.json["read"] == 2, done.err
     assert done.json["watermarks"]["from_no"]["in"] == "12346"
     assert orders.rows("SELECT n FROM sync.done") == [(2,)]

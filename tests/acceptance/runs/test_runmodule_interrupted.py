@@ -16,7 +16,7 @@ import pytest
 from modules.models import Module
 from runs.models import Run
 from tests.benches.bench import Bench
-from tests.processes.commands import ROOT, go_on, wait_until
+from tests.processes.commands import ROOT, go_on, start_anew, wait_until
 
 # real processes, many of them
 pytestmark = pytest.mark.matrix
@@ -28,9 +28,7 @@ FULL = Path("/dev/full")
 
 def start(*words: str, **settings: Any) -> subprocess.Popen[str]:
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **settings.pop("env", {})}
-    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **settings}
-    argv = [sys.executable, str(ROOT / "manage.py"), "runmodule", "s", *words]
-    return subprocess.Popen(argv, text=True, env=environment, **streams)
+    return start_anew(["runmodule", "s", *words], environment, text=True, **settings)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from runs.models.verification import Verification, VerificationStatus
 from runs.process import identity
 from tests.benches.bench import Bench
 from tests.factories import change_settings
-from tests.processes.commands import Done, called
+from tests.processes.commands import Done, call
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -23,7 +23,7 @@ Save = Callable[..., Module]
 
 
 def verifymodule(*arguments: str) -> Done:
-    return called("verifymodule", *arguments)
+    return call("verifymodule", *arguments)
 
 
 @pytest.fixture

@@ -16,10 +16,20 @@ from connections import registry
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.testing.publishing import (
+    COLUMNS,
+    DESTINATION,
+    KEY,
+    KEY_ROWS,
+    STAGED,
+    STATEMENTS,
+    UPSERT,
+    Tables,
+    insert_rows,
+)
 
 DESTINATIONS = ["clickhouse", "h2", "mysql", "oracle", "sqlserver"]
 TABLE, KEYS = TableName("my schema", "Or`d[e]'r"), TableName("pipekit_staging", "keys")
-COLUMNS, KEY = ("id 1", "id_2", "v"), ("id 1", "id_2")
 
 
 def _dialect(kind: str) -> PublishingDialect:
@@ -169,74 +179,27 @@ def _fresh(d: PublishingDialect) -> tuple[str, ...]:
         d.create_table(staging, columns, scratch=True),
         d.create_table(KEYS, columns[:2], scratch=True),
         *d.begin_publish(TABLE, lock_seconds=5),
-        _values(d, TABLE, [("1", "a", "old"), ("2", "b'\\", "old"), ("3", None, "old")]),
-        _values(d, staging, [("2", "b'\\", "new"), ("3", None, "new"), ("4", "d", "new")]),
-        _values(d, KEYS, [("1", "a"), ("4", "d")]),
+        insert_rows(d, TABLE, DESTINATION),
+        insert_rows(d, staging, STAGED),
+        insert_rows(d, KEYS, KEY_ROWS),
     )
 
 
-def _values(d: PublishingDialect, table: TableName, rows: list[tuple[str | None, ...]]) -> str:
-    values = ", ".join("(" + ", ".join("NULL" if v is None else d.string(v) for v in row) + ")" for row in rows)
-    return f"INSERT INTO {d.qualified(table)} ({d.columns(COLUMNS[: len(rows[0])])}) VALUES {values}"
+def _tables(d: PublishingDialect) -> Tables:
+    return Tables(destination=TABLE, staging=d.staging_table("orders"), keys=KEYS)
 
 
-def _act(name: str, **more: bool) -> Callable[[PublishingDialect], str]:
-    return lambda d: getattr(d, name)(TABLE, d.staging_table("orders"), COLUMNS, KEY, **more)
-
-
-MARIADB: dict[str, tuple[Callable[[PublishingDialect], str], list[list[str]]]] = {
-    "upsert": (
-        lambda d: d.create_unique(TABLE, KEY) + ";" + _act("upsert")(d),
-        # no unique key tells two NULLs apart: keys that hold them take the null-safe statements
-        [["1", "a", "old"], ["2", "b'\\", "new"], ["3", "NULL", "new"], ["3", "NULL", "old"], ["4", "d", "new"]],
-    ),
-    "update_matching": (
-        _act("update_matching", null_safe=True),
-        [["1", "a", "old"], ["2", "b'\\", "new"], ["3", "NULL", "new"]],
-    ),
-    "insert_missing": (
-        _act("insert_missing", null_safe=True),
-        [["1", "a", "old"], ["2", "b'\\", "old"], ["3", "NULL", "old"], ["4", "d", "new"]],
-    ),
-    "delete_matching": (
-        lambda d: d.delete_matching(TABLE, d.staging_table("orders"), KEY, null_safe=True),
-        [["1", "a", "old"]],
-    ),
-    "delete_matching without NULLs": (
-        lambda d: d.delete_matching(TABLE, d.staging_table("orders"), KEY, null_safe=False),
-        [["1", "a", "old"], ["3", "NULL", "old"]],
-    ),
-    "delete_missing": (lambda d: d.delete_missing(TABLE, KEYS, KEY), [["1", "a", "old"]]),
-    "insert_unseen": (
-        lambda d: (
-            d.insert_unseen(TABLE, d.staging_table("orders"), COLUMNS, "v")
-            + ";"
-            # what is read again is not doubled
-            + d.insert_unseen(TABLE, d.staging_table("orders"), COLUMNS, "v")
-        ),
-        [
-            ["1", "a", "old"],
-            ["2", "b'\\", "new"],
-            ["2", "b'\\", "old"],
-            ["3", "NULL", "new"],
-            ["3", "NULL", "old"],
-            ["4", "d", "new"],
-        ],
-    ),
-}
-
-
-@pytest.mark.parametrize("name", MARIADB)
+@pytest.mark.parametrize("name", ["upsert", *STATEMENTS])
 def test_mariadb_publishes_exactly_these_rows(mariadb: Callable[..., list[list[str]]], name: str) -> None:
     d = _dialect("mysql")
-    act, expected = MARIADB[name]
-    shown = f"SELECT {d.columns(COLUMNS)} FROM {d.qualified(TABLE)} ORDER BY 1, 2, 3"
-    assert mariadb(*_fresh(d), act(d), shown) == expected
+    case = UPSERT if name == "upsert" else STATEMENTS[name]
+    query = f"SELECT {d.columns(COLUMNS)} FROM {d.qualified(TABLE)} ORDER BY 1, 2, 3"
+    assert mariadb(*_fresh(d), *case.statements(d, _tables(d)), query) == case.expected
 
 
 def test_mariadb_counts_what_a_publish_will_do(mariadb: Callable[..., list[list[str]]]) -> None:
     d, staging = _dialect("mysql"), _dialect("mysql").staging_table("orders")
-    doubled = _values(d, TABLE, [("2", "b'\\", "old")])
+    doubled = insert_rows(d, TABLE, [("2", "b'\\", "old")])
     assert mariadb(*_fresh(d), doubled, d.count_pairs(TABLE, staging, KEY, null_safe=True)) == [["2", "3"]]
     assert mariadb(*_fresh(d), d.count_unseen(TABLE, staging, COLUMNS, "v")) == [["3"]]
     assert mariadb(*_fresh(d), d.count_keys(staging, KEY)) == [["3"]]
@@ -244,7 +207,7 @@ def test_mariadb_counts_what_a_publish_will_do(mariadb: Callable[..., list[list[
 
 def test_mariadb_keeps_the_latest_of_each_key(mariadb: Callable[..., list[list[str]]]) -> None:
     d, staging = _dialect("mysql"), _dialect("mysql").staging_table("orders")
-    more = _values(d, staging, [("4", "d", "newer"), ("4", "d", None), ("5", None, "a"), ("5", None, "b")])
+    more = insert_rows(d, staging, [("4", "d", "newer"), ("4", "d", None), ("5", None, "a"), ("5", None, "b")])
     assert mariadb(*_fresh(d), more, d.duplicate_keys(staging, KEY)) == [["4", "d", "3"], ["5", "NULL", "2"]]
     shown = f"SELECT {d.columns(COLUMNS)} FROM {d.qualified(staging)} ORDER BY 1, 2, 3"
     assert mariadb(*_fresh(d), more, d.keep_latest(staging, COLUMNS, KEY, "v"), shown) == [

@@ -92,6 +92,7 @@ def test_members_run_in_their_order_past_a_failure_and_disabled_ones_are_skipped
     assert found["skipped"] == [{"module": "off", "why": "it is disabled"}]
     assert "first: success" in done.err
     runs = list(Run.objects.order_by("pk"))
+    assert len(runs) == 3
     assert all(before.finished_at <= after.started_at for before, after in zip(runs, runs[1:], strict=False))  # type: ignore[operator]
 
 

@@ -82,7 +82,7 @@ def test_names_that_end_up_alike_are_refused(bench: Bench) -> None:
     bench.at_source('CREATE TABLE s ("A#" INTEGER, "A$" INTEGER)')
     with pytest.raises(ConfigurationInvalid) as caught:
         bench.run(bench.plan("SELECT * FROM s"))
-    assert "A#" in caught.value.message or "a" in caught.value.message
+    assert "Columns 1 and 2 would be the same column in the destination: “a” and “a”." in caught.value.message
 
 
 def test_a_name_over_63_bytes_is_refused(bench: Bench) -> None:

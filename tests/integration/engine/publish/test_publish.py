@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import psycopg
 import pytest
 
 from connections.sdk.errors import CountMismatch, InvalidValue, Lost, PipekitError, Refused
-from connections.sdk.schema import Column
+from connections.sdk.schema import Column, TableName
 from runs.engine import events, sync
 from runs.engine.checks import Staging
 from runs.engine.destination import find_published
 from runs.engine.plan import Hook, Limits, Plan, RunOn, Strategy
-from runs.engine.publish import commit_record, publish
+from runs.engine.publish import publish
 from tests.benches.bench import Bench, Result, Rows
 from tests.processes.commands import wait_until
 
@@ -269,10 +270,20 @@ def test_a_dry_run_writes_nothing_and_works_while_the_source_is_down(numbers: Be
 
 
 def test_the_control_tables_are_made_once_by_many(numbers: Bench) -> None:
-    numbers.run(numbers.plan(QUERY))
-    names = {commit_record.commits_table, commit_record.claims_table}
-    assert len(names) == 2
-    assert numbers.rows("SELECT module FROM pipekit_staging.pipekit_claims") == [("m",)]
+    modules = [f"m{number}" for number in range(4)]
+    plans = [numbers.plan(QUERY, module=name, dest_table=TableName("sync", name)) for name in modules]
+    # each finds an empty database
+    with ThreadPoolExecutor(len(plans)) as pool:
+        results = list(pool.map(numbers.run, plans))
+    assert [result.counts for result in results] == [(100, 0, 0)] * 4
+    assert numbers.rows(
+        "SELECT table_name FROM information_schema.tables"
+        " WHERE table_schema = 'pipekit_staging' AND starts_with(table_name, 'pipekit_') ORDER BY 1"
+    ) == [("pipekit_claims",), ("pipekit_commits",)]
+    assert numbers.rows("SELECT module FROM pipekit_staging.pipekit_claims ORDER BY 1") == [(name,) for name in modules]
+    assert numbers.rows("SELECT module FROM pipekit_staging.pipekit_commits ORDER BY 1") == [
+        (name,) for name in modules
+    ]
 
 
 def test_two_first_runs_that_create_the_same_schema_both_publish(numbers: Bench) -> None:
