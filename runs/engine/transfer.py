@@ -27,17 +27,8 @@ _GRACE = 11.0
 _ROOT = Path(__file__).resolve().parent.parent.parent
 # the environment variables that the child inherits, none of which can contain a secret
 _ENVIRONMENT = (
-    *(
-        "PATH",
-        "PYTHONPATH",
-        "HOME",
-        "LANG",
-        "TMPDIR",
-        "VIRTUAL_ENV",
-        "JAVA_HOME",
-        "PIPEKIT_FAULTS",
-        "PIPEKIT_FAULT_LOG",
-    ),
+    *("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "JAVA_HOME"),
+    *("PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG"),
 )
 
 
