@@ -1,9 +1,11 @@
 """The protocols that a connector implements. None of them needs to be inherited from.
 
-A connector package ``connections/connectors/<kind>/`` contains ``connector.yaml`` (the manifest), ``dialect.py``
-(``DIALECT``), ``datatypes.py`` (``parse``, ``render``) and, depending on the manifest's capabilities, ``driver.py``
-(``connect``), ``introspection.py`` (Introspector), ``reader.py`` (Reader) and ``writer.py`` (Writer). ``connector.py``
-combines them as ``CONNECTOR``. Drivers connect and generate no SQL; dialects generate SQL and do not connect.
+A connector is one package, ``connections/connectors/<kind>/`` or that of an entry point. It contains ``connector.yaml``
+(the manifest, see `connections.sdk.manifest`), ``dialect.py`` (``DIALECT``, with the traits of its ``grammar``),
+``datatypes.py`` (``parse``, ``render``), ``url.py`` if its URLs have a syntax of their own (``read``, ``write``) and,
+depending on the manifest's capabilities, ``driver.py`` (``connect``), ``introspection.py`` (Introspector),
+``reader.py`` (Reader) and ``writer.py`` (Writer). ``connector.py`` combines them as ``CONNECTOR``, the manifest's
+``entrypoint``. Drivers connect and generate no SQL; dialects generate SQL and do not connect.
 """
 
 from __future__ import annotations

@@ -1,0 +1,113 @@
+"""The registry: kinds of third parties beside the built-in ones, and what is wrong with some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connections import registry
+from connections.sdk.errors import ConfigurationInvalid, DriverMissing, UrlInvalid
+from connections.url import forms, jdbc
+from connections.url.parts import ConnectionUrl
+
+MANIFEST = """\
+name: sound
+title: Sound
+version: 1.0.0
+description: A kind of a third party.
+entrypoint: pk_sound.connector:CONNECTOR
+capabilities: [read]
+url:
+  form: network
+  expected: sound://host/db
+  template: sound://{host}/{db}
+  prefixes: ["sound:"]
+  separator: ";"
+  properties: {boolean: [ssl]}
+"""
+
+
+@pytest.fixture
+def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for package, text in {
+        "pk_sound": MANIFEST,
+        "pk_invalid": MANIFEST.replace("title", "titel"),
+        "pk_renamed": MANIFEST,
+    }.items():
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+        (tmp_path / package / "connector.yaml").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    installed = {kind: f"pk_{kind}" for kind in ("sound", "invalid", "renamed", "absent")}
+    monkeypatch.setattr(registry, "_third_party", lambda: installed)
+    registry.manifests.cache_clear()
+    yield
+    for cached in (registry.manifests, registry.manifest, registry._load):
+        cached.cache_clear()
+
+
+def test_a_kind_that_cannot_be_used_is_reported_and_disturbs_no_other(third_party: None) -> None:
+    assert {"sound", "invalid", "renamed", "absent", "sqlite"} <= set(registry.kinds())
+    assert {"sound", "sqlite"} <= set(registry.manifests())
+    assert not {"invalid", "renamed", "absent"} & set(registry.manifests())
+    absent, invalid, renamed = (error.message for error in registry.problems())
+    assert "pk_absent" in absent and "connector.yaml:1: “title” is missing" in invalid
+    assert renamed == "The manifest of “renamed” has the name “sound”."
+    assert jdbc.kind_of("jdbc:mysql://h/d") == "mysql"
+    with pytest.raises(ConfigurationInvalid, match="title"):
+        jdbc.parse("sound://h/d", "invalid")
+    with pytest.raises(DriverMissing, match="connector of sound cannot be imported"):
+        registry.connector("sound")
+
+
+def test_a_kind_of_a_third_party_has_urls_of_its_own(third_party: None) -> None:
+    url = jdbc.parse("sound://h:5/d;ssl=true")
+    assert (url.kind, url.host, url.port, url.database, url.properties) == ("sound", "h", 5, "d", {"ssl": "true"})
+    assert jdbc.rebuild(url) == "sound://h:5/d;ssl=true"
+    for refused in ("sound://h/d;init=x", "sound://u:p@h/d", "sound://169.254.169.254/d", "sound:///etc/passwd"):
+        with pytest.raises(UrlInvalid):
+            jdbc.parse(refused, "sound")
+    with pytest.raises(UrlInvalid, match="for sound; the connection's driver is postgresql"):
+        jdbc.parse("sound://h/d", "postgresql")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "rest"),
+    [
+        ("http", "//example.com/api"),
+        ("http", "//10.0.0.1/api"),
+        ("https", "//user:pw@h/api"),
+        ("https", "//169.254.169.254/latest"),
+        ("https", "//metadata.google.internal/x"),
+        ("https", "//h/../x"),
+        ("https", "//h/a/./x"),
+        ("https", "//h/a%2Fx"),
+        ("https", "//h//x"),
+        ("https", "//h/a#b"),
+        ("https", "//h/a?token=x"),
+        ("https", "//h/a?x=y"),
+        ("https", "h/a"),
+        ("https", "//a,b/x"),
+    ],
+)
+def test_urls_of_http_interfaces_are_refused(scheme: str, rest: str) -> None:
+    with pytest.raises(UrlInvalid):
+        forms.read_https(rest, "jdbc", scheme)
+
+
+def test_urls_of_http_interfaces_are_read_and_rebuilt() -> None:
+    url = forms.read_https("//h.example.com:8443/rest/api/3/", "jdbc", "https")
+    assert (url.form, url.host, url.port, url.path, url.is_file) == (
+        "https",
+        "h.example.com",
+        8443,
+        "/rest/api/3",
+        False,
+    )
+    assert forms.write_https(url) == "https://h.example.com:8443/rest/api/3"
+    local = forms.read_https("//[::1]/", "jdbc", "http")
+    assert (local.port_or_default, local.path) == (80, "")
+    assert forms.write_https(local) == "http://[::1]"
+    assert forms.write_https(ConnectionUrl(kind="x", form="https", host="h")) == "https://h"
