@@ -1,8 +1,8 @@
 """Base class of Pipekit's management commands.
 
 Django runs all system checks before each command, which imports the URLs and the whole admin: half of the time of a
-small run. Their result does not change between two runs of an installation, so only Pipekit's own checks run here;
-developers have `manage.py check`.
+small run. Their result does not change between two runs of an installation, so only Pipekit's own checks run here; all
+run when `serve` starts, and with `manage.py check --all`.
 """
 
 from __future__ import annotations
