@@ -8,8 +8,10 @@ from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.utils import timezone
 
-from connections import options, validation
-from connections.querysets import ConnectionQuerySet
+from connections import options, registry, validation
+from connections.querysets import ConnectionQuerySet, DriverQuerySet
+from connections.sdk.errors import PipekitError
+from connections.sdk.manifest import Manifest
 from connections.sdk.parameters import ConnectionParameters
 from connections.secrets import binding as secret_binding
 from connections.secrets import references as secrets
@@ -35,7 +37,10 @@ class Timestamped(models.Model):
 
 
 class Driver(Timestamped):
-    """A kind of system and, if it is reached by JDBC, the jar of its driver."""
+    """A kind of system and, if it is reached by JDBC, the jar of its driver.
+
+    The rows are made from the manifests of the installed kinds (`DriverQuerySet.synchronize`); edited values are kept.
+    """
 
     kind = models.CharField(max_length=40, unique=True, help_text="The kind of system, as connectors are named.")
     name = models.CharField(max_length=100, help_text="What pages call it.")
@@ -62,6 +67,10 @@ class Driver(Timestamped):
         validators=[RegexValidator(r"\A[0-9a-f]{64}\Z", "A SHA-256 has 64 lower-case hexadecimal digits.")],
         help_text="Of the jar; a jar that differs is not loaded.",
     )
+    # what the kind's manifest declared when the row was last synchronized
+    declared = models.JSONField(default=dict, editable=False)
+
+    objects = DriverQuerySet.as_manager()
 
     class Meta:
         db_table = "driver"
@@ -69,6 +78,23 @@ class Driver(Timestamped):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The manifest of the kind, None if the kind is not installed any more or its manifest is invalid."""
+        try:
+            return registry.manifest(self.kind)
+        except PipekitError:
+            return None
+
+    @property
+    def unusable_reason(self) -> str:
+        """Why connections of the kind cannot be used; empty if they can."""
+        try:
+            registry.manifest(self.kind)
+        except PipekitError as error:
+            return error.message
+        return ""
 
 
 class Connection(Timestamped):

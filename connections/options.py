@@ -12,6 +12,7 @@ from typing import Any
 from connections import registry
 from connections.sdk.parameters import Parameter
 
+_REFERENCE = re.compile(r"\$[A-Z_][A-Z0-9_]*")
 # JSON types and their Python types; a bool is an int in Python, so _invalid excludes it
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -53,7 +54,18 @@ def _with_article(word: str) -> str:
     return f"an {word}" if word[0] in "aeio" else f"a {word}"
 
 
+def target_names(kind: str) -> tuple[str, ...]:
+    """Return the options that decide where secrets are sent, or how they are protected on the way."""
+    return tuple(parameter.name for parameter in registry.manifest(kind).parameters if parameter.target)
+
+
 def resolve_secrets(options: Mapping[str, Any], kind: str, resolve: Callable[[str], str]) -> dict[str, Any]:
-    """Return the options with the references of secret ones replaced by ``resolve(reference)``."""
-    secret = {parameter.name for parameter in registry.manifest(kind).parameters if parameter.secret}
+    """Return the options with the references of secret ones replaced by ``resolve(reference)``.
+
+    Of a kind that is not installed any more, those count as secret that look like references.
+    """
+    if registry.is_installed(kind):
+        secret = {parameter.name for parameter in registry.manifest(kind).parameters if parameter.secret}
+    else:
+        secret = {name for name, value in options.items() if isinstance(value, str) and _REFERENCE.fullmatch(value)}
     return {name: resolve(value) if name in secret else value for name, value in options.items()}

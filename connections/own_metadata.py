@@ -21,7 +21,7 @@ _LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
 def check_url(text: str, kind: str) -> None:
     """Raise UrlInvalid if the URL is malformed, Protected if it names Pipekit's own files or metadata database."""
     url = jdbc.parse(text, kind)
-    if url.path and not url.host:
+    if url.is_file:
         check_file(url.path, protection.current())
     if url.kind == "postgresql" and metadata.vendor == "postgresql" and _is_metadata(url):
         raise protection.refused_database("")

@@ -1,7 +1,7 @@
 """Connection test in steps, each reported with its error and what to do. No Django; leaves nothing behind.
 
-The steps, in order, as far as they apply: secret, url, host, port, driver, login (for a file: file), database, read,
-write. The first one that fails ends the test.
+The steps, in order, as far as they apply: secret, url, host, port, driver, health, login (for a file: file), database,
+read, write. The first one that fails ends the test.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from connections import registry
+from connections import health_check, registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ConnectionFailed, DatabaseMissing, PermissionDenied, PipekitError, UrlInvalid
 from connections.sdk.parameters import ConnectionParameters
@@ -138,11 +138,13 @@ def _steps(state: _State, *, write: bool) -> Iterator[tuple[str, Callable[[_Stat
         if state.url.port_or_default:
             yield "port", _port
     yield "driver", _driver
-    if state.url.path and not Path(state.url.path).exists() and state.parameters.options.get("create"):
+    if health_check.is_declared(registry.manifest(state.parameters.kind), state.url):
+        yield "health", _health
+    if state.url.is_file and not Path(state.url.path).exists() and state.parameters.options.get("create"):
         yield "file", _new_file
         return
-    yield "file" if state.url.path else "login", _login
-    if not state.url.path:
+    yield "file" if state.url.is_file else "login", _login
+    if not state.url.is_file and not state.url.path:
         yield "database", _database
     yield "read", _read
     if write:
@@ -227,16 +229,20 @@ def _driver(state: _State) -> str:
     return f"The {state.parameters.kind} driver is installed."
 
 
+def _health(state: _State) -> str:
+    return health_check.request(registry.manifest(state.parameters.kind), state.url, state.parameters)
+
+
 def _login(state: _State) -> str:
     assert state.connector is not None
     try:
         state.session = state.connector.connect(state.parameters)
     except DatabaseMissing as error:
-        if state.url.path:
+        if state.url.is_file:
             raise
         # the server accepted the login before it looked for the database: this is the next step's error
         state.database_missing = error
-    return f"{state.url.path} is open." if state.url.path else "The login was accepted."
+    return f"{state.url.path} is open." if state.url.is_file else "The login was accepted."
 
 
 def _database(state: _State) -> str:

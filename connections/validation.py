@@ -33,6 +33,8 @@ def check(connection: Connection) -> None:
     if connection.password and not re.search(REFERENCE, connection.password):
         errors["password"] = [NO_REFERENCE if connection.password.startswith("$") else LITERAL_PASSWORD]
     if connection.driver_id is not None:
+        if not connection.password and (needed := _required_credential(connection)):
+            errors["password"] = [needed]
         errors["jdbc_url"] = _url_errors(connection)
         errors["options"] = _option_errors(connection)
     if errors := {field: messages for field, messages in errors.items() if messages}:
@@ -47,6 +49,15 @@ def _url_errors(connection: Connection) -> list[str]:
     except PipekitError as error:
         return [f"{error.message} {error.hint}".strip()]
     return []
+
+
+def _required_credential(connection: Connection) -> str:
+    """Return an error if the kind requires a credential as the password; empty if it does not."""
+    manifest = connection.driver.manifest
+    first = manifest.env_vars[0] if manifest and manifest.env_vars else None
+    if first is None or not first.required:
+        return ""
+    return f"{connection.driver} needs a credential: {first.description} Write a reference such as ${first.name}."
 
 
 def _option_errors(connection: Connection) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connections.config_yaml import CONNECTIONS
+from connections.models import Driver
 from modules.config_yaml import GROUPS, MODULES
 from pipekit_site.configfile import export
 from pipekit_site.configfile import load as importing
@@ -21,6 +22,8 @@ def dump() -> str:
 
 def load(text: str | bytes, *, name: str, actor: str, dry_run: bool = False, prune: bool = False) -> ImportResult:
     """Import a file's text. Raises FileInvalid with all its errors, and changes nothing then."""
+    # kinds may have been installed since the last migration
+    Driver.objects.synchronize()
     data = text.encode() if isinstance(text, str) else text
     # modules with an active run cannot be removed
     options = ImportOptions(name=name, actor=actor, dry_run=dry_run, prune=prune, beside=(Run.objects.active(),))

@@ -26,15 +26,23 @@ from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button, Page
 
 # a test may take up to a minute, and they run one after another
 _MAX_TESTS = 5
+# by a manifest's type of authentication
+_LOGINS = {
+    "none": "No login.",
+    "basic": "User name and password.",
+    "token": "A token as the password.",
+    "oauth": "OAuth.",
+    "service_account": "A service account.",
+}
 
 
 @admin.register(Driver)
 class DriverAdmin(Page):
-    list_display = ["name", "kind", "jar_file", "maven", "connection_count"]
+    list_display = ["name", "kind", "capabilities", "jar_file", "maven", "connection_count"]
     search_fields = ["name", "kind", "maven"]
     empty_text = "A driver is a kind of system. Drivers come with the installation: manage.py migrate."
     fieldsets = [
-        (None, {"fields": ["name", "kind", "url_template"]}),
+        (None, {"fields": ["name", "kind", "description", "capabilities", "url_form", "login", "url_template"]}),
         (
             "JDBC",
             {
@@ -45,11 +53,43 @@ class DriverAdmin(Page):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Driver]:
+        # kinds may have been installed since the last migration
+        Driver.objects.synchronize()
         return super().get_queryset(request).annotate(used_by=Count("connections"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Driver | None = None) -> list[str]:
+        declared = ["description", "capabilities", "url_form", "login"]
         # connectors are found by the kind
-        return ["kind"] if obj else []
+        return ["kind", *declared] if obj else declared
+
+    @display(description="Connector")
+    def description(self, driver: Driver) -> SafeString | str:
+        """The connector's description and version, or the reason why the kind cannot be used."""
+        if (manifest := driver.manifest) is not None:
+            return f"{manifest.description} Version {manifest.version}."
+        return html.badge(driver.unusable_reason or html.NOTHING, "danger") if driver.kind else html.NOTHING
+
+    @display(description="Can")
+    def capabilities(self, driver: Driver) -> SafeString | str:
+        """What the connector can do."""
+        if (manifest := driver.manifest) is None:
+            return html.badge("not installed", "danger") if driver.kind else html.NOTHING
+        return (
+            ", ".join(str(cap.name).lower() for cap in manifest.capabilities) or "be written and checked, not run yet"
+        )
+
+    @display(description="URLs")
+    def url_form(self, driver: Driver) -> str:
+        manifest = driver.manifest
+        return manifest.url.expected if manifest and manifest.url else html.NOTHING
+
+    @display(description="Login")
+    def login(self, driver: Driver) -> str:
+        """How the kind authenticates, and its credentials."""
+        if (manifest := driver.manifest) is None:
+            return html.NOTHING
+        names = ", ".join(f"${env_var.name}: {env_var.description}" for env_var in manifest.env_vars)
+        return f"{_LOGINS[manifest.auth_type]} {names}".strip()
 
     def related(self, row: Driver) -> Iterable[tuple[str, str]]:
         yield "Connections", html.list_of("connections.connection", driver__id__exact=row.pk)

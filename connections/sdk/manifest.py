@@ -1,24 +1,75 @@
-"""Parser for a connector's manifest, ``connector.yaml``: its name, capabilities and parameters.
+"""The manifest of a connector, ``connector.yaml``: the one declaration of a kind of system. Read by `manifest_yaml`.
 
-Unknown keys, missing keys and values of the wrong type are refused with file and line. See `Manifest` for the keys.
+Unknown keys, missing keys and values of the wrong type are refused with file and line. Keys (required ones first):
+
+``name``
+    The kind, lower-case letters, digits and ``_``. Equals the name of the folder, or of the entry point.
+``title``, ``version``, ``description``
+    Shown in the admin. The title is the driver's name, the version is ``1.2.3``, the description one sentence.
+``entrypoint``
+    The connector object, ``package.module:NAME``. Imported only by processes that connect. Required if there are
+    capabilities.
+``capabilities``
+    A list of ``discover``, ``read``, ``stream``, ``remote`` and ``write``. Must equal the ``capabilities`` of the
+    connector object. Empty: modules on this kind can be written and checked, but rows cannot be moved.
+``auth``
+    ``type`` is ``none``, ``basic``, ``token``, ``oauth`` or ``service_account``. ``env_vars`` lists the credentials
+    (``name``, ``description``, ``required``): the first is the connection's password, each other one the secret option
+    of the same name in lower case.
+``url``
+    How connections of this kind are addressed; see below. Without it, the kind cannot be configured.
+``jdbc``
+    The JDBC driver, if there is one: ``class`` and ``maven`` (``group:artifact:version``).
+``config``
+    A connection's options, as a JSON Schema object: ``type: object``, ``properties``, ``required``. A property has
+    ``type``, ``description`` and optionally ``default``, ``enum``, ``secret`` (its value must be a ``$NAME`` reference)
+    and ``target`` (it decides where, or how well protected, secrets are sent: after a change they are entered again).
+``health_check``
+    An HTTP request that the connection test makes: ``endpoint`` (a path on the connection's host), ``method``,
+    ``headers``, ``expect_status``, ``timeout`` in seconds. ``${NAME}`` in a header is the credential of that name.
+
+Keys of ``url``:
+
+``expected``, ``template``
+    The form as shown in error messages, and with ``{placeholders}`` as shown on the driver's page.
+``form``
+    The syntax: ``network`` (``prefix//host:port/database``), ``file`` (``prefix/path``) or ``https``
+    (``https://host:port/path``; ``http://`` only for this machine). Without it, ``url.py`` beside the manifest has
+    ``read(rest, prefix) -> ConnectionUrl`` and ``write(url) -> str``.
+``prefixes``
+    What a URL begins with, each ending in a colon; the first one is written. Not with ``form: https``, whose URLs do
+    not tell their kind.
+``suffixes``, ``plain_paths``
+    File name endings that mean this kind, and whether a path without prefix is a URL of it.
+``default_port``
+    The port of a URL without one. Not for files.
+``separator``
+    What separates properties: ``&`` (then they begin with ``?``; the default) or ``;``.
+``properties``, ``choices``
+    The allowed properties by type of their values: ``boolean``, ``integer``, ``word``, ``list``, ``text``, ``zone``,
+    ``path`` and ``mark`` (see `connections.url.properties`). All others are refused: list none that makes a driver run
+    SQL, load code, read or write files, or open another connection. ``choices`` limits a property to some values.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.parameters import Parameter
-from connections.sdk.strict_yaml import Fields, Value, read
 
 AUTH_TYPES = ("none", "basic", "token", "oauth", "service_account")
 OPTION_TYPES = ("string", "integer", "number", "boolean", "object", "array")
+URL_FORMS = ("network", "file", "https")
+# types of the values of URL properties
+PROPERTY_TYPES = ("boolean", "integer", "word", "list", "text", "zone", "path", "mark")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvVar:
-    """The declaration of an environment variable that holds a credential; never contains the value."""
+    """The declaration of a credential; never contains the value."""
 
     name: str
     description: str
@@ -37,115 +88,89 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """The manifest of one connector.
+class UrlProperty:
+    """A property that is allowed in URLs: the driver's spelling, its type, and the allowed values if not all."""
 
-    ``name`` is the connector's kind, ``title`` its name in the user interface, ``entrypoint`` the path of its code
-    (``package.module:NAME``), ``capabilities`` what is implemented. ``parameters`` are the keys of a connection's
-    ``options``. ``class_name`` and ``maven`` name the JDBC driver and are empty where JDBC is not used;
-    ``default_port`` is None for files.
+    name: str
+    type: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UrlRules:
+    """The key ``url`` of a manifest. ``form`` is empty if the kind has a ``url.py``.
+
+    ``properties`` maps names in lower case to the allowed properties.
+    """
+
+    expected: str
+    template: str
+    form: str = ""
+    prefixes: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    plain_paths: bool = False
+    default_port: int | None = None
+    separator: str = "&"
+    properties: Mapping[str, UrlProperty] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JdbcDriver:
+    """The key ``jdbc`` of a manifest: the Java class of the driver, and the Maven coordinate of its jar."""
+
+    class_name: str
+    maven: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The manifest of one connector; the module's docstring describes the keys.
+
+    ``name`` is the connector's kind, ``parameters`` are the options of ``config``. ``url`` and ``jdbc`` are None if the
+    manifest does not have the key.
     """
 
     name: str
     title: str
     version: str
     description: str
-    entrypoint: str
     capabilities: Cap
+    entrypoint: str = ""
     auth_type: str = "none"
     env_vars: tuple[EnvVar, ...] = ()
     parameters: tuple[Parameter, ...] = ()
-    url_template: str = ""
-    default_port: int | None = None
-    class_name: str = ""
-    maven: str = ""
+    url: UrlRules | None = None
+    jdbc: JdbcDriver | None = None
     health_check: HealthCheck | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON form, with which a process passes a manifest to its child."""
+        return {**asdict(self), "capabilities": self.capabilities.value}
 
-def load(path: Path) -> Manifest:
-    """Return the manifest in ``path``. Raises ConfigurationInvalid with ``file:line`` and what was expected."""
-    return _manifest(read(path))
-
-
-def _manifest(top: Fields) -> Manifest:
-    auth = top.optional("auth", Value.fields)
-    config = top.optional("config", Value.fields)
-    manifest = Manifest(
-        name=top.required("name", Value.text),
-        title=top.required("title", Value.text),
-        version=top.required("version", lambda value: value.matching(r"\d+\.\d+\.\d+", "a version such as 1.0.0")),
-        description=top.required("description", Value.text),
-        entrypoint=top.required("entrypoint", lambda value: value.matching(r"\w+(\.\w+)*:\w+", "package.module:NAME")),
-        capabilities=top.required("capabilities", _capabilities),
-        auth_type=auth.required("type", lambda value: value.one_of(AUTH_TYPES)) if auth else "none",
-        env_vars=auth.optional("env_vars", lambda value: tuple(map(_env_var, value.items()))) or () if auth else (),
-        parameters=_parameters(config) if config else (),
-        url_template=top.optional("url_template", Value.text) or "",
-        default_port=top.optional("default_port", Value.integer),
-        class_name=top.optional("class_name", lambda value: value.matching(r"\w+(\.\w+)+", "a Java class")) or "",
-        maven=top.optional("maven", lambda value: value.matching(r"[\w.-]+(:[\w.-]+){2}", "group:artifact:version"))
-        or "",
-        health_check=top.optional("health_check", _health_check),
-    )
-    for fields in (top, auth, config):
-        if fields:
-            fields.end()
-    return manifest
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Manifest:
+        """Return the manifest that `as_json` represents. Raises KeyError or TypeError for any other value."""
+        url, jdbc, health_check = data["url"], data["jdbc"], data["health_check"]
+        return cls(
+            **{
+                **data,
+                "capabilities": Cap(data["capabilities"]),
+                "env_vars": tuple(EnvVar(**item) for item in data["env_vars"]),
+                "parameters": tuple(Parameter(**{**item, **_tuples(item, "choices")}) for item in data["parameters"]),
+                "url": url and _url_rules(url),
+                "jdbc": jdbc and JdbcDriver(**jdbc),
+                "health_check": health_check
+                and HealthCheck(**{**health_check, "headers": tuple(map(tuple, health_check["headers"]))}),
+            }
+        )
 
 
-def _capabilities(value: Value) -> Cap:
-    names = [name.one_of(tuple(str(cap.name).lower() for cap in Cap)) for name in value.items()]
-    return Cap.from_names(names)
+def _url_rules(data: Mapping[str, Any]) -> UrlRules:
+    properties = {
+        name: UrlProperty(**{**item, **_tuples(item, "choices")}) for name, item in data["properties"].items()
+    }
+    return UrlRules(**{**data, **_tuples(data, "prefixes", "suffixes"), "properties": properties})
 
 
-def _env_var(value: Value) -> EnvVar:
-    fields = value.fields()
-    env_var = EnvVar(
-        name=fields.required("name", lambda name: name.matching(r"[A-Z][A-Z0-9_]*", "a name such as API_TOKEN")),
-        description=fields.required("description", Value.text),
-        required=fields.optional("required", Value.flag) or False,
-    )
-    fields.end()
-    return env_var
-
-
-def _health_check(value: Value) -> HealthCheck:
-    fields = value.fields()
-    headers = fields.optional("headers", Value.fields)
-    health_check = HealthCheck(
-        # a path without a host: requests go only to the host of the connection
-        endpoint=fields.required("endpoint", lambda text: text.matching(r"/(?!/)[^\s]*", "a path such as /health")),
-        method=fields.optional("method", lambda text: text.one_of(("GET", "HEAD", "POST"))) or "GET",
-        headers=tuple((name, headers.required(name, Value.text)) for name in headers.names()) if headers else (),
-        expect_status=fields.optional("expect_status", Value.integer) or 200,
-        timeout=float(fields.optional("timeout", Value.integer) or 10),
-    )
-    fields.end()
-    return health_check
-
-
-def _parameters(config: Fields) -> tuple[Parameter, ...]:
-    """Return the parameters declared by a flat JSON Schema object with ``properties`` and ``required``."""
-    config.required("type", lambda value: value.one_of(("object",)))
-    properties = config.optional("properties", Value.fields)
-    required_items = config.optional("required", Value.items) or []
-    names = properties.names() if properties else ()
-    required = {item.one_of(names) for item in required_items}
-    if properties is None:
-        return ()
-    return tuple(_parameter(name, properties.required(name, Value.fields), required=name in required) for name in names)
-
-
-def _parameter(name: str, fields: Fields, *, required: bool) -> Parameter:
-    kind = fields.required("type", lambda text: text.one_of(OPTION_TYPES))
-    parameter = Parameter(
-        name=name,
-        type=kind,
-        description=fields.required("description", Value.text),
-        secret=fields.optional("secret", Value.flag) or False,
-        required=required,
-        default=fields.optional("default", lambda default: default.plain(kind)),
-        choices=tuple(item.text() for item in fields.optional("enum", Value.items) or ()),
-    )
-    fields.end()
-    return parameter
+def _tuples(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: tuple(data[name]) for name in names}

@@ -53,6 +53,8 @@ class Parameter:
     name: str
     description: str
     secret: bool = False
+    # decides where secrets are sent, or how they are protected on the way
+    target: bool = False
     required: bool = False
     default: Any = None
     choices: tuple[str, ...] = ()

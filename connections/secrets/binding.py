@@ -16,8 +16,6 @@ from connections.url import jdbc
 
 # URL properties that decide who can read or receive what is sent
 _PROTECTION = re.compile(r"(?i).*(ssl|tls|encrypt|trust|secure|cert|authentication|publickey).*")
-# options that change the target, or allow a password in clear text
-_OPTIONS = ("allow_cleartext_password", "embedded")
 
 Binding = dict[str, Any]
 
@@ -61,7 +59,7 @@ def target(*, kind: str, url: str, username: str, given: Mapping[str, Any]) -> d
         "path": parts.path,
         "username": username or parts.username,
         "protection": {name: value for name, value in parts.properties.items() if _PROTECTION.fullmatch(name)},
-        **{name: given[name] for name in _OPTIONS if (given or {}).get(name)},
+        **{name: given[name] for name in options.target_names(kind) if (given or {}).get(name)},
     }
     return {name: value for name, value in values.items() if value}
 

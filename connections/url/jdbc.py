@@ -6,56 +6,22 @@ Drivers get only rebuilt URLs. `parse` raises UrlInvalid with the reason and the
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import cast
 
+from connections import registry
 from connections.sdk.errors import UrlInvalid
-from connections.url.parts import DEFAULT_PORTS, ConnectionUrl
-from connections.url.rules import READERS, WRITERS
+from connections.sdk.manifest import UrlRules
+from connections.url import forms
+from connections.url.parts import ConnectionUrl
 
-__all__ = ["DEFAULT_PORTS", "EXPECTED", "ConnectionUrl", "check", "kind_of", "parse", "rebuild"]
+__all__ = ["ConnectionUrl", "check", "kind_of", "parse", "rebuild"]
 
-
-EXPECTED = {
-    "as400": "jdbc:as400://host/LIBRARY;naming=system",
-    "clickhouse": "jdbc:clickhouse://host:8123/database",
-    "duckdb": "jdbc:duckdb:/data/x.duckdb, or the file's path",
-    "h2": "jdbc:h2:file:/data/x, jdbc:h2:tcp://host/x or jdbc:h2:mem:x",
-    "jdbc": "jdbc:system://host:port/database",
-    "mysql": "jdbc:mysql://host:3306/database",
-    "oracle": "jdbc:oracle:thin:@//host:1521/service",
-    "postgresql": "jdbc:postgresql://host:5432/database, or the directory of the server's socket",
-    "snowflake": "jdbc:snowflake://account.snowflakecomputing.com/?db=database&warehouse=name",
-    "sqlite": "jdbc:sqlite:/data/x.db, or the file's path",
-    "sqlserver": "jdbc:sqlserver://host:1433;databaseName=database;encrypt=true",
-}
-_PREFIXES = {
-    "jdbc:postgresql:": "postgresql",
-    "postgresql:": "postgresql",
-    "postgres:": "postgresql",
-    "jdbc:mysql:": "mysql",
-    "jdbc:mariadb:": "mysql",
-    "mysql:": "mysql",
-    "mariadb:": "mysql",
-    "jdbc:sqlite:": "sqlite",
-    "sqlite:": "sqlite",
-    "jdbc:duckdb:": "duckdb",
-    "duckdb:": "duckdb",
-    "jdbc:as400:": "as400",
-    "jdbc:sqlserver:": "sqlserver",
-    "sqlserver:": "sqlserver",
-    "jdbc:oracle:": "oracle",
-    "jdbc:clickhouse:": "clickhouse",
-    "jdbc:ch:": "clickhouse",
-    "clickhouse:": "clickhouse",
-    "jdbc:h2:": "h2",
-    "jdbc:snowflake:": "snowflake",
-    "snowflake:": "snowflake",
-    "jdbc:": "jdbc",
-}
 # a scheme, which no path begins with; SQLAlchemy appends the driver after a plus sign
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*(\+[A-Za-z0-9_.-]+)?://")
-# kinds that accept a plain path as their URL
-_PLAIN = frozenset({"duckdb", "postgresql", "sqlite"})
-_SUFFIXES = {".duckdb": "duckdb", ".ddb": "duckdb", ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite"}
+# the kind of JDBC URLs of systems without a kind of their own
+_GENERIC = "jdbc"
+_HTTP_PREFIXES = ("https:", "http:")
 
 
 def kind_of(url: str) -> str:
@@ -63,11 +29,11 @@ def kind_of(url: str) -> str:
 
     Looks only at prefix and suffix; the URL may still be invalid. Raises UrlInvalid if neither is known.
     """
-    for prefix, kind in _PREFIXES.items():
-        if url[: len(prefix)].lower() == prefix:
-            return kind
-    for suffix, kind in _SUFFIXES.items():
-        if url.lower().endswith(suffix):
+    prefix, kind = _prefix(url)
+    if prefix:
+        return kind
+    for kind, rules in _all_rules().items():
+        if url.lower().endswith(rules.suffixes):
             return kind
     raise UrlInvalid(
         "The URL does not begin with the kind of system.",
@@ -76,28 +42,68 @@ def kind_of(url: str) -> str:
 
 
 def parse(url: str, kind: str = "") -> ConnectionUrl:
-    """Return the validated parts of a URL. Raises UrlInvalid.
+    """Return the validated parts of a URL. Raises UrlInvalid, or ConfigurationInvalid for a kind that does not exist.
 
     With ``kind``, a plain path is accepted as well, and a URL of another kind is refused.
     """
+    if kind:
+        registry.manifest(kind)
     if re.search(r"[\x00-\x1f\x7f]", url) or url != url.strip() or not 0 < len(url) <= 2048:
         raise UrlInvalid(
             "The URL is empty, too long, or has line breaks or spaces around it.", hint=_expected(kind or "postgresql")
         )
-    prefix = next((p for p in _PREFIXES if url[: len(p)].lower() == p), "")
-    actual = _PREFIXES[prefix] if prefix else kind or kind_of(url)
+    prefix, actual = _prefix(url, kind)
+    actual = actual or kind or kind_of(url)
     if not prefix and (scheme := _SCHEME.match(url)):
         raise _unknown_scheme(scheme[1], actual)
-    if not prefix and actual in READERS and actual not in _PLAIN:
+    rules = _rules(actual)
+    if not prefix and rules and not rules.plain_paths:
         raise UrlInvalid("The URL does not begin with the kind of system.", hint=_expected(actual))
-    if kind and kind != actual and not (kind == "jdbc" and prefix.startswith("jdbc:")):
+    if kind and kind != actual and not (kind == _GENERIC and prefix.startswith("jdbc:")):
         raise UrlInvalid(f"The URL is for {actual}; the connection's driver is {kind}.", hint=_expected(kind))
-    if actual not in READERS:
-        raise UrlInvalid(f"There is no URL form for “{actual}”.", hint=f"There is for {', '.join(sorted(READERS))}.")
+    if rules is None:
+        raise UrlInvalid(f"There is no URL form for “{actual}”.", hint=f"There is for {', '.join(_all_rules())}.")
     try:
-        return READERS[actual](url[len(prefix) :], prefix)
+        parsed = _read(url[len(prefix) :], prefix, kind=actual, rules=rules)
     except UrlInvalid as error:
         raise UrlInvalid(error.message, hint=f"{error.hint} {_expected(actual)}".strip()) from None
+    return parsed if parsed.default_port else replace(parsed, default_port=rules.default_port)
+
+
+def _prefix(url: str, kind: str = "") -> tuple[str, str]:
+    """Return the prefix of the URL and the kind that it belongs to; empty if it has no known prefix.
+
+    With a kind, its own prefixes are tried first, so that the other kinds' manifests are rarely needed.
+    """
+    if ":" not in url:
+        return "", ""
+    own = _rules(kind) if kind != _GENERIC else None
+    for prefix in (_HTTP_PREFIXES if own.form == "https" else own.prefixes) if own else ():
+        if url[: len(prefix)].lower() == prefix:
+            return prefix, kind
+    owners = {prefix: kind for kind, rules in reversed(_all_rules().items()) for prefix in rules.prefixes}
+    for prefix in sorted(owners, key=len, reverse=True):
+        if url[: len(prefix)].lower() == prefix:
+            return prefix, owners[prefix]
+    return "", ""
+
+
+def _rules(kind: str) -> UrlRules | None:
+    return registry.manifest(kind).url if registry.is_installed(kind) else None
+
+
+def _all_rules() -> dict[str, UrlRules]:
+    return {kind: manifest.url for kind, manifest in registry.manifests().items() if manifest.url}
+
+
+def _read(rest: str, prefix: str, *, kind: str, rules: UrlRules) -> ConnectionUrl:
+    if rules.form == "network":
+        return forms.read_network(rest, kind, rules.separator)
+    if rules.form == "file":
+        return forms.read_file(rest, kind, rules.separator)
+    if rules.form == "https":
+        return forms.read_https(rest, kind, prefix.rstrip(":"))
+    return cast(ConnectionUrl, registry.url_module(kind).read(rest, prefix))
 
 
 def _unknown_scheme(driver: str | None, kind: str) -> UrlInvalid:
@@ -116,8 +122,19 @@ def check(url: str, kind: str) -> None:
 
 def rebuild(url: ConnectionUrl) -> str:
     """Return the canonical URL of these parts: in JDBC form, or the system's own for what JDBC has none (sockets)."""
-    return WRITERS[url.kind](url)
+    rules = _rules(url.kind)
+    if rules is None:
+        raise UrlInvalid(f"There is no URL form for “{url.kind}”.")
+    if rules.form == "network":
+        opening = "?" if rules.separator == "&" else ";"
+        return forms.write_network(url, rules.prefixes[0].rstrip(":"), opening=opening, separator=rules.separator)
+    if rules.form == "file":
+        return forms.write_file(url, rules.prefixes[0].rstrip(":"), rules.separator)
+    if rules.form == "https":
+        return forms.write_https(url)
+    return cast(str, registry.url_module(url.kind).write(url))
 
 
 def _expected(kind: str) -> str:
-    return f"Expected: {EXPECTED[kind]}." if kind in EXPECTED else ""
+    rules = _rules(kind)
+    return f"Expected: {rules.expected}." if rules else ""

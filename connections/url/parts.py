@@ -27,25 +27,14 @@ _PATH = re.compile(r"""[^\x00-\x1f\x7f?;#%"<>|*\\${}`]{1,1024}""")
 # directories of the kernel and of devices
 _SYSTEM_DIRECTORIES = frozenset({"dev", "proc", "sys"})
 
-DEFAULT_PORTS = {
-    "as400": 8471,
-    "clickhouse": 8123,
-    "h2": 9092,
-    "mysql": 3306,
-    "oracle": 1521,
-    "postgresql": 5432,
-    "snowflake": 443,
-    "sqlserver": 1433,
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionUrl:
     """The parts of a URL. ``host`` is an IPv6 address without brackets, or the directory of PostgreSQL's Unix socket.
 
-    ``path`` is the file of a file-based system (sqlite, duckdb, h2), ``instance`` SQL Server's instance, ``form`` the
-    variant of a kind that has several: mysql/mariadb, http/https, Oracle's service/tcps/sid, H2's mem/file/tcp, the
-    sub-protocol of generic JDBC.
+    ``path`` is the file of a file-based system (sqlite, duckdb, h2), or the path on the host; ``instance`` SQL Server's
+    instance; ``form`` the variant of a kind that has several: mysql/mariadb, http/https, Oracle's service/tcps/sid,
+    H2's mem/file/tcp, the sub-protocol of generic JDBC. ``default_port`` is the port of a URL without one.
     """
 
     kind: str
@@ -57,15 +46,19 @@ class ConnectionUrl:
     username: str = ""
     instance: str = ""
     form: str = ""
+    default_port: int | None = field(default=None, compare=False)
+
+    @property
+    def is_file(self) -> bool:
+        """Return whether the URL names a file on this machine."""
+        return bool(self.path) and not self.host
 
     @property
     def port_or_default(self) -> int | None:
         """Return the port, or the default port; None for files, and for named instances, whose port is looked up."""
         if self.port or not self.host or self.host.startswith("/") or self.instance:
             return self.port
-        if self.properties.get("secure") == "true" and self.kind == "as400":
-            return 9471
-        return 8443 if self.form == "https" else DEFAULT_PORTS.get(self.kind)
+        return self.default_port
 
 
 def host(text: str) -> str:

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from connections.sdk.sql.grammar import SPECIFIC_CLAUSES, Grammar
 from modules.query.tokenizer import Token, TokenKind
-from modules.query.words import SELECT_MODIFIERS
 
 SET_OPERATIONS = frozenset({"UNION", "INTERSECT", "EXCEPT", "MINUS"})
 # words between a set operation and the next query
 _JOINING = frozenset({"ALL", "DISTINCT", "BY", "NAME", "CORRESPONDING"})
 # clauses of the whole statement, which a derived table cannot contain
 TAIL = frozenset({"FOR", "WITH ISOLATION", "OPTION", "SETTINGS", "FORMAT", "LOCK", "OPTIMIZE FOR", "QUERYNO", "SKIP"})
-# these also write FROM t SELECT a
-FROM_FIRST = frozenset({"clickhouse", "duckdb"})
 _ALONE = frozenset({"SELECT", "FROM", "WHERE", "HAVING", "QUALIFY", "INTO"})
 _MODEL = ("DIMENSION", "IGNORE", "KEEP", "MAIN", "PARTITION", "REFERENCE", "RETURN", "UNIQUE")
 _WITH_NEXT = {
@@ -40,24 +38,6 @@ _WITH_NEXT = {
     **{("FOR", what): "FOR" for what in ("UPDATE", "SHARE", "NO", "KEY", "READ", "FETCH", "BROWSE")},
     ("FOR", "XML"): "FOR XML",
     ("FOR", "JSON"): "FOR JSON",
-}
-# clauses that only these systems have; elsewhere their words are names. All are assumed for a system known only to its
-# JDBC driver
-_ONLY_IN = {
-    "CONNECT BY": {"db2i", "oracle"},
-    "FOR JSON": {"tsql"},
-    "FOR XML": {"tsql"},
-    "LIMIT": {"clickhouse", "db2i", "duckdb", "mysql", "postgres", "sqlite"},
-    "LOCK": {"mysql"},
-    "MINUS": {"oracle"},
-    "MODEL": {"oracle"},
-    "OPTIMIZE FOR": {"db2i"},
-    "PIVOT": {"duckdb", "oracle", "tsql"},
-    "QUALIFY": {"clickhouse", "duckdb", "oracle"},
-    "UNPIVOT": {"duckdb", "oracle", "tsql"},
-    "USING SAMPLE": {"duckdb"},
-    "WITH FILL": {"clickhouse"},
-    "WITH ISOLATION": {"db2i"},
 }
 # a FROM after one of these belongs to it: IS DISTINCT FROM, FOR SYSTEM_TIME FROM .. TO, WITH FILL FROM .. TO
 _OWNING_FROM = {
@@ -88,16 +68,16 @@ class Head:
     limited: bool
 
 
-def clauses(tokens: Sequence[Token], top: Sequence[int], sqlglot: str) -> list[Clause]:
+def clauses(tokens: Sequence[Token], top: Sequence[int], grammar: Grammar) -> list[Clause]:
     """Return the clauses in order, without the query's first keyword."""
     row = ["", *(tokens[index].word or tokens[index].text[:1] for index in top), "", ""]
     result: list[Clause] = []
     in_list = row[1] == "SELECT"
     for position, index in enumerate(top[1:], start=2):
-        name = _name(row, position, sqlglot)
-        if not name or (sqlglot and sqlglot not in _ONLY_IN.get(name, {sqlglot})):
+        name = _name(row, position, grammar)
+        if not name or (name in SPECIFIC_CLAUSES and name not in grammar.clauses):
             continue
-        if name in SET_OPERATIONS and not _joins(tokens, index, sqlglot):
+        if name in SET_OPERATIONS and not _joins(tokens, index, grammar):
             continue
         # before FROM these words are columns
         if name in _BEFORE_VALUE and in_list:
@@ -110,7 +90,7 @@ def clauses(tokens: Sequence[Token], top: Sequence[int], sqlglot: str) -> list[C
     return result
 
 
-def _name(row: Sequence[str], position: int, sqlglot: str) -> str:
+def _name(row: Sequence[str], position: int, grammar: Grammar) -> str:
     before, word, following = row[position - 1 : position + 2]
     if not word.isalpha() or before in (".", "AS"):
         return ""
@@ -123,27 +103,29 @@ def _name(row: Sequence[str], position: int, sqlglot: str) -> str:
         return word
     if word in _BEFORE_VALUE:
         return word if following.isalnum() or following in ("{", "(", "?", ":", "@", "$", '"', "`", "[") else ""
-    return _WITH_NEXT.get((word, following)) or _system_specific(row, position, sqlglot)
+    return _WITH_NEXT.get((word, following)) or _system_specific(row, position, grammar)
 
 
-def _system_specific(row: Sequence[str], position: int, sqlglot: str) -> str:
+def _system_specific(row: Sequence[str], position: int, grammar: Grammar) -> str:
     word, following, third = row[position : position + 3]
-    if sqlglot == "tsql":
-        return word if word == "OPTION" and following == "(" else ""
-    if sqlglot == "db2i":
-        return word if word == "QUERYNO" and following.isdigit() else ""
-    if sqlglot == "clickhouse" and following[:1].isidentifier():
+    if word not in grammar.clauses:
+        return ""
+    is_clause = {
+        "OPTION": following == "(",
+        "QUERYNO": following.isdigit(),
         # both words can also be names
-        return word if (word, third) in (("SETTINGS", "="), ("FORMAT", ""), ("FORMAT", "SETTINGS")) else ""
-    return ""
+        "SETTINGS": following[:1].isidentifier() and third == "=",
+        "FORMAT": following[:1].isidentifier() and third in ("", "SETTINGS"),
+    }
+    return word if is_clause.get(word) else ""
 
 
-def _joins(tokens: Sequence[Token], index: int, sqlglot: str) -> bool:
+def _joins(tokens: Sequence[Token], index: int, grammar: Grammar) -> bool:
     """Return whether another query follows UNION, EXCEPT, ...; ClickHouse and DuckDB also have ``* EXCEPT (a)``."""
     index += 1
     while index < len(tokens) and (tokens[index].text == "(" or tokens[index].word in _JOINING):
         index += 1
-    openings = ("SELECT", "VALUES", "WITH", "TABLE", *(["FROM"] if sqlglot in FROM_FIRST else []))
+    openings = ("SELECT", "VALUES", "WITH", "TABLE", *(["FROM"] if grammar.from_first else []))
     return index < len(tokens) and tokens[index].word in openings
 
 
@@ -153,20 +135,20 @@ def pairs_names(tokens: Sequence[Token], join: Clause) -> bool:
     return any(token.word in ("BY", "CORRESPONDING") for token in joining)
 
 
-def select_head(tokens: Sequence[Token], index: int, sqlglot: str) -> Head:
+def select_head(tokens: Sequence[Token], index: int, grammar: Grammar) -> Head:
     """Parse DISTINCT, TOP (n) PERCENT WITH TIES and the like after the SELECT at ``index``."""
     name, limited, index = "", False, index + 1
     while index < len(tokens):
         word = tokens[index].word
         if _is_column(tokens, index):
             break
-        if word in ("DISTINCT", "DISTINCTROW") or (word == "UNIQUE" and sqlglot in ("oracle", "")):
+        if word in ("DISTINCT", "DISTINCTROW") or (word == "UNIQUE" and grammar.select_unique):
             name, index = "DISTINCT", index + 1
             if index + 1 < len(tokens) and tokens[index].word == "ON" and tokens[index + 1].text == "(":
                 index = _after(tokens, index + 1)
-        elif word == "ALL" or (word in SELECT_MODIFIERS and sqlglot == "mysql"):
+        elif word == "ALL" or word in grammar.select_modifiers:
             index += 1
-        elif _is_limit(tokens, index, sqlglot):
+        elif _is_limit(tokens, index, grammar):
             name, limited, index = name or word, True, _after_limit(tokens, index)
         else:
             break
@@ -178,13 +160,14 @@ def _is_column(tokens: Sequence[Token], index: int) -> bool:
     return following is None or following.text in (",", ".", "=") or following.word in ("AS", "FROM")
 
 
-def _is_limit(tokens: Sequence[Token], index: int, sqlglot: str) -> bool:
+def _is_limit(tokens: Sequence[Token], index: int, grammar: Grammar) -> bool:
     word, following = tokens[index].word, tokens[index + 1 : index + 3]
-    if sqlglot == "tsql":
+    if grammar.top_is_reserved:
         return word == "TOP"
-    known = {"": ("TOP", "FIRST", "SKIP", "LIMIT"), "clickhouse": ("TOP",)}.get(sqlglot, ())
     count = following[following[0].text == "(" :][:1]
-    return word in known and any(token.kind is TokenKind.NUMBER or token.text in ("{", "?") for token in count)
+    return word in grammar.head_limits and any(
+        token.kind is TokenKind.NUMBER or token.text in ("{", "?") for token in count
+    )
 
 
 def _after_limit(tokens: Sequence[Token], index: int) -> int:

@@ -94,15 +94,15 @@ def _dest_name(alias: Token) -> str:
 def _alias_text(name: Token, dialect: Dialect) -> str:
     if name.kind is TokenKind.QUOTED:
         return name.text
-    if name.kind is TokenKind.WORD and not is_reserved(name.word, dialect.sqlglot):
+    if name.kind is TokenKind.WORD and not is_reserved(name.word, dialect.grammar):
         return name.text
     folded = {"upper": name.name.upper(), "lower": name.name.lower()}.get(dialect.folds_to, name.name)
     return dialect.quote(folded if name.kind is TokenKind.WORD else name.name)
 
 
 def _shadowing_alias(parts: Outline, columns: tuple[MappedColumn, ...], dialect: Dialect) -> str:
-    """Return the reason if an alias shadows a column of the same name in WHERE, as it does in ClickHouse."""
-    if dialect.sqlglot != "clickhouse":
+    """Return the reason if an alias shadows a column of the same name in WHERE."""
+    if not dialect.grammar.aliases_shadow_columns:
         return ""
     computed = [not column.source_name or column.trim or column.source_name != column.dest_name for column in columns]
     aliases = {column.dest_name.lower() for column, is_computed in zip(columns, computed, strict=True) if is_computed}

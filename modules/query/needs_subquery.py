@@ -48,7 +48,7 @@ def _function(token: Token, following: Token, base: int, dialect: Dialect) -> It
     name = token.name.upper() if token.is_name else ""
     if token.word == "OVER" and (called or following.is_name):
         yield "a window function"
-    elif called and is_aggregate(name, dialect.sqlglot):
+    elif called and is_aggregate(name, dialect.grammar):
         yield f"the aggregate {name}"
     elif called and name in PER_RESULT:
         yield f"the function {name}"

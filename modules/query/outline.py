@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from connections.sdk.errors import QueryInvalid
 from connections.sdk.sql.dialect import Dialect
-from modules.query.clauses import FROM_FIRST, SET_OPERATIONS, TAIL, Clause, clauses, pairs_names, select_head
+from modules.query.clauses import SET_OPERATIONS, TAIL, Clause, clauses, pairs_names, select_head
 from modules.query.needs_subquery import needs_result
 from modules.query.refusals import (
     ONE_SELECT,
@@ -70,13 +70,13 @@ def _statement(tokens: tuple[Token, ...], start: int, stop: int, dialect: Dialec
     begin = _after_with(tokens, top, dialect) if tokens[start].word == "WITH" else start
     if tokens[begin].text == "(" and top[-2:] == [begin, stop - 1] and begin + 1 < stop - 1:
         return _statement(tokens, begin + 1, stop - 1, dialect)
-    openings = ("SELECT", "VALUES", *(["FROM"] if dialect.sqlglot in FROM_FIRST else []))
+    openings = ("SELECT", "VALUES", *(["FROM"] if dialect.grammar.from_first else []))
     if tokens[begin].word not in openings and tokens[begin].text != "(":
         raise QueryInvalid(f"The query begins with “{tokens[begin].text}”, not with SELECT.", hint=ONE_SELECT)
-    all_clauses = clauses(tokens, [index for index in top if index >= begin], dialect.sqlglot)
+    all_clauses = clauses(tokens, [index for index in top if index >= begin], dialect.grammar)
     refuse_second_statement(tokens, top, all_clauses, dialect)
     # ClickHouse's WITH also names values, which would be visible outside the derived table
-    start = start if dialect.sqlglot == "clickhouse" else begin
+    start = start if dialect.grammar.with_names_values else begin
     return _body(tokens, (start, begin, stop), all_clauses=all_clauses, dialect=dialect)
 
 
@@ -88,7 +88,7 @@ def _after_with(tokens: Sequence[Token], top: Sequence[int], dialect: Dialect) -
             raise QueryInvalid(f"The query writes: its WITH list is followed by {token.word}.", hint=ONE_SELECT)
         if token.word in ("SELECT", "VALUES") and previous.word != "AS" and previous.text != ".":
             return index
-        if token.word == "FROM" and previous.text == ")" and dialect.sqlglot in FROM_FIRST:
+        if token.word == "FROM" and previous.text == ")" and dialect.grammar.from_first:
             return index
         if token.text == "(" and previous.text == ")":
             return index
@@ -108,7 +108,7 @@ def _body(
     if tokens[begin].word != "SELECT":
         return _without_select(tokens, (start, begin, tail), all_clauses=all_clauses, dialect=dialect)
     own_clauses = [clause for clause in all_clauses if clause.index < first_stop]
-    head = select_head(tokens, begin, dialect.sqlglot)
+    head = select_head(tokens, begin, dialect.grammar)
     list_stop = own_clauses[0].index if own_clauses else first_stop
     limited = any(clause.name in _LIMITS for clause in all_clauses) or (head.limited and not joins)
     paired = any(pairs_names(tokens, join) for join in joins)
@@ -161,7 +161,7 @@ def _from_first(
     parts = [clause for clause in all_clauses if clause.name == "SELECT" or clause.name in SET_OPERATIONS]
     items: tuple[tuple[Token, ...], ...] = ()
     if parts and parts[0].name == "SELECT" and not any(pairs_names(tokens, clause) for clause in parts):
-        head = select_head(tokens, parts[0].index, dialect.sqlglot)
+        head = select_head(tokens, parts[0].index, dialect.grammar)
         stop = next((clause.index for clause in all_clauses if clause.index > parts[0].index), tail)
         items = _split(tokens, head.stop, min(stop, tail), dialect)
     return Outline(
@@ -192,7 +192,7 @@ def _split(tokens: Sequence[Token], start: int, stop: int, dialect: Dialect) -> 
             items.append([])
         else:
             items[-1].append(token)
-    if not items[-1] and len(items) > 1 and dialect.sqlglot in ("duckdb", "clickhouse"):
+    if not items[-1] and len(items) > 1 and dialect.grammar.trailing_comma:
         items.pop()
     if not all(items):
         raise QueryInvalid("The query's select list has an empty item.", hint="Remove the extra comma.")

@@ -77,7 +77,7 @@ def _literal_braces_hint(place: _Place, dialect: Dialect) -> str:
     if len(text) > _SHOWN:
         left, right = f"{opening}{{{text[-1]}", f"{opening}{place.name}}}{text[-1]}"
     hint = f"Write braces that belong to the text in two parts: {dialect.concatenated(left, right)}."
-    if dialect.sqlglot == "postgres":
+    if dialect.grammar.array_literals:
         hint += f" In an array, a blank inside them works, too: {{ {place.name} }}."
     return hint
 
@@ -118,7 +118,7 @@ def _value(query: str, place: _Place, value: str, dialect: Dialect) -> str:
 
 def _escaped(value: str, literal: Token, dialect: Dialect) -> str:
     quote = literal.text[-1]
-    if dialect.sqlglot == "tsql" and re.search(r"\\\r?\n", value):
+    if dialect.grammar.backslash_joins_lines and re.search(r"\\\r?\n", value):
         raise DataError(
             "A value with a backslash before a line break cannot be written in a string literal of SQL Server, which"
             " removes both.",

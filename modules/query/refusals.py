@@ -28,7 +28,7 @@ def refuse_writes(tokens: Sequence[Token]) -> None:
 def refuse_batch_separator(query: str, last: Token, dialect: Dialect) -> None:
     """Raise QueryInvalid for a last line of GO or a slash, which belongs to a query tool and is not SQL."""
     alone = last.start > 0 and not query[: last.start].rpartition("\n")[2].strip()
-    if alone and (last.text == "/" or (last.word == "GO" and dialect.sqlglot in ("tsql", ""))):
+    if alone and (last.text == "/" or (last.word == "GO" and dialect.grammar.go_separates)):
         raise QueryInvalid(
             f"The query ends with a line “{last.text}”, which is a command of some query tools and not SQL.",
             hint="Remove that line.",
@@ -38,11 +38,11 @@ def refuse_batch_separator(query: str, last: Token, dialect: Dialect) -> None:
 def refuse_second_statement(
     tokens: Sequence[Token], top: Sequence[int], clauses: Sequence[Clause], dialect: Dialect
 ) -> None:
-    """Raise QueryInvalid for INTO, FOR XML, FOR JSON, and for a second statement of SQL Server without a semicolon."""
+    """Raise QueryInvalid for INTO, FOR XML, FOR JSON, and for a second statement without a semicolon before it."""
     for clause in clauses:
         if clause.name in ("INTO", "FOR XML", "FOR JSON"):
             raise QueryInvalid(f"The query has {clause.name}, so it returns no rows of columns.", hint=ONE_SELECT)
-    if dialect.sqlglot != "tsql":
+    if not dialect.grammar.statements_without_semicolon:
         return
     begin = next((clause.index for clause in clauses if clause.name == "FROM"), len(tokens))
     for before, index in zip(top, top[1:], strict=False):

@@ -71,8 +71,8 @@ def _where(condition: str) -> tuple[str, str]:
 
 
 def _outer(name: str, dialect: Dialect) -> str:
-    """Return a column of the derived table, qualified for SQLite, which reads an unknown quoted name as a text."""
-    return f"{_DERIVED}.{name}" if dialect.sqlglot == "sqlite" and not name.isidentifier() else name
+    """Return a column of the derived table, qualified where an unknown quoted name would be read as a text."""
+    return f"{_DERIVED}.{name}" if dialect.grammar.unknown_names_are_text and not name.isidentifier() else name
 
 
 def _starred(column: str, result_name: str, dialect: Dialect) -> str:
@@ -133,12 +133,10 @@ def _wrapped(
             hint="Write the row limit before FOR .., WITH .. or OPTION, or use a {placeholder} watermark.",
         )
     start, stop = parts.tokens[parts.body[0]].start, parts.tokens[parts.body[1] - 1].stop
-    # DB2 leaves the columns of a UNION unnamed if its queries name them differently
-    names = parts.set_operation and dialect.sqlglot == "db2i" and columns
+    names = parts.set_operation and dialect.grammar.union_loses_names and columns
     alias = f"{_DERIVED} ({', '.join(column.alias_text for column in columns)})" if names else _DERIVED
     insertions = [(start, f"{around[0]} (\n"), (stop, _spaced(query, stop, f"\n) {alias}{around[1]}"))]
-    if dialect.sqlglot == "tsql" and parts.bare_order_end is not None:
-        # SQL Server allows ORDER BY in a derived table only with a row limit
+    if dialect.grammar.order_needs_limit and parts.bare_order_end is not None:
         insertions.insert(1, (parts.tokens[parts.bare_order_end].stop, " OFFSET 0 ROWS"))
     return _insert(query, insertions)
 

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from connections.sdk.errors import ColumnUnmapped
 from connections.sdk.sql.dialect import Dialect
 from modules.query.tokenizer import Token, TokenKind, source_text
-from modules.query.words import ENDING, EXPECTING, SPREADING, TYPING, VALUES
+from modules.query.words import ENDING, EXPECTING, TYPING, VALUES
 
 Tokens = Sequence[Token]
 
-_STRING_ALIASES = frozenset({"tsql", "mysql", "sqlite", "duckdb"})
 _TRIMS = frozenset({"TRIM", "RTRIM", "LTRIM"})
-# USER is a column in these, elsewhere the session's user
-_USER_COLUMN = frozenset({"mysql", "sqlite", "clickhouse"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +29,11 @@ def is_star(item: Tokens, dialect: Dialect) -> bool:
     for position, token in enumerate(top):
         if token.text == "*" and (position == 0 or top[position - 1].text == "."):
             return True
-    spreads = dialect.sqlglot in ("duckdb", "clickhouse") and any(
-        token.word in SPREADING and following.text == "(" for token, following in zip(item, item[1:], strict=False)
+    spreading = dialect.grammar.spreading
+    spreads = any(
+        token.word in spreading and following.text == "(" for token, following in zip(item, item[1:], strict=False)
     )
-    return spreads or (dialect.sqlglot == "duckdb" and item[0].word == "UNNEST")
+    return spreads or (dialect.grammar.unnest_spreads and item[0].word == "UNNEST")
 
 
 def parse_item(item: Tokens, number: int, dialect: Dialect) -> SelectItem:
@@ -49,7 +47,7 @@ def parse_item(item: Tokens, number: int, dialect: Dialect) -> SelectItem:
     if "AS" in words[1:]:
         if words[-2] != "AS" or top[-1] is not item[-1] or not _can_be_alias(top[-1], dialect):
             raise unmapped(item, number, "cannot be read: its AS is not followed by a single name")
-        if words.count("AS") > 1 and dialect.sqlglot != "clickhouse":
+        if words.count("AS") > 1 and not dialect.grammar.inner_aliases:
             raise unmapped(item, number, "has two AS")
         return SelectItem(item[:-2], item[-1])
     if is_column(item, dialect):
@@ -86,12 +84,12 @@ def _outermost(item: Tokens) -> list[Token] | None:
 
 
 def _can_be_alias(token: Token, dialect: Dialect) -> bool:
-    return token.is_name or (token.kind is TokenKind.STRING and dialect.sqlglot in _STRING_ALIASES)
+    return token.is_name or (token.kind is TokenKind.STRING and dialect.grammar.string_aliases)
 
 
 def _alias_first(item: Tokens, top: Tokens, dialect: Dialect) -> SelectItem | None:
     """Parse SQL Server's ``name = expression`` and DuckDB's ``name: expression``."""
-    sign = {"tsql": "=", "duckdb": ":"}.get(dialect.sqlglot)
+    sign = dialect.grammar.alias_sign
     if len(item) > 2 and sign and item[1].text == sign and item[1] in top and _can_be_alias(item[0], dialect):
         if item[0].text.startswith("@"):
             raise ColumnUnmapped(
@@ -142,9 +140,9 @@ def is_column(tokens: Tokens, dialect: Dialect) -> bool:
     if len(tokens) > 1:
         return tokens[-1].word not in ("NEXTVAL", "CURRVAL")
     word = tokens[0].word
-    if dialect.sqlglot == "tsql" and word.startswith("@"):
+    if dialect.grammar.at_variables and word.startswith("@"):
         return False
-    return word not in VALUES and (word not in ("USER", "UID") or dialect.sqlglot in _USER_COLUMN)
+    return word not in VALUES and (word not in ("USER", "UID") or dialect.grammar.user_is_column)
 
 
 def trimmed(tokens: Tokens) -> tuple[Tokens, frozenset[str]]:

@@ -18,7 +18,7 @@ from sqlglot.tokenizer_core import TokenType
 from connections.sdk.errors import QueryInvalid
 from connections.sdk.sql.dialect import Dialect
 from modules.query.dialects import has_nested_comments, line_comments, tokenizer
-from modules.query.words import SELECT_MODIFIERS, words
+from modules.query.words import words
 
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 # MySQL executes the content of such a comment
@@ -27,8 +27,6 @@ _ESCAPED_QUOTE = re.compile(r"(?<!\\)(\\\\)*\\[\"'`]")
 # characters that look like blanks or are invisible
 _INVISIBLE = "\ufeff\u200b\u2060\u00ad"
 _BLANKS = " \t\n\r\f\v"
-# systems that accept all Unicode white space
-_UNICODE_BLANKS = frozenset({"clickhouse", "duckdb", "tsql"})
 
 
 class TokenKind(Enum):
@@ -65,7 +63,7 @@ class Token:
 def read(query: str, dialect: Dialect) -> tuple[Token, ...]:
     """Return the query's tokens. Raise QueryInvalid for an unclosed quote, comment or bracket."""
     try:
-        raw_tokens = tokenizer(dialect.sqlglot).tokenize(query)
+        raw_tokens = tokenizer(dialect.grammar).tokenize(query)
     except TokenError as error:
         raise QueryInvalid(
             "The query's text cannot be read: a quote, comment or name in it is not closed.",
@@ -114,16 +112,16 @@ def _check_gaps(query: str, raw_tokens: Sequence[SqlglotToken], dialect: Dialect
                 f"The query's text cannot be read with certainty near “{shown}”.",
                 hint="Write comments as -- to the end of a line, or as closed /* */ without another /* inside.",
             )
-        if dialect.sqlglot == "mysql":
-            _check_executable_comments(gap, before)
+        if dialect.grammar.executable_comments:
+            _check_executable_comments(gap, before, dialect.grammar.select_modifiers)
         position, before = stop, query[start:stop].upper()
 
 
 def _is_blank(gap: str, dialect: Dialect) -> bool:
     """Return whether the text consists only of white space and complete comments."""
-    nested = has_nested_comments(dialect.sqlglot)
+    nested = has_nested_comments(dialect.grammar)
     while gap := _stripped(gap, dialect):
-        if gap.startswith(line_comments(dialect.sqlglot)):
+        if gap.startswith(line_comments(dialect.grammar)):
             line, _, gap = gap.partition("\n")
             # systems differ in whether a lone carriage return ends a line
             if "\r" in line.rstrip("\r"):
@@ -140,7 +138,7 @@ def _is_blank(gap: str, dialect: Dialect) -> bool:
 
 def _stripped(gap: str, dialect: Dialect) -> str:
     """Return the gap without leading white space. Raise QueryInvalid for white space unknown to the system."""
-    rest = gap.lstrip() if dialect.sqlglot in _UNICODE_BLANKS else gap.lstrip(_BLANKS)
+    rest = gap.lstrip() if dialect.grammar.unicode_blanks else gap.lstrip(_BLANKS)
     if rest[:1].isspace():
         raise _invisible_character(rest[0])
     return rest
@@ -166,11 +164,11 @@ def _comment_length(text: str, *, nested: bool | None) -> int:
     return 0
 
 
-def _check_executable_comments(gap: str, before: str) -> None:
+def _check_executable_comments(gap: str, before: str, modifiers: frozenset[str]) -> None:
     """Raise QueryInvalid for SQL in an executable comment, except for harmless modifiers after SELECT."""
     for comment in _EXECUTABLE_COMMENT.finditer(gap):
         inside = words(comment.group(1).upper())
-        if inside and (before not in SELECT_MODIFIERS | {"SELECT"} or inside - SELECT_MODIFIERS):
+        if inside and (before not in modifiers | {"SELECT"} or inside - modifiers):
             raise QueryInvalid(
                 f"The query contains SQL inside a comment: {comment.group()[:60]}",
                 hint="MySQL executes /*! */ comments; write that part as plain SQL.",
@@ -184,7 +182,7 @@ def _check_signs(tokens: Sequence[Token], dialect: Dialect) -> None:
             invisible := next((char for char in token.text if char in _INVISIBLE), "")
         ):
             raise _invisible_character(invisible)
-        if dialect.sqlglot:
+        if dialect.grammar.is_known:
             continue
         if token.kind in (TokenKind.STRING, TokenKind.QUOTED) and _ESCAPED_QUOTE.search(token.text):
             raise QueryInvalid(

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlglot import exp
-from sqlglot.dialects.mysql import MySQL
+
+from connections.sdk.sql.grammar import Grammar
 
 
 def words(text: str) -> frozenset[str]:
@@ -38,14 +39,6 @@ AGGREGATES = frozenset(
         SYS_XMLAGG TOTAL UNIQ VAR VARP VARPOP VARSAMP XMLAGG XMLGROUP WM_CONCAT ROW_NUMBER"""
     )
 )
-# ClickHouse combines these with suffixes: sumIf, countDistinct, quantileExactWeighted, uniqHLL12, anyLastOrNull, ...
-CLICKHOUSE_AGGREGATES = (
-    "ANY", "ARGMAX", "ARGMIN", "AVG", "BOUNDINGRATIO", "CORR", "COUNT", "COVAR", "DELTASUM", "ENTROPY", "EXPONENTIAL",
-    "FIRST_VALUE", "GROUP", "HISTOGRAM", "INTERVALLENGTHSUM", "KURT", "LARGESTTRIANGLE", "LAST_VALUE", "MANNWHITNEY",
-    "MAX", "MEANZTEST", "MEDIAN", "MIN", "QUANTILE", "RANKCORR", "RETENTION", "SEQUENCE", "SINGLEVALUE", "SIMPLELINEAR",
-    "SKEW", "SPARKBAR", "STDDEV", "STUDENT", "SUM", "TOPK", "UNIQ", "VARPOP", "VARSAMP", "VARPOPSTABLE", "WELCH",
-    "WINDOWFUNNEL", "CRAMERSV", "CATEGORICALINFORMATION", "CONTINGENCY", "THEILSU", "STOCHASTIC", "FLAMEGRAPH",
-)  # fmt: skip
 # set-returning or volatile functions: the filter must be applied to their result
 PER_RESULT = words(
     """ACLEXPLODE ARRAY_SAMPLE ARRAY_SHUFFLE ARRAYJOIN EXPLODE FLATTEN GENERATE_SERIES GENERATE_SUBSCRIPTS
@@ -56,15 +49,8 @@ PER_RESULT = words(
     ROWNUMBERINALLBLOCKS ROWNUMBERINBLOCK RUNNINGDIFFERENCE RUNNINGACCUMULATE NEIGHBOR CLOCK_TIMESTAMP SLEEP
     LAST_INSERT_ID SETVAL"""
 )
-# MySQL's modifiers between SELECT and its list
-SELECT_MODIFIERS = words(
-    """HIGH_PRIORITY STRAIGHT_JOIN SQL_SMALL_RESULT SQL_BIG_RESULT SQL_BUFFER_RESULT SQL_NO_CACHE SQL_CACHE
-    SQL_CALC_FOUND_ROWS"""
-)
 # numbers the rows that pass the filter, so a filter changes its values
 ROW_NUMBERS = frozenset({"ROWNUM"})
-# one item in the text, several columns in the result
-SPREADING = frozenset({"COLUMNS", "UNTUPLE", "UNPACK"})
 
 VALUES = words(
     """NULL TRUE FALSE DEFAULT CURRENT_DATE CURRENT_TIME CURRENT_TIMESTAMP CURRENT_USER CURRENT_ROLE CURRENT_CATALOG
@@ -81,21 +67,6 @@ RESERVED = VALUES | words(
     RIGHT ROW ROWID ROWS SELECT SET SIMILAR SOME SYMMETRIC TABLE TABLESAMPLE THEN TIME TIMESTAMP TO TOP TRAILING
     TRIGGER UID UNION UNIQUE UPDATE USER USING VALUES VARIADIC VERBOSE WHEN WHERE WINDOW WITH"""
 )
-# words that only this system does not accept as a column name
-_RESERVED_IN = {
-    "duckdb": words(
-        """ANTI ASOF AT COLLATION DESCRIBE GLOB LAMBDA PIVOT PIVOT_LONGER PIVOT_WIDER POSITIONAL QUALIFY SEMI SHOW
-        SUMMARIZE UNPACK UNPIVOT"""
-    ),
-    "mysql": frozenset(word.upper() for word in MySQL.generator_class.RESERVED_KEYWORDS)
-    # MariaDB's own
-    | words(
-        """DELETE_DOMAIN_ID DO_DOMAIN_IDS IGNORE_DOMAIN_IDS MASTER_DEMOTE_TO_REPLICA MASTER_DEMOTE_TO_SLAVE
-        PAGE_CHECKSUM PARSE_VCOL_EXPR PORTION REF_SYSTEM_ID STATS_AUTO_RECALC STATS_PERSISTENT STATS_SAMPLE_PAGES"""
-    ),
-    "postgres": words("COLLATION"),
-    "sqlite": words("ADD ALTER COMMIT NOTHING RAISE TRANSACTION"),
-}
 # a name after one of these belongs to the expression and is not an alias
 EXPECTING = words(
     """ALL AND ANY ARRAY AS ASC AT BETWEEN BINARY BY CASE COLLATE CONCAT CONNECT_BY_ROOT CURRENT DESC
@@ -107,14 +78,14 @@ EXPECTING = words(
 TYPING = words("BINARY DATE DATETIME DATETIME2 INTERVAL N TIME TIMESTAMP X")
 
 
-def is_reserved(word: str, sqlglot: str) -> bool:
+def is_reserved(word: str, grammar: Grammar) -> bool:
     """Return whether an alias, given in upper case, must be quoted when it is used as a column name."""
-    return word in RESERVED or word in _RESERVED_IN.get(sqlglot, frozenset())
+    return word in RESERVED or word in grammar.reserved
 
 
-def is_aggregate(function: str, sqlglot: str) -> bool:
+def is_aggregate(function: str, grammar: Grammar) -> bool:
     """Return whether a function, given in upper case, is an aggregate in this system."""
-    return function in AGGREGATES or (sqlglot == "clickhouse" and function.startswith(CLICKHOUSE_AGGREGATES))
+    return function in AGGREGATES or function.startswith(grammar.aggregate_prefixes)
 
 
 # words that end an expression and are not an alias after it

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from connections import embedded_postgresql as embedded
-from connections import probe
+from connections import probe, registry
 from connections.models import Connection, Driver
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.secrets.references import store
@@ -158,8 +158,14 @@ def _binding_error(row: Connection) -> PipekitError | None:
 
 
 def drivers() -> str:
-    """Check that the jar files of all drivers in use exist and have the recorded SHA-256."""
+    """Check that the kinds in use are installed, and that jar files exist and have the recorded SHA-256."""
     directory: Path = settings.PIPEKIT.driver_dir
+    used = Driver.objects.filter(connections__isnull=False).distinct()
+    reasons = {driver.unusable_reason for driver in used} | {error.message for error in registry.problems()}
+    if unusable := sorted(reasons - {""}):
+        raise ConfigurationInvalid(
+            " ".join(unusable), hint="Install the package of the connector again, or remove its connections."
+        )
     needed = Driver.objects.exclude(jar_file="").filter(connections__isnull=False).distinct()
     problems = [problem for driver in needed if (problem := _jar_problem(driver, directory))]
     if problems:

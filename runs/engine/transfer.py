@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connections import registry
 from connections.sdk.errors import CountMismatch, Lost, from_dict
 from connections.sdk.schema import Column, TableName
 from runs.engine.events import Event, Progress, RouteChosen, Staged, Waiting, Warned
@@ -25,7 +26,10 @@ from runs.engine.publish.staging import dialect_of
 _GRACE = 11.0
 _ROOT = Path(__file__).resolve().parent.parent.parent
 # the environment variables that the child inherits, none of which can contain a secret
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "JAVA_HOME", "PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG")
+_ENVIRONMENT = (
+    *("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "JAVA_HOME"),
+    *("PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,7 @@ def job(plan: Plan, transfer: Transfer) -> dict[str, Any]:
     if plan.jrunner_path:
         options["external"] = plan.jrunner_path
     return {
+        "manifests": registry.export_manifests((plan.source.kind, plan.destination.kind)),
         "source": plan.source.as_json(),
         "query": transfer.query,
         "destination": plan.destination.as_json(),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from connections import registry
 from connections.sdk.claim import Claim
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.parameters import ConnectionParameters
@@ -37,11 +38,13 @@ class Job:
     def from_json(cls, data: Mapping[str, Any]) -> Job:
         """Return the job that the engine passes as JSON.
 
+        ``manifests`` are those of the kinds, so that they need not be read again; a job may leave them out.
         Options: ``nul_bytes`` is ``"fail"`` (default) or ``"strip"``; ``external`` is the path of an executable that
         does the transfer instead; ``no_progress_timeout``, in seconds, determines how often progress is reported.
         Raises ConfigurationInvalid when a key is missing or has the wrong type.
         """
         try:
+            registry.receive_manifests(data.get("manifests") or ())
             return cls(
                 source=ConnectionParameters.from_json(data["source"]),
                 query=data["query"],

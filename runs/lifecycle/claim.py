@@ -111,7 +111,7 @@ def dest_lock_key(module: Module) -> str:
     connection = module.dest_connection
     url = jdbc.parse(connection.jdbc_url, kind=connection.driver.kind)
     table, dialect = module.dest_table_name, registry.dialect(connection.driver.kind)
-    address = url.path or f"{url.host}:{url.port}/{url.database}"
+    address = url.path if url.is_file else f"{url.host}:{url.port}/{url.database or url.path}"
     key = f"{connection.driver.kind}:{address}:{table.schema or dialect.default_schema}.{table.table}"
     # longer keys do not fit into the column
     return key if len(key) <= _MAX_KEY_LENGTH else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"

@@ -6,13 +6,18 @@ DB2 for i has no timestamps with time zone: they are written in UTC, the time zo
 from __future__ import annotations
 
 from connections.sdk.sql.dialect import Dialect
+from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.temporal import Timestamp
 from connections.sdk.sql.types import DataType, Kind
 
 
 class As400Dialect(Dialect):
     name = "as400"
-    sqlglot = "db2i"
+    grammar = Grammar(
+        name_signs=True,
+        clauses=frozenset({"CONNECT BY", "LIMIT", "OPTIMIZE FOR", "QUERYNO", "WITH ISOLATION"}),
+        union_loses_names=True,
+    )
     placeholder = "?"
 
     def temporal(self, value: str, data_type: DataType) -> str:

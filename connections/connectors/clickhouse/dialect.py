@@ -11,18 +11,41 @@ from collections.abc import Mapping
 
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.schema import TableName
+from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.sql.row_identity import Names
 from connections.sdk.sql.temporal import Timestamp
 from connections.sdk.sql.types import DataType, Kind
 
 _EXACT = re.compile(r"[+-]?\d+(?:\.(\d*))?", re.ASCII)
+# combined with suffixes: sumIf, countDistinct, quantileExactWeighted, uniqHLL12, anyLastOrNull, ...
+_AGGREGATES = (
+    "ANY", "ARGMAX", "ARGMIN", "AVG", "BOUNDINGRATIO", "CORR", "COUNT", "COVAR", "DELTASUM", "ENTROPY", "EXPONENTIAL",
+    "FIRST_VALUE", "GROUP", "HISTOGRAM", "INTERVALLENGTHSUM", "KURT", "LARGESTTRIANGLE", "LAST_VALUE", "MANNWHITNEY",
+    "MAX", "MEANZTEST", "MEDIAN", "MIN", "QUANTILE", "RANKCORR", "RETENTION", "SEQUENCE", "SINGLEVALUE", "SIMPLELINEAR",
+    "SKEW", "SPARKBAR", "STDDEV", "STUDENT", "SUM", "TOPK", "UNIQ", "VARPOP", "VARSAMP", "VARPOPSTABLE", "WELCH",
+    "WINDOWFUNNEL", "CRAMERSV", "CATEGORICALINFORMATION", "CONTINGENCY", "THEILSU", "STOCHASTIC", "FLAMEGRAPH",
+)  # fmt: skip
 _WIDE_INTEGER = re.compile(r"\bU?Int(?:128|256)\b")
 
 
 class ClickhouseDialect(PublishingDialect):
     name = "clickhouse"
-    sqlglot = "clickhouse"
+    grammar = Grammar(
+        sqlglot="clickhouse",
+        line_comments=("--", "//", "#", "#!"),
+        unicode_blanks=True,
+        clauses=frozenset({"FORMAT", "LIMIT", "QUALIFY", "SETTINGS", "WITH FILL"}),
+        from_first=True,
+        head_limits=frozenset({"TOP"}),
+        with_names_values=True,
+        inner_aliases=True,
+        aliases_shadow_columns=True,
+        trailing_comma=True,
+        spreading=frozenset({"COLUMNS", "UNTUPLE", "UNPACK"}),
+        user_is_column=True,
+        aggregate_prefixes=_AGGREGATES,
+    )
     quotes = ("`", "`")
     # names of tables become names of files
     max_identifier = 200

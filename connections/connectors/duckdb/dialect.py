@@ -11,6 +11,7 @@ from typing import Self
 
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
+from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.row_identity import Names, unused
 from connections.sdk.sql.type_grammar import checked
@@ -31,7 +32,23 @@ class DuckdbDialect(PublishingDialect):
     """``catalog`` is the catalogue of the connection's file; empty in a dialect without connection."""
 
     name = "duckdb"
-    sqlglot = "duckdb"
+    grammar = Grammar(
+        sqlglot="duckdb",
+        unicode_blanks=True,
+        clauses=frozenset({"LIMIT", "PIVOT", "QUALIFY", "UNPIVOT", "USING SAMPLE"}),
+        from_first=True,
+        alias_sign=":",
+        string_aliases=True,
+        trailing_comma=True,
+        spreading=frozenset({"COLUMNS", "UNTUPLE", "UNPACK"}),
+        unnest_spreads=True,
+        reserved=frozenset(
+            {
+                *("ANTI", "ASOF", "AT", "COLLATION", "DESCRIBE", "GLOB", "LAMBDA", "PIVOT", "PIVOT_LONGER"),
+                *("PIVOT_WIDER", "POSITIONAL", "QUALIFY", "SEMI", "SHOW", "SUMMARIZE", "UNPACK", "UNPIVOT"),
+            }
+        ),
+    )
     max_identifier = 255
     folds_to = ""
     default_schema = "main"

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from connections.connectors.mysql.words import RESERVED, SELECT_MODIFIERS
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.schema import TableName
+from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.sql.row_identity import Names, unused
 from connections.sdk.sql.temporal import Timestamp
@@ -17,7 +19,15 @@ from connections.sdk.sql.types import DataType, Kind
 
 class MysqlDialect(PublishingDialect):
     name = "mysql"
-    sqlglot = "mysql"
+    grammar = Grammar(
+        sqlglot="mysql",
+        executable_comments=True,
+        clauses=frozenset({"LIMIT", "LOCK"}),
+        select_modifiers=SELECT_MODIFIERS,
+        string_aliases=True,
+        user_is_column=True,
+        reserved=RESERVED,
+    )
     quotes = ("`", "`")
     max_identifier = 64
     identifier_unit = "characters"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.schema import TableName
+from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.merge import MergingDialect
 from connections.sdk.sql.row_identity import Names
 from connections.sdk.sql.temporal import Timestamp
@@ -19,7 +20,11 @@ _HASHES = 100
 
 class OracleDialect(MergingDialect):
     name = "oracle"
-    sqlglot = "oracle"
+    grammar = Grammar(
+        sqlglot="oracle",
+        clauses=frozenset({"CONNECT BY", "MINUS", "MODEL", "PIVOT", "QUALIFY", "UNPIVOT"}),
+        select_unique=True,
+    )
     transactional = False
     truncates = False
     text_type = "varchar2(4000)"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from zlib import crc32
 
 from connections.sdk.schema import TableName
+from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.sql.row_identity import Names
 from connections.sdk.sql.types import DataType, Kind
@@ -16,7 +17,12 @@ PUBLISHING = 1886415723
 
 class PostgresqlDialect(PublishingDialect):
     name = "postgresql"
-    sqlglot = "postgres"
+    grammar = Grammar(
+        sqlglot="postgres",
+        array_literals=True,
+        clauses=frozenset({"LIMIT"}),
+        reserved=frozenset({"COLLATION"}),
+    )
     max_identifier = 63
     placeholder = "%s"
     folds_to = "lower"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connections.sdk.schema import TableName
+from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.row_identity import Names
 from connections.sdk.sql.temporal import lowest_spelling
@@ -11,7 +12,14 @@ from connections.sdk.sql.types import DataType, Kind
 
 class SqliteDialect(PublishingDialect):
     name = "sqlite"
-    sqlglot = "sqlite"
+    grammar = Grammar(
+        sqlglot="sqlite",
+        clauses=frozenset({"LIMIT"}),
+        string_aliases=True,
+        user_is_column=True,
+        unknown_names_are_text=True,
+        reserved=frozenset({"ADD", "ALTER", "COMMIT", "NOTHING", "RAISE", "TRANSACTION"}),
+    )
     max_identifier = 255
     folds_to = ""
     truncates = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from connections.sdk.schema import TableName
+from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.merge import MergingDialect
 from connections.sdk.sql.row_identity import Names
 from connections.sdk.sql.temporal import Timestamp
@@ -15,7 +16,21 @@ _TICKS_PER_SECOND = 300
 
 class SqlserverDialect(MergingDialect):
     name = "sqlserver"
-    sqlglot = "tsql"
+    grammar = Grammar(
+        sqlglot="tsql",
+        string_quotes=("'",),
+        name_signs=True,
+        at_variables=True,
+        unicode_blanks=True,
+        backslash_joins_lines=True,
+        clauses=frozenset({"FOR JSON", "FOR XML", "OPTION", "PIVOT", "UNPIVOT"}),
+        top_is_reserved=True,
+        statements_without_semicolon=True,
+        go_separates=True,
+        order_needs_limit=True,
+        alias_sign="=",
+        string_aliases=True,
+    )
     quotes = ("[", "]")
     identifier_unit = "characters"
     folds_to = ""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from connections.sdk.errors import ConfigurationInvalid, DataError
 from connections.sdk.schema import TableName
+from connections.sdk.sql.grammar import UNKNOWN
 from connections.sdk.sql.temporal import as_kind
 from connections.sdk.sql.types import DataType, Kind
 
@@ -29,10 +30,10 @@ _TYPED = {
 
 
 class Dialect:
-    """Standard SQL. ``name`` is the connector's kind, ``sqlglot`` the sqlglot dialect that tokenizes its queries."""
+    """Standard SQL. ``name`` is the connector's kind, ``grammar`` what differs in the text of its queries."""
 
     name = "ansi"
-    sqlglot = ""
+    grammar = UNKNOWN
     # opening and closing quote of an identifier; the closing one is doubled inside the identifier
     quotes = ('"', '"')
     # maximum length of an identifier, in UTF-8 bytes or in UTF-16 code units ("characters")

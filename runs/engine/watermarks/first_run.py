@@ -35,7 +35,7 @@ def _tables(sql: str, dialect: Dialect) -> Iterator[TableName]:
     from sqlglot import exp
 
     try:
-        tree = sqlglot.parse_one(sql, read=dialect.sqlglot)
+        tree = sqlglot.parse_one(sql, read=dialect.grammar.sqlglot)
     except sqlglot.errors.SqlglotError:
         # not only ParseError: an unclosed comment raises TokenError
         return

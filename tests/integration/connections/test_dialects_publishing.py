@@ -67,7 +67,7 @@ def test_every_statement_is_one_statement_of_its_system(kind: str) -> None:
     for name, sql in _statements(kind).items():
         # a table option and a pseudo column that sqlglot does not know
         text = sql.replace(" INVISIBLE", "")
-        parsed = [found for found in sqlglot.parse(text, read=_dialect(kind).sqlglot) if found]
+        parsed = [found for found in sqlglot.parse(text, read=_dialect(kind).grammar.sqlglot) if found]
         assert len(parsed) == 1, name
         assert parsed[0].key not in ("command",) or name in ("analyze", "empty_table"), name
 

@@ -18,8 +18,7 @@ from connections import registry
 from connections.sdk.errors import ConfigurationInvalid, DataError
 
 KINDS = registry.kinds()
-# DB2 for i quotes as the standard does; its own tokenizer is about other things
-TOKENIZERS = {kind: registry.dialect(kind).sqlglot.replace("db2i", "") for kind in KINDS}
+TOKENIZERS = {kind: registry.dialect(kind).grammar.sqlglot for kind in KINDS}
 HOSTILE = [
     "a'b",
     'a"b',

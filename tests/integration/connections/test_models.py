@@ -29,8 +29,10 @@ def test_every_kind_of_system_has_its_driver_row_as_its_manifest_says() -> None:
     for kind in registry.kinds():
         manifest = registry.manifest(kind)
         driver = rows[kind]
-        assert (driver.name, driver.url_template) == (manifest.title, manifest.url_template)
-        assert (driver.class_name, driver.maven) == (manifest.class_name, manifest.maven)
+        assert manifest.url is not None
+        assert (driver.name, driver.url_template) == (manifest.title, manifest.url.template)
+        jdbc = (manifest.jdbc.class_name, manifest.jdbc.maven) if manifest.jdbc else ("", "")
+        assert (driver.class_name, driver.maven) == jdbc
 
 
 def test_a_valid_connection_is_saved() -> None:

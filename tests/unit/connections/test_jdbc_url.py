@@ -9,9 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connections import registry
 from connections.sdk.errors import UrlInvalid
-from connections.url.jdbc import EXPECTED, ConnectionUrl, check, kind_of, parse, rebuild
-from connections.url.properties import ALLOWED
+from connections.url.jdbc import ConnectionUrl, check, kind_of, parse, rebuild
+from connections.url.properties import PATTERNS
+
+RULES = {kind: manifest.url for kind, manifest in registry.manifests().items() if manifest.url}
+EXPECTED = {kind: rules.expected for kind, rules in RULES.items()}
+ALLOWED = {
+    kind: {name: (allowed.name, PATTERNS[allowed.type]) for name, allowed in rules.properties.items()}
+    for kind, rules in RULES.items()
+}
 
 FORMS = [
     ("jdbc:postgresql://h:5432/db?sslmode=require", "", {"host": "h", "port": 5432, "database": "db"}),

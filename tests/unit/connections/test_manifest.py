@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -11,7 +13,8 @@ import pytest
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ConfigurationInvalid, NotSupported
-from connections.sdk.manifest import Manifest, load
+from connections.sdk.manifest import Manifest
+from connections.sdk.manifest_yaml import load
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.url import jdbc
 
@@ -54,8 +57,8 @@ def read(tmp_path: Path) -> Callable[[str], Manifest]:
 @pytest.mark.parametrize("kind", registry.kinds())
 def test_every_kind_has_a_manifest_of_its_own_name(kind: str) -> None:
     manifest = registry.manifest(kind)
-    assert (manifest.name, manifest.default_port) == (kind, jdbc.DEFAULT_PORTS.get(kind))
-    assert manifest.title and manifest.description and manifest.url_template
+    assert manifest.name == kind
+    assert manifest.title and manifest.description and manifest.url and manifest.url.template
     assert registry.dialect(kind).name == kind
 
 
@@ -78,7 +81,9 @@ def test_a_manifest_says_what_its_connector_can_do(kind: str) -> None:
 @pytest.mark.parametrize("kind", registry.kinds())
 def test_the_url_template_is_a_url_of_its_kind(kind: str) -> None:
     values = {"host": "h", "port": "5432", "db": "d", "path": "/x", "library": "L", "service": "s", "system": "trino"}
-    jdbc.check(registry.manifest(kind).url_template.format(**values), kind)
+    rules = registry.manifest(kind).url
+    assert rules is not None
+    jdbc.check(rules.template.format(**values, warehouse="w"), kind)
 
 
 def test_a_manifest_is_read_whole(read: Callable[[str], Manifest]) -> None:
@@ -94,6 +99,73 @@ def test_a_manifest_is_read_whole(read: Callable[[str], Manifest]) -> None:
     assert (found.health_check.method, found.health_check.expect_status) == ("GET", 204)
 
 
+URL = """\
+url:
+  form: network
+  expected: thing://host/db
+  template: thing://{host}/{db}
+  prefixes: ["thing:"]
+  suffixes: [.thing]
+  default_port: 99
+  properties:
+    boolean: [ssl]
+    word: [sslMode, time zone]
+  choices:
+    sslMode: [on, verify]
+jdbc: {class: a.b.Driver, maven: "a.b:c:1.0"}
+"""
+
+
+def test_a_manifest_declares_urls_and_the_jdbc_driver(read: Callable[[str], Manifest]) -> None:
+    manifest = read(GOOD + URL)
+    rules, jdbc_driver = manifest.url, manifest.jdbc
+    assert rules is not None and jdbc_driver is not None
+    assert (rules.form, rules.prefixes, rules.suffixes) == ("network", ("thing:",), (".thing",))
+    assert (rules.default_port, rules.separator, rules.plain_paths) == (99, "&", False)
+    assert {name: (one.name, one.type, one.choices) for name, one in rules.properties.items()} == {
+        "ssl": ("ssl", "boolean", ()),
+        "sslmode": ("sslMode", "word", ("on", "verify")),
+        "time zone": ("time zone", "word", ()),
+    }
+    assert (jdbc_driver.class_name, jdbc_driver.maven) == ("a.b.Driver", "a.b:c:1.0")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("form: network", "form: netork", 24, "“netork” is unknown"),
+        ("form: network", "form: https", 24, "prefixes or the form https"),
+        ('prefixes: ["thing:"]', 'prefixes: ["thing://"]', 27, "does not fit"),
+        ("word: [sslMode", "word: [SSL, sslMode", 32, "“SSL” is given twice"),
+        ("    boolean: [ssl]", "    bool: [ssl]", 31, "“bool” is unknown"),
+        ("sslMode: [on", "other: [on", 34, "“other” is unknown"),
+        ("class: a.b.Driver", "class: Driver", 35, "does not fit"),
+    ],
+)
+def test_wrong_url_rules_are_refused_with_file_and_line(
+    read: Callable[[str], Manifest], old: str, new: str, line: int, says: str
+) -> None:
+    assert old in URL
+    with pytest.raises(ConfigurationInvalid) as caught:
+        read(GOOD + URL.replace(old, new, 1))
+    assert says in caught.value.message
+    assert f"connector.yaml:{line}:" in caught.value.message
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
+def test_a_manifest_passed_to_a_child_process_is_the_same(kind: str) -> None:
+    manifest = registry.manifest(kind)
+    assert Manifest.from_json(json.loads(json.dumps(manifest.as_json()))) == manifest
+
+
+def test_a_connector_that_is_not_what_its_manifest_says_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(registry.manifest("sqlite"), capabilities=Cap.READ)
+    registry._load.cache_clear()
+    monkeypatch.setattr(registry, "manifest", lambda kind: other)
+    with pytest.raises(ConfigurationInvalid, match="is not what its manifest says"):
+        registry.connector("sqlite")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "says"),
     [
@@ -107,6 +179,9 @@ def test_a_manifest_is_read_whole(read: Callable[[str], Manifest]) -> None:
         ("default: 5", "default: five", 16, "another type"),
         ("required: [site]", "required: [sight]", 13, "“sight” is unknown"),
         ("secret: true", "secrte: true", 17, "“secrte” is unknown"),
+        ("${API_TOKEN}", "${OTHER}", 21, "is not a credential"),
+        ("required: true}", "required: true}\n    - {name: OTHER, description: x}", 11, "no secret option"),
+        ("entrypoint: a.b.connector:CONNECTOR\n", "", 1, "“entrypoint” is missing"),
         ("endpoint: /health", "endpoint: https://elsewhere/health", 20, "does not fit"),
         ("endpoint: /health", "endpoint: //elsewhere/health", 20, "does not fit"),
         ("config:", "konfig:", 12, "“konfig” is unknown"),

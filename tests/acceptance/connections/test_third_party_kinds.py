@@ -1,0 +1,243 @@
+"""Kinds of third parties: installed as entry points outside the tree, then configured, tested, mapped and run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PLUGINS = ROOT / "tests" / "fixtures" / "plugins"
+TOKEN = "s3cret-web-token"
+TABLES = {"issues": [{"id": 1, "title": "Grüße", "points": 2.5}, {"id": 2, "title": "it's", "points": 0.1}]}
+# adds connections with the admin's form and tests them with its button; prints what the pages say
+ADMIN = """
+import django
+django.setup()
+from django.contrib.auth import get_user_model
+from django.test import Client
+from django.urls import reverse
+from connections.models import Connection, Driver
+
+client = Client(SERVER_NAME="localhost")
+client.force_login(get_user_model().objects.create_superuser("root"))
+def page(name, data=None):
+    url = reverse("admin:connections_" + name)
+    answer = client.get(url) if data is None else client.post(url, data, follow=True)
+    return answer.content.decode()
+def add(**fields):
+    filled = {"supports_deletes": "on", "max_parallel": 4, "options": "", "username": "", "password": "", **fields}
+    return page("connection_add", filled)
+
+def test(name):
+    pk = Connection.objects.get(name=name).pk
+    data = {"action": "test", "_selected_action": pk, "from_page": "1"}
+    return f"<b>{name} works.</b>" in page("connection_changelist", data)
+
+drivers = page("driver_changelist")
+foo, web = (Driver.objects.get(kind=kind) for kind in ("foo", "web"))
+results = {
+    "drivers": [title in drivers for title in ("Foo", "Web tables")],
+    "required option": "is required: The directory of the hosts." in add(
+        name="a", driver=foo.pk, jdbc_url="foo://localhost/shop"
+    ),
+    "refused property": "Allowed for foo: mode." in add(
+        name="a", driver=foo.pk, jdbc_url="foo://localhost/shop?init=x", options='{"root": "HOSTS"}'
+    ),
+    "other kind": "The URL is for foo" in add(name="a", driver=web.pk, jdbc_url="foo://localhost/shop"),
+    "clear text": "which is not encrypted" in add(name="a", driver=web.pk, jdbc_url="http://db.example.com/api"),
+    "token": "such as $WEB_TOKEN" in add(name="a", driver=web.pk, jdbc_url="SERVICE"),
+    "none yet": Connection.objects.count(),
+}
+add(name="shop", driver=foo.pk, jdbc_url="foo://localhost/shop", options='{"root": "HOSTS"}')
+add(name="tracker", driver=web.pk, jdbc_url="SERVICE", password="$WEB_TOKEN")
+results |= {"shop": test("shop"), "tracker": test("tracker")}
+import json
+print("RESULTS", json.dumps(results))
+"""
+# reads the pages of a connection and a driver whose package is gone
+GONE = (
+    ADMIN[: ADMIN.index("drivers = ")]
+    + """
+import json
+foo, row = Driver.objects.get(kind="foo"), Connection.objects.get(name="shop")
+def change(row):
+    url = reverse(f"admin:connections_{row._meta.model_name}_change", args=[row.pk])
+    return client.get(url).content.decode()
+
+results = {
+    "list": "not installed" in page("driver_changelist"),
+    "driver": "There is no driver kind “foo”." in change(foo),
+    "connection": "foo://localhost/shop" in change(row),
+    "connections": "tracker" in page("connection_changelist"),
+}
+print("RESULTS", json.dumps(results))
+"""
+)
+Manage = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A directory with both packages, as pip installs them."""
+    site = tmp_path / "site"
+    for package, kind in (("pipekit_foo", "foo"), ("pipekit_web", "web")):
+        shutil.copytree(PLUGINS / package, site / package)
+        info = site / f"{package}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[pipekit.connectors]\n{kind} = {package}\n")
+    return site
+
+
+@pytest.fixture
+def manage(tmp_path: Path, installed: Path) -> Manage:
+    """Run a command in a new installation; ``site`` is the directory of third-party packages."""
+    data_dir = tmp_path / "data"
+    data_dir.mkdir(mode=0o700)
+
+    def run(*words: str, site: Path | None = installed) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
+        environment |= {"PIPEKIT_DATA_DIR": str(data_dir), "DJANGO_SETTINGS_MODULE": "pipekit_site.settings"}
+        environment |= {"WEB_TOKEN": TOKEN, "PIPEKIT_SECRET_ENVIRONMENT": "WEB_TOKEN"}
+        if site is not None:
+            environment["PYTHONPATH"] = str(site)
+        command = [sys.executable, *words] if words[0] == "-c" else [sys.executable, "manage.py", *words]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+
+    assert run("migrate", site=None).returncode == 0
+    return run
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    """A web service on this machine; its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = {"/api/health": {}, "/api/tables.json": TABLES}
+            allowed = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+            self.send_response(401 if not allowed else 200 if self.path in known else 404)
+            self.end_headers()
+            if allowed and self.path in known:
+                self.wfile.write(json.dumps(known[self.path]).encode())
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/api"
+        server.shutdown()
+
+
+@pytest.fixture
+def hosts(tmp_path: Path) -> Path:
+    """The directory of Foo's hosts, with the table `orders` in the database `shop` of the host `localhost`."""
+    root = tmp_path / "hosts"
+    (root / "localhost").mkdir(parents=True)
+    with closing(sqlite3.connect(root / "localhost" / "shop.db")) as database:
+        database.executescript(
+            """CREATE TABLE orders ("Order#" INTEGER, name TEXT);
+            INSERT INTO orders VALUES (1, 'one  '), (2, 'zwölf'), (3, NULL);"""
+        )
+    return root
+
+
+def configuration(hosts: Path, service: str, database_url: str) -> str:
+    return f"""\
+connections:
+  shop: {{driver: foo, jdbc_url: "foo://localhost/shop?mode=fast", options: {{root: {hosts}}}}}
+  archive: {{driver: foo, jdbc_url: "foo://localhost/archive", options: {{root: {hosts}, create: true}}}}
+  tracker: {{driver: web, jdbc_url: "{service}", password: $WEB_TOKEN}}
+  warehouse: {{driver: postgresql, jdbc_url: "{database_url}"}}
+modules:
+  orders:
+    source_connection: shop
+    dest_connection: warehouse
+    dest_table: sync.orders
+    source_query: SELECT "Order#" AS order_no, RTRIM(name) AS name FROM orders
+    merge_strategy: incremental
+    merge_key: order_no
+  archived:
+    source_connection: shop
+    dest_connection: archive
+    dest_table: orders
+    source_query: SELECT "Order#" AS order_no, name FROM orders
+  issues:
+    source_connection: tracker
+    dest_connection: warehouse
+    dest_table: sync.issues
+    source_query: SELECT id, title, points FROM issues WHERE id > 1
+"""
+
+
+def test_third_party_kinds_are_configured_tested_and_run(
+    tmp_path: Path, manage: Manage, hosts: Path, service: str, database_url: str
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(configuration(hosts, service, database_url))
+    without = manage("importconfig", str(file), site=None)
+    assert without.returncode == 2 and "foo" in without.stderr
+    imported = manage("importconfig", str(file))
+    assert imported.returncode == 0, imported.stderr
+
+    for name, steps in {
+        "shop": ["secret", "url", "host", "driver", "login", "database", "read"],
+        "tracker": ["secret", "url", "host", "port", "driver", "health", "login", "read"],
+    }.items():
+        tested = json.loads(manage("testconnection", name, "--json").stdout)
+        assert tested["ok"], tested
+        assert [step["name"] for step in tested["steps"]] == steps
+
+    for name in ("orders", "archived", "issues"):
+        done = manage("runmodule", name, "--json")
+        assert done.returncode == 0, done.stderr
+    with closing(sqlite3.connect(hosts / "localhost" / "shop.db")) as shop:
+        shop.execute("INSERT INTO orders VALUES (4, 'four')")
+        shop.commit()
+    run = json.loads(manage("runmodule", "orders", "--json").stdout)
+    assert run["source_query"].endswith('FROM orders WHERE "Order#" > 3')
+    assert (run["read"], run["inserted"]) == (1, 1)
+    with psycopg.connect(database_url) as warehouse:
+        rows = warehouse.execute("SELECT * FROM sync.orders ORDER BY 1").fetchall()
+        assert rows == [(1, "one"), (2, "zwölf"), (3, None), (4, "four")]
+        assert warehouse.execute("SELECT * FROM sync.issues").fetchall() == [(2, "it's", 0.1)]
+    with closing(sqlite3.connect(hosts / "localhost" / "archive.db")) as archive:
+        assert archive.execute("SELECT count(*) FROM orders").fetchone() == (3,)
+
+
+def results(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.rpartition("RESULTS")[2])
+
+
+def test_third_party_kinds_are_added_and_tested_in_the_admin(manage: Manage, hosts: Path, service: str) -> None:
+    assert results(manage("-c", ADMIN.replace("HOSTS", str(hosts)).replace("SERVICE", service))) == {
+        "drivers": [True, True],
+        **dict.fromkeys(("required option", "refused property", "other kind", "clear text", "token"), True),
+        "none yet": 0,
+        **dict.fromkeys(("shop", "tracker"), True),
+    }
+    # the packages are removed: everything stays readable and says so, and comes back with them
+    gone = results(manage("-c", GONE.replace('create_superuser("root")', 'get(username="root")'), site=None))
+    assert gone == dict.fromkeys(("list", "driver", "connection", "connections"), True)
+    exported = manage("exportconfig", site=None)
+    assert exported.returncode == 0 and "driver: web" in exported.stdout
+    tested = manage("testconnection", "shop", site=None)
+    assert tested.returncode == 1 and "There is no driver kind “foo”." in tested.stderr
+    doctor = manage("doctor", site=None)
+    assert "There is no driver kind “foo”." in doctor.stdout + doctor.stderr
+    assert manage("testconnection", "shop").returncode == 0
