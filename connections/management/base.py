@@ -8,7 +8,7 @@ run when `serve` starts, and with `manage.py check --all`.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Literal
 
 from django.core.management.base import BaseCommand as DjangoCommand
 from django.core.management.base import CommandError
@@ -33,7 +33,7 @@ class CommandFailed(CommandError):
 class BaseCommand(DjangoCommand):
     """A command that runs only the checks of the installation (files, permissions, variables) before it."""
 
-    requires_system_checks = ["pipekit"]
+    requires_system_checks: list[str] | Literal["__all__"] = ["pipekit"]
 
     def execute(self, *arguments: Any, **options: Any) -> str | None:
         try:

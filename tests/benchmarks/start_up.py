@@ -159,9 +159,8 @@ def main() -> int:
             configure(after, "after", directory, url)
             print(f"CPU seconds of {flags.rounds} runs each; load before {os.getloadavg()[0]:.1f}")
             print(f"{'':36} {'median of':>9} {'median':>9} {'':7}   {'minimum':>9} {'minimum':>9}")
-            print(
-                f"{'':36} {flags.against[:9]:>9} {'now':>9} {'ratio':>7}   {flags.against[:9]:>9} {'now':>9} {'ratio':>7}"
-            )
+            columns = f"{flags.against[:9]:>9} {'now':>9} {'ratio':>7}"
+            print(f"{'':36} {columns}   {columns}")
             verdicts = [
                 report(name, *compare(before, after, arguments, flags.rounds), limit)
                 for name, (arguments, limit) in _COMMANDS.items()

@@ -20,7 +20,7 @@ class Command(check.Command):
         super().add_arguments(parser)
         parser.add_argument("--all", action="store_true", help="Also check the pages: URLs, templates and the admin.")
 
-    def handle(self, *app_labels: str, **options: Any) -> None:
+    def handle(self, *app_labels: Any, **options: Any) -> None:
         # a choice of checks is Django's
         if not (options.pop("all") or app_labels or options["tags"] or options["deploy"]):
             options["tags"] = sorted(registry.tags_available() - _PAGES)
