@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -53,5 +54,7 @@ def _usage(*, known: set[str]) -> Iterator[None]:
 
 if __name__ == "__main__":
     keep_private()
+    # imports leave nothing to collect; it is enabled again when the command is loaded
+    gc.disable()
     with command_line.guarded():
         main()

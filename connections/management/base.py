@@ -1,8 +1,8 @@
 """Base class of Pipekit's management commands: checks, results, errors and exit codes.
 
 Django runs all system checks before each command, which imports the URLs and the whole admin: half of the time of a
-small run. Their result does not change between two runs of an installation, so only Pipekit's own checks run here;
-developers have `manage.py check`.
+small run. Their result does not change between two runs of an installation, so only Pipekit's own checks run here; all
+run when `serve` starts, and with `manage.py check --all`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from django.core.management.base import BaseCommand as DjangoCommand
 from django.core.management.base import CommandError
@@ -58,7 +58,7 @@ class BaseCommand(DjangoCommand):
     Python catch CommandFailed.
     """
 
-    requires_system_checks = ["pipekit"]
+    requires_system_checks: list[str] | Literal["__all__"] = ["pipekit"]
     # the exit code for a PipekitError of a class; 1 for all others
     error_exit_codes: ClassVar[Mapping[type[PipekitError], int]] = {}
     exit_code = 0

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from connections.sdk.sql.grammar import SPECIFIC_CLAUSES, Grammar
-from modules.query.tokenizer import Token, TokenKind
+from modules.query.pieces import TokenKind
+from modules.query.tokenizer import Token
 
 SET_OPERATIONS = frozenset({"UNION", "INTERSECT", "EXCEPT", "MINUS"})
 # words between a set operation and the next query

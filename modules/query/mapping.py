@@ -11,8 +11,9 @@ from connections.sdk.errors import QueryInvalid
 from connections.sdk.sql.dialect import Dialect
 from modules.query.aliases import safe_alias
 from modules.query.outline import Outline, outline
+from modules.query.pieces import TokenKind
 from modules.query.select_list import Tokens, is_column, is_star, parse_item, trimmed
-from modules.query.tokenizer import Token, TokenKind
+from modules.query.tokenizer import Token
 from modules.query.words import is_reserved
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from connections.sdk.errors import ColumnUnmapped
 from connections.sdk.sql.dialect import Dialect
-from modules.query.tokenizer import Token, TokenKind, source_text
+from modules.query.pieces import TokenKind
+from modules.query.tokenizer import Token, source_text
 from modules.query.words import ENDING, EXPECTING, TYPING, VALUES
 
 Tokens = Sequence[Token]

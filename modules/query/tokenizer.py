@@ -9,15 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
-
-from sqlglot.errors import TokenError
-from sqlglot.tokenizer_core import Token as SqlglotToken
-from sqlglot.tokenizer_core import TokenType
 
 from connections.sdk.errors import QueryInvalid
 from connections.sdk.sql.dialect import Dialect
-from modules.query.dialects import has_nested_comments, line_comments, tokenizer
+from modules.query.pieces import Piece, TokenKind, split
 from modules.query.words import words
 
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
@@ -27,16 +22,6 @@ _ESCAPED_QUOTE = re.compile(r"(?<!\\)(\\\\)*\\[\"'`]")
 # characters that look like blanks or are invisible
 _INVISIBLE = "\ufeff\u200b\u2060\u00ad"
 _BLANKS = " \t\n\r\f\v"
-
-
-class TokenKind(Enum):
-    """The kinds of tokens; QUOTED is a quoted name, SIGN an operator, bracket or punctuation."""
-
-    WORD = auto()
-    QUOTED = auto()
-    STRING = auto()
-    NUMBER = auto()
-    SIGN = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,29 +47,21 @@ class Token:
 
 def read(query: str, dialect: Dialect) -> tuple[Token, ...]:
     """Return the query's tokens. Raise QueryInvalid for an unclosed quote, comment or bracket."""
-    try:
-        raw_tokens = tokenizer(dialect.grammar).tokenize(query)
-    except TokenError as error:
-        raise QueryInvalid(
-            "The query's text cannot be read: a quote, comment or name in it is not closed.",
-            hint="Close every quote and comment; double a quote inside a string.",
-            detail=str(error),
-        ) from error
-    _check_gaps(query, raw_tokens, dialect)
-    result = _with_depth(query, raw_tokens)
+    pieces = split(query, dialect)
+    _check_gaps(query, pieces, dialect)
+    result = _with_depth(query, pieces)
     _check_signs(result, dialect)
     return result
 
 
-def _with_depth(query: str, raw_tokens: Sequence[SqlglotToken]) -> tuple[Token, ...]:
+def _with_depth(query: str, pieces: Sequence[Piece]) -> tuple[Token, ...]:
     result: list[Token] = []
     closing: list[str] = []
-    for raw in raw_tokens:
-        text = query[raw.start : raw.end + 1]
-        kind = _kind(raw.token_type, text)
+    for kind, name, start, stop in pieces:
+        text = query[start:stop]
         if kind is TokenKind.SIGN and text in _PAIRS.values() and (not closing or closing.pop() != text):
             raise QueryInvalid(f"The query closes a “{text}” that is not open.", hint="Check its brackets.")
-        result.append(Token(kind=kind, text=text, name=raw.text, start=raw.start, stop=raw.end + 1, depth=len(closing)))
+        result.append(Token(kind=kind, text=text, name=name, start=start, stop=stop, depth=len(closing)))
         if kind is TokenKind.SIGN and text in _PAIRS:
             closing.append(_PAIRS[text])
     if closing:
@@ -92,19 +69,9 @@ def _with_depth(query: str, raw_tokens: Sequence[SqlglotToken]) -> tuple[Token, 
     return tuple(result)
 
 
-def _kind(token_type: TokenType, text: str) -> TokenKind:
-    if token_type is TokenType.NUMBER or text[0].isdigit():
-        return TokenKind.WORD if token_type is TokenType.VAR else TokenKind.NUMBER
-    if token_type is TokenType.IDENTIFIER:
-        return TokenKind.QUOTED
-    if token_type is TokenType.VAR:
-        return TokenKind.WORD
-    return TokenKind.STRING if text[-1] in "'\"$" and len(text) > 1 else TokenKind.SIGN
-
-
-def _check_gaps(query: str, raw_tokens: Sequence[SqlglotToken], dialect: Dialect) -> None:
+def _check_gaps(query: str, pieces: Sequence[Piece], dialect: Dialect) -> None:
     position, before = 0, ""
-    for start, stop in [*((t.start, t.end + 1) for t in raw_tokens), (len(query), len(query))]:
+    for start, stop in [*((piece.start, piece.stop) for piece in pieces), (len(query), len(query))]:
         gap = query[position:start]
         if start < position or not _is_blank(gap, dialect):
             shown = gap.strip()[:40]
@@ -119,15 +86,17 @@ def _check_gaps(query: str, raw_tokens: Sequence[SqlglotToken], dialect: Dialect
 
 def _is_blank(gap: str, dialect: Dialect) -> bool:
     """Return whether the text consists only of white space and complete comments."""
-    nested = has_nested_comments(dialect.grammar)
     while gap := _stripped(gap, dialect):
+        # imported late: only text with comments needs sqlglot
+        from modules.query.dialects import has_nested_comments, line_comments
+
         if gap.startswith(line_comments(dialect.grammar)):
             line, _, gap = gap.partition("\n")
             # systems differ in whether a lone carriage return ends a line
             if "\r" in line.rstrip("\r"):
                 return False
         elif gap.startswith("/*"):
-            length = _comment_length(gap, nested=nested)
+            length = _comment_length(gap, nested=has_nested_comments(dialect.grammar))
             if not length:
                 return False
             gap = gap[length:]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import textwrap
+from typing import Any
 
 from django.core.management import ManagementUtility, get_commands
 
@@ -14,7 +16,7 @@ _SECTIONS = {
     "Run": ["runmodule", "rungroup", "runs", "runlog", "cancelrun"],
     "Verify": ["verifymodule", "verifygroup"],
     "Schedule": ["schedule", "installcron", "uninstallcron", "tick", "scheduler"],
-    "Maintain": ["backup", "prune", "notify", "unlocklogins"],
+    "Maintain": ["check", "backup", "prune", "notify", "unlocklogins"],
 }
 # started by Pipekit, never by hand
 _INTERNAL = ("carryout",)
@@ -28,6 +30,14 @@ _WIDTH = 100
 
 class CommandLine(ManagementUtility):
     """Django's command line with Pipekit's main help."""
+
+    def fetch_command(self, subcommand: str) -> Any:
+        """Return the command, and enable the garbage collection that manage.py disables while modules are imported."""
+        command = super().fetch_command(subcommand)
+        # modules live as long as the process
+        gc.freeze()
+        gc.enable()
+        return command
 
     def main_help_text(self, commands_only: bool = False) -> str:
         if commands_only or self.settings_exception is not None:

@@ -18,7 +18,7 @@ from connections.sdk.files.lock import install_lock
 from pipekit_site.metadata import errors
 
 # commands that use the database as it is
-_UNMIGRATED = frozenset({"backup", "doctor"})
+_UNMIGRATED = frozenset({"backup", "check", "doctor"})
 # seconds for which commands started by Pipekit wait for a server that is restarting
 _CONNECT_TIMEOUTS = {"carryout": 60.0}
 # key of the advisory lock of migrations: "pipekit" in ASCII

@@ -19,6 +19,8 @@ from pipekit_site.config import values
 
 class Command(BaseCommand):
     help = "Serve the admin."
+    # unlike other commands it imports the pages
+    requires_system_checks = "__all__"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="Address to listen on (default: this machine only).")

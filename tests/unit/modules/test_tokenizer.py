@@ -6,7 +6,8 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import QueryInvalid
-from modules.query.tokenizer import TokenKind, read
+from modules.query.pieces import TokenKind
+from modules.query.tokenizer import read
 
 LEXED = [
     ("postgresql", "a$1 $1 E'it\\'s' U&'d' -- c\n 1.5e3 /* /* */ */ b", "a$1|$|1|E'it\\'s'|U&'d'|1.5e3|b"),

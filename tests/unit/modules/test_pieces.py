@@ -1,0 +1,93 @@
+"""Plain queries are split without sqlglot, into the same pieces that sqlglot gives."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlglot import exp
+
+from connections import registry
+from connections.sdk.errors import QueryInvalid
+from modules.query.pieces import split_by_sqlglot, split_plain
+from modules.query.words import AGGREGATES
+from pipekit_site.config.config import BASE_DIR
+from tests.queries.grammar import Drawn, queries
+
+QUERIES = Path(__file__).parents[2] / "queries"
+# fragments that are plain beside some others, and special beside some
+FRAGMENTS = [
+    *("a", "N", "x", "q", "_b1", "1", "0", "2.5", "1e5", "'t'", "''", "'it''s'", "'\\'", '"n"', '""', '"a""b"'),
+    *(" ", "\n", "\t", "\r", "(", ")", ",", ".", ";", "*", "+", "-", "--", "/", "/*", "*/", "=", "<", ">", "!", "|"),
+    *("||", "<=", "<>", "!=", "->", "->>", "::", ":", "@", "#", "$", "{", "}", "[", "]", "%", "^", "~", "`", "?", "&"),
+    *("é", "\u00a0", "\\", "'", '"', "0x1", "SELECT"),
+]
+INVISIBLE = str.maketrans("", "", "⟦⟧«»")
+
+
+def assert_same(query: str, kind: str) -> bool:
+    """Return whether the query is plain; if so, sqlglot must give the same pieces."""
+    dialect = registry.dialect(kind)
+    plain = split_plain(query, dialect)
+    if plain is not None:
+        assert plain == split_by_sqlglot(query, dialect)
+    return plain is not None
+
+
+@given(fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=12), kind=st.sampled_from(registry.kinds()))
+def test_any_text_that_is_plain_gives_the_pieces_of_sqlglot(fragments: list[str], kind: str) -> None:
+    assert_same("".join(fragments), kind)
+
+
+@given(drawn=queries(), kind=st.sampled_from(registry.kinds()))
+def test_drawn_queries_give_the_pieces_of_sqlglot(drawn: Drawn, kind: str) -> None:
+    assert_same(drawn.text, kind)
+
+
+def lines() -> Iterator[str]:
+    for file in sorted(QUERIES.glob("*.txt")):
+        yield from file.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("kind", registry.kinds())
+def test_the_queries_of_all_systems_give_the_pieces_of_sqlglot(kind: str) -> None:
+    plain = 0
+    for line in lines():
+        for query in (line, line.translate(INVISIBLE), line.replace("\\n", "\n").translate(INVISIBLE)):
+            try:
+                plain += assert_same(query, kind)
+            except QueryInvalid as error:
+                raise AssertionError(f"{query} is plain, but sqlglot refuses it: {error}") from error
+    assert plain > 50
+
+
+def test_all_aggregates_of_sqlglot_are_known() -> None:
+    def subclasses(kind: type[exp.Expr]) -> Iterator[type[exp.Expr]]:
+        for child in kind.__subclasses__():
+            yield child
+            yield from subclasses(child)
+
+    known = {name for kind in subclasses(exp.AggFunc) if issubclass(kind, exp.Func) for name in kind.sql_names()}
+    assert known - AGGREGATES == set()
+
+
+PROGRAM = """
+import sys
+from connections import registry
+from modules.query.mapping import *
+from modules.query.tokenizer import read
+read('SELECT a.x AS "Y", SUM(b) FROM t a WHERE z = \\'one\\' AND w >= 2.5 GROUP BY 1', registry.dialect("sqlite"))
+assert "sqlglot" not in sys.modules
+read("SELECT a -- comment", registry.dialect("sqlite"))
+assert "sqlglot" in sys.modules
+"""
+
+
+def test_a_plain_query_does_not_import_sqlglot() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=BASE_DIR, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
