@@ -5,7 +5,8 @@ The functions named `on_...` and `find_late` only insert rows into the outbox; o
 
 from __future__ import annotations
 
-from runs.notify.delivery import send_due
+import datetime as dt
+
 from runs.notify.missed_times import Missed, on_missed
 from runs.notify.overdue import find_late, ran_automatically
 from runs.notify.rules import on_finished, on_group_failed, on_group_finished
@@ -20,3 +21,11 @@ __all__ = [
     "ran_automatically",
     "send_due",
 ]
+
+
+def send_due(now: dt.datetime | None = None) -> int:
+    """Send what is due on every channel; return how many notifications were delivered. Delivery errors do not raise."""
+    # imported late: runs only insert rows, and need no clients of SMTP and HTTP
+    from runs.notify import delivery
+
+    return delivery.send_due(now)

@@ -8,11 +8,13 @@ from typing import Any
 
 from modules.models import Module
 from runs.models.notification import RETRY_PERIOD, Channel, Notification, NotificationKind
-from runs.notify.channels import email, webhook
 
 
 def wanted_channels() -> tuple[Channel, ...]:
     """Return the configured channels, correct or not: a wrong configuration shows as undelivered notifications."""
+    # imported late: most runs report nothing, and the clients of SMTP and HTTP take long to load
+    from runs.notify.channels import email, webhook
+
     destinations = {Channel.EMAIL: email.recipients, Channel.WEBHOOK: webhook.address}
     return tuple(channel for channel, destination in destinations.items() if destination())
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
 from typing import Any
 
 from django.core.checks import Tags
 from django.core.checks.registry import registry
+from django.core.management.base import CommandParser
 from django.core.management.commands import check
 
 # checks of URLs, templates and admin classes: their result changes only with the code
@@ -16,7 +16,7 @@ _PAGES = frozenset({Tags.admin, Tags.templates, Tags.urls})
 class Command(check.Command):
     help = "Check the installation: configuration, files, models. With --all also the admin's pages, as serve does."
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument("--all", action="store_true", help="Also check the pages: URLs, templates and the admin.")
 
