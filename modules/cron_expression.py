@@ -1,25 +1,49 @@
-"""Validates cron expressions: exactly five fields or a known macro, matching at least one date."""
+"""The grammar of cron expressions: exactly five fields or a known macro, matching at least one date."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
 
-MACROS = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
+# macro -> the expression it stands for
+MACROS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
 _EXAMPLE = "Write minute, hour, day, month and weekday, such as 0 4 * * * for four every morning."
 # what cron accepts; croniter would also accept R and H (random), L and # (last, n-th) and years
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_FIELD = re.compile(rf"(?:[0-9*,/-]|{'|'.join(_MONTHS + _WEEKDAYS)})+", re.IGNORECASE)
-# for each field its numbers and their names
-_FIELDS: tuple[tuple[range, tuple[str, ...]], ...] = (
-    (range(60), ()),
-    (range(24), ()),
-    (range(1, 32), ()),
-    (range(1, 13), _MONTHS),
-    (range(7), _WEEKDAYS),
+_CONTENT = re.compile(rf"(?:[0-9*,/-]|{'|'.join(_MONTHS + _WEEKDAYS)})+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The numbers that a field may contain, and their names if they have some."""
+
+    numbers: range
+    names: tuple[str, ...] = ()
+
+    def number(self, word: str) -> int:
+        """Return the number of a name or of digits, which may be outside ``numbers``."""
+        return self.numbers[self.names.index(word)] if word in self.names else int(word)
+
+
+# minute, hour, day, month, weekday
+FIELDS = (
+    Field(range(60)),
+    Field(range(24)),
+    Field(range(1, 32)),
+    Field(range(1, 13), _MONTHS),
+    Field(range(7), _WEEKDAYS),
 )
 
 
@@ -32,9 +56,9 @@ def check(text: str) -> None:
     fields = text.split()
     if len(fields) != 5:
         raise ValidationError(f"“{text}” has {len(fields)} fields; a cron expression has five. {_EXAMPLE}")
-    for field in fields:
-        if not _FIELD.fullmatch(field):
-            raise ValidationError(f"“{field}” in “{text}” is not valid in a cron expression. {_EXAMPLE}")
+    for content in fields:
+        if not _CONTENT.fullmatch(content):
+            raise ValidationError(f"“{content}” in “{text}” is not valid in a cron expression. {_EXAMPLE}")
     # imported here: needed only when an expression is saved or described
     from croniter import croniter
     from croniter.croniter import CroniterError
@@ -42,32 +66,27 @@ def check(text: str) -> None:
     try:
         if not croniter.is_valid(text):
             raise ValidationError(f"“{text}” is not a cron expression: a number is out of range. {_EXAMPLE}")
-        for field, (numbers, names) in zip(fields, _FIELDS, strict=True):
-            _check_ranges(text, field.lower(), numbers, names)
+        for content, field in zip(fields, FIELDS, strict=True):
+            _check_ranges(text, content.lower(), field)
         # from any date: 29 February is at most eight years away
         croniter(text, dt.datetime(2024, 1, 1), max_years_between_matches=9).get_next()
     except CroniterError:
         raise ValidationError(f"“{text}” never fires: no such day exists. {_EXAMPLE}") from None
 
 
-def _check_ranges(text: str, field: str, numbers: range, names: tuple[str, ...]) -> None:
+def _check_ranges(text: str, content: str, field: Field) -> None:
     """Raise ValidationError for a range that runs backwards, which Debian's cron accepts and never fires for."""
-    for part in field.split(","):
+    for part in content.split(","):
         span, _, step = part.partition("/")
         begin, dash, end = span.partition("-")
-        first, last = (_number(word, numbers, names) if dash else 0 for word in (begin, end))
+        first, last = (field.number(word) if dash else 0 for word in (begin, end))
         if first > last:
-            corrected = _forwards(
-                first, last, int(step or 1), numbers, () if span.replace("-", "").isdigit() else names
-            )
+            names = () if span.replace("-", "").isdigit() else field.names
+            corrected = _forwards(first, last, int(step or 1), field.numbers, names)
             raise ValidationError(
                 f"The range “{part}” in “{text}” runs backwards, and cron never fires for such a range. "
                 f"Write {corrected} instead."
             )
-
-
-def _number(word: str, numbers: range, names: tuple[str, ...]) -> int:
-    return numbers[names.index(word)] if word in names else int(word)
 
 
 def _forwards(first: int, last: int, step: int, numbers: range, names: tuple[str, ...]) -> str:

@@ -1,12 +1,29 @@
-"""Validates the overlap of a module, a number or an interval: how much is read again below the watermark."""
+"""The overlap of a module: a number or an interval by which runs read again below the watermark."""
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from decimal import Decimal
 
 _NUMBER = re.compile(r"\d+(\.\d+)?")
-_PART = r"\d+(\.\d+)?\s*(microsecond|second|minute|hour|day|week)s?"
+_PART = r"(\d+(?:\.\d+)?)\s*(microsecond|second|minute|hour|day|week)s?"
+_PARTS = re.compile(_PART, re.IGNORECASE)
 _INTERVAL = re.compile(rf"{_PART}((\s+|\s*,\s*|\s+and\s+){_PART})*", re.IGNORECASE)
+
+
+def number(text: str) -> Decimal | None:
+    """Return the overlap as a number of at least 0, or None if it is not one."""
+    text = text.strip()
+    return Decimal(text) if _NUMBER.fullmatch(text) else None
+
+
+def interval(text: str) -> dt.timedelta | None:
+    """Return the overlap as an interval such as ``2 days`` or ``1 hour 30 minutes``, or None if it is not one."""
+    if not _INTERVAL.fullmatch(text.strip()):
+        return None
+    parts = (dt.timedelta(**{f"{unit.lower()}s": float(count)}) for count, unit in _PARTS.findall(text))
+    return sum(parts, dt.timedelta())
 
 
 def problem(text: str) -> str:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import codecs
 import datetime as dt
-import fcntl
 import os
 import re
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from connections.sdk.files.lock import lock_descriptor
 from connections.sdk.visible_text import indented, visible
 
 # bytes kept of the beginning, including the line about the cut: padded with dashes, it ends exactly here, which is how
@@ -77,19 +76,14 @@ def cap(run: Logged, *, most: int) -> None:
     with suppress(OSError), run.log_file.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         if size > max(most, 3 * _HEAD):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_descriptor(file.fileno())
             _cut(file, file.seek(0, os.SEEK_END) - most // 2)
 
 
 def _wait_for_cut(file: BinaryIO) -> None:
     """Lock the file against `cap` until it is closed; continue without the lock after _LOCK_TIMEOUT."""
-    deadline = time.monotonic() + _LOCK_TIMEOUT
-    while time.monotonic() < deadline:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            time.sleep(0.01)
+    with suppress(BlockingIOError):
+        lock_descriptor(file.fileno(), wait=_LOCK_TIMEOUT, shared=True, interval=0.01)
 
 
 @dataclass(frozen=True, slots=True)

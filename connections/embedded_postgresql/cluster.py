@@ -6,7 +6,6 @@ The descriptor lets root pass the directory to the server's user without giving 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shlex
 import shutil
@@ -21,6 +20,7 @@ from pathlib import Path
 from connections.embedded_postgresql import programs
 from connections.embedded_postgresql.place import MARKER
 from connections.embedded_postgresql.system_user import SystemUser
+from connections.sdk.files.lock import lock_descriptor
 
 _SOCKET = ".s.PGSQL.5432"
 # maximum length in bytes of a socket's path, and characters that are special to libpq or a shell
@@ -140,7 +140,10 @@ class Cluster:
         # on a descriptor of its own: the server inherits `handle`, and would hold a lock on that while it runs
         lock = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.handle)
         try:
-            _acquire(lock)
+            try:
+                lock_descriptor(lock, wait=2 * _TIMEOUT)
+            except BlockingIOError:
+                raise TimeoutError("another process has been starting or stopping it for two minutes") from None
             yield
         finally:
             os.close(lock)
@@ -160,18 +163,6 @@ class Cluster:
         """Stop the server if it runs, whatever started it, terminating its sessions."""
         if self.runs():
             self.run("pg_ctl", "-D", self.own_name, "-m", "fast", "-w", "-t", str(_TIMEOUT), "stop")
-
-
-def _acquire(lock: int) -> None:
-    until = time.monotonic() + 2 * _TIMEOUT
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise TimeoutError("another process has been starting or stopping it for two minutes") from None
-        time.sleep(0.05)
 
 
 def create(path: Path, user: SystemUser) -> None:

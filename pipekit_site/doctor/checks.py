@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
 
 from django.db import Error
 
@@ -45,8 +45,16 @@ class Check:
     message: str
     hint: str = ""
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+    def as_text(self) -> str:
+        """Return a line with the result, and a second one with the hint if there is one."""
+        hint = f"\n  → {self.hint}" if self.hint else ""
+        return f"{'✔' if self.ok else '✘'} {self.name}: {self.message}{hint}"
+
+
+def as_json(checks: Sequence[Check]) -> str:
+    """Return the results as the text of one JSON object."""
+    result = {"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]}
+    return json.dumps(result, ensure_ascii=False, indent=2)
 
 
 def run_all(*, connections: bool = False) -> Iterator[Check]:

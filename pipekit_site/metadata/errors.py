@@ -12,39 +12,45 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.db import Error, InterfaceError, OperationalError, connection
 
+from connections.connectors.postgresql.errors.causes import Cause, cause_of
+from connections.management.base import error_text
 from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
 from pipekit_site.config import config as bootstrap
 from pipekit_site.config.config import Config
 from pipekit_site.metadata import url
 
-# parts of messages of libpq and the server -> hint
-_ADVICE: tuple[tuple[tuple[str, ...], str], ...] = (
-    (
-        ("authentication failed", "no password supplied"),
-        "Correct user and password in {where}. The password may also be in ~/.pgpass instead.",
-    ),
-    (("pg_hba.conf",), "The server's pg_hba.conf does not allow this user from this host; ask its administrator."),
-    (
-        ("no such table", 'relation "'),
-        "If the database is new, run manage.py migrate. Otherwise it is the wrong one: correct {where}.",
-    ),
-    (("does not exist",), "Create what is missing (createdb, createuser), or correct {where}."),
-    (("translate host name", "name or service", "failed to resolve"), "Correct the host in {where}."),
-    (("connection refused", "no such file"), "Start the server, or correct host and port in {where}."),
-    (("timeout", "timed out"), "Is the server running, and reachable from this machine? Its address is in {where}."),
-    (
-        ("too many clients", "connection slots", "too many connections"),
-        "Raise max_connections on the server: a run uses two connections, a web request one.",
-    ),
-    (
-        ("permission denied for schema",),
-        "Allow the user to create tables: GRANT CREATE ON SCHEMA public TO ..., or make it the database's owner.",
-    ),
-    (("invalid",), "Correct the parameters after the ? in {where}."),
-    (("read-only",), "This server is read-only; name the primary in {where}."),
-    (("locked",), "Another program has locked the file; find out which, then try again."),
-)
+_CREDENTIALS = "Correct user and password in {where}. The password may also be in ~/.pgpass instead."
+_CREATE = "Create what is missing (createdb, createuser), or correct {where}."
+_ADDRESS = "Start the server, or correct host and port in {where}."
+_PARAMETERS = "Correct the parameters after the ? in {where}."
+# of connection attempts to a PostgreSQL server
+_ADVICE: dict[Cause, str] = {
+    Cause.NO_PASSWORD: _CREDENTIALS,
+    Cause.WRONG_PASSWORD: _CREDENTIALS,
+    Cause.DATABASE_MISSING: _CREATE,
+    Cause.USER_MISSING: _CREATE,
+    Cause.NOT_PERMITTED: "The server's pg_hba.conf does not allow this user from this host; ask its administrator.",
+    Cause.HOST_UNKNOWN: "Correct the host in {where}.",
+    Cause.REFUSED: _ADDRESS,
+    Cause.NO_SOCKET: _ADDRESS,
+    Cause.NOT_POSTGRESQL: _ADDRESS,
+    Cause.TIMEOUT: "Is the server running, and reachable from this machine? Its address is in {where}.",
+    Cause.TOO_MANY_CONNECTIONS: "Raise max_connections on the server: a run uses two connections, a web request one.",
+    Cause.INVALID_PARAMETER: _PARAMETERS,
+    Cause.NO_TLS: _PARAMETERS,
+    Cause.CERTIFICATE: _PARAMETERS,
+}
+_NO_TABLES = "If the database is new, run manage.py migrate. Otherwise it is the wrong one: correct {where}."
+# of statements, by SQLSTATE
+_STATEMENT_ADVICE = {
+    "42P01": _NO_TABLES,
+    "42501": "Allow the user to create tables: GRANT CREATE ON SCHEMA public TO ..., or make it the database's owner.",
+    "25006": "This server is read-only; name the primary in {where}.",
+}
+_LOCKED = "Another program has locked the file; find out which, then try again."
+# of SQLite, by the beginning of the error's name
+_SQLITE_ADVICE = {"SQLITE_BUSY": _LOCKED, "SQLITE_LOCKED": _LOCKED}
 _DEFAULT_ADVICE = "Check that its server or file exists and is writable, with manage.py doctor. It is set in {where}."
 
 
@@ -57,11 +63,19 @@ class MetadataUnavailable(PipekitError):
 def from_database_error(error: Error) -> MetadataUnavailable:
     """Return MetadataUnavailable for an error that Django's database layer has raised."""
     detail = redactor().text(" ".join(str(error).split()))
-    lower = detail.lower()
-    advice = next((advice for parts, advice in _ADVICE if any(part in lower for part in parts)), _DEFAULT_ADVICE)
+    advice = _advice(error.__cause__ or error) or _DEFAULT_ADVICE
     return MetadataUnavailable(
         f"The metadata database cannot be used: {_place()}.", hint=advice.format(where=_where()), detail=detail
     )
+
+
+def _advice(error: BaseException) -> str | None:
+    """Return the advice for an error of sqlite3 or psycopg."""
+    if name := getattr(error, "sqlite_errorname", ""):
+        # SQLite has no code of its own for a missing table
+        is_missing = name == "SQLITE_ERROR" and "no such table" in str(error)
+        return _NO_TABLES if is_missing else _SQLITE_ADVICE.get("_".join(name.split("_")[:2]))
+    return _STATEMENT_ADVICE.get(getattr(error, "sqlstate", None) or "") or _ADVICE.get(cause_of(error))
 
 
 @contextmanager
@@ -76,10 +90,7 @@ def exit_on_error() -> Iterator[None]:
 
 
 def _exit(error: MetadataUnavailable) -> None:
-    # imported here, because it needs the app registry
-    from runs.cli import text
-
-    print(text.error(error.as_dict()), file=sys.stderr)
+    print(error_text(error.as_dict()), file=sys.stderr)
     raise SystemExit(1)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import difflib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from django.utils import timezone
 
-from connections.management.error_text import error_text
 from connections.sdk.errors import (
     Cancelled,
     CountMismatch,
@@ -41,17 +40,6 @@ class Stream(Protocol):
     def flush(self) -> None: ...
 
 
-def result(out: Stream, err: Stream, text: str) -> None:
-    """Write a command's result. A failure to write it is reported, and does not change the exit code."""
-    try:
-        out.write(text)
-        out.flush()
-    except BrokenPipeError:
-        pass
-    except OSError as failure:
-        err.write(f"error: The result could not be written to stdout: {failure.strerror}.")
-
-
 def not_found(what: str, name: str, names: Iterable[str]) -> dict[str, str]:
     """Return the error for a name that does not exist, with the closest match as a suggestion."""
     if other := _other_kind(what, name):
@@ -76,11 +64,6 @@ def _other_kind(what: str, name: str) -> tuple[str, str] | None:
     if what == "group" and Module.objects.filter(name=name).exists():
         return "It is a module.", f"manage.py runmodule {name} runs it, manage.py verifymodule {name} verifies it."
     return None
-
-
-def error(fields: Mapping[str, str]) -> str:
-    """Return an error's lines: message, hint, detail and code."""
-    return error_text(fields)
 
 
 def summary(run: Run) -> str:

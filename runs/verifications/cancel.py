@@ -35,11 +35,15 @@ def cancel(module: Module) -> tuple[Verification | None, str]:
         time.sleep(_POLL_SECONDS)
 
 
+def cancelled_before_start() -> dict[str, str]:
+    """Return the error of a verification that was cancelled while it was queued."""
+    return Cancelled("The verification was cancelled before it started.", hint="Start it again.").as_dict()
+
+
 def _finish_queued(row: Verification) -> None:
     """Finalize a verification that its process has not started yet."""
-    error = Cancelled("The verification was cancelled before it started.", hint="Start it again.")
     try:
-        row.finish_error(error.as_dict())
+        row.finish_error(cancelled_before_start())
     except IllegalTransition:
         # it has started meanwhile, and sees the request
         row.refresh_from_db()

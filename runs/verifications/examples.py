@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
 from connections.sdk.visible_text import visible
+from runs.verifications.results import excerpt, excerpt_start
 
 # characters of a value that are shown, and how many of these precede the first difference
 _SHOWN, _BEFORE = 160, 40
@@ -44,9 +45,8 @@ def excerpts(source: Any, dest: Any) -> tuple[str | None, str | None]:
     if source is None or dest is None:
         return _excerpt(source), _excerpt(dest)
     left, right = str(source), str(dest)
-    same = next((i for i, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
-    start = max(same - _BEFORE, 0) if max(len(left), len(right)) > _SHOWN else 0
-    left, right = (_cut(text, start) for text in (left, right))
+    start = excerpt_start(left, right, length=_SHOWN, before=_BEFORE)
+    left, right = (excerpt(text, start, _SHOWN) for text in (left, right))
     shown = _marked(left), _marked(right)
     if _appearance(shown[0]) == _appearance(shown[1]):
         return ascii(left)[1:-1], ascii(right)[1:-1]
@@ -60,12 +60,7 @@ def _appearance(text: str) -> str:
 
 
 def _excerpt(value: Any) -> str | None:
-    return None if value is None else _marked(_cut(str(value), 0))
-
-
-def _cut(text: str, start: int) -> str:
-    end = start + _SHOWN
-    return ("…" if start else "") + text[start:end] + ("…" if len(text) > end else "")
+    return None if value is None else _marked(excerpt(str(value), 0, _SHOWN))
 
 
 def _marked(text: str) -> str:

@@ -10,8 +10,6 @@ from runs.models.verification import Verification, VerificationStatus
 from runs.verifications import scope
 from runs.verifications.outcome import Outcome, outcome
 
-# message and hint
-FORCE_ALONE = ("--force needs --repair: only a repair has safety limits.", "Add --repair, or remove --force.")
 _KINDS = ("missing", "extra", "different")
 _REPAIR_SUGGESTED = (Outcome.DIFFERENT, Outcome.CANCELLED)
 

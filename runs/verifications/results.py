@@ -38,30 +38,42 @@ def results(comparison: Any) -> dict[str, Any]:
 
 def _different(value: Any, columns: tuple[Column, ...]) -> dict[str, Any]:
     source, destination = value.source, value.destination
-    begin = 0
-    if source is not None and destination is not None and max(len(source), len(destination)) > _MAX_LENGTH:
-        # skip the common beginning, except for some context
-        begin = max(len(commonprefix([source, destination])) - _BEFORE, 0)
+    start = 0
+    if source is not None and destination is not None:
+        start = excerpt_start(source, destination, length=_MAX_LENGTH, before=_BEFORE)
     return {
         "key": _key(value.key, columns),
         "column": value.column,
-        "source": shortened(source, begin),
-        "dest": shortened(destination, begin),
+        "source": _shortened(source, start),
+        "dest": _shortened(destination, start),
     }
 
 
-def shortened(text: str | None, begin: int = 0) -> str | None:
-    """Return the text; if it is long, the part from ``begin`` on and its length."""
+def excerpt_start(left: str, right: str, *, length: int, before: int) -> int:
+    """Return where excerpts of two values begin that show their first difference and ``before`` characters before it.
+
+    It is 0 when neither value is longer than ``length``.
+    """
+    return max(len(commonprefix([left, right])) - before, 0) if max(len(left), len(right)) > length else 0
+
+
+def excerpt(text: str, start: int, length: int) -> str:
+    """Return ``length`` characters from ``start`` on, with an ellipsis where text is left out."""
+    end = start + length
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
+
+
+def _shortened(text: str | None, start: int = 0) -> str | None:
+    """Return the text; if it is long, an excerpt and its length."""
     if text is None or len(text) <= _MAX_LENGTH:
         return text
-    end = begin + _MAX_LENGTH
-    return f"{'…' if begin else ''}{text[begin:end]}{'…' if end < len(text) else ''} ({len(text):,} characters)"
+    return f"{excerpt(text, start, _MAX_LENGTH)} ({len(text):,} characters)"
 
 
 def _key(key: tuple[str | None, ...], columns: tuple[Column, ...]) -> Any:
     """Return a key for JSON: an integer or a text, or a list of these for several columns."""
     values = [
-        int(text) if text is not None and column.data_type.kind in _INTEGERS else shortened(text)
+        int(text) if text is not None and column.data_type.kind in _INTEGERS else _shortened(text)
         for text, column in zip(key, columns, strict=True)
     ]
     return values[0] if len(values) == 1 else values

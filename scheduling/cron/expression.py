@@ -17,23 +17,9 @@ from django.core.exceptions import ValidationError
 
 from connections.sdk.errors import ConfigurationInvalid
 from modules import cron_expression
+from modules.cron_expression import FIELDS, MACROS, Field
 
 UTC = dt.UTC
-MACROS = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-}
-_RANGES = (range(60), range(24), range(1, 32), range(1, 13), range(7))
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_NUMBERS = {name: number for number, name in enumerate(_MONTHS, 1)} | {
-    name: number for number, name in enumerate(_WEEKDAYS)
-}
 _MINUTE = dt.timedelta(minutes=1)
 _DAY = dt.timedelta(days=1)
 # 29 February is at most eight years away
@@ -80,10 +66,10 @@ def parse(text: str) -> Expression:
         raise ConfigurationInvalid(error.messages[0], hint="Correct the cron expression.") from None
     texts = MACROS.get(text, text).lower().split()
     try:
-        fields = [_numbers(field, all_of) for field, all_of in zip(texts, _RANGES, strict=True)]
+        fields = [_numbers(content, field) for content, field in zip(texts, FIELDS, strict=True)]
     except ValueError as error:
         raise ConfigurationInvalid(f"“{text}” is not a cron expression: {error}.", hint="Correct it.") from None
-    star = [field.startswith("*") for field in texts]
+    star = [content.startswith("*") for content in texts]
     return Expression(
         minutes=fields[0],
         hours=fields[1],
@@ -115,22 +101,23 @@ def slots(
     return itertools.takewhile(lambda slot: slot.at <= until, every)
 
 
-def _numbers(field: str, all_of: range) -> tuple[int, ...]:
-    return tuple(sorted({number for part in field.split(",") for number in _part(part, all_of)}))
+def _numbers(content: str, field: Field) -> tuple[int, ...]:
+    return tuple(sorted({number for part in content.split(",") for number in _part(part, field)}))
 
 
-def _part(part: str, all_of: range) -> Iterator[int]:
+def _part(part: str, field: Field) -> Iterator[int]:
+    all_of = field.numbers
     span, _, step = part.partition("/")
     begin, dash, end = span.partition("-")
-    first = all_of[0] if begin == "*" else _number(begin, all_of)
+    first = all_of[0] if begin == "*" else _number(begin, field)
     # 5/10 means 5-last/10
-    last = _number(end, all_of) if dash else first if begin != "*" and not step else all_of[-1]
+    last = _number(end, field) if dash else first if begin != "*" and not step else all_of[-1]
     for number in range(first, last + 1, int(step or 1)):
         yield all_of[0] + (number - all_of[0]) % len(all_of)
 
 
-def _number(text: str, all_of: range) -> int:
-    number = _NUMBERS[text] if text in _NUMBERS else int(text)
+def _number(text: str, field: Field) -> int:
+    number, all_of = field.number(text), field.numbers
     # Sunday is 0 and 7
     if number not in all_of and (number, len(all_of)) != (7, 7):
         raise ValueError(f"{text} is not between {all_of[0]} and {all_of[-1]}")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from connections.sdk.errors import ConfigurationInvalid
-from scheduling.cron.expression import MACROS
+from modules.cron_expression import MACROS
 
 _DAYS = {
     "sun": "Sundays",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from django.core.management import call_command, get_commands, load_command_class
 
 from tests.processes import warm
 
@@ -34,6 +36,24 @@ def manage(*arguments: str, **environment: str) -> Done:
     process = start(*arguments, **environment)
     out, err = process.communicate(timeout=180)
     return Done(process.returncode, out, err)
+
+
+def called(*arguments: str) -> Done:
+    """Call a command in this process, with the output and the exit code that it has on a command line."""
+    out, err = io.StringIO(), io.StringIO()
+    code = exit_code(*arguments, stdout=out, stderr=err)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def exit_code(name: str, *arguments: str, **streams: Any) -> int:
+    """Call a command in this process as from a command line, and return its exit code."""
+    command = load_command_class(get_commands()[name], name)
+    command._called_from_command_line = True  # type: ignore[attr-defined]
+    try:
+        call_command(command, *arguments, **streams)
+    except SystemExit as ended:
+        return int(str(ended.code))
+    return 0
 
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
 import duckdb
 
+from connections.connectors.duckdb.errors import from_duckdb, label
 from connections.sdk import errors
 from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import private_umask
+from connections.sdk.files.session import FileSession, missing_file
 from connections.sdk.lock_waits import Wait
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import ONE_QUERY
@@ -37,29 +37,17 @@ def database_path(parameters: ConnectionParameters) -> str:
     return jdbc.parse(parameters.url, kind="duckdb").path
 
 
-class DuckdbSession:
+class DuckdbSession(FileSession[duckdb.DuckDBPyConnection]):
     """A connection in autocommit mode. ``resources`` are released when it is closed."""
 
-    server_version = 0
+    error_class = duckdb.Error
+    begin = "BEGIN TRANSACTION"
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, *, name: str, resources: contextlib.ExitStack | None = None
     ) -> None:
-        self.connection = connection
-        self.name = name
+        super().__init__(connection, name=name)
         self._resources = resources or contextlib.ExitStack()
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        with self._translated():
-            result = self.connection.execute(sql, list(parameters))
-            # INSERT, UPDATE and DELETE return one row with the number of rows
-            counted = sql.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") or "TRUNCATE" in sql[:20].upper()
-            row = result.fetchone() if counted else None
-            return int(row[0]) if row else -1
-
-    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._translated():
-            return self.connection.execute(sql, list(parameters)).fetchall()
 
     def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
         check_query(query, name=self.name)
@@ -69,38 +57,24 @@ class DuckdbSession:
             row: tuple[Any, ...] | None = self.connection.execute(query).fetchone()
             return row
         except duckdb.TransactionException as error:
-            raise errors.QueryInvalid(f"{self.name or 'DuckDB'}: {error}", hint=ONE_QUERY) from error
+            raise errors.QueryInvalid(f"{label(self.name)} {error}", hint=ONE_QUERY) from error
         except duckdb.Error as error:
-            raise translate(error, name=self.name) from error
+            raise from_duckdb(error, name=self.name) from error
         finally:
-            with contextlib.suppress(duckdb.Error):
-                self.connection.execute("ROLLBACK")
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with self._translated():
-            self.connection.execute("BEGIN TRANSACTION")
-            try:
-                yield
-            except BaseException:
-                with contextlib.suppress(duckdb.Error):
-                    self.connection.execute("ROLLBACK")
-                raise
-            self.connection.execute("COMMIT")
-
-    def cancel(self) -> None:
-        self.connection.interrupt()
+            self._roll_back()
 
     def close(self) -> None:
-        with self._resources, contextlib.suppress(duckdb.Error):
-            self.connection.close()
+        with self._resources:
+            super().close()
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except duckdb.Error as error:
-            raise translate(error, name=self.name) from error
+    def _row_count(self, sql: str, cursor: duckdb.DuckDBPyConnection) -> int:
+        # INSERT, UPDATE and DELETE return one row with the number of rows
+        counted = sql.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE") or "TRUNCATE" in sql[:20].upper()
+        row = cursor.fetchone() if counted else None
+        return int(row[0]) if row else -1
+
+    def _translate(self, error: duckdb.Error) -> errors.PipekitError:
+        return from_duckdb(error, name=self.name)
 
 
 def check_query(text: str, *, name: str) -> None:
@@ -111,32 +85,9 @@ def check_query(text: str, *, name: str) -> None:
     try:
         statements = duckdb.extract_statements(text)
     except duckdb.Error as error:
-        raise translate(error, name=name) from error
+        raise from_duckdb(error, name=name) from error
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise errors.QueryInvalid(f"{name or 'DuckDB'}: This is not a single query.", hint=ONE_QUERY)
-
-
-def translate(error: duckdb.Error, *, name: str) -> errors.PipekitError:
-    """Return Pipekit's error for one of DuckDB's."""
-    text = f"{name or 'DuckDB'}: {error}"
-    low = str(error).lower()
-    if isinstance(error, duckdb.CatalogException):
-        return errors.TableMissing(text, hint="Check schema and table.")
-    if isinstance(error, duckdb.BinderException) and "column" in low:
-        return errors.ColumnMissing(text, hint="Check the column's spelling against the table.")
-    if isinstance(error, duckdb.ConversionException | duckdb.OutOfRangeException | duckdb.ConstraintException):
-        return errors.InvalidValue(
-            text, hint="Change the destination column's type, or correct the value in the query."
-        )
-    if isinstance(error, duckdb.TransactionException):
-        return errors.SerializationFailed(text, hint="The transaction conflicted with another one; run it again.")
-    if isinstance(error, duckdb.InterruptException):
-        return errors.Cancelled(text)
-    if isinstance(error, duckdb.IOException):
-        return errors.ConnectionFailed(text, hint="Check the file and its disk.")
-    if "ambiguous reference to catalog" in low:
-        return errors.QueryInvalid(text, hint="The file has the schema's name: write file.schema.table in the query.")
-    return errors.QueryInvalid(text, hint="Correct the SQL; its text is on the run.")
+        raise errors.QueryInvalid(f"{label(name)} This is not a single query.", hint=ONE_QUERY)
 
 
 def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> DuckdbSession:
@@ -148,10 +99,7 @@ def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> Duc
     path = Path(database_path(parameters)).absolute()
     check_file(path, parameters.protection, name=parameters.name)
     if not path.exists() and not parameters.options.get("create"):
-        raise errors.DatabaseMissing(
-            f"{parameters.name or 'DuckDB'}: There is no file {path}.",
-            hint='Check the path in the URL; to let a destination file be created, set the option "create": true.',
-        )
+        raise missing_file(path, label(parameters.name))
     with contextlib.ExitStack() as resources:
         # DuckDB creates all its files, including the WAL and spilled blocks, with the umask of the process
         resources.enter_context(private_umask())
@@ -171,7 +119,7 @@ def _open(path: Path, parameters: ConnectionParameters, *, read_only: bool) -> d
         except duckdb.Error as error:
             if "not a valid duckdb" in str(error).lower():
                 raise errors.DatabaseMissing(
-                    f"{parameters.name or 'DuckDB'}: {path} is not a DuckDB database.",
+                    f"{label(parameters.name)} {path} is not a DuckDB database.",
                     hint="Check the path in the URL. A file of an older DuckDB must be exported and imported.",
                     detail=str(error),
                 ) from error
@@ -181,7 +129,7 @@ def _open(path: Path, parameters: ConnectionParameters, *, read_only: bool) -> d
             if not is_locked or time.monotonic() > deadline:
                 reason = f": {holder} has had it open for {_LOCK_WAIT:g} seconds" if is_locked else ""
                 raise errors.ConnectionFailed(
-                    f"{parameters.name or 'DuckDB'}: The file {path} cannot be opened{reason}.",
+                    f"{label(parameters.name)} The file {path} cannot be opened{reason}.",
                     hint="Only one process at a time can write a DuckDB file: close it in other programs.",
                     detail=str(error),
                 ) from error

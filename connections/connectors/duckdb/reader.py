@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from connections.connectors.duckdb import driver, memory
+from connections.connectors.duckdb.errors import from_duckdb
 from connections.connectors.duckdb.introspection import describe_query
 from connections.sdk import errors
 from connections.sdk.arrow.batches import rebatch
@@ -97,7 +98,7 @@ class DuckdbBatches:
             if size and not memory.configured_limit(self.parameters):
                 return ReadAgain(DuckdbReader(size=size), "the query needs more memory")
         elif isinstance(error, duckdb.Error):
-            return driver.translate(error, name=self.parameters.name)
+            return from_duckdb(error, name=self.parameters.name)
         name = self.parameters.name or "DuckDB"
         return errors.QueryInvalid(f"{name}: {error}", hint=memory.hint_for(str(error)))
 

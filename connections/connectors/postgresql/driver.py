@@ -10,7 +10,8 @@ from typing import Any, cast
 import psycopg
 
 from connections import embedded_postgresql
-from connections.connectors.postgresql.errors import translate, translate_connect
+from connections.connectors.postgresql.errors.connect import from_connect_exception
+from connections.connectors.postgresql.errors.statement import from_psycopg
 from connections.connectors.postgresql.metadata import (
     IS_METADATA,
     SERVER_DATABASE,
@@ -176,7 +177,7 @@ class PostgresqlSession:
         try:
             yield
         except psycopg.Error as error:
-            translated = translate(error, name=self.name)
+            translated = from_psycopg(error, name=self.name)
             if isinstance(translated, LockTimeout) and self.connection.last_lock_wait:
                 translated.detail = f"{translated.detail}\nWhile it waited: {self.connection.last_lock_wait}."
             raise translated from error
@@ -188,7 +189,7 @@ def connect(parameters: ConnectionParameters) -> PostgresqlSession:
     try:
         connection = clear_text.opened(keywords, _connection, psycopg.OperationalError)
     except psycopg.OperationalError as error:
-        raise translate_connect(error, name=parameters.name, address=address(keywords)) from None
+        raise from_connect_exception(error, name=parameters.name, address=address(keywords)) from None
     session = PostgresqlSession(connection, name=parameters.name)
     try:
         _configure(session, parameters)

@@ -11,7 +11,7 @@ from psycopg import generators, pq
 
 from connections.connectors.postgresql.datatypes import parse
 from connections.connectors.postgresql.driver import PostgresqlSession
-from connections.connectors.postgresql.errors import translate
+from connections.connectors.postgresql.errors.statement import from_psycopg
 from connections.sdk.errors import QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
@@ -45,7 +45,7 @@ def describe_query(session: Session, query: str) -> tuple[ColumnInfo, ...]:
         state = (result.error_field(pq.DiagnosticField.SQLSTATE) or b"").decode()
         error_class = psycopg.errors.lookup(state) if state else psycopg.OperationalError
         name = cast(PostgresqlSession, session).name
-        raise translate(error_class(result.get_error_message(), info=result), name=name)
+        raise from_psycopg(error_class(result.get_error_message(), info=result), name=name)
     if not result.nfields:
         raise QueryInvalid("The query returns no columns.", hint="A source query is a SELECT.")
     positions = range(result.nfields)

@@ -24,36 +24,45 @@ def wait_for(connection: sqlite3.Connection, path: Path, execute: Callable[[], T
 
     Only for statements without effect if they fail: BEGIN, COMMIT, and single statements outside a transaction.
     """
-    deadline, wait = time.monotonic() + WAITS, Wait(lambda: describe(path))
-    try:
-        connection.execute(f"PRAGMA busy_timeout = {int(_STEP * 1000)}")
-        while True:
-            was_open = connection.in_transaction
-            try:
-                return execute()
-            except sqlite3.OperationalError as error:
-                if not is_busy(error) or connection.in_transaction != was_open or time.monotonic() > deadline:
-                    raise
-            wait.poll()
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {int(WAITS * 1000)}")
+    was_open = connection.in_transaction
+
+    def may_repeat(error: Exception) -> bool:
+        is_locked = isinstance(error, sqlite3.OperationalError) and is_busy(error)
+        return is_locked and connection.in_transaction == was_open
+
+    return _repeated(execute, path, pragma=connection.execute, may_repeat=may_repeat)
 
 
 def execute_by_adbc(cursor: Any, path: Path, sql: str) -> None:
     """Execute BEGIN or COMMIT on a cursor of ADBC, waiting as `wait_for` does."""
+    _repeated(
+        lambda: cursor.execute(sql),
+        path,
+        pragma=cursor.execute,
+        may_repeat=lambda error: "locked" in str(error).lower(),
+    )
+
+
+def _repeated(
+    execute: Callable[[], T],
+    path: Path,
+    *,
+    pragma: Callable[[str], object],
+    may_repeat: Callable[[Exception], bool],
+) -> T:
+    """Return ``execute()``, repeated for up to WAITS seconds after errors for which ``may_repeat`` returns true."""
     deadline, wait = time.monotonic() + WAITS, Wait(lambda: describe(path))
     try:
-        cursor.execute(f"PRAGMA busy_timeout = {int(_STEP * 1000)}")
+        pragma(f"PRAGMA busy_timeout = {int(_STEP * 1000)}")
         while True:
             try:
-                cursor.execute(sql)
-                return
+                return execute()
             except Exception as error:
-                if "locked" not in str(error).lower() or time.monotonic() > deadline:
+                if not may_repeat(error) or time.monotonic() > deadline:
                     raise
             wait.poll()
     finally:
-        cursor.execute(f"PRAGMA busy_timeout = {int(WAITS * 1000)}")
+        pragma(f"PRAGMA busy_timeout = {int(WAITS * 1000)}")
 
 
 def is_busy(error: sqlite3.Error) -> bool:

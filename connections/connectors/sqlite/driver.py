@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from connections.connectors.sqlite import busy_wait
+from connections.connectors.sqlite.errors import from_sqlite3, label
 from connections.sdk import errors
 from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import create_private
 from connections.sdk.files.protection import METADATA_TABLES, refused_database
+from connections.sdk.files.session import FileSession, missing_file
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import ONE_QUERY
 from connections.url import jdbc
@@ -26,8 +26,6 @@ IS_METADATA = (
     f" WHERE type = 'table' AND name IN ({', '.join(map(repr, METADATA_TABLES))})"
 )
 _NAMELESS = ("", ":memory:")
-_SQLITE_FULL, _SQLITE_BUSY, _SQLITE_CONSTRAINT = sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CONSTRAINT
-
 _READING = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 
 
@@ -36,29 +34,35 @@ def database_path(parameters: ConnectionParameters) -> str:
     return jdbc.parse(parameters.url, kind="sqlite").path
 
 
-class SqliteSession:
+def checked_path(parameters: ConnectionParameters) -> Path:
+    """Return the absolute path of the file. Raises Protected for a file of Pipekit itself."""
+    path = Path(database_path(parameters)).absolute()
+    check_file(path, parameters.protection, name=parameters.name)
+    return path
+
+
+def created_path(parameters: ConnectionParameters) -> Path:
+    """Return the path as `checked_path` does; create the file when it is missing and the option ``create`` is set.
+
+    Raises DatabaseMissing when it is missing and the option is not set.
+    """
+    path = checked_path(parameters)
+    if parameters.options.get("create"):
+        create_private(path)
+    elif not path.exists():
+        raise missing_file(path, label(parameters.name))
+    return path
+
+
+class SqliteSession(FileSession[sqlite3.Connection]):
     """A connection in autocommit mode. Transactions take the write lock at their start, so they cannot fail later."""
 
-    server_version = 0
+    error_class = sqlite3.Error
+    begin = "BEGIN IMMEDIATE"
 
     def __init__(self, connection: sqlite3.Connection, *, name: str, path: Path) -> None:
-        self.connection = connection
-        self.name = name
+        super().__init__(connection, name=name)
         self.path = path
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        with self._translated():
-            return self._wait_for(lambda: self.connection.execute(sql, tuple(parameters)).rowcount)
-
-    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._translated():
-            return self._wait_for(lambda: self.connection.execute(sql, tuple(parameters)).fetchall())
-
-    def _wait_for(self, execute: Callable[[], T]) -> T:
-        # inside a transaction a failed statement may have had effects, so it cannot be repeated
-        if self.connection.in_transaction:
-            return execute()
-        return busy_wait.wait_for(self.connection, self.path, execute)
 
     def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
         with self._translated():
@@ -78,42 +82,32 @@ class SqliteSession:
         except (sqlite3.Error, sqlite3.Warning) as error:
             # up to Python 3.11 a second statement raises Warning
             if "one statement" in str(error) or "not authorized" in str(error):
-                raise errors.QueryInvalid(f"{self.name or 'SQLite'}: {error}", hint=ONE_QUERY) from error
+                raise errors.QueryInvalid(f"{label(self.name)} {error}", hint=ONE_QUERY) from error
             raise
         finally:
             # restore the authorizer set by `connect`
             self.connection.set_authorizer(_authorize)
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        with self._translated():
-            busy_wait.wait_for(self.connection, self.path, lambda: self.connection.execute("BEGIN IMMEDIATE"))
-            try:
-                yield
-            except BaseException:
-                # SQLite may have rolled back already, for example when the disk is full
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
-                raise
-            busy_wait.wait_for(self.connection, self.path, lambda: self.connection.execute("COMMIT"))
+    def _row_count(self, sql: str, cursor: sqlite3.Cursor) -> int:
+        return cursor.rowcount
 
-    def cancel(self) -> None:
-        self.connection.interrupt()
+    def _translate(self, error: sqlite3.Error) -> errors.PipekitError:
+        return from_sqlite3(error, name=self.name, path=self.path)
 
-    def close(self) -> None:
-        with contextlib.suppress(sqlite3.Error):
-            self.connection.close()
+    def _wait_for(self, execute: Callable[[], T]) -> T:
+        # inside a transaction a failed statement may have had effects, so it cannot be repeated
+        if self.connection.in_transaction:
+            return execute()
+        return busy_wait.wait_for(self.connection, self.path, execute)
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            translated = translate(error, name=self.name)
-            if busy_wait.is_busy(error):
-                translated.message = f"{translated.message}; {busy_wait.describe(self.path)}."
-                translated.args = (translated.message,)
-            raise translated from error
+    def _commit(self) -> None:
+        # a COMMIT that found the file busy had no effect
+        busy_wait.wait_for(self.connection, self.path, lambda: self.connection.execute("COMMIT"))
+
+    def _roll_back(self) -> None:
+        # SQLite may have rolled back already, for example when the disk is full
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
 
 
 def _authorize_reading(action: int, first: str | None, second: str | None, *_: str | None) -> int:
@@ -122,47 +116,12 @@ def _authorize_reading(action: int, first: str | None, second: str | None, *_: s
     return sqlite3.SQLITE_OK if action in _READING and not loads_extension else sqlite3.SQLITE_DENY
 
 
-def translate(error: sqlite3.Error, *, name: str) -> errors.PipekitError:
-    """Return Pipekit's error for one of SQLite's."""
-    text = f"{name or 'SQLite'}: {error}"
-    low, code = str(error).lower(), getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if "no such table" in low:
-        return errors.TableMissing(text, hint="Check the table's name; SQLite has no schemas.")
-    if "no such column" in low:
-        return errors.ColumnMissing(text, hint="Check the column's spelling against the table.")
-    if code == _SQLITE_BUSY:
-        return errors.LockTimeout(text, hint="Another process is writing to this file; the run is retried.")
-    if code == _SQLITE_FULL:
-        return errors.DiskFull(text, hint="Free space on the disk of the file.")
-    if code == _SQLITE_CONSTRAINT:
-        return errors.InvalidValue(text, hint="The rows break a constraint of the destination table.")
-    if "interrupted" in low:
-        return errors.Cancelled(text)
-    if "readonly" in low:
-        return errors.PermissionDenied(text, hint="The file or its directory is not writable for this user.")
-    if "authorized" in low or "authorization denied" in low:
-        return errors.PermissionDenied(
-            text, hint="A connection may access only its own file: ATTACH, VACUUM INTO and extensions are not allowed."
-        )
-    if "not a database" in low:
-        return errors.DatabaseMissing(text, hint="The file is not a SQLite database; check the path in the URL.")
-    return errors.QueryInvalid(text, hint="Correct the SQL; its text is on the run.")
-
-
 def connect(parameters: ConnectionParameters) -> SqliteSession:
     """Open the file of the connection. A missing file is created only with the connection's option ``create``.
 
     Raises Protected for a file of Pipekit itself. SQL of the session cannot access other files.
     """
-    path = Path(database_path(parameters)).absolute()
-    check_file(path, parameters.protection, name=parameters.name)
-    if parameters.options.get("create"):
-        create_private(path)
-    elif not path.exists():
-        raise errors.DatabaseMissing(
-            f"{parameters.name or 'SQLite'}: There is no file {path}.",
-            hint='Check the path in the URL; to let a destination file be created, set the option "create": true.',
-        )
+    path = created_path(parameters)
     try:
         connection = _open(path)
         connection.set_authorizer(_authorize)
@@ -170,7 +129,7 @@ def connect(parameters: ConnectionParameters) -> SqliteSession:
         connection.execute("PRAGMA foreign_keys = OFF")
         is_metadata = busy_wait.wait_for(connection, path, lambda: connection.execute(IS_METADATA).fetchone()[0])
     except sqlite3.Error as error:
-        translated = translate(error, name=parameters.name)
+        translated = from_sqlite3(error, name=parameters.name)
         if isinstance(translated, errors.DatabaseMissing):
             raise translated from error
         raise _connection_failed(parameters, path, error) from error
@@ -196,6 +155,6 @@ def _open(path: Path) -> sqlite3.Connection:
 def _connection_failed(parameters: ConnectionParameters, path: Path, error: sqlite3.Error) -> errors.PipekitError:
     reason = f"{error}; {busy_wait.describe(path)}" if busy_wait.is_busy(error) else f"{error}"
     return errors.ConnectionFailed(
-        f"{parameters.name or 'SQLite'}: The file {path} cannot be opened: {reason}.",
+        f"{label(parameters.name)} The file {path} cannot be opened: {reason}.",
         hint="Check that the file and its directory are readable (and writable, for a destination) for this user.",
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -18,15 +17,13 @@ import adbc_driver_sqlite.dbapi as adbc
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connections.connectors.sqlite import busy_wait
-from connections.connectors.sqlite.driver import IS_METADATA, database_path
+from connections.connectors.sqlite.driver import IS_METADATA, checked_path
+from connections.connectors.sqlite.errors import from_adbc
 from connections.connectors.sqlite.read_plan import ReadPlan, is_number, plan
-from connections.sdk import errors
 from connections.sdk.arrow.batches import rebatch
 from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.numbers import EXACT_INTEGER
-from connections.sdk.files.file_check import check_file
 from connections.sdk.files.protection import refused_database
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.retry_read import ReadAgain
@@ -99,7 +96,7 @@ class SqliteBatches:
         """Return the exception for an error of the driver: `ReadAgain`, an invalid value, or an error of SQLite."""
         match = _MISMATCH.search(str(error))
         if match is None:
-            return translated(error, self.parameters.name)
+            return from_adbc(error, name=self.parameters.name)
         if match[1] is not None:
             for position, places in enumerate(self.plan.places):
                 if int(match[1]) in places and is_number(self.columns[position]):
@@ -145,8 +142,7 @@ class SqliteBatches:
 
 @contextlib.contextmanager
 def _opened(parameters: ConnectionParameters) -> Iterator[Any]:
-    path = Path(database_path(parameters)).absolute()
-    check_file(path, parameters.protection, name=parameters.name)
+    path = checked_path(parameters)
     try:
         with (
             adbc.connect(f"file:{quote(str(path))}?mode=ro", autocommit=True) as connection,
@@ -156,7 +152,7 @@ def _opened(parameters: ConnectionParameters) -> Iterator[Any]:
             check_metadata(cursor, parameters.name)
             yield cursor
     except adbc_driver_manager.Error as error:
-        raise translated(error, parameters.name, path) from None
+        raise from_adbc(error, name=parameters.name, path=path) from None
 
 
 def check_metadata(cursor: Any, name: str) -> None:
@@ -173,26 +169,6 @@ def _stream(cursor: Any, read_plan: ReadPlan) -> Iterator[pa.RecordBatch]:
     # the first batch consists of the seed rows
     next(stream)
     yield from stream
-
-
-def translated(error: Exception, name: str, path: Path | None = None) -> errors.PipekitError:
-    """Return Pipekit's error for one of ADBC's, which has no error code of SQLite."""
-    text = f"{name or 'SQLite'}: {str(error).removeprefix('INTERNAL: ')}"
-    low = text.lower()
-    if "no such table" in low:
-        return errors.TableMissing(text, hint="Check the table's name; SQLite has no schemas.")
-    if "no such column" in low:
-        return errors.ColumnMissing(text, hint="Check the column's spelling against the table.")
-    if "values for" in low and "columns" in low:
-        return errors.ColumnMissing(
-            text, hint="The query returns another number of columns: refresh the module's columns from its query."
-        )
-    if "locked" in low or "busy" in low:
-        text = f"{text}; {busy_wait.describe(path)}." if path else text
-        return errors.LockTimeout(text, hint="Another process is writing to this file; the run is retried.")
-    if "unable to open" in low:
-        return errors.ConnectionFailed(text, hint="Check that the file and its directory are readable for this user.")
-    return errors.QueryInvalid(text, hint="Correct the source query; its text is on the run.")
 
 
 READER = SqliteReader()

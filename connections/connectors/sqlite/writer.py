@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -15,14 +14,12 @@ import pyarrow as pa
 from connections.connectors.sqlite.affinity import stored
 from connections.connectors.sqlite.busy_wait import execute_by_adbc
 from connections.connectors.sqlite.dialect import DIALECT, whole_name
-from connections.connectors.sqlite.driver import database_path
-from connections.connectors.sqlite.reader import check_metadata, translated
+from connections.connectors.sqlite.driver import created_path
+from connections.connectors.sqlite.errors import from_adbc
+from connections.connectors.sqlite.reader import check_metadata
 from connections.sdk.arrow.counts import check_counts
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.claim import Claim
-from connections.sdk.errors import DatabaseMissing
-from connections.sdk.files.file_check import check_file
-from connections.sdk.files.private import create_private
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches
 from connections.sdk.schema import Column, TableName
@@ -101,14 +98,7 @@ def _changes(cursor: Any) -> int:
 
 @contextlib.contextmanager
 def _transaction(parameters: ConnectionParameters) -> Iterator[Any]:
-    path = Path(database_path(parameters)).absolute()
-    check_file(path, parameters.protection, name=parameters.name)
-    if parameters.options.get("create"):
-        create_private(path)
-    elif not path.exists():
-        raise DatabaseMissing(
-            f"{parameters.name or 'SQLite'}: There is no file {path}.", hint="Check the path in the URL."
-        )
+    path = created_path(parameters)
     try:
         uri = f"file:{quote(str(path))}?mode=rw"
         with adbc.connect(uri, autocommit=True) as connection, connection.cursor() as cursor:
@@ -126,7 +116,7 @@ def _transaction(parameters: ConnectionParameters) -> Iterator[Any]:
                 raise
             execute_by_adbc(cursor, path, "COMMIT")
     except adbc_driver_manager.Error as error:
-        raise translated(error, parameters.name, path) from None
+        raise from_adbc(error, name=parameters.name, path=path) from None
 
 
 WRITER = SqliteWriter()

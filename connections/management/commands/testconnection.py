@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser
 from difflib import get_close_matches
 from typing import Any
 
 from connections import checks, probe
-from connections.management.base import BaseCommand
-from connections.management.error_text import error_text
+from connections.management.base import BaseCommand, CommandFailed
 from connections.models import Connection
 from connections.sdk.visible_text import indented, one_line
 
@@ -31,12 +29,11 @@ class Command(BaseCommand):
     def handle(self, name: str, **options: Any) -> None:
         connection = Connection.objects.with_driver().filter(name=name).first()
         if connection is None:
-            missing = {"message": f"There is no connection “{name}”.", "hint": _suggestion(name), "code": "not_found"}
-            self.stderr.write(error_text(missing))
-            sys.exit(3)
+            message = f"There is no connection “{name}”."
+            raise CommandFailed(message, hint=_suggestion(name), code="not_found", returncode=3)
         result = checks.run_test(connection, write=options["write"], on_step=self._show)
         self.stdout.write(json.dumps(result.as_json()) if options["json"] else f"{name}: {_verdict(result)}")
-        sys.exit(0 if result.ok else 1)
+        self.exit_code = 0 if result.ok else 1
 
     def _show(self, step: probe.Step) -> None:
         self.stderr.write(

@@ -67,13 +67,32 @@ def file_lock(file: Path, *, wait: float = 0, remove: bool = False) -> Iterator[
         os.close(handle)
 
 
+def lock_descriptor(handle: int, *, wait: float = 0, shared: bool = False, interval: float = _INTERVAL) -> None:
+    """Lock an open file or directory until it is closed, excluding all other locks, or with ``shared`` exclusive ones.
+
+    Raises BlockingIOError when another process still holds such a lock after ``wait`` seconds; the time between two
+    attempts is ``interval``.
+    """
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            return fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(interval)
+
+
 def _acquire(file: Path, wait: float) -> int:
     deadline = time.monotonic() + wait
     while True:
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             _check_owner(file, handle)
-            _flock(handle, deadline)
+            try:
+                lock_descriptor(handle, wait=deadline - time.monotonic())
+            except BlockingIOError:
+                raise LockHeld(_holder(handle)) from None
             if _is_same_file(file, handle):
                 return handle
         except BaseException:
@@ -101,16 +120,6 @@ def _check_owner(file: Path, handle: int) -> None:
     if status.st_mode & 0o077:
         # any user who can open the file could hold the lock
         os.fchmod(handle, 0o600)
-
-
-def _flock(handle: int, deadline: float) -> None:
-    while True:
-        try:
-            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise LockHeld(_holder(handle)) from None
-        time.sleep(_INTERVAL)
 
 
 def _holder(handle: int) -> Holder | None:

@@ -6,8 +6,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from connections.management.base import BaseCommand, CommandFailed
-from connections.sdk.errors import ConfigurationError, PipekitError
+from connections.management.base import BaseCommand
+from connections.sdk.errors import ConfigurationError
 from pipekit_site.metadata.backup import back_up
 
 
@@ -16,6 +16,8 @@ class Command(BaseCommand):
         "Back up the metadata database to FILE, also while runs write to it. Without the secrets file and the secret"
         " key."
     )
+
+    error_exit_codes = {ConfigurationError: 2}
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -27,8 +29,4 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, file: Path | None, **options: Any) -> str:
-        try:
-            return str(back_up(file))
-        except PipekitError as error:
-            code = 2 if isinstance(error, ConfigurationError) else 1
-            raise CommandFailed.of(error, returncode=code) from error
+        return str(back_up(file))

@@ -9,7 +9,6 @@ from typing import Any
 from rich.console import Console
 
 from connections.management.base import BaseCommand
-from connections.sdk.errors import PipekitError
 from pipekit_site.demo import demo
 
 
@@ -24,12 +23,7 @@ class Command(BaseCommand):
             demo.stop()
             self.stdout.write("The demo's PostgreSQL is stopped. The next command that uses it starts it again.")
             return
-        try:
-            equal = demo.run(_console())
-        except PipekitError as error:
-            self.stderr.write(f"error: {error.message}\nfix:   {error.hint}\n{error.detail}")
-            sys.exit(1)
-        sys.exit(0 if equal else 1)
+        self.exit_code = 0 if demo.run(_console()) else 1
 
 
 def _console() -> Console:

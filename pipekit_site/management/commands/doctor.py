@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from typing import Any
 
 from connections.management.base import BaseCommand
@@ -25,16 +23,9 @@ class Command(BaseCommand):
         for check in doctor_checks.run_all(connections=connections):
             checks.append(check)
             if not options["json"]:
-                self._show(check)
-        ok = all(check.ok for check in checks)
+                # each as soon as it ends
+                self.stdout.write(check.as_text())
+                self.stdout.flush()
         if options["json"]:
-            answer = {"ok": ok, "checks": [check.as_json() for check in checks]}
-            self.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2))
-        if not ok:
-            sys.exit(1)
-
-    def _show(self, check: doctor_checks.Check) -> None:
-        self.stdout.write(f"{'✔' if check.ok else '✘'} {check.name}: {check.message}")
-        if check.hint:
-            self.stdout.write(f"  → {check.hint}")
-        self.stdout.flush()
+            self.stdout.write(doctor_checks.as_json(checks))
+        self.exit_code = 0 if all(check.ok for check in checks) else 1

@@ -21,6 +21,8 @@ from runs import import_warnings
 class Command(BaseCommand):
     help = "Create or update connections, modules, groups and schedules from YAML, as exportconfig writes it."
 
+    error_exit_codes = {ConfigurationInvalid: 2}
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
         parser.add_argument("--dry-run", action="store_true", help="print the changes as a diff, without making them")
@@ -30,8 +32,6 @@ class Command(BaseCommand):
         data = _read(file)
         try:
             result = config_yaml.load(data, name=str(file), actor="importconfig", dry_run=dry_run, prune=prune)
-        except ConfigurationInvalid as error:
-            raise CommandFailed.of(error) from None
         except DatabaseError as error:
             raise CommandFailed(
                 f"The metadata database refused the import: {error}.",

@@ -20,6 +20,8 @@ class Command(BaseCommand):
     # `check` reports their problem itself: a secrets file with the wrong mode
     requires_system_checks: list[str] = []
 
+    error_exit_codes = {ConfigurationInvalid: 2}
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
         setting = actions.add_parser(
@@ -35,10 +37,7 @@ class Command(BaseCommand):
             actions.add_parser(name, help=text).add_argument("--json", action="store_true")
 
     def handle(self, *, action: str, **options: Any) -> None:
-        try:
-            {"set": self._set, "list": self._list, "check": self._check}[action](options)
-        except ConfigurationInvalid as error:
-            raise CommandFailed.of(error) from None
+        {"set": self._set, "list": self._list, "check": self._check}[action](options)
 
     def _set(self, options: dict[str, Any]) -> None:
         if options["rest"]:
@@ -62,15 +61,9 @@ class Command(BaseCommand):
     def _check(self, options: dict[str, Any]) -> None:
         names = {"secrets file", "secrets"}
         checks = list(doctor_checks.run(check for check in doctor_checks.CHECKS if check[0] in names))
-        ok = all(check.ok for check in checks)
-        if options["json"]:
-            answer = {"ok": ok, "checks": [check.as_json() for check in checks]}
-            self.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2))
-        for check in [] if options["json"] else checks:
-            hint = f"\n  → {check.hint}" if check.hint else ""
-            self.stdout.write(f"{'✔' if check.ok else '✘'} {check.name}: {check.message}{hint}")
-        if not ok:
-            sys.exit(1)
+        text = "\n".join(check.as_text() for check in checks)
+        self.stdout.write(doctor_checks.as_json(checks) if options["json"] else text)
+        self.exit_code = 0 if all(check.ok for check in checks) else 1
 
 
 def _invalid(message: str, hint: str) -> CommandFailed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from connections.sdk.sql.dialect import Dialect
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.temporal import lowest_spelling
 from connections.sdk.sql.types import DataType, Kind
+from modules import overlap as overlaps
 from modules.query.placeholders import unused
 from runs.engine.events import Event, Warned, WatermarkResolved
 from runs.engine.plan import NamedWatermark, Plan
@@ -26,7 +26,6 @@ from runs.engine.watermarks.types import check_maximum
 
 # the spellings of NULL as text, including common settings of psql's \pset null
 _NULLS = frozenset({"", "∅", "null", "(null)", "[null]", "<null>", "none", r"\n", "nil"})
-_INTERVAL = re.compile(r"(\d+(?:\.\d+)?)\s*(microsecond|second|minute|hour|day|week)s?", re.IGNORECASE)
 _TEMPORAL = frozenset({Kind.DATE, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})
 
 
@@ -185,36 +184,29 @@ def minus_overlap(value: str, data_type: DataType, overlap: str) -> str:
 
 def _earlier(value: str, data_type: DataType, overlap: str) -> str:
     if data_type.kind is Kind.DATE:
-        days = -(-interval(overlap) // dt.timedelta(days=1))
+        days = -(-_interval(overlap) // dt.timedelta(days=1))
         return (dt.date.fromisoformat(value) - dt.timedelta(days=days)).isoformat()
     if data_type.kind in _TEMPORAL:
-        return (dt.datetime.fromisoformat(value) - interval(overlap)).isoformat(sep=" ")
+        return (dt.datetime.fromisoformat(value) - _interval(overlap)).isoformat(sep=" ")
     raise ConfigurationInvalid(
         f"An overlap of “{overlap}” cannot be subtracted from a {data_type.kind.value} watermark.",
         hint="Overlaps work on numbers, dates and timestamps.",
     )
 
 
-def _number(overlap: str) -> Decimal:
-    with suppress(ArithmeticError):
-        number = Decimal(overlap)
-        # a negative overlap would silently skip rows
-        if number.is_finite() and number >= 0:
-            return number
+def _number(text: str) -> Decimal:
+    # a negative overlap would silently skip rows
+    if (number := overlaps.number(text)) is not None:
+        return number
     raise ConfigurationInvalid(
-        f"The overlap “{overlap}” is not a number of at least 0, and the watermark column is one.",
+        f"The overlap “{text}” is not a number of at least 0, and the watermark column is one.",
         hint="Write for example 1000.",
     )
 
 
-def interval(text: str) -> dt.timedelta:
-    """Return the interval for a text such as ``2 days`` or ``1 hour 30 minutes``.
-
-    Raises ConfigurationInvalid for any other text.
-    """
-    parts = _INTERVAL.findall(text)
-    if not parts or _INTERVAL.sub("", text).replace(",", "").replace("and", "").strip():
-        raise ConfigurationInvalid(
-            f"The overlap “{text}” is not an interval.", hint="Write for example 2 days, or 1 hour 30 minutes."
-        )
-    return sum((dt.timedelta(**{f"{unit.lower()}s": float(count)}) for count, unit in parts), dt.timedelta())
+def _interval(text: str) -> dt.timedelta:
+    if (interval := overlaps.interval(text)) is not None:
+        return interval
+    raise ConfigurationInvalid(
+        f"The overlap “{text}” is not an interval.", hint="Write for example 2 days, or 1 hour 30 minutes."
+    )

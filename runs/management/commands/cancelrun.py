@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -39,4 +38,4 @@ class Command(BaseCommand):
             raise CommandFailed(
                 message, hint="manage.py runs lists what is running.", code="over_already", returncode=1
             )
-        sys.exit(0 if result is CancelResult.CANCELLED else 1)
+        self.exit_code = 0 if result is CancelResult.CANCELLED else 1

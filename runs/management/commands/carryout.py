@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
 from django.db import connection
 
 from connections.management.base import BaseCommand
-from connections.sdk.errors import Cancelled
 from connections.secrets.redaction import redactor
 from runs.cli import json_report
 from runs.lifecycle import groups, signals
@@ -21,6 +19,7 @@ from runs.models.verification import Verification, VerificationStatus
 from runs.process import identity
 from runs.verifications import execute as verifying
 from runs.verifications import record, report
+from runs.verifications.cancel import cancelled_before_start
 
 
 class Command(BaseCommand):
@@ -39,14 +38,15 @@ class Command(BaseCommand):
         with signals.as_interrupt(deferred=True) as received:
             try:
                 if options["verification"]:
-                    code = self._verifications(options["verification"], received)
+                    self.exit_code = self._verifications(options["verification"], received)
+                elif options["run"]:
+                    self.exit_code = self._run(options["run"])
                 else:
-                    code = self._run(options["run"]) if options["run"] else self._group_run(options["group_run"])
+                    self.exit_code = self._group_run(options["group_run"])
             except (IllegalTransition, Run.DoesNotExist, GroupRun.DoesNotExist) as error:
                 # cancelled, finalized or deleted before this process started
                 self.stderr.write(str(error))
-                code = 1
-        sys.exit(code)
+                self.exit_code = 1
 
     def _run(self, pk: int) -> int:
         run = Run.objects.with_module().get(pk=pk)
@@ -91,6 +91,6 @@ class Command(BaseCommand):
     def _cancel(self, pk: int) -> int:
         verification = Verification.objects.filter(pk=pk).first()
         if verification is not None and not verification.is_final:
-            error = Cancelled("The verification was cancelled before it started.", hint="Start it again.").as_dict()
+            error = cancelled_before_start()
             record.finish(verification, VerificationStatus.ERROR, self.stderr.write, error=error)
         return 130

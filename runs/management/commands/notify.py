@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -37,4 +36,4 @@ class Command(BaseCommand):
         if not results:
             self.stderr.write(_NO_CHANNEL)
         if not results or not all(result.ok for result in results):
-            sys.exit(1)
+            self.exit_code = 1

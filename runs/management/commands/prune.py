@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -34,4 +33,4 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps([pruned.as_json() for pruned in results], ensure_ascii=False, indent=2))
         if any(pruned.error for pruned in results):
-            sys.exit(5)
+            self.exit_code = 5

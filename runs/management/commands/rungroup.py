@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any
 
-from connections.management.base import BaseCommand
+from connections.management.base import BaseCommand, CommandFailed
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Group
 from runs.cli import follow, json_report
@@ -28,24 +28,24 @@ class Command(BaseCommand):
         parser.add_argument("--quiet", action="store_true", help="no progress")
 
     def handle(self, name: str, **options: Any) -> None:
+        refused = partial(CommandFailed.of, report=partial(json_report.group_not_begun, name))
         group = Group.objects.filter(name=name).first()
         if group is None:
             error = terminal.not_found("group", name, Group.objects.values_list("name", flat=True))
-            self._refuse(name, error, code=3, as_json=options["json"])
+            raise refused(error, returncode=3)
         try:
             flags = {key: options[key] for key in ("dry_run", "full_refresh")}
             group_run = launch.launch_group(group, **flags)
         except AlreadyRunning as busy:
-            self._refuse(name, busy.as_dict(), code=4, as_json=options["json"])
+            raise refused(busy, returncode=4) from None
         if not options["no_wait"]:
             self._wait(group_run, quiet=options["quiet"])
-        result = (
-            json.dumps(json_report.group_as_json(group_run)) if options["json"] else terminal.group_summary(group_run)
-        )
-        terminal.result(self.stdout, self.stderr, result)
+        as_json = json_report.group_as_json
+        self.write_result(json.dumps(as_json(group_run)) if options["json"] else terminal.group_summary(group_run))
         if group_run.error:
-            self.stderr.write(terminal.error(group_run.error))
-        sys.exit(0 if options["no_wait"] and not group_run.is_final else json_report.exit_code(group_run))
+            self.write_error(group_run.error)
+        if group_run.is_final or not options["no_wait"]:
+            self.exit_code = json_report.exit_code(group_run)
 
     def _wait(self, group_run: GroupRun, *, quiet: bool) -> None:
         """Print the progress until the group run has ended; Ctrl+C cancels it."""
@@ -55,10 +55,3 @@ class Command(BaseCommand):
             except KeyboardInterrupt:
                 signals.shield()
                 cancel.stop(group_run)
-
-    def _refuse(self, name: str, error: dict[str, str], *, code: int, as_json: bool) -> NoReturn:
-        """Exit without a group run."""
-        if as_json:
-            terminal.result(self.stdout, self.stderr, json.dumps(json_report.group_not_begun(name, error)))
-        self.stderr.write(terminal.error(error))
-        sys.exit(code)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -29,4 +28,4 @@ class Command(BaseCommand):
                 self.stdout.flush()
         except (KeyboardInterrupt, BrokenPipeError):
             # only the output ends; the run continues
-            sys.exit(130)
+            self.exit_code = 130

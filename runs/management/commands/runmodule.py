@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 from argparse import ArgumentParser
-from typing import Any, NoReturn
+from functools import partial
+from typing import Any
 
-from connections.management.base import BaseCommand
+from connections.management.base import BaseCommand, CommandFailed
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
 from runs.cli import json_report, text
@@ -34,10 +34,11 @@ class Command(BaseCommand):
         parser.add_argument("--quiet", action="store_true", help="no progress, only warnings")
 
     def handle(self, name: str, **options: Any) -> None:
+        refused = partial(CommandFailed.of, report=partial(json_report.not_begun, name))
         module = Module.objects.with_connections().filter(name=name).first()
         if module is None:
             error = text.not_found("module", name, Module.objects.values_list("name", flat=True))
-            self._refuse(name, error, code=3, as_json=options["json"])
+            raise refused(error, returncode=3)
         request = claim.Request(
             dry_run=options["dry_run"], full_refresh=options["full_refresh"], force=options["force"]
         )
@@ -45,19 +46,11 @@ class Command(BaseCommand):
             try:
                 run = claim.claim(module, request)
             except AlreadyRunning as busy:
-                self._refuse(name, busy.as_dict(), code=4, as_json=options["json"])
+                raise refused(busy, returncode=4) from None
             print_event = text.event_printer(self.stderr, quiet=options["quiet"])
             execute(run, on_event=print_event, retry=options["retry"])
-        result = json.dumps(json_report.as_json(run)) if options["json"] else text.summary(run)
-        text.result(self.stdout, self.stderr, result)
+        self.write_result(json.dumps(json_report.as_json(run)) if options["json"] else text.summary(run))
         if run.error:
-            self.stderr.write(text.error(run.error))
+            self.write_error(run.error)
         cancelled_by_term = run.status == Status.CANCELLED and signal.SIGTERM in received
-        sys.exit(143 if cancelled_by_term else json_report.exit_code(run))
-
-    def _refuse(self, name: str, error: dict[str, str], *, code: int, as_json: bool) -> NoReturn:
-        """Exit without a run."""
-        if as_json:
-            text.result(self.stdout, self.stderr, json.dumps(json_report.not_begun(name, error)))
-        self.stderr.write(text.error(error))
-        sys.exit(code)
+        self.exit_code = 143 if cancelled_by_term else json_report.exit_code(run)

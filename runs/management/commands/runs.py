@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from connections.management.base import BaseCommand
+from connections.management.base import BaseCommand, CommandFailed
 from modules.models import Module
 from runs.cli import json_report
 from runs.cli import text as terminal
@@ -31,8 +30,7 @@ class Command(BaseCommand):
             runs = runs.filter(module_name=module)
             if not runs.exists() and not Module.objects.filter(name=module).exists():
                 names = Module.objects.values_list("name", flat=True)
-                self.stderr.write(terminal.error(terminal.not_found("module", module, names)))
-                sys.exit(3)
+                raise CommandFailed.of(terminal.not_found("module", module, names), returncode=3)
         if options["json"]:
             self.stdout.write(json.dumps([json_report.as_json(run) for run in runs[:limit]]))
             return

@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
-from connections.management.base import BaseCommand
+from connections.management.base import CommandFailed
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Group, Module
 from runs.cli import text as terminal
+from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage
 from runs.lifecycle import signals
-from runs.verifications import execute, report
-from runs.verifications.launch import VerificationRequest, claim, members
+from runs.verifications import report
+from runs.verifications.launch import VerificationRequest, members
 
-_USAGE, _NOT_FOUND, _BUSY, _CANCELLED = 2, 3, 4, 130
+_BUSY, _CANCELLED = 4, 130
 
 
-class Command(BaseCommand):
+class Command(VerifyCommand):
     help = "Compare the source of each of a group's modules with its destination. Result on stdout, progress on stderr."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="the group's name")
-        parser.add_argument(
-            "--repair", action="store_true", help="pull rows that differ again, and delete extra rows where runs do so"
-        )
-        parser.add_argument("--force", action="store_true", help="override safety limits for the repairs; recorded")
-        parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
-        parser.add_argument("--quiet", action="store_true", help="no progress")
+        super().add_arguments(parser)
 
     def handle(self, name: str, **options: Any) -> None:
+        refused = partial(CommandFailed.of, report=partial(_as_json, name, []))
         if options["force"] and not options["repair"]:
-            message, hint = report.FORCE_ALONE
-            error = {"code": "usage", "message": message, "hint": hint, "detail": ""}
-            self._refuse(name, error, as_json=options["json"], code=_USAGE)
+            raise refused(usage(*FORCE_ALONE), returncode=2)
         group = Group.objects.filter(name=name).first()
         if group is None:
             error = terminal.not_found("group", name, Group.objects.values_list("name", flat=True))
-            self._refuse(name, error, as_json=options["json"])
+            raise refused(error, returncode=3)
         if not (modules := members(group.pk)):
             error = {
                 "code": "not_found",
@@ -46,7 +42,7 @@ class Command(BaseCommand):
                 "hint": "Enable one, or add one to the group.",
                 "detail": "",
             }
-            self._refuse(name, error, as_json=options["json"])
+            raise refused(error, returncode=3)
         request = VerificationRequest(repair=options["repair"], force=options["force"])
         results, codes = list[dict[str, Any]](), list[int]()
         for module in modules:
@@ -60,28 +56,18 @@ class Command(BaseCommand):
                 codes.append(_CANCELLED)
                 break
         if options["json"]:
-            terminal.result(
-                self.stdout, self.stderr, json.dumps({"group": name, "verifications": results, "error": None})
-            )
-        sys.exit(next(code for code in (_CANCELLED, 1, 5, _BUSY, 0) if code in codes))
+            self.write_result(json.dumps(_as_json(name, results, None)))
+        self.exit_code = next(code for code in (_CANCELLED, 1, 5, _BUSY, 0) if code in codes)
 
     def _verify(self, module: Module, request: VerificationRequest, **options: Any) -> tuple[dict[str, Any], int]:
-        """Verify one module and print its text; return the result for JSON, and the exit code."""
+        """Verify one module; return the result for JSON, and the exit code."""
         try:
-            verification = claim(module, request)
+            verification = self.verify(module, request, **options)
         except AlreadyRunning as busy:
-            self.stderr.write(terminal.error(busy.as_dict()))
+            self.write_error(busy.as_dict())
             return report.not_begun(module.name, busy.as_dict()), _BUSY
-        execute.execute(verification, show=(lambda text: None) if options["quiet"] else self.stderr.write)
-        if not options["json"]:
-            terminal.result(self.stdout, self.stderr, report.summary(verification))
-        if verification.error:
-            self.stderr.write(terminal.error(verification.error))
         return report.as_json(verification), report.exit_code(verification)
 
-    def _refuse(self, name: str, error: dict[str, str], *, as_json: bool, code: int = _NOT_FOUND) -> NoReturn:
-        if as_json:
-            result = {"group": name, "verifications": [], "error": error}
-            terminal.result(self.stdout, self.stderr, json.dumps(result))
-        self.stderr.write(terminal.error(error))
-        sys.exit(code)
+
+def _as_json(group: str, results: list[dict[str, Any]], error: Mapping[str, str] | None) -> dict[str, Any]:
+    return {"group": group, "verifications": results, "error": error}

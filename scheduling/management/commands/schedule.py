@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import heapq
 import json
-import sys
 from argparse import ArgumentParser
 from itertools import islice
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from connections.management.base import BaseCommand
+from connections.management.base import BaseCommand, CommandFailed
 from connections.sdk.errors import PipekitError
 from runs.cli import text
 from scheduling import targets, timestamps
@@ -31,6 +30,7 @@ _WHEN = "daily 00:00 | hourly 2 | weekly mon 00:00 | monthly 1 00:00 | '0 */2 * 
 
 class Command(BaseCommand):
     help = "Set or remove the schedule of a group or module, or show its next times."
+    error_exit_codes = {PipekitError: 2}
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="a group, a module, or a schedule")
@@ -63,13 +63,11 @@ class Command(BaseCommand):
                 self._set(target, shorthand.expression_of(when), options)
         except targets.NotFound:
             missing = text.not_found("group or module", name, targets.names(options["kind"]))
-            self._fail(text.error(missing), 3)
-        except PipekitError as error:
-            self._fail(text.error(error.as_dict()), 2)
+            raise CommandFailed.of(missing, returncode=3) from None
         except ValidationError as error:
             hint = "manage.py help schedule shows the options."
-            fields = {"message": "\n".join(error.messages), "hint": hint, "code": "configuration_invalid"}
-            self._fail(text.error(fields), 2)
+            message = "\n".join(error.messages)
+            raise CommandFailed(message, hint=hint, code="configuration_invalid") from None
 
     def _set(self, target: Target, expression: str, options: dict[str, Any]) -> None:
         given = {"timezone": options["timezone"], "catch_up": options["catch_up"]}
@@ -85,14 +83,14 @@ class Command(BaseCommand):
 
     def _remove(self, target: Target) -> None:
         if not target.schedules:
-            self._fail(_none(target, "remove"), 3)
+            raise _none(target, "remove")
         for schedule in target.schedules:
             schedule.delete()
             self.stdout.write(f"{schedule.name}: removed")
 
     def _next(self, target: Target, options: dict[str, Any]) -> None:
         if not target.schedules:
-            self._fail(_none(target, "next"), 3)
+            raise _none(target, "next")
         times = [time.isoformat() for time in _next_times(target, options["start"], options["count"])]
         if len(times) < options["count"]:
             self.stderr.write(
@@ -103,27 +101,20 @@ class Command(BaseCommand):
                 self.stderr.write(f"{schedule.name} is disabled: these times apply only if it is enabled.")
         self.stdout.write(json.dumps(times) if options["json"] else "\n".join(times))
 
-    def _fail(self, message: str, code: int) -> None:
-        self.stderr.write(message)
-        sys.exit(code)
 
-
-def _none(target: Target, word: str) -> str:
+def _none(target: Target, word: str) -> CommandFailed:
     """Return the error for a target without such a schedule; the hint names one with the other action."""
     verifies = target.action == Action.VERIFY
     kind, flag, other = ("verification ", " --verify", "") if verifies else ("", "", " --verify")
+    message, hint = f"The {target} has no {kind}schedule.", "manage.py exportconfig lists all schedules."
     if names := target.other_schedules():
         does = "runs it" if verifies else "verifies it"
         missing = "no schedule that verifies it" if verifies else "no schedule that runs it"
-        return (
-            f"error: The {target} has {missing}. It has one that {does}: {', '.join(names)}.\n"
-            f"fix:   manage.py schedule {target.name}{other} {word}\n"
-            "code:  not_found"
-        )
-    fix = "manage.py exportconfig lists all schedules."
-    if word != "remove":
-        fix = f"manage.py schedule {target.name}{flag} daily 04:00"
-    return f"error: The {target} has no {kind}schedule.\nfix:   {fix}\ncode:  not_found"
+        message = f"The {target} has {missing}. It has one that {does}: {', '.join(names)}."
+        hint = f"manage.py schedule {target.name}{other} {word}"
+    elif word != "remove":
+        hint = f"manage.py schedule {target.name}{flag} daily 04:00"
+    return CommandFailed(message, hint=hint, code="not_found", returncode=3)
 
 
 def _end_of_search(after: dt.datetime) -> dt.datetime:

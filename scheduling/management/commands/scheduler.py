@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from connections.management.base import BaseCommand
@@ -16,4 +15,4 @@ class Command(BaseCommand):
         self.stderr.write("Ticking every minute. Ctrl+C stops it; runs that were started continue.")
         received = loop.loop(self.stderr.write)
         self.stderr.write(f"Stopped by {received.name}.")
-        sys.exit(128 + received)
+        self.exit_code = 128 + received

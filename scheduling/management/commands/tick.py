@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
@@ -19,6 +18,8 @@ from scheduling.tick import lock, tick
 class Command(BaseCommand):
     help = "Start what is due now. Does nothing while another tick is running; exits with 4 if that one hangs."
 
+    error_exit_codes = {lock.TickHangs: tick.EXIT_HANGS}
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--at",
@@ -29,11 +30,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
 
     def handle(self, **options: Any) -> None:
-        try:
-            report = tick.tick_alone(timestamps.in_zone(options["at"]) if options["at"] else timezone.now())
-        except lock.TickHangs as error:
-            self.stderr.write(f"error: {error.message}\nfix:   {error.hint}")
-            sys.exit(tick.EXIT_HANGS)
+        report = tick.tick_alone(timestamps.in_zone(options["at"]) if options["at"] else timezone.now())
         if report is None:
             self.stderr.write("Another tick is running; it starts what is due.")
             return

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from connections.management.base import BaseCommand
-from connections.sdk.errors import PipekitError
-from runs.cli import text
 from scheduling.crontab import install
 
 
@@ -15,11 +12,7 @@ class Command(BaseCommand):
     help = "Remove this installation's line from this user's crontab. Other lines are not changed."
 
     def handle(self, **options: Any) -> None:
-        try:
-            result = install.uninstall()
-        except PipekitError as error:
-            self.stderr.write(text.error(error.as_dict()))
-            sys.exit(1)
+        result = install.uninstall()
         if result.backup:
             self.stderr.write(f"The previous crontab was saved to {result.backup}")
         self.stdout.write("removed" if result.changed else "not installed")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
 from django.test import Client
 
 from connections.models import Connection
 from connections.sdk.parameters import ConnectionParameters
+from tests.processes.commands import called
 from tests.servers.cleartext import clear_text_server
 
 Run = Callable[..., tuple[int, str, str]]
@@ -21,12 +20,8 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run() -> Run:
     def testconnection(*arguments: str) -> tuple[int, str, str]:
-        out, err = StringIO(), StringIO()
-        with pytest.raises(SystemExit) as ended:
-            call_command("testconnection", *arguments, stdout=out, stderr=err)
-        code = ended.value.code
-        assert isinstance(code, int)
-        return code, out.getvalue(), err.getvalue()
+        done = called("testconnection", *arguments)
+        return done.code, done.out, done.err
 
     return testconnection
 

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from connections.management.base import error_text
 from connections.sdk.visible_text import indented, one_line, visible
 from connections.secrets.redaction import RedactingFilter
 from pipekit_site.config.config import BASE_DIR
@@ -40,7 +41,7 @@ def test_control_characters_become_signs() -> None:
 
 def test_an_error_on_a_terminal_forges_no_line() -> None:
     found = {"code": "query_invalid", "message": FORGED, "hint": FORGED, "detail": FORGED}
-    lines = terminal.error(found).split("\n")
+    lines = error_text(found).split("\n")
     assert all(map(is_harmless, lines))
     assert [line[:7] for line in lines if not line.startswith("       ")] == [
         "error: ",

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import pytest
-from django.core.management import call_command
 
 from modules.models import Module
 from runs.models.verification import Verification, VerificationStatus
 from runs.verifications.launch import VerificationRequest, claim
 from tests.benches.bench import Bench
 from tests.factories import GroupFactory, GroupMemberFactory, ModuleFactory
-from tests.processes.commands import Done
+from tests.processes.commands import called
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
-
-
-def command(*arguments: str) -> Done:
-    """Call the command in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.raises(SystemExit) as left:
-        call_command(*arguments, stdout=out, stderr=err)
-    return Done(int(str(left.value.code)), out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
@@ -49,7 +39,7 @@ def nightly(bench: Bench, save_module: Callable[..., Module]) -> Bench:
 
 
 def test_all_enabled_modules_are_compared_in_their_order(nightly: Bench) -> None:
-    done = command("verifygroup", "nightly", "--json")
+    done = called("verifygroup", "nightly", "--json")
     assert done.code == 5
     assert done.json["group"] == "nightly"
     found = [(row["module"], row["status"], row["missing"]) for row in done.json["verifications"]]
@@ -57,7 +47,7 @@ def test_all_enabled_modules_are_compared_in_their_order(nightly: Bench) -> None
 
 
 def test_what_differs_is_repaired(nightly: Bench) -> None:
-    done = command("verifygroup", "nightly", "--repair", "--quiet")
+    done = called("verifygroup", "nightly", "--repair", "--quiet")
     assert done.code == 0
     assert "items: repaired" in done.out
     assert "orders: equal" in done.out
@@ -66,7 +56,7 @@ def test_what_differs_is_repaired(nightly: Bench) -> None:
 
 def test_a_module_that_is_being_verified_is_left_out_and_the_others_are_compared(nightly: Bench) -> None:
     claim(Module.objects.get(name="items"), VerificationRequest())
-    done = command("verifygroup", "nightly", "--json")
+    done = called("verifygroup", "nightly", "--json")
     assert done.code == 4
     assert [row["status"] for row in done.json["verifications"]] == ["error", "equal"]
     assert done.json["verifications"][0]["error"]["code"] == "already_running"
@@ -75,7 +65,7 @@ def test_a_module_that_is_being_verified_is_left_out_and_the_others_are_compared
 
 @pytest.mark.django_db
 def test_force_without_repair_is_refused() -> None:
-    done = command("verifygroup", "nightly", "--force")
+    done = called("verifygroup", "nightly", "--force")
     assert done.code == 2
     assert done.err.startswith("error: --force needs --repair")
 
@@ -83,7 +73,7 @@ def test_force_without_repair_is_refused() -> None:
 @pytest.mark.django_db
 def test_a_group_without_modules_is_nothing_to_verify() -> None:
     GroupFactory.create(name="empty")
-    done = command("verifygroup", "empty", "--json")
+    done = called("verifygroup", "empty", "--json")
     assert (done.code, done.json["error"]["code"]) == (3, "not_found")
 
 
@@ -91,7 +81,7 @@ def test_a_group_without_modules_is_nothing_to_verify() -> None:
 @pytest.mark.parametrize("name", ["runmodule", "verifymodule"])
 def test_a_group_s_name_is_told_from_a_module_s(name: str) -> None:
     GroupFactory.create(name="nightly")
-    done = command(name, "nightly")
+    done = called(name, "nightly")
     assert done.code == 3
     assert "There is no module “nightly”. It is a group." in done.err
     assert "manage.py rungroup nightly" in done.err
@@ -102,7 +92,7 @@ def test_a_group_s_name_is_told_from_a_module_s(name: str) -> None:
 @pytest.mark.parametrize("name", ["rungroup", "verifygroup"])
 def test_a_module_s_name_is_told_from_a_group_s(name: str) -> None:
     ModuleFactory.create(name="qcrh")
-    done = command(name, "qcrh")
+    done = called(name, "qcrh")
     assert done.code == 3
     assert "There is no group “qcrh”. It is a module." in done.err
     assert "manage.py runmodule qcrh" in done.err

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 
 import pytest
-from django.core.management import call_command
 
 from modules.models import Module
 from runs.lifecycle import claim
@@ -15,7 +13,7 @@ from runs.models.notification import Notification
 from runs.models.verification import Verification, VerificationStatus
 from runs.process import identity
 from tests.benches.bench import Bench
-from tests.processes.commands import Done
+from tests.processes.commands import Done, called
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -24,11 +22,7 @@ Save = Callable[..., Module]
 
 
 def verifymodule(*arguments: str) -> Done:
-    """Call the command in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.raises(SystemExit) as left:
-        call_command("verifymodule", *arguments, stdout=out, stderr=err)
-    return Done(int(str(left.value.code)), out.getvalue(), err.getvalue())
+    return called("verifymodule", *arguments)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from scheduling import loop
 from scheduling.models import Schedule, Tick
 from scheduling.tick import tick
 from tests.factories import GroupFactory, ModuleFactory, ScheduleFactory
-from tests.processes.commands import wait_until
+from tests.processes.commands import exit_code, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 Capture = pytest.CaptureFixture[str]
@@ -32,13 +32,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def nowhere(settings: Settings) -> None:
     settings.RUN_LAUNCHER = "tests.processes.launchers.Nowhere"
-
-
-def ended(*words: str) -> int:
-    """Run a command that ends by itself, and return its exit code."""
-    with pytest.raises(SystemExit) as end:
-        call_command(*words)
-    return int(str(end.value.code))
 
 
 def foretold(capsys: Capture, *words: str) -> Any:
@@ -86,13 +79,13 @@ def test_a_module_gets_a_schedule_and_loses_it() -> None:
     assert Schedule.objects.get().module == module
     call_command("schedule", "qcrh", "remove")
     assert not Schedule.objects.exists()
-    assert ended("schedule", "qcrh", "remove") == 3
+    assert exit_code("schedule", "qcrh", "remove") == 3
 
 
 def test_a_name_of_both_is_refused_until_it_is_said_which(capsys: Capture) -> None:
     GroupFactory.create(name="erp")
     module = ModuleFactory.create(name="erp")
-    assert ended("schedule", "erp", "daily") == 2
+    assert exit_code("schedule", "erp", "daily") == 2
     assert "Choose one of them: --group or --module." in capsys.readouterr().err
     call_command("schedule", "erp", "daily", "--module")
     call_command("schedule", "erp", "daily", "--group")
@@ -102,14 +95,14 @@ def test_a_name_of_both_is_refused_until_it_is_said_which(capsys: Capture) -> No
 
 def test_an_unknown_name_is_exit_code_3_with_a_suggestion(capsys: Capture) -> None:
     GroupFactory.create(name="nightly")
-    assert ended("schedule", "nihgtly", "daily") == 3
+    assert exit_code("schedule", "nihgtly", "daily") == 3
     assert "Did you mean “nightly”?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("when", ["daily 25:00", "0 0 31 2 *", "R R * * *", "0 0 0 * * *", "@reboot", "soon"])
 def test_nonsense_is_exit_code_2_and_changes_nothing(capsys: Capture, when: str) -> None:
     GroupFactory.create(name="nightly")
-    assert ended("schedule", "nightly", *when.split()) == 2
+    assert exit_code("schedule", "nightly", *when.split()) == 2
     assert "error: " in capsys.readouterr().err
     assert not Schedule.objects.exists()
 
@@ -117,7 +110,7 @@ def test_nonsense_is_exit_code_2_and_changes_nothing(capsys: Capture, when: str)
 def test_several_schedules_of_one_are_changed_by_their_own_names() -> None:
     row = ScheduleFactory.create(name="early")
     ScheduleFactory.create(name="late", group=row.group)
-    assert ended("schedule", str(row.group), "daily") == 2
+    assert exit_code("schedule", str(row.group), "daily") == 2
     call_command("schedule", "early", "daily", "03:00")
     assert Schedule.objects.get(name="early").cron_expr == "0 3 * * *"
     assert Schedule.objects.get(name="late").cron_expr == "0 4 * * *"
@@ -171,7 +164,7 @@ def test_next_at_the_end_of_the_calendar_says_that_there_are_no_more(capsys: Cap
 
 def test_next_without_a_schedule_is_exit_code_3_and_a_wrong_moment_is_usage() -> None:
     GroupFactory.create(name="nightly")
-    assert ended("schedule", "nightly", "next") == 3
+    assert exit_code("schedule", "nightly", "next") == 3
     with pytest.raises(CommandError, match="is not a timestamp"):
         call_command("schedule", "nightly", "next", "--from", "noon")
 
@@ -279,7 +272,7 @@ def test_a_schedule_that_only_verifies_is_named_where_one_that_runs_is_missing(c
     call_command("schedule", "qcrh", "--verify", "daily", "06:00")
     capsys.readouterr()
     for word in ("next", "remove"):
-        assert ended("schedule", "qcrh", word) == 3
+        assert exit_code("schedule", "qcrh", word) == 3
         shown = capsys.readouterr().err
         assert "The module qcrh has no schedule that runs it. It has one that verifies it: qcrh-verify." in shown
         assert f"manage.py schedule qcrh --verify {word}" in shown
@@ -290,7 +283,7 @@ def test_a_schedule_that_only_runs_is_named_where_one_that_verifies_is_missing(c
     GroupFactory.create(name="nightly")
     call_command("schedule", "nightly", "daily", "06:00")
     capsys.readouterr()
-    assert ended("schedule", "nightly", "--verify", "remove") == 3
+    assert exit_code("schedule", "nightly", "--verify", "remove") == 3
     shown = capsys.readouterr().err
     assert "The group nightly has no schedule that verifies it. It has one that runs it: nightly." in shown
     assert "manage.py schedule nightly remove" in shown
@@ -298,7 +291,7 @@ def test_a_schedule_that_only_runs_is_named_where_one_that_verifies_is_missing(c
 
 def test_a_verification_schedule_that_is_not_there_is_called_one(capsys: Capture) -> None:
     ModuleFactory.create(name="qcrh")
-    assert ended("schedule", "qcrh", "--verify", "next") == 3
+    assert exit_code("schedule", "qcrh", "--verify", "next") == 3
     shown = capsys.readouterr().err
     assert "The module qcrh has no verification schedule." in shown
     assert "manage.py schedule qcrh --verify daily 04:00" in shown
@@ -307,7 +300,7 @@ def test_a_verification_schedule_that_is_not_there_is_called_one(capsys: Capture
 @pytest.mark.parametrize("words", [("remove",), ("next",), ("daily", "25:00"), ("daily", "--timezone", "Mars")])
 def test_every_error_of_schedule_has_a_fix_and_a_code(capsys: Capture, words: tuple[str, ...]) -> None:
     GroupFactory.create(name="nightly")
-    ended("schedule", "nightly", *words)
+    exit_code("schedule", "nightly", *words)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("error: ") and lines[-1].startswith("code:  ")
     assert any(line.startswith("fix:   ") for line in lines)

@@ -15,6 +15,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from scheduling.models import Tick
+from tests.processes.commands import exit_code
 
 # it keeps the crontab in a file beside it, and reads how to behave from another
 PROGRAM = """#!/bin/sh
@@ -85,9 +86,7 @@ def install() -> None:
 
 
 def fails(capsys: pytest.CaptureFixture[str], command: str = "installcron") -> str:
-    with pytest.raises(SystemExit) as end:
-        call_command(command)
-    assert end.value.code == 1
+    assert exit_code(command) == 1
     told = capsys.readouterr()
     assert told.out == ""
     return told.err

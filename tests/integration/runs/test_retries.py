@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from connections.connectors.postgresql.errors import translate
+from connections.connectors.postgresql.errors.statement import from_psycopg
 from connections.sdk import errors
 from modules.models import Hook, Module
 from runs.engine.retry import Budget, Policy
@@ -109,7 +109,7 @@ def test_what_postgresql_says_is_classed_by_its_code(state: str, again: bool) ->
     class Said(psycopg.DatabaseError):
         sqlstate = state
 
-    assert translate(Said("it failed"), name="dw").retryable is again
+    assert from_psycopg(Said("it failed"), name="dw").retryable is again
 
 
 def test_there_are_so_many_retries_and_connects_are_apart() -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
 from django.utils import timezone
 
 from connections.sdk.errors import PermissionDenied
@@ -23,6 +22,7 @@ from connections.secrets import file as secrets_file
 from pipekit_site.metadata import migrate
 from scheduling import loop
 from scheduling.tick import lock, tick
+from tests.processes.commands import exit_code
 
 DATA_DIR = Path(settings.PIPEKIT.data_dir)
 # any file or directory of an install that a stranger may open, held for as long as the test
@@ -122,9 +122,7 @@ def test_a_lock_that_root_has_made_is_its_users(tmp_path: Path) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_tick_that_finds_another_hanging_says_so_and_fails(hanging: None, capsys: Captured) -> None:
-    with pytest.raises(SystemExit) as ended:
-        call_command("tick")
-    assert ended.value.code == 4
+    assert exit_code("tick") == 4
     said = capsys.readouterr().err
     assert f"(process {os.getpid()}) has been running for 15 minutes" in said and f"kill {os.getpid()}" in said
 

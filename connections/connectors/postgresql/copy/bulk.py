@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import asyncpg
-import psycopg
 
+from connections.connectors.postgresql.copy import guarded_connect
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import SESSION, address, idle_timeout, settings
-from connections.connectors.postgresql.errors import connection_lost, of_state, translate_connect
+from connections.connectors.postgresql.errors.connect import from_connect_exception
+from connections.connectors.postgresql.errors.statement import connection_lost, from_server
 from connections.connectors.postgresql.metadata import (
     IS_METADATA,
     SERVER_DATABASE,
@@ -23,7 +24,6 @@ from connections.connectors.postgresql.metadata import (
     check_metadata,
     check_server_database,
 )
-from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
 from connections.sdk import errors
 from connections.sdk.claim import Claim
@@ -41,7 +41,7 @@ async def connect(parameters: ConnectionParameters) -> Any:
     extra = parameters.options.get("session") or {}
     session = {key: value for key, value in {**SESSION, **extra}.items() if key != "client_encoding"}
     try:
-        connection = await clear_text.connect(
+        connection = await guarded_connect.connect(
             keywords,
             parameters,
             dsn="postgresql:///?" + urlencode({key: keywords[key] for key in _SSL_KEYWORDS if key in keywords}),
@@ -55,9 +55,7 @@ async def connect(parameters: ConnectionParameters) -> Any:
             server_settings={**session, "application_name": keywords["application_name"]},
         )
     except (TimeoutError, asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
-        raise translate_connect(
-            psycopg.OperationalError(_libpq_message(error)), name=parameters.name, address=address(keywords)
-        ) from None
+        raise from_connect_exception(error, name=parameters.name, address=address(keywords)) from None
     _set_keepalive(connection)
     try:
         with translated(parameters.name):
@@ -74,7 +72,7 @@ async def _check_server(connection: Any, parameters: ConnectionParameters) -> No
     try:
         row = await connection.fetchrow(SERVER_DATABASE)
     except asyncpg.PostgresError as error:
-        translated_error = of_server(error, name=parameters.name)
+        translated_error = _of_server(error, name=parameters.name)
         if isinstance(translated_error, UNIDENTIFIED):
             return
         raise translated_error from None
@@ -123,33 +121,17 @@ async def backend(connection: Any, parameters: ConnectionParameters) -> Backend:
     )
 
 
-def _libpq_message(error: BaseException) -> str:
-    """Return the message that `translate_connect` recognises for the error."""
-    known: list[tuple[type[BaseException], str]] = [
-        (ConnectionRefusedError, "connection refused"),
-        (FileNotFoundError, "no such file or directory"),
-        (socket.gaierror, "could not translate host name"),
-        (TimeoutError, "timeout expired"),
-    ]
-    message = next((text for error_class, text in known if isinstance(error, error_class)), "")
-    return f"{message}: {error}" if message else str(error)
-
-
 @contextmanager
 def translated(name: str) -> Iterator[None]:
     """Translate errors of asyncpg and of the network to Pipekit's."""
     try:
         yield
     except asyncpg.PostgresError as error:
-        raise of_server(_server_error(error) or error, name=name) from None
+        raise _of_server(_server_error(error) or error, name=name) from None
     except (asyncpg.InterfaceError, OSError) as error:
         if server_error := _server_error(error):
-            raise of_server(server_error, name=name) from None
-        raise errors.ConnectionLost(
-            f"{name or 'PostgreSQL'}: The connection was lost during the transfer.",
-            hint="The network or the server failed; run it again.",
-            detail=str(error),
-        ) from None
+            raise _of_server(server_error, name=name) from None
+        raise connection_lost("The connection was lost during the transfer.", name=name, detail=str(error)) from None
 
 
 def _server_error(error: BaseException) -> asyncpg.PostgresError | None:
@@ -163,13 +145,8 @@ def _server_error(error: BaseException) -> asyncpg.PostgresError | None:
     return None
 
 
-def of_server(error: Any, *, name: str) -> errors.PipekitError:
-    """Return Pipekit's error for one reported by the server, with its detail, hint and context."""
-    message = str(error.args[0]) if error.args else str(error)
-    more = [getattr(error, part, None) for part in ("detail", "hint", "context")]
-    if not error.sqlstate:
-        return connection_lost(message, name=name)
-    return of_state(error.sqlstate, message, name=name, more=more)
+def _of_server(error: asyncpg.PostgresError, *, name: str) -> errors.PipekitError:
+    return from_server(error, name=name) or connection_lost(str(error), name=name)
 
 
 def rows_of(status: str) -> int:

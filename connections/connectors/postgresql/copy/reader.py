@@ -8,13 +8,13 @@ from typing import Any
 
 import adbc_driver_manager
 import adbc_driver_postgresql.dbapi as adbc
-import psycopg
 import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
 from connections.connectors.postgresql import driver
 from connections.connectors.postgresql.copy import wire_values
-from connections.connectors.postgresql.errors import connection_lost, of_state, translate_connect
+from connections.connectors.postgresql.errors.connect import from_connect_exception
+from connections.connectors.postgresql.errors.statement import connection_lost, from_server, label
 from connections.connectors.postgresql.introspection import describe_query
 from connections.connectors.postgresql.metadata import (
     IS_METADATA,
@@ -109,9 +109,7 @@ class PostgresqlBatches:
         try:
             connection = clear_text.opened(settings, connect, adbc_driver_manager.Error)
         except adbc_driver_manager.Error as error:
-            raise translate_connect(
-                psycopg.OperationalError(str(error)), name=self.parameters.name, address=driver.address(settings)
-            ) from None
+            raise from_connect_exception(error, name=self.parameters.name, address=driver.address(settings)) from None
         with connection, connection.cursor() as cursor:
             self._check_metadata(cursor)
             self._backend = self._identify(cursor, settings)
@@ -167,23 +165,15 @@ class PostgresqlBatches:
 
 def translated(error: Exception, *, name: str) -> errors.PipekitError:
     """Return Pipekit's error for one of ADBC's or Arrow's, by its SQLSTATE if it has one."""
-    state = getattr(error, "sqlstate", None)
-    if state:
-        fields = {_decoded(key): _decoded(value) for key, value in getattr(error, "details", None) or ()}
-        message = fields.get("PG_DIAG_MESSAGE_PRIMARY") or str(error)
-        more = (fields.get(f"PG_DIAG_{part}") for part in ("MESSAGE_DETAIL", "MESSAGE_HINT", "CONTEXT"))
-        return of_state(state, message, name=name, more=more)
+    if from_report := from_server(error, name=name):
+        return from_report
     if isinstance(error, OSError) or getattr(error, "status_code", None) in _IO:
         return connection_lost(str(error), name=name)
     return errors.InternalError(
-        f"{name or 'PostgreSQL'}: The rows could not be read: {error}",
+        f"{label(name)} The rows could not be read: {error}",
         hint="This is a bug in Pipekit; please report it.",
         detail=repr(error),
     )
-
-
-def _decoded(text: str | bytes) -> str:
-    return text.decode("utf-8", "replace") if isinstance(text, bytes) else text
 
 
 READER = PostgresqlReader()

@@ -7,26 +7,15 @@ user of the machine may listen on a free port.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import asyncpg
-from asyncpg import connect_utils, protocol
-
+from connections.connectors.postgresql.errors.causes import Cause, cause_of
 from connections.sdk.parameters import ConnectionParameters
 
 T = TypeVar("T")
-# part of libpq's message, also used for asyncpg
-REFUSED = "server requested a cleartext password"
 _ALWAYS_TLS = frozenset({"require", "verify-ca", "verify-full"})
 _NEVER_TLS = frozenset({"disable"})
-_HEADER = struct.Struct("!cI")
-_AUTHENTICATION, _CLEAR_TEXT, _OK = b"R", 3, 0
-# maximum length of a message before authentication
-_MAX_LENGTH = 64 * 1024
-_allowed: ContextVar[bool] = ContextVar("cleartext password allowed", default=False)
 
 
 def is_allowed(settings: Mapping[str, str], parameters: ConnectionParameters) -> bool:
@@ -48,7 +37,8 @@ def opened(settings: Mapping[str, str], connect: Callable[[dict[str, str]], T], 
     try:
         return connect(dict(settings))
     except errors as error:
-        if "require_auth" not in settings or REFUSED not in str(error) or settings.get("sslmode") in _NEVER_TLS:
+        is_refused = cause_of(error) is Cause.CLEAR_TEXT_PASSWORD
+        if "require_auth" not in settings or not is_refused or settings.get("sslmode") in _NEVER_TLS:
             raise
         refused = error
     with_tls = {key: value for key, value in settings.items() if key != "require_auth"} | {"sslmode": "require"}
@@ -56,65 +46,4 @@ def opened(settings: Mapping[str, str], connect: Callable[[dict[str, str]], T], 
         return connect(with_tls)
     except errors as error:
         # if the server does not support TLS, report the first error: it requested a clear-text password
-        raise (refused if "does not support SSL" in str(error) else error) from None
-
-
-class Guarded(protocol.Protocol):  # type: ignore[misc]
-    """asyncpg's protocol with a check of every message from the server until authentication is complete."""
-
-    def __init__(self, address: Any, connected: Any, *arguments: Any) -> None:
-        super().__init__(address, connected, *arguments)
-        self._connected = connected
-        self._checking = not _allowed.get()
-        self._buffer = b""
-
-    def data_received(self, data: bytes) -> None:
-        if not self._checking or self.is_ssl:
-            super().data_received(data)
-            return
-        self._buffer += data
-        while self._checking and (message := self._next()) is not None:
-            if message[:1] == _AUTHENTICATION and message[5:9] == struct.pack("!I", _CLEAR_TEXT):
-                # after this class of error asyncpg tries TLS, or raises the error of the attempt with TLS
-                self._refuse(asyncpg.InvalidAuthorizationSpecificationError(REFUSED))
-                return
-            self._checking = message[:1] != _AUTHENTICATION or message[5:9] != struct.pack("!I", _OK)
-            super().data_received(message)
-        if not self._checking and self._buffer:
-            rest, self._buffer = self._buffer, b""
-            super().data_received(rest)
-
-    def _next(self) -> bytes | None:
-        """Remove and return the next complete message from the buffer; None when it is incomplete."""
-        if len(self._buffer) < _HEADER.size:
-            return None
-        length = 1 + _HEADER.unpack_from(self._buffer)[1]
-        if not _HEADER.size <= length <= _MAX_LENGTH:
-            self._refuse(asyncpg.InterfaceError("unexpected response"))
-            return None
-        if len(self._buffer) < length:
-            return None
-        message, self._buffer = self._buffer[:length], self._buffer[length:]
-        return message
-
-    def _refuse(self, error: Exception) -> None:
-        self._buffer = b""
-        if not self._connected.done():
-            self._connected.set_exception(error)
-
-
-async def connect(settings: Mapping[str, str], parameters: ConnectionParameters, **keywords: Any) -> Any:
-    """Connect with asyncpg, which has no parameter for this check, so its protocol class is replaced."""
-    # asyncpg reads the class from its module at each connect; no other code of this process uses asyncpg
-    if connect_utils.protocol.Protocol is not Guarded:
-        connect_utils.protocol.Protocol = Guarded
-    token = _allowed.set(is_allowed(settings, parameters))
-    try:
-        return await asyncpg.connect(**keywords)
-    except OSError as error:
-        # the second attempt failed, because the server does not support TLS: report the first error
-        if REFUSED in str(error.__cause__):
-            raise asyncpg.InvalidAuthorizationSpecificationError(REFUSED) from None
-        raise
-    finally:
-        _allowed.reset(token)
+        raise (refused if cause_of(error) is Cause.NO_TLS else error) from None

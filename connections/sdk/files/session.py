@@ -1,0 +1,99 @@
+"""The base class of sessions on databases that are files, which this process opens itself."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from connections.sdk.errors import DatabaseMissing, PipekitError
+
+C = TypeVar("C")
+T = TypeVar("T")
+
+
+class FileSession(ABC, Generic[C]):
+    """Implements `Session` over a connection in autocommit mode, except for ``fetch_read_only``.
+
+    ``connection`` has the methods ``execute``, ``interrupt`` and ``close``; ``execute`` returns a cursor.
+    """
+
+    server_version = 0
+    # base class of the driver's exceptions
+    error_class: ClassVar[type[Exception]]
+    begin: ClassVar[str] = "BEGIN"
+
+    def __init__(self, connection: C, *, name: str) -> None:
+        self.connection = connection
+        self.name = name
+
+    @abstractmethod
+    def _row_count(self, sql: str, cursor: Any) -> int:
+        """Return the number of rows that the executed statement affected, -1 if it is unknown."""
+
+    @abstractmethod
+    def _translate(self, error: Any) -> PipekitError:
+        """Return Pipekit's error for one of ``error_class``."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        with self._translated():
+            return self._wait_for(lambda: self._row_count(sql, self._execute(sql, parameters)))
+
+    def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._translated():
+            rows: list[tuple[Any, ...]] = self._wait_for(lambda: self._execute(sql, parameters).fetchall())
+            return rows
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._translated():
+            self._wait_for(lambda: self._execute(self.begin))
+            try:
+                yield
+            except BaseException:
+                self._roll_back()
+                raise
+            self._commit()
+
+    def cancel(self) -> None:
+        self._driver.interrupt()
+
+    def close(self) -> None:
+        with contextlib.suppress(self.error_class):
+            self._driver.close()
+
+    def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        return self._driver.execute(sql, tuple(parameters))
+
+    def _wait_for(self, execute: Callable[[], T]) -> T:
+        """Return ``execute()``, where the system requires it after waiting for other processes."""
+        return execute()
+
+    def _commit(self) -> None:
+        self._execute("COMMIT")
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(self.error_class):
+            self._execute("ROLLBACK")
+
+    @property
+    def _driver(self) -> Any:
+        return self.connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except self.error_class as error:
+            raise self._translate(error) from error
+
+
+def missing_file(path: Path, label: str) -> DatabaseMissing:
+    """Return the error for a file that does not exist and may not be created; ``label`` begins the message."""
+    return DatabaseMissing(
+        f"{label} There is no file {path}.",
+        hint='Check the path in the URL; to let a destination file be created, set the option "create": true.',
+    )

@@ -1,0 +1,71 @@
+"""The base class of commands maps errors and results to text, JSON and exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from connections.management.base import BaseCommand, CommandFailed
+from connections.sdk.errors import AlreadyRunning, ConfigurationInvalid, DatabaseMissing, PipekitError, UrlInvalid
+
+
+class Command(BaseCommand):
+    requires_system_checks: list[str] = []
+    error_exit_codes = {DatabaseMissing: 3, ConfigurationInvalid: 2}
+
+    def __init__(self, error: Exception | None = None, result: int = 0) -> None:
+        super().__init__()
+        self.error, self.result = error, result
+
+    def add_arguments(self, parser: Any) -> None:
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, **options: Any) -> None:
+        if self.error:
+            raise self.error
+        self.write_result("done")
+        self.exit_code = self.result
+
+
+def run(command: Command, *arguments: str) -> tuple[int, str, str]:
+    command._called_from_command_line = True  # type: ignore[attr-defined]
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    try:
+        call_command(command, *arguments, stdout=out, stderr=err)
+    except SystemExit as ended:
+        assert isinstance(ended.code, int)
+        code = ended.code
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.mark.parametrize("result", [0, 5, 130])
+def test_a_result_has_its_exit_code(result: int) -> None:
+    assert run(Command(result=result)) == (result, "done\n", "")
+
+
+@pytest.mark.parametrize(
+    ("error_class", "exit_code"), [(DatabaseMissing, 3), (ConfigurationInvalid, 2), (UrlInvalid, 1)]
+)
+def test_an_error_has_the_exit_code_of_its_class(error_class: type[PipekitError], exit_code: int) -> None:
+    code, out, err = run(Command(error_class("It failed.", hint="Change it.", detail="x")))
+    assert (code, out) == (exit_code, "")
+    assert err == f"error: It failed.\nfix:   Change it.\nwhy:   x\ncode:  {error_class.code}\n"
+
+
+def test_a_refusal_is_reported_as_json_too() -> None:
+    busy = AlreadyRunning("It is running.", hint="Wait.", detail="7")
+    refused = CommandFailed.of(busy, returncode=4, report=lambda error: {"run": None, "error": dict(error)})
+    code, out, err = run(Command(refused), "--json")
+    assert (code, json.loads(out)) == (4, {"run": None, "error": busy.as_dict()})
+    assert err == "error: It is running.\nfix:   Wait.\ncode:  already_running\n"
+    assert run(Command(refused))[1] == ""
+
+
+def test_callers_from_python_catch_an_exception() -> None:
+    with pytest.raises(CommandFailed, match="It failed") as failed:
+        call_command(Command(ConfigurationInvalid("It failed.")))
+    assert (failed.value.returncode, failed.value.details["code"]) == (2, "configuration_invalid")

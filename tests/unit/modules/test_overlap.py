@@ -1,0 +1,38 @@
+"""An overlap is a number or an interval; the check of a module and its runs read it alike."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+
+from modules import overlap
+
+
+@pytest.mark.parametrize("text", ["0", "1000", " 2.5 "])
+def test_numbers(text: str) -> None:
+    assert overlap.number(text) == Decimal(text.strip())
+    assert (overlap.interval(text), overlap.problem(text)) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2 days", dt.timedelta(days=2)),
+        ("1 hour 30 minutes", dt.timedelta(minutes=90)),
+        ("1 Week, 2 days and 3 seconds", dt.timedelta(days=9, seconds=3)),
+        (" 0.5 hours ", dt.timedelta(minutes=30)),
+        ("1microsecond", dt.timedelta(microseconds=1)),
+    ],
+)
+def test_intervals(text: str, expected: dt.timedelta) -> None:
+    assert overlap.interval(text) == expected
+    assert (overlap.number(text), overlap.problem(text)) == (None, "")
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1e3", "2 months", "days", "2 days and", "1 hour; 2 days", "NaN", "+5"])
+def test_anything_else_is_refused(text: str) -> None:
+    assert overlap.number(text) is None
+    assert overlap.interval(text) is None
+    assert overlap.problem(text)
