@@ -29,22 +29,25 @@ _BARE = r"""[^\s;&,'"(){}\[\]][^\s;&,]*"""
 # a value that has been replaced already
 _REPLACED = r"""\*\*\*(?=[\s;&,'"(){}\[\]]|$)"""
 _VALUE = rf"""(?!\$[A-Za-z_])(?:{_REPLACED}|(?:{_QUOTED}|\{{(?:[^}}\n]|\}}\}})*(?:\}}|$))(?:{_BARE})?|{_BARE})"""
-_PATTERNS = tuple(
-    (re.compile(pattern, re.IGNORECASE | re.MULTILINE), replacement)
-    for pattern, replacement in (
-        # scheme://user:password@, but not scheme://host:port/path@
-        (r"(://[^\s:/?#@]{0,200}:)(?!\d{1,5}(?:[/?#;\s]|$))\S{1,2000}@", rf"\1{HIDDEN}@"),
-        (r"(jdbc:oracle:\w{1,10}:[^\s/@]{1,200}/)\S{1,2000}@", rf"\1{HIDDEN}@"),
-        (rf"""({_KEY}\\?["']?\s{{0,3}}=\s{{0,3}}){_VALUE}""", rf"\1{HIDDEN}"),
-        # not "using password: YES" as in MySQL's errors
-        (rf"""({_KEY}\\?["']?\s{{0,3}}:\s{{0,3}})(?!(?:YES|NO|null|None)\b){_VALUE}""", rf"\1{HIDDEN}"),
-        (
-            rf"(\bIDENTIFIED\s{{1,3}}(?:WITH\s{{1,3}}\S{{1,60}}\s{{1,3}})?(?:BY|AS)\s{{1,3}}(?:PASSWORD\s{{1,3}})?){_VALUE}",
-            rf"\1{HIDDEN}",
-        ),
-        (rf"(\bPASSWORD\s{{1,3}}){_QUOTED}", rf"\1{HIDDEN}"),
-    )
+_PATTERNS = (
+    # scheme://user:password@, but not scheme://host:port/path@
+    (r"(://[^\s:/?#@]{0,200}:)(?!\d{1,5}(?:[/?#;\s]|$))\S{1,2000}@", rf"\1{HIDDEN}@"),
+    (r"(jdbc:oracle:\w{1,10}:[^\s/@]{1,200}/)\S{1,2000}@", rf"\1{HIDDEN}@"),
+    (rf"""({_KEY}\\?["']?\s{{0,3}}=\s{{0,3}}){_VALUE}""", rf"\1{HIDDEN}"),
+    # not "using password: YES" as in MySQL's errors
+    (rf"""({_KEY}\\?["']?\s{{0,3}}:\s{{0,3}})(?!(?:YES|NO|null|None)\b){_VALUE}""", rf"\1{HIDDEN}"),
+    (
+        rf"(\bIDENTIFIED\s{{1,3}}(?:WITH\s{{1,3}}\S{{1,60}}\s{{1,3}})?(?:BY|AS)\s{{1,3}}(?:PASSWORD\s{{1,3}})?){_VALUE}",
+        rf"\1{HIDDEN}",
+    ),
+    (rf"(\bPASSWORD\s{{1,3}}){_QUOTED}", rf"\1{HIDDEN}"),
 )
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    # not compiled at import: that takes a while, and most processes have nothing to redact
+    return tuple((re.compile(pattern, re.IGNORECASE | re.MULTILINE), replacement) for pattern, replacement in _PATTERNS)
 
 
 class Redactor:
@@ -73,7 +76,7 @@ class Redactor:
         """Return the text with `***` in place of every secret."""
         if self._pattern is not None:
             text = self._pattern.sub(HIDDEN, text)
-        for pattern, replacement in _PATTERNS:
+        for pattern, replacement in _patterns():
             text = pattern.sub(replacement, text)
         return text
 

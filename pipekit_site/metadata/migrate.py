@@ -97,5 +97,6 @@ def our_apps() -> set[str]:
 
 
 def _migration_files() -> set[tuple[str, str]]:
-    folders = [(app.label, Path(app.path) / "migrations") for app in apps.get_app_configs() if app.name in our_apps()]
+    ours = our_apps()
+    folders = [(app.label, Path(app.path) / "migrations") for app in apps.get_app_configs() if app.name in ours]
     return {(label, file.stem) for label, folder in folders for file in folder.glob("[0-9]*.py")}

@@ -5,8 +5,9 @@ The functions named `on_...` and `find_late` only insert rows into the outbox; o
 
 from __future__ import annotations
 
+import datetime as dt
+
 from runs.notify import differences as differences
-from runs.notify.delivery import send_due
 from runs.notify.missed_times import Missed, on_missed
 from runs.notify.overdue import find_late, ran_automatically
 from runs.notify.rules import on_finished
@@ -19,3 +20,11 @@ __all__ = [
     "ran_automatically",
     "send_due",
 ]
+
+
+def send_due(now: dt.datetime | None = None) -> int:
+    """Send what is due on every channel; return how many notifications were delivered. Delivery errors do not raise."""
+    # imported late: runs only insert rows, and need no clients of SMTP and HTTP
+    from runs.notify import delivery
+
+    return delivery.send_due(now)

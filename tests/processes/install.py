@@ -29,17 +29,21 @@ class Install:
         return Done(process.returncode, out, err)
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
-        own = {"PIPEKIT_DATA_DIR": str(self.data_dir), **({"PIPEKIT_DATABASE": self.database} if self.database else {})}
         return subprocess.Popen(
             [sys.executable, "manage.py", *arguments],
             cwd=BASE_DIR,
-            env={**kept, **own, **variables},
+            env={**self.environment(), **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a command of this install."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
+        own = {"PIPEKIT_DATA_DIR": str(self.data_dir), **({"PIPEKIT_DATABASE": self.database} if self.database else {})}
+        return {**kept, **own}
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the metadata itself, past Pipekit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from pathlib import Path
 
 from connections.sdk.protocols import Session
 from connections.sdk.sql.equality import Equality, Spellings
@@ -61,7 +61,7 @@ _ONE_SHOWN = frozenset(
 
 def equality(session: Session, natives: Sequence[str]) -> Mapping[str, Equality]:
     """Return the equality of the types; types of extensions, composite types and domains are SEVERAL."""
-    query = (files(__package__) / "queries" / "type_elements.sql").read_text()
+    query = (Path(__file__).with_name("queries") / "type_elements.sql").read_text()
     # the query has no row for a type that does not exist
     return {
         name: Equality(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, cast
 
 import psycopg
@@ -18,7 +18,7 @@ from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName
 from connections.sdk.sql.foreign_keys import ForeignKey
 from connections.sdk.sql.types import DataType, Kind
 
-_QUERIES = files(__package__) / "queries"
+_QUERIES = Path(__file__).with_name("queries")
 _KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}
 _OCCUPANTS = {"S": "sequence", "i": "index", "I": "index", "c": "type", "t": "TOAST table", "y": "type"}
 _ON_DELETE = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}

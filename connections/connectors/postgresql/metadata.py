@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from connections.sdk.errors import PermissionDenied, QueryInvalid
 from connections.sdk.files.protection import METADATA_TABLES, refused_database
 from connections.sdk.parameters import ConnectionParameters
 
-_QUERIES = files(__package__) / "queries"
+_QUERIES = Path(__file__).with_name("queries")
 IS_METADATA = (
     (_QUERIES / "is_metadata.sql")
     .read_text()
