@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
@@ -20,7 +21,7 @@ from connections.sdk.errors import InternalError, PipekitError
 from connections.secrets.redaction import redactor
 from runs.lifecycle.sanitize import storable
 from runs.models.notification import Channel, Notification, NotificationQuerySet, new_delivery_id
-from runs.notify import channels, messages
+from runs.notify import messages
 from runs.notify.destinations import recipients, wanted_channels, webhook_address
 
 # rate limit: at most this many mails per window, and only digests after the first SINGLE_MAILS
@@ -100,13 +101,26 @@ def _posts(due: NotificationQuerySet, now: dt.datetime) -> list[Group]:
 
 def _mail(rows: Group) -> str:
     key = " ".join(row.delivery_id for row in rows)
-    return channels.send_mail(messages.mail([row.about for row in rows], key=key))
+    return _send_mail(messages.mail([row.about for row in rows], key=key))
 
 
 def _post(rows: Group) -> str:
     for row in rows:
-        channels.post({**row.about, "url": messages.link(row.about) or None}, delivery_id=row.delivery_id)
+        _send_webhook({**row.about, "url": messages.link(row.about) or None}, delivery_id=row.delivery_id)
     return ""
+
+
+def _send_mail(mail: messages.Mail) -> str:
+    # imported here, because most ticks have nothing to send
+    from runs.notify.channels import email
+
+    return email.send(mail)
+
+
+def _send_webhook(event: dict[str, Any], *, delivery_id: str) -> None:
+    from runs.notify.channels import webhook
+
+    webhook.post(event, delivery_id=delivery_id)
 
 
 _GROUP: dict[Channel, Callable[[NotificationQuerySet, dt.datetime], list[Group]]] = {
@@ -141,10 +155,10 @@ def send_tests() -> list[ChannelResult]:
 def _try(channel: Channel) -> ChannelResult:
     try:
         if channel == Channel.EMAIL:
-            remark = channels.send_mail(messages.test_mail())
+            remark = _send_mail(messages.test_mail())
             message = remark or f"sent to {', '.join(recipients())}"
             return ChannelResult(channel=channel, ok=not remark, message=message)
-        channels.post({"event": "test"}, delivery_id=new_delivery_id())
+        _send_webhook({"event": "test"}, delivery_id=new_delivery_id())
         return ChannelResult(channel=channel, ok=True, message=f"posted to {webhook_address()}")
     except PipekitError as error:
         message = " ".join(filter(None, (error.message, error.detail)))
