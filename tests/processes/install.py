@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from pipekit_site.config.config import BASE_DIR
 from tests.benches.bench import Bench
-from tests.processes.commands import Done
+from tests.processes.commands import Done, start_anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +29,7 @@ class Install:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
         own = {"PIPEKIT_DATA_DIR": str(self.data_dir), **({"PIPEKIT_DATABASE": self.database} if self.database else {})}
-        return subprocess.Popen(
-            [sys.executable, "manage.py", *arguments],
-            cwd=BASE_DIR,
-            env={**kept, **own, **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return start_anew(arguments, {**kept, **own, **variables}, stdin=subprocess.DEVNULL, text=True)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the metadata itself, past Pipekit."""
