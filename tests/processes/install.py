@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from pipekit_site.config.config import BASE_DIR
 from tests.benches.bench import Bench
-from tests.processes.commands import Done
+from tests.processes.commands import Done, start_anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +27,7 @@ class Install:
         return Done(process.returncode, out, err)
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "manage.py", *arguments],
-            cwd=BASE_DIR,
-            env={**self.environment(), **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return start_anew(arguments, {**self.environment(), **variables}, stdin=subprocess.DEVNULL, text=True)
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a command of this install."""

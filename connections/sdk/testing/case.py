@@ -17,6 +17,10 @@ from connections.sdk.sql.types import DataType
 
 # a password of which no part may occur in an error
 CANARY = "pw-canary-7391"
+_KEYS = frozenset(
+    {"url", "username", "password", "options", "refused_url", "missing_database_url", "schema", "lacks"}
+    | {"case_sensitive", "known_gaps"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +78,13 @@ class ConnectorUnderTest:
     def from_json(cls, kind: str, text: str) -> ConnectorUnderTest:
         """Return the connector for the command line's ``--connector KIND --connection JSON``.
 
-        The keys are url, username, password, options and schema; refused_url and missing_database_url name connections
-        that must fail. Raises ValueError for text that is not such an object.
+        The keys are url, username, password and options of the connection; refused_url and missing_database_url of
+        connections that must fail; and schema, lacks, case_sensitive and known_gaps as the attributes of this class.
+        Raises ValueError for text that is not such an object.
         """
         data = json.loads(text)
-        known = {"url", "username", "password", "options", "schema", "refused_url", "missing_database_url"}
-        if not isinstance(data, dict) or "url" not in data or data.keys() - known:
-            raise ValueError(f"--connection must be a JSON object with url and any of {', '.join(sorted(known))}.")
+        if not isinstance(data, dict) or "url" not in data or data.keys() - _KEYS:
+            raise ValueError(f"--connection must be a JSON object with url and any of {', '.join(sorted(_KEYS))}.")
         parameters = ConnectionParameters(
             kind=kind,
             url=data["url"],
@@ -100,6 +104,9 @@ class ConnectorUnderTest:
             refused=failing("refused_url"),
             wrong_password=replace(parameters, password=CANARY) if parameters.password else None,
             missing_database=failing("missing_database_url"),
+            lacks=frozenset(data.get("lacks", ())),
+            case_sensitive=data.get("case_sensitive", True),
+            known_gaps=data.get("known_gaps", {}),
         )
 
 

@@ -116,13 +116,9 @@ class CatalogueTests(Fixtures):
 
     def test_a_foreign_key_is_found_from_the_table_that_it_references(self, bench: Workbench) -> None:
         number = bench.native(Kind.BIGINT)
-        parent = bench.table("_parent")
-        child = bench.table("_child")
-        # the child is dropped first
-        bench._tables.reverse()
-        bench.create([("k", number)], suffix="_parent", more=", PRIMARY KEY (k)")
+        parent = bench.create([("k", number)], suffix="_parent", more=", PRIMARY KEY (k)")
         reference = f", FOREIGN KEY (p) REFERENCES {bench.dialect.qualified(parent)} (k)"
-        bench.create([("p", number)], suffix="_child", more=reference)
+        child = bench.create([("p", number)], suffix="_child", more=reference)
         with bench.session() as session:
             (key,) = bench.connector.introspector.foreign_keys(session, parent)
             assert bench.connector.introspector.foreign_keys(session, child) == ()

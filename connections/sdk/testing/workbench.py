@@ -210,7 +210,8 @@ class Workbench:
     def drop_all(self) -> None:
         """Drop the tables of the test, unless the whole database is thrown away."""
         if self._tables and not self.case.disposable:
-            self.execute(*map(self._drop, self._tables))
+            # tables that reference others were created later
+            self.execute(*map(self._drop, reversed(self._tables)))
         self._tables.clear()
 
     def _drop(self, table: TableName) -> str:

@@ -1,0 +1,18 @@
+"""Leaves part of the suite for DuckDB to the long matrices: each of its sessions takes 40 ms to open the file."""
+
+from __future__ import annotations
+
+import pytest
+
+_LONG = frozenset({"ConnectionTests", "SessionTests", "CatalogueTests", "NameTests", "PublishingTests"})
+# of these parts, what is tested by default all the same
+_QUICK = frozenset({"test_a_publish_leaves_exactly_these_rows", "test_columns_may_have_any_names"})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and item.cls is not None and item.cls.__name__ == "TestDuckdb":
+            part, _, name = item.function.__qualname__.partition(".")
+            if part in _LONG and name not in _QUICK:
+                item.add_marker(pytest.mark.matrix)
