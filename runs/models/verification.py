@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from connections.models import Timestamped
 from modules.models import Module
-from runs.lifecycle.sanitize import storable
 from runs.models.process_mixin import ProcessMixin
 from runs.models.states import IllegalTransition, finished
+from runs.models.transitions import storable
 
 
 class VerificationStatus(models.TextChoices):

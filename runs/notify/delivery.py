@@ -19,8 +19,8 @@ from django.utils import timezone
 
 from connections.sdk.errors import InternalError, PipekitError
 from connections.secrets.redaction import redactor
-from runs.lifecycle.sanitize import storable
 from runs.models.notification import Channel, Notification, NotificationQuerySet, new_delivery_id
+from runs.models.transitions import storable
 from runs.notify import messages
 from runs.notify.destinations import recipients, wanted_channels, webhook_address
 

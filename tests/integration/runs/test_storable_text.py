@@ -9,9 +9,9 @@ import pytest
 from django.conf import settings
 
 from runs.lifecycle import claim, spool
-from runs.lifecycle.sanitize import storable
 from runs.models import Run
 from runs.models.states import Status
+from runs.models.transitions import storable
 from tests.factories import ConnectionFactory, ModuleFactory, RunFactory
 
 

@@ -1,0 +1,49 @@
+"""Transitions of runs and group runs from one status to another, each in one conditional UPDATE."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from runs.models.states import IllegalTransition
+
+
+def transition(
+    row: models.Model,
+    status: str | None,
+    *,
+    sources: Collection[str],
+    fields: dict[str, Any],
+    only_if: dict[str, Any] | None = None,
+) -> None:
+    """Update a row if it is in one of the source states, and set its status unless that is None.
+
+    The number of updated rows decides which process was first. Raise IllegalTransition for the others.
+    """
+    changed = {**fields, "updated_at": timezone.now(), **({} if status is None else {"status": status})}
+    rows = type(row)._default_manager.filter(pk=row.pk, status__in=sources, **(only_if or {}))
+    if rows.update(**storable(changed)) != 1:
+        now = type(row)._default_manager.filter(pk=row.pk).values_list("status", flat=True).first() or "deleted"
+        raise IllegalTransition(
+            f"Run {row.pk} is {now}, so it cannot {f'become {status}' if status else 'be changed'}.",
+            hint="Another process changed it first; look at the run.",
+        )
+    for name, value in changed.items():
+        setattr(row, name, value)
+
+
+def storable(value: Any) -> Any:
+    """Escape characters that a metadata database cannot store, also within lists and dictionaries.
+
+    These are NUL (PostgreSQL) and lone surrogates (all databases).
+    """
+    if isinstance(value, str):
+        return value.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    return value
