@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.checks import CheckMessage
+from django.core.management import call_command
 from django.db import connection
 from pytest_django.fixtures import Settings
 
 from pipekit_site import checks
+from pipekit_site.management.commands import check
 
 pytestmark = pytest.mark.django_db
 
@@ -77,3 +79,16 @@ def test_a_misspelled_variable_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PIPEKIT_API_PROT", "1")
     monkeypatch.setenv("PIPEKIT_SECRET_API_PORT", "1")
     assert found()["pipekit.W001"].hint == "Did you mean PIPEKIT_API_PORT?"
+
+
+def test_check_leaves_out_the_pages_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[list[str] | None] = []
+    monkeypatch.setattr(check.Command, "check", lambda self, **options: chosen.append(options["tags"]))
+    call_command("check")
+    for arguments in (["--all"], ["--deploy"], ["modules"], ["--tag", "admin"]):
+        call_command("check", *arguments)
+    plain, *others = chosen
+    assert plain is not None
+    assert {"pipekit", "models", "security"} <= set(plain)
+    assert {"admin", "templates", "urls"} & set(plain) == set()
+    assert others == [None, None, None, ["admin"]]
