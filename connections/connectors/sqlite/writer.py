@@ -19,12 +19,11 @@ from connections.connectors.sqlite.driver import database_path
 from connections.connectors.sqlite.reader import check_metadata, translated
 from connections.sdk.arrow.counts import check_counts
 from connections.sdk.arrow.invalid_values import invalid_value
-from connections.sdk.claim import Claim
 from connections.sdk.errors import DatabaseMissing
 from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import create_private
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Batches
+from connections.sdk.protocols import Batches, Target
 from connections.sdk.schema import Column, TableName
 
 
@@ -33,21 +32,13 @@ class SqliteWriter:
 
     works_here = True
 
-    def write(
-        self,
-        parameters: ConnectionParameters,
-        table: TableName,
-        columns: Sequence[Column],
-        batches: Batches,
-        *,
-        clear: bool = False,
-        claim: Claim | None = None,
-    ) -> int:
-        with _transaction(parameters) as cursor:
-            if claim:
-                cursor.execute(claim.sql)
-                claim.check(cursor.fetchall())
-            if clear:
+    def write(self, target: Target, batches: Batches) -> int:
+        table, columns = target.table, target.columns
+        with _transaction(target.parameters) as cursor:
+            if target.claim:
+                cursor.execute(target.claim.sql)
+                target.claim.check(cursor.fetchall())
+            if target.clear:
                 cursor.execute(DIALECT.empty_table(table))
             rowid_column = _rowid_column(cursor, table)
             before = _changes(cursor)
