@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connections.sdk.capabilities import Cap
@@ -148,6 +149,20 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a writer writes to: an existing table, by the columns in the order of the batches' fields.
+
+    With ``clear`` its rows are deleted first. With ``claim`` rows are written only while the run holds the claim.
+    """
+
+    parameters: ConnectionParameters
+    table: TableName
+    columns: Sequence[Column]
+    clear: bool = False
+    claim: Claim | None = None
+
+
 class Writer(Protocol):
     """Appends Arrow batches to an existing table, in one transaction of its own. Used only inside jrunner.
 
@@ -157,19 +172,10 @@ class Writer(Protocol):
 
     works_here: bool
 
-    def write(
-        self,
-        parameters: ConnectionParameters,
-        table: TableName,
-        columns: Sequence[Column],
-        batches: Batches,
-        *,
-        clear: bool = False,
-        claim: Claim | None = None,
-    ) -> int:
+    def write(self, target: Target, batches: Batches) -> int:
         """Write all batches in one transaction. Return the number of rows as counted by the *system*.
 
-        1. Check and lock ``claim``. Raises Overtaken when another run holds it.
+        1. Check and lock the target's claim. Raises Overtaken when another run holds it.
         2. With ``clear``, delete the rows of the table.
         3. Insert the rows. Raises InvalidValue with the column and the value for one that the table cannot hold.
         4. Compare the system's count with ``batches.rows``. Raises CountMismatch when they differ.

@@ -10,6 +10,7 @@ from connections import registry
 from connections.sdk.claim import Claim
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protocols import Target
 from connections.sdk.schema import Column, TableName
 from connections.sdk.sql.types import DataType
 
@@ -83,6 +84,13 @@ class Job:
             "batch_bytes": self.batch_bytes,
             "options": dict(self.options),
         }
+
+    @property
+    def target(self) -> Target:
+        """What the rows are written to."""
+        return Target(
+            parameters=self.destination, table=self.table, columns=self.columns, clear=self.clear, claim=self.claim
+        )
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -19,10 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from connections.sdk.arrow.texts import as_text
-from connections.sdk.claim import Claim
-from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Batches
-from connections.sdk.schema import Column, TableName
+from connections.sdk.protocols import Batches, Target
+from connections.sdk.schema import Column
 
 FORMATS = ("csv", "tsv", "json")
 _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
@@ -36,18 +34,9 @@ class PrintingWriter:
     def __init__(self, format: str) -> None:
         self._blocks = {"csv": _csv, "tsv": _tsv, "json": _json}[format]
 
-    def write(
-        self,
-        parameters: ConnectionParameters,
-        table: TableName,
-        columns: Sequence[Column],
-        batches: Batches,
-        *,
-        clear: bool = False,
-        claim: Claim | None = None,
-    ) -> int:
+    def write(self, target: Target, batches: Batches) -> int:
         with tempfile.TemporaryFile(prefix="jrunner-") as spool:
-            for block in self._blocks(columns, batches):
+            for block in self._blocks(target.columns, batches):
                 spool.write(block)
             spool.seek(0)
             shutil.copyfileobj(spool, _standard_output(), 1024 * 1024)

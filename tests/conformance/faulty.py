@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,31 +100,30 @@ class FaultyReader:
 class BatchByBatch(Proxy):
     """A writer that commits after each batch."""
 
-    def write(self, parameters: Any, table: Any, columns: Any, batches: Any, **options: Any) -> int:
+    def write(self, target: Any, batches: Any) -> int:
         written = 0
         for batch in batches:
             one = MemoryBatches(batches.schema, [batch])
-            written += self.real.write(parameters, table, columns, one, **options)
+            written += self.real.write(target, one)
         return written
 
 
 class WithoutOption(Proxy):
     """A writer that ignores an option."""
 
-    option = ""
+    without: Mapping[str, Any] = {}
 
-    def write(self, parameters: Any, table: Any, columns: Any, batches: Any, **options: Any) -> int:
-        options.pop(self.option, None)
-        written: int = self.real.write(parameters, table, columns, batches, **options)
+    def write(self, target: Any, batches: Any) -> int:
+        written: int = self.real.write(replace(target, **self.without), batches)
         return written
 
 
 class WithoutClear(WithoutOption):
-    option = "clear"
+    without = {"clear": False}
 
 
 class WithoutClaim(WithoutOption):
-    option = "claim"
+    without = {"claim": None}
 
 
 class NeverClosed(Proxy):

@@ -14,10 +14,8 @@ from connections.connectors.duckdb.dialect import DIALECT
 from connections.connectors.duckdb.native_texts import NativeTexts
 from connections.sdk.arrow.counts import check_counts
 from connections.sdk.arrow.invalid_values import first_value, invalid_value
-from connections.sdk.claim import Claim
-from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Batches
-from connections.sdk.schema import Column, TableName
+from connections.sdk.protocols import Batches, Target
+from connections.sdk.schema import Column
 from connections.sdk.sql.types import Kind
 
 _STREAM = "pipekit_stream"
@@ -34,28 +32,20 @@ class DuckdbWriter:
 
     works_here = True
 
-    def write(
-        self,
-        parameters: ConnectionParameters,
-        table: TableName,
-        columns: Sequence[Column],
-        batches: Batches,
-        *,
-        clear: bool = False,
-        claim: Claim | None = None,
-    ) -> int:
+    def write(self, target: Target, batches: Batches) -> int:
+        parameters = target.parameters
         session = driver.connect(parameters)
         try:
-            size = memory.needed(len(columns))
+            size = memory.needed(len(target.columns))
             memory.set_limit(session, parameters, size)
             with session.transaction():
-                if claim:
-                    claim.check(session.fetch(claim.sql))
-                if clear:
-                    session.execute(DIALECT.for_connection(parameters).empty_table(table))
+                if target.claim:
+                    target.claim.check(session.fetch(target.claim.sql))
+                if target.clear:
+                    session.execute(DIALECT.for_connection(parameters).empty_table(target.table))
                 limit = _MemoryLimit(session, size, fixed=bool(memory.configured_limit(parameters)))
-                target = DIALECT.for_connection(parameters).qualified(table)
-                written = _Insert(target, columns, batches, limit).execute(session)
+                table = DIALECT.for_connection(parameters).qualified(target.table)
+                written = _Insert(table, target.columns, batches, limit).execute(session)
                 check_counts(batches.rows, written)
             return written
         finally:

@@ -19,9 +19,8 @@ from connections.connectors.sqlite.errors import from_adbc
 from connections.connectors.sqlite.reader import check_metadata
 from connections.sdk.arrow.counts import check_counts
 from connections.sdk.arrow.invalid_values import invalid_value
-from connections.sdk.claim import Claim
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Batches
+from connections.sdk.protocols import Batches, Target
 from connections.sdk.schema import Column, TableName
 
 
@@ -30,21 +29,13 @@ class SqliteWriter:
 
     works_here = True
 
-    def write(
-        self,
-        parameters: ConnectionParameters,
-        table: TableName,
-        columns: Sequence[Column],
-        batches: Batches,
-        *,
-        clear: bool = False,
-        claim: Claim | None = None,
-    ) -> int:
-        with _transaction(parameters) as cursor:
-            if claim:
-                cursor.execute(claim.sql)
-                claim.check(cursor.fetchall())
-            if clear:
+    def write(self, target: Target, batches: Batches) -> int:
+        table, columns = target.table, target.columns
+        with _transaction(target.parameters) as cursor:
+            if target.claim:
+                cursor.execute(target.claim.sql)
+                target.claim.check(cursor.fetchall())
+            if target.clear:
                 cursor.execute(DIALECT.empty_table(table))
             rowid_column = _rowid_column(cursor, table)
             before = _changes(cursor)

@@ -14,7 +14,7 @@ from connections.sdk import errors
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Introspector, Reader, Session, Writer
+from connections.sdk.protocols import Introspector, Reader, Session, Target, Writer
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.testing.case import CANARY, ConnectorUnderTest
@@ -162,7 +162,9 @@ def _uses(bench: Workbench, parameters: ConnectionParameters) -> list[Callable[[
         import pyarrow as pa
 
         batches = MemoryBatches(pa.schema([("n", pa.int64())]), [])
-        uses.append(lambda: writer.write(parameters, TableName(bench.case.schema, "pipekit_test"), columns, batches))
+        table = TableName(bench.case.schema, "pipekit_test")
+        target = Target(parameters=parameters, table=table, columns=columns)
+        uses.append(lambda: writer.write(target, batches))
     return uses
 
 

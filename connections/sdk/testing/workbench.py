@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from connections.sdk.claim import Claim
-from connections.sdk.protocols import Reader, Session, Writer
+from connections.sdk.protocols import Reader, Session, Target, Writer
 from connections.sdk.retry_read import ReadAgain
 from connections.sdk.schema import Column, ColumnInfo, TableName
 from connections.sdk.sql.publishing import PublishingDialect
@@ -205,7 +205,8 @@ class Workbench:
         """Write batches by the writer."""
         schema = pa.schema([(column.dest_name, to_arrow(column.data_type)) for column in columns])
         source = MemoryBatches(schema, batches, before)
-        return self.writer.write(self.parameters, table, columns, source, clear=clear, claim=claim)
+        target = Target(parameters=self.parameters, table=table, columns=columns, clear=clear, claim=claim)
+        return self.writer.write(target, source)
 
     def drop_all(self) -> None:
         """Drop the tables of the test, unless the whole database is thrown away."""

@@ -58,7 +58,7 @@ def copy(job: Job, reporter: Reporter, cancellation: Cancellation, *, writer: Wr
 
 def _write(job: Job, writer: Writer, pump: Pump) -> TransferResult:
     with contextlib.closing(pump):
-        written = writer.write(job.destination, job.table, job.columns, pump, clear=job.clear, claim=job.claim)
+        written = writer.write(job.target, pump)
     return TransferResult(read=pump.rows, written=written, size=pump.size)
 
 

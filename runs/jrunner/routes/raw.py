@@ -79,7 +79,7 @@ class _Pipe:
     async def move(self, source: Any, destination: Any) -> TransferResult:
         with bulk.translated(self.job.destination.name):
             async with destination.transaction():
-                await bulk.Beginning(table=self.job.table, clear=self.job.clear, claim=self.job.claim)(destination)
+                await bulk.begin(destination, self.job.target)
                 read, written = await self._both(source, destination)
                 check_counts(read, written)
                 self.complete = True

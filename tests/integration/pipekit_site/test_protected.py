@@ -19,6 +19,7 @@ from connections import probe, registry
 from connections.models import Connection, Driver
 from connections.sdk.errors import PipekitError, Protected, from_dict
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.protocols import Target
 from connections.sdk.schema import TableName
 from modules.models import Module, Watermark
 from pipekit_site import protected_paths
@@ -121,7 +122,7 @@ def refuses_everywhere(sly: ConnectionParameters) -> None:
     with pytest.raises(Protected):
         list(batches)
     with pytest.raises(Protected):
-        connector.writer.write(sly, TableName("", "auth_user"), (), batches)
+        connector.writer.write(Target(parameters=sly, table=TableName("", "auth_user"), columns=()), batches)
     assert probe.probe(lambda: sly, name="sly", kind=sly.kind).error["code"] == "protected"  # type: ignore[index]
 
 

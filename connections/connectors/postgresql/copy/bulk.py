@@ -6,7 +6,6 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,9 +25,8 @@ from connections.connectors.postgresql.metadata import (
 )
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
 from connections.sdk import errors
-from connections.sdk.claim import Claim
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.schema import TableName
+from connections.sdk.protocols import Target
 
 _SSL_KEYWORDS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 90_000}
@@ -92,20 +90,15 @@ def _set_keepalive(connection: Any) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beginning:
-    """The first statements of a writing transaction: check and lock the claim, and with ``clear`` empty the table."""
+async def begin(connection: Any, target: Target) -> None:
+    """Begin a writing transaction: check and lock the claim, and with ``clear`` empty the table.
 
-    table: TableName
-    clear: bool
-    claim: Claim | None
-
-    async def __call__(self, connection: Any) -> None:
-        """Execute the statements. Raises Overtaken when another run has the claim."""
-        if self.claim:
-            self.claim.check(await connection.fetch(self.claim.sql))
-        if self.clear:
-            await connection.execute(DIALECT.empty_table(self.table))
+    Raises Overtaken when another run has the claim.
+    """
+    if target.claim:
+        target.claim.check(await connection.fetch(target.claim.sql))
+    if target.clear:
+        await connection.execute(DIALECT.empty_table(target.table))
 
 
 async def backend(connection: Any, parameters: ConnectionParameters) -> Backend:

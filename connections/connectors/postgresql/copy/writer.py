@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, suppress
 from typing import Any
 
@@ -18,10 +18,7 @@ from connections.connectors.postgresql.session.copy_monitor import CopyStatus, m
 from connections.sdk import session_cleanup
 from connections.sdk.arrow.counts import check_counts
 from connections.sdk.arrow.invalid_values import first_value, invalid_value
-from connections.sdk.claim import Claim
-from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Batches
-from connections.sdk.schema import Column, TableName
+from connections.sdk.protocols import Batches, Target
 
 _BLOCK = 256 * 1024
 _LINE = re.compile(r"COPY .*, line (\d+)(?:, column ([^:\n]*))?")
@@ -34,48 +31,39 @@ class PostgresqlWriter:
 
     works_here = False
 
-    def write(
-        self,
-        parameters: ConnectionParameters,
-        table: TableName,
-        columns: Sequence[Column],
-        batches: Batches,
-        *,
-        clear: bool = False,
-        claim: Claim | None = None,
-    ) -> int:
-        begin = bulk.Beginning(table=table, clear=clear, claim=claim)
-        with closing(LossyCastCheck(parameters, columns)) as check:
-            return asyncio.run(_Copy(table, tuple(columns), batches, check).run(parameters, begin))
+    def write(self, target: Target, batches: Batches) -> int:
+        with closing(LossyCastCheck(target.parameters, target.columns)) as check:
+            return asyncio.run(_Copy(target, batches, check).run())
 
 
 class _Copy:
     """One COPY with its encoding and checks."""
 
-    def __init__(self, table: TableName, columns: tuple[Column, ...], batches: Batches, check: LossyCastCheck) -> None:
-        self.table = table
-        self.columns = columns
+    def __init__(self, target: Target, batches: Batches, check: LossyCastCheck) -> None:
+        self.target = target
+        self.columns = tuple(target.columns)
         self.batches = batches
         self.lossy_cast_check = check
-        self.encoding: Encoding = encoding(columns)
+        self.encoding: Encoding = encoding(self.columns)
         # the latest batches, each with the number of its first row
         self.sent: list[tuple[int, pa.RecordBatch]] = []
         self.count = 0
 
-    async def run(self, parameters: ConnectionParameters, begin: bulk.Beginning) -> int:
+    async def run(self) -> int:
+        parameters = self.target.parameters
         connection = await bulk.connect(parameters)
         try:
             with bulk.translated(parameters.name):
                 backend = await bulk.backend(connection, parameters)
                 with session_cleanup.terminated_by(backend.terminate):
-                    return await self._write(connection, parameters, begin)
+                    return await self._write(connection)
         finally:
             connection.terminate() if connection.is_closed() else await connection.close(timeout=5)
 
-    async def _write(self, connection: Any, parameters: ConnectionParameters, begin: bulk.Beginning) -> int:
+    async def _write(self, connection: Any) -> int:
         async with connection.transaction():
-            await begin(connection)
-            async with monitored(parameters, connection) as status:
+            await bulk.begin(connection, self.target)
+            async with monitored(self.target.parameters, connection) as status:
                 written = await self._copy(connection, status)
             check_counts(self.batches.rows, written)
         return written
@@ -83,8 +71,8 @@ class _Copy:
     async def _copy(self, connection: Any, status: CopyStatus) -> int:
         try:
             command_tag = await connection.copy_to_table(
-                self.table.table,
-                schema_name=self.table.schema or None,
+                self.target.table.table,
+                schema_name=self.target.table.schema or None,
                 columns=[column.dest_name for column in self.columns],
                 format=self.encoding.format,
                 source=self._blocks(status),
