@@ -61,7 +61,10 @@ class Session(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Request that the running statement stops. May be called from another thread or a signal handler."""
+        """Request that the running statement stops. May be called from another thread or a signal handler.
+
+        Without a running statement, and after `close`, it has no effect.
+        """
         ...
 
     def close(self) -> None:

@@ -59,7 +59,9 @@ class FileSession(ABC, Generic[C]):
             self._commit()
 
     def cancel(self) -> None:
-        self._driver.interrupt()
+        # another thread may have closed it
+        with contextlib.suppress(self.error_class):
+            self._driver.interrupt()
 
     def close(self) -> None:
         with contextlib.suppress(self.error_class):

@@ -153,6 +153,11 @@ class CancelTests(Fixtures):
             session.cancel()
             assert session.fetch("SELECT 1") == [(1,)]
 
+    def test_cancel_of_a_closed_session_has_no_effect(self, bench: Workbench) -> None:
+        with bench.session() as session:
+            assert session.fetch("SELECT 1") == [(1,)]
+        session.cancel()
+
 
 class _Statement(threading.Thread):
     """A thread with a session of its own that executes one query."""
