@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from connections.sdk.files.lock import lock_descriptor
-from connections.sdk.visible_text import indented, visible
+from connections.sdk.formatting import indented, visible
 
 # bytes kept of the beginning, including the line about the cut: padded with dashes, it ends exactly here, which is how
 # it is recognised

@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand as DjangoCommand
 from django.core.management.base import CommandError
 
 from connections.sdk.errors import PipekitError
-from connections.sdk.visible_text import indented
+from connections.sdk.formatting import indented
 
 # of continuation lines of an error
 _INDENT = " " * 7

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from urllib.parse import quote, quote_plus
 
-from connections.sdk.visible_text import indented, visible
+from connections.sdk.formatting import indented, visible
 
 HIDDEN = "***"
 # shorter values would match parts of ordinary words and numbers

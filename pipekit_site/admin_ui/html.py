@@ -18,7 +18,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 
-from connections.sdk.visible_text import visible
+from connections.sdk.formatting import visible
 
 NOTHING = "–"
 # the icon of each colour, because not everyone can tell colours apart

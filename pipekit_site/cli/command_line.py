@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 
-from connections.sdk.visible_text import visible
+from connections.sdk.formatting import visible
 
 # the exit code of a process terminated by SIGINT: 128 + 2
 INTERRUPTED = 130

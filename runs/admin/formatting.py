@@ -7,7 +7,7 @@ from typing import Any
 from django.apps import apps
 from django.utils import timezone
 
-from connections.sdk.visible_text import visible
+from connections.sdk.formatting import visible
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.html import NOTHING
 from runs import logs

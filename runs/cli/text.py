@@ -19,7 +19,7 @@ from connections.sdk.errors import (
     Overtaken,
     Refused,
 )
-from connections.sdk.visible_text import indented, one_line
+from connections.sdk.formatting import indented, one_line
 from modules.models import Group, Module
 from runs.engine import events, plurals
 from runs.engine.plurals import counted

@@ -10,8 +10,8 @@ from collections.abc import Generator, Iterator, Sequence
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import DatabaseMissing, NotSupported, TransientError
+from connections.sdk.formatting import one_line
 from connections.sdk.schema import Column, ColumnInfo, TableInfo
-from connections.sdk.visible_text import one_line
 from runs.engine.destination import Destination
 from runs.engine.events import Event, MergeSqlBuilt, SourceQueryBuilt, Warned
 from runs.engine.extract import columns as column_choice

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from connections.sdk.errors import PipekitError
-from connections.sdk.visible_text import indented
+from connections.sdk.formatting import indented
 from connections.secrets.redaction import Redactor
 
 # seconds between two progress events

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.template.loader import render_to_string
 
-from connections.sdk.visible_text import visible
+from connections.sdk.formatting import visible
 from runs.verifications.results import excerpt, excerpt_start
 
 # characters of a value that are shown, and how many of these precede the first difference

@@ -10,7 +10,7 @@ from typing import Any
 from connections import checks, probe
 from connections.management.base import BaseCommand, CommandFailed
 from connections.models import Connection
-from connections.sdk.visible_text import indented, one_line
+from connections.sdk.formatting import indented, one_line
 
 
 class Command(BaseCommand):

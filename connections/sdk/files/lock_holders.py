@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from connections.sdk.visible_text import one_line
+from connections.sdk.formatting import one_line
 
 _LOCKS, _PROCESSES = Path("/proc/locks"), Path("/proc")
 # number of processes that a message names

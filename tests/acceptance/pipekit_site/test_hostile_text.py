@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from connections.management.base import error_text
-from connections.sdk.visible_text import indented, one_line, visible
+from connections.sdk.formatting import indented, one_line, visible
 from connections.secrets.redaction import RedactingFilter
 from pipekit_site.config.config import BASE_DIR
 from runs import logs
