@@ -1,4 +1,4 @@
-"""Escaping of control characters in text from servers before it is written to a terminal or a log.
+"""Formats text for terminals, logs and pages: escaped control characters, counts and sizes.
 
 Names, notices and error messages may come from a hostile server: an escape sequence could overwrite the screen, and a
 line break could forge a line of Pipekit's own output.
@@ -28,3 +28,13 @@ def indented(text: str, by: str = "    ") -> str:
 def one_line(text: str) -> str:
     """Return `visible` text with line feeds replaced by a symbol too."""
     return visible(text).replace("\n", "\u2424")
+
+
+def counted(number: int, noun: str = "row") -> str:
+    """Return the number with thousands separators, and the noun in singular or plural."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def readable_size(count: int) -> str:
+    """Return a number of bytes in MB (10**6), or in kB (10**3) below 0.1 MB."""
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} kB"

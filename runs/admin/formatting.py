@@ -7,11 +7,10 @@ from typing import Any
 from django.apps import apps
 from django.utils import timezone
 
-from connections.sdk.formatting import visible
+from connections.sdk.formatting import readable_size, visible
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.html import NOTHING
 from runs import logs
-from runs.engine import plurals
 from runs.models import GroupRun, Run
 from runs.models.states import Status
 from runs.models.verification import Verification
@@ -100,7 +99,7 @@ def count(number: int | None) -> str:
 def counts(run: Run) -> str:
     """Return all counts of a run, its size and its speed."""
     rows = [(name, count(getattr(run, name))) for name in COUNTS]
-    size = NOTHING if run.bytes is None else plurals.size(run.bytes)
+    size = NOTHING if run.bytes is None else readable_size(run.bytes)
     return cards([*rows, ("size", size), ("rows/s", _speed(run))])
 
 

@@ -19,10 +19,9 @@ from connections.sdk.errors import (
     Overtaken,
     Refused,
 )
-from connections.sdk.formatting import indented, one_line
+from connections.sdk.formatting import counted, indented, one_line, readable_size
 from modules.models import Group, Module
-from runs.engine import events, plurals
-from runs.engine.plurals import counted
+from runs.engine import events
 from runs.models import GroupRun, Run
 from runs.models.states import FAILED, Status
 
@@ -155,7 +154,7 @@ def event_printer(stream: Stream, *, quiet: bool) -> Callable[[events.Event], No
             case events.Progress(rows, size) if time.monotonic() - last >= 1:
                 last = time.monotonic()
                 moved = "" if rows is None else f"{counted(rows)}, "
-                stream.write(f"  {moved}{plurals.size(size)}")
+                stream.write(f"  {moved}{readable_size(size)}")
             case events.AttemptFailed():
                 stream.write(f"  attempt {event.number} failed: {indented(event.message)}")
                 stream.write(f"  retrying in {event.wait:.1f} s")

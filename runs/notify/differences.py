@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import receiver
 
-from runs.engine.plurals import counted
+from connections.sdk.formatting import counted
 from runs.models.notification import NotificationKind
 from runs.models.states import finished
 from runs.models.verification import Verification

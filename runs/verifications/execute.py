@@ -9,12 +9,12 @@ from typing import Any
 
 from connections.sdk import lock_waits
 from connections.sdk.errors import Cancelled, InternalError, PipekitError
+from connections.sdk.formatting import counted
 from connections.secrets.redaction import redactor
 from modules.models import Module
 from runs import logs
 from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.plurals import counted
 from runs.lifecycle import claim, signals
 from runs.lifecycle import execute as running
 from runs.lifecycle import plan as planning

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runs.engine.plurals import counted
+from connections.sdk.formatting import counted
 from runs.models.verification import Verification, VerificationStatus
 from runs.verifications import scope
 from runs.verifications.outcome import Outcome, outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from runs.engine.plurals import counted
+from connections.sdk.formatting import counted
 from runs.models.verification import Verification
 
 

@@ -17,8 +17,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError, QueryInvalid
 from connections.sdk.files.protection import Protection
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Batches
-from connections.sdk.retry_read import ReadAgain
+from connections.sdk.protocols import Batches, ReadAgain
 from connections.sdk.sql.row_identity import Names
 from connections.sdk.testing.case import CANARY, ConnectorUnderTest
 from connections.sdk.testing.workbench import MemoryBatches

@@ -17,7 +17,7 @@ from connections.sdk import errors
 from connections.sdk.arrow.batches import rebatch
 from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.retry_read import ReadAgain
+from connections.sdk.protocols import ReadAgain
 from connections.sdk.schema import Column
 from connections.sdk.sql.statement import statement
 from connections.sdk.sql.types import to_arrow

@@ -26,7 +26,7 @@ from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.numbers import EXACT_INTEGER
 from connections.sdk.files.protection import refused_database
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.retry_read import ReadAgain
+from connections.sdk.protocols import ReadAgain
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import Kind, to_arrow
 

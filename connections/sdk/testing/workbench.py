@@ -12,8 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from connections.sdk.claim import Claim
-from connections.sdk.protocols import Reader, Session, Target, Writer
-from connections.sdk.retry_read import ReadAgain
+from connections.sdk.protocols import ReadAgain, Reader, Session, Target, Writer
 from connections.sdk.schema import Column, ColumnInfo, TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.types import DataType, Kind, to_arrow

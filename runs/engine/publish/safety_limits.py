@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from connections.sdk.errors import Refused
+from connections.sdk.formatting import counted
 from runs.engine.plan import Plan, Strategy
-from runs.engine.plurals import counted
 
 
 def check_full(plan: Plan, *, staged: int, present: int) -> str:

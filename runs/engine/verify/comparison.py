@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from connections.sdk.errors import StatementStopped
-from connections.sdk.retry_read import ReadAgain
+from connections.sdk.protocols import ReadAgain
 from runs.engine.verify.differences import Differences, DifferingKey, SideName, order_type
 from runs.engine.verify.equal_keys import EqualKeys, pair
 from runs.engine.verify.pace import Pace

@@ -18,8 +18,7 @@ from connections.sdk.arrow.text_search import has_nul
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import Cancelled
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Batches, Reader
-from connections.sdk.retry_read import ReadAgain
+from connections.sdk.protocols import Batches, ReadAgain, Reader
 from connections.sdk.schema import Column
 from connections.sdk.sql.types import to_arrow
 from runs.engine.verify import shared_hash

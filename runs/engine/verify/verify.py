@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import Any
 
 from connections.sdk.capabilities import Cap
+from connections.sdk.formatting import counted
 from runs.engine.destination import Destination
 from runs.engine.events import WatermarkResolved
 from runs.engine.extract.query import base_query
 from runs.engine.plan import Plan
-from runs.engine.plurals import counted
 from runs.engine.sessions import open_session
 from runs.engine.verify import sides
 from runs.engine.verify.comparison import Comparison

@@ -15,8 +15,7 @@ from connections.registry import connector
 from connections.sdk.arrow.counts import check_counts
 from connections.sdk.arrow.text_search import has_nul
 from connections.sdk.capabilities import Cap
-from connections.sdk.protocols import Batches, Writer
-from connections.sdk.retry_read import ReadAgain
+from connections.sdk.protocols import Batches, ReadAgain, Writer
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.protocol import Reporter
