@@ -131,7 +131,7 @@ class Destination:
         on staging; raises Overtaken when a later run has the claim. If the connection is lost, the commit record, read
         in a new session, shows whether the transaction was committed; raises ConnectionLost if it was not.
         """
-        commit = Commit()
+        commit, is_executed = Commit(), False
         try:
             with self.session.transaction():
                 self.begin(self.table)
@@ -140,6 +140,7 @@ class Destination:
                 is_new = commit.published is None
                 if is_new:
                     commit_record.hold_claim(self.session, self.dialect, self.plan)
+                is_executed = True
                 yield commit
                 if is_new:
                     commit_record.write(self.session, self.dialect, self.plan, commit.result, kind=kind)
@@ -150,6 +151,8 @@ class Destination:
             commit.published = _find_after(lost, self.plan, kind)
             if commit.published is None:
                 raise
+            if not is_executed:
+                yield commit
 
     def _name_holders(self, error: LockTimeout) -> None:
         for table in (self.table, self.staging, commit_record.claims_table(self.dialect)):

@@ -88,3 +88,26 @@ def test_the_commit_record_decides_when_the_answer_to_commit_is_lost(
         with pytest.raises(ConnectionLost):
             publish(plan)
     assert bench.rows() == [(1,)] * is_committed
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+def test_a_connection_that_is_lost_at_begin_leaves_what_the_run_committed_before(
+    bench: Bench, plan: Plan, is_published: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_published:
+        publish(plan)
+    transaction = PostgresqlSession.transaction
+
+    @contextmanager
+    def lost_at_begin(session: PostgresqlSession) -> Iterator[None]:
+        monkeypatch.setattr(PostgresqlSession, "transaction", transaction)
+        raise ConnectionLost("Gone.")
+        yield
+
+    monkeypatch.setattr(PostgresqlSession, "transaction", lost_at_begin)
+    if is_published:
+        assert publish(plan).recovered
+    else:
+        with pytest.raises(ConnectionLost):
+            publish(plan)
+    assert bench.rows() == [(1,)] * is_published
