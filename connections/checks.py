@@ -1,4 +1,4 @@
-"""Test a stored connection and record the result on its row, for the command and for the admin."""
+"""Tests a stored connection and records the result on its row, for the command and for the admin."""
 
 from __future__ import annotations
 

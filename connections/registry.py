@@ -1,7 +1,8 @@
-"""The registry of connectors: the kinds of systems, with their manifests, dialects and connectors. Imported on use.
+"""The registry of connectors: the kinds of systems, with their manifests, dialects and connectors.
 
 A kind is a folder of `connections.connectors` with a ``connector.yaml``, or an entry point: a third-party package
 declares ``[project.entry-points."pipekit.connectors"]`` with ``kind = "its.package"``, which has the same files.
+Connectors are imported on use.
 """
 
 from __future__ import annotations

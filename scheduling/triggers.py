@@ -1,4 +1,4 @@
-"""Triggers: schedules, and modules' full_refresh_cron in the server's time zone, as one kind of value."""
+"""Triggers: everything that has a cron expression, which is schedules and modules' full_refresh_cron."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The exceptions of Pipekit, as one tree. The branch of an error tells what can be done about it.
+"""Pipekit's exceptions, in one hierarchy by what can be done about them.
 
     PipekitError
     ├── ConfigurationError      fix the configuration, then run again

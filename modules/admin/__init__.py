@@ -1,3 +1,5 @@
+"""The admin of modules and groups."""
+
 from __future__ import annotations
 
 from modules.admin import history as history

@@ -1,5 +1,6 @@
-"""The outline of a query: the positions of its WITH list, select list, WHERE, and clauses that must stay outside a
-derived table. Clauses are all_clauses by their keywords at the outermost depth.
+"""The outline of a query: where its WITH list, select list, WHERE and trailing clauses are.
+
+Clauses are found by their keywords at the outermost depth. Trailing clauses must stay outside a derived table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads config.yaml into values that know their line. Unknown and repeated keys are errors."""
+"""Reads config.yaml into values with line numbers, for error messages. Unknown and repeated keys are errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of the metadata database as MetadataUnavailable, with a hint and without its password.
+"""Translates errors of the metadata database to MetadataUnavailable, with a hint and without its password.
 
 Any command may raise them, as all commands use the database.
 """

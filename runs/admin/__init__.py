@@ -1,3 +1,5 @@
+"""The admin of runs, group runs, verifications, notifications and settings."""
+
 from __future__ import annotations
 
 from runs.admin import group_run as group_run

@@ -1,4 +1,4 @@
-"""Step six, hooks: runs the user's SQL before and after the other steps, on the connection that each hook names."""
+"""Step six, hooks: executes the user's SQL before and after the other steps, on the connection that each hook names."""
 
 from __future__ import annotations
 

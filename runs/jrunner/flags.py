@@ -1,4 +1,4 @@
-"""Transfers by command line flags: describe both systems' columns, and create a missing destination table."""
+"""Describes both systems' columns and creates a missing destination table, for transfers by command line flags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cancel a run or a group run: request it, then signal and kill the process, and return whether it was in time.
+"""Cancels a run or a group run: requests it, signals the process, and kills it if it does not end in time.
 
 Nothing is rolled back here: the run's process leaves the destination unchanged, and a killed one cannot commit.
 """

@@ -1,4 +1,4 @@
-"""Insert the row of a run, which is also its lock: a unique index decides which of several processes is first.
+"""Inserts the row of a run, which is also its lock: a unique index decides which of several processes is first.
 
 A run whose process is dead blocks nobody: the next run finalizes it first, by the destination's commit record.
 """

@@ -1,4 +1,4 @@
-"""Execute one claimed run in this process: make the plan, run the engine, record its events."""
+"""Executes one claimed run in this process: makes the plan, runs the engine, records its events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Execute one group run: its members by run order, those of the same order in parallel, each in its own process.
+"""Executes one group run: its members by run order, those of the same order in parallel, each in its own process.
 
 The process of the group run only starts the runs and polls their rows; it moves no data and opens no connection.
 """

@@ -1,4 +1,4 @@
-"""Start a run in a process of its own, for the admin, commands and the tick; returns at once."""
+"""Starts a run in a process of its own, without waiting for it, for the admin, commands and the tick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finalize runs whose process has died; the destination's commit record tells whether they had published."""
+"""Finalizes runs whose process has died, with the status that the destination's commit record proves."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Signal handling of runs: SIGINT, SIGTERM, SIGHUP and a requested cancel all raise KeyboardInterrupt once, so that a
-run can clean up.
+"""Signal handling of runs: signals to end raise KeyboardInterrupt once, so that a run can clean up.
+
+The signals are SIGINT, SIGTERM and SIGHUP; a requested cancel counts as one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""States of runs and group runs: which hold the lock, which are final, which transitions are allowed; their signal."""
+"""States of runs and group runs: which hold the lock, which are final, and which transitions are allowed."""
 
 from __future__ import annotations
 

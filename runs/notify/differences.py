@@ -1,5 +1,6 @@
-"""Notification rules of verifications: a new or changed difference, the result of its repair, and the first equal
-result afterwards, provided that it compared at least the same rows and columns.
+"""Notification rules of verifications: differences, repairs, and the first equal result afterwards.
+
+Only a new or changed difference is reported. An equal result counts if it compared at least the same rows and columns.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Cancel the active verification of a module and wait until it has ended."""
+"""Cancels the active verification of a module and waits until it has ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Execute one verification in this process: compare, repair if requested, record the result."""
+"""Executes one verification in this process: compares, repairs if requested, records the result."""
 
 from __future__ import annotations
 

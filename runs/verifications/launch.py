@@ -1,4 +1,4 @@
-"""Start verifications: in this process for a command, or in a new process for the admin and schedules."""
+"""Starts verifications: in this process for a command, or in a new process for the admin and schedules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads and writes the user's crontab, as bytes, through the `crontab` program, checking its every exit code."""
+"""Reads and writes the user's crontab as bytes through the `crontab` program, and checks each exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Installs the line that ticks in the user's crontab, and removes it.
+"""Installs and removes the crontab line that runs the tick.
 
 django-crontab makes the line. It would overwrite a crontab that it could not read and not notice a failed write, so
 reading, writing, a backup and the check that all other lines are unchanged are done here.

@@ -1,4 +1,4 @@
-"""A lock against concurrent ticks of one installation. It only saves work: slots are started once without it, too."""
+"""A lock against concurrent ticks of one installation, to save work: the slots' unique index prevents double starts."""
 
 from __future__ import annotations
 

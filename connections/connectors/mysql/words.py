@@ -1,4 +1,4 @@
-"""Words of MySQL and MariaDB with a meaning of their own.
+"""Keywords and reserved words of MySQL and MariaDB.
 
 Sources: "Keywords and Reserved Words" of MySQL's reference manual (the reserved ones), "Reserved Words" of MariaDB's.
 """

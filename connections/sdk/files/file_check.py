@@ -1,4 +1,4 @@
-"""Check that a connection's file is not one of Pipekit's own and lies within ``file_roots``.
+"""Checks that a connection's file is not one of Pipekit's own and lies within ``file_roots``.
 
 Paths are compared with symbolic links resolved, and existing files also by device and inode, because a hard link or
 another mount of the same directory has another path.

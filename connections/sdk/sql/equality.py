@@ -1,4 +1,4 @@
-"""How many text forms equal values of a type have: `1 day` and `24:00:00` are the same interval.
+"""Types whose equal values have several text forms: `1 day` and `24:00:00` are the same interval.
 
 A connector may have a module ``equality.py`` that implements `TypeEquality` for types that are specific to its system
 (Kind.NATIVE). Without the module, and for a type that it does not know, `Spellings.SEVERAL` is assumed.

@@ -1,4 +1,4 @@
-"""What differs between systems in the grammar of a query, as far as reading and filtering queries depends on it.
+"""Differences between systems in the grammar of queries, as far as reading and filtering depend on them.
 
 A dialect has one as its attribute ``grammar``. The default describes a system that is known only to its JDBC driver:
 every clause is assumed that some system has, and text that systems read differently is refused.

@@ -1,4 +1,4 @@
-"""The catalogue: tables and queries are described as they are, by names of any content."""
+"""Tests of the catalogue: tables and queries are described as they are, by names of any content."""
 
 from __future__ import annotations
 

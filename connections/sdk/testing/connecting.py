@@ -1,4 +1,4 @@
-"""Opening and closing sessions, and the errors when that is not possible."""
+"""Tests of opening and closing sessions, and of the errors when that is not possible."""
 
 from __future__ import annotations
 

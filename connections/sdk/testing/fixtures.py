@@ -1,4 +1,4 @@
-"""What every part of the suite has: the workbench of the connector, and a check that each test releases everything."""
+"""Fixtures of the suite: the connector's workbench, and a check that each test releases everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Row hashes that the system computes: those of the client, by an implementation of its own from the description."""
+"""Tests of row hashes: the system computes the same as a second implementation of their description."""
 
 from __future__ import annotations
 

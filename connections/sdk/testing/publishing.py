@@ -1,4 +1,4 @@
-"""Publishing: what the dialect's statements make of a destination table, executed on the real system."""
+"""Tests of publishing: what the dialect's statements make of a destination table, executed on the real system."""
 
 from __future__ import annotations
 

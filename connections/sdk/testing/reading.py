@@ -1,4 +1,4 @@
-"""Reading: every value exactly or refused, in batches of bounded size, without writing and without leaving anything."""
+"""Tests of reading: every value exactly or refused, in batches of bounded size, without leaving anything behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The suite for the connector of the command line; what it does not do, or what was not described, is skipped."""
+"""The suite for the connector of the command line, without the tests of what it does not support."""
 
 from __future__ import annotations
 

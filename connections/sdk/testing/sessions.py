@@ -1,4 +1,4 @@
-"""Control SQL: statements, parameters, transactions, read-only queries, cancellation."""
+"""Tests of control SQL: statements, parameters, transactions, read-only queries, cancellation."""
 
 from __future__ import annotations
 

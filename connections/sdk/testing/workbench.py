@@ -1,4 +1,4 @@
-"""Tables of the system under test: created, filled, read and written by independent ways."""
+"""The workbench: creates, fills, reads and writes tables of the system under test independently of the connector."""
 
 from __future__ import annotations
 

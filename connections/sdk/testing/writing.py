@@ -1,4 +1,4 @@
-"""Writing: all rows or none, counted by the system, and only by the run that may."""
+"""Tests of writing: all rows or none, counted by the system, and only by the run that holds the claim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the query that is sent to the source: replaces tokens and adds conditions; the rest stays as written."""
+"""Builds the query that is sent to the source: replaces placeholders and adds conditions."""
 
 from __future__ import annotations
 

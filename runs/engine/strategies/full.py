@@ -1,4 +1,4 @@
-"""full: replaces all rows of the destination by those of the source."""
+"""full: replaces all rows of the destination with those of the source."""
 
 from __future__ import annotations
 

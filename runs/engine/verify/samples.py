@@ -1,4 +1,4 @@
-"""Chooses a random sample of the rows, or all of them if they are no more work."""
+"""Chooses a random sample of the rows, or all rows if comparing them costs no more."""
 
 from __future__ import annotations
 

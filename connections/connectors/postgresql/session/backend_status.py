@@ -1,4 +1,4 @@
-"""Queries a server, over a new connection, for the state of an idle session of ours, and terminates the session.
+"""Asks a server over a second connection for the state of a session, and terminates the session.
 
 The idle session itself cannot tell a query that takes an hour from a server that hangs or a network that drops packets.
 """
