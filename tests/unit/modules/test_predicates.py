@@ -192,7 +192,7 @@ def test_an_unknown_column_is_refused_with_the_names_of_the_columns_and_a_sugges
     assert "“dcord”" in caught.value.hint and "{placeholder}" in caught.value.hint
 
 
-def test_a_name_of_two_columns_is_refused() -> None:
+def test_a_name_that_two_columns_have_is_refused() -> None:
     with pytest.raises(ColumnUnmapped, match="several columns “a”"):
         add_predicate("SELECT a, b AS a FROM t", registry.dialect("postgresql"), "a", lambda e: e)
 
