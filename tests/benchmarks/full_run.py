@@ -1,7 +1,7 @@
-"""``python -m tests.benchmarks.full_run``: a whole full refresh, staging and publish, against the bare psql pipe.
+"""``python -m tests.benchmarks.full_run``: compares a full refresh with a plain pipe from psql to psql.
 
-The run resolves, stages 6 million rows (scale 1), publishes them into a filled, logged table and writes its record;
-the pipe only copies into an empty, logged one. Ratios within one run mean something; seconds only on this machine.
+The run stages 6 million rows (scale 1), publishes them to a logged table with rows, and writes its commit record; the
+pipe only copies to an empty logged table. Compare the ratios: seconds depend on the machine.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from tests.benchmarks.measuring import Measured, measure
 from tests.benchmarks.transfer import Bench, compare
 
 
-def whole_run(bench: Bench) -> Measured:
-    """The run, from where the pipe begins too: nothing is left to be written to disk."""
+def run_refresh(bench: Bench) -> Measured:
+    """Measure a full refresh, after a checkpoint, as for the pipe."""
     with psycopg.connect(bench.url, autocommit=True) as connection:
         connection.execute("CHECKPOINT")
     return measure([sys.executable, "-m", "tests.benchmarks.full_run", "--once", bench.url])
 
 
-def logged_pipe(bench: Bench) -> Measured:
-    """The pipe into a table such as the destination is."""
+def run_pipe(bench: Bench) -> Measured:
+    """Measure the pipe into a logged table, as the destination is."""
     with psycopg.connect(bench.url, autocommit=True) as connection:
         connection.execute("DROP TABLE IF EXISTS staging")
         connection.execute("CREATE TABLE staging (LIKE lineitem)")
         connection.execute("CHECKPOINT")
-    return bench.pipe(staged=True)
+    return bench.pipe(create=False)
 
 
-def once(url: str) -> None:
-    """Refresh `sync.lineitem` in this process and print how long each step took."""
+def refresh(url: str) -> None:
+    """Refresh `sync.lineitem` in this process and print the duration of each step."""
     system = ConnectionParameters(kind="postgresql", url=url, name="bench")
     plan = Plan(
         run=uuid4().hex,
@@ -58,16 +58,16 @@ def once(url: str) -> None:
 
 
 def main() -> int:
-    # there is no install here
+    # no files of an installation need protection here
     protection.configure(protection.Protection())
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=1.0, help="TPC-H scale factor; 1 is 6 million rows")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--directory", type=Path, help="keep what is made here (default: a temporary directory)")
-    parser.add_argument("--once", metavar="URL", help="only refresh, in this process")
+    parser.add_argument("--directory", type=Path, help="keep the databases in this directory (default: temporary)")
+    parser.add_argument("--once", metavar="URL", help="only run one refresh, in this process")
     flags = parser.parse_args()
     if flags.once:
-        once(flags.once)
+        refresh(flags.once)
         return 0
     with tempfile.TemporaryDirectory(prefix="pk-bench-") as temporary:
         directory = (flags.directory or Path(temporary)).absolute()
@@ -75,11 +75,11 @@ def main() -> int:
         directory.chmod(0o755)
         try:
             bench = Bench(directory, flags.scale)
-            print("first load (the table is made):", *whole_run(bench).output.splitlines(), sep="\n  ")
+            print("first load, which creates the table:", *run_refresh(bench).output.splitlines(), sep="\n  ")
             compare(
-                "full refresh / psql | psql", lambda: whole_run(bench), lambda: logged_pipe(bench), flags.rounds, 2.2
+                "full refresh / psql | psql", lambda: run_refresh(bench), lambda: run_pipe(bench), flags.rounds, 2.2
             )
-            print("last refresh:", *whole_run(bench).output.splitlines(), sep="\n  ")
+            print("last refresh:", *run_refresh(bench).output.splitlines(), sep="\n  ")
         finally:
             embedded_postgresql.stop(directory / "pg")
     return 0

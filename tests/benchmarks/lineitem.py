@@ -1,4 +1,4 @@
-"""TPC-H lineitem for the benchmark: generated, then loaded into a SQLite file and a PostgreSQL table."""
+"""Generates TPC-H lineitem, and loads it into a SQLite file or a PostgreSQL table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MONEY = ("l_quantity", "l_extendedprice", "l_discount", "l_tax")
 
 
 def generate(directory: Path, scale: float) -> Path:
-    """Return the parquet file of ``scale``, made by tpchgen-cli when it is not there."""
+    """Return the Parquet file of ``scale``; create it with tpchgen-cli if it does not exist."""
     target = directory / f"scale-{scale:g}"
     file = target / "lineitem.parquet"
     if not file.exists():
@@ -36,10 +36,10 @@ def generate(directory: Path, scale: float) -> Path:
 
 
 def types(money: str) -> dict[str, str]:
-    """Return column types that SQLite, DuckDB and PostgreSQL understand alike."""
-    found = dict.fromkeys(_NAMES, "text")
-    found |= dict.fromkeys(_NAMES[:4], "bigint") | dict.fromkeys(_MONEY, money)
-    return found | dict.fromkeys(("l_shipdate", "l_commitdate", "l_receiptdate"), "date")
+    """Return the column types, which SQLite, DuckDB and PostgreSQL all accept; ``money`` is the type of amounts."""
+    by_name = dict.fromkeys(_NAMES, "text")
+    by_name |= dict.fromkeys(_NAMES[:4], "bigint") | dict.fromkeys(_MONEY, money)
+    return by_name | dict.fromkeys(("l_shipdate", "l_commitdate", "l_receiptdate"), "date")
 
 
 def ddl(money: str = "double precision") -> str:
@@ -47,45 +47,47 @@ def ddl(money: str = "double precision") -> str:
 
 
 def columns(parse: object, money: str = "double precision") -> tuple[Column, ...]:
-    """Return the table's columns as a job has them; ``parse`` is the destination's type parser."""
+    """Return the table's columns for a job; ``parse`` parses a type of the destination."""
     assert callable(parse)
-    found: list[Column] = []
+    parsed: list[Column] = []
     for name, native in types(money).items():
         data_type = parse(native)
         assert isinstance(data_type, DataType)
-        found.append(Column(dest_name=name, dest_type=native, data_type=data_type))
-    return tuple(found)
+        parsed.append(Column(dest_name=name, dest_type=native, data_type=data_type))
+    return tuple(parsed)
 
 
-def into_sqlite(parquet: Path, target: Path) -> None:
+def load_sqlite(parquet: Path, target: Path) -> None:
     with sqlite3.connect(target) as connection:
         connection.execute(f"CREATE TABLE lineitem ({ddl()})")
-        places = ", ".join("?" * len(_NAMES))
+        placeholders = ", ".join("?" * len(_NAMES))
         for batch in pq.ParquetFile(parquet).iter_batches(batch_size=50_000):
-            plain = _plain(batch)
-            connection.executemany(f"INSERT INTO lineitem VALUES ({places})", zip(*plain, strict=True))
+            columns_of_values = _values(batch)
+            connection.executemany(
+                f"INSERT INTO lineitem VALUES ({placeholders})", zip(*columns_of_values, strict=True)
+            )
     connection.close()
 
 
-def _plain(batch: pa.RecordBatch) -> list[list[object]]:
-    found = []
+def _values(batch: pa.RecordBatch) -> list[list[object]]:
+    values = []
     for name, native in types("double precision").items():
         array = batch.column(batch.schema.get_field_index(name))
-        wanted = {"bigint": pa.int64(), "double precision": pa.float64()}.get(native, pa.string())
-        found.append(array.cast(wanted, safe=not pa.types.is_decimal(array.type)).to_pylist())
-    return found
+        arrow_type = {"bigint": pa.int64(), "double precision": pa.float64()}.get(native, pa.string())
+        values.append(array.cast(arrow_type, safe=not pa.types.is_decimal(array.type)).to_pylist())
+    return values
 
 
-def into_postgresql(parquet: Path, url: str) -> None:
-    """Load the table with decimals as TPC-H has them, logged and analysed, as a source would be."""
+def load_postgresql(parquet: Path, url: str) -> None:
+    """Load the table with the decimals of TPC-H, logged and analyzed, as in a source."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE TABLE lineitem ({ddl('numeric(15,2)')})")
         with connection.cursor().copy("COPY lineitem FROM STDIN (FORMAT csv)") as copy:
             for batch in pq.ParquetFile(parquet).iter_batches(batch_size=50_000):
                 sink = pa.BufferOutputStream()
-                # CSV has no form for Arrow's string views
-                texts = [c.cast(pa.string()) if c.type == pa.string_view() else c for c in batch.columns]
-                plain = pa.record_batch(texts, names=batch.schema.names)
-                pyarrow.csv.write_csv(plain, sink, pyarrow.csv.WriteOptions(include_header=False))
+                # the CSV writer does not support string views
+                arrays = [c.cast(pa.string()) if c.type == pa.string_view() else c for c in batch.columns]
+                converted = pa.record_batch(arrays, names=batch.schema.names)
+                pyarrow.csv.write_csv(converted, sink, pyarrow.csv.WriteOptions(include_header=False))
                 copy.write(sink.getvalue().to_pybytes())
         connection.execute("VACUUM ANALYZE lineitem")

@@ -1,4 +1,4 @@
-"""Times whole processes: wall, their own CPU, and the most memory they had."""
+"""Measures processes: wall time, CPU time and peak memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INTERVAL = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One process: seconds from start to exit, CPU seconds, peak resident memory in MiB, and its standard output."""
+    """Wall and CPU seconds of a process, its peak resident memory in MiB, and its output."""
 
     wall: float
     cpu: float
@@ -28,27 +28,28 @@ class Measured:
 
 
 def measure(argv: Sequence[str], *, stdin: str = "", shell: bool = False) -> Measured:
-    """Run a program to its end. Raises RuntimeError with its output when it fails."""
-    with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as output:
-        given.write(stdin)
-        given.seek(0)
+    """Run a program and wait for it. Raises RuntimeError with its output if it fails."""
+    with tempfile.TemporaryFile("w+") as input_file, tempfile.TemporaryFile("w+") as output:
+        input_file.write(stdin)
+        input_file.seek(0)
         started = time.perf_counter()
         process = subprocess.Popen(
             argv[0] if shell else list(argv),
-            stdin=given,
+            stdin=input_file,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=_ROOT,
             shell=shell,
         )
         peak = 0.0
-        waited: tuple[int, int, Any] = (0, 0, None)
-        while not waited[0]:
+        # process id, status and resource usage, once the process has ended
+        ended: tuple[int, int, Any] = (0, 0, None)
+        while not ended[0]:
             peak = max(peak, _peak(process.pid))
             time.sleep(_INTERVAL)
-            waited = os.wait4(process.pid, os.WNOHANG)
+            ended = os.wait4(process.pid, os.WNOHANG)
         wall = time.perf_counter() - started
-        _, status, usage = waited
+        _, status, usage = ended
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         text = output.read()
@@ -58,7 +59,7 @@ def measure(argv: Sequence[str], *, stdin: str = "", shell: bool = False) -> Mea
 
 
 def _peak(pid: int) -> float:
-    """Return the most resident memory of a process so far, in MiB; wait4 would count its parent's too."""
+    """Return the peak resident memory of a process so far, in MiB; that of wait4 includes its parent's."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

@@ -1,9 +1,8 @@
-"""``python -m tests.benchmarks.start_up``: the CPU time that short commands take, against that of an earlier commit.
+"""``python -m tests.benchmarks.start_up``: compares the CPU time of short commands with that of an earlier commit.
 
-The earlier commit is exported with ``git archive`` and runs with this Python and its installed packages. Both sides run
-in turn, each with a data directory, modules and destination tables of its own. CPU is user and system time of the
-command and of all processes that it starts and waits for. Ratios within one run mean something; seconds only on this
-machine.
+The earlier commit is exported with ``git archive`` and uses the same Python and packages. Both versions run in turn,
+each with its own data directory, modules and destination tables. CPU time is the user and system time of the command
+and of all processes that it starts and waits for. Compare the ratios: seconds depend on the machine.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from connections import embedded_postgresql
 from connections.sdk.files import protection
 
 _ROOT = Path(__file__).resolve().parents[2]
-# the last commit before start-up was made a subject: every import was made by every command
+# the last commit in which every command imported everything
 _COMMIT = "43a2c86"
 _CONFIG = """\
 version: 1
@@ -46,9 +45,9 @@ modules:
     dest_table: {side}.one_row
     source_query: SELECT id, name, price FROM public.one_row
 """
-# PYTHON*: bytecode is cached, as on any install
-_LEFT_OUT = ("PIPEKIT_", "DJANGO_", "PYTHON")
-# what is measured, and the ratio that it must not exceed
+# variables that are not passed to commands; without PYTHON*, bytecode is cached as usual
+_REMOVED = ("PIPEKIT_", "DJANGO_", "PYTHON")
+# the commands, with the maximum ratio of each
 _COMMANDS = {
     "check": (("check",), 0.5),
     "runmodule, SQLite to SQLite": (("runmodule", "files", "--quiet"), 0.6),
@@ -58,19 +57,19 @@ _COMMANDS = {
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One version of Pipekit: its source tree and its data directory."""
+    """A version of Pipekit: its source tree and its data directory."""
 
     tree: Path
     data_dir: Path
 
     def cpu(self, *arguments: str) -> float:
-        """Run a command; return its CPU seconds. Raises RuntimeError with its output if it fails."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
+        """Run a command and return its CPU seconds. Raises RuntimeError with its output if it fails."""
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(_REMOVED)}
         with tempfile.TemporaryFile("w+") as output:
             process = subprocess.Popen(
                 [sys.executable, "manage.py", *arguments],
                 cwd=self.tree,
-                env={**kept, "PIPEKIT_DATA_DIR": str(self.data_dir)},
+                env={**environ, "PIPEKIT_DATA_DIR": str(self.data_dir)},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -112,7 +111,7 @@ def configure(side: Side, name: str, directory: Path, url: str) -> None:
 
 
 def compare(before: Side, after: Side, arguments: tuple[str, ...], rounds: int) -> tuple[list[float], list[float]]:
-    """Return the CPU seconds of both sides, run in turn, after one round that is not counted."""
+    """Return the CPU seconds of both sides, which run in turn; the first round is not counted."""
     pairs: list[tuple[float, float]] = []
     for number in range(rounds + 1):
         # each side is first in every other round
@@ -139,7 +138,7 @@ def report(name: str, before: list[float], after: list[float], limit: float) -> 
 
 
 def main() -> int:
-    # there is no install here
+    # no files of an installation need protection here
     protection.configure(protection.Protection())
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(

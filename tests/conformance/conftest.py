@@ -1,11 +1,12 @@
-"""Leaves part of the suite for DuckDB to the long matrices: each of its sessions takes 40 ms to open the file."""
+"""Marks most of the suite for DuckDB as `matrix`: each session takes 40 ms to open the file."""
 
 from __future__ import annotations
 
 import pytest
 
+# test classes that are marked
 _LONG = frozenset({"ConnectionTests", "SessionTests", "CatalogueTests", "NameTests", "PublishingTests"})
-# of these parts, what is tested by default all the same
+# tests of these classes that run by default
 _QUICK = frozenset({"test_a_publish_leaves_exactly_these_rows", "test_columns_may_have_any_names"})
 
 

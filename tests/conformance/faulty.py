@@ -1,4 +1,4 @@
-"""SQLite's connector with one fault each, which the conformance suite must notice."""
+"""Variants of SQLite's connector, each with a fault that the conformance suite must detect."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SQLITE = registry.connector("sqlite")
 
 
 class Proxy:
-    """An object that has what another one has, except for what a subclass overrides."""
+    """Forwards attributes to another object, unless a subclass overrides them."""
 
     def __init__(self, real: Any) -> None:
         self.real = real
@@ -36,30 +36,30 @@ class Proxy:
 
 
 class FaultyBatches(Proxy):
-    """Batches that a fault changes on their way."""
+    """Batches that are changed by a fault."""
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         try:
             for batch in self.real:
-                yield self.changed(batch)
+                yield self.change(batch)
         except ReadAgain as again:
             raise ReadAgain(FaultyReader(type(self), reader=again.reader), again.why) from None
 
-    def changed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = [self.column(array) if pa.types.is_string(array.type) else array for array in batch.columns]
+    def change(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = [self.change_text(array) if pa.types.is_string(array.type) else array for array in batch.columns]
         return pa.record_batch(columns, schema=batch.schema)
 
-    def column(self, array: pa.Array) -> pa.Array:
+    def change_text(self, array: pa.Array) -> pa.Array:
         raise NotImplementedError
 
 
 class TruncatedTexts(FaultyBatches):
-    def column(self, array: pa.Array) -> pa.Array:
+    def change_text(self, array: pa.Array) -> pa.Array:
         return pc.utf8_slice_codeunits(array, 0, 4000)
 
 
 class EmptyTextsAsNull(FaultyBatches):
-    def column(self, array: pa.Array) -> pa.Array:
+    def change_text(self, array: pa.Array) -> pa.Array:
         return pc.if_else(pc.equal(array, ""), None, array)
 
 
@@ -76,12 +76,12 @@ class WithoutErrors(FaultyBatches):
         except PipekitError:
             return
 
-    def changed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def change(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         return batch
 
 
 class FaultyReader:
-    """SQLite's reader, whose batches are wrapped, or of another size."""
+    """SQLite's reader with faulty batches, or with batches of another size."""
 
     def __init__(
         self, batches: type[FaultyBatches] | None = None, *, batch_bytes: int = 0, reader: Any = SQLITE.reader
@@ -108,25 +108,25 @@ class BatchByBatch(Proxy):
 
 
 class WithoutOption(Proxy):
-    """A writer that ignores an option."""
+    """A writer that ignores an option of the target."""
 
-    without: Mapping[str, Any] = {}
+    replaced: Mapping[str, Any] = {}
 
     def write(self, target: Any, batches: Any) -> int:
-        written: int = self.real.write(replace(target, **self.without), batches)
+        written: int = self.real.write(replace(target, **self.replaced), batches)
         return written
 
 
 class WithoutClear(WithoutOption):
-    without = {"clear": False}
+    replaced = {"clear": False}
 
 
 class WithoutClaim(WithoutOption):
-    without = {"claim": None}
+    replaced = {"claim": None}
 
 
 class NeverClosed(Proxy):
-    """A session that stays open."""
+    """A session that close() does not close."""
 
     kept: list[Any] = []
 
@@ -141,7 +141,7 @@ class SlowlyCancelled(Proxy):
         threading.Timer(2, self.real.cancel).start()
 
 
-class Writable(Proxy):
+class WritingReadOnly(Proxy):
     """A session whose read-only queries may write."""
 
     def fetch_read_only(self, query: str) -> Any:
@@ -149,7 +149,7 @@ class Writable(Proxy):
         return rows[0] if rows else None
 
 
-class OneCode(Proxy):
+class SameErrorCode(Proxy):
     """A session that reports every error as an invalid query."""
 
     def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
@@ -159,7 +159,7 @@ class OneCode(Proxy):
             raise QueryInvalid(error.message, hint=error.hint) from error
 
 
-class Talkative(Proxy):
+class PasswordInErrors(Proxy):
     """A session whose errors contain the password."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
@@ -170,26 +170,30 @@ class Talkative(Proxy):
             raise
 
 
-class LowerCase(Proxy):
-    """An introspector that folds the names of columns."""
+class LowerCaseNames(Proxy):
+    """An introspector that reports the names of columns in lower case."""
 
     def describe_table(self, session: Any, table: Any) -> Any:
         info = self.real.describe_table(session, table)
         return info and replace(info, columns=tuple(replace(c, name=c.name.lower()) for c in info.columns))
 
 
-class Unquoted(SqliteDialect):
+class UnescapedQuotes(SqliteDialect):
+    """A dialect that does not escape quotes in names."""
+
     def quote(self, identifier: str) -> str:
         return f'"{identifier}"'
 
 
 class NullsDiffer(SqliteDialect):
+    """A dialect in which two keys with NULL are never equal."""
+
     def same_key(self, key: Names, target: str, staged: str, *, null_safe: bool) -> str:
         return super().same_key(key, target, staged, null_safe=False)
 
 
 class FaultyConnector(Proxy):
-    """SQLite's connector with other parts."""
+    """SQLite's connector with some parts replaced."""
 
     def __init__(self, session: type[Proxy] | None = None, **parts: Any) -> None:
         super().__init__(SQLITE)
@@ -201,7 +205,7 @@ class FaultyConnector(Proxy):
         return self.session(session) if self.session else session
 
 
-# the test that must fail for each fault
+# the connector of each fault, and the test that must fail for it
 FAULTS: dict[str, tuple[FaultyConnector, str]] = {
     "truncates texts": (FaultyConnector(reader=FaultyReader(TruncatedTexts)), "test_every_value_is_read_exactly"),
     "reads empty texts as NULL": (
@@ -212,11 +216,11 @@ FAULTS: dict[str, tuple[FaultyConnector, str]] = {
         FaultyConnector(reader=FaultyReader(WithoutLastBatch)),
         "test_rows_come_in_batches_of_the_size_that_was_asked_for",
     ),
-    "reads everything at once": (
+    "reads all rows in one batch": (
         FaultyConnector(reader=FaultyReader(batch_bytes=1 << 30)),
         "test_rows_come_in_batches_of_the_size_that_was_asked_for",
     ),
-    "ends a read that fails": (
+    "ends a failed read without an error": (
         FaultyConnector(reader=FaultyReader(WithoutErrors)),
         "test_an_error_in_a_late_row_reaches_the_consumer",
     ),
@@ -224,7 +228,7 @@ FAULTS: dict[str, tuple[FaultyConnector, str]] = {
         FaultyConnector(writer=BatchByBatch(SQLITE.writer)),
         "test_an_error_of_the_source_leaves_nothing",
     ),
-    "does not clear": (
+    "does not clear the table": (
         FaultyConnector(writer=WithoutClear(SQLITE.writer)),
         "test_rows_are_added_and_with_clear_they_replace_the_others",
     ),
@@ -232,22 +236,28 @@ FAULTS: dict[str, tuple[FaultyConnector, str]] = {
         FaultyConnector(writer=WithoutClaim(SQLITE.writer)),
         "test_only_the_run_that_holds_the_claim_writes",
     ),
-    "leaks sessions": (FaultyConnector(NeverClosed), "test_many_sessions_one_after_the_other"),
-    "ignores cancel": (FaultyConnector(SlowlyCancelled), "test_a_running_statement_is_cancelled"),
-    "lets read-only queries write": (FaultyConnector(Writable), "test_a_read_only_query_cannot_write"),
-    "has one error code": (FaultyConnector(OneCode), "test_a_missing_table_is_table_missing"),
-    "shows the password": (FaultyConnector(Talkative), "test_bad_sql_is_query_invalid"),
-    "folds names": (
-        FaultyConnector(introspector=LowerCase(SQLITE.introspector)),
+    "does not close sessions": (FaultyConnector(NeverClosed), "test_many_sessions_one_after_the_other"),
+    "cancels too late": (FaultyConnector(SlowlyCancelled), "test_a_running_statement_is_cancelled"),
+    "lets read-only queries write": (FaultyConnector(WritingReadOnly), "test_a_read_only_query_cannot_write"),
+    "has the same error code for all errors": (FaultyConnector(SameErrorCode), "test_a_missing_table_is_table_missing"),
+    "shows the password in errors": (FaultyConnector(PasswordInErrors), "test_bad_sql_is_query_invalid"),
+    "reports names in lower case": (
+        FaultyConnector(introspector=LowerCaseNames(SQLITE.introspector)),
         "test_columns_may_have_any_names",
     ),
-    "does not escape quotes": (FaultyConnector(dialect=Unquoted()), "test_a_quoted_name_is_the_name_that_it_was_made"),
+    "does not escape quotes in names": (
+        FaultyConnector(dialect=UnescapedQuotes()),
+        "test_a_quoted_name_is_the_name_that_it_was_made",
+    ),
     "compares NULLs by equality": (
         FaultyConnector(dialect=NullsDiffer()),
         "test_a_publish_leaves_exactly_these_rows",
     ),
-    "claims what it cannot": (FaultyConnector(writer=None), "test_a_capability_is_claimed_if_and_only_if"),
-    "declares another capability": (
+    "lists a capability that it does not have": (
+        FaultyConnector(writer=None),
+        "test_a_capability_is_claimed_if_and_only_if",
+    ),
+    "has other capabilities than its manifest": (
         FaultyConnector(capabilities=SQLITE.capabilities | Cap.STREAM),
         "test_the_capabilities_are_those_of_the_manifest",
     ),
@@ -255,7 +265,7 @@ FAULTS: dict[str, tuple[FaultyConnector, str]] = {
 
 
 def case(fault: str, directory: Path) -> ConnectorUnderTest:
-    """Return the connector with this fault; with an empty name, without a fault."""
+    """Return the connector with this fault, or without one if the name is empty."""
     parameters = ConnectionParameters(
         kind="sqlite",
         url=f"jdbc:sqlite:{directory / 'faulty.db'}",

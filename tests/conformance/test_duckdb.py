@@ -13,14 +13,15 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.testing.case import ConnectorUnderTest, TypedValues
 from connections.sdk.testing.suite import DestinationSuite
 
-# 400 years before a day that Python knows
-_IDES = (dt.date(357, 3, 15) - dt.date(1970, 1, 1)).days - 146_097
+# 400 years, which always have 146,097 days, before a date that Python supports; as days since 1970
+_MARCH_15_44_BC = (dt.date(357, 3, 15) - dt.date(1970, 1, 1)).days - 146_097
 OWN_TYPES = (
     TypedValues(native="TINYINT", values={"-128": -128, "127": 127}),
     TypedValues(native="UBIGINT", values={"18446744073709551615": Decimal(2**64 - 1)}),
     TypedValues(native="HUGEINT", values={str(-(2**127)): str(-(2**127)), str(2**127 - 1): str(2**127 - 1)}),
     TypedValues(
-        native="DATE", values={"'infinity'": 2**31 - 1, "'-infinity'": -(2**31) + 1, "'0044-03-15 (BC)'": _IDES}
+        native="DATE",
+        values={"'infinity'": 2**31 - 1, "'-infinity'": -(2**31) + 1, "'0044-03-15 (BC)'": _MARCH_15_44_BC},
     ),
     TypedValues(native="TIMESTAMP", values={"'infinity'": 2**63 - 1, "'-infinity'": -(2**63) + 1}),
     TypedValues(native="TIMESTAMP_S", values={"'2020-01-01 10:00:00'": dt.datetime(2020, 1, 1, 10)}),

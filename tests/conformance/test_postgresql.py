@@ -14,15 +14,17 @@ from connections.sdk.testing.case import ConnectorUnderTest, TypedValues
 from connections.sdk.testing.suite import DestinationSuite, ServerTests, SharedHashingTests, SnapshotTests
 from tests.servers.ports import reserved_port
 
-# 400 years before a day that Python knows
-_IDES = (dt.date(357, 3, 15) - dt.date(1970, 1, 1)).days - 146_097
+# 400 years, which always have 146,097 days, before a date that Python supports; as days since 1970
+_MARCH_15_44_BC = (dt.date(357, 3, 15) - dt.date(1970, 1, 1)).days - 146_097
 OWN_TYPES = (
     TypedValues(
         native="numeric",
         values={"1e-30": f"0.{'0' * 29}1", "1e40": f"1{'0' * 40}", "1.50": "1.50", "'NaN'": "NaN"},
     ),
     TypedValues(native="varchar(5)", values={"''": "", "' a '": " a "}),
-    TypedValues(native="date", values={"'infinity'": 2**31 - 1, "'-infinity'": -(2**31) + 1, "'0044-03-15 BC'": _IDES}),
+    TypedValues(
+        native="date", values={"'infinity'": 2**31 - 1, "'-infinity'": -(2**31) + 1, "'0044-03-15 BC'": _MARCH_15_44_BC}
+    ),
     TypedValues(native="timestamp", values={"'infinity'": 2**63 - 1, "'-infinity'": -(2**63) + 1}),
     TypedValues(
         native="timestamptz",
@@ -35,7 +37,7 @@ OWN_TYPES = (
     TypedValues(native="int[]", values={"'{1,NULL,3}'": "{1,NULL,3}", "'{{1,2},{3,4}}'": "{{1,2},{3,4}}"}),
     TypedValues(native="text[]", values={"""'{"x y","",NULL,"NULL"}'""": '{"x y","",NULL,"NULL"}'}),
     TypedValues(native="int4range", values={"'[1,5)'": "[1,5)", "'empty'": "empty"}),
-    # as by a cast to text, which always names the length of the prefix
+    # as in a cast to text, which always includes the prefix length
     TypedValues(native="inet", values={"'10.0.0.1/8'": "10.0.0.1/8", "'::1'": "::1/128"}),
     TypedValues(native="jsonb", values={"""'{"b": 1, "a" : [1,2]}'""": '{"a": [1, 2], "b": 1}'}),
     TypedValues(native="json", values={"""'{"b": 1, "a" : [1,2]}'""": '{"b": 1, "a" : [1,2]}'}),
@@ -57,6 +59,6 @@ class TestPostgresql(DestinationSuite, ServerTests, SnapshotTests, SharedHashing
                 wrong_password=wrong_password,
                 missing_database=replace(parameters, url=urlunsplit(urlsplit(database_url)._replace(path="/missing"))),
                 own_types=OWN_TYPES,
-                # text cannot hold it
+                # texts of PostgreSQL cannot contain NUL
                 lacks=frozenset({"nul"}),
             )

@@ -1,4 +1,4 @@
-"""Queries as people write them, drawn by hypothesis: every one runs on the tables made by `TABLES`."""
+"""A Hypothesis strategy for queries, which can be executed on the tables that `TABLES` creates."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _SOURCES = [
     "common t",
     "qcrh t, note n",
 ]
-# names to some systems, parts of a query to others
+# ordinary names in some systems, keywords in others
 _WORDS = ["rows", "lock", "key", "model", "pivoted", "format", "settings", "label", "option", "skip", "sample", "top"]
 _CONDITIONS = [
     "",
@@ -73,7 +73,7 @@ _ENDS = st.sampled_from(["", "", ";", " -- the end; WHERE", " /* FROM */ ;", "\n
 
 @dataclass(frozen=True)
 class Drawn:
-    """A query, and which of its columns are numbers."""
+    """A generated query. ``numbers`` tells for each column whether it is numeric."""
 
     text: str
     numbers: tuple[bool, ...]
@@ -81,15 +81,15 @@ class Drawn:
 
 @st.composite
 def queries(draw: st.DrawFn, *, brackets: bool = True) -> Drawn:
-    """Draw one query; ``brackets`` allows the whole of it to stand in brackets (SQLite does not)."""
+    """Generate a query; with ``brackets``, it may be enclosed in parentheses, which SQLite does not accept."""
     shape = draw(st.sampled_from(["plain"] * 6 + ["distinct", "group", "union", "window", "limit", "order"]))
-    kinds = draw(st.lists(st.booleans(), min_size=1, max_size=4))
+    numbers = draw(st.lists(st.booleans(), min_size=1, max_size=4))
     if shape == "group":
-        kinds = [True] * len(kinds)
-    expressions = [_expression(draw, kind, shape) for kind in kinds]
-    items = [_item(draw, expression, number) for number, expression in enumerate(expressions)]
+        numbers = [True] * len(numbers)
+    expressions = [_expression(draw, is_number, shape) for is_number in numbers]
+    items = [_item(draw, expression, position) for position, expression in enumerate(expressions)]
     if shape == "window":
-        kinds.append(True)
+        numbers.append(True)
         expressions.append(draw(st.sampled_from(_WINDOWS)))
         items.append(f"{expressions[-1]} AS win")
     gap, source = draw(_GAPS), draw(st.sampled_from(_SOURCES))
@@ -97,7 +97,7 @@ def queries(draw: st.DrawFn, *, brackets: bool = True) -> Drawn:
     text += f"{draw(_GAPS)},{gap}".join(items) + f"{draw(_GAPS)}FROM{gap}{source}"
     if condition := draw(st.sampled_from(_CONDITIONS)):
         text += f"{draw(_GAPS)}WHERE{gap}{condition}"
-    text += _shaped(draw, shape, expressions)
+    text += _ending(draw, shape, expressions)
     if brackets and draw(st.integers(0, 9)) == 0:
         text = f"({text}\n)"
     if "common t" in text:
@@ -106,43 +106,43 @@ def queries(draw: st.DrawFn, *, brackets: bool = True) -> Drawn:
         )
     if draw(st.booleans()):
         text = text.replace("SELECT", "select").replace("FROM", "From").replace("WHERE", "where")
-    return Drawn(text + draw(_ENDS), tuple(kinds))
+    return Drawn(text + draw(_ENDS), tuple(numbers))
 
 
-def _expression(draw: st.DrawFn, number: bool, shape: str) -> str:
+def _expression(draw: st.DrawFn, is_number: bool, shape: str) -> str:
     if shape == "group":
         return draw(st.sampled_from(_GROUPED))
-    return draw(st.sampled_from(_NUMBERS if number else _TEXTS))
+    return draw(st.sampled_from(_NUMBERS if is_number else _TEXTS))
 
 
-def _item(draw: st.DrawFn, expression: str, number: int) -> str:
-    """Return the expression with an alias of its own; a simple column may do without."""
+def _item(draw: st.DrawFn, expression: str, position: int) -> str:
+    """Return the expression with a unique alias; a simple column may have none."""
     form = draw(st.sampled_from(["as", "as", "AS", "quoted", "odd", "bare", "barequoted", "none", "crossed", "word"]))
     gap = draw(_GAPS)
     if (
         form == "none"
-        and number == 0
+        and position == 0
         and expression.startswith("t.")
         and " " not in expression.replace("Company Name", "")
     ):
         return expression
     if form in ("as", "AS"):
-        return f"{expression}{gap}{form}{draw(_GAPS)}c{number}"
+        return f"{expression}{gap}{form}{draw(_GAPS)}c{position}"
     if form == "quoted":
-        return f'{expression}{gap}AS "C {number}"'
+        return f'{expression}{gap}AS "C {position}"'
     if form == "odd":
-        return f'{expression}{gap}As "from, {number}""#"'
-    if form == "crossed" and number < 4:
-        # another column's name: in the condition it must still be that column's
-        return f"{expression} AS {('grp', 'amount', 'dcotyp', 'id')[number]}"
+        return f'{expression}{gap}As "from, {position}""#"'
+    if form == "crossed" and position < 4:
+        # the name of another column, which a condition on that name refers to
+        return f"{expression} AS {('grp', 'amount', 'dcotyp', 'id')[position]}"
     if form == "word":
-        return f"{expression} AS {_WORDS[number * 3 + draw(st.integers(0, 2))]}"
+        return f"{expression} AS {_WORDS[position * 3 + draw(st.integers(0, 2))]}"
     if form == "bare":
-        return f"{expression}{gap}Bare{number}"
-    return f'{expression}{gap}"where {number}"'
+        return f"{expression}{gap}Bare{position}"
+    return f'{expression}{gap}"where {position}"'
 
 
-def _shaped(draw: st.DrawFn, shape: str, expressions: list[str]) -> str:
+def _ending(draw: st.DrawFn, shape: str, expressions: list[str]) -> str:
     gap = draw(_GAPS)
     positions = ", ".join(str(position) for position in range(1, len(expressions) + 1))
     if shape == "group":

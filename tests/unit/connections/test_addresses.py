@@ -1,4 +1,4 @@
-"""Addresses and paths in other spellings: what leads to a metadata service or into the system is refused in each."""
+"""Metadata services and system paths are refused in every spelling of the address or path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from connections.sdk.errors import UrlInvalid
 from connections.url import addresses
 from connections.url.jdbc import parse
 
-# 169.254.169.254 as an IPv6 address carries it, and as a resolver would read other spellings
+# 169.254.169.254 in other spellings that a resolver accepts or embedded in IPv6, and other metadata services
 METADATA = [
     "169.254.169.254",
     "169.254.169.254.",
@@ -53,7 +53,7 @@ def test_a_metadata_service_is_refused_in_every_spelling(host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["10.0.0.1", "127.0.0.1", "[::1]", "[2001:db8::1]", "[fd12:3456::1]", "[64:ff9b::c000:201]", "192.0.2.1"]
 )
-def test_other_addresses_are_taken(host: str) -> None:
+def test_other_addresses_are_accepted(host: str) -> None:
     assert parse(f"jdbc:postgresql://{host}/db").host == host.strip("[]")
 
 
@@ -76,21 +76,21 @@ def test_other_addresses_are_taken(host: str) -> None:
     ],
 )
 @pytest.mark.parametrize("form", ["jdbc:sqlite:{}", "jdbc:duckdb:{}", "sqlite://{}", "jdbc:h2:file:{}", "{}"])
-def test_a_path_into_the_system_is_refused_in_every_spelling(form: str, path: str) -> None:
+def test_a_system_path_is_refused_in_every_spelling(form: str, path: str) -> None:
     with pytest.raises(UrlInvalid):
         parse(form.format(path), "sqlite" if form == "{}" else "")
     with pytest.raises(UrlInvalid):
         parse(path, "postgresql")
 
 
-def test_a_file_of_a_tls_property_is_judged_as_every_path() -> None:
+def test_a_system_path_is_refused_as_the_value_of_a_tls_property() -> None:
     with pytest.raises(UrlInvalid):
         parse("jdbc:postgresql://h/db?sslkey=/proc/self/environ")
     assert parse("jdbc:postgresql://h/db?sslkey=/etc/ssl/etl.key").properties == {"sslkey": "/etc/ssl/etl.key"}
 
 
 @pytest.mark.parametrize("path", ["/data//x.db", "/data/./x.db", "/./data/x.db"])
-def test_a_path_has_one_spelling(path: str) -> None:
+def test_a_path_is_normalized(path: str) -> None:
     assert parse(f"jdbc:sqlite:{path}").path == "/data/x.db"
 
 
@@ -115,11 +115,11 @@ def test_a_path_has_one_spelling(path: str) -> None:
         ("2001:4860:4860::8888", True),
         ("fc00::1", False),
         ("ff02::1", False),
-        # site-local, segment routing, not assigned
+        # site-local, segment routing, unassigned
         ("fec0::1", False),
         ("5f00::1", False),
         ("4000::1", False),
     ],
 )
-def test_an_address_is_public_when_what_it_carries_is(text: str, public: bool) -> None:
+def test_an_address_is_public_only_if_its_embedded_ipv4_address_is_public(text: str, public: bool) -> None:
     assert addresses.is_public(ipaddress.ip_address(text)) is public

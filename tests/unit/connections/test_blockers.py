@@ -1,4 +1,4 @@
-"""Of the statement that holds a lock the log shows the beginning, and no value in it."""
+"""The log shows the statement of a session that holds a lock, without any values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("query", SHOWN)
-def test_a_statement_is_shown_up_to_its_first_value(query: str) -> None:
+def test_a_statement_is_cut_before_its_first_value_or_comment(query: str) -> None:
     row = ("relation", "sync.t", "ShareLock", None, 7, "report", "me", "active", None, query)
     assert describe([row]) == (
         "waiting for a lock on sync.t (ShareLock), held by process 7 (report, user me, active, "

@@ -1,4 +1,4 @@
-"""A failed attempt to connect to PostgreSQL is classified by class, SQLSTATE or libpq's text, alike for all drivers."""
+"""Connection errors of PostgreSQL are classified alike for all drivers, by class, SQLSTATE or libpq's text."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def translated(error: BaseException) -> errors.PipekitError:
         (OSError("strange"), "strange", errors.ConnectionFailed, "it could not be reached"),
     ],
 )
-def test_class_and_text_have_the_same_meaning(
+def test_an_exception_and_the_text_of_libpq_have_the_same_classification(
     by_class: BaseException, by_text: str, error_class: type[errors.PipekitError], message: str
 ) -> None:
     for error in (by_class, psycopg.OperationalError(LIBPQ + by_text)):
@@ -116,7 +116,7 @@ def test_class_and_text_have_the_same_meaning(
         assert result.hint and result.detail
 
 
-def test_the_name_is_left_out_where_the_server_does_not_speak_english() -> None:
+def test_a_message_omits_the_name_if_the_server_does_not_use_english() -> None:
     result = translated(asyncpg.InvalidCatalogNameError("Datenbank »x« existiert nicht"))
     assert (type(result), result.message) == (
         errors.DatabaseMissing,

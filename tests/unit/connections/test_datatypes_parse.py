@@ -1,4 +1,4 @@
-"""What each system's types mean: the table of the product, and each system's own spellings and traps."""
+"""Data types of each system are parsed, and rendered for destinations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from connections import registry
 from connections.sdk.sql.types import DataType, Kind
 
 K = Kind
-# native -> kind, or (DECIMAL, precision, scale), or (TEXT, length, fixed)
+# native type -> kind, or (DECIMAL, precision, scale), or (TEXT, length, fixed)
 AS400 = {
     "SMALLINT": K.SMALLINT,
     "INTEGER": K.INTEGER,
@@ -253,37 +253,37 @@ IDS = [f"{kind} {native}" for kind, native, _ in CASES]
 
 
 @pytest.mark.parametrize(("kind", "native", "expected"), CASES, ids=IDS)
-def test_a_type_means_what_its_system_says(kind: str, native: str, expected: Kind | tuple[object, ...]) -> None:
-    found = registry.datatypes(kind).parse(native)
-    assert found.native == native
+def test_a_native_type_is_parsed(kind: str, native: str, expected: Kind | tuple[object, ...]) -> None:
+    data_type = registry.datatypes(kind).parse(native)
+    assert data_type.native == native
     if not isinstance(expected, tuple):
-        assert (found.kind, found.fixed) == (expected, False)
+        assert (data_type.kind, data_type.fixed) == (expected, False)
     elif expected[0] is K.DECIMAL:
-        assert (found.kind, found.precision, found.scale) == expected
+        assert (data_type.kind, data_type.precision, data_type.scale) == expected
     else:
-        assert (found.kind, found.length, found.fixed) == expected
+        assert (data_type.kind, data_type.length, data_type.fixed) == expected
 
 
 @pytest.mark.parametrize("kind", TABLES)
 @pytest.mark.parametrize("native", ["", "   ", "(", "char(", "a(b)(c)", "'", "decimal(x)", "no such type", "(10)"])
-def test_what_is_no_type_is_unknown_and_not_an_error(kind: str, native: str) -> None:
-    found = registry.datatypes(kind).parse(native)
-    assert found.kind in (K.UNKNOWN, K.DECIMAL) and found.native == native
-    assert found.precision in (None, 5, 10, 18, 38)
+def test_an_invalid_type_is_parsed_without_an_error(kind: str, native: str) -> None:
+    data_type = registry.datatypes(kind).parse(native)
+    assert data_type.kind in (K.UNKNOWN, K.DECIMAL) and data_type.native == native
+    assert data_type.precision in (None, 5, 10, 18, 38)
 
 
 @pytest.mark.parametrize("kind", registry.kinds())
-@pytest.mark.parametrize("meaning", list(Kind))
-def test_every_meaning_has_a_spelling_or_a_warning(kind: str, meaning: Kind) -> None:
+@pytest.mark.parametrize("type_kind", list(Kind))
+def test_every_kind_of_type_is_rendered_exactly_or_with_a_warning(kind: str, type_kind: Kind) -> None:
     datatypes = registry.datatypes(kind)
-    found = datatypes.render(DataType(kind=meaning, native="odd"))
-    again = datatypes.parse(found.native)
-    assert found.native
-    if meaning in (K.NATIVE, K.UNKNOWN):
-        assert found.warning
-    if again.kind is not meaning and not found.warning:
-        # the same values under a wider name
-        assert (kind, meaning) in {
+    rendered = datatypes.render(DataType(kind=type_kind, native="odd"))
+    parsed = datatypes.parse(rendered.native)
+    assert rendered.native
+    if type_kind in (K.NATIVE, K.UNKNOWN):
+        assert rendered.warning
+    if parsed.kind is not type_kind and not rendered.warning:
+        # rendered as a wider type that has all its values
+        assert (kind, type_kind) in {
             ("oracle", K.SMALLINT),
             ("oracle", K.INTEGER),
             ("oracle", K.BIGINT),
@@ -293,22 +293,23 @@ def test_every_meaning_has_a_spelling_or_a_warning(kind: str, meaning: Kind) -> 
 
 
 @pytest.mark.parametrize(("kind", "native", "expected"), CASES, ids=IDS)
-def test_a_type_written_out_and_read_again_is_written_out_the_same(kind: str, native: str, expected: object) -> None:
+def test_a_rendered_type_that_is_parsed_is_rendered_the_same(kind: str, native: str, expected: object) -> None:
     datatypes = registry.datatypes(kind)
-    once = datatypes.render(datatypes.parse(native))
-    again = datatypes.parse(once.native)
-    twice = datatypes.render(again)
-    if kind == "oracle" and "NUMBER(" in once.native:
-        # its integers are decimals: each reading finds the next integer type up, in which every value fits
-        assert twice.native.startswith("NUMBER(")
+    first = datatypes.render(datatypes.parse(native))
+    second = datatypes.render(datatypes.parse(first.native))
+    if kind == "oracle" and "NUMBER(" in first.native:
+        # its integers are decimals: each is parsed as the next wider integer type
+        assert second.native.startswith("NUMBER(")
         return
-    assert twice.native == once.native
+    assert second.native == first.native
 
 
 @pytest.mark.parametrize(
     ("kind", "limit"), [("sqlserver", 38), ("mysql", 65), ("oracle", 38), ("clickhouse", 76), ("as400", 63)]
 )
-def test_a_decimal_too_wide_for_the_system_is_never_made_narrower(kind: str, limit: int) -> None:
+def test_a_decimal_that_is_too_wide_for_the_system_is_rendered_as_another_type_with_a_warning(
+    kind: str, limit: int
+) -> None:
     render = registry.datatypes(kind).render
     fits = render(DataType(kind=K.DECIMAL, precision=limit, scale=10))
     assert f"{limit}" in fits.native and not fits.warning
@@ -317,7 +318,7 @@ def test_a_decimal_too_wide_for_the_system_is_never_made_narrower(kind: str, lim
     assert render(DataType(kind=K.DECIMAL)).warning
 
 
-def test_text_keeps_its_length_while_the_system_can() -> None:
+def test_text_is_rendered_with_its_length_up_to_the_maximum_of_the_system() -> None:
     for kind, expected in {
         "sqlserver": ("nvarchar(40)", "nvarchar(max)"),
         "mysql": ("varchar(40)", "longtext"),
@@ -325,5 +326,5 @@ def test_text_keeps_its_length_while_the_system_can() -> None:
         "as400": ("VARCHAR(40)", "CLOB"),
     }.items():
         render = registry.datatypes(kind).render
-        found = tuple(render(DataType(kind=K.TEXT, length=length)).native for length in (40, 100_000))
-        assert found == expected
+        types = tuple(render(DataType(kind=K.TEXT, length=length)).native for length in (40, 100_000))
+        assert types == expected

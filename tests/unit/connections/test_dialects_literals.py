@@ -1,4 +1,4 @@
-"""Watermark literals: the exact value in each system's own words, never rounded up, never anything but a value."""
+"""Literals of watermarks in each dialect: exact or rounded down, and safe from injection."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from connections.sdk.sql.temporal import Timestamp, as_kind
 from connections.sdk.sql.types import DataType, Kind
 
 KINDS = registry.kinds()
-MOMENT = "2026-01-31 23:59:59.123456"
+TIMESTAMP = "2026-01-31 23:59:59.123456"
 ZONED = "2026-01-31 23:59:59.123456+02"
 
 LITERALS = [
     ("as400", Kind.DATE, "2026-01-31", "'2026-01-31'"),
     ("as400", Kind.TIME, "23:59:59.5", "'23.59.59'"),
-    ("as400", Kind.TIMESTAMP, MOMENT, "'2026-01-31-23.59.59.123456'"),
+    ("as400", Kind.TIMESTAMP, TIMESTAMP, "'2026-01-31-23.59.59.123456'"),
     ("as400", Kind.TIMESTAMP, "0001-01-01 00:00:00", "'0001-01-01-00.00.00.000000'"),
     ("as400", Kind.TIMESTAMPTZ, ZONED, "'2026-01-31-21.59.59.123456'"),
     ("sqlserver", Kind.DATE, "2026-01-31", "CAST('2026-01-31' AS date)"),
     ("sqlserver", Kind.TIME, "23:59:59.123456", "CAST('23:59:59.123456' AS time(7))"),
-    ("sqlserver", Kind.TIMESTAMP, MOMENT, "CAST('2026-01-31T23:59:59.123456' AS datetime2(7))"),
+    ("sqlserver", Kind.TIMESTAMP, TIMESTAMP, "CAST('2026-01-31T23:59:59.123456' AS datetime2(7))"),
     ("sqlserver", Kind.TIMESTAMPTZ, ZONED, "CAST('2026-01-31T23:59:59.123456+02:00' AS datetimeoffset(7))"),
     ("mysql", Kind.DATE, "2026-01-31", "DATE '2026-01-31'"),
-    ("mysql", Kind.TIMESTAMP, MOMENT, "TIMESTAMP '2026-01-31 23:59:59.123456'"),
+    ("mysql", Kind.TIMESTAMP, TIMESTAMP, "TIMESTAMP '2026-01-31 23:59:59.123456'"),
     ("mysql", Kind.TIMESTAMPTZ, ZONED, "TIMESTAMP '2026-01-31 21:59:59.123456'"),
     ("oracle", Kind.DATE, "2026-01-31", "DATE '2026-01-31'"),
-    ("oracle", Kind.TIMESTAMP, MOMENT, "TIMESTAMP '2026-01-31 23:59:59.123456'"),
+    ("oracle", Kind.TIMESTAMP, TIMESTAMP, "TIMESTAMP '2026-01-31 23:59:59.123456'"),
     ("oracle", Kind.TIMESTAMPTZ, ZONED, "TIMESTAMP '2026-01-31 23:59:59.123456 +02:00'"),
     ("clickhouse", Kind.DATE, "2026-01-31", "toDate32('2026-01-31')"),
-    ("clickhouse", Kind.TIMESTAMP, MOMENT, "toDateTime64('2026-01-31 23:59:59.123456', 6, 'UTC')"),
+    ("clickhouse", Kind.TIMESTAMP, TIMESTAMP, "toDateTime64('2026-01-31 23:59:59.123456', 6, 'UTC')"),
     ("clickhouse", Kind.TIMESTAMPTZ, ZONED, "toDateTime64('2026-01-31 21:59:59.123456', 6, 'UTC')"),
     ("h2", Kind.DATE, "2026-01-31", "DATE '2026-01-31'"),
     ("h2", Kind.TIMESTAMP, "2026-01-31T23:59:59", "TIMESTAMP '2026-01-31 23:59:59'"),
     ("h2", Kind.TIMESTAMPTZ, ZONED, "TIMESTAMP WITH TIME ZONE '2026-01-31 23:59:59.123456+02:00'"),
-    ("jdbc", Kind.TIMESTAMP, MOMENT, "TIMESTAMP '2026-01-31 23:59:59.123456'"),
+    ("jdbc", Kind.TIMESTAMP, TIMESTAMP, "TIMESTAMP '2026-01-31 23:59:59.123456'"),
     ("postgresql", Kind.TIMESTAMPTZ, ZONED, "'2026-01-31 23:59:59.123456+02'::timestamptz"),
-    ("sqlite", Kind.TIMESTAMP, MOMENT, "'2026-01-31 23:59:59.123456'"),
+    ("sqlite", Kind.TIMESTAMP, TIMESTAMP, "'2026-01-31 23:59:59.123456'"),
 ]
 
 
-@pytest.mark.parametrize(("kind", "of", "value", "expected"), LITERALS)
-def test_dates_and_times_are_written_as_the_system_reads_them(kind: str, of: Kind, value: str, expected: str) -> None:
-    assert registry.dialect(kind).literal(value, DataType(kind=of)) == expected
+@pytest.mark.parametrize(("kind", "type_kind", "value", "expected"), LITERALS)
+def test_a_date_or_time_becomes_a_literal_of_the_dialect(kind: str, type_kind: Kind, value: str, expected: str) -> None:
+    assert registry.dialect(kind).literal(value, DataType(kind=type_kind)) == expected
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "clickhouse"])
-def test_numbers_are_written_as_they_are(kind: str) -> None:
+def test_a_number_is_its_own_literal(kind: str) -> None:
     for value in ("12345", "-1", "0.0000000001", "99999999999999999999999999999999999999"):
         assert registry.dialect(kind).literal(value, DataType(kind=Kind.DECIMAL)) == value
 
@@ -69,7 +69,7 @@ def test_numbers_are_written_as_they_are(kind: str) -> None:
         ("Float64", "1e+20", "1e+20"),
     ],
 )
-def test_clickhouse_numbers_that_it_would_read_as_floats_are_written_with_their_type(
+def test_a_number_that_clickhouse_would_read_as_a_float_is_converted_to_its_type(
     native: str, value: str, expected: str
 ) -> None:
     data_type = registry.datatypes("clickhouse").parse(native)
@@ -81,32 +81,32 @@ def test_clickhouse_numbers_that_it_would_read_as_floats_are_written_with_their_
     "value",
     ["", "1; DROP TABLE x", "'); DROP--", "1 OR 1=1", "{wm}", "NULL", "NaN", "٣", "1_0", "0x10", "1\n", "now()"],
 )
-def test_what_is_no_number_never_reaches_the_sql(kind: str, value: str) -> None:
+def test_a_value_that_is_not_a_number_is_refused(kind: str, value: str) -> None:
     with pytest.raises(DataError):
         registry.dialect(kind).literal(value, DataType(kind=Kind.BIGINT))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("of", [Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ])
+@pytest.mark.parametrize("type_kind", [Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ])
 @pytest.mark.parametrize(
     "value", ["", "infinity", "2026-01-31' OR '1'='1", "2026-01-31--", "today", "٢٠٢٦-٠١-٣١", "2026-01-31 10:00 BC"]
 )
-def test_what_is_no_moment_never_reaches_the_sql(kind: str, of: Kind, value: str) -> None:
+def test_a_value_that_is_not_a_date_or_time_is_refused(kind: str, type_kind: Kind, value: str) -> None:
     with pytest.raises(DataError):
-        registry.dialect(kind).literal(value, DataType(kind=of))
+        registry.dialect(kind).literal(value, DataType(kind=type_kind))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("of", [Kind.TEXT, Kind.UUID, Kind.UNKNOWN])
-def test_text_is_a_string_and_nothing_in_it_is_read_again(kind: str, of: Kind) -> None:
+@pytest.mark.parametrize("type_kind", [Kind.TEXT, Kind.UUID, Kind.UNKNOWN])
+def test_text_becomes_a_string_literal(kind: str, type_kind: Kind) -> None:
     value = "'); DROP TABLE x; -- {wm} %s ?"
     dialect = registry.dialect(kind)
-    assert dialect.literal(value, DataType(kind=of)) == dialect.string(value)
+    assert dialect.literal(value, DataType(kind=type_kind)) == dialect.string(value)
 
 
-def test_an_oracle_date_column_is_compared_with_a_date_in_whole_seconds() -> None:
-    found = registry.dialect("oracle").literal(MOMENT, registry.datatypes("oracle").parse("DATE"))
-    assert found == "TO_DATE('2026-01-31 23:59:59', 'YYYY-MM-DD HH24:MI:SS')"
+def test_the_literal_for_an_oracle_date_column_has_whole_seconds() -> None:
+    literal = registry.dialect("oracle").literal(TIMESTAMP, registry.datatypes("oracle").parse("DATE"))
+    assert literal == "TO_DATE('2026-01-31 23:59:59', 'YYYY-MM-DD HH24:MI:SS')"
 
 
 DATETIME = registry.datatypes("sqlserver").parse("datetime")
@@ -117,22 +117,23 @@ def _seconds(literal: str) -> Fraction:
     return Fraction(literal.split("10:00:")[1].split("'")[0])
 
 
-def test_a_sql_server_datetime_is_never_left_behind_by_what_it_shows() -> None:
+def test_the_literal_of_a_displayed_sql_server_datetime_is_at_most_its_stored_value() -> None:
     for tick in range(300):
-        shown = round(tick * 1000 / 300)  # .003 and .007 are not what is stored
-        found = _seconds(registry.dialect("sqlserver").literal(f"2026-01-31 10:00:00.{shown:03d}", DATETIME))
-        assert Fraction(tick - 1, 300) - Fraction(1, 10**7) < found <= Fraction(tick, 300)
+        # a datetime is stored in 300ths of a second, and displayed with three digits
+        displayed = round(tick * 1000 / 300)
+        seconds = _seconds(registry.dialect("sqlserver").literal(f"2026-01-31 10:00:00.{displayed:03d}", DATETIME))
+        assert Fraction(tick - 1, 300) - Fraction(1, 10**7) < seconds <= Fraction(tick, 300)
 
 
 @given(st.integers(0, 59_999_999))
-def test_a_sql_server_datetime_bound_is_at_most_one_tick_lower_and_never_higher(microseconds: int) -> None:
-    moment = datetime(2026, 1, 31, 10) + timedelta(microseconds=microseconds)
-    found = _seconds(registry.dialect("sqlserver").literal(str(moment), DATETIME))
+def test_a_literal_for_a_sql_server_datetime_is_at_most_one_tick_too_low_and_never_too_high(microseconds: int) -> None:
+    timestamp = datetime(2026, 1, 31, 10) + timedelta(microseconds=microseconds)
+    seconds = _seconds(registry.dialect("sqlserver").literal(str(timestamp), DATETIME))
     exact = Fraction(microseconds, 10**6)
-    assert exact - Fraction(1, 300) - Fraction(1, 10**7) < found <= exact
+    assert exact - Fraction(1, 300) - Fraction(1, 10**7) < seconds <= exact
 
 
-FITTED = [
+CONVERTED = [
     ("2026-01-31 10:00:00+02", Kind.TIMESTAMP, "2026-01-31 08:00:00"),
     ("2026-01-31T00:30:00.5+0200", Kind.DATE, "2026-01-30"),
     ("2026-01-31 10:00:00", Kind.DATE, "2026-01-31"),
@@ -144,19 +145,21 @@ FITTED = [
 ]
 
 
-@pytest.mark.parametrize(("value", "kind", "expected"), FITTED)
-def test_a_moment_takes_the_form_of_the_column_downwards(value: str, kind: Kind, expected: str) -> None:
+@pytest.mark.parametrize(("value", "kind", "expected"), CONVERTED)
+def test_a_timestamp_is_converted_to_the_type_of_the_column_and_rounded_down(
+    value: str, kind: Kind, expected: str
+) -> None:
     assert as_kind(value, kind) == expected
 
 
-def test_a_moment_outside_the_calendar_cannot_change_its_zone() -> None:
+def test_a_timestamp_after_the_year_9999_cannot_be_converted_to_utc() -> None:
     with pytest.raises(DataError, match="cannot be converted"):
         as_kind("12026-01-31 10:00:00+02", Kind.TIMESTAMP)
 
 
 @given(st.datetimes(), st.integers(0, 12))
-def test_a_fraction_is_cut_and_never_rounded(moment: datetime, digits: int) -> None:
-    parsed = Timestamp.parse(moment.isoformat())
+def test_fractions_of_seconds_are_truncated(timestamp: datetime, digits: int) -> None:
+    parsed = Timestamp.parse(timestamp.isoformat())
     assert parsed is not None
     cut = datetime.fromisoformat(parsed.text(min(digits, 6)))
-    assert cut <= moment < cut + timedelta(seconds=Fraction(1, 10 ** min(digits, 6)).__float__())
+    assert cut <= timestamp < cut + timedelta(seconds=Fraction(1, 10 ** min(digits, 6)).__float__())

@@ -1,4 +1,4 @@
-"""Errors of DuckDB are classified by their class."""
+"""Errors of DuckDB are classified by the class of the exception."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from connections.sdk import errors
         ("SELEC 1", errors.QueryInvalid),
     ],
 )
-def test_statements(sql: str, error_class: type[errors.PipekitError]) -> None:
+def test_the_error_of_a_statement_is_classified(sql: str, error_class: type[errors.PipekitError]) -> None:
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE t (a INTEGER NOT NULL)")
         with pytest.raises(duckdb.Error) as caught:

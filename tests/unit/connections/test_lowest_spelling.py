@@ -1,4 +1,4 @@
-"""The bound of a source that compares texts: at or below every way in which the same, or a later, time is written."""
+"""Lower bounds for sources that compare texts sort before every spelling of the same or a later time."""
 
 from __future__ import annotations
 
@@ -33,57 +33,62 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize(("value", "kind", "expected"), SPELLINGS)
-def test_it_is_the_shortest_text_with_a_blank(value: str, kind: Kind, expected: str | None) -> None:
+def test_the_lowest_spelling_is_the_shortest_with_a_space(value: str, kind: Kind, expected: str | None) -> None:
     assert lowest_spelling(value, kind) == expected
 
 
-MOMENTS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29))
-LATER = st.one_of(st.just(timedelta()), st.timedeltas(timedelta(), timedelta(hours=40)))
+TIMESTAMPS = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29))
+INTERVALS = st.one_of(st.just(timedelta()), st.timedeltas(timedelta(), timedelta(hours=40)))
 
 
-def _spelled(moment: datetime, separator: str, timespec: str) -> str:
-    return moment.isoformat(sep=separator, timespec=timespec)
+def _text(timestamp: datetime, separator: str, timespec: str) -> str:
+    return timestamp.isoformat(sep=separator, timespec=timespec)
 
 
-@given(MOMENTS, LATER, st.sampled_from(" T"), st.sampled_from(" T"))
-def test_no_spelling_of_a_later_timestamp_sorts_below_it(
-    moment: datetime, later: timedelta, separator: str, other: str
+@given(TIMESTAMPS, INTERVALS, st.sampled_from(" T"), st.sampled_from(" T"))
+def test_no_text_of_a_later_timestamp_sorts_before_the_lowest_spelling(
+    timestamp: datetime, interval: timedelta, separator: str, other_separator: str
 ) -> None:
     try:
-        newer = moment + later
+        later = timestamp + interval
     except OverflowError:
         return
-    low = lowest_spelling(_spelled(moment, separator, "auto"), Kind.TIMESTAMP)
-    assert low is not None and low <= _spelled(newer, other, "auto")
-    # only whole minutes are written without their seconds
-    if newer == newer.replace(second=0, microsecond=0):
-        assert low <= _spelled(newer, other, "minutes")
+    low = lowest_spelling(_text(timestamp, separator, "auto"), Kind.TIMESTAMP)
+    assert low is not None and low <= _text(later, other_separator, "auto")
+    # only full minutes are written without seconds
+    if later == later.replace(second=0, microsecond=0):
+        assert low <= _text(later, other_separator, "minutes")
 
 
-@given(MOMENTS, LATER, st.integers(-23 * 60 - 59, 23 * 60 + 59), st.integers(-15 * 60, 15 * 60), st.sampled_from(" T"))
-def test_no_spelling_of_a_later_moment_in_any_zone_sorts_below_it(
-    moment: datetime, later: timedelta, minutes: int, own: int, separator: str
+@given(
+    TIMESTAMPS,
+    INTERVALS,
+    st.integers(-23 * 60 - 59, 23 * 60 + 59),
+    st.integers(-15 * 60, 15 * 60),
+    st.sampled_from(" T"),
+)
+def test_no_text_of_a_later_timestamp_in_any_time_zone_sorts_before_the_lowest_spelling(
+    timestamp: datetime, interval: timedelta, later_offset: int, offset: int, separator: str
 ) -> None:
-    zone, mine = timezone(timedelta(minutes=minutes)), timezone(timedelta(minutes=own))
     try:
-        newer = (moment.replace(tzinfo=UTC) + later).astimezone(zone)
-        value = moment.replace(tzinfo=UTC).astimezone(mine)
+        later = (timestamp.replace(tzinfo=UTC) + interval).astimezone(timezone(timedelta(minutes=later_offset)))
+        value = timestamp.replace(tzinfo=UTC).astimezone(timezone(timedelta(minutes=offset)))
     except OverflowError:
         return
     for kind in (Kind.TIMESTAMPTZ, Kind.TEXT):
         low = lowest_spelling(str(value), kind)
-        assert low is not None and low <= newer.isoformat(sep=separator)
+        assert low is not None and low <= later.isoformat(sep=separator)
 
 
 @pytest.mark.parametrize("declared", ["datetime", "TIMESTAMP", "DATE", "TIME", "timestamptz", "TEXT", "varchar(9)", ""])
 def test_sqlite_compares_dates_and_times_as_texts(declared: str) -> None:
     dialect, data_type = registry.dialect("sqlite"), registry.datatypes("sqlite").parse(declared)
     assert dialect.compares_as_text(data_type)
-    # a text or none at all has no number in it after SQLite has stored it
+    # a column with text affinity never holds numbers
     assert dialect.may_hold_numbers(data_type) == (declared not in ("TEXT", "varchar(9)"))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in registry.kinds() if kind != "sqlite"])
-def test_elsewhere_only_texts_are_compared_as_texts(kind: str) -> None:
+def test_other_systems_compare_only_texts_as_texts(kind: str) -> None:
     dialect = registry.dialect(kind)
-    assert {of for of in Kind if dialect.compares_as_text(DataType(kind=of))} == {Kind.TEXT}
+    assert {type_kind for type_kind in Kind if dialect.compares_as_text(DataType(kind=type_kind))} == {Kind.TEXT}

@@ -36,36 +36,38 @@ def run(command: Command, *arguments: str) -> tuple[int, str, str]:
     out, err, code = io.StringIO(), io.StringIO(), 0
     try:
         call_command(command, *arguments, stdout=out, stderr=err)
-    except SystemExit as ended:
-        assert isinstance(ended.code, int)
-        code = ended.code
+    except SystemExit as exit_error:
+        assert isinstance(exit_error.code, int)
+        code = exit_error.code
     return code, out.getvalue(), err.getvalue()
 
 
 @pytest.mark.parametrize("result", [0, 5, 130])
-def test_a_result_has_its_exit_code(result: int) -> None:
+def test_a_command_exits_with_the_code_of_its_result(result: int) -> None:
     assert run(Command(result=result)) == (result, "done\n", "")
 
 
 @pytest.mark.parametrize(
     ("error_class", "exit_code"), [(DatabaseMissing, 3), (ConfigurationInvalid, 2), (UrlInvalid, 1)]
 )
-def test_an_error_has_the_exit_code_of_its_class(error_class: type[PipekitError], exit_code: int) -> None:
+def test_a_command_exits_with_the_code_of_the_class_of_its_error(
+    error_class: type[PipekitError], exit_code: int
+) -> None:
     code, out, err = run(Command(error_class("It failed.", hint="Change it.", detail="x")))
     assert (code, out) == (exit_code, "")
     assert err == f"error: It failed.\nfix:   Change it.\nwhy:   x\ncode:  {error_class.code}\n"
 
 
-def test_a_refusal_is_reported_as_json_too() -> None:
+def test_a_failed_command_also_writes_its_report_as_json() -> None:
     busy = AlreadyRunning("It is running.", hint="Wait.", detail="7")
-    refused = CommandFailed.of(busy, returncode=4, report=lambda error: {"run": None, "error": dict(error)})
-    code, out, err = run(Command(refused), "--json")
+    failure = CommandFailed.of(busy, returncode=4, report=lambda error: {"run": None, "error": dict(error)})
+    code, out, err = run(Command(failure), "--json")
     assert (code, json.loads(out)) == (4, {"run": None, "error": busy.as_dict()})
     assert err == "error: It is running.\nfix:   Wait.\ncode:  already_running\n"
-    assert run(Command(refused))[1] == ""
+    assert run(Command(failure))[1] == ""
 
 
-def test_callers_from_python_catch_an_exception() -> None:
-    with pytest.raises(CommandFailed, match="It failed") as failed:
+def test_a_command_called_from_python_raises_an_exception() -> None:
+    with pytest.raises(CommandFailed, match="It failed") as caught:
         call_command(Command(ConfigurationInvalid("It failed.")))
-    assert (failed.value.returncode, failed.value.details["code"]) == (2, "configuration_invalid")
+    assert (caught.value.returncode, caught.value.details["code"]) == (2, "configuration_invalid")

@@ -1,4 +1,4 @@
-"""Manifests: every kind has one, it tells the truth about its connector, and a wrong one is refused by line."""
+"""Manifests of connectors: every kind has one that matches its connector, and errors are reported with their line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from connections.sdk.manifest_yaml import load
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.url import jdbc
 
-GOOD = """\
+MANIFEST = """\
 name: thing
 title: A thing
 version: 1.2.3
@@ -55,7 +55,7 @@ def read(tmp_path: Path) -> Callable[[str], Manifest]:
 
 
 @pytest.mark.parametrize("kind", registry.kinds())
-def test_every_kind_has_a_manifest_of_its_own_name(kind: str) -> None:
+def test_every_kind_has_a_manifest_with_its_name(kind: str) -> None:
     manifest = registry.manifest(kind)
     assert manifest.name == kind
     assert manifest.title and manifest.description and manifest.url and manifest.url.template
@@ -63,7 +63,7 @@ def test_every_kind_has_a_manifest_of_its_own_name(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", registry.kinds())
-def test_a_manifest_says_what_its_connector_can_do(kind: str) -> None:
+def test_a_manifest_lists_the_capabilities_of_its_connector(kind: str) -> None:
     manifest = registry.manifest(kind)
     if manifest.capabilities is Cap.NONE:
         with pytest.raises(NotSupported, match="cannot be moved"):
@@ -79,24 +79,25 @@ def test_a_manifest_says_what_its_connector_can_do(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", registry.kinds())
-def test_the_url_template_is_a_url_of_its_kind(kind: str) -> None:
+def test_the_url_template_makes_a_valid_url_of_its_kind(kind: str) -> None:
     values = {"host": "h", "port": "5432", "db": "d", "path": "/x", "library": "L", "service": "s", "system": "trino"}
     rules = registry.manifest(kind).url
     assert rules is not None
     jdbc.check(rules.template.format(**values, warehouse="w"), kind)
 
 
-def test_a_manifest_is_read_whole(read: Callable[[str], Manifest]) -> None:
-    found = read(GOOD)
-    assert found.capabilities == Cap.DISCOVER | Cap.READ
-    assert (found.auth_type, found.env_vars[0].name, found.env_vars[0].required) == ("token", "API_TOKEN", True)
-    site, pages, key, mode = found.parameters
+def test_all_parts_of_a_manifest_are_read(read: Callable[[str], Manifest]) -> None:
+    manifest = read(MANIFEST)
+    assert manifest.capabilities == Cap.DISCOVER | Cap.READ
+    variable = manifest.env_vars[0]
+    assert (manifest.auth_type, variable.name, variable.required) == ("token", "API_TOKEN", True)
+    site, pages, key, mode = manifest.parameters
     assert (site.required, site.secret, site.type) == (True, False, "string")
     assert (pages.default, pages.type) == (5, "integer")
     assert key.secret and mode.choices == ("fast", "slow")
-    assert found.health_check is not None
-    assert found.health_check.headers == (("Authorization", "Bearer ${API_TOKEN}"),)
-    assert (found.health_check.method, found.health_check.expect_status) == ("GET", 204)
+    assert manifest.health_check is not None
+    assert manifest.health_check.headers == (("Authorization", "Bearer ${API_TOKEN}"),)
+    assert (manifest.health_check.method, manifest.health_check.expect_status) == ("GET", 204)
 
 
 URL = """\
@@ -117,7 +118,7 @@ jdbc: {class: a.b.Driver, maven: "a.b:c:1.0"}
 
 
 def test_a_manifest_declares_urls_and_the_jdbc_driver(read: Callable[[str], Manifest]) -> None:
-    manifest = read(GOOD + URL)
+    manifest = read(MANIFEST + URL)
     rules, jdbc_driver = manifest.url, manifest.jdbc
     assert rules is not None and jdbc_driver is not None
     assert (rules.form, rules.prefixes, rules.suffixes) == ("network", ("thing:",), (".thing",))
@@ -131,7 +132,7 @@ def test_a_manifest_declares_urls_and_the_jdbc_driver(read: Callable[[str], Mani
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "says"),
+    ("old", "new", "line", "reason"),
     [
         ("form: network", "form: netork", 24, "“netork” is unknown"),
         ("form: network", "form: https", 24, "prefixes or the form https"),
@@ -142,23 +143,23 @@ def test_a_manifest_declares_urls_and_the_jdbc_driver(read: Callable[[str], Mani
         ("class: a.b.Driver", "class: Driver", 35, "does not fit"),
     ],
 )
-def test_wrong_url_rules_are_refused_with_file_and_line(
-    read: Callable[[str], Manifest], old: str, new: str, line: int, says: str
+def test_invalid_url_rules_are_refused_with_file_and_line(
+    read: Callable[[str], Manifest], old: str, new: str, line: int, reason: str
 ) -> None:
     assert old in URL
     with pytest.raises(ConfigurationInvalid) as caught:
-        read(GOOD + URL.replace(old, new, 1))
-    assert says in caught.value.message
+        read(MANIFEST + URL.replace(old, new, 1))
+    assert reason in caught.value.message
     assert f"connector.yaml:{line}:" in caught.value.message
 
 
 @pytest.mark.parametrize("kind", registry.kinds())
-def test_a_manifest_passed_to_a_child_process_is_the_same(kind: str) -> None:
+def test_a_manifest_is_the_same_after_conversion_to_json_and_back(kind: str) -> None:
     manifest = registry.manifest(kind)
     assert Manifest.from_json(json.loads(json.dumps(manifest.as_json()))) == manifest
 
 
-def test_a_connector_that_is_not_what_its_manifest_says_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connector_that_differs_from_its_manifest_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(registry.manifest("sqlite"), capabilities=Cap.READ)
     registry._load.cache_clear()
     monkeypatch.setattr(registry, "manifest", lambda kind: other)
@@ -167,7 +168,7 @@ def test_a_connector_that_is_not_what_its_manifest_says_is_refused(monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "says"),
+    ("old", "new", "line", "reason"),
     [
         ("title: A thing", "titel: A thing", 1, "“title” is missing"),
         ("capabilities: [discover, read]", "capabilities: [discover, fly]", 6, "“fly” is unknown"),
@@ -190,22 +191,22 @@ def test_a_connector_that_is_not_what_its_manifest_says_is_refused(monkeypatch: 
         ("title: A thing", "title: [", 4, "not valid YAML"),
     ],
 )
-def test_a_wrong_manifest_is_refused_with_file_and_line(
-    read: Callable[[str], Manifest], old: str, new: str, line: int, says: str
+def test_an_invalid_manifest_is_refused_with_file_and_line(
+    read: Callable[[str], Manifest], old: str, new: str, line: int, reason: str
 ) -> None:
-    assert old in GOOD
+    assert old in MANIFEST
     with pytest.raises(ConfigurationInvalid) as caught:
-        read(GOOD.replace(old, new, 1))
-    assert says in caught.value.message
+        read(MANIFEST.replace(old, new, 1))
+    assert reason in caught.value.message
     assert f"connector.yaml:{line}:" in caught.value.message
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "just text", "a: !!python/object:os.system x"])
-def test_what_is_no_manifest_is_refused(read: Callable[[str], Manifest], text: str) -> None:
+def test_a_file_without_a_manifest_is_refused(read: Callable[[str], Manifest], text: str) -> None:
     with pytest.raises(ConfigurationInvalid, match="connector.yaml:1"):
         read(text)
 
 
-def test_a_missing_manifest_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_missing_manifest_raises_configuration_invalid(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationInvalid, match="cannot be read"):
         load(tmp_path / "connector.yaml")

@@ -1,4 +1,4 @@
-"""The last semicolon of a query goes, whatever stands around it; nothing else changes."""
+"""The semicolon at the end of a query is removed, also in front of comments; nothing else is changed."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ from connections.sdk.sql.statement import statement
         ("", ""),
     ],
 )
-def test_only_the_semicolon_that_ends_a_query_goes(query: str, expected: str) -> None:
+def test_only_the_semicolon_at_the_end_of_a_query_is_removed(query: str, expected: str) -> None:
     assert statement(query) == expected

@@ -1,4 +1,4 @@
-"""The redactor: a secret disappears in every spelling that a system could answer with, and nothing else is lost."""
+"""The redactor hides a secret in every encoding, and what looks like a password, and changes nothing else."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from connections.secrets.redaction import RedactingFilter, Redactor, redactor
 
-# of "*" a secret could be put together again by what hides it
+# without asterisks, because a secret of them could occur in the redacted text
 SECRETS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*\0"), min_size=4, max_size=40)
-SPELLINGS: dict[str, Callable[[str], str]] = {
+ENCODINGS: dict[str, Callable[[str], str]] = {
     "plain": lambda secret: secret,
     "url": lambda secret: quote(secret, safe=""),
     "url lower case": lambda secret: quote(secret, safe="").replace("%3D", "%3d").replace("%2F", "%2f"),
@@ -38,28 +38,27 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 }
 
 
-@given(secret=SECRETS, before=st.text(max_size=10), after=st.text(max_size=10), name=st.sampled_from(sorted(SPELLINGS)))
-def test_no_spelling_of_a_secret_gets_through(secret: str, before: str, after: str, name: str) -> None:
+@given(secret=SECRETS, before=st.text(max_size=10), after=st.text(max_size=10), name=st.sampled_from(sorted(ENCODINGS)))
+def test_a_secret_is_hidden_in_every_encoding(secret: str, before: str, after: str, name: str) -> None:
     assume(len(secret.strip()) >= 4)
-    spelled = SPELLINGS[name](secret)
-    hidden = Redactor([secret]).text(f"{before}{spelled}{after}")
-    assert SPELLINGS[name](secret) not in hidden
-    assert secret not in hidden
+    encoded = ENCODINGS[name](secret)
+    redacted = Redactor([secret]).text(f"{before}{encoded}{after}")
+    assert encoded not in redacted
+    assert secret not in redacted
 
 
 @given(secret=SECRETS, user=st.text(st.characters(codec="ascii", categories=("L", "N")), max_size=6))
-def test_basic_authentication_does_not_give_it_away(secret: str, user: str) -> None:
+def test_a_secret_is_hidden_in_a_basic_authentication_header(secret: str, user: str) -> None:
     assume(len(secret.encode()) >= 6)
     header = base64.b64encode(f"{user}:{secret}".encode()).decode()
-    hidden = Redactor([secret]).text(f"Authorization: Basic {header}")
-    assert header not in hidden
-    # what is left of it decodes to no three bytes of the secret in a row that were not the user's
-    assert "***" in hidden
+    redacted = Redactor([secret]).text(f"Authorization: Basic {header}")
+    assert header not in redacted
+    assert "***" in redacted
 
 
 @given(secret=SECRETS, text=st.text(st.characters(codec="ascii", categories=("L", "N", "Zs")), max_size=60))
-def test_text_without_a_secret_stays_as_it_is(secret: str, text: str) -> None:
-    assume(all(spelling(secret).strip("'\"") not in text for spelling in SPELLINGS.values()))
+def test_text_without_a_secret_is_not_changed(secret: str, text: str) -> None:
+    assume(all(encode(secret).strip("'\"") not in text for encode in ENCODINGS.values()))
     assume(not secret.isascii() or not any(secret[i : i + 3] in text for i in range(len(secret) - 2)))
     assert Redactor([secret]).text(text) == text
 
@@ -67,26 +66,26 @@ def test_text_without_a_secret_stays_as_it_is(secret: str, text: str) -> None:
 @example(text='""0')
 @example(text='"x"}')
 @given(text=st.text())
-def test_redacting_twice_changes_nothing_more(text: str) -> None:
+def test_redacted_text_is_not_changed_by_redacting_it_again(text: str) -> None:
     once = Redactor(["s3cret-value"]).text(f"{text} password={text}")
     assert Redactor(["s3cret-value"]).text(once) == once
 
 
-def test_a_secret_that_holds_another_is_hidden_whole() -> None:
+def test_a_secret_that_contains_another_is_hidden_as_a_whole() -> None:
     assert Redactor(["summer", "summer2026"]).text("summer2026 and summer") == "*** and ***"
 
 
-def test_very_short_values_are_left_to_the_patterns() -> None:
+def test_a_very_short_secret_is_hidden_only_where_it_looks_like_a_password() -> None:
     assert Redactor(["abc"]).text("abc is the alphabet; password=abc") == "abc is the alphabet; password=***"
 
 
-def test_a_value_of_several_lines_is_hidden() -> None:
+def test_a_secret_of_several_lines_is_hidden() -> None:
     key = "-----BEGIN KEY-----\nMIIE\n-----END KEY-----"
     assert Redactor([key]).text(f"key:\n{key}\n.") == "key:\n***\n."
 
 
 @pytest.mark.parametrize(
-    ("text", "hidden"),
+    ("text", "redacted"),
     [
         ("postgresql://etl:hunter2@db:5432/dw", "postgresql://etl:***@db:5432/dw"),
         ("postgresql://etl:hun@ter2@db/dw", "postgresql://etl:***@db/dw"),
@@ -112,8 +111,8 @@ def test_a_value_of_several_lines_is_hidden() -> None:
         ("CREATE ROLE x PASSWORD 'hunter2' LOGIN", "CREATE ROLE x PASSWORD *** LOGIN"),
     ],
 )
-def test_the_shape_of_a_password_is_enough(text: str, hidden: str) -> None:
-    assert Redactor().text(text) == hidden
+def test_an_unknown_password_is_hidden_by_its_context(text: str, redacted: str) -> None:
+    assert Redactor().text(text) == redacted
 
 
 @pytest.mark.parametrize(
@@ -130,11 +129,11 @@ def test_the_shape_of_a_password_is_enough(text: str, hidden: str) -> None:
         "mail etl@example.com at 12:30",
     ],
 )
-def test_what_only_looks_like_a_password_stays(text: str) -> None:
+def test_text_that_resembles_a_password_is_not_changed(text: str) -> None:
     assert Redactor().text(text) == text
 
 
-def test_long_hostile_text_takes_no_time() -> None:
+def test_patterns_do_not_backtrack_on_long_hostile_text() -> None:
     started = time.process_time()
     for text in (
         "://a:" * 40_000,
@@ -156,7 +155,7 @@ def log() -> tuple[logging.Logger, io.StringIO]:
     return logger, stream
 
 
-def test_a_log_shows_no_secret_of_this_process(log: tuple[logging.Logger, io.StringIO]) -> None:
+def test_a_log_record_contains_no_secret_of_this_process(log: tuple[logging.Logger, io.StringIO]) -> None:
     redactor().add("canary-5512")
     logger, stream = log
     logger.warning("connecting with %s", {"pw": "canary-5512"})
@@ -173,7 +172,7 @@ def test_a_log_shows_no_secret_of_this_process(log: tuple[logging.Logger, io.Str
     assert "Traceback" in written
 
 
-def test_a_log_of_something_else_is_untouched(log: tuple[logging.Logger, io.StringIO]) -> None:
+def test_a_log_record_without_secrets_is_not_changed(log: tuple[logging.Logger, io.StringIO]) -> None:
     logger, stream = log
     logger.warning("%d rows in %.1f s", 3, 0.25)
     assert stream.getvalue() == "3 rows in 0.2 s\n"

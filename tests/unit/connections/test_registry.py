@@ -1,4 +1,4 @@
-"""The registry: kinds of third parties beside the built-in ones, and what is wrong with some of them."""
+"""The registry: third-party connectors besides the built-in ones, and problems with their manifests."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def third_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
         cached.cache_clear()
 
 
-def test_a_kind_that_cannot_be_used_is_reported_and_disturbs_no_other(third_party: None) -> None:
+def test_a_third_party_connector_that_cannot_be_used_is_reported_and_does_not_affect_others(third_party: None) -> None:
     assert {"sound", "invalid", "renamed", "absent", "sqlite"} <= set(registry.kinds())
     assert {"sound", "sqlite"} <= set(registry.manifests())
     assert not {"invalid", "renamed", "absent"} & set(registry.manifests())
@@ -62,13 +62,13 @@ def test_a_kind_that_cannot_be_used_is_reported_and_disturbs_no_other(third_part
         registry.connector("sound")
 
 
-def test_a_kind_of_a_third_party_has_urls_of_its_own(third_party: None) -> None:
+def test_a_third_party_connector_has_its_own_form_of_url(third_party: None) -> None:
     url = jdbc.parse("sound://h:5/d;ssl=true")
     assert (url.kind, url.host, url.port, url.database, url.properties) == ("sound", "h", 5, "d", {"ssl": "true"})
     assert jdbc.rebuild(url) == "sound://h:5/d;ssl=true"
-    for refused in ("sound://h/d;init=x", "sound://u:p@h/d", "sound://169.254.169.254/d", "sound:///etc/passwd"):
+    for invalid in ("sound://h/d;init=x", "sound://u:p@h/d", "sound://169.254.169.254/d", "sound:///etc/passwd"):
         with pytest.raises(UrlInvalid):
-            jdbc.parse(refused, "sound")
+            jdbc.parse(invalid, "sound")
     with pytest.raises(UrlInvalid, match="for sound; the connection's driver is postgresql"):
         jdbc.parse("sound://h/d", "postgresql")
 
@@ -92,12 +92,12 @@ def test_a_kind_of_a_third_party_has_urls_of_its_own(third_party: None) -> None:
         ("https", "//a,b/x"),
     ],
 )
-def test_urls_of_http_interfaces_are_refused(scheme: str, rest: str) -> None:
+def test_an_unsafe_url_of_an_http_api_is_refused(scheme: str, rest: str) -> None:
     with pytest.raises(UrlInvalid):
         forms.read_https(rest, "jdbc", scheme)
 
 
-def test_urls_of_http_interfaces_are_read_and_rebuilt() -> None:
+def test_a_url_of_an_http_api_is_parsed_and_rebuilt() -> None:
     url = forms.read_https("//h.example.com:8443/rest/api/3/", "jdbc", "https")
     assert (url.form, url.host, url.port, url.path, url.is_file) == (
         "https",

@@ -1,4 +1,4 @@
-"""Secrets: where `$NAME` is looked for, what never is one, and a file that keeps every value and line exactly."""
+"""Secrets: the sources of a `$NAME` reference, and reading, writing and checking the secrets file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def store(file: Path) -> SecretStore:
 
 @pytest.fixture
 def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The process as it is before anybody said where the secrets are."""
+    """Remove the configured path of the secrets file."""
     monkeypatch.setattr(references, "_path", None)
     monkeypatch.delenv("PIPEKIT_SECRETS", raising=False)
     monkeypatch.delenv("PIPEKIT_SECRETS_FILE", raising=False)
@@ -43,16 +43,16 @@ def write(file: Path, text: str) -> None:
     file.chmod(0o600)
 
 
-def test_no_reference_is_no_password(store: SecretStore) -> None:
+def test_an_empty_reference_is_an_empty_password(store: SecretStore) -> None:
     assert store.resolve("") == ""
 
 
-def test_a_reference_is_looked_up_in_the_file(store: SecretStore, file: Path) -> None:
+def test_a_reference_is_resolved_from_the_file(store: SecretStore, file: Path) -> None:
     write(file, "OTHER=1\nDW_PW=s3cret\n")
     assert store.resolve("$DW_PW") == "s3cret"
 
 
-def test_the_environment_is_asked_when_the_file_does_not_know(
+def test_a_reference_that_is_not_in_the_file_is_resolved_from_the_environment(
     store: SecretStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(file, "OTHER=1\n")
@@ -60,13 +60,15 @@ def test_the_environment_is_asked_when_the_file_does_not_know(
     assert store.resolve("$DW_PW") == "from the environment"
 
 
-def test_the_file_wins_over_the_environment(store: SecretStore, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_takes_precedence_over_the_environment(
+    store: SecretStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(file, "DW_PW=from the file\n")
     monkeypatch.setenv("DW_PW", "from the environment")
     assert store.resolve("$DW_PW") == "from the file"
 
 
-def test_a_missing_secret_is_named_with_what_to_do_and_where_it_was_looked_for(store: SecretStore, file: Path) -> None:
+def test_the_error_for_a_missing_secret_has_a_hint_and_the_places_searched(store: SecretStore, file: Path) -> None:
     with pytest.raises(SecretMissing) as caught:
         store.resolve("$DW_PW")
     assert caught.value.as_dict() == {
@@ -77,7 +79,7 @@ def test_a_missing_secret_is_named_with_what_to_do_and_where_it_was_looked_for(s
     }
 
 
-def test_a_missing_secret_tells_of_lines_that_may_have_been_meant_for_it(store: SecretStore, file: Path) -> None:
+def test_the_error_for_a_missing_secret_lists_invalid_lines_of_the_file(store: SecretStore, file: Path) -> None:
     write(file, "# ours\nDW_PW: hunter2\nOTHER=x\n")
     with pytest.raises(SecretMissing) as caught:
         store.resolve("$DW_PW")
@@ -99,7 +101,7 @@ def test_a_missing_secret_tells_of_lines_that_may_have_been_meant_for_it(store: 
         "DATABASE_URL",
     ],
 )
-def test_what_belongs_to_the_process_is_never_read_from_its_environment(
+def test_variables_of_the_process_are_not_read_as_secrets(
     store: SecretStore, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "the process's own")
@@ -110,12 +112,12 @@ def test_what_belongs_to_the_process_is_never_read_from_its_environment(
     assert store.source(name) == ""
 
 
-def test_variables_meant_for_pipekit_are_read(store: SecretStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_with_the_prefix_for_secrets_are_read(store: SecretStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPEKIT_SECRET_DW", "ours")
     assert store.resolve("$PIPEKIT_SECRET_DW") == "ours"
 
 
-def test_the_operator_may_put_any_name_into_the_file(store: SecretStore, file: Path) -> None:
+def test_the_file_may_contain_names_that_are_not_read_from_the_environment(store: SecretStore, file: Path) -> None:
     write(file, "AWS_SECRET_ACCESS_KEY=meant\n")
     assert store.resolve("$AWS_SECRET_ACCESS_KEY") == "meant"
 
@@ -128,7 +130,7 @@ def test_the_operator_may_put_any_name_into_the_file(store: SecretStore, file: P
         ),
     )
 )
-def test_only_a_plain_reference_is_ever_resolved_and_nothing_else_is_repeated(text: str) -> None:
+def test_text_that_is_not_a_reference_is_refused_and_not_repeated_in_the_error(text: str) -> None:
     if text.startswith("$") and references.NAME.fullmatch(text[1:]):
         return
     with pytest.raises(PipekitError) as caught:
@@ -137,13 +139,13 @@ def test_only_a_plain_reference_is_ever_resolved_and_nothing_else_is_repeated(te
         assert text not in str(caught.value.as_dict())
 
 
-def test_what_was_resolved_is_hidden_from_then_on(store: SecretStore, file: Path) -> None:
+def test_a_resolved_secret_is_redacted(store: SecretStore, file: Path) -> None:
     write(file, "DW_PW=canary-8361\n")
     store.resolve("$DW_PW")
     assert redactor().text("it is canary-8361.") == "it is ***."
 
 
-def test_a_store_shows_no_value(store: SecretStore, file: Path) -> None:
+def test_the_repr_of_a_store_contains_no_value(store: SecretStore, file: Path) -> None:
     write(file, "DW_PW=canary\n")
     assert "canary" not in repr(store) + repr(secrets_file.read(file))
 
@@ -166,7 +168,7 @@ def test_a_store_shows_no_value(store: SecretStore, file: Path) -> None:
         ("DW_PW=windows\r", "windows"),
     ],
 )
-def test_a_line_means(store: SecretStore, file: Path, line: str, value: str) -> None:
+def test_a_line_of_the_file_is_parsed(store: SecretStore, file: Path, line: str, value: str) -> None:
     write(file, f"\ufeff# first\n{line}\nLAST=1\n")
     assert store.resolve("$DW_PW") == value
     assert store.check() == ()
@@ -174,7 +176,7 @@ def test_a_line_means(store: SecretStore, file: Path, line: str, value: str) -> 
 
 @settings(max_examples=settings().max_examples * 2 // 5)
 @given(value=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
-def test_every_value_comes_back_as_it_was_set(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
+def test_any_value_that_is_set_is_resolved_unchanged(tmp_path_factory: pytest.TempPathFactory, value: str) -> None:
     store = SecretStore(path=tmp_path_factory.getbasetemp() / "any.env")
     store.set("DW_PW", value)
     store.set("AFTER", "1")
@@ -183,16 +185,16 @@ def test_every_value_comes_back_as_it_was_set(tmp_path_factory: pytest.TempPathF
     assert store.check() == ()
 
 
-def test_setting_a_secret_leaves_every_other_line_as_it_is(store: SecretStore, file: Path) -> None:
+def test_setting_a_secret_keeps_all_other_lines_and_removes_its_duplicates(store: SecretStore, file: Path) -> None:
     before = "# the warehouse\nDW_PW=old\n\n  # and a broken line\nnot a line\nERP_PW = ' x '\nDW_PW=again\n"
     write(file, before)
     store.set("DW_PW", "new")
     store.set("NEW", "1")
-    kept = "# the warehouse\nDW_PW=new\n\n  # and a broken line\nnot a line\nERP_PW = ' x '\nNEW=1\n"
-    assert file.read_text() == kept
+    after = "# the warehouse\nDW_PW=new\n\n  # and a broken line\nnot a line\nERP_PW = ' x '\nNEW=1\n"
+    assert file.read_text() == after
 
 
-def test_the_file_is_made_for_its_owner_alone_and_replaced_whole(store: SecretStore, file: Path) -> None:
+def test_the_file_is_replaced_atomically_and_readable_only_by_its_owner(store: SecretStore, file: Path) -> None:
     store.set("DW_PW", "one")
     file.chmod(0o644)
     with file.open() as reader:
@@ -202,7 +204,7 @@ def test_the_file_is_made_for_its_owner_alone_and_replaced_whole(store: SecretSt
     assert [path.name for path in file.parent.iterdir()] == ["secrets.env"]
 
 
-def test_a_link_to_the_file_stays_a_link(tmp_path: Path, file: Path) -> None:
+def test_a_symbolic_link_to_the_file_is_kept(tmp_path: Path, file: Path) -> None:
     target = tmp_path / "elsewhere" / "real.env"
     file.symlink_to(target)
     SecretStore(path=file).set("DW_PW", "x")
@@ -211,7 +213,7 @@ def test_a_link_to_the_file_stays_a_link(tmp_path: Path, file: Path) -> None:
 
 
 @pytest.mark.matrix
-def test_writers_at_the_same_time_lose_nothing(store: SecretStore) -> None:
+def test_concurrent_writers_lose_no_secret(store: SecretStore) -> None:
     names = [f"NAME_{number}" for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: store.set(name, name), names))
@@ -219,14 +221,14 @@ def test_writers_at_the_same_time_lose_nothing(store: SecretStore) -> None:
 
 
 @pytest.mark.parametrize("name", ["dw_pw", "$DW_PW", "DW PW", "", "1A", "DW_PW\n", "DW_PW=hunter2"])
-def test_only_names_that_a_reference_could_have_are_set(store: SecretStore, file: Path, name: str) -> None:
+def test_a_name_that_cannot_be_referenced_is_refused(store: SecretStore, file: Path, name: str) -> None:
     with pytest.raises(ConfigurationInvalid) as caught:
         store.set(name, "value")
     assert not file.exists()
     assert "hunter2" not in str(caught.value.as_dict())
 
 
-def test_a_value_that_no_file_can_hold_is_refused(store: SecretStore, file: Path) -> None:
+def test_a_value_that_cannot_be_stored_is_refused(store: SecretStore, file: Path) -> None:
     for value in ("a\0b", "a\ud800b"):
         with pytest.raises(ConfigurationInvalid):
             store.set("DW_PW", value)
@@ -234,42 +236,42 @@ def test_a_value_that_no_file_can_hold_is_refused(store: SecretStore, file: Path
 
 
 @pytest.mark.parametrize(
-    ("mode", "fine"), [(0o600, True), (0o400, True), (0o640, True), (0o644, False), (0o660, False)]
+    ("mode", "is_valid"), [(0o600, True), (0o400, True), (0o640, True), (0o644, False), (0o660, False)]
 )
-def test_the_file_is_for_its_owner_and_at_most_its_groups_eyes(
-    store: SecretStore, file: Path, mode: int, fine: bool
+def test_a_file_that_others_may_read_or_change_is_reported(
+    store: SecretStore, file: Path, mode: int, is_valid: bool
 ) -> None:
     write(file, "DW_PW=x\n")
     file.chmod(mode)
-    found = store.check()
-    assert (found == ()) is fine
-    if not fine:
-        assert found[0].message == f"The secrets file {file} has mode {mode:04o}; others may read or change it."
-        assert found[0].hint == f"chmod 600 {file}"
+    problems = store.check()
+    assert (problems == ()) is is_valid
+    if not is_valid:
+        assert problems[0].message == f"The secrets file {file} has mode {mode:04o}; others may read or change it."
+        assert problems[0].hint == f"chmod 600 {file}"
 
 
-def test_wrong_lines_are_reported_by_number_and_never_shown(store: SecretStore, file: Path) -> None:
+def test_invalid_lines_are_reported_by_number_without_their_text(store: SecretStore, file: Path) -> None:
     write(file, '# fine\nDW_PW: hunter2\nexport A=hunter2\nB="hunter2\nlower=hunter2\nC=1\nC=2\n')
-    said = " ".join(f"{problem.message} {problem.hint}" for problem in store.check())
-    assert [number for number in range(1, 8) if f"line {number}:" in said] == [2, 3, 4, 5, 7]
-    assert "hunter2" not in said
+    report = " ".join(f"{problem.message} {problem.hint}" for problem in store.check())
+    assert [number for number in range(1, 8) if f"line {number}:" in report] == [2, 3, 4, 5, 7]
+    assert "hunter2" not in report
 
 
-def test_another_users_file_is_reported(store: SecretStore, file: Path) -> None:
+def test_a_file_of_another_user_is_reported(store: SecretStore, file: Path) -> None:
     if os.geteuid() != 0:
-        pytest.skip("only root can give files away")
+        pytest.skip("only root can change the owner of a file")
     write(file, "DW_PW=x\n")
     os.chown(file, 12345, 12345)
     assert "belongs to another user (id 12345)" in store.check()[0].message
 
 
-def test_a_directory_that_anybody_may_write_to_is_reported(store: SecretStore, file: Path) -> None:
+def test_a_directory_that_any_user_may_write_to_is_reported(store: SecretStore, file: Path) -> None:
     write(file, "DW_PW=x\n")
     file.parent.chmod(0o777)
     assert "Any user can replace the secrets file" in store.check()[0].message
 
 
-def test_a_file_in_another_encoding_is_one_clear_error(store: SecretStore, file: Path) -> None:
+def test_a_file_that_is_not_utf8_is_refused_without_showing_its_text(store: SecretStore, file: Path) -> None:
     file.write_bytes(b"DW_PW=hunter2\xff\n")
     file.chmod(0o600)
     with pytest.raises(ConfigurationInvalid) as caught:
@@ -279,7 +281,7 @@ def test_a_file_in_another_encoding_is_one_clear_error(store: SecretStore, file:
     assert store.check()[0].message == caught.value.message
 
 
-def test_a_directory_in_the_files_place_is_one_clear_error(store: SecretStore, file: Path) -> None:
+def test_a_directory_instead_of_the_file_is_refused(store: SecretStore, file: Path) -> None:
     file.mkdir()
     with pytest.raises(ConfigurationInvalid, match="is a directory"):
         store.resolve("$DW_PW")
@@ -287,13 +289,15 @@ def test_a_directory_in_the_files_place_is_one_clear_error(store: SecretStore, f
         store.set("DW_PW", "x")
 
 
-def test_a_place_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "occupied").touch()
     with pytest.raises(ConfigurationInvalid, match="cannot be"):
         SecretStore(path=tmp_path / "occupied" / "secrets.env").set("DW_PW", "x")
 
 
-def test_where_a_secret_comes_from(store: SecretStore, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_source_of_a_secret_is_the_file_or_the_environment(
+    store: SecretStore, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(file, "IN_FILE=1\n")
     monkeypatch.setenv("IN_ENV", "1")
     assert [store.source(name) for name in ("IN_FILE", "IN_ENV", "NOWHERE_AT_ALL")] == ["file", "environment", ""]
@@ -301,7 +305,7 @@ def test_where_a_secret_comes_from(store: SecretStore, file: Path, monkeypatch: 
 
 @pytest.mark.usefixtures("unconfigured")
 @pytest.mark.parametrize("variable", ["PIPEKIT_SECRETS", "PIPEKIT_SECRETS_FILE"])
-def test_without_settings_the_environment_says_where_the_file_is(
+def test_without_settings_the_environment_names_the_file(
     file: Path, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(file, "DW_PW=found\n")
@@ -310,7 +314,9 @@ def test_without_settings_the_environment_says_where_the_file_is(
 
 
 @pytest.mark.usefixtures("unconfigured")
-def test_without_any_file_the_environment_is_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_file_secrets_are_resolved_from_the_environment_and_cannot_be_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("DW_PW", "found")
     assert references.store().resolve("$DW_PW") == "found"
     with pytest.raises(ConfigurationInvalid, match="no secrets file"):
@@ -318,13 +324,15 @@ def test_without_any_file_the_environment_is_all_there_is(monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("unconfigured")
-def test_what_settings_say_wins(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_in_the_settings_takes_precedence_over_the_environment(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PIPEKIT_SECRETS", "/nowhere/else")
     references.configure(file)
     assert references.store().path == file
 
 
-def test_a_directory_in_the_files_place_is_not_to_be_made_private(file: Path, store: SecretStore) -> None:
+def test_the_report_of_a_directory_instead_of_the_file_does_not_suggest_chmod(file: Path, store: SecretStore) -> None:
     file.mkdir(mode=0o755)
     assert [problem.message for problem in store.check()] == [f"{file} is not a file."]
     assert "chmod" not in store.check()[0].hint

@@ -1,4 +1,4 @@
-"""Errors of SQLite are classified by their code, or with ADBC by their text."""
+"""Errors of SQLite are classified by their code, those of ADBC by their text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from connections.connectors.sqlite.errors import from_adbc, from_sqlite3
 from connections.sdk import errors
 
 
-def failed(sql: str, connection: sqlite3.Connection) -> errors.PipekitError:
+def execute_failing(sql: str, connection: sqlite3.Connection) -> errors.PipekitError:
     with pytest.raises(sqlite3.Error) as caught:
         connection.execute(sql)
     return from_sqlite3(caught.value, name="erp")
@@ -28,33 +28,33 @@ def failed(sql: str, connection: sqlite3.Connection) -> errors.PipekitError:
         ("ATTACH '/tmp/other.db' AS other", errors.PermissionDenied),
     ],
 )
-def test_statements(sql: str, error_class: type[errors.PipekitError]) -> None:
+def test_the_error_of_a_statement_is_classified(sql: str, error_class: type[errors.PipekitError]) -> None:
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE TABLE t (a INTEGER NOT NULL)")
     connection.set_authorizer(_authorize)
-    error = failed(sql, connection)
+    error = execute_failing(sql, connection)
     assert type(error) is error_class
     assert error.message.startswith("erp: ") and error.hint
 
 
-def test_functions_that_are_not_authorized() -> None:
+def test_an_unauthorized_function_is_denied() -> None:
     connection = sqlite3.connect(":memory:")
     connection.set_authorizer(_authorize_reading)
-    assert isinstance(failed("SELECT load_extension('x')", connection), errors.PermissionDenied)
+    assert isinstance(execute_failing("SELECT load_extension('x')", connection), errors.PermissionDenied)
 
 
-def test_files(tmp_path: Path) -> None:
+def test_errors_of_the_database_file_are_classified(tmp_path: Path) -> None:
     file = tmp_path / "x.db"
     file.write_text("no database " * 100)
-    assert isinstance(failed("SELECT 1 FROM sqlite_master", sqlite3.connect(file)), errors.DatabaseMissing)
+    assert isinstance(execute_failing("SELECT 1 FROM sqlite_master", sqlite3.connect(file)), errors.DatabaseMissing)
     file.unlink()
     with sqlite3.connect(file) as connection:
         connection.execute("CREATE TABLE t (a)")
     read_only = sqlite3.connect(f"file:{file}?mode=ro", uri=True)
-    assert isinstance(failed("INSERT INTO t VALUES (1)", read_only), errors.PermissionDenied)
+    assert isinstance(execute_failing("INSERT INTO t VALUES (1)", read_only), errors.PermissionDenied)
     with sqlite3.connect(file, isolation_level=None) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        busy = failed("INSERT INTO t VALUES (1)", sqlite3.connect(file, timeout=0))
+        busy = execute_failing("INSERT INTO t VALUES (1)", sqlite3.connect(file, timeout=0))
     assert (type(busy), busy.retryable) == (errors.LockTimeout, True)
 
 
@@ -71,5 +71,7 @@ def test_files(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["erp", "locked, no such table"])
-def test_texts_of_adbc(text: str, error_class: type[errors.PipekitError], name: str) -> None:
+def test_the_error_of_adbc_is_classified_by_its_text(
+    text: str, error_class: type[errors.PipekitError], name: str
+) -> None:
     assert type(from_adbc(OSError(text), name=name)) is error_class

@@ -1,4 +1,4 @@
-"""Destination names: what becomes of a source name, and which ones are refused."""
+"""Destination names of columns: derived from source names, checked, and suggested for source names."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ from modules.query.aliases import check_names, safe_alias, suggest
         ("", "c"),
     ],
 )
-def test_names_become_lower_case_identifiers(name: str, expected: str) -> None:
+def test_a_source_name_becomes_a_lower_case_identifier(name: str, expected: str) -> None:
     assert safe_alias(name) == expected
 
 
 @given(st.text())
-def test_every_name_becomes_an_identifier_that_stays_itself(name: str) -> None:
+def test_any_text_becomes_an_identifier_that_is_its_own_alias(name: str) -> None:
     alias = safe_alias(name)
     assert re.fullmatch(r"[a-z_][a-z0-9_]*", alias)
     assert safe_alias(alias) == alias
 
 
-def test_two_names_that_end_up_alike_are_refused_with_both() -> None:
+def test_two_names_that_differ_only_in_case_are_refused_and_both_are_named() -> None:
     with pytest.raises(ConfigurationInvalid, match="Columns 1 and 3 .*“dcord” and “Dcord”"):
         check_names(["dcord", "a", "Dcord"])
 
 
-def test_a_name_over_63_bytes_is_refused() -> None:
+def test_an_empty_name_and_a_name_over_63_bytes_are_refused() -> None:
     check_names(["x" * 63, "é" * 31])
     for name in ("x" * 64, "é" * 32, ""):
         with pytest.raises(ConfigurationInvalid, match="column 1"):
@@ -57,7 +57,7 @@ def test_a_name_over_63_bytes_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"),
+    ("name", "expected"),
     [
         ("dcord#", "dcord"),
         ("DCORD#", "dcord"),
@@ -69,10 +69,10 @@ def test_a_name_over_63_bytes_is_refused() -> None:
         ("nothing like it", None),
     ],
 )
-def test_the_right_name_is_suggested_for_a_source_name(name: str, meant: str | None) -> None:
+def test_the_destination_name_is_suggested_for_a_source_name(name: str, expected: str | None) -> None:
     names = {"dcord": "DCORD#", "company_name": "Company Name", "order_number": "ORDNO"}
-    assert suggest(name, names) == meant
+    assert suggest(name, names) == expected
 
 
-def test_destination_names_alone_are_enough_for_a_suggestion() -> None:
+def test_a_name_is_suggested_without_knowing_the_source_names() -> None:
     assert suggest("dcord#", ["dcord", "dcotyp"]) == "dcord"

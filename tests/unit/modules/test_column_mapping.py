@@ -1,4 +1,4 @@
-"""What the text of a query says of its columns, and what is refused because it does not say it."""
+"""The columns of a query, read from its text, and the queries that are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def columns(kind: str, query: str) -> list[tuple[str, str, str, bool]]:
     return [(c.dest_name, c.source_expression, c.source_name, c.trim) for c in mapping.columns]
 
 
-def test_the_example_of_the_rule_maps_as_it_says() -> None:
+def test_the_columns_of_a_query_are_mapped() -> None:
     query = 'SELECT "DCORD#" AS dcord, RTRIM(DCOTYP) AS dcotyp, DCODAT AS dcodat FROM LGDAT.QCRH'
     assert columns("as400", query) == [
         ("dcord", '"DCORD#"', "DCORD#", False),
@@ -23,8 +23,8 @@ def test_the_example_of_the_rule_maps_as_it_says() -> None:
     ]
 
 
-ONE = [
-    # kind, the one entry of the select list, destination name, source expression, source name, trim
+ENTRIES = [
+    # kind, entry of the select list, destination name, source expression, source name, trim
     ("as400", "DCORD# dcord", "dcord", "DCORD#", "DCORD#", False),
     ("as400", "@ORD", "ord", "@ORD", "@ORD", False),
     ("as400", "LIB.QCRH.$A#@", "a", "LIB.QCRH.$A#@", "$A#@", False),
@@ -74,15 +74,15 @@ ONE = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "entry", "dest", "expression", "source", "trim"), ONE)
-def test_one_entry_of_the_select_list(
+@pytest.mark.parametrize(("kind", "entry", "dest", "expression", "source", "trim"), ENTRIES)
+def test_an_entry_of_the_select_list_is_mapped(
     kind: str, entry: str, dest: str, expression: str, source: str, trim: bool
 ) -> None:
     query = f"SELECT first AS one, {entry}, 'FROM, x' AS last FROM t"
     assert columns(kind, query)[1] == (dest, expression, source, trim)
 
 
-UNSURE = [
+UNNAMED = [
     ("postgresql", "count(*)"),
     ("postgresql", "a + b"),
     ("postgresql", "RTRIM(a)"),
@@ -117,12 +117,12 @@ UNSURE = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "entry"), UNSURE)
-def test_an_entry_without_a_certain_name_is_refused_with_its_place_and_a_way_out(kind: str, entry: str) -> None:
-    with pytest.raises(ColumnUnmapped) as refused:
+@pytest.mark.parametrize(("kind", "entry"), UNNAMED)
+def test_an_entry_without_an_unambiguous_name_is_refused_with_its_text_and_a_hint(kind: str, entry: str) -> None:
+    with pytest.raises(ColumnUnmapped) as caught:
         map_columns(f"SELECT a AS one, {entry} FROM t", registry.dialect(kind))
-    assert entry.split()[0] in refused.value.message
-    assert refused.value.hint
+    assert entry.split()[0] in caught.value.message
+    assert caught.value.hint
 
 
 STARS = [
@@ -142,17 +142,17 @@ STARS = [
 
 
 @pytest.mark.parametrize(("kind", "query"), STARS)
-def test_a_star_leaves_the_names_to_a_probe(kind: str, query: str) -> None:
+def test_a_query_that_selects_a_star_has_no_column_mapping(kind: str, query: str) -> None:
     mapping = map_columns(query, registry.dialect(kind))
     assert (mapping.star, mapping.derived, mapping.columns) == (True, True, ())
 
 
-def test_a_multiplication_or_count_is_no_star() -> None:
+def test_a_multiplication_or_count_is_not_a_star() -> None:
     mapping = map_columns("SELECT a * b AS c, count(*) AS n FROM t", registry.dialect("postgresql"))
     assert [column.dest_name for column in mapping.columns] == ["c", "n"]
 
 
-WHOLE = [
+DERIVED = [
     ("SELECT a FROM t UNION ALL SELECT b FROM u", "UNION"),
     ("SELECT a FROM t EXCEPT (SELECT b FROM u)", "EXCEPT"),
     ("SELECT a FROM t GROUP BY a", "GROUP BY"),
@@ -175,8 +175,8 @@ WHOLE = [
 ]
 
 
-@pytest.mark.parametrize(("query", "why"), WHOLE)
-def test_what_needs_the_whole_result_is_said(query: str, why: str) -> None:
+@pytest.mark.parametrize(("query", "why"), DERIVED)
+def test_a_query_that_needs_a_derived_table_is_mapped_with_the_reason(query: str, why: str) -> None:
     mapping = map_columns(query, registry.dialect("postgresql"))
     assert (mapping.derived, mapping.why) == (True, why)
 
@@ -190,11 +190,11 @@ def test_what_needs_the_whole_result_is_said(query: str, why: str) -> None:
         'SELECT t.limit AS "union", t.order AS "group by" FROM t WHERE t.offset > 1',
     ],
 )
-def test_what_only_a_part_inside_needs_changes_nothing(query: str) -> None:
+def test_a_query_needs_no_derived_table_because_of_a_subquery_or_a_name(query: str) -> None:
     assert not map_columns(query, registry.dialect("postgresql")).derived
 
 
-NO_QUERY = [
+REFUSED = [
     ("postgresql", ""),
     ("postgresql", " -- only a comment\n;"),
     ("postgresql", "SELECT a FROM t; SELECT b FROM u"),
@@ -225,8 +225,8 @@ NO_QUERY = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "query"), NO_QUERY)
-def test_what_is_not_one_single_select_is_refused(kind: str, query: str) -> None:
-    with pytest.raises(QueryInvalid) as refused:
+@pytest.mark.parametrize(("kind", "query"), REFUSED)
+def test_anything_but_a_single_select_is_refused(kind: str, query: str) -> None:
+    with pytest.raises(QueryInvalid) as caught:
         map_columns(query, registry.dialect(kind))
-    assert refused.value.message and refused.value.hint
+    assert caught.value.message and caught.value.hint

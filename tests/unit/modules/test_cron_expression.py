@@ -1,4 +1,4 @@
-"""Cron expressions: exactly what cron knows, and only what ever comes round."""
+"""Cron expressions are accepted if cron accepts them and they can ever fire."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from modules import cron_expression
         *cron_expression.MACROS,
     ],
 )
-def test_what_cron_knows_is_taken(text: str) -> None:
+def test_an_expression_that_cron_accepts_is_accepted(text: str) -> None:
     cron_expression.check(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "0 fields"),
         ("* * * *", "4 fields"),
@@ -53,14 +53,14 @@ def test_what_cron_knows_is_taken(text: str) -> None:
         ("four every day at noon", "“four”"),
     ],
 )
-def test_anything_else_is_refused_with_what_is_wrong(text: str, said: str) -> None:
-    with pytest.raises(ValidationError) as refused:
+def test_an_invalid_expression_is_refused_with_the_reason(text: str, message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
         cron_expression.check(text)
-    assert said in refused.value.messages[0]
+    assert message in caught.value.messages[0]
 
 
 @pytest.mark.parametrize(
-    ("text", "backwards", "instead"),
+    ("text", "reversed_range", "replacement"),
     [
         ("0 0 * * 5-1", "5-1", "5,6,0,1"),
         ("0 0 * * 6-0", "6-0", "6,0"),
@@ -78,11 +78,11 @@ def test_anything_else_is_refused_with_what_is_wrong(text: str, said: str) -> No
         ("5,50-10 * * * *", "50-10", "50-59,0-10"),
     ],
 )
-def test_a_range_that_runs_backwards_is_refused_with_the_list_that_is_meant(
-    text: str, backwards: str, instead: str
+def test_a_reversed_range_is_refused_and_the_equivalent_list_is_suggested(
+    text: str, reversed_range: str, replacement: str
 ) -> None:
-    with pytest.raises(ValidationError) as refused:
+    with pytest.raises(ValidationError) as caught:
         cron_expression.check(text)
-    assert f"The range “{backwards}” in “{text}” runs backwards" in refused.value.messages[0]
-    assert f"Write {instead} instead." in refused.value.messages[0]
-    cron_expression.check(text.lower().replace(backwards, instead))
+    assert f"The range “{reversed_range}” in “{text}” runs backwards" in caught.value.messages[0]
+    assert f"Write {replacement} instead." in caught.value.messages[0]
+    cron_expression.check(text.lower().replace(reversed_range, replacement))

@@ -1,4 +1,4 @@
-"""Whatever the query, its text stays as it was: characters and tokens are all there, in their order."""
+"""Rewriting a query only inserts text: all its characters and tokens stay, in their order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.queries.grammar import Drawn, queries
 
 
 @given(drawn=queries(), kind=st.sampled_from(registry.kinds()))
-def test_every_character_and_token_of_the_user_stays_in_its_order(drawn: Drawn, kind: str) -> None:
+def test_a_rewritten_query_contains_all_characters_and_tokens_in_order(drawn: Drawn, kind: str) -> None:
     dialect = registry.dialect(kind)
     query = drawn.text
     result = no_rows(query, dialect)
@@ -31,17 +31,17 @@ DELETE OPTION SETTINGS FORMAT INTERVAL DAY CONCAT ROWNUM N'x' E'\'' q'[x]' /*! F
 
 
 @given(words=st.lists(st.sampled_from(WORDS.split()), max_size=14), kind=st.sampled_from(registry.kinds()))
-def test_text_that_is_no_query_is_refused_in_plain_words(words: list[str], kind: str) -> None:
+def test_random_text_is_rewritten_by_insertion_or_refused_with_a_hint(words: list[str], kind: str) -> None:
     query = "SELECT " + " ".join(words)
     try:
         result = add_predicate(query, registry.dialect(kind), "a", lambda e: f"{e} > 1", result_name="a")
-    except PipekitError as refused:
-        assert refused.message and refused.hint
+    except PipekitError as error:
+        assert error.message and error.hint
     else:
         assert _contains(result, query)
 
 
 def _contains(longer: Sequence[str], shorter: Sequence[str]) -> bool:
-    """Whether ``shorter`` is left when some of ``longer`` is taken out."""
-    rest = iter(longer)
-    return all(part in rest for part in shorter)
+    """Return whether ``shorter`` is a subsequence of ``longer``."""
+    remaining = iter(longer)
+    return all(part in remaining for part in shorter)

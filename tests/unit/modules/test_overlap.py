@@ -1,4 +1,4 @@
-"""An overlap is a number or an interval; the check of a module and its runs read it alike."""
+"""An overlap is parsed as a number or as an interval, and refused if it is neither."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from modules import overlap
 
 
 @pytest.mark.parametrize("text", ["0", "1000", " 2.5 "])
-def test_numbers(text: str) -> None:
+def test_a_number_is_parsed(text: str) -> None:
     assert overlap.number(text) == Decimal(text.strip())
     assert (overlap.interval(text), overlap.problem(text)) == (None, "")
 
@@ -26,13 +26,13 @@ def test_numbers(text: str) -> None:
         ("1microsecond", dt.timedelta(microseconds=1)),
     ],
 )
-def test_intervals(text: str, expected: dt.timedelta) -> None:
+def test_an_interval_is_parsed(text: str, expected: dt.timedelta) -> None:
     assert overlap.interval(text) == expected
     assert (overlap.number(text), overlap.problem(text)) == (None, "")
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1e3", "2 months", "days", "2 days and", "1 hour; 2 days", "NaN", "+5"])
-def test_anything_else_is_refused(text: str) -> None:
+def test_text_that_is_neither_number_nor_interval_is_refused(text: str) -> None:
     assert overlap.number(text) is None
     assert overlap.interval(text) is None
     assert overlap.problem(text)

@@ -1,4 +1,4 @@
-"""Plain queries are split without sqlglot, into the same pieces that sqlglot gives."""
+"""Plain queries are split without sqlglot, into the same pieces as with sqlglot."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from pipekit_site.config.config import BASE_DIR
 from tests.queries.grammar import Drawn, queries
 
 QUERIES = Path(__file__).parents[2] / "queries"
-# fragments that are plain beside some others, and special beside some
+# each is plain next to some fragments and special next to others
 FRAGMENTS = [
     *("a", "N", "x", "q", "_b1", "1", "0", "2.5", "1e5", "'t'", "''", "'it''s'", "'\\'", '"n"', '""', '"a""b"'),
     *(" ", "\n", "\t", "\r", "(", ")", ",", ".", ";", "*", "+", "-", "--", "/", "/*", "*/", "=", "<", ">", "!", "|"),
     *("||", "<=", "<>", "!=", "->", "->>", "::", ":", "@", "#", "$", "{", "}", "[", "]", "%", "^", "~", "`", "?", "&"),
     *("é", "\u00a0", "\\", "'", '"', "0x1", "SELECT"),
 ]
-INVISIBLE = str.maketrans("", "", "⟦⟧«»")
+WITHOUT_MARKS = str.maketrans("", "", "⟦⟧«»")
 
 
 def assert_same(query: str, kind: str) -> bool:
-    """Return whether the query is plain; if so, sqlglot must give the same pieces."""
+    """Return whether the query is plain; fail if it is and sqlglot splits it into other pieces."""
     dialect = registry.dialect(kind)
     plain = split_plain(query, dialect)
     if plain is not None:
@@ -40,12 +40,12 @@ def assert_same(query: str, kind: str) -> bool:
 
 
 @given(fragments=st.lists(st.sampled_from(FRAGMENTS), max_size=12), kind=st.sampled_from(registry.kinds()))
-def test_any_text_that_is_plain_gives_the_pieces_of_sqlglot(fragments: list[str], kind: str) -> None:
+def test_any_plain_text_is_split_as_by_sqlglot(fragments: list[str], kind: str) -> None:
     assert_same("".join(fragments), kind)
 
 
 @given(drawn=queries(), kind=st.sampled_from(registry.kinds()))
-def test_drawn_queries_give_the_pieces_of_sqlglot(drawn: Drawn, kind: str) -> None:
+def test_generated_queries_are_split_as_by_sqlglot(drawn: Drawn, kind: str) -> None:
     assert_same(drawn.text, kind)
 
 
@@ -55,25 +55,25 @@ def lines() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("kind", registry.kinds())
-def test_the_queries_of_all_systems_give_the_pieces_of_sqlglot(kind: str) -> None:
-    plain = 0
+def test_example_queries_are_split_as_by_sqlglot(kind: str) -> None:
+    plain_count = 0
     for line in lines():
-        for query in (line, line.translate(INVISIBLE), line.replace("\\n", "\n").translate(INVISIBLE)):
+        for query in (line, line.translate(WITHOUT_MARKS), line.replace("\\n", "\n").translate(WITHOUT_MARKS)):
             try:
-                plain += assert_same(query, kind)
+                plain_count += assert_same(query, kind)
             except QueryInvalid as error:
                 raise AssertionError(f"{query} is plain, but sqlglot refuses it: {error}") from error
-    assert plain > 50
+    assert plain_count > 50
 
 
-def test_all_aggregates_of_sqlglot_are_known() -> None:
+def test_aggregates_include_all_of_sqlglot() -> None:
     def subclasses(kind: type[exp.Expr]) -> Iterator[type[exp.Expr]]:
         for child in kind.__subclasses__():
             yield child
             yield from subclasses(child)
 
-    known = {name for kind in subclasses(exp.AggFunc) if issubclass(kind, exp.Func) for name in kind.sql_names()}
-    assert known - AGGREGATES == set()
+    names = {name for kind in subclasses(exp.AggFunc) if issubclass(kind, exp.Func) for name in kind.sql_names()}
+    assert names - AGGREGATES == set()
 
 
 PROGRAM = """
@@ -89,5 +89,5 @@ assert "sqlglot" in sys.modules
 
 
 def test_a_plain_query_does_not_import_sqlglot() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=BASE_DIR, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([sys.executable, "-c", PROGRAM], cwd=BASE_DIR, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr

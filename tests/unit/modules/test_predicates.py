@@ -1,4 +1,4 @@
-"""Conditions put into query text, dialect by dialect: the exact text, and that nothing of the user's is lost."""
+"""The exact text of queries with an added condition, in each dialect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from connections import registry
 from connections.sdk.errors import ColumnUnmapped, QueryInvalid
 from modules.query.rewrite import add_predicate, no_rows, select_columns
 
-# ⟦ ⟧ mark what is put in
+# ⟦ ⟧ mark the inserted text
 IN_PLACE = [
     (
         "as400",
@@ -74,7 +74,7 @@ IN_PLACE = [
     ("h2", "SELECT a AS dcord FROM t⟦ WHERE a > 5⟧"),
     ("jdbc", "SELECT a$ AS dcord FROM t WHERE ⟦(⟧d = {ts '2020-01-01 00:00:00'}⟦) AND a$ > 5⟧ WITH UR"),
 ]
-# « and » are the two ends of a derived table that is filtered on the alias dcord
+# « and » mark the start and end of a derived table that is filtered on the alias dcord
 OUTSIDE = [
     ("as400", "«SELECT A AS dcord FROM Q FETCH FIRST 10 ROWS ONLY» WITH UR"),
     ("as400", "WITH T AS (SELECT * FROM Q) «SELECT A AS dcord, COUNT(*) n FROM T GROUP BY A» FOR READ ONLY"),
@@ -114,7 +114,7 @@ OUTSIDE = [
 
 
 @pytest.mark.parametrize(("kind", "marked"), [*IN_PLACE, *OUTSIDE])
-def test_the_condition_lands_exactly_where_it_belongs(kind: str, marked: str) -> None:
+def test_the_condition_is_inserted_at_the_right_place(kind: str, marked: str) -> None:
     marked = marked.replace("«", "⟦SELECT * FROM (\n⟧").replace("»", "⟦\n) pipekit_q WHERE dcord > 5⟧")
     query = "".join(part.rpartition("⟧")[2] for part in marked.split("⟦"))
     expected = marked.replace("⟦", "").replace("⟧", "")
@@ -125,15 +125,15 @@ def test_the_condition_lands_exactly_where_it_belongs(kind: str, marked: str) ->
     ("kind", "name"),
     [("postgresql", '"DCORD#"'), ("sqlserver", "[DCORD#]"), ("mysql", "`DCORD#`"), ("clickhouse", "`DCORD#`")],
 )
-def test_a_star_query_is_filtered_outside_on_the_quoted_source_name(kind: str, name: str) -> None:
+def test_a_star_query_is_filtered_in_a_derived_table_on_the_quoted_source_name(kind: str, name: str) -> None:
     result = add_predicate(
         "SELECT * FROM t;", registry.dialect(kind), "dcord", lambda e: f"{e} > 5", result_name="DCORD#"
     )
     assert result == f"SELECT * FROM (\nSELECT * FROM t\n) pipekit_q WHERE {name} > 5;"
 
 
-def test_sqlite_is_not_asked_for_a_text_where_a_column_is_missing() -> None:
-    # "DCORD#" > 5 would be true of every row if there were no such column
+def test_sqlite_does_not_read_the_name_of_a_missing_column_as_a_string() -> None:
+    # if the column did not exist, "DCORD#" > 5 would compare a string and be true for every row
     dialect = registry.dialect("sqlite")
     result = add_predicate("SELECT * FROM t", dialect, "dcord", lambda e: f"{e} > 5", result_name="DCORD#")
     assert result == 'SELECT * FROM (\nSELECT * FROM t\n) pipekit_q WHERE pipekit_q."DCORD#" > 5'
@@ -160,7 +160,7 @@ def test_a_star_query_without_the_source_name_is_refused() -> None:
         ("sqlite", "raise", 'pipekit_q."raise"'),
     ],
 )
-def test_an_alias_that_means_something_else_elsewhere_is_quoted_as_the_system_folds_it(
+def test_an_alias_that_is_a_keyword_is_quoted_in_the_case_that_the_system_folds_it_to(
     kind: str, alias: str, expected: str
 ) -> None:
     result = add_predicate(
@@ -169,35 +169,35 @@ def test_an_alias_that_means_something_else_elsewhere_is_quoted_as_the_system_fo
     assert result.endswith(f"pipekit_q WHERE {expected} > 5")
 
 
-def test_a_condition_with_or_is_put_into_brackets() -> None:
+def test_a_condition_with_or_is_put_in_parentheses() -> None:
     result = add_predicate(
         "SELECT a FROM t WHERE b", registry.dialect("sqlite"), "a", lambda e: f"{e} > 5 OR {e} IS NULL"
     )
     assert result == "SELECT a FROM t WHERE (b) AND (a > 5 OR a IS NULL)"
 
 
-def test_trim_stays_in_the_condition_where_it_would_change_the_order() -> None:
+def test_the_condition_omits_only_a_trim_that_does_not_affect_the_order() -> None:
     query = "SELECT TRIM(a) AS a, RTRIM(b) AS b, LTRIM(RTRIM(c)) AS c FROM t"
-    ends = {"a": "TRIM(a)", "b": "b", "c": "LTRIM(RTRIM(c))"}
-    for column, compared in ends.items():
+    compared_by_column = {"a": "TRIM(a)", "b": "b", "c": "LTRIM(RTRIM(c))"}
+    for column, compared in compared_by_column.items():
         result = add_predicate(query, registry.dialect("sqlserver"), column, lambda e: f"{e} >= 'x'")
         assert result == f"{query} WHERE {compared} >= 'x'"
 
 
-def test_a_column_that_is_not_there_is_refused_with_the_columns_that_are() -> None:
+def test_an_unknown_column_is_refused_with_the_names_of_the_columns_and_a_suggestion() -> None:
     query = 'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH'
-    with pytest.raises(ColumnUnmapped) as refused:
+    with pytest.raises(ColumnUnmapped) as caught:
         add_predicate(query, registry.dialect("as400"), "DCORD#", lambda e: e)
-    assert "“DCORD#”" in refused.value.message and "dcord, dcotyp" in refused.value.message
-    assert "“dcord”" in refused.value.hint and "{placeholder}" in refused.value.hint
+    assert "“DCORD#”" in caught.value.message and "dcord, dcotyp" in caught.value.message
+    assert "“dcord”" in caught.value.hint and "{placeholder}" in caught.value.hint
 
 
-def test_a_column_that_is_there_twice_is_refused() -> None:
+def test_a_name_that_two_columns_have_is_refused() -> None:
     with pytest.raises(ColumnUnmapped, match="several columns “a”"):
         add_predicate("SELECT a, b AS a FROM t", registry.dialect("postgresql"), "a", lambda e: e)
 
 
-def test_a_row_limit_behind_a_lock_is_refused() -> None:
+def test_a_row_limit_after_a_lock_clause_is_refused() -> None:
     for kind, query in (
         ("postgresql", "SELECT a FROM t FOR UPDATE LIMIT 5"),
         ("as400", "SELECT A FROM T FOR READ ONLY FETCH FIRST 5 ROWS ONLY"),
@@ -206,13 +206,13 @@ def test_a_row_limit_behind_a_lock_is_refused() -> None:
             add_predicate(query, registry.dialect(kind), "a", lambda e: f"{e} > 5")
 
 
-def test_columns_are_selected_by_their_alias_in_the_order_asked_for() -> None:
+def test_columns_are_selected_by_alias_in_the_given_order() -> None:
     query = 'SELECT "DCORD#" AS dcord, RTRIM(b) AS "B b", c FROM t ORDER BY 1 WITH UR'
     result = select_columns(query, registry.dialect("as400"), {"c": "C", "B b": "b"})
     assert result == query.replace("SELECT", 'SELECT c, "B b" FROM (\nSELECT').replace(" WITH", "\n) pipekit_q WITH")
 
 
-def test_no_rows_keeps_the_with_list_and_options_where_sql_server_wants_them() -> None:
+def test_no_rows_keeps_the_with_clause_first_and_option_last_for_sql_server() -> None:
     query = "WITH c AS (SELECT 1 AS a) SELECT a FROM c ORDER BY a OPTION (RECOMPILE)"
     assert no_rows(query, registry.dialect("sqlserver")) == (
         "WITH c AS (SELECT 1 AS a) SELECT * FROM (\nSELECT a FROM c ORDER BY a OFFSET 0 ROWS\n) pipekit_q WHERE 1 = 0 "

@@ -1,7 +1,7 @@
-"""Queries as people write them for systems that do not run here, and what the source gets instead, mark by mark.
+"""Example queries for systems that the tests cannot run, with the exact text that is executed on the source.
 
-A line of `queries/{kind}.txt` is one query with a watermark on its column x: ⟦ ⟧ enclose what is put in, « » are the
-two ends of a derived table that is filtered on x.
+Each line of `queries/{kind}.txt` is a query with a watermark on its column x: ⟦ ⟧ enclose the inserted text, « » mark
+the start and end of a derived table that is filtered on x.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from modules.query.rewrite import add_predicate, no_rows
 from tests.queries import grammar
 
 DIRECTORY = Path(grammar.__file__).parent
-BEFORE, BEHIND = "SELECT * FROM (\n", "\n) pipekit_q WHERE x > 5"
+BEFORE, AFTER = "SELECT * FROM (\n", "\n) pipekit_q WHERE x > 5"
 MARKED = [
     pytest.param(kind, line, id=f"{kind}-{number}")
     for kind in registry.kinds()
@@ -25,8 +25,8 @@ MARKED = [
 
 
 @pytest.mark.parametrize(("kind", "marked"), MARKED)
-def test_the_source_gets_the_query_with_the_condition_where_it_belongs(kind: str, marked: str) -> None:
-    marked = marked.replace("«", f"⟦{BEFORE}⟧").replace("»", f"⟦{BEHIND}⟧")
+def test_the_condition_is_inserted_at_the_right_place(kind: str, marked: str) -> None:
+    marked = marked.replace("«", f"⟦{BEFORE}⟧").replace("»", f"⟦{AFTER}⟧")
     query = "".join(part.rpartition("⟧")[2] for part in marked.split("⟦"))
     expected = marked.replace("⟦", "").replace("⟧", "")
     dialect = registry.dialect(kind)

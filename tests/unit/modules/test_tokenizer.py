@@ -1,4 +1,4 @@
-"""Tokens of query text in every dialect: nothing in quotes or comments is taken for SQL, every place is exact."""
+"""The tokens of a query in each dialect: quoted text and comments are recognized, and positions are exact."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from connections.sdk.errors import QueryInvalid
 from modules.query.pieces import TokenKind
 from modules.query.tokenizer import read
 
-LEXED = [
+TOKENIZED = [
     ("postgresql", "a$1 $1 E'it\\'s' U&'d' -- c\n 1.5e3 /* /* */ */ b", "a$1|$|1|E'it\\'s'|U&'d'|1.5e3|b"),
     ("postgresql", '$x$ \' $x$ $$;$$ "a""b" \'x\\\' ü', '$x$ \' $x$|$$;$$|"a""b"|\'x\\\'|ü'),
     ("postgresql", "a::b->>'c' {since}", "a|::|b|->>|'c'|{|since|}"),
@@ -26,21 +26,21 @@ LEXED = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "text", "expected"), LEXED)
-def test_tokens_are_those_of_the_system(kind: str, text: str, expected: str) -> None:
+@pytest.mark.parametrize(("kind", "text", "expected"), TOKENIZED)
+def test_a_query_is_split_into_the_tokens_of_its_dialect(kind: str, text: str, expected: str) -> None:
     tokens = read(text, registry.dialect(kind))
     assert [token.text for token in tokens] == expected.split("|")
     assert all(text[token.start : token.stop] == token.text for token in tokens)
 
 
-def test_places_are_counted_in_characters_whatever_the_language() -> None:
+def test_positions_are_counted_in_characters() -> None:
     text = "SELECT '日本🎌' AS größe, \"é\u0301\" FROM tablé -- ü"
     assert [text[t.start : t.stop] for t in read(text, registry.dialect("postgresql"))] == [
         "SELECT", "'日本🎌'", "AS", "größe", ",", '"é\u0301"', "FROM", "tablé",
     ]  # fmt: skip
 
 
-def test_no_word_swallows_what_follows_it() -> None:
+def test_every_word_is_a_token_of_its_own() -> None:
     text = "SELECT start FETCH FIRST 5 ROWS ONLY GROUP /* c */ BY x ORDER   BY y END FETCH"
     for kind in registry.kinds():
         assert [token.word for token in read(text, registry.dialect(kind))] == (
@@ -48,13 +48,13 @@ def test_no_word_swallows_what_follows_it() -> None:
         )
 
 
-def test_names_are_known_without_their_quotes() -> None:
+def test_a_quoted_name_is_given_without_its_quotes() -> None:
     for kind, text in (("sqlserver", "[a]]b]"), ("mysql", "`a]b`"), ("oracle", '"a]b"')):
         (token,) = read(text, registry.dialect(kind))
         assert (token.kind, token.name, token.word) == (TokenKind.QUOTED, "a]b", "")
 
 
-def test_blanks_of_other_alphabets_are_blanks_where_the_system_says_so_and_never_in_quotes_or_comments() -> None:
+def test_unicode_spaces_separate_tokens_in_some_dialects_and_are_allowed_in_quotes_and_comments() -> None:
     for kind in ("sqlserver", "duckdb", "clickhouse"):
         assert [token.text for token in read("a\u00a0b\u3000c", registry.dialect(kind))] == ["a", "b", "c"]
     text = "SELECT 'a\u00a0b', \"c\u200b\" -- d\u00a0e"
@@ -87,7 +87,7 @@ def test_blanks_of_other_alphabets_are_blanks_where_the_system_says_so_and_never
         ("mysql", "SELECT 'a\\'"),
     ],
 )
-def test_text_that_cannot_be_read_with_certainty_is_refused(kind: str, text: str) -> None:
-    with pytest.raises(QueryInvalid) as refused:
+def test_unbalanced_or_ambiguous_text_is_refused(kind: str, text: str) -> None:
+    with pytest.raises(QueryInvalid) as caught:
         read(text, registry.dialect(kind))
-    assert refused.value.hint
+    assert caught.value.hint

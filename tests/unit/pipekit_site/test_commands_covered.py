@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-# functions of tests that call a command, or start it, by its name
+# functions in tests that call or start a command by its name
 CALLS = frozenset({"call_command", "call", "manage", "start"})
 
 
 def called_words(source: str) -> Iterator[str]:
-    """Yield the words that a test passes to a function that calls a command, or lists after ``manage.py``."""
+    """Yield string arguments of functions that call a command, and the elements of lists with ``manage.py``."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -33,6 +33,6 @@ def test_every_command_is_called_by_a_test() -> None:
     assert commands - words == set()
 
 
-def test_a_command_that_is_only_mentioned_is_not_called() -> None:
+def test_a_command_that_is_only_mentioned_does_not_count_as_called() -> None:
     source = 'assert "prune" in text\ncall_command("tick")\nrun([sys.executable, "manage.py", "serve", "--port"])\n'
     assert set(called_words(source)) == {"tick", "manage.py", "serve", "--port"}

@@ -1,4 +1,4 @@
-"""config.yaml and the environment: what they may say, and how they are told off."""
+"""The settings in config.yaml and in environment variables, and the errors for invalid ones."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def write(data_dir: Path, text: str) -> Path:
     return file
 
 
-def refusal(data_dir: Path, text: str = "") -> str:
+def error_message(data_dir: Path, text: str = "") -> str:
     if text:
         write(data_dir, text)
-    with pytest.raises(ImproperlyConfigured) as refused:
+    with pytest.raises(ImproperlyConfigured) as caught:
         config.load()
-    return str(refused.value)
+    return str(caught.value)
 
 
-def test_without_a_file_everything_lies_in_the_data_directory(data_dir: Path) -> None:
+def test_without_a_file_all_paths_are_in_the_data_directory(data_dir: Path) -> None:
     assert config.load() == Config(
         data_dir=data_dir,
         database=str(data_dir / "pipekit.db"),
@@ -58,13 +58,13 @@ def test_every_key_of_the_file_is_read(data_dir: Path) -> None:
         smtp: {host: smtp.example.com, port: 587, from: etl@example.com, to: "a@example.com, b@example.com"}
         """,
     )
-    found = config.load()
-    assert found.database == "postgresql://pipekit:x@db.example.com:5433/meta"
-    assert found.jrunner_path == str(data_dir / "tools/jrunner")
-    assert (found.driver_dir, found.secrets_file) == (Path("/opt/drivers"), Path("/etc/pipekit/secrets.env"))
-    assert (found.api_port, found.allowed_hosts, found.debug) == (8200, ("etl.example.com",), True)
-    assert found.file_roots == (Path("/data"), data_dir / "exports")
-    assert found.smtp == config.Smtp(
+    loaded = config.load()
+    assert loaded.database == "postgresql://pipekit:x@db.example.com:5433/meta"
+    assert loaded.jrunner_path == str(data_dir / "tools/jrunner")
+    assert (loaded.driver_dir, loaded.secrets_file) == (Path("/opt/drivers"), Path("/etc/pipekit/secrets.env"))
+    assert (loaded.api_port, loaded.allowed_hosts, loaded.debug) == (8200, ("etl.example.com",), True)
+    assert loaded.file_roots == (Path("/data"), data_dir / "exports")
+    assert loaded.smtp == config.Smtp(
         host="smtp.example.com", port=587, sender="etl@example.com", to=("a@example.com", "b@example.com")
     )
 
@@ -84,7 +84,7 @@ def test_every_key_of_the_file_is_read(data_dir: Path) -> None:
         ("PIPEKIT_DEBUG", "off", "debug", False),
     ],
 )
-def test_a_variable_wins_over_the_file(
+def test_an_environment_variable_takes_precedence_over_the_file(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, attribute: str, expected: object
 ) -> None:
     write(
@@ -96,32 +96,32 @@ def test_a_variable_wins_over_the_file(
     assert getattr(config.load(), attribute) == expected
 
 
-def test_smtp_is_overridden_key_by_key(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_variable_overrides_a_single_smtp_key(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(data_dir, "smtp: {host: smtp.example.com, to: a@example.com}")
     monkeypatch.setenv("PIPEKIT_SMTP_PORT", "2525")
     monkeypatch.setenv("PIPEKIT_SMTP_HOST", "other.example.com")
-    found = config.load().smtp
-    assert (found.host, found.port, found.to) == ("other.example.com", 2525, ("a@example.com",))
+    smtp = config.load().smtp
+    assert (smtp.host, smtp.port, smtp.to) == ("other.example.com", 2525, ("a@example.com",))
 
 
-def test_a_copied_directory_works_where_it_lands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relative_paths_in_the_file_start_at_its_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in config.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    for place in ("here", "there"):
-        file = tmp_path / place / "etc" / "config.yaml"
+    for copy in ("here", "there"):
+        file = tmp_path / copy / "etc" / "config.yaml"
         file.parent.mkdir(parents=True)
         file.write_text("data_dir: ../data\ndatabase: meta.db\n")
         monkeypatch.setenv("PIPEKIT_CONFIG", str(file))
-        assert config.load().database == str(tmp_path / place / "data" / "meta.db")
+        assert config.load().database == str(tmp_path / copy / "data" / "meta.db")
 
 
-def test_the_default_data_directory_stands_beside_manage_py(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_data_directory_is_var_next_to_manage_py(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in config.VARIABLES:
         monkeypatch.delenv(name, raising=False)
     assert config.load().data_dir == config.BASE_DIR / "var"
 
 
-def test_a_relative_data_directory_does_not_depend_on_where_one_stands(
+def test_a_relative_data_directory_does_not_depend_on_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIPEKIT_DATA_DIR", "var")
@@ -155,18 +155,18 @@ def test_a_relative_data_directory_does_not_depend_on_where_one_stands(
         ("data_dir: 2021-13-45", "config.yaml", 1, "this is not YAML"),
     ],
 )
-def test_a_wrong_file_names_key_line_and_what_was_expected(
+def test_an_error_in_the_file_names_key_line_and_expected_value(
     data_dir: Path, text: str, key: str, line: int, expected: str
 ) -> None:
-    said = refusal(data_dir, text)
-    assert key in said
-    assert f"config.yaml, line {line}" in said
-    assert expected in said
+    message = error_message(data_dir, text)
+    assert key in message
+    assert f"config.yaml, line {line}" in message
+    assert expected in message
 
 
-def test_a_file_in_another_encoding_is_named(data_dir: Path) -> None:
+def test_a_file_that_is_not_utf8_is_refused(data_dir: Path) -> None:
     (data_dir / "config.yaml").write_bytes("api_port: 8100 # fünf\n".encode("latin-1"))
-    assert "config.yaml: this is not text in UTF-8" in refusal(data_dir)
+    assert "config.yaml: this is not text in UTF-8" in error_message(data_dir)
 
 
 @pytest.mark.parametrize(
@@ -180,29 +180,31 @@ def test_a_file_in_another_encoding_is_named(data_dir: Path) -> None:
         ("PIPEKIT_SECRETS", "$HOME", "secrets_file", "not a $reference"),
     ],
 )
-def test_a_wrong_variable_is_named_with_its_key(
+def test_an_error_in_a_variable_names_the_variable_and_its_key(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, key: str, expected: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    said = refusal(data_dir)
-    assert f"{key}, set in {variable}: expected" in said
-    assert expected in said
+    message = error_message(data_dir)
+    assert f"{key}, set in {variable}: expected" in message
+    assert expected in message
 
 
-def test_every_mistake_is_told_at_once(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_errors_are_reported_together(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPEKIT_DEBUG", "x")
-    said = refusal(data_dir, "api_port: x\nunknown: 1\n")
-    assert all(word in said for word in ("debug", "api_port", "unknown"))
+    message = error_message(data_dir, "api_port: x\nunknown: 1\n")
+    assert all(word in message for word in ("debug", "api_port", "unknown"))
 
 
-def test_no_message_shows_the_password_of_the_database(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_message_does_not_contain_the_database_password(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PIPEKIT_DATABASE", "postgres://u:geheim@h:port/db")
-    assert "geheim" not in refusal(data_dir)
+    assert "geheim" not in error_message(data_dir)
 
 
-def test_a_named_file_must_exist(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_named_by_the_environment_must_exist(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPEKIT_CONFIG", str(data_dir / "none.yaml"))
-    assert "PIPEKIT_CONFIG: there is no file" in refusal(data_dir)
+    assert "PIPEKIT_CONFIG: there is no file" in error_message(data_dir)
 
 
 def test_keys_without_a_value_keep_their_defaults(data_dir: Path) -> None:

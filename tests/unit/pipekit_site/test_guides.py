@@ -1,4 +1,4 @@
-"""The guides are complete, and their links lead somewhere: on a code host and in the admin's Help."""
+"""The guides describe all commands, options and settings, and their links resolve."""
 
 from __future__ import annotations
 
@@ -50,24 +50,24 @@ def test_every_guide_is_reachable_from_the_index() -> None:
     assert {f"pipekit_site/docs/{name}.md" for name in NAMES} <= readme
 
 
-def test_every_image_is_shown_and_small() -> None:
-    shown = {link for name in NAMES for link in help_pages.page(name).links if link.endswith(".png")}
+def test_every_image_is_used_and_below_80_kb() -> None:
+    used = {link for name in NAMES for link in help_pages.page(name).links if link.endswith(".png")}
     images = list((DOCS / "images").iterdir())
-    assert {f"images/{image.name}" for image in images} == shown
+    assert {f"images/{image.name}" for image in images} == used
     assert all(image.stat().st_size < 80_000 for image in images)
 
 
 def codes(*names: str) -> set[str]:
-    """What the guides write as code: the first word of each, and each whole."""
+    """Return the texts that the guides set as inline code, and the first word of each."""
     text = "\n".join((DOCS / f"{name}.md").read_text() for name in names or NAMES)
-    found = set(re.findall(r"`([^`\n]+)`", text))
-    return found | {re.split(r"[ :=]", code)[0] for code in found}
+    texts = set(re.findall(r"`([^`\n]+)`", text))
+    return texts | {re.split(r"[ :=]", code)[0] for code in texts}
 
 
 def test_every_command_is_described() -> None:
-    ours = {name for name, app in get_commands().items() if (ROOT / app.split(".")[0]).is_dir()}
-    assert len(ours) > 20
-    assert {*ours, "createsuperuser", "changepassword"} - codes("commands") == set()
+    commands = {name for name, app in get_commands().items() if (ROOT / app.split(".")[0]).is_dir()}
+    assert len(commands) > 20
+    assert {*commands, "createsuperuser", "changepassword"} - codes("commands") == set()
 
 
 def subclasses(base: type[PipekitError]) -> Iterator[type[PipekitError]]:
@@ -77,10 +77,10 @@ def subclasses(base: type[PipekitError]) -> Iterator[type[PipekitError]]:
 
 
 def test_every_error_code_is_described() -> None:
-    # other tests define errors of their own
-    ours = {error.code for error in subclasses(PipekitError) if not error.__module__.startswith("tests")}
-    assert {"safety_limit", "no_progress", "protected"} <= ours
-    assert ours - codes("commands") == set()
+    # other tests define their own errors
+    error_codes = {error.code for error in subclasses(PipekitError) if not error.__module__.startswith("tests")}
+    assert {"safety_limit", "no_progress", "protected"} <= error_codes
+    assert error_codes - codes("commands") == set()
 
 
 def test_every_key_of_the_configuration_file_is_described() -> None:
@@ -92,7 +92,7 @@ def test_every_key_of_the_configuration_file_is_described() -> None:
     assert (fields | parts | {section.name for section in sections}) - codes("set-up-a-sync") == set()
 
 
-def test_every_key_of_config_yaml_every_variable_and_every_setting_is_described() -> None:
+def test_every_key_of_config_yaml_variable_and_setting_is_described() -> None:
     described = codes("configuration")
     assert {key for key in config.origins() if "." not in key} - described == set()
     assert set(config.VARIABLES) - described == set()
@@ -100,22 +100,22 @@ def test_every_key_of_config_yaml_every_variable_and_every_setting_is_described(
     assert all(name in (DOCS / "configuration.md").read_text() for name in ("host", "port", "from", "to"))
 
 
-def test_every_kind_and_its_options_are_described() -> None:
+def test_every_kind_of_system_and_its_options_are_described() -> None:
     described = codes("systems")
     assert set(registry.kinds()) - described == set()
     options = {option.name for kind in registry.kinds() for option in registry.manifest(kind).parameters}
     assert options - described == set()
 
 
-def test_every_path_that_the_guides_for_developers_name_exists() -> None:
+def test_every_path_in_the_guides_for_developers_exists() -> None:
     pattern = r"(?:connections|introspection|modules|runs|scheduling|pipekit_site)/[\w/]+(?:\.\w+)?/?"
     for name in ("architecture", "connectors", "contributing"):
-        named = {code for code in codes(name) if re.fullmatch(pattern, code)}
-        assert named
-        assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+        paths = {code for code in codes(name) if re.fullmatch(pattern, code)}
+        assert paths
+        assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
 
 
-def test_the_architecture_names_every_package() -> None:
+def test_the_architecture_guide_lists_every_package() -> None:
     tree = (DOCS / "architecture.md").read_text()
     apps = ("connections", "introspection", "modules", "runs", "scheduling", "pipekit_site")
     packages = {

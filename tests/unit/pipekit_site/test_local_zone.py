@@ -1,4 +1,4 @@
-"""The machine's time zone by name, from wherever it is said."""
+"""The name of the local time zone, from the environment or the machine's configuration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipekit_site import local_zone
 
 
 @pytest.mark.parametrize(
-    ("said", "zone"),
+    ("value", "zone"),
     [
         ("America/New_York", "America/New_York"),
         (":Asia/Kolkata", "Asia/Kolkata"),
@@ -21,19 +21,19 @@ from pipekit_site import local_zone
         ("EST5EDT", "EST5EDT"),
     ],
 )
-def test_the_variable_wins(monkeypatch: pytest.MonkeyPatch, said: str, zone: str) -> None:
-    monkeypatch.setenv("TZ", said)
+def test_the_variable_tz_takes_precedence(monkeypatch: pytest.MonkeyPatch, value: str, zone: str) -> None:
+    monkeypatch.setenv("TZ", value)
     assert local_zone.local_zone_name() == zone
 
 
-@pytest.mark.parametrize("said", ["", "CET-1CEST", "/etc/passwd", "localtime"])
-def test_what_is_no_zone_s_name_falls_back_to_the_machine(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
-    monkeypatch.setenv("TZ", said)
+@pytest.mark.parametrize("value", ["", "CET-1CEST", "/etc/passwd", "localtime"])
+def test_the_variable_tz_is_ignored_unless_it_names_a_zone(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("TZ", value)
     monkeypatch.setattr(local_zone, "get_localzone_name", lambda: "Europe/Berlin")
     assert local_zone.local_zone_name() == "Europe/Berlin"
 
 
-def test_a_link_into_the_zone_directory_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_zone_is_read_from_the_link_etc_localtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TZ", raising=False)
     file, link = tmp_path / "usr/share/zoneinfo/Europe/Vienna", tmp_path / "etc/localtime"
     for path in (file, link):
@@ -43,17 +43,17 @@ def test_a_link_into_the_zone_directory_is_followed(tmp_path: Path, monkeypatch:
     assert unix._get_localzone_name(str(tmp_path)) == "Europe/Vienna"  # type: ignore[no-untyped-call]
 
 
-@pytest.mark.parametrize("said", [None, "", "localtime", "Nowhere/At_All"])
-def test_a_machine_that_does_not_say_is_in_utc(monkeypatch: pytest.MonkeyPatch, said: str | None) -> None:
+@pytest.mark.parametrize("name", [None, "", "localtime", "Nowhere/At_All"])
+def test_the_zone_is_utc_if_the_machine_has_none(monkeypatch: pytest.MonkeyPatch, name: str | None) -> None:
     monkeypatch.delenv("TZ", raising=False)
-    monkeypatch.setattr(local_zone, "get_localzone_name", lambda: said)
+    monkeypatch.setattr(local_zone, "get_localzone_name", lambda: name)
     assert local_zone.local_zone_name() == "UTC"
 
 
-def test_a_machine_that_contradicts_itself_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    def contradict() -> str:
+def test_the_zone_is_utc_if_the_configuration_is_contradictory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raise_conflict() -> str:
         raise zoneinfo.ZoneInfoNotFoundError("Multiple conflicting time zone configurations found")
 
     monkeypatch.delenv("TZ", raising=False)
-    monkeypatch.setattr(local_zone, "get_localzone_name", contradict)
+    monkeypatch.setattr(local_zone, "get_localzone_name", raise_conflict)
     assert local_zone.local_zone_name() == "UTC"

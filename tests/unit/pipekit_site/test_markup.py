@@ -1,4 +1,4 @@
-"""Markup is in templates only, which escape what they show: Python code pastes none together."""
+"""HTML is written in templates, with escaping, and not in Python code."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ APPS = ("connections", "introspection", "modules", "runs", "scheduling", "pipeki
 # a tag with a space, a slash or a closing bracket after its name, unlike a named group of a regular expression
 TAG = r"</?(?:div|span|a|p|b|i|br|h[1-6]|table|thead|tbody|td|th|tr|ul|ol|li|pre|code|details|summary|time|button)[ />]"
 MARKUP = re.compile(rf"(?<!\?P){TAG}|\b(?:format_html|format_html_join|mark_safe|SafeString|SafeText)\b")
-# what marks rendered templates and the guides, whose own HTML is escaped, as safe
+# modules that mark rendered templates as safe, and the guides, whose own HTML is escaped
 ALLOWED = {"pipekit_site/admin_ui/html.py": {"SafeString"}, "pipekit_site/web/help.py": {"SafeString", "mark_safe"}}
 
 
 def test_python_code_contains_no_markup() -> None:
-    found: dict[str, set[str]] = {}
+    markup: dict[str, set[str]] = {}
     for app in APPS:
         for file in (BASE_DIR / app).rglob("*.py"):
             if words := set(MARKUP.findall(file.read_text(encoding="utf-8"))):
-                found[str(file.relative_to(BASE_DIR))] = words
-    assert found == ALLOWED
+                markup[str(file.relative_to(BASE_DIR))] = words
+    assert markup == ALLOWED
 
 
-def test_templates_turn_escaping_off_for_plain_text_only() -> None:
+def test_no_html_template_turns_escaping_off() -> None:
     templates = [file for app in APPS for file in (BASE_DIR / app).rglob("templates/**/*.html")]
     assert len(templates) > 40
     unescaped = re.compile(r"autoescape\s+off|\|\s*safe(seq)?\b")
     assert [file.name for file in templates if unescaped.search(file.read_text(encoding="utf-8"))] == []
 
 
-def test_plain_texts_are_not_escaped() -> None:
+def test_plain_text_templates_do_not_escape_values() -> None:
     texts = list((Path(BASE_DIR) / "runs/templates/runs/notify").glob("*.txt"))
-    shows = {file.name: file.read_text(encoding="utf-8") for file in texts}
-    values = {name for name, text in shows.items() if "{{" in text}
-    # values of the footer are numbers and literals
-    assert {name for name in values if "{% autoescape off %}" not in shows[name]} == {"footer.txt"}
+    sources = {file.name: file.read_text(encoding="utf-8") for file in texts}
+    with_values = {name for name, text in sources.items() if "{{" in text}
+    # the values in the footer are numbers and literals
+    assert {name for name in with_values if "{% autoescape off %}" not in sources[name]} == {"footer.txt"}

@@ -1,4 +1,4 @@
-"""Errors of the metadata database are explained by their class, SQLSTATE or SQLite's error name."""
+"""Errors of the metadata database have hints, chosen by class, SQLSTATE or SQLite's error name."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def translated(cause: Exception) -> MetadataUnavailable:
         (psycopg.OperationalError("something else"), "manage.py doctor"),
     ],
 )
-def test_postgresql(cause: Exception, hint: str) -> None:
+def test_an_error_of_postgresql_has_a_hint(cause: Exception, hint: str) -> None:
     error = translated(cause)
     assert hint in error.hint and "{where}" not in error.hint
     assert (error.code, error.detail) == ("metadata_unavailable", " ".join(str(cause).split()))
 
 
-def test_sqlite(tmp_path: Path) -> None:
+def test_an_error_of_sqlite_has_a_hint(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "x.db", isolation_level=None) as holder:
         with pytest.raises(sqlite3.Error) as missing:
             holder.execute("SELECT * FROM module")

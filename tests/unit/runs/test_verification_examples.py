@@ -1,4 +1,4 @@
-"""Examples of a verification on its page: one sees in what two values differ, and no value plays a trick on the eye."""
+"""Examples on the page of a verification: values are shown so that their difference is visible."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ LONG = "the same text " * 40
     [
         ("41.25", None, ("41.25", None)),
         ("a", "b", ("a", "b")),
-        # what a page would not show
+        # invisible in HTML
         ("a", "a ", ("a", "a\u2423")),
         (" a", "a", ("\u2423a", "a")),
         ("", "  ", ("", "\u2423\u2423")),
         ("a\n", "a", ("a\u240a", "a")),
         ("a b", "a\u00a0b", ("a b", "a\\xa0b")),
         ("a b", "a  b", ("a b", "a  b")),
-        # what looks the same
+        # different characters that look the same
         ("\u00e9", "e\u0301", ("\\xe9", "e\\u0301")),
         ("ab", "a\u200bb", ("ab", "a\\u200bb")),
         ("x\u202e", "x\u202d", ("x\\u202e", "x\\u202d")),
-        # what would turn the text around or be obeyed
+        # control characters that would reverse the text or act on a terminal
         ("a\u202egnp.exe", "b", ("a\ufffdgnp.exe", "b")),
         ("\x1b[31mred", "red", ("\u241b[31mred", "red")),
     ],
 )
-def test_two_values_are_shown_so_that_they_differ(source: str, dest: str | None, shown: tuple[str, str]) -> None:
+def test_two_different_values_look_different(source: str, dest: str | None, shown: tuple[str, str]) -> None:
     assert excerpts(source, dest) == shown
 
 
-def test_of_long_values_the_part_that_differs_is_shown() -> None:
+def test_long_values_are_cut_to_the_part_that_differs() -> None:
     source, dest = excerpts(f"{LONG}old{LONG}", f"{LONG}new{LONG}")
     assert source and dest
     assert source.startswith("…") and source.endswith("…")
@@ -44,7 +44,7 @@ def test_of_long_values_the_part_that_differs_is_shown() -> None:
     assert dest is not None and dest.endswith("more")
 
 
-def test_keys_of_several_columns_are_shown_as_a_row_and_html_as_text() -> None:
+def test_keys_of_several_columns_are_shown_as_tuples_and_html_is_escaped() -> None:
     page = rendered({"missing": [["<b>x</b>", 1]], "extra": [7], "different": []})
     assert "<code>(&lt;b&gt;x&lt;/b&gt;, 1)</code>" in page
     assert "<code>7</code>" in page

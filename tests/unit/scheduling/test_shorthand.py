@@ -1,4 +1,4 @@
-"""The short forms of schedules, and expressions told as a sentence."""
+"""Short forms of schedules, and descriptions of cron expressions in words."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from scheduling.cron import shorthand
         ("@daily", "@daily"),
     ],
 )
-def test_short_forms_are_cron_expressions(form: str, expression: str) -> None:
+def test_a_short_form_becomes_a_cron_expression(form: str, expression: str) -> None:
     assert shorthand.expression_of(form.split()) == expression
     assert shorthand.expression_of([*form.split()[:1], *form.split()[1:]]) == expression
     cron.parse(expression)
 
 
-def test_an_expression_may_be_one_word_of_the_shell() -> None:
+def test_an_expression_may_be_a_single_argument() -> None:
     assert shorthand.expression_of(["0 */2 * * *"]) == "0 */2 * * *"
 
 
@@ -54,7 +54,7 @@ def test_an_expression_may_be_one_word_of_the_shell() -> None:
         "sometimes",
     ],
 )
-def test_anything_else_is_refused(form: str) -> None:
+def test_an_invalid_form_is_refused(form: str) -> None:
     with pytest.raises(ConfigurationInvalid):
         shorthand.expression_of(form.split())
 
@@ -75,5 +75,5 @@ def test_anything_else_is_refused(form: str) -> None:
         ("0 0 * * 7", "at 00:00, on Sundays"),
     ],
 )
-def test_expressions_are_told_in_words(expression: str, sentence: str) -> None:
+def test_an_expression_is_described_in_words(expression: str, sentence: str) -> None:
     assert shorthand.sentence(expression) == sentence
