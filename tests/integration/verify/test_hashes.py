@@ -61,8 +61,8 @@ def test_values_exchanged_between_two_rows_of_one_bucket_are_different(
         "CREATE SCHEMA sync",
         "CREATE TABLE sync.t (id integer, v varchar(20))",
         rows.format("sync.t"),
-        # four keys share a bucket of the last range; of some buckets two neighbours exchange their values
         # four keys share a bucket of the last range; in some buckets two neighbours exchange their values
+        "UPDATE sync.t SET v = 'name ' || CASE WHEN id % 2 = 0 THEN id - 1 ELSE id + 1 END"
         " WHERE id > 2000 AND id % 16 IN (1, 2)",
     )
     assert counts(verified(pair, QUERY)) == (0, 0, 262)

@@ -128,5 +128,5 @@ def test_an_enum_of_duckdb_has_one_text(warehouse_of: Callable[[str], Connection
         ("citext", "citext"),
     ],
 )
-def test_an_unbounded_type_neither_cuts_nor_rounds_values(native: str, wide: str) -> None:
+def test_unbounded_returns_the_type_without_its_limits(native: str, wide: str) -> None:
     assert unbounded(native) == wide

@@ -55,7 +55,7 @@ def test_a_hostile_type_of_a_source_adds_nothing_to_the_ddl(files: Bench, declar
     files.run(files.plan("SELECT k AS k, v AS v FROM s", dest_table=TableName("", "t")))
     assert fetch(files.destination, "SELECT k, v FROM t ORDER BY k") == [(1, "kept"), (2, None)]
     assert fetch(files.destination, "SELECT count(*) FROM victim") == [(0,)]
-    # a column that the statement does not name gets no value from a DEFAULT
+    # the column has no DEFAULT
     files.at_destination("INSERT INTO t (k) VALUES (3)")
     assert fetch(files.destination, "SELECT v FROM t WHERE k = 3") == [(None,)]
     column = fetch(files.destination, "SELECT type, dflt_value, pk FROM pragma_table_info('t') WHERE name = 'v'")

@@ -38,7 +38,7 @@ FILLED = {
     "unlogged": ["CREATE UNLOGGED TABLE sync.t (k int PRIMARY KEY, v text)"],
 }
 FAILS = {
-    "not null beside": ["CREATE TABLE sync.t (k int PRIMARY KEY, v text, x int NOT NULL)"],
+    "another not null column": ["CREATE TABLE sync.t (k int PRIMARY KEY, v text, x int NOT NULL)"],
     "fewer columns": ["CREATE TABLE sync.t (k int PRIMARY KEY)"],
     "another key": [_TABLE.format(", UNIQUE (v)")],
     "materialised view": ["CREATE MATERIALIZED VIEW sync.t AS SELECT 1 AS k, NULL::text AS v"],

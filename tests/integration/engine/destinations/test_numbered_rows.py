@@ -93,7 +93,7 @@ def test_other_systems_refuse_the_null_themselves(bench_to: Callable[[str], Benc
     assert bench.rows("SELECT id, v FROM t") == []
 
 
-def test_the_writer_refuses_the_null_in_the_table_itself(bench_to: Callable[[str], Bench]) -> None:
+def test_the_writer_refuses_the_null_when_it_writes_directly_into_the_table(bench_to: Callable[[str], Bench]) -> None:
     bench = _bench(bench_to, "sqlite", NUMBERED["key"])
     connector = registry.connector("sqlite")
     parse = registry.datatypes("sqlite").parse

@@ -230,7 +230,7 @@ POSTGRESQL = {
     "key": [_CI, 'CREATE TABLE t (code text COLLATE "Case ins" PRIMARY KEY, v text, n int)'],
     "column": [_CI, 'CREATE TABLE t (code varchar(9) COLLATE "Case ins", v text, n int)'],
     "index": [_CI, "CREATE TABLE t (code text, v text, n int)", 'CREATE UNIQUE INDEX ON t (code COLLATE "Case ins")'],
-    "index of bytes": [
+    "binary index": [
         _CI,
         'CREATE TABLE t (code text COLLATE "Case ins", v text, n int)',
         'CREATE UNIQUE INDEX ON t (code COLLATE "C")',

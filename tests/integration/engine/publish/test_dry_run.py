@@ -49,7 +49,7 @@ def target(bench: Bench) -> str:
     return '"sync.t"' if bench.destination.kind == "sqlite" else "sync.t"
 
 
-def failing(bench: Bench, plan: Plan) -> list[PipekitError]:
+def both_errors(bench: Bench, plan: Plan) -> list[PipekitError]:
     """Return the errors of the dry run and of the run."""
     errors = []
     for dry_run in (True, False):
@@ -65,7 +65,7 @@ def test_a_column_that_the_destination_lacks_fails_the_dry_run_and_the_run_alike
     bench: Bench, strategy: Strategy
 ) -> None:
     plan = bench.plan("SELECT k AS k, v AS v, k + 1 AS extra FROM s", strategy=strategy, merge_key=("k",))
-    dry, real = failing(bench, plan)
+    dry, real = both_errors(bench, plan)
     assert type(dry) is type(real) is ColumnMissing
     assert (dry.message, dry.hint) == (real.message, real.hint)
     assert "has no column “extra”" in dry.message and "ADD COLUMN" in dry.hint
@@ -78,13 +78,13 @@ def test_a_column_that_the_destination_lacks_fails_the_dry_run_and_the_run_alike
 def test_a_table_or_column_that_the_source_lacks_fails_the_dry_run_and_the_run_alike(
     bench: Bench, query: str, kind: type[PipekitError]
 ) -> None:
-    dry, real = failing(bench, bench.plan(query))
+    dry, real = both_errors(bench, bench.plan(query))
     assert type(dry) is type(real) is kind
     assert dry.message == real.message and "gone" in dry.message
 
 
 def test_a_key_that_the_query_does_not_return_fails_the_dry_run_and_the_run_alike(bench: Bench) -> None:
-    dry, real = failing(bench, bench.plan("SELECT v AS v FROM s", strategy=Strategy.UPSERT, merge_key=("k",)))
+    dry, real = both_errors(bench, bench.plan("SELECT v AS v FROM s", strategy=Strategy.UPSERT, merge_key=("k",)))
     assert type(dry) is type(real) is ColumnMissing
     assert dry.message == real.message == "The query of m returns no column “k”."
 
@@ -126,7 +126,7 @@ def test_a_source_that_another_process_has_locked_causes_a_warning(
 def test_a_missing_source_file_fails_the_dry_run_and_the_run_alike(bench: Bench, tmp_path: Path, kind: str) -> None:
     missing = tmp_path / "missing.db"
     source = replace(bench.source, kind=kind, url=f"jdbc:{kind}:{missing}", options={})
-    dry, real = failing(bench, replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=source))
+    dry, real = both_errors(bench, replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=source))
     assert type(dry) is type(real) is DatabaseMissing
     assert (dry.message, dry.hint) == (real.message, real.hint)
     assert not missing.exists()
@@ -161,14 +161,14 @@ def test_a_connection_error_of_the_run_fails_the_dry_run_too(
         Protected: replace(warehouse, kind="sqlite", url=f"jdbc:sqlite:{metadata}", options={}),
     }
     for kind, source in sources.items():
-        dry, real = failing(bench, replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=source))
+        dry, real = both_errors(bench, replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=source))
         assert type(dry) is type(real) is kind
         assert (dry.message, dry.hint) == (real.message, real.hint)
 
 
 def test_a_column_that_the_destination_lacks_fails_the_dry_run_with_an_unreachable_source(bench: Bench) -> None:
-    away = replace(bench.source, kind="postgresql", url="postgresql://127.0.0.1:1/gone", options={})
-    plan = replace(bench.plan("SELECT k AS k, v AS extra FROM s"), source=away, dry_run=True)
+    unreachable = replace(bench.source, kind="postgresql", url="postgresql://127.0.0.1:1/gone", options={})
+    plan = replace(bench.plan("SELECT k AS k, v AS extra FROM s"), source=unreachable, dry_run=True)
     with pytest.raises(ColumnMissing, match="has no column “extra”"):
         bench.run(plan)
 
@@ -184,8 +184,8 @@ def test_without_a_table_the_dry_run_builds_the_statements_of_the_first_run(benc
 
 def test_without_a_table_and_a_source_the_dry_run_reports_that_the_first_run_creates_the_table(bench: Bench) -> None:
     bench.at_destination(f"DROP TABLE {target(bench)}")
-    away = replace(bench.source, kind="postgresql", url="postgresql://127.0.0.1:1/gone", options={})
-    plan = replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=away, dry_run=True)
+    unreachable = replace(bench.source, kind="postgresql", url="postgresql://127.0.0.1:1/gone", options={})
+    plan = replace(bench.plan("SELECT k AS k, v AS v FROM s"), source=unreachable, dry_run=True)
     sql = bench.run(plan).last(events.MergeSqlBuilt).sql
     assert sql.startswith("-- sync.t does not exist; the first run creates it")
     assert "INSERT INTO" in sql

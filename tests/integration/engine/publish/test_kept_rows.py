@@ -39,7 +39,7 @@ QUERY = "SELECT k, v FROM s"
 
 
 @pytest.fixture
-def rows(pg_bench: Bench) -> Iterator[Bench]:
+def clerk(pg_bench: Bench) -> Iterator[Bench]:
     """Three rows at the source and in the destination, whose user is not a superuser."""
     pg_bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'b'), (3, 'c')")
     pg_bench.at_destination(
@@ -81,19 +81,19 @@ def _plan(bench: Bench, method: str, **changes: object) -> Plan:
         for method in METHODS
     ],
 )
-def test_a_table_that_keeps_deleted_rows_fails_the_run(rows: Bench, name: str, method: str) -> None:
-    _as_owner(rows, *KEEPS[name])
+def test_a_table_that_keeps_deleted_rows_fails_the_run(clerk: Bench, name: str, method: str) -> None:
+    _as_owner(clerk, *KEEPS[name])
     if method == "key_sync":
-        rows.at_source("DELETE FROM s WHERE k = 2")
-        _as_owner(rows, *(["CREATE POLICY u ON sync.t FOR UPDATE USING (true)"] if name == "no policy" else []))
-    before = rows.rows()
+        clerk.at_source("DELETE FROM s WHERE k = 2")
+        _as_owner(clerk, *(["CREATE POLICY u ON sync.t FOR UPDATE USING (true)"] if name == "no policy" else []))
+    before = clerk.rows()
     kept = 2 if "one row" in name else 0
     expected = 1 if method == "key_sync" else 3
     with pytest.raises(
         CountMismatch, match=rf"Only {min(kept, expected - 1)} of {expected} rows could be deleted from sync"
     ):
-        rows.run(_plan(rows, method))
-    assert rows.rows() == before
+        clerk.run(_plan(clerk, method))
+    assert clerk.rows() == before
 
 
 @pytest.mark.parametrize(
@@ -105,35 +105,35 @@ def test_a_table_that_keeps_deleted_rows_fails_the_run(rows: Bench, name: str, m
         pytest.param("no policy", _POLICIES, marks=pytest.mark.matrix),
     ],
 )
-def test_a_table_that_does_not_update_its_rows_fails_the_run(rows: Bench, name: str, ddl: list[str]) -> None:
+def test_a_table_that_does_not_update_its_rows_fails_the_run(clerk: Bench, name: str, ddl: list[str]) -> None:
     # with a duplicate, as many rows are updated as there are keys
-    _as_owner(rows, "INSERT INTO sync.t VALUES (1, 'a', false)", *ddl)
-    before = rows.rows()
+    _as_owner(clerk, "INSERT INTO sync.t VALUES (1, 'a', false)", *ddl)
+    before = clerk.rows()
     with pytest.raises(CountMismatch, match=r"of 3 rows did not arrive in sync\.t"):
-        rows.run(_plan(rows, "upsert"))
-    assert rows.rows() == before
+        clerk.run(_plan(clerk, "upsert"))
+    assert clerk.rows() == before
 
 
 @pytest.mark.matrix
-def test_a_table_with_a_key_that_keeps_deleted_rows_fails_the_run_with_a_hint(rows: Bench) -> None:
-    _as_owner(rows, "ALTER TABLE sync.t ADD PRIMARY KEY (k)", *KEEPS["trigger"])
-    before = rows.rows()
+def test_a_table_with_a_key_that_keeps_deleted_rows_fails_the_run_with_a_hint(clerk: Bench) -> None:
+    _as_owner(clerk, "ALTER TABLE sync.t ADD PRIMARY KEY (k)", *KEEPS["trigger"])
+    before = clerk.rows()
     with pytest.raises(InvalidValue, match="unique constraint") as caught:
-        rows.run(_plan(rows, "incremental"))
+        clerk.run(_plan(clerk, "incremental"))
     assert "keeps rows that are to be replaced" in caught.value.hint
-    assert rows.rows() == before
+    assert clerk.rows() == before
 
 
-def test_duplicates_in_the_destination_are_replaced_by_one_row(rows: Bench) -> None:
-    _as_owner(rows, "INSERT INTO sync.t VALUES (1, 'a', false)")
-    assert rows.run(_plan(rows, "incremental")).counts == (0, 3, 0)
-    assert rows.rows("SELECT k FROM sync.t ORDER BY 1") == [(1,), (2,), (3,)]
+def test_duplicates_in_the_destination_are_replaced_by_one_row(clerk: Bench) -> None:
+    _as_owner(clerk, "INSERT INTO sync.t VALUES (1, 'a', false)")
+    assert clerk.run(_plan(clerk, "incremental")).counts == (0, 3, 0)
+    assert clerk.rows("SELECT k FROM sync.t ORDER BY 1") == [(1,), (2,), (3,)]
 
 
-def test_a_kept_row_is_detected_among_duplicates(rows: Bench) -> None:
-    _as_owner(rows, "INSERT INTO sync.t VALUES (1, 'a', false)", *KEEPS["trigger that keeps one row"])
+def test_a_kept_row_is_detected_among_duplicates(clerk: Bench) -> None:
+    _as_owner(clerk, "INSERT INTO sync.t VALUES (1, 'a', false)", *KEEPS["trigger that keeps one row"])
     with pytest.raises(CountMismatch, match="Only 3 of 4 rows"):
-        rows.run(_plan(rows, "incremental"))
+        clerk.run(_plan(clerk, "incremental"))
 
 
 SQLITE = {
@@ -187,18 +187,18 @@ DISCARDS = {
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name == "trigger" else pytest.mark.matrix) for name in DISCARDS]
 )
-def test_append_fails_if_the_table_discards_rows(rows: Bench, name: str) -> None:
-    _as_owner(rows, *DISCARDS[name])
-    plan = rows.plan(QUERY, strategy=Strategy.APPEND, watermark="k", overlap="1")
-    rows.at_source("INSERT INTO s VALUES (4, 'd')")
+def test_append_fails_if_the_table_discards_rows(clerk: Bench, name: str) -> None:
+    _as_owner(clerk, *DISCARDS[name])
+    plan = clerk.plan(QUERY, strategy=Strategy.APPEND, watermark="k", overlap="1")
+    clerk.at_source("INSERT INTO s VALUES (4, 'd')")
     # rows that are read again are not missing
-    assert rows.run(plan).counts == (1, 0, 0)
-    assert rows.run(plan).counts == (0, 0, 0)
-    before = rows.rows("SELECT k, v FROM sync.t ORDER BY 1")
-    rows.at_source("INSERT INTO s VALUES (5, 'e'), (6, 'f')")
+    assert clerk.run(plan).counts == (1, 0, 0)
+    assert clerk.run(plan).counts == (0, 0, 0)
+    before = clerk.rows("SELECT k, v FROM sync.t ORDER BY 1")
+    clerk.at_source("INSERT INTO s VALUES (5, 'e'), (6, 'f')")
     with pytest.raises(CountMismatch, match=r"1 of \d rows did not arrive"):
-        rows.run(plan)
-    assert rows.rows("SELECT k, v FROM sync.t ORDER BY 1") == before
+        clerk.run(plan)
+    assert clerk.rows("SELECT k, v FROM sync.t ORDER BY 1") == before
 
 
 @pytest.mark.parametrize(
@@ -225,6 +225,6 @@ def test_append_fails_if_a_sqlite_table_discards_rows(bench_to: Callable[[str], 
         bench.run(plan)
 
 
-def test_append_to_a_plain_table_does_not_count_its_rows(rows: Bench) -> None:
-    plan = rows.plan(QUERY, strategy=Strategy.APPEND, watermark="k", overlap="1")
-    assert "count(*) FROM (" not in rows.run(plan).last(events.MergeSqlBuilt).sql
+def test_append_to_a_plain_table_does_not_count_its_rows(clerk: Bench) -> None:
+    plan = clerk.plan(QUERY, strategy=Strategy.APPEND, watermark="k", overlap="1")
+    assert "count(*) FROM (" not in clerk.run(plan).last(events.MergeSqlBuilt).sql

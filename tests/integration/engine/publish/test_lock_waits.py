@@ -60,7 +60,7 @@ def locking_session(bench: Bench, sql: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def timed_out(reports: list[str], attempt: Callable[[float], object]) -> LockTimeout:
+def timeout_error(reports: list[str], attempt: Callable[[float], object]) -> LockTimeout:
     """Return the timeout error of an attempt, with a lock timeout that is long enough for a report on this machine."""
     for seconds in (1, 8, 60):
         with pytest.raises(LockTimeout) as caught:
@@ -107,7 +107,9 @@ def test_a_lock_timeout_names_the_holder_in_the_error(bench: Bench, reports: lis
     _loaded(bench)
     with locking_session(bench, "LOCK TABLE sync.t IN ACCESS EXCLUSIVE MODE") as other:
         name = _session_name(other)
-        error = timed_out(reports, lambda seconds: bench.run(bench.plan("SELECT k, v FROM s", lock_seconds=seconds)))
+        error = timeout_error(
+            reports, lambda seconds: bench.run(bench.plan("SELECT k, v FROM s", lock_seconds=seconds))
+        )
     assert len(reports) >= 1
     assert name in error.message
     assert "While it waited: waiting for a lock on sync.t" in error.detail
@@ -124,7 +126,7 @@ def test_a_lock_timeout_of_a_resolver_s_query_names_the_holder_in_the_error(benc
 
     with locking_session(bench, "LOCK TABLE sync.t IN ACCESS EXCLUSIVE MODE") as other:
         name = _session_name(other)
-        error = timed_out(reports, attempt)
+        error = timeout_error(reports, attempt)
     assert "While it waited: waiting for a lock on sync.t" in error.detail
     assert name in error.detail
 

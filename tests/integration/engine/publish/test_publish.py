@@ -33,11 +33,11 @@ def numbers(pg_bench: Bench) -> Bench:
     return pg_bench
 
 
-def table(bench: Bench) -> Rows:
+def stored_rows(bench: Bench) -> Rows:
     return bench.rows("SELECT ctid::text, xmin::text, * FROM sync.t ORDER BY ctid")
 
 
-def keyed(bench: Bench, strategy: Strategy, **changes: object) -> Plan:
+def plan_for(bench: Bench, strategy: Strategy, **changes: object) -> Plan:
     key = ("k",) if strategy in (Strategy.INCREMENTAL, Strategy.UPSERT) else ()
     return bench.plan(QUERY, strategy=strategy, merge_key=key, **changes)
 
@@ -46,11 +46,11 @@ def keyed(bench: Bench, strategy: Strategy, **changes: object) -> Plan:
 def test_a_failed_run_leaves_the_destination_byte_for_byte(numbers: Bench, strategy: Strategy) -> None:
     numbers.run(numbers.plan(QUERY))
     numbers.at_destination("ALTER TABLE sync.t ADD CONSTRAINT short CHECK (length(v) < 6)")
-    before = table(numbers)
+    before = stored_rows(numbers)
     numbers.at_source("INSERT INTO s VALUES (101, 'much too long')")
     with pytest.raises(InvalidValue, match="short"):
-        numbers.run(keyed(numbers, strategy))
-    assert table(numbers) == before
+        numbers.run(plan_for(numbers, strategy))
+    assert stored_rows(numbers) == before
 
 
 def test_readers_see_either_the_old_or_the_new_table(numbers: Bench) -> None:
@@ -82,11 +82,11 @@ def test_readers_see_either_the_old_or_the_new_table(numbers: Bench) -> None:
 
 def test_an_empty_source_does_not_replace_a_filled_table(numbers: Bench) -> None:
     numbers.run(numbers.plan(QUERY))
-    before = table(numbers)
+    before = stored_rows(numbers)
     numbers.at_source("DELETE FROM s")
     with pytest.raises(Refused, match="100 rows .* by no rows"):
         numbers.run(numbers.plan(QUERY))
-    assert table(numbers) == before
+    assert stored_rows(numbers) == before
 
 
 def test_a_refresh_with_less_than_half_of_the_rows_is_refused(numbers: Bench) -> None:
@@ -114,23 +114,23 @@ def test_a_first_load_without_rows_creates_an_empty_table(numbers: Bench) -> Non
 
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_publishing_the_same_run_again_changes_nothing(numbers: Bench, strategy: Strategy) -> None:
-    plan = keyed(numbers, strategy, run="the-run")
+    plan = plan_for(numbers, strategy, run="the-run")
     first = list(sync.run(plan))
-    before = table(numbers)
+    before = stored_rows(numbers)
     second = list(publish.publish(plan, Staging(columns=COLUMNS, rows=100)))
     assert [event for event in first if isinstance(event, events.Published)] == [
         replace(event, recovered=False) for event in second if isinstance(event, events.Published)
     ]
-    assert table(numbers) == before
+    assert stored_rows(numbers) == before
 
 
 def test_a_run_that_was_overtaken_cannot_publish(numbers: Bench) -> None:
     numbers.run(numbers.plan(QUERY))
-    before = table(numbers)
+    before = stored_rows(numbers)
     plan = numbers.plan(QUERY, run="the-overtaken-run")
     with pytest.raises(Lost, match="took over"):
         list(publish.publish(plan, Staging(columns=COLUMNS, rows=100)))
-    assert table(numbers) == before
+    assert stored_rows(numbers) == before
 
 
 def test_a_run_that_was_overtaken_cannot_write_to_staging(numbers: Bench) -> None:
@@ -143,14 +143,14 @@ def test_a_run_that_was_overtaken_cannot_write_to_staging(numbers: Bench) -> Non
 
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_a_staging_table_that_lost_rows_is_not_published(numbers: Bench, strategy: Strategy) -> None:
-    plan = keyed(numbers, strategy, run="the-run")
+    plan = plan_for(numbers, strategy, run="the-run")
     list(sync.run(plan))
     # as after a crash of the server, which truncates unlogged tables; without the commit record, this is a new run
     numbers.at_destination("DELETE FROM pipekit_staging.m WHERE k > 50", "DELETE FROM pipekit_staging.pipekit_commits")
-    before = table(numbers)
+    before = stored_rows(numbers)
     with pytest.raises(CountMismatch, match="holds 50 rows, 100 were written"):
         list(publish.publish(plan, Staging(columns=COLUMNS, rows=100)))
-    assert table(numbers) == before
+    assert stored_rows(numbers) == before
 
 
 def test_a_run_finds_its_commit_record_in_the_destination(numbers: Bench) -> None:
@@ -181,7 +181,7 @@ def test_staging_is_recreated_when_the_columns_change(numbers: Bench) -> None:
 
 
 def test_key_sync_deletes_rows_that_the_source_no_longer_has(numbers: Bench) -> None:
-    plan = keyed(numbers, Strategy.INCREMENTAL, watermark="k", key_sync=True)
+    plan = plan_for(numbers, Strategy.INCREMENTAL, watermark="k", key_sync=True)
     numbers.run(plan)
     numbers.at_source("DELETE FROM s WHERE k IN (3, 5)", "INSERT INTO s VALUES (200, 'new')")
     result = numbers.run(plan)
@@ -197,17 +197,17 @@ def test_key_sync_deletes_rows_that_the_source_no_longer_has(numbers: Bench) -> 
     ],
 )
 def test_key_sync_refuses_to_delete_too_much(numbers: Bench, damage: str, message: str) -> None:
-    plan = keyed(numbers, Strategy.INCREMENTAL, watermark="k", key_sync=True)
+    plan = plan_for(numbers, Strategy.INCREMENTAL, watermark="k", key_sync=True)
     numbers.run(plan)
-    before = table(numbers)
+    before = stored_rows(numbers)
     numbers.at_source(damage)
     with pytest.raises(Refused, match=message):
         numbers.run(plan)
-    assert table(numbers) == before
+    assert stored_rows(numbers) == before
 
 
 def test_key_sync_with_null_keys_deletes_nothing(numbers: Bench) -> None:
-    plan = keyed(
+    plan = plan_for(
         numbers, Strategy.INCREMENTAL, watermark="k", key_sync=True, key_sync_query="SELECT NULLIF(k, 1) AS k FROM s"
     )
     with pytest.raises(PipekitError, match="1 keys of the source are NULL"):
@@ -216,14 +216,14 @@ def test_key_sync_with_null_keys_deletes_nothing(numbers: Bench) -> None:
 
 
 def test_a_failing_key_query_deletes_nothing_and_keeps_the_loaded_rows(numbers: Bench) -> None:
-    plan = keyed(numbers, Strategy.INCREMENTAL, watermark="k", key_sync=True, key_sync_query="SELECT k FROM gone")
+    plan = plan_for(numbers, Strategy.INCREMENTAL, watermark="k", key_sync=True, key_sync_query="SELECT k FROM gone")
     with pytest.raises(PipekitError, match="gone"):
         numbers.run(plan)
     assert numbers.rows("SELECT count(*) FROM sync.t") == [(100,)]
 
 
 def test_the_limit_of_key_sync_is_configurable(numbers: Bench) -> None:
-    plan = keyed(numbers, Strategy.INCREMENTAL, watermark="k", key_sync=True, limits=Limits(max_delete_share=0.5))
+    plan = plan_for(numbers, Strategy.INCREMENTAL, watermark="k", key_sync=True, limits=Limits(max_delete_share=0.5))
     numbers.run(plan)
     numbers.at_source("DELETE FROM s WHERE k <= 20")
     assert numbers.run(plan).last(events.Reconciled).deleted == 20
@@ -247,25 +247,25 @@ def test_hooks_are_executed_in_order_at_their_events(numbers: Bench) -> None:
 
 
 def test_a_failing_hook_fails_the_run_or_causes_a_warning_as_configured(numbers: Bench) -> None:
-    bad = Hook(sql="SELECT 1/0", run_on=RunOn.SUCCESS, connection=numbers.destination)
+    hook = Hook(sql="SELECT 1/0", run_on=RunOn.SUCCESS, connection=numbers.destination)
     with pytest.raises(PipekitError, match=r"Hook 1 \(success\) failed; the rows are published: .*division by zero"):
-        numbers.run(numbers.plan(QUERY, hooks=(bad,)))
-    # the rows are published all the same
+        numbers.run(numbers.plan(QUERY, hooks=(hook,)))
+    # the rows are published nevertheless
     assert numbers.rows("SELECT count(*) FROM sync.t") == [(100,)]
-    result = numbers.run(numbers.plan(QUERY, hooks=(replace(bad, must_succeed=False),)))
+    result = numbers.run(numbers.plan(QUERY, hooks=(replace(hook, must_succeed=False),)))
     assert "division by zero" in result.warnings[0]
 
 
 def test_a_dry_run_writes_nothing_and_works_while_the_source_is_down(numbers: Bench) -> None:
-    numbers.run(keyed(numbers, Strategy.INCREMENTAL, watermark="k"))
+    numbers.run(plan_for(numbers, Strategy.INCREMENTAL, watermark="k"))
     numbers.at_destination("DROP SCHEMA pipekit_staging CASCADE")
-    before = table(numbers)
-    down = replace(numbers.source, url="postgresql://127.0.0.1:1/gone")
-    plan = replace(keyed(numbers, Strategy.INCREMENTAL, watermark="k"), dry_run=True, source=down)
+    before = stored_rows(numbers)
+    unreachable = replace(numbers.source, url="postgresql://127.0.0.1:1/gone")
+    plan = replace(plan_for(numbers, Strategy.INCREMENTAL, watermark="k"), dry_run=True, source=unreachable)
     result = numbers.run(plan)
     assert result.source_sql == QUERY + " WHERE k > 100"
     assert "INSERT INTO" in result.last(events.MergeSqlBuilt).sql
-    assert table(numbers) == before
+    assert stored_rows(numbers) == before
     assert numbers.rows("SELECT to_regnamespace('pipekit_staging')") == [(None,)]
 
 

@@ -90,7 +90,7 @@ def test_a_run_with_nothing_to_read_has_no_warnings(bench: Bench) -> None:
         ([1, 2, 3, 4, 5], "k >= 4"),
         # a query that takes one row of ten
         ([10, 20, 30, 40, 50], "k >= 40"),
-        # a table that is emptied when its rows are done
+        # a table whose rows are deleted after they are processed
         ([1, 2, 3], "k > 0"),
     ],
 )

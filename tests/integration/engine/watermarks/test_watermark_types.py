@@ -46,7 +46,7 @@ def test_texts_with_offsets_are_compared_with_the_bound_of_a_timestamptz(
     plan = by_w(bench, strategy=strategy)
     bench.run(plan)
     bench.at_source("INSERT INTO s VALUES (2, '2024-01-01T23:30:00-05:00')")
-    # the bound is 2024-01-02 04:00 in UTC, which sorts behind the new row
+    # the bound is 2024-01-02 04:00 in UTC, which as a text sorts after the new row
     assert bench.run(plan).source_sql == "SELECT k, w FROM s WHERE w >= '2024-01-01'"
     assert keys(bench) == [1, 2]
 

@@ -32,7 +32,7 @@ def by_number(bench: Bench, query: str) -> Plan:
 
 
 @pytest.mark.parametrize(
-    ("query", "sent"),
+    ("query", "expected"),
     [
         (
             'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH',
@@ -44,9 +44,11 @@ def by_number(bench: Bench, query: str) -> Plan:
         ),
     ],
 )
-def test_the_bound_is_compared_with_the_expression_of_the_source_query(orders: Bench, query: str, sent: str) -> None:
+def test_the_bound_is_compared_with_the_expression_of_the_source_query(
+    orders: Bench, query: str, expected: str
+) -> None:
     result = orders.run(by_number(orders, query))
-    assert result.source_sql == sent
+    assert result.source_sql == expected
     assert orders.rows() == [(12345, "A"), (12346, "FROM")]
 
 
