@@ -1,4 +1,4 @@
-"""The same strategies into DuckDB and SQLite: every publishing dialect on its own system."""
+"""The strategies with DuckDB and SQLite as destinations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runs.engine import events
 from runs.engine.plan import Strategy
 from tests.benches.bench import Bench
 
-# real processes, many of them
+# each run starts processes
 pytestmark = pytest.mark.matrix
 
 QUERY = "SELECT k, v, n, ts FROM s"
@@ -48,7 +48,7 @@ def bench_table(bench: Bench) -> str:
 
 
 @pytest.mark.parametrize("strategy", list(Strategy))
-def test_a_first_and_a_second_run_end_as_the_strategy_says(lake: Bench, strategy: Strategy) -> None:
+def test_each_strategy_has_the_expected_rows_after_two_runs(lake: Bench, strategy: Strategy) -> None:
     key = ("k",) if strategy in (Strategy.INCREMENTAL, Strategy.UPSERT) else ()
     watermark = "" if strategy is Strategy.FULL else "ts"
     plan = lake.plan(QUERY, strategy=strategy, merge_key=key, watermark=watermark)
@@ -69,7 +69,7 @@ def test_a_first_and_a_second_run_end_as_the_strategy_says(lake: Bench, strategy
     ]
 
 
-def test_a_failure_leaves_the_destination_as_it_was(lake: Bench) -> None:
+def test_a_failed_run_leaves_the_destination_unchanged(lake: Bench) -> None:
     lake.run(lake.plan(QUERY))
     before = rows(lake)
     lake.at_source("DELETE FROM s")
@@ -80,7 +80,7 @@ def test_a_failure_leaves_the_destination_as_it_was(lake: Bench) -> None:
     assert rows(lake) == before
 
 
-def test_key_sync_and_a_table_with_a_primary_key(lake: Bench) -> None:
+def test_key_sync_deletes_rows_from_a_table_with_a_primary_key(lake: Bench) -> None:
     create = "CREATE TABLE {} (k integer PRIMARY KEY, v text, n decimal(12,2), ts timestamp)"
     if lake.destination.kind == "duckdb":
         lake.at_destination("CREATE SCHEMA sync")
@@ -94,7 +94,7 @@ def test_key_sync_and_a_table_with_a_primary_key(lake: Bench) -> None:
     assert lake.rows(f"SELECT k, v FROM {bench_table(lake)}") == [(2, "new")]
 
 
-def test_a_main_table_of_sqlite_has_the_bare_name(erp: ConnectionParameters, tmp_path: Path) -> None:
+def test_a_table_in_the_main_schema_of_sqlite_has_no_prefix(erp: ConnectionParameters, tmp_path: Path) -> None:
     url = f"jdbc:sqlite:{tmp_path / 'target.db'}"
     bench = Bench(erp, ConnectionParameters(kind="sqlite", url=url, options={"create": True}, name="target"))
     bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (7)")

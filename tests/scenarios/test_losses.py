@@ -1,4 +1,4 @@
-"""What a sync can lose, double or round without a word is found: source and destination as such a fault leaves them."""
+"""Verification finds rows that a run could silently lose, duplicate or round, given the tables after such a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.benches.verification import counts, verified
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
 
-def test_a_row_below_a_bound_that_the_source_orders_otherwise(bench: Bench) -> None:
+def test_a_row_below_a_bound_that_the_source_sorts_differently_is_missing(bench: Bench) -> None:
     bench.at_source(
         "CREATE TABLE s (id integer PRIMARY KEY, ts text)",
         "INSERT INTO s VALUES (1, '2024-01-01T23:00:00-05:00'), (2, '2024-01-01T23:30:00-05:00')",
@@ -27,12 +27,12 @@ def test_a_row_below_a_bound_that_the_source_orders_otherwise(bench: Bench) -> N
         "CREATE TABLE sync.t (id bigint PRIMARY KEY, ts timestamptz)",
         "INSERT INTO sync.t VALUES (1, '2024-01-02 04:00:00+00')",
     )
-    found = verified(bench, "SELECT id AS id, ts AS ts FROM s", watermark="ts")
-    assert counts(found) == (1, 0, 0)
-    assert [key.key for key in found.outcome.missing] == [("2",)]
+    result = verified(bench, "SELECT id AS id, ts AS ts FROM s", watermark="ts")
+    assert counts(result) == (1, 0, 0)
+    assert [key.key for key in result.outcome.missing] == [("2",)]
 
 
-def test_keys_that_vanished_with_keep_latest(bench: Bench) -> None:
+def test_a_key_that_keep_latest_removed_is_missing(bench: Bench) -> None:
     bench.at_source(
         "CREATE TABLE s (k integer, ts text, v text)",
         "INSERT INTO s VALUES (1, '2024-01-01', 'old'), (1, '2024-01-02', 'new'), (2, '2024-01-01', 'two')",
@@ -43,9 +43,9 @@ def test_keys_that_vanished_with_keep_latest(bench: Bench) -> None:
         "INSERT INTO sync.t VALUES (1, '2024-01-02', 'new')",
     )
     query = "SELECT k AS k, ts AS ts, v AS v FROM s"
-    found = verified(bench, query, merge_key=("k",), watermark="ts", keep_latest=True)
-    assert counts(found) == (1, 0, 0)
-    assert [key.key for key in found.outcome.missing] == [("2",)]
+    result = verified(bench, query, merge_key=("k",), watermark="ts", keep_latest=True)
+    assert counts(result) == (1, 0, 0)
+    assert [key.key for key in result.outcome.missing] == [("2",)]
 
 
 @pytest.mark.parametrize("source", ["postgresql", "sqlite"])
@@ -86,7 +86,7 @@ def test_with_keep_latest_an_older_row_is_different(
         ("date", "0044-03-15 BC", "0050-03-15 BC"),
     ],
 )
-def test_with_keep_latest_a_row_of_an_earlier_year_before_christ_is_different(
+def test_with_keep_latest_a_row_of_an_earlier_year_bc_is_different(
     between: Callable[[str, str], Bench], destination: str, native: str, new: str, old: str
 ) -> None:
     pair = between("postgresql", destination)
@@ -99,12 +99,14 @@ def test_with_keep_latest_a_row_of_an_earlier_year_before_christ_is_different(
     pair.run(pair.plan(query, strategy=Strategy.UPSERT, **latest))
     assert pair.rows("SELECT v FROM sync.t") == [("new",)]
     assert counts(verified(pair, query, **latest)) == (0, 0, 0)
-    there = old if destination == "postgresql" else f"{old[:10]} (BC){old[10:].removesuffix(' BC')}"
-    pair.at_destination(f"UPDATE sync.t SET v = 'old', w = CAST('{there}' AS {native})")
+    dest_value = old if destination == "postgresql" else f"{old[:10]} (BC){old[10:].removesuffix(' BC')}"
+    pair.at_destination(f"UPDATE sync.t SET v = 'old', w = CAST('{dest_value}' AS {native})")
     assert counts(verified(pair, query, **latest)) == (0, 0, 1)
 
 
-def test_a_key_that_the_destination_compares_without_case_is_one_key(bench: Bench, tmp_path: Path) -> None:
+def test_keys_that_differ_only_in_case_are_one_key_if_the_destination_ignores_case(
+    bench: Bench, tmp_path: Path
+) -> None:
     url = f"jdbc:sqlite:{tmp_path / 'destination.db'}"
     bench.destination = ConnectionParameters(kind="sqlite", url=url, options={"create": True}, name="destination")
     bench.at_source("CREATE TABLE s (code text, v text)", "INSERT INTO s VALUES ('ABC', 'new'), ('d', 'x')")
@@ -112,12 +114,12 @@ def test_a_key_that_the_destination_compares_without_case_is_one_key(bench: Benc
         'CREATE TABLE "sync.t" (code text COLLATE NOCASE PRIMARY KEY, v text)',
         """INSERT INTO "sync.t" VALUES ('abc', 'new'), ('D', 'y')""",
     )
-    found = verified(bench, "SELECT code AS code, v AS v FROM s", merge_key=("code",))
-    assert counts(found) == (0, 0, 1)
-    assert [(value.column, value.source, value.destination) for value in found.outcome.different] == [("v", "x", "y")]
+    result = verified(bench, "SELECT code AS code, v AS v FROM s", merge_key=("code",))
+    assert counts(result) == (0, 0, 1)
+    assert [(value.column, value.source, value.destination) for value in result.outcome.different] == [("v", "x", "y")]
 
 
-def test_rows_that_came_again_for_a_null_key(bench: Bench, tmp_path: Path) -> None:
+def test_rows_inserted_again_for_a_null_key_are_extra(bench: Bench, tmp_path: Path) -> None:
     url = f"jdbc:sqlite:{tmp_path / 'destination.db'}"
     bench.destination = ConnectionParameters(kind="sqlite", url=url, options={"create": True}, name="destination")
     bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a'), (NULL, 'no key yet')")
@@ -128,7 +130,7 @@ def test_rows_that_came_again_for_a_null_key(bench: Bench, tmp_path: Path) -> No
     assert counts(verified(bench, "SELECT id AS id, v AS v FROM s")) == (1, 2, 0)
 
 
-def test_rows_doubled_by_a_delete_that_did_not_delete(pg_bench: Bench) -> None:
+def test_rows_duplicated_by_a_delete_without_effect_are_extra(pg_bench: Bench) -> None:
     pg_bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'b')")
     pg_bench.at_destination(
         "CREATE SCHEMA sync",
@@ -138,15 +140,15 @@ def test_rows_doubled_by_a_delete_that_did_not_delete(pg_bench: Bench) -> None:
     assert counts(verified(pg_bench, "SELECT id AS id, v AS v FROM s")) == (0, 2, 0)
 
 
-def test_a_row_that_a_trigger_left_out_of_an_append(pg_bench: Bench) -> None:
+def test_a_row_that_a_trigger_discarded_from_an_append_is_missing(pg_bench: Bench) -> None:
     pg_bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'b'), (2, 'b')")
     pg_bench.at_destination(
         "CREATE SCHEMA sync",
         "CREATE TABLE sync.t (id integer, v text)",
         "INSERT INTO sync.t VALUES (1, 'a'), (2, 'b')",
     )
-    found = verified(pg_bench, "SELECT id AS id, v AS v FROM s", strategy=Strategy.APPEND, merge_key=())
-    assert counts(found) == (1, 0, 0)
+    result = verified(pg_bench, "SELECT id AS id, v AS v FROM s", strategy=Strategy.APPEND, merge_key=())
+    assert counts(result) == (1, 0, 0)
 
 
 def test_rows_below_a_named_watermark_are_not_extra(pg_bench: Bench) -> None:
@@ -161,19 +163,19 @@ def test_rows_below_a_named_watermark_are_not_extra(pg_bench: Bench) -> None:
     )
     since = NamedWatermark(name="since", connection=pg_bench.source, resolver_sql="SELECT 6")
     query = "SELECT id AS id, v AS v FROM s WHERE id > {since}"
-    found = verified(pg_bench, query, named_watermarks=(since,))
-    assert counts(found) == (2, 1, 0)
-    assert any("only rows that it returns" in warning for warning in found.warnings)
+    result = verified(pg_bench, query, named_watermarks=(since,))
+    assert counts(result) == (2, 1, 0)
+    assert any("only rows that it returns" in warning for warning in result.warnings)
 
 
-def test_a_column_that_the_query_no_longer_fills_is_said(pg_bench: Bench) -> None:
+def test_a_column_that_the_query_does_not_fill_causes_a_warning(pg_bench: Bench) -> None:
     pg_bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a')")
     pg_bench.at_destination(
         "CREATE SCHEMA sync", "CREATE TABLE sync.t (id integer, v text, w text)", "INSERT INTO sync.t VALUES (1, 'a')"
     )
-    found = verified(pg_bench, "SELECT * FROM s")
-    assert counts(found) == (0, 0, 0)
-    assert any("not compared: w" in warning for warning in found.warnings)
+    result = verified(pg_bench, "SELECT * FROM s")
+    assert counts(result) == (0, 0, 0)
+    assert any("not compared: w" in warning for warning in result.warnings)
 
 
 def test_a_source_value_that_the_destination_cannot_hold_is_named(pg_bench: Bench) -> None:

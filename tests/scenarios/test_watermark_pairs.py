@@ -1,4 +1,4 @@
-"""Nothing is left out, whatever the types of the watermark at the source and in the destination are."""
+"""No row is left out, whatever the types of the watermark are at the source and in the destination."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.scenarios.watermark_histories import DESTINATIONS, SOURCES, Pair, his
 
 
 def missing(bench: Bench, pair: Pair, number: int, random: Random, *, batches: int) -> list[str]:
-    """Insert batch after batch, run after each; return what was inserted and did not come."""
+    """Execute a run after each batch of inserts; return a message if a row did not arrive."""
     name = f"t{number}"
     bench.at_source(f"CREATE TABLE s{number} (id INTEGER, w {pair.declared})")
     bench.at_destination(f"CREATE TABLE {name} (id BIGINT, w {pair.dest_declared})")
@@ -34,15 +34,17 @@ def missing(bench: Bench, pair: Pair, number: int, random: Random, *, batches: i
         bench.at_source(
             f"INSERT INTO s{number} VALUES " + ", ".join(f"({row}, {value})" for row, value in rows.items())
         )
-        sent = bench.run(plan).source_sql
-        there = [row for (row,) in fetch(bench.destination, f"SELECT id FROM {name} ORDER BY id")]
-        if there != sorted(inserted):
-            lost = [value for row, value in inserted.items() if row not in there]
-            return [f"{pair}, {strategy}: of {list(inserted.values())} came {there}, without {lost}: {sent}"]
+        source_sql = bench.run(plan).source_sql
+        arrived = [row for (row,) in fetch(bench.destination, f"SELECT id FROM {name} ORDER BY id")]
+        if arrived != sorted(inserted):
+            left_out = [value for row, value in inserted.items() if row not in arrived]
+            return [
+                f"{pair}, {strategy}: of {list(inserted.values())} {arrived} arrived, without {left_out}: {source_sql}"
+            ]
     return []
 
 
-# one of each way in which a source and a destination order differently, with a history that shows it
+# one for each way in which a source and a destination sort differently, with the seed of a history that shows it
 CHOSEN = [
     ("sqlite", "postgresql", "TEXT", "timestamptz", 7),
     ("sqlite", "postgresql", "DATETIME", "timestamptz", 7),
@@ -56,7 +58,7 @@ CHOSEN = [
 
 
 @pytest.mark.parametrize(("source", "dest", "declared", "dest_declared", "seed"), CHOSEN)
-def test_no_row_is_left_out_whatever_its_watermark_is_written_like(
+def test_no_row_is_left_out_where_source_and_destination_sort_differently(
     between: Callable[[str, str], Bench], source: str, dest: str, declared: str, dest_declared: str, seed: int
 ) -> None:
     bench = between(source, dest)
@@ -72,5 +74,5 @@ def test_no_row_is_left_out_between_any_two_types(
 ) -> None:
     bench, random = between(source, dest), Random(f"{source} {declared} {dest}")
     chosen = [pair for pair in pairs(source, dest) if pair.declared == declared]
-    found = [missing(bench, pair, number, random, batches=3) for number, pair in enumerate(chosen)]
-    assert sum(found, []) == []
+    messages = [missing(bench, pair, number, random, batches=3) for number, pair in enumerate(chosen)]
+    assert sum(messages, []) == []

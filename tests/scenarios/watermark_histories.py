@@ -1,7 +1,7 @@
-"""Histories of a growing table: values that a source of one type writes and a destination of another type understands.
+"""Histories of growing tables: watermark values that a source writes and the destination understands.
 
-Every value is at least as late as all earlier ones. How it is written changes from row to row where the source keeps
-texts: T or blank, seconds and midnight left out, fractions, offsets.
+No value is less than an earlier one. Where the source stores texts, their form changes from row to row: T or a blank,
+omitted seconds or times, fractions, offsets.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import datetime as dt
 from dataclasses import dataclass
 from random import Random
 
-ZONED, MOMENT, DATE, TIME, TEXT, NUMBER = "zoned", "moment", "date", "time", "text", "number"
+ZONED, TIMESTAMP, DATE, TIME, TEXT, NUMBER = "zoned", "timestamp", "date", "time", "text", "number"
 
-# what a source declares, and what its values are there; `text` is compared by its spelling
+# declared type at the source -> what its values are; a TEXT is compared by its characters
 SOURCES = {
     "sqlite": {
         "TEXT": TEXT,
@@ -31,7 +31,7 @@ SOURCES = {
         "text": TEXT,
         "varchar(40)": TEXT,
         'text COLLATE "C.utf8"': TEXT,
-        "timestamp": MOMENT,
+        "timestamp": TIMESTAMP,
         "timestamptz": ZONED,
         "date": DATE,
         "time": TIME,
@@ -41,8 +41,8 @@ SOURCES = {
     },
     "duckdb": {
         "VARCHAR": TEXT,
-        "TIMESTAMP": MOMENT,
-        "TIMESTAMP_NS": MOMENT,
+        "TIMESTAMP": TIMESTAMP,
+        "TIMESTAMP_NS": TIMESTAMP,
         "TIMESTAMPTZ": ZONED,
         "DATE": DATE,
         "TIME": TIME,
@@ -53,7 +53,7 @@ SOURCES = {
 DESTINATIONS = {
     "sqlite": {
         "TIMESTAMPTZ_TEXT": ZONED,
-        "TIMESTAMP_TEXT": MOMENT,
+        "TIMESTAMP_TEXT": TIMESTAMP,
         "DATE_TEXT": DATE,
         "TIME_TEXT": TIME,
         "TEXT": TEXT,
@@ -61,7 +61,7 @@ DESTINATIONS = {
     },
     "postgresql": {
         "timestamptz": ZONED,
-        "timestamp": MOMENT,
+        "timestamp": TIMESTAMP,
         "date": DATE,
         "time": TIME,
         "text": TEXT,
@@ -70,7 +70,7 @@ DESTINATIONS = {
     },
     "duckdb": {
         "TIMESTAMPTZ": ZONED,
-        "TIMESTAMP": MOMENT,
+        "TIMESTAMP": TIMESTAMP,
         "DATE": DATE,
         "TIME": TIME,
         "VARCHAR": TEXT,
@@ -95,72 +95,81 @@ class Pair:
     dest: str
     declared: str
     dest_declared: str
-    # what the values mean at the source and in the destination
-    held: str
-    meant: str
+    # what the values are at the source and in the destination
+    source_meaning: str
+    dest_meaning: str
 
     def __str__(self) -> str:
         return f"{self.source} {self.declared or 'undeclared'} to {self.dest} {self.dest_declared}"
 
 
 def pairs(source: str, dest: str) -> list[Pair]:
-    """Return the pairs of types between which values travel; all others are refused in the transfer."""
+    """Return the pairs of types that a transfer accepts."""
     return [
-        Pair(source=source, dest=dest, declared=declared, dest_declared=dest_declared, held=held, meant=meant)
-        for declared, held in SOURCES[source].items()
-        for dest_declared, meant in DESTINATIONS[dest].items()
-        if held == meant or meant == TEXT or (held == TEXT and meant != NUMBER)
+        Pair(
+            source=source,
+            dest=dest,
+            declared=declared,
+            dest_declared=dest_declared,
+            source_meaning=source_meaning,
+            dest_meaning=dest_meaning,
+        )
+        for declared, source_meaning in SOURCES[source].items()
+        for dest_declared, dest_meaning in DESTINATIONS[dest].items()
+        if source_meaning == dest_meaning or dest_meaning == TEXT or (source_meaning == TEXT and dest_meaning != NUMBER)
     ]
 
 
 def history(pair: Pair, random: Random, *, batches: int) -> list[list[str]]:
-    """Return SQL literals of the values that each batch inserts."""
-    if pair.held == NUMBER:
+    """Return the values that each batch inserts, as SQL literals."""
+    if pair.source_meaning == NUMBER:
         return _numbers(pair, random, batches)
-    kind = pair.held if pair.held != TEXT else pair.meant
-    # texts with offsets are in the order of time only when all have one
+    kind = pair.source_meaning if pair.source_meaning != TEXT else pair.dest_meaning
+    # texts with offsets are sorted by time only if all of them have one
     offsets = kind == ZONED or (kind == TEXT and random.random() < 0.3)
-    # so that a step back ends in another day, or does not
-    moment = dt.datetime(2026, 1, 31, random.randrange(24))
+    # a random hour, so that some lower bounds are on the day before
+    timestamp = dt.datetime(2026, 1, 31, random.randrange(24))
     step = dt.timedelta(days=1) if kind == DATE else None
-    found = []
+    literals = []
     for _ in range(batches):
         values = []
         for _ in range(random.randint(1, 3)):
-            moved = moment + (step * random.randrange(2) if step else random.choice(_STEPS))
-            # a time of day begins anew at midnight
-            moment = moment if kind == TIME and moved.date() != moment.date() else moved
-            values.append("'" + _written(kind, moment, random, offsets=offsets, free=pair.held == TEXT) + "'")
-        found.append(values)
-    return found
+            later = timestamp + (step * random.randrange(2) if step else random.choice(_STEPS))
+            # a time of day starts again at midnight
+            timestamp = timestamp if kind == TIME and later.date() != timestamp.date() else later
+            values.append(
+                "'" + _format(kind, timestamp, random, offsets=offsets, free=pair.source_meaning == TEXT) + "'"
+            )
+        literals.append(values)
+    return literals
 
 
 def _numbers(pair: Pair, random: Random, batches: int) -> list[list[str]]:
     whole = pair.declared.upper() in ("INTEGER", "BIGINT")
-    number, found = random.choice([-3, 7, 95, 9_999]), []
+    number, literals = random.choice([-3, 7, 95, 9_999]), []
     for _ in range(batches):
         values = []
         for _ in range(random.randint(1, 3)):
             number += random.choice([1, 2, 90])
             values.append(str(number) if whole else f"{number}.{random.randrange(10_000):04}")
-        found.append(values)
-    return found
+        literals.append(values)
+    return literals
 
 
-def _written(kind: str, moment: dt.datetime, random: Random, *, offsets: bool, free: bool) -> str:
+def _format(kind: str, timestamp: dt.datetime, random: Random, *, offsets: bool, free: bool) -> str:
     if kind == DATE:
-        return f"{moment:%Y-%m-%d}" + (random.choice(["", " 00:00", "T00:00:00"]) if free else "")
+        return f"{timestamp:%Y-%m-%d}" + (random.choice(["", " 00:00", "T00:00:00"]) if free else "")
     if kind == TIME:
-        return _time(moment, random, free=free)
+        return _time(timestamp, random, free=free)
     if not free:
-        return moment.isoformat(sep=" ") + ("+00" if kind == ZONED else "")
+        return timestamp.isoformat(sep=" ") + ("+00" if kind == ZONED else "")
     if not offsets:
         zulu = "Z" if kind == TEXT and random.random() < 0.3 else ""
-        if not zulu and moment.time() == dt.time() and random.random() < 0.5:
-            return f"{moment:%Y-%m-%d}"
-        return f"{moment:%Y-%m-%d}{random.choice(' T')}{_time(moment, random, free=True)}{zulu}"
+        if not zulu and timestamp.time() == dt.time() and random.random() < 0.5:
+            return f"{timestamp:%Y-%m-%d}"
+        return f"{timestamp:%Y-%m-%d}{random.choice(' T')}{_time(timestamp, random, free=True)}{zulu}"
     minutes = random.choice(_OFFSETS)
-    local = moment + dt.timedelta(minutes=minutes)
+    local = timestamp + dt.timedelta(minutes=minutes)
     if kind == ZONED and minutes == 0:
         zone = random.choice(["", "Z", "+00:00", "+00"])
     else:
@@ -168,8 +177,8 @@ def _written(kind: str, moment: dt.datetime, random: Random, *, offsets: bool, f
     return f"{local:%Y-%m-%d}{random.choice(' T')}{_time(local, random, free=True)}{zone}"
 
 
-def _time(moment: dt.datetime, random: Random, *, free: bool) -> str:
-    text = moment.time().isoformat()
+def _time(timestamp: dt.datetime, random: Random, *, free: bool) -> str:
+    text = timestamp.time().isoformat()
     if free and "." in text:
         text = text.rstrip("0") + "0" * random.randrange(3)
         return text[:15]

@@ -1,4 +1,4 @@
-"""A writer writes only what its run may: another run's claim stops it, and its own is held until it has committed."""
+"""Claims on the destination: a run without the claim writes nothing, and its claim is locked while it writes."""
 
 from __future__ import annotations
 
@@ -22,66 +22,68 @@ ROUTES = [("postgresql", "postgresql"), ("sqlite", "postgresql"), ("postgresql",
 
 @pytest.fixture
 def system(database_url: str, tmp_path: Path) -> Systems:
-    def made(kind: str) -> System:
+    def open_system(kind: str) -> System:
         if kind == "postgresql":
             return postgresql(database_url)
         return (sqlite if kind == "sqlite" else duckdb)(tmp_path / f"x.{kind}")
 
-    return made
+    return open_system
 
 
-def claimed(destination: System, *, by: str) -> Claim:
-    destination.execute("CREATE TABLE claims (module text, run text)", f"INSERT INTO claims VALUES ('m', '{by}')")
+def create_claim(destination: System, *, run: str) -> Claim:
+    destination.execute("CREATE TABLE claims (module text, run text)", f"INSERT INTO claims VALUES ('m', '{run}')")
     shared = " FOR SHARE" if destination.parameters.kind == "postgresql" else ""
     return Claim(sql=f"SELECT run FROM claims WHERE module = 'm'{shared}", run="mine", module="m")
 
 
 @pytest.mark.parametrize(("source", "destination"), ROUTES)
-def test_a_writer_whose_table_another_run_has_writes_and_clears_nothing(
+def test_a_run_whose_table_is_claimed_by_another_run_neither_writes_nor_clears(
     system: Systems, source: str, destination: str
 ) -> None:
-    reading, writing = system(source), system(destination)
-    reading.execute("CREATE TABLE s (n integer)", "INSERT INTO s VALUES (1), (2)")
-    writing.execute("CREATE TABLE t (n integer)", "INSERT INTO t VALUES (7)")
-    claim = claimed(writing, by="another")
+    source_system, dest_system = system(source), system(destination)
+    source_system.execute("CREATE TABLE s (n integer)", "INSERT INTO s VALUES (1), (2)")
+    dest_system.execute("CREATE TABLE t (n integer)", "INSERT INTO t VALUES (7)")
+    claim = create_claim(dest_system, run="another")
     with pytest.raises(Overtaken, match="Another run of m took over"):
-        moved(job(reading, "SELECT n FROM s", writing, claim=claim, clear=True))
-    assert writing.rows("SELECT n FROM t") == [(7,)]
-    writing.execute("UPDATE claims SET run = 'mine'")
-    moved(job(reading, "SELECT n FROM s", writing, claim=claim, clear=True))
-    assert writing.rows("SELECT n FROM t ORDER BY n") == [(1,), (2,)]
+        moved(job(source_system, "SELECT n FROM s", dest_system, claim=claim, clear=True))
+    assert dest_system.rows("SELECT n FROM t") == [(7,)]
+    dest_system.execute("UPDATE claims SET run = 'mine'")
+    moved(job(source_system, "SELECT n FROM s", dest_system, claim=claim, clear=True))
+    assert dest_system.rows("SELECT n FROM t ORDER BY n") == [(1,), (2,)]
 
 
-def test_nobody_takes_the_claim_while_rows_are_being_written(database_url: str) -> None:
-    there = postgresql(database_url)
-    there.execute("CREATE TABLE t (n integer, s text)")
+def test_the_claim_cannot_be_taken_while_rows_are_written(database_url: str) -> None:
+    warehouse = postgresql(database_url)
+    warehouse.execute("CREATE TABLE t (n integer, s text)")
     query = f"SELECT g AS n, CASE g WHEN 100 THEN {GATE} ELSE '' END AS s FROM generate_series(1, 100) g"
-    # by the transaction that writes: before it, another one asks only
-    held = (
+    # held by the transaction that writes the rows; an earlier one only reads the claim
+    share_lock = (
         "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE query ILIKE 'COPY%'"
         " AND relation = 'claims'::regclass AND mode = 'RowShareLock'"
     )
-    waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND pid = %s"
+    waiting_lock = "SELECT 1 FROM pg_locks WHERE NOT granted AND pid = %s"
     with (
-        psycopg.connect(database_url, autocommit=True) as looking,
+        psycopg.connect(database_url, autocommit=True) as observer,
         psycopg.connect(database_url, autocommit=True) as other,
     ):
-        taking = threading.Thread(target=other.execute, args=("UPDATE claims SET run = 'another'",))
+        thread = threading.Thread(target=other.execute, args=("UPDATE claims SET run = 'another'",))
         with closed_gate(database_url):
-            process = start_job(job(there, query, there, claim=claimed(there, by="mine")))
-            wait_until(lambda: looking.execute(held).fetchone())
-            taking.start()
-            wait_until(lambda: looking.execute(waits, [other.info.backend_pid]).fetchone())
-            assert looking.execute("SELECT count(*) FROM t").fetchone() == (0,)
-        taking.join()
-        assert looking.execute("SELECT run FROM claims").fetchone() == ("another",)
-        assert looking.execute("SELECT count(*) FROM t").fetchone() == (100,)
+            process = start_job(job(warehouse, query, warehouse, claim=create_claim(warehouse, run="mine")))
+            wait_until(lambda: observer.execute(share_lock).fetchone())
+            thread.start()
+            wait_until(lambda: observer.execute(waiting_lock, [other.info.backend_pid]).fetchone())
+            assert observer.execute("SELECT count(*) FROM t").fetchone() == (0,)
+        thread.join()
+        assert observer.execute("SELECT run FROM claims").fetchone() == ("another",)
+        assert observer.execute("SELECT count(*) FROM t").fetchone() == (100,)
     assert finish(process).last["event"] == "done"
 
 
-def test_a_process_that_comes_too_late_says_so(database_url: str) -> None:
-    there = postgresql(database_url)
-    there.execute("CREATE TABLE t (n integer)")
-    ended = finish(start_job(job(there, "SELECT 1 AS n", there, claim=claimed(there, by="another"))))
-    assert (ended.code, ended.last["error"]["code"]) == (1, "overtaken")
-    assert there.rows("SELECT * FROM t") == []
+def test_a_process_whose_claim_was_taken_fails_with_overtaken(database_url: str) -> None:
+    warehouse = postgresql(database_url)
+    warehouse.execute("CREATE TABLE t (n integer)")
+    outcome = finish(
+        start_job(job(warehouse, "SELECT 1 AS n", warehouse, claim=create_claim(warehouse, run="another")))
+    )
+    assert (outcome.code, outcome.last["error"]["code"]) == (1, "overtaken")
+    assert warehouse.rows("SELECT * FROM t") == []

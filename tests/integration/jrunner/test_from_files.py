@@ -1,4 +1,4 @@
-"""DuckDB and SQLite as sources for each other, for themselves and for PostgreSQL: exact, or an invalid value."""
+"""Transfers from DuckDB and SQLite: values arrive exactly, or the transfer fails with the invalid value."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ DUCKDB_TO_POSTGRESQL = [
     ("ENUM('a', 'b')", "'b'", "text", "b"),
     ("BIT", "'10101'", "varbit", "10101"),
 ]
-MISFITS = [
+INVALID = [
     ("TIMESTAMP_NS", "'2020-01-01 10:00:00.123456789'", "timestamp", "2020-01-01 10:00:00.123456789"),
     ("VARCHAR", "'a' || chr(0) || 'b'", "text", "a\\x00b"),
     ("HUGEINT", "100000000000000000000", "bigint", "100000000000000000000"),
@@ -79,36 +79,36 @@ def warehouse(postgresql_server: str) -> System:
     return postgresql(postgresql_server)
 
 
-def _tables(source: System, native: str, value: str, destination: System, wanted: str) -> None:
+def _create_tables(source: System, native: str, value: str, destination: System, dest_type: str) -> None:
     source.execute(
         "DROP TABLE IF EXISTS s",
         f"CREATE TABLE s (n integer, v {native})",
         f"INSERT INTO s VALUES (1, NULL), (2, {value})",
     )
-    destination.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, v {wanted})")
+    destination.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, v {dest_type})")
 
 
-def test_duckdb_s_values_arrive_in_postgresql_exactly(lake: System, warehouse: System) -> None:
-    found = carry(lake, warehouse, [case[:3] for case in DUCKDB_TO_POSTGRESQL], "{}::text")
-    assert found.values == {case[:3]: case[3] for case in DUCKDB_TO_POSTGRESQL}
+def test_duckdb_values_arrive_exactly_in_postgresql(lake: System, warehouse: System) -> None:
+    result = carry(lake, warehouse, [case[:3] for case in DUCKDB_TO_POSTGRESQL], "{}::text")
+    assert result.values == {case[:3]: case[3] for case in DUCKDB_TO_POSTGRESQL}
 
 
-@pytest.mark.parametrize(("native", "value", "wanted", "shown"), MISFITS)
-def test_a_duckdb_value_that_does_not_fit_is_named_and_nothing_stays(
-    lake: System, warehouse: System, native: str, value: str, wanted: str, shown: str
+@pytest.mark.parametrize(("native", "value", "dest_type", "shown"), INVALID)
+def test_an_invalid_value_of_duckdb_is_named_and_the_destination_stays_empty(
+    lake: System, warehouse: System, native: str, value: str, dest_type: str, shown: str
 ) -> None:
-    _tables(lake, native, value, warehouse, wanted)
+    _create_tables(lake, native, value, warehouse, dest_type)
     with pytest.raises(InvalidValue) as caught:
         moved(job(lake, "SELECT n, v FROM s", warehouse))
     assert "“v”" in caught.value.message and shown in caught.value.message
     assert warehouse.rows("SELECT * FROM t") == []
 
 
-def test_duckdb_s_values_arrive_in_duckdb_exactly(lake: System, tmp_path: Path) -> None:
+def test_duckdb_values_arrive_exactly_in_duckdb(lake: System, tmp_path: Path) -> None:
     copy = duckdb(tmp_path / "copy.duckdb")
     carry(lake, copy, [(native, value, native) for native, value, _, _ in DUCKDB_TO_POSTGRESQL], "{}::VARCHAR")
-    everything = "SELECT n, CAST(columns(*) AS VARCHAR) FROM {} ORDER BY n"
-    assert copy.rows(everything.format("t")) == lake.rows(everything.format("s"))
+    query = "SELECT n, CAST(columns(*) AS VARCHAR) FROM {} ORDER BY n"
+    assert copy.rows(query.format("t")) == lake.rows(query.format("s"))
 
 
 SQLITE_COPIES = [
@@ -128,10 +128,10 @@ SQLITE_COPIES = [
 ]
 
 
-def test_sqlite_s_values_arrive_in_sqlite_exactly(tmp_path: Path) -> None:
+def test_sqlite_values_arrive_exactly_in_sqlite(tmp_path: Path) -> None:
     erp, copy = sqlite(tmp_path / "erp.db"), sqlite(tmp_path / "copy.db")
     cases = [(native, value, native) for native, value, _ in SQLITE_COPIES]
-    values, classes = (carry(erp, copy, cases, shown).values for shown in ("{}", "typeof({})"))
+    values, classes = (carry(erp, copy, cases, expression).values for expression in ("{}", "typeof({})"))
     assert {key: (values[key], classes[key]) for key in cases} == {
         (native, value, native): expected for native, value, expected in SQLITE_COPIES
     }
@@ -150,23 +150,23 @@ SQLITE_TO_DUCKDB = [
 ]
 
 
-def test_sqlite_s_values_arrive_in_duckdb_exactly(tmp_path: Path) -> None:
+def test_sqlite_values_arrive_exactly_in_duckdb(tmp_path: Path) -> None:
     erp, copy = sqlite(tmp_path / "erp.db"), duckdb(tmp_path / "copy.duckdb")
-    found = carry(erp, copy, [case[:3] for case in SQLITE_TO_DUCKDB], "{}::VARCHAR")
-    assert found.values == {case[:3]: case[3] for case in SQLITE_TO_DUCKDB}
+    result = carry(erp, copy, [case[:3] for case in SQLITE_TO_DUCKDB], "{}::VARCHAR")
+    assert result.values == {case[:3]: case[3] for case in SQLITE_TO_DUCKDB}
 
 
-def test_text_that_is_no_utf8_is_refused_whatever_the_destination(tmp_path: Path) -> None:
+def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     erp, copy = sqlite(tmp_path / "erp.db"), duckdb(tmp_path / "copy.duckdb")
-    _tables(erp, "text", "CAST(x'ff6162' AS text)", copy, "VARCHAR")
+    _create_tables(erp, "text", "CAST(x'ff6162' AS text)", copy, "VARCHAR")
     with pytest.raises(InvalidValue, match="0xff6162"):
         moved(job(erp, "SELECT n, v FROM s", copy))
     assert copy.rows("SELECT * FROM t") == []
 
 
-@pytest.mark.parametrize("make", [sqlite, duckdb])
-def test_one_file_may_be_source_and_destination(tmp_path: Path, make: type[System]) -> None:
-    file = make(tmp_path / "one.file")  # type: ignore[call-arg, arg-type]
+@pytest.mark.parametrize("open_system", [sqlite, duckdb])
+def test_one_file_can_be_source_and_destination(tmp_path: Path, open_system: type[System]) -> None:
+    file = open_system(tmp_path / "one.file")  # type: ignore[call-arg, arg-type]
     file.execute(
         "CREATE TABLE s (n bigint, v text)",
         "INSERT INTO s WITH RECURSIVE x(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM x WHERE i < 50000) "
@@ -178,7 +178,7 @@ def test_one_file_may_be_source_and_destination(tmp_path: Path, make: type[Syste
     assert file.rows("SELECT count(*) FROM s JOIN t USING (n, v)") == [(50000,)]
 
 
-def test_wide_rows_are_read_a_few_at_a_time(tmp_path: Path) -> None:
+def test_wide_rows_are_transferred_in_small_batches(tmp_path: Path) -> None:
     erp, copy = sqlite(tmp_path / "erp.db"), sqlite(tmp_path / "copy.db")
     erp.execute(
         "CREATE TABLE s (n integer, v blob)",
@@ -193,8 +193,8 @@ def test_wide_rows_are_read_a_few_at_a_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "query", ["SELECT * FROM read_csv('/etc/passwd')", "SELECT n, v FROM missing", "SELECT n, v FROM s; DROP TABLE s"]
 )
-def test_a_duckdb_query_reaches_nothing_but_its_file(lake: System, warehouse: System, query: str) -> None:
-    _tables(lake, "text", "'kept'", warehouse, "text")
+def test_a_duckdb_query_can_only_read_its_own_file(lake: System, warehouse: System, query: str) -> None:
+    _create_tables(lake, "text", "'kept'", warehouse, "text")
     with pytest.raises(PipekitError):
         moved(job(lake, query, warehouse))
     assert lake.rows("SELECT count(*) FROM s") == [(2,)]
@@ -205,7 +205,7 @@ def test_a_duckdb_query_reaches_nothing_but_its_file(lake: System, warehouse: Sy
 )
 def test_a_sqlite_query_cannot_write(tmp_path: Path, warehouse: System, query: str) -> None:
     erp = sqlite(tmp_path / "erp.db")
-    _tables(erp, "text", "'kept'", warehouse, "text")
+    _create_tables(erp, "text", "'kept'", warehouse, "text")
     with pytest.raises(PipekitError):
         moved(job(erp, query, warehouse))
     assert erp.rows("SELECT count(*) FROM s") == [(2,)]

@@ -1,4 +1,4 @@
-"""PostgreSQL as the source: raw keeps every byte; towards other systems each value is exact or an invalid value."""
+"""Transfers from PostgreSQL: the raw route keeps every byte, the others keep values exactly or fail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from connections.sdk.errors import InvalidValue, PipekitError
 from tests.benches.small_databases import System, carry, duckdb, job, moved, postgresql, sqlite
 
-# type, value as SQL, text afterwards
+# type, value in SQL, text of the value in the destination
 VALUES = [
     ("smallint", "-32768", "-32768"),
     ("bigint", "-9223372036854775808", "-9223372036854775808"),
@@ -51,16 +51,16 @@ VALUES = [
     ("mood", "'ok'", "ok"),
     ("percentage", "5", "5"),
 ]
-# types that binary COPY cannot carry to another server: their bytes hold object ids of this one
+# types that binary COPY cannot transfer to another server, because their bytes contain object ids of this one
 BY_ID = [("mood[]", "'{ok,sad}'", "{ok,sad}"), ("pair", "'(1,x)'", "(1,x)"), ("regclass", "'pg_class'", "pg_class")]
-# what arrow cannot carry into the same type, and why is said
+# values that arrow cannot transfer into the same type
 NOT_BY_ARROW = {("numeric(10,2)", "'NaN'"), ("timestamp", "'294276-12-31 23:59:59.999999'")}
 
 
 @pytest.fixture(scope="module")
 def warehouse(postgresql_server: str) -> System:
-    made = postgresql(postgresql_server)
-    made.execute(
+    system = postgresql(postgresql_server)
+    system.execute(
         "DROP TABLE IF EXISTS s, t",
         "DROP TYPE IF EXISTS mood, pair CASCADE",
         "DROP DOMAIN IF EXISTS percentage CASCADE",
@@ -68,7 +68,7 @@ def warehouse(postgresql_server: str) -> System:
         "CREATE TYPE pair AS (a integer, b text)",
         "CREATE DOMAIN percentage AS integer CHECK (VALUE BETWEEN 0 AND 100)",
     )
-    return made
+    return system
 
 
 def _source(system: System, native: str, value: str) -> None:
@@ -83,52 +83,52 @@ def _destination(system: System, native: str) -> None:
     system.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, v {native})")
 
 
-def _shown(cases: list[tuple[str, str, str]], wanted: str = "") -> dict[tuple[str, str, str], str]:
-    return {(native, value, wanted or native): text for native, value, text in cases}
+def _texts(cases: list[tuple[str, str, str]], dest_type: str = "") -> dict[tuple[str, str, str], str]:
+    return {(native, value, dest_type or native): text for native, value, text in cases}
 
 
-def _plain(cases: list[tuple[str, str, str]]) -> dict[tuple[str, str, str], str]:
-    """As the values look when cast to text: PostgreSQL's own cast drops the padding of char(n)."""
-    return {key: text.rstrip() if key[2] == "char(5)" else text for key, text in _shown(cases).items()}
+def _cast_texts(cases: list[tuple[str, str, str]]) -> dict[tuple[str, str, str], str]:
+    """Return the values as cast to text: PostgreSQL's cast drops the padding of char(n)."""
+    return {key: text.rstrip() if key[2] == "char(5)" else text for key, text in _texts(cases).items()}
 
 
-def test_every_type_passes_raw(warehouse: System) -> None:
-    expected = _plain(VALUES)
-    found = carry(warehouse, warehouse, list(expected), "{}::text")
-    assert (found.route, found.values) == ("raw", expected)
+def test_values_of_every_type_arrive_by_the_raw_route(warehouse: System) -> None:
+    expected = _cast_texts(VALUES)
+    result = carry(warehouse, warehouse, list(expected), "{}::text")
+    assert (result.route, result.values) == ("raw", expected)
     assert warehouse.rows("SELECT count(*) FROM s JOIN t USING (n) WHERE s::text IS DISTINCT FROM t::text") == [(0,)]
 
 
-def test_every_type_passes_raw_as_text(warehouse: System) -> None:
-    expected = _shown(VALUES + BY_ID, "text")
-    found = carry(warehouse, warehouse, list(expected), "{}")
-    assert (found.route, found.values) == ("raw", expected)
+def test_values_of_every_type_arrive_as_text_by_the_raw_route(warehouse: System) -> None:
+    expected = _texts(VALUES + BY_ID, "text")
+    result = carry(warehouse, warehouse, list(expected), "{}")
+    assert (result.route, result.values) == ("raw", expected)
 
 
-def test_every_type_passes_by_arrow(warehouse: System) -> None:
-    """The types that raw cannot carry keep the whole table off that route."""
-    expected = _plain([case for case in VALUES + BY_ID if case[:2] not in NOT_BY_ARROW])
-    found = carry(warehouse, warehouse, list(expected), "{}::text")
-    assert (found.route, found.values) == ("arrow", expected)
+def test_values_of_every_type_arrive_by_arrow(warehouse: System) -> None:
+    """With the types that the raw route cannot transfer, the whole table is transferred by arrow."""
+    expected = _cast_texts([case for case in VALUES + BY_ID if case[:2] not in NOT_BY_ARROW])
+    result = carry(warehouse, warehouse, list(expected), "{}::text")
+    assert (result.route, result.values) == ("arrow", expected)
 
 
 @pytest.mark.parametrize(("native", "value", "expected"), [case for case in VALUES if case[:2] not in NOT_BY_ARROW])
-def test_every_type_passes_by_arrow_in_binary_where_it_has_one(
+def test_values_of_every_type_with_a_binary_encoder_arrive_by_arrow(
     warehouse: System, native: str, value: str, expected: str
 ) -> None:
-    """A narrower number keeps the job off the raw route, and nothing else is in the table."""
+    """With a smallint in the destination the raw route is not used, and no other column makes the job use CSV."""
     _source(warehouse, native, value)
     warehouse.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n smallint, v {native})")
     route, _ = moved(job(warehouse, "SELECT n, v FROM s", warehouse))
     assert route == "arrow"
     assert warehouse.rows("SELECT v::text FROM t ORDER BY n") == [
         (None,),
-        (_plain([(native, value, expected)])[(native, value, native)],),
+        (_cast_texts([(native, value, expected)])[(native, value, native)],),
     ]
 
 
 @pytest.mark.parametrize(("native", "value"), sorted(NOT_BY_ARROW))
-def test_what_arrow_cannot_carry_is_named(warehouse: System, native: str, value: str) -> None:
+def test_a_value_that_arrow_cannot_transfer_is_named(warehouse: System, native: str, value: str) -> None:
     _source(warehouse, native, value)
     warehouse.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n smallint, v {native})")
     with pytest.raises(InvalidValue, match="“v”: "):
@@ -137,7 +137,7 @@ def test_what_arrow_cannot_carry_is_named(warehouse: System, native: str, value:
 
 
 @pytest.mark.parametrize(("native", "value", "expected"), BY_ID)
-def test_values_full_of_object_ids_do_not_pass_raw_into_their_own_type(
+def test_values_with_object_ids_are_not_transferred_by_the_raw_route_into_their_own_type(
     warehouse: System, native: str, value: str, expected: str
 ) -> None:
     _source(warehouse, native, value)
@@ -159,12 +159,12 @@ WIDER = [
 ]
 
 
-def test_wider_columns_are_still_raw(warehouse: System) -> None:
-    found = carry(warehouse, warehouse, [case[:3] for case in WIDER], "{}::text")
-    assert (found.route, found.values) == ("raw", {case[:3]: case[3] for case in WIDER})
+def test_columns_are_widened_by_the_raw_route(warehouse: System) -> None:
+    result = carry(warehouse, warehouse, [case[:3] for case in WIDER], "{}::text")
+    assert (result.route, result.values) == ("raw", {case[:3]: case[3] for case in WIDER})
 
 
-# the receiving server would round or cut these without a word
+# the receiving server would silently round or cut the last value of each
 NARROWER = [
     ("numeric(10,4)", "1.2300", "numeric(10,2)", "1.23", "1.2345"),
     ("numeric", "1.2300", "numeric(10,2)", "1.23", "1.2345"),
@@ -179,12 +179,12 @@ NARROWER = [
 ]
 
 
-@pytest.mark.parametrize(("native", "good", "wanted", "expected", "bad"), NARROWER)
-def test_a_narrower_column_takes_what_fits_and_refuses_the_rest(
-    warehouse: System, native: str, good: str, wanted: str, expected: str, bad: str
+@pytest.mark.parametrize(("native", "good", "dest_type", "expected", "bad"), NARROWER)
+def test_a_narrower_column_accepts_values_that_fit_and_refuses_others(
+    warehouse: System, native: str, good: str, dest_type: str, expected: str, bad: str
 ) -> None:
     _source(warehouse, native, good)
-    _destination(warehouse, wanted)
+    _destination(warehouse, dest_type)
     route, _ = moved(job(warehouse, "SELECT * FROM s", warehouse))
     assert route == "arrow"
     assert warehouse.rows("SELECT v::text FROM t ORDER BY n") == [(None,), (expected,)]
@@ -223,7 +223,7 @@ TO_SQLITE = [
 ]
 
 
-def test_values_arrive_in_sqlite_exactly(warehouse: System, tmp_path: Path) -> None:
+def test_values_arrive_exactly_in_sqlite(warehouse: System, tmp_path: Path) -> None:
     copy = sqlite(tmp_path / "copy.db")
     cases = [case[:3] for case in TO_SQLITE]
     assert carry(warehouse, copy, cases, "{}").values == {case[:3]: case[3][0] for case in TO_SQLITE}
@@ -243,13 +243,13 @@ NOT_IN_SQLITE = [
 ]
 
 
-@pytest.mark.parametrize(("native", "value", "wanted", "shown"), NOT_IN_SQLITE)
-def test_what_sqlite_would_alter_is_refused(
-    warehouse: System, tmp_path: Path, native: str, value: str, wanted: str, shown: str
+@pytest.mark.parametrize(("native", "value", "dest_type", "shown"), NOT_IN_SQLITE)
+def test_a_value_that_sqlite_would_alter_is_refused(
+    warehouse: System, tmp_path: Path, native: str, value: str, dest_type: str, shown: str
 ) -> None:
     _source(warehouse, native, value)
     copy = sqlite(tmp_path / "copy.db")
-    _destination(copy, wanted)
+    _destination(copy, dest_type)
     with pytest.raises(InvalidValue) as caught:
         moved(job(warehouse, "SELECT * FROM s", copy))
     assert "“v”" in caught.value.message and shown in caught.value.message
@@ -285,9 +285,9 @@ TO_DUCKDB = [
 ]
 
 
-def test_values_arrive_in_duckdb_exactly(warehouse: System, tmp_path: Path) -> None:
-    found = carry(warehouse, duckdb(tmp_path / "copy.duckdb"), [case[:3] for case in TO_DUCKDB], "{}::VARCHAR")
-    assert found.values == {case[:3]: case[3] for case in TO_DUCKDB}
+def test_values_arrive_exactly_in_duckdb(warehouse: System, tmp_path: Path) -> None:
+    result = carry(warehouse, duckdb(tmp_path / "copy.duckdb"), [case[:3] for case in TO_DUCKDB], "{}::VARCHAR")
+    assert result.values == {case[:3]: case[3] for case in TO_DUCKDB}
 
 
 NOT_IN_DUCKDB = [
@@ -300,13 +300,13 @@ NOT_IN_DUCKDB = [
 ]
 
 
-@pytest.mark.parametrize(("native", "value", "wanted", "shown"), NOT_IN_DUCKDB)
-def test_what_duckdb_would_alter_is_refused(
-    warehouse: System, tmp_path: Path, native: str, value: str, wanted: str, shown: str
+@pytest.mark.parametrize(("native", "value", "dest_type", "shown"), NOT_IN_DUCKDB)
+def test_a_value_that_duckdb_would_alter_is_refused(
+    warehouse: System, tmp_path: Path, native: str, value: str, dest_type: str, shown: str
 ) -> None:
     _source(warehouse, native, value)
     copy = duckdb(tmp_path / "copy.duckdb")
-    _destination(copy, wanted)
+    _destination(copy, dest_type)
     with pytest.raises(InvalidValue) as caught:
         moved(job(warehouse, "SELECT * FROM s", copy))
     assert "“v”" in caught.value.message and shown in caught.value.message
@@ -326,22 +326,24 @@ def test_what_duckdb_would_alter_is_refused(
         "VALUES (1, 'a')",
     ],
 )
-@pytest.mark.parametrize("wanted", ["text", "varchar(3)"])
-def test_a_query_may_end_and_name_as_it_likes(warehouse: System, query: str, wanted: str) -> None:
-    _destination(warehouse, wanted)
+@pytest.mark.parametrize("dest_type", ["text", "varchar(3)"])
+def test_a_query_may_end_with_a_semicolon_or_a_comment_and_have_any_column_names(
+    warehouse: System, query: str, dest_type: str
+) -> None:
+    _destination(warehouse, dest_type)
     route, _ = moved(job(warehouse, query, warehouse))
-    assert route == ("raw" if wanted == "text" else "arrow")
+    assert route == ("raw" if dest_type == "text" else "arrow")
     assert warehouse.rows("SELECT n, v FROM t") == [(1, "a")]
 
 
-@pytest.mark.parametrize("wanted", ["text", "varchar(9)"])
+@pytest.mark.parametrize("dest_type", ["text", "varchar(9)"])
 @pytest.mark.parametrize(
     "query",
     ["WITH gone AS (DELETE FROM s RETURNING n) SELECT n, 'x' AS v FROM gone", "SELECT 1 AS n, 'x'; DELETE FROM s"],
 )
-def test_a_source_query_cannot_write(warehouse: System, query: str, wanted: str) -> None:
+def test_a_source_query_cannot_write(warehouse: System, query: str, dest_type: str) -> None:
     _source(warehouse, "text", "'kept'")
-    _destination(warehouse, wanted)
+    _destination(warehouse, dest_type)
     with pytest.raises(PipekitError):
         moved(job(warehouse, query, warehouse))
     assert warehouse.rows("SELECT v FROM s ORDER BY n") == [(None,), ("kept",)]

@@ -1,4 +1,4 @@
-"""A job that carries the types of its columns: jrunner does not ask the systems for them again."""
+"""Jobs with the types of their columns: jrunner does not describe the query and the table again."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ def system(database_url: str) -> System:
 
 
 @pytest.fixture
-def described(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The sides that a route connects to before it copies."""
+def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list of the sides of the job that are connected to before the copy."""
     sides = list[str]()
     connect = driver.connect
 
-    def noted(parameters: ConnectionParameters) -> driver.PostgresqlSession:
+    def tracked_connect(parameters: ConnectionParameters) -> driver.PostgresqlSession:
         sides.append(parameters.name)
         return connect(parameters)
 
-    monkeypatch.setattr(driver, "connect", noted)
+    monkeypatch.setattr(driver, "connect", tracked_connect)
     return sides
 
 
-def typed(system: System, query: str, source_types: Sequence[str]) -> Job:
-    made = job(system, query, system, typed=True)
-    columns = [replace(c, source_type=native) for c, native in zip(made.columns, source_types, strict=True)]
+def typed_job(system: System, query: str, source_types: Sequence[str]) -> Job:
+    untyped = job(system, query, system, typed=True)
+    columns = [replace(c, source_type=native) for c, native in zip(untyped.columns, source_types, strict=True)]
     return replace(
-        made,
+        untyped,
         columns=tuple(columns),
-        source=replace(made.source, name="source"),
-        destination=replace(made.destination, name="destination"),
+        source=replace(untyped.source, name="source"),
+        destination=replace(untyped.destination, name="destination"),
     )
 
 
-def test_every_known_type_is_what_the_server_says(system: System) -> None:
+def test_the_built_in_types_are_those_of_the_server(system: System) -> None:
     with closing(driver.connect(system.parameters)) as session:
         names = list(raw_types._BUILT_IN)
         assert dict(session.fetch(raw_types._PORTABLE, (names,))) == dict.fromkeys(names, True)
@@ -59,52 +59,54 @@ def test_every_known_type_is_what_the_server_says(system: System) -> None:
         assert all(name == spelling for name, spelling in spelled)
 
 
-def test_types_that_are_known_are_not_described_again(system: System, described: list[str]) -> None:
+def test_known_types_are_not_described_again(system: System, connected: list[str]) -> None:
     system.execute("CREATE TABLE s (n integer, v text)", "INSERT INTO s VALUES (1, 'a')")
     system.execute("CREATE TABLE t (n bigint, v text)")
-    described.clear()
-    route = choose(typed(system, "SELECT n, v FROM s", ["integer", "text"]))
-    assert (route.name, described) == ("raw", [])
+    connected.clear()
+    route = choose(typed_job(system, "SELECT n, v FROM s", ["integer", "text"]))
+    assert (route.name, connected) == ("raw", [])
     assert "after 1 exact casts" in route.why
-    assert moved(typed(system, "SELECT n, v FROM s -- all", ["integer", "text"]))[0] == "raw"
+    assert moved(typed_job(system, "SELECT n, v FROM s -- all", ["integer", "text"]))[0] == "raw"
     assert system.rows("SELECT n, v FROM t") == [(1, "a")]
 
 
 @pytest.mark.parametrize(
-    ("have", "want", "sides"),
+    ("source_type", "dest_type", "sides"),
     [
-        # a value that is too precise would be rounded silently, so the source's size must be current
+        # the size must be current, since a value with more digits would be rounded silently
         ("numeric(10,2)", "numeric(10,2)", ["source"]),
         ("citext_like", "text", ["source"]),
         ("integer", "int_like", ["destination", "source"]),
     ],
 )
 def test_other_types_are_described(
-    system: System, described: list[str], have: str, want: str, sides: list[str]
+    system: System, connected: list[str], source_type: str, dest_type: str, sides: list[str]
 ) -> None:
     system.execute("CREATE DOMAIN int_like AS integer", "CREATE TYPE citext_like AS ENUM ('a')")
-    system.execute(f"CREATE TABLE s (n {have})", f"CREATE TABLE t (n {want})")
-    work = typed(system, "SELECT n FROM s", [have])
-    work = replace(work, columns=(replace(work.columns[0], dest_type=want),))
-    described.clear()
+    system.execute(f"CREATE TABLE s (n {source_type})", f"CREATE TABLE t (n {dest_type})")
+    work = typed_job(system, "SELECT n FROM s", [source_type])
+    work = replace(work, columns=(replace(work.columns[0], dest_type=dest_type),))
+    connected.clear()
     choose(work)
-    assert sorted(described) == sides
+    assert sorted(connected) == sides
 
 
-@pytest.mark.parametrize("now", ["bigint", "timestamp without time zone", "text"])
-def test_a_source_that_was_altered_since_is_not_copied(system: System, now: str) -> None:
-    system.execute("CREATE TABLE t (n double precision)", f"CREATE TABLE s (n {now})", "INSERT INTO s VALUES (NULL)")
-    with pytest.raises(SourceChanged) as failed:
-        moved(typed(system, "SELECT n FROM s", ["double precision"]))
-    assert failed.value.retryable
+@pytest.mark.parametrize("altered_type", ["bigint", "timestamp without time zone", "text"])
+def test_a_source_whose_types_were_altered_is_not_copied(system: System, altered_type: str) -> None:
+    system.execute(
+        "CREATE TABLE t (n double precision)", f"CREATE TABLE s (n {altered_type})", "INSERT INTO s VALUES (NULL)"
+    )
+    with pytest.raises(SourceChanged) as caught:
+        moved(typed_job(system, "SELECT n FROM s", ["double precision"]))
+    assert caught.value.retryable
     assert system.rows("SELECT count(*) FROM t") == [(0,)]
 
 
-def test_a_size_that_was_taken_from_the_source_since_is_noticed(system: System) -> None:
+def test_values_are_checked_when_a_size_in_the_source_was_altered(system: System) -> None:
     system.execute(
         "CREATE TABLE t (n numeric(10,2))", "CREATE TABLE s (n numeric(12,4))", "INSERT INTO s VALUES (1.2345)"
     )
     with pytest.raises(InvalidValue):
-        moved(typed(system, "SELECT n FROM s", ["numeric(10,2)"]))
+        moved(typed_job(system, "SELECT n FROM s", ["numeric(10,2)"]))
     rows: list[Any] = system.rows("SELECT * FROM t")
     assert rows == []

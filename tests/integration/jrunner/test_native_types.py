@@ -1,4 +1,4 @@
-"""Types that only their own system knows, filled from text: what the system would round, cut or misread is named."""
+"""Types of one system that are filled from text: a value that the system would round, cut or misread is an error."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from connections.sdk.errors import InvalidValue
 from tests.benches.small_databases import System, carry, duckdb, job, moved, postgresql, sqlite
 from tests.processes.jrunner import run
 
-# type wanted in PostgreSQL, text
-POSTGRESQL_WOULD_ALTER = [
+# type in PostgreSQL, text
+POSTGRESQL_ALTERS = [
     ("amount", "1.005"),
     ("positive", "1.005"),
     ("amount[]", "{1.005}"),
@@ -64,7 +64,7 @@ POSTGRESQL_KEEPS = [
     ("oid", "4294967295", "4294967295"),
     ("mood[]", "{ok}", "{ok}"),
 ]
-DUCKDB_WOULD_ALTER = [
+DUCKDB_ALTERS = [
     ("HUGEINT", "1.5"),
     ("UHUGEINT", "15e-1"),
     ("BIGNUM", "1.5"),
@@ -76,7 +76,7 @@ DUCKDB_WOULD_ALTER = [
     ("FLOAT[]", "[0.123456789]"),
     ("TIMESTAMP[]", "[2020-01-01 00:00:00.1234567]"),
 ]
-# values that survive DuckDB to DuckDB in their own type
+# values that a copy from DuckDB to DuckDB keeps in their own type
 DUCKDB_OWN = [
     ("INTEGER[][]", "[[1], [], NULL]"),
     ("VARCHAR[]", "['a,b', '''', 'NULL', NULL, '', ' x ', 'a\\b', '\"q\"', chr(10), '[1]']"),
@@ -99,8 +99,8 @@ DUCKDB_OWN = [
 
 @pytest.fixture(scope="module")
 def warehouse(postgresql_server: str) -> System:
-    made = postgresql(postgresql_server)
-    made.execute(
+    system = postgresql(postgresql_server)
+    system.execute(
         "DROP TABLE IF EXISTS s, t",
         "DROP TYPE IF EXISTS mood, priced CASCADE",
         "DROP DOMAIN IF EXISTS amount CASCADE",
@@ -109,7 +109,7 @@ def warehouse(postgresql_server: str) -> System:
         "CREATE DOMAIN amount AS numeric(9,2)",
         "CREATE DOMAIN positive AS amount CHECK (VALUE > 0)",
     )
-    return made
+    return system
 
 
 @pytest.fixture(scope="module")
@@ -117,58 +117,60 @@ def erp(tmp_path_factory: pytest.TempPathFactory) -> System:
     return sqlite(tmp_path_factory.mktemp("erp") / "erp.db")
 
 
-def _refused(erp: System, text: str, destination: System, wanted: str) -> str:
+def _error_message(erp: System, text: str, destination: System, dest_type: str) -> str:
     quoted = text.replace("'", "''")
     erp.execute("DROP TABLE IF EXISTS s", "CREATE TABLE s (n integer, v text)", "INSERT INTO s VALUES (1, NULL)")
     erp.execute(f"INSERT INTO s VALUES (2, '{quoted}')")
-    destination.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, v {wanted})")
+    destination.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, v {dest_type})")
     with pytest.raises(InvalidValue) as caught:
         moved(job(erp, "SELECT n, v FROM s", destination))
     assert destination.rows("SELECT * FROM t") == []
     return caught.value.message
 
 
-@pytest.mark.parametrize(("wanted", "text"), POSTGRESQL_WOULD_ALTER)
-def test_what_postgresql_would_alter_is_named(erp: System, warehouse: System, wanted: str, text: str) -> None:
-    message = _refused(erp, text, warehouse, wanted)
+@pytest.mark.parametrize(("dest_type", "text"), POSTGRESQL_ALTERS)
+def test_a_value_that_postgresql_would_alter_is_named(
+    erp: System, warehouse: System, dest_type: str, text: str
+) -> None:
+    message = _error_message(erp, text, warehouse, dest_type)
     assert "“v”" in message and text in message
 
 
-def test_what_postgresql_keeps_arrives(erp: System, warehouse: System) -> None:
-    cases = [("text", "'" + text.replace("'", "''") + "'", wanted) for wanted, text, _ in POSTGRESQL_KEEPS]
-    found = carry(erp, warehouse, cases, "{}::text")
-    assert list(found.values.values()) == [expected for _, _, expected in POSTGRESQL_KEEPS]
+def test_values_that_postgresql_keeps_arrive(erp: System, warehouse: System) -> None:
+    cases = [("text", "'" + text.replace("'", "''") + "'", dest_type) for dest_type, text, _ in POSTGRESQL_KEEPS]
+    result = carry(erp, warehouse, cases, "{}::text")
+    assert list(result.values.values()) == [expected for _, _, expected in POSTGRESQL_KEEPS]
 
 
-@pytest.mark.parametrize(("wanted", "text"), DUCKDB_WOULD_ALTER)
-def test_what_duckdb_would_alter_is_named(erp: System, tmp_path: Path, wanted: str, text: str) -> None:
-    message = _refused(erp, text, duckdb(tmp_path / "copy.duckdb"), wanted)
+@pytest.mark.parametrize(("dest_type", "text"), DUCKDB_ALTERS)
+def test_a_value_that_duckdb_would_alter_is_named(erp: System, tmp_path: Path, dest_type: str, text: str) -> None:
+    message = _error_message(erp, text, duckdb(tmp_path / "copy.duckdb"), dest_type)
     assert "“v”" in message and text in message
 
 
-def test_duckdb_keeps_its_own_types(tmp_path: Path) -> None:
+def test_values_of_duckdb_types_arrive_in_duckdb(tmp_path: Path) -> None:
     lake, copy = duckdb(tmp_path / "lake.duckdb"), duckdb(tmp_path / "copy.duckdb")
     carry(lake, copy, [(native, value, native) for native, value in DUCKDB_OWN], "{}::VARCHAR")
-    everything = "SELECT n, CAST(columns(*) AS VARCHAR) FROM {} ORDER BY n"
-    assert copy.rows(everything.format("t")) == lake.rows(everything.format("s"))
+    query = "SELECT n, CAST(columns(*) AS VARCHAR) FROM {} ORDER BY n"
+    assert copy.rows(query.format("t")) == lake.rows(query.format("s"))
 
 
-def test_a_domain_over_a_domain_counts_as_its_innermost_type(warehouse: System, tmp_path: Path) -> None:
+def test_a_domain_over_a_domain_is_treated_as_its_base_type(warehouse: System, tmp_path: Path) -> None:
     copy = sqlite(tmp_path / "copy.db")
-    found = carry(warehouse, copy, [("positive", "1.50", "DECIMAL(9,2)")], "{}")
-    assert list(found.values.values()) == [1.5]
+    result = carry(warehouse, copy, [("positive", "1.50", "DECIMAL(9,2)")], "{}")
+    assert list(result.values.values()) == [1.5]
 
 
-def test_the_last_microsecond_is_not_taken_for_infinity(warehouse: System) -> None:
+def test_the_greatest_timestamp_is_not_taken_for_infinity(warehouse: System) -> None:
     last = "294247-01-10 04:00:54.775807"
     warehouse.execute("DROP TABLE IF EXISTS s", f"CREATE TABLE s AS SELECT 1 AS n, '{last}'::timestamp AS v")
-    # the narrower number keeps the job off the raw route
+    # with a smallint in the destination, the rows are not copied by the raw route
     warehouse.execute("DROP TABLE IF EXISTS t", "CREATE TABLE t (n smallint, v timestamp)")
     with pytest.raises(InvalidValue, match="294247-01-10"):
         moved(job(warehouse, "SELECT n, v FROM s", warehouse))
 
 
-def test_by_hand_a_type_of_another_system_becomes_text(warehouse: System, tmp_path: Path) -> None:
+def test_without_a_job_a_type_of_another_system_becomes_text(warehouse: System, tmp_path: Path) -> None:
     lake, query = duckdb(tmp_path / "lake.duckdb"), tmp_path / "query.sql"
     lake.execute("CREATE TABLE s AS SELECT {'a': 1, 'b': 'x'} AS v, [1, NULL] AS w")
     query.write_text("SELECT v, w FROM s")

@@ -1,4 +1,4 @@
-"""SQLite's declared types are advisory: each stored value arrives exactly, or the transfer names one that cannot."""
+"""Transfers from SQLite, whose declared types are advisory: stored values arrive exactly, or the transfer fails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from connections.sdk.errors import InvalidValue
 from tests.benches.small_databases import System, carry, job, moved, postgresql, sqlite
 
-# declared type, value as SQLite literal, destination type, the text PostgreSQL has afterwards (None = NULL)
+# declared type, value as an SQLite literal, type in the destination, text of the value in PostgreSQL (None is NULL)
 EXACT = [
     ("integer", "9223372036854775807", "bigint", "9223372036854775807"),
     ("integer", "-9223372036854775808", "bigint", "-9223372036854775808"),
@@ -72,7 +72,7 @@ EXACT = [
     ("text", "'1 day 02:03:04'", "interval", "1 day 02:03:04"),
     ("text", "'10.0.0.0/8'", "inet", "10.0.0.0/8"),
 ]
-# numbers of a storage class that the declaration does not promise, and doubles too large to be sure of
+# numbers of a storage class other than the declared one, and doubles that may have lost digits
 MIXED = [
     ("", "'12'", "integer", "12"),
     ("", "7.0", "smallint", "7"),
@@ -85,8 +85,8 @@ MIXED = [
     ("double", "-9e999", "double precision", "-Infinity"),
     ("", "9007199254740992", "double precision", "9.007199254740992e+15"),
 ]
-# declared type, value, destination type, what the message must show of it, a word of the hint
-MISFITS = [
+# declared type, value, type in the destination, the value as the message shows it, a part of the hint
+INVALID = [
     ("integer", "3.75", "bigint", "3.75", ""),
     ("integer", "'abc'", "bigint", "abc", ""),
     ("integer", "'0x10'", "bigint", "0x10", ""),
@@ -134,7 +134,7 @@ MISFITS = [
 ]
 
 
-# one column that has no binary encoder makes the whole job travel as CSV
+# one column without a binary encoder makes the whole job use CSV
 CSV = [
     ("text", "'{1,2}'", "integer[]", "{1,2}"),
     ("integer", "-7", "bigint", "-7"),
@@ -168,42 +168,42 @@ def warehouse(postgresql_server: str) -> System:
     return postgresql(postgresql_server)
 
 
-def _tables(erp: System, declared: str, values: list[str], warehouse: System, wanted: str) -> None:
+def _create_tables(erp: System, declared: str, values: list[str], warehouse: System, dest_type: str) -> None:
     rows = ", ".join(f"({number}, {value})" for number, value in enumerate(values))
     erp.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, v {declared})", f"INSERT INTO t VALUES {rows}")
-    warehouse.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, v {wanted})")
+    warehouse.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, v {dest_type})")
 
 
-def _carried(erp: System, warehouse: System, cases: Sequence[tuple[str, str, str, str | None]]) -> None:
-    found = carry(erp, warehouse, [case[:3] for case in cases], "{}::text")
-    assert found.values == {case[:3]: case[3] for case in cases}
+def _check_transfer(erp: System, warehouse: System, cases: Sequence[tuple[str, str, str, str | None]]) -> None:
+    result = carry(erp, warehouse, [case[:3] for case in cases], "{}::text")
+    assert result.values == {case[:3]: case[3] for case in cases}
 
 
 def test_values_arrive_exactly(erp: System, warehouse: System) -> None:
-    _carried(erp, warehouse, EXACT)
+    _check_transfer(erp, warehouse, EXACT)
 
 
 @pytest.mark.parametrize("case", MIXED)
 def test_a_number_of_an_unexpected_storage_class_arrives_exactly(
     erp: System, warehouse: System, case: tuple[str, str, str, str | None]
 ) -> None:
-    """Alone, because one such column makes the whole table be read carefully."""
-    _carried(erp, warehouse, [case])
+    """Transferred alone, because one such value makes the reader check every value of the table."""
+    _check_transfer(erp, warehouse, [case])
 
 
-def test_values_arrive_exactly_beside_numbers_of_mixed_storage_classes(erp: System, warehouse: System) -> None:
-    _carried(erp, warehouse, [*EXACT, *MIXED])
+def test_values_arrive_exactly_together_with_numbers_of_mixed_storage_classes(erp: System, warehouse: System) -> None:
+    _check_transfer(erp, warehouse, [*EXACT, *MIXED])
 
 
-def test_values_arrive_exactly_beside_a_type_that_has_only_text(erp: System, warehouse: System) -> None:
-    _carried(erp, warehouse, CSV)
+def test_values_arrive_exactly_together_with_a_type_that_has_no_binary_encoder(erp: System, warehouse: System) -> None:
+    _check_transfer(erp, warehouse, CSV)
 
 
-@pytest.mark.parametrize(("declared", "value", "wanted", "shown", "hint"), MISFITS)
-def test_a_value_that_does_not_fit_is_named_and_nothing_stays(
-    erp: System, warehouse: System, declared: str, value: str, wanted: str, shown: str, hint: str
+@pytest.mark.parametrize(("declared", "value", "dest_type", "shown", "hint"), INVALID)
+def test_an_invalid_value_is_named_and_the_destination_stays_empty(
+    erp: System, warehouse: System, declared: str, value: str, dest_type: str, shown: str, hint: str
 ) -> None:
-    _tables(erp, declared, ["NULL", value], warehouse, wanted)
+    _create_tables(erp, declared, ["NULL", value], warehouse, dest_type)
     with pytest.raises(InvalidValue) as caught:
         moved(job(erp, "SELECT n, v FROM t", warehouse))
     assert "“v”" in caught.value.message
@@ -212,8 +212,8 @@ def test_a_value_that_does_not_fit_is_named_and_nothing_stays(
     assert warehouse.rows("SELECT * FROM t") == []
 
 
-def test_a_misfit_after_many_good_rows_leaves_the_table_empty(erp: System, warehouse: System) -> None:
-    _tables(erp, "integer", ["1"], warehouse, "bigint")
+def test_an_invalid_value_after_many_valid_rows_leaves_the_destination_empty(erp: System, warehouse: System) -> None:
+    _create_tables(erp, "integer", ["1"], warehouse, "bigint")
     erp.execute(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) "
         "INSERT INTO t SELECT i, i FROM n",

@@ -1,4 +1,4 @@
-"""Whatever ends a transfer early, the destination is as before and no statement is left running anywhere."""
+"""Transfers that end early: the destination is unchanged, and no statement is left running in either system."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from tests.benches.small_databases import System, duckdb, job, postgresql, sqlit
 from tests.processes.commands import alive, wait_until
 from tests.processes.jrunner import ROOT, finish, start_job
 
-# delivers for minutes, a few rows at a time
+# returns rows for minutes, a few at a time
 _SLOW = "SELECT g AS n, repeat('x', 4000) AS v, pg_sleep(0.005)::text AS s FROM generate_series(1, 100000) g"
-_BUSY = (
+_ACTIVE_STATEMENTS = (
     "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%%generate_series%%' AND pid <> %s"
 )
 
 
-def _busy(url: str) -> int:
+def _active_statements(url: str) -> int:
     with psycopg.connect(url) as connection:
-        row = connection.execute(_BUSY, (connection.info.backend_pid,)).fetchone()
+        row = connection.execute(_ACTIVE_STATEMENTS, (connection.info.backend_pid,)).fetchone()
     assert row
     return int(row[0])
 
 
-def _started(url: str) -> Callable[[], bool]:
-    """Whether the source's COPY has been running for a moment, so that rows are on their way."""
+def _is_copying(url: str) -> Callable[[], bool]:
+    """Return a check of whether the COPY of the source has been running for 0.3 seconds, so that rows are sent."""
 
     def check() -> bool:
         with psycopg.connect(url) as connection:
@@ -50,62 +50,64 @@ def _started(url: str) -> Callable[[], bool]:
 
 @pytest.fixture(params=["postgresql", "sqlite", "duckdb"])
 def slow_job(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> tuple[Job, System]:
-    """A job that takes minutes, by the raw route and by arrow to each other destination; old rows are there."""
-    made = {
+    """Create a job that takes minutes, by the raw route or by arrow, and a destination with an old row."""
+    destinations = {
         "postgresql": lambda: postgresql(database_url),
         "sqlite": lambda: sqlite(tmp_path / "d.db"),
         "duckdb": lambda: duckdb(tmp_path / "d.duckdb"),
     }
-    destination = made[request.param]()
+    destination = destinations[request.param]()
     destination.execute("CREATE TABLE t (n integer, v text, s text)", "INSERT INTO t VALUES (1, 'old', 'old')")
     return job(postgresql(database_url), _SLOW, destination, clear=True), destination
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_in_the_middle_leaves_nothing(
+def test_a_signal_during_the_transfer_leaves_no_rows_and_no_statements(
     slow_job: tuple[Job, System], database_url: str, number: signal.Signals
 ) -> None:
     work, destination = slow_job
     process = start_job(work)
-    wait_until(_started(database_url))
+    wait_until(_is_copying(database_url))
     process.send_signal(number)
-    ended = finish(process)
-    assert ended.code == 130
-    assert ended.last["error"]["code"] == "cancelled"
-    wait_until(lambda: not _busy(database_url))
+    outcome = finish(process)
+    assert outcome.code == 130
+    assert outcome.last["error"]["code"] == "cancelled"
+    wait_until(lambda: not _active_statements(database_url))
     assert destination.rows("SELECT * FROM t") == [(1, "old", "old")]
 
 
-def test_a_source_connection_that_is_terminated_is_an_error_and_nothing_stays(
+def test_a_terminated_source_session_is_an_error_that_leaves_no_rows(
     slow_job: tuple[Job, System], database_url: str
 ) -> None:
     work, destination = slow_job
     process = start_job(work)
-    wait_until(_started(database_url))
+    wait_until(_is_copying(database_url))
     with psycopg.connect(database_url, autocommit=True) as connection:
-        stopped = connection.execute(
+        terminated = connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'copy%generate_series%' "
             "AND pid <> pg_backend_pid()"
         ).fetchall()
-    assert stopped == [(True,)]
-    ended = finish(process)
-    assert ended.code == 1
-    assert ended.last["error"]["code"] == "connection_lost"
+    assert terminated == [(True,)]
+    outcome = finish(process)
+    assert outcome.code == 1
+    assert outcome.last["error"]["code"] == "connection_lost"
     assert destination.rows("SELECT * FROM t") == [(1, "old", "old")]
 
 
-def test_it_ends_when_its_parent_is_killed(slow_job: tuple[Job, System], database_url: str, tmp_path: Path) -> None:
+def test_jrunner_ends_when_its_parent_is_killed(
+    slow_job: tuple[Job, System], database_url: str, tmp_path: Path
+) -> None:
     work, destination = slow_job
     parent = subprocess.Popen(
         [sys.executable, "-c", _PARENT, json.dumps(work.as_json()), str(tmp_path / "pid")], cwd=ROOT
     )
-    wait_until(_started(database_url))
+    wait_until(_is_copying(database_url))
     wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"))
     child = int((tmp_path / "pid").read_text())
     parent.kill()
     parent.wait()
     wait_until(lambda: not alive(child))
-    wait_until(lambda: not _busy(database_url))
+    wait_until(lambda: not _active_statements(database_url))
     assert destination.rows("SELECT * FROM t") == [(1, "old", "old")]
 
 
@@ -121,35 +123,35 @@ time.sleep(600)
 """
 
 
-def test_a_destination_that_refuses_stops_the_source_at_once(database_url: str) -> None:
+def test_a_value_refused_by_the_destination_stops_the_source(database_url: str) -> None:
     warehouse = postgresql(database_url)
     warehouse.execute("CREATE TABLE t (n integer CHECK (n < 20), v text, s text)")
-    ended = finish(start_job(job(warehouse, _SLOW, warehouse)))
-    assert ended.last["error"]["code"] == "value_misfit"
-    wait_until(lambda: not _busy(database_url))
+    outcome = finish(start_job(job(warehouse, _SLOW, warehouse)))
+    assert outcome.last["error"]["code"] == "value_misfit"
+    wait_until(lambda: not _active_statements(database_url))
     assert warehouse.rows("SELECT * FROM t") == []
 
 
-def test_a_cancel_while_the_rows_are_being_committed_does_not_say_that_nothing_was_written(database_url: str) -> None:
-    there = postgresql(database_url)
-    there.execute(
+def test_a_cancel_during_the_commit_hints_that_the_rows_may_have_been_written(database_url: str) -> None:
+    warehouse = postgresql(database_url)
+    warehouse.execute(
         "CREATE TABLE t (n integer)",
         "CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(120); RETURN NULL; END'",
         "CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED"
         " FOR EACH ROW EXECUTE FUNCTION wait()",
     )
-    process = start_job(job(there, "SELECT 1 AS n", there))
+    process = start_job(job(warehouse, "SELECT 1 AS n", warehouse))
     with psycopg.connect(database_url, autocommit=True) as other:
         committing = "SELECT 1 FROM pg_stat_activity WHERE query = 'COMMIT;' AND wait_event = 'PgSleep'"
         wait_until(lambda: other.execute(committing).fetchone())
     process.send_signal(signal.SIGTERM)
-    ended = finish(process)
-    assert (ended.code, ended.last["error"]["code"]) == (130, "cancelled")
-    assert "check whether the rows are there" in ended.last["error"]["hint"]
+    outcome = finish(process)
+    assert (outcome.code, outcome.last["error"]["code"]) == (130, "cancelled")
+    assert "check whether the rows are there" in outcome.last["error"]["hint"]
 
 
-def test_a_stop_that_comes_when_the_transfer_has_ended_is_no_error(database_url: str) -> None:
-    """A parent that has heard of a failure asks to stop, while jrunner is ending anyway."""
+def test_a_stop_request_after_the_transfer_has_no_effect(database_url: str) -> None:
+    """A parent that got a failure event requests a stop, although jrunner is ending already."""
     warehouse = postgresql(database_url)
     warehouse.execute("CREATE TABLE t (n integer)")
     work, cancellation = job(warehouse, "SELECT 1 AS n", warehouse), Cancellation()

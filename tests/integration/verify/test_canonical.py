@@ -1,4 +1,4 @@
-"""Texts of one number or document are one value, however each side writes it, and no text stops the comparison."""
+"""Numbers and documents are compared by their values, however each side writes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.benches.verification import counts, verified
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
 QUERY = "SELECT id AS id, v AS v FROM s"
-# as SQLite holds it, as PostgreSQL writes it
+# number in SQLite -> the same number as PostgreSQL writes it
 _NUMBERS = {
     ".5": "0.5",
     "-.5": "-0.5",
@@ -52,12 +52,12 @@ def _numbers(bench: Bench, written: dict[str, str]) -> None:
     )
 
 
-def test_a_number_is_equal_however_the_source_writes_it(bench: Bench) -> None:
+def test_a_number_is_equal_in_any_notation(bench: Bench) -> None:
     _numbers(bench, _NUMBERS)
     assert counts(verified(bench, QUERY)) == (0, 0, 0)
 
 
-def test_other_numbers_are_different(bench: Bench) -> None:
+def test_different_numbers_are_different(bench: Bench) -> None:
     _numbers(bench, {".5": "0.05", "007": "70", "1e3": "100", "-0.5": "0.5", "inf": "NaN", "1.5": "1.50001"})
     assert counts(verified(bench, QUERY)) == (0, 0, 6)
 
@@ -74,12 +74,12 @@ def _documents(bench: Bench, native: str, documents: list[tuple[str, str]]) -> N
     )
 
 
-def test_a_document_is_equal_however_jsonb_writes_it(bench: Bench) -> None:
+def test_a_document_is_equal_as_jsonb_writes_it(bench: Bench) -> None:
     _documents(bench, "jsonb", [(text, text) for text in _DOCUMENTS])
     assert counts(verified(bench, QUERY)) == (0, 0, 0)
 
 
-def test_a_half_of_a_surrogate_pair_and_a_huge_exponent_are_compared(bench: Bench) -> None:
+def test_documents_with_lone_surrogates_and_huge_exponents_are_compared(bench: Bench) -> None:
     _documents(
         bench,
         "json",
@@ -94,7 +94,9 @@ def test_a_half_of_a_surrogate_pair_and_a_huge_exponent_are_compared(bench: Benc
 
 
 @pytest.mark.parametrize("native", [pytest.param("real", marks=pytest.mark.matrix), "double precision"])
-def test_a_negative_zero_is_what_sqlite_keeps_of_it(between: Callable[[str, str], Bench], native: str) -> None:
+def test_a_negative_zero_is_equal_to_the_zero_that_sqlite_stores(
+    between: Callable[[str, str], Bench], native: str
+) -> None:
     pair = between("postgresql", "sqlite")
     pair.at_source(f"CREATE TABLE s (id integer, v {native})", "INSERT INTO s VALUES (1, '-0'), (3, -1.5)")
     pair.run(pair.plan(QUERY))

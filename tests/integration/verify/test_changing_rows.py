@@ -1,4 +1,4 @@
-"""Rows that change while they are compared: what was never seen equal counts as different, whatever it became."""
+"""Rows that change during the comparison: a row that was never read as equal counts as different."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUERY = "SELECT id AS id, v AS v FROM s"
 
 
 @pytest.mark.parametrize("source", ["postgresql", pytest.param("sqlite", marks=pytest.mark.matrix)])
-def test_a_row_that_keeps_changing_and_is_never_equal_is_different(
+def test_a_row_that_keeps_changing_and_is_never_equal_counts_as_different(
     between: Callable[[str, str], Bench], source: str
 ) -> None:
     pair = between(source, "postgresql")
@@ -27,11 +27,11 @@ def test_a_row_that_keeps_changing_and_is_never_equal_is_different(
     pair.at_source("CREATE TABLE s (id integer, v integer)", rows.format("s"))
     pair.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (id integer, v integer)", rows.format("sync.t"))
     pair.at_destination("UPDATE sync.t SET v = 9 WHERE id = 3")
-    over = threading.Event()
+    stop = threading.Event()
 
     def count_up() -> None:
         session = registry.connector("postgresql").connect(pair.destination)
-        while not over.is_set():
+        while not stop.is_set():
             session.execute("UPDATE sync.t SET v = v + 1 WHERE id = 2")
         session.close()
 
@@ -39,12 +39,12 @@ def test_a_row_that_keeps_changing_and_is_never_equal_is_different(
     thread = threading.Thread(target=count_up)
     thread.start()
     try:
-        found = verified(pair, QUERY)
+        result = verified(pair, QUERY)
     finally:
-        over.set()
+        stop.set()
         thread.join()
-    assert counts(found) == (0, 0, 2)
-    assert [value.key for value in found.outcome.different] == [("2",), ("3",)]
+    assert counts(result) == (0, 0, 2)
+    assert [value.key for value in result.outcome.different] == [("2",), ("3",)]
 
 
 def rows(*values: tuple[int, int]) -> list[pa.RecordBatch]:
@@ -53,7 +53,7 @@ def rows(*values: tuple[int, int]) -> list[pa.RecordBatch]:
     return [pa.record_batch([pa.array(keys), pa.array(hashes), texts], names=["key_hash", "row_hash", "k0"])]
 
 
-def test_a_row_that_was_equal_before_the_last_read_is_reported_and_not_counted() -> None:
+def test_a_row_that_was_equal_in_an_earlier_read_is_reported_as_changing() -> None:
     with Differences(1) as differences:
         for source, destination in (
             (((1, 10), (2, 10)), ((1, 11), (2, 10))),

@@ -1,4 +1,4 @@
-"""Verification finds every row that is missing, extra or different, and nothing else, in every pair of systems."""
+"""Verification reports exactly the rows that are missing, extra or different, in every pair of systems."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ KINDS = ("postgresql", "sqlite", "duckdb")
 
 @pytest.fixture
 def system(tmp_path: Path, new_database: Callable[[], str]) -> Callable[[str, str], ConnectionParameters]:
-    def make(kind: str, name: str) -> ConnectionParameters:
+    def create(kind: str, name: str) -> ConnectionParameters:
         if kind == "postgresql":
             return ConnectionParameters(kind=kind, url=new_database(), name=name)
         url = f"jdbc:{kind}:{tmp_path / f'{name}_of_test.db'}"
         return ConnectionParameters(kind=kind, url=url, options={"create": True}, name=name)
 
-    return make
+    return create
 
 
 def _pair(source: str, destination: str) -> object:
-    """Two pairs stand for the two ways of comparing; the others belong to the long matrix."""
+    """Return a parameter for the pair; all but two, one for each way of comparing, belong to the long matrix."""
     always = {("postgresql", "postgresql"), ("sqlite", "postgresql")}
     marks = () if (source, destination) in always else pytest.mark.matrix
     return pytest.param((source, destination), marks=marks, id=f"{source}-{destination}")
@@ -41,7 +41,7 @@ def _pair(source: str, destination: str) -> object:
 
 @pytest.fixture(params=[_pair(source, destination) for source in KINDS for destination in KINDS])
 def pair(request: pytest.FixtureRequest, system: Callable[[str, str], ConnectionParameters]) -> Bench:
-    """Every source with every destination, the same 300 rows in both."""
+    """Every source with every destination, with the same 300 rows in both."""
     source, destination = request.param
     bench = Bench(system(source, "source"), system(destination, "destination"))
     rows = (
@@ -60,13 +60,13 @@ def table_of(bench: Bench) -> str:
     return '"sync.t"' if bench.destination.kind == "sqlite" else "sync.t"
 
 
-def test_equal_tables_are_equal(pair: Bench) -> None:
-    found = verified(pair, QUERY)
-    assert counts(found) == (0, 0, 0)
-    assert (found.outcome.source_rows, found.outcome.dest_rows) == (300, 300)
+def test_equal_tables_are_reported_as_equal(pair: Bench) -> None:
+    result = verified(pair, QUERY)
+    assert counts(result) == (0, 0, 0)
+    assert (result.outcome.source_rows, result.outcome.dest_rows) == (300, 300)
 
 
-def test_each_kind_of_difference_is_counted_with_its_key(pair: Bench) -> None:
+def test_every_kind_of_difference_is_counted_with_its_key(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(
         f"DELETE FROM {table} WHERE id IN (7, 8)",
@@ -84,7 +84,7 @@ def test_each_kind_of_difference_is_counted_with_its_key(pair: Bench) -> None:
     }
 
 
-def test_rows_written_twice_are_extra(pair: Bench) -> None:
+def test_duplicate_rows_are_extra(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(
         f"CREATE TABLE twice AS SELECT * FROM {table}",
@@ -94,7 +94,7 @@ def test_rows_written_twice_are_extra(pair: Bench) -> None:
     assert counts(verified(pair, QUERY)) == (0, 3, 0)
 
 
-def test_only_named_columns_are_compared(pair: Bench) -> None:
+def test_only_the_given_columns_are_compared(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(f"UPDATE {table} SET name = 'other' WHERE id = 3")
     assert counts(verified(pair, QUERY, columns=("price",))) == (0, 0, 0)
@@ -104,20 +104,20 @@ def test_only_named_columns_are_compared(pair: Bench) -> None:
 def test_rows_before_since_are_not_compared(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(f"DELETE FROM {table} WHERE id IN (7, 250)")
-    found = verified(pair, QUERY, watermark="id", since="200")
-    assert counts(found) == (1, 0, 0)
-    assert (found.outcome.source_rows, found.outcome.dest_rows) == (101, 100)
+    result = verified(pair, QUERY, watermark="id", since="200")
+    assert counts(result) == (1, 0, 0)
+    assert (result.outcome.source_rows, result.outcome.dest_rows) == (101, 100)
 
 
-def test_a_since_that_the_column_cannot_take_is_refused_with_what_to_write_instead(pair: Bench) -> None:
-    with pytest.raises(ConfigurationInvalid) as refused:
+def test_a_since_that_is_no_value_of_the_column_is_refused_with_a_hint(pair: Bench) -> None:
+    with pytest.raises(ConfigurationInvalid) as caught:
         verified(pair, QUERY, watermark="id", since="2 days")
-    assert "“2 days” is not a number." in refused.value.message
-    assert refused.value.hint.startswith("id is a column of type ")
-    assert refused.value.hint.endswith("write a number such as 4000. Intervals are for dates and timestamps.")
+    assert "“2 days” is not a number." in caught.value.message
+    assert caught.value.hint.startswith("id is a column of type ")
+    assert caught.value.hint.endswith("write a number such as 4000. Intervals are for dates and timestamps.")
 
 
-def test_a_key_of_text_needs_no_ranges(pair: Bench) -> None:
+def test_tables_with_a_text_key_are_compared_without_ranges(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(f"DELETE FROM {table} WHERE id = 7", f"UPDATE {table} SET price = 0 WHERE id = 9")
     outcome = verified(pair, QUERY, merge_key=("name", "id")).outcome
@@ -125,7 +125,7 @@ def test_a_key_of_text_needs_no_ranges(pair: Bench) -> None:
     assert [key.key for key in outcome.missing] == [("name 7", "7")]
 
 
-def test_without_a_key_whole_rows_are_compared(pair: Bench) -> None:
+def test_tables_without_a_key_are_compared_by_whole_rows(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(
         f"CREATE TABLE once AS SELECT * FROM {table}",
@@ -136,18 +136,18 @@ def test_without_a_key_whole_rows_are_compared(pair: Bench) -> None:
     assert counts(verified(pair, QUERY, merge_key=(), strategy=Strategy.FULL)) == (1, 1, 0)
 
 
-def test_null_keys_are_compared_too(pair: Bench) -> None:
+def test_rows_with_null_keys_are_compared(pair: Bench) -> None:
     pair.at_source("INSERT INTO s VALUES (NULL, 'no key', 1)")
     assert counts(verified(pair, QUERY)) == (1, 0, 0)
 
 
-def test_an_emptied_destination_lacks_every_row(pair: Bench) -> None:
+def test_all_rows_are_missing_in_an_empty_destination(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(f"DELETE FROM {table}")
     assert counts(verified(pair, QUERY)) == (300, 0, 0)
 
 
-def test_keys_at_the_ends_of_64_bits_are_compared(pg_bench: Bench) -> None:
+def test_the_lowest_and_highest_64_bit_keys_are_compared(pg_bench: Bench) -> None:
     pg_bench.at_source(
         "CREATE TABLE s (id bigint, name text, price numeric)",
         "INSERT INTO s VALUES (-9223372036854775808, 'low', 1), (9223372036854775807, 'high', 1), (0, 'mid', 1)",
@@ -158,22 +158,22 @@ def test_keys_at_the_ends_of_64_bits_are_compared(pg_bench: Bench) -> None:
     assert counts(verified(pg_bench, QUERY)) == (2, 0, 0)
 
 
-@pytest.mark.parametrize("there", ["('NaN', 'other', 1)", "(2, 'two', 1)"])
-def test_a_key_that_is_not_a_number_is_compared(pg_bench: Bench, there: str) -> None:
+@pytest.mark.parametrize("dest_row", ["('NaN', 'other', 1)", "(2, 'two', 1)"])
+def test_a_key_that_is_nan_is_compared(pg_bench: Bench, dest_row: str) -> None:
     columns = "(id numeric(10,0), name text, price numeric)"
     pg_bench.at_source(f"CREATE TABLE s {columns}", "INSERT INTO s VALUES ('NaN', 'a', 1), (1, 'b', 1), (2, 'two', 1)")
     pg_bench.at_destination(
         "CREATE SCHEMA sync",
         f"CREATE TABLE sync.t {columns}",
-        f"INSERT INTO sync.t VALUES (1, 'b', 1), {there}",
+        f"INSERT INTO sync.t VALUES (1, 'b', 1), {dest_row}",
     )
-    found = verified(pg_bench, QUERY)
-    assert counts(found) == ((1, 0, 1) if "NaN" in there else (1, 0, 0))
-    pg_bench.run(repair_plan(pg_bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",)), found))
+    result = verified(pg_bench, QUERY)
+    assert counts(result) == ((1, 0, 1) if "NaN" in dest_row else (1, 0, 0))
+    pg_bench.run(repair_plan(pg_bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",)), result))
     assert counts(verified(pg_bench, QUERY)) == (0, 0, 0)
 
 
-def test_a_key_that_is_no_integer_in_an_integer_column_is_named(bench: Bench, tmp_path: Path) -> None:
+def test_a_key_in_an_integer_column_that_is_no_integer_is_named_in_the_error(bench: Bench, tmp_path: Path) -> None:
     url = f"jdbc:sqlite:{tmp_path / 'destination.db'}"
     bench.destination = ConnectionParameters(kind="sqlite", url=url, options={"create": True}, name="destination")
     columns = "(id INTEGER, name TEXT, price TEXT)"
@@ -186,7 +186,7 @@ def test_a_key_that_is_no_integer_in_an_integer_column_is_named(bench: Bench, tm
 
 
 @pytest.mark.matrix
-def test_values_of_very_many_columns_are_shown(pg_bench: Bench) -> None:
+def test_differences_in_a_table_of_1200_columns_are_shown(pg_bench: Bench) -> None:
     columns = ", ".join(f"c{number} integer" for number in range(1200))
     pg_bench.at_source(f"CREATE TABLE s (id integer, {columns})", "INSERT INTO s (id, c7, c1100) VALUES (1, 1, 2)")
     pg_bench.at_destination(
@@ -198,7 +198,7 @@ def test_values_of_very_many_columns_are_shown(pg_bench: Bench) -> None:
     assert [(value.column, value.source, value.destination) for value in different] == [("c1100", "2", "3")]
 
 
-def test_a_table_that_is_not_there_says_to_run_first(bench: Bench) -> None:
+def test_a_missing_destination_table_is_an_error_that_hints_at_the_first_run(bench: Bench) -> None:
     bench.at_source("CREATE TABLE s (id integer, name text, price numeric)")
     with pytest.raises(TableMissing, match="has not run yet"):
         verified(bench, QUERY)
@@ -209,7 +209,7 @@ def test_unknown_columns_are_refused(pair: Bench) -> None:
         verified(pair, QUERY, columns=("prise",))
 
 
-def test_a_run_of_many_differences_is_counted_exactly(pg_bench: Bench) -> None:
+def test_tens_of_thousands_of_differences_are_counted_exactly(pg_bench: Bench) -> None:
     pg_bench.at_source(
         "CREATE TABLE s AS SELECT i AS id, 'name ' || i AS name, i + 0.5 AS price FROM generate_series(1, 60000) i"
     )

@@ -1,4 +1,4 @@
-"""Every type: equal after a run, and one value changed in one column is found in that column, whatever its type."""
+"""Verification of every type: rows are equal after a run, and a changed value is reported with its column."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.benches.bench import Bench
 from tests.benches.verification import counts, verified
 
 pytestmark = pytest.mark.matrix
-# type, value at the source, another value; both written into PostgreSQL
+# type, value at the source, a different value, both in PostgreSQL's SQL
 _POSTGRESQL = {
     "t": ("text", "'a'", "'A'"),
     "blank": ("text", "'a'", "'a '"),
@@ -44,7 +44,7 @@ _POSTGRESQL = {
     "rng": ("int4range", "'[1,5)'", "'[1,6)'"),
     "net": ("inet", "'10.0.0.1/8'", "'10.0.0.1'"),
 }
-# type in SQLite, type in PostgreSQL, value, another one as PostgreSQL writes it
+# type in SQLite, type in PostgreSQL, value in SQLite's SQL, a different value in PostgreSQL's SQL
 _SQLITE = {
     "i": ("INTEGER", "bigint", "9223372036854775807", "9223372036854775806"),
     "t": ("TEXT", "text", "'a'", "'A'"),
@@ -64,42 +64,42 @@ _SQLITE = {
 }
 
 
-def changed_one_by_one(bench: Bench, query: str, others: dict[str, str]) -> Iterator[tuple[str, tuple[int, int, int]]]:
-    """Change one column at a time in the destination; yield which columns are said to differ, and the counts."""
+def change_each_column(bench: Bench, query: str, others: dict[str, str]) -> Iterator[tuple[str, tuple[int, int, int]]]:
+    """Change one column at a time in the destination; yield the columns reported as different, and the counts."""
     for name, other in others.items():
         bench.at_destination("BEGIN", "CREATE TABLE sync.kept AS SELECT * FROM sync.t", "COMMIT")
         bench.at_destination(f"UPDATE sync.t SET {name} = {other}")
-        found = verified(bench, query)
-        yield ",".join(sorted({value.column for value in found.outcome.different})), counts(found)
+        result = verified(bench, query)
+        yield ",".join(sorted({value.column for value in result.outcome.different})), counts(result)
         bench.at_destination("TRUNCATE sync.t", "INSERT INTO sync.t SELECT * FROM sync.kept", "DROP TABLE sync.kept")
 
 
-def test_every_type_of_postgresql_hashed_by_the_servers(pg_bench: Bench) -> None:
+def test_every_type_of_postgresql_is_compared_by_hashes_of_the_servers(pg_bench: Bench) -> None:
     columns = ", ".join(f"{name} {native}" for name, (native, _, _) in _POSTGRESQL.items())
     values = ", ".join(value for _, value, _ in _POSTGRESQL.values())
     pg_bench.at_source(f"CREATE TABLE v (id int, {columns})", f"INSERT INTO v VALUES (1, {values})")
     pg_bench.run(pg_bench.plan("SELECT * FROM v"))
     assert counts(verified(pg_bench, "SELECT * FROM v")) == (0, 0, 0)
-    found = changed_one_by_one(
+    differences = change_each_column(
         pg_bench, "SELECT * FROM v", {name: other for name, (_, _, other) in _POSTGRESQL.items()}
     )
-    assert list(found) == [(name, (0, 0, 1)) for name in _POSTGRESQL]
+    assert list(differences) == [(name, (0, 0, 1)) for name in _POSTGRESQL]
 
 
-def test_every_type_of_sqlite_against_postgresql(bench: Bench) -> None:
-    here = ", ".join(f"{name} {native}" for name, (native, *_) in _SQLITE.items())
-    there = ", ".join(f"{name} {native}" for name, (_, native, *_) in _SQLITE.items())
+def test_every_type_of_sqlite_is_compared_with_postgresql(bench: Bench) -> None:
+    source_columns = ", ".join(f"{name} {native}" for name, (native, *_) in _SQLITE.items())
+    dest_columns = ", ".join(f"{name} {native}" for name, (_, native, *_) in _SQLITE.items())
     values = ", ".join(value for _, _, value, _ in _SQLITE.values())
     query = f"SELECT id AS id, {', '.join(f'{name} AS {name}' for name in _SQLITE)} FROM v"
-    bench.at_source(f"CREATE TABLE v (id INTEGER, {here})", f"INSERT INTO v VALUES (1, {values})")
-    bench.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t (id bigint, {there})")
+    bench.at_source(f"CREATE TABLE v (id INTEGER, {source_columns})", f"INSERT INTO v VALUES (1, {values})")
+    bench.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t (id bigint, {dest_columns})")
     bench.run(bench.plan(query))
     assert counts(verified(bench, query)) == (0, 0, 0)
-    found = changed_one_by_one(bench, query, {name: other for name, (_, _, _, other) in _SQLITE.items()})
-    assert list(found) == [(name, (0, 0, 1)) for name in _SQLITE]
+    differences = change_each_column(bench, query, {name: other for name, (_, _, _, other) in _SQLITE.items()})
+    assert list(differences) == [(name, (0, 0, 1)) for name in _SQLITE]
 
 
-def test_types_of_duckdb_equal_themselves_and_each_other(bench: Bench, tmp_path: Path) -> None:
+def test_types_of_duckdb_are_equal_after_a_run(bench: Bench, tmp_path: Path) -> None:
     url = f"jdbc:duckdb:{tmp_path / 'source.duckdb'}"
     bench.source = ConnectionParameters(kind="duckdb", url=url, options={"create": True}, name="source")
     bench.at_source(

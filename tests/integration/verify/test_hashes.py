@@ -1,4 +1,4 @@
-"""Two rows never share a checksum by construction: what the systems' own hash functions leave out is compared too."""
+"""Row hashes differ by construction: values for which the systems' own hash functions collide are compared too."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUERY = "SELECT id AS id, v AS v FROM s"
         pytest.param("timestamp", "'2000-01-01 00:00:00'", "'2000-01-01 01:11:34.967297'", marks=pytest.mark.matrix),
     ],
 )
-def test_values_that_postgresql_hashes_alike_differ(
+def test_values_with_the_same_hash_in_postgresql_are_different(
     pg_bench: Bench, native: str, source: str, destination: str
 ) -> None:
     pg_bench.at_source(f"CREATE TABLE s (id integer, v {native})", f"INSERT INTO s VALUES (1, {source})")
@@ -37,7 +37,7 @@ def test_values_that_postgresql_hashes_alike_differ(
 
 
 @pytest.mark.parametrize("value", ["0.00", "184467440737095516.17"])
-def test_wide_decimals_that_duckdb_hashes_alike_differ(bench: Bench, value: str) -> None:
+def test_wide_decimals_with_the_same_hash_in_duckdb_are_different(bench: Bench, value: str) -> None:
     bench.at_source("CREATE TABLE s (id INTEGER, v DECIMAL(38,2))", "INSERT INTO s VALUES (1, -0.01)")
     bench.at_destination(
         "CREATE SCHEMA sync",
@@ -48,7 +48,9 @@ def test_wide_decimals_that_duckdb_hashes_alike_differ(bench: Bench, value: str)
 
 
 @pytest.mark.parametrize("source", ["postgresql", pytest.param("sqlite", marks=pytest.mark.matrix)])
-def test_values_that_two_rows_of_one_bucket_exchanged_differ(between: Callable[[str, str], Bench], source: str) -> None:
+def test_values_exchanged_between_two_rows_of_one_bucket_are_different(
+    between: Callable[[str, str], Bench], source: str
+) -> None:
     pair = between(source, "postgresql")
     rows = (
         "INSERT INTO {} WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4096)"
@@ -59,7 +61,7 @@ def test_values_that_two_rows_of_one_bucket_exchanged_differ(between: Callable[[
         "CREATE SCHEMA sync",
         "CREATE TABLE sync.t (id integer, v varchar(20))",
         rows.format("sync.t"),
-        # four keys share a bucket of the last range; of some buckets two neighbours exchange their values
+        # four keys share a bucket of the last range; in some buckets two neighbours exchange their values
         "UPDATE sync.t SET v = 'name ' || CASE WHEN id % 2 = 0 THEN id - 1 ELSE id + 1 END"
         " WHERE id > 2000 AND id % 16 IN (1, 2)",
     )

@@ -1,4 +1,4 @@
-"""PostgreSQL beside a file: the server hashes its rows itself where it can, and every difference is found."""
+"""Verification between PostgreSQL and a file: the server hashes its rows if possible, and finds all differences."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MIXED = [
     pytest.param(("postgresql", "sqlite"), id="postgresql-sqlite", marks=pytest.mark.matrix),
     pytest.param(("sqlite", "postgresql"), id="sqlite-postgresql", marks=pytest.mark.matrix),
 ]
-# type at the source, value, another value that the destination can hold, each in SQL of every system
+# type at the source, value, a different value that the destination can hold, in SQL that every system understands
 _TYPES = {
     "g": ("bigint", "9223372036854775807", "9223372036854775806"),
     "s": ("smallint", "-32768", "0"),
@@ -35,7 +35,7 @@ _TYPES = {
     "d": ("date", "'1969-12-31'", "'1970-01-01'"),
     "ts": ("timestamp", "'2026-12-31 23:59:59.999999'", "'2026-12-31 23:59:59.999998'"),
 }
-# as DuckDB writes what PostgreSQL has too
+# values in DuckDB's spelling that PostgreSQL has as well
 _EXTREMES = {
     "date": ("'infinity'", "'-infinity'", "'0044-03-15 (BC)'", "'5874897-12-31'"),
     "timestamp": ("'infinity'", "'-infinity'", "'0044-03-15 (BC) 01:00:00'", "'294246-12-31 23:59:59.999999'"),
@@ -57,7 +57,7 @@ _MORE = {
 
 @pytest.fixture(params=_MIXED)
 def pair(request: pytest.FixtureRequest, between: Callable[[str, str], Bench]) -> Bench:
-    """A file and PostgreSQL, either one the source, the same 60 rows in both."""
+    """PostgreSQL and a file, each as source and as destination, with the same 60 rows."""
     bench = between(*request.param)
     rows = (
         "INSERT INTO {} WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)"
@@ -68,7 +68,7 @@ def pair(request: pytest.FixtureRequest, between: Callable[[str, str], Bench]) -
     return bench
 
 
-def test_every_kind_of_fault_is_found_by_the_servers_hash(pair: Bench) -> None:
+def test_every_kind_of_difference_is_found_by_server_side_hashes(pair: Bench) -> None:
     table = table_of(pair)
     assert hashed_by_the_server(pair, QUERY) == (0, 0, 0)
     pair.at_destination(
@@ -89,7 +89,7 @@ def test_every_kind_of_fault_is_found_by_the_servers_hash(pair: Bench) -> None:
 
 
 @pytest.mark.matrix
-def test_more_texts_than_a_function_takes_are_hashed(between: Callable[[str, str], Bench]) -> None:
+def test_a_row_with_more_columns_than_a_function_has_arguments_is_hashed(between: Callable[[str, str], Bench]) -> None:
     pair = between("postgresql", "duckdb")
     names = [f"c{number}" for number in range(250)]
     pair.at_source(
@@ -103,7 +103,7 @@ def test_more_texts_than_a_function_takes_are_hashed(between: Callable[[str, str
 
 
 @pytest.mark.matrix
-def test_with_keep_latest_an_older_row_is_different(between: Callable[[str, str], Bench]) -> None:
+def test_with_keep_latest_an_older_row_in_the_destination_is_different(between: Callable[[str, str], Bench]) -> None:
     pair = between("postgresql", "duckdb")
     pair.at_source(
         "CREATE TABLE s (id integer, w timestamp, v text)",
@@ -135,72 +135,76 @@ def test_rows_below_a_named_watermark_are_not_extra(between: Callable[[str, str]
 
 
 @pytest.mark.parametrize("strips", [True, pytest.param(False, marks=pytest.mark.matrix)])
-def test_a_nul_character_is_seen_unless_it_is_stripped(between: Callable[[str, str], Bench], strips: bool) -> None:
+def test_a_nul_character_is_a_difference_unless_it_is_stripped(
+    between: Callable[[str, str], Bench], strips: bool
+) -> None:
     pair = between("duckdb", "postgresql")
     pair.at_source("CREATE TABLE s (id integer, v varchar)", "INSERT INTO s VALUES (1, 'a' || chr(0) || 'b')")
     pair.at_destination(
         "CREATE SCHEMA sync", "CREATE TABLE sync.t (id integer, v text)", "INSERT INTO sync.t VALUES (1, 'ab')"
     )
-    found = hashed_by_the_server(pair, "SELECT id AS id, v AS v FROM s", strip_nul_bytes=strips)
-    assert found == (0, 0, 0 if strips else 1)
+    difference_counts = hashed_by_the_server(pair, "SELECT id AS id, v AS v FROM s", strip_nul_bytes=strips)
+    assert difference_counts == (0, 0, 0 if strips else 1)
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize(("destination", "different"), [("sqlite", 0), ("duckdb", 1)])
-def test_a_negative_zero_is_what_the_destination_keeps_of_it(
+def test_a_negative_zero_is_compared_as_the_destination_stores_it(
     between: Callable[[str, str], Bench], destination: str, different: int
 ) -> None:
     pair = between("postgresql", destination)
     pair.at_source("CREATE TABLE s (id integer, v double precision)", "INSERT INTO s VALUES (1, '-0')")
     pair.run(pair.plan("SELECT id AS id, v AS v FROM s"))
-    # DuckDB leaves a value that it calls equal as it is
+    # DuckDB does not update a value with an equal one
     pair.at_destination(f"DELETE FROM {table_of(pair)}", f"INSERT INTO {table_of(pair)} VALUES (1, 0.0)")
     assert hashed_by_the_server(pair, "SELECT id AS id, v AS v FROM s") == (0, 0, different)
 
 
-def _changed(bench: Bench, query: str, types: dict[str, tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
+def _change_each_column(bench: Bench, query: str, types: dict[str, tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
     table = table_of(bench)
     for name, (_, value, other) in types.items():
         bench.at_destination(f"UPDATE {table} SET {name} = {other}")
         different = verified(bench, query).outcome.different
-        yield name, ",".join(sorted({found.column for found in different}))
+        yield name, ",".join(sorted({difference.column for difference in different}))
         bench.at_destination(f"UPDATE {table} SET {name} = {value}")
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize(("source", "destination"), [mark.values[0] for mark in _MIXED])
-def test_every_type_of_every_pair(between: Callable[[str, str], Bench], source: str, destination: str) -> None:
+def test_every_type_is_compared_in_every_pair(
+    between: Callable[[str, str], Bench], source: str, destination: str
+) -> None:
     pair = between(source, destination)
     types = _TYPES if "sqlite" in (source, destination) else _TYPES | _MORE
-    listed = ", ".join(f"{name} {native}" for name, (native, _, _) in types.items())
+    columns = ", ".join(f"{name} {native}" for name, (native, _, _) in types.items())
     values = ", ".join(value for _, value, _ in types.values())
-    nothing = ", ".join("NULL" for _ in types)
+    nulls = ", ".join("NULL" for _ in types)
     query = f"SELECT id AS id, {', '.join(f'{name} AS {name}' for name in types)} FROM s"
-    pair.at_source(f"CREATE TABLE s (id integer, {listed})", f"INSERT INTO s VALUES (1, {values})")
+    pair.at_source(f"CREATE TABLE s (id integer, {columns})", f"INSERT INTO s VALUES (1, {values})")
     if destination == "postgresql":
-        # SQLite's own types have other counterparts
-        pair.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t (id bigint, {listed})")
+        # the types of SQLite correspond to other types
+        pair.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t (id bigint, {columns})")
     pair.run(pair.plan(query))
     assert hashed_by_the_server(pair, query) == (0, 0, 0)
-    assert list(_changed(pair, query, types)) == [(name, name) for name in types]
-    # nothing but NULL
-    pair.at_source("DELETE FROM s", f"INSERT INTO s VALUES (1, {nothing})")
+    assert list(_change_each_column(pair, query, types)) == [(name, name) for name in types]
+    # a row of NULL
+    pair.at_source("DELETE FROM s", f"INSERT INTO s VALUES (1, {nulls})")
     assert hashed_by_the_server(pair, query) == (0, 0, 1)
     pair.run(pair.plan(query))
     assert hashed_by_the_server(pair, query) == (0, 0, 0)
 
 
 @pytest.mark.matrix
-def test_extremes_are_equal_to_themselves_alone(between: Callable[[str, str], Bench]) -> None:
+def test_extreme_values_are_equal_only_to_themselves(between: Callable[[str, str], Bench]) -> None:
     pair = between("duckdb", "postgresql")
     pair.at_destination("CREATE SCHEMA sync")
     for native, values in _EXTREMES.items():
         numbered = list(enumerate(values))
-        written = [(n, value.replace(" (BC)", "").replace("'", "")) for n, value in numbered]
-        there = [(n, f"'{text} BC'" if "(BC)" in values[n] else f"'{text}'") for n, text in written]
-        for bench, table, rows in ((pair.at_source, "s", numbered), (pair.at_destination, "sync.t", there)):
-            bench(f"DROP TABLE IF EXISTS {table}", f"CREATE TABLE {table} (id integer, v {native})")
-            bench(*(f"INSERT INTO {table} VALUES ({n}, CAST({value} AS {native}))" for n, value in rows))
+        texts = [(n, value.replace(" (BC)", "").replace("'", "")) for n, value in numbered]
+        dest_rows = [(n, f"'{text} BC'" if "(BC)" in values[n] else f"'{text}'") for n, text in texts]
+        for execute, table, rows in ((pair.at_source, "s", numbered), (pair.at_destination, "sync.t", dest_rows)):
+            execute(f"DROP TABLE IF EXISTS {table}", f"CREATE TABLE {table} (id integer, v {native})")
+            execute(*(f"INSERT INTO {table} VALUES ({n}, CAST({value} AS {native}))" for n, value in rows))
         assert hashed_by_the_server(pair, "SELECT id AS id, v AS v FROM s") == (0, 0, 0), native
         pair.at_destination(f"UPDATE sync.t SET id = (id + 1) % {len(values)}")
         assert hashed_by_the_server(pair, "SELECT id AS id, v AS v FROM s") == (0, 0, len(values)), native

@@ -1,4 +1,4 @@
-"""A sample can be compared once more: the same rows, not others chosen at random."""
+"""Verifying a sample again compares the same rows, not other random ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.benches.verification import quick
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("key", ["id", "name"])
-def test_a_sample_is_taken_again(bench: Bench, key: str) -> None:
+def test_a_sample_can_be_compared_again(bench: Bench, key: str) -> None:
     bench.at_source(
         "CREATE TABLE s (id INTEGER, name TEXT)",
         "INSERT INTO s WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
@@ -23,14 +23,14 @@ def test_a_sample_is_taken_again(bench: Bench, key: str) -> None:
     bench.at_destination(
         "CREATE SCHEMA sync",
         "CREATE TABLE sync.t AS SELECT i AS id, 'name ' || i AS name FROM generate_series(1, 3000) i",
-        # so that a sample tells by its rows which one it is
+        # the missing rows show which sample was compared
         "DELETE FROM sync.t WHERE id % 7 = 0",
     )
     plan = bench.plan("SELECT id AS id, name AS name FROM s", strategy=Strategy.UPSERT, merge_key=(key,))
     options = Options(sample=300, pace=quick())
     first = verify(plan, options)
-    again = verify(plan, replace(options, same=first.sample))
+    second = verify(plan, replace(options, same=first.sample))
     assert 0 < first.outcome.source_rows < 3000
-    assert again.sample == first.sample
-    assert again.outcome.missing == first.outcome.missing
-    assert again.outcome.counts == first.outcome.counts
+    assert second.sample == first.sample
+    assert second.outcome.missing == first.outcome.missing
+    assert second.outcome.counts == first.outcome.counts

@@ -1,4 +1,4 @@
-"""A server's hash of a value is the hash of the same value read from it, and no two values of a type share one."""
+"""The hash shared by a server and Pipekit is the same on both sides, and differs for all values of a type."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SPECIAL = ("'NaN'", "'Infinity'", "'-Infinity'")
 _INTEGERS = ("0", "1", "-1", "10", "32767", "-32768")
 _WIDER = (*_INTEGERS, "65537", "2147483647", "-2147483648")
 _WIDEST = (*_WIDER, "4294967297", "9223372036854775807", "-9223372036854775808", "-9223372036854775807")
-_MOMENTS = (
+_TIMESTAMPS = (
     "'1970-01-01'", "'1970-01-01 00:00:00.000001'", "'1969-12-31 23:59:59.999999'", "'2000-01-01'", "'infinity'",
     "'1999-12-31 23:59:59.999999'", "'2000-01-01 00:00:00.000001'", "'0001-01-01'", "'0001-12-31 BC'", "'-infinity'",
     "'4713-11-24 00:00:00 BC'", "'9999-12-31 23:59:59.999999'", "'10000-01-01'", "'294246-12-31 23:59:59.999999'",
@@ -57,7 +57,7 @@ _BYTES = (
     "(SELECT string_agg(decode(lpad(to_hex(i), 2, '0'), 'hex'), '' ORDER BY i) FROM generate_series(0, 255) i)",
 )  # fmt: skip
 _UUIDS = tuple(f"'{first}0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1{last}'" for first in "0f" for last in "01f")
-# PostgreSQL's type, the destination's kind and type, values
+# PostgreSQL's type, the other system and its type, values
 _MATRIX = (
     ("smallint", "duckdb", "SMALLINT", _INTEGERS),
     ("smallint", "sqlite", "INTEGER", _INTEGERS),
@@ -90,10 +90,10 @@ _MATRIX = (
     ("date", "duckdb", "DATE", _DATES),
     ("date", "sqlite", "TEXT", _DATES),
     ("time", "duckdb", "TIME", _TIMES),
-    ("timestamp", "duckdb", "TIMESTAMP", _MOMENTS),
-    ("timestamp", "postgresql", "timestamp(6)", _MOMENTS),
-    ("timestamptz", "duckdb", "TIMESTAMPTZ", _MOMENTS),
-    ("timestamptz", "sqlite", "TEXT", _MOMENTS),
+    ("timestamp", "duckdb", "TIMESTAMP", _TIMESTAMPS),
+    ("timestamp", "postgresql", "timestamp(6)", _TIMESTAMPS),
+    ("timestamptz", "duckdb", "TIMESTAMPTZ", _TIMESTAMPS),
+    ("timestamptz", "sqlite", "TEXT", _TIMESTAMPS),
     ("double precision", "duckdb", "DOUBLE", _DOUBLES),
     ("double precision", "sqlite", "TEXT", _DOUBLES),
     ("real", "duckdb", "FLOAT", _REALS),
@@ -115,8 +115,8 @@ def columns_of(kind: str, native: str) -> tuple[Column, Column]:
     )
 
 
-def both_ways(parameters: ConnectionParameters, kind: str, native: str, *, signed_zero: bool = True) -> Iterator[Side]:
-    """Yield the table `s` hashed by the server, and read and hashed here."""
+def both_sides(parameters: ConnectionParameters, kind: str, native: str, *, signed_zero: bool = True) -> Iterator[Side]:
+    """Yield the table `s` hashed by the server, then read and hashed by Pipekit."""
     columns = columns_of(kind, native)
     compared = ComparisonSpec(columns=columns, key=(1,), signed_zero=signed_zero)
     with ExitStack() as stack:
@@ -146,7 +146,7 @@ def both_ways(parameters: ConnectionParameters, kind: str, native: str, *, signe
 
 
 def hashes(side: Side) -> set[tuple[int, int]]:
-    """Each row's hash of its value alone, and of the whole row."""
+    """Return the hash of the value and the hash of the row, for each row."""
     whole = Segment(), HashGrid(count=1)
     rows = [row for batch in side.hashes(*whole) for row in batch.to_pylist()]
     assert side.digest(*whole)[0].checksum == sum(row["row_hash"] for row in rows)
@@ -155,26 +155,26 @@ def hashes(side: Side) -> set[tuple[int, int]]:
 
 @pytest.mark.matrix
 @pytest.mark.parametrize(("native", "kind", "declared", "values"), _MATRIX)
-def test_every_value_of_a_type_has_one_hash_of_its_own(
+def test_server_and_pipekit_compute_the_same_hash_and_a_different_one_for_each_value(
     pg_bench: Bench, native: str, kind: str, declared: str, values: tuple[str, ...]
 ) -> None:
-    _filled(pg_bench, native, values)
-    server, here = map(hashes, both_ways(pg_bench.source, kind, declared))
-    assert server == here
-    # the row without a value is one more
+    _fill(pg_bench, native, values)
+    server, streamed = map(hashes, both_sides(pg_bench.source, kind, declared))
+    assert server == streamed
+    # there is one more row, with NULL
     assert len({value for value, _ in server}) == len(server) == len(values) + 1
 
 
-def test_moments_that_no_server_has_share_no_hash_with_those_that_one_has() -> None:
-    ends = [2**63 - 1, -(2**63) + 1, 2**63 - 2, -(2**63) + 2, -211_810_204_800_000_000, 0, None]
-    moment = pa.array(ends, pa.int64()).cast(pa.timestamp("us"))
-    found = item(moment, DataType(kind=Kind.TIMESTAMP)).to_pylist()
-    assert found[:2] == ["7fffffffffffffff", "8000000000000000"]
-    assert found[3] == "8000000000000001"
-    assert int(found[5], 16) == 2**64 - 946_684_800_000_000
-    assert len(set(found)) == len(ends)
+def test_timestamps_out_of_postgresql_s_range_have_hashes_of_their_own() -> None:
+    values = [2**63 - 1, -(2**63) + 1, 2**63 - 2, -(2**63) + 2, -211_810_204_800_000_000, 0, None]
+    timestamps = pa.array(values, pa.int64()).cast(pa.timestamp("us"))
+    hash_items = item(timestamps, DataType(kind=Kind.TIMESTAMP)).to_pylist()
+    assert hash_items[:2] == ["7fffffffffffffff", "8000000000000000"]
+    assert hash_items[3] == "8000000000000001"
+    assert int(hash_items[5], 16) == 2**64 - 946_684_800_000_000
+    assert len(set(hash_items)) == len(values)
 
 
-def _filled(bench: Bench, native: str, values: tuple[str, ...]) -> None:
+def _fill(bench: Bench, native: str, values: tuple[str, ...]) -> None:
     rows = ", ".join(f"({number}, ({value})::{native})" for number, value in enumerate((*values, "NULL")))
     bench.at_source(f"CREATE TABLE s (id integer, v {native})", f"INSERT INTO s VALUES {rows}")

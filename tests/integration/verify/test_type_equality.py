@@ -1,4 +1,4 @@
-"""What the connectors say of their types' equal values, against what the systems themselves answer."""
+"""The connectors' description of which values of a type are equal, compared with the systems themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from connections.sdk.sql.equality import Spellings
 from tests.benches.bench import fetch
 
 ONE, ONE_SHOWN, SEVERAL = Spellings
-# a type, and two texts of one value
+# a type, two texts of one value, and how many texts the connector says that equal values have
 POSTGRESQL = [
     ("inet", "10.0.0.1/32", "10.0.0.1", ONE_SHOWN),
     ("cidr", "10/8", "10.0.0.0/8", ONE_SHOWN),
@@ -54,28 +54,28 @@ def moods(warehouse: ConnectionParameters) -> ConnectionParameters:
     return warehouse
 
 
-def said(parameters: ConnectionParameters, names: list[str]) -> dict[str, Spellings]:
+def spellings_of(parameters: ConnectionParameters, names: list[str]) -> dict[str, Spellings]:
     module = registry.type_equality(parameters.kind)
     assert module is not None
     session = registry.connector(parameters.kind).connect(parameters)
     try:
-        return {name: found.spellings for name, found in module.equality(session, names).items()}
+        return {name: equality.spellings for name, equality in module.equality(session, names).items()}
     finally:
         session.close()
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "duckdb"])
-def test_equal_values_are_shown_as_often_as_the_connector_says(
+def test_equal_values_have_as_many_texts_as_the_connector_says(
     kind: str, moods: ConnectionParameters, warehouse_of: Callable[[str], ConnectionParameters]
 ) -> None:
     cases = POSTGRESQL if kind == "postgresql" else DUCKDB
     parameters = warehouse_of(kind)
-    found = said(parameters, [name for name, *_ in cases])
+    spellings = spellings_of(parameters, [name for name, *_ in cases])
     for name, one, other, expected in cases:
         values = " , ".join("CAST('" + text.replace("'", "''") + f"' AS {name})" for text in (one, other))
         sql = f"SELECT a = b, CAST(a AS text), CAST(b AS text) FROM (SELECT {values}) AS v(a, b)"
         ((equal, first, second),) = fetch(parameters, sql)
-        assert (name, equal, found[name]) == (name, True, expected)
+        assert (name, equal, spellings[name]) == (name, True, expected)
         if expected is ONE_SHOWN:
             assert (name, first) == (name, second)
 
@@ -91,15 +91,17 @@ def test_equal_values_are_shown_as_often_as_the_connector_says(
         ("macaddr8", "08:00:2b:ff:fe:01:02:03", "08:00:2b:01:02:03:00:00"),
     ],
 )
-def test_what_is_shown_in_two_ways_is_two_values(moods: ConnectionParameters, name: str, one: str, other: str) -> None:
+def test_values_with_different_texts_are_different(
+    moods: ConnectionParameters, name: str, one: str, other: str
+) -> None:
     assert fetch(moods, f"SELECT '{one}'::{name} = '{other}'::{name}") == [(False,)]
-    assert said(moods, [name]) == {name: ONE_SHOWN}
+    assert spellings_of(moods, [name]) == {name: ONE_SHOWN}
 
 
-def test_an_enum_has_one_text_and_other_types_of_a_database_are_taken_for_the_loosest(
+def test_an_enum_has_one_text_and_an_unknown_type_may_have_several(
     moods: ConnectionParameters,
 ) -> None:
-    assert said(moods, ["mood", "public.pair", "pair[]", "citext"]) == {
+    assert spellings_of(moods, ["mood", "public.pair", "pair[]", "citext"]) == {
         "mood": ONE,
         "public.pair": SEVERAL,
         "pair[]": SEVERAL,
@@ -111,7 +113,7 @@ def test_an_enum_has_one_text_and_other_types_of_a_database_are_taken_for_the_lo
 
 def test_an_enum_of_duckdb_has_one_text(warehouse_of: Callable[[str], ConnectionParameters]) -> None:
     names = ["ENUM('a', 'it''s')", "ENUM('a')[]"]
-    assert list(said(warehouse_of("duckdb"), names).values()) == [ONE, SEVERAL]
+    assert list(spellings_of(warehouse_of("duckdb"), names).values()) == [ONE, SEVERAL]
 
 
 @pytest.mark.parametrize(
@@ -126,5 +128,5 @@ def test_an_enum_of_duckdb_has_one_text(warehouse_of: Callable[[str], Connection
         ("citext", "citext"),
     ],
 )
-def test_a_type_without_its_bounds_neither_cuts_nor_rounds(native: str, wide: str) -> None:
+def test_unbounded_returns_the_type_without_its_limits(native: str, wide: str) -> None:
     assert unbounded(native) == wide

@@ -1,4 +1,4 @@
-"""Where PostgreSQL beside a file cannot hash its rows as the file's are hashed, both are read as before."""
+"""Verification between PostgreSQL and a file where the server cannot compute the shared hash: all rows are read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.benches.verification import counts, hashed_by_the_server, verified, w
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
 
-def test_a_column_that_has_no_form_leaves_all_rows_to_be_read(between: Callable[[str, str], Bench]) -> None:
+def test_all_rows_are_read_if_a_column_cannot_be_hashed_by_the_server(between: Callable[[str, str], Bench]) -> None:
     pair = between("postgresql", "duckdb")
     pair.at_source("CREATE TABLE s (id integer, j jsonb, v text)", "INSERT INTO s VALUES (1, '[1]', 'a')")
     query = "SELECT id AS id, j AS j, v AS v FROM s"
@@ -39,7 +39,7 @@ def test_a_column_that_has_no_form_leaves_all_rows_to_be_read(between: Callable[
         pytest.param("text", "UUID", marks=pytest.mark.matrix),
     ],
 )
-def test_a_type_that_could_change_a_value_leaves_all_rows_to_be_read(
+def test_all_rows_are_read_if_the_destination_s_type_could_change_a_value(
     between: Callable[[str, str], Bench], native: str, declared: str
 ) -> None:
     pair = between("postgresql", "duckdb")
@@ -48,7 +48,7 @@ def test_a_type_that_could_change_a_value_leaves_all_rows_to_be_read(
     assert why_read(pair, "SELECT id AS id, v AS v FROM s").startswith("column “v”")
 
 
-def test_a_key_without_case_leaves_all_rows_to_be_read(between: Callable[[str, str], Bench]) -> None:
+def test_all_rows_are_read_if_the_key_ignores_case(between: Callable[[str, str], Bench]) -> None:
     pair = between("postgresql", "sqlite")
     pair.at_source("CREATE TABLE s (id text, v text)", "INSERT INTO s VALUES ('A', 'x')")
     pair.at_destination(
@@ -58,7 +58,7 @@ def test_a_key_without_case_leaves_all_rows_to_be_read(between: Callable[[str, s
     assert "by a collation of its own" in why_read(pair, "SELECT id AS id, v AS v FROM s")
 
 
-def test_a_server_that_refuses_md5_leaves_all_rows_to_be_read(between: Callable[[str, str], Bench]) -> None:
+def test_all_rows_are_read_if_the_server_refuses_md5(between: Callable[[str, str], Bench]) -> None:
     pair = between("postgresql", "duckdb")
     pair.at_source(
         "CREATE TABLE s (id integer)",
@@ -72,16 +72,16 @@ def test_a_server_that_refuses_md5_leaves_all_rows_to_be_read(between: Callable[
 
 
 @pytest.mark.matrix
-def test_a_server_of_another_encoding_leaves_all_rows_to_be_read(between: Callable[[str, str], Bench]) -> None:
+def test_all_rows_are_read_if_the_server_has_another_encoding(between: Callable[[str, str], Bench]) -> None:
     pair = between("postgresql", "duckdb")
     name = urlsplit(pair.source.url).path.strip("/") + "_latin"
     pair.at_source(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
-    own = pair.source
-    pair.source = replace(own, url=urlunsplit(urlsplit(own.url)._replace(path=f"/{name}")))
+    original = pair.source
+    pair.source = replace(original, url=urlunsplit(urlsplit(original.url)._replace(path=f"/{name}")))
     try:
         pair.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'é')")
         pair.run(pair.plan("SELECT id AS id, v AS v FROM s"))
         assert "encodes text in LATIN1" in why_read(pair, "SELECT id AS id, v AS v FROM s")
     finally:
-        pair.source = own
+        pair.source = original
         pair.at_source(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,4 +1,4 @@
-"""A declared type is somebody's text: what reaches DDL is a type, whatever a catalogue says."""
+"""Declared types, which may be any text: only what parses as a type gets into DDL."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOSTILE = [
     "TEXT /* */ CHECK (0)",
     "INTEGER GENERATED ALWAYS AS (7)",
 ]
-# each is a run of its own
+# each of these costs a run
 SOME = [HOSTILE[0], *(pytest.param(text, marks=pytest.mark.matrix) for text in HOSTILE[1:] if text[0] == "T")]
 
 
@@ -48,23 +48,23 @@ def definitions(bench: Bench) -> str:
 
 
 @pytest.mark.parametrize("declared", SOME)
-def test_a_hostile_type_of_a_source_makes_no_ddl(files: Bench, declared: str) -> None:
+def test_a_hostile_type_of_a_source_adds_nothing_to_the_ddl(files: Bench, declared: str) -> None:
     files.at_destination("CREATE TABLE victim (a)")
     quoted = declared.replace('"', '""')
     files.at_source(f'CREATE TABLE s (k INTEGER, v "{quoted}")', "INSERT INTO s VALUES (1, 'kept'), (2, NULL)")
     files.run(files.plan("SELECT k AS k, v AS v FROM s", dest_table=TableName("", "t")))
     assert fetch(files.destination, "SELECT k, v FROM t ORDER BY k") == [(1, "kept"), (2, None)]
     assert fetch(files.destination, "SELECT count(*) FROM victim") == [(0,)]
-    # a column that the statement does not name gets no value from a DEFAULT
+    # the column has no DEFAULT
     files.at_destination("INSERT INTO t (k) VALUES (3)")
     assert fetch(files.destination, "SELECT v FROM t WHERE k = 3") == [(None,)]
-    made = fetch(files.destination, "SELECT type, dflt_value, pk FROM pragma_table_info('t') WHERE name = 'v'")
-    assert made == [("TEXT", None, 0)]
+    column = fetch(files.destination, "SELECT type, dflt_value, pk FROM pragma_table_info('t') WHERE name = 'v'")
+    assert column == [("TEXT", None, 0)]
     assert "DEFAULT" not in definitions(files) and "CHECK" not in definitions(files)
 
 
 @pytest.mark.parametrize("declared", SOME)
-def test_a_hostile_type_of_an_existing_destination_makes_no_ddl(files: Bench, declared: str) -> None:
+def test_a_hostile_type_of_an_existing_destination_adds_nothing_to_the_ddl(files: Bench, declared: str) -> None:
     quoted = declared.replace('"', '""')
     files.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'kept')")
     files.at_destination(f'CREATE TABLE t (k INTEGER, v "{quoted}")')
@@ -73,11 +73,11 @@ def test_a_hostile_type_of_an_existing_destination_makes_no_ddl(files: Bench, de
     files.run(plan)
     assert fetch(files.destination, "SELECT k, v FROM t") == [(1, "kept")]
     staging = "SELECT sql FROM sqlite_master WHERE name = 'pipekit_staging.m'"
-    ((made,),) = fetch(files.destination, staging)
-    assert "DEFAULT" not in made and "CHECK" not in made and "KEY" not in made
+    ((ddl,),) = fetch(files.destination, staging)
+    assert "DEFAULT" not in ddl and "CHECK" not in ddl and "KEY" not in ddl
 
 
-def test_a_module_s_own_type_is_a_type_and_nothing_more(files: Bench) -> None:
+def test_a_column_type_of_the_module_with_more_than_a_type_is_refused(files: Bench) -> None:
     files.at_source("CREATE TABLE s (k INTEGER)")
     own = Column(dest_name="k", dest_type="INTEGER DEFAULT (7)")
     with pytest.raises(ConfigurationInvalid, match="cannot be used as the type of a column"):
@@ -85,7 +85,7 @@ def test_a_module_s_own_type_is_a_type_and_nothing_more(files: Bench) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(registry.kinds()))
-def test_no_dialect_writes_more_than_a_type(kind: str) -> None:
+def test_every_dialect_refuses_a_type_with_more_than_a_type(kind: str) -> None:
     dialect = registry.dialect(kind)
     if not isinstance(dialect, PublishingDialect):
         return
@@ -114,7 +114,7 @@ def test_no_dialect_writes_more_than_a_type(kind: str) -> None:
         "Größe",
     ],
 )
-def test_a_type_of_any_system_is_one(native: str) -> None:
+def test_types_of_all_systems_are_recognized(native: str) -> None:
     assert is_type(native)
 
 
@@ -122,16 +122,16 @@ def test_a_type_of_any_system_is_one(native: str) -> None:
     "native",
     ["", " ", "7", "(7)", "'x'", "a b)", "a (b", "a [b)", "a; b", "a -- b", "a /* b */", "a(b) 'c'", 'a "b', "a\nb"],
 )
-def test_what_is_no_type_is_none(native: str) -> None:
+def test_texts_that_are_not_types_are_rejected(native: str) -> None:
     assert not is_type(native)
 
 
 @pytest.mark.parametrize("declared", HOSTILE)
-def test_what_follows_a_type_is_no_part_of_it(declared: str) -> None:
+def test_a_type_followed_by_a_clause_is_rejected(declared: str) -> None:
     assert not is_type(declared)
 
 
-def test_types_that_duckdb_describes_are_types(tmp_path: Path) -> None:
+def test_types_described_by_duckdb_are_recognized(tmp_path: Path) -> None:
     parameters = ConnectionParameters(
         kind="duckdb", url=f"jdbc:duckdb:{tmp_path}/x.duckdb", options={"create": True}, name="x"
     )

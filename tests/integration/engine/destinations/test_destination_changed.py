@@ -1,4 +1,4 @@
-"""A destination that is altered between staging and publishing: no value is rounded or cut, and another run fits."""
+"""A destination that is altered between staging and publishing: no value is rounded or cut, and a retry succeeds."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def _plan(bench: Bench, strategy: Strategy) -> Plan:
 
 
 def _run_altered(bench: Bench, plan: Plan, *statements: str) -> None:
-    """Run, and alter the destination once the rows are in staging."""
+    """Execute a run, and alter the destination as soon as the rows are in staging."""
     for event in sync.run(plan):
         if isinstance(event, events.StepFinished) and event.step == "transfer":
             bench.at_destination(*statements)
 
 
 @pytest.mark.parametrize("alteration", first_by_default(ALTERATIONS))
-def test_no_value_is_rounded_into_what_the_table_has_become(pg_bench: Bench, alteration: str) -> None:
+def test_no_value_is_rounded_to_the_altered_type(pg_bench: Bench, alteration: str) -> None:
     bench = _bench(pg_bench)
     with pytest.raises(DestinationChanged) as caught:
         _run_altered(bench, _plan(bench, Strategy.FULL), f"ALTER TABLE sync.t {alteration}")
@@ -63,7 +63,9 @@ def test_no_value_is_rounded_into_what_the_table_has_become(pg_bench: Bench, alt
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("strategy", [Strategy.INCREMENTAL, Strategy.APPEND, Strategy.UPSERT])
-def test_every_strategy_compares_again(pg_bench: Bench, strategy: Strategy) -> None:
+def test_every_strategy_compares_the_table_with_staging_before_it_publishes(
+    pg_bench: Bench, strategy: Strategy
+) -> None:
     bench = _bench(pg_bench)
     with pytest.raises(DestinationChanged):
         _run_altered(bench, _plan(bench, strategy), "ALTER TABLE sync.t ALTER n TYPE integer")
@@ -71,33 +73,33 @@ def test_every_strategy_compares_again(pg_bench: Bench, strategy: Strategy) -> N
 
 
 @pytest.mark.matrix
-def test_another_attempt_stages_for_the_table_as_it_is(pg_bench: Bench) -> None:
+def test_the_next_attempt_stages_the_rows_for_the_altered_table(pg_bench: Bench) -> None:
     bench = _bench(pg_bench)
     altered = False
     plan = _plan(bench, Strategy.FULL)
-    seen: list[events.Event] = []
+    reported: list[events.Event] = []
     for event in retry.run(plan, retry.Policy(delay=0), still_ours=lambda: True):
-        seen.append(event)
+        reported.append(event)
         if isinstance(event, events.StepFinished) and event.step == "transfer" and not altered:
             altered = True
             bench.at_destination("ALTER TABLE sync.t ALTER n TYPE numeric(12,6), ALTER v TYPE text")
-    (failed,) = (event for event in seen if isinstance(event, events.AttemptFailed))
+    (failed,) = (event for event in reported if isinstance(event, events.AttemptFailed))
     assert failed.code == "serialization_failed"
     assert bench.rows("SELECT n::text, v FROM sync.t") == [("1.234500", "much longer")]
 
 
 @pytest.mark.matrix
-def test_a_value_that_no_longer_fits_then_fails_in_the_transfer(pg_bench: Bench) -> None:
+def test_a_value_that_does_not_fit_the_altered_type_fails_in_the_transfer(pg_bench: Bench) -> None:
     bench = _bench(pg_bench)
     bench.run(_plan(bench, Strategy.FULL))
     bench.at_destination("ALTER TABLE sync.t ALTER ts TYPE timestamp(0)")
-    # the last run's staging has the finer type
+    # the staging table of the last run has the finer type
     with pytest.raises(InvalidValue):
         bench.run(_plan(bench, Strategy.FULL))
 
 
 @pytest.mark.matrix
-def test_a_table_that_is_gone_is_not_made_anew_of_the_delta_alone(pg_bench: Bench) -> None:
+def test_a_dropped_table_is_not_recreated_with_the_delta_alone(pg_bench: Bench) -> None:
     bench = _bench(pg_bench)
     plan = replace(_plan(bench, Strategy.UPSERT), watermark="k")
     with pytest.raises(DestinationChanged, match="was dropped after"):
@@ -107,9 +109,9 @@ def test_a_table_that_is_gone_is_not_made_anew_of_the_delta_alone(pg_bench: Benc
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("strategy", [Strategy.FULL, Strategy.APPEND])
-def test_nobody_alters_the_table_while_it_is_published(pg_bench: Bench, strategy: Strategy) -> None:
+def test_the_table_is_not_altered_while_it_is_published(pg_bench: Bench, strategy: Strategy) -> None:
     bench = _bench(pg_bench)
-    # an alteration that waits: for a reader, so that the publish begins before it can be done
+    # the alteration waits for a reader, so that the publish begins before it
     with psycopg.connect(bench.destination.url) as reader:
         reader.execute("SELECT 1 FROM sync.t")
         statement = "ALTER TABLE sync.t ALTER n TYPE integer"
@@ -138,7 +140,7 @@ def test_nobody_alters_the_table_while_it_is_published(pg_bench: Bench, strategy
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
-def test_files_are_compared_too(erp: ConnectionParameters, tmp_path: Path, kind: str) -> None:
+def test_tables_in_files_are_compared_with_staging_too(erp: ConnectionParameters, tmp_path: Path, kind: str) -> None:
     url = f"jdbc:{kind}:{tmp_path / 'target.db'}"
     bench = Bench(erp, ConnectionParameters(kind=kind, url=url, options={"create": True}, name="target"))
     bench.at_source("CREATE TABLE s (k INTEGER, n DECIMAL(10,4))", "INSERT INTO s VALUES (1, 1.2345)")

@@ -1,4 +1,4 @@
-"""Destination tables as users have made them: every strategy fills them rightly, or fails and leaves them alone."""
+"""Destination tables that users created: a run fills them correctly, or fails and leaves them unchanged."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _MERGES = [Strategy.UPSERT, Strategy.INCREMENTAL]
 _TABLE = "CREATE TABLE sync.t (k int, v text{})"
 _LOSES = """CREATE FUNCTION sync.lose() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN IF new.k = 2 THEN RETURN NULL; END IF; RETURN new; END $$"""
-# a name, and what makes the table in the schema sync
-FILLED_RIGHTLY = {
+# name -> the statements that create the table in the schema sync
+FILLED = {
     "no unique key": [_TABLE.format("")],
     "partial unique index": [_TABLE.format(""), "CREATE UNIQUE INDEX ON sync.t (k) WHERE k > 1"],
     "deferrable key": [_TABLE.format(", UNIQUE (k) DEFERRABLE INITIALLY DEFERRED")],
@@ -38,7 +38,7 @@ FILLED_RIGHTLY = {
     "unlogged": ["CREATE UNLOGGED TABLE sync.t (k int PRIMARY KEY, v text)"],
 }
 FAILS = {
-    "not null beside": ["CREATE TABLE sync.t (k int PRIMARY KEY, v text, x int NOT NULL)"],
+    "another not null column": ["CREATE TABLE sync.t (k int PRIMARY KEY, v text, x int NOT NULL)"],
     "fewer columns": ["CREATE TABLE sync.t (k int PRIMARY KEY)"],
     "another key": [_TABLE.format(", UNIQUE (v)")],
     "materialised view": ["CREATE MATERIALIZED VIEW sync.t AS SELECT 1 AS k, NULL::text AS v"],
@@ -59,16 +59,16 @@ LOSES_ROWS = {
 }
 
 
-def _filled(bench: Bench, ddl: Sequence[str]) -> None:
+def _create(bench: Bench, ddl: Sequence[str]) -> None:
     bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'a')")
     bench.at_destination("CREATE SCHEMA sync", *ddl)
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("strategy", _MERGES)
-@pytest.mark.parametrize("name", FILLED_RIGHTLY)
-def test_a_table_of_any_make_is_merged_into(pg_bench: Bench, name: str, strategy: Strategy) -> None:
-    _filled(pg_bench, FILLED_RIGHTLY[name])
+@pytest.mark.parametrize("name", FILLED)
+def test_rows_are_merged_into_a_table_of_any_kind(pg_bench: Bench, name: str, strategy: Strategy) -> None:
+    _create(pg_bench, FILLED[name])
     plan = pg_bench.plan("SELECT k, v FROM s", strategy=strategy, merge_key=("k",))
     assert pg_bench.run(plan).counts == (2, 0, 0)
     pg_bench.at_source("UPDATE s SET v = 'b'", "INSERT INTO s VALUES (3, 'c')")
@@ -79,8 +79,10 @@ def test_a_table_of_any_make_is_merged_into(pg_bench: Bench, name: str, strategy
 @pytest.mark.matrix
 @pytest.mark.parametrize("strategy", _MERGES)
 @pytest.mark.parametrize("name", FAILS)
-def test_a_table_that_cannot_take_the_rows_fails_the_run(pg_bench: Bench, name: str, strategy: Strategy) -> None:
-    _filled(pg_bench, FAILS[name])
+def test_a_run_fails_if_its_table_cannot_take_the_rows_and_the_table_is_unchanged(
+    pg_bench: Bench, name: str, strategy: Strategy
+) -> None:
+    _create(pg_bench, FAILS[name])
     pg_bench.at_source("UPDATE s SET v = 'b'")
     before = pg_bench.rows()
     with pytest.raises(PipekitError):
@@ -90,8 +92,8 @@ def test_a_table_that_cannot_take_the_rows_fails_the_run(pg_bench: Bench, name: 
 
 @pytest.mark.parametrize("strategy", [*_MERGES, Strategy.APPEND, Strategy.FULL])
 @pytest.mark.parametrize("name", LOSES_ROWS)
-def test_a_table_that_loses_rows_fails_the_run(pg_bench: Bench, name: str, strategy: Strategy) -> None:
-    _filled(pg_bench, LOSES_ROWS[name])
+def test_a_run_fails_if_its_table_discards_rows(pg_bench: Bench, name: str, strategy: Strategy) -> None:
+    _create(pg_bench, LOSES_ROWS[name])
     key = () if strategy in (Strategy.APPEND, Strategy.FULL) else ("k",)
     with pytest.raises(CountMismatch, match=r"of 2 rows did not arrive in sync\.t"):
         pg_bench.run(pg_bench.plan("SELECT k, v FROM s", strategy=strategy, merge_key=key))
@@ -101,12 +103,12 @@ def test_a_table_that_loses_rows_fails_the_run(pg_bench: Bench, name: str, strat
 @pytest.mark.parametrize(
     "ddl",
     [
-        FILLED_RIGHTLY["view"],
+        FILLED["view"],
         ["CREATE TABLE sync.t (k int PRIMARY KEY, v text)", "CREATE TABLE sync.child (k int REFERENCES sync.t)"],
     ],
 )
-def test_what_cannot_be_truncated_is_filled_by_delete(pg_bench: Bench, ddl: list[str]) -> None:
-    _filled(pg_bench, ddl)
+def test_a_table_that_cannot_be_truncated_is_filled_by_delete(pg_bench: Bench, ddl: list[str]) -> None:
+    _create(pg_bench, ddl)
     with pytest.raises(QueryInvalid) as caught:
         pg_bench.run(pg_bench.plan("SELECT k, v FROM s"))
     assert "full_publish to delete" in caught.value.hint

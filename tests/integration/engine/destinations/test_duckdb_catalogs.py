@@ -1,4 +1,4 @@
-"""DuckDB names a catalogue after its file: whatever the file is called, the same tables are written and read."""
+"""DuckDB databases, whose catalog is named after the file: any file name works as a source and as a destination."""
 
 from __future__ import annotations
 
@@ -48,13 +48,15 @@ def _bench(source: ConnectionParameters, directory: Path, name: str) -> Bench:
 
 
 @pytest.mark.parametrize("name", [*AMBIGUOUS, *OTHERS])
-def test_the_catalogue_is_named_as_duckdb_names_it(tmp_path: Path, name: str) -> None:
+def test_catalog_name_is_the_name_that_duckdb_uses(tmp_path: Path, name: str) -> None:
     with duckdb.connect(str(tmp_path / name)) as connection:
         assert connection.execute("SELECT current_database()").fetchall() == [(catalog_name(str(tmp_path / name)),)]
 
 
 @pytest.mark.parametrize("name", first_by_default(AMBIGUOUS))
-def test_a_file_named_like_a_schema_is_a_destination(erp: ConnectionParameters, tmp_path: Path, name: str) -> None:
+def test_a_file_named_like_a_schema_works_as_a_destination(
+    erp: ConnectionParameters, tmp_path: Path, name: str
+) -> None:
     bench = _bench(erp, tmp_path, name)
     plan = bench.plan("SELECT k, v FROM s", strategy=Strategy.UPSERT, merge_key=("k",), key_sync=True, force=True)
     assert bench.run(plan).counts == (2, 0, 0)
@@ -70,7 +72,7 @@ def test_a_file_named_like_a_schema_is_a_destination(erp: ConnectionParameters, 
 @pytest.mark.parametrize("strategy", [Strategy.APPEND, Strategy.INCREMENTAL])
 @pytest.mark.parametrize("schema", ["sync", "main", "temp", "memory", ""])
 @pytest.mark.parametrize("name", ["SYNC.db", "main.db", "temp.db", "memory.db"])
-def test_every_strategy_fills_any_schema_of_any_file(
+def test_strategies_fill_any_schema_of_a_file_of_any_name(
     erp: ConnectionParameters, tmp_path: Path, name: str, schema: str, strategy: Strategy
 ) -> None:
     bench = _bench(erp, tmp_path, name)
@@ -86,7 +88,7 @@ def test_every_strategy_fills_any_schema_of_any_file(
 
 
 @pytest.mark.parametrize("name", first_by_default(["sync.db", "main.db", "temp.db", "memory.db"]))
-def test_a_file_of_such_a_name_is_a_source_and_its_queries_mean_what_duckdb_says(
+def test_a_file_named_like_a_schema_works_as_a_source(
     warehouse: ConnectionParameters, tmp_path: Path, name: str
 ) -> None:
     bench = Bench(_file(tmp_path, name), warehouse)
@@ -95,13 +97,13 @@ def test_a_file_of_such_a_name_is_a_source_and_its_queries_mean_what_duckdb_says
         "CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (7)", f"CREATE SCHEMA {catalog}.sync",
         f"CREATE TABLE {catalog}.sync.s AS SELECT 8 AS k",
     )  # fmt: skip
-    for query, found in (("SELECT k FROM s", 7), (f"SELECT k FROM {catalog}.sync.s", 8)):
+    for query, value in (("SELECT k FROM s", 7), (f"SELECT k FROM {catalog}.sync.s", 8)):
         bench.run(bench.plan(query))
-        assert bench.rows() == [(found,)]
+        assert bench.rows() == [(value,)]
 
 
 @pytest.mark.matrix
-def test_an_ambiguous_name_in_the_users_query_is_explained(warehouse: ConnectionParameters, tmp_path: Path) -> None:
+def test_an_ambiguous_name_in_the_query_is_explained_by_a_hint(warehouse: ConnectionParameters, tmp_path: Path) -> None:
     bench = Bench(_file(tmp_path, "sync.db"), warehouse)
     bench.at_source("CREATE SCHEMA sync", "CREATE TABLE sync.sync.s AS SELECT 8 AS k")
     with pytest.raises(QueryInvalid) as caught:

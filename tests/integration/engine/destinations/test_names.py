@@ -1,4 +1,4 @@
-"""Names that break lesser tools: long, reserved, quoted, with spaces, alike after cleaning."""
+"""Names of columns, tables and schemas that are long, reserved or quoted, contain spaces, or collide."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LONG = "l" * 63
         ),
     ],
 )
-def test_any_alias_can_be_key_and_watermark(bench: Bench, column: str, strategy: Strategy) -> None:
+def test_a_column_of_any_name_can_be_the_key_and_the_watermark(bench: Bench, column: str, strategy: Strategy) -> None:
     quoted = '"' + column.replace('"', '""') + '"'
     bench.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'a'), (2, 'b')")
     key = (column,) if strategy in (Strategy.INCREMENTAL, Strategy.UPSERT) else ()
@@ -51,7 +51,7 @@ def test_any_alias_can_be_key_and_watermark(bench: Bench, column: str, strategy:
         TableName("s" * 63, "t" * 63),
     ],
 )
-def test_any_schema_and_table_can_be_the_destination(bench: Bench, table: TableName) -> None:
+def test_a_schema_and_table_of_any_name_can_be_the_destination(bench: Bench, table: TableName) -> None:
     bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (1)")
     plan = bench.plan("SELECT k FROM s", strategy=Strategy.UPSERT, merge_key=("k",), dest_table=table)
     bench.run(plan)
@@ -60,7 +60,7 @@ def test_any_schema_and_table_can_be_the_destination(bench: Bench, table: TableN
     assert bench.rows(f"SELECT k FROM {schema}.{name}") == [(1,)]
 
 
-def test_two_long_tables_that_begin_alike_get_indexes_of_their_own(bench: Bench) -> None:
+def test_two_long_table_names_with_the_same_beginning_get_two_indexes(bench: Bench) -> None:
     bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (1)")
     for last in "ab":
         table = TableName("sync", "t" * 62 + last)
@@ -68,24 +68,24 @@ def test_two_long_tables_that_begin_alike_get_indexes_of_their_own(bench: Bench)
     assert bench.rows("SELECT count(*) FROM pg_indexes WHERE schemaname = 'sync'") == [(2,)]
 
 
-def test_select_star_gets_safe_names_and_finds_the_source_name_again(bench: Bench) -> None:
+def test_select_star_gets_safe_names_and_the_bound_uses_the_source_name(bench: Bench) -> None:
     bench.at_source('CREATE TABLE s ("DCORD#" INTEGER, "Company Name" TEXT)', "INSERT INTO s VALUES (1, 'x')")
     plan = bench.plan("SELECT * FROM s", strategy=Strategy.INCREMENTAL, merge_key=("dcord",), watermark="dcord")
     bench.run(plan)
     bench.at_source("INSERT INTO s VALUES (2, 'y')")
-    again = bench.run(plan)
-    assert '"DCORD#" > 1' in again.source_sql
+    result = bench.run(plan)
+    assert '"DCORD#" > 1' in result.source_sql
     assert bench.rows("SELECT dcord, company_name FROM sync.t ORDER BY 1") == [(1, "x"), (2, "y")]
 
 
-def test_names_that_end_up_alike_are_refused(bench: Bench) -> None:
+def test_columns_that_get_the_same_name_are_refused(bench: Bench) -> None:
     bench.at_source('CREATE TABLE s ("A#" INTEGER, "A$" INTEGER)')
     with pytest.raises(ConfigurationInvalid) as caught:
         bench.run(bench.plan("SELECT * FROM s"))
     assert "Columns 1 and 2 would be the same column in the destination: “a” and “a”." in caught.value.message
 
 
-def test_a_name_over_63_bytes_is_refused(bench: Bench) -> None:
+def test_a_name_of_more_than_63_bytes_is_refused(bench: Bench) -> None:
     bench.at_source("CREATE TABLE s (k INTEGER)")
     with pytest.raises(ConfigurationInvalid, match="63"):
         bench.run(bench.plan(f"SELECT k AS {'k' * 64} FROM s"))

@@ -1,4 +1,4 @@
-"""NULL for a column that numbers its rows itself: refused by name, never another number with each run."""
+"""NULL in a column that SQLite numbers itself is refused, since each run would insert another number."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_null_that_would_become_a_number_is_refused(
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name == "descending" else pytest.mark.matrix) for name in KEPT]
 )
-def test_a_null_that_stays_null_is_no_concern(bench_to: Callable[[str], Bench], name: str) -> None:
+def test_a_null_that_stays_null_is_accepted(bench_to: Callable[[str], Bench], name: str) -> None:
     bench = _bench(bench_to, "sqlite", KEPT[name])
     plan = bench.plan("SELECT id, v FROM s", dest_table=TABLE, strategy=Strategy.UPSERT, merge_key=("id",))
     for counts in ((2, 1, 0), (0, 3, 0)):
@@ -84,7 +84,7 @@ def test_a_null_that_stays_null_is_no_concern(bench_to: Callable[[str], Bench], 
         ("duckdb", "CREATE TABLE t (id integer NOT NULL DEFAULT 5, v text)"),
     ],
 )
-def test_other_systems_refuse_a_null_themselves(bench_to: Callable[[str], Bench], kind: str, ddl: str) -> None:
+def test_other_systems_refuse_the_null_themselves(bench_to: Callable[[str], Bench], kind: str, ddl: str) -> None:
     bench = _bench(bench_to, kind, ddl)
     bench.at_destination("DELETE FROM t")
     table = TableName("public" if kind == "postgresql" else "main", "t")
@@ -93,7 +93,7 @@ def test_other_systems_refuse_a_null_themselves(bench_to: Callable[[str], Bench]
     assert bench.rows("SELECT id, v FROM t") == []
 
 
-def test_rows_written_straight_into_the_table_are_refused_too(bench_to: Callable[[str], Bench]) -> None:
+def test_the_writer_refuses_the_null_when_it_writes_directly_into_the_table(bench_to: Callable[[str], Bench]) -> None:
     bench = _bench(bench_to, "sqlite", NUMBERED["key"])
     connector = registry.connector("sqlite")
     parse = registry.datatypes("sqlite").parse

@@ -1,4 +1,4 @@
-"""Settings that a server keeps for its user change nothing about the rows."""
+"""Settings of the database role do not change the values of the rows."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def _rows(parameters: ConnectionParameters, table: str) -> list[tuple[object, ..
 
 
 @pytest.mark.parametrize("k", ["int", "smallint"])
-def test_a_role_s_settings_change_no_value(odd: Bench, k: str) -> None:
-    """The narrower number keeps the job off the raw route."""
+def test_the_settings_of_a_role_change_no_value(odd: Bench, k: str) -> None:
+    """With a smallint key in the destination, the rows are not copied by the raw route."""
     odd.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t ({COLUMNS.replace('k int', f'k {k}')})")
     plan = odd.plan("SELECT * FROM s", strategy=Strategy.UPSERT, merge_key=("k",), watermark="tz")
     assert odd.run(plan).counts == (2, 0, 0)

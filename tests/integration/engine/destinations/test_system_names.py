@@ -1,4 +1,4 @@
-"""Columns called like something of the system's own, or of the generated SQL: row ids, system columns, aliases."""
+"""Columns named like row ids, system columns, or the aliases that the generated SQL uses."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ OWN_NAMES = [
 ]
 
 
-def _doubled(bench: Bench, column: str) -> None:
+def _create_source(bench: Bench, column: str) -> None:
     bench.at_source(f'CREATE TABLE s (k int, ts text, "{column}" int, v text)', DOUBLED)
 
 
-def _found(bench: Bench, column: str) -> Rows:
+def _result(bench: Bench, column: str) -> Rows:
     return bench.rows(f'SELECT k, "{column}", v FROM t ORDER BY k')
 
 
@@ -59,18 +59,20 @@ def _found(bench: Bench, column: str) -> Rows:
         ),
     ],
 )
-def test_keep_latest_keeps_one_row_of_each_key_whatever_a_column_is_called(
+def test_keep_latest_keeps_one_row_per_key_with_a_column_of_any_name(
     bench_to: Callable[[str], Bench], kind: str, column: str, strategy: Strategy
 ) -> None:
     bench = bench_to(kind)
-    _doubled(bench, column)
+    _create_source(bench, column)
     query = f'SELECT k AS k, ts AS ts, "{column}" AS "{column}", v AS v FROM s'
     plan = bench.plan(query, dest_table=TABLE, strategy=strategy, merge_key=("k",), watermark="ts", keep_latest=True)
     assert bench.run(plan).counts == (2, 0, 0)
-    assert _found(bench, column) == NEWEST
+    assert _result(bench, column) == NEWEST
 
 
-def test_keep_latest_is_refused_before_the_transfer_when_no_row_id_is_left(bench_to: Callable[[str], Bench]) -> None:
+def test_keep_latest_is_refused_before_the_transfer_when_columns_hide_all_row_ids(
+    bench_to: Callable[[str], Bench],
+) -> None:
     bench = bench_to("sqlite")
     bench.at_source("CREATE TABLE s (k int, ts text, rowid int, _rowid_ int, OID int)")
     plan = bench.plan(
@@ -89,7 +91,7 @@ def test_keep_latest_is_refused_before_the_transfer_when_no_row_id_is_left(bench
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 @pytest.mark.parametrize("names", [["k", "ts", name] for name in OWN_NAMES if name != "k"] + [["s", "d", "t"]], ids=str)
-def test_the_statements_of_a_publish_mean_the_columns_whatever_they_are_called(
+def test_the_statements_of_a_publish_are_right_with_columns_of_any_name(
     warehouse_of: Callable[[str], ConnectionParameters], kind: str, names: list[str]
 ) -> None:
     parameters, columns = warehouse_of(kind), tuple(names)
@@ -104,8 +106,8 @@ def test_the_statements_of_a_publish_mean_the_columns_whatever_they_are_called(
         session.execute(f"INSERT INTO {dialect.qualified(target)} VALUES (1, 10, 7), (2, 10, 7)")
         session.execute(f"INSERT INTO {dialect.qualified(staging)} VALUES (2, 10, 7), (2, 20, 8), (3, 10, 7)")
         session.execute(dialect.insert_unseen(target, staging, columns, mark))
-        seen = [(1, 10, 7), (2, 10, 7), (2, 20, 8), (3, 10, 7)]
-        assert fetch_sorted(session, dialect, target) == seen
+        expected = [(1, 10, 7), (2, 10, 7), (2, 20, 8), (3, 10, 7)]
+        assert fetch_sorted(session, dialect, target) == expected
         assert session.fetch(dialect.duplicate_keys(staging, key)) == [(2, 2)]
         assert session.fetch(dialect.count_keys(staging, key)) == [(2,)]
         session.execute(dialect.keep_latest(staging, columns, key, mark))
@@ -139,7 +141,7 @@ def test_a_system_column_is_refused_before_the_transfer(bench: Bench) -> None:
     assert bench.rows("SELECT to_regclass('sync.t'), to_regclass('pipekit_staging.m')") == [(None, None)]
 
 
-def test_a_column_without_a_name_is_told_to_get_one(bench: Bench) -> None:
+def test_an_empty_column_name_is_refused_with_a_hint_to_use_an_alias(bench: Bench) -> None:
     bench.at_source('CREATE TABLE s ("" int)')
     with pytest.raises(ConfigurationInvalid, match="empty name") as caught:
         bench.run(bench.plan("SELECT * FROM s"))
@@ -147,11 +149,11 @@ def test_a_column_without_a_name_is_told_to_get_one(bench: Bench) -> None:
     assert "NUL" not in caught.value.hint
 
 
-def test_a_keep_latest_that_removes_whole_keys_publishes_nothing(
+def test_a_keep_latest_that_removes_all_rows_of_a_key_publishes_nothing(
     bench_to: Callable[[str], Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = bench_to("sqlite")
-    _doubled(bench, "x")
+    _create_source(bench, "x")
     plan = bench.plan(
         "SELECT * FROM s",
         dest_table=TABLE,
@@ -160,7 +162,7 @@ def test_a_keep_latest_that_removes_whole_keys_publishes_nothing(
         watermark="ts",
         keep_latest=True,
     )
-    # a delete by a value that the rows of other keys share
+    # this row id has the same value in rows of other keys
     monkeypatch.setattr(type(registry.dialect("sqlite")), "row_id", lambda dialect, columns: "x")
     with pytest.raises(CountMismatch, match="2 keys; keep_latest left 0 rows"):
         bench.run(plan)

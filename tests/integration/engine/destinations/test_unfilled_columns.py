@@ -1,4 +1,4 @@
-"""Columns of the destination that the query does not fill: said, and never emptied without a word."""
+"""Columns of the destination that the query does not fill: they are named, and not emptied unless forced."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def lake(erp: ConnectionParameters, tmp_path: Path) -> Bench:
     return Bench(erp, ConnectionParameters(kind="sqlite", url=url, options={"create": True}, name="lake"))
 
 
-def _noted(bench: Bench, ddl: str = TABLE) -> Bench:
-    """Fill the source, and a destination in which somebody has written notes."""
+def _with_notes(bench: Bench, ddl: str = TABLE) -> Bench:
+    """Create the source, and a destination in which a user has filled the column note."""
     bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'new')")
     table = _table(bench)
     if bench.destination.kind != "sqlite":
@@ -53,7 +53,7 @@ def _plan(bench: Bench, strategy: Strategy = Strategy.FULL) -> Plan:
 
 @pytest.mark.parametrize("by_delete", first_by_default([False, True]))
 def test_a_full_refresh_that_would_empty_a_column_is_refused(bench: Bench, by_delete: bool) -> None:
-    plan = replace(_plan(_noted(bench)), delete_instead_of_truncate=by_delete)
+    plan = replace(_plan(_with_notes(bench)), delete_instead_of_truncate=by_delete)
     with pytest.raises(Refused, match="does not fill: note") as caught:
         bench.run(plan)
     assert "upsert" in caught.value.hint
@@ -61,7 +61,7 @@ def test_a_full_refresh_that_would_empty_a_column_is_refused(bench: Bench, by_de
     result = bench.run(replace(plan, force=True))
     assert "forced" in result.warnings[0]
     assert _notes(bench) == [(1, None), (2, None)]
-    # nothing is left to lose
+    # the column is empty now
     assert bench.run(plan).counts == (2, 0, 2)
 
 
@@ -69,12 +69,12 @@ MANY = "CREATE TABLE {} (id integer PRIMARY KEY, v text, a text, b integer DEFAU
 
 
 def _scans(bench: Bench) -> int:
-    """Return how often the server has read the destination from end to end."""
+    """Return how many sequential scans the server counts for the destination."""
     sql = "SELECT pg_stat_force_next_flush(), seq_scan FROM pg_stat_user_tables WHERE relid = 'sync.t'::regclass"
     return int(bench.rows(sql)[0][1])
 
 
-def _scans_of_a_run(bench: Bench, ddl: str) -> int:
+def _scans_per_run(bench: Bench, ddl: str) -> int:
     bench.at_destination(
         "DROP TABLE IF EXISTS sync.t", ddl.format("sync.t"), "INSERT INTO sync.t (id, v) VALUES (1, 'a')"
     )
@@ -83,14 +83,14 @@ def _scans_of_a_run(bench: Bench, ddl: str) -> int:
     return _scans(bench) - before
 
 
-def test_many_unfilled_columns_cost_no_reading_beside_the_count_of_rows(bench: Bench) -> None:
+def test_many_unfilled_columns_cause_no_further_scans(bench: Bench) -> None:
     bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'new')")
     bench.at_destination("CREATE SCHEMA sync")
-    assert _scans_of_a_run(bench, MANY) == _scans_of_a_run(bench, "CREATE TABLE {} (id integer PRIMARY KEY, v text)")
+    assert _scans_per_run(bench, MANY) == _scans_per_run(bench, "CREATE TABLE {} (id integer PRIMARY KEY, v text)")
 
 
 @pytest.mark.parametrize("kind", first_by_default(["postgresql", "sqlite", "duckdb"]))
-def test_of_many_unfilled_columns_those_with_values_are_named(bench_to: Callable[[str], Bench], kind: str) -> None:
+def test_only_unfilled_columns_with_values_are_named(bench_to: Callable[[str], Bench], kind: str) -> None:
     bench = bench_to(kind)
     bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a')")
     table = _table(bench)
@@ -110,7 +110,7 @@ def test_of_many_unfilled_columns_those_with_values_are_named(bench_to: Callable
 
 @pytest.mark.parametrize("filled_after", [2000, 1])
 @pytest.mark.matrix
-def test_what_a_trigger_filled_is_found_in_two_readings_at_most(bench: Bench, filled_after: int) -> None:
+def test_a_column_filled_by_a_trigger_causes_at_most_two_more_scans(bench: Bench, filled_after: int) -> None:
     rows = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 2000) SELECT i, 'x' FROM n"
     bench.at_source("CREATE TABLE s (id integer, v text)", f"INSERT INTO s {rows}")
     bench.at_destination(
@@ -123,29 +123,29 @@ def test_what_a_trigger_filled_is_found_in_two_readings_at_most(bench: Bench, fi
     )
     before = _scans(bench)
     assert bench.run(_plan(bench)).counts == (2000, 0, 2000)
-    # one before, a part of one and one after, the count of a table with triggers, and the one with which TRUNCATE makes
-    # the index anew
+    # one before, part of one and one after, the count of a table with triggers, and the one with which TRUNCATE
+    # rebuilds the index
     assert _scans(bench) - before <= 5
 
 
 @pytest.mark.matrix
-def test_files_are_protected_too(lake: Bench) -> None:
+def test_sqlite_columns_are_protected_too(lake: Bench) -> None:
     with pytest.raises(Refused, match="does not fill: note"):
-        lake.run(_plan(_noted(lake)))
+        lake.run(_plan(_with_notes(lake)))
     assert _notes(lake) == [(1, None), (2, "mine")]
 
 
 @pytest.mark.matrix
-def test_duckdb_is_protected_too(erp: ConnectionParameters, tmp_path: Path) -> None:
+def test_duckdb_columns_are_protected_too(erp: ConnectionParameters, tmp_path: Path) -> None:
     url = f"jdbc:duckdb:{tmp_path / 'lake.db'}"
     bench = Bench(erp, ConnectionParameters(kind="duckdb", url=url, options={"create": True}, name="lake"))
     with pytest.raises(Refused, match="does not fill: note"):
-        bench.run(_plan(_noted(bench)))
+        bench.run(_plan(_with_notes(bench)))
     assert _notes(bench) == [(1, None), (2, "mine")]
 
 
 @pytest.mark.parametrize("strategy", first_by_default(sorted(Strategy, reverse=True)))
-def test_a_column_that_the_source_has_lost_is_named_by_every_strategy(bench: Bench, strategy: Strategy) -> None:
+def test_every_strategy_names_a_column_that_the_source_has_lost(bench: Bench, strategy: Strategy) -> None:
     bench.at_source("CREATE TABLE s (id integer, v text, w text)", "INSERT INTO s VALUES (1, 'a', 'x')")
     plan = replace(_plan(bench, strategy), source_query="SELECT * FROM s")
     bench.run(plan)
@@ -161,8 +161,8 @@ def test_a_column_that_the_source_has_lost_is_named_by_every_strategy(bench: Ben
 
 
 @pytest.mark.matrix
-def test_incremental_says_what_it_resets_and_upsert_leaves_it_alone(bench: Bench) -> None:
-    _noted(bench)
+def test_incremental_warns_of_columns_that_it_resets_and_upsert_keeps_them(bench: Bench) -> None:
+    _with_notes(bench)
     assert bench.run(_plan(bench, Strategy.UPSERT)).warnings == []
     assert _notes(bench) == [(1, None), (2, "mine")]
     for dry_run in (True, False):
@@ -182,7 +182,9 @@ def test_incremental_says_what_it_resets_and_upsert_leaves_it_alone(bench: Bench
     ],
 )
 @pytest.mark.parametrize("strategy", [Strategy.FULL, Strategy.INCREMENTAL])
-def test_what_the_table_gives_each_row_anew_is_no_loss(bench: Bench, column: str, strategy: Strategy) -> None:
+def test_a_column_that_the_table_generates_for_each_row_is_no_loss(
+    bench: Bench, column: str, strategy: Strategy
+) -> None:
     bench.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'a')")
     bench.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t (id int PRIMARY KEY, v text, {column})")
     for _ in range(2):
@@ -191,7 +193,7 @@ def test_what_the_table_gives_each_row_anew_is_no_loss(bench: Bench, column: str
 
 
 @pytest.mark.matrix
-def test_a_rowid_of_sqlite_is_no_loss(lake: Bench) -> None:
+def test_a_rowid_column_of_sqlite_is_no_loss(lake: Bench) -> None:
     lake.at_source("CREATE TABLE s (v text)", "INSERT INTO s VALUES ('a')")
     lake.at_destination('CREATE TABLE "sync.t" (n INTEGER PRIMARY KEY, v text)')
     for _ in range(2):
@@ -200,9 +202,9 @@ def test_a_rowid_of_sqlite_is_no_loss(lake: Bench) -> None:
 
 
 @pytest.mark.matrix
-def test_a_constant_default_is_a_loss_where_other_values_stand(bench: Bench) -> None:
+def test_a_column_with_a_constant_default_is_a_loss_if_it_has_other_values(bench: Bench) -> None:
     plan = _plan(
-        _noted(bench, TABLE.replace("note text", "note text DEFAULT 'none'::text, seen boolean DEFAULT false"))
+        _with_notes(bench, TABLE.replace("note text", "note text DEFAULT 'none'::text, seen boolean DEFAULT false"))
     )
     with pytest.raises(Refused, match="does not fill: note$|does not fill: note[.]"):
         bench.run(plan)
@@ -212,8 +214,8 @@ def test_a_constant_default_is_a_loss_where_other_values_stand(bench: Bench) -> 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("fills", [True, False])
-def test_a_trigger_that_fills_the_column_is_let_do_so(bench: Bench, fills: bool) -> None:
-    _noted(bench)
+def test_a_full_refresh_is_refused_only_if_a_trigger_leaves_the_column_empty(bench: Bench, fills: bool) -> None:
+    _with_notes(bench)
     bench.at_destination(
         "CREATE FUNCTION sync.fill() RETURNS trigger LANGUAGE plpgsql AS "
         f"$$ BEGIN {'new.note := upper(new.v);' if fills else ''} RETURN new; END $$",
@@ -229,7 +231,7 @@ def test_a_trigger_that_fills_the_column_is_let_do_so(bench: Bench, fills: bool)
 
 
 @pytest.mark.matrix
-def test_the_refusal_comes_before_anything_is_emptied(bench: Bench) -> None:
+def test_the_refusal_comes_before_the_table_is_emptied(bench: Bench) -> None:
     with pytest.raises(Refused):
-        bench.run(_plan(_noted(bench)))
+        bench.run(_plan(_with_notes(bench)))
     assert not any(isinstance(event, events.MergeSqlBuilt) for event in bench.failed.events)

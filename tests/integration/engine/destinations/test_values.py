@@ -1,4 +1,4 @@
-"""Values arrive as they left, or the run fails and names column and example."""
+"""Values arrive unchanged, or the run fails with the column and an example in its error."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _PG_ROWS = (
 )
 
 
-def test_every_type_of_postgresql_passes_unchanged(pg_bench: Bench) -> None:
+def test_every_type_of_postgresql_arrives_unchanged(pg_bench: Bench) -> None:
     pg_bench.at_source(f"CREATE TABLE v ({_PG_COLUMNS})", *(f"INSERT INTO v VALUES {row}" for row in _PG_ROWS))
     pg_bench.run(pg_bench.plan("SELECT * FROM v"))
-    there = pg_bench.rows("SELECT row_.*::text FROM sync.t row_ ORDER BY k")
+    rows = pg_bench.rows("SELECT row_.*::text FROM sync.t row_ ORDER BY k")
     pg_bench.destination, source = pg_bench.source, pg_bench.destination
-    assert there == pg_bench.rows("SELECT row_.*::text FROM v row_ ORDER BY k")
+    assert rows == pg_bench.rows("SELECT row_.*::text FROM v row_ ORDER BY k")
     pg_bench.destination = source
     types = (
         "SELECT string_agg(format_type(atttypid, atttypmod), ',' ORDER BY attnum) FROM pg_attribute WHERE attnum > 0"
@@ -40,7 +40,7 @@ def test_every_type_of_postgresql_passes_unchanged(pg_bench: Bench) -> None:
     )
 
 
-def test_a_type_the_destination_does_not_know_becomes_text_with_a_warning(pg_bench: Bench) -> None:
+def test_a_type_unknown_to_the_destination_becomes_text_with_a_warning(pg_bench: Bench) -> None:
     pg_bench.at_source(
         "CREATE TYPE mood AS ENUM ('sad', 'ok')",
         "CREATE DOMAIN amount AS numeric(9,2) CHECK (VALUE > 0)",
@@ -55,7 +55,7 @@ def test_a_type_the_destination_does_not_know_becomes_text_with_a_warning(pg_ben
     assert any("mood" in warning for warning in result.warnings)
 
 
-def test_sqlite_values_arrive_exactly(bench: Bench) -> None:
+def test_sqlite_values_arrive_unchanged(bench: Bench) -> None:
     bench.at_source(
         "CREATE TABLE v (k INTEGER, t TEXT, n DECIMAL(38,10), x DECIMAL(15,2), b BOOLEAN, raw BLOB, u UUID, j JSON, "
         "d DATE, ts TIMESTAMP, tz TIMESTAMPTZ, f DOUBLE)",
@@ -82,7 +82,7 @@ def test_sqlite_values_arrive_exactly(bench: Bench) -> None:
     ]
 
 
-# that jrunner's error about an invalid value is passed on to its parent is tested by the overflow below
+# the overflow below tests that jrunner's error about an invalid value is passed on to its parent
 @pytest.mark.usefixtures("transfer_in_process")
 @pytest.mark.parametrize(
     ("declared", "value", "example"),
@@ -98,7 +98,7 @@ def test_sqlite_values_arrive_exactly(bench: Bench) -> None:
         ("TEXT", "'a' || char(0) || 'b'", "a"),
     ],
 )
-def test_a_misfit_fails_with_column_and_example_and_changes_nothing(
+def test_an_invalid_value_fails_with_column_and_example_and_changes_nothing(
     bench: Bench, declared: str, value: str, example: str
 ) -> None:
     bench.at_source(f"CREATE TABLE v (k INTEGER, odd {declared})", "INSERT INTO v VALUES (1, NULL)")
@@ -106,13 +106,13 @@ def test_a_misfit_fails_with_column_and_example_and_changes_nothing(
     bench.at_source(f"INSERT INTO v VALUES (2, {value})")
     with pytest.raises(InvalidValue) as caught:
         bench.run(bench.plan("SELECT k, odd FROM v"))
-    told = f"{caught.value.message} {caught.value.detail}"
-    assert "odd" in told
-    assert example in told
+    message = f"{caught.value.message} {caught.value.detail}"
+    assert "odd" in message
+    assert example in message
     assert bench.rows() == [(1, None)]
 
 
-def test_nul_bytes_are_taken_out_when_the_module_says_so(bench: Bench) -> None:
+def test_nul_bytes_are_removed_when_the_module_is_configured_so(bench: Bench) -> None:
     bench.at_source("CREATE TABLE v (k INTEGER, t TEXT)", "INSERT INTO v VALUES (1, 'a' || char(0) || 'b')")
     result = bench.run(bench.plan("SELECT k, t FROM v", strip_nul_bytes=True))
     assert bench.rows() == [(1, "ab")]
@@ -128,7 +128,7 @@ def test_an_overflow_between_postgresql_tables_names_the_column(pg_bench: Bench)
     assert pg_bench.rows() == []
 
 
-def test_rounding_between_postgresql_tables_is_a_misfit(pg_bench: Bench) -> None:
+def test_a_value_that_would_be_rounded_between_postgresql_tables_is_an_invalid_value(pg_bench: Bench) -> None:
     pg_bench.at_source("CREATE TABLE v (k int, n numeric(12,4))", "INSERT INTO v VALUES (1, 1.2345)")
     pg_bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (k int, n numeric(12,2))")
     with pytest.raises(InvalidValue, match=r"1\.2345"):
@@ -136,7 +136,7 @@ def test_rounding_between_postgresql_tables_is_a_misfit(pg_bench: Bench) -> None
     assert pg_bench.rows() == []
 
 
-def test_a_date_beyond_the_destination_s_calendar_is_named_with_a_hint_about_its_year(bench: Bench) -> None:
+def test_a_date_out_of_the_destination_s_range_is_named_with_a_hint_about_its_year(bench: Bench) -> None:
     bench.at_source("CREATE TABLE v (k INTEGER, d DATE)", "INSERT INTO v VALUES (1, '5881580-07-10')")
     with pytest.raises(InvalidValue, match="5881580-07-10") as caught:
         bench.run(bench.plan("SELECT k, d FROM v"))

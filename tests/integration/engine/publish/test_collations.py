@@ -1,4 +1,4 @@
-"""Keys that the destination calls equal though their texts differ: one meaning of equal in every statement."""
+"""Keys that are equal in the destination though their texts differ: every statement uses the same equality."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ KEYED = [Strategy.UPSERT, Strategy.INCREMENTAL]
 
 
 @dataclass(frozen=True)
-class Equal:
-    """A destination table, and two texts that its key calls equal."""
+class Case:
+    """A destination table, and two texts that are equal as its key."""
 
     kind: str
     ddl: str
@@ -39,23 +39,23 @@ class Equal:
 
 
 TABLES = {
-    "nocase key": Equal("sqlite", "CREATE TABLE t (code text COLLATE NOCASE PRIMARY KEY, v text, n integer)"),
-    "nocase": Equal("sqlite", "CREATE TABLE t (code text COLLATE NOCASE, v text, n integer)"),
-    "nocase index": Equal(
+    "nocase key": Case("sqlite", "CREATE TABLE t (code text COLLATE NOCASE PRIMARY KEY, v text, n integer)"),
+    "nocase": Case("sqlite", "CREATE TABLE t (code text COLLATE NOCASE, v text, n integer)"),
+    "nocase index": Case(
         "sqlite",
         "CREATE TABLE t (code text, v text, n integer); CREATE UNIQUE INDEX i ON t (code COLLATE NOCASE)",
     ),
-    "nocase in the key": Equal(
+    "nocase in the key": Case(
         "sqlite", "CREATE TABLE t (code text, v text, n integer, PRIMARY KEY (code COLLATE NOCASE)) WITHOUT ROWID"
     ),
-    "rtrim": Equal("sqlite", "CREATE TABLE t (code text COLLATE RTRIM UNIQUE, v text, n integer)", "abc", "abc  "),
-    "binary index": Equal(
+    "rtrim": Case("sqlite", "CREATE TABLE t (code text COLLATE RTRIM UNIQUE, v text, n integer)", "abc", "abc  "),
+    "binary index": Case(
         "sqlite",
         "CREATE TABLE t (code text COLLATE NOCASE, v text, n integer); "
         "CREATE UNIQUE INDEX i ON t (code COLLATE BINARY)",
     ),
-    "duckdb": Equal("duckdb", "CREATE TABLE t (code varchar COLLATE nocase, v varchar, n integer)"),
-    "duckdb key": Equal("duckdb", "CREATE TABLE t (code varchar COLLATE nocase PRIMARY KEY, v varchar, n integer)"),
+    "duckdb": Case("duckdb", "CREATE TABLE t (code varchar COLLATE nocase, v varchar, n integer)"),
+    "duckdb key": Case("duckdb", "CREATE TABLE t (code varchar COLLATE nocase PRIMARY KEY, v varchar, n integer)"),
 }
 BY_DEFAULT = {("nocase key", Strategy.UPSERT), ("nocase", Strategy.INCREMENTAL), ("nocase index", Strategy.INCREMENTAL)}
 CASES = [
@@ -72,7 +72,7 @@ def _plan(bench: Bench, strategy: Strategy, **changes: object) -> Plan:
 
 
 @pytest.mark.parametrize(("name", "strategy"), CASES)
-def test_a_key_that_came_again_in_another_spelling_is_the_same_key(
+def test_a_key_in_another_spelling_is_the_same_key(
     bench_to: Callable[[str], Bench], name: str, strategy: Strategy
 ) -> None:
     case = TABLES[name]
@@ -92,7 +92,7 @@ def test_a_key_that_came_again_in_another_spelling_is_the_same_key(
     assert result.last(events.Reconciled).deleted == 1
     expected = [("abc", "new", 30), ("f", "stays", 1), ("zz", "added", 40)]
     assert bench.rows("SELECT rtrim(lower(code)), v, n FROM t ORDER BY 1") == expected
-    # and once more with nothing to do
+    # a further run has nothing to do
     assert bench.run(plan).counts == (0, 0, 0)
     assert bench.rows("SELECT rtrim(lower(code)), v, n FROM t ORDER BY 1") == expected
 
@@ -100,7 +100,7 @@ def test_a_key_that_came_again_in_another_spelling_is_the_same_key(
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name == "nocase" else pytest.mark.matrix) for name in TABLES]
 )
-def test_twins_of_the_destination_are_duplicate_keys(bench_to: Callable[[str], Bench], name: str) -> None:
+def test_keys_that_are_equal_in_the_destination_are_duplicates(bench_to: Callable[[str], Bench], name: str) -> None:
     case = TABLES[name]
     bench = bench_to(case.kind)
     bench.at_source("CREATE TABLE s (code text, v text, n integer)")
@@ -112,34 +112,34 @@ def test_twins_of_the_destination_are_duplicate_keys(bench_to: Callable[[str], B
     assert bench.rows("SELECT v FROM t ORDER BY 1") == [("f",), ("new",)]
 
 
-def _described(parameters: ConnectionParameters, *statements: str, table: str = "t") -> TableInfo:
+def _describe(parameters: ConnectionParameters, *statements: str, table: str = "t") -> TableInfo:
     connector = registry.connector(parameters.kind)
     session = connector.connect(parameters)
     try:
         for sql in statements:
             session.execute(sql)
-        found = connector.introspector.describe_table(session, TableName("", table))
-        assert found is not None
-        return found
+        table_info = connector.introspector.describe_table(session, TableName("", table))
+        assert table_info is not None
+        return table_info
     finally:
         session.close()
 
 
-def test_sqlite_tells_collations_of_columns_views_and_indexes(erp: ConnectionParameters) -> None:
+def test_collations_of_sqlite_columns_views_and_indexes_are_described(erp: ConnectionParameters) -> None:
     ddl = [
         'CREATE TABLE t (a text COLLATE NOCASE, "b c" text COLLATE RTRIM, d text, n integer COLLATE nocase, '
         "UNIQUE (a, d), UNIQUE (d COLLATE RTRIM, n))",
         "CREATE VIEW v AS SELECT d, a AS x FROM t",
     ]
-    found = _described(erp, *ddl)
-    assert {c.name: c.collation for c in found.columns} == {"a": "NOCASE", "b c": "RTRIM", "d": "", "n": "NOCASE"}
-    assert found.unique_keys == (("a", "d"),)
-    assert found.key_collations(("a", "d")) == {"a": "NOCASE"}
-    assert found.key_collations(("n", "d")) == {"n": "NOCASE", "d": "RTRIM"}
-    assert _described(erp, table="V").key_collations(("d", "x")) == {"x": "NOCASE"}
+    table_info = _describe(erp, *ddl)
+    assert {c.name: c.collation for c in table_info.columns} == {"a": "NOCASE", "b c": "RTRIM", "d": "", "n": "NOCASE"}
+    assert table_info.unique_keys == (("a", "d"),)
+    assert table_info.key_collations(("a", "d")) == {"a": "NOCASE"}
+    assert table_info.key_collations(("n", "d")) == {"n": "NOCASE", "d": "RTRIM"}
+    assert _describe(erp, table="V").key_collations(("d", "x")) == {"x": "NOCASE"}
 
 
-def test_a_key_with_a_collation_of_another_program_is_refused_before_the_transfer(
+def test_a_key_with_an_unknown_collation_is_refused_before_the_transfer(
     bench_to: Callable[[str], Bench],
 ) -> None:
     bench = bench_to("sqlite")
@@ -151,58 +151,58 @@ def test_a_key_with_a_collation_of_another_program_is_refused_before_the_transfe
     )
     with pytest.raises(QueryInvalid, match="no such collation sequence: german"):
         bench.run(_plan(bench, Strategy.UPSERT))
-    # whoever compares no keys needs no collation
+    # a full refresh compares no keys, so it does not need the collation
     assert bench.run(bench.plan(QUERY, dest_table=TABLE)).counts == (1, 0, 0)
 
 
-def test_duckdb_tells_collations_of_columns(warehouse_of: Callable[[str], ConnectionParameters]) -> None:
+def test_collations_of_duckdb_columns_are_described(warehouse_of: Callable[[str], ConnectionParameters]) -> None:
     ddl = (
         'CREATE TABLE t (a varchar COLLATE nocase, "b ""c, (d" varchar COLLATE noaccent.nocase, e varchar DEFAULT '
         "', e VARCHAR COLLATE x', f struct(a varchar), UNIQUE (a), UNIQUE (e))"
     )
-    found = _described(warehouse_of("duckdb"), ddl)
-    assert {c.name: c.collation for c in found.columns} == {
+    table_info = _describe(warehouse_of("duckdb"), ddl)
+    assert {c.name: c.collation for c in table_info.columns} == {
         "a": "nocase",
         'b "c, (d': "noaccent.nocase",
         "e": "",
         "f": "",
     }
-    assert found.unique_keys == (("e",),)
+    assert table_info.unique_keys == (("e",),)
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("strategy", KEYED)
 @pytest.mark.parametrize(
-    ("kind", "ddl", "came"),
+    ("kind", "ddl", "values"),
     [
-        # blanks at the end do not count there
+        # trailing blanks of char are not significant
         ("postgresql", "CREATE TABLE t (code char(5), v text, n int)", ["'abc'", "'abc '"]),
-        # numbers and texts are one in a column that makes them so
+        # the column converts numbers and texts to its own type
         ("sqlite", "CREATE TABLE t (code text, v text, n integer)", ["7", "'7'"]),
         ("sqlite", "CREATE TABLE t (code integer, v text, n integer)", ["7", "7"]),
     ],
 )
-def test_types_of_the_destination_decide_what_is_equal_too(
-    bench_to: Callable[[str], Bench], kind: str, ddl: str, came: list[str], strategy: Strategy
+def test_the_type_of_the_destination_column_decides_which_keys_are_equal(
+    bench_to: Callable[[str], Bench], kind: str, ddl: str, values: list[str], strategy: Strategy
 ) -> None:
     bench = bench_to(kind)
-    bench.at_source("CREATE TABLE s (code, v text, n integer)", f"INSERT INTO s VALUES ({came[0]}, 'old', 1)")
+    bench.at_source("CREATE TABLE s (code, v text, n integer)", f"INSERT INTO s VALUES ({values[0]}, 'old', 1)")
     bench.at_destination(ddl)
     table = TableName("public", "t") if kind == "postgresql" else TABLE
     plan = _plan(bench, strategy, dest_table=table)
     assert bench.run(plan).counts == (1, 0, 0)
-    bench.at_source(f"UPDATE s SET code = {came[1]}, v = 'new', n = 2")
+    bench.at_source(f"UPDATE s SET code = {values[1]}, v = 'new', n = 2")
     assert bench.run(plan).counts == (0, 1, 0)
     assert bench.rows("SELECT v FROM t") == [("new",)]
 
 
 @pytest.fixture(scope="module")
 def icu_server() -> Iterator[str]:
-    """The URL of a PostgreSQL with ICU collations and citext, as Debian installs it."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found or (os.geteuid() == 0 and not shutil.which("runuser")):
+    """Return the URL of a PostgreSQL server with ICU collations and citext, as Debian packages it."""
+    initdbs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not initdbs or (os.geteuid() == 0 and not shutil.which("runuser")):
         pytest.skip("No PostgreSQL with ICU is installed (Debian: postgresql)")
-    programs = found[-1].parent
+    programs = initdbs[-1].parent
     home = Path(tempfile.mkdtemp(prefix="pk-icu-"))
     # the server does not run as root
     user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
@@ -230,7 +230,7 @@ POSTGRESQL = {
     "key": [_CI, 'CREATE TABLE t (code text COLLATE "Case ins" PRIMARY KEY, v text, n int)'],
     "column": [_CI, 'CREATE TABLE t (code varchar(9) COLLATE "Case ins", v text, n int)'],
     "index": [_CI, "CREATE TABLE t (code text, v text, n int)", 'CREATE UNIQUE INDEX ON t (code COLLATE "Case ins")'],
-    "index of bytes": [
+    "binary index": [
         _CI,
         'CREATE TABLE t (code text COLLATE "Case ins", v text, n int)',
         'CREATE UNIQUE INDEX ON t (code COLLATE "C")',
@@ -248,7 +248,7 @@ POSTGRESQL = {
 @pytest.mark.matrix
 @pytest.mark.parametrize("strategy", KEYED)
 @pytest.mark.parametrize("name", POSTGRESQL)
-def test_postgresql_has_one_meaning_of_equal_too(
+def test_every_statement_of_postgresql_uses_the_same_equality(
     icu_server: str, erp: ConnectionParameters, name: str, strategy: Strategy
 ) -> None:
     with psycopg.connect(icu_server, autocommit=True) as connection:
@@ -285,7 +285,7 @@ def test_postgresql_has_one_meaning_of_equal_too(
 
 
 @pytest.mark.matrix
-def test_append_tells_rows_apart_whatever_the_collations(icu_server: str, erp: ConnectionParameters) -> None:
+def test_append_compares_rows_exactly_whatever_the_collations(icu_server: str, erp: ConnectionParameters) -> None:
     with psycopg.connect(icu_server, autocommit=True) as connection:
         connection.execute("DROP DATABASE IF EXISTS icu WITH (FORCE)")
         connection.execute("CREATE DATABASE icu")

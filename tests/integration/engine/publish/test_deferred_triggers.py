@@ -1,4 +1,4 @@
-"""Deferred constraint triggers of PostgreSQL act before the publish is counted: what they undo is no success."""
+"""Deferred constraint triggers of PostgreSQL are fired before the rows are counted: undoing the publish is an error."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from tests.benches.matrix import first_by_default
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
 BEFORE = [(1, "old"), (5, "e")]
-WAYS: dict[str, dict[str, Any]] = {
+METHODS: dict[str, dict[str, Any]] = {
     "upsert": {"strategy": Strategy.UPSERT},
     "truncate": {},
     "full": {"delete_instead_of_truncate": True},
     "incremental": {"strategy": Strategy.INCREMENTAL},
     "append": {"strategy": Strategy.APPEND},
-    "append from a mark": {"strategy": Strategy.APPEND, "watermark": "k", "overlap": "9"},
+    "append with a watermark": {"strategy": Strategy.APPEND, "watermark": "k", "overlap": "9"},
 }
-DELETED_BACK = ("AFTER DELETE", "INSERT INTO sync.t VALUES (old.k, old.v)")
-TAKEN_OUT = ("AFTER INSERT OR UPDATE", "DELETE FROM sync.t WHERE k = new.k")
-KEY_CHANGED = ("AFTER INSERT OR UPDATE", "UPDATE sync.t SET k = k + 100 WHERE k = new.k AND k < 100")
+INSERTS_AGAIN = ("AFTER DELETE", "INSERT INTO sync.t VALUES (old.k, old.v)")
+DELETES = ("AFTER INSERT OR UPDATE", "DELETE FROM sync.t WHERE k = new.k")
+CHANGES_KEY = ("AFTER INSERT OR UPDATE", "UPDATE sync.t SET k = k + 100 WHERE k = new.k AND k < 100")
 CASES = [
-    *((effect, way) for effect in (TAKEN_OUT, KEY_CHANGED) for way in WAYS),
-    *((DELETED_BACK, way) for way in ("full", "incremental")),
+    *((effect, method) for effect in (DELETES, CHANGES_KEY) for method in METHODS),
+    *((INSERTS_AGAIN, method) for method in ("full", "incremental")),
 ]
-# an append and a full refresh promise rows, and have no key by which one is known
-CASES = [case for case in CASES if case[0] != KEY_CHANGED or case[1] in ("upsert", "incremental")]
+# the rows of an append or a full refresh have no key that a trigger could be caught changing
+CASES = [case for case in CASES if case[0] != CHANGES_KEY or case[1] in ("upsert", "incremental")]
 
 
-def _prepared(bench: Bench, event: str, body: str, *, key: str = "") -> Bench:
+def _create(bench: Bench, event: str, body: str, *, key: str = "") -> Bench:
     bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'b')")
     bench.at_destination(
         "CREATE SCHEMA sync",
@@ -46,8 +46,8 @@ def _prepared(bench: Bench, event: str, body: str, *, key: str = "") -> Bench:
     return bench
 
 
-def _plan(bench: Bench, way: str, **changes: object) -> Plan:
-    return bench.plan("SELECT k, v FROM s", **{"merge_key": ("k",), **WAYS[way], **changes})
+def _plan(bench: Bench, method: str, **changes: object) -> Plan:
+    return bench.plan("SELECT k, v FROM s", **{"merge_key": ("k",), **METHODS[method], **changes})
 
 
 def _rows(bench: Bench) -> list[tuple[Any, ...]]:
@@ -55,38 +55,38 @@ def _rows(bench: Bench) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("key", first_by_default(["", "PRIMARY KEY"]))
-@pytest.mark.parametrize(("effect", "way"), first_by_default(CASES))
-def test_a_deferred_trigger_that_undoes_what_statements_do_fails_the_run(
-    bench: Bench, effect: tuple[str, str], way: str, key: str
+@pytest.mark.parametrize(("effect", "method"), first_by_default(CASES))
+def test_a_deferred_trigger_that_undoes_the_publish_fails_the_run(
+    bench: Bench, effect: tuple[str, str], method: str, key: str
 ) -> None:
-    _prepared(bench, *effect, key=key)
-    if key and way.startswith("append"):
+    _create(bench, *effect, key=key)
+    if key and method.startswith("append"):
         bench.at_destination("DELETE FROM sync.t WHERE k = 1")
     before = _rows(bench)
-    # where the key is unique, the row that comes back finds its place taken
+    # if the key is unique, inserting the deleted row again violates it
     with pytest.raises((CountMismatch, InvalidValue)) as caught:
-        bench.run(_plan(bench, way))
+        bench.run(_plan(bench, method))
     assert "rigger" in caught.value.hint
     assert _rows(bench) == before
 
 
-def test_key_sync_sees_that_its_rows_come_back(bench: Bench) -> None:
-    _prepared(bench, *DELETED_BACK)
+def test_key_sync_fails_if_a_trigger_inserts_the_deleted_rows_again(bench: Bench) -> None:
+    _create(bench, *INSERTS_AGAIN)
     with pytest.raises(CountMismatch, match="Only 0 of 1 rows could be deleted"):
         bench.run(_plan(bench, "upsert", key_sync=True, limits=Limits(max_delete_share=1)))
     assert _rows(bench) == [(1, "a"), (2, "b"), (5, "e")]
 
 
-def test_a_repair_sees_that_its_rows_come_back(bench: Bench) -> None:
-    _prepared(bench, *DELETED_BACK)
+def test_a_repair_fails_if_a_trigger_inserts_the_deleted_rows_again(bench: Bench) -> None:
+    _create(bench, *INSERTS_AGAIN)
     repair = Repair(column="k")
     with pytest.raises(CountMismatch, match="Only 0 of 1 rows could be deleted"):
         bench.run(_plan(bench, "upsert", repair=repair, limits=Limits(max_delete_share=1)))
     assert _rows(bench) == [(1, "a"), (2, "b"), (5, "e")]
 
 
-def test_a_repair_of_doubled_rows_sees_that_they_come_back(bench: Bench) -> None:
-    _prepared(bench, *DELETED_BACK)
+def test_a_repair_of_duplicates_fails_if_a_trigger_inserts_them_again(bench: Bench) -> None:
+    _create(bench, *INSERTS_AGAIN)
     bench.at_destination("UPDATE sync.t SET k = 1, v = 'a'")
     repair = Repair(column="k", deletes=False, removes_duplicates=True)
     with pytest.raises(CountMismatch):
@@ -95,34 +95,34 @@ def test_a_repair_of_doubled_rows_sees_that_they_come_back(bench: Bench) -> None
 
 
 @pytest.mark.parametrize("strategy", ["key_sync", "repair"])
-def test_rows_that_a_trigger_deletes_beside_the_extra_ones_are_reported(bench: Bench, strategy: str) -> None:
-    _prepared(bench, "AFTER DELETE", "DELETE FROM sync.t WHERE k = 2")
+def test_key_sync_and_repair_fail_if_a_trigger_deletes_other_rows(bench: Bench, strategy: str) -> None:
+    _create(bench, "AFTER DELETE", "DELETE FROM sync.t WHERE k = 2")
     changes: dict[str, Any] = {"key_sync": True} if strategy == "key_sync" else {"repair": Repair(column="k")}
     with pytest.raises(CountMismatch, match=r"would have 1 row after .*, and 2 should be left"):
         bench.run(_plan(bench, "upsert", limits=Limits(max_delete_share=1), **changes))
     assert _rows(bench) == [(1, "a"), (2, "b"), (5, "e")]
 
 
-def test_a_deferred_trigger_that_refuses_the_rows_fails_the_run_with_its_message(bench: Bench) -> None:
-    _prepared(bench, "AFTER INSERT", "RAISE EXCEPTION USING MESSAGE = ''not on a Sunday'', ERRCODE = ''23514''")
+def test_a_deferred_trigger_that_raises_an_error_fails_the_run_with_its_message(bench: Bench) -> None:
+    _create(bench, "AFTER INSERT", "RAISE EXCEPTION USING MESSAGE = ''not on a Sunday'', ERRCODE = ''23514''")
     with pytest.raises(InvalidValue, match="not on a Sunday"):
         bench.run(_plan(bench, "upsert"))
     assert _rows(bench) == BEFORE
 
 
-def test_a_deferred_foreign_key_that_is_kept_in_the_end_stays_deferred(bench: Bench) -> None:
-    _prepared(bench, "AFTER INSERT", "PERFORM 1", key="PRIMARY KEY")
+def test_a_deferred_foreign_key_that_holds_at_commit_is_not_checked_before(bench: Bench) -> None:
+    _create(bench, "AFTER INSERT", "PERFORM 1", key="PRIMARY KEY")
     bench.at_destination(
         "CREATE TABLE sync.child (k int REFERENCES sync.t DEFERRABLE INITIALLY DEFERRED)",
         "INSERT INTO sync.child VALUES (1)",
     )
-    for way in ("full", "incremental"):
-        bench.run(_plan(bench, way))
+    for method in ("full", "incremental"):
+        bench.run(_plan(bench, method))
     assert _rows(bench) == [(1, "a"), (2, "b")]
 
 
-def test_a_deferred_foreign_key_that_is_broken_says_what_to_do(bench: Bench) -> None:
-    _prepared(bench, "AFTER INSERT", "PERFORM 1", key="PRIMARY KEY")
+def test_a_violated_deferred_foreign_key_is_reported_with_a_hint(bench: Bench) -> None:
+    _create(bench, "AFTER INSERT", "PERFORM 1", key="PRIMARY KEY")
     bench.at_destination(
         "CREATE TABLE sync.child (k int REFERENCES sync.t DEFERRABLE INITIALLY DEFERRED)",
         "INSERT INTO sync.child VALUES (5)",

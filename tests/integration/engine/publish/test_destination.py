@@ -25,10 +25,10 @@ INSERT = "INSERT INTO sync.t VALUES (1)"
 def plan(bench: Bench) -> Plan:
     """A plan whose run has claimed the staging table."""
     bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (k integer)")
-    made = bench.plan("SELECT 1 AS k")
-    with Destination.open(made) as dest:
+    plan = bench.plan("SELECT 1 AS k")
+    with Destination.open(plan) as dest:
         staging.prepare(dest, COLUMNS)
-    return made
+    return plan
 
 
 def publish(plan: Plan, kind: CommitKind = CommitKind.PUBLISH) -> Published:
@@ -39,7 +39,7 @@ def publish(plan: Plan, kind: CommitKind = CommitKind.PUBLISH) -> Published:
     return commit.result
 
 
-def test_a_run_publishes_once_of_each_kind(bench: Bench, plan: Plan) -> None:
+def test_a_run_publishes_once_per_kind(bench: Bench, plan: Plan) -> None:
     assert find_published(plan) is None
     assert not publish(plan).recovered
     assert find_published(plan, CommitKind.KEY_SYNC) is None
@@ -50,7 +50,7 @@ def test_a_run_publishes_once_of_each_kind(bench: Bench, plan: Plan) -> None:
     assert kinds == [("key_sync",), ("publish",)]
 
 
-def test_an_error_of_the_block_leaves_neither_rows_nor_a_record(bench: Bench, plan: Plan) -> None:
+def test_an_error_in_the_block_leaves_neither_rows_nor_a_record(bench: Bench, plan: Plan) -> None:
     with pytest.raises(Refused), Destination.open(plan) as dest, dest.publishing(CommitKind.PUBLISH):
         dest.session.execute(INSERT)
         raise Refused("Too many rows.")
@@ -58,7 +58,7 @@ def test_an_error_of_the_block_leaves_neither_rows_nor_a_record(bench: Bench, pl
     assert find_published(plan) is None
 
 
-def test_a_run_that_a_later_one_overtook_executes_nothing(bench: Bench, plan: Plan) -> None:
+def test_a_run_that_was_overtaken_by_a_later_one_executes_nothing(bench: Bench, plan: Plan) -> None:
     with Destination.open(replace(plan, run="later")) as dest:
         staging.prepare(dest, COLUMNS)
     with pytest.raises(Overtaken):

@@ -1,4 +1,4 @@
-"""Foreign keys of SQLite, which are declared and not enforced, and of DuckDB, which are checked at once."""
+"""Foreign keys of SQLite, which are not enforced, and of DuckDB, which are checked after each statement."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _plan(bench: Bench, strategy: Strategy, **changes: object) -> Plan:
     )
 
 
-WAYS = {
+METHODS = {
     "full": {"strategy": Strategy.FULL},
     "key_sync": {"strategy": Strategy.UPSERT, "key_sync": True},
     "repair": {"strategy": Strategy.UPSERT, "repair": Repair()},
@@ -60,16 +60,16 @@ WAYS = {
 
 @pytest.mark.parametrize("reference", first_by_default(REFERENCES))
 @pytest.mark.parametrize("action", first_by_default(ACTIONS))
-@pytest.mark.parametrize("way", list(WAYS))
-def test_rows_of_sqlite_that_lose_what_they_reference_stay_as_they_are_and_are_reported(
-    bench_to: Callable[[str], Bench], way: str, action: str, reference: str
+@pytest.mark.parametrize("method", list(METHODS))
+def test_rows_of_sqlite_that_lose_their_referenced_row_are_kept_and_cause_a_warning(
+    bench_to: Callable[[str], Bench], method: str, action: str, reference: str
 ) -> None:
     bench = _sqlite(bench_to, REFERENCES[reference], action)
     before = bench.rows('SELECT * FROM "child ""of"" t"')
-    found = bench.run(_plan(bench, **WAYS[way])).warnings  # type: ignore[arg-type]
+    warnings = bench.run(_plan(bench, **METHODS[method])).warnings  # type: ignore[arg-type]
     assert bench.rows('SELECT * FROM "child ""of"" t"') == before
     assert bench.rows('SELECT * FROM "main t"') == [(1, 10)]
-    assert [text for text in found if "that were deleted (" in text] == [
+    assert [warning for warning in warnings if "that were deleted (" in warning] == [
         f'Rows of "child ""of"" t" (foreign key on of t, ON DELETE {action}) reference rows of main.main t that were '
         "deleted (1 of them): the connection does not enforce foreign keys, so nothing prevented the delete and "
         "nothing cascaded."
@@ -77,7 +77,7 @@ def test_rows_of_sqlite_that_lose_what_they_reference_stay_as_they_are_and_are_r
 
 
 @pytest.mark.parametrize("strategy", first_by_default([Strategy.FULL, Strategy.INCREMENTAL, Strategy.UPSERT]))
-def test_references_of_sqlite_that_were_broken_before_are_not_reported_again(
+def test_references_of_sqlite_that_were_broken_before_cause_no_warning(
     bench_to: Callable[[str], Bench], strategy: Strategy
 ) -> None:
     bench = _sqlite(bench_to, '"main t"', "CASCADE")
@@ -85,7 +85,9 @@ def test_references_of_sqlite_that_were_broken_before_are_not_reported_again(
     assert bench.run(_plan(bench, strategy)).warnings == []
 
 
-def test_composite_and_own_references_of_sqlite_are_reported(bench_to: Callable[[str], Bench]) -> None:
+def test_composite_references_and_references_within_a_table_of_sqlite_cause_warnings(
+    bench_to: Callable[[str], Bench],
+) -> None:
     bench = bench_to("sqlite")
     bench.at_source("CREATE TABLE s (a int, b int)", "INSERT INTO s VALUES (1, 1)")
     bench.at_destination(
@@ -106,8 +108,8 @@ def test_composite_and_own_references_of_sqlite_are_reported(bench_to: Callable[
         key_sync=True,
         limits=Limits(max_delete_share=1),
     )
-    found = bench.run(plan).warnings
-    assert [text.partition(":")[0] for text in found] == [
+    warnings = bench.run(plan).warnings
+    assert [warning.partition(":")[0] for warning in warnings] == [
         "Rows of child (foreign key on x, y, ON DELETE NO ACTION) reference rows of t that were deleted (2 of them)",
         "Rows of t (foreign key on up_b, up_a, ON DELETE CASCADE) reference rows of t that were deleted (1 of them)",
     ]
@@ -121,7 +123,7 @@ def _duckdb(bench_to: Callable[[str], Bench], *ddl: str) -> Bench:
     return bench
 
 
-def _failed(bench: Bench, strategy: Strategy, before: list[tuple[object, ...]]) -> str:
+def _hint_of_failure(bench: Bench, strategy: Strategy, before: list[tuple[object, ...]]) -> str:
     plan = bench.plan("SELECT k, nr FROM s", strategy=strategy, merge_key=("k",))
     with pytest.raises(InvalidValue) as caught:
         bench.run(plan)
@@ -134,7 +136,7 @@ STRATEGIES = first_by_default([Strategy.UPSERT, Strategy.FULL, Strategy.INCREMEN
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("name", first_by_default(["sync.T (NR)", 'sync."t" (nr)']))
-def test_rows_of_duckdb_that_are_referenced_by_a_unique_column_say_what_to_do(
+def test_duckdb_rows_referenced_by_a_unique_column_are_reported_with_a_hint(
     bench_to: Callable[[str], Bench], strategy: Strategy, name: str
 ) -> None:
     bench = _duckdb(
@@ -144,14 +146,14 @@ def test_rows_of_duckdb_that_are_referenced_by_a_unique_column_say_what_to_do(
         f"CREATE TABLE sync.child (n int, nr int REFERENCES {name})",
         "INSERT INTO sync.child VALUES (9, 10)",
     )
-    hint = _failed(bench, strategy, [(1, 10), (3, 30)])
+    hint = _hint_of_failure(bench, strategy, [(1, 10), (3, 30)])
     assert hint.startswith("Rows of sync.child (foreign key child_nr_")
     assert "drop the foreign key" in hint
     assert ("Use merge_strategy: upsert" in hint) is (strategy is not Strategy.UPSERT)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_table_of_duckdb_that_references_itself_says_what_to_do(
+def test_a_duckdb_table_that_references_itself_is_reported_with_a_hint(
     bench_to: Callable[[str], Bench], strategy: Strategy
 ) -> None:
     bench = _duckdb(
@@ -161,14 +163,14 @@ def test_a_table_of_duckdb_that_references_itself_says_what_to_do(
     )
     bench.at_destination("INSERT INTO sync.t VALUES (2, 1)")
     bench.at_source("UPDATE s SET nr = CASE k WHEN 2 THEN 1 END")
-    hint = _failed(bench, strategy, [(1, None), (2, 1)])
+    hint = _hint_of_failure(bench, strategy, [(1, None), (2, 1)])
     assert hint.startswith("Rows of sync.t (foreign key t_nr_k_fkey")
     assert "drop the foreign key" in hint
     assert "Use merge_strategy" not in hint
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_rows_of_duckdb_without_the_row_that_they_reference_say_what_to_do(
+def test_duckdb_rows_without_their_referenced_row_are_reported_with_a_hint(
     bench_to: Callable[[str], Bench], strategy: Strategy
 ) -> None:
     bench = _duckdb(
@@ -178,7 +180,7 @@ def test_rows_of_duckdb_without_the_row_that_they_reference_say_what_to_do(
         "CREATE TABLE sync.t (k int PRIMARY KEY, nr int REFERENCES sync.parent)",
         "INSERT INTO sync.t VALUES (1, 10)",
     )
-    assert _failed(bench, strategy, [(1, 10)]).startswith("Load the referenced table first.")
+    assert _hint_of_failure(bench, strategy, [(1, 10)]).startswith("Load the referenced table first.")
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -197,7 +199,7 @@ def test_a_key_of_duckdb_is_deleted_and_inserted_in_one_transaction(
     assert bench.rows("SELECT k, nr FROM sync.t ORDER BY 1") == [(1, 10), (2, 20)]
 
 
-def test_broken_references_are_counted_without_reading_the_table_once_for_each(
+def test_broken_references_are_counted_without_a_scan_per_row(
     bench_to: Callable[[str], Bench],
 ) -> None:
     bench = bench_to("sqlite")

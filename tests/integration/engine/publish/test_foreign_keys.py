@@ -1,4 +1,4 @@
-"""Rows of other tables that reference the destination: no run takes them away, or empties their references, unsaid."""
+"""Foreign keys that reference the destination: a run neither deletes nor empties referencing rows unless forced."""
 
 from __future__ import annotations
 
@@ -54,29 +54,27 @@ def _plan(bench: Bench, strategy: Strategy, **changes: object) -> Plan:
         ]
     ),
 )
-def test_what_would_cascade_is_refused_and_forced_only_with_a_warning(
+def test_a_delete_that_would_cascade_is_refused_and_causes_a_warning_when_forced(
     pg_bench: Bench, strategy: Strategy, action: str, harm: str, afterwards: list[tuple[int, int | None]]
 ) -> None:
     _fill(pg_bench, f"ON DELETE {action}")
     plan = _plan(pg_bench, strategy)
     with pytest.raises(Refused) as caught:
         pg_bench.run(plan)
-    named = f"{harm} of sync.invoice (foreign key invoice_customer_fkey, ON DELETE {action})"
-    assert named in caught.value.message
+    description = f"{harm} of sync.invoice (foreign key invoice_customer_fkey, ON DELETE {action})"
+    assert description in caught.value.message
     assert "upsert" in caught.value.hint
     assert pg_bench.rows(INVOICES) == ALL
     assert pg_bench.rows("SELECT id, v FROM sync.t ORDER BY 1") == [(1, "a"), (2, "b")]
     result = pg_bench.run(replace(plan, force=True))
-    assert any(named in warning and "forced" in warning for warning in result.warnings)
+    assert any(description in warning and "forced" in warning for warning in result.warnings)
     assert pg_bench.rows(INVOICES) == afterwards
 
 
 @pytest.mark.parametrize("strategy", first_by_default([Strategy.INCREMENTAL, Strategy.FULL]))
-def test_a_refused_run_has_written_nothing_to_the_rows_that_it_would_delete(
-    pg_bench: Bench, strategy: Strategy
-) -> None:
+def test_a_refused_run_does_not_lock_the_rows_that_it_would_delete(pg_bench: Bench, strategy: Strategy) -> None:
     _fill(pg_bench, "ON DELETE CASCADE")
-    # what locks a row is written into it, by the rows that reference it too
+    # a lock on a row is written into its xmax, also by the check of a foreign key
     locked = "SELECT count(*) FROM sync.t WHERE xmax <> 0"
     pg_bench.at_destination("UPDATE sync.t SET v = v")
     assert pg_bench.rows(locked) == [(0,)]
@@ -86,46 +84,46 @@ def test_a_refused_run_has_written_nothing_to_the_rows_that_it_would_delete(
 
 
 @pytest.mark.parametrize("strategy", first_by_default([Strategy.INCREMENTAL, Strategy.FULL]))
-def test_a_reference_that_comes_between_the_count_and_the_lock_is_counted(
+def test_a_reference_inserted_between_the_count_and_the_lock_is_counted(
     pg_bench: Bench, strategy: Strategy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fill(pg_bench, "ON DELETE CASCADE")
     pg_bench.at_destination("DELETE FROM sync.invoice")
 
-    def late(*given: Any) -> str:
+    def lock_after_insert(*args: Any) -> str:
         pg_bench.at_destination("INSERT INTO sync.invoice VALUES (102, 2)")
-        return lock_deleted(*given)
+        return lock_deleted(*args)
 
-    monkeypatch.setattr(foreign_keys, "lock_deleted", late)
+    monkeypatch.setattr(foreign_keys, "lock_deleted", lock_after_insert)
     with pytest.raises(Refused, match=r"delete 1 rows of sync\.invoice"):
         pg_bench.run(_plan(pg_bench, strategy))
     assert pg_bench.rows(INVOICES) == [(102, 2)]
 
 
 @pytest.mark.parametrize("strategy", first_by_default([Strategy.INCREMENTAL, Strategy.FULL]))
-def test_nobody_can_reference_a_row_between_the_last_count_and_its_deletion(
+def test_no_row_can_be_referenced_between_the_last_count_and_its_deletion(
     pg_bench: Bench, strategy: Strategy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fill(pg_bench, "ON DELETE CASCADE")
     pg_bench.at_destination("DELETE FROM sync.invoice")
-    tried = []
+    codes = []
 
-    def deleting(*given: Any, **more: Any) -> AbstractContextManager[None]:
-        with pytest.raises(PipekitError) as refused:
+    def insert_then_explain(*args: Any, **kwargs: Any) -> AbstractContextManager[None]:
+        with pytest.raises(PipekitError) as caught:
             pg_bench.at_destination(
                 "DO $$ BEGIN SET LOCAL lock_timeout = '200ms'; INSERT INTO sync.invoice VALUES (102, 2); END $$"
             )
-        tried.append(refused.value.code)
-        return explained(*given, **more)
+        codes.append(caught.value.code)
+        return explain_violations(*args, **kwargs)
 
-    explained = foreign_keys.explain_violations
-    monkeypatch.setattr(foreign_keys, "explain_violations", deleting)
+    explain_violations = foreign_keys.explain_violations
+    monkeypatch.setattr(foreign_keys, "explain_violations", insert_then_explain)
     pg_bench.run(_plan(pg_bench, strategy))
-    assert tried == ["lock_timeout"]
+    assert codes == ["lock_timeout"]
 
 
 @pytest.mark.matrix
-def test_upsert_leaves_what_references_its_rows_alone(pg_bench: Bench) -> None:
+def test_upsert_keeps_the_referencing_rows(pg_bench: Bench) -> None:
     _fill(pg_bench, "ON DELETE CASCADE")
     result = pg_bench.run(_plan(pg_bench, Strategy.UPSERT))
     assert result.counts == (0, 2, 0)
@@ -134,7 +132,7 @@ def test_upsert_leaves_what_references_its_rows_alone(pg_bench: Bench) -> None:
 
 
 @pytest.mark.matrix
-def test_only_rows_that_come_again_are_counted(pg_bench: Bench) -> None:
+def test_only_rows_that_would_be_replaced_are_counted(pg_bench: Bench) -> None:
     _fill(pg_bench, "ON DELETE CASCADE")
     plan = _plan(pg_bench, Strategy.INCREMENTAL)
     pg_bench.at_source("DELETE FROM s WHERE id = 1")
@@ -145,7 +143,7 @@ def test_only_rows_that_come_again_are_counted(pg_bench: Bench) -> None:
     assert pg_bench.rows(INVOICES) == [(100, 1)]
 
 
-def test_truncate_is_refused_before_the_transfer_with_a_hint_that_is_true(pg_bench: Bench) -> None:
+def test_truncate_is_refused_before_the_transfer_with_a_hint_that_delete_would_cascade(pg_bench: Bench) -> None:
     _fill(pg_bench, "ON DELETE CASCADE")
     with pytest.raises(QueryInvalid, match=r"sync\.t cannot be emptied by TRUNCATE.*sync\.invoice") as caught:
         pg_bench.run(replace(_plan(pg_bench, Strategy.FULL), delete_instead_of_truncate=False))
@@ -156,7 +154,9 @@ def test_truncate_is_refused_before_the_transfer_with_a_hint_that_is_true(pg_ben
 
 @pytest.mark.parametrize("strategy", first_by_default([Strategy.INCREMENTAL, Strategy.FULL]))
 @pytest.mark.parametrize("action", first_by_default(["", "ON DELETE RESTRICT"]))
-def test_rows_that_may_not_go_name_who_references_them(pg_bench: Bench, action: str, strategy: Strategy) -> None:
+def test_rows_that_must_not_be_deleted_are_reported_with_the_tables_that_reference_them(
+    pg_bench: Bench, action: str, strategy: Strategy
+) -> None:
     _fill(pg_bench, action)
     with pytest.raises(InvalidValue) as caught:
         pg_bench.run(_plan(pg_bench, strategy))
@@ -167,7 +167,7 @@ def test_rows_that_may_not_go_name_who_references_them(pg_bench: Bench, action: 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("strategy", [Strategy.FULL, Strategy.INCREMENTAL])
-def test_a_key_checked_at_commit_finds_its_rows_again(pg_bench: Bench, strategy: Strategy) -> None:
+def test_a_foreign_key_checked_at_commit_accepts_replaced_rows(pg_bench: Bench, strategy: Strategy) -> None:
     _fill(pg_bench, "DEFERRABLE INITIALLY DEFERRED")
     pg_bench.run(_plan(pg_bench, strategy))
     assert pg_bench.rows("SELECT id, v FROM sync.t ORDER BY 1") == [(1, "a"), (2, "new")]
@@ -175,7 +175,7 @@ def test_a_key_checked_at_commit_finds_its_rows_again(pg_bench: Bench, strategy:
 
 
 @pytest.mark.matrix
-def test_a_row_that_is_missing_at_commit_is_named(pg_bench: Bench) -> None:
+def test_a_foreign_key_that_is_violated_at_commit_is_named(pg_bench: Bench) -> None:
     _fill(pg_bench, "DEFERRABLE INITIALLY DEFERRED")
     pg_bench.at_source("DELETE FROM s WHERE id = 1")
     with pytest.raises(InvalidValue, match="invoice_customer_fkey") as caught:
@@ -185,7 +185,7 @@ def test_a_row_that_is_missing_at_commit_is_named(pg_bench: Bench) -> None:
 
 
 @pytest.mark.matrix
-def test_what_hangs_on_the_referencing_table_is_named_too(pg_bench: Bench) -> None:
+def test_tables_that_reference_the_referencing_table_are_named_too(pg_bench: Bench) -> None:
     _fill(pg_bench, "ON DELETE CASCADE")
     pg_bench.at_destination("CREATE TABLE sync.line (invoice int REFERENCES sync.invoice ON DELETE CASCADE)")
     with pytest.raises(Refused, match=r"and through them rows of sync\.line"):
@@ -193,7 +193,7 @@ def test_what_hangs_on_the_referencing_table_is_named_too(pg_bench: Bench) -> No
 
 
 @pytest.mark.matrix
-def test_partitions_are_counted_once(pg_bench: Bench) -> None:
+def test_rows_of_partitions_are_counted_once(pg_bench: Bench) -> None:
     pg_bench.at_source("CREATE TABLE s (id bigint, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'new')")
     pg_bench.at_destination(
         "CREATE SCHEMA sync",
@@ -215,7 +215,7 @@ def test_partitions_are_counted_once(pg_bench: Bench) -> None:
 
 
 @pytest.mark.matrix
-def test_a_view_over_the_referenced_table_hides_nothing(pg_bench: Bench) -> None:
+def test_foreign_keys_are_found_through_a_view(pg_bench: Bench) -> None:
     _fill(pg_bench, "ON DELETE CASCADE")
     pg_bench.at_destination("CREATE VIEW sync.customers AS SELECT id, v FROM sync.t")
     plan = replace(_plan(pg_bench, Strategy.INCREMENTAL), dest_table=TableName("sync", "customers"))
@@ -225,7 +225,7 @@ def test_a_view_over_the_referenced_table_hides_nothing(pg_bench: Bench) -> None
 
 
 @pytest.mark.matrix
-def test_a_table_that_references_itself_loses_only_what_does_not_come_again(pg_bench: Bench) -> None:
+def test_in_a_table_that_references_itself_only_rows_that_are_not_replaced_count(pg_bench: Bench) -> None:
     pg_bench.at_source("CREATE TABLE s (id bigint, v text)", "INSERT INTO s VALUES (1, 'new')")
     pg_bench.at_destination(
         "CREATE SCHEMA sync",
@@ -241,7 +241,7 @@ def test_a_table_that_references_itself_loses_only_what_does_not_come_again(pg_b
 
 
 @pytest.mark.matrix
-def test_a_table_that_references_itself_is_refreshed_whole(pg_bench: Bench) -> None:
+def test_a_table_that_references_itself_can_be_refreshed(pg_bench: Bench) -> None:
     pg_bench.at_source("CREATE TABLE s (id bigint, v text)", "INSERT INTO s VALUES (1, 'new')")
     pg_bench.at_destination(
         "CREATE SCHEMA sync",
@@ -255,7 +255,7 @@ def test_a_table_that_references_itself_is_refreshed_whole(pg_bench: Bench) -> N
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("action", ["CASCADE", "NO ACTION"])
-def test_key_sync_takes_rows_of_other_tables_along_only_when_forced(pg_bench: Bench, action: str) -> None:
+def test_key_sync_deletes_referencing_rows_only_when_forced(pg_bench: Bench, action: str) -> None:
     _fill(pg_bench, f"ON DELETE {action}")
     pg_bench.at_source("DELETE FROM s WHERE id = 1", "INSERT INTO s SELECT n, 'x' FROM generate_series(3, 30) n")
     plan = _plan(pg_bench, Strategy.UPSERT, key_sync=True)
@@ -272,7 +272,7 @@ def test_key_sync_takes_rows_of_other_tables_along_only_when_forced(pg_bench: Be
 
 
 @pytest.mark.matrix
-def test_a_referencing_table_that_may_not_be_read_is_refused(pg_bench: Bench) -> None:
+def test_a_delete_is_refused_if_a_referencing_table_cannot_be_read(pg_bench: Bench) -> None:
     _fill(pg_bench, "ON DELETE CASCADE")
     pg_bench.at_destination("CREATE ROLE loader_of_t LOGIN")
     try:
@@ -291,7 +291,7 @@ def test_a_referencing_table_that_may_not_be_read_is_refused(pg_bench: Bench) ->
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("strategy", [Strategy.FULL, Strategy.INCREMENTAL])
-def test_sqlite_enforces_no_foreign_keys_so_nothing_cascades(
+def test_sqlite_does_not_enforce_foreign_keys_so_nothing_cascades(
     erp: ConnectionParameters, tmp_path: Path, strategy: Strategy
 ) -> None:
     url = f"jdbc:sqlite:{tmp_path / 'target.db'}"
@@ -307,17 +307,15 @@ def test_sqlite_enforces_no_foreign_keys_so_nothing_cascades(
     assert bench.rows("SELECT no, customer FROM invoice ORDER BY 1") == ALL
 
 
-def test_a_session_of_sqlite_enforces_no_foreign_keys(
-    erp: ConnectionParameters, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def enforcing(path: Path) -> sqlite3.Connection:
+def test_a_session_turns_foreign_keys_of_sqlite_off(erp: ConnectionParameters, monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_with_foreign_keys(path: Path) -> sqlite3.Connection:
         # as a build of SQLite does with SQLITE_DEFAULT_FOREIGN_KEYS
         connection = open_file(path)
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
     open_file = driver._open
-    monkeypatch.setattr(driver, "_open", enforcing)
+    monkeypatch.setattr(driver, "_open", open_with_foreign_keys)
     bench = Bench(erp, erp)
     bench.at_source(
         "CREATE TABLE t (id INTEGER PRIMARY KEY)",
@@ -330,7 +328,7 @@ def test_a_session_of_sqlite_enforces_no_foreign_keys(
 
 
 @pytest.mark.matrix
-def test_duckdb_names_who_references_the_rows_and_upsert_rewrites_them(
+def test_duckdb_names_the_referencing_rows_and_upsert_updates_the_referenced_ones(
     erp: ConnectionParameters, tmp_path: Path
 ) -> None:
     url = f"jdbc:duckdb:{tmp_path / 'lake.db'}"

@@ -1,4 +1,4 @@
-"""Tables that keep rows which are to be deleted or rewritten, or leave out rows that are added: never a success."""
+"""Tables that keep rows which a run deletes or updates, or that discard inserted rows: the run fails."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _POLICIES = [
     "CREATE POLICY s ON sync.t FOR SELECT USING (true)",
     "CREATE POLICY i ON sync.t FOR INSERT WITH CHECK (true)",
 ]
-# a name, and what is done to a table sync.t (k int, v text, gone boolean) that has no key
+# name -> what is executed on a table sync.t (k int, v text, gone boolean) without a key
 KEEPS = {
     "trigger": [_SKIP, _TRIGGER.format("DELETE")],
     "trigger that keeps one row": [_SKIP_TWO, _TRIGGER.format("DELETE")],
@@ -34,13 +34,13 @@ KEEPS = {
     "rule that does nothing": ["CREATE RULE soft AS ON DELETE TO sync.t DO INSTEAD NOTHING"],
     "no policy": _POLICIES,
 }
-WAYS = ["full", "incremental", "key_sync"]
+METHODS = ["full", "incremental", "key_sync"]
 QUERY = "SELECT k, v FROM s"
 
 
 @pytest.fixture
-def rows(pg_bench: Bench) -> Iterator[Bench]:
-    """Three rows at the source and, of a user who is not almighty, at the destination."""
+def clerk(pg_bench: Bench) -> Iterator[Bench]:
+    """Three rows at the source and in the destination, whose user is not a superuser."""
     pg_bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'b'), (3, 'c')")
     pg_bench.at_destination(
         "DROP ROLE IF EXISTS clerk",
@@ -62,36 +62,38 @@ def _as_owner(bench: Bench, *statements: str) -> None:
             connection.execute(sql.encode())
 
 
-def _plan(bench: Bench, way: str, **changes: object) -> Plan:
+def _plan(bench: Bench, method: str, **changes: object) -> Plan:
     keyed: dict[str, dict[str, Any]] = {
-        # the column that the query does not fill is not what this is about
+        # forced, because the query does not fill the column gone
         "full": {"delete_instead_of_truncate": True, "force": True},
         "incremental": {"strategy": Strategy.INCREMENTAL, "merge_key": ("k",)},
         "upsert": {"strategy": Strategy.UPSERT, "merge_key": ("k",)},
         "key_sync": {"strategy": Strategy.UPSERT, "merge_key": ("k",), "key_sync": True},
     }
-    return bench.plan(QUERY, limits=Limits(max_delete_share=1), **{**keyed[way], **changes})
+    return bench.plan(QUERY, limits=Limits(max_delete_share=1), **{**keyed[method], **changes})
 
 
 @pytest.mark.parametrize(
-    ("name", "way"),
+    ("name", "method"),
     [
-        pytest.param(name, way, marks=() if name == "trigger that keeps one row" else pytest.mark.matrix)
+        pytest.param(name, method, marks=() if name == "trigger that keeps one row" else pytest.mark.matrix)
         for name in KEEPS
-        for way in WAYS
+        for method in METHODS
     ],
 )
-def test_a_table_that_keeps_its_rows_fails_the_run(rows: Bench, name: str, way: str) -> None:
-    _as_owner(rows, *KEEPS[name])
-    if way == "key_sync":
-        rows.at_source("DELETE FROM s WHERE k = 2")
-        _as_owner(rows, *(["CREATE POLICY u ON sync.t FOR UPDATE USING (true)"] if name == "no policy" else []))
-    before = rows.rows()
+def test_a_table_that_keeps_deleted_rows_fails_the_run(clerk: Bench, name: str, method: str) -> None:
+    _as_owner(clerk, *KEEPS[name])
+    if method == "key_sync":
+        clerk.at_source("DELETE FROM s WHERE k = 2")
+        _as_owner(clerk, *(["CREATE POLICY u ON sync.t FOR UPDATE USING (true)"] if name == "no policy" else []))
+    before = clerk.rows()
     kept = 2 if "one row" in name else 0
-    asked = 1 if way == "key_sync" else 3
-    with pytest.raises(CountMismatch, match=rf"Only {min(kept, asked - 1)} of {asked} rows could be deleted from sync"):
-        rows.run(_plan(rows, way))
-    assert rows.rows() == before
+    expected = 1 if method == "key_sync" else 3
+    with pytest.raises(
+        CountMismatch, match=rf"Only {min(kept, expected - 1)} of {expected} rows could be deleted from sync"
+    ):
+        clerk.run(_plan(clerk, method))
+    assert clerk.rows() == before
 
 
 @pytest.mark.parametrize(
@@ -103,35 +105,35 @@ def test_a_table_that_keeps_its_rows_fails_the_run(rows: Bench, name: str, way: 
         pytest.param("no policy", _POLICIES, marks=pytest.mark.matrix),
     ],
 )
-def test_a_table_that_does_not_rewrite_its_rows_fails_the_run(rows: Bench, name: str, ddl: list[str]) -> None:
-    # a doubled row, so that as many rows are rewritten as keys came
-    _as_owner(rows, "INSERT INTO sync.t VALUES (1, 'a', false)", *ddl)
-    before = rows.rows()
+def test_a_table_that_does_not_update_its_rows_fails_the_run(clerk: Bench, name: str, ddl: list[str]) -> None:
+    # with a duplicate, as many rows are updated as there are keys
+    _as_owner(clerk, "INSERT INTO sync.t VALUES (1, 'a', false)", *ddl)
+    before = clerk.rows()
     with pytest.raises(CountMismatch, match=r"of 3 rows did not arrive in sync\.t"):
-        rows.run(_plan(rows, "upsert"))
-    assert rows.rows() == before
+        clerk.run(_plan(clerk, "upsert"))
+    assert clerk.rows() == before
 
 
 @pytest.mark.matrix
-def test_a_table_with_a_key_that_keeps_its_rows_fails_the_run_too(rows: Bench) -> None:
-    _as_owner(rows, "ALTER TABLE sync.t ADD PRIMARY KEY (k)", *KEEPS["trigger"])
-    before = rows.rows()
+def test_a_table_with_a_key_that_keeps_deleted_rows_fails_the_run_with_a_hint(clerk: Bench) -> None:
+    _as_owner(clerk, "ALTER TABLE sync.t ADD PRIMARY KEY (k)", *KEEPS["trigger"])
+    before = clerk.rows()
     with pytest.raises(InvalidValue, match="unique constraint") as caught:
-        rows.run(_plan(rows, "incremental"))
+        clerk.run(_plan(clerk, "incremental"))
     assert "keeps rows that are to be replaced" in caught.value.hint
-    assert rows.rows() == before
+    assert clerk.rows() == before
 
 
-def test_doubled_rows_of_the_destination_are_replaced_by_one(rows: Bench) -> None:
-    _as_owner(rows, "INSERT INTO sync.t VALUES (1, 'a', false)")
-    assert rows.run(_plan(rows, "incremental")).counts == (0, 3, 0)
-    assert rows.rows("SELECT k FROM sync.t ORDER BY 1") == [(1,), (2,), (3,)]
+def test_duplicates_in_the_destination_are_replaced_by_one_row(clerk: Bench) -> None:
+    _as_owner(clerk, "INSERT INTO sync.t VALUES (1, 'a', false)")
+    assert clerk.run(_plan(clerk, "incremental")).counts == (0, 3, 0)
+    assert clerk.rows("SELECT k FROM sync.t ORDER BY 1") == [(1,), (2,), (3,)]
 
 
-def test_a_doubled_row_does_not_hide_one_that_is_kept(rows: Bench) -> None:
-    _as_owner(rows, "INSERT INTO sync.t VALUES (1, 'a', false)", *KEEPS["trigger that keeps one row"])
+def test_a_kept_row_is_detected_among_duplicates(clerk: Bench) -> None:
+    _as_owner(clerk, "INSERT INTO sync.t VALUES (1, 'a', false)", *KEEPS["trigger that keeps one row"])
     with pytest.raises(CountMismatch, match="Only 3 of 4 rows"):
-        rows.run(_plan(rows, "incremental"))
+        clerk.run(_plan(clerk, "incremental"))
 
 
 SQLITE = {
@@ -143,24 +145,24 @@ SQLITE = {
 
 
 @pytest.mark.parametrize(
-    "way", [pytest.param(way, marks=() if way == "incremental" else pytest.mark.matrix) for way in SQLITE]
+    "method", [pytest.param(method, marks=() if method == "incremental" else pytest.mark.matrix) for method in SQLITE]
 )
-def test_a_trigger_of_sqlite_that_ignores_fails_the_run(bench_to: Callable[[str], Bench], way: str) -> None:
+def test_a_sqlite_trigger_that_ignores_a_statement_fails_the_run(bench_to: Callable[[str], Bench], method: str) -> None:
     bench = bench_to("sqlite")
     bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'b'), (3, 'c')")
     bench.at_destination("CREATE TABLE t (k int, v text)", "INSERT INTO t VALUES (1, 'x'), (2, 'x'), (3, 'x')")
-    bench.at_destination(SQLITE[way])
-    if way == "key_sync":
+    bench.at_destination(SQLITE[method])
+    if method == "key_sync":
         bench.at_source("DELETE FROM s WHERE k = 2")
     before = bench.rows("SELECT * FROM t")
     with pytest.raises(CountMismatch):
-        bench.run(_plan(bench, way, dest_table=TableName("main", "t")))
-    assert bench.rows("SELECT * FROM t") == (before if way != "key_sync" else [(1, "a"), (2, "x"), (3, "c")])
+        bench.run(_plan(bench, method, dest_table=TableName("main", "t")))
+    assert bench.rows("SELECT * FROM t") == (before if method != "key_sync" else [(1, "a"), (2, "x"), (3, "c")])
 
 
 _LOSE = """CREATE FUNCTION sync.skip() RETURNS trigger LANGUAGE plpgsql AS
 'BEGIN IF new.k = 5 THEN RETURN NULL; END IF; RETURN new; END'"""
-LEAVES_OUT = {
+DISCARDS = {
     "trigger": [_LOSE, _TRIGGER.format("INSERT")],
     "rule": ["CREATE RULE r AS ON INSERT TO sync.t WHERE new.k = 5 DO INSTEAD NOTHING"],
     "trigger of a partition": [
@@ -183,20 +185,20 @@ LEAVES_OUT = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name == "trigger" else pytest.mark.matrix) for name in LEAVES_OUT]
+    "name", [pytest.param(name, marks=() if name == "trigger" else pytest.mark.matrix) for name in DISCARDS]
 )
-def test_append_sees_rows_that_are_left_out(rows: Bench, name: str) -> None:
-    _as_owner(rows, *LEAVES_OUT[name])
-    plan = rows.plan(QUERY, strategy=Strategy.APPEND, watermark="k", overlap="1")
-    rows.at_source("INSERT INTO s VALUES (4, 'd')")
-    # what is read again is no loss
-    assert rows.run(plan).counts == (1, 0, 0)
-    assert rows.run(plan).counts == (0, 0, 0)
-    before = rows.rows("SELECT k, v FROM sync.t ORDER BY 1")
-    rows.at_source("INSERT INTO s VALUES (5, 'e'), (6, 'f')")
+def test_append_fails_if_the_table_discards_rows(clerk: Bench, name: str) -> None:
+    _as_owner(clerk, *DISCARDS[name])
+    plan = clerk.plan(QUERY, strategy=Strategy.APPEND, watermark="k", overlap="1")
+    clerk.at_source("INSERT INTO s VALUES (4, 'd')")
+    # rows that are read again are not missing
+    assert clerk.run(plan).counts == (1, 0, 0)
+    assert clerk.run(plan).counts == (0, 0, 0)
+    before = clerk.rows("SELECT k, v FROM sync.t ORDER BY 1")
+    clerk.at_source("INSERT INTO s VALUES (5, 'e'), (6, 'f')")
     with pytest.raises(CountMismatch, match=r"1 of \d rows did not arrive"):
-        rows.run(plan)
-    assert rows.rows("SELECT k, v FROM sync.t ORDER BY 1") == before
+        clerk.run(plan)
+    assert clerk.rows("SELECT k, v FROM sync.t ORDER BY 1") == before
 
 
 @pytest.mark.parametrize(
@@ -212,7 +214,7 @@ def test_append_sees_rows_that_are_left_out(rows: Bench, name: str) -> None:
         ),
     ],
 )
-def test_append_sees_rows_that_sqlite_leaves_out(bench_to: Callable[[str], Bench], ddl: list[str]) -> None:
+def test_append_fails_if_a_sqlite_table_discards_rows(bench_to: Callable[[str], Bench], ddl: list[str]) -> None:
     bench = bench_to("sqlite")
     bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'b')")
     bench.at_destination(*ddl)
@@ -223,6 +225,6 @@ def test_append_sees_rows_that_sqlite_leaves_out(bench_to: Callable[[str], Bench
         bench.run(plan)
 
 
-def test_a_plain_table_is_not_counted_for_append(rows: Bench) -> None:
-    plan = rows.plan(QUERY, strategy=Strategy.APPEND, watermark="k", overlap="1")
-    assert "count(*) FROM (" not in rows.run(plan).last(events.MergeSqlBuilt).sql
+def test_append_to_a_plain_table_does_not_count_its_rows(clerk: Bench) -> None:
+    plan = clerk.plan(QUERY, strategy=Strategy.APPEND, watermark="k", overlap="1")
+    assert "count(*) FROM (" not in clerk.run(plan).last(events.MergeSqlBuilt).sql

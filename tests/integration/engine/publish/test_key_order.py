@@ -1,4 +1,4 @@
-"""A key_sync_query may name the columns of the merge key in any order: no row that the source has is deleted."""
+"""A key_sync_query may return the merge key's columns in any order without deleting rows that the source has."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from tests.benches.matrix import first_by_default
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
 
-def synced(bench: Bench, key_query: str, *, query: str = "SELECT x AS a, y AS b, v FROM s") -> tuple[object, list[str]]:
+def run_key_sync(
+    bench: Bench, key_query: str, *, query: str = "SELECT x AS a, y AS b, v FROM s"
+) -> tuple[object, list[str]]:
     plan = bench.plan(
         query,
         strategy=Strategy.UPSERT,
@@ -29,12 +31,12 @@ def synced(bench: Bench, key_query: str, *, query: str = "SELECT x AS a, y AS b,
 
 @pytest.fixture
 def keyed(bench_to: Callable[[str], Bench]) -> Callable[[str], Bench]:
-    def make(kind: str) -> Bench:
+    def create(kind: str) -> Bench:
         bench = bench_to(kind)
         bench.at_source("CREATE TABLE s (x int, y int, v text)", "INSERT INTO s VALUES (1, 2, 'x'), (3, 3, 'y')")
         return bench
 
-    return make
+    return create
 
 
 @pytest.mark.parametrize("kind", first_by_default(["sqlite", "duckdb", "postgresql"]))
@@ -47,19 +49,19 @@ def keyed(bench_to: Callable[[str], Bench]) -> Callable[[str], Bench]:
         'SELECT y AS "B", x + 0 FROM s',
     ],
 )
-def test_keys_are_told_by_their_names(keyed: Callable[[str], Bench], kind: str, key_query: str) -> None:
-    assert synced(keyed(kind), key_query) == ([(1, 2), (3, 3)], [])
+def test_key_columns_are_matched_by_name(keyed: Callable[[str], Bench], kind: str, key_query: str) -> None:
+    assert run_key_sync(keyed(kind), key_query) == ([(1, 2), (3, 3)], [])
 
 
-def test_keys_of_other_names_are_taken_by_position_and_that_is_said(keyed: Callable[[str], Bench]) -> None:
-    rows, warnings = synced(keyed("sqlite"), "SELECT x + 0 AS p, y + 0 AS q FROM s")
+def test_key_columns_of_other_names_are_matched_by_position_with_a_warning(keyed: Callable[[str], Bench]) -> None:
+    rows, warnings = run_key_sync(keyed("sqlite"), "SELECT x + 0 AS p, y + 0 AS q FROM s")
     assert rows == [(1, 2), (3, 3)]
     assert "by their order it takes “p” for a, “q” for b" in warnings[0]
 
 
-def test_names_of_the_destination_count_before_those_of_the_source(keyed: Callable[[str], Bench]) -> None:
+def test_names_of_the_destination_take_precedence_over_those_of_the_source(keyed: Callable[[str], Bench]) -> None:
     bench = keyed("sqlite")
-    # the source calls one column what the destination calls the other
+    # the name of one column at the source is that of the other in the destination
     bench.at_source("ALTER TABLE s RENAME COLUMN x TO b")
     query = "SELECT b AS a, y AS b, v FROM s"
-    assert synced(bench, "SELECT y AS b, b AS a FROM s", query=query) == ([(1, 2), (3, 3)], [])
+    assert run_key_sync(bench, "SELECT y AS b, b AS a FROM s", query=query) == ([(1, 2), (3, 3)], [])

@@ -1,4 +1,4 @@
-"""Who waits for a lock says so while it waits: for which lock, and who holds it."""
+"""Lock waits are reported while they last, with the lock and its holder."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
 @pytest.fixture(autouse=True)
 def reports(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What is reported, soon."""
+    """Return the list of reports, of which the first comes after 0.3 seconds."""
     monkeypatch.setattr(lock_waits, "FIRST", 0.3)
-    found: list[str] = []
-    with lock_waits.reported_to(found.append):
-        yield found
+    messages: list[str] = []
+    with lock_waits.reported_to(messages.append):
+        yield messages
 
 
 @contextmanager
-def let_go(reports: list[str], release: Callable[[], object]) -> Iterator[None]:
-    """Release a lock as soon as a report was made; the limit only keeps a test from hanging."""
+def release_when_reported(reports: list[str], release: Callable[[], object]) -> Iterator[None]:
+    """Release a lock after the first report, or after two minutes, so that a failing test does not hang."""
 
     def wait() -> None:
-        until = time.monotonic() + 120
-        while not reports and time.monotonic() < until:
+        deadline = time.monotonic() + 120
+        while not reports and time.monotonic() < deadline:
             time.sleep(0.05)
         release()
 
@@ -53,15 +53,15 @@ def let_go(reports: list[str], release: Callable[[], object]) -> Iterator[None]:
 
 
 @contextmanager
-def holder(bench: Bench, sql: str) -> Iterator[psycopg.Connection]:
-    """Another program's session whose transaction holds what the statement locks."""
+def locking_session(bench: Bench, sql: str) -> Iterator[psycopg.Connection]:
+    """Open another program's session with a transaction that holds the locks of the statement."""
     with psycopg.connect(bench.destination.url, application_name="nightly report") as connection:
         connection.execute(sql.encode())
         yield connection
 
 
-def timed_out(reports: list[str], attempt: Callable[[float], object]) -> LockTimeout:
-    """Return the error of an attempt that waits for some seconds: as many as this machine needs for a report."""
+def timeout_error(reports: list[str], attempt: Callable[[float], object]) -> LockTimeout:
+    """Return the timeout error of an attempt, with a lock timeout that is long enough for a report on this machine."""
     for seconds in (1, 8, 60):
         with pytest.raises(LockTimeout) as caught:
             attempt(seconds)
@@ -70,11 +70,11 @@ def timed_out(reports: list[str], attempt: Callable[[float], object]) -> LockTim
     raise AssertionError("no report was made")
 
 
-def _named(other: psycopg.Connection) -> str:
+def _session_name(other: psycopg.Connection) -> str:
     return f"process {other.info.backend_pid} (nightly report, user"
 
 
-def _filled(bench: Bench) -> Bench:
+def _loaded(bench: Bench) -> Bench:
     bench.at_source("CREATE TABLE s (k bigint, v text)", "INSERT INTO s VALUES (1, 'a')")
     bench.run(bench.plan("SELECT k, v FROM s", strategy=Strategy.UPSERT, merge_key=("k",)))
     return bench
@@ -89,34 +89,34 @@ def _filled(bench: Bench) -> Bench:
         ]
     ),
 )
-def test_a_run_that_waits_for_another_session_names_the_lock_and_its_holder(
+def test_a_run_that_waits_for_another_session_reports_the_lock_and_its_holder(
     bench: Bench, reports: list[str], sql: str, lock: str
 ) -> None:
-    _filled(bench)
-    with holder(bench, sql) as other, let_go(reports, other.rollback):
-        named = _named(other)
+    _loaded(bench)
+    with locking_session(bench, sql) as other, release_when_reported(reports, other.rollback):
+        name = _session_name(other)
         bench.run(bench.plan("SELECT k, v FROM s", strategy=Strategy.UPSERT, merge_key=("k",)))
     assert len(reports) == 1
-    assert reports[0].startswith(f"waiting for {lock}, held by {named}")
+    assert reports[0].startswith(f"waiting for {lock}, held by {name}")
     assert "idle in transaction, transaction open since 20" in reports[0]
     assert f"statement: {sql.partition(chr(39))[0].strip()}" in reports[0]
     assert "secret-value" not in reports[0]
 
 
-def test_a_wait_that_ends_in_a_timeout_names_the_holder_in_the_error(bench: Bench, reports: list[str]) -> None:
-    _filled(bench)
-    with holder(bench, "LOCK TABLE sync.t IN ACCESS EXCLUSIVE MODE") as other:
-        named = _named(other)
-        error = timed_out(reports, lambda seconds: bench.run(bench.plan("SELECT k, v FROM s", lock_seconds=seconds)))
+def test_a_lock_timeout_names_the_holder_in_the_error(bench: Bench, reports: list[str]) -> None:
+    _loaded(bench)
+    with locking_session(bench, "LOCK TABLE sync.t IN ACCESS EXCLUSIVE MODE") as other:
+        name = _session_name(other)
+        error = timeout_error(
+            reports, lambda seconds: bench.run(bench.plan("SELECT k, v FROM s", lock_seconds=seconds))
+        )
     assert len(reports) >= 1
-    assert named in error.message
+    assert name in error.message
     assert "While it waited: waiting for a lock on sync.t" in error.detail
-    assert named in error.detail
+    assert name in error.detail
 
 
-def test_a_resolver_s_query_that_waits_for_a_lock_names_the_holder_in_the_error(
-    bench: Bench, reports: list[str]
-) -> None:
+def test_a_lock_timeout_of_a_resolver_s_query_names_the_holder_in_the_error(bench: Bench, reports: list[str]) -> None:
     bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (k bigint)")
 
     def attempt(seconds: float) -> None:
@@ -124,14 +124,14 @@ def test_a_resolver_s_query_that_waits_for_a_lock_names_the_holder_in_the_error(
         with closing(registry.connector("postgresql").connect(replace(bench.destination, options=options))) as session:
             session.fetch_read_only("SELECT max(k) FROM sync.t")
 
-    with holder(bench, "LOCK TABLE sync.t IN ACCESS EXCLUSIVE MODE") as other:
-        named = _named(other)
-        error = timed_out(reports, attempt)
+    with locking_session(bench, "LOCK TABLE sync.t IN ACCESS EXCLUSIVE MODE") as other:
+        name = _session_name(other)
+        error = timeout_error(reports, attempt)
     assert "While it waited: waiting for a lock on sync.t" in error.detail
-    assert named in error.detail
+    assert name in error.detail
 
 
-def test_a_statement_that_only_takes_long_is_not_reported(bench: Bench, reports: list[str]) -> None:
+def test_a_slow_statement_that_waits_for_no_lock_is_not_reported(bench: Bench, reports: list[str]) -> None:
     session = registry.connector("postgresql").connect(bench.destination)
     session.fetch("SELECT pg_sleep(1.5)")
     session.close()
@@ -160,26 +160,26 @@ def other_process(how: str, path: str) -> Iterator[subprocess.Popen[str]]:
             child.kill()
 
 
-@pytest.mark.parametrize(("kind", "does"), [("sqlite", "is writing to it"), ("duckdb", "has it open")])
-def test_a_run_that_waits_for_a_file_names_the_process_that_has_it(
-    bench_to: Callable[[str], Bench], reports: list[str], kind: str, does: str
+@pytest.mark.parametrize(("kind", "activity"), [("sqlite", "is writing to it"), ("duckdb", "has it open")])
+def test_a_run_that_waits_for_a_file_reports_the_process_that_has_it(
+    bench_to: Callable[[str], Bench], reports: list[str], kind: str, activity: str
 ) -> None:
-    bench = _filled(bench_to(kind))
+    bench = _loaded(bench_to(kind))
     path = bench.destination.url.removeprefix(f"jdbc:{kind}:")
-    with other_process(kind, path) as child, let_go(reports, child.kill):
+    with other_process(kind, path) as child, release_when_reported(reports, child.kill):
         bench.run(bench.plan("SELECT k, v FROM s"))
     assert len(reports) == 1
     assert reports[0].startswith(f"waiting for {path}: process {child.pid} (python")
-    assert does in reports[0]
+    assert activity in reports[0]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
-def test_a_file_that_stays_held_ends_the_run_with_the_holder_s_name(
+def test_a_file_that_stays_locked_fails_the_run_with_the_name_of_the_process(
     bench_to: Callable[[str], Bench], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(busy_wait, "WAITS", 3.0)
     monkeypatch.setattr(duckdb_driver, "_LOCK_WAIT", 3.0)
-    bench = _filled(bench_to(kind))
+    bench = _loaded(bench_to(kind))
     path = bench.destination.url.removeprefix(f"jdbc:{kind}:")
     with (
         other_process(kind, path) as child,
@@ -188,16 +188,18 @@ def test_a_file_that_stays_held_ends_the_run_with_the_holder_s_name(
         bench.run(bench.plan("SELECT k, v FROM s"))
 
 
-def test_a_commit_that_waits_for_a_reader_names_it(bench_to: Callable[[str], Bench], reports: list[str]) -> None:
-    bench = _filled(bench_to("sqlite"))
+def test_a_commit_that_waits_for_a_reader_reports_the_process(
+    bench_to: Callable[[str], Bench], reports: list[str]
+) -> None:
+    bench = _loaded(bench_to("sqlite"))
     path = bench.destination.url.removeprefix("jdbc:sqlite:")
-    with other_process("reader", path) as child, let_go(reports, child.kill):
+    with other_process("reader", path) as child, release_when_reported(reports, child.kill):
         bench.at_destination("CREATE TABLE other (k int)")
     assert f"process {child.pid}" in reports[0]
     assert "is reading it" in reports[0]
 
 
-def test_a_resolver_s_query_waits_for_a_file_that_another_process_has_and_names_it(
+def test_a_resolver_s_query_that_waits_for_a_file_reports_the_process_that_has_it(
     bench_to: Callable[[str], Bench], reports: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(HOLD, "sqlite", HOLD["sqlite"].replace("IMMEDIATE", "EXCLUSIVE"))
@@ -205,7 +207,7 @@ def test_a_resolver_s_query_waits_for_a_file_that_another_process_has_and_names_
     bench.at_destination("CREATE TABLE t (k int)", "INSERT INTO t VALUES (7)")
     path = bench.destination.url.removeprefix("jdbc:sqlite:")
     with closing(registry.connector("sqlite").connect(bench.destination)) as session:
-        with other_process("sqlite", path) as child, let_go(reports, child.kill):
+        with other_process("sqlite", path) as child, release_when_reported(reports, child.kill):
             assert session.fetch_read_only("SELECT max(k) FROM t") == (7,)
         assert f"process {child.pid}" in reports[0]
         monkeypatch.setattr(busy_wait, "WAITS", 0)
@@ -213,12 +215,12 @@ def test_a_resolver_s_query_waits_for_a_file_that_another_process_has_and_names_
             session.fetch_read_only("SELECT max(k) FROM t")
 
 
-def test_a_file_that_cannot_even_be_read_names_the_process_that_has_it(
+def test_a_file_that_cannot_be_read_fails_the_run_with_the_name_of_the_process(
     bench_to: Callable[[str], Bench], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(busy_wait, "WAITS", 3.0)
     monkeypatch.setitem(HOLD, "sqlite", HOLD["sqlite"].replace("IMMEDIATE", "EXCLUSIVE"))
-    bench = _filled(bench_to("sqlite"))
+    bench = _loaded(bench_to("sqlite"))
     path = bench.destination.url.removeprefix("jdbc:sqlite:")
     with (
         other_process("sqlite", path) as child,

@@ -1,4 +1,4 @@
-"""Counting rows that lose what they reference: what cannot be counted is left out, what ends a run ends it."""
+"""Counting rows that lose the row they reference; where they cannot be counted, there is no warning."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ TABLE = TableName("", "parent")
 
 @pytest.fixture
 def bench(bench_to: Callable[[str], Bench]) -> Bench:
-    """Two children reference a row that is there, one a row that is not."""
-    found = bench_to("sqlite")
-    found.at_destination(
+    """A table with two rows that reference an existing row, and one whose reference is broken."""
+    bench = bench_to("sqlite")
+    bench.at_destination(
         "CREATE TABLE parent (code text PRIMARY KEY)",
         "CREATE TABLE child (code text REFERENCES parent)",
         "INSERT INTO parent VALUES ('a')",
         "INSERT INTO child VALUES ('a'), ('a'), ('gone')",
     )
-    return found
+    return bench
 
 
 @pytest.fixture
@@ -39,13 +39,13 @@ def plan(bench: Bench) -> Plan:
 
 
 @pytest.fixture
-def opened(bench: Bench) -> Iterator[SqliteSession]:
+def session(bench: Bench) -> Iterator[SqliteSession]:
     with closing(driver.connect(bench.destination)) as session:
         yield session
 
 
-def counted(opened: SqliteSession, plan: Plan) -> OrphanedRows:
-    return OrphanedRows(Destination(plan, opened), introspection.foreign_keys(opened, TABLE))
+def count_before(session: SqliteSession, plan: Plan) -> OrphanedRows:
+    return OrphanedRows(Destination(plan, session), introspection.foreign_keys(session, TABLE))
 
 
 def with_collation(bench: Bench) -> None:
@@ -55,39 +55,39 @@ def with_collation(bench: Bench) -> None:
     )
 
 
-def test_rows_that_lose_what_they_reference_are_counted(opened: SqliteSession, plan: Plan) -> None:
-    orphaned = counted(opened, plan)
-    opened.execute("DELETE FROM parent")
+def test_rows_that_lose_their_referenced_row_are_counted(session: SqliteSession, plan: Plan) -> None:
+    orphaned = count_before(session, plan)
+    session.execute("DELETE FROM parent")
     (warning,) = orphaned.warnings()
     assert "that were deleted (2 of them)" in warning
 
 
-def test_what_could_not_be_counted_before_is_not_reported_as_new(bench: Bench, plan: Plan) -> None:
+def test_rows_that_could_not_be_counted_before_are_not_reported(bench: Bench, plan: Plan) -> None:
     with_collation(bench)
-    with closing(driver.connect(bench.destination)) as opened:
-        orphaned = counted(opened, plan)
-        # from here on the rows can be counted; the row without a parent was there before
-        opened.connection.create_collation("german", lambda a, b: (a > b) - (a < b))
+    with closing(driver.connect(bench.destination)) as session:
+        orphaned = count_before(session, plan)
+        # from here on the rows can be counted; the broken reference is not new
+        session.connection.create_collation("german", lambda a, b: (a > b) - (a < b))
         assert orphaned.warnings() == []
 
 
-def test_what_can_be_counted_no_longer_is_not_reported(bench: Bench, plan: Plan) -> None:
+def test_rows_that_can_no_longer_be_counted_are_not_reported(bench: Bench, plan: Plan) -> None:
     with_collation(bench)
-    with closing(driver.connect(bench.destination)) as opened:
-        opened.connection.create_collation("german", lambda a, b: (a > b) - (a < b))
-        orphaned = counted(opened, plan)
-        opened.connection.create_collation("german", None)
+    with closing(driver.connect(bench.destination)) as session:
+        session.connection.create_collation("german", lambda a, b: (a > b) - (a < b))
+        orphaned = count_before(session, plan)
+        session.connection.create_collation("german", None)
         assert orphaned.warnings() == []
 
 
-def test_a_lock_that_is_not_released_ends_the_count(
-    bench: Bench, plan: Plan, opened: SqliteSession, monkeypatch: pytest.MonkeyPatch
+def test_a_lock_timeout_ends_the_count(
+    bench: Bench, plan: Plan, session: SqliteSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keys = introspection.foreign_keys(opened, TABLE)
+    keys = introspection.foreign_keys(session, TABLE)
     monkeypatch.setattr(busy_wait, "WAITS", 0)
     monkeypatch.setattr(busy_wait, "_STEP", 0.05)
     path = bench.destination.url.removeprefix("jdbc:sqlite:")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(LockTimeout):
-            OrphanedRows(Destination(plan, opened), keys)
+            OrphanedRows(Destination(plan, session), keys)

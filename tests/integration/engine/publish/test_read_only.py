@@ -1,4 +1,4 @@
-"""What a module only reads with cannot write: resolvers, dry runs and source queries, on all three systems."""
+"""Resolvers, dry runs and source queries cannot write, on any of the three systems."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ KINDS = ("postgresql", "sqlite", "duckdb")
 
 @pytest.fixture
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> ConnectionParameters:
-    """A system of the kind with an empty table `t` and a table `one` of one row."""
+    """Create an empty table `t` and a table `one` of one row in a system of the kind."""
     kind = request.param
     if kind == "postgresql":
-        found: ConnectionParameters = request.getfixturevalue("warehouse")
+        parameters: ConnectionParameters = request.getfixturevalue("warehouse")
     else:
-        found = ConnectionParameters(
+        parameters = ConnectionParameters(
             kind=kind, url=f"jdbc:{kind}:{tmp_path}/target.{kind}", options={"create": True}, name="target"
         )
-    bench = Bench(found, found)
+    bench = Bench(parameters, parameters)
     bench.at_source("CREATE TABLE t (a integer)", "CREATE TABLE one (a integer)", "INSERT INTO one VALUES (7)")
     if kind != "sqlite":
         bench.at_source("CREATE SEQUENCE numbers")
-    return found
+    return parameters
 
 
 WRITES = {
@@ -98,15 +98,15 @@ def test_a_resolver_cannot_write(target: ConnectionParameters, tmp_path: Path) -
     for sql in (*WRITES["every"], *WRITES[target.kind]):
         resolver = sql.format(marker=marker)
         since = NamedWatermark(name="since", connection=target, resolver_sql=resolver, default="0")
-        with pytest.raises((QueryInvalid, PermissionDenied)) as refused:
+        with pytest.raises((QueryInvalid, PermissionDenied)) as caught:
             bench.run(replace(plan, named_watermarks=(since,)))
-        assert refused.value.hint, sql
+        assert caught.value.hint, sql
         assert (fetch(target, "SELECT a FROM t"), fetch(target, "SELECT a FROM one")) == ([], [(7,)]), sql
         assert not marker.exists(), sql
 
 
 @pytest.mark.parametrize("target", KINDS, indirect=True)
-def test_a_resolver_that_reads_gives_its_first_row(target: ConnectionParameters) -> None:
+def test_a_resolver_returns_its_first_row(target: ConnectionParameters) -> None:
     session = registry.connector(target.kind).connect(target)
     try:
         for ending in ("", ";", " ; -- the end", "\n-- a comment ;"):
@@ -115,7 +115,7 @@ def test_a_resolver_that_reads_gives_its_first_row(target: ConnectionParameters)
         assert session.fetch_read_only("SELECT a FROM t") is None
         with pytest.raises(PipekitError):
             session.fetch_read_only("SELECT nothing FROM one")
-        # the session itself writes as before
+        # the session can still write
         session.execute("INSERT INTO t VALUES (2)")
     finally:
         session.close()
@@ -123,9 +123,7 @@ def test_a_resolver_that_reads_gives_its_first_row(target: ConnectionParameters)
 
 
 @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
-def test_a_session_that_has_read_for_a_resolver_reaches_no_other_file(
-    target: ConnectionParameters, tmp_path: Path
-) -> None:
+def test_a_session_used_by_a_resolver_cannot_attach_another_file(target: ConnectionParameters, tmp_path: Path) -> None:
     session = registry.connector(target.kind).connect(target)
     try:
         assert session.fetch_read_only("SELECT a FROM one") == (7,)
@@ -139,7 +137,7 @@ def test_a_session_that_has_read_for_a_resolver_reaches_no_other_file(
 
 
 @pytest.mark.parametrize("target", KINDS, indirect=True)
-def test_a_session_that_is_closed_fails_a_resolver_with_an_error_of_its_own(target: ConnectionParameters) -> None:
+def test_a_resolver_fails_with_a_pipekit_error_if_its_session_is_closed(target: ConnectionParameters) -> None:
     session = registry.connector(target.kind).connect(target)
     session.close()
     with pytest.raises(PipekitError):
@@ -147,7 +145,7 @@ def test_a_session_that_is_closed_fails_a_resolver_with_an_error_of_its_own(targ
 
 
 @pytest.mark.parametrize("target", KINDS, indirect=True)
-def test_a_source_query_is_described_without_running_a_second_statement(target: ConnectionParameters) -> None:
+def test_describing_a_source_query_does_not_execute_a_second_statement(target: ConnectionParameters) -> None:
     connector = registry.connector(target.kind)
     for sql in (sql for sql in WRITES["every"] if ";" in sql):
         session = connector.connect(target)
@@ -159,14 +157,14 @@ def test_a_source_query_is_described_without_running_a_second_statement(target: 
         assert fetch(target, "SELECT a FROM t") == [], sql
 
 
-HAND = [("duckdb", "SELECT a FROM one; INSERT INTO t VALUES (1)")]
-HAND += [("postgresql", "WITH w AS (INSERT INTO t VALUES (1) RETURNING a) SELECT a FROM w")]
-HAND += [("postgresql", "SELECT written() AS a"), ("sqlite", "SELECT a FROM one; INSERT INTO t VALUES (1)")]
+JRUNNER_WRITES = [("duckdb", "SELECT a FROM one; INSERT INTO t VALUES (1)")]
+JRUNNER_WRITES += [("postgresql", "WITH w AS (INSERT INTO t VALUES (1) RETURNING a) SELECT a FROM w")]
+JRUNNER_WRITES += [("postgresql", "SELECT written() AS a"), ("sqlite", "SELECT a FROM one; INSERT INTO t VALUES (1)")]
 
 
 @pytest.mark.matrix
-@pytest.mark.parametrize(("target", "sql"), HAND, indirect=["target"])
-def test_jrunner_by_hand_reads_without_writing(target: ConnectionParameters, sql: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("target", "sql"), JRUNNER_WRITES, indirect=["target"])
+def test_jrunner_with_a_query_file_cannot_write(target: ConnectionParameters, sql: str, tmp_path: Path) -> None:
     if target.kind == "postgresql":
         Bench(target, target).at_source(
             "CREATE FUNCTION written() RETURNS int LANGUAGE sql AS 'INSERT INTO t VALUES (1) RETURNING a'"
@@ -174,6 +172,6 @@ def test_jrunner_by_hand_reads_without_writing(target: ConnectionParameters, sql
     query = tmp_path / "query.sql"
     query.write_text(sql)
     command = [sys.executable, "-m", "runs.jrunner", "-scu", target.url, "-sq", str(query), "-f", "csv"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=dict(os.environ))
-    assert done.returncode != 0
+    process = subprocess.run(command, capture_output=True, text=True, timeout=120, env=dict(os.environ))
+    assert process.returncode != 0
     assert fetch(replace(target), "SELECT a FROM t") == []

@@ -1,4 +1,4 @@
-"""A repair that an attempt left half done: what is extra is told from what was read, and from nothing else."""
+"""Attempts of a repair that an earlier attempt left unfinished: extra rows are those missing from what was read."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def repair(pg_bench: Bench) -> Plan:
     return replace(plan, run=uuid4().hex)
 
 
-def test_an_attempt_after_the_publish_deletes_nothing_and_says_so(
+def test_an_attempt_after_the_publish_deletes_nothing_and_fails_with_a_hint(
     pg_bench: Bench, repair: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def locked(*_: object) -> None:
-        raise LockTimeout("Somebody holds the table.")
+    def raise_lock_timeout(*_: object) -> None:
+        raise LockTimeout("The table is locked.")
 
-    monkeypatch.setattr(repairing, "_delete_in_transaction", locked)
-    with pytest.raises(CountMismatch, match="extra") as failed:
+    monkeypatch.setattr(repairing, "_delete_in_transaction", raise_lock_timeout)
+    with pytest.raises(CountMismatch, match="extra") as caught:
         list(retry.run(repair, retry.Policy(delay=0), still_ours=lambda: True))
-    assert "--repair" in failed.value.hint
+    assert "--repair" in caught.value.hint
     assert pg_bench.rows("SELECT count(*), max(v) FROM sync.t") == [(30, "x")]
 
 
-def test_an_attempt_after_the_deletion_only_runs_the_hooks(pg_bench: Bench, repair: Plan) -> None:
+def test_an_attempt_after_the_deletion_executes_only_the_hooks(pg_bench: Bench, repair: Plan) -> None:
     list(sync.attempt(repair))
     pg_bench.at_destination("INSERT INTO sync.t VALUES (31, 'later')")
     hook = Hook(sql="DELETE FROM sync.t WHERE id = 31", run_on=RunOn.SUCCESS, connection=repair.destination)
@@ -53,22 +53,22 @@ def test_an_attempt_after_the_deletion_only_runs_the_hooks(pg_bench: Bench, repa
     assert pg_bench.rows("SELECT count(*) FROM sync.t") == [(29,)]
 
 
-def test_nothing_is_extra_when_staging_was_emptied_meanwhile(
+def test_nothing_is_deleted_if_staging_was_truncated_before(
     pg_bench: Bench, repair: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forced = replace(repair, force=True)
 
-    def restart(name: str) -> None:
+    def truncate_staging(name: str) -> None:
         if name == "reconcile.started":
-            # as a crash of the server does with an unlogged table
+            # a crash of the server truncates an unlogged table
             pg_bench.at_destination("TRUNCATE pipekit_staging.m")
 
-    monkeypatch.setattr(sync, "point", restart)
+    monkeypatch.setattr(sync, "point", truncate_staging)
     with pytest.raises(StagingChanged):
         list(sync.run(forced))
     assert pg_bench.rows("SELECT count(*) FROM sync.t") == [(30,)]
 
 
-def test_the_extra_row_is_deleted_when_nothing_came_between(pg_bench: Bench, repair: Plan) -> None:
+def test_an_undisturbed_repair_deletes_the_extra_row(pg_bench: Bench, repair: Plan) -> None:
     list(sync.run(repair))
     assert pg_bench.rows("SELECT count(*), max(v) FROM sync.t") == [(29, "x")]

@@ -1,4 +1,4 @@
-"""Triggers that put rows back or take them out, views that do not show them, keys that do not span all: no success."""
+"""Triggers, views and keys because of which the published rows are not those that were staged: the run fails."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from tests.benches.matrix import first_by_default
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
 BEFORE = [(1, "old"), (5, "e")]
-WAYS: dict[str, dict[str, Any]] = {
+METHODS: dict[str, dict[str, Any]] = {
     "incremental": {"strategy": Strategy.INCREMENTAL},
     "full": {"delete_instead_of_truncate": True},
     "upsert": {"strategy": Strategy.UPSERT},
     "truncate": {},
     "append": {"strategy": Strategy.APPEND},
-    "append from a mark": {"strategy": Strategy.APPEND, "watermark": "k", "overlap": "9"},
+    "append with a watermark": {"strategy": Strategy.APPEND, "watermark": "k", "overlap": "9"},
 }
-# by the event of a trigger what it does, and in which ways of publishing that breaks the promise
+# name -> the event and the statement of a trigger, and the methods of publishing that it makes fail
 EFFECTS = {
-    "puts deleted rows back": ("AFTER DELETE", "INSERT INTO {t} VALUES (old.k, old.v)", ["incremental", "full"]),
-    "takes rows out": (
+    "inserts deleted rows again": ("AFTER DELETE", "INSERT INTO {t} VALUES (old.k, old.v)", ["incremental", "full"]),
+    "deletes inserted rows": (
         "AFTER INSERT",
         "DELETE FROM {t} WHERE k = new.k",
-        ["full", "incremental", "upsert", "append", "append from a mark"],
+        ["full", "incremental", "upsert", "append", "append with a watermark"],
     ),
 }
-CASES = [(effect, way) for effect, (_, _, ways) in EFFECTS.items() for way in ways]
+CASES = [(effect, method) for effect, (_, _, methods) in EFFECTS.items() for method in methods]
 
 
 def _trigger(kind: str, effect: str) -> list[str]:
@@ -49,7 +49,7 @@ def _trigger(kind: str, effect: str) -> list[str]:
     ]
 
 
-def _prepared(bench: Bench, *ddl: str) -> Bench:
+def _create(bench: Bench, *ddl: str) -> Bench:
     bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'b')")
     postgresql = bench.destination.kind == "postgresql"
     table = "sync.t" if postgresql else "t"
@@ -58,9 +58,9 @@ def _prepared(bench: Bench, *ddl: str) -> Bench:
     return bench
 
 
-def _plan(bench: Bench, way: str, **changes: object) -> Plan:
+def _plan(bench: Bench, method: str, **changes: object) -> Plan:
     table = TableName("sync" if bench.destination.kind == "postgresql" else "main", "t")
-    return bench.plan("SELECT k, v FROM s", **{"dest_table": table, "merge_key": ("k",), **WAYS[way], **changes})
+    return bench.plan("SELECT k, v FROM s", **{"dest_table": table, "merge_key": ("k",), **METHODS[method], **changes})
 
 
 def _rows(bench: Bench) -> list[tuple[object, ...]]:
@@ -69,19 +69,19 @@ def _rows(bench: Bench) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
-@pytest.mark.parametrize(("effect", "way"), first_by_default(CASES))
-def test_a_trigger_that_undoes_what_statements_do_fails_the_run(
-    bench_to: Callable[[str], Bench], kind: str, effect: str, way: str
+@pytest.mark.parametrize(("effect", "method"), first_by_default(CASES))
+def test_a_trigger_that_undoes_the_publish_fails_the_run(
+    bench_to: Callable[[str], Bench], kind: str, effect: str, method: str
 ) -> None:
-    bench = _prepared(bench_to(kind), *_trigger(kind, effect))
+    bench = _create(bench_to(kind), *_trigger(kind, effect))
     with pytest.raises(CountMismatch) as caught:
-        bench.run(_plan(bench, way))
+        bench.run(_plan(bench, method))
     assert "trigger" in caught.value.hint
     assert _rows(bench) == BEFORE
 
 
 def test_a_trigger_that_fills_the_truncated_table_fails_the_run(bench: Bench) -> None:
-    _prepared(
+    _create(
         bench,
         "CREATE FUNCTION sync.x() RETURNS trigger LANGUAGE plpgsql AS "
         "'BEGIN INSERT INTO sync.t VALUES (9); RETURN NULL; END'",
@@ -93,28 +93,30 @@ def test_a_trigger_that_fills_the_truncated_table_fails_the_run(bench: Bench) ->
 
 
 @pytest.mark.parametrize("kind", first_by_default(["sqlite", "postgresql"]))
-def test_key_sync_sees_that_its_rows_come_back(bench_to: Callable[[str], Bench], kind: str) -> None:
-    bench = _prepared(bench_to(kind), *_trigger(kind, "puts deleted rows back"))
+def test_key_sync_fails_if_a_trigger_inserts_the_deleted_rows_again(
+    bench_to: Callable[[str], Bench], kind: str
+) -> None:
+    bench = _create(bench_to(kind), *_trigger(kind, "inserts deleted rows again"))
     with pytest.raises(CountMismatch, match="Only 0 of 1 rows could be deleted"):
         bench.run(_plan(bench, "upsert", key_sync=True, limits=Limits(max_delete_share=1)))
     assert _rows(bench) == [(1, "a"), (2, "b"), (5, "e")]
 
 
-def test_a_trigger_that_writes_elsewhere_is_no_fault(bench: Bench) -> None:
-    _prepared(
+def test_a_trigger_that_writes_to_another_table_causes_no_warning(bench: Bench) -> None:
+    _create(
         bench,
         "CREATE TABLE sync.log (k int)",
         "CREATE FUNCTION sync.x() RETURNS trigger LANGUAGE plpgsql AS "
         "'BEGIN INSERT INTO sync.log VALUES (coalesce(new.k, old.k)); RETURN NULL; END'",
         "CREATE TRIGGER x AFTER INSERT OR UPDATE OR DELETE ON sync.t FOR EACH ROW EXECUTE FUNCTION sync.x()",
     )
-    for way in WAYS:
-        assert bench.run(_plan(bench, way)).warnings == []
+    for method in METHODS:
+        assert bench.run(_plan(bench, method)).warnings == []
     assert _rows(bench) == [(1, "a"), (1, "a"), (2, "b"), (2, "b")]
 
 
 def test_a_trigger_that_changes_the_key_fails_the_run(bench: Bench) -> None:
-    _prepared(
+    _create(
         bench,
         "CREATE FUNCTION sync.x() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN new.k := new.k + 100; RETURN new; END'",
         "CREATE TRIGGER x BEFORE INSERT ON sync.t FOR EACH ROW EXECUTE FUNCTION sync.x()",
@@ -123,27 +125,27 @@ def test_a_trigger_that_changes_the_key_fails_the_run(bench: Bench) -> None:
         bench.run(_plan(bench, "upsert"))
 
 
-def test_rows_that_a_trigger_adds_are_said(bench_to: Callable[[str], Bench]) -> None:
-    bench = _prepared(
+def test_rows_added_by_a_trigger_cause_a_warning(bench_to: Callable[[str], Bench]) -> None:
+    bench = _create(
         bench_to("sqlite"), "CREATE TRIGGER x AFTER INSERT ON t BEGIN INSERT INTO t VALUES (new.k + 50, 'more'); END"
     )
     assert "t has 1 rows more than" in bench.run(_plan(bench, "upsert")).warnings[0]
 
 
-@pytest.mark.parametrize("way", first_by_default(["upsert", "incremental", "full", "append"]))
-def test_a_view_that_does_not_show_the_rows_fails_the_run(bench: Bench, way: str) -> None:
-    _prepared(
+@pytest.mark.parametrize("method", first_by_default(["upsert", "incremental", "full", "append"]))
+def test_a_view_that_does_not_show_the_rows_fails_the_run(bench: Bench, method: str) -> None:
+    _create(
         bench,
         "ALTER TABLE sync.t RENAME TO below",
         "CREATE VIEW sync.t AS SELECT k, v FROM sync.below WHERE v <> 'b'",
     )
     with pytest.raises(CountMismatch, match="1 of 2 rows did not arrive"):
-        bench.run(_plan(bench, way))
+        bench.run(_plan(bench, method))
     assert fetch(bench.destination, "SELECT k, v FROM sync.below ORDER BY 1") == BEFORE
 
 
-@pytest.mark.parametrize("way", first_by_default(["full", "incremental", "upsert"]))
-def test_rows_that_replace_one_another_in_sqlite_fail_the_run(bench_to: Callable[[str], Bench], way: str) -> None:
+@pytest.mark.parametrize("method", first_by_default(["full", "incremental", "upsert"]))
+def test_rows_that_replace_one_another_in_sqlite_fail_the_run(bench_to: Callable[[str], Bench], method: str) -> None:
     bench = bench_to("sqlite")
     bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'a')")
     bench.at_destination(
@@ -151,11 +153,11 @@ def test_rows_that_replace_one_another_in_sqlite_fail_the_run(bench_to: Callable
         "INSERT INTO t VALUES (1, 'old'), (5, 'e')",
     )
     with pytest.raises(CountMismatch, match="1 of 2 rows did not arrive"):
-        bench.run(_plan(bench, way))
+        bench.run(_plan(bench, method))
     assert _rows(bench) == BEFORE
 
 
-def test_a_row_of_another_key_that_sqlite_replaces_is_said(bench_to: Callable[[str], Bench]) -> None:
+def test_a_row_of_another_key_that_sqlite_replaces_causes_a_warning(bench_to: Callable[[str], Bench]) -> None:
     bench = bench_to("sqlite")
     bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'a')")
     bench.at_destination(
@@ -164,7 +166,7 @@ def test_a_row_of_another_key_that_sqlite_replaces_is_said(bench_to: Callable[[s
     assert "1 rows fewer" in bench.run(_plan(bench, "upsert")).warnings[0]
 
 
-def test_upsert_rewrites_the_rows_of_inheriting_tables(bench: Bench) -> None:
+def test_upsert_updates_the_rows_of_inheriting_tables(bench: Bench) -> None:
     bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'b')")
     bench.at_destination(
         "CREATE SCHEMA sync",
@@ -178,7 +180,7 @@ def test_upsert_rewrites_the_rows_of_inheriting_tables(bench: Bench) -> None:
 
 @pytest.fixture
 def clerk(bench: Bench) -> Iterator[Bench]:
-    """A customer with an invoice, and a user from whom a row policy hides the invoice."""
+    """A user who cannot see the invoice of a customer because of a row security policy."""
     bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'a')")
     bench.at_destination(
         "DROP ROLE IF EXISTS clerk",
@@ -199,7 +201,7 @@ def clerk(bench: Bench) -> Iterator[Bench]:
         connection.execute("DROP ROLE clerk")
 
 
-def test_rows_that_a_policy_hides_are_not_deleted_by_a_cascade(bench: Bench, clerk: Bench) -> None:
+def test_rows_hidden_by_a_policy_are_not_deleted_by_a_cascade(bench: Bench, clerk: Bench) -> None:
     with pytest.raises(Refused, match="how many is not known"):
         clerk.run(_plan(clerk, "incremental"))
     assert fetch(bench.destination, "SELECT * FROM sync.invoice") == [(100, 1)]

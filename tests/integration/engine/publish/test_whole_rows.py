@@ -1,4 +1,4 @@
-"""append with a watermark compares whole rows: exactly, and however many columns there are."""
+"""Append with a watermark compares whole rows: exactly, and with any number of columns."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
 KINDS = ["sqlite", "duckdb", "postgresql"]
 TARGET, STAGING = TableName("", "target"), TableName("", "staging")
-# values of which any two make rows that must not be taken for one another
+# any two of these make rows that must not be considered equal
 TEXTS = [None, "", "NULL", "'", "''", ",", "','", "a", "A", "a ", "\\", '"', '""', "(", "a,b", "a','b", "NULL,NULL"]
-# as many columns as a table may have, as far as there is such a number
+# the maximum number of columns of a table, or a large number where there is no maximum
 WIDEST = {"sqlite": 2000, "duckdb": 600, "postgresql": 1600}
 
 
@@ -45,13 +45,13 @@ def _tables(
 
 
 def _dialect(parameters: ConnectionParameters) -> PublishingDialect:
-    found = registry.dialect(parameters.kind)
-    assert isinstance(found, PublishingDialect)
-    return found
+    dialect = registry.dialect(parameters.kind)
+    assert isinstance(dialect, PublishingDialect)
+    return dialect
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_are_one_only_when_all_their_values_are(
+def test_rows_are_equal_only_if_all_their_values_are(
     warehouse_of: Callable[[str], ConnectionParameters], kind: str
 ) -> None:
     parameters = warehouse_of(kind)
@@ -64,18 +64,18 @@ def test_rows_are_one_only_when_all_their_values_are(
         with session.transaction():
             for pair in pairs:
                 session.execute(f"INSERT INTO staging VALUES ({marks}, 1)", pair)
-        # one row is there already, one of its twins is not
+        # one row exists already, its duplicate does not
         session.execute("INSERT INTO staging VALUES ('a', 'a', 1)")
         session.execute("INSERT INTO target VALUES ('a', 'a', 1), (NULL, NULL, 1)")
         sql = dialect.insert_unseen(TARGET, STAGING, columns, "n")
         assert session.execute(sql) == len(pairs) - 1
         assert session.execute(sql) == 0
-        found = session.fetch("SELECT a, b FROM target")
-    assert sorted(found, key=repr) == sorted([*pairs, ("a", "a")], key=repr)
+        rows = session.fetch("SELECT a, b FROM target")
+    assert sorted(rows, key=repr) == sorted([*pairs, ("a", "a")], key=repr)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rows_of_as_many_columns_as_a_table_has_are_compared(
+def test_rows_with_the_maximum_number_of_columns_are_compared(
     warehouse_of: Callable[[str], ConnectionParameters], kind: str
 ) -> None:
     parameters, columns = warehouse_of(kind), tuple(f"c{number}" for number in range(WIDEST[kind]))
@@ -88,7 +88,7 @@ def test_rows_of_as_many_columns_as_a_table_has_are_compared(
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
-def test_a_wide_table_is_appended_to_again_and_again(bench_to: Callable[[str], Bench], kind: str) -> None:
+def test_rows_are_appended_to_a_wide_table_in_several_runs(bench_to: Callable[[str], Bench], kind: str) -> None:
     bench = bench_to(kind)
     bench.at_source(f"CREATE TABLE s (id integer, {', '.join(f'c{number} smallint' for number in range(999))})")
     bench.at_source("INSERT INTO s (id, c5) VALUES (1, 7), (2, NULL)")
@@ -102,7 +102,7 @@ def test_a_wide_table_is_appended_to_again_and_again(bench_to: Callable[[str], B
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "h2", "clickhouse", "oracle"])
-def test_no_expression_is_a_long_chain_or_a_deep_nest(kind: str) -> None:
+def test_the_expression_of_a_wide_row_has_no_long_chain_and_no_deep_nesting(kind: str) -> None:
     dialect = registry.dialect(kind)
     assert isinstance(dialect, PublishingDialect)
     open_chains, longest, deepest = [0], 0, 0

@@ -1,6 +1,6 @@
-"""A run that reads nothing because the destination's highest number is above the source's says so, and its cure works.
+"""The warning of a run that reads nothing because the destination's highest watermark is above the source's.
 
-What rows deleted at the end of the source explain is not said.
+Rows that were deleted at the end of the source explain the difference; there is no warning then.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def keys(bench: Bench) -> list[int]:
 
 @pytest.fixture(params=PAIRS, ids=str)
 def bench(request: pytest.FixtureRequest, between: Between) -> Bench:
-    found = between(*request.param)
-    found.at_source("CREATE TABLE s (k bigint, v text)", "INSERT INTO s VALUES (998, 'a'), (999, 'b'), (1000, 'c')")
-    return found
+    bench = between(*request.param)
+    bench.at_source("CREATE TABLE s (k bigint, v text)", "INSERT INTO s VALUES (998, 'a'), (999, 'b'), (1000, 'c')")
+    return bench
 
 
-def test_a_stray_high_number_in_the_destination_is_said_and_deleting_it_brings_the_rows(bench: Bench) -> None:
+def test_a_stray_high_number_in_the_destination_causes_a_warning_and_deleting_it_brings_the_rows(bench: Bench) -> None:
     bench.run(by_k(bench))
     bench.at_destination(f"INSERT INTO {target(bench)} VALUES (999999999, 'stray')")
     bench.at_source("INSERT INTO s VALUES (1001, 'new')")
@@ -56,7 +56,7 @@ def test_a_stray_high_number_in_the_destination_is_said_and_deleting_it_brings_t
     assert keys(bench) == [998, 999, 1000, 1001]
 
 
-def test_a_number_that_was_corrected_at_the_source_is_said_and_a_full_refresh_cures_it(bench: Bench) -> None:
+def test_a_number_corrected_at_the_source_causes_a_warning_and_a_full_refresh_helps(bench: Bench) -> None:
     bench.at_source("INSERT INTO s VALUES (9999, 'mistyped')")
     bench.run(by_k(bench))
     assert bench.run(by_k(bench)).warnings == []
@@ -68,7 +68,7 @@ def test_a_number_that_was_corrected_at_the_source_is_said_and_a_full_refresh_cu
     assert keys(bench) == [998, 999, 1000, 1001]
 
 
-def test_a_source_whose_numbers_began_again_is_said(bench: Bench) -> None:
+def test_a_source_whose_numbers_started_again_causes_a_warning(bench: Bench) -> None:
     bench.at_source("INSERT INTO s SELECT k + 3, v FROM s", "INSERT INTO s SELECT k + 6, v FROM s")
     bench.run(by_k(bench))
     bench.at_source("DELETE FROM s", "INSERT INTO s VALUES (1, 'a'), (2, 'b')")
@@ -76,11 +76,11 @@ def test_a_source_whose_numbers_began_again_is_said(bench: Bench) -> None:
     assert "the highest at the source is 2" in warning
 
 
-def test_a_run_that_has_nothing_to_read_says_nothing(bench: Bench) -> None:
+def test_a_run_with_nothing_to_read_has_no_warnings(bench: Bench) -> None:
     bench.run(by_k(bench))
-    again = bench.run(by_k(bench))
-    assert again.counts == (0, 0, 0)
-    assert again.warnings == []
+    result = bench.run(by_k(bench))
+    assert result.counts == (0, 0, 0)
+    assert result.warnings == []
 
 
 @pytest.mark.parametrize(
@@ -90,23 +90,25 @@ def test_a_run_that_has_nothing_to_read_says_nothing(bench: Bench) -> None:
         ([1, 2, 3, 4, 5], "k >= 4"),
         # a query that takes one row of ten
         ([10, 20, 30, 40, 50], "k >= 40"),
-        # a table that is emptied when its rows are done
+        # a table whose rows are deleted after they are processed
         ([1, 2, 3], "k > 0"),
     ],
 )
-def test_rows_deleted_at_the_end_of_the_source_are_not_said(between: Between, rows: list[int], deleted: str) -> None:
+def test_rows_deleted_at_the_end_of_the_source_cause_no_warning(
+    between: Between, rows: list[int], deleted: str
+) -> None:
     bench = between("sqlite", "postgresql")
-    listed = ", ".join(f"({number}, 'x')" for number in rows)
-    bench.at_source("CREATE TABLE s (k bigint, v text)", f"INSERT INTO s VALUES {listed}")
+    values = ", ".join(f"({number}, 'x')" for number in rows)
+    bench.at_source("CREATE TABLE s (k bigint, v text)", f"INSERT INTO s VALUES {values}")
     bench.run(by_k(bench))
     bench.at_source(f"DELETE FROM s WHERE {deleted}")
     assert bench.run(by_k(bench)).warnings == []
 
 
-def test_a_row_that_key_sync_removes_is_no_longer_in_the_way(between: Between) -> None:
+def test_key_sync_removes_the_stray_row_so_there_is_no_warning(between: Between) -> None:
     bench = between("sqlite", "postgresql")
-    listed = ", ".join(f"({number}, 'x')" for number in range(20))
-    bench.at_source("CREATE TABLE s (k bigint, v text)", f"INSERT INTO s VALUES {listed}")
+    values = ", ".join(f"({number}, 'x')" for number in range(20))
+    bench.at_source("CREATE TABLE s (k bigint, v text)", f"INSERT INTO s VALUES {values}")
     bench.run(by_k(bench))
     bench.at_destination("INSERT INTO sync.t VALUES (5000, 'stray')")
     assert bench.run(by_k(bench, key_sync=True)).warnings == []
@@ -115,7 +117,9 @@ def test_a_row_that_key_sync_removes_is_no_longer_in_the_way(between: Between) -
 
 @pytest.mark.parametrize("overlap", ["", "10"])
 @pytest.mark.parametrize("query", ["SELECT * FROM s", "SELECT max(k) AS k, v AS v FROM s GROUP BY v"])
-def test_it_is_said_of_every_query_and_with_an_overlap(between: Between, query: str, overlap: str) -> None:
+def test_the_warning_comes_for_every_form_of_query_and_with_an_overlap(
+    between: Between, query: str, overlap: str
+) -> None:
     bench = between("postgresql", "postgresql")
     bench.at_source("CREATE TABLE s (k numeric(12,2), v text)", "INSERT INTO s VALUES (1.5, 'a'), (2.25, 'b')")
     plan = by_k(bench, source_query=query, strategy=Strategy.UPSERT, overlap=overlap)

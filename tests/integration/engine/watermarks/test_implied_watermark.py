@@ -1,4 +1,4 @@
-"""A key that stands in for the watermark, and whose values come in no order of time, is said by the run and dry run."""
+"""The warning about a merge key that serves as the watermark although its values do not grow with time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def by_code(bench: Bench, **changes: object) -> Plan:
         pytest.param("duckdb", "sqlite", marks=pytest.mark.matrix),
     ],
 )
-def test_a_text_key_without_a_watermark_is_said_before_rows_are_left_out(
+def test_a_text_key_without_a_watermark_causes_a_warning_before_rows_are_left_out(
     between: Between, source: str, dest: str
 ) -> None:
     bench = between(source, dest)
@@ -35,20 +35,20 @@ def test_a_text_key_without_a_watermark_is_said_before_rows_are_left_out(
     (first,) = bench.run(by_code(bench)).warnings
     assert "only rows whose code, the first column of the merge key, is at least the highest one" in first
     assert "code is a text" in first and "merge_strategy: upsert, which reads all rows" in first
-    # and so it is: the new row is not read
+    # the warning is right: the new row is not read
     bench.at_source("INSERT INTO s VALUES ('B', 3)")
     assert bench.run(by_code(bench)).warnings == [first]
     assert bench.run(by_code(bench, dry_run=True)).warnings == [first]
     table = '"sync.t"' if dest == "sqlite" else "sync.t"
     assert bench.rows(f"SELECT code FROM {table} ORDER BY 1") == [("M",), ("Z",)]
-    # the cure
-    cured = bench.run(by_code(bench, strategy=Strategy.UPSERT, watermark=""))
-    assert cured.warnings == []
+    # the remedy that the warning names
+    upsert = bench.run(by_code(bench, strategy=Strategy.UPSERT, watermark=""))
+    assert upsert.warnings == []
     assert bench.rows(f"SELECT code FROM {table} ORDER BY 1") == [("B",), ("M",), ("Z",)]
 
 
 @pytest.mark.parametrize(
-    ("kind", "native", "said"),
+    ("kind", "native", "count"),
     [
         ("postgresql", "time", 1),
         ("postgresql", "inet", 1),
@@ -57,21 +57,23 @@ def test_a_text_key_without_a_watermark_is_said_before_rows_are_left_out(
         ("postgresql", "bigint", 0),
     ],
 )
-def test_only_types_whose_values_come_in_no_order_of_time_are_said(
-    between: Between, kind: str, native: str, said: int
+def test_only_types_whose_values_do_not_grow_with_time_cause_a_warning(
+    between: Between, kind: str, native: str, count: int
 ) -> None:
     bench = between(kind, kind)
     bench.at_source(f"CREATE TABLE s (code {native}, v integer)")
-    assert len(bench.run(by_code(bench)).warnings) == said
+    assert len(bench.run(by_code(bench)).warnings) == count
 
 
-def test_a_text_that_is_named_as_watermark_is_somebody_s_decision(between: Between) -> None:
+def test_a_text_that_is_configured_as_the_watermark_causes_no_warning(between: Between) -> None:
     bench = between("sqlite", "sqlite")
     bench.at_source("CREATE TABLE s (code text, v integer)", "INSERT INTO s VALUES ('A1', 1)")
     assert bench.run(by_code(bench, watermark_is_implied=False)).warnings == []
 
 
-def test_a_number_that_is_only_a_part_of_the_key_is_said_to_leave_rows_of_lower_ones_out(between: Between) -> None:
+def test_a_number_that_is_only_a_part_of_the_key_causes_a_warning_that_lower_numbers_are_left_out(
+    between: Between,
+) -> None:
     bench = between("sqlite", "postgresql")
     bench.at_source("CREATE TABLE s (code integer, v integer)", "INSERT INTO s VALUES (1, 1), (2, 1), (2, 2)")
     plan = by_code(bench, merge_key=("code", "v"))

@@ -1,4 +1,4 @@
-"""A named watermark that asks the module's own table takes its default before the first run has made the table."""
+"""A named watermark whose query reads the module's own table has its default until the first run creates the table."""
 
 from __future__ import annotations
 
@@ -29,45 +29,45 @@ def since(bench: Bench, resolver: str, default: str | None = "1") -> Plan:
     return bench.plan("SELECT k FROM s WHERE k > {since}", named_watermarks=(named,), force=True)
 
 
-def own(bench: Bench) -> str:
+def table_name(bench: Bench) -> str:
     return '"sync.t"' if bench.destination.kind == "sqlite" else "sync.t"
 
 
 @pytest.mark.parametrize("orders", KINDS, indirect=True)
-def test_the_first_run_takes_the_default_and_the_second_asks(orders: Bench) -> None:
-    plan = since(orders, f"SELECT max(k) FROM {own(orders)} AS t WHERE k > (SELECT 0)")
+def test_the_first_run_uses_the_default_and_the_second_queries_the_table(orders: Bench) -> None:
+    plan = since(orders, f"SELECT max(k) FROM {table_name(orders)} AS t WHERE k > (SELECT 0)")
     assert orders.run(plan).source_sql == "SELECT k FROM s WHERE k > 1"
-    assert orders.rows(f"SELECT k FROM {own(orders)} ORDER BY 1") == [(2,), (3,)]
+    assert orders.rows(f"SELECT k FROM {table_name(orders)} ORDER BY 1") == [(2,), (3,)]
     assert orders.run(plan).source_sql == "SELECT k FROM s WHERE k > 3"
 
 
 @pytest.mark.parametrize("orders", KINDS, indirect=True)
-def test_without_a_default_it_says_what_to_do(orders: Bench) -> None:
-    with pytest.raises(TableMissing, match="which the module's first run creates") as refused:
-        orders.run(since(orders, f"SELECT max(k) FROM {own(orders)}", default=None))
-    assert "default_value" in refused.value.hint
+def test_without_a_default_the_error_hints_at_default_value(orders: Bench) -> None:
+    with pytest.raises(TableMissing, match="which the module's first run creates") as caught:
+        orders.run(since(orders, f"SELECT max(k) FROM {table_name(orders)}", default=None))
+    assert "default_value" in caught.value.hint
 
 
 @pytest.mark.parametrize("orders", KINDS, indirect=True)
-def test_any_other_missing_table_stays_an_error(orders: Bench) -> None:
+def test_another_missing_table_is_an_error(orders: Bench) -> None:
     for resolver in (
         "SELECT max(k) FROM sync_t",
-        f"SELECT max(t.k) FROM {own(orders)} AS t, nothere AS n",
-        f"SELECT max(t.k) FROM nothere AS n JOIN {own(orders)} AS t ON true",
+        f"SELECT max(t.k) FROM {table_name(orders)} AS t, nothere AS n",
+        f"SELECT max(t.k) FROM nothere AS n JOIN {table_name(orders)} AS t ON true",
     ):
-        with pytest.raises(TableMissing) as failed:
+        with pytest.raises(TableMissing) as caught:
             orders.run(since(orders, resolver))
-        assert "first run" not in failed.value.message
+        assert "first run" not in caught.value.message
 
 
-def test_names_are_read_as_the_system_reads_them(orders: Bench) -> None:
+def test_table_names_are_compared_as_the_system_compares_them(orders: Bench) -> None:
     for resolver in ("SELECT max(k) FROM SYNC.T", 'WITH n AS (SELECT k FROM "sync"."t") SELECT max(k) FROM n'):
         assert orders.run(replace(since(orders, resolver), dry_run=True)).source_sql.endswith("> 1")
     with pytest.raises(TableMissing):
         orders.run(since(orders, 'SELECT max(k) FROM "SYNC"."T"'))
 
 
-def test_another_connection_does_not_get_the_table_from_the_first_run(orders: Bench) -> None:
+def test_a_table_of_the_same_name_in_another_connection_is_an_error(orders: Bench) -> None:
     named = NamedWatermark(
         name="since", connection=orders.source, resolver_sql='SELECT max(k) FROM "sync.t"', default="1"
     )
@@ -75,9 +75,9 @@ def test_another_connection_does_not_get_the_table_from_the_first_run(orders: Be
         orders.run(orders.plan("SELECT k FROM s WHERE k > {since}", named_watermarks=(named,)))
 
 
-def test_a_query_that_only_sqlite_can_read_fails_as_any_other(between: Between) -> None:
+def test_a_query_that_only_sqlite_can_parse_fails_with_its_error(between: Between) -> None:
     orders = between("sqlite", "sqlite")
     orders.at_source("CREATE TABLE s (k integer)", "INSERT INTO s VALUES (1)")
     # SQLite ends an open comment at the end of the text
     with pytest.raises(TableMissing):
-        orders.run(since(orders, f"SELECT max(k) FROM {own(orders)} /* the highest"))
+        orders.run(since(orders, f"SELECT max(k) FROM {table_name(orders)} /* the highest"))

@@ -1,4 +1,4 @@
-"""A watermark that sorts otherwise at the source than in the destination would leave rows out: it is refused."""
+"""Watermarks that sort differently at the source and in the destination are refused, since rows would be left out."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ def numbered(bench: Bench) -> Bench:
 
 
 @pytest.mark.parametrize("expression", ["no", "RTRIM(no)"])
-def test_numbers_kept_as_text_are_refused_and_the_destination_stays(numbered: Bench, expression: str) -> None:
+def test_numbers_stored_as_text_are_refused_and_the_destination_is_unchanged(numbered: Bench, expression: str) -> None:
     plan = numbered.plan(
         f"SELECT {expression} AS no FROM orders", strategy=Strategy.INCREMENTAL, merge_key=("no",), watermark="no"
     )
-    with pytest.raises(ConfigurationInvalid, match="text at the source") as refused:
+    with pytest.raises(ConfigurationInvalid, match="text at the source") as caught:
         numbered.run(plan)
-    assert "CAST(.. AS bigint) AS no" in refused.value.hint
+    assert "CAST(.. AS bigint) AS no" in caught.value.hint
     assert numbered.rows() == [(20000,)]
 
 
-def test_the_way_out_that_is_said_brings_the_newer_rows(numbered: Bench) -> None:
+def test_the_cast_that_the_hint_suggests_brings_the_newer_rows(numbered: Bench) -> None:
     query = "SELECT CAST(no AS bigint) AS no FROM orders"
     numbered.run(numbered.plan(query, strategy=Strategy.INCREMENTAL, merge_key=("no",), watermark="no"))
     assert numbered.rows() == [(20000,), (100000,)]
 
 
-def test_bytes_are_no_watermark(bench: Bench) -> None:
+def test_bytes_are_refused_as_a_watermark(bench: Bench) -> None:
     bench.at_source("CREATE TABLE orders (version BLOB)", "INSERT INTO orders VALUES (x'07d1'), (x'07d2')")
     bench.at_destination(
         "CREATE SCHEMA sync", "CREATE TABLE sync.t (version bytea)", "INSERT INTO sync.t VALUES ('\\x07d1')"
@@ -50,7 +50,7 @@ def test_bytes_are_no_watermark(bench: Bench) -> None:
     assert bench.rows("SELECT encode(version, 'hex') FROM sync.t") == [("07d1",)]
 
 
-def test_a_row_of_the_same_day_is_found_where_days_are_text(bench: Bench) -> None:
+def test_a_row_of_the_same_day_is_read_where_days_are_text(bench: Bench) -> None:
     bench.at_source("CREATE TABLE orders (no int, day TEXT)", "INSERT INTO orders VALUES (1, '2026-01-31')")
     bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (no int PRIMARY KEY, day timestamp)")
     plan = bench.plan("SELECT no, day FROM orders", strategy=Strategy.INCREMENTAL, merge_key=("no",), watermark="day")

@@ -1,4 +1,4 @@
-"""Types that cannot bound the next run are refused before anything is read; texts are bounded by their lowest form."""
+"""Watermark types: those that cannot bound the next run are refused before the transfer; texts have a low bound."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def keys(bench: Bench) -> list[int]:
     ("declared", "strategy"),
     [("text", Strategy.UPSERT), ("datetime", Strategy.INCREMENTAL), ("timestamp", Strategy.APPEND)],
 )
-def test_texts_with_offsets_come_into_a_timestamptz(between: Between, declared: str, strategy: Strategy) -> None:
+def test_texts_with_offsets_are_compared_with_the_bound_of_a_timestamptz(
+    between: Between, declared: str, strategy: Strategy
+) -> None:
     bench = between("sqlite", "postgresql")
     bench.at_source(
         f"CREATE TABLE s (k integer primary key, w {declared})", "INSERT INTO s VALUES (1, '2024-01-01T23:00:00-05:00')"
@@ -44,27 +46,29 @@ def test_texts_with_offsets_come_into_a_timestamptz(between: Between, declared: 
     plan = by_w(bench, strategy=strategy)
     bench.run(plan)
     bench.at_source("INSERT INTO s VALUES (2, '2024-01-01T23:30:00-05:00')")
-    # the bound is 2024-01-02 04:00 in UTC, which sorts behind the new row
+    # the bound is 2024-01-02 04:00 in UTC, which as a text sorts after the new row
     assert bench.run(plan).source_sql == "SELECT k, w FROM s WHERE w >= '2024-01-01'"
     assert keys(bench) == [1, 2]
 
 
 @pytest.mark.parametrize(
-    ("declared", "made", "value"),
+    ("declared", "dest_type", "value"),
     [("datetime", "", "2024-01-01 10:00"), ("text", "timestamp", "2024-01-01 10:00"), ("time", "", "10:00")],
 )
-def test_times_to_the_minute_come_again_with_their_ties(between: Between, declared: str, made: str, value: str) -> None:
+def test_times_without_seconds_are_read_again_with_their_ties(
+    between: Between, declared: str, dest_type: str, value: str
+) -> None:
     bench = between("sqlite", "postgresql")
     bench.at_source(f"CREATE TABLE s (k integer primary key, w {declared})", f"INSERT INTO s VALUES (1, '{value}')")
-    if made:
-        bench.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t (k bigint primary key, w {made})")
+    if dest_type:
+        bench.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t (k bigint primary key, w {dest_type})")
     bench.run(by_w(bench))
     bench.at_source(f"INSERT INTO s VALUES (2, '{value}')")
     bench.run(by_w(bench))
     assert keys(bench) == [1, 2]
 
 
-def test_numbers_without_a_declared_type_come_into_a_text_column(between: Between) -> None:
+def test_numbers_without_a_declared_type_can_have_a_text_destination(between: Between) -> None:
     bench = between("sqlite", "sqlite")
     bench.at_source("CREATE TABLE s (k integer, w)", "INSERT INTO s VALUES (1, 8)")
     bench.at_destination('CREATE TABLE "sync.t" (k integer, w text)')
@@ -74,7 +78,7 @@ def test_numbers_without_a_declared_type_come_into_a_text_column(between: Betwee
     assert keys(bench) == [1, 2]
 
 
-def test_seconds_since_1970_in_a_datetime_column_are_numbers(between: Between) -> None:
+def test_seconds_since_1970_in_a_datetime_column_are_compared_as_numbers(between: Between) -> None:
     bench = between("sqlite", "postgresql")
     bench.at_source("CREATE TABLE s (k integer, w datetime)", "INSERT INTO s VALUES (1, 1700000000)")
     bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (k bigint, w bigint)")
@@ -86,7 +90,7 @@ def test_seconds_since_1970_in_a_datetime_column_are_numbers(between: Between) -
 
 @pytest.mark.parametrize("declared", ["text", "datetime"])
 @pytest.mark.parametrize("value", ["infinity", "0044-03-15 00:00:00 BC"])
-def test_a_highest_value_that_texts_cannot_be_compared_with_is_an_error(
+def test_a_highest_value_that_cannot_be_compared_with_texts_is_an_error(
     between: Between, declared: str, value: str
 ) -> None:
     bench = between("sqlite", "postgresql")
@@ -111,7 +115,7 @@ def test_a_highest_value_that_texts_cannot_be_compared_with_is_an_error(
         ("sqlite", "BOOLEAN", False),
     ],
 )
-def test_a_type_without_a_highest_value_is_refused_before_the_transfer(
+def test_a_type_that_has_no_maximum_is_refused_before_the_transfer(
     between: Between, dest: str, native: str, exists: bool
 ) -> None:
     bench = between(dest, dest)
@@ -120,13 +124,13 @@ def test_a_type_without_a_highest_value_is_refused_before_the_transfer(
         name = '"sync.t"' if dest == "sqlite" else "sync.t"
         schema = [] if dest == "sqlite" else ["CREATE SCHEMA sync"]
         bench.at_destination(*schema, f"CREATE TABLE {name} (k integer, w {native})")
-    with pytest.raises(ConfigurationInvalid, match="The watermark w ") as refused:
+    with pytest.raises(ConfigurationInvalid, match="The watermark w ") as caught:
         bench.run(by_w(bench))
-    assert "watermark_column" in refused.value.hint
+    assert "watermark_column" in caught.value.hint
     assert not [event for event in bench.failed.events if isinstance(event, Staged)]
 
 
-def test_a_boolean_at_the_source_is_refused_though_the_destination_has_a_number(between: Between) -> None:
+def test_a_boolean_at_the_source_is_refused_even_if_the_destination_has_a_number(between: Between) -> None:
     bench = between("postgresql", "sqlite")
     bench.at_source("CREATE TABLE s (k integer, w boolean)")
     bench.at_destination('CREATE TABLE "sync.t" (k integer, w integer)')
@@ -135,7 +139,7 @@ def test_a_boolean_at_the_source_is_refused_though_the_destination_has_a_number(
 
 
 @pytest.mark.parametrize("native", ["UUID", "INTERVAL"])
-def test_a_text_that_the_destination_reads_as_something_else_is_refused(between: Between, native: str) -> None:
+def test_a_text_that_is_another_type_in_the_destination_is_refused(between: Between, native: str) -> None:
     bench = between("sqlite", "duckdb")
     bench.at_source("CREATE TABLE s (k integer, w text)")
     bench.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t (k integer, w {native})")
@@ -153,7 +157,7 @@ def test_an_interval_bounds_an_interval(between: Between) -> None:
 
 
 @pytest.mark.parametrize("dest", first_by_default(["duckdb", "sqlite", "postgresql"]))
-def test_an_enum_of_duckdb_has_the_order_of_its_members(between: Between, dest: str) -> None:
+def test_a_duckdb_enum_is_compared_in_the_order_of_its_members(between: Between, dest: str) -> None:
     bench = between("duckdb", dest)
     bench.at_source("CREATE TABLE s (k integer, w ENUM ('low', 'mid', 'hi''gh'))")
     for number, member in enumerate(["low", "mid", "hi''gh"]):
@@ -171,7 +175,9 @@ def test_an_enum_of_duckdb_has_the_order_of_its_members(between: Between, dest: 
         ("RTRIM", "text", ["a", "a ", "a", "b"]),
     ],
 )
-def test_collations_may_differ(between: Between, collation: str, dest: str, words: list[str]) -> None:
+def test_source_and_destination_may_have_different_collations(
+    between: Between, collation: str, dest: str, words: list[str]
+) -> None:
     bench = between("sqlite", "sqlite")
     bench.at_source(f"CREATE TABLE s (k integer, w text COLLATE {collation})")
     bench.at_destination(f'CREATE TABLE "sync.t" (k integer, w {dest})')
@@ -184,7 +190,7 @@ def test_collations_may_differ(between: Between, collation: str, dest: str, word
 
 @pytest.mark.parametrize("kind", registry.kinds())
 @pytest.mark.parametrize(
-    ("value", "dest", "overlap", "sent"),
+    ("value", "dest", "overlap", "lower_bound"),
     [
         ("2024-01-02 04:00:00+00", Kind.TIMESTAMPTZ, "", "2024-01-01"),
         ("2024-01-02 04:00:00+00", Kind.TIMESTAMPTZ, "5 hours", "2023-12-31"),
@@ -194,10 +200,10 @@ def test_collations_may_differ(between: Between, collation: str, dest: str, word
         ("abc", Kind.TEXT, "", "abc"),
     ],
 )
-def test_every_system_compares_its_texts_with_the_lowest_one(
-    kind: str, value: str, dest: Kind, overlap: str, sent: str
+def test_every_system_compares_its_texts_with_the_lowest_form_of_the_bound(
+    kind: str, value: str, dest: Kind, overlap: str, lower_bound: str
 ) -> None:
     dialect, text = registry.dialect(kind), DataType(kind=Kind.TEXT, native="text")
     bound = Bound(column="w", value=value, data_type=DataType(kind=dest))
-    found = predicate("w", bound, dialect=dialect, source_type=text, overlap=overlap)
-    assert found == f"w >= {dialect.string(sent)}"
+    condition = predicate("w", bound, dialect=dialect, source_type=text, overlap=overlap)
+    assert condition == f"w >= {dialect.string(lower_bound)}"

@@ -1,4 +1,4 @@
-"""The bound that an incremental run sends to the source, by the text of the query and the rows that come back."""
+"""The bound that an incremental run adds to the source query, checked in the query's text and the rows it returns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def by_number(bench: Bench, query: str) -> Plan:
 
 
 @pytest.mark.parametrize(
-    ("query", "sent"),
+    ("query", "expected"),
     [
         (
             'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH',
@@ -44,9 +44,11 @@ def by_number(bench: Bench, query: str) -> Plan:
         ),
     ],
 )
-def test_the_bound_uses_the_source_expression(orders: Bench, query: str, sent: str) -> None:
+def test_the_bound_is_compared_with_the_expression_of_the_source_query(
+    orders: Bench, query: str, expected: str
+) -> None:
     result = orders.run(by_number(orders, query))
-    assert result.source_sql == sent
+    assert result.source_sql == expected
     assert orders.rows() == [(12345, "A"), (12346, "FROM")]
 
 
@@ -64,14 +66,14 @@ def test_the_bound_uses_the_source_expression(orders: Bench, query: str, sent: s
         'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH ORDER BY 1 LIMIT 5',
     ],
 )
-def test_every_shape_of_query_brings_exactly_the_new_rows(orders: Bench, query: str) -> None:
+def test_a_query_of_any_shape_returns_exactly_the_new_rows(orders: Bench, query: str) -> None:
     result = orders.run(by_number(orders, query))
     assert "> 12345" in result.source_sql
     assert result.counts == (1, 0, 0)
     assert [row[0] for row in orders.rows()] == [12345, 12346]
 
 
-def test_a_date_watermark_compares_with_at_least(orders: Bench) -> None:
+def test_a_date_watermark_is_compared_with_at_least(orders: Bench) -> None:
     orders.at_destination("ALTER TABLE sync.t ADD COLUMN dcodat date", "UPDATE sync.t SET dcodat = '2026-01-01'")
     query = 'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp, DCODAT AS dcodat FROM QCRH'
     plan = orders.plan(query, strategy=Strategy.INCREMENTAL, merge_key=("dcord",), watermark="dcodat")
@@ -80,7 +82,7 @@ def test_a_date_watermark_compares_with_at_least(orders: Bench) -> None:
     assert result.counts == (1, 1, 0)
 
 
-def test_an_empty_destination_pulls_everything(orders: Bench) -> None:
+def test_an_empty_destination_reads_all_rows(orders: Bench) -> None:
     orders.at_destination("DELETE FROM sync.t")
     query = 'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH'
     result = orders.run(by_number(orders, query))
@@ -89,7 +91,7 @@ def test_an_empty_destination_pulls_everything(orders: Bench) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "∅", "NULL", "null", "(null)", "[NULL]", "<null>", "None", "\\N", "  "])
-def test_text_that_spells_null_pulls_everything(bench: Bench, text: str) -> None:
+def test_a_text_that_spells_null_reads_all_rows(bench: Bench, text: str) -> None:
     bench.at_source("CREATE TABLE s (k INTEGER, w TEXT)", "INSERT INTO s VALUES (1, 'a')")
     bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.t (k bigint, w text)")
     quoted = text.replace("'", "''")
@@ -119,12 +121,12 @@ def test_microseconds_reach_the_source_unrounded(pg_bench: Bench) -> None:
     plan = pg_bench.plan("SELECT k, at FROM s", strategy=Strategy.INCREMENTAL, merge_key=("k",), watermark="at")
     pg_bench.run(plan)
     pg_bench.at_source("INSERT INTO s VALUES (3, '2026-01-31 22:00:00.000001+00')")
-    again = pg_bench.run(plan)
-    assert again.source_sql == "SELECT k, at FROM s WHERE at >= '2026-01-31 22:00:00+00'::timestamptz"
-    assert again.counts == (1, 1, 0)
+    result = pg_bench.run(plan)
+    assert result.source_sql == "SELECT k, at FROM s WHERE at >= '2026-01-31 22:00:00+00'::timestamptz"
+    assert result.counts == (1, 1, 0)
 
 
-def test_a_named_watermark_is_resolved_and_put_in(orders: Bench) -> None:
+def test_a_named_watermark_is_resolved_and_inserted_into_the_query(orders: Bench) -> None:
     named = NamedWatermark(
         name="since", connection=orders.destination, resolver_sql="SELECT max(dcord) FROM sync.t", default="0"
     )
@@ -134,7 +136,7 @@ def test_a_named_watermark_is_resolved_and_put_in(orders: Bench) -> None:
     assert [row[0] for row in orders.rows()] == [12346]
 
 
-def test_a_resolver_without_an_answer_takes_the_default(orders: Bench) -> None:
+def test_a_resolver_that_returns_no_row_uses_the_default(orders: Bench) -> None:
     named = NamedWatermark(
         name="since",
         connection=orders.destination,
@@ -145,20 +147,20 @@ def test_a_resolver_without_an_answer_takes_the_default(orders: Bench) -> None:
     assert orders.run(orders.plan(query, named_watermarks=(named,))).source_sql.endswith("> 7")
 
 
-def test_a_resolver_without_answer_and_default_is_a_clear_error(orders: Bench) -> None:
+def test_a_resolver_that_returns_no_row_and_has_no_default_is_an_error(orders: Bench) -> None:
     named = NamedWatermark(name="since", connection=orders.destination, resolver_sql="SELECT 1 WHERE false")
     query = 'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH WHERE "DCORD#" > {since}'
     with pytest.raises(ConfigurationInvalid, match=r"\{since\} has no value"):
         orders.run(orders.plan(query, named_watermarks=(named,)))
 
 
-def test_a_watermark_that_stands_nowhere_is_not_asked_and_is_said(orders: Bench) -> None:
+def test_a_named_watermark_that_the_query_does_not_use_is_not_resolved_and_causes_a_warning(orders: Bench) -> None:
     named = NamedWatermark(name="since", connection=orders.destination, resolver_sql="SELECT max(d) FROM nothere")
     result = orders.run(orders.plan('SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH', named_watermarks=(named,)))
     assert result.warnings == ["The watermark {since} is not used in the query, so it bounds nothing."]
 
 
-def test_a_hostile_resolved_value_stays_a_value(orders: Bench) -> None:
+def test_a_resolved_value_with_hostile_sql_is_quoted(orders: Bench) -> None:
     named = NamedWatermark(
         name="type", connection=orders.destination, resolver_sql="SELECT '''; DROP TABLE QCRH; --{type}'"
     )
@@ -166,7 +168,7 @@ def test_a_hostile_resolved_value_stays_a_value(orders: Bench) -> None:
     assert orders.run(orders.plan(query, named_watermarks=(named,))).counts == (2, 0, 1)
 
 
-def test_a_watermark_column_that_the_destination_lacks_is_named(orders: Bench) -> None:
+def test_a_watermark_column_that_the_destination_lacks_is_named_in_the_error(orders: Bench) -> None:
     plan = orders.plan(
         'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH',
         strategy=Strategy.INCREMENTAL,
@@ -178,13 +180,13 @@ def test_a_watermark_column_that_the_destination_lacks_is_named(orders: Bench) -
 
 
 @pytest.mark.parametrize("ending", [";", " ; -- that is all", "\n;\n/* end ; */ ", " -- no semicolon ;"])
-def test_what_ends_a_query_stays_out_of_the_way(orders: Bench, ending: str) -> None:
+def test_a_query_may_end_with_a_semicolon_or_a_comment(orders: Bench, ending: str) -> None:
     result = orders.run(by_number(orders, f'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH{ending}'))
     assert result.counts == (1, 0, 0)
 
 
 @pytest.mark.parametrize("overlap", ["-2", "NaN", "Infinity", "2 days"])
-def test_an_overlap_of_a_number_that_would_leave_rows_out_is_refused(orders: Bench, overlap: str) -> None:
+def test_an_invalid_overlap_of_a_number_is_refused(orders: Bench, overlap: str) -> None:
     with pytest.raises(ConfigurationInvalid, match="not a number of at least 0"):
         orders.run(replace(by_number(orders, 'SELECT "DCORD#" AS dcord, DCOTYP AS dcotyp FROM QCRH'), overlap=overlap))
 
@@ -193,7 +195,9 @@ def test_an_overlap_of_a_number_that_would_leave_rows_out_is_refused(orders: Ben
     ("native", "value"),
     [("numeric", "NaN"), ("double precision", "Infinity"), ("timestamp", "infinity"), ("date", "0044-03-15 BC")],
 )
-def test_a_highest_value_that_bounds_nothing_is_named_with_its_column(pg_bench: Bench, native: str, value: str) -> None:
+def test_a_highest_value_that_cannot_bound_a_query_is_named_with_its_column(
+    pg_bench: Bench, native: str, value: str
+) -> None:
     pg_bench.at_source(f"CREATE TABLE s (k int, w {native})", f"INSERT INTO s VALUES (1, '{value}')")
     plan = pg_bench.plan("SELECT k, w FROM s", strategy=Strategy.INCREMENTAL, merge_key=("k",), watermark="w")
     pg_bench.run(plan)
@@ -201,7 +205,7 @@ def test_a_highest_value_that_bounds_nothing_is_named_with_its_column(pg_bench: 
         pg_bench.run(plan)
 
 
-def test_rows_without_a_watermark_are_loaded_once_and_said(bench: Bench) -> None:
+def test_rows_without_a_watermark_are_loaded_once_and_cause_a_warning(bench: Bench) -> None:
     bench.at_source(
         "CREATE TABLE s (k INTEGER, at TIMESTAMP)", "INSERT INTO s VALUES (1, '2026-01-01 00:00:00'), (2, NULL)"
     )
