@@ -19,7 +19,7 @@ from connections.sdk.errors import NoProgress, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from tests.processes.commands import backends, wait_until
 
-# a busy machine may well be silent for a second
+# they run alone, because on a busy machine a second without traffic is possible
 pytestmark = pytest.mark.serial
 
 

@@ -64,7 +64,7 @@ def fetch(parameters: ConnectionParameters, sql: str) -> list[tuple[Any, ...]]:
         return session.fetch(sql)
 
 
-def test_it_runs_below_a_private_directory_without_changing_its_mode(directory: Path, home: Path) -> None:
+def test_the_server_runs_below_a_private_directory_without_changing_its_mode(directory: Path, home: Path) -> None:
     assert fetch(parameters(directory, home), "SELECT 1") == [(1,)]
     assert [stat.S_IMODE(path.stat().st_mode) for path in (home.parent, directory)] == [0o700, 0o700]
     assert home.parent.stat().st_uid == os.geteuid()
@@ -91,11 +91,11 @@ def test_a_killed_process_that_started_the_server_leaves_no_lock(
     assert fetch(parameters(directory, home), "SELECT 1") == [(1,)]
 
 
-def test_its_socket_is_in_the_data_directory(directory: Path) -> None:
+def test_the_socket_is_in_the_data_directory(directory: Path) -> None:
     assert stat.S_ISSOCK((directory / ".s.PGSQL.5432").stat().st_mode)
 
 
-def test_it_runs_as_a_dedicated_user_without_the_groups_of_root(directory: Path) -> None:
+def test_the_server_runs_as_a_dedicated_user_without_the_groups_of_root(directory: Path) -> None:
     pid = (directory / "postmaster.pid").read_text().splitlines()[0]
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     user = pwd.getpwuid(directory.stat().st_uid)
@@ -155,7 +155,7 @@ def test_other_users_of_the_machine_cannot_connect() -> None:
 
 
 def occupied(path: Path) -> Path:
-    """Make a directory with a file of somebody else's."""
+    """Make a directory that is not empty."""
     path.mkdir()
     (path / "notes.txt").write_text("mine")
     return path

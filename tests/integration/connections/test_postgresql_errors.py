@@ -102,7 +102,7 @@ def error_of(
     return caught.value
 
 
-# SQLSTATE, error and whether it is retryable: only errors that can pass by themselves are
+# SQLSTATE, error and whether it is retryable, as only temporary errors are
 STATES: list[tuple[str, type[PipekitError], bool]] = [
     ("08006", errors.ConnectionLost, True),
     ("0A000", errors.QueryInvalid, False),

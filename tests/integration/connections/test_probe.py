@@ -35,7 +35,7 @@ def _steps(result: probe.Result) -> dict[str, bool]:
 
 def _failed(result: probe.Result, step: str, code: str) -> dict[str, str]:
     """Assert that the test ended with this step and error, and return the error."""
-    assert [name for name, ok in _steps(result).items() if not ok] == [step]
+    assert [item.name for item in result.steps if not item.ok] == [step]
     assert result.steps[-1].name == step and not result.ok
     assert result.error is not None and result.error["code"] == code
     assert result.error["message"] and result.error["hint"]

@@ -87,7 +87,7 @@ def test_the_variables_are_listed_in_config_yaml(data_dir: Path, text: str, expe
     assert config.load().secret_environment == expected
 
 
-def test_the_variables_are_listed_in_a_variable(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variables_are_listed_in_an_environment_variable(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPEKIT_SECRET_ENVIRONMENT", "DB2PW, DW_PW")
     assert config.load().secret_environment == ("DB2PW", "DW_PW")
     monkeypatch.setenv("PIPEKIT_SECRET_ENVIRONMENT", "db2pw")

@@ -81,7 +81,7 @@ def _check_number_filter(system: System, query: str, column: MappedColumn, bound
 
 
 def _check_text_filter(system: System, query: str, column: MappedColumn) -> None:
-    """The rows are exact, except that with RTRIM rows that sort between the trimmed and the raw value may be added."""
+    """Check the rows exactly; with RTRIM, rows between the trimmed and the untrimmed value may be added."""
     expected = system.run(select_all(query, system.dialect, f"{column.alias_text} >= 'B'"))[1]
     bounded = add_predicate(query, system.dialect, column.dest_name, lambda e: f"{e} >= 'B'")
     actual = system.run(bounded)[1]

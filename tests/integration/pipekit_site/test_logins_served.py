@@ -77,10 +77,10 @@ def test_a_forwarded_address_is_used_only_behind_a_proxy(
 def served(tmp_path: Path) -> Iterator[str]:
     """The URL of a server process with a superuser `ann` and Django's default, slow password hasher."""
     with reserved_port() as port:
-        yield from running(port, tmp_path)
+        yield from server_process(port, tmp_path)
 
 
-def running(port: int, data_dir: Path) -> Iterator[str]:
+def server_process(port: int, data_dir: Path) -> Iterator[str]:
     variables = environment(data_dir, DJANGO_SUPERUSER_PASSWORD="right-pw-5521")
     createsuperuser = [
         sys.executable,
