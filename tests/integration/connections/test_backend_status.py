@@ -1,4 +1,4 @@
-"""What a server says of a silent session of ours, asked over another connection."""
+"""The status of a silent PostgreSQL session, as another connection to the server sees it."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from connections.sdk.errors import NoProgress, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from tests.processes.commands import backends, wait_until
 
-# a second of silence is much for a busy machine
+# they run alone, because on a busy machine a second without traffic is possible
 pytestmark = pytest.mark.serial
 
 
 @pytest.fixture
 def session(database_url: str) -> Iterator[PostgresqlSession]:
-    """One that bears a second of silence."""
+    """A session with an idle timeout of one second."""
     parameters = ConnectionParameters(
         kind="postgresql", url=database_url, name="warehouse", options={"no_progress_timeout": 1}
     )
-    found = driver.connect(parameters)
-    yield found
-    found.close()
+    session = driver.connect(parameters)
+    yield session
+    session.close()
 
 
-def running(session: PostgresqlSession, sql: str) -> Thread:
+def execute_in_thread(session: PostgresqlSession, sql: str) -> Thread:
     def run() -> None:
         try:
             session.execute(sql)
         except PipekitError:
-            # ended by the test
+            # the test terminates the session
             return
 
     thread = Thread(target=run)
@@ -47,58 +47,60 @@ def running(session: PostgresqlSession, sql: str) -> Thread:
     return thread
 
 
-def waits(url: str, pid: int | None, event: str) -> bool:
+def is_waiting(url: str, pid: int | None, event: str) -> bool:
     with psycopg.connect(url) as connection:
-        found = connection.execute("SELECT wait_event FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone()
-    return found is not None and found[0] == event
+        row = connection.execute("SELECT wait_event FROM pg_stat_activity WHERE pid = %s", [pid]).fetchone()
+    return row is not None and row[0] == event
 
 
-def test_a_session_is_at_work_while_its_statement_runs(session: PostgresqlSession, database_url: str) -> None:
+def test_a_session_is_busy_while_its_statement_runs(session: PostgresqlSession, database_url: str) -> None:
     assert not session.backend.is_busy()
-    thread = running(session, "SELECT pg_sleep(60)")
-    wait_until(lambda: waits(database_url, session.backend.pid, "PgSleep"))
+    thread = execute_in_thread(session, "SELECT pg_sleep(60)")
+    wait_until(lambda: is_waiting(database_url, session.backend.pid, "PgSleep"))
     assert session.backend.is_busy()
     session.backend.terminate()
     thread.join()
     assert not session.backend.is_busy()
 
 
-def test_a_session_that_waits_for_a_lock_is_not_at_work(session: PostgresqlSession, database_url: str) -> None:
+def test_a_session_that_waits_for_a_lock_is_not_busy(session: PostgresqlSession, database_url: str) -> None:
     session.execute("CREATE TABLE t (n int)")
     with psycopg.connect(database_url) as holder:
         holder.execute("LOCK TABLE t")
-        thread = running(session, "SELECT * FROM t")
-        wait_until(lambda: waits(database_url, session.backend.pid, "relation"))
+        thread = execute_in_thread(session, "SELECT * FROM t")
+        wait_until(lambda: is_waiting(database_url, session.backend.pid, "relation"))
         assert not session.backend.is_busy()
         session.backend.terminate()
         thread.join()
 
 
-def test_one_that_cannot_be_known_is_at_work_as_long_as_the_server_answers(session: PostgresqlSession) -> None:
-    """A pooler tells the client another pid than the server's, and the next connection may lead to another server."""
+def test_a_backend_of_unknown_status_is_busy_as_long_as_the_server_answers(session: PostgresqlSession) -> None:
+    """A pooler reports another pid than the server's, and the next connection may lead to another server."""
     row = (session.backend.pid, session.backend.backend_start, session.backend.server_start)
     pooled = Backend.of(session.backend.settings, row, idle_timeout=1, reported_pid=0)
-    elsewhere = replace(session.backend, server_start=session.backend.server_start + 1)
-    gone = replace(session.backend, settings={**session.backend.settings, "host": "127.0.0.1", "port": "1"})
-    assert [pooled.is_busy(), elsewhere.is_busy(), gone.is_busy()] == [True, True, False]
-    for one in (pooled, elsewhere, gone):
-        one.terminate()
-    # nobody was ended by mistake
+    other_server = replace(session.backend, server_start=session.backend.server_start + 1)
+    unreachable = replace(session.backend, settings={**session.backend.settings, "host": "127.0.0.1", "port": "1"})
+    assert [pooled.is_busy(), other_server.is_busy(), unreachable.is_busy()] == [True, True, False]
+    for backend in (pooled, other_server, unreachable):
+        backend.terminate()
+    # no other session was terminated by mistake
     assert session.fetch("SELECT 1") == [(1,)]
 
 
-def test_a_stranger_with_the_same_pid_is_not_ended(session: PostgresqlSession) -> None:
+def test_another_session_that_reuses_the_pid_is_not_terminated(session: PostgresqlSession) -> None:
     replace(session.backend, backend_start=session.backend.backend_start - 1).terminate()
     assert session.fetch("SELECT 1") == [(1,)]
 
 
-def test_a_statement_that_works_is_waited_for(session: PostgresqlSession) -> None:
-    began = time.monotonic()
+def test_a_running_statement_may_exceed_the_idle_timeout(session: PostgresqlSession) -> None:
+    start = time.monotonic()
     session.execute("SELECT pg_sleep(2.5)")
-    assert time.monotonic() - began > 2
+    assert time.monotonic() - start > 2
 
 
-def test_a_statement_that_only_waits_is_given_up_and_ended(session: PostgresqlSession, database_url: str) -> None:
+def test_a_statement_that_waits_for_a_lock_times_out_and_is_terminated(
+    session: PostgresqlSession, database_url: str
+) -> None:
     session.execute("CREATE TABLE t (n int)")
     with psycopg.connect(database_url) as holder:
         holder.execute("LOCK TABLE t")
@@ -108,11 +110,11 @@ def test_a_statement_that_only_waits_is_given_up_and_ended(session: PostgresqlSe
         wait_until(lambda: backends(database_url) == 1)
 
 
-@pytest.mark.parametrize("sql", ["SELECT pg_sleep(60)", None], ids=["in a statement", "between two"])
-def test_an_interrupt_ends_the_session_at_the_server(
+@pytest.mark.parametrize("sql", ["SELECT pg_sleep(60)", None], ids=["in a statement", "between statements"])
+def test_an_interrupt_terminates_the_session_at_the_server(
     session: PostgresqlSession, database_url: str, sql: str | None
 ) -> None:
-    """And leaves as an interrupt, whatever the rollback would say."""
+    """KeyboardInterrupt is raised even if the rollback fails."""
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt), session.transaction():
@@ -124,7 +126,7 @@ def test_an_interrupt_ends_the_session_at_the_server(
     wait_until(lambda: not backends(database_url))
 
 
-def test_a_backend_that_stands_still_is_ended_when_it_goes_on(session: PostgresqlSession, database_url: str) -> None:
+def test_a_stopped_backend_is_terminated_as_soon_as_it_continues(session: PostgresqlSession, database_url: str) -> None:
     pid = session.backend.pid
     assert pid
     os.kill(pid, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""No password goes to a server that asks for it in clear text without TLS, by none of the three ways to connect."""
+"""Neither psycopg, asyncpg nor ADBC sends a password to a server that asks for it in clear text without TLS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from connections.sdk.parameters import ConnectionParameters
 from tests.servers.cleartext import ClearTextServer, clear_text_server
 
 PASSWORD = "canary-6610"
-# asyncpg may leave the transport of a refused connection to its loop's end, which does not close it
+# asyncpg may leave the transport of a refused connection open, and the end of its loop does not close it
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -46,15 +46,15 @@ WAYS: dict[str, Callable[[ConnectionParameters], Any]] = {
 
 @pytest.fixture
 def refused_connections_collected() -> Iterator[None]:
-    """Collect what a test leaves behind while it is over, and not while another one goes on."""
+    """Collect the refused connections of a test before the next test starts."""
     yield
     gc.collect()
 
 
 @pytest.fixture
 def server() -> Iterator[ClearTextServer]:
-    with clear_text_server() as found:
-        yield found
+    with clear_text_server() as server:
+        yield server
 
 
 def parameters(server: ClearTextServer, query: str = "", **options: Any) -> ConnectionParameters:
@@ -66,37 +66,39 @@ def parameters(server: ClearTextServer, query: str = "", **options: Any) -> Conn
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("query", ["", "?sslmode=prefer", "?sslmode=disable", "?sslmode=allow"])
 @pytest.mark.parametrize("in_pieces", [False, True])
-def test_no_password_arrives(server: ClearTextServer, way: str, query: str, in_pieces: bool) -> None:
+def test_no_password_is_sent(server: ClearTextServer, way: str, query: str, in_pieces: bool) -> None:
     server.in_pieces = in_pieces
-    with pytest.raises(AuthenticationFailed, match="in clear text over a connection without TLS; it was not sent") as e:
+    with pytest.raises(
+        AuthenticationFailed, match="in clear text over a connection without TLS; it was not sent"
+    ) as error:
         WAYS[way](parameters(server, query))
     assert server.asked and server.passwords == []
-    assert "allow_cleartext_password" in e.value.hint
-    assert PASSWORD not in str(e.value.as_dict())
+    assert "allow_cleartext_password" in error.value.hint
+    assert PASSWORD not in str(error.value.as_dict())
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_tls_that_is_asked_for_is_not_given_up(server: ClearTextServer, way: str) -> None:
+def test_a_connection_that_requires_tls_does_not_fall_back_to_clear_text(server: ClearTextServer, way: str) -> None:
     with pytest.raises(PipekitError):
         WAYS[way](parameters(server, "?sslmode=require"))
     assert server.passwords == []
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_connection_may_allow_it(server: ClearTextServer, way: str) -> None:
+def test_a_password_is_sent_in_clear_text_if_the_connection_allows_it(server: ClearTextServer, way: str) -> None:
     with pytest.raises(AuthenticationFailed):
         WAYS[way](parameters(server, allow_cleartext_password=True))
     assert server.passwords == [PASSWORD]
 
 
-@pytest.mark.parametrize("given", ["true", 1, None, False])
-def test_only_true_allows_it(server: ClearTextServer, given: Any) -> None:
+@pytest.mark.parametrize("value", ["true", 1, None, False])
+def test_a_connection_allows_clear_text_only_with_true(server: ClearTextServer, value: Any) -> None:
     with pytest.raises(AuthenticationFailed, match="was not sent"):
-        driver.connect(parameters(server, allow_cleartext_password=given))
+        driver.connect(parameters(server, allow_cleartext_password=value))
     assert server.passwords == []
 
 
-def test_what_looks_after_a_session_sends_none_either(server: ClearTextServer) -> None:
+def test_the_backend_status_check_sends_no_password(server: ClearTextServer) -> None:
     backend = Backend(driver.settings(parameters(server)), pid=1)
     backend.is_busy()
     backend.terminate()
@@ -104,11 +106,11 @@ def test_what_looks_after_a_session_sends_none_either(server: ClearTextServer) -
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_over_tls_it_is_sent_as_ever(server: ClearTextServer, way: str, tmp_path: Path) -> None:
+def test_a_password_is_sent_over_tls(server: ClearTextServer, way: str, tmp_path: Path) -> None:
     if (openssl := shutil.which("openssl")) is None:
-        pytest.skip("openssl makes the certificate")
-    made = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "1"]
-    subprocess.run([*made, "-keyout", "key.pem", "-out", "cert.pem"], cwd=tmp_path, check=True, capture_output=True)
+        pytest.skip("The certificate is made with openssl.")
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "1"]
+    subprocess.run([*command, "-keyout", "key.pem", "-out", "cert.pem"], cwd=tmp_path, check=True, capture_output=True)
     server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
     with pytest.raises(AuthenticationFailed, match="refused the username or password"):
@@ -116,18 +118,18 @@ def test_over_tls_it_is_sent_as_ever(server: ClearTextServer, way: str, tmp_path
     assert server.passwords == [PASSWORD]
 
 
-def test_servers_that_ask_for_scram_are_connected_to(guarded_url: str) -> None:
-    found = ConnectionParameters(
+def test_scram_authentication_works(guarded_url: str) -> None:
+    scram = ConnectionParameters(
         kind="postgresql", url=guarded_url, username="guarded", password="right-pw-7391", name="dw"
     )
-    driver.connect(found).close()
-    assert asyncio.run(one(found)) == 1
+    driver.connect(scram).close()
+    assert asyncio.run(select_one(scram)) == 1
     with pytest.raises(AuthenticationFailed):
-        asyncio.run(one(replace(found, password="wrong")))
+        asyncio.run(select_one(replace(scram, password="wrong")))
 
 
-async def one(found: ConnectionParameters) -> Any:
-    connection = await bulk.connect(found)
+async def select_one(parameters: ConnectionParameters) -> Any:
+    connection = await bulk.connect(parameters)
     try:
         return await connection.fetchval("SELECT 1")
     finally:

@@ -1,4 +1,4 @@
-"""The statements of a publish in every destination's words: they parse, and MariaDB runs them where it is installed."""
+"""SQL statements of a publish in every dialect: they parse, and MariaDB executes them if it is installed."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ TABLE, KEYS = TableName("my schema", "Or`d[e]'r"), TableName("pipekit_staging", 
 
 
 def _dialect(kind: str) -> PublishingDialect:
-    found = registry.dialect(kind)
-    assert isinstance(found, PublishingDialect)
-    return found
+    dialect = registry.dialect(kind)
+    assert isinstance(dialect, PublishingDialect)
+    return dialect
 
 
 def _statements(kind: str) -> dict[str, str]:
     d, staging = _dialect(kind), _dialect(kind).staging_table("orders")
     native = registry.datatypes(kind).render(DataType(kind=Kind.TIMESTAMP)).native
-    found = {
+    statements = {
         "create_table": d.create_table(TABLE, [(name, native) for name in COLUMNS], scratch=True),
         "create_unique": d.create_unique(TABLE, KEY),
         "maximum": d.maximum(TABLE, "v"),
         "second_highest": d.second_highest(TABLE, "v"),
         "count_null": d.count_null(staging, KEY),
         "count_marks": d.count_marks(staging, "v", ties=True, offsets=True),
-        "count_marks of no more": d.count_marks(staging, "v", ties=False, offsets=False),
+        "count_marks without ties and offsets": d.count_marks(staging, "v", ties=False, offsets=False),
         "empty_table": d.empty_table(TABLE),
         "analyze": d.analyze(TABLE),
         "count": d.count(TABLE),
@@ -64,26 +64,28 @@ def _statements(kind: str) -> dict[str, str]:
         "upsert of keys only": d.upsert(TABLE, staging, KEY, KEY),
     }
     for null_safe in (False, True):
-        found[f"count_pairs {null_safe}"] = d.count_pairs(TABLE, staging, KEY, null_safe=null_safe)
-        found[f"count_matching {null_safe}"] = d.count_matching(TABLE, staging, KEY, null_safe=null_safe)
-        found[f"delete_matching {null_safe}"] = d.delete_matching(TABLE, staging, KEY, null_safe=null_safe)
-        found[f"update_matching {null_safe}"] = d.update_matching(TABLE, staging, COLUMNS, KEY, null_safe=null_safe)
-        found[f"insert_missing {null_safe}"] = d.insert_missing(TABLE, staging, COLUMNS, KEY, null_safe=null_safe)
-    return {name: sql for name, sql in found.items() if sql}
+        statements[f"count_pairs {null_safe}"] = d.count_pairs(TABLE, staging, KEY, null_safe=null_safe)
+        statements[f"count_matching {null_safe}"] = d.count_matching(TABLE, staging, KEY, null_safe=null_safe)
+        statements[f"delete_matching {null_safe}"] = d.delete_matching(TABLE, staging, KEY, null_safe=null_safe)
+        statements[f"update_matching {null_safe}"] = d.update_matching(
+            TABLE, staging, COLUMNS, KEY, null_safe=null_safe
+        )
+        statements[f"insert_missing {null_safe}"] = d.insert_missing(TABLE, staging, COLUMNS, KEY, null_safe=null_safe)
+    return {name: sql for name, sql in statements.items() if sql}
 
 
 @pytest.mark.parametrize("kind", DESTINATIONS)
-def test_every_statement_is_one_statement_of_its_system(kind: str) -> None:
+def test_sqlglot_parses_every_statement_as_one_statement(kind: str) -> None:
     for name, sql in _statements(kind).items():
-        # a table option and a pseudo column that sqlglot does not know
+        # sqlglot does not know the option INVISIBLE of a column
         text = sql.replace(" INVISIBLE", "")
-        parsed = [found for found in sqlglot.parse(text, read=_dialect(kind).grammar.sqlglot) if found]
+        parsed = [statement for statement in sqlglot.parse(text, read=_dialect(kind).grammar.sqlglot) if statement]
         assert len(parsed) == 1, name
         assert parsed[0].key not in ("command",) or name in ("analyze", "empty_table"), name
 
 
 @pytest.mark.parametrize("kind", DESTINATIONS)
-def test_systems_say_honestly_what_a_transaction_covers(kind: str) -> None:
+def test_dialects_declare_whether_a_publish_is_transactional(kind: str) -> None:
     dialect = _dialect(kind)
     # MySQL, Oracle and H2 commit at every DDL statement and at TRUNCATE, ClickHouse has no transactions
     assert dialect.transactional == (kind == "sqlserver")
@@ -103,7 +105,7 @@ def test_a_merge_updates_and_inserts_by_key() -> None:
     )
 
 
-def test_clickhouse_only_inserts_where_others_upsert() -> None:
+def test_an_upsert_for_clickhouse_only_inserts() -> None:
     d = _dialect("clickhouse")
     assert not d.has_on_conflict
     assert d.upsert(TableName("", "t"), TableName("", "s"), ("a", "b"), ("a",)) == (
@@ -111,23 +113,23 @@ def test_clickhouse_only_inserts_where_others_upsert() -> None:
     )
 
 
-def test_creating_an_sql_server_schema_quotes_twice() -> None:
+def test_the_name_of_a_new_sql_server_schema_is_quoted_in_both_strings() -> None:
     assert _dialect("sqlserver").create_schema("a]b'c") == (
         "IF SCHEMA_ID('a]b''c') IS NULL EXEC('CREATE SCHEMA [a]]b''c]')"
     )
 
 
-def test_dropping_an_oracle_table_quotes_twice() -> None:
+def test_the_name_of_a_dropped_oracle_table_is_quoted_in_the_string() -> None:
     sql = _dialect("oracle").drop_table(TableName("S", "a'b"))
     assert """EXECUTE IMMEDIATE 'DROP TABLE "S"."a''b" PURGE';""" in sql
 
 
 @pytest.fixture(scope="module")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., list[list[str]]]]:
-    """Runs statements in one session of a server of this module's own and returns the rows of the last."""
+    """Start a MariaDB server. Yield a function that executes statements in one session and returns the last's rows."""
     if not shutil.which("mariadbd") or not shutil.which("mariadb-install-db"):
         pytest.skip("MariaDB is not installed (Debian: mariadb-server)")
-    # socket paths end at 107 bytes
+    # the path of a socket has at most 107 bytes
     home = Path(f"/tmp/pk-maria-{time.monotonic_ns()}")
     options = ["--no-defaults", f"--datadir={home}/data"]
     try:
@@ -166,7 +168,7 @@ def _rows(path: Path, statements: tuple[str, ...]) -> list[list[str]]:
     return [line.split("\t") for line in done.stdout.decode().split("last\n")[-1].splitlines()]
 
 
-def _fresh(d: PublishingDialect) -> tuple[str, ...]:
+def _prepared(d: PublishingDialect) -> tuple[str, ...]:
     columns = [
         (name, registry.datatypes("mysql").render(DataType(kind=Kind.TEXT, length=50)).native) for name in COLUMNS
     ]
@@ -190,27 +192,27 @@ def _tables(d: PublishingDialect) -> Tables:
 
 
 @pytest.mark.parametrize("name", ["upsert", *STATEMENTS])
-def test_mariadb_publishes_exactly_these_rows(mariadb: Callable[..., list[list[str]]], name: str) -> None:
+def test_mariadb_publishes_the_expected_rows(mariadb: Callable[..., list[list[str]]], name: str) -> None:
     d = _dialect("mysql")
     case = UPSERT if name == "upsert" else STATEMENTS[name]
     query = f"SELECT {d.columns(COLUMNS)} FROM {d.qualified(TABLE)} ORDER BY 1, 2, 3"
-    assert mariadb(*_fresh(d), *case.statements(d, _tables(d)), query) == case.expected
+    assert mariadb(*_prepared(d), *case.statements(d, _tables(d)), query) == case.expected
 
 
-def test_mariadb_counts_what_a_publish_will_do(mariadb: Callable[..., list[list[str]]]) -> None:
+def test_mariadb_counts_the_rows_that_a_publish_will_change(mariadb: Callable[..., list[list[str]]]) -> None:
     d, staging = _dialect("mysql"), _dialect("mysql").staging_table("orders")
     doubled = insert_rows(d, TABLE, [("2", "b'\\", "old")])
-    assert mariadb(*_fresh(d), doubled, d.count_pairs(TABLE, staging, KEY, null_safe=True)) == [["2", "3"]]
-    assert mariadb(*_fresh(d), d.count_unseen(TABLE, staging, COLUMNS, "v")) == [["3"]]
-    assert mariadb(*_fresh(d), d.count_keys(staging, KEY)) == [["3"]]
+    assert mariadb(*_prepared(d), doubled, d.count_pairs(TABLE, staging, KEY, null_safe=True)) == [["2", "3"]]
+    assert mariadb(*_prepared(d), d.count_unseen(TABLE, staging, COLUMNS, "v")) == [["3"]]
+    assert mariadb(*_prepared(d), d.count_keys(staging, KEY)) == [["3"]]
 
 
-def test_mariadb_keeps_the_latest_of_each_key(mariadb: Callable[..., list[list[str]]]) -> None:
+def test_mariadb_keeps_the_latest_row_of_each_key(mariadb: Callable[..., list[list[str]]]) -> None:
     d, staging = _dialect("mysql"), _dialect("mysql").staging_table("orders")
     more = insert_rows(d, staging, [("4", "d", "newer"), ("4", "d", None), ("5", None, "a"), ("5", None, "b")])
-    assert mariadb(*_fresh(d), more, d.duplicate_keys(staging, KEY)) == [["4", "d", "3"], ["5", "NULL", "2"]]
+    assert mariadb(*_prepared(d), more, d.duplicate_keys(staging, KEY)) == [["4", "d", "3"], ["5", "NULL", "2"]]
     shown = f"SELECT {d.columns(COLUMNS)} FROM {d.qualified(staging)} ORDER BY 1, 2, 3"
-    assert mariadb(*_fresh(d), more, d.keep_latest(staging, COLUMNS, KEY, "v"), shown) == [
+    assert mariadb(*_prepared(d), more, d.keep_latest(staging, COLUMNS, KEY, "v"), shown) == [
         ["2", "b'\\", "new"],
         ["3", "NULL", "new"],
         ["4", "d", "newer"],
@@ -219,7 +221,7 @@ def test_mariadb_keeps_the_latest_of_each_key(mariadb: Callable[..., list[list[s
 
 
 @pytest.mark.parametrize("text", ["a\\b", "it's", "\\'; DROP TABLE x; -- ", "é学😀", '`"[]', "%s {x} ?"])
-def test_mariadb_gives_back_any_text_and_name(mariadb: Callable[..., list[list[str]]], text: str) -> None:
+def test_mariadb_returns_any_text_and_name_unchanged(mariadb: Callable[..., list[list[str]]], text: str) -> None:
     d = _dialect("mysql")
     assert mariadb(f"SELECT {d.string(text)}") == [[text]]
     if "😀" not in text and not text.endswith(" "):
@@ -231,14 +233,14 @@ def test_mariadb_gives_back_any_text_and_name(mariadb: Callable[..., list[list[s
 
 
 @pytest.mark.parametrize("meaning", [kind for kind in Kind if kind not in (Kind.NATIVE, Kind.UNKNOWN)])
-def test_mariadb_has_every_type_that_is_rendered(mariadb: Callable[..., list[list[str]]], meaning: Kind) -> None:
+def test_mariadb_accepts_every_rendered_type(mariadb: Callable[..., list[list[str]]], meaning: Kind) -> None:
     datatypes = registry.datatypes("mysql")
     rendered = datatypes.render(DataType(kind=meaning, precision=30, scale=4))
-    found = mariadb(
+    rows = mariadb(
         "CREATE DATABASE IF NOT EXISTS n",
         f"CREATE OR REPLACE TABLE n.k (c {rendered.native})",
         "SELECT column_type FROM information_schema.columns WHERE table_schema = 'n' AND table_name = 'k'",
     )
     # MariaDB keeps json as longtext
     expected = Kind.TEXT if meaning is Kind.JSON else datatypes.parse(rendered.native).kind
-    assert datatypes.parse(re.sub(r" CHECK.*", "", found[0][0])).kind is expected
+    assert datatypes.parse(re.sub(r" CHECK.*", "", rows[0][0])).kind is expected

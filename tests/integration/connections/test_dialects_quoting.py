@@ -1,4 +1,4 @@
-"""Names and strings of any content come back as they were: from real systems, and from each dialect's tokenizer."""
+"""Quoting of names and strings with any content, checked with real systems and with each dialect's tokenizer."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ names = st.sampled_from(HOSTILE) | st.text(PLAIN, min_size=1, max_size=12)
 texts = st.sampled_from(HOSTILE) | st.text(PLAIN, max_size=40) | st.text("'\\\"`]\n\r\t;-%", max_size=12)
 
 
-def _answer(kind: str, run: Callable[[str], tuple[str, Any]]) -> Callable[[str, str], tuple[str, Any]]:
+def _select(kind: str, run: Callable[[str], tuple[str, Any]]) -> Callable[[str, str], tuple[str, Any]]:
+    """Return a function that selects a text under a column name, and returns the name and text of the result."""
     dialect = registry.dialect(kind)
     return lambda name, text: run(f"SELECT {dialect.string(text)} AS {dialect.quote(name)}")
 
@@ -65,25 +66,25 @@ def postgresql(postgresql_server: str) -> Iterator[Callable[[str, str], tuple[st
             assert cursor.description
             return cursor.description[0].name, cursor.fetchall()[0][0]
 
-        yield _answer("postgresql", run)
+        yield _select("postgresql", run)
 
 
 @given(name=names, text=texts)
-def test_postgresql_gives_back_any_name_and_text(
+def test_postgresql_returns_any_name_and_text_unchanged(
     postgresql: Callable[[str, str], tuple[str, Any]], name: str, text: str
 ) -> None:
     assert postgresql(name, text) == (name, text)
 
 
 @given(name=names, text=texts)
-def test_sqlite_gives_back_any_name_and_text(name: str, text: str) -> None:
+def test_sqlite_returns_any_name_and_text_unchanged(name: str, text: str) -> None:
     def run(sql: str) -> tuple[str, Any]:
         cursor = connection.execute(sql)
         return cursor.description[0][0], cursor.fetchall()[0][0]
 
     connection = sqlite3.connect(":memory:")
     try:
-        assert _answer("sqlite", run)(name, text) == (name, text)
+        assert _select("sqlite", run)(name, text) == (name, text)
     finally:
         connection.close()
 
@@ -92,13 +93,13 @@ _duckdb = duckdb.connect()
 
 
 @given(name=names, text=texts)
-def test_duckdb_gives_back_any_name_and_text(name: str, text: str) -> None:
+def test_duckdb_returns_any_name_and_text_unchanged(name: str, text: str) -> None:
     def run(sql: str) -> tuple[str, Any]:
         cursor = _duckdb.execute(sql)
         assert cursor.description
         return cursor.description[0][0], cursor.fetchall()[0][0]
 
-    assert _answer("duckdb", run)(name, text) == (name, text)
+    assert _select("duckdb", run)(name, text) == (name, text)
 
 
 def _tokens(kind: str, sql: str) -> list[tuple[TokenType, str]]:
@@ -107,7 +108,7 @@ def _tokens(kind: str, sql: str) -> list[tuple[TokenType, str]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(name=names)
-def test_a_quoted_name_is_one_token_of_exactly_that_name(kind: str, name: str) -> None:
+def test_a_quoted_name_is_one_token_with_that_name(kind: str, name: str) -> None:
     try:
         quoted = registry.dialect(kind).quote(name)
     except ConfigurationInvalid:
@@ -120,17 +121,17 @@ def test_a_quoted_name_is_one_token_of_exactly_that_name(kind: str, name: str) -
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=texts)
-def test_a_string_is_one_value_of_exactly_that_text(kind: str, text: str) -> None:
+def test_a_string_literal_has_exactly_that_text(kind: str, text: str) -> None:
     tokens = _tokens(kind, registry.dialect(kind).string(text) + ";")
     strings = (TokenType.STRING, TokenType.NATIONAL_STRING)
-    # SQL Server: a string is cut in two where a backslash stands before a line's end
+    # for SQL Server, a string is split at a backslash before a line break
     assert "".join(value for token, value in tokens if token in strings) == text
     assert {value for token, value in tokens if token not in strings} <= {"(", "+", ")", ";"}
     assert [value for _, value in tokens].count(";") - (text == ";") == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_nul_byte_and_an_empty_name_are_refused(kind: str) -> None:
+def test_empty_names_nul_bytes_and_surrogates_are_refused(kind: str) -> None:
     dialect = registry.dialect(kind)
     for name in ("", "a\0b", "\ud800"):
         with pytest.raises(ConfigurationInvalid):
@@ -150,13 +151,13 @@ def test_a_nul_byte_and_an_empty_name_are_refused(kind: str) -> None:
         ("h2", "ü" * 256, "ü" * 256 + "a"),
     ],
 )
-def test_names_are_measured_as_the_system_measures_them(kind: str, fits: str, too_long: str) -> None:
+def test_the_length_of_a_name_is_measured_in_the_unit_of_the_system(kind: str, fits: str, too_long: str) -> None:
     assert fits in registry.dialect(kind).quote(fits)
     with pytest.raises(ConfigurationInvalid, match="allows"):
         registry.dialect(kind).quote(too_long)
 
 
-def test_names_that_a_system_cannot_have_are_refused() -> None:
+def test_names_that_oracle_or_mysql_do_not_allow_are_refused() -> None:
     with pytest.raises(ConfigurationInvalid, match="double quote|cannot be a name"):
         registry.dialect("oracle").quote('a"b')
     for name in ("a ", "a😀"):
@@ -165,7 +166,7 @@ def test_names_that_a_system_cannot_have_are_refused() -> None:
 
 
 def test_sql_server_keeps_a_backslash_before_a_line_break() -> None:
-    # T-SQL reads backslash, line break as nothing
+    # T-SQL drops a backslash with the line break that follows it
     string = registry.dialect("sqlserver").string
     assert string("a\\\nb") == "('a\\' + '\nb')"
     assert string("ü\\\r\nb\\\nc") == "(N'ü\\' + N'\r\nb\\' + N'\nc')"

@@ -1,4 +1,4 @@
-"""Rows of drivers: made and kept current from the manifests of the installed kinds, without losing edits."""
+"""Synchronizing the driver table with the manifests of the installed kinds. Edited values are kept."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Manifest]:
     return change
 
 
-def test_a_kind_that_is_installed_later_gets_its_row(declare: Callable[..., Manifest]) -> None:
+def test_a_driver_is_added_for_a_newly_installed_kind(declare: Callable[..., Manifest]) -> None:
     declare("foo", like="h2", title="Foo")
     Driver.objects.synchronize()
     row = Driver.objects.get(kind="foo")
@@ -40,7 +40,7 @@ def test_a_kind_that_is_installed_later_gets_its_row(declare: Callable[..., Mani
     assert row.unusable_reason.startswith("There is no driver kind")
 
 
-def test_a_changed_manifest_changes_what_nobody_has_edited(declare: Callable[..., Manifest]) -> None:
+def test_a_changed_manifest_updates_only_values_that_were_not_edited(declare: Callable[..., Manifest]) -> None:
     jdbc = registry.manifest("h2").jdbc
     assert jdbc is not None
     Driver.objects.filter(kind="h2").update(name="Our H2", jar_file="h2.jar", sha256="0" * 64)
@@ -56,13 +56,13 @@ def test_a_changed_manifest_changes_what_nobody_has_edited(declare: Callable[...
     assert Driver.objects.get(kind="h2").name == "H2"
 
 
-def test_synchronizing_again_changes_nothing_and_takes_one_query(django_assert_num_queries: Any) -> None:
+def test_synchronizing_unchanged_manifests_takes_one_query(django_assert_num_queries: Any) -> None:
     Driver.objects.synchronize()
     with django_assert_num_queries(1):
         Driver.objects.synchronize()
 
 
-def test_edits_made_before_the_rows_were_synchronized_are_kept() -> None:
+def test_the_migration_records_edited_values_as_edited() -> None:
     migration = import_module("connections.migrations.0004_driver_declared")
     Driver.objects.filter(kind="oracle").update(name="Oracle of the ERP", maven="com.oracle:old:1.0.0", declared={})
     Driver.objects.filter(kind="mysql").update(
@@ -78,7 +78,7 @@ def test_edits_made_before_the_rows_were_synchronized_are_kept() -> None:
     assert (row.name, row.maven) == (mysql.title, mysql.jdbc.maven)
 
 
-def test_a_driver_of_a_missing_kind_is_kept_with_its_connections() -> None:
+def test_a_driver_whose_kind_is_no_longer_installed_is_kept_with_its_connections() -> None:
     driver = Driver.objects.create(kind="gone", name="Gone", url_template="gone://{host}")
     row = ConnectionFactory.create(
         driver=driver, jdbc_url="gone://h/db", password="$GONE_PW", options={"key": "$GONE_KEY", "n": 5}

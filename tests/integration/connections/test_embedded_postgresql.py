@@ -1,4 +1,4 @@
-"""The PostgreSQL that comes with Pipekit: where it may live, who runs it, who is let in, and older ones."""
+"""The embedded PostgreSQL: its directory, the user it runs as, who can connect, and data of earlier versions."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from connections.sdk.parameters import ConnectionParameters
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """A directory that only its owner may enter, whose name has blanks and is too long for a socket."""
-    found = Path(tempfile.mkdtemp(prefix="pipekit embedded é ")) / ("long" * 25)
-    found.mkdir()
-    found.parent.chmod(0o700)
-    yield found
-    for directory in found.rglob("PG_VERSION"):
-        embedded_postgresql.stop(directory.parent)
-    shutil.rmtree(found.parent)
+    """A private directory whose name has blanks and is too long for the path of a socket."""
+    path = Path(tempfile.mkdtemp(prefix="pipekit embedded é ")) / ("long" * 25)
+    path.mkdir()
+    path.parent.chmod(0o700)
+    yield path
+    for file in path.rglob("PG_VERSION"):
+        embedded_postgresql.stop(file.parent)
+    shutil.rmtree(path.parent)
 
 
 @pytest.fixture(scope="module")
@@ -50,27 +50,27 @@ def directory(home: Path) -> Path:
 
 
 def parameters(directory: Path, home: Path, username: str = "") -> ConnectionParameters:
-    found = ConnectionParameters(
+    parameters = ConnectionParameters(
         kind="postgresql",
         url="jdbc:postgresql://embedded/postgres",
         username=username,
         options={"embedded": str(directory)},
     )
-    return replace(found, protection=replace(found.protection, data_dir=str(home)))
+    return replace(parameters, protection=replace(parameters.protection, data_dir=str(home)))
 
 
-def ask(parameters: ConnectionParameters, sql: str) -> list[tuple[Any, ...]]:
+def fetch(parameters: ConnectionParameters, sql: str) -> list[tuple[Any, ...]]:
     with closing(registry.connector("postgresql").connect(parameters)) as session:
         return session.fetch(sql)
 
 
-def test_it_runs_below_a_private_directory_with_any_name_and_opens_none(directory: Path, home: Path) -> None:
-    assert ask(parameters(directory, home), "SELECT 1") == [(1,)]
+def test_the_server_runs_below_a_private_directory_without_changing_its_mode(directory: Path, home: Path) -> None:
+    assert fetch(parameters(directory, home), "SELECT 1") == [(1,)]
     assert [stat.S_IMODE(path.stat().st_mode) for path in (home.parent, directory)] == [0o700, 0o700]
     assert home.parent.stat().st_uid == os.geteuid()
 
 
-def test_a_starter_that_was_killed_leaves_no_lock_behind(
+def test_a_killed_process_that_started_the_server_leaves_no_lock(
     directory: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedded_postgresql.stop(directory)
@@ -82,20 +82,20 @@ def test_a_starter_that_was_killed_leaves_no_lock_behind(
         "    cluster.start()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    done = subprocess.run([sys.executable, "-c", starter, str(directory)], timeout=60)
-    assert done.returncode == -signal.SIGKILL
+    result = subprocess.run([sys.executable, "-c", starter, str(directory)], timeout=60)
+    assert result.returncode == -signal.SIGKILL
     monkeypatch.setattr(cluster_module, "_TIMEOUT", 0.5)
     with Cluster.opened(directory, system_user()) as cluster, cluster.locked():
-        # what the killed process started is there, and whoever comes may stop it
+        # the server outlives the process that started it, and any other process can stop it
         assert cluster.runs()
-    assert ask(parameters(directory, home), "SELECT 1") == [(1,)]
+    assert fetch(parameters(directory, home), "SELECT 1") == [(1,)]
 
 
-def test_its_socket_lies_in_the_data_directory_and_nowhere_else(directory: Path) -> None:
+def test_the_socket_is_in_the_data_directory(directory: Path) -> None:
     assert stat.S_ISSOCK((directory / ".s.PGSQL.5432").stat().st_mode)
 
 
-def test_it_runs_as_a_user_of_its_own_without_roots_groups(directory: Path) -> None:
+def test_the_server_runs_as_a_dedicated_user_without_the_groups_of_root(directory: Path) -> None:
     pid = (directory / "postmaster.pid").read_text().splitlines()[0]
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     user = pwd.getpwuid(directory.stat().st_uid)
@@ -104,16 +104,16 @@ def test_it_runs_as_a_user_of_its_own_without_roots_groups(directory: Path) -> N
     assert "0" not in status["Groups"].split()
 
 
-def test_the_server_sees_nothing_of_our_environment(directory: Path) -> None:
+def test_the_server_does_not_inherit_the_environment(directory: Path) -> None:
     pid = (directory / "postmaster.pid").read_text().splitlines()[0]
     assert b"PIPEKIT_DATA_DIR" not in Path(f"/proc/{pid}/environ").read_bytes()
 
 
 @pytest.mark.parametrize("username", ["", "postgres"])
-def test_a_connection_is_no_superuser_whatever_it_calls_itself(username: str, directory: Path, home: Path) -> None:
-    own = parameters(directory, home, username)
-    assert ask(own, "SELECT current_user::text, current_setting('is_superuser')") == [("pipekit", "off")]
-    with closing(registry.connector("postgresql").connect(own)) as session:
+def test_a_connection_with_any_username_is_not_a_superuser(username: str, directory: Path, home: Path) -> None:
+    target = parameters(directory, home, username)
+    assert fetch(target, "SELECT current_user::text, current_setting('is_superuser')") == [("pipekit", "off")]
+    with closing(registry.connector("postgresql").connect(target)) as session:
         session.execute("CREATE TABLE IF NOT EXISTS public.attack (t text)")
         for sql in (
             "COPY attack FROM PROGRAM 'id'",
@@ -131,55 +131,56 @@ def test_a_connection_is_no_superuser_whatever_it_calls_itself(username: str, di
                 session.execute(sql)
 
 
-def test_the_superuser_is_not_let_in_over_the_socket_by_name_alone(directory: Path) -> None:
+def test_the_superuser_cannot_connect_over_the_socket_without_a_password(directory: Path) -> None:
     with Cluster.opened(directory, system_user()) as cluster, pytest.raises(psycopg.OperationalError):
         psycopg.connect(host=cluster.client_directory(), user="postgres", dbname="postgres")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
-def test_another_user_of_the_machine_does_not_reach_it() -> None:
-    # where anybody may enter, so that only the server itself is in the way
-    found = Path(tempfile.mkdtemp(prefix="pk-"))
-    found.chmod(0o755)
+def test_other_users_of_the_machine_cannot_connect() -> None:
+    # everyone may enter the directory, so only the server itself can refuse the connection
+    home = Path(tempfile.mkdtemp(prefix="pk-"))
+    home.chmod(0o755)
     try:
-        embedded_postgresql.ensure_running(found / "pg")
-        (found / "pg").chmod(0o750)
+        embedded_postgresql.ensure_running(home / "pg")
+        (home / "pg").chmod(0o750)
         psql = programs.directory(programs.NEWEST, system_user()) / "psql"
-        words = [str(psql), "-h", str(found / "pg"), "-U", "pipekit", "-d", "postgres", "-c", "SELECT 1"]
-        # of the group that may enter, too
-        done = subprocess.run(words, user=65534, group=system_user().gid, capture_output=True, text=True, cwd="/")
-        assert "Peer authentication failed" in done.stderr
+        command = [str(psql), "-h", str(home / "pg"), "-U", "pipekit", "-d", "postgres", "-c", "SELECT 1"]
+        # the process also has the group that may enter
+        result = subprocess.run(command, user=65534, group=system_user().gid, capture_output=True, text=True, cwd="/")
+        assert "Peer authentication failed" in result.stderr
     finally:
-        embedded_postgresql.stop(found / "pg")
-        shutil.rmtree(found)
+        embedded_postgresql.stop(home / "pg")
+        shutil.rmtree(home)
 
 
-def full(path: Path) -> Path:
+def occupied(path: Path) -> Path:
+    """Make a directory that is not empty."""
     path.mkdir()
     (path / "notes.txt").write_text("mine")
     return path
 
 
-def test_only_directories_of_its_own_are_used_and_others_are_not_touched(home: Path, tmp_path: Path) -> None:
+def test_directories_of_others_are_refused_and_left_unchanged(home: Path, tmp_path: Path) -> None:
     (tmp_path / "foreign").mkdir(mode=0o700)
     (home / "way out").symlink_to(tmp_path)
-    for path in (tmp_path / "foreign" / "pg", full(home / "occupied"), home / "way out" / "pg", home):
+    for path in (tmp_path / "foreign" / "pg", occupied(home / "occupied"), home / "way out" / "pg", home):
         before = [(p, p.stat().st_mode, p.stat().st_uid) for p in (tmp_path, tmp_path / "foreign", home)]
         with pytest.raises(ConfigurationInvalid, match="did not start"):
-            ask(parameters(path, home), "SELECT 1")
+            fetch(parameters(path, home), "SELECT 1")
         assert before == [(p, p.stat().st_mode, p.stat().st_uid) for p in (tmp_path, tmp_path / "foreign", home)]
     assert not list((tmp_path / "foreign").iterdir())
 
 
 @pytest.mark.parametrize("name", ["static/pg", "logs/runs/pg", "backups", "spool/x", "locks/y"])
-def test_none_is_made_among_the_data_directory_s_own_files(name: str, home: Path) -> None:
+def test_directories_reserved_for_pipekit_are_refused(name: str, home: Path) -> None:
     with pytest.raises(ConfigurationInvalid, match="is reserved for Pipekit's own files"):
-        ask(parameters(home / name, home), "SELECT 1")
+        fetch(parameters(home / name, home), "SELECT 1")
     assert not (home / name).exists()
 
 
 @pytest.mark.django_db
-def test_a_connection_to_one_elsewhere_is_not_saved(tmp_path: Path) -> None:
+def test_a_connection_to_a_directory_outside_the_data_directory_is_not_saved(tmp_path: Path) -> None:
     row = Connection(name="dw", driver=Driver.objects.get(kind="postgresql"), jdbc_url="jdbc:postgresql://x/dw")
     row.options = {"embedded": str(tmp_path / "pg")}
     with pytest.raises(ValidationError, match="is outside of"):
@@ -190,7 +191,7 @@ def test_a_connection_to_one_elsewhere_is_not_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
-def test_a_data_directory_of_another_user_is_left_alone(home: Path) -> None:
+def test_a_data_directory_of_another_user_is_refused(home: Path) -> None:
     path = home / "theirs"
     path.mkdir()
     (path / "PG_VERSION").write_text("18\n")
@@ -200,14 +201,14 @@ def test_a_data_directory_of_another_user_is_left_alone(home: Path) -> None:
 
 
 @pytest.mark.matrix
-def test_a_server_of_an_earlier_version_is_taken_over_with_its_data(tmp_path: Path) -> None:
+def test_a_server_of_an_earlier_version_is_secured_and_keeps_its_data(tmp_path: Path) -> None:
     home = Path(tempfile.mkdtemp(prefix="pk-"))
     path = home / "pg"
     try:
-        earlier(path)
-        own = parameters(path, home)
-        assert ask(own, "SELECT n, s FROM sync.t ORDER BY n") == [(1, "a"), (2, "b")]
-        with closing(registry.connector("postgresql").connect(own)) as session:
+        start_earlier_version(path)
+        target = parameters(path, home)
+        assert fetch(target, "SELECT n, s FROM sync.t ORDER BY n") == [(1, "a"), (2, "b")]
+        with closing(registry.connector("postgresql").connect(target)) as session:
             session.execute("INSERT INTO sync.t (s) VALUES ('c')")
             session.execute("ALTER TABLE sync.t ADD COLUMN more integer")
             session.execute("DROP VIEW sync.v")
@@ -216,15 +217,15 @@ def test_a_server_of_an_earlier_version_is_taken_over_with_its_data(tmp_path: Pa
             for sql in ("COPY sync.t FROM PROGRAM 'id'", "SET ROLE other_superuser"):
                 with pytest.raises(PipekitError):
                     session.execute(sql)
-        assert ask(parameters(path, home, "other_superuser"), "SELECT current_setting('is_superuser')") == [("off",)]
-        assert ask(replace(own, url="jdbc:postgresql://embedded/shop"), "SELECT count(*) FROM orders") == [(0,)]
+        assert fetch(parameters(path, home, "other_superuser"), "SELECT current_setting('is_superuser')") == [("off",)]
+        assert fetch(replace(target, url="jdbc:postgresql://embedded/shop"), "SELECT count(*) FROM orders") == [(0,)]
     finally:
         embedded_postgresql.stop(path)
         shutil.rmtree(home)
 
 
-def earlier(path: Path) -> None:
-    """Make a server as earlier versions did, still running: everybody is trusted, all is the superuser's."""
+def start_earlier_version(path: Path) -> None:
+    """Start a server as earlier versions did: it trusts every user, and the superuser owns everything."""
     user = system_user()
     path.mkdir(mode=0o700)
     os.chown(path, user.uid, user.gid)
@@ -256,7 +257,7 @@ def earlier(path: Path) -> None:
 
 @pytest.mark.matrix
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has programs that others cannot reach")
-def test_programs_that_the_servers_user_cannot_reach_are_copied_and_not_opened(
+def test_programs_in_a_private_directory_are_copied_and_the_directory_stays_private(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed = programs.directory(programs.NEWEST, system_user()).parent
@@ -268,9 +269,9 @@ def test_programs_that_the_servers_user_cannot_reach_are_copied_and_not_opened(
     monkeypatch.setattr(programs, "_SHARED", shared)
     try:
         assert not programs._is_accessible(hidden, system_user())
-        copied = programs._copy(hidden)
-        assert programs._is_accessible(copied, system_user())
+        copy = programs._copy(hidden)
+        assert programs._is_accessible(copy, system_user())
         assert stat.S_IMODE(hidden.parent.stat().st_mode) == 0o700
-        assert not [path for path in copied.rglob("*") if path.stat().st_mode & 0o022]
+        assert not [path for path in copy.rglob("*") if path.stat().st_mode & 0o022]
     finally:
         shutil.rmtree(shared)

@@ -1,4 +1,4 @@
-"""Sessions of databases that are files: what ends a transaction, and what is told of it."""
+"""Sessions of SQLite databases: errors that end a transaction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from connections.sdk import errors
 from connections.sdk.parameters import ConnectionParameters
 
 
-def test_a_full_sqlite_file_is_said_to_be_full_though_sqlite_has_rolled_back_itself(tmp_path: Path) -> None:
+def test_a_full_file_raises_disk_full_although_sqlite_has_rolled_back_already(tmp_path: Path) -> None:
     parameters = ConnectionParameters(
         name="erp", kind="sqlite", url=f"jdbc:sqlite:{tmp_path / 'erp.db'}", options={"create": True}
     )

@@ -1,4 +1,4 @@
-"""Connections and drivers: what may be saved, and that no secret ever is."""
+"""Validation of connections and drivers. No literal password is saved."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from tests.factories import ConnectionFactory, DriverFactory, ModuleFactory, War
 pytestmark = pytest.mark.django_db
 
 
-def refusal(row: Connection) -> dict[str, list[str]]:
-    with pytest.raises(ValidationError) as refused:
+def errors(row: Connection) -> dict[str, list[str]]:
+    """Validate the row, and return the error messages of each field."""
+    with pytest.raises(ValidationError) as caught:
         row.full_clean()
-    return refused.value.message_dict
+    return caught.value.message_dict
 
 
-def test_every_kind_of_system_has_its_driver_row_as_its_manifest_says() -> None:
+def test_every_kind_of_system_has_a_driver_with_the_values_of_its_manifest() -> None:
     rows = {driver.kind: driver for driver in Driver.objects.all()}
     assert set(registry.kinds()) <= set(rows)
     for kind in registry.kinds():
@@ -44,14 +45,14 @@ def test_a_valid_connection_is_saved() -> None:
 
 @pytest.mark.parametrize("password", ["geheim", "$geheim", "$GEHEIM!", "GEHEIM", "$", "$GEHEIM\n", " $GEHEIM"])
 def test_a_literal_password_is_refused_and_not_repeated(password: str) -> None:
-    messages = refusal(Connection(**fields(password)))["password"]
+    messages = errors(Connection(**fields(password)))["password"]
     assert "secrets set" in messages[0]
     assert "geheim" not in " ".join(messages).lower()
 
 
 @pytest.mark.parametrize("password", ["$dw_pw", "${DW_PW}", "$DW-PW", "$1DW"])
-def test_what_begins_like_a_reference_is_told_what_one_looks_like(password: str) -> None:
-    (message,) = refusal(Connection(**fields(password)))["password"]
+def test_a_malformed_reference_is_refused_with_an_example(password: str) -> None:
+    (message,) = errors(Connection(**fields(password)))["password"]
     assert message.startswith("This begins with $ but is not a reference to a secret")
     assert "$ and a name of capital letters, digits and “_”, such as $DW_PW" in message
     assert password not in message
@@ -63,7 +64,7 @@ def fields(password: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("password", ["geheim", "$geheim", "$DW_PW\n"])
-def test_the_database_itself_refuses_a_literal_password(password: str) -> None:
+def test_the_database_refuses_a_literal_password(password: str) -> None:
     row = WarehouseFactory.create()
     with pytest.raises(IntegrityError, match="connection_password_is_a_reference"), transaction.atomic():
         Connection.objects.filter(pk=row.pk).update(password=password)
@@ -73,7 +74,7 @@ def test_the_database_itself_refuses_a_literal_password(password: str) -> None:
     assert row.password == "$DW_PW"
 
 
-def test_an_empty_password_is_none() -> None:
+def test_a_connection_may_have_no_password() -> None:
     row = ConnectionFactory.create(password="")
     row.full_clean()
     assert row.parameters().password == ""
@@ -84,11 +85,11 @@ def test_an_empty_password_is_none() -> None:
     [("postgresql", "jdbc:mysql://h/db"), ("postgresql", "nonsense://"), ("sqlserver", "jdbc:postgresql://h/db")],
 )
 def test_a_url_of_another_system_is_refused(kind: str, url: str) -> None:
-    assert refusal(ConnectionFactory.build(driver=Driver.objects.get(kind=kind), jdbc_url=url))["jdbc_url"]
+    assert errors(ConnectionFactory.build(driver=Driver.objects.get(kind=kind), jdbc_url=url))["jdbc_url"]
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"creat": True}, "“creat” is not an option of sqlite"),
         ({"create": "yes"}, "must be a boolean"),
@@ -96,12 +97,12 @@ def test_a_url_of_another_system_is_refused(kind: str, url: str) -> None:
         (["create"], "a JSON object"),
     ],
 )
-def test_options_follow_the_manifest(options: object, said: str) -> None:
+def test_options_are_validated_with_the_manifest(options: object, message: str) -> None:
     row = ConnectionFactory.build(driver=Driver.objects.get(kind="sqlite"), options=options)
-    assert said in refusal(row)["options"][0]
+    assert message in errors(row)["options"][0]
 
 
-def test_emptied_options_are_none() -> None:
+def test_null_options_become_an_empty_object() -> None:
     row = ConnectionFactory.build(driver=Driver.objects.get(kind="sqlite"), options=None)
     row.full_clean()
     assert row.options == {}
@@ -109,30 +110,31 @@ def test_emptied_options_are_none() -> None:
 
 def test_names_are_unique() -> None:
     row = ConnectionFactory.create(name="erp")
-    assert refusal(Connection(**{**fields(""), "name": row.name}))["name"]
+    assert errors(Connection(**{**fields(""), "name": row.name}))["name"]
 
 
 @pytest.mark.parametrize("name", ["", "-erp", "erp/../x", "a\nb"])
-def test_a_name_can_be_typed_on_a_command_line(name: str) -> None:
-    assert refusal(Connection(**{**fields(""), "name": name}))["name"]
+def test_names_that_are_hard_to_type_on_a_command_line_are_refused(name: str) -> None:
+    assert errors(Connection(**{**fields(""), "name": name}))["name"]
 
 
-def test_parameters_resolve_the_reference_and_keep_it_out_of_their_repr(
+def test_parameters_have_the_resolved_password_and_hide_it_in_their_repr(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DW_PW", "geheim-17")
-    found = WarehouseFactory.create(name="dw", options={"session": {"search_path": "x"}}).parameters()
-    assert (found.kind, found.username, found.password, found.name) == ("postgresql", "etl", "geheim-17", "dw")
-    assert found.options == {"session": {"search_path": "x"}}
-    assert "geheim" not in repr(found)
+    parameters = WarehouseFactory.create(name="dw", options={"session": {"search_path": "x"}}).parameters()
+    assert (parameters.kind, parameters.name) == ("postgresql", "dw")
+    assert (parameters.username, parameters.password) == ("etl", "geheim-17")
+    assert parameters.options == {"session": {"search_path": "x"}}
+    assert "geheim" not in repr(parameters)
 
 
-def test_a_reference_that_leads_nowhere_is_one_clear_error() -> None:
+def test_a_reference_to_a_missing_secret_raises_an_error_with_its_name() -> None:
     with pytest.raises(SecretMissing, match="NOT_THERE_AT_ALL"):
         WarehouseFactory.create(password="$NOT_THERE_AT_ALL").parameters()
 
 
-def test_the_result_of_a_test_is_kept() -> None:
+def test_the_result_of_a_connection_test_is_saved() -> None:
     row = ConnectionFactory.create()
     row.record_test(ok=False, message="The host is unknown.")
     stored = Connection.objects.failing().get()
@@ -141,19 +143,19 @@ def test_the_result_of_a_test_is_kept() -> None:
     assert not Connection.objects.untested().exists()
 
 
-def test_a_connection_that_modules_use_is_not_deleted() -> None:
+def test_a_connection_that_a_module_uses_cannot_be_deleted() -> None:
     module = ModuleFactory.create()
     with pytest.raises(ProtectedError):
         module.source_connection.delete()
 
 
-def test_a_driver_with_connections_is_not_deleted() -> None:
+def test_a_driver_with_connections_cannot_be_deleted() -> None:
     ConnectionFactory.create()
     with pytest.raises(ProtectedError):
         DriverFactory.create(kind="sqlite").delete()
 
 
-def test_the_driver_comes_with_the_connection_in_one_query(django_assert_num_queries: object) -> None:
+def test_connections_and_their_drivers_are_loaded_in_one_query(django_assert_num_queries: object) -> None:
     ConnectionFactory.create_batch(3)
     with django_assert_num_queries(1):  # type: ignore[operator]
         assert {row.driver.kind for row in Connection.objects.with_driver()} == {"sqlite"}

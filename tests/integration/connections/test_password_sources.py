@@ -1,4 +1,4 @@
-"""A server gets the password of the connection's own reference, and no other that libpq would find on this machine."""
+"""Passwords that libpq would find in the environment or in ~/.pgpass are not used."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ CANARY = "canary-8273"
 
 @pytest.fixture
 def server() -> Iterator[ClearTextServer]:
-    with clear_text_server() as found:
-        yield found
+    with clear_text_server() as server:
+        yield server
 
 
 @pytest.fixture(params=["PGPASSWORD", "PGPASSFILE", "HOME"])
-def left_lying(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A password of somebody else's, where libpq looks for one."""
+def libpq_password(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put another password where libpq looks for one."""
     file = tmp_path / ".pgpass"
     file.write_text(f"*:*:*:*:{CANARY}\n")
     file.chmod(0o600)
@@ -40,20 +40,22 @@ def without_password(server: ClearTextServer) -> ConnectionParameters:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_connection_without_a_password_sends_none(server: ClearTextServer, way: str, left_lying: None) -> None:
+def test_a_connection_without_a_password_sends_no_password(
+    server: ClearTextServer, way: str, libpq_password: None
+) -> None:
     with pytest.raises(AuthenticationFailed):
         WAYS[way](without_password(server))
     assert server.asked and not any(server.passwords)
 
 
-def test_what_looks_after_its_session_sends_none_either(server: ClearTextServer, left_lying: None) -> None:
+def test_the_backend_status_check_sends_no_password(server: ClearTextServer, libpq_password: None) -> None:
     backend = Backend(driver.settings(without_password(server)), pid=1)
     backend.is_busy()
     backend.terminate()
     assert server.asked and not any(server.passwords)
 
 
-def test_the_error_says_that_the_connection_has_none(server: ClearTextServer) -> None:
+def test_the_error_says_that_the_connection_has_no_password(server: ClearTextServer) -> None:
     with pytest.raises(AuthenticationFailed, match="asks for a password, and the connection has none") as refused:
         driver.connect(without_password(server))
     assert "PGPASSWORD and ~/.pgpass are not used" in refused.value.hint

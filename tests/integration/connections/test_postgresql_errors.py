@@ -1,4 +1,4 @@
-"""What a PostgreSQL server reports is classified by its SQLSTATE, the same on every way that it takes to us."""
+"""Errors of a PostgreSQL server are classified by SQLSTATE, alike for psycopg, COPY and ADBC."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from connections.sdk.parameters import ConnectionParameters
 from tests.benches.small_databases import System, job, moved, postgresql, sqlite
 from tests.processes.commands import wait_until
 
-# raises any SQLSTATE there is, in a query's last row and in a trigger
+# refuse() and the trigger on refusing raise an error with any SQLSTATE
 _SETUP = """
 CREATE TABLE numbers AS SELECT g AS a, repeat('x', 100) AS v FROM generate_series(1, 3000) g;
 CREATE TABLE t (a integer);
@@ -42,36 +42,36 @@ def url(postgresql_server: str) -> Iterator[str]:
     with psycopg.connect(postgresql_server, autocommit=True) as server:
         server.execute("CREATE DATABASE failing")
         server.execute("CREATE ROLE stranger LOGIN")
-    found = urlunsplit(urlsplit(postgresql_server)._replace(path="/failing"))
-    with psycopg.connect(found, autocommit=True) as connection:
+    database = urlunsplit(urlsplit(postgresql_server)._replace(path="/failing"))
+    with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(_SETUP)
-    yield found
+    yield database
     with psycopg.connect(postgresql_server, autocommit=True) as server:
         server.execute("DROP DATABASE failing WITH (FORCE)")
         server.execute("DROP ROLE stranger")
 
 
-def test_a_database_or_a_user_that_is_not_there_is_named(url: str) -> None:
+def test_the_error_names_a_missing_database_or_user(url: str) -> None:
     parameters = ConnectionParameters(kind="postgresql", url=urlunsplit(urlsplit(url)._replace(path="/nowhere")))
-    with pytest.raises(errors.DatabaseMissing, match="has no database “nowhere”") as refused:
+    with pytest.raises(errors.DatabaseMissing, match="has no database “nowhere”") as missing:
         driver.connect(parameters)
-    assert "createdb" in refused.value.hint
-    with pytest.raises(errors.AuthenticationFailed, match="has no user “nobody_at_all”") as unknown:
+    assert "createdb" in missing.value.hint
+    with pytest.raises(errors.AuthenticationFailed, match="has no user “nobody_at_all”") as unknown_user:
         driver.connect(ConnectionParameters(kind="postgresql", url=url, username="nobody_at_all"))
-    assert "username" in unknown.value.hint
+    assert "username" in unknown_user.value.hint
 
 
-def by_control(source: System, sql: str, path: Path) -> None:
+def with_psycopg(source: System, sql: str, path: Path) -> None:
     with closing(driver.connect(source.parameters)) as session, session.transaction():
         session.execute("SET TRANSACTION READ ONLY")
         session.fetch(sql)
 
 
-def by_raw_copy(source: System, sql: str, path: Path) -> None:
+def with_raw_copy(source: System, sql: str, path: Path) -> None:
     moved(job(source, sql, postgresql(source.parameters.url)))
 
 
-def by_arrow(source: System, sql: str, path: Path) -> None:
+def with_arrow(source: System, sql: str, path: Path) -> None:
     destination = sqlite(path / "d.db")
     destination.execute("CREATE TABLE t (a integer)")
     moved(job(source, sql, destination))
@@ -87,10 +87,13 @@ def into_arrow(destination: System, path: Path) -> None:
     moved(job(source, "SELECT a FROM s", destination, "refusing"))
 
 
-READING = pytest.mark.parametrize("way", [by_control, by_raw_copy, by_arrow])
+READING = pytest.mark.parametrize("way", [with_psycopg, with_raw_copy, with_arrow])
 
 
-def failed(way: Way, url: str, *arguments: Any, session: dict[str, str] | None = None, user: str = "") -> PipekitError:
+def error_of(
+    way: Way, url: str, *arguments: Any, session: dict[str, str] | None = None, user: str = ""
+) -> PipekitError:
+    """Call ``way`` with the system at the URL and return the error that it raises."""
     system = postgresql(url)
     options = {**system.parameters.options, "session": session or {}}
     system.parameters = replace(system.parameters, options=options, username=user, name="dw")
@@ -99,7 +102,7 @@ def failed(way: Way, url: str, *arguments: Any, session: dict[str, str] | None =
     return caught.value
 
 
-# only what can pass by itself may be tried again
+# SQLSTATE, error and whether it is retryable, as only temporary errors are
 STATES: list[tuple[str, type[PipekitError], bool]] = [
     ("08006", errors.ConnectionLost, True),
     ("0A000", errors.QueryInvalid, False),
@@ -130,13 +133,13 @@ STATES: list[tuple[str, type[PipekitError], bool]] = [
 
 
 @READING
-@pytest.mark.parametrize(("state", "kind", "again"), [STATES[2], STATES[4], STATES[14], STATES[20]])
-def test_a_state_means_the_same_wherever_rows_are_read(
-    way: Way, state: str, kind: type[PipekitError], again: bool, url: str, tmp_path: Path
+@pytest.mark.parametrize(("state", "expected", "retryable"), [STATES[2], STATES[4], STATES[14], STATES[20]])
+def test_a_sqlstate_raises_the_same_error_however_rows_are_read(
+    way: Way, state: str, expected: type[PipekitError], retryable: bool, url: str, tmp_path: Path
 ) -> None:
     query = f"SELECT CASE WHEN a < 3000 THEN a ELSE refuse('{state}') END AS a FROM numbers"
-    error = failed(way, url, query, tmp_path)
-    assert (type(error), error.retryable) == (kind, again), error.detail
+    error = error_of(way, url, query, tmp_path)
+    assert (type(error), error.retryable) == (expected, retryable), error.detail
     assert error.message == f"dw: refused with {state}"
     assert "its detail" in error.detail and f"SQLSTATE {state}" in error.detail
     assert error.hint
@@ -144,30 +147,30 @@ def test_a_state_means_the_same_wherever_rows_are_read(
 
 @pytest.mark.matrix
 @READING
-@pytest.mark.parametrize(("state", "kind", "again"), STATES)
-def test_every_state_means_the_same_wherever_rows_are_read(
-    way: Way, state: str, kind: type[PipekitError], again: bool, url: str, tmp_path: Path
+@pytest.mark.parametrize(("state", "expected", "retryable"), STATES)
+def test_every_sqlstate_raises_the_same_error_however_rows_are_read(
+    way: Way, state: str, expected: type[PipekitError], retryable: bool, url: str, tmp_path: Path
 ) -> None:
-    test_a_state_means_the_same_wherever_rows_are_read(way, state, kind, again, url, tmp_path)
+    test_a_sqlstate_raises_the_same_error_however_rows_are_read(way, state, expected, retryable, url, tmp_path)
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("way", [into_raw_copy, into_arrow])
-@pytest.mark.parametrize(("state", "kind", "again"), STATES)
-def test_every_state_means_the_same_wherever_rows_are_written(
-    way: Way, state: str, kind: type[PipekitError], again: bool, url: str, tmp_path: Path
+@pytest.mark.parametrize(("state", "expected", "retryable"), STATES)
+def test_every_sqlstate_raises_the_same_error_however_rows_are_written(
+    way: Way, state: str, expected: type[PipekitError], retryable: bool, url: str, tmp_path: Path
 ) -> None:
     with psycopg.connect(url) as connection:
         connection.execute("DELETE FROM setting")
         connection.execute("INSERT INTO setting VALUES (%s)", (state,))
-    error = failed(way, url, tmp_path)
-    assert (type(error), error.retryable) == (kind, again), error.detail
+    error = error_of(way, url, tmp_path)
+    assert (type(error), error.retryable) == (expected, retryable), error.detail
     assert f"SQLSTATE {state}" in error.detail
 
 
 @READING
 @pytest.mark.parametrize(
-    ("query", "session", "kind", "state"),
+    ("query", "session", "expected", "state"),
     [
         ("SELECT 1 / (a - 3000) AS a FROM numbers", {}, errors.InvalidValue, "22012"),
         ("SELECT v::int AS a FROM numbers WHERE a = 7", {}, errors.InvalidValue, "22P02"),
@@ -183,32 +186,31 @@ def test_every_state_means_the_same_wherever_rows_are_written(
         ),
     ],
 )
-def test_what_goes_wrong_in_a_query_is_classified_alike(
-    way: Way, query: str, session: dict[str, str], kind: type[PipekitError], state: str, url: str, tmp_path: Path
+def test_errors_of_a_query_are_the_same_however_rows_are_read(
+    way: Way, query: str, session: dict[str, str], expected: type[PipekitError], state: str, url: str, tmp_path: Path
 ) -> None:
-    error = failed(way, url, query, tmp_path, session=session)
-    assert (type(error), f"SQLSTATE {state}" in error.detail) == (kind, True), (error, error.detail)
+    error = error_of(way, url, query, tmp_path, session=session)
+    assert (type(error), f"SQLSTATE {state}" in error.detail) == (expected, True), (error, error.detail)
 
 
 @READING
-def test_a_table_that_may_not_be_read_is_a_permission_denied(way: Way, url: str, tmp_path: Path) -> None:
-    error = failed(way, url, "SELECT a FROM numbers", tmp_path, user="stranger")
-    # the table that is written to is another's, too
+def test_reading_a_table_without_the_privilege_raises_permission_denied(way: Way, url: str, tmp_path: Path) -> None:
+    error = error_of(way, url, "SELECT a FROM numbers", tmp_path, user="stranger")
     assert (type(error), error.retryable) == (errors.PermissionDenied, False)
 
 
 @READING
-def test_a_session_that_the_administrator_ends_is_a_lost_connection(way: Way, url: str, tmp_path: Path) -> None:
-    asleep = "FROM pg_stat_activity WHERE datname = 'failing' AND wait_event = 'PgSleep'"
+def test_a_session_that_an_administrator_terminates_raises_connection_lost(way: Way, url: str, tmp_path: Path) -> None:
+    sleeping = "FROM pg_stat_activity WHERE datname = 'failing' AND wait_event = 'PgSleep'"
 
-    def end() -> None:
+    def terminate() -> None:
         with psycopg.connect(url, autocommit=True) as connection:
-            wait_until(lambda: connection.execute(f"SELECT 1 {asleep}").fetchone())
-            connection.execute(f"SELECT pg_terminate_backend(pid) {asleep}")
+            wait_until(lambda: connection.execute(f"SELECT 1 {sleeping}").fetchone())
+            connection.execute(f"SELECT pg_terminate_backend(pid) {sleeping}")
 
-    administrator = threading.Thread(target=end)
+    administrator = threading.Thread(target=terminate)
     administrator.start()
-    error = failed(way, url, "SELECT 1 AS a FROM pg_sleep(60)", tmp_path)
+    error = error_of(way, url, "SELECT 1 AS a FROM pg_sleep(60)", tmp_path)
     administrator.join()
     assert (type(error), error.retryable) == (errors.ConnectionLost, True), error.detail
     assert "SQLSTATE 57P01" in error.detail
@@ -218,35 +220,35 @@ def test_a_session_that_the_administrator_ends_is_a_lost_connection(way: Way, ur
     ("setting", "begin", "state"),
     [("idle_in_transaction_session_timeout", "BEGIN", "25P03"), ("idle_session_timeout", "SELECT 1", "57P05")],
 )
-def test_a_session_that_was_idle_for_too_long_is_one_that_the_server_stopped(
+def test_a_session_that_exceeds_an_idle_timeout_of_the_server_raises_statement_stopped(
     setting: str, begin: str, state: str, url: str
 ) -> None:
     def idle(system: System) -> None:
-        with closing(driver.connect(system.parameters)) as session, psycopg.connect(url, autocommit=True) as looking:
+        with closing(driver.connect(system.parameters)) as session, psycopg.connect(url, autocommit=True) as observer:
             session.execute(begin)
             pid = session.backend.pid
-            wait_until(lambda: not looking.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone())
+            wait_until(lambda: not observer.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)).fetchone())
             session.execute("SELECT 1")
 
-    error = failed(idle, url, session={setting: "1000"})
+    error = error_of(idle, url, session={setting: "1000"})
     assert (type(error), f"SQLSTATE {state}" in error.detail) == (errors.StatementStopped, True), error.detail
 
 
-def test_a_deadlock_may_be_tried_again(url: str) -> None:
-    def locking(system: System) -> None:
+def test_a_deadlock_is_retryable(url: str) -> None:
+    def deadlock(system: System) -> None:
         one = driver.connect(system.parameters)
         with psycopg.connect(url) as other, closing(one), one.transaction():
             one.execute("LOCK TABLE t")
             other.execute("LOCK TABLE numbers")
             waiting = threading.Thread(target=lambda: other.execute("LOCK TABLE t"))
             waiting.start()
-            with psycopg.connect(url, autocommit=True) as looking:
-                wait_until(lambda: looking.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone())
+            with psycopg.connect(url, autocommit=True) as observer:
+                wait_until(lambda: observer.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone())
             try:
                 one.execute("LOCK TABLE numbers")
             finally:
                 one.close()
                 waiting.join()
 
-    error = failed(locking, url, session={"deadlock_timeout": "10ms"})
+    error = error_of(deadlock, url, session={"deadlock_timeout": "10ms"})
     assert (type(error), error.retryable) == (errors.SerializationFailed, True)

@@ -1,4 +1,4 @@
-"""Files that a connection makes are for their owner alone, whatever the umask, and stay so while they are written."""
+"""Files that a connection creates are private to their owner, whatever the umask."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.processes.jrunner import run_job
 
 
 @pytest.fixture(autouse=True)
-def open_to_all() -> Iterator[None]:
+def empty_umask() -> Iterator[None]:
     before = os.umask(0)
     yield
     os.umask(before)
@@ -33,44 +33,44 @@ def system(directory: Path, kind: str) -> System:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
-def test_a_new_file_and_what_lies_beside_it_while_it_is_written(kind: str, tmp_path: Path) -> None:
+def test_a_new_database_and_its_temporary_files_are_private(kind: str, tmp_path: Path) -> None:
     session = registry.connector(kind).connect(system(tmp_path, kind).parameters)
     try:
         if kind == "sqlite":
             session.fetch("PRAGMA journal_mode = wal")
         session.execute("CREATE TABLE t (n integer)")
         session.execute("INSERT INTO t VALUES (1)")
-        found = modes(tmp_path)
+        modes_while_open = modes(tmp_path)
     finally:
         session.close()
-    assert len(found) > 1, "nothing lay beside it"
-    assert set(found.values()) == {0o600}
+    assert len(modes_while_open) > 1, "there was no file beside the database"
+    assert set(modes_while_open.values()) == {0o600}
     assert set(modes(tmp_path).values()) == {0o600}
-    # what others make is as they want it
+    # the umask of the process is unchanged
     (tmp_path / "mine").touch()
     assert modes(tmp_path)["mine"] == 0o666
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
-def test_a_file_that_jrunner_makes(kind: str, tmp_path: Path) -> None:
-    source, made, other = system(tmp_path, "sqlite"), System(kind, str(tmp_path / "made")), system(tmp_path, "duckdb")
+def test_a_file_that_jrunner_creates_is_private(kind: str, tmp_path: Path) -> None:
+    source, new, other = system(tmp_path, "sqlite"), System(kind, str(tmp_path / "made")), system(tmp_path, "duckdb")
     source.execute("CREATE TABLE s (n integer)", "INSERT INTO s VALUES (1)")
     other.execute("CREATE TABLE t (n integer)")
-    work = replace(job(source, "SELECT n FROM s", other), destination=made.parameters)
-    # there is no table: the file is made all the same
+    work = replace(job(source, "SELECT n FROM s", other), destination=new.parameters)
+    # the job fails, because there is no table, but it has created the file
     assert run_job(work).code == 1
     assert modes(tmp_path)["made"] == 0o600
 
 
-def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+def test_an_existing_file_keeps_its_mode(tmp_path: Path) -> None:
     file = tmp_path / "shared.db"
     file.touch(mode=0o664)
-    given = ConnectionParameters(kind="sqlite", url=str(file), options={"create": True})
-    registry.connector("sqlite").connect(given).close()
+    parameters = ConnectionParameters(kind="sqlite", url=str(file), options={"create": True})
+    registry.connector("sqlite").connect(parameters).close()
     assert modes(tmp_path) == {"shared.db": 0o664}
 
 
-def test_the_umask_comes_back_when_the_last_of_several_is_done() -> None:
+def test_the_umask_is_restored_when_the_outermost_private_umask_ends() -> None:
     with private_umask():
         with private_umask():
             pass

@@ -1,4 +1,4 @@
-"""Testing a connection: each thing that can be wrong is found at its step, named clearly, and nothing stays behind."""
+"""Testing a connection: each failure is reported at its step, and the test leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _steps(result: probe.Result) -> dict[str, bool]:
 
 def _failed(result: probe.Result, step: str, code: str) -> dict[str, str]:
     """Assert that the test ended with this step and error, and return the error."""
-    assert [found.name for found in result.steps if not found.ok] == [step]
+    assert [item.name for item in result.steps if not item.ok] == [step]
     assert result.steps[-1].name == step and not result.ok
     assert result.error is not None and result.error["code"] == code
     assert result.error["message"] and result.error["hint"]
@@ -46,7 +46,7 @@ def _failed(result: probe.Result, step: str, code: str) -> dict[str, str]:
 
 @contextmanager
 def _forwarded(url: str) -> Iterator[str]:
-    """Yield the URL of a TCP port of this machine behind which the socket server of ``url`` answers."""
+    """Forward a local TCP port to the socket of the server at ``url``; yield the URL of the port."""
     parts = urlsplit(url)
     path = f"{parse_qs(parts.query)['host'][0]}/.s.PGSQL.5432"
 
@@ -90,7 +90,7 @@ def test_a_working_connection_passes_every_step(database_url: str) -> None:
     assert result.ok and result.message.startswith("Works")
 
 
-def test_a_working_connection_by_tcp_passes_every_step_and_leaves_nothing(database_url: str) -> None:
+def test_a_working_tcp_connection_passes_every_step_and_leaves_nothing(database_url: str) -> None:
     before = _schemas(database_url)
     with _forwarded(database_url) as url:
         result = _probe("postgresql", url, write=True)
@@ -99,7 +99,7 @@ def test_a_working_connection_by_tcp_passes_every_step_and_leaves_nothing(databa
     assert _schemas(database_url) == before
 
 
-def test_a_database_with_a_blank_is_reached_over_a_socket_whose_directory_is_the_host(database_url: str) -> None:
+def test_the_host_may_be_a_socket_directory_and_the_database_may_have_a_blank(database_url: str) -> None:
     server = urlsplit(database_url)
     directory = quote(parse_qs(server.query)["host"][0], safe="")
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -113,14 +113,14 @@ def test_a_database_with_a_blank_is_reached_over_a_socket_whose_directory_is_the
             connection.execute('DROP DATABASE "My Db" WITH (FORCE)')
 
 
-def test_steps_are_reported_as_they_end(database_url: str) -> None:
-    heard: list[str] = []
+def test_each_step_is_reported_to_the_callback(database_url: str) -> None:
+    names: list[str] = []
     parameters = ConnectionParameters(kind="postgresql", url=database_url)
-    result = probe.probe(lambda: parameters, name="x", kind="postgresql", on_step=lambda step: heard.append(step.name))
-    assert heard == [step.name for step in result.steps]
+    result = probe.probe(lambda: parameters, name="x", kind="postgresql", on_step=lambda step: names.append(step.name))
+    assert names == [step.name for step in result.steps]
 
 
-def test_a_missing_secret_is_the_first_thing_found() -> None:
+def test_a_missing_secret_fails_the_first_step() -> None:
     def resolve() -> ConnectionParameters:
         raise SecretMissing("There is no secret DW_PW.", hint="manage.py secrets set DW_PW")
 
@@ -128,7 +128,7 @@ def test_a_missing_secret_is_the_first_thing_found() -> None:
     _failed(result, "secret", "secret_missing")
 
 
-def test_an_attack_in_the_url_opens_no_connection() -> None:
+def test_a_url_with_a_forbidden_property_opens_no_connection() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -140,19 +140,19 @@ def test_an_attack_in_the_url_opens_no_connection() -> None:
             server.accept()
 
 
-def test_an_unknown_host_is_one_clear_error() -> None:
+def test_an_unknown_host_fails_the_host_step() -> None:
     error = _failed(_probe("postgresql", "jdbc:postgresql://nowhere.invalid/dw"), "host", "connection_failed")
     assert "nowhere.invalid" in error["message"] and "unknown" in error["message"]
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql", "clickhouse"])
-def test_a_closed_port_is_one_clear_error(kind: str) -> None:
+def test_a_closed_port_fails_the_port_step(kind: str) -> None:
     with reserved_port() as port:
         error = _failed(_probe(kind, f"jdbc:{kind}://127.0.0.1:{port}/dw"), "port", "connection_failed")
     assert str(port) in error["message"] and "nothing listens" in error["message"]
 
 
-def test_a_port_of_another_program_is_one_clear_error() -> None:
+def test_a_server_that_is_not_postgresql_fails_the_login_step() -> None:
     class Hello(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             self.request.sendall(b"220 mail.example.com ESMTP\r\n")
@@ -165,34 +165,34 @@ def test_a_port_of_another_program_is_one_clear_error() -> None:
     assert "it is not a PostgreSQL server" in _failed(result, "login", "connection_failed")["message"]
 
 
-def test_the_right_password_is_let_in(guarded_url: str) -> None:
+def test_the_right_password_passes_the_login_step(guarded_url: str) -> None:
     assert _probe("postgresql", guarded_url, password=PASSWORD).ok
 
 
 @pytest.mark.parametrize("password", ["wrong-pw-1846", ""])
-def test_a_wrong_password_is_one_clear_error_that_does_not_show_it(guarded_url: str, password: str) -> None:
+def test_a_wrong_password_fails_the_login_step_and_is_not_shown(guarded_url: str, password: str) -> None:
     result = _probe("postgresql", guarded_url, password=password)
     _failed(result, "login", "authentication_failed")
     assert "wrong-pw" not in json.dumps(result.as_json()) + repr(result)
 
 
-def test_an_unknown_user_is_one_clear_error(database_url: str) -> None:
+def test_an_unknown_user_fails_the_login_step(database_url: str) -> None:
     url = urlunsplit(urlsplit(database_url)._replace(netloc="nobody_here@"))
     _failed(_probe("postgresql", url), "login", "authentication_failed")
 
 
-def test_a_missing_database_is_told_apart_from_a_refused_login(database_url: str) -> None:
+def test_a_missing_database_fails_the_database_step(database_url: str) -> None:
     url = urlunsplit(urlsplit(database_url)._replace(path="/no_such_database"))
     result = _probe("postgresql", url)
     _failed(result, "database", "database_missing")
     assert _steps(result)["login"]
 
 
-def test_a_missing_socket_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_missing_socket_fails_the_login_step(tmp_path: Path) -> None:
     _failed(_probe("postgresql", str(tmp_path)), "login", "connection_failed")
 
 
-def test_a_destination_without_rights_is_one_clear_error(database_url: str) -> None:
+def test_a_user_without_privileges_fails_the_write_step(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("CREATE ROLE without_rights LOGIN")
     try:
@@ -207,7 +207,7 @@ def test_a_destination_without_rights_is_one_clear_error(database_url: str) -> N
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
-def test_a_missing_file_is_one_clear_error_and_is_not_created(tmp_path: Path, kind: str) -> None:
+def test_a_missing_file_fails_the_file_step_and_is_not_created(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "none.any"
     error = _failed(_probe(kind, f"jdbc:{kind}:{path}"), "file", "database_missing")
     assert str(path) in error["message"] and not path.exists()
@@ -223,7 +223,7 @@ def test_a_file_that_a_run_would_create_is_not_created_by_a_test(tmp_path: Path,
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
-def test_a_file_of_another_kind_is_one_clear_error(tmp_path: Path, kind: str) -> None:
+def test_a_file_that_is_not_a_database_fails_the_file_step(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "letter.db"
     path.write_text("Dear Sir or Madam, " * 500)
     result = _probe(kind, f"jdbc:{kind}:{path}")
@@ -252,7 +252,7 @@ def test_testing_a_duckdb_destination_leaves_nothing(tmp_path: Path) -> None:
         assert connection.execute("SELECT table_name FROM duckdb_tables()").fetchall() == []
 
 
-def test_a_kind_without_a_driver_says_so_after_its_server_was_reached() -> None:
+def test_a_kind_without_a_driver_fails_the_driver_step() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()

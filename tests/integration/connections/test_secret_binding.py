@@ -1,4 +1,4 @@
-"""A secret goes only to the kind, host, port and user that its reference was entered for."""
+"""Secrets are bound to the kind, host, port and user that their references were entered for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.factories import WarehouseFactory
 
 pytestmark = pytest.mark.django_db
 URL = "jdbc:postgresql://127.0.0.1:5432/dw"
-ELSEWHERE = [
+OTHER_TARGETS = [
     {"jdbc_url": "jdbc:postgresql://127.0.0.2:5432/dw"},
     {"jdbc_url": "jdbc:postgresql://127.0.0.1:5433/dw"},
     {"jdbc_url": "jdbc:postgresql://127.0.0.1/dw?sslmode=disable"},
@@ -34,7 +34,7 @@ ELSEWHERE = [
     {"options": {"allow_cleartext_password": True}},
     {"options": {"embedded": "/data/pg"}},
 ]
-SAME = [
+SAME_TARGET = [
     {"jdbc_url": "jdbc:postgresql://127.0.0.1/dw"},
     {"jdbc_url": "postgresql://127.0.0.1/dw"},
     {"jdbc_url": "jdbc:postgresql://127.0.0.1:5432/other?ApplicationName=x"},
@@ -61,37 +61,39 @@ def warehouse() -> Connection:
 
 
 def changed(warehouse: Connection, **fields: Any) -> Connection:
-    """Change the row in the database, past form and model."""
+    """Change the row in the database without validation, and return it."""
     Connection.objects.filter(pk=warehouse.pk).update(**fields)
     return Connection.objects.with_driver().get(pk=warehouse.pk)
 
 
-@pytest.mark.parametrize("fields", ELSEWHERE)
-def test_a_row_changed_past_the_form_does_not_resolve(warehouse: Connection, fields: dict[str, Any]) -> None:
+@pytest.mark.parametrize("fields", OTHER_TARGETS)
+def test_a_secret_does_not_resolve_if_its_target_was_changed_in_the_database(
+    warehouse: Connection, fields: dict[str, Any]
+) -> None:
     row = changed(warehouse, **fields)
     with pytest.raises(SecretMissing, match="DW_PW is not bound to this host; it is bound to postgresql at") as refused:
         row.parameters()
     assert "Enter the reference again" in refused.value.hint
     result = checks.run_test(row)
     assert (result.ok, len(result.steps)) == (False, 1)
-    # keeping the test's result binds nothing
+    # saving the result of the test does not bind the secret
     with pytest.raises(SecretMissing):
         Connection.objects.get(pk=row.pk).parameters()
 
 
-@pytest.mark.parametrize("fields", SAME)
-def test_what_decides_nothing_about_the_place_may_change(warehouse: Connection, fields: dict[str, Any]) -> None:
+@pytest.mark.parametrize("fields", SAME_TARGET)
+def test_a_secret_resolves_if_its_target_is_unchanged(warehouse: Connection, fields: dict[str, Any]) -> None:
     assert changed(warehouse, **fields).parameters().password == "canary-4417"
 
 
-def test_another_reference_or_kind_past_the_form_does_not_resolve(warehouse: Connection) -> None:
+def test_a_reference_or_kind_changed_in_the_database_does_not_resolve(warehouse: Connection) -> None:
     with pytest.raises(SecretMissing, match="OTHER is not bound to this host; it is bound to no host"):
         changed(warehouse, password="$OTHER").parameters()
     with pytest.raises(SecretMissing, match="DW_PW is not bound"):
         changed(warehouse, password="$DW_PW", driver=Driver.objects.get(kind="jdbc")).parameters()
 
 
-def test_a_row_that_was_there_before_is_bound_to_where_it_leads(warehouse: Connection) -> None:
+def test_the_migration_binds_existing_secrets_to_their_targets(warehouse: Connection) -> None:
     row = changed(warehouse, secret_binding=None)
     with pytest.raises(SecretMissing, match="it is bound to no host"):
         row.parameters()
@@ -99,7 +101,7 @@ def test_a_row_that_was_there_before_is_bound_to_where_it_leads(warehouse: Conne
     assert Connection.objects.get(pk=row.pk).parameters().password == "canary-4417"
 
 
-def client_of(*permissions: str) -> Client:
+def client_with(*permissions: str) -> Client:
     user = User.objects.create_user("ed", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
@@ -107,15 +109,15 @@ def client_of(*permissions: str) -> Client:
     return client
 
 
-def posted(client: Client, row: Connection | None, **fields: Any) -> str:
-    """Post the form with what the row has, but for these fields; return an empty text when it was taken."""
+def post(client: Client, row: Connection | None, **fields: Any) -> str:
+    """Post the form with these fields changed. Return the page with its errors, or "" if the form was saved."""
     driver = Driver.objects.get(kind="postgresql").pk
-    filled = {"name": "dw", "driver": driver, "jdbc_url": URL, "username": "etl", "password": "$DW_PW"}
-    filled |= {"supports_deletes": "on", "max_parallel": 4, "options": "", **fields}
+    data = {"name": "dw", "driver": driver, "jdbc_url": URL, "username": "etl", "password": "$DW_PW"}
+    data |= {"supports_deletes": "on", "max_parallel": 4, "options": "", **fields}
     page = reverse("admin:connections_connection_change", args=[row.pk]) if row else None
-    answer = client.post(page or reverse("admin:connections_connection_add"), filled)
-    assert answer.status_code in (200, 302)
-    return "" if answer.status_code == 302 else answer.content.decode()
+    response = client.post(page or reverse("admin:connections_connection_add"), data)
+    assert response.status_code in (200, 302)
+    return "" if response.status_code == 302 else response.content.decode()
 
 
 EDITOR = ("view_connection", "add_connection", "change_connection", "view_driver")
@@ -123,66 +125,66 @@ MOVED = {"jdbc_url": "jdbc:postgresql://evil.invalid:5432/dw"}
 
 
 @pytest.mark.parametrize("fields", [MOVED, {"username": "other"}, {"password": "$OTHER"}])
-def test_an_editor_without_the_right_leads_no_secret_elsewhere(warehouse: Connection, fields: dict[str, Any]) -> None:
-    client = client_of(*EDITOR)
-    assert "takes the permission" in posted(client, warehouse, **fields)
-    assert "takes the permission" in posted(
-        client, warehouse, **fields, confirm_secret=fields.get("password", "$DW_PW")
-    )
+def test_an_editor_without_the_permission_cannot_send_a_secret_elsewhere(
+    warehouse: Connection, fields: dict[str, Any]
+) -> None:
+    client = client_with(*EDITOR)
+    assert "takes the permission" in post(client, warehouse, **fields)
+    assert "takes the permission" in post(client, warehouse, **fields, confirm_secret=fields.get("password", "$DW_PW"))
     assert Connection.objects.get().jdbc_url == URL
     assert Connection.objects.get().parameters().password == "canary-4417"
 
 
-def test_an_editor_without_the_right_changes_the_rest_and_takes_the_secret_away(warehouse: Connection) -> None:
-    client = client_of(*EDITOR)
-    assert posted(client, warehouse, max_parallel=9) == ""
+def test_an_editor_without_the_permission_can_change_other_fields_and_remove_the_secret(warehouse: Connection) -> None:
+    client = client_with(*EDITOR)
+    assert post(client, warehouse, max_parallel=9) == ""
     assert Connection.objects.get().parameters().password == "canary-4417"
-    assert posted(client, warehouse, **MOVED, password="") == ""
-    assert "takes the permission" in posted(client, warehouse, **MOVED)
+    assert post(client, warehouse, **MOVED, password="") == ""
+    assert "takes the permission" in post(client, warehouse, **MOVED)
 
 
-def test_an_editor_without_the_right_makes_no_connection_with_a_secret() -> None:
-    client = client_of(*EDITOR)
-    assert "takes the permission" in posted(client, None)
-    assert posted(client, None, password="") == ""
+def test_an_editor_without_the_permission_cannot_add_a_connection_with_a_secret() -> None:
+    client = client_with(*EDITOR)
+    assert "takes the permission" in post(client, None)
+    assert post(client, None, password="") == ""
 
 
-def test_an_editor_without_the_right_repairs_no_row_that_was_changed_past_the_form(warehouse: Connection) -> None:
+def test_an_editor_without_the_permission_cannot_bind_a_secret_to_a_target_changed_in_the_database(
+    warehouse: Connection,
+) -> None:
     row = changed(warehouse, **MOVED)
-    assert "takes the permission" in posted(client_of(*EDITOR), row, **MOVED, max_parallel=9)
+    assert "takes the permission" in post(client_with(*EDITOR), row, **MOVED, max_parallel=9)
     with pytest.raises(SecretMissing):
         Connection.objects.get().parameters()
 
 
-def test_who_may_use_secrets_enters_the_reference_again(warehouse: Connection) -> None:
-    client = client_of(*EDITOR, "use_secret")
-    content = posted(client, warehouse, **MOVED)
+def test_a_user_with_the_permission_confirms_a_new_target_with_the_reference(warehouse: Connection) -> None:
+    client = client_with(*EDITOR, "use_secret")
+    content = post(client, warehouse, **MOVED)
     assert "would be sent to postgresql at evil.invalid:5432 as etl" in content
     assert "It was entered for postgresql at 127.0.0.1:5432 as etl." in content
-    assert "would be sent" in posted(client, warehouse, **MOVED, confirm_secret="$OTHER")
-    assert posted(client, warehouse, **MOVED, confirm_secret="$DW_PW") == ""
+    assert "would be sent" in post(client, warehouse, **MOVED, confirm_secret="$OTHER")
+    assert post(client, warehouse, **MOVED, confirm_secret="$DW_PW") == ""
     assert Connection.objects.get().parameters().password == "canary-4417"
-    # another reference is entered by being written
-    assert posted(client, warehouse, password="$OTHER") == ""
+    # typing another reference confirms it
+    assert post(client, warehouse, password="$OTHER") == ""
     assert Connection.objects.get().parameters().password == "canary-4418"
 
 
-def test_a_superuser_needs_no_permission_of_its_own_but_enters_it_again(
-    warehouse: Connection, admin_client: Client
-) -> None:
-    assert "would be sent" in posted(admin_client, warehouse, **MOVED)
-    assert posted(admin_client, warehouse, **MOVED, confirm_secret="$DW_PW") == ""
+def test_a_superuser_confirms_a_new_target_with_the_reference(warehouse: Connection, admin_client: Client) -> None:
+    assert "would be sent" in post(admin_client, warehouse, **MOVED)
+    assert post(admin_client, warehouse, **MOVED, confirm_secret="$DW_PW") == ""
 
 
-def test_the_page_shows_where_a_secret_goes_and_who_else_uses_it(warehouse: Connection, admin_client: Client) -> None:
+def test_the_page_shows_the_target_of_a_secret_and_its_other_users(warehouse: Connection, admin_client: Client) -> None:
     WarehouseFactory.create(name="second")
     page = admin_client.get(reverse("admin:connections_connection_change", args=[warehouse.pk])).content.decode()
     assert "$DW_PW: bound to postgresql at 127.0.0.1:5432 as etl; used by" in page
     assert ">second</a>" in page
     assert "canary" not in page
-    viewer = client_of("view_connection")
-    answer = viewer.get(reverse("admin:connections_connection_change", args=[warehouse.pk]))
-    assert (answer.status_code, "confirm_secret" in answer.content.decode()) == (200, False)
+    viewer = client_with("view_connection")
+    response = viewer.get(reverse("admin:connections_connection_change", args=[warehouse.pk]))
+    assert (response.status_code, "confirm_secret" in response.content.decode()) == (200, False)
 
 
 FILE = "connections: {dw: {driver: postgresql, jdbc_url: 'jdbc:postgresql://127.0.0.9/dw', username: etl%s}}"
@@ -192,18 +194,18 @@ def load(text: str) -> None:
     config_yaml.load(text, name="config.yaml", actor="importconfig")
 
 
-def test_a_reference_in_an_imported_file_counts_as_entered(warehouse: Connection) -> None:
+def test_a_reference_in_an_imported_file_confirms_the_target(warehouse: Connection) -> None:
     load(FILE % ", password: $DW_PW")
     assert Connection.objects.get().parameters().password == "canary-4417"
 
 
-def test_a_file_that_names_no_reference_leads_none_elsewhere(warehouse: Connection) -> None:
+def test_an_imported_file_without_a_reference_cannot_change_the_target(warehouse: Connection) -> None:
     with pytest.raises(FileInvalid, match="give password too, to allow the secret to be sent there"):
         load(FILE % "")
     assert Connection.objects.get().jdbc_url == URL
 
 
-def test_importing_the_same_file_again_binds_what_was_not_bound(warehouse: Connection) -> None:
+def test_importing_a_file_with_the_reference_binds_an_unbound_secret(warehouse: Connection) -> None:
     load(FILE % ", password: $DW_PW")
     changed(warehouse, secret_binding=None)
     load("connections: {dw: {max_parallel: 7}}")

@@ -1,4 +1,4 @@
-"""Which variables are secrets: not the process's own, not other programs' tokens, or those that are named."""
+"""Environment variables that are secrets: all but Pipekit's own and other programs' tokens, or only listed ones."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TOKENS = [
 
 
 @pytest.mark.parametrize("name", TOKENS)
-def test_a_token_of_another_program_is_no_secret(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tokens_of_other_programs_are_not_secrets(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "canary-7731")
     with pytest.raises(SecretMissing) as refused:
         SecretStore().resolve(f"${name}")
@@ -49,12 +49,12 @@ def test_a_token_of_another_program_is_no_secret(name: str, monkeypatch: pytest.
 @pytest.mark.parametrize(
     "name", ["DB2PW", "DW_PW", "DW_PASSWORD", "HOOK_SECRET", "HOOK_URL", "PGPASSWORD", "PIPEKIT_SECRET_API_KEY", "KEY1"]
 )
-def test_passwords_are_read_as_before(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_variables_are_secrets_by_default(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "meant")
     assert SecretStore().resolve(f"${name}") == "meant"
 
 
-def test_an_administrator_names_the_variables_that_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_only_listed_variables_are_secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("DB2PW", "DW_PW", "SOME_API_KEY", "PATH"):
         monkeypatch.setenv(name, "meant")
     store = SecretStore(environment=frozenset({"DB2PW", "SOME_API_KEY", "PATH"}))
@@ -65,7 +65,7 @@ def test_an_administrator_names_the_variables_that_count(monkeypatch: pytest.Mon
     assert SecretStore(environment=frozenset()).source("DB2PW") == ""
 
 
-def test_any_name_may_stand_in_the_file(tmp_path: Path) -> None:
+def test_a_secret_in_the_file_may_have_any_name(tmp_path: Path) -> None:
     store = SecretStore(path=tmp_path / "secrets.env", environment=frozenset())
     store.set("SOME_API_KEY", "meant")
     assert store.resolve("$SOME_API_KEY") == "meant"
@@ -82,12 +82,12 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("text", "expected"), [("", None), ("[DB2PW, DW_PW]", ("DB2PW", "DW_PW")), ("DB2PW", ("DB2PW",)), ("[]", ())]
 )
-def test_the_names_stand_in_config_yaml(data_dir: Path, text: str, expected: tuple[str, ...] | None) -> None:
+def test_the_variables_are_listed_in_config_yaml(data_dir: Path, text: str, expected: tuple[str, ...] | None) -> None:
     (data_dir / "config.yaml").write_text(f"secret_environment: {text}\n" if text else "")
     assert config.load().secret_environment == expected
 
 
-def test_or_in_a_variable(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variables_are_listed_in_an_environment_variable(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPEKIT_SECRET_ENVIRONMENT", "DB2PW, DW_PW")
     assert config.load().secret_environment == ("DB2PW", "DW_PW")
     monkeypatch.setenv("PIPEKIT_SECRET_ENVIRONMENT", "db2pw")
@@ -95,7 +95,7 @@ def test_or_in_a_variable(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> No
         config.load()
 
 
-def test_the_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configure_sets_the_variables_of_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = references.store()
     monkeypatch.setenv("DW_PW", "x")
     try:
@@ -106,7 +106,7 @@ def test_the_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.django_db
-def test_a_reference_in_a_setting_takes_the_right_to_use_secrets(client: Client) -> None:
+def test_a_reference_in_a_setting_requires_the_permission_to_use_secrets(client: Client) -> None:
     user = User.objects.create_user("ed", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=["add_setting", "change_setting", "view_setting"]))
     client.force_login(user)

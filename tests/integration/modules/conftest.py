@@ -1,4 +1,4 @@
-"""The databases that queries are tried on: SQLite, DuckDB and PostgreSQL, each with the tables of the grammar."""
+"""Databases that queries are executed on: SQLite, DuckDB and PostgreSQL, each with the tables of the grammar."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.queries.grammar import TABLES
 
 @dataclass
 class System:
-    """A real database holding the tables; ``run`` returns column names and rows."""
+    """A database with the tables; ``run`` returns column names and rows."""
 
     dialect: Dialect
     execute: Callable[[str], Any]
@@ -45,7 +45,7 @@ def postgres(postgresql_server: str) -> Iterator[System]:
     with psycopg.connect(postgresql_server, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA mapping")
         connection.execute("SET search_path = mapping")
-        # a simple query: text with { or % is nobody's parameter
+        # client-side binding: { and % in the text are not placeholders
         yield from _system("postgresql", lambda sql: psycopg.ClientCursor(connection).execute(sql))
         connection.execute("DROP SCHEMA mapping CASCADE")
 

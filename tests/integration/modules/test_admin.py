@@ -1,4 +1,4 @@
-"""The module pages: the same rules as everywhere, told beside their fields, and a history of every edit."""
+"""The admin pages of modules and groups: validation errors beside their fields, warnings, actions and history."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADD = "admin:modules_module_add"
 
 def form(watermarks: list[dict[str, Any]] | None = None, **fields: Any) -> dict[str, Any]:
     rows = watermarks or []
-    filled = {
+    data = {
         "name": "qcrh",
         "enabled": "on",
         "source_connection": ConnectionFactory.create().pk,
@@ -47,7 +47,7 @@ def form(watermarks: list[dict[str, Any]] | None = None, **fields: Any) -> dict[
         "hooks-0-on_error": "warn",
     }
     inline = {f"watermarks-{number}-{name}": value for number, row in enumerate(rows) for name, value in row.items()}
-    return {**filled, **inline, **fields}
+    return {**data, **inline, **fields}
 
 
 def test_a_module_is_added_with_its_watermark_and_hook(admin_client: Client) -> None:
@@ -58,8 +58,8 @@ def test_a_module_is_added_with_its_watermark_and_hook(admin_client: Client) -> 
         "resolver_sql": "SELECT 1",
         "default_value": "0",
     }
-    answer = admin_client.post(reverse(ADD), form([since], source_query=query))
-    assert answer.status_code == 302, answer.context["errors"]
+    response = admin_client.post(reverse(ADD), form([since], source_query=query))
+    assert response.status_code == 302, response.context["errors"]
     module = Module.objects.get()
     assert [watermark.name for watermark in module.watermarks.all()] == ["since"]
     assert [hook.on_error for hook in module.hooks.all()] == ["warn"]
@@ -69,68 +69,70 @@ def test_a_module_is_added_with_its_watermark_and_hook(admin_client: Client) -> 
     assert version.diff["hooks"]["new"][0]["sql"] == "ANALYZE sync.qcrh"
 
 
-def test_the_query_is_kept_as_typed_without_the_browser_s_line_ends(admin_client: Client) -> None:
+def test_the_line_breaks_of_a_submitted_query_are_normalized(admin_client: Client) -> None:
     admin_client.post(reverse(ADD), form())
     assert Module.objects.get().source_query == 'SELECT "DCORD#" AS dcord,\n  DCODAT AS dcodat FROM QCRH'
     assert Module.objects.get().columns is None
 
 
-def test_a_token_is_checked_against_the_watermarks_of_the_same_page(admin_client: Client) -> None:
-    answer = admin_client.post(reverse(ADD), form(source_query="SELECT a FROM t WHERE d >= '{since}'"))
-    assert answer.status_code == 200
-    assert "{since}" in answer.content.decode()
+def test_placeholders_are_checked_against_the_watermarks_of_the_same_form(admin_client: Client) -> None:
+    response = admin_client.post(reverse(ADD), form(source_query="SELECT a FROM t WHERE d >= '{since}'"))
+    assert response.status_code == 200
+    assert "{since}" in response.content.decode()
     since = {"name": "since", "connection": WarehouseFactory.create().pk, "resolver_sql": "SELECT 1"}
     assert not Module.objects.exists()
-    used = form([since], source_query="SELECT a FROM t WHERE d >= '{since}'")
-    assert admin_client.post(reverse(ADD), used).status_code == 302
+    valid = form([since], source_query="SELECT a FROM t WHERE d >= '{since}'")
+    assert admin_client.post(reverse(ADD), valid).status_code == 302
     assert Module.objects.exists()
 
 
-def test_a_source_name_as_key_is_told_with_the_right_name(admin_client: Client) -> None:
-    answer = admin_client.post(reverse(ADD), form(merge_strategy="incremental", merge_key="dcord#"))
-    assert "did you mean dcord?" in answer.content.decode()
+def test_a_source_name_as_merge_key_is_refused_with_the_right_name(admin_client: Client) -> None:
+    response = admin_client.post(reverse(ADD), form(merge_strategy="incremental", merge_key="dcord#"))
+    assert "did you mean dcord?" in response.content.decode()
 
 
 @pytest.mark.parametrize("strategy", ["incremental", "upsert"])
-def test_saving_an_incremental_module_says_which_columns_lose_their_values(admin_client: Client, strategy: str) -> None:
-    answer = admin_client.post(reverse(ADD), form(merge_strategy=strategy, merge_key="dcord"), follow=True)
+def test_saving_an_incremental_module_warns_of_columns_that_lose_their_values(
+    admin_client: Client, strategy: str
+) -> None:
+    response = admin_client.post(reverse(ADD), form(merge_strategy=strategy, merge_key="dcord"), follow=True)
     assert Module.objects.exists()
-    assert ("lose their values" in answer.content.decode()) is (strategy == "incremental")
+    assert ("lose their values" in response.content.decode()) is (strategy == "incremental")
 
 
-@pytest.mark.parametrize(("key", "said"), [("RTRIM(DCOTYP) AS dcord", True), ('"DCORD#" AS dcord', False)])
-def test_saving_a_module_whose_text_key_is_its_watermark_says_what_is_never_read(
-    admin_client: Client, key: str, said: bool
+@pytest.mark.parametrize(("key", "warns"), [("RTRIM(DCOTYP) AS dcord", True), ('"DCORD#" AS dcord', False)])
+def test_saving_a_module_with_a_text_key_as_watermark_warns_of_rows_that_are_never_read(
+    admin_client: Client, key: str, warns: bool
 ) -> None:
     fields: dict[str, Any] = {"merge_strategy": "incremental", "merge_key": "dcord"}
     fields["source_query"] = f"SELECT {key} FROM QCRH"
-    answer = admin_client.post(reverse(ADD), form(**fields), follow=True)
+    response = admin_client.post(reverse(ADD), form(**fields), follow=True)
     assert Module.objects.exists()
-    assert ("rows with a lower one are never read" in answer.content.decode()) is said
+    assert ("rows with a lower one are never read" in response.content.decode()) is warns
 
 
-def test_an_edit_leaves_its_diff_and_can_be_undone(admin_client: Client) -> None:
+def test_an_edit_is_recorded_with_its_diff_and_can_be_reverted(admin_client: Client) -> None:
     admin_client.post(reverse(ADD), form())
     module = Module.objects.get()
     change = reverse("admin:modules_module_change", args=[module.pk])
-    kept: dict[str, Any] = {"hooks-INITIAL_FORMS": 1, "hooks-0-id": module.hooks.get().pk, "hooks-0-module": module.pk}
+    hooks: dict[str, Any] = {"hooks-INITIAL_FORMS": 1, "hooks-0-id": module.hooks.get().pk, "hooks-0-module": module.pk}
     connections: dict[str, Any] = {
         "source_connection": module.source_connection_id,
         "dest_connection": module.dest_connection_id,
     }
-    answer = admin_client.post(change, form(**kept, **connections, owner="Ben"))
-    assert answer.status_code == 302
+    response = admin_client.post(change, form(**hooks, **connections, owner="Ben"))
+    assert response.status_code == 302
     assert module.history.get(version=2).diff == {"owner": {"old": "", "new": "Ben"}}
 
     first = module.history.get(version=1)
     history_page = reverse("admin:modules_modulehistory_changelist")
-    restored = admin_client.post(history_page, {"action": "restore", "_selected_action": [first.pk]}, follow=True)
-    assert "qcrh version 1 is restored." in restored.content.decode()
+    page = admin_client.post(history_page, {"action": "restore", "_selected_action": [first.pk]}, follow=True)
+    assert "qcrh version 1 is restored." in page.content.decode()
     assert Module.objects.get().owner == ""
     assert module.history.count() == 3
 
 
-def test_the_history_of_a_module_shows_what_changed(admin_client: Client) -> None:
+def test_the_history_of_a_module_shows_the_diff_and_the_actor(admin_client: Client) -> None:
     module = ModuleFactory.create()
     with history.recorded(module, actor="ben"):
         module.source_query += "\nWHERE x < 1"
@@ -140,18 +142,18 @@ def test_the_history_of_a_module_shows_what_changed(admin_client: Client) -> Non
     assert "ben" in content
 
 
-def test_modules_are_enabled_and_disabled_together(admin_client: Client) -> None:
+def test_selected_modules_are_disabled(admin_client: Client) -> None:
     modules = ModuleFactory.create_batch(2)
-    listed = reverse("admin:modules_module_changelist")
-    admin_client.post(listed, {"action": "disable", "_selected_action": [module.pk for module in modules]})
+    changelist = reverse("admin:modules_module_changelist")
+    admin_client.post(changelist, {"action": "disable", "_selected_action": [module.pk for module in modules]})
     assert not Module.objects.enabled().exists()
     assert ModuleHistory.objects.filter(actor="admin").count() == 2
 
 
-@pytest.mark.parametrize("together", [True, False])
-def test_deleting_a_module_is_part_of_the_history(admin_client: Client, together: bool) -> None:
+@pytest.mark.parametrize("bulk", [True, False])
+def test_deleting_a_module_is_recorded_in_the_history(admin_client: Client, bulk: bool) -> None:
     module = ModuleFactory.create(name="qcrh")
-    if together:
+    if bulk:
         data = {"action": "delete_selected", "_selected_action": [module.pk], "post": "yes"}
         admin_client.post(reverse("admin:modules_module_changelist"), data)
     else:
@@ -165,21 +167,21 @@ def test_a_group_is_added_with_its_members(admin_client: Client) -> None:
     data = {"name": "nightly", "on_failure": "stop", "max_parallel": 2}
     data |= {"members-TOTAL_FORMS": 2, "members-INITIAL_FORMS": 0}
     data |= {"members-0-module": first.pk, "members-0-run_order": 1, "members-1-module": second.pk}
-    answer = admin_client.post(reverse("admin:modules_group_add"), {**data, "members-1-run_order": 2})
-    assert answer.status_code == 302, answer.context["errors"]
+    response = admin_client.post(reverse("admin:modules_group_add"), {**data, "members-1-run_order": 2})
+    assert response.status_code == 302, response.context["errors"]
     assert [member.module for member in Group.objects.get().members.all()] == [first, second]
 
 
-def test_the_list_takes_as_many_queries_for_many_as_for_one(
+def test_the_list_takes_the_same_number_of_queries_for_any_number_of_modules(
     admin_client: Client, django_assert_num_queries: Any
 ) -> None:
-    listed = reverse("admin:modules_module_changelist")
+    changelist = reverse("admin:modules_module_changelist")
     ModuleFactory.create()
-    # what is remembered from page to page
-    admin_client.get(listed)
-    with CaptureQueriesContext(connection) as few:
-        admin_client.get(listed)
-    assert len(few) <= 14
+    # fills the caches that are kept between requests
+    admin_client.get(changelist)
+    with CaptureQueriesContext(connection) as queries:
+        admin_client.get(changelist)
+    assert len(queries) <= 14
     ModuleFactory.create_batch(12)
-    with django_assert_num_queries(len(few)):
-        assert len(admin_client.get(listed).context["cl"].result_list) == 13
+    with django_assert_num_queries(len(queries)):
+        assert len(admin_client.get(changelist).context["cl"].result_list) == 13

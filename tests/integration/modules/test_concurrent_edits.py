@@ -1,4 +1,4 @@
-"""Two who edit one module at the same moment: two versions, each told from the other."""
+"""Concurrent edits of a module are recorded as consecutive versions."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from tests.factories import ModuleFactory
 
 
 @pytest.mark.django_db(transaction=True)
-def test_edits_at_once_are_one_version_each() -> None:
+def test_concurrent_edits_are_recorded_as_consecutive_versions() -> None:
     module = ModuleFactory.create()
-    together, failed = threading.Barrier(6), list[BaseException]()
+    barrier, errors = threading.Barrier(6), list[BaseException]()
 
     def edit(number: int) -> None:
         try:
-            together.wait()
-            mine = Module.objects.get(pk=module.pk)
-            with history.recorded(mine, actor=f"editor {number}"):
-                mine.owner = f"editor {number}"
-                mine.save()
+            barrier.wait()
+            row = Module.objects.get(pk=module.pk)
+            with history.recorded(row, actor=f"editor {number}"):
+                row.owner = f"editor {number}"
+                row.save()
         except BaseException as error:
-            failed.append(error)
+            errors.append(error)
         finally:
             connection.close()
 
@@ -34,10 +34,10 @@ def test_edits_at_once_are_one_version_each() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert failed == []
+    assert errors == []
     versions = list(ModuleHistory.objects.order_by("version"))
     assert [row.version for row in versions] == [1, 2, 3, 4, 5, 6]
     changes = [row.diff["owner"] for row in versions]
-    # each begins where the one before ended
+    # the old value of each version is the new value of the one before
     assert [change["old"] for change in changes] == ["", *(change["new"] for change in changes[:-1])]
     assert changes[-1]["new"] == Module.objects.get().owner

@@ -1,6 +1,7 @@
-"""Whatever the shape of a query: with a watermark it returns exactly its newer rows, no other and none less.
+"""Queries of many shapes return exactly the newer rows if a watermark predicate is added.
 
-A line of `queries/executed.txt` names the systems that run it (all: SQLite, DuckDB and PostgreSQL) and its watermark.
+A line of `queries/executed.txt` has the systems that execute the query (all: SQLite, DuckDB and PostgreSQL), its
+watermark column and the query.
 """
 
 from __future__ import annotations
@@ -56,13 +57,13 @@ def _executed() -> Iterator[Any]:
     for number, line in enumerate(text.splitlines(), start=1):
         kinds, column, query = (part.strip() for part in line.split(" | ", 2))
         for kind in ("sqlite", "duckdb", "postgresql") if kinds == "all" else kinds.split():
-            # SQLite wants no brackets around the parts of a UNION
+            # SQLite allows no parentheses around the parts of a UNION
             if (kind, query[:1]) != ("sqlite", "("):
                 yield pytest.param(kind, column, query, id=f"{kind}-{number}")
 
 
 @pytest.mark.parametrize(("kind", "column", "query"), list(_executed()))
-def test_a_query_of_any_shape_returns_its_newer_rows(
+def test_a_query_with_a_watermark_predicate_returns_its_newer_rows(
     systems: dict[str, System], kind: str, column: str, query: str
 ) -> None:
     system = systems[kind]
@@ -70,31 +71,31 @@ def test_a_query_of_any_shape_returns_its_newer_rows(
     mapping = map_columns(query, system.dialect)
     if not mapping.star:
         assert len(mapping.columns) == len(names)
-    place = [c.dest_name for c in mapping.columns].index(column) if not mapping.star else names.index(column)
-    newer = [row for row in rows if row[place] is not None and row[place] > 3]
-    bounded = add_predicate(query, system.dialect, column, lambda e: f"{e} > 3", result_name=names[place])
-    assert _counted(system.run(bounded)[1]) == _counted(newer), bounded
+    index = [c.dest_name for c in mapping.columns].index(column) if not mapping.star else names.index(column)
+    newer = [row for row in rows if row[index] is not None and row[index] > 3]
+    bounded = add_predicate(query, system.dialect, column, lambda e: f"{e} > 3", result_name=names[index])
+    assert _counter(system.run(bounded)[1]) == _counter(newer), bounded
     assert system.run(no_rows(query, system.dialect)) == (names, [])
     if "LIMIT" not in query and "FETCH" not in query:
-        keys = system.run(select_columns(query, system.dialect, {column: names[place]}))[1]
-        assert _counted(keys) == _counted([(row[place],) for row in rows])
+        keys = system.run(select_columns(query, system.dialect, {column: names[index]}))[1]
+        assert _counter(keys) == _counter([(row[index],) for row in rows])
 
 
-def _counted(rows: list[tuple[Any, ...]]) -> Counter[str]:
-    # lists cannot be counted
+def _counter(rows: list[tuple[Any, ...]]) -> Counter[str]:
+    # by repr, as rows with lists are not hashable
     return Counter(map(repr, rows))
 
 
 @pytest.mark.parametrize(
-    ("kind", "catalogue"),
+    ("kind", "keywords"),
     [("postgresql", "SELECT word FROM pg_get_keywords()"), ("duckdb", "SELECT keyword_name FROM duckdb_keywords()")],
 )
-def test_every_keyword_that_may_be_an_alias_may_be_filtered_on(
-    systems: dict[str, System], kind: str, catalogue: str
+def test_every_keyword_but_as_may_be_the_alias_of_a_filtered_column(
+    systems: dict[str, System], kind: str, keywords: str
 ) -> None:
     system = systems[kind]
     refused = []
-    for (keyword,) in system.run(catalogue)[1]:
+    for (keyword,) in system.run(keywords)[1]:
         try:
             bounded = add_predicate(
                 f"SELECT DISTINCT n AS {keyword} FROM item", system.dialect, keyword, lambda e: f"{e} > 3"
@@ -103,7 +104,7 @@ def test_every_keyword_that_may_be_an_alias_may_be_filtered_on(
             refused.append(keyword)
         else:
             assert sorted(system.run(bounded)[1]) == [(5,), (7,), (9,)], bounded
-    # n AS as FROM item could be two things
+    # n AS as FROM item is ambiguous
     assert refused == ["as"]
 
 
@@ -135,23 +136,23 @@ TYPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("column", TYPES)
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgresql"])
-def test_every_type_of_watermark_brings_what_is_newer_in_every_shape(
+def test_a_watermark_of_any_type_returns_the_newer_rows_of_any_query(
     systems: dict[str, System], kind: str, column: str, shape: str
 ) -> None:
     system, query = systems[kind], shape.replace("{}", column)
     mapped = map_columns(query, system.dialect).columns
-    place = next(i for i, c in enumerate(mapped) if c.dest_name == "w" or c.source_name == column.strip('"'))
+    index = next(i for i, c in enumerate(mapped) if c.dest_name == "w" or c.source_name == column.strip('"'))
     data_type = registry.datatypes(kind).parse(TYPES[column])
-    rows = [row for row in system.run(query)[1] if row[place] is not None]
-    for limit in {row[place] for row in rows}:
-        newer = [row for row in rows if row[place] > limit or (row[place] == limit and not data_type.is_numeric)]
-        bounded = _bounded(query, system, Bound(column=mapped[place].dest_name, value=str(limit), data_type=data_type))
-        got = _counted(system.run(bounded)[1])
+    rows = [row for row in system.run(query)[1] if row[index] is not None]
+    for limit in {row[index] for row in rows}:
+        newer = [row for row in rows if row[index] > limit or (row[index] == limit and not data_type.is_numeric)]
+        bounded = _bounded(query, system, Bound(column=mapped[index].dest_name, value=str(limit), data_type=data_type))
+        actual = _counter(system.run(bounded)[1])
         if (kind, column) == ("sqlite", "tz"):
-            # text with an offset has no order of time: a day more is read
-            assert not _counted(newer) - got, bounded
+            # text with a UTC offset does not sort by time, so up to a day more is read
+            assert not _counter(newer) - actual, bounded
         else:
-            assert got == _counted(newer), bounded
+            assert actual == _counter(newer), bounded
 
 
 def _bounded(query: str, system: System, bound: Bound) -> str:

@@ -1,4 +1,4 @@
-"""Restoring a version takes the rights that the same edit by the form takes."""
+"""Restoring a version requires the same permissions as the same edit in the form."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def module() -> Module:
     return module
 
 
-def client_of(*permissions: str) -> Client:
+def client_with(*permissions: str) -> Client:
     user = User.objects.create_user("ed", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
@@ -39,11 +39,11 @@ def client_of(*permissions: str) -> Client:
     return client
 
 
-def restored(client: Client, module: Module, version: int = 1) -> str:
+def restore(client: Client, module: Module, version: int = 1) -> str:
     page = reverse("admin:modules_modulehistory_changelist")
-    chosen = module.history.get(version=version).pk
-    answer = client.post(page, {"action": "restore", "_selected_action": [chosen]}, follow=True)
-    return answer.content.decode()
+    pk = module.history.get(version=version).pk
+    response = client.post(page, {"action": "restore", "_selected_action": [pk]}, follow=True)
+    return response.content.decode()
 
 
 EDITOR = ("view_modulehistory", "view_module", "change_module")
@@ -57,37 +57,37 @@ EDITOR = ("view_modulehistory", "view_module", "change_module")
         ((*EDITOR, "add_watermark", "change_hook", "delete_hook", "view_hook"), "modules.add_hook"),
     ],
 )
-def test_a_user_without_rights_on_hooks_restores_none(
+def test_a_user_without_permissions_for_hooks_cannot_restore_hooks(
     module: Module, permissions: tuple[str, ...], missing: str
 ) -> None:
-    content = restored(client_of(*permissions), module)
+    content = restore(client_with(*permissions), module)
     assert f"this needs the permission {missing}." in content
     assert not module.hooks.exists() and not module.watermarks.exists()
     assert module.history.count() == 2
 
 
-def test_a_user_with_the_rights_restores_them(module: Module) -> None:
-    assert "is restored" in restored(client_of(*EDITOR, "add_watermark", "add_hook"), module)
+def test_a_user_with_permissions_for_hooks_restores_hooks(module: Module) -> None:
+    assert "is restored" in restore(client_with(*EDITOR, "add_watermark", "add_hook"), module)
     assert module.hooks.get().sql == SQL
 
 
-def test_a_version_with_the_same_hooks_takes_no_right_on_them(module: Module) -> None:
+def test_restoring_a_version_with_the_same_hooks_requires_no_permissions_for_hooks(module: Module) -> None:
     with history.recorded(module, actor="ann"):
         module.owner = "Ben"
         module.save()
-    assert "is restored" in restored(client_of(*EDITOR), module, version=2)
+    assert "is restored" in restore(client_with(*EDITOR), module, version=2)
     module.refresh_from_db()
     assert module.owner == ""
 
 
-def test_removing_a_hook_by_a_restore_takes_the_right_to_delete_it(module: Module) -> None:
+def test_removing_a_hook_by_restoring_requires_the_permission_to_delete_it(module: Module) -> None:
     history.restore(module.history.get(version=1), actor="ann")
     with pytest.raises(PermissionDenied, match="modules.delete_watermark, modules.delete_hook"):
         history.restore(module.history.get(version=2), actor="ed", may={"modules.change_module"}.__contains__)
     assert module.hooks.exists()
 
 
-def test_another_sql_of_a_hook_takes_the_right_to_change_it(module: Module) -> None:
+def test_changing_the_sql_of_a_hook_by_restoring_requires_the_permission_to_change_it(module: Module) -> None:
     history.restore(module.history.get(version=1), actor="ann")
     with history.recorded(module, actor="ann"):
         module.hooks.update(sql="ANALYZE sync.orders")
@@ -98,6 +98,6 @@ def test_another_sql_of_a_hook_takes_the_right_to_change_it(module: Module) -> N
     assert module.hooks.get().sql == SQL
 
 
-def test_a_user_without_the_right_on_modules_restores_nothing(module: Module) -> None:
-    restored(client_of("view_modulehistory", "add_hook", "add_watermark"), module)
+def test_a_user_without_the_permission_to_change_modules_cannot_restore(module: Module) -> None:
+    restore(client_with("view_modulehistory", "add_hook", "add_watermark"), module)
     assert module.history.count() == 2

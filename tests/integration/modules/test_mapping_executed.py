@@ -1,4 +1,4 @@
-"""The mapping against the databases themselves: what it says of a query is what running the query shows."""
+"""The column mapping of a query agrees with the result of executing the query."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ EXAMPLES = settings(max_examples=120)
 
 @EXAMPLES
 @given(drawn=queries(brackets=False), data=st.data())
-def test_sqlite_agrees_with_the_mapping(sqlite: System, drawn: Drawn, data: st.DataObject) -> None:
-    _agrees(sqlite, drawn, data)
+def test_the_mapping_agrees_with_sqlite(sqlite: System, drawn: Drawn, data: st.DataObject) -> None:
+    _check_mapping(sqlite, drawn, data)
 
 
 @EXAMPLES
 @given(drawn=queries(), data=st.data())
-def test_duckdb_agrees_with_the_mapping(duck: System, drawn: Drawn, data: st.DataObject) -> None:
-    _agrees(duck, drawn, data)
+def test_the_mapping_agrees_with_duckdb(duck: System, drawn: Drawn, data: st.DataObject) -> None:
+    _check_mapping(duck, drawn, data)
 
 
 @EXAMPLES
 @given(drawn=queries(), data=st.data())
-def test_postgresql_agrees_with_the_mapping(postgres: System, drawn: Drawn, data: st.DataObject) -> None:
-    _agrees(postgres, drawn, data)
+def test_the_mapping_agrees_with_postgresql(postgres: System, drawn: Drawn, data: st.DataObject) -> None:
+    _check_mapping(postgres, drawn, data)
 
 
-def _agrees(system: System, drawn: Drawn, data: st.DataObject) -> None:
+def _check_mapping(system: System, drawn: Drawn, data: st.DataObject) -> None:
     names, rows = system.run(drawn.text)
     mapping = map_columns(drawn.text, system.dialect)
     assert [_result_name(column, system.dialect) for column in mapping.columns] == names
     assume(len({column.dest_name for column in mapping.columns}) == len(names))
-    place = data.draw(st.integers(0, len(names) - 1), label="column")
-    column = mapping.columns[place]
+    index = data.draw(st.integers(0, len(names) - 1), label="column")
+    column = mapping.columns[index]
     if not mapping.derived:
-        _expression_is_the_column(system, drawn.text, column, place)
-    if drawn.numbers[place]:
-        _number_is_filtered(system, drawn.text, column, data.draw(st.integers(-2, 9), label="bound"))
+        _check_expression(system, drawn.text, column, index)
+    if drawn.numbers[index]:
+        _check_number_filter(system, drawn.text, column, data.draw(st.integers(-2, 9), label="bound"))
     else:
-        _text_is_filtered(system, drawn.text, column)
+        _check_text_filter(system, drawn.text, column)
     reduced = system.run(select_columns(drawn.text, system.dialect, {column.dest_name: column.source_name}))[1]
-    assert Counter(reduced) == Counter((row[place],) for row in rows)
+    assert Counter(reduced) == Counter((row[index],) for row in rows)
     assert system.run(no_rows(drawn.text, system.dialect)) == (names, [])
 
 
@@ -61,44 +61,44 @@ def _result_name(column: MappedColumn, dialect: Dialect) -> str:
     return text.lower() if dialect.folds_to == "lower" else text
 
 
-def _expression_is_the_column(system: System, query: str, column: MappedColumn, place: int) -> None:
+def _check_expression(system: System, query: str, column: MappedColumn, index: int) -> None:
     first = outline(query, system.dialect).items[0][0].start
     both = f"{query[:first]}{column.source_expression} AS pipekit_check, {query[first:]}"
     if " ORDER" in both.upper():
         return
     for row in system.run(both)[1]:
-        left, right = row[0], row[place + 1]
+        left, right = row[0], row[index + 1]
         if column.trim and left is not None:
             left, right = left.strip(), right.strip()
         assert left == right, both
 
 
-def _number_is_filtered(system: System, query: str, column: MappedColumn, bound: int) -> None:
-    place = [c.dest_name for c in map_columns(query, system.dialect).columns].index(column.dest_name)
-    expected = [row for row in system.run(query)[1] if row[place] is not None and row[place] > bound]
+def _check_number_filter(system: System, query: str, column: MappedColumn, bound: int) -> None:
+    index = [c.dest_name for c in map_columns(query, system.dialect).columns].index(column.dest_name)
+    expected = [row for row in system.run(query)[1] if row[index] is not None and row[index] > bound]
     bounded = add_predicate(query, system.dialect, column.dest_name, lambda e: f"{e} > {bound}")
     assert Counter(system.run(bounded)[1]) == Counter(expected), bounded
 
 
-def _text_is_filtered(system: System, query: str, column: MappedColumn) -> None:
-    """Exactly; only behind RTRIM the untrimmed value may bring rows that sort between it and the trimmed one."""
+def _check_text_filter(system: System, query: str, column: MappedColumn) -> None:
+    """Check the rows exactly; with RTRIM, rows between the trimmed and the untrimmed value may be added."""
     expected = system.run(select_all(query, system.dialect, f"{column.alias_text} >= 'B'"))[1]
     bounded = add_predicate(query, system.dialect, column.dest_name, lambda e: f"{e} >= 'B'")
-    got = system.run(bounded)[1]
+    actual = system.run(bounded)[1]
     if column.trim:
-        assert not Counter(expected) - Counter(got), bounded
+        assert not Counter(expected) - Counter(actual), bounded
     else:
-        assert Counter(got) == Counter(expected), bounded
+        assert Counter(actual) == Counter(expected), bounded
 
 
 def select_all(query: str, dialect: Dialect, condition: str) -> str:
-    """Return the plainest derived table, made without the code under test; the query's end must allow it."""
+    """Return the query as a derived table with a condition, without using the code under test."""
     body = query.rstrip().removesuffix("-- x").rstrip()
     body = body.removesuffix("-- the end; WHERE").removesuffix("-- the end; where").rstrip().rstrip(";")
     return f"SELECT * FROM (\n{body}\n) plain WHERE {condition}"
 
 
-ODD = [
+UNUSUAL = [
     ("sqlite duckdb postgresql", 'SELECT "DCORD#" AS "User" FROM qcrh', "User", '"DCORD#"'),
     ("sqlite duckdb postgresql", 'SELECT t."DCORD#" FROM qcrh t', "dcord", 't."DCORD#"'),
     ("sqlite duckdb postgresql", 'SELECT grp AS "limit" FROM qcrh ORDER BY "limit"', "limit", "grp"),
@@ -139,25 +139,25 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize(("kinds", "query", "column", "expression"), ODD)
-def test_odd_queries_are_filtered_as_their_result_would_be(
+@pytest.mark.parametrize(("kinds", "query", "column", "expression"), UNUSUAL)
+def test_unusual_queries_are_filtered_correctly(
     systems: dict[str, System], kinds: str, query: str, column: str, expression: str
 ) -> None:
     for system in (systems[kind] for kind in kinds.split()):
         mapped = next(c for c in map_columns(query, system.dialect).columns if c.dest_name == column)
         assert mapped.source_expression == expression
-        _number_is_filtered(system, query, mapped, 2)
+        _check_number_filter(system, query, mapped, 2)
         assert system.run(add_predicate(query, system.dialect, column, lambda e: f"{e} > 2"))[1]
 
 
 @pytest.mark.parametrize("inside", ["", " FROM note", " FROM note n WHERE n.id = qcrh.grp"])
-def test_an_aggregate_of_the_outer_query_inside_a_sub_select_is_seen(sqlite: System, inside: str) -> None:
+def test_an_aggregate_of_the_outer_query_inside_a_subquery_is_recognized(sqlite: System, inside: str) -> None:
     query = f'SELECT "DCORD#" AS d, (SELECT max(qcrh.amount * (3 - "DCORD#")){inside}) AS m FROM qcrh'
     assert [row[0] for row in sqlite.run(query)[1]] == [1]
     assert sqlite.run(add_predicate(query, sqlite.dialect, "d", lambda e: f"{e} > 2"))[1] == []
 
 
-def test_a_star_query_is_filtered_by_the_name_the_source_gives(systems: dict[str, System]) -> None:
+def test_a_star_query_is_filtered_by_the_column_name_of_the_source(systems: dict[str, System]) -> None:
     for system in systems.values():
         for query in (
             "SELECT * FROM qcrh",
@@ -167,7 +167,7 @@ def test_a_star_query_is_filtered_by_the_name_the_source_gives(systems: dict[str
             assert [row[0] for row in sorted(system.run(bounded)[1])] == [6, 7, 7]
 
 
-def test_rows_of_values_are_filtered_by_the_name_the_source_gives(systems: dict[str, System]) -> None:
+def test_a_values_query_is_filtered_by_the_column_name_of_the_source(systems: dict[str, System]) -> None:
     for system in systems.values():
         query = "VALUES (1, 'a'), (2, 'b'), (3, 'c')"
         name = system.run(query)[0][0]

@@ -1,4 +1,4 @@
-"""Named watermarks in query text: where a {token} counts, and how its value goes in."""
+"""Placeholders of named watermarks in query text: which {words} are placeholders, and how values replace them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ POSTGRESQL = registry.dialect("postgresql")
         ("duckdb", "SELECT {'x': 1, y: 2}, {a} FROM t", ("a",)),
     ],
 )
-def test_tokens_are_found_in_plain_sql_and_in_literals_only(kind: str, query: str, expected: tuple[str, ...]) -> None:
+def test_placeholders_are_found_in_plain_sql_and_in_literals_only(
+    kind: str, query: str, expected: tuple[str, ...]
+) -> None:
     assert find_placeholders(query, registry.dialect(kind)) == expected
 
 
@@ -57,12 +59,12 @@ def test_tokens_are_found_in_plain_sql_and_in_literals_only(kind: str, query: st
         ("clickhouse", "WHERE d > '{x}'", "\\", "WHERE d > '\\\\'"),
     ],
 )
-def test_values_go_in_as_what_they_are(kind: str, query: str, value: str, expected: str) -> None:
+def test_placeholders_are_replaced_with_quoted_values(kind: str, query: str, value: str, expected: str) -> None:
     assert replace_placeholders(f"SELECT a {query}", registry.dialect(kind), {"x": value}) == f"SELECT a {expected}"
 
 
 @given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
-def test_any_value_comes_out_of_sqlite_as_it_went_in(value: str) -> None:
+def test_sqlite_returns_any_value_of_a_placeholder_unchanged(value: str) -> None:
     query = replace_placeholders("SELECT '{x}', '<{x}>' -- {x}", registry.dialect("sqlite"), {"x": value})
     with sqlite3.connect(":memory:") as connection:
         assert connection.execute(query).fetchone() == (value, f"<{value}>")
@@ -76,14 +78,14 @@ def connection(postgresql_server: str) -> Iterator[psycopg.Connection]:
 
 
 @given(value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
-def test_any_value_comes_out_of_postgresql_as_it_went_in(connection: psycopg.Connection, value: str) -> None:
+def test_postgresql_returns_any_value_of_a_placeholder_unchanged(connection: psycopg.Connection, value: str) -> None:
     query = replace_placeholders("SELECT '{x}', E'\\'{x}\\\\', CAST({x} AS text)", POSTGRESQL, {"x": value})
     plain, escaped, outside = psycopg.ClientCursor(connection).execute(query).fetchone() or ()
     assert (plain, escaped) == (value, f"'{value}\\")
     assert outside == value or float(outside) == float(value)
 
 
-def test_a_token_without_a_watermark_is_refused_by_name_and_a_watermark_without_a_token_is_found() -> None:
+def test_a_placeholder_without_a_watermark_is_refused_and_an_unused_watermark_is_found() -> None:
     check_placeholders("SELECT {a} FROM t WHERE d > '{b}'", POSTGRESQL, ["b", "a"])
     with pytest.raises(TokenUnknown, match=r"\{since\}"):
         check_placeholders("SELECT a FROM t WHERE d > '{since}'", POSTGRESQL, [])
@@ -91,21 +93,21 @@ def test_a_token_without_a_watermark_is_refused_by_name_and_a_watermark_without_
     assert unused("SELECT {a} FROM t -- {since}", POSTGRESQL, ["a", "since"]) == ("since",)
 
 
-def test_braces_that_are_no_token_can_be_told_apart_by_a_blank() -> None:
-    with pytest.raises(TokenUnknown) as refused:
+def test_braces_with_a_blank_inside_are_not_a_placeholder() -> None:
+    with pytest.raises(TokenUnknown) as caught:
         check_placeholders("SELECT doc #>> '{name}' AS n FROM t", POSTGRESQL, [])
-    assert "{ name }" in refused.value.hint
+    assert "{ name }" in caught.value.hint
     check_placeholders("SELECT doc #>> '{ name }' AS n FROM t", POSTGRESQL, [])
 
 
-def test_a_backslash_before_a_line_end_is_refused_inside_a_text_of_sql_server_which_drops_both() -> None:
+def test_a_value_with_a_backslash_before_a_line_break_is_refused_for_sql_server() -> None:
     query, dialect = "SELECT a FROM t WHERE b > '{x}'", registry.dialect("sqlserver")
     assert replace_placeholders(query, dialect, {"x": "a\\b"}).endswith("'a\\b'")
     with pytest.raises(DataError, match="backslash"):
         replace_placeholders(query, dialect, {"x": "a\\\nb"})
 
 
-def test_a_token_without_a_value_is_refused() -> None:
+def test_a_placeholder_without_a_value_is_refused() -> None:
     with pytest.raises(TokenUnknown, match=r"\{b\}"):
         replace_placeholders("SELECT {a}, {b}", POSTGRESQL, {"a": "1"})
 
@@ -117,7 +119,7 @@ def test_a_value_with_a_nul_byte_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "literal", "instead"),
+    ("kind", "literal", "advice"),
     [
         ("postgresql", "'{red}'", "'{' || 'red}'"),
         ("postgresql", "E'a\\'{red} b'", "E'a\\'{' || E'red} b'"),
@@ -134,27 +136,25 @@ def test_a_value_with_a_nul_byte_is_refused() -> None:
         ("postgresql", f"'{'long ' * 20}{{red}}'", "'{' || 'red}'"),
     ],
 )
-def test_braces_in_a_text_are_advised_to_be_written_so_that_the_text_stays(
-    kind: str, literal: str, instead: str
-) -> None:
+def test_the_hint_shows_how_to_write_braces_in_a_literal(kind: str, literal: str, advice: str) -> None:
     dialect = registry.dialect(kind)
-    with pytest.raises(TokenUnknown) as refused:
+    with pytest.raises(TokenUnknown) as caught:
         check_placeholders(f"SELECT id FROM t WHERE code = {literal}", dialect, [])
-    assert f"in two parts: {instead}." in refused.value.hint
-    assert ("{ red }" in refused.value.hint) is (kind == "postgresql")
-    check_placeholders(f"SELECT id FROM t WHERE code = {instead}", dialect, [])
+    assert f"in two parts: {advice}." in caught.value.hint
+    assert ("{ red }" in caught.value.hint) is (kind == "postgresql")
+    check_placeholders(f"SELECT id FROM t WHERE code = {advice}", dialect, [])
 
 
-def test_the_advised_spelling_is_the_same_text(connection: psycopg.Connection) -> None:
-    spelled = "'a {' || 'red} b', E'\\'{' || E'red}'"
-    assert connection.execute(f"SELECT {spelled}").fetchone() == ("a {red} b", "'{red}")
+def test_the_literal_shown_in_the_hint_has_the_same_value(connection: psycopg.Connection) -> None:
+    literals = "'a {' || 'red} b', E'\\'{' || E'red}'"
+    assert connection.execute(f"SELECT {literals}").fetchone() == ("a {red} b", "'{red}")
     with sqlite3.connect(":memory:") as lite:
         assert lite.execute("SELECT 'a {' || 'red} b'").fetchone() == ("a {red} b",)
     lite.close()
 
 
 @pytest.mark.parametrize("kind", registry.kinds())
-def test_doubled_braces_are_left_as_they_are_written(kind: str) -> None:
+def test_doubled_braces_are_left_unchanged(kind: str) -> None:
     query = "SELECT '{{red}}', '{{x}}' FROM t WHERE a > '{x}'"
     check_placeholders(query, registry.dialect(kind), ["x"])
     assert replace_placeholders(query, registry.dialect(kind), {"x": "7"}) == query.replace("'{x}'", "'7'")

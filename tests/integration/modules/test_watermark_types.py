@@ -1,4 +1,4 @@
-"""A watermark that no run could use is refused when the module is saved, where its columns say their types."""
+"""Watermark columns of unsuitable types are refused if the module's columns have their types."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def check(**fields: Any) -> None:
 
 @pytest.mark.parametrize("side", ["dest_type", "source_type"])
 @pytest.mark.parametrize("native", ["boolean", "json"])
-def test_a_boolean_or_json_is_refused(side: str, native: str) -> None:
-    with pytest.raises(ValidationError) as refused:
+def test_a_boolean_or_json_watermark_is_refused(side: str, native: str) -> None:
+    with pytest.raises(ValidationError) as caught:
         check(columns=[{"dest_name": "w", side: native}])
-    assert "timestamp that grows" in str(refused.value.message_dict["watermark_column"])
+    assert "timestamp that grows" in str(caught.value.message_dict["watermark_column"])
 
 
-def test_the_key_that_incremental_takes_for_one_is_refused_as_the_key() -> None:
-    with pytest.raises(ValidationError) as refused:
+def test_a_merge_key_of_an_unsuitable_type_is_refused_if_it_is_the_watermark() -> None:
+    with pytest.raises(ValidationError) as caught:
         check(merge_strategy="incremental", watermark_column="", columns=[{"dest_name": "k", "dest_type": "boolean"}])
-    assert "merge_key" in refused.value.message_dict
+    assert "merge_key" in caught.value.message_dict
 
 
 @pytest.mark.parametrize(
@@ -43,5 +43,5 @@ def test_the_key_that_incremental_takes_for_one_is_refused_as_the_key() -> None:
         {"merge_strategy": "full", "columns": [{"dest_name": "w", "dest_type": "boolean"}]},
     ],
 )
-def test_others_are_saved(fields: dict[str, Any]) -> None:
+def test_other_watermarks_are_accepted(fields: dict[str, Any]) -> None:
     check(**fields)

@@ -1,4 +1,4 @@
-"""Every page of the admin, with rows on it: it opens, it says what it should, and it shows no secret."""
+"""The admin pages of every model, with rows: status codes, read-only models, and that no secret is shown."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At least one row of everything, and the secret where it may be."""
+    """Create at least one row of every model, with a secret in the environment."""
     monkeypatch.setenv("DW_PW", SECRET)
     module = ModuleFactory.build(**{name: getattr(ModuleFactory.create(), name) for name in CONNECTIONS})
     with history.recorded(module, actor="ann"):
@@ -71,7 +71,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     change_settings(min_full_share=0.4)
     UserGroup.objects.create(name="editors")
-    # what a page could show by mistake
+    # resolves the secret, which a page could then show by mistake
     Connection.objects.get(pk=module.dest_connection_id).parameters()
 
 
@@ -79,10 +79,10 @@ CONNECTIONS = ("source_connection", "dest_connection")
 
 
 def page(client: Client, model: type[Model], kind: str, *args: object) -> tuple[int, str]:
-    answer = client.get(
+    response = client.get(
         reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{kind}", args=args), follow=True
     )
-    return answer.status_code, answer.content.decode()
+    return response.status_code, response.content.decode()
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
@@ -100,7 +100,7 @@ def test_every_page_of_every_model_opens_and_shows_no_secret(
 
 
 @pytest.mark.parametrize("model", READ_ONLY)
-def test_what_happened_can_be_looked_at_and_nothing_else(admin_client: Client, rows: None, model: type[Model]) -> None:
+def test_history_models_are_read_only(admin_client: Client, rows: None, model: type[Model]) -> None:
     row = model._default_manager.all()[0]
     assert page(admin_client, model, "add")[0] == 403
     assert page(admin_client, model, "delete", row.pk)[0] == 403
@@ -108,21 +108,21 @@ def test_what_happened_can_be_looked_at_and_nothing_else(admin_client: Client, r
     assert admin_client.post(change, {"status": "success"}).status_code == 403
 
 
-def test_the_index_has_the_sidebar_in_the_order_of_work(admin_client: Client) -> None:
+def test_the_sidebar_entries_have_the_intended_order(admin_client: Client) -> None:
     content = admin_client.get("/admin/").content.decode()
     names = ["connections/connection/", "modules/module/", "modules/group/", "scheduling/schedule/", "runs/run/"]
     names += ["connections/driver/", "runs/setting/", "auth/user/"]
-    places = [content.index(f'href="/admin/{name}"') for name in names]
-    assert places == sorted(places)
+    positions = [content.index(f'href="/admin/{name}"') for name in names]
+    assert positions == sorted(positions)
 
 
-def test_the_root_leads_to_the_admin_and_that_to_the_login(client: Client) -> None:
-    answer = client.get("/", follow=True)
-    assert [place for place, _ in answer.redirect_chain] == ["/admin/", "/admin/login/?next=/admin/"]
+def test_the_root_redirects_to_the_admin_and_its_login(client: Client) -> None:
+    response = client.get("/", follow=True)
+    assert [url for url, _ in response.redirect_chain] == ["/admin/", "/admin/login/?next=/admin/"]
 
 
-def test_a_viewer_sees_only_what_was_granted(client: Client, rows: None) -> None:
-    viewer = User.objects.create_user("vera", password="x", is_staff=True)
-    client.force_login(viewer)
+def test_a_user_without_permissions_cannot_open_any_list(client: Client, rows: None) -> None:
+    user = User.objects.create_user("vera", password="x", is_staff=True)
+    client.force_login(user)
     for model in MODELS:
         assert page(client, model, "changelist")[0] == 403

@@ -1,4 +1,4 @@
-"""What the admin must never do: run what a row holds, load from elsewhere, count or fetch rows one by one."""
+"""The admin escapes text of rows, loads only its own files, and takes a fixed number of queries for each page."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from tests.factories import (
 )
 
 pytestmark = pytest.mark.django_db
-# fits into the shortest name
+# short enough for every field
 HOSTILE = "\"'></textarea><img src=x onerror=alert(1)></script>\u2028\x1b]8;;"
 RUNS = "/admin/runs/run/"
 
 
 @pytest.fixture
 def hostile() -> list[Any]:
-    """Rows whose every free text is an attack, whatever forms would have refused."""
+    """Rows in which every text is an attack, also where a form would refuse it."""
     module = ModuleFactory.create(owner=HOSTILE, notes=HOSTILE, source_query=HOSTILE, merge_key=HOSTILE)
     HookFactory.create(module=module, sql=HOSTILE)
     with history.recorded(module, actor=HOSTILE):
@@ -52,8 +52,8 @@ def hostile() -> list[Any]:
     group_run = GroupRunFactory.create(group=group, skipped=[{"module": HOSTILE, "why": HOSTILE}])
     run = running(module=module, group_run=group_run, actor=HOSTILE)
     error = dict.fromkeys(("code", "message", "hint", "detail"), HOSTILE)
-    told = {"source_query": HOSTILE, "merge_sql": HOSTILE, "watermarks": {HOSTILE: {"in": HOSTILE, "out": HOSTILE}}}
-    run.record(steps=[{"step": HOSTILE, "seconds": 1}], **told)
+    values = {"source_query": HOSTILE, "merge_sql": HOSTILE, "watermarks": {HOSTILE: {"in": HOSTILE, "out": HOSTILE}}}
+    run.record(steps=[{"step": HOSTILE, "seconds": 1}], **values)
     run.record(log_path="runs/hostile.log")
     logs.write(run, HOSTILE)
     run.finish_error(error, warnings=[HOSTILE])
@@ -69,96 +69,96 @@ def hostile() -> list[Any]:
 
 
 class Attacks(HTMLParser):
-    """Collects what a browser would load or run because of a row."""
+    """Collects the tags with which a browser would load or execute what a row contains."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[str] = []
+        self.tags: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "img" or any(name.startswith("on") for name, _ in attrs):
-            self.found.append(f"{tag} {attrs}")
+            self.tags.append(f"{tag} {attrs}")
 
 
 def attacks(page: str) -> list[str]:
     parser = Attacks()
     parser.feed(page)
-    return parser.found
+    return parser.tags
 
 
-def test_what_is_looked_for_is_found() -> None:
+def test_the_parser_finds_the_attack_if_it_is_not_escaped() -> None:
     assert attacks(f"<p>{HOSTILE}</p>")
 
 
-def test_no_page_takes_a_row_s_text_for_markup(admin_client: Client, hostile: list[Any]) -> None:
-    addresses = {"/admin/"}
+def test_no_page_renders_text_of_a_row_as_markup(admin_client: Client, hostile: list[Any]) -> None:
+    urls = {"/admin/"}
     for row in hostile:
         name = f"admin:{row._meta.app_label}_{row._meta.model_name}"
-        addresses |= {reverse(f"{name}_changelist"), reverse(f"{name}_change", args=[row.pk])}
-        addresses |= {reverse(f"{name}_history", args=[row.pk])}
+        urls |= {reverse(f"{name}_changelist"), reverse(f"{name}_change", args=[row.pk])}
+        urls |= {reverse(f"{name}_history", args=[row.pk])}
         if row._meta.model_name in ("module", "connection", "group", "schedule"):
-            addresses.add(reverse(f"{name}_delete", args=[row.pk]))
-    for address in addresses:
-        answer = admin_client.get(address, follow=True)
-        assert answer.status_code == 200, address
-        assert attacks(answer.content.decode()) == [], address
+            urls.add(reverse(f"{name}_delete", args=[row.pk]))
+    for url in urls:
+        response = admin_client.get(url, follow=True)
+        assert response.status_code == 200, url
+        assert attacks(response.content.decode()) == [], url
 
 
-def test_no_page_of_a_run_or_verification_lets_a_server_s_text_turn_around(admin_client: Client) -> None:
-    turned = "safe\u202egnp.exe\x1b[2J"
-    error = dict.fromkeys(("code", "message", "hint", "detail"), turned)
+def test_pages_of_runs_and_verifications_remove_control_characters(admin_client: Client) -> None:
+    text = "safe\u202egnp.exe\x1b[2J"
+    error = dict.fromkeys(("code", "message", "hint", "detail"), text)
     run = running()
-    run.record(source_query=turned, watermarks={"d": {"in": turned, "out": "2"}})
-    run.finish_error(error, warnings=[turned])
-    values = {"status": "different", "source_rows": 1, "dest_rows": 1, "warnings": [turned], "error": error}
-    examples = {"missing": [turned], "different": [{"key": turned, "column": "a", "source": turned, "dest": None}]}
-    told = Verification.objects.create(module=run.module, module_name="m", examples=examples, **values)
-    addresses = [RUNS, "/admin/", reverse("admin:runs_run_change", args=[run.pk])]
-    addresses += [reverse("admin:runs_verification_changelist")]
-    addresses += [reverse("admin:runs_verification_change", args=[told.pk])]
-    for address in addresses:
-        page = admin_client.get(address).content.decode()
-        assert "gnp.exe" in page, address
-        assert "\u202e" not in page and "\x1b" not in page, address
+    run.record(source_query=text, watermarks={"d": {"in": text, "out": "2"}})
+    run.finish_error(error, warnings=[text])
+    values = {"status": "different", "source_rows": 1, "dest_rows": 1, "warnings": [text], "error": error}
+    examples = {"missing": [text], "different": [{"key": text, "column": "a", "source": text, "dest": None}]}
+    verification = Verification.objects.create(module=run.module, module_name="m", examples=examples, **values)
+    urls = [RUNS, "/admin/", reverse("admin:runs_run_change", args=[run.pk])]
+    urls += [reverse("admin:runs_verification_changelist")]
+    urls += [reverse("admin:runs_verification_change", args=[verification.pk])]
+    for url in urls:
+        page = admin_client.get(url).content.decode()
+        assert "gnp.exe" in page, url
+        assert "\u202e" not in page and "\x1b" not in page, url
 
 
-def test_a_refused_or_started_row_s_name_is_text_in_the_message_too(admin_client: Client, hostile: list[Any]) -> None:
+def test_messages_of_actions_escape_the_name_of_a_row(admin_client: Client, hostile: list[Any]) -> None:
     run = Run.objects.get()
-    answer = admin_client.post(RUNS, {"action": "cancel", "_selected_action": [run.pk]}, follow=True)
-    assert "has already ended" in answer.content.decode()
-    assert attacks(answer.content.decode()) == []
+    response = admin_client.post(RUNS, {"action": "cancel", "_selected_action": [run.pk]}, follow=True)
+    assert "has already ended" in response.content.decode()
+    assert attacks(response.content.decode()) == []
 
 
-def test_pages_may_run_this_server_s_scripts_alone(admin_client: Client) -> None:
+def test_the_content_security_policy_allows_only_scripts_of_this_server(admin_client: Client) -> None:
     policy = admin_client.get("/admin/").headers["Content-Security-Policy"]
     assert "script-src 'self' 'unsafe-eval';" in policy
     assert "default-src 'self'" in policy
 
 
-def test_style_sheets_and_scripts_come_from_here_and_are_kept_for_a_year(admin_client: Client) -> None:
+def test_style_sheets_and_scripts_are_of_this_server_and_cached_for_a_year(admin_client: Client) -> None:
     page = admin_client.get("/admin/modules/module/").content.decode()
     files = re.findall(r'(?:<script src|<link href)="([^"]+)"', page)
     assert len(files) > 10
     assert all(file.startswith(("/static/", "/admin/jsi18n/")) for file in files)
-    answer = admin_client.get(next(file for file in files if "pipekit.css?v=" in file))
-    assert answer.status_code == 200
-    assert answer.headers["Cache-Control"] == "max-age=31536000, public, immutable"
+    response = admin_client.get(next(file for file in files if "pipekit.css?v=" in file))
+    assert response.status_code == 200
+    assert response.headers["Cache-Control"] == "max-age=31536000, public, immutable"
     assert "max-age=86400" in admin_client.get("/static/pipekit/pipekit.css").headers["Cache-Control"]
 
 
-def queries(client: Client, address: str) -> list[str]:
+def queries(client: Client, url: str) -> list[str]:
     with CaptureQueriesContext(connection) as captured:
-        assert client.get(address).status_code == 200
+        assert client.get(url).status_code == 200
     return [query["sql"] for query in captured.captured_queries]
 
 
-@pytest.mark.parametrize("wish", ["", "?q=orders", "?q=%2317", "?status__exact=error", "?by=schedule:1", "?p=3"])
-def test_the_list_of_runs_never_counts_them(admin_client: Client, wish: str) -> None:
+@pytest.mark.parametrize("query", ["", "?q=orders", "?q=%2317", "?status__exact=error", "?by=schedule:1", "?p=3"])
+def test_the_list_of_runs_takes_no_count_query(admin_client: Client, query: str) -> None:
     RunFactory.create_batch(3)
-    told = queries(admin_client, f"{RUNS}{wish}")
-    assert [sql for sql in told if "COUNT(" in sql] == []
-    assert len(told) <= 6
-    listed = [sql for sql in told if 'FROM "run_log"' in sql and "ORDER BY" in sql]
+    statements = queries(admin_client, f"{RUNS}{query}")
+    assert [sql for sql in statements if "COUNT(" in sql] == []
+    assert len(statements) <= 6
+    listed = [sql for sql in statements if 'FROM "run_log"' in sql and "ORDER BY" in sql]
     assert len(listed) == 1
     assert "merge_sql" not in listed[0]
 
@@ -167,50 +167,51 @@ LISTS = ("modules_module", "modules_group", "connections_connection", "runs_grou
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(admin_client: Client, name: str) -> None:
-    address = reverse(f"admin:{name}_changelist")
+def test_a_list_takes_the_same_number_of_queries_for_any_number_of_rows(admin_client: Client, name: str) -> None:
+    url = reverse(f"admin:{name}_changelist")
 
-    def more(count: int) -> int:
+    def add_rows(count: int) -> int:
+        """Add rows and return the number of queries that the list then takes."""
         for _ in range(count):
             member = GroupMemberFactory.create()
             ScheduleFactory.create(group=member.group)
             RunFactory.create(
                 module=member.module, group_run=GroupRunFactory.create(group=member.group, status="error")
             )
-        return len(queries(admin_client, address))
+        return len(queries(admin_client, url))
 
-    more(2)
-    few, many = more(1), more(12)
+    add_rows(2)
+    few, many = add_rows(1), add_rows(12)
     assert many == few <= 12
 
 
-def test_a_group_s_page_asks_for_all_its_members_at_once(admin_client: Client) -> None:
+def test_a_group_page_takes_the_same_number_of_queries_for_any_number_of_members(admin_client: Client) -> None:
     group = GroupFactory.create()
-    address = reverse("admin:modules_group_change", args=[group.pk])
+    url = reverse("admin:modules_group_change", args=[group.pk])
     GroupMemberFactory.create_batch(2, group=group)
-    # whatever is remembered from page to page
-    queries(admin_client, address)
-    few = len(queries(admin_client, address))
+    # fills the caches that are kept between requests
+    queries(admin_client, url)
+    few = len(queries(admin_client, url))
     names = [member.module.name for member in GroupMemberFactory.create_batch(10, group=group)]
-    assert len(queries(admin_client, address)) == few
-    page = admin_client.get(address).content.decode()
-    assert all(f">{name}<" in re.sub(r">\s+|\s+<", lambda found: found[0].strip(), page) for name in names)
+    assert len(queries(admin_client, url)) == few
+    page = admin_client.get(url).content.decode()
+    assert all(f">{name}<" in re.sub(r">\s+|\s+<", lambda match: match[0].strip(), page) for name in names)
 
 
-def test_the_overview_s_numbers_lead_to_their_rows(admin_client: Client) -> None:
+def test_the_numbers_of_the_overview_link_to_lists_of_their_rows(admin_client: Client) -> None:
     running()
     running().finish_error({"code": "x", "message": "It broke.", "hint": "", "detail": ""})
     page = admin_client.get("/admin/").content.decode()
     assert "It broke." in page
     for label, count in (("running now", 1), ("failed in 24 hours", 1)):
-        found = re.search(rf'href="([^"]+)"><span[^>]*>[^<]*</span><b>(\d+)</b><span>{label}', page)
-        assert found is not None
-        assert int(found[2]) == count
-        listed = admin_client.get(found[1].replace("&amp;", "&")).context["cl"].result_list
+        match = re.search(rf'href="([^"]+)"><span[^>]*>[^<]*</span><b>(\d+)</b><span>{label}', page)
+        assert match is not None
+        assert int(match[2]) == count
+        listed = admin_client.get(match[1].replace("&amp;", "&")).context["cl"].result_list
         assert len(listed) == count
 
 
-def test_dry_runs_are_no_failures_of_the_overview_and_refused_runs_are_shown_as_refused(admin_client: Client) -> None:
+def test_the_overview_counts_no_dry_runs_and_shows_refused_runs_as_refused(admin_client: Client) -> None:
     error = {"code": "x", "message": "It broke.", "hint": "", "detail": ""}
     failed = running()
     failed.finish_error(error)
@@ -221,34 +222,34 @@ def test_dry_runs_are_no_failures_of_the_overview_and_refused_runs_are_shown_as_
     refused.finish_refused(error)
     page = admin_client.get("/admin/").content.decode()
     for label, run in (("failed in 24 hours", failed), ("refused by a safety limit in 24 hours", refused)):
-        found = re.search(rf'href="([^"]+)"><span[^>]*>[^<]*</span><b>(\d+)</b><span>{label}', page)
-        assert found is not None and found[2] == "1"
-        listed = admin_client.get(found[1].replace("&amp;", "&")).context["cl"].result_list
+        match = re.search(rf'href="([^"]+)"><span[^>]*>[^<]*</span><b>(\d+)</b><span>{label}', page)
+        assert match is not None and match[2] == "1"
+        listed = admin_client.get(match[1].replace("&amp;", "&")).context["cl"].result_list
         assert [row.pk for row in listed] == [run.pk]
-    # in lists a dry run that failed says that it was one
+    # lists mark failed dry runs
     assert "Error (dry run)" in page and "Refused (dry run)" in page
 
 
 def test_the_overview_counts_modules_whose_last_verification_found_a_difference(admin_client: Client) -> None:
     first, second, third = ModuleFactory.create_batch(3)
 
-    def verified(module: Module, status: str, **values: Any) -> Verification:
+    def verify(module: Module, status: str, **values: Any) -> Verification:
         return Verification.objects.create(module=module, module_name=module.name, status=status, **values)
 
     assert "differed when last verified" not in admin_client.get("/admin/").content.decode()
-    verified(first, "different")
-    verified(first, "equal")
-    verified(second, "different", repaired={"inserted": 1})
-    told = [verified(third, "different"), verified(second, "different", repaired={"inserted": 1, "left": 2})]
-    verified(third, "error")
+    verify(first, "different")
+    verify(first, "equal")
+    verify(second, "different", repaired={"inserted": 1})
+    counted = [verify(third, "different"), verify(second, "different", repaired={"inserted": 1, "left": 2})]
+    verify(third, "error")
     page = admin_client.get("/admin/").content.decode()
-    found = re.search(r'href="([^"]+)"><span[^>]*>[^<]*</span><b>(\d+)</b><span>modules differed', page)
-    assert found is not None and found[2] == "2"
-    listed = admin_client.get(found[1].replace("&amp;", "&")).context["cl"].result_list
-    assert {row.pk for row in listed} == {row.pk for row in told}
+    match = re.search(r'href="([^"]+)"><span[^>]*>[^<]*</span><b>(\d+)</b><span>modules differed', page)
+    assert match is not None and match[2] == "2"
+    listed = admin_client.get(match[1].replace("&amp;", "&")).context["cl"].result_list
+    assert {row.pk for row in listed} == {row.pk for row in counted}
 
 
-def test_what_is_not_there_or_not_allowed_says_so_in_words(client: Client, django_user_model: Any) -> None:
+def test_missing_and_forbidden_pages_have_a_message(client: Client, django_user_model: Any) -> None:
     client.force_login(django_user_model.objects.create_user("vera", is_staff=True))
     assert "Page not found" in client.get("/nothing/at/all").content.decode()
     assert "Permission denied" in client.get(RUNS).content.decode()

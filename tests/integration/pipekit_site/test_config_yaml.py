@@ -1,4 +1,4 @@
-"""Configuration as YAML: what an export holds, and that importing it makes the same rows, and the same bytes again."""
+"""Configuration as YAML: the content of an export, and that importing it creates the same rows and exports the same."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from tests.benches.config_yaml import EXAMPLE, counts, empty, load
 
 pytestmark = pytest.mark.django_db
 
-# what SQL in the wild looks like: tabs, blanks at the end of lines, empty lines, quotes, no line feed at the end
-WILD_SQL = (
+# tabs, blanks at the end of lines, empty lines, quotes
+UNUSUAL_SQL = (
     "\n  SELECT\t\"A\" AS a,   \n\n\tB AS b -- 'x': # y\n"
     "   \n  FROM \"T#1\" WHERE C = 'ü\u00a0%' AND D > {z} AND E > {a}  \n\n"
 )
 
 
 def fill() -> None:
-    """Make rows with every field set to something that is not its default, and names out of order."""
+    """Create rows in which no field has its default, with names out of order."""
     load(EXAMPLE)
     erp = Connection.objects.get(name="erp")
     warehouse = Connection.objects.get(name="warehouse")
@@ -42,7 +42,7 @@ def fill() -> None:
         source_connection=erp,
         dest_connection=warehouse,
         dest_table='"My Schema"."yes"',
-        source_query=WILD_SQL,
+        source_query=UNUSUAL_SQL,
         columns=[
             {"source_name": "A", "dest_name": "a", "dest_type": "numeric(10,2)", "trim": True},
             {"dest_name": "b"},
@@ -79,7 +79,7 @@ def fill() -> None:
     )
 
 
-def test_the_promised_example_is_what_the_rows_say() -> None:
+def test_importing_the_documented_example_creates_its_rows() -> None:
     outcome = load(EXAMPLE)
     assert counts() == {"connections": 2, "modules": 1, "groups": 1, "schedules": 1}
     assert [changes.created for changes in outcome.changes.values()] == [2, 1, 1, 1]
@@ -100,22 +100,22 @@ def test_the_promised_example_is_what_the_rows_say() -> None:
     assert (Schedule.objects.get().target, Schedule.objects.get().timezone) == (Group.objects.get(), "Europe/Berlin")
 
 
-def test_an_export_has_the_promised_keys_in_their_order() -> None:
+def test_an_export_has_the_documented_keys_in_their_order() -> None:
     load(EXAMPLE)
-    promised, found = yaml.safe_load(EXAMPLE), yaml.safe_load(config_yaml.dump())
-    assert list(found) == list(promised)
-    for section, rows in promised.items():
+    documented, exported = yaml.safe_load(EXAMPLE), yaml.safe_load(config_yaml.dump())
+    assert list(exported) == list(documented)
+    for section, rows in documented.items():
         if section == "version":
             continue
         for name, values in rows.items():
-            kept = [key for key in found[section][name] if key in values]
-            assert kept == list(values)
+            keys = [key for key in exported[section][name] if key in values]
+            assert keys == list(values)
             for key, value in values.items():
                 if not isinstance(value, list):
-                    assert found[section][name][key] == value
+                    assert exported[section][name][key] == value
 
 
-def test_an_export_into_an_empty_database_exports_the_same_bytes() -> None:
+def test_importing_an_export_into_an_empty_database_restores_rows_and_export() -> None:
     fill()
     first = config_yaml.dump()
     stored = [state(section.model) for section in SECTIONS]
@@ -127,10 +127,10 @@ def test_an_export_into_an_empty_database_exports_the_same_bytes() -> None:
 
 
 def state(model: type[models.Model]) -> list[dict[str, Any]]:
-    """Return the rows by name, without what differs between two databases."""
-    unequal = {"id", "created_at", "updated_at"}
+    """Return the rows, sorted by name, without the fields that differ between two databases."""
+    differing = {"id", "created_at", "updated_at"}
     rows = model._default_manager.order_by("name")
-    names = [field.name for field in model._meta.concrete_fields if field.name not in unequal]
+    names = [field.name for field in model._meta.concrete_fields if field.name not in differing]
     return [{name: plain(getattr(row, name)) for name in names} for row in rows]
 
 
@@ -141,14 +141,14 @@ def plain(value: Any) -> Any:
 def test_importing_an_export_again_changes_nothing() -> None:
     load(EXAMPLE)
     text = config_yaml.dump()
-    touched = Module.objects.get().updated_at
+    updated_at = Module.objects.get().updated_at
     outcome = load(text)
     assert {name: changes.unchanged for name, changes in outcome.changes.items()} == counts()
-    assert Module.objects.get().updated_at == touched
+    assert Module.objects.get().updated_at == updated_at
     assert config_yaml.dump() == text
 
 
-def test_an_export_shows_sql_as_a_block_that_can_be_read() -> None:
+def test_an_export_has_sql_as_a_readable_block() -> None:
     load(EXAMPLE)
     Module.objects.update(source_query="SELECT 1 AS a,   \n\t2 AS b -- tab\n\nFROM t")
     assert (
@@ -156,7 +156,7 @@ def test_an_export_shows_sql_as_a_block_that_can_be_read() -> None:
     )
 
 
-def test_an_export_holds_references_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_export_has_references_and_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DW_PW", "canary-4471")
     load(EXAMPLE)
     Connection.objects.get(name="warehouse").parameters()
@@ -164,32 +164,32 @@ def test_an_export_holds_references_and_no_secret(monkeypatch: pytest.MonkeyPatc
     assert "canary-4471" not in config_yaml.dump()
 
 
-def test_names_are_sorted_whatever_the_database_sorts_by() -> None:
+def test_names_are_sorted_independently_of_the_database() -> None:
     load("connections:\n" + "".join(f"  {name}: {{driver: sqlite, jdbc_url: 'jdbc:sqlite:/x'}}\n" for name in "bBaA"))
     assert list(yaml.safe_load(config_yaml.dump())["connections"]) == ["A", "B", "a", "b"]
 
 
-def test_every_field_that_can_be_edited_is_in_the_file() -> None:
+def test_every_editable_field_is_in_the_file() -> None:
     for section in SECTIONS:
         assert set(section.fields) == editable(section.model, {"name"})
         for part in section.parts:
             assert set(part.fields) == editable(part.model, {part.owner})
 
 
-def editable(model: type[models.Model], apart_from: set[str]) -> set[str]:
+def editable(model: type[models.Model], excluded: set[str]) -> set[str]:
     names = {field.name for field in model._meta.concrete_fields if field.editable and not field.primary_key}
-    return names - apart_from
+    return names - excluded
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
-def test_every_text_comes_back_as_it_was_written(text: str) -> None:
+def test_any_text_is_read_back_unchanged(text: str) -> None:
     written = yaml.dump({"a": {"b": [text]}, "c": text}, Dumper=export._Dumper, allow_unicode=True, width=float("inf"))
-    found = entries(compose(written.encode(), "x"), "", Findings())
-    assert found["c"].node.value == text
+    root = entries(compose(written.encode(), "x"), "", Findings())
+    assert root["c"].node.value == text
 
 
 @given(lines=st.lists(st.text(" \t#:|>-'\"{}[]&*!%@a", max_size=6), min_size=2, max_size=6))
-def test_every_text_of_lines_comes_back_from_its_block(lines: list[str]) -> None:
+def test_any_text_of_several_lines_is_read_back_from_its_block(lines: list[str]) -> None:
     text = "\n".join(lines)
     written = yaml.dump({"a": {"c": text}}, Dumper=export._Dumper, allow_unicode=True, width=float("inf"))
     assert written.startswith("a:\n  c: |")
@@ -197,7 +197,7 @@ def test_every_text_of_lines_comes_back_from_its_block(lines: list[str]) -> None
     assert entries(inner, "a", Findings())["c"].node.value == text
 
 
-def test_drivers_of_a_connection_are_named_by_their_kind() -> None:
+def test_the_driver_of_a_connection_is_exported_as_its_kind() -> None:
     load(EXAMPLE)
     Driver.objects.filter(kind="sqlite").update(name="Another name")
     assert yaml.safe_load(config_yaml.dump())["connections"]["erp"]["driver"] == "sqlite"

@@ -1,4 +1,4 @@
-"""An import thinks without the metadata's write lock, and writes only what was judged on the rows that are there."""
+"""An import validates without a write lock on the metadata, and starts again if rows were changed meanwhile."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite_metada
 
 
 @contextmanager
-def another_process() -> Iterator[sqlite3.Connection]:
-    """A session that writes the metadata, and waits for nobody."""
+def other_session() -> Iterator[sqlite3.Connection]:
+    """A session that writes to the metadata and does not wait for locks."""
     with closing(sqlite3.connect(settings.PIPEKIT.database, timeout=0, isolation_level=None)) as session:
         yield session
 
 
-def sections_that_call(during: Any) -> tuple[Any, ...]:
-    """Return the sections, with something that happens while a module is thought about."""
+def sections_that_call(callback: Any) -> tuple[Any, ...]:
+    """Return the sections with a callback that is called while a module is validated."""
 
     def prepare(module: Module, parts: Mapping[str, Sequence[Any]]) -> None:
         MODULES.prepare(module, parts)
-        during()
+        callback()
 
     return tuple(replace(MODULES, prepare=prepare) if section is MODULES else section for section in SECTIONS)
 
 
-def test_a_dry_run_needs_no_lock_and_leaves_nothing() -> None:
+def test_a_dry_run_needs_no_lock_and_writes_nothing() -> None:
     load(EXAMPLE)
-    with another_process() as other:
+    with other_session() as other:
         other.execute("BEGIN IMMEDIATE")
         diff = load(EXAMPLE.replace("merge_key: dcord", "merge_key: dcord, dcotyp"), dry_run=True).diff
         other.execute("ROLLBACK")
@@ -54,45 +54,45 @@ def test_a_dry_run_needs_no_lock_and_leaves_nothing() -> None:
     assert ModuleHistory.objects.count() == 1
 
 
-def test_others_may_write_while_a_file_is_thought_about() -> None:
-    written = list[int]()
+def test_other_processes_can_write_while_a_file_is_validated() -> None:
+    rowcounts = list[int]()
 
     def write() -> None:
-        if not written:
-            with another_process() as other:
+        if not rowcounts:
+            with other_session() as other:
                 columns = "session_key, session_data, expire_date"
                 other.execute(f"INSERT INTO django_session ({columns}) VALUES ('x', '', '2027-01-01')")
-                written.append(other.execute("DELETE FROM django_session").rowcount)
+                rowcounts.append(other.execute("DELETE FROM django_session").rowcount)
 
     importing.load(EXAMPLE.encode(), sections_that_call(write), ImportOptions(name="x", actor="me"))
-    assert written == [1]
+    assert rowcounts == [1]
     assert counts() == {"connections": 2, "modules": 1, "groups": 1, "schedules": 1}
 
 
-def test_what_was_changed_meanwhile_is_thought_about_again() -> None:
+def test_an_import_is_validated_again_if_rows_were_changed_meanwhile() -> None:
     load(EXAMPLE)
-    seen = []
+    usernames = []
 
     def rename_once() -> None:
-        seen.append(list(Connection.objects.values_list("username", flat=True)))
-        if len(seen) == 1:
-            with another_process() as other:
+        usernames.append(list(Connection.objects.values_list("username", flat=True)))
+        if len(usernames) == 1:
+            with other_session() as other:
                 other.execute("UPDATE connection SET username = 'meanwhile'")
 
     text = EXAMPLE.replace("merge_key: dcord", "merge_key: dcord, dcotyp")
     importing.load(text.encode(), sections_that_call(rename_once), ImportOptions(name="x", actor="me"))
-    # thought, thought again on what is there now, written
-    assert len(seen) == 3
+    # validated, validated again with the changed rows, written
+    assert len(usernames) == 3
     assert Module.objects.get().merge_key == "dcord, dcotyp"
     assert [row.version for row in ModuleHistory.objects.order_by("version")] == [1, 2]
 
 
-def test_a_configuration_that_never_rests_is_refused_and_nothing_is_imported() -> None:
+def test_an_import_is_refused_if_rows_are_changed_again_and_again() -> None:
     load(EXAMPLE)
     names = iter(range(100))
 
     def rename() -> None:
-        with another_process() as other:
+        with other_session() as other:
             other.execute("UPDATE grp SET max_parallel = ?", (next(names) + 10,))
 
     text = EXAMPLE.replace("merge_key: dcord", "merge_key: dcord, dcotyp")
@@ -101,7 +101,7 @@ def test_a_configuration_that_never_rests_is_refused_and_nothing_is_imported() -
     assert Module.objects.get().merge_key == "dcord"
 
 
-def test_a_module_whose_run_is_going_on_is_not_pruned_in_a_dry_run_either() -> None:
+def test_a_module_with_an_active_run_is_not_pruned_with_or_without_dry_run() -> None:
     load(EXAMPLE)
     RunFactory.create(module=Module.objects.get(), status="running")
     text = "version: 1\nmodules: {}\ngroups: {}\nschedules: {}\n"
@@ -111,10 +111,10 @@ def test_a_module_whose_run_is_going_on_is_not_pruned_in_a_dry_run_either() -> N
     assert Module.objects.count() == 1
 
 
-def test_many_new_modules_are_written_by_one_statement_each_and_their_history_by_few() -> None:
+def test_many_new_modules_take_one_insert_each_and_few_for_their_history() -> None:
     connections = EXAMPLE[: EXAMPLE.index("modules:")]
-    ends = "source_connection: erp, dest_connection: warehouse, source_query: SELECT A AS a FROM T"
-    modules = "\n".join(f"  m{number}: {{{ends}, dest_table: sync.m{number}}}" for number in range(40))
+    fields = "source_connection: erp, dest_connection: warehouse, source_query: SELECT A AS a FROM T"
+    modules = "\n".join(f"  m{number}: {{{fields}, dest_table: sync.m{number}}}" for number in range(40))
     with CaptureQueriesContext(connection) as queries:
         load(f"{connections}modules:\n{modules}\n")
     assert sum(query["sql"].startswith("INSERT INTO") for query in queries.captured_queries) < 50

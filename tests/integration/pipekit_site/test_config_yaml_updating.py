@@ -1,4 +1,4 @@
-"""Importing over what is there: what the file names changes, the rest stays; --prune and --dry-run; the history."""
+"""Importing a file over existing rows: updates, --prune, --dry-run and the history."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def example() -> None:
     load(EXAMPLE)
 
 
-def findings(text: str, **wishes: bool) -> list[str]:
+def findings(text: str, **options: bool) -> list[str]:
+    """Import an invalid file and return its findings."""
     with pytest.raises(FileInvalid) as caught:
-        load(text, **wishes)
+        load(text, **options)
     return [str(finding) for finding in caught.value.findings]
 
 
@@ -33,18 +34,18 @@ def test_a_field_that_is_left_out_keeps_its_value() -> None:
     assert (warehouse.max_parallel, warehouse.username, warehouse.supports_deletes) == (9, "somebody", False)
 
 
-def test_an_optional_field_given_as_null_is_emptied() -> None:
+def test_null_empties_an_optional_field() -> None:
     load("modules: {qcrh: {watermark_column: null, columns: null, watermarks: null, source_query: SELECT 1 AS dcord}}")
     assert Module.objects.get().watermark_column == ""
     assert not Watermark.objects.exists()
 
 
-def test_what_the_file_does_not_name_is_left_alone() -> None:
+def test_rows_that_are_not_in_the_file_are_left_unchanged() -> None:
     load("connections: {third: {driver: sqlite, jdbc_url: 'jdbc:sqlite:/x.db'}}\ngroups:\n")
     assert counts() == {"connections": 3, "modules": 1, "groups": 1, "schedules": 1}
 
 
-def test_a_list_is_given_as_a_whole() -> None:
+def test_a_list_replaces_the_existing_list() -> None:
     load("modules: {qcrh: {hooks: [{sql: b, run_order: 2}, {sql: a}, {sql: c, run_order: 2}]}}")
     assert [hook.sql for hook in Hook.objects.all()] == ["a", "b", "c"]
     load("modules: {qcrh: {hooks: []}}")
@@ -52,7 +53,7 @@ def test_a_list_is_given_as_a_whole() -> None:
     assert Watermark.objects.exists()
 
 
-def test_an_entry_of_a_list_keeps_what_is_left_out() -> None:
+def test_an_entry_of_a_list_keeps_fields_that_are_left_out() -> None:
     load("modules: {qcrh: {watermarks: [{name: since, default_value: '2000-01-01'}]}}")
     watermark = Watermark.objects.get()
     assert (watermark.resolver_sql, watermark.default_value) == ("SELECT max(d) FROM x", "2000-01-01")
@@ -61,10 +62,10 @@ def test_an_entry_of_a_list_keeps_what_is_left_out() -> None:
     assert Group.objects.get().members.get().run_order == 7
 
 
-def test_a_watermark_comes_with_the_query_that_needs_it() -> None:
+def test_a_query_and_its_new_watermark_are_imported_together() -> None:
     query = "SELECT A AS dcord FROM T WHERE B > {since} AND C > {other}"
-    given = "[{name: since}, {name: other, connection: erp, resolver_sql: SELECT 1}]"
-    load(f"modules: {{qcrh: {{source_query: '{query}', watermarks: {given}}}}}")
+    watermarks = "[{name: since}, {name: other, connection: erp, resolver_sql: SELECT 1}]"
+    load(f"modules: {{qcrh: {{source_query: '{query}', watermarks: {watermarks}}}}}")
     assert sorted(Watermark.objects.values_list("name", flat=True)) == ["other", "since"]
     assert "source_query" in findings("modules: {qcrh: {source_query: 'SELECT {a} AS dcord FROM T'}}")[0]
 
@@ -79,7 +80,7 @@ groups: {nightly: {max_parallel: 0}}
     assert config_yaml.dump() == before
 
 
-def test_every_change_of_a_module_is_in_its_history() -> None:
+def test_every_change_of_a_module_is_recorded_in_its_history() -> None:
     assert [(entry.version, entry.actor) for entry in ModuleHistory.objects.all()] == [(1, "importconfig")]
     load(EXAMPLE)
     assert ModuleHistory.objects.count() == 1
@@ -112,7 +113,7 @@ def test_a_dry_run_reports_the_same_errors() -> None:
     assert findings(text, dry_run=True) == findings(text)
 
 
-def test_prune_removes_what_is_missing_from_the_sections_that_are_there() -> None:
+def test_prune_removes_rows_that_are_missing_from_sections_of_the_file() -> None:
     load("connections: {third: {driver: sqlite, jdbc_url: 'jdbc:sqlite:/x.db'}}\nmodules: {}")
     outcome = load("schedules: {}\ngroups: {}", prune=True)
     assert {name: changes.removed for name, changes in outcome.changes.items()} == {"groups": 1, "schedules": 1}
@@ -121,24 +122,24 @@ def test_prune_removes_what_is_missing_from_the_sections_that_are_there() -> Non
     assert counts() == {"connections": 0, "modules": 0, "groups": 0, "schedules": 0}
 
 
-def test_prune_leaves_sections_alone_that_are_not_there_or_empty() -> None:
+def test_prune_ignores_missing_and_null_sections() -> None:
     load("version: 1\nmodules:\n", prune=True)
     assert counts() == {"connections": 2, "modules": 1, "groups": 1, "schedules": 1}
 
 
-def test_prune_removes_nothing_that_is_still_used() -> None:
+def test_prune_refuses_to_remove_rows_that_are_still_used() -> None:
     before = config_yaml.dump()
-    why = "it is not in this file, so --prune would remove it, but it is used by"
+    reason = "it is not in this file, so --prune would remove it, but it is used by"
     assert findings("connections: {}\ngroups: {}", prune=True) == [
-        f"line 1: connections.erp: {why} module qcrh.",
-        f"line 1: connections.warehouse: {why} module qcrh.",
-        f"line 1: groups.nightly: {why} schedule nightly-4am.",
+        f"line 1: connections.erp: {reason} module qcrh.",
+        f"line 1: connections.warehouse: {reason} module qcrh.",
+        f"line 1: groups.nightly: {reason} schedule nightly-4am.",
     ]
-    assert findings("modules: {}", prune=True) == [f"line 1: modules.qcrh: {why} group nightly."]
+    assert findings("modules: {}", prune=True) == [f"line 1: modules.qcrh: {reason} group nightly."]
     assert config_yaml.dump() == before
 
 
-def test_a_reference_to_what_prune_removes_is_told_where_it_stands() -> None:
+def test_a_reference_to_a_row_that_prune_removes_is_reported_with_its_key() -> None:
     Connection.objects.create(
         name="old", driver=Connection.objects.get(name="erp").driver, jdbc_url="jdbc:sqlite:/old.db"
     )
@@ -151,20 +152,20 @@ def test_a_reference_to_what_prune_removes_is_told_where_it_stands() -> None:
     assert Module.objects.get().source_connection.name == "old"
 
 
-def test_a_module_that_runs_is_not_pruned() -> None:
+def test_a_module_with_an_active_run_is_not_pruned() -> None:
     module = Module.objects.get()
     run = Run.objects.create(module=module, module_name=module.name)
-    found = findings("modules: {}\ngroups: {}\nschedules: {}", prune=True)
-    assert found == [f"line 1: modules.qcrh: --prune cannot remove it yet, because of run {run}."]
+    messages = findings("modules: {}\ngroups: {}\nschedules: {}", prune=True)
+    assert messages == [f"line 1: modules.qcrh: --prune cannot remove it yet, because of run {run}."]
     assert counts() == {"connections": 2, "modules": 1, "groups": 1, "schedules": 1}
 
 
-def test_a_schedule_can_be_pointed_elsewhere() -> None:
+def test_a_schedule_can_get_another_target() -> None:
     load("schedules: {nightly-4am: {group: null, module: qcrh}}")
     assert Schedule.objects.get().target == Module.objects.get()
 
 
-def test_truth_and_one_are_not_the_same() -> None:
+def test_changing_an_option_from_one_to_true_is_a_change() -> None:
     load("connections: {warehouse: {options: {session: {a: 1}}}}")
     outcome = load("connections: {warehouse: {options: {session: {a: true}}}}")
     assert outcome.changes["connections"].updated == 1

@@ -1,4 +1,4 @@
-"""`doctor` on schedules: it is told when nobody ticks, and what to do about it."""
+"""The schedules check of `doctor`: the scheduler is not running, or schedules are invalid."""
 
 from __future__ import annotations
 
@@ -18,69 +18,69 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_crontab_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
-def look() -> Check:
+def check_schedules() -> Check:
     return next(checks.run(check for check in CHECKS if check[0] == "schedules"))
 
 
-def ticked(ago: dt.timedelta) -> None:
+def create_tick(ago: dt.timedelta) -> None:
     at = timezone.now() - ago
     Tick.objects.update_or_create(pk=1, defaults={"at": at, "unbroken_since": at, "finished_at": at})
 
 
-def test_nothing_scheduled_needs_no_tick() -> None:
+def test_the_scheduler_need_not_run_if_nothing_is_scheduled() -> None:
     ScheduleFactory.create(enabled=False)
-    assert (look().ok, look().message) == (True, "nothing is scheduled")
+    assert (check_schedules().ok, check_schedules().message) == (True, "nothing is scheduled")
 
 
-def test_a_schedule_that_nobody_ticks_for_is_told() -> None:
+def test_a_schedule_without_any_tick_is_reported() -> None:
     ScheduleFactory.create()
-    assert "no process runs the tick: there has been none" in look().message
-    assert "keep `manage.py scheduler` running" in look().hint
+    assert "no process runs the tick: there has been none" in check_schedules().message
+    assert "keep `manage.py scheduler` running" in check_schedules().hint
 
 
-def test_a_full_refresh_cron_needs_ticks_too() -> None:
+def test_a_full_refresh_cron_without_any_tick_is_reported() -> None:
     ModuleFactory.create(full_refresh_cron="@weekly")
-    assert not look().ok
+    assert not check_schedules().ok
 
 
-def test_a_tick_older_than_three_minutes_is_told() -> None:
+def test_a_last_tick_older_than_three_minutes_is_reported() -> None:
     ScheduleFactory.create()
-    ticked(dt.timedelta(minutes=2, seconds=50))
-    assert look().ok
-    ticked(dt.timedelta(minutes=3, seconds=10))
-    assert "no process runs the tick: the last was at" in look().message
+    create_tick(dt.timedelta(minutes=2, seconds=50))
+    assert check_schedules().ok
+    create_tick(dt.timedelta(minutes=3, seconds=10))
+    assert "no process runs the tick: the last was at" in check_schedules().message
 
 
 @pytest.mark.parametrize(
     ("lines", "hint"), [("", "manage.py installcron"), ("* * * * * x # ours", "systemctl status cron")]
 )
-def test_with_a_crontab_program_the_hint_is_about_the_line(
+def test_with_a_crontab_program_the_hint_depends_on_its_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, hint: str
 ) -> None:
     program = tmp_path / "crontab"
     program.write_text(f"#!/bin/sh\nprintf '%s\\n' '{lines.replace('ours', settings.CRONTAB_COMMENT)}'\n")
     program.chmod(0o755)
     ScheduleFactory.create()
-    assert hint in look().hint
+    assert hint in check_schedules().hint
 
 
-def test_a_schedule_that_cannot_fire_is_told() -> None:
+def test_a_schedule_that_cannot_fire_is_reported() -> None:
     row: Schedule = ScheduleFactory.create(name="odd")
-    ticked(dt.timedelta())
+    create_tick(dt.timedelta())
     Progress.objects.create(schedule=row, seen_until=timezone.now(), error="This machine knows no time zone “Mars”.")
-    assert "1 schedules cannot fire; odd: This machine knows no time zone" in look().message
+    assert "1 schedules cannot fire; odd: This machine knows no time zone" in check_schedules().message
 
 
-def test_a_range_that_runs_backwards_is_reported_before_any_tick_has_met_it() -> None:
+def test_a_descending_range_is_reported_before_the_next_tick() -> None:
     ScheduleFactory.create(name="odd", cron_expr="0 4 * * sat-mon")
     ModuleFactory.create(name="orders", full_refresh_cron="0 22-4 * * *")
-    ticked(dt.timedelta())
-    said = look().message
-    assert "2 schedules cannot fire; odd: The range “sat-mon”" in said
-    assert "Write sat,sun,mon instead." in said
+    create_tick(dt.timedelta())
+    message = check_schedules().message
+    assert "2 schedules cannot fire; odd: The range “sat-mon”" in message
+    assert "Write sat,sun,mon instead." in message
     Schedule.objects.all().delete()
-    assert "1 schedules cannot fire; full refresh of orders: The range “22-4”" in look().message
+    assert "1 schedules cannot fire; full refresh of orders: The range “22-4”" in check_schedules().message

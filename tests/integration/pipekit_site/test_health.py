@@ -1,4 +1,4 @@
-"""What a monitor hears."""
+"""The health endpoint."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tests.factories import ScheduleFactory
 
 
 @pytest.mark.django_db
-def test_an_install_without_schedules_is_well(client: Client) -> None:
-    answer = client.get("/health")
-    assert (answer.status_code, answer.json()["ok"]) == (200, True)
+def test_an_install_without_schedules_is_healthy(client: Client) -> None:
+    response = client.get("/health")
+    assert (response.status_code, response.json()["ok"]) == (200, True)
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("minutes", "status"), [(1, 200), (4, 503)])
-def test_a_tick_older_than_three_minutes_is_told(client: Client, minutes: int, status: int) -> None:
+def test_a_tick_older_than_three_minutes_is_reported_as_late(client: Client, minutes: int, status: int) -> None:
     ScheduleFactory.create(enabled=True)
     assert client.get("/health").json() == {"ok": False, "database": True, "tick": {"at": None, "late": True}}
-    then = timezone.now() - dt.timedelta(minutes=minutes)
-    Tick.objects.create(at=then, unbroken_since=then, finished_at=then)
-    answer = client.get("/health")
-    assert (answer.status_code, answer.json()["tick"]["late"]) == (status, status == 503)
+    at = timezone.now() - dt.timedelta(minutes=minutes)
+    Tick.objects.create(at=at, unbroken_since=at, finished_at=at)
+    response = client.get("/health")
+    assert (response.status_code, response.json()["tick"]["late"]) == (status, status == 503)

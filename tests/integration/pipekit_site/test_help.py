@@ -1,4 +1,4 @@
-"""The Help pages of the admin: who may see them, and that each of them opens."""
+"""The Help pages of the admin: each of them opens, for users of the admin only."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pipekit_site.web import help as help_pages
 @pytest.mark.django_db
 def test_every_help_page_opens(admin_client: Client) -> None:
     for name in help_pages.names():
-        shown = help_pages.page(name)
-        response = admin_client.get(shown.url)
+        page = help_pages.page(name)
+        response = admin_client.get(page.url)
         assert response.status_code == 200
         content = response.content.decode()
-        assert f"{shown.title} | Pipekit</title>" in content.replace("\n", "")
-        assert all(f'id="{heading.anchor}"' in content for heading in shown.headings)
-        for source in re.findall(r'<img src="([^"]+)"', shown.html):
+        assert f"{page.title} | Pipekit</title>" in content.replace("\n", "")
+        assert all(f'id="{heading.anchor}"' in content for heading in page.headings)
+        for source in re.findall(r'<img src="([^"]+)"', page.html):
             image = admin_client.get(source)
             assert (image.status_code, image["Content-Type"]) == (200, "image/png")
 
@@ -33,13 +33,13 @@ def test_the_sidebar_links_to_help(admin_client: Client) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["none/", "../settings/", "images/none.png", "images/..%2F..%2Fsettings.py"])
-def test_what_is_no_guide_is_not_found(admin_client: Client, path: str) -> None:
+def test_a_path_without_a_guide_is_not_found(admin_client: Client, path: str) -> None:
     assert admin_client.get(f"/admin/help/{path}").status_code == 404
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["", "schedules/", "images/overview.png"])
-def test_help_needs_a_login_to_the_admin(client: Client, path: str) -> None:
+def test_help_requires_a_login_to_the_admin(client: Client, path: str) -> None:
     response = client.get(f"/admin/help/{path}")
     assert response.status_code == 302 and response["Location"].startswith("/admin/login/")
     client.force_login(User.objects.create_user("visitor"))

@@ -1,4 +1,4 @@
-"""The metadata's migrations: complete, and the same promises on PostgreSQL as on SQLite."""
+"""Migrations of the metadata: none is missing, and PostgreSQL gets the same constraints and triggers as SQLite."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def insert(connection: psycopg.Connection[tuple[object, ...]], status: str) -> i
 
 
 @pytest.mark.matrix
-def test_on_postgresql_too_the_database_holds_the_lock_and_keeps_what_is_over(
+def test_postgresql_enforces_one_active_run_per_destination_and_protects_ended_runs(
     database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    migrated = manage(tmp_path_factory.mktemp("var"), "migrate", "--verbosity", "0", PIPEKIT_DATABASE=database_url)
-    assert migrated.returncode == 0, migrated.stderr
+    result = manage(tmp_path_factory.mktemp("var"), "migrate", "--verbosity", "0", PIPEKIT_DATABASE=database_url)
+    assert result.returncode == 0, result.stderr
     with psycopg.connect(database_url, autocommit=True) as connection:
         assert connection.execute("SELECT count(*) FROM driver").fetchone() == (10,)
-        active, over = insert(connection, "running"), insert(connection, "success")
+        active, ended = insert(connection, "running"), insert(connection, "success")
         with pytest.raises(psycopg.errors.UniqueViolation):
             insert(connection, "queued")
         connection.execute("UPDATE run_log SET read = 1 WHERE id = %s", [active])
         for change in ("read = 1", "status = 'running'", "module_id = 1"):
             with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="not rewritten"):
-                connection.execute(f"UPDATE run_log SET {change} WHERE id = %s", [over])
-        connection.execute("DELETE FROM run_log WHERE id = %s", [over])
+                connection.execute(f"UPDATE run_log SET {change} WHERE id = %s", [ended])
+        connection.execute("DELETE FROM run_log WHERE id = %s", [ended])
         with pytest.raises(psycopg.errors.CheckViolation, match="connection_password_is_a_reference"):
             connection.execute(
                 """
@@ -56,9 +56,9 @@ def test_on_postgresql_too_the_database_holds_the_lock_and_keeps_what_is_over(
             )
 
 
-def test_a_database_that_is_up_to_date_has_no_pending_checks(
+def test_check_has_no_warnings_with_metadata_in_postgresql(
     database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     data_dir = tmp_path_factory.mktemp("var")
-    checked = manage(data_dir, "check", "--fail-level", "WARNING", PIPEKIT_DATABASE=database_url)
-    assert checked.returncode == 0, checked.stderr
+    result = manage(data_dir, "check", "--fail-level", "WARNING", PIPEKIT_DATABASE=database_url)
+    assert result.returncode == 0, result.stderr

@@ -1,4 +1,4 @@
-"""Metadata in PostgreSQL: a connection to its database is refused by any name, a connection to another is not."""
+"""Connections to a PostgreSQL database with Pipekit's metadata are refused, whatever their URL."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from tests.processes.install import Install
 from tests.processes.jrunner import run_job
 
 
-def refused(parameters: ConnectionParameters) -> None:
+def assert_refused(parameters: ConnectionParameters) -> None:
+    """Assert that the database can neither be connected to, nor read from, nor written to."""
     connector = registry.connector("postgresql")
     assert connector.reader and connector.writer
     batches = connector.reader.read(parameters, "SELECT 1 AS n", (), batch_bytes=1000)
@@ -39,7 +40,7 @@ def refused(parameters: ConnectionParameters) -> None:
             use()
 
 
-def make_metadata(url: str, schema: str) -> None:
+def create_metadata(url: str, schema: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
         for table in METADATA_TABLES:
@@ -47,20 +48,20 @@ def make_metadata(url: str, schema: str) -> None:
 
 
 @pytest.mark.parametrize("schema", ["public", "pipekit"])
-def test_a_database_with_the_metadatas_tables_is_refused_in_whatever_schema(schema: str, database_url: str) -> None:
-    make_metadata(database_url, schema)
-    given = ConnectionParameters(kind="postgresql", url=database_url, name="sly")
-    refused(given)
-    # a search_path of one's own decides nothing
-    refused(replace(given, options={"session": {"search_path": "pg_temp"}}))
+def test_a_database_with_the_tables_of_the_metadata_in_any_schema_is_refused(schema: str, database_url: str) -> None:
+    create_metadata(database_url, schema)
+    parameters = ConnectionParameters(kind="postgresql", url=database_url, name="sly")
+    assert_refused(parameters)
+    # whatever the search_path
+    assert_refused(replace(parameters, options={"session": {"search_path": "pg_temp"}}))
 
 
-def test_a_user_without_any_rights_there_is_refused_as_well(database_url: str) -> None:
-    make_metadata(database_url, "private")
+def test_a_user_without_privileges_on_the_metadata_is_refused(database_url: str) -> None:
+    create_metadata(database_url, "private")
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("CREATE ROLE powerless LOGIN")
     try:
-        refused(
+        assert_refused(
             ConnectionParameters(kind="postgresql", url=database_url.replace("postgres:@", "powerless@"), name="sly")
         )
     finally:
@@ -68,7 +69,7 @@ def test_a_user_without_any_rights_there_is_refused_as_well(database_url: str) -
             connection.execute("DROP ROLE powerless")
 
 
-def test_a_database_with_some_of_these_names_is_an_ordinary_one(database_url: str) -> None:
+def test_a_database_with_only_some_of_the_table_names_is_allowed(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("CREATE TABLE auth_user (id integer); CREATE TABLE django_migrations (id integer)")
         connection.execute("CREATE SCHEMA other; CREATE TABLE other.module (id integer)")
@@ -77,75 +78,75 @@ def test_a_database_with_some_of_these_names_is_an_ordinary_one(database_url: st
         pass
 
 
-def test_the_very_database_is_refused_by_server_and_database_and_its_neighbour_is_not(
+def test_the_metadata_database_is_refused_by_its_oid_and_another_of_the_server_is_allowed(
     new_database: Callable[[], str],
 ) -> None:
-    own, neighbour = new_database(), new_database()
-    with psycopg.connect(own) as connection:
-        found: Any = connection.execute(SERVER_DATABASE.encode()).fetchone()
-    given = ConnectionParameters(kind="postgresql", url=own, name="sly")
-    database = ServerDatabase(system_identifier=found[0], oid=found[1])
-    given = replace(given, protection=replace(given.protection, databases=(database,)))
-    refused(given)
-    registry.connector("postgresql").connect(replace(given, url=neighbour)).close()
-    destination = postgresql(neighbour)
+    metadata, other = new_database(), new_database()
+    with psycopg.connect(metadata) as connection:
+        row: Any = connection.execute(SERVER_DATABASE.encode()).fetchone()
+    parameters = ConnectionParameters(kind="postgresql", url=metadata, name="sly")
+    database = ServerDatabase(system_identifier=row[0], oid=row[1])
+    parameters = replace(parameters, protection=replace(parameters.protection, databases=(database,)))
+    assert_refused(parameters)
+    registry.connector("postgresql").connect(replace(parameters, url=other)).close()
+    destination = postgresql(other)
     destination.execute("CREATE TABLE t (n integer)")
-    ended = run_job(replace(job(destination, "SELECT 1 AS n", destination), source=given))
-    assert (ended.code, ended.last["error"]["code"]) == (1, "protected")
+    result = run_job(replace(job(destination, "SELECT 1 AS n", destination), source=parameters))
+    assert (result.code, result.last["error"]["code"]) == (1, "protected")
 
 
-def test_a_server_that_does_not_say_which_it_is_can_be_used_and_its_metadata_still_cannot(
+def test_a_server_that_hides_its_identity_is_allowed_unless_it_has_the_metadata(
     new_database: Callable[[], str],
 ) -> None:
     url = new_database()
     database = ServerDatabase(system_identifier="1", oid="1")
-    given = ConnectionParameters(kind="postgresql", url=url.replace("postgres:@", "asker@"), name="sly")
-    given = replace(given, protection=replace(given.protection, databases=(database,)))
+    parameters = ConnectionParameters(kind="postgresql", url=url.replace("postgres:@", "asker@"), name="sly")
+    parameters = replace(parameters, protection=replace(parameters.protection, databases=(database,)))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE ROLE asker LOGIN")
         connection.execute("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
         connection.execute("CREATE TABLE t (n integer); GRANT ALL ON t TO asker")
     try:
-        asker = postgresql(given.url)
-        asker.parameters = given
-        ended = run_job(job(asker, "SELECT 1::numeric AS n", asker))
-        assert (ended.code, ended.last["route"]) == (0, "arrow"), ended.log
-        make_metadata(url, "public")
-        refused(given)
+        system = postgresql(parameters.url)
+        system.parameters = parameters
+        result = run_job(job(system, "SELECT 1::numeric AS n", system))
+        assert (result.code, result.last["route"]) == (0, "arrow"), result.log
+        create_metadata(url, "public")
+        assert_refused(parameters)
     finally:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
             connection.execute("DROP OWNED BY asker; DROP ROLE asker")
 
 
-def test_a_server_without_the_function_that_says_which_it_is_can_be_used_on_every_route(
+def test_a_server_without_pg_control_system_is_allowed_on_every_route(
     database_url: str,
 ) -> None:
     database = ServerDatabase(system_identifier="1", oid="1")
-    given = ConnectionParameters(kind="postgresql", url=database_url, name="sly")
-    given = replace(given, protection=replace(given.protection, databases=(database,)))
+    parameters = ConnectionParameters(kind="postgresql", url=database_url, name="sly")
+    parameters = replace(parameters, protection=replace(parameters.protection, databases=(database,)))
     with psycopg.connect(database_url, autocommit=True) as connection:
-        # in this database alone
+        # changes only this database
         connection.execute("SET allow_system_table_mods = on")
         connection.execute("ALTER FUNCTION pg_catalog.pg_control_system() RENAME TO pg_control_nothing")
         connection.execute("CREATE TABLE t (n integer)")
-    asker = postgresql(given.url)
-    asker.parameters = given
+    system = postgresql(parameters.url)
+    system.parameters = parameters
     for query, route in (("SELECT 1 AS n", "raw"), ("SELECT 1::numeric AS n", "arrow")):
-        ended = run_job(job(asker, query, asker))
-        assert (ended.code, ended.last.get("route")) == (0, route), ended.log
-    make_metadata(database_url, "public")
-    refused(given)
+        result = run_job(job(system, query, system))
+        assert (result.code, result.last.get("route")) == (0, route), result.log
+    create_metadata(database_url, "public")
+    assert_refused(parameters)
 
 
-def test_a_reader_that_may_not_look_for_the_metadatas_tables_reads_nothing(database_url: str) -> None:
-    given = ConnectionParameters(kind="postgresql", url=database_url.replace("postgres:@", "blind@"), name="sly")
-    batches = PostgresqlBatches(given, "SELECT 1 AS n", (), 1000)
+def test_a_reader_that_cannot_check_for_the_metadata_reads_nothing(database_url: str) -> None:
+    parameters = ConnectionParameters(kind="postgresql", url=database_url.replace("postgres:@", "blind@"), name="sly")
+    batches = PostgresqlBatches(parameters, "SELECT 1 AS n", (), 1000)
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("CREATE ROLE blind LOGIN")
         connection.execute("REVOKE SELECT ON pg_catalog.pg_class FROM PUBLIC")
     try:
-        # by itself: another server may answer here than the one that was asked before
+        # the reader checks on its own connection, which may lead to another server than the one before
         with pytest.raises(PermissionDenied), batches._opened():
             pass
     finally:
@@ -165,7 +166,7 @@ def test_a_reader_that_may_not_look_for_the_metadatas_tables_reads_nothing(datab
         ("jdbc:postgresql://db.invalid/meta", False),
     ],
 )
-def test_what_names_tell_is_told_when_a_connection_is_saved(
+def test_a_url_of_the_metadata_is_refused_when_the_connection_is_saved(
     url: str, same: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Metadata:
@@ -181,22 +182,22 @@ def test_what_names_tell_is_told_when_a_connection_is_saved(
 
 
 @pytest.mark.matrix
-def test_an_install_with_its_metadata_there_refuses_it_when_saved_and_when_run(
+def test_an_install_refuses_its_metadata_when_a_connection_is_saved_and_when_it_is_used(
     new_database: Callable[[], str], bench: Bench, tmp_path: Path
 ) -> None:
     install = Install(tmp_path, new_database())
     install.configure(bench, "orders")
     server = urlsplit(install.database)
-    elsewhere = urlunsplit(server._replace(query=server.query.replace("host=/", "host=//")))
+    same_database = urlunsplit(server._replace(query=server.query.replace("host=/", "host=//")))
     file = tmp_path / "sly.yaml"
     file.write_text(f"version: 1\nconnections:\n  sly: {{driver: postgresql, jdbc_url: '{install.database}'}}\n")
-    done = install.manage("importconfig", str(file))
-    assert done.code != 0 and "metadata" in done.err
+    result = install.manage("importconfig", str(file))
+    assert result.code != 0 and "metadata" in result.err
     with psycopg.connect(install.database, autocommit=True) as connection:
-        connection.execute("UPDATE connection SET jdbc_url = %s WHERE name = 'erp'", (elsewhere,))
+        connection.execute("UPDATE connection SET jdbc_url = %s WHERE name = 'erp'", (same_database,))
         connection.execute(
             "UPDATE connection SET driver_id = (SELECT id FROM driver WHERE kind = 'postgresql') WHERE name = 'erp'"
         )
-    done = install.manage("runmodule", "orders", "--json")
-    assert done.code == 1 and done.json["error"]["code"] == "protected", done.err
+    result = install.manage("runmodule", "orders", "--json")
+    assert result.code == 1 and result.json["error"]["code"] == "protected", result.err
     assert install.manage("testconnection", "erp", "--json").json["error"]["code"] == "protected"
