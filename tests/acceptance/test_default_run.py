@@ -1,4 +1,4 @@
-"""The default run does the same each time; only the long one draws at random."""
+"""Tests of hypothesis' profiles: the default test run is deterministic, the long one generates random examples."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 from tests.conftest import is_long_run
 
 
-def test_property_tests_draw_at_random_only_in_the_long_run(request: pytest.FixtureRequest) -> None:
+def test_property_tests_generate_random_examples_only_in_the_long_run(request: pytest.FixtureRequest) -> None:
     config = request.config
     if config.getoption("--hypothesis-profile"):
-        pytest.skip("a profile was asked for by name")
-    at_random = is_long_run(config.getoption("markexpr"))
-    drawn = hypothesis.settings()
-    assert (drawn.derandomize, drawn.max_examples > 100) == (not at_random, at_random)
+        pytest.skip("a profile is selected on the command line")
+    is_random = is_long_run(config.getoption("markexpr"))
+    profile = hypothesis.settings()
+    assert (profile.derandomize, profile.max_examples > 100) == (not is_random, is_random)
 
 
 @pytest.mark.parametrize(
@@ -30,5 +30,5 @@ def test_property_tests_draw_at_random_only_in_the_long_run(request: pytest.Fixt
         ("matrix or not matrix", True),
     ],
 )
-def test_the_long_run_is_the_one_that_asks_for_the_matrices(markers: str, expected: bool) -> None:
+def test_a_run_is_long_if_its_marker_expression_selects_the_matrix(markers: str, expected: bool) -> None:
     assert is_long_run(markers) is expected

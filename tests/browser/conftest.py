@@ -1,4 +1,4 @@
-"""A real browser on a real `manage.py serve`; a page on which anything goes wrong fails its test."""
+"""Fixtures of a browser and of `manage.py serve`; a page with an error or a foreign request fails its test."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ PASSWORD = "correct-horse-7391"
 
 @pytest.fixture
 def serve(transactional_db: None) -> Iterator[Callable[..., str]]:
-    """Start `manage.py serve` with more environment, on the database of the test; return its address."""
+    """Return a function that starts `manage.py serve` on the test's database and returns its address.
+
+    Its arguments are added to the environment.
+    """
     processes: list[subprocess.Popen[bytes]] = []
     ports = ExitStack()
 
@@ -45,6 +48,7 @@ def serve(transactional_db: None) -> Iterator[Callable[..., str]]:
 
 
 def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the server answers."""
     deadline = time.monotonic() + _SECONDS
     while time.monotonic() < deadline:
         assert process.poll() is None, "the server has ended"
@@ -52,7 +56,7 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
             urllib.request.urlopen(address, timeout=60).close()
             return
         except urllib.error.HTTPError:
-            # it answers; that nobody ticks is not the matter here
+            # an answer, though an unhealthy one: the scheduler is not running
             return
         except OSError:
             time.sleep(0.1)
@@ -61,7 +65,10 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """One browser for a module's tests and no longer: its event loop lives in this thread, which Django minds."""
+    """Start a browser for the tests of a module; skip them if there is none.
+
+    Not for the session: Django refuses database access from a thread with an event loop, such as playwright's.
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
     if _CHROMIUM is None:
         pytest.skip("there is no chromium on this machine: apt install chromium")
@@ -74,26 +81,29 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def page(chromium: Any, serve: Callable[..., str]) -> Iterator[Any]:
-    """A new browser window, gone before its server is; an error in its console or a foreign request fails the test."""
-    window = chromium.new_context(viewport={"width": 1280, "height": 900})
-    window.set_default_timeout(30_000)
-    shown, wrong = window.new_page(), list[str]()
-    shown.on("console", lambda message: wrong.extend([message.text] if message.type == "error" else []))
-    shown.on("pageerror", lambda error: wrong.append(str(error)))
-    shown.on("request", lambda asked: wrong.extend([] if "//127.0.0.1:" in asked.url else [asked.url]))
-    yield shown
-    window.close()
-    assert wrong == []
+    """Open a page in a new browser context, which is closed before the server.
+
+    The test fails if the console shows an error, or if anything is requested from another host.
+    """
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(30_000)
+    page, problems = context.new_page(), list[str]()
+    page.on("console", lambda message: problems.extend([message.text] if message.type == "error" else []))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: problems.extend([] if "//127.0.0.1:" in request.url else [request.url]))
+    yield page
+    context.close()
+    assert problems == []
 
 
 @pytest.fixture
 def log_in(page: Any) -> Callable[[str], None]:
-    """Make a user who may do everything, and log in at an address."""
+    """Return a function that creates a superuser and logs in at an address."""
     from django.contrib.auth.hashers import PBKDF2PasswordHasher
     from django.contrib.auth.models import User
 
-    def act(address: str) -> None:
-        # the server checks passwords as everywhere, not as quickly as tests do
+    def log_in_at(address: str) -> None:
+        # the server does not have the fast password hasher of the tests
         password = PBKDF2PasswordHasher().encode(PASSWORD, "salt-of-tests")
         User.objects.create(username="olga", password=password, is_staff=True, is_superuser=True)
         page.goto(f"{address}/")
@@ -102,4 +112,4 @@ def log_in(page: Any) -> Callable[[str], None]:
         page.get_by_role("button", name="Log in").click()
         page.get_by_role("heading", name="Last runs").wait_for()
 
-    return act
+    return log_in_at

@@ -1,4 +1,4 @@
-"""The Help pages in a browser: links between pages, anchors and images work, and nothing comes from elsewhere."""
+"""Tests of the Help pages in a browser: links between pages, anchors and images work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.matrix
 ALL_LOADED = "() => [...document.images].every(image => image.complete && image.naturalWidth > 0)"
 
 
-def test_a_reader_finds_the_way_through_the_guides(
+def test_links_anchors_and_images_of_the_guides_work(
     page: Any, serve: Callable[..., str], log_in: Callable[[str], None]
 ) -> None:
     address = serve()
@@ -26,11 +26,11 @@ def test_a_reader_finds_the_way_through_the_guides(
     page.get_by_role("navigation", name="On this page").get_by_role("link", name="Missed times").click()
     assert page.url == f"{address}/admin/help/schedules/#missed-times"
     heading = page.get_by_role("heading", name="Missed times")
-    # below the header, which stays at the top
+    # the heading is not covered by the fixed header
     page.wait_for_function("element => element.getBoundingClientRect().top > 64", arg=heading.element_handle())
 
     for guide in ("Reliability", "Architecture", "Set up a sync"):
         guides.get_by_role("link", name=guide, exact=True).click()
         page.get_by_role("heading", name=guide, level=1).wait_for()
-        # wide tables and code scroll by themselves, not the page
+        # wide tables and code blocks have their own scroll bars; the page has none
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

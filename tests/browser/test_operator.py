@@ -1,4 +1,4 @@
-"""An operator's day in the admin: find, mend, run, look, cancel, put back."""
+"""Tests of an operator's work in the admin: search, edit, run and restore modules, view and cancel runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def module(bench: Bench, save_module: Callable[..., Module]) -> Module:
     return save_module("numbers", query, merge_strategy="upsert", merge_key="k", notes=HOSTILE, owner=HOSTILE)
 
 
-def find(page: Any, address: str, name: str) -> None:
+def open_module(page: Any, address: str, name: str) -> None:
+    """Search a module in the admin's list, and open its page."""
     page.goto(f"{address}/admin/")
     page.locator("#nav-sidebar a[href$='/modules/module/']").first.click()
     search = page.get_by_placeholder("Name, destination")
@@ -33,12 +34,12 @@ def find(page: Any, address: str, name: str) -> None:
     page.get_by_role("link", name=name, exact=True).click()
 
 
-def test_a_module_is_found_mended_run_and_looked_at(
+def test_a_module_can_be_found_edited_and_run_and_its_run_viewed(
     page: Any, serve: Callable[..., str], log_in: Callable[[str], None], module: Module, bench: Bench
 ) -> None:
     address = serve()
     log_in(address)
-    find(page, address, "numbers")
+    open_module(page, address, "numbers")
 
     page.get_by_label("Merge key").fill("K#")
     page.get_by_role("button", name="Save and continue editing").click()
@@ -49,27 +50,27 @@ def test_a_module_is_found_mended_run_and_looked_at(
     page.get_by_role("button", name="Save and continue editing").click()
     page.get_by_text("was changed successfully").wait_for()
 
-    # twice, as hurried people do
+    # a double click starts only one run
     page.get_by_role("button", name="Run now").dblclick()
     page.locator(".pk-related", has_text="Module numbers").wait_for()
-    # the page renews itself until the run is over
+    # the page is reloaded automatically until the run has ended
     page.locator(".pk-badge", has_text="Success").wait_for()
     run = Run.objects.get()
     assert page.url == f"{address}/admin/runs/run/{run.pk}/change/"
     assert (run.status, run.actor, run.inserted) == ("success", "olga", 2)
     assert bench.rows("SELECT k FROM sync.numbers ORDER BY k") == [(1,), (2,)]
-    shown = page.locator("#content-main").inner_text()
+    content = page.locator("#content-main").inner_text()
     for text in ('SELECT "K#" AS k, note FROM s', "INSERT INTO", "ended: success", "inserted\n2", "k: (none) → 2"):
-        assert text in shown
+        assert text in content
     assert page.title() != "1"
 
 
-def test_a_running_run_is_cancelled(
+def test_a_running_run_can_be_cancelled(
     page: Any, serve: Callable[..., str], log_in: Callable[[str], None], module: Module, bench: Bench
 ) -> None:
     address = serve(PIPEKIT_FAULTS="transfer.started=sleep:120")
     log_in(address)
-    find(page, address, "numbers")
+    open_module(page, address, "numbers")
     page.get_by_role("button", name="Run now").click()
     page.locator(".pk-badge", has_text="Running").wait_for()
     page.once("dialog", lambda dialog: dialog.accept())
@@ -80,7 +81,7 @@ def test_a_running_run_is_cancelled(
     assert page.get_by_role("button", name="Run again").is_visible()
 
 
-def test_an_old_version_is_put_back(
+def test_a_former_version_of_a_module_can_be_restored(
     page: Any, serve: Callable[..., str], log_in: Callable[[str], None], module: Module
 ) -> None:
     for owner in ("Ann", "Ben"):
@@ -89,7 +90,7 @@ def test_an_old_version_is_put_back(
             module.save()
     address = serve()
     log_in(address)
-    find(page, address, "numbers")
+    open_module(page, address, "numbers")
     page.locator("a[href*='/history/']").first.click()
     page.get_by_role("link", name="numbers, version 1", exact=True).click()
     page.once("dialog", lambda dialog: dialog.accept())

@@ -1,4 +1,4 @@
-"""`manage.py testconnection`: data on stdout, steps on stderr, the result on the row, honest exit codes."""
+"""Tests of the command `testconnection`: stdout, the steps on stderr, the stored result and the exit codes."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run() -> Run:
     def testconnection(*arguments: str) -> tuple[int, str, str]:
-        done = call("testconnection", *arguments)
-        return done.code, done.out, done.err
+        result = call("testconnection", *arguments)
+        return result.code, result.out, result.err
 
     return testconnection
 
 
-def test_a_working_connection_exits_0_and_is_noted(
+def test_a_working_connection_exits_with_0_and_the_result_is_stored(
     run: Run, save_connection: Callable[..., Connection], database_url: str
 ) -> None:
-    saved = save_connection(ConnectionParameters(kind="postgresql", url=database_url, name="warehouse"))
+    connection = save_connection(ConnectionParameters(kind="postgresql", url=database_url, name="warehouse"))
     code, out, err = run("warehouse")
     assert (code, out) == (0, "warehouse: works\n")
     assert "✔ login" in err and "✔ read" in err
-    saved.refresh_from_db()
-    assert saved.last_test_ok is True and saved.last_tested_at is not None
+    connection.refresh_from_db()
+    assert connection.last_test_ok is True and connection.last_tested_at is not None
 
 
-def test_a_failing_connection_exits_1_and_says_at_which_step(
+def test_a_failing_connection_exits_with_1_and_the_failed_step_is_named(
     run: Run, save_connection: Callable[..., Connection], tmp_path: Path
 ) -> None:
-    saved = save_connection(ConnectionParameters(kind="sqlite", url=f"{tmp_path}/none.db", name="erp"))
+    connection = save_connection(ConnectionParameters(kind="sqlite", url=f"{tmp_path}/none.db", name="erp"))
     code, out, err = run("erp", "--json")
     data = json.loads(out)
     assert (code, data["ok"], data["error"]["code"]) == (1, False, "database_missing")
     assert data["steps"][-1]["name"] == "file"
     assert "✘ file" in err and "→ " in err
-    saved.refresh_from_db()
-    assert saved.last_test_ok is False and "none.db" in saved.last_test_message
+    connection.refresh_from_db()
+    assert connection.last_test_ok is False and "none.db" in connection.last_test_message
 
 
-def test_a_missing_secret_is_named_and_nothing_is_opened(
+def test_a_missing_secret_is_named_and_no_connection_is_opened(
     run: Run, save_connection: Callable[..., Connection], database_url: str
 ) -> None:
     parameters = ConnectionParameters(kind="postgresql", url=database_url, name="warehouse")
@@ -62,7 +62,7 @@ def test_a_missing_secret_is_named_and_nothing_is_opened(
     assert "NO_SUCH_SECRET_HERE" in data["error"]["message"] + data["error"]["hint"]
 
 
-def test_an_unknown_name_exits_3_and_suggests_the_right_one(
+def test_an_unknown_name_exits_with_3_and_a_similar_name_is_suggested(
     run: Run, save_connection: Callable[..., Connection], database_url: str
 ) -> None:
     save_connection(ConnectionParameters(kind="postgresql", url=database_url, name="warehouse"))
@@ -72,7 +72,7 @@ def test_an_unknown_name_exits_3_and_suggests_the_right_one(
 
 
 @pytest.mark.parametrize("flag", [(), ("--write",)])
-def test_rights_to_write_are_tested_when_asked_for(
+def test_write_privileges_are_only_tested_with_the_option_write(
     run: Run, save_connection: Callable[..., Connection], database_url: str, flag: tuple[str, ...]
 ) -> None:
     save_connection(ConnectionParameters(kind="postgresql", url=database_url, name="warehouse"))
@@ -81,7 +81,7 @@ def test_rights_to_write_are_tested_when_asked_for(
     assert ("write" in [step["name"] for step in json.loads(out)["steps"]]) == bool(flag)
 
 
-def test_a_password_that_the_server_repeats_is_not_shown(
+def test_a_password_that_the_server_repeats_in_its_error_is_not_shown(
     run: Run,
     save_connection: Callable[..., Connection],
     admin_client: Client,
@@ -95,12 +95,12 @@ def test_a_password_that_the_server_repeats_is_not_shown(
         parameters = ConnectionParameters(
             kind="postgresql", url=server.url, username="etl", options=options, name="echo"
         )
-        saved = save_connection(parameters, password="$ECHOED_PW")
-        shown = [*run("echo")[1:], *run("echo", "--json")[1:]]
-        test = {"action": "test", "_selected_action": [saved.pk], "from_page": "1"}
-        shown.append(admin_client.post("/admin/connections/connection/", test, follow=True).content.decode())
+        connection = save_connection(parameters, password="$ECHOED_PW")
+        outputs = [*run("echo")[1:], *run("echo", "--json")[1:]]
+        data = {"action": "test", "_selected_action": [connection.pk], "from_page": "1"}
+        outputs.append(admin_client.post("/admin/connections/connection/", data, follow=True).content.decode())
         assert server.passwords == [secret] * 3
-    saved.refresh_from_db()
-    shown.append(saved.last_test_message)
-    assert "authentication failed for ***" in shown[1]
-    assert [text for text in shown if "cAn" in text or "7731" in text] == []
+    connection.refresh_from_db()
+    outputs.append(connection.last_test_message)
+    assert "authentication failed for ***" in outputs[1]
+    assert [text for text in outputs if "cAn" in text or "7731" in text] == []

@@ -1,4 +1,4 @@
-"""Kinds of third parties: installed as entry points outside the tree, then configured, tested, mapped and run."""
+"""Tests of driver kinds in third-party packages: installed as entry points, configured, tested, and used by runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = ROOT / "tests" / "fixtures" / "plugins"
 TOKEN = "s3cret-web-token"
 TABLES = {"issues": [{"id": 1, "title": "Grüße", "points": 2.5}, {"id": 2, "title": "it's", "points": 0.1}]}
-# adds connections with the admin's form and tests them with its button; prints what the pages say
+# adds connections with the admin's form and tests them with its button; prints results read from the pages
 ADMIN = """
 import django
 django.setup()
@@ -35,11 +35,11 @@ client = Client(SERVER_NAME="localhost")
 client.force_login(get_user_model().objects.create_superuser("root"))
 def page(name, data=None):
     url = reverse("admin:connections_" + name)
-    answer = client.get(url) if data is None else client.post(url, data, follow=True)
-    return answer.content.decode()
+    response = client.get(url) if data is None else client.post(url, data, follow=True)
+    return response.content.decode()
 def add(**fields):
-    filled = {"supports_deletes": "on", "max_parallel": 4, "options": "", "username": "", "password": "", **fields}
-    return page("connection_add", filled)
+    data = {"supports_deletes": "on", "max_parallel": 4, "options": "", "username": "", "password": "", **fields}
+    return page("connection_add", data)
 
 def test(name):
     pk = Connection.objects.get(name=name).pk
@@ -59,7 +59,7 @@ results = {
     "other kind": "The URL is for foo" in add(name="a", driver=web.pk, jdbc_url="foo://localhost/shop"),
     "clear text": "which is not encrypted" in add(name="a", driver=web.pk, jdbc_url="http://db.example.com/api"),
     "token": "such as $WEB_TOKEN" in add(name="a", driver=web.pk, jdbc_url="SERVICE"),
-    "none yet": Connection.objects.count(),
+    "connections": Connection.objects.count(),
 }
 add(name="shop", driver=foo.pk, jdbc_url="foo://localhost/shop", options='{"root": "HOSTS"}')
 add(name="tracker", driver=web.pk, jdbc_url="SERVICE", password="$WEB_TOKEN")
@@ -67,8 +67,8 @@ results |= {"shop": test("shop"), "tracker": test("tracker")}
 import json
 print("RESULTS", json.dumps(results))
 """
-# reads the pages of a connection and a driver whose package is gone
-GONE = (
+# reads the pages of a connection and a driver whose package is not installed
+NOT_INSTALLED = (
     ADMIN[: ADMIN.index("drivers = ")]
     + """
 import json
@@ -91,7 +91,7 @@ Manage = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def installed(tmp_path: Path) -> Path:
-    """A directory with both packages, as pip installs them."""
+    """Return a directory that contains both packages as pip would install them."""
     site = tmp_path / "site"
     for package, kind in (("pipekit_foo", "foo"), ("pipekit_web", "web")):
         shutil.copytree(PLUGINS / package, site / package)
@@ -104,7 +104,7 @@ def installed(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def manage(tmp_path: Path, installed: Path) -> Manage:
-    """Run a command in a new installation; ``site`` is the directory of third-party packages."""
+    """Return a function that runs a command in a new installation; ``site`` is the third-party packages' directory."""
     data_dir = tmp_path / "data"
     data_dir.mkdir(mode=0o700)
 
@@ -123,16 +123,16 @@ def manage(tmp_path: Path, installed: Path) -> Manage:
 
 @pytest.fixture
 def service() -> Iterator[str]:
-    """A web service on this machine; its URL."""
+    """Start a local web service; return its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            known = {"/api/health": {}, "/api/tables.json": TABLES}
-            allowed = self.headers.get("Authorization") == f"Bearer {TOKEN}"
-            self.send_response(401 if not allowed else 200 if self.path in known else 404)
+            answers = {"/api/health": {}, "/api/tables.json": TABLES}
+            is_authorized = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+            self.send_response(401 if not is_authorized else 200 if self.path in answers else 404)
             self.end_headers()
-            if allowed and self.path in known:
-                self.wfile.write(json.dumps(known[self.path]).encode())
+            if is_authorized and self.path in answers:
+                self.wfile.write(json.dumps(answers[self.path]).encode())
 
         def log_message(self, format: str, *arguments: Any) -> None:
             pass
@@ -145,7 +145,7 @@ def service() -> Iterator[str]:
 
 @pytest.fixture
 def hosts(tmp_path: Path) -> Path:
-    """The directory of Foo's hosts, with the table `orders` in the database `shop` of the host `localhost`."""
+    """Return Foo's directory of hosts; database `shop` of host `localhost` has a table `orders`."""
     root = tmp_path / "hosts"
     (root / "localhost").mkdir(parents=True)
     with closing(sqlite3.connect(root / "localhost" / "shop.db")) as database:
@@ -184,13 +184,13 @@ modules:
 """
 
 
-def test_third_party_kinds_are_configured_tested_and_run(
+def test_connections_of_third_party_kinds_are_imported_tested_and_used_by_runs(
     tmp_path: Path, manage: Manage, hosts: Path, service: str, database_url: str
 ) -> None:
     file = tmp_path / "config.yaml"
     file.write_text(configuration(hosts, service, database_url))
-    without = manage("importconfig", str(file), site=None)
-    assert without.returncode == 2 and "foo" in without.stderr
+    refused = manage("importconfig", str(file), site=None)
+    assert refused.returncode == 2 and "foo" in refused.stderr
     imported = manage("importconfig", str(file))
     assert imported.returncode == 0, imported.stderr
 
@@ -198,13 +198,13 @@ def test_third_party_kinds_are_configured_tested_and_run(
         "shop": ["secret", "url", "host", "driver", "login", "database", "read"],
         "tracker": ["secret", "url", "host", "port", "driver", "health", "login", "read"],
     }.items():
-        tested = json.loads(manage("testconnection", name, "--json").stdout)
-        assert tested["ok"], tested
-        assert [step["name"] for step in tested["steps"]] == steps
+        test = json.loads(manage("testconnection", name, "--json").stdout)
+        assert test["ok"], test
+        assert [step["name"] for step in test["steps"]] == steps
 
     for name in ("orders", "archived", "issues"):
-        done = manage("runmodule", name, "--json")
-        assert done.returncode == 0, done.stderr
+        completed = manage("runmodule", name, "--json")
+        assert completed.returncode == 0, completed.stderr
     with closing(sqlite3.connect(hosts / "localhost" / "shop.db")) as shop:
         shop.execute("INSERT INTO orders VALUES (4, 'four')")
         shop.commit()
@@ -219,25 +219,29 @@ def test_third_party_kinds_are_configured_tested_and_run(
         assert archive.execute("SELECT count(*) FROM orders").fetchone() == (3,)
 
 
-def results(done: subprocess.CompletedProcess[str]) -> Any:
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.rpartition("RESULTS")[2])
+def results(completed: subprocess.CompletedProcess[str]) -> Any:
+    """Return the results that a script has printed."""
+    assert completed.returncode == 0, completed.stderr
+    return json.loads(completed.stdout.rpartition("RESULTS")[2])
 
 
-def test_third_party_kinds_are_added_and_tested_in_the_admin(manage: Manage, hosts: Path, service: str) -> None:
+def test_connections_of_third_party_kinds_are_added_and_tested_in_the_admin(
+    manage: Manage, hosts: Path, service: str
+) -> None:
     assert results(manage("-c", ADMIN.replace("HOSTS", str(hosts)).replace("SERVICE", service))) == {
         "drivers": [True, True],
         **dict.fromkeys(("required option", "refused property", "other kind", "clear text", "token"), True),
-        "none yet": 0,
+        "connections": 0,
         **dict.fromkeys(("shop", "tracker"), True),
     }
-    # the packages are removed: everything stays readable and says so, and comes back with them
-    gone = results(manage("-c", GONE.replace('create_superuser("root")', 'get(username="root")'), site=None))
-    assert gone == dict.fromkeys(("list", "driver", "connection", "connections"), True)
+    # without the packages, everything can still be read, with a message; it works again when they are installed
+    script = NOT_INSTALLED.replace('create_superuser("root")', 'get(username="root")')
+    pages = results(manage("-c", script, site=None))
+    assert pages == dict.fromkeys(("list", "driver", "connection", "connections"), True)
     exported = manage("exportconfig", site=None)
     assert exported.returncode == 0 and "driver: web" in exported.stdout
-    tested = manage("testconnection", "shop", site=None)
-    assert tested.returncode == 1 and "There is no driver kind “foo”." in tested.stderr
+    failed = manage("testconnection", "shop", site=None)
+    assert failed.returncode == 1 and "There is no driver kind “foo”." in failed.stderr
     doctor = manage("doctor", site=None)
     assert "There is no driver kind “foo”." in doctor.stdout + doctor.stderr
     assert manage("testconnection", "shop").returncode == 0

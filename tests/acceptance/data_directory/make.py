@@ -1,11 +1,11 @@
-"""Makes ``of_43a2c86.tar.xz``, the data directory of an earlier version that `test_data_directory` opens.
+"""Create ``of_43a2c86.tar.xz``: the data directory of an earlier version, which `test_data_directory` opens.
 
-Run it with the Python of an installation, in a checkout of the commit whose data directory is wanted::
+Run it with the Python of an installation, on a checkout of that version::
 
     git worktree add --detach /tmp/before 43a2c86
     .venv/bin/python tests/acceptance/data_directory/make.py /tmp/before
 
-It uses that version as its users do: by its commands. Only what has no command (settings) is saved by its models.
+It executes the commands of that version. Only settings, for which there is no command, are saved with its models.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import tarfile
 from contextlib import closing
 from pathlib import Path
 
-# connections lead into this directory; the test replaces it by where the copy is
+# connections contain the path of this directory; the test replaces it with the path of its copy
 DIRECTORY = Path("/tmp/pipekit-data-directory")
 ARCHIVE = Path(__file__).with_name("of_43a2c86.tar.xz")
 CONFIGURATION = """
@@ -67,7 +67,7 @@ Setting.objects.create(key="mails_per_hour", value=3)
 
 
 def main(checkout: Path) -> None:
-    """Make the data directory with the version in ``checkout``, and the archive from it."""
+    """Create the data directory with the version in ``checkout``, and archive it."""
     shutil.rmtree(DIRECTORY, ignore_errors=True)
     files = DIRECTORY / "files"
     files.mkdir(parents=True)
@@ -83,7 +83,7 @@ def main(checkout: Path) -> None:
     for name in ("DW_PW", "HOOK_URL", "HOOK_SECRET", "MAIL_PW"):
         manage("secrets", "set", name, stdin=f"{name.lower()}-value\n")
     manage("createsuperuser", "--noinput", "--username", "ann", "--email", "ann@example.com")
-    # twice, so that the modules have a history
+    # import twice, so that the modules have a history
     for columns in ("ID AS id, AMOUNT AS amount", "ID AS id, AMOUNT AS amount, NOTE AS note"):
         (DIRECTORY / "pipekit.yaml").write_text(CONFIGURATION.format(files=files, columns=columns))
         manage("importconfig", str(DIRECTORY / "pipekit.yaml"))
@@ -97,7 +97,7 @@ def main(checkout: Path) -> None:
     manage("verifymodule", "orders")
     change(files / "mart.db", """UPDATE "sync.customers" SET name = 'Bob' WHERE id = 2""")
     manage("verifymodule", "customers", code=5)
-    # what that version says of all this, for comparison
+    # the output of that version, with which the test compares its own
     expected = DIRECTORY / "expected"
     expected.mkdir()
     (expected / "configuration.yaml").write_text(manage("exportconfig"))
@@ -106,33 +106,33 @@ def main(checkout: Path) -> None:
     (expected / "log.txt").write_text(manage("runlog", "1"))
     with tarfile.open(ARCHIVE, "w:xz", preset=9) as archive:
         for path in sorted(DIRECTORY.rglob("*")):
-            # static files and locks are made at each start
+            # static files and locks are created at each start
             if path.is_file() and not {"static", "locks"} & set(path.relative_to(DIRECTORY).parts):
                 archive.add(path, path.relative_to(DIRECTORY))
     print(ARCHIVE, ARCHIVE.stat().st_size, "bytes")
 
 
 class Installation:
-    """Runs commands of a checkout with the data directory."""
+    """Runs the commands of a checkout on the data directory."""
 
     def __init__(self, checkout: Path) -> None:
         self.checkout = checkout
 
     def __call__(self, *arguments: str, stdin: str = "", code: int = 0) -> str:
         """Run a command and return its standard output."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
         own = {"PIPEKIT_DATA_DIR": str(DIRECTORY), "DJANGO_SUPERUSER_PASSWORD": "ann-42-xyzzy", "TZ": "Europe/Berlin"}
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=self.checkout,
-            env={**kept, **own},
+            env={**inherited, **own},
             input=stdin,
             stdout=subprocess.PIPE,
             text=True,
         )
-        if done.returncode != code:
-            raise SystemExit(f"{arguments} ended with {done.returncode}, not {code}.")
-        return done.stdout
+        if result.returncode != code:
+            raise SystemExit(f"{arguments} exited with {result.returncode}, not {code}.")
+        return result.stdout
 
 
 def change(file: Path, *statements: str) -> None:

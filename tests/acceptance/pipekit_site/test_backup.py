@@ -1,4 +1,4 @@
-"""`manage.py backup`: whole and consistent while others write, private, and never in the place of anything."""
+"""Tests of the command `backup`: a backup is complete, consistent during writes and private, and replaces no file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipekit_site.config.config import BASE_DIR
 from tests.acceptance.pipekit_site.test_start_up import environment, manage
 from tests.processes.commands import wait_until
 
-# both tables grow in one transaction, so that every consistent copy has as many rows of each
+# both tables get a row in one transaction, so they have the same number of rows in every consistent copy
 WRITER = """
 import time
 from django.db import transaction
@@ -35,44 +35,45 @@ while time.monotonic() < end:
 
 
 def rows(file: Path) -> tuple[int, int]:
-    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as opened:
-        groups = opened.execute("SELECT count(*) FROM grp").fetchone()[0]
-        return groups, opened.execute("SELECT count(*) FROM group_run").fetchone()[0]
+    """Return the number of groups and of group runs in a metadata database."""
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as database:
+        groups = database.execute("SELECT count(*) FROM grp").fetchone()[0]
+        return groups, database.execute("SELECT count(*) FROM group_run").fetchone()[0]
 
 
 @pytest.fixture
 def install(tmp_path: Path) -> Path:
     data_dir = tmp_path / "var"
-    done = manage(data_dir, "migrate", "--verbosity", "0")
-    assert done.returncode == 0, done.stderr
+    result = manage(data_dir, "migrate", "--verbosity", "0")
+    assert result.returncode == 0, result.stderr
     return data_dir
 
 
 @pytest.mark.matrix
-def test_a_backup_made_while_others_write_is_whole_and_can_be_used(install: Path, tmp_path: Path) -> None:
+def test_a_backup_during_writes_is_consistent_and_can_be_restored(install: Path, tmp_path: Path) -> None:
     program = [sys.executable, "manage.py", "shell", "--no-imports", "-c", WRITER]
     with subprocess.Popen(program, cwd=BASE_DIR, env=environment(install), stdout=subprocess.PIPE, text=True) as writer:
         try:
             assert writer.stdout is not None
             assert writer.stdout.readline() == "ready\n"
-            began = rows(install / "pipekit.db")
-            done = manage(install, "backup")
-            assert (done.returncode, done.stderr) == (0, "")
-            backup = Path(done.stdout.strip())
-            # the writer wrote before, during and after
+            before = rows(install / "pipekit.db")
+            result = manage(install, "backup")
+            assert (result.returncode, result.stderr) == (0, "")
+            backup = Path(result.stdout.strip())
+            # the writer has written before, during and after the backup
             wait_until(lambda: rows(install / "pipekit.db")[0] > rows(backup)[0])
         finally:
             writer.kill()
     assert (backup.parent, backup.stat().st_mode & 0o777) == (install / "backups", 0o600)
     assert [file.name for file in backup.parent.iterdir()] == [backup.name]
     groups, group_runs = rows(backup)
-    assert 20 <= began[0] <= groups == group_runs
+    assert 20 <= before[0] <= groups == group_runs
 
     restored = tmp_path / "restored"
     restored.mkdir()
     backup.rename(restored / "pipekit.db")
-    checked = manage(restored, "doctor", "--json")
-    checks = {check["name"]: check for check in json.loads(checked.stdout)["checks"]}
+    doctor = manage(restored, "doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(doctor.stdout)["checks"]}
     assert checks["metadata database"]["ok"], checks["metadata database"]
     assert checks["migrations"]["ok"]
     assert rows(restored / "pipekit.db") == (groups, group_runs)
@@ -80,7 +81,7 @@ def test_a_backup_made_while_others_write_is_whole_and_can_be_used(install: Path
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.sqlite_metadata
-def test_a_backup_goes_where_it_is_told_and_takes_the_place_of_nothing(tmp_path: Path) -> None:
+def test_a_backup_is_written_to_the_given_path_and_replaces_no_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.db"
     call_command("backup", str(file))
     before = file.read_bytes()
@@ -95,7 +96,7 @@ def test_a_backup_goes_where_it_is_told_and_takes_the_place_of_nothing(tmp_path:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.sqlite_metadata
-def test_a_backup_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_backup_that_cannot_be_written_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="There is no directory") as refused:
         call_command("backup", str(tmp_path / "missing" / "x.db"))
     assert refused.value.returncode == 2
@@ -105,8 +106,8 @@ def test_a_backup_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_metadata_in_postgresql_is_backed_up_by_its_own_tool(database_url: str, tmp_path: Path) -> None:
-    done = manage(tmp_path, "backup", PIPEKIT_DATABASE=database_url)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "pg_dump" in done.stderr
+def test_a_backup_of_metadata_in_postgresql_is_refused_in_favour_of_pg_dump(database_url: str, tmp_path: Path) -> None:
+    result = manage(tmp_path, "backup", PIPEKIT_DATABASE=database_url)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "pg_dump" in result.stderr
     assert not (tmp_path / "backups").exists()

@@ -1,4 +1,4 @@
-"""Every command of manage.py: streams that are closed or full, Ctrl+C, and what nobody foresaw; never a traceback."""
+"""Tests of all commands: closed and full output streams, Ctrl+C and unexpected errors never cause a traceback."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipekit_site.config.config import BASE_DIR
 from tests.acceptance.pipekit_site.test_start_up import environment, manage
 from tests.processes.commands import start_anew
 
-# real processes, many of them
+# each test starts several processes
 pytestmark = pytest.mark.matrix
 
 
@@ -27,6 +27,7 @@ def start(data_dir: Path, *words: str, **settings: Any) -> subprocess.Popen[str]
 
 
 def guarded(statement: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Execute a Python statement in a new process, with the error handling of manage.py."""
     code = f"from pipekit_site.cli import command_line\nwith command_line.guarded():\n    {statement}"
     argv = [sys.executable, "-c", code, *words]
     return subprocess.run(argv, cwd=BASE_DIR, capture_output=True, text=True, timeout=60, check=False)
@@ -35,7 +36,7 @@ def guarded(statement: str, *words: str) -> subprocess.CompletedProcess[str]:
 def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
     process = start(tmp_path, "runs")
     assert process.stderr is not None
-    # it is in the middle of making its database
+    # it is creating its database
     assert "migrating it" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -44,7 +45,7 @@ def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
     assert manage(tmp_path, "runs").returncode == 0
 
 
-def test_a_reader_that_goes_away_ends_a_listing_without_a_word(tmp_path: Path) -> None:
+def test_a_command_whose_stdout_is_closed_ends_without_a_traceback(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
     process = start(tmp_path, "exportconfig", stdout=write)
@@ -55,7 +56,7 @@ def test_a_reader_that_goes_away_ends_a_listing_without_a_word(tmp_path: Path) -
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this machine has no /dev/full")
-def test_a_listing_that_there_is_no_room_for_is_one_clear_error(tmp_path: Path) -> None:
+def test_output_to_a_full_device_is_an_error_without_a_traceback(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         process = start(tmp_path, "exportconfig", stdout=full)
         _, err = process.communicate(timeout=60)
@@ -63,32 +64,32 @@ def test_a_listing_that_there_is_no_room_for_is_one_clear_error(tmp_path: Path) 
     assert "Traceback" not in err
 
 
-def test_a_file_that_cannot_be_used_is_named_with_what_to_do(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_named_in_an_error_with_a_fix(tmp_path: Path) -> None:
     (tmp_path / "locks" / "migrate.lock").mkdir(parents=True)
-    done = manage(tmp_path, "runs")
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {tmp_path}/locks/migrate.lock: Is a directory.\nfix:   ")
+    result = manage(tmp_path, "runs")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: {tmp_path}/locks/migrate.lock: Is a directory.\nfix:   ")
 
 
-def test_what_nobody_foresaw_is_one_line_that_shows_no_password() -> None:
-    done = guarded("raise ValueError('postgresql://etl:hunter2@host/dw')")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: Pipekit failed unexpectedly: ValueError: postgresql://etl:***@host/dw")
-    assert "hunter2" not in done.stderr and "Traceback" not in done.stderr
+def test_an_unexpected_error_is_one_line_without_passwords() -> None:
+    result = guarded("raise ValueError('postgresql://etl:hunter2@host/dw')")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: Pipekit failed unexpectedly: ValueError: postgresql://etl:***@host/dw")
+    assert "hunter2" not in result.stderr and "Traceback" not in result.stderr
 
 
-def test_traceback_shows_where_it_was() -> None:
+def test_the_option_traceback_prints_the_traceback_of_an_unexpected_error() -> None:
     assert "Traceback" in guarded("raise ValueError", "--traceback").stderr
 
 
-def test_an_unknown_command_is_wrong_usage(tmp_path: Path) -> None:
-    done = manage(tmp_path, "runmodul", "x")
-    assert done.returncode == 2
-    assert "Did you mean runmodule?" in done.stderr
+def test_an_unknown_command_exits_with_2_and_a_similar_one_is_suggested(tmp_path: Path) -> None:
+    result = manage(tmp_path, "runmodul", "x")
+    assert result.returncode == 2
+    assert "Did you mean runmodule?" in result.stderr
 
 
-def test_the_machines_encoding_changes_nothing(tmp_path: Path) -> None:
-    done = subprocess.run(
+def test_output_is_utf_8_whatever_the_encoding_of_the_machine(tmp_path: Path) -> None:
+    result = subprocess.run(
         [sys.executable, "manage.py", "secrets", "check"],
         cwd=BASE_DIR,
         env=environment(tmp_path, PYTHONIOENCODING="ascii", LC_ALL="C"),
@@ -96,15 +97,15 @@ def test_the_machines_encoding_changes_nothing(tmp_path: Path) -> None:
         timeout=60,
         check=False,
     )
-    assert done.stdout.startswith("✔ secrets file".encode())
+    assert result.stdout.startswith("✔ secrets file".encode())
 
 
 @pytest.mark.django_db
-def test_serve_on_a_port_that_is_taken_says_which_fix_there_is() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
+def test_serve_on_a_port_in_use_fails_with_a_hint() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
         with pytest.raises(CommandFailed, match="cannot listen on 127.0.0.1") as failed:
-            call_command("serve", port=taken.getsockname()[1])
+            call_command("serve", port=listener.getsockname()[1])
     assert (failed.value.returncode, failed.value.details["code"]) == (2, "address_in_use")
     assert failed.value.details["hint"] == "Choose another with --port or api_port."

@@ -1,4 +1,4 @@
-"""`exportconfig` and `importconfig` as programs: what goes to which stream, and the exit codes."""
+"""Tests of the commands `exportconfig` and `importconfig`: their output on stdout and stderr, and the exit codes."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ def manage(*arguments: str, data_dir: Path, stdin: bytes = b"") -> subprocess.Co
     return run_anew(arguments, environment, stdin=stdin, text=False)
 
 
-def refused(*arguments: str, **options: Any) -> CommandError:
-    with pytest.raises(CommandError) as caught:
+def error_of(*arguments: str, **options: Any) -> CommandError:
+    """Call a command that fails, and return its error."""
+    with pytest.raises(CommandError) as failure:
         call_command(*arguments, **options)
-    return caught.value
+    return failure.value
 
 
 @pytest.mark.django_db
-def test_importconfig_says_what_it_did(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_importconfig_prints_how_many_objects_it_has_created(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("importconfig", str(file))
     assert capsys.readouterr().out == (
         "connections: 2 created\nmodules: 1 created\ngroups: 1 created\nschedules: 1 created\n"
@@ -47,7 +48,7 @@ def test_importconfig_says_what_it_did(file: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.django_db
-def test_importconfig_dry_run_prints_a_diff_and_nothing_else_on_stdout(
+def test_importconfig_dry_run_prints_only_a_diff_on_stdout_and_changes_nothing(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call_command("importconfig", str(file), "--dry-run")
@@ -61,7 +62,7 @@ def test_importconfig_dry_run_prints_a_diff_and_nothing_else_on_stdout(
 
 
 @pytest.mark.django_db
-def test_importconfig_prunes_when_it_is_told_to(file: Path) -> None:
+def test_importconfig_deletes_what_the_file_lacks_only_with_the_option_prune(file: Path) -> None:
     load(EXAMPLE)
     file.write_text(EXAMPLE.replace("nightly-4am", "nightly-5am"))
     call_command("importconfig", str(file))
@@ -71,20 +72,20 @@ def test_importconfig_prunes_when_it_is_told_to(file: Path) -> None:
 
 
 @pytest.mark.django_db
-def test_importconfig_names_the_file_in_every_error(file: Path) -> None:
+def test_importconfig_names_the_file_and_line_in_its_errors(file: Path) -> None:
     file.write_text("connectons: {}\nmodule: {}\n")
-    error = refused("importconfig", str(file))
+    error = error_of("importconfig", str(file))
     assert error.returncode == 2
     assert f"{file} has 2 errors; nothing was imported.\n  {file}, line 1: connectons:" in str(error)
 
 
-def test_importconfig_knows_a_missing_file_from_one_that_cannot_be_read(tmp_path: Path) -> None:
-    assert refused("importconfig", str(tmp_path / "none.yaml")).returncode == 3
-    assert refused("importconfig", str(tmp_path)).returncode == 2
+def test_importconfig_exits_with_3_for_a_missing_file_and_with_2_for_an_unreadable_one(tmp_path: Path) -> None:
+    assert error_of("importconfig", str(tmp_path / "none.yaml")).returncode == 3
+    assert error_of("importconfig", str(tmp_path)).returncode == 2
 
 
 @pytest.mark.django_db
-def test_exportconfig_writes_to_stdout_or_a_file(
+def test_exportconfig_writes_to_stdout_or_to_the_given_file(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     load(EXAMPLE)
@@ -97,14 +98,14 @@ def test_exportconfig_writes_to_stdout_or_a_file(
 
 
 @pytest.mark.django_db
-def test_exportconfig_into_a_directory_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
-    assert refused("exportconfig", str(tmp_path / "none" / "config.yaml")).returncode == 3
-    assert refused("exportconfig", str(tmp_path)).returncode == 2
+def test_exportconfig_exits_with_3_if_the_directory_is_missing_and_with_2_if_the_path_is_one(tmp_path: Path) -> None:
+    assert error_of("exportconfig", str(tmp_path / "none" / "config.yaml")).returncode == 3
+    assert error_of("exportconfig", str(tmp_path)).returncode == 2
 
 
 @pytest.mark.matrix
-def test_configuration_moves_from_one_install_to_another_byte_by_byte(file: Path, tmp_path: Path) -> None:
-    """Real processes, in a locale that knows no UTF-8, and the exit codes that scripts see."""
+def test_an_export_imported_into_another_installation_is_exported_identically(file: Path, tmp_path: Path) -> None:
+    """The commands run as processes, in a locale without UTF-8."""
     file.write_text(EXAMPLE.replace("username: etl", "username: Müller"), encoding="utf-8")
     data_dir = tmp_path / "var"
     assert manage("migrate", "-v0", data_dir=data_dir).returncode == 0
@@ -124,16 +125,16 @@ def test_configuration_moves_from_one_install_to_another_byte_by_byte(file: Path
     ("file", "groups"),
     [("README.md", 0), ("pipekit_site/docs/set-up-a-sync.md", 1), ("pipekit_site/docs/quick-start.md", 0)],
 )
-def test_the_configuration_that_the_guides_show_can_be_imported(file: str, groups: int) -> None:
-    shown = (ROOT / file).read_text().partition("```yaml\n")[2].partition("```")[0]
-    load(shown)
+def test_the_example_configurations_in_the_guides_can_be_imported(file: str, groups: int) -> None:
+    example = (ROOT / file).read_text().partition("```yaml\n")[2].partition("```")[0]
+    load(example)
     assert counts() == {"connections": 2, "modules": 1, "groups": groups, "schedules": groups}
 
 
-def test_an_import_of_no_file_ends_with_error_fix_and_code(tmp_path: Path) -> None:
-    done = manage("importconfig", str(tmp_path / "pk.yaml"), data_dir=tmp_path)
-    assert (done.returncode, done.stdout) == (3, b"")
-    # what comes first is the making of the metadata
-    error, fix, code = done.stderr.decode().splitlines()[-3:]
+def test_the_import_of_a_missing_file_prints_an_error_with_fix_and_code(tmp_path: Path) -> None:
+    result = manage("importconfig", str(tmp_path / "pk.yaml"), data_dir=tmp_path)
+    assert (result.returncode, result.stdout) == (3, b"")
+    # the lines before them report that the metadata database is created
+    error, fix, code = result.stderr.decode().splitlines()[-3:]
     assert error == f"error: There is no file {tmp_path}/pk.yaml."
     assert fix.startswith("fix:   ") and code == "code:  not_found"

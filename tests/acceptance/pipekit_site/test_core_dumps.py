@@ -1,4 +1,4 @@
-"""Processes that hold secrets leave no core dump, and are still seen, signalled and waited for by others."""
+"""Processes with secrets in memory leave no core dump, and other processes can still tell whether they are alive."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from pipekit_site.config.config import BASE_DIR
 from runs.process import identity
 from tests.processes.commands import wait_until
 
-# says when it has got that far, and waits
+# prints a line after start-up, and waits
 WAIT = "import os, time; print('up', flush=True); time.sleep(60)"
-SERVED = f"import pipekit_site.{{}}; {WAIT}"
+SERVER = f"import pipekit_site.{{}}; {WAIT}"
 PROGRAMS = {
     "a command": ["manage.py", "shell", "--no-imports", "-c", WAIT],
-    "asgi": ["-c", SERVED.format("asgi")],
-    "wsgi": ["-c", SERVED.format("wsgi")],
+    "asgi": ["-c", SERVER.format("asgi")],
+    "wsgi": ["-c", SERVER.format("wsgi")],
     "jrunner": ["-c", f"from runs.jrunner import command; command.isolate(); {WAIT}"],
 }
 
 
 def start(words: Sequence[str], data_dir: Path) -> subprocess.Popen[str]:
-    """Start it where cores would be written, with the limit that allows them."""
+    """Start a program with an unlimited size of core dumps; return when it has printed its line."""
     words = [str(BASE_DIR / word) if word == "manage.py" else word for word in words]
     process = subprocess.Popen(
         [sys.executable, *words],
@@ -46,27 +46,27 @@ def start(words: Sequence[str], data_dir: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_no_core_is_dumped_and_the_process_is_seen_as_alive_until_it_ends(program: str, tmp_path: Path) -> None:
+def test_a_process_leaves_no_core_dump_and_is_considered_alive_until_it_ends(program: str, tmp_path: Path) -> None:
     process = start(PROGRAMS[program], tmp_path)
     try:
         limits = Path(f"/proc/{process.pid}/limits").read_text().splitlines()
         assert [line.split()[4:6] for line in limits if line.startswith("Max core file size")] == [["0", "0"]]
-        alive = identity.of_pid(process.pid)
-        assert alive.is_here() and not alive.is_dead()
+        identified = identity.of_pid(process.pid)
+        assert identified.is_here() and not identified.is_dead()
         process.send_signal(signal.SIGQUIT)
         wait_until(lambda: process.poll() is not None)
         assert process.returncode == -signal.SIGQUIT
-        assert alive.is_dead()
+        assert identified.is_dead()
         assert not list(tmp_path.glob("core*"))
     finally:
         process.kill()
         process.communicate()
 
 
-def test_a_process_that_is_private_says_so_to_the_kernel() -> None:
+def test_keep_private_makes_the_process_not_dumpable() -> None:
     code = (
         "import ctypes; from connections.sdk.process_memory import keep_private; keep_private();"
         " print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, capture_output=True, text=True, check=True)
-    assert done.stdout == "0\n"
+    result = subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, capture_output=True, text=True, check=True)
+    assert result.stdout == "0\n"

@@ -1,6 +1,6 @@
-"""A data directory made by an earlier version opens and runs: the promise of every upgrade.
+"""Tests of an upgrade: the data directory of an earlier version is migrated, and everything in it still works.
 
-`tests.acceptance.data_directory.make` made it, and stored beside it what that version said of its content.
+`tests.acceptance.data_directory.make` created it, with the output of that version for comparison.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest
 from tests.acceptance.data_directory.make import ARCHIVE, DIRECTORY, change
 from tests.processes.install import Install
 
-# what the page of every row of every model in the admin answers, and whether a former version can be restored
+# requests the admin pages of all rows, and restores a former version of a module
 PAGES = """
 import json
 from django.contrib import admin
@@ -57,7 +57,7 @@ print(json.dumps({
 
 @pytest.fixture
 def install(tmp_path: Path) -> Install:
-    """Copy the data directory to another place; its connections are led to the files of the copy."""
+    """Extract the data directory; its connections are changed to the extracted files."""
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(tmp_path, filter="data")
     change(tmp_path / "pipekit.db", f"UPDATE connection SET jdbc_url = replace(jdbc_url, '{DIRECTORY}', '{tmp_path}')")
@@ -65,17 +65,18 @@ def install(tmp_path: Path) -> Install:
 
 
 def expected(install: Install, name: str) -> str:
-    """Return what the earlier version said, with the place of the copy."""
+    """Return an output of the earlier version, with the paths of the extracted files."""
     return (install.data_dir / "expected" / name).read_text().replace(str(DIRECTORY), str(install.data_dir))
 
 
 def shell(install: Install, script: str) -> Any:
-    done = install.manage("shell", "--no-imports", "-c", script)
-    assert done.code == 0, done.err
-    return json.loads(done.out.splitlines()[-1])
+    """Execute the script in `manage.py shell`; return the JSON that it prints."""
+    result = install.manage("shell", "--no-imports", "-c", script)
+    assert result.code == 0, result.err
+    return json.loads(result.out.splitlines()[-1])
 
 
-def test_its_configuration_runs_logs_and_secrets_are_as_they_were(install: Install) -> None:
+def test_configuration_runs_logs_and_secrets_are_unchanged(install: Install) -> None:
     exported = install.manage("exportconfig")
     assert "migrating" in exported.err
     assert exported.out == expected(install, "configuration.yaml")
@@ -83,11 +84,11 @@ def test_its_configuration_runs_logs_and_secrets_are_as_they_were(install: Insta
     assert install.manage("runlog", "1").out == expected(install, "log.txt")
     secrets = install.manage("secrets", "check")
     assert secrets.code == 0, secrets.out
-    # all names are there, and the one that a connection needs is bound to where that leads
+    # all names are there, and the secret that a connection uses is bound to the connection's host
     assert secrets.out.splitlines()[0] == expected(install, "secrets.txt").splitlines()[0]
 
 
-def test_its_settings_have_their_values(install: Install) -> None:
+def test_settings_keep_their_values(install: Install) -> None:
     assert install.manage("runs").code == 0
     assert shell(install, SETTINGS) == {
         "min_full_share": 0.4,
@@ -115,41 +116,41 @@ def test_its_settings_have_their_values(install: Install) -> None:
     }
 
 
-def test_every_page_of_the_admin_opens_and_a_former_version_is_restored(install: Install) -> None:
+def test_every_page_of_the_admin_opens_and_a_former_version_of_a_module_can_be_restored(install: Install) -> None:
     assert install.manage("runs").code == 0
-    seen = shell(install, PAGES)
-    assert {name: statuses for name, statuses in seen["statuses"].items() if statuses != [200]} == {}
+    results = shell(install, PAGES)
+    assert {name: statuses for name, statuses in results["statuses"].items() if statuses != [200]} == {}
     rows = {"modules_module": 3, "modules_modulehistory": 4, "runs_run": 6, "runs_verification": 2, "runs_setting": 1}
-    assert {name: seen["rows"][name] for name in rows} == rows
-    assert seen["before"] == "SELECT ID AS id, AMOUNT AS amount, NOTE AS note FROM ORDERS"
-    assert seen["after"] == "SELECT ID AS id, AMOUNT AS amount FROM ORDERS"
+    assert {name: results["rows"][name] for name in rows} == rows
+    assert results["before"] == "SELECT ID AS id, AMOUNT AS amount, NOTE AS note FROM ORDERS"
+    assert results["after"] == "SELECT ID AS id, AMOUNT AS amount FROM ORDERS"
 
 
 @pytest.mark.parametrize(
     ("schedule", "hour", "minute", "zone", "weekdays"),
     [("nightly", 4, 0, "Europe/Berlin", range(7)), ("customers --verify", 6, 30, "America/New_York", [0])],
 )
-def test_its_schedules_go_on(
+def test_schedules_keep_their_times_and_time_zones(
     install: Install, schedule: str, hour: int, minute: int, zone: str, weekdays: range | list[int]
 ) -> None:
-    done = install.manage("schedule", *schedule.split(), "next", "--count", "2")
-    assert done.code == 0, done.err
-    times = [dt.datetime.fromisoformat(line).astimezone(zoneinfo.ZoneInfo(zone)) for line in done.out.split()]
+    result = install.manage("schedule", *schedule.split(), "next", "--count", "2")
+    assert result.code == 0, result.err
+    times = [dt.datetime.fromisoformat(line).astimezone(zoneinfo.ZoneInfo(zone)) for line in result.out.split()]
     assert len(times) == 2
     assert {(time.hour, time.minute) for time in times} == {(hour, minute)}
     assert {time.weekday() for time in times} <= set(weekdays)
 
 
-def test_a_module_continues_from_its_watermark(install: Install) -> None:
+def test_a_module_continues_from_its_watermark_and_can_be_verified_and_repaired(install: Install) -> None:
     change(install.data_dir / "files" / "erp.db", "INSERT INTO ORDERS VALUES (5, 50, 'fifth')")
     run = install.manage("runmodule", "orders", "--json")
     assert run.code == 0, run.err
     assert {key: run.json[key] for key in ("run", "read", "inserted")} == {"run": 7, "read": 1, "inserted": 1}
     assert run.json["watermarks"] == {"id": {"in": "4", "out": "5"}}
-    verified = install.manage("verifymodule", "orders", "--json")
-    assert (verified.code, verified.json["status"], verified.json["dest_rows"]) == (0, "equal", 5)
-    # the verification that found a difference is repaired, and what is over stays protected
-    repaired = install.manage("verifymodule", "customers", "--repair", "--json")
-    assert (repaired.code, repaired.json["outcome"]) == (0, "repaired"), repaired.err
+    verification = install.manage("verifymodule", "orders", "--json")
+    assert (verification.code, verification.json["status"], verification.json["dest_rows"]) == (0, "equal", 5)
+    repair = install.manage("verifymodule", "customers", "--repair", "--json")
+    assert (repair.code, repair.json["outcome"]) == (0, "repaired"), repair.err
+    # runs that have ended cannot be changed
     with pytest.raises(sqlite3.IntegrityError, match="not rewritten"):
         change(install.data_dir / "pipekit.db", "UPDATE run_log SET read = 99 WHERE id = 1")

@@ -1,4 +1,4 @@
-"""Text of hostile servers on a terminal and in logs: no escape sequence is obeyed, and no line is forged."""
+"""Tests of hostile text from servers: on terminals and in logs, it has no effect and cannot imitate other lines."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ from runs.cli import text as terminal
 from runs.engine import events
 from runs.jrunner.protocol import Reporter
 
-# colours, a title, a link (OSC 8), the cursor moved up, a bell, C1's CSI, text turned around, other line breaks
+# colours, a title, a link (OSC 8), cursor movement, a bell, the CSI of C1, right-to-left text, other line breaks
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x1b]8;;http://x.invalid\x1b\\link\x1b[2Aup\x9b2J\u202edrow\r\x00\x7f\u2028"
 FORGED = f"bad\nfix:   manage.py secrets set X{HOSTILE}\nerror: other"
 
 
 def is_harmless(text: str) -> bool:
+    """Return whether the text has only printable characters, tabs and line breaks."""
     return all(char in "\t\n" or (char.isprintable() and ord(char) != 0x202E) for char in text)
 
 
-def test_control_characters_become_signs() -> None:
+def test_control_characters_are_replaced_by_visible_characters() -> None:
     assert visible("a\tb\nc\x1b[0m\x9b") == "a\tb\nc\u241b[0m\ufffd"
     assert is_harmless(visible(HOSTILE)) and not is_harmless(HOSTILE)
     assert indented("a\nb") == "a\n    b"
     assert one_line("a\nb") == "a\u2424b"
 
 
-def test_an_error_on_a_terminal_forges_no_line() -> None:
-    found = {"code": "query_invalid", "message": FORGED, "hint": FORGED, "detail": FORGED}
-    lines = error_text(found).split("\n")
+def test_an_error_cannot_imitate_other_lines_of_the_terminal() -> None:
+    error = {"code": "query_invalid", "message": FORGED, "hint": FORGED, "detail": FORGED}
+    lines = error_text(error).split("\n")
     assert all(map(is_harmless, lines))
     assert [line[:7] for line in lines if not line.startswith("       ")] == [
         "error: ",
@@ -51,16 +52,16 @@ def test_an_error_on_a_terminal_forges_no_line() -> None:
     ]
 
 
-def test_progress_and_warnings_forge_no_line() -> None:
+def test_progress_and_warnings_cannot_imitate_other_lines_of_the_terminal() -> None:
     stream = io.StringIO()
-    listen = terminal.event_printer(SimpleNamespace(write=lambda text: stream.write(f"{text}\n")), quiet=False)
-    listen(events.Warned(FORGED))
-    listen(events.RouteChosen("arrow", FORGED))
+    on_event = terminal.event_printer(SimpleNamespace(write=lambda text: stream.write(f"{text}\n")), quiet=False)
+    on_event(events.Warned(FORGED))
+    on_event(events.RouteChosen("arrow", FORGED))
     assert is_harmless(stream.getvalue())
     assert all(line.startswith("  ") for line in stream.getvalue().splitlines())
 
 
-def test_a_log_record_is_harmless() -> None:
+def test_hostile_text_is_harmless_in_a_log_record() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.addFilter(RedactingFilter())
@@ -68,20 +69,20 @@ def test_a_log_record_is_harmless() -> None:
     try:
         raise ValueError(FORGED)
     except ValueError:
-        record = logging.getLogger("x").makeRecord("x", 40, "f", 1, "it said %s", (FORGED,), sys.exc_info())
+        record = logging.getLogger("x").makeRecord("x", 40, "f", 1, "message: %s", (FORGED,), sys.exc_info())
     handler.handle(record)
     assert is_harmless(stream.getvalue())
     assert "\nfix:" not in stream.getvalue().partition("Traceback")[0]
 
 
-def test_jrunner_s_log_is_harmless(capsys: pytest.CaptureFixture[str]) -> None:
+def test_hostile_text_is_harmless_in_the_log_of_jrunner(capsys: pytest.CaptureFixture[str]) -> None:
     Reporter(events=False).warning(FORGED)
     lines = capsys.readouterr().err.splitlines()
     assert all(map(is_harmless, lines))
     assert [line for line in lines if not line.startswith("    ")] == ["jrunner: warning: bad"]
 
 
-def test_a_run_s_log_is_harmless(tmp_path: Path) -> None:
+def test_hostile_text_is_harmless_in_the_log_of_a_run(tmp_path: Path) -> None:
     run = SimpleNamespace(log_file=tmp_path / "1.log")
     logs.write(run, FORGED)
     text, _ = logs.read(run)
@@ -91,7 +92,7 @@ def test_a_run_s_log_is_harmless(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_terminal_gets_no_escape_sequence_whatever_a_command_prints(stream: str) -> None:
+def test_no_escape_sequence_that_a_command_prints_reaches_a_terminal(stream: str) -> None:
     code = (
         "import sys\nfrom pipekit_site.cli import command_line\n"
         f"with command_line.guarded():\n    print({HOSTILE!r}, file=sys.{stream})"
@@ -99,18 +100,18 @@ def test_a_terminal_gets_no_escape_sequence_whatever_a_command_prints(stream: st
     master, slave = pty.openpty()
     process = subprocess.Popen([sys.executable, "-c", code], cwd=BASE_DIR, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
-    shown = b""
-    # a terminal that nobody has open any more is an error, not an end
+    output = b""
+    # the end of a terminal is an OSError
     with suppress(OSError):
         while part := os.read(master, 65536):
-            shown += part
+            output += part
     process.wait(120)
     os.close(master)
-    assert b"\x1b" not in shown and b"\x9b" not in shown.replace("\u241b".encode(), b"")
-    assert b"red" in shown
+    assert b"\x1b" not in output and b"\x9b" not in output.replace("\u241b".encode(), b"")
+    assert b"red" in output
 
 
-def test_what_a_program_reads_from_a_pipe_is_left_as_it_is() -> None:
+def test_output_into_a_pipe_is_unchanged() -> None:
     code = "from pipekit_site.cli import command_line\nwith command_line.guarded():\n    print('a\\x1bb')"
-    done = subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, capture_output=True, timeout=60)
-    assert done.stdout == b"a\x1bb\n"
+    result = subprocess.run([sys.executable, "-c", code], cwd=BASE_DIR, capture_output=True, timeout=60)
+    assert result.stdout == b"a\x1bb\n"

@@ -1,4 +1,4 @@
-"""A command imports what it uses: imports take most of the time of a short one."""
+"""Tests of the imports of commands and of jrunner: only what they use, because imports take most of their time."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pytest
 from pipekit_site.config.config import BASE_DIR
 from tests.processes.install import Install
 
-# the pages of the admin, of the API and of the terminal, and what serves them
+# the admin, the API, the text interface, and their servers
 PAGES = (
     *("unfold.sites", "unfold.admin", "connections.admin", "modules.admin", "runs.admin", "scheduling.admin"),
     *("pipekit_site.urls", "rest_framework.views", "drf_spectacular.openapi", "whitenoise.middleware", "uvicorn"),
     *("rich", "textual"),
 )
-# columnar data and bulk copies, which only jrunner moves
+# columnar data and bulk copies, used only by jrunner
 BULK = ("pyarrow", "adbc_driver_manager", "duckdb", "numpy", "pandas")
-# the reading of queries that are not plain, database drivers, clients of SMTP and HTTP
+# the parser for complex queries, database drivers, clients for SMTP and HTTP
 OTHER = ("sqlglot", "croniter", "psycopg", "asyncpg", "smtplib", "aiosmtplib", "httpx2", "urllib.request")
 
 _LIST = """
@@ -33,7 +33,7 @@ try:
 finally:
     print("imported:", *sorted(sys.modules), file=sys.stderr)
 """
-# jrunner ends without Python's own end, so that no thread can hold it up
+# jrunner exits with os._exit, so that no thread can delay it
 _LIST_JRUNNER = """
 import os
 import sys
@@ -60,35 +60,37 @@ modules:
 
 
 def imported(stderr: str) -> list[str]:
+    """Return the names of all modules that a process has imported."""
     modules = stderr.rpartition("imported:")[2].split()
     assert "json" in modules
     return modules
 
 
-def unwanted(done: subprocess.CompletedProcess[str], *names: str) -> list[str]:
-    modules = imported(done.stderr)
+def unwanted(result: subprocess.CompletedProcess[str], *names: str) -> list[str]:
+    """Return those of the names that the process has imported."""
+    modules = imported(result.stderr)
     return [name for name in names if name in modules]
 
 
 @pytest.mark.sqlite_metadata
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("command", ["check", "runs"])
-def test_a_command_that_moves_no_rows_imports_nothing_heavy(command: str) -> None:
-    done = subprocess.run([sys.executable, "-c", _LIST, command], cwd=BASE_DIR, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert unwanted(done, *PAGES, *BULK, *OTHER) == []
+def test_a_command_that_transfers_no_rows_imports_no_large_library(command: str) -> None:
+    result = subprocess.run([sys.executable, "-c", _LIST, command], cwd=BASE_DIR, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert unwanted(result, *PAGES, *BULK, *OTHER) == []
 
 
 @pytest.mark.sqlite_metadata
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("command", ["tick", "notify"])
-def test_what_sends_notifications_also_imports_the_clients(command: str) -> None:
-    done = subprocess.run([sys.executable, "-c", _LIST, command], cwd=BASE_DIR, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert unwanted(done, *PAGES, *BULK, "sqlglot", "croniter", "psycopg", "asyncpg") == []
+def test_commands_that_send_notifications_import_only_the_clients_in_addition(command: str) -> None:
+    result = subprocess.run([sys.executable, "-c", _LIST, command], cwd=BASE_DIR, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert unwanted(result, *PAGES, *BULK, "sqlglot", "croniter", "psycopg", "asyncpg") == []
 
 
-def test_a_run_imports_neither_pages_nor_arrow_nor_sqlglot(tmp_path: Path) -> None:
+def test_a_run_imports_neither_the_admin_nor_arrow_nor_sqlglot(tmp_path: Path) -> None:
     for name, statement in (("source", "CREATE TABLE one_row (id integer, name text)"), ("destination", "VACUUM")):
         connection = sqlite3.connect(tmp_path / f"{name}.db")
         connection.execute(statement)
@@ -97,24 +99,24 @@ def test_a_run_imports_neither_pages_nor_arrow_nor_sqlglot(tmp_path: Path) -> No
     config.write_text(_CONFIG % {"directory": tmp_path})
     install = Install(tmp_path / "var")
     assert install.manage("importconfig", str(config)).code == 0
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", _LIST, "runmodule", "one_row", "--json"],
         cwd=BASE_DIR,
         env=install.environment(),
         capture_output=True,
         text=True,
     )
-    assert json.loads(done.stdout)["status"] == "success", done.stderr
-    assert unwanted(done, *PAGES, *BULK, *OTHER) == []
+    assert json.loads(result.stdout)["status"] == "success", result.stderr
+    assert unwanted(result, *PAGES, *BULK, *OTHER) == []
 
 
-def test_jrunner_imports_neither_django_nor_what_another_route_needs(tmp_path: Path) -> None:
+def test_jrunner_imports_neither_django_nor_the_libraries_of_other_routes(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "source.db")
     connection.execute("CREATE TABLE one_row (id integer, name text)")
     connection.close()
     (tmp_path / "query.sql").write_text("SELECT id, name FROM one_row")
     flags = ["-scu", str(tmp_path / "source.db"), "-sq", str(tmp_path / "query.sql"), "-f", "csv"]
-    done = subprocess.run([sys.executable, "-c", _LIST_JRUNNER, *flags], cwd=BASE_DIR, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "pyarrow" in imported(done.stderr)
-    assert unwanted(done, "django", "sqlglot", "duckdb", "psycopg", "asyncpg", "modules.query.tokenizer") == []
+    result = subprocess.run([sys.executable, "-c", _LIST_JRUNNER, *flags], cwd=BASE_DIR, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "pyarrow" in imported(result.stderr)
+    assert unwanted(result, "django", "sqlglot", "duckdb", "psycopg", "asyncpg", "modules.query.tokenizer") == []

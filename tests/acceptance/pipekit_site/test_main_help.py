@@ -1,4 +1,4 @@
-"""`manage.py help` shows Pipekit's commands first, a line for each, and what is internal in none."""
+"""Tests of `manage.py help`: Pipekit's commands come first, with one line each, and internal ones are not names."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pipekit_site.cli.help import CommandLine
 from pipekit_site.metadata.migrate import our_apps
 
 
-def test_every_command_of_ours_has_one_line_before_those_of_django() -> None:
+def test_every_command_of_pipekit_has_one_line_before_those_of_django() -> None:
     text = CommandLine(["manage.py", "help"]).main_help_text()
     ours, _, others = text.partition("Commands of Django and libraries")
-    listed = [line.split()[0] for line in ours.splitlines() if line.startswith("  ")]
+    names = [line.split()[0] for line in ours.splitlines() if line.startswith("  ")]
     expected = [name for name, app in get_commands().items() if app in our_apps() and name != "carryout"]
     assert len(expected) > 20
-    assert sorted(listed) == sorted([*expected, "createsuperuser", "changepassword"])
+    assert sorted(names) == sorted([*expected, "createsuperuser", "changepassword"])
     assert all(len(line.split(None, 1)[1]) > 10 for line in ours.splitlines() if line.startswith("  "))
     assert max(map(len, text.splitlines())) <= 120
     assert "makemigrations" in others
@@ -22,6 +22,6 @@ def test_every_command_of_ours_has_one_line_before_those_of_django() -> None:
     assert "Pipekit starts carryout by itself" in others
 
 
-def test_the_list_for_programs_stays_as_it_is() -> None:
+def test_the_list_for_shell_completion_contains_all_commands() -> None:
     names = CommandLine(["manage.py", "help"]).main_help_text(commands_only=True).splitlines()
     assert names == sorted(get_commands())

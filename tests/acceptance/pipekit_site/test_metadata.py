@@ -1,4 +1,4 @@
-"""A fresh clone's first command makes the metadata database, whichever it is."""
+"""Tests of the creation of the metadata database by the first command, whichever it is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def manage(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.matrix
 @pytest.mark.parametrize(("command", "code"), [(("exportconfig",), 0), (("runmodule", "nothing"), 3)])
-def test_the_first_command_makes_the_database(tmp_path: Path, command: tuple[str, ...], code: int) -> None:
+def test_the_first_command_creates_the_database(tmp_path: Path, command: tuple[str, ...], code: int) -> None:
     first = manage(tmp_path, *command)
     assert first.returncode == code, first.stderr
     assert "migrating it" in first.stderr
@@ -32,14 +32,14 @@ def test_the_first_command_makes_the_database(tmp_path: Path, command: tuple[str
 
 
 @pytest.mark.matrix
-def test_commands_that_come_first_together_make_it_once(tmp_path: Path) -> None:
+def test_commands_that_are_started_together_create_the_database_without_errors(tmp_path: Path) -> None:
     with ThreadPoolExecutor(3) as pool:
-        done = list(pool.map(lambda _: manage(tmp_path, "exportconfig"), range(3)))
-    assert [each.returncode for each in done] == [0, 0, 0], [each.stderr for each in done]
+        results = list(pool.map(lambda _: manage(tmp_path, "exportconfig"), range(3)))
+    assert [result.returncode for result in results] == [0, 0, 0], [result.stderr for result in results]
 
 
-def test_doctor_looks_at_a_missing_database_and_makes_none(tmp_path: Path) -> None:
-    done = manage(tmp_path, "doctor")
-    assert done.returncode == 1
-    assert "migrat" in done.stdout
-    assert "migrating it" not in done.stderr
+def test_doctor_reports_a_missing_database_and_does_not_create_it(tmp_path: Path) -> None:
+    result = manage(tmp_path, "doctor")
+    assert result.returncode == 1
+    assert "migrat" in result.stdout
+    assert "migrating it" not in result.stderr

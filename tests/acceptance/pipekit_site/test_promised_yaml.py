@@ -1,4 +1,4 @@
-"""The configuration file that the product promises, to the letter: it imports, and comes out again."""
+"""Tests of the documented format of the configuration file: it can be imported, and its export imported again."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ schedules:
 
 
 @pytest.mark.django_db
-def test_the_promised_file_imports_and_exports_the_same_twice() -> None:
+def test_the_documented_file_can_be_imported_and_its_export_is_stable() -> None:
     config_yaml.load(PROMISED, name="promised.yaml", actor="test")
     module = Module.objects.get(name="qcrh")
     assert (module.merge_strategy, module.watermarks.get().default_value) == ("incremental", "1900-01-01")
     assert Schedule.objects.get().cron_expr == "0 4 * * *"
-    written = config_yaml.dump()
-    config_yaml.load(written, name="written.yaml", actor="test")
-    assert config_yaml.dump() == written
+    exported = config_yaml.dump()
+    config_yaml.load(exported, name="exported.yaml", actor="test")
+    assert config_yaml.dump() == exported

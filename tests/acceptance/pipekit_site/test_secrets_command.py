@@ -1,4 +1,4 @@
-"""`manage.py secrets`: values come on stdin and go into the file; names, never values, come out."""
+"""Tests of the command `secrets`: it reads values from stdin into the file, and prints names but never values."""
 
 from __future__ import annotations
 
@@ -39,19 +39,20 @@ def manage(*arguments: str, secrets_file: Path, stdin: bytes) -> subprocess.Comp
     return run_anew(["secrets", *arguments], environment, stdin=stdin, text=False)
 
 
-def checked(*arguments: str) -> int:
+def check(*arguments: str) -> int:
+    """Call `secrets check`, and return its exit code."""
     try:
         call_command("secrets", "check", *arguments)
-    except SystemExit as end:
-        return int(str(end.code))
+    except SystemExit as exit_:
+        return int(str(exit_.code))
     return 0
 
 
 @pytest.mark.parametrize("stdin", ["s€cret $x#'\" =", "s€cret $x#'\" =\n", "s€cret $x#'\" =\r\n"])
-def test_a_value_comes_on_stdin(file: Path, stdin: str) -> None:
-    done = manage("set", "DW_PW", secrets_file=file, stdin=stdin.encode())
-    assert (done.returncode, done.stdout) == (0, b"")
-    assert done.stderr == f"DW_PW is set in {file}.\n".encode()
+def test_set_reads_the_value_from_stdin(file: Path, stdin: str) -> None:
+    result = manage("set", "DW_PW", secrets_file=file, stdin=stdin.encode())
+    assert (result.returncode, result.stdout) == (0, b"")
+    assert result.stderr == f"DW_PW is set in {file}.\n".encode()
     assert references.store().resolve("$DW_PW") == "s€cret $x#'\" ="
     assert file.stat().st_mode & 0o777 == 0o600
 
@@ -69,15 +70,17 @@ def test_a_value_comes_on_stdin(file: Path, stdin: str) -> None:
         ([], b"hunter2"),
     ],
 )
-def test_what_is_wrong_sets_nothing_and_repeats_no_value(file: Path, arguments: list[str], stdin: bytes) -> None:
-    done = manage("set", *arguments, secrets_file=file, stdin=stdin)
-    assert done.returncode == 2
-    assert b"hunter2" not in done.stdout + done.stderr
-    assert b"Traceback" not in done.stderr
+def test_wrong_arguments_set_nothing_and_the_value_is_not_repeated(
+    file: Path, arguments: list[str], stdin: bytes
+) -> None:
+    result = manage("set", *arguments, secrets_file=file, stdin=stdin)
+    assert result.returncode == 2
+    assert b"hunter2" not in result.stdout + result.stderr
+    assert b"Traceback" not in result.stderr
     assert not file.exists()
 
 
-def test_a_terminal_is_asked_twice_without_echo(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_set_on_a_terminal_prompts_twice_without_echo(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(["one", "one", "one", "other"])
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("getpass.getpass", lambda prompt: next(answers))
@@ -88,7 +91,7 @@ def test_a_terminal_is_asked_twice_without_echo(file: Path, monkeypatch: pytest.
     assert references.store().resolve("$DW_PW") == "one"
 
 
-def test_list_says_where_each_comes_from_and_who_uses_it(
+def test_list_shows_the_source_of_each_secret_and_the_connections_that_use_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ENV_PW", "canary-3391")
@@ -110,53 +113,53 @@ def test_list_says_where_each_comes_from_and_who_uses_it(
     assert "canary" not in out
 
 
-def test_check_is_content_when_every_secret_that_is_used_is_set(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_succeeds_if_every_secret_that_is_used_is_set(capsys: pytest.CaptureFixture[str]) -> None:
     warehouse()
     references.store().set("DW_PW", "canary-3394")
-    assert checked() == 0
+    assert check() == 0
     assert "✔ secrets: All that are used are set: $DW_PW" in capsys.readouterr().out
 
 
-def test_check_fails_when_one_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_fails_if_a_secret_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     warehouse()
-    assert checked("--json") == 1
-    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert (answer["ok"], [check["ok"] for check in answer["checks"]]) == (False, [True, False])
-    assert answer["checks"][1]["message"].startswith("The secret DW_PW is not set. It is used by connection warehouse.")
-    assert answer["checks"][1]["hint"] == "manage.py secrets set DW_PW"
+    assert check("--json") == 1
+    report: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert (report["ok"], [check["ok"] for check in report["checks"]]) == (False, [True, False])
+    assert report["checks"][1]["message"].startswith("The secret DW_PW is not set. It is used by connection warehouse.")
+    assert report["checks"][1]["hint"] == "manage.py secrets set DW_PW"
 
 
-def test_a_secret_without_a_name_is_asked_for_its_name_alone() -> None:
+def test_set_without_arguments_names_only_the_missing_name() -> None:
     with pytest.raises(CommandError, match="the following arguments are required: NAME$"):
         call_command("secrets", "set")
 
 
-def test_check_says_of_a_file_that_is_not_there_what_that_means_for_the_secrets_that_are_used(
+def test_check_shows_whether_a_missing_file_matters_for_the_secrets_that_are_used(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def said() -> str:
-        checked()
+    def first_line() -> str:
+        check()
         return capsys.readouterr().out.splitlines()[0]
 
     monkeypatch.delenv("DW_PW", raising=False)
-    assert said() == f"✔ secrets file: {file} does not exist, and no connection needs it"
+    assert first_line() == f"✔ secrets file: {file} does not exist, and no connection needs it"
     warehouse()
-    assert said() == f"✔ secrets file: {file} does not exist, and the environment does not have $DW_PW either"
+    assert first_line() == f"✔ secrets file: {file} does not exist, and the environment does not have $DW_PW either"
     monkeypatch.setenv("DW_PW", "s3cret-of-the-test")
-    assert said() == f"✔ secrets file: {file} does not exist; the environment has all secrets that are used"
+    assert first_line() == f"✔ secrets file: {file} does not exist; the environment has all secrets that are used"
 
 
-def test_check_fails_when_others_may_read_the_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_fails_if_others_may_read_the_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     references.store().set("DW_PW", "x")
     file.chmod(0o644)
-    assert checked() == 1
+    assert check() == 1
     assert f"has mode 0644; others may read or change it.\n  → chmod 600 {file}" in capsys.readouterr().out
 
 
-def test_check_runs_even_where_the_start_up_checks_would_stop_a_command(file: Path) -> None:
+def test_check_runs_though_the_start_up_checks_stop_other_commands(file: Path) -> None:
     references.store().set("DW_PW", "canary-3395")
     file.chmod(0o666)
-    done = manage("check", secrets_file=file, stdin=b"")
-    assert done.returncode == 1
-    assert b"has mode 0666" in done.stdout
-    assert b"canary-3395" not in done.stdout + done.stderr
+    result = manage("check", secrets_file=file, stdin=b"")
+    assert result.returncode == 1
+    assert b"has mode 0666" in result.stdout
+    assert b"canary-3395" not in result.stdout + result.stderr

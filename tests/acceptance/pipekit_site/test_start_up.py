@@ -1,4 +1,4 @@
-"""Starting Pipekit as its users do: as a program, in a directory that is new, wrong or shared."""
+"""Tests of the start-up of commands as processes: wrong configuration, new and shared data directories, `serve`."""
 
 from __future__ import annotations
 
@@ -19,36 +19,38 @@ from pipekit_site.config.config import BASE_DIR
 from tests.processes.commands import run_anew
 from tests.servers.ports import reserved_port
 
-# real processes, many of them
+# each test starts several processes
 pytestmark = pytest.mark.matrix
 
 
 def environment(data_dir: Path, **variables: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
-    return {**kept, "PIPEKIT_DATA_DIR": str(data_dir), **variables}
+    """Return the environment of a command with this data directory and no other settings than ``variables``."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
+    return {**inherited, "PIPEKIT_DATA_DIR": str(data_dir), **variables}
 
 
 def manage(data_dir: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a new process with this data directory."""
     return run_anew(arguments, environment(data_dir, **variables))
 
 
-def test_a_wrong_configuration_is_one_clean_message_and_exit_code_2(tmp_path: Path) -> None:
-    ended = manage(tmp_path, "check", PIPEKIT_API_PORT="many")
-    assert ended.returncode == 2
-    assert "api_port, set in PIPEKIT_API_PORT: expected a port" in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert ended.stdout == ""
+def test_a_wrong_configuration_exits_with_2_and_a_message_without_a_traceback(tmp_path: Path) -> None:
+    result = manage(tmp_path, "check", PIPEKIT_API_PORT="many")
+    assert result.returncode == 2
+    assert "api_port, set in PIPEKIT_API_PORT: expected a port" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
 
 
-def test_a_data_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_data_directory_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    ended = manage(tmp_path / "file" / "var", "check")
-    assert ended.returncode == 2
-    assert "data_dir" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    result = manage(tmp_path / "file" / "var", "check")
+    assert result.returncode == 2
+    assert "data_dir" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_private_files_are_for_their_owner_alone_and_the_directory_can_be_passed_through(tmp_path: Path) -> None:
+def test_only_the_owner_may_read_private_files_and_others_may_traverse_the_data_directory(tmp_path: Path) -> None:
     data_dir = tmp_path / "var"
     assert manage(data_dir, "migrate", "--verbosity", "0").returncode == 0
     assert data_dir.stat().st_mode & 0o777 == 0o711
@@ -56,15 +58,15 @@ def test_private_files_are_for_their_owner_alone_and_the_directory_can_be_passed
         assert (data_dir / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_processes_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
+def test_processes_that_are_started_together_use_the_same_secret_key(tmp_path: Path) -> None:
     program = "import pipekit_site.settings as settings; print(settings.SECRET_KEY)"
-    started = [
+    processes = [
         subprocess.Popen(
             [sys.executable, "-c", program], cwd=BASE_DIR, env=environment(tmp_path / "var"), stdout=subprocess.PIPE
         )
         for _ in range(4)
     ]
-    keys = {process.communicate()[0] for process in started}
+    keys = {process.communicate()[0] for process in processes}
     assert len(keys) == 1
     assert len(keys.pop().strip()) >= 50
     assert not list((tmp_path / "var").glob(".*"))
@@ -77,13 +79,15 @@ def port() -> Iterator[int]:
 
 
 def fetch(url: str) -> tuple[int, str, str]:
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        return answer.status, answer.headers["Content-Type"], answer.read().decode()
+    """Return status, content type and text of a response."""
+    with urllib.request.urlopen(url, timeout=60) as response:
+        return response.status, response.headers["Content-Type"], response.read().decode()
 
 
 def wait_for(process: subprocess.Popen[str], url: str) -> tuple[int, str, str]:
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
+    """Fetch the URL as soon as the process serves it."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             break
         try:
@@ -93,8 +97,8 @@ def wait_for(process: subprocess.Popen[str], url: str) -> tuple[int, str, str]:
     raise AssertionError(process.communicate())
 
 
-def test_serve_shows_the_admin_with_its_styles_in_a_directory_that_is_new(tmp_path: Path, port: int) -> None:
-    served = subprocess.Popen(
+def test_serve_creates_a_new_data_directory_and_shows_the_admin_with_its_styles(tmp_path: Path, port: int) -> None:
+    server = subprocess.Popen(
         [sys.executable, "manage.py", "serve", "--port", str(port)],
         cwd=BASE_DIR,
         env=environment(tmp_path / "var"),
@@ -103,26 +107,26 @@ def test_serve_shows_the_admin_with_its_styles_in_a_directory_that_is_new(tmp_pa
         text=True,
     )
     try:
-        status, _, page = wait_for(served, f"http://127.0.0.1:{port}/admin/login/")
+        status, _, page = wait_for(server, f"http://127.0.0.1:{port}/admin/login/")
         assert status == 200
         styles = re.findall(r'<link href="(/static/[^"]+\.css[^"]*)"', page)
         assert any("pipekit.css" in path for path in styles)
         for path in styles:
             assert fetch(f"http://127.0.0.1:{port}{path}")[:2] == (200, 'text/css; charset="utf-8"')
     finally:
-        served.send_signal(signal.SIGINT)
-        told, said = served.communicate(timeout=120)
-    assert f"http://127.0.0.1:{port}/admin/" in told
-    assert "migrating" in said
-    assert "createsuperuser" in said
-    assert "Warning" not in said
+        server.send_signal(signal.SIGINT)
+        out, err = server.communicate(timeout=120)
+    assert f"http://127.0.0.1:{port}/admin/" in out
+    assert "migrating" in err
+    assert "createsuperuser" in err
+    assert "Warning" not in err
 
 
-def test_serve_on_a_taken_port_says_so(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        ended = manage(tmp_path, "serve", "--port", str(taken.getsockname()[1]))
-    assert ended.returncode == 2
-    assert "Address already in use" in ended.stderr
-    assert "Traceback" not in ended.stderr
+def test_serve_on_a_port_in_use_exits_with_2(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        result = manage(tmp_path, "serve", "--port", str(listener.getsockname()[1]))
+    assert result.returncode == 2
+    assert "Address already in use" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,4 +1,4 @@
-"""A run that waits for a lock in its publish, or for a file in its transfer, says so; so does a verification."""
+"""Tests of lock waits: runs and verifications that wait for a locked table or file report it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def _log(kind: type[Run | Verification] = Run) -> str:
+    """Return the log of the latest run or verification."""
     run = kind._default_manager.order_by("pk").last()
     return run.log_file.read_text() if run and run.log_file.exists() else ""
 
 
-def _ended(running: subprocess.Popen[str]) -> str:
-    _, errors = running.communicate(timeout=120)
-    assert running.returncode == 0, errors
-    return errors
+def _finish(process: subprocess.Popen[str]) -> str:
+    """Wait until the process has succeeded; return its stderr."""
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return err
 
 
 @pytest.mark.matrix
-def test_a_locked_table_is_named_in_the_log_and_on_the_terminal(
+def test_a_run_that_waits_for_a_lock_names_the_table_and_the_holder_in_log_and_output(
     bench: Bench, save_module: Callable[..., Module]
 ) -> None:
     bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (1)")
@@ -39,29 +41,31 @@ def test_a_locked_table_is_named_in_the_log_and_on_the_terminal(
     save_module("orders", "SELECT k FROM s")
     with psycopg.connect(bench.destination.url, application_name="nightly report") as other:
         other.execute("LOCK TABLE sync.orders IN SHARE MODE")
-        running = start("runmodule", "orders")
+        process = start("runmodule", "orders")
         wait_until(lambda: "waiting for a lock on sync.orders" in _log())
         assert "(nightly report, user" in _log()
-    assert "  waiting for a lock on sync.orders" in _ended(running)
+    assert "  waiting for a lock on sync.orders" in _finish(process)
 
 
 @pytest.mark.matrix
-def test_a_verification_that_waits_for_a_locked_table_says_so(bench: Bench, save_module: Callable[..., Module]) -> None:
+def test_a_verification_that_waits_for_a_lock_names_the_table_and_the_holder(
+    bench: Bench, save_module: Callable[..., Module]
+) -> None:
     bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (1)")
     bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.orders (k bigint)")
     save_module("orders", "SELECT k FROM s", merge_strategy="upsert", merge_key="k")
     with psycopg.connect(bench.destination.url, application_name="nightly report") as other:
         other.execute("LOCK TABLE sync.orders IN ACCESS EXCLUSIVE MODE")
-        running = start("verifymodule", "orders")
+        process = start("verifymodule", "orders")
         wait_until(lambda: "waiting for a lock on sync.orders" in _log(Verification))
-    _, errors = running.communicate(timeout=120)
-    assert running.returncode == 5, errors
-    assert "waiting for a lock on sync.orders" in errors
-    assert "(nightly report, user" in errors
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 5, err
+    assert "waiting for a lock on sync.orders" in err
+    assert "(nightly report, user" in err
 
 
 @pytest.mark.matrix
-def test_a_file_locked_during_the_transfer_is_named_in_the_log(
+def test_a_transfer_that_waits_for_a_locked_file_logs_it(
     erp: ConnectionParameters,
     warehouse_of: Callable[[str], ConnectionParameters],
     save_connection: Callable[..., object],
@@ -71,18 +75,18 @@ def test_a_file_locked_during_the_transfer_is_named_in_the_log(
     bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (1)")
     bench.at_destination("CREATE TABLE other (k INTEGER)")
     save_module("orders", "SELECT k FROM s", destination=save_connection(bench.destination))
-    running = start("runmodule", "orders", PIPEKIT_FAULTS="transfer.started=stop")
-    wait_until(lambda: stopped(running.pid))
+    process = start("runmodule", "orders", PIPEKIT_FAULTS="transfer.started=stop")
+    wait_until(lambda: stopped(process.pid))
     other = sqlite3.connect(bench.destination.url.removeprefix("jdbc:sqlite:"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    go_on(running.pid)
+    go_on(process.pid)
     wait_until(lambda: "is writing to it" in _log())
     other.execute("ROLLBACK")
-    _ended(running)
+    _finish(process)
     assert bench.rows('SELECT k FROM "sync.orders"') == [(1,)]
 
 
-def test_waiting_for_a_lock_is_no_progress() -> None:
+def test_waiting_for_a_lock_does_not_restart_the_idle_timeout() -> None:
     timer = IdleTimer(60)
     timer._last_progress -= 50
     timer.on_message({"event": "waiting", "message": "waiting for a lock"})

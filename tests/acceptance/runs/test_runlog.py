@@ -1,4 +1,4 @@
-"""The live log: read by offset while it grows, capped in the middle; and the lists of runs."""
+"""Tests of run logs, which are read by offset while they grow and cut in the middle, and of the list of runs."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True)
 class Log:
+    """The attribute of a run that the functions for logs need."""
+
     log_file: Path
 
 
@@ -30,14 +32,15 @@ def log(tmp_path: Path) -> Log:
 
 
 def read_all(log: Log, offset: int = 0, limit: int = 1 << 20) -> tuple[str, int]:
+    """Return the text from the offset to the end of the log, read in parts, and the offset of the end."""
     texts = []
-    while (found := logs.read(log, offset, limit))[1] > offset:
-        text, offset = found
+    while (part := logs.read(log, offset, limit))[1] > offset:
+        text, offset = part
         texts.append(text)
     return "".join(texts), offset
 
 
-def test_reading_goes_on_where_it_ended(log: Log) -> None:
+def test_reading_continues_at_the_returned_offset(log: Log) -> None:
     assert logs.read(log) == ("", 0)
     logs.write(log, "first")
     text, offset = logs.read(log)
@@ -49,52 +52,53 @@ def test_reading_goes_on_where_it_ended(log: Log) -> None:
     assert offset == log.log_file.stat().st_size
 
 
-def test_no_character_is_torn_by_a_limit_or_by_a_writer_in_its_middle(log: Log) -> None:
+def test_only_complete_characters_are_read_whatever_the_limit_and_the_progress_of_the_writer(log: Log) -> None:
     logs.write(log, "žluťoučký kůň €")
-    whole = log.log_file.read_text()
+    content = log.log_file.read_text()
     for limit in range(4, 12):
-        assert read_all(log, limit=limit)[0] == whole
+        assert read_all(log, limit=limit)[0] == content
     with log.log_file.open("ab") as file:
         file.write("ž".encode()[:1])
     text, offset = read_all(log)
-    assert text == whole
+    assert text == content
     with log.log_file.open("ab") as file:
         file.write("ž".encode()[1:])
     assert logs.read(log, offset)[0] == "ž"
 
 
 def lines(first: int, last: int) -> str:
+    """Return numbered lines of 13 bytes."""
     return "".join(f"line {number:07d}\n" for number in range(first, last))
 
 
-def test_a_long_log_keeps_its_head_and_tail_and_says_what_was_cut(log: Log) -> None:
+def test_a_log_that_is_too_long_keeps_both_ends_and_a_line_about_the_cut(log: Log) -> None:
     log.log_file.parent.mkdir()
     log.log_file.write_text(lines(0, 200_000))
-    ever = log.log_file.stat().st_size
+    size = log.log_file.stat().st_size
     logs.cap(log, most=MEGABYTE)
     assert log.log_file.stat().st_size < MEGABYTE
     text, offset = read_all(log)
-    assert offset == ever
+    assert offset == size
     assert text.startswith("line 0000000\nline 0000001\n")
     assert text.endswith("line 0199999\n")
     (mark,) = [line for line in text.splitlines() if not line.startswith("line ")]
-    assert int(mark.split()[1]) == ever - (len(text) - len(mark) - 1)
-    # nothing but whole lines, none of them twice
-    kept = [line for line in text.splitlines() if line.startswith("line ")]
-    assert kept == sorted(set(kept))
-    assert {len(line) for line in kept} == {12}
+    assert int(mark.split()[1]) == size - (len(text) - len(mark) - 1)
+    # only complete lines, in order and without duplicates
+    remaining = [line for line in text.splitlines() if line.startswith("line ")]
+    assert remaining == sorted(set(remaining))
+    assert {len(line) for line in remaining} == {12}
 
 
-def test_a_reader_goes_on_over_the_cut(log: Log) -> None:
+def test_reading_and_writing_continue_across_a_cut(log: Log) -> None:
     log.log_file.parent.mkdir()
     log.log_file.write_text(lines(0, 100_000))
-    read, offset = read_all(log)
+    _, offset = read_all(log)
     writer = log.log_file.open("a")
     writer.write(lines(100_000, 200_000))
     writer.flush()
     for number in range(200_000, 500_000, 50_000):
         logs.cap(log, most=MEGABYTE)
-        # who appended before the cut goes on appending after it
+        # a file that was opened before the cut is still appended to
         writer.write(lines(number, number + 50_000))
         writer.flush()
     logs.cap(log, most=MEGABYTE)
@@ -102,7 +106,7 @@ def test_a_reader_goes_on_over_the_cut(log: Log) -> None:
     assert end == len(lines(0, 500_000))
     assert rest.startswith("--- ")
     assert rest.endswith("line 0499999\n")
-    # one that is near the end misses nothing
+    # no line after the cut is missing
     assert read_all(log, end - 13 * 1000)[0] == lines(499_000, 500_000)
     assert log.log_file.read_text().count("were cut out") == 1
     writer.close()
@@ -115,21 +119,23 @@ def orders(bench: Bench, save_module: Save) -> Module:
 
 
 @pytest.mark.matrix
-def test_the_log_is_followed_until_the_run_is_over(orders: Module) -> None:
-    running = start("runmodule", "orders", "--quiet", PIPEKIT_FAULTS="transfer.started=sleep:2")
+def test_runlog_follows_a_log_until_the_run_has_ended(orders: Module) -> None:
+    process = start("runmodule", "orders", "--quiet", PIPEKIT_FAULTS="transfer.started=sleep:2")
     wait_until(Run.objects.exists)
     run = Run.objects.get()
-    followed = manage("runlog", str(run.pk), "--follow")
+    result = manage("runlog", str(run.pk), "--follow")
     assert Run.objects.get().is_final
-    assert followed.code == 0
-    assert followed.out == run.log_file.read_text()
-    assert "ended: success" in followed.out
-    running.communicate(timeout=120)
-    assert running.returncode == 0
-    assert manage("runlog", str(run.pk)).out == followed.out
+    assert result.code == 0
+    assert result.out == run.log_file.read_text()
+    assert "ended: success" in result.out
+    process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert manage("runlog", str(run.pk)).out == result.out
 
 
-def test_what_a_run_that_could_not_start_says_is_in_its_log(orders: Module, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_of_a_run_process_that_cannot_start_is_in_the_log_of_the_run(
+    orders: Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from runs.lifecycle.claim import Request
     from runs.lifecycle.launch import launch
 
@@ -140,15 +146,15 @@ def test_what_a_run_that_could_not_start_says_is_in_its_log(orders: Module, monk
 
 @pytest.mark.matrix
 @pytest.mark.django_db(transaction=True)
-def test_runs_are_listed_newest_first() -> None:
+def test_runs_lists_the_newest_run_first_and_can_filter_and_limit() -> None:
     first, second = RunFactory.create(status="success"), RunFactory.create(status="error", error={"message": "No."})
-    done = manage("runs", "--json")
-    assert [run["run"] for run in done.json] == [second.pk, first.pk]
-    assert done.json[0]["status"] == "error"
+    result = manage("runs", "--json")
+    assert [run["run"] for run in result.json] == [second.pk, first.pk]
+    assert result.json[0]["status"] == "error"
     assert [run["run"] for run in manage("runs", "--json", "--limit", "1").json] == [second.pk]
-    mine = manage("runs", "--module", first.module_name)
-    assert first.module_name in mine.out
-    assert second.module_name not in mine.out
+    result = manage("runs", "--module", first.module_name)
+    assert first.module_name in result.out
+    assert second.module_name not in result.out
     assert manage("runs", "--module", "nothing").code == 3
     assert manage("runs", "--limit", "none").code == 2
     assert manage("runlog", "999999").code == 3

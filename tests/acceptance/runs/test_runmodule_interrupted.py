@@ -1,4 +1,4 @@
-"""`runmodule` while whoever started it goes away, loses patience, or has no room for what it says."""
+"""Tests of the command `runmodule` when it is interrupted, or its output is closed or cannot be written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runs.models import Run
 from tests.benches.bench import Bench
 from tests.processes.commands import ROOT, go_on, start_anew, wait_until
 
-# real processes, many of them
+# each test starts several processes
 pytestmark = pytest.mark.matrix
 
 QUERY = "SELECT k FROM s"
@@ -26,9 +26,10 @@ Save = Callable[..., Module]
 FULL = Path("/dev/full")
 
 
-def start(*words: str, **settings: Any) -> subprocess.Popen[str]:
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **settings.pop("env", {})}
-    return start_anew(["runmodule", "s", *words], environment, text=True, **settings)
+def start(*words: str, **options: Any) -> subprocess.Popen[str]:
+    """Start `runmodule s`; ``options`` are those of Popen, with the variables to add as ``env``."""
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **options.pop("env", {})}
+    return start_anew(["runmodule", "s", *words], environment, text=True, **options)
 
 
 @pytest.fixture
@@ -46,14 +47,14 @@ def full() -> Any:
         yield file
 
 
-def test_progress_that_nobody_can_take_does_not_fail_the_run(source: Bench, full: IO[str]) -> None:
+def test_a_run_succeeds_though_its_progress_cannot_be_written(source: Bench, full: IO[str]) -> None:
     process = start("--json", stderr=full)
     out, _ = process.communicate(timeout=60)
     assert (process.returncode, json.loads(out)["status"]) == (0, "success")
     assert source.rows("SELECT count(*) FROM sync.s") == [(3,)]
 
 
-def test_a_reader_of_the_progress_that_goes_away_does_not_fail_the_run(source: Bench) -> None:
+def test_a_run_succeeds_though_its_stderr_has_been_closed(source: Bench) -> None:
     read, write = os.pipe()
     os.close(read)
     process = start("--json", stderr=write)
@@ -62,7 +63,9 @@ def test_a_reader_of_the_progress_that_goes_away_does_not_fail_the_run(source: B
     assert (process.returncode, json.loads(out)["status"]) == (0, "success")
 
 
-def test_a_result_that_cannot_be_written_is_said_and_the_exit_code_is_the_runs(source: Bench, full: IO[str]) -> None:
+def test_a_result_that_cannot_be_written_is_reported_and_does_not_change_the_exit_code(
+    source: Bench, full: IO[str]
+) -> None:
     process = start("--json", stdout=full)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -71,18 +74,18 @@ def test_a_result_that_cannot_be_written_is_said_and_the_exit_code_is_the_runs(s
     assert Run.objects.get().status == "success"
 
 
-def test_standard_streams_that_are_closed_change_nothing(source: Bench) -> None:
-    argv = f"exec {sys.executable} {ROOT}/manage.py runmodule s --json >&- 2>&- <&-"
+def test_a_run_without_standard_streams_succeeds(source: Bench) -> None:
+    command = f"exec {sys.executable} {ROOT}/manage.py runmodule s --json >&- 2>&- <&-"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings"}
-    assert subprocess.run(["sh", "-c", argv], env=environment, timeout=60, check=False).returncode == 0
+    assert subprocess.run(["sh", "-c", command], env=environment, timeout=60, check=False).returncode == 0
     assert source.rows("SELECT count(*) FROM sync.s") == [(3,)]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 130)])
-def test_an_interrupt_before_the_run_has_begun_still_ends_it_as_cancelled(
+def test_a_signal_before_the_run_has_begun_cancels_it(
     source: Bench, number: signal.Signals, code: int, tmp_path: Path
 ) -> None:
-    log = tmp_path / "reached"
+    log = tmp_path / "faults"
     faults = {"PIPEKIT_FAULTS": "run.claimed=stop", "PIPEKIT_FAULT_LOG": str(log)}
     process = start("--json", env=faults)
     wait_until(lambda: log.exists() and "run.claimed stop" in log.read_text())
@@ -96,7 +99,7 @@ def test_an_interrupt_before_the_run_has_begun_still_ends_it_as_cancelled(
     assert (run.status, run.error["code"]) == ("cancelled", "cancelled")
 
 
-def test_a_closed_terminal_cancels_the_run_and_says_so(source: Bench) -> None:
+def test_a_closed_terminal_cancels_the_run(source: Bench) -> None:
     process = start("--json", env={"PIPEKIT_FAULTS": "publish.before_commit=sleep:600"})
     wait_until(lambda: Run.objects.filter(staged=3).exists())
     process.send_signal(signal.SIGHUP)
@@ -105,7 +108,7 @@ def test_a_closed_terminal_cancels_the_run_and_says_so(source: Bench) -> None:
     assert source.rows("SELECT to_regclass('sync.s')") == [(None,)]
 
 
-def test_a_run_under_nohup_outlives_its_terminal(source: Bench) -> None:
+def test_a_run_under_nohup_continues_after_its_terminal_is_closed(source: Bench) -> None:
     def ignore() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
@@ -117,7 +120,7 @@ def test_a_run_under_nohup_outlives_its_terminal(source: Bench) -> None:
     assert (process.returncode, json.loads(out)["status"]) == (0, "success")
 
 
-def test_the_log_is_for_its_owner_and_group_alone_whatever_the_umask(source: Bench) -> None:
+def test_only_owner_and_group_may_read_the_log_whatever_the_umask(source: Bench) -> None:
     process = start("--quiet", preexec_fn=lambda: os.umask(0))
     process.communicate(timeout=60)
     log = Run.objects.get().log_file

@@ -1,4 +1,4 @@
-"""Settings stored as keys and values by earlier versions become one row; no stored value is lost."""
+"""Tests of the migration of settings from keys and values, as earlier versions stored them, to one row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from psycopg.rows import dict_row
 from tests.processes.install import Install
 
 BEFORE = "0008_verification_compared"
-# as earlier versions stored them; the second of each pair: whether it is valid
+# the value of each key as earlier versions stored it, and whether it is valid
 STORED: dict[str, tuple[Any, bool]] = {
     "min_full_share": (0, True),
     "max_delete_share": (0.25, True),
@@ -34,7 +34,7 @@ STORED: dict[str, tuple[Any, bool]] = {
     "smtp_username": ("4711", True),
     "mails_per_hour": ({"a": [1]}, False),
     "id": (5, False),
-    # null was the default
+    # null meant the default
     "notify_every": (None, True),
 }
 INSERT = "INSERT INTO settings (key, value, unrestricted, created_at, updated_at) VALUES ({})"
@@ -42,14 +42,14 @@ NOW = "2026-11-29 12:00:00+00:00"
 
 
 def check(row: dict[str, Any]) -> None:
-    """Assert that every stored value is in the row, in its column or among the invalid ones."""
+    """Assert that every stored value is in the row: in its column, or among the invalid values."""
     values = {**row, "invalid": _parsed(row["invalid"])}
     values["notification_addresses"] = _parsed(row["notification_addresses"])
     assert values["invalid"] == {name: value for name, (value, is_valid) in STORED.items() if not is_valid}
     for name, (value, is_valid) in STORED.items():
         if is_valid and value is not None:
             assert values[name] == value, name
-    # the defaults of what was not stored, or not validly
+    # the defaults of settings that were not stored or are invalid
     assert (row["notify_every"], row["lease_seconds"], row["webhook_secret"]) == (10, 60, "")
     assert row["webhook_unrestricted"]
 
@@ -58,7 +58,7 @@ def _parsed(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def test_on_sqlite_every_stored_value_is_kept(tmp_path: Path) -> None:
+def test_no_stored_value_is_lost_on_sqlite(tmp_path: Path) -> None:
     install = Install(tmp_path)
     assert install.manage("migrate", "runs", BEFORE, "--verbosity", "0").code == 0
     with closing(sqlite3.connect(tmp_path / "pipekit.db")) as database, database:
@@ -72,7 +72,7 @@ def test_on_sqlite_every_stored_value_is_kept(tmp_path: Path) -> None:
         check(dict(row))
 
 
-def test_on_postgresql_every_stored_value_is_kept(database_url: str, tmp_path: Path) -> None:
+def test_no_stored_value_is_lost_on_postgresql(database_url: str, tmp_path: Path) -> None:
     install = Install(tmp_path, database_url)
     assert install.manage("migrate", "runs", BEFORE, "--verbosity", "0").code == 0
     with psycopg.connect(database_url, autocommit=True) as database, database.cursor() as cursor:
@@ -80,12 +80,12 @@ def test_on_postgresql_every_stored_value_is_kept(database_url: str, tmp_path: P
         cursor.executemany(INSERT.format("%s, %s, %s, %s, %s"), rows)
     migrated = install.manage("migrate", "--verbosity", "0")
     assert migrated.code == 0, migrated.err
-    with psycopg.connect(database_url, row_factory=dict_row) as after:
-        (row,) = after.execute("SELECT * FROM settings").fetchall()
+    with psycopg.connect(database_url, row_factory=dict_row) as migrated_database:
+        (row,) = migrated_database.execute("SELECT * FROM settings").fetchall()
         check(row)
 
 
-def test_an_installation_that_changed_no_setting_has_no_row(tmp_path: Path) -> None:
+def test_there_is_no_row_in_an_installation_with_default_settings(tmp_path: Path) -> None:
     install = Install(tmp_path)
     assert install.manage("migrate", "--verbosity", "0").code == 0
     with closing(sqlite3.connect(tmp_path / "pipekit.db")) as database:

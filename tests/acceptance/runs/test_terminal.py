@@ -1,4 +1,4 @@
-"""What the terminal and the JSON say of a run: its status, the counts that are known, and whether it was a dry run."""
+"""Tests of the text and JSON output about runs: status, known counts, dry runs, and errors of commands."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ pytestmark = pytest.mark.django_db
 TRANSFERRED = [{"step": "transfer", "seconds": 0.1}]
 
 
-def failed(code: str, **fields: Any) -> str:
+def failed_counts(code: str, **fields: Any) -> str:
+    """Return the counts in the summary of a run that failed with this error code."""
     error = {"code": code, "message": "No.", "hint": "", "detail": ""}
     run = RunFactory.create(**{"status": "error", "error": error, **fields})
     return text.summary(run).partition("): ")[2]
 
 
-def test_a_run_that_failed_before_it_published_says_so_and_shows_no_unknown_number() -> None:
-    assert failed("connection_failed") == "nothing was published"
-    assert failed("query_invalid", read=0) == "0 read, nothing was published"
-    assert failed("safety_limit", status="refused", read=3, steps=TRANSFERRED) == "3 read, nothing was published"
-    assert failed("duplicate_keys", read=1234, steps=TRANSFERRED) == "1,234 read, nothing was published"
+def test_a_failure_before_the_publish_says_that_nothing_was_published_and_shows_only_known_counts() -> None:
+    assert failed_counts("connection_failed") == "nothing was published"
+    assert failed_counts("query_invalid", read=0) == "0 read, nothing was published"
+    assert failed_counts("safety_limit", status="refused", read=3, steps=TRANSFERRED) == "3 read, nothing was published"
+    assert failed_counts("duplicate_keys", read=1234, steps=TRANSFERRED) == "1,234 read, nothing was published"
 
 
 @pytest.mark.parametrize(
@@ -44,18 +45,22 @@ def test_a_run_that_failed_before_it_published_says_so_and_shows_no_unknown_numb
         ("connection_failed", {"attempts": [{"number": 1}]}),
     ],
 )
-def test_where_it_is_not_certain_whether_a_run_published_nothing_is_said_of_it(
-    code: str, fields: dict[str, Any]
-) -> None:
-    assert failed(code, read=5, **fields) == "5 read"
+def test_the_summary_does_not_mention_the_publish_where_it_is_uncertain(code: str, fields: dict[str, Any]) -> None:
+    assert failed_counts(code, read=5, **fields) == "5 read"
 
 
-def test_a_run_that_failed_after_it_had_published_shows_what_it_changed() -> None:
-    told = failed("query_invalid", published_at=timezone.now(), read=2, inserted=2, updated=0, steps=TRANSFERRED)
-    assert told == "2 read, 2 inserted, 0 updated"
+def test_a_failure_after_the_publish_shows_the_published_counts() -> None:
+    fields: dict[str, Any] = {
+        "published_at": timezone.now(),
+        "read": 2,
+        "inserted": 2,
+        "updated": 0,
+        "steps": TRANSFERRED,
+    }
+    assert failed_counts("query_invalid", **fields) == "2 read, 2 inserted, 0 updated"
 
 
-def test_a_failed_dry_run_differs_from_a_failed_run_in_the_list_and_in_the_json(
+def test_dry_runs_are_marked_in_the_list_and_in_the_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     error = {"code": "query_invalid", "message": "No.", "hint": "", "detail": ""}
@@ -66,7 +71,7 @@ def test_a_failed_dry_run_differs_from_a_failed_run_in_the_list_and_in_the_json(
     assert (json_report.as_json(run)["dry_run"], json_report.as_json(dry)["dry_run"]) == (False, True)
 
 
-def test_the_list_of_runs_has_a_header_where_people_read_it(
+def test_the_list_of_runs_has_a_header_only_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = RunFactory.create(status="success", read=3)
@@ -79,21 +84,21 @@ def test_the_list_of_runs_has_a_header_where_people_read_it(
     assert same == line and header.index("status") == line.index("success") and str(run.pk) in line
 
 
-def test_a_number_of_bytes_is_the_same_on_the_page_and_on_the_terminal() -> None:
-    said: list[str] = []
-    text.event_printer(SimpleNamespace(write=said.append), quiet=False)(events.Progress(2, 8590))
-    assert said == ["  2 rows, 8.6 kB"]
+def test_a_number_of_bytes_is_formatted_alike_in_the_admin_and_on_the_terminal() -> None:
+    lines: list[str] = []
+    text.event_printer(SimpleNamespace(write=lines.append), quiet=False)(events.Progress(2, 8590))
+    assert lines == ["  2 rows, 8.6 kB"]
     assert "<b>8.6 kB</b>" in formatting.counts(RunFactory.create(bytes=8590))
 
 
 @pytest.mark.parametrize("command", ["runlog", "cancelrun"])
-def test_a_run_that_does_not_exist_is_an_error_with_a_code(command: str) -> None:
+def test_a_run_that_does_not_exist_is_an_error_with_a_code_and_exit_code_3(command: str) -> None:
     with pytest.raises(CommandFailed) as failed:
         call_command(command, "999999")
     assert (failed.value.returncode, failed.value.details["code"]) == (3, "not_found")
 
 
-def test_a_cancel_of_a_run_that_has_ended_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_cancel_of_a_run_that_has_ended_is_an_error_with_a_hint(capsys: pytest.CaptureFixture[str]) -> None:
     run = RunFactory.create(status="success")
     with pytest.raises(CommandFailed) as failed:
         call_command("cancelrun", str(run.pk))

@@ -1,4 +1,4 @@
-"""`verifygroup`: the modules of a group are compared one after another; names of the other kind say which command."""
+"""Tests of the command `verifygroup`, and of hints of commands that are called with a group instead of a module."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
 @pytest.fixture
 def nightly(bench: Bench, save_module: Callable[..., Module]) -> Bench:
-    """A group of three: `items` differs, `orders` is equal, `off` is disabled."""
+    """Create a group of three modules: `items` differs, `orders` is equal, `off` is disabled."""
     bench.at_source("CREATE TABLE s (id INTEGER, name TEXT)", "INSERT INTO s VALUES (1, 'a'), (2, 'b')")
     bench.at_destination("CREATE SCHEMA sync")
     group = GroupFactory.create(name="nightly")
@@ -38,61 +38,61 @@ def nightly(bench: Bench, save_module: Callable[..., Module]) -> Bench:
     return bench
 
 
-def test_all_enabled_modules_are_compared_in_their_order(nightly: Bench) -> None:
-    done = call("verifygroup", "nightly", "--json")
-    assert done.code == 5
-    assert done.json["group"] == "nightly"
-    found = [(row["module"], row["status"], row["missing"]) for row in done.json["verifications"]]
-    assert found == [("items", "different", 1), ("orders", "equal", 0)]
+def test_all_enabled_modules_are_verified_in_their_order(nightly: Bench) -> None:
+    result = call("verifygroup", "nightly", "--json")
+    assert result.code == 5
+    assert result.json["group"] == "nightly"
+    verifications = [(row["module"], row["status"], row["missing"]) for row in result.json["verifications"]]
+    assert verifications == [("items", "different", 1), ("orders", "equal", 0)]
 
 
-def test_what_differs_is_repaired(nightly: Bench) -> None:
-    done = call("verifygroup", "nightly", "--repair", "--quiet")
-    assert done.code == 0
-    assert "items: repaired" in done.out
-    assert "orders: equal" in done.out
+def test_the_modules_that_differ_are_repaired_with_the_option_repair(nightly: Bench) -> None:
+    result = call("verifygroup", "nightly", "--repair", "--quiet")
+    assert result.code == 0
+    assert "items: repaired" in result.out
+    assert "orders: equal" in result.out
     assert nightly.rows("SELECT * FROM sync.items ORDER BY 1") == [(1, "a"), (2, "b")]
 
 
-def test_a_module_that_is_being_verified_is_left_out_and_the_others_are_compared(nightly: Bench) -> None:
+def test_a_module_that_is_already_being_verified_is_an_error_and_the_others_are_verified(nightly: Bench) -> None:
     claim(Module.objects.get(name="items"), VerificationRequest())
-    done = call("verifygroup", "nightly", "--json")
-    assert done.code == 4
-    assert [row["status"] for row in done.json["verifications"]] == ["error", "equal"]
-    assert done.json["verifications"][0]["error"]["code"] == "already_running"
+    result = call("verifygroup", "nightly", "--json")
+    assert result.code == 4
+    assert [row["status"] for row in result.json["verifications"]] == ["error", "equal"]
+    assert result.json["verifications"][0]["error"]["code"] == "already_running"
     assert Verification.objects.filter(status=VerificationStatus.EQUAL).count() == 1
 
 
 @pytest.mark.django_db
 def test_force_without_repair_is_refused() -> None:
-    done = call("verifygroup", "nightly", "--force")
-    assert done.code == 2
-    assert done.err.startswith("error: --force needs --repair")
+    result = call("verifygroup", "nightly", "--force")
+    assert result.code == 2
+    assert result.err.startswith("error: --force needs --repair")
 
 
 @pytest.mark.django_db
-def test_a_group_without_modules_is_nothing_to_verify() -> None:
+def test_a_group_without_modules_exits_with_3() -> None:
     GroupFactory.create(name="empty")
-    done = call("verifygroup", "empty", "--json")
-    assert (done.code, done.json["error"]["code"]) == (3, "not_found")
+    result = call("verifygroup", "empty", "--json")
+    assert (result.code, result.json["error"]["code"]) == (3, "not_found")
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["runmodule", "verifymodule"])
-def test_a_group_s_name_is_told_from_a_module_s(name: str) -> None:
+def test_commands_for_modules_recognize_the_name_of_a_group(name: str) -> None:
     GroupFactory.create(name="nightly")
-    done = call(name, "nightly")
-    assert done.code == 3
-    assert "There is no module “nightly”. It is a group." in done.err
-    assert "manage.py rungroup nightly" in done.err
-    assert "manage.py verifygroup nightly" in done.err
+    result = call(name, "nightly")
+    assert result.code == 3
+    assert "There is no module “nightly”. It is a group." in result.err
+    assert "manage.py rungroup nightly" in result.err
+    assert "manage.py verifygroup nightly" in result.err
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["rungroup", "verifygroup"])
-def test_a_module_s_name_is_told_from_a_group_s(name: str) -> None:
+def test_commands_for_groups_recognize_the_name_of_a_module(name: str) -> None:
     ModuleFactory.create(name="qcrh")
-    done = call(name, "qcrh")
-    assert done.code == 3
-    assert "There is no group “qcrh”. It is a module." in done.err
-    assert "manage.py runmodule qcrh" in done.err
+    result = call(name, "qcrh")
+    assert result.code == 3
+    assert "There is no group “qcrh”. It is a module." in result.err
+    assert "manage.py runmodule qcrh" in result.err

@@ -1,4 +1,4 @@
-"""Verifications that are stopped, or whose metadata fails them, in processes of their own."""
+"""Tests of verifications that are cancelled or interrupted, or whose metadata database is locked."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Save = Callable[..., Module]
 
 @pytest.fixture
 def orders(bench: Bench, save_module: Save) -> Bench:
-    """Three modules of two rows; of `orders` one row is missing."""
+    """Save three modules of two rows each; one row of `orders` is missing."""
     bench.at_source("CREATE TABLE s (id INTEGER, name TEXT)", "INSERT INTO s VALUES (1, 'one'), (2, 'two')")
     bench.at_destination("CREATE SCHEMA sync")
     for name in ("orders", "second", "third"):
@@ -37,22 +37,23 @@ def orders(bench: Bench, save_module: Save) -> Bench:
     return bench
 
 
-def stopped_at(point: str, log: Path, *words: str) -> subprocess.Popen[str]:
-    """Start a command that sleeps for a minute at the point, and return it when it does."""
+def start_sleeping(point: str, log: Path, *words: str) -> subprocess.Popen[str]:
+    """Start a command that sleeps for a minute at the fault point, and return its process when it sleeps."""
     process = start(*words, PIPEKIT_FAULTS=f"{point}=sleep:60", PIPEKIT_FAULT_LOG=str(log))
     wait_until(lambda: log.exists() and f"{point.split('#')[0]} sleep" in log.read_text())
     return process
 
 
 def code_of(process: subprocess.Popen[str]) -> int:
+    """Wait for the process, which must print no traceback, and return its exit code."""
     _, err = process.communicate(timeout=120)
     assert "Traceback" not in err
     return process.returncode
 
 
 @pytest.mark.matrix
-def test_a_verification_can_be_cancelled_after_its_repair(orders: Bench, tmp_path: Path) -> None:
-    process = stopped_at("verification.repaired", tmp_path / "log", "verifymodule", "orders", "--repair")
+def test_a_verification_that_is_cancelled_after_its_repair_keeps_the_counts(orders: Bench, tmp_path: Path) -> None:
+    process = start_sleeping("verification.repaired", tmp_path / "log", "verifymodule", "orders", "--repair")
     row = Verification.objects.get()
     assert row.request_cancel()
     assert code_of(process) == 130
@@ -64,7 +65,7 @@ def test_a_verification_can_be_cancelled_after_its_repair(orders: Bench, tmp_pat
 
 
 @pytest.mark.matrix
-def test_a_cancel_while_the_repair_ends_still_ends_the_verification(orders: Bench, tmp_path: Path) -> None:
+def test_a_verification_that_is_cancelled_while_its_repair_run_ends_is_cancelled(orders: Bench, tmp_path: Path) -> None:
     log = tmp_path / "log"
     faults = {"PIPEKIT_FAULTS": "record.ended=sleep:4", "PIPEKIT_FAULT_LOG": str(log)}
     process = start("verifymodule", "orders", "--repair", **faults)
@@ -75,7 +76,7 @@ def test_a_cancel_while_the_repair_ends_still_ends_the_verification(orders: Benc
 
 
 @pytest.mark.matrix
-def test_an_interrupt_between_claim_and_run_leaves_no_run_that_seems_to_go_on(orders: Bench, tmp_path: Path) -> None:
+def test_a_signal_between_claim_and_repair_also_cancels_the_run(orders: Bench, tmp_path: Path) -> None:
     log = tmp_path / "log"
     faults = {"PIPEKIT_FAULTS": "verification.repairing=stop", "PIPEKIT_FAULT_LOG": str(log)}
     process = start("verifymodule", "orders", "--repair", **faults)
@@ -91,52 +92,52 @@ def test_an_interrupt_between_claim_and_run_leaves_no_run_that_seems_to_go_on(or
 
 
 def queued(*names: str) -> list[Verification]:
+    """Create verifications of these modules."""
     modules = [Module.objects.get(name=name) for name in names]
     return [Verification.objects.create(module=module, module_name=module.name) for module in modules]
 
 
-def ends(rows: list[Verification]) -> list[tuple[str, str]]:
+def results_of(rows: list[Verification]) -> list[tuple[str, str]]:
+    """Return status and error code of each verification."""
     for row in rows:
         row.refresh_from_db()
     return [(row.status, (row.error or {}).get("code", "")) for row in rows]
 
 
 @pytest.mark.matrix
-def test_a_signal_to_the_process_of_several_ends_all_of_them(orders: Bench, tmp_path: Path) -> None:
+def test_a_signal_cancels_all_remaining_verifications_of_a_process(orders: Bench, tmp_path: Path) -> None:
     rows = queued("second", "orders", "third")
     words = ["carryout", "--verification", *(str(row.pk) for row in rows)]
-    process = stopped_at("verification.compared#2", tmp_path / "log", *words)
+    process = start_sleeping("verification.compared#2", tmp_path / "log", *words)
     process.send_signal(signal.SIGTERM)
     assert code_of(process) == 130
-    assert ends(rows) == [("equal", ""), ("different", "cancelled"), ("error", "cancelled")]
+    assert results_of(rows) == [("equal", ""), ("different", "cancelled"), ("error", "cancelled")]
 
 
 @pytest.mark.matrix
-def test_a_cancel_of_one_of_several_ends_only_that_one(orders: Bench, tmp_path: Path) -> None:
+def test_only_the_cancelled_ones_of_several_verifications_are_cancelled(orders: Bench, tmp_path: Path) -> None:
     rows = queued("second", "third", "orders")
     words = ["carryout", "--verification", *(str(row.pk) for row in rows)]
-    process = stopped_at("verification.compared#1", tmp_path / "log", *words)
+    process = start_sleeping("verification.compared#1", tmp_path / "log", *words)
     assert rows[0].request_cancel()
     assert rows[1].request_cancel()
     assert code_of(process) == 130
-    assert ends(rows) == [("error", "cancelled"), ("error", "cancelled"), ("different", "")]
+    assert results_of(rows) == [("error", "cancelled"), ("error", "cancelled"), ("different", "")]
 
 
 @pytest.mark.matrix
-def test_one_that_somebody_else_has_settled_keeps_no_other_from_being_carried_out(
-    orders: Bench, tmp_path: Path
-) -> None:
+def test_a_verification_that_another_process_finalizes_does_not_prevent_the_next(orders: Bench, tmp_path: Path) -> None:
     rows = queued("second", "third")
     words = ["carryout", "--verification", *(str(row.pk) for row in rows)]
-    process = stopped_at("verification.compared#1", tmp_path / "log", *words)
+    process = start_sleeping("verification.compared#1", tmp_path / "log", *words)
     rows[0].finish_error({"code": "lost", "message": "", "hint": "", "detail": ""})
     code_of(process)
-    assert ends(rows) == [("error", "lost"), ("equal", "")]
+    assert results_of(rows) == [("error", "lost"), ("equal", "")]
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No waiting for locks, no patience at the end."""
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for locks of the metadata database."""
     monkeypatch.setattr(record, "_FINISH_TIMEOUT", 0.0)
     monkeypatch.setattr(record, "_PROGRESS_SECONDS", 0.0)
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
@@ -144,31 +145,31 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.sqlite_metadata
-def test_metadata_that_is_busy_takes_nothing_from_what_was_found(impatient: None) -> None:
+def test_a_locked_metadata_database_does_not_change_the_result_of_a_verification(short_timeouts: None) -> None:
     module = ModuleFactory.create()
     row = Verification.objects.create(module=module, module_name=module.name, status=VerificationStatus.RUNNING)
-    said: list[str] = []
+    messages: list[str] = []
     with locked():
         record.progress(row)(5)
-        record.finish(row, VerificationStatus.DIFFERENT, said.append, missing=3)
+        record.finish(row, VerificationStatus.DIFFERENT, messages.append, missing=3)
     assert (row.status, row.missing) == ("different", 3)
-    assert "could not be written" in said[-1]
+    assert "could not be written" in messages[-1]
 
 
 @pytest.mark.sqlite_metadata
-def test_progress_is_written_now_and_then(django_assert_num_queries: Callable[..., object]) -> None:
+def test_progress_is_not_written_for_each_row(django_assert_num_queries: Callable[..., object]) -> None:
     module = ModuleFactory.create()
     row = Verification.objects.create(module=module, module_name=module.name, status=VerificationStatus.RUNNING)
-    note = record.progress(row)
+    on_progress = record.progress(row)
     with django_assert_num_queries(0):  # type: ignore[attr-defined]
         for rows in range(100):
-            note(rows)
+            on_progress(rows)
 
 
 @pytest.mark.matrix
-def test_one_that_was_cancelled_before_it_began_does_not_begin() -> None:
+def test_a_verification_that_was_cancelled_before_its_start_is_not_executed() -> None:
     module = ModuleFactory.create()
     row = Verification.objects.create(module=module, module_name=module.name, cancel_requested=True)
     process = start("carryout", "--verification", str(row.pk))
     assert code_of(process) == 130
-    assert ends([row]) == [("error", "cancelled")]
+    assert results_of([row]) == [("error", "cancelled")]

@@ -1,4 +1,4 @@
-"""Options of `verifymodule` that mean nothing: refused in one sentence, with nothing begun."""
+"""Tests of invalid options of the command `verifymodule`: they are refused before a verification is created."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ pytestmark = pytest.mark.django_db
         (("--cancel", "--repair"), "--cancel stops a verification; --repair starts one."),
     ],
 )
-def test_options_that_mean_nothing_are_refused_in_one_sentence(arguments: tuple[str, ...], message: str) -> None:
-    done = verifymodule("orders", *arguments)
-    assert done.code == 2
-    assert done.err.startswith(f"error: {message}\nfix: ")
-    assert "usage:" not in done.err
+def test_invalid_options_are_refused_with_a_message_and_a_fix(arguments: tuple[str, ...], message: str) -> None:
+    result = verifymodule("orders", *arguments)
+    assert result.code == 2
+    assert result.err.startswith(f"error: {message}\nfix: ")
+    assert "usage:" not in result.err
     assert not Verification.objects.exists()

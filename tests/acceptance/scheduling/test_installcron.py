@@ -1,4 +1,7 @@
-"""installcron and uninstallcron against a crontab program that can fail in every way: no foreign line is ever lost."""
+"""Tests of `installcron` and `uninstallcron` with a crontab program that fails in various ways.
+
+No line that Pipekit did not write is ever lost.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from pytest_django import Settings
 from scheduling.models import Tick
 from tests.processes.commands import exit_code
 
-# it keeps the crontab in a file beside it, and reads how to behave from another
+# keeps the crontab in the file `table` of its directory, and reads how to fail from the file `mode`
 PROGRAM = """#!/bin/sh
 cd "$(dirname "$0")"
 mode=$(cat mode 2>/dev/null)
@@ -46,6 +49,8 @@ FOREIGN = (
 
 
 class Program:
+    """The crontab program of a test."""
+
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         directory.mkdir()
@@ -55,6 +60,7 @@ class Program:
 
     @property
     def table(self) -> bytes | None:
+        """The content of the crontab, None if there is none."""
         file = self.directory / "table"
         return file.read_bytes() if file.exists() else None
 
@@ -62,20 +68,21 @@ class Program:
     def table(self, text: bytes) -> None:
         (self.directory / "table").write_bytes(text)
 
-    def be(self, mode: str) -> None:
+    def fail_by(self, mode: str) -> None:
+        """Set how the program fails from now on."""
         (self.directory / "mode").write_text(mode)
 
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    made = Program(tmp_path / "bin")
-    monkeypatch.setenv("PATH", f"{made.directory}:/usr/bin:/bin")
-    return made
+    program = Program(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{program.directory}:/usr/bin:/bin")
+    return program
 
 
 @pytest.fixture(autouse=True)
 def data_dir(settings: Settings, tmp_path: Path) -> Path:
-    """Backups of this test alone."""
+    """Use a data directory of the test's own, for the backups."""
     (tmp_path / "data").mkdir()
     settings.PIPEKIT = replace(settings.PIPEKIT, data_dir=tmp_path / "data")
     return tmp_path / "data"
@@ -85,19 +92,21 @@ def install() -> None:
     call_command("installcron")
 
 
-def fails(capsys: pytest.CaptureFixture[str], command: str = "installcron") -> str:
+def error_of(capsys: pytest.CaptureFixture[str], command: str = "installcron") -> str:
+    """Call a command that must fail; return its error message."""
     assert exit_code(command) == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    return told.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    return output.err
 
 
-def ours(program: Program, settings: Settings) -> list[bytes]:
+def own_lines(program: Program, settings: Settings) -> list[bytes]:
+    """Return the lines of the crontab that this installation has written."""
     mark = f"# {settings.CRONTAB_COMMENT}".encode()
     return [line for line in (program.table or b"").split(b"\n") if line.endswith(mark)]
 
 
-def test_the_line_is_added_below_what_is_there_and_a_copy_kept(
+def test_the_line_is_appended_to_the_crontab_after_a_backup(
     program: Program, settings: Settings, data_dir: Path
 ) -> None:
     program.table = FOREIGN
@@ -105,7 +114,7 @@ def test_the_line_is_added_below_what_is_there_and_a_copy_kept(
     assert program.table is not None
     assert program.table.startswith(FOREIGN)
     assert program.table.count(b"\n") == FOREIGN.count(b"\n") + 1
-    (line,) = ours(program, settings)
+    (line,) = own_lines(program, settings)
     assert line.startswith(b"* * * * * ")
     assert b" crontab run " in line
     (backup,) = (data_dir / "backups").iterdir()
@@ -113,41 +122,43 @@ def test_the_line_is_added_below_what_is_there_and_a_copy_kept(
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
 
 
-def test_a_second_time_changes_nothing(program: Program, data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_installing_again_changes_nothing(program: Program, data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     program.table = FOREIGN
     install()
-    once = program.table
+    table = program.table
     install()
-    assert program.table == once
+    assert program.table == table
     assert "already installed: * * * * *" in capsys.readouterr().out
     assert len(list((data_dir / "backups").iterdir())) == 1
 
 
-def test_a_user_without_a_crontab_gets_one(program: Program, settings: Settings, data_dir: Path) -> None:
+def test_a_crontab_is_created_for_a_user_without_one(program: Program, settings: Settings, data_dir: Path) -> None:
     install()
-    assert program.table == ours(program, settings)[0] + b"\n"
+    assert program.table == own_lines(program, settings)[0] + b"\n"
     assert not (data_dir / "backups").exists()
 
 
-def test_a_last_line_without_an_end_stays_a_line_of_its_own(program: Program, settings: Settings) -> None:
+def test_the_line_is_appended_correctly_after_a_last_line_without_a_line_break(
+    program: Program, settings: Settings
+) -> None:
     program.table = b"0 4 * * * /opt/backup.sh"
     install()
     assert program.table is not None
     assert program.table.split(b"\n")[0] == b"0 4 * * * /opt/backup.sh"
-    assert len(ours(program, settings)) == 1
+    assert len(own_lines(program, settings)) == 1
 
 
-def test_an_old_line_of_ours_is_replaced_and_doubles_go(program: Program, settings: Settings) -> None:
+def test_former_lines_of_this_installation_are_replaced_by_one_line(program: Program, settings: Settings) -> None:
     old = f"* * * * * /old/python /old/manage.py crontab run 0 # {settings.CRONTAB_COMMENT}\n".encode()
     program.table = old + FOREIGN + old
     install()
     assert program.table is not None
     assert program.table.startswith(FOREIGN)
     assert b"/old/" not in program.table
-    assert len(ours(program, settings)) == 1
+    assert len(own_lines(program, settings)) == 1
 
 
-def test_another_install_s_line_is_foreign(program: Program, settings: Settings) -> None:
+def test_the_line_of_another_installation_is_not_changed(program: Program, settings: Settings) -> None:
     install()
     other = program.table
     assert other is not None
@@ -159,12 +170,12 @@ def test_another_install_s_line_is_foreign(program: Program, settings: Settings)
     assert program.table == other
 
 
-def test_uninstalling_takes_our_line_and_nothing_else(
+def test_uninstalling_removes_only_the_line_of_this_installation(
     program: Program, settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program.table = FOREIGN
     install()
-    assert len(ours(program, settings)) == 1
+    assert len(own_lines(program, settings)) == 1
     call_command("uninstallcron")
     assert program.table == FOREIGN
     call_command("uninstallcron")
@@ -172,14 +183,14 @@ def test_uninstalling_takes_our_line_and_nothing_else(
     assert program.table == FOREIGN
 
 
-def test_uninstalling_the_only_line_leaves_no_crontab(program: Program) -> None:
+def test_uninstalling_the_only_line_removes_the_crontab(program: Program) -> None:
     install()
     call_command("uninstallcron")
     assert program.table is None
 
 
 @pytest.mark.parametrize(
-    ("mode", "said"),
+    ("mode", "message"),
     [
         ("unreadable", "could not be read, so it was not changed"),
         ("refusing", "rejected the crontab"),
@@ -190,12 +201,12 @@ def test_uninstalling_the_only_line_leaves_no_crontab(program: Program) -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["installcron", "uninstallcron"])
-def test_whatever_the_program_does_wrong_the_crontab_ends_as_it_was(
+def test_the_crontab_is_unchanged_after_any_failure_of_the_program(
     program: Program,
     settings: Settings,
     capsys: pytest.CaptureFixture[str],
     mode: str,
-    said: str,
+    message: str,
     command: str,
 ) -> None:
     program.table = FOREIGN
@@ -203,35 +214,34 @@ def test_whatever_the_program_does_wrong_the_crontab_ends_as_it_was(
         install()
         capsys.readouterr()
     before = program.table
-    program.be(mode)
-    told = fails(capsys, command)
-    assert said in told
+    program.fail_by(mode)
+    assert message in error_of(capsys, command)
     assert program.table == before
 
 
-def test_a_crontab_that_cannot_be_put_back_is_told_with_where_the_copy_is(
+def test_the_error_about_a_crontab_that_cannot_be_restored_names_the_backup(
     program: Program, data_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program.table = FOREIGN
-    program.be("broken")
-    told = fails(capsys)
+    program.fail_by("broken")
+    error = error_of(capsys)
     (backup,) = (data_dir / "backups").iterdir()
-    assert "could not be restored" in told
-    assert f"Restore it manually: crontab {backup}" in told
+    assert "could not be restored" in error
+    assert f"Restore it manually: crontab {backup}" in error
     assert backup.read_bytes() == FOREIGN
 
 
-def test_without_a_crontab_program_it_says_what_to_do_instead(
+def test_without_a_crontab_program_the_error_names_the_scheduler(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    told = fails(capsys)
-    assert "This machine has no crontab program." in told
-    assert "manage.py scheduler" in told
+    error = error_of(capsys)
+    assert "This machine has no crontab program." in error
+    assert "manage.py scheduler" in error
 
 
 @pytest.mark.parametrize("name", ["with#hash", "with%percent", "with\\slash"])
-def test_a_path_that_a_crontab_cannot_hold_is_refused(
+def test_a_path_that_a_crontab_line_cannot_contain_is_refused(
     program: Program, settings: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
 ) -> None:
     program.table = FOREIGN
@@ -239,56 +249,56 @@ def test_a_path_that_a_crontab_cannot_hold_is_refused(
     script.parent.mkdir()
     script.touch()
     settings.CRONTAB_DJANGO_MANAGE_PATH = str(script)
-    assert "which a crontab line cannot hold" in fails(capsys)
+    assert "which a crontab line cannot hold" in error_of(capsys)
     assert program.table == FOREIGN
 
 
-def test_a_password_in_a_variable_does_not_get_into_the_crontab(
+def test_a_password_in_an_environment_variable_is_refused(
     program: Program, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = "postgresql://pk:canary-77@127.0.0.1/pk"
     monkeypatch.setenv("PIPEKIT_DATABASE", url)
     settings.PIPEKIT = replace(settings.PIPEKIT, database=url)
-    told = fails(capsys)
-    assert "PIPEKIT_DATABASE contains a password" in told
-    assert "canary-77" not in told
+    error = error_of(capsys)
+    assert "PIPEKIT_DATABASE contains a password" in error
+    assert "canary-77" not in error
     assert program.table is None
 
 
-def test_paths_with_spaces_and_quotes_are_words_of_their_own(
+def test_paths_with_spaces_and_quotes_are_quoted(
     program: Program, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    odd = tmp_path / "it's a dir"
-    odd.mkdir()
-    script = odd / "manage.py"
+    directory = tmp_path / "it's a dir"
+    directory.mkdir()
+    script = directory / "manage.py"
     script.write_text("import os, sys\nprint(sys.argv[1:3], os.environ['PIPEKIT_CONFIG'])\n")
     settings.CRONTAB_DJANGO_MANAGE_PATH = str(script)
     monkeypatch.setenv("PIPEKIT_CONFIG", "x")
-    settings.PIPEKIT = replace(settings.PIPEKIT, data_dir=odd, config_file=odd / "c.yaml")
-    (odd / "logs").mkdir()
+    settings.PIPEKIT = replace(settings.PIPEKIT, data_dir=directory, config_file=directory / "c.yaml")
+    (directory / "logs").mkdir()
     install()
-    run_as_cron(ours(program, settings)[0])
-    assert (odd / "logs" / "tick.log").read_text() == f"['crontab', 'run'] {odd}/c.yaml\n"
+    run_as_cron(own_lines(program, settings)[0])
+    assert (directory / "logs" / "tick.log").read_text() == f"['crontab', 'run'] {directory}/c.yaml\n"
 
 
-def test_what_limits_the_files_of_connections_limits_those_of_scheduled_runs_too(
+def test_file_roots_also_apply_to_scheduled_runs(
     program: Program, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIPEKIT_FILE_ROOTS", "data,/srv/x")
     settings.PIPEKIT = replace(settings.PIPEKIT, file_roots=(Path("/var/data"), Path("/srv/x")))
     install()
-    assert b"PIPEKIT_FILE_ROOTS=/var/data,/srv/x " in ours(program, settings)[0]
+    assert b"PIPEKIT_FILE_ROOTS=/var/data,/srv/x " in own_lines(program, settings)[0]
 
 
 def run_as_cron(line: bytes) -> None:
-    """As cron does: the command after five fields, in sh, with next to no environment."""
+    """Execute the command of a crontab line as cron does: in sh, with few environment variables."""
     command = line.decode().split(None, 5)[5]
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/", "SHELL": "/bin/sh", "LOGNAME": "x"}
     subprocess.run(["/bin/sh", "-c", command], env=environment, cwd="/", check=True, timeout=60)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_line_ticks_in_cron_s_empty_environment(
+def test_the_line_ticks_in_the_environment_of_cron(
     program: Program, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Path(os.environ["PIPEKIT_DATA_DIR"])
@@ -296,7 +306,7 @@ def test_the_line_ticks_in_cron_s_empty_environment(
     assert not Tick.objects.exists()
     install()
     before = timezone.now()
-    run_as_cron(ours(program, settings)[0])
+    run_as_cron(own_lines(program, settings)[0])
     log = real / "logs" / "tick.log"
     assert log.read_text() == ""
     assert Tick.objects.get().at >= before
@@ -304,12 +314,12 @@ def test_the_line_ticks_in_cron_s_empty_environment(
 
 @pytest.mark.matrix
 @pytest.mark.skipif(shutil.which("crontab") is None, reason="this machine has no crontab program")
-def test_the_real_crontab_program_takes_it_and_gives_it_back() -> None:
-    """What this user has is put back afterwards."""
-    found = subprocess.run(["crontab", "-l"], capture_output=True, check=False)
-    foreign = found.stdout if found.returncode == 0 else b""
+def test_the_line_is_installed_and_removed_with_the_real_crontab_program() -> None:
+    """The crontab of the user who runs the tests is changed and then restored."""
+    listing = subprocess.run(["crontab", "-l"], capture_output=True, check=False)
+    foreign = listing.stdout if listing.returncode == 0 else b""
     try:
-        subprocess.run(["crontab", "-"], input=foreign + b"# ours to keep\n0 4 1 1 * true\n", check=True)
+        subprocess.run(["crontab", "-"], input=foreign + b"# of the user\n0 4 1 1 * true\n", check=True)
         before = subprocess.run(["crontab", "-l"], capture_output=True, check=True).stdout
         install()
         during = subprocess.run(["crontab", "-l"], capture_output=True, check=True).stdout
@@ -329,22 +339,20 @@ def test_the_real_crontab_program_takes_it_and_gives_it_back() -> None:
         b"0 4 * * * /x # pipekit tick\n\n\n",
         "0 4 * * * /opt/büro/läuft.sh\n".encode("latin-1"),
         b"\n",
-        b"# only a remark",
+        b"# only a comment",
         b"SHELL=/bin/csh\nPATH=/nowhere\n@reboot /x\n",
         b"x" * 100_000 + b"\n",
     ],
 )
-def test_whatever_others_keep_there_is_there_after_installing_and_uninstalling(
-    program: Program, settings: Settings, table: bytes
-) -> None:
+def test_installing_and_uninstalling_keeps_any_crontab(program: Program, settings: Settings, table: bytes) -> None:
     program.table = table
     install()
-    assert len(ours(program, settings)) == 1
+    assert len(own_lines(program, settings)) == 1
     call_command("uninstallcron")
     assert program.table == (table if table.endswith(b"\n") else table + b"\n")
 
 
-def test_a_line_of_ours_that_somebody_commented_out_is_theirs_and_stays(program: Program, settings: Settings) -> None:
+def test_a_line_of_this_installation_that_is_commented_out_is_kept(program: Program, settings: Settings) -> None:
     off = f"#* * * * * /old/python # {settings.CRONTAB_COMMENT}\n".encode()
     program.table = off
     install()
@@ -353,15 +361,13 @@ def test_a_line_of_ours_that_somebody_commented_out_is_theirs_and_stays(program:
     assert program.table == off
 
 
-def test_a_path_with_letters_of_all_kinds_is_run_by_cron_as_it_is(
-    program: Program, settings: Settings, tmp_path: Path
-) -> None:
-    odd = tmp_path / 'büro 部 $HOME `x` "q" & ;'
-    (odd / "logs").mkdir(parents=True)
-    script = odd / "manage.py"
+def test_paths_with_special_characters_are_quoted(program: Program, settings: Settings, tmp_path: Path) -> None:
+    directory = tmp_path / 'büro 部 $HOME `x` "q" & ;'
+    (directory / "logs").mkdir(parents=True)
+    script = directory / "manage.py"
     script.write_text("import sys\nprint(sys.argv[1:3])\n")
     settings.CRONTAB_DJANGO_MANAGE_PATH = str(script)
-    settings.PIPEKIT = replace(settings.PIPEKIT, data_dir=odd)
+    settings.PIPEKIT = replace(settings.PIPEKIT, data_dir=directory)
     install()
-    run_as_cron(ours(program, settings)[0])
-    assert (odd / "logs" / "tick.log").read_text() == "['crontab', 'run']\n"
+    run_as_cron(own_lines(program, settings)[0])
+    assert (directory / "logs" / "tick.log").read_text() == "['crontab', 'run']\n"

@@ -1,13 +1,9 @@
-"""`schedule`, `tick` and `scheduler` as a shell sees them."""
+"""Tests of the command `schedule`: its output, exit codes and effects."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +13,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
 
-from runs.models import GroupRun, Run
-from scheduling import loop
 from scheduling.models import Schedule, Tick
-from scheduling.tick import tick
 from tests.factories import GroupFactory, ModuleFactory, ScheduleFactory
-from tests.processes.commands import exit_code, wait_until
+from tests.processes.commands import exit_code
 
-ROOT = Path(__file__).resolve().parents[3]
 Capture = pytest.CaptureFixture[str]
 pytestmark = pytest.mark.django_db
 
@@ -34,12 +26,13 @@ def nowhere(settings: Settings) -> None:
     settings.RUN_LAUNCHER = "tests.processes.launchers.Nowhere"
 
 
-def foretold(capsys: Capture, *words: str) -> Any:
+def schedule_json(capsys: Capture, *words: str) -> Any:
+    """Call `schedule` with --json, and return its output."""
     call_command("schedule", *words, "--json")
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_group_gets_a_schedule_and_then_another_time(capsys: Capture) -> None:
+def test_schedule_creates_the_schedule_of_a_group_and_changes_it(capsys: Capture) -> None:
     group = GroupFactory.create(name="nightly")
     call_command("schedule", "nightly", "daily", "04:00")
     row = Schedule.objects.get()
@@ -54,7 +47,7 @@ def test_a_group_gets_a_schedule_and_then_another_time(capsys: Capture) -> None:
     ("minutes", "line", "is_warned"),
     [(None, "", True), (4, "", True), (2, "", False), (None, "* * * * * x # ours", False)],
 )
-def test_a_schedule_that_nobody_would_fire_is_set_with_a_warning(
+def test_schedule_warns_if_the_scheduler_is_not_running_and_no_crontab_line_is_installed(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, minutes: int | None, line: str, is_warned: bool
 ) -> None:
     program = tmp_path / "crontab"
@@ -66,14 +59,14 @@ def test_a_schedule_that_nobody_would_fire_is_set_with_a_warning(
         Tick.objects.create(pk=1, at=at, unbroken_since=at, finished_at=at)
     GroupFactory.create(name="nightly")
     call_command("schedule", "nightly", "daily", "04:00")
-    said = capsys.readouterr()
+    err = capsys.readouterr().err
     assert Schedule.objects.get().cron_expr == "0 4 * * *"
-    assert ("warning: No tick is running, so no schedule fires: " in said.err) is is_warned
-    assert ("manage.py installcron, or keep `manage.py scheduler` running.\n" in said.err) is is_warned
-    assert len(said.err.splitlines()) == is_warned
+    assert ("warning: No tick is running, so no schedule fires: " in err) is is_warned
+    assert ("manage.py installcron, or keep `manage.py scheduler` running.\n" in err) is is_warned
+    assert len(err.splitlines()) == is_warned
 
 
-def test_a_module_gets_a_schedule_and_loses_it() -> None:
+def test_schedule_creates_and_removes_the_schedule_of_a_module() -> None:
     module = ModuleFactory.create(name="qcrh")
     call_command("schedule", "qcrh", "weekly", "mon", "00:00")
     assert Schedule.objects.get().module == module
@@ -82,7 +75,7 @@ def test_a_module_gets_a_schedule_and_loses_it() -> None:
     assert exit_code("schedule", "qcrh", "remove") == 3
 
 
-def test_a_name_of_both_is_refused_until_it_is_said_which(capsys: Capture) -> None:
+def test_a_name_of_a_group_and_a_module_requires_an_option(capsys: Capture) -> None:
     GroupFactory.create(name="erp")
     module = ModuleFactory.create(name="erp")
     assert exit_code("schedule", "erp", "daily") == 2
@@ -93,21 +86,21 @@ def test_a_name_of_both_is_refused_until_it_is_said_which(capsys: Capture) -> No
     assert Schedule.objects.get(name="erp-2").group is not None
 
 
-def test_an_unknown_name_is_exit_code_3_with_a_suggestion(capsys: Capture) -> None:
+def test_an_unknown_name_exits_with_3_and_a_similar_name_is_suggested(capsys: Capture) -> None:
     GroupFactory.create(name="nightly")
     assert exit_code("schedule", "nihgtly", "daily") == 3
     assert "Did you mean “nightly”?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("when", ["daily 25:00", "0 0 31 2 *", "R R * * *", "0 0 0 * * *", "@reboot", "soon"])
-def test_nonsense_is_exit_code_2_and_changes_nothing(capsys: Capture, when: str) -> None:
+def test_an_invalid_time_exits_with_2_and_creates_no_schedule(capsys: Capture, when: str) -> None:
     GroupFactory.create(name="nightly")
     assert exit_code("schedule", "nightly", *when.split()) == 2
     assert "error: " in capsys.readouterr().err
     assert not Schedule.objects.exists()
 
 
-def test_several_schedules_of_one_are_changed_by_their_own_names() -> None:
+def test_several_schedules_of_a_group_are_changed_by_their_own_names() -> None:
     row = ScheduleFactory.create(name="early")
     ScheduleFactory.create(name="late", group=row.group)
     assert exit_code("schedule", str(row.group), "daily") == 2
@@ -116,31 +109,31 @@ def test_several_schedules_of_one_are_changed_by_their_own_names() -> None:
     assert Schedule.objects.get(name="late").cron_expr == "0 4 * * *"
 
 
-def test_next_is_a_list_of_moments_with_their_offsets(capsys: Capture) -> None:
+def test_next_prints_timestamps_with_offsets(capsys: Capture) -> None:
     row = ScheduleFactory.create(cron_expr="30 2 * * *")
-    assert foretold(capsys, str(row.group), "next", "--count", "3", "--from", "2027-03-27T00:00:00Z") == [
+    assert schedule_json(capsys, str(row.group), "next", "--count", "3", "--from", "2027-03-27T00:00:00Z") == [
         "2027-03-27T02:30:00+01:00",
         "2027-03-28T03:00:00+02:00",
         "2027-03-29T02:30:00+02:00",
     ]
-    # without an offset it is the schedule's own time
-    assert foretold(capsys, row.name, "next", "--count", "1", "--from", "2027-03-27T02:30") == [
+    # a timestamp without an offset is in the schedule's time zone
+    assert schedule_json(capsys, row.name, "next", "--count", "1", "--from", "2027-03-27T02:30") == [
         "2027-03-28T03:00:00+02:00"
     ]
     call_command("schedule", str(row.group), "next", "--count", "2", "--from", "2027-10-30T12:00Z")
     assert capsys.readouterr().out.split() == ["2027-10-31T02:30:00+02:00", "2027-11-01T02:30:00+01:00"]
 
 
-def test_next_merges_the_schedules_of_one_group_by_the_instant(capsys: Capture) -> None:
+def test_next_merges_the_times_of_all_schedules_of_a_group_in_order(capsys: Capture) -> None:
     row = ScheduleFactory.create(cron_expr="30 * * * *")
     ScheduleFactory.create(group=row.group, cron_expr="45 * * * *")
-    found = foretold(capsys, str(row.group), "next", "--count", "4", "--from", "2027-10-31T00:00Z")
-    assert [text[11:16] + text[19:] for text in found] == [
+    times = schedule_json(capsys, str(row.group), "next", "--count", "4", "--from", "2027-10-31T00:00Z")
+    assert [text[11:16] + text[19:] for text in times] == [
         *("02:30+02:00", "02:45+02:00", "02:30+01:00", "02:45+01:00"),
     ]
 
 
-def test_next_finds_as_many_times_as_asked_for_or_says_that_there_are_no_more(capsys: Capture) -> None:
+def test_next_prints_as_many_times_as_requested_or_a_message_that_there_are_no_more(capsys: Capture) -> None:
     row = ScheduleFactory.create(cron_expr="0 0 29 2 *", timezone="UTC")
     words = ("schedule", str(row.group), "next", "--from", "2026-01-01T00:00Z", "--json", "--count")
     call_command(*words, "4")
@@ -154,7 +147,7 @@ def test_next_finds_as_many_times_as_asked_for_or_says_that_there_are_no_more(ca
     assert "Only 24 of 30 times: there are no more in the next 100 years." in err
 
 
-def test_next_at_the_end_of_the_calendar_says_that_there_are_no_more(capsys: Capture) -> None:
+def test_next_prints_a_message_at_the_end_of_the_calendar(capsys: Capture) -> None:
     row = ScheduleFactory.create(cron_expr="0 0 1 * *", timezone="UTC")
     call_command("schedule", str(row.group), "next", "--count", "3", "--from", "9999-10-15T00:00Z", "--json")
     out, err = capsys.readouterr()
@@ -162,132 +155,41 @@ def test_next_at_the_end_of_the_calendar_says_that_there_are_no_more(capsys: Cap
     assert "Only 2 of 3 times" in err
 
 
-def test_next_without_a_schedule_is_exit_code_3_and_a_wrong_moment_is_usage() -> None:
+def test_next_exits_with_3_without_a_schedule_and_refuses_an_invalid_timestamp() -> None:
     GroupFactory.create(name="nightly")
     assert exit_code("schedule", "nightly", "next") == 3
     with pytest.raises(CommandError, match="is not a timestamp"):
         call_command("schedule", "nightly", "next", "--from", "noon")
 
 
-def test_tick_at_a_moment_starts_what_is_due_then(capsys: Capture) -> None:
-    row = ScheduleFactory.create()
-    Schedule.objects.update(updated_at=dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
-    call_command("tick", "--at", "2027-01-11T04:00:00+01:00")
-    assert capsys.readouterr().out == "1 started\n"
-    call_command("tick", "--at", "2027-01-11T04:00:20", "--json")
-    assert json.loads(capsys.readouterr().out)["started"] == []
-    assert GroupRun.objects.get().trigger == f"schedule:{row.pk}"
-
-
-def test_a_tick_beside_another_one_leaves_it_alone(capsys: Capture) -> None:
-    from scheduling.tick import lock
-
-    ScheduleFactory.create(cron_expr="* * * * *")
-    with lock.only_tick() as first:
-        assert first
-        call_command("tick")
-    assert "Another tick is running" in capsys.readouterr().err
-    assert not Tick.objects.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_scheduler_ticks_at_once_and_ends_by_a_signal() -> None:
-    argv = [sys.executable, str(ROOT / "manage.py"), "scheduler"]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
-        try:
-            wait_until(Tick.objects.exists)
-            process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=120)
-        finally:
-            process.kill()
-    assert process.returncode == 143
-    assert "Stopped by SIGTERM." in said
-
-
-FIRST_OF_A_CONTAINER = """
-import ctypes, os, time
-import psutil
-from scheduling import loop
-
-def zombies():
-    return sum(child.status() == psutil.STATUS_ZOMBIE for child in psutil.Process().children())
-
-# orphans come to it, as to process 1
-assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
-for _ in range(5):
-    if (child := os.fork()) == 0:
-        os.fork()
-        os._exit(0)
-    os.waitpid(child, 0)
-while zombies() < 5:
-    time.sleep(0.01)
-loop._collect_orphans()
-print(zombies())
-"""
-
-
-def test_the_scheduler_lets_ended_runs_go_that_were_left_to_it() -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", "shell", "--no-imports", "-c", FIRST_OF_A_CONTAINER],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.stdout == "0\n", done.stderr
-
-
-def test_a_tick_that_fails_does_not_end_the_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks: list[dt.datetime] = []
-
-    def fail_then_end(now: dt.datetime) -> None:
-        ticks.append(now)
-        if len(ticks) == 1:
-            raise RuntimeError("no")
-        os.kill(os.getpid(), signal.SIGINT)
-
-    monkeypatch.setattr(tick, "tick_alone", fail_then_end)
-    monkeypatch.setattr(loop, "_until_next_minute", lambda now: 0.01)
-    monkeypatch.setattr(loop, "close_old_connections", lambda: None)
-    assert loop.loop(lambda line: None) == signal.SIGINT
-    assert len(ticks) == 2
-
-
-def test_the_scheduler_waits_for_the_full_minute() -> None:
-    now = dt.datetime(2027, 1, 11, 4, 0, 42, 500_000, tzinfo=dt.UTC)
-    woken = now + dt.timedelta(seconds=loop._until_next_minute(now))
-    assert (woken.minute, woken.second) == (1, 0)
-    assert not Run.objects.exists()
-
-
-def test_a_schedule_that_only_verifies_is_named_where_one_that_runs_is_missing(capsys: Capture) -> None:
+def test_a_verification_schedule_is_suggested_if_there_is_no_other(capsys: Capture) -> None:
     ModuleFactory.create(name="qcrh")
     call_command("schedule", "qcrh", "--verify", "daily", "06:00")
     capsys.readouterr()
     for word in ("next", "remove"):
         assert exit_code("schedule", "qcrh", word) == 3
-        shown = capsys.readouterr().err
-        assert "The module qcrh has no schedule that runs it. It has one that verifies it: qcrh-verify." in shown
-        assert f"manage.py schedule qcrh --verify {word}" in shown
+        err = capsys.readouterr().err
+        assert "The module qcrh has no schedule that runs it. It has one that verifies it: qcrh-verify." in err
+        assert f"manage.py schedule qcrh --verify {word}" in err
     assert Schedule.objects.count() == 1
 
 
-def test_a_schedule_that_only_runs_is_named_where_one_that_verifies_is_missing(capsys: Capture) -> None:
+def test_a_schedule_that_runs_is_suggested_if_there_is_no_verification_schedule(capsys: Capture) -> None:
     GroupFactory.create(name="nightly")
     call_command("schedule", "nightly", "daily", "06:00")
     capsys.readouterr()
     assert exit_code("schedule", "nightly", "--verify", "remove") == 3
-    shown = capsys.readouterr().err
-    assert "The group nightly has no schedule that verifies it. It has one that runs it: nightly." in shown
-    assert "manage.py schedule nightly remove" in shown
+    err = capsys.readouterr().err
+    assert "The group nightly has no schedule that verifies it. It has one that runs it: nightly." in err
+    assert "manage.py schedule nightly remove" in err
 
 
-def test_a_verification_schedule_that_is_not_there_is_called_one(capsys: Capture) -> None:
+def test_the_error_about_a_missing_verification_schedule_names_the_command_that_creates_it(capsys: Capture) -> None:
     ModuleFactory.create(name="qcrh")
     assert exit_code("schedule", "qcrh", "--verify", "next") == 3
-    shown = capsys.readouterr().err
-    assert "The module qcrh has no verification schedule." in shown
-    assert "manage.py schedule qcrh --verify daily 04:00" in shown
+    err = capsys.readouterr().err
+    assert "The module qcrh has no verification schedule." in err
+    assert "manage.py schedule qcrh --verify daily 04:00" in err
 
 
 @pytest.mark.parametrize("words", [("remove",), ("next",), ("daily", "25:00"), ("daily", "--timezone", "Mars")])

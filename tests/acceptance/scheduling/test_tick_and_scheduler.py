@@ -1,0 +1,123 @@
+"""Tests of the commands `tick` and `scheduler`: their output, exit codes and effects."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from pytest_django import Settings
+
+from runs.models import GroupRun, Run
+from scheduling import loop
+from scheduling.models import Schedule, Tick
+from scheduling.tick import tick
+from tests.factories import ScheduleFactory
+from tests.processes.commands import wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
+Capture = pytest.CaptureFixture[str]
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def nowhere(settings: Settings) -> None:
+    settings.RUN_LAUNCHER = "tests.processes.launchers.Nowhere"
+
+
+def test_tick_starts_what_is_due_at_the_given_timestamp(capsys: Capture) -> None:
+    row = ScheduleFactory.create()
+    Schedule.objects.update(updated_at=dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
+    call_command("tick", "--at", "2027-01-11T04:00:00+01:00")
+    assert capsys.readouterr().out == "1 started\n"
+    call_command("tick", "--at", "2027-01-11T04:00:20", "--json")
+    assert json.loads(capsys.readouterr().out)["started"] == []
+    assert GroupRun.objects.get().trigger == f"schedule:{row.pk}"
+
+
+def test_a_tick_does_nothing_while_another_one_is_running(capsys: Capture) -> None:
+    from scheduling.tick import lock
+
+    ScheduleFactory.create(cron_expr="* * * * *")
+    with lock.only_tick() as first:
+        assert first
+        call_command("tick")
+    assert "Another tick is running" in capsys.readouterr().err
+    assert not Tick.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_scheduler_ticks_at_once_and_is_stopped_by_a_signal() -> None:
+    argv = [sys.executable, str(ROOT / "manage.py"), "scheduler"]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+        try:
+            wait_until(Tick.objects.exists)
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == 143
+    assert "Stopped by SIGTERM." in err
+
+
+# behaves like process 1 of a container: orphaned processes become its children; prints how many zombies remain
+ORPHANED_CHILDREN = """
+import ctypes, os, time
+import psutil
+from scheduling import loop
+
+def zombies():
+    return sum(child.status() == psutil.STATUS_ZOMBIE for child in psutil.Process().children())
+
+# PR_SET_CHILD_SUBREAPER
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0
+for _ in range(5):
+    if (child := os.fork()) == 0:
+        os.fork()
+        os._exit(0)
+    os.waitpid(child, 0)
+while zombies() < 5:
+    time.sleep(0.01)
+loop._collect_orphans()
+print(zombies())
+"""
+
+
+def test_the_scheduler_collects_orphaned_processes_that_have_ended() -> None:
+    result = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-c", ORPHANED_CHILDREN],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.stdout == "0\n", result.stderr
+
+
+def test_a_tick_that_fails_does_not_end_the_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks: list[dt.datetime] = []
+
+    def fail_then_end(now: dt.datetime) -> None:
+        ticks.append(now)
+        if len(ticks) == 1:
+            raise RuntimeError("no")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(tick, "tick_alone", fail_then_end)
+    monkeypatch.setattr(loop, "_until_next_minute", lambda now: 0.01)
+    monkeypatch.setattr(loop, "close_old_connections", lambda: None)
+    assert loop.loop(lambda line: None) == signal.SIGINT
+    assert len(ticks) == 2
+
+
+def test_the_scheduler_waits_for_the_full_minute() -> None:
+    now = dt.datetime(2027, 1, 11, 4, 0, 42, 500_000, tzinfo=dt.UTC)
+    next_tick = now + dt.timedelta(seconds=loop._until_next_minute(now))
+    assert (next_tick.minute, next_tick.second) == (1, 0)
+    assert not Run.objects.exists()
