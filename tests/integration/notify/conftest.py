@@ -1,4 +1,4 @@
-"""Receivers of messages on this machine, which the settings point to."""
+"""Fixtures of the notification tests: local mail and webhook servers that the settings point to."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def secrets_file(tmp_path: Path) -> Iterator[Path]:
-    before = references.store().path
+    previous = references.store().path
     references.configure(tmp_path / "secrets.env")
     yield tmp_path / "secrets.env"
-    references.configure(before)
+    references.configure(previous)
 
 
 @pytest.fixture
 def server(settings: Settings) -> Iterator[MailServer]:
-    with mail_server() as found:
-        reached_at(settings, found.port)
-        yield found
+    with mail_server() as running:
+        reached_at(settings, running.port)
+        yield running
 
 
 @pytest.fixture
 def private_webhooks(settings: Settings) -> None:
-    """Webhooks may lead to this machine, where the receivers of tests are."""
+    """Allow webhooks to private addresses, as the servers of the tests have."""
     settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=True)
 
 
 @pytest.fixture
 def hook(private_webhooks: None) -> Iterator[WebhookServer]:
-    with webhook_server() as found:
+    with webhook_server() as running:
         references.store().set("HOOK_SECRET", "shared-5518")
-        change_settings(webhook_url=found.url, webhook_secret="$HOOK_SECRET")
-        yield found
+        change_settings(webhook_url=running.url, webhook_secret="$HOOK_SECRET")
+        yield running

@@ -1,4 +1,4 @@
-"""From the outbox to a real mail server and a real webhook: nothing lost, no storms, no way in through a name."""
+"""Delivery of the outbox to a real mail server: retries, digests, rate limits, concurrent senders and headers."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_proxy", "secret
 MINUTE = dt.timedelta(minutes=1)
 
 
-def test_a_mail_says_what_failed_since_when_how_often_and_what_to_do(server: MailServer) -> None:
+def test_a_mail_reports_the_error_its_time_the_number_of_failures_and_a_hint(server: MailServer) -> None:
     change_settings(site_url="https://etl.example.com/", notification_addresses=["ops@example.com", ADMIN])
     run = ended(ModuleFactory.create(name="qcrh"))
     assert notify.send_due() == 1
     (mail,) = server.mails
     assert (mail["Subject"], mail["From"]) == ("[Pipekit] qcrh failed (connection_failed)", SENDER)
     assert mail["To"] == f"{ADMIN}, ops@example.com"
-    said = text(server)
+    body = text(server)
     for part in ("erp does not answer.", "Start it.", "1 failure in a row", f"run {run.pk} (schedule:1)"):
-        assert part in said
-    assert f"https://etl.example.com/admin/runs/run/{run.pk}/change/" in said
-    assert f"{timezone.localtime(run.finished_at):%Y-%m-%d %H:%M:%S %z}" in said
+        assert part in body
+    assert f"https://etl.example.com/admin/runs/run/{run.pk}/change/" in body
+    assert f"{timezone.localtime(run.finished_at):%Y-%m-%d %H:%M:%S %z}" in body
     assert status() == "sent"
     assert notify.send_due() == 0
 
 
-def test_each_kind_has_its_own_headline(server: MailServer) -> None:
+def test_each_kind_of_event_has_its_own_subject(server: MailServer) -> None:
     change_settings(notify_every=2, late_after_hours=1)
     module = ModuleFactory.create(name="qcrh")
-    for end in ("refused", "error", "success"):
-        ended(module, end)
+    for run_status in ("refused", "error", "success"):
+        ended(module, run_status)
     notify.find_late(timezone.now() + dt.timedelta(hours=2))
     assert notify.send_due(timezone.now() + dt.timedelta(hours=2)) == 4
     assert [mail["Subject"] for mail in server.mails] == [
@@ -66,7 +66,7 @@ def test_each_kind_has_its_own_headline(server: MailServer) -> None:
     ]
 
 
-def test_more_than_five_at_once_are_one_mail(server: MailServer) -> None:
+def test_more_than_five_events_at_once_are_sent_as_one_mail(server: MailServer) -> None:
     modules = [ModuleFactory.create(name=f"t{number}") for number in range(6)]
     for module in modules:
         ended(module)
@@ -78,12 +78,12 @@ def test_more_than_five_at_once_are_one_mail(server: MailServer) -> None:
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """One on which no server listens, as long as the test starts none."""
-    with reserved_port() as found:
-        yield found
+    """Return a port on which no server listens unless the test starts one."""
+    with reserved_port() as number:
+        yield number
 
 
-def storm(count: int) -> list[Run]:
+def failed_runs(count: int) -> list[Run]:
     """Return failed runs of as many modules, spread over ten minutes."""
     first = ModuleFactory.create()
     shared = {"source_connection": first.source_connection, "dest_connection": first.dest_connection}
@@ -91,21 +91,21 @@ def storm(count: int) -> list[Run]:
         Module(name=f"t{number}", dest_table=f"sync.t{number}", source_query="SELECT 1 AS a", **shared)
         for number in range(count)
     )
-    ends = [NOW + WINDOW * number / count for number in range(count)]
+    end_times = [NOW + WINDOW * number / count for number in range(count)]
     return Run.objects.bulk_create(
-        RunFactory.build(module=module, status=Status.ERROR, finished_at=end, trigger="schedule:1", error=ERROR)
-        for module, end in zip(modules, ends, strict=True)
+        RunFactory.build(module=module, status=Status.ERROR, finished_at=end_time, trigger="schedule:1", error=ERROR)
+        for module, end_time in zip(modules, end_times, strict=True)
     )
 
 
 @pytest.mark.parametrize(("count", "seconds"), [pytest.param(1000, 60, marks=pytest.mark.matrix), (100, 5)])
-def test_a_thousand_failures_in_ten_minutes_are_at_most_twenty_mails_and_none_is_left_out(
+def test_a_thousand_failures_in_ten_minutes_are_reported_in_at_most_twenty_mails_and_none_is_omitted(
     server: MailServer, count: int, seconds: int
 ) -> None:
-    """With a tick every minute, and far more often."""
-    runs, now = storm(count), NOW
+    """Notifications are sent every minute, and far more often."""
+    runs, now = failed_runs(count), NOW
     while now <= NOW + WINDOW:
-        while runs and (end := runs[0].finished_at) is not None and end <= now:
+        while runs and (finished_at := runs[0].finished_at) is not None and finished_at <= now:
             notify.on_finished(runs.pop(0))
         notify.send_due(now)
         now += dt.timedelta(seconds=seconds)
@@ -114,39 +114,39 @@ def test_a_thousand_failures_in_ten_minutes_are_at_most_twenty_mails_and_none_is
         notify.send_due(NOW + WINDOW + minute * MINUTE)
     assert Notification.objects.filter(status=Delivery.SENT).count() == count
     subjects = [mail["Subject"] for mail in server.mails]
-    told = [int(subject.split()[1]) if "notifications" in subject else 1 for subject in subjects]
-    assert sum(told) == count
+    reported = [int(subject.split()[1]) if "notifications" in subject else 1 for subject in subjects]
+    assert sum(reported) == count
 
 
-def test_a_mail_server_that_was_down_gets_each_mail_once_when_it_is_up_again(settings: Settings, port: int) -> None:
+def test_a_mail_server_that_was_down_gets_each_mail_once_after_it_is_up_again(settings: Settings, port: int) -> None:
     reached_at(settings, port)
-    end = ended(ModuleFactory.create()).finished_at
-    assert end is not None
-    tries = [notify.send_due(end + minute * MINUTE) for minute in range(20)]
+    finished_at = ended(ModuleFactory.create()).finished_at
+    assert finished_at is not None
+    sent = [notify.send_due(finished_at + minute * MINUTE) for minute in range(20)]
     row = Notification.objects.get()
-    assert (sum(tries), row.status, row.attempts) == (0, "pending", 5)
+    assert (sum(sent), row.status, row.attempts) == (0, "pending", 5)
     assert f"127.0.0.1:{port} cannot be reached" in row.last_error
     with mail_server(port) as server:
-        assert sum(notify.send_due(end + minute * MINUTE) for minute in range(20, 80)) == 1
+        assert sum(notify.send_due(finished_at + minute * MINUTE) for minute in range(20, 80)) == 1
         assert len(server.mails) == 1
     assert status() == "sent"
 
 
-def test_what_no_server_took_for_a_day_is_undelivered_and_seen_and_can_be_tried_again(
+def test_a_mail_not_accepted_for_a_day_is_undelivered_and_shown_and_can_be_retried(
     settings: Settings, admin_client: Client, port: int
 ) -> None:
     reached_at(settings, port)
-    end = ended(ModuleFactory.create(name="qcrh")).finished_at
-    assert end is not None
+    finished_at = ended(ModuleFactory.create(name="qcrh")).finished_at
+    assert finished_at is not None
     for half_hour in range(50):
-        notify.send_due(end + half_hour * 30 * MINUTE)
+        notify.send_due(finished_at + half_hour * 30 * MINUTE)
     assert status() == "undelivered"
     (check,) = checks.run([("notifications", notifications.notifications)])
     assert not check.ok
     assert "1 notifications of the last week were not delivered; the last: qcrh: Failed." in check.message
-    listed = reverse("admin:runs_notification_changelist")
-    assert "cannot be reached" in admin_client.get(listed, {"status": "undelivered"}).content.decode()
-    admin_client.post(listed, {"action": "retry", "_selected_action": [Notification.objects.get().pk]})
+    changelist = reverse("admin:runs_notification_changelist")
+    assert "cannot be reached" in admin_client.get(changelist, {"status": "undelivered"}).content.decode()
+    admin_client.post(changelist, {"action": "retry", "_selected_action": [Notification.objects.get().pk]})
     with mail_server(port) as server:
         assert notify.send_due() == 1
         assert len(server.mails) == 1
@@ -160,12 +160,12 @@ def manage(server: MailServer, *arguments: str) -> subprocess.Popen[str]:
         "PIPEKIT_SMTP_TO": ADMIN,
         "DJANGO_SETTINGS_MODULE": "pipekit_site.settings",
     }
-    program = [sys.executable, "manage.py", *arguments]
-    return subprocess.Popen(program, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True)
+    argv = [sys.executable, "manage.py", *arguments]
+    return subprocess.Popen(argv, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_sender_killed_in_the_middle_of_a_mail_loses_nothing(server: MailServer) -> None:
+def test_a_mail_whose_sender_is_killed_is_sent_again_after_the_lease(server: MailServer) -> None:
     ended(ModuleFactory.create())
     server.stalls.set()
     with manage(server, "notify") as sender:
@@ -180,16 +180,16 @@ def test_a_sender_killed_in_the_middle_of_a_mail_loses_nothing(server: MailServe
 
 @pytest.mark.matrix
 @pytest.mark.django_db(transaction=True)
-def test_two_senders_at_once_send_each_mail_once(server: MailServer) -> None:
+def test_concurrent_senders_send_each_mail_once(server: MailServer) -> None:
     for _ in range(5):
         ended(ModuleFactory.create())
     senders = [manage(server, "notify") for _ in range(3)]
-    said = [sender.communicate(timeout=120)[0] for sender in senders]
-    assert sum(int(line.split()[0]) for line in said) == 5
+    outputs = [sender.communicate(timeout=120)[0] for sender in senders]
+    assert sum(int(output.split()[0]) for output in outputs) == 5
     assert len({mail["Message-ID"] for mail in server.mails}) == len(server.mails) == 5
 
 
-def test_the_same_mail_sent_again_has_the_same_message_id(server: MailServer) -> None:
+def test_a_mail_that_is_sent_again_keeps_its_message_id(server: MailServer) -> None:
     ended(ModuleFactory.create())
     notify.send_due()
     Notification.objects.update(status=Delivery.PENDING)
@@ -198,7 +198,7 @@ def test_the_same_mail_sent_again_has_the_same_message_id(server: MailServer) ->
     assert first["Message-ID"] == second["Message-ID"]
 
 
-def test_no_name_and_no_error_can_write_a_header(server: MailServer) -> None:
+def test_module_names_and_errors_cannot_inject_headers_or_reveal_secrets(server: MailServer) -> None:
     module = ModuleFactory.create()
     bad = "x\r\nBcc: evil@example.com\r\n\r\nhello\u2028\x7f\u202e\u061c"
     Module.objects.filter(pk=module.pk).update(name="x\r\nBcc: evil@example.com")
@@ -218,7 +218,7 @@ def test_no_name_and_no_error_can_write_a_header(server: MailServer) -> None:
     assert "canary-5583" not in text(server)
 
 
-def test_a_recipient_that_the_server_refuses_is_said_and_the_others_get_it(server: MailServer) -> None:
+def test_a_refused_recipient_is_recorded_and_the_others_get_the_mail(server: MailServer) -> None:
     change_settings(notification_addresses=["gone@example.com"])
     server.refused = {"gone@example.com"}
     ended(ModuleFactory.create())
@@ -230,7 +230,7 @@ def test_a_recipient_that_the_server_refuses_is_said_and_the_others_get_it(serve
     assert "rejected the mail" in Notification.objects.order_by("-pk")[0].last_error
 
 
-def test_the_login_is_used_and_a_wrong_one_told_without_the_password(server: MailServer) -> None:
+def test_the_login_is_used_and_a_refused_login_is_recorded_without_the_password(server: MailServer) -> None:
     references.store().set("MAIL_PW", "right-8812")
     change_settings(smtp_username="etl", smtp_password="$MAIL_PW")
     server.password = "right-8812"
@@ -244,7 +244,7 @@ def test_the_login_is_used_and_a_wrong_one_told_without_the_password(server: Mai
     assert "right-8812" not in error
 
 
-def test_a_server_without_encryption_is_not_spoken_to_in_the_clear_when_it_was_asked_for(server: MailServer) -> None:
+def test_a_server_that_lacks_the_required_starttls_gets_no_mail(server: MailServer) -> None:
     change_settings(smtp_security="starttls")
     ended(ModuleFactory.create())
     assert notify.send_due() == 0
@@ -252,7 +252,7 @@ def test_a_server_without_encryption_is_not_spoken_to_in_the_clear_when_it_was_a
     assert server.mails == []
 
 
-def test_addresses_without_a_mail_server_are_visibly_undelivered(settings: Settings) -> None:
+def test_recipients_without_a_mail_server_are_reported_by_the_notification_and_by_doctor(settings: Settings) -> None:
     reached_at(settings, 25, host="")
     ended(ModuleFactory.create())
     notify.send_due()
@@ -261,7 +261,7 @@ def test_addresses_without_a_mail_server_are_visibly_undelivered(settings: Setti
     assert (check.ok, check.hint) == (False, "Set smtp.host in config.yaml.")
 
 
-def test_the_outbox_page_shows_the_text_and_lets_nobody_write(admin_client: Client, server: MailServer) -> None:
+def test_the_notification_page_shows_the_text_and_is_read_only(admin_client: Client, server: MailServer) -> None:
     ended(ModuleFactory.create(name="qcrh"))
     row = Notification.objects.get()
     page = admin_client.get(reverse("admin:runs_notification_change", args=[row.pk])).content.decode()
@@ -270,27 +270,27 @@ def test_the_outbox_page_shows_the_text_and_lets_nobody_write(admin_client: Clie
     assert admin_client.post(reverse("admin:runs_notification_delete", args=[row.pk])).status_code == 403
 
 
-def test_a_recovery_waits_for_the_failure_whose_mail_did_not_go(settings: Settings) -> None:
+def test_a_recovery_is_not_sent_before_the_failure_that_it_ends(settings: Settings) -> None:
     other, module = ModuleFactory.create(name="other"), ModuleFactory.create(name="qcrh")
     reached_at(settings, 1)
     ended(module)
-    first = timezone.now()
-    assert notify.send_due(first) == 0
-    with mail_server() as back:
-        reached_at(settings, back.port)
+    first_attempt = timezone.now()
+    assert notify.send_due(first_attempt) == 0
+    with mail_server() as server:
+        reached_at(settings, server.port)
         ended(module, "success")
         ended(other)
-        # the failure's next attempt is in a minute; only the other module's mail goes before
-        assert notify.send_due(first + MINUTE / 2) == 1
-        assert notify.send_due(first + 3 * MINUTE) == 2
-        assert [mail["Subject"].split(" (")[0] for mail in back.mails] == [
+        # the failure's next attempt is in a minute; only the other module's mail is sent before
+        assert notify.send_due(first_attempt + MINUTE / 2) == 1
+        assert notify.send_due(first_attempt + 3 * MINUTE) == 2
+        assert [mail["Subject"].split(" (")[0] for mail in server.mails] == [
             "[Pipekit] other failed",
             "[Pipekit] qcrh failed",
             "[Pipekit] qcrh works again",
         ]
 
 
-def test_missed_times_are_told_with_what_was_due_and_many_of_them_as_one_mail(server: MailServer) -> None:
+def test_a_missed_time_is_reported_with_its_due_time_and_many_are_reported_in_one_mail(server: MailServer) -> None:
     module = ModuleFactory.create(name="qcrh")
     missed = notify.Missed(
         key="schedule:1",
@@ -299,17 +299,17 @@ def test_missed_times_are_told_with_what_was_due_and_many_of_them_as_one_mail(se
         module="qcrh",
         count=3,
         last=NOW - MINUTE,
-        message="Nobody ticked when it was due.",
+        message="The scheduler was not running.",
         hint="Was this machine off?",
     )
     for _ in range(2):
         notify.on_missed([missed], NOW)
     assert notify.send_due(NOW) == 1
     assert server.mails[0]["Subject"] == "[Pipekit] qcrh was not run: schedule nightly missed 3 times"
-    said = text(server)
-    for part in ("was due:    2026-11-21", "Nobody ticked when it was due.", "fix:        Was this machine off?"):
-        assert part in said
-    # a success after it recovers nothing: nothing had failed
+    body = text(server)
+    for part in ("was due:    2026-11-21", "The scheduler was not running.", "fix:        Was this machine off?"):
+        assert part in body
+    # the success after it is no recovery, because no run had failed
     ended(module, "success")
     assert Notification.objects.count() == 1
     many = [replace(missed, key=f"schedule:{number}", module_id=None, group=f"g{number}") for number in range(2, 2002)]

@@ -1,4 +1,4 @@
-"""What of verifications is reported: each difference once, what its repair made of it, and its end."""
+"""Notification rules of verifications: each difference once, the result of its repair, and its end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from modules.models import Module
 from runs.models import Verification
 from runs.models.notification import Notification
-from runs.notify import messages as wording
+from runs.notify import messages
 from runs.verifications import scope
 from tests.factories import ModuleFactory, RunFactory, change_settings
 
@@ -18,7 +18,7 @@ LEFT = {"pulled": 3, "inserted": 1, "updated": 2, "deleted": 0, "left": 4}
 
 
 @pytest.fixture(autouse=True)
-def somebody_is_told() -> None:
+def recipient() -> None:
     change_settings(notification_addresses=["etl@example.com"])
 
 
@@ -28,6 +28,7 @@ def orders() -> Module:
 
 
 def ended(module: Module, status: str, counts: tuple[int, int, int] = (0, 0, 0), **fields: Any) -> Verification:
+    """Return a finished verification; ``counts`` are its missing, extra and different rows."""
     options = fields.pop("options", {})
     row = Verification.objects.create(module=module, module_name=module.name, trigger="schedule:1", options=options)
     results = dict(zip(("missing", "extra", "different"), counts, strict=True))
@@ -39,13 +40,13 @@ def kinds() -> list[str]:
     return list(Notification.objects.order_by("pk").values_list("kind", flat=True))
 
 
-def test_a_difference_that_stays_as_it_is_notifies_once(orders: Module) -> None:
+def test_an_unchanged_difference_is_reported_once(orders: Module) -> None:
     for _ in range(3):
         ended(orders, "different", (1, 0, 2))
     assert kinds() == ["different"]
 
 
-def test_another_difference_notifies_again_and_so_does_one_after_its_end(orders: Module) -> None:
+def test_a_changed_difference_is_reported_and_so_is_the_same_one_after_its_end(orders: Module) -> None:
     ended(orders, "different", (1, 0, 2))
     ended(orders, "different", (1, 0, 3))
     ended(orders, "equal")
@@ -53,7 +54,7 @@ def test_another_difference_notifies_again_and_so_does_one_after_its_end(orders:
     assert kinds() == ["different", "different", "equal", "different"]
 
 
-def test_one_that_could_not_be_done_in_between_makes_no_difference_new(orders: Module) -> None:
+def test_a_failed_verification_is_reported_and_does_not_make_a_difference_new(orders: Module) -> None:
     ended(orders, "different", (1, 0, 2))
     ended(orders, "error", error={"code": "connection_failed", "message": "x", "hint": "y"})
     ended(orders, "different", (1, 0, 2))
@@ -69,10 +70,10 @@ def test_a_repaired_difference_is_reported_as_repaired_each_time(orders: Module)
     assert f"Run {run.pk} repaired it." in about["error"]["message"]
     assert about["error"]["hint"] == ""
     assert "lacks" not in about["error"]["message"]
-    assert wording.headline(about) == "orders differed from its source and was repaired: 1 missing, 2 different"
+    assert messages.headline(about) == "orders differed from its source and was repaired: 1 missing, 2 different"
 
 
-def test_what_a_repair_leaves_is_reported_with_the_reason_and_only_once(orders: Module) -> None:
+def test_rows_that_a_repair_leaves_different_are_reported_once_with_the_reason(orders: Module) -> None:
     for _ in range(2):
         ended(orders, "different", (0, 4, 0), repaired=LEFT, warnings=["After the repair 4 extra. They are kept."])
     assert kinds() == ["different"]
@@ -90,7 +91,7 @@ def test_a_repair_that_fails_is_reported_with_its_error(orders: Module) -> None:
 
 
 @pytest.mark.parametrize("options", [{"sample": 100}, {"since": "5"}, {"columns": ["name"]}])
-def test_a_part_that_is_equal_does_not_end_a_difference_of_everything(orders: Module, options: dict[str, Any]) -> None:
+def test_an_equal_part_does_not_end_a_difference_of_the_whole_table(orders: Module, options: dict[str, Any]) -> None:
     ended(orders, "different", (1, 0, 2))
     ended(orders, "equal", options=options, source_rows=7, dest_rows=7)
     assert kinds() == ["different"]
@@ -106,12 +107,12 @@ def test_a_difference_of_a_part_ends_with_the_same_part(orders: Module) -> None:
     assert kinds() == ["different", "equal"]
     different, equal = Notification.objects.order_by("pk")
     assert different.about["scope"]["since"] == "5"
-    assert "rows since 5: 7 rows at the source, 6 in the destination" in wording.mail([different.about], key="k").text
+    assert "rows since 5: 7 rows at the source, 6 in the destination" in messages.mail([different.about], key="k").text
     assert different.about["error"]["hint"] == "manage.py verifymodule orders --repair --since 5"
-    assert wording.headline(equal.about) == "orders equals its source again, in the part that was compared"
+    assert messages.headline(equal.about) == "orders equals its source again, in the part that was compared"
 
 
-def test_an_equal_sample_ends_nothing_not_even_a_sample(orders: Module) -> None:
+def test_an_equal_sample_does_not_end_a_difference_even_of_a_sample(orders: Module) -> None:
     ended(orders, "different", (0, 0, 2), options={"sample": 10})
     ended(orders, "equal", options={"sample": 10}, source_rows=10, dest_rows=10)
     assert kinds() == ["different"]
@@ -119,12 +120,11 @@ def test_an_equal_sample_ends_nothing_not_even_a_sample(orders: Module) -> None:
 
 def test_a_sample_that_compared_every_row_ends_a_difference(orders: Module) -> None:
     ended(orders, "different", (1, 0, 2), options={"sample": 100})
-    whole = {"sampled": False}
-    ended(orders, "equal", options={"sample": 100}, compared=whole, source_rows=10, dest_rows=10)
+    ended(orders, "equal", options={"sample": 100}, compared={"sampled": False}, source_rows=10, dest_rows=10)
     assert kinds() == ["different", "equal"]
 
 
-def test_a_part_of_every_row_ends_only_the_same_part(orders: Module) -> None:
+def test_a_sample_that_compared_every_row_of_a_part_ends_only_a_difference_of_the_same_part(orders: Module) -> None:
     ended(orders, "different", (1, 0, 2))
     options = {"sample": 100, "since": "5"}
     ended(orders, "equal", options=options, compared={"sampled": False}, source_rows=10, dest_rows=10)
@@ -134,22 +134,20 @@ def test_a_part_of_every_row_ends_only_the_same_part(orders: Module) -> None:
     assert kinds() == ["different", "different", "equal"]
 
 
-def test_large_numbers_have_their_thousands_apart(orders: Module) -> None:
+def test_large_numbers_have_a_thousands_separator(orders: Module) -> None:
     run = RunFactory.create(module=orders)
     ended(orders, "different", (1000, 2000, 3000))
     ended(orders, "different", (1000, 2000, 3000), repaired={**LEFT, "left": 0}, repair_run=run)
-    messages = [
-        about["error"]["message"] for about in Notification.objects.order_by("pk").values_list("about", flat=True)
-    ]
-    counted = ("1,000 rows", "2,000 that the source does not have", "3,000 with other values")
-    assert [part in message for message in messages for part in counted] == [True] * 6
+    texts = [row.about["error"]["message"] for row in Notification.objects.order_by("pk")]
+    counts = ("1,000 rows", "2,000 that the source does not have", "3,000 with other values")
+    assert [count in text for text in texts for count in counts] == [True] * 6
 
 
-def test_what_was_compared_reads_as_its_docstring_says(orders: Module) -> None:
-    everything = Verification(module=orders, options={})
+def test_the_scope_in_words_is_as_its_docstring_shows(orders: Module) -> None:
+    whole = Verification(module=orders, options={})
     part = Verification(
         module=orders, options={"since": "5", "columns": ["a", "b"]}, compared={"since": "5", "since_column": "id"}
     )
-    described = scope.words.__doc__ or ""
-    assert f"`{scope.words(everything)}`" in described
-    assert f"`{scope.words(part)}`" in described
+    docstring = scope.words.__doc__ or ""
+    assert f"`{scope.words(whole)}`" in docstring
+    assert f"`{scope.words(part)}`" in docstring

@@ -1,4 +1,4 @@
-"""Webhooks go to no metadata service and, unless config.yaml allows it, not to this machine or its networks."""
+"""Webhooks never go to a cloud metadata service, and to private addresses only if config.yaml allows it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def nothing_else(settings: Settings, no_proxy: None, secrets_file: Path, hook: WebhookServer) -> None:
-    """Only a webhook, and no leave to post to this machine."""
+def only_public_webhooks(settings: Settings, no_proxy: None, secrets_file: Path, hook: WebhookServer) -> None:
+    """Configure the webhook as the only channel, and forbid private addresses."""
     settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=False)
     change_settings(notification_addresses=[])
 
 
-def error_of(url: str) -> str:
+def delivery_error(url: str) -> str:
+    """Set the webhook's URL, fail to deliver one event and return the recorded error."""
     Notification.objects.all().delete()
     change_settings(webhook_url=url)
     ended(ModuleFactory.create())
@@ -53,7 +54,7 @@ HOSTS = [
     "host", [*HOSTS, "10.0.0.1", "192.168.1.1", "172.16.0.1", "100.64.0.1", "[fc00::1]", "[64:ff9b::7f00:1]"]
 )
 def test_this_machine_and_private_networks_are_refused(hook: WebhookServer, host: str) -> None:
-    error = error_of(f"http://{host}:{hook.port}/hook?token=canary-9127")
+    error = delivery_error(f"http://{host}:{hook.port}/hook?token=canary-9127")
     assert "The webhook's address is this machine or a private network; nothing was sent." in error
     assert "webhook_private in config.yaml" in error
     assert "canary-9127" not in error
@@ -67,64 +68,64 @@ def test_metadata_services_are_refused_even_where_private_networks_are_allowed(
     settings: Settings, hook: WebhookServer, host: str
 ) -> None:
     settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=True)
-    assert "metadata service; nothing was sent." in error_of(f"http://{host}/latest/meta-data")
+    assert "metadata service; nothing was sent." in delivery_error(f"http://{host}/latest/meta-data")
 
 
-def test_an_address_in_a_secret_is_judged_too(hook: WebhookServer) -> None:
+def test_a_url_in_a_secret_is_checked_too(hook: WebhookServer) -> None:
     references.store().set("HOOK_URL", hook.url)
-    assert "this machine or a private network" in error_of("$HOOK_URL")
+    assert "this machine or a private network" in delivery_error("$HOOK_URL")
     assert hook.posts == []
 
 
-def test_config_yaml_allows_this_machine(settings: Settings, hook: WebhookServer) -> None:
+def test_config_yaml_can_allow_private_addresses(settings: Settings, hook: WebhookServer) -> None:
     settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=True)
     ended(ModuleFactory.create())
     assert notify.send_due() == 1
     assert len(hook.posts) == 1
 
 
-def test_a_name_is_resolved_once_and_leads_where_it_was_judged_to_lead(
+def test_a_host_name_is_resolved_once_and_the_checked_address_is_used(
     settings: Settings, hook: WebhookServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=True)
-    asked: list[str] = []
+    lookups: list[str] = []
     real = socket.getaddrinfo
 
     def rebinding(host: Any, *arguments: Any, **keywords: Any) -> Any:
         if host != "hooks.invalid":
             return real(host, *arguments, **keywords)
-        asked.append(host)
-        # the second answer would be another one
-        return real("127.0.0.1" if len(asked) == 1 else "127.0.0.99", *arguments, **keywords)
+        lookups.append(host)
+        # a second lookup would return another address
+        return real("127.0.0.1" if len(lookups) == 1 else "127.0.0.99", *arguments, **keywords)
 
     monkeypatch.setenv("no_proxy", "127.0.0.1,hooks.invalid")
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     change_settings(webhook_url=f"http://hooks.invalid:{hook.port}/hook")
     ended(ModuleFactory.create())
     assert notify.send_due() == 1
-    assert asked == ["hooks.invalid"]
+    assert lookups == ["hooks.invalid"]
     assert hook.posts[0].headers["Host"] == f"hooks.invalid:{hook.port}"
 
 
-def test_a_name_that_leads_to_one_private_address_among_others_is_refused(
+def test_a_host_name_with_one_private_address_among_others_is_refused(
     hook: WebhookServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = socket.getaddrinfo
 
-    def two(host: Any, *arguments: Any, **keywords: Any) -> Any:
+    def two_addresses(host: Any, *arguments: Any, **keywords: Any) -> Any:
         if host != "hooks.invalid":
             return real(host, *arguments, **keywords)
         return [*real("8.8.8.8", *arguments, **keywords), *real("127.0.0.1", *arguments, **keywords)]
 
-    monkeypatch.setattr(socket, "getaddrinfo", two)
-    assert "this machine or a private network" in error_of(f"http://hooks.invalid:{hook.port}/hook")
+    monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
+    assert "this machine or a private network" in delivery_error(f"http://hooks.invalid:{hook.port}/hook")
     assert hook.posts == []
 
 
-def test_a_webhook_that_was_set_before_goes_on_until_it_is_changed(hook: WebhookServer) -> None:
+def test_a_webhook_from_before_the_restriction_keeps_working_until_its_url_is_changed(hook: WebhookServer) -> None:
     change_settings(webhook_url=hook.url, webhook_unrestricted=True)
     change_settings(webhook_url=hook.url, notify_every=3)
     ended(ModuleFactory.create())
     assert notify.send_due() == 1
-    assert "this machine or a private network" in error_of(f"{hook.url}&other=1")
+    assert "this machine or a private network" in delivery_error(f"{hook.url}&other=1")
     assert not Setting.objects.get().webhook_unrestricted

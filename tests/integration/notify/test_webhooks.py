@@ -1,4 +1,4 @@
-"""Webhooks, every channel together, and receivers that drip: real servers on this machine."""
+"""Delivery to a real webhook, the test message on every channel, and servers that answer byte by byte."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_proxy", "privat
 MINUTE = dt.timedelta(minutes=1)
 
 
-def test_a_webhook_gets_the_event_signed(hook: WebhookServer) -> None:
+def test_a_webhook_gets_the_event_with_a_signature(hook: WebhookServer) -> None:
     change_settings(site_url="https://etl.example.com")
     run = ended(ModuleFactory.create(name="qcrh"))
     assert notify.send_due() == 1
@@ -36,14 +36,14 @@ def test_a_webhook_gets_the_event_signed(hook: WebhookServer) -> None:
     assert body["error"]["message"] == "erp does not answer."
     assert body["url"] == f"https://etl.example.com/admin/runs/run/{run.pk}/change/"
     assert body["delivery"] == post.headers["X-Pipekit-Delivery"] == Notification.objects.get().delivery_id
-    signed = post.headers["X-Pipekit-Timestamp"].encode() + b"." + post.body
-    expected = hmac.new(b"shared-5518", signed, hashlib.sha256).hexdigest()
+    signed_bytes = post.headers["X-Pipekit-Timestamp"].encode() + b"." + post.body
+    expected = hmac.new(b"shared-5518", signed_bytes, hashlib.sha256).hexdigest()
     assert post.headers["X-Pipekit-Signature"] == f"sha256={expected}"
     assert abs(int(post.headers["X-Pipekit-Timestamp"]) - timezone.now().timestamp()) < 60
 
 
 @pytest.mark.parametrize("status_code", [500, 404, 302])
-def test_a_webhook_that_does_not_say_2xx_is_tried_again_under_the_same_id(
+def test_a_webhook_that_does_not_answer_2xx_is_retried_with_the_same_delivery_id(
     hook: WebhookServer, status_code: int
 ) -> None:
     hook.status, hook.location = status_code, hook.url if status_code == 302 else ""
@@ -58,14 +58,14 @@ def test_a_webhook_that_does_not_say_2xx_is_tried_again_under_the_same_id(
     assert len({post.headers["X-Pipekit-Delivery"] for post in hook.posts}) == 1
 
 
-def test_a_webhook_s_address_may_be_a_secret(hook: WebhookServer) -> None:
+def test_the_url_of_a_webhook_may_be_a_secret(hook: WebhookServer) -> None:
     references.store().set("HOOK_URL", hook.url)
     change_settings(webhook_url="$HOOK_URL")
     ended(ModuleFactory.create())
     assert notify.send_due() == 1
 
 
-def test_a_webhook_without_a_secret_is_not_posted_to(hook: WebhookServer) -> None:
+def test_a_webhook_without_a_signing_secret_gets_nothing(hook: WebhookServer) -> None:
     change_settings(webhook_secret="")
     ended(ModuleFactory.create())
     assert notify.send_due() == 0
@@ -73,14 +73,14 @@ def test_a_webhook_without_a_secret_is_not_posted_to(hook: WebhookServer) -> Non
     assert hook.posts == []
 
 
-def test_one_channel_that_fails_does_not_hold_up_the_other(server: MailServer, hook: WebhookServer) -> None:
+def test_a_failing_channel_does_not_delay_the_other(server: MailServer, hook: WebhookServer) -> None:
     hook.status = 500
     ended(ModuleFactory.create())
     assert notify.send_due() == 1
     assert dict(Notification.objects.values_list("channel", "status")) == {"email": "sent", "webhook": "pending"}
 
 
-def test_a_dead_webhook_is_tried_once_a_tick_not_once_for_each_event(hook: WebhookServer) -> None:
+def test_a_failing_webhook_is_attempted_once_per_delivery_and_not_once_per_event(hook: WebhookServer) -> None:
     hook.status = 500
     for _ in range(4):
         ended(ModuleFactory.create())
@@ -91,50 +91,52 @@ def test_a_dead_webhook_is_tried_once_a_tick_not_once_for_each_event(hook: Webho
     assert notify.send_due(timezone.now() + 2 * MINUTE) == 1
 
 
-def test_the_test_message_goes_to_every_channel(
+def test_the_test_message_is_sent_on_every_channel(
     server: MailServer, hook: WebhookServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call_command("notify", "--test")
-    out = capsys.readouterr().out
-    assert f"email: ok: sent to {ADMIN}" in out
-    assert "webhook: ok" in out
+    output = capsys.readouterr().out
+    assert f"email: ok: sent to {ADMIN}" in output
+    assert "webhook: ok" in output
     assert (server.mails[0]["Subject"], json.loads(hook.posts[0].body)["event"]) == ("[Pipekit] Test", "test")
-    assert "shared-5518" not in out
+    assert "shared-5518" not in output
 
 
-def test_a_test_message_that_fails_is_exit_code_1_and_says_why(
+def test_a_test_message_that_fails_gives_exit_code_1_and_the_reason(
     settings: Settings, hook: WebhookServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reached_at(settings, 1)
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit) as exited:
         call_command("notify", "--test")
-    assert end.value.code == 1
-    said = capsys.readouterr()
-    assert "email: failed: The mail server 127.0.0.1:1 cannot be reached" in said.out
-    assert "Check smtp in config.yaml" in said.err
-    assert "webhook: ok" in said.out
+    assert exited.value.code == 1
+    output = capsys.readouterr()
+    assert "email: failed: The mail server 127.0.0.1:1 cannot be reached" in output.out
+    assert "Check smtp in config.yaml" in output.err
+    assert "webhook: ok" in output.out
 
 
-def test_a_test_message_that_nobody_gets_is_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
+def test_a_test_message_without_any_channel_gives_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
         call_command("notify", "--test")
-    assert end.value.code == 1
+    assert exited.value.code == 1
     assert "No notification channel is configured." in capsys.readouterr().err
 
 
-def test_notify_says_how_the_outbox_stands(server: MailServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_notify_command_prints_the_state_of_the_outbox(
+    server: MailServer, capsys: pytest.CaptureFixture[str]
+) -> None:
     ended(ModuleFactory.create())
     call_command("notify")
     assert capsys.readouterr().out == "1 sent, 0 waiting, 0 undelivered\n"
 
 
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channels, "TOTAL_TIMEOUT", 1.0)
 
 
-# what each begins to say before it drips: an answer, a greeting, the first record of TLS
-DRIPPING = {
+# the first bytes of an HTTP response, an SMTP greeting and a TLS record, which the server never completes
+INCOMPLETE_RESPONSES = {
     "http": b"HTTP/1.1 200 OK\r\nX-Slow: ",
     "https": b"\x16\x03\x03\x40\x00",
     "smtp": b"220 ",
@@ -143,11 +145,11 @@ DRIPPING = {
 
 
 @pytest.mark.serial
-@pytest.mark.parametrize("scheme", sorted(DRIPPING))
-def test_a_server_that_drips_bytes_holds_up_a_tick_for_seconds_and_not_for_ever(
-    settings: Settings, short: None, scheme: str
+@pytest.mark.parametrize("scheme", sorted(INCOMPLETE_RESPONSES))
+def test_a_server_that_answers_byte_by_byte_runs_into_the_total_timeout(
+    settings: Settings, short_timeout: None, scheme: str
 ) -> None:
-    with dripping_server(DRIPPING[scheme]) as port:
+    with dripping_server(INCOMPLETE_RESPONSES[scheme]) as port:
         if scheme.startswith("http"):
             references.store().set("HOOK_SECRET", "shared-5518")
             change_settings(webhook_url=f"{scheme}://127.0.0.1:{port}/hook", webhook_secret="$HOOK_SECRET")
@@ -156,9 +158,9 @@ def test_a_server_that_drips_bytes_holds_up_a_tick_for_seconds_and_not_for_ever(
             reached_at(settings, port)
             change_settings(smtp_security="tls" if scheme == "smtps" else "none")
         ended(ModuleFactory.create())
-        began = time.monotonic()
+        start = time.monotonic()
         assert notify.send_due() == 0
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - start < 8
     row = Notification.objects.get()
     assert (row.status, row.attempts) == ("pending", 1)
     assert "The server took longer than 1 s." in row.last_error

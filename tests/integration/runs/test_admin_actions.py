@@ -1,4 +1,4 @@
-"""The admin's buttons: they start and cancel what they say, once, in bounds, for those who may."""
+"""The admin's buttons that start and cancel runs: what they do, their limit, and the permissions they require."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ MODULES, GROUPS, RUNS = "/admin/modules/module/", "/admin/modules/group/", "/adm
 GROUP_RUNS = "/admin/runs/grouprun/"
 
 
-class Idle:
-    """A launcher whose processes never come: what is started stays queued."""
+class RecordingLauncher:
+    """Records the commands and starts no process, so that runs stay queued."""
 
-    started: list[tuple[str, ...]] = []
+    commands: list[tuple[str, ...]] = []
 
     def launch(self, words: Any, *, log: Any) -> ProcessIdentity | None:
-        self.started.append(tuple(words))
+        self.commands.append(tuple(words))
         return None
 
 
 @pytest.fixture
-def idle(settings: Any, transactional_db: None) -> list[tuple[str, ...]]:
-    settings.RUN_LAUNCHER = f"{__name__}.Idle"
-    Idle.started = []
-    return Idle.started
+def commands(settings: Any, transactional_db: None) -> list[tuple[str, ...]]:
+    """Start no processes; return the commands that would have been started."""
+    settings.RUN_LAUNCHER = f"{__name__}.RecordingLauncher"
+    RecordingLauncher.commands = []
+    return RecordingLauncher.commands
 
 
 @pytest.fixture
@@ -45,126 +46,131 @@ def module(bench: Bench, save_module: Callable[..., Module]) -> Module:
     return save_module("numbers", "SELECT k FROM s")
 
 
-def act(client: Client, page: str, action: str, *rows: Any, **more: str) -> tuple[str, str]:
-    """Press a button; return the address one comes to, and its text."""
-    data = {"action": action, "_selected_action": [row.pk for row in rows], **more}
-    answer = client.post(page, data, follow=True)
-    assert answer.status_code == 200
-    return (answer.redirect_chain or [("", 0)])[-1][0], unescape(answer.content.decode())
+def press(client: Client, page: str, action: str, *rows: Any, **data: str) -> tuple[str, str]:
+    """Press a button for the rows; return the URL and the content of the page that follows."""
+    form = {"action": action, "_selected_action": [row.pk for row in rows], **data}
+    response = client.post(page, form, follow=True)
+    assert response.status_code == 200
+    return (response.redirect_chain or [("", 0)])[-1][0], unescape(response.content.decode())
 
 
-def ended(model: Any) -> Any:
-    wait_until(lambda: model.objects.get().finished_at is not None)
-    return model.objects.get()
+def wait_for_end() -> Run:
+    wait_until(lambda: Run.objects.get().finished_at is not None)
+    return Run.objects.get()
 
 
-def user(client: Client, *permissions: str) -> None:
-    found = get_user_model().objects.create_user("viewer", password="x", is_staff=True)
-    found.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client.force_login(found)
+def login(client: Client, *permissions: str) -> None:
+    """Log in a user with these permissions only."""
+    user = get_user_model().objects.create_user("viewer", password="x", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
 
 
-def test_run_now_starts_a_process_and_answers_at_once(admin_client: Client, module: Module, bench: Bench) -> None:
-    address, text = act(admin_client, MODULES, "run_now", module)
+def test_run_now_starts_a_process_and_links_to_the_run(admin_client: Client, module: Module, bench: Bench) -> None:
+    url, content = press(admin_client, MODULES, "run_now", module)
     run = Run.objects.get()
-    assert address == MODULES
-    assert f'Started: <a class="pk-link" href="{RUNS}{run.pk}/change/" title="">numbers #{run.pk}</a>.' in text
-    run = ended(Run)
+    assert url == MODULES
+    assert f'Started: <a class="pk-link" href="{RUNS}{run.pk}/change/" title="">numbers #{run.pk}</a>.' in content
+    run = wait_for_end()
     assert (run.status, run.trigger, run.actor, run.inserted) == ("success", "admin", "admin", 2)
     assert bench.rows("SELECT k FROM sync.numbers ORDER BY k") == [(1,), (2,)]
     assert "ended: success" in admin_client.get(f"{RUNS}{run.pk}/change/").content.decode()
 
 
-def test_from_its_own_page_one_comes_to_the_run_and_a_second_click_leads_there_too(
-    admin_client: Client, idle: list[tuple[str, ...]]
+def test_a_second_click_on_the_page_of_a_module_redirects_to_the_run_of_the_first(
+    admin_client: Client, commands: list[tuple[str, ...]]
 ) -> None:
     module = ModuleFactory.create()
-    first, _ = act(admin_client, MODULES, "run_now", module, from_page="1")
-    second, text = act(admin_client, MODULES, "run_now", module, from_page="1")
+    first_url, _ = press(admin_client, MODULES, "run_now", module, from_page="1")
+    second_url, content = press(admin_client, MODULES, "run_now", module, from_page="1")
     run = Run.objects.get()
-    assert first == second == f"{RUNS}{run.pk}/change/"
-    assert "nothing was started a second time" in text
-    assert len(idle) == 1
+    assert first_url == second_url == f"{RUNS}{run.pk}/change/"
+    assert "nothing was started a second time" in content
+    assert len(commands) == 1
 
 
-def test_a_group_is_started_and_a_second_click_leads_to_the_same_group_run(
-    admin_client: Client, idle: list[tuple[str, ...]]
+def test_a_second_click_on_the_page_of_a_group_redirects_to_the_group_run_of_the_first(
+    admin_client: Client, commands: list[tuple[str, ...]]
 ) -> None:
     group = Group.objects.create(name="nightly")
     GroupMember.objects.create(group=group, module=ModuleFactory.create())
-    first, text = act(admin_client, GROUPS, "run_groups", group, from_page="1")
-    assert "nightly #" in text
-    second, text = act(admin_client, GROUPS, "run_groups", group, from_page="1")
-    assert first == second == f"{GROUP_RUNS}{GroupRun.objects.get().pk}/change/"
-    assert "nothing was started a second time" in text
+    first_url, content = press(admin_client, GROUPS, "run_groups", group, from_page="1")
+    assert "nightly #" in content
+    second_url, content = press(admin_client, GROUPS, "run_groups", group, from_page="1")
+    assert first_url == second_url == f"{GROUP_RUNS}{GroupRun.objects.get().pk}/change/"
+    assert "nothing was started a second time" in content
 
 
-def test_a_run_is_started_again_in_the_way_in_which_it_ran(admin_client: Client, idle: list[tuple[str, ...]]) -> None:
+def test_run_again_starts_a_run_with_the_same_options(admin_client: Client, commands: list[tuple[str, ...]]) -> None:
     run = running(full_refresh=True)
     run.finish_error({"code": "x", "message": "It broke.", "hint": "", "detail": ""})
-    act(admin_client, RUNS, "run_again", run)
+    press(admin_client, RUNS, "run_again", run)
     again = Run.objects.latest("pk")
     assert (again.module, again.full_refresh, again.status) == (run.module, True, "queued")
 
 
-def test_more_than_may_start_at_once_are_refused_together_with_what_to_do(
-    admin_client: Client, idle: list[tuple[str, ...]]
+def test_a_selection_above_the_limit_starts_nothing_and_shows_a_hint(
+    admin_client: Client, commands: list[tuple[str, ...]]
 ) -> None:
     change_settings(runs_per_tick=3)
     modules = ModuleFactory.create_batch(4)
-    _, text = act(admin_client, MODULES, "run_now", *modules)
-    assert "More than 3 are selected, and nothing was done" in text
-    assert "Add them to a group" in text
-    assert (idle, Run.objects.count()) == ([], 0)
-    act(admin_client, MODULES, "run_now", *modules[:3])
-    assert (len(idle), Run.objects.count()) == (3, 3)
+    _, content = press(admin_client, MODULES, "run_now", *modules)
+    assert "More than 3 are selected, and nothing was done" in content
+    assert "Add them to a group" in content
+    assert (commands, Run.objects.count()) == ([], 0)
+    press(admin_client, MODULES, "run_now", *modules[:3])
+    assert (len(commands), Run.objects.count()) == (3, 3)
 
 
-def test_a_running_run_is_cancelled(
+def test_cancel_ends_a_running_run(
     admin_client: Client, module: Module, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIPEKIT_FAULTS", "transfer.started=sleep:600")
-    act(admin_client, MODULES, "run_now", module)
+    press(admin_client, MODULES, "run_now", module)
     wait_until(lambda: Run.objects.get().status == "running")
-    address, text = act(admin_client, RUNS, "cancel", Run.objects.get(), from_page="1")
-    assert address == f"{RUNS}{Run.objects.get().pk}/change/"
-    assert "is being cancelled" in text
-    assert ended(Run).status == "cancelled"
+    url, content = press(admin_client, RUNS, "cancel", Run.objects.get(), from_page="1")
+    assert url == f"{RUNS}{Run.objects.get().pk}/change/"
+    assert "is being cancelled" in content
+    assert wait_for_end().status == "cancelled"
     assert bench.rows("SELECT to_regclass('sync.numbers')") == [(None,)]
 
 
-def test_cancelling_what_is_over_says_so(admin_client: Client, idle: list[tuple[str, ...]]) -> None:
+def test_cancelling_a_run_that_has_ended_shows_a_message(admin_client: Client, commands: list[tuple[str, ...]]) -> None:
     run = running()
     run.finish_success(inserted=1)
-    assert "has already ended." in act(admin_client, RUNS, "cancel", run)[1]
-    assert idle == []
+    assert "has already ended." in press(admin_client, RUNS, "cancel", run)[1]
+    assert commands == []
 
 
 @pytest.mark.parametrize(("page", "action"), [(MODULES, "run_now"), (MODULES, "full_refresh"), (RUNS, "cancel")])
-def test_who_may_only_look_is_offered_no_button_and_starts_nothing(
-    client: Client, idle: list[tuple[str, ...]], page: str, action: str
+def test_a_user_without_the_permission_to_run_sees_no_button_and_cannot_use_it(
+    client: Client, commands: list[tuple[str, ...]], page: str, action: str
 ) -> None:
-    user(client, "view_module", "view_run", "change_module")
+    login(client, "view_module", "view_run", "change_module")
     run = RunFactory.create()
     row: Any = run.module if page == MODULES else run
-    for address in (page, f"{page}{row.pk}/change/"):
-        assert f'value="{action}"' not in client.get(address).content.decode()
-    act(client, page, action, row)
+    for url in (page, f"{page}{row.pk}/change/"):
+        assert f'value="{action}"' not in client.get(url).content.decode()
+    press(client, page, action, row)
     assert Run.objects.get().cancel_requested is False
-    assert idle == []
+    assert commands == []
 
 
-def test_who_may_run_but_not_edit_has_the_buttons_and_no_form(client: Client, idle: list[tuple[str, ...]]) -> None:
-    user(client, "view_module", "view_run", "add_run")
+def test_a_user_who_may_run_but_not_change_modules_sees_the_buttons_and_no_form(
+    client: Client, commands: list[tuple[str, ...]]
+) -> None:
+    login(client, "view_module", "view_run", "add_run")
     module = ModuleFactory.create()
-    page = client.get(f"{MODULES}{module.pk}/change/").content.decode()
-    assert 'value="run_now"' in page
-    assert 'value="disable"' not in page
-    assert 'name="_save"' not in page
-    assert "Started:" in act(client, MODULES, "run_now", module)[1]
+    content = client.get(f"{MODULES}{module.pk}/change/").content.decode()
+    assert 'value="run_now"' in content
+    assert 'value="disable"' not in content
+    assert 'name="_save"' not in content
+    assert "Started:" in press(client, MODULES, "run_now", module)[1]
 
 
-def test_nothing_is_started_by_an_address_or_from_another_site(module: Module, idle: list[tuple[str, ...]]) -> None:
+def test_a_get_request_or_a_request_from_another_site_starts_nothing(
+    module: Module, commands: list[tuple[str, ...]]
+) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(get_user_model().objects.create_superuser("root", password="x"))
     data: dict[str, Any] = {"action": "run_now", "_selected_action": module.pk}

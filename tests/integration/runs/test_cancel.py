@@ -1,4 +1,4 @@
-"""A cancel ends the run, jrunner and both databases' sessions, and the destination is as it was."""
+"""Cancelling ends the run, jrunner and the sessions of both databases, and leaves the destination unchanged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def numbers(pg_bench: Bench) -> Bench:
-    """PostgreSQL to PostgreSQL, with rows at the destination that a full refresh would replace."""
+    """A PostgreSQL source and destination, whose rows a full refresh would replace."""
     pg_bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'new'), (2, 'new')")
     pg_bench.at_destination(
         "CREATE SCHEMA sync", "CREATE TABLE sync.orders (k int, v text)", "INSERT INTO sync.orders VALUES (1, 'old')"
@@ -43,12 +43,12 @@ def orders(numbers: Bench, save_module: Save, save_connection: Callable[..., Con
     return save_module("orders", QUERY, source=save_connection(numbers.source))
 
 
-def reached(log: Path) -> bool:
-    """Whether the fault that was asked for has fired."""
-    return log.exists() and "sleep" in log.read_text()
+def fired(log: Path, fault: str = "sleep") -> bool:
+    """Whether the fault has fired."""
+    return log.exists() and fault in log.read_text()
 
 
-def over(run: Run) -> bool:
+def is_final(run: Run) -> bool:
     run.refresh_from_db()
     return run.is_final
 
@@ -63,115 +63,120 @@ def over(run: Run) -> bool:
         "publish.before_commit",
     ],
 )
-def test_a_cancel_at_any_step_before_the_commit_leaves_everything_as_it_was(
+def test_cancelling_at_any_step_before_the_commit_leaves_the_destination_unchanged(
     numbers: Bench, orders: Module, point: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PIPEKIT_FAULTS", f"{point}=sleep:600")
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(tmp_path / "faults"))
     run = launch(orders, Request())
-    wait_until(lambda: reached(tmp_path / "faults"))
-    began = time.monotonic()
+    wait_until(lambda: fired(tmp_path / "faults"))
+    started = time.monotonic()
     assert cancel.stop(run) is CancelResult.CANCELLED
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - started < 30
     assert (run.status, (run.error or {})["code"]) == ("cancelled", "cancelled")
     wait_until(lambda: not alive(run.pid))
     wait_until(lambda: not backends(numbers.source.url) and not backends(numbers.destination.url))
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
 
 
-def busy(url: str, what: str) -> list[int]:
+def executing(url: str, sql: str) -> list[int]:
+    """Return the backends that execute a statement with this text in it."""
     with psycopg.connect(url) as connection:
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
             " AND datname = current_database() AND query LIKE %s",
-            [f"%{what}%"],
+            [f"%{sql}%"],
         ).fetchall()
-    return [row[0] for row in found]
+    return [row[0] for row in rows]
 
 
 def jrunners(run: Run) -> list[int]:
-    """Return the processes of jrunner that this run has started and that are there."""
+    """Return the running jrunner processes of the run."""
     run.refresh_from_db()
-    below = control.descendants(run.pid) if run.pid else []
-    return list(filter(is_jrunner, below))
+    descendants = control.descendants(run.pid) if run.pid else []
+    return list(filter(is_jrunner, descendants))
 
 
-def test_a_cancel_in_the_middle_of_a_transfer_ends_jrunner_and_the_source_s_query(
+def test_cancelling_during_the_transfer_ends_jrunner_and_the_source_query(
     numbers: Bench, save_module: Save, save_connection: Callable[..., Connection]
 ) -> None:
     slow = "SELECT g AS k, repeat('x', 2000) AS v, pg_sleep(0.005)::text AS s FROM generate_series(1, 100000) AS g"
     run = launch(save_module("slow", slow, source=save_connection(numbers.source)), Request())
-    wait_until(lambda: jrunners(run))  # the run asks the source for the query's columns before jrunner starts
-    wait_until(lambda: busy(numbers.source.url, "generate_series"))
-    children = jrunners(run)
+    # before jrunner starts, the run itself executes the query to learn its columns
+    wait_until(lambda: jrunners(run))
+    wait_until(lambda: executing(numbers.source.url, "generate_series"))
+    processes = jrunners(run)
     assert cancel.cancel(run) is CancelResult.REQUESTED
-    wait_until(lambda: over(run))
+    wait_until(lambda: is_final(run))
     assert run.status == "cancelled"
-    wait_until(lambda: not any(map(alive, children)))
+    wait_until(lambda: not any(map(alive, processes)))
     wait_until(lambda: not backends(numbers.source.url) and not backends(numbers.destination.url))
     assert numbers.rows("SELECT to_regclass('sync.slow')") == [(None,)]
 
 
 @pytest.mark.matrix
-def test_a_cancel_of_a_statement_that_publishes_cancels_it_in_the_destination(numbers: Bench, orders: Module) -> None:
+def test_cancelling_a_publish_that_waits_for_a_lock_ends_its_session(numbers: Bench, orders: Module) -> None:
     with psycopg.connect(numbers.destination.url) as holder:
         holder.execute("LOCK TABLE sync.orders IN ACCESS EXCLUSIVE MODE")
         run = launch(orders, Request())
-        wait_until(lambda: busy_or_waiting(numbers.destination.url, holder.info.backend_pid))
+        wait_until(lambda: waits_for_lock(numbers.destination.url, holder.info.backend_pid))
         assert cancel.stop(run) is CancelResult.CANCELLED
         wait_until(lambda: backends(numbers.destination.url) == 1)
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
 
 
-def busy_or_waiting(url: str, holder: int) -> bool:
+def waits_for_lock(url: str, holder: int) -> bool:
+    """Whether a backend other than the holder waits for a lock."""
     with psycopg.connect(url) as connection:
-        found = connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pid <> %s", [holder]).fetchall()
-    return bool(found)
+        rows = connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pid <> %s", [holder]).fetchall()
+    return bool(rows)
 
 
 @pytest.mark.matrix
-def test_after_the_commit_it_is_too_late(
+def test_a_cancel_after_the_commit_is_too_late_and_the_run_succeeds(
     numbers: Bench, orders: Module, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PIPEKIT_FAULTS", "publish.after_commit=sleep:600")
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(tmp_path / "faults"))
     run = launch(orders, Request())
-    wait_until(lambda: reached(tmp_path / "faults"))
+    wait_until(lambda: fired(tmp_path / "faults"))
     done = manage("cancelrun", str(run.pk))
     assert (done.code, done.out.strip()) == (1, f"run {run.pk}: too late, published"), done.err
-    assert over(run)
+    assert is_final(run)
     assert (run.status, run.inserted, run.error) == ("success", 2, None)
     assert "too late" in run.warnings[-1]
     assert numbers.rows("SELECT k, v FROM sync.orders ORDER BY 1") == [(1, "new"), (2, "new")]
 
 
 @pytest.mark.matrix
-def test_a_hook_after_the_commit_is_stopped_and_the_rows_stay(numbers: Bench, orders: Module) -> None:
+def test_cancelling_during_a_hook_after_the_commit_stops_the_hook_and_keeps_the_rows(
+    numbers: Bench, orders: Module
+) -> None:
     Hook.objects.create(module=orders, sql="SELECT pg_sleep(600)")
     run = launch(orders, Request())
-    wait_until(lambda: busy(numbers.destination.url, "pg_sleep"))
+    wait_until(lambda: executing(numbers.destination.url, "pg_sleep"))
     wait_until(lambda: Run.objects.get(pk=run.pk).published_at)
     assert cancel.cancel(run) is CancelResult.TOO_LATE
-    wait_until(lambda: over(run))
+    wait_until(lambda: is_final(run))
     assert (run.status, run.inserted) == ("success", 2)
     wait_until(lambda: not backends(numbers.destination.url))
 
 
 @pytest.mark.matrix
-def test_a_hook_before_the_run_is_stopped(numbers: Bench, orders: Module) -> None:
+def test_cancelling_during_a_hook_before_the_transfer_stops_the_hook(numbers: Bench, orders: Module) -> None:
     Hook.objects.create(module=orders, sql="SELECT pg_sleep(600)", run_on="before")
     run = launch(orders, Request())
-    wait_until(lambda: busy(numbers.destination.url, "pg_sleep"))
+    wait_until(lambda: executing(numbers.destination.url, "pg_sleep"))
     assert cancel.stop(run) is CancelResult.CANCELLED
     wait_until(lambda: not backends(numbers.destination.url))
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
 
 
 @pytest.mark.matrix
-def test_a_run_by_hand_is_cancelled_too(numbers: Bench, orders: Module, tmp_path: Path) -> None:
+def test_a_run_started_on_a_terminal_can_be_cancelled_too(numbers: Bench, orders: Module, tmp_path: Path) -> None:
     faults = {"PIPEKIT_FAULTS": "publish.before_commit=sleep:600", "PIPEKIT_FAULT_LOG": str(tmp_path / "faults")}
     process = start("runmodule", "orders", "--json", **faults)
-    wait_until(lambda: reached(tmp_path / "faults"))
+    wait_until(lambda: fired(tmp_path / "faults"))
     run = Run.objects.get()
     done = manage("cancelrun", str(run.pk))
     assert (done.code, done.out.strip()) == (0, f"run {run.pk}: cancelled"), done.err
@@ -181,7 +186,7 @@ def test_a_run_by_hand_is_cancelled_too(numbers: Bench, orders: Module, tmp_path
 
 
 @pytest.mark.matrix
-def test_a_process_that_does_not_listen_is_killed_and_settled(
+def test_a_process_that_ignores_the_cancel_is_killed_and_its_run_finalized(
     numbers: Bench, orders: Module, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(cancel, "_TERMINATE", 1.0)
@@ -190,7 +195,7 @@ def test_a_process_that_does_not_listen_is_killed_and_settled(
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(tmp_path / "faults"))
     monkeypatch.setenv("PIPEKIT_FAULTS", "publish.begun=stop")
     run = launch(orders, Request())
-    wait_until(lambda: (tmp_path / "faults").exists() and "stop" in (tmp_path / "faults").read_text())
+    wait_until(lambda: fired(tmp_path / "faults", "stop"))
     run.refresh_from_db()
     assert cancel.stop(run) is CancelResult.CANCELLED
     assert "cancel: still running; kill" in run.log_file.read_text()
@@ -200,31 +205,31 @@ def test_a_process_that_does_not_listen_is_killed_and_settled(
 
 
 @pytest.mark.matrix
-def test_a_dead_run_is_settled_by_the_cancel(
+def test_cancelling_a_run_whose_process_is_dead_finalizes_it(
     numbers: Bench, orders: Module, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PIPEKIT_FAULTS", "transfer.started=kill9")
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(tmp_path / "faults"))
     run = launch(orders, Request())
-    wait_until(lambda: "kill9" in (tmp_path / "faults").read_text() if (tmp_path / "faults").exists() else False)
+    wait_until(lambda: fired(tmp_path / "faults", "kill9"))
     run.refresh_from_db()
     wait_until(lambda: not alive(run.pid))
     assert manage("cancelrun", str(run.pk)).out.strip() == f"run {run.pk}: cancelled"
-    assert over(run)
+    assert is_final(run)
 
 
-def test_a_queued_run_is_cancelled_before_it_begins(orders: Module) -> None:
+def test_a_queued_run_that_is_cancelled_is_never_executed(orders: Module) -> None:
     run = RunFactory.create(module=orders)
     assert cancel.stop(run) is CancelResult.CANCELLED
-    late = manage("carryout", "--run", str(run.pk))
-    assert late.code == 1
-    assert "cancelled" in late.err
-    assert over(run)
+    done = manage("carryout", "--run", str(run.pk))
+    assert done.code == 1
+    assert "cancelled" in done.err
+    assert is_final(run)
     assert run.started_at is None
 
 
 @pytest.mark.matrix
-def test_a_run_that_is_over_is_said_to_be(orders: Module) -> None:
+def test_cancelrun_reports_a_run_that_has_ended_and_one_that_does_not_exist(orders: Module) -> None:
     run = RunFactory.create(module=orders, status="success")
     done = manage("cancelrun", str(run.pk))
     assert (done.code, done.out.strip()) == (1, f"run {run.pk}: over already: success")
@@ -234,19 +239,19 @@ def test_a_run_that_is_over_is_said_to_be(orders: Module) -> None:
 
 
 @pytest.mark.matrix
-def test_a_cancel_into_duckdb_leaves_the_file_as_it_was(
+def test_cancelling_a_run_into_duckdb_leaves_the_file_unchanged(
     numbers: Bench, save_module: Save, save_connection: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(tmp_path / "faults"))
     file = ConnectionParameters(
         kind="duckdb", url=f"jdbc:duckdb:{tmp_path / 'dw.duckdb'}", options={"create": True}, name="lake"
     )
-    lake = Bench(numbers.source, file)
+    duckdb = Bench(numbers.source, file)
     save_module("ducks", QUERY, source=save_connection(numbers.source), destination=save_connection(file))
     assert manage("runmodule", "ducks", "--quiet").code == 0
     numbers.at_source("UPDATE s SET v = 'newer'")
     monkeypatch.setenv("PIPEKIT_FAULTS", "publish.before_commit=sleep:600")
     run = launch(Module.objects.get(name="ducks"), Request())
-    wait_until(lambda: reached(tmp_path / "faults"))
+    wait_until(lambda: fired(tmp_path / "faults"))
     assert cancel.stop(run) is CancelResult.CANCELLED
-    assert lake.rows("SELECT DISTINCT v FROM sync.ducks") == [("new",)]
+    assert duckdb.rows("SELECT DISTINCT v FROM sync.ducks") == [("new",)]

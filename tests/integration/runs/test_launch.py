@@ -1,4 +1,4 @@
-"""A launched run has a process of its own: it outlives who started it, and its death blocks nobody."""
+"""Launched runs have a process of their own, which outlives the launcher; runs whose process died are finalized."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def numbers(bench: Bench) -> Bench:
     return bench
 
 
-def over(run: Run) -> bool:
+def is_final(run: Run) -> bool:
     run.refresh_from_db()
     return run.is_final
 
 
-def test_a_launched_run_is_queued_at_once_and_ends_by_itself(numbers: Bench, save_module: Save) -> None:
+def test_launching_returns_a_queued_run_which_its_own_process_executes(numbers: Bench, save_module: Save) -> None:
     module = save_module("orders", QUERY)
     numbers.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.orders (k integer, v text)")
     with psycopg.connect(numbers.destination.url) as holder:
-        # until this is over, so is no run
+        # the run cannot end while the table is locked
         holder.execute("LOCK TABLE sync.orders IN ACCESS EXCLUSIVE MODE")
         run = launch(module, Request(trigger="api", actor="anna"))
         assert not Run.objects.get(pk=run.pk).is_final
     assert (run.status, run.trigger, run.actor) == ("queued", "api", "anna")
-    wait_until(lambda: over(run))
+    wait_until(lambda: is_final(run))
     assert (run.status, run.inserted) == ("success", 2)
     assert run.pid != os.getpid()
     assert numbers.rows("SELECT k, v FROM sync.orders ORDER BY 1") == [(1, "one"), (2, "two")]
@@ -78,7 +78,8 @@ time.sleep(float(sys.argv[1]))
 """
 
 
-def launcher(sleep: float, **environment: str) -> subprocess.Popen[str]:
+def start_launcher(sleep: float, **environment: str) -> subprocess.Popen[str]:
+    """Start a process that launches a run, prints its id or the error, and sleeps for so many seconds."""
     settings = {**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **environment}
     argv = [sys.executable, "-c", _LAUNCHER, str(sleep)]
     return subprocess.Popen(
@@ -87,77 +88,78 @@ def launcher(sleep: float, **environment: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.matrix
-def test_the_run_goes_on_when_its_launcher_and_all_its_group_are_killed(numbers: Bench, save_module: Save) -> None:
+def test_a_run_continues_after_the_process_group_of_its_launcher_is_killed(numbers: Bench, save_module: Save) -> None:
     save_module("orders", QUERY)
-    web = launcher(600, PIPEKIT_FAULTS="transfer.started=stop")
-    assert web.stdout is not None
-    run = Run.objects.get(pk=int(web.stdout.readline()))
+    launcher = start_launcher(600, PIPEKIT_FAULTS="transfer.started=stop")
+    assert launcher.stdout is not None
+    run = Run.objects.get(pk=int(launcher.stdout.readline()))
     wait_until(lambda: Run.objects.get(pk=run.pk).steps)
-    os.killpg(web.pid, signal.SIGKILL)
-    # the pipe ends with the launcher: the run holds none of its ends
-    assert web.communicate(timeout=120)[0] == ""
-    assert not over(run)
+    os.killpg(launcher.pid, signal.SIGKILL)
+    # the launcher's pipe ends, because the run does not hold it open
+    assert launcher.communicate(timeout=120)[0] == ""
+    assert not is_final(run)
     go_on(run.pid)
-    wait_until(lambda: over(run))
+    wait_until(lambda: is_final(run))
     assert run.status == "success"
 
 
 @pytest.mark.matrix
-def test_a_launcher_killed_before_there_is_a_process_blocks_the_next_for_15_seconds_at_most(
+def test_a_launcher_killed_before_it_started_a_process_blocks_the_next_launch_for_at_most_15_seconds(
     numbers: Bench, save_module: Save
 ) -> None:
     module = save_module("orders", QUERY)
-    killed = launcher(0, PIPEKIT_FAULTS="launch.queued=kill9")
-    killed.communicate(timeout=60)
-    assert killed.returncode == -signal.SIGKILL
-    left = Run.objects.get()
-    assert (left.status, left.pid) == ("queued", None)
+    launcher = start_launcher(0, PIPEKIT_FAULTS="launch.queued=kill9")
+    launcher.communicate(timeout=60)
+    assert launcher.returncode == -signal.SIGKILL
+    abandoned = Run.objects.get()
+    assert (abandoned.status, abandoned.pid) == ("queued", None)
     with pytest.raises(AlreadyRunning):
         launch(module, Request())
 
-    wait_until(lambda: timezone.now() - left.created_at > dt.timedelta(seconds=14.5))
+    wait_until(lambda: timezone.now() - abandoned.created_at > dt.timedelta(seconds=14.5))
     run = launch(module, Request())
-    wait_until(lambda: over(run))
-    assert over(left)
-    assert (left.status, left.error["code"] if left.error else "", run.status) == ("error", "lost", "success")
+    wait_until(lambda: is_final(run))
+    assert is_final(abandoned)
+    code = abandoned.error["code"] if abandoned.error else ""
+    assert (abandoned.status, code, run.status) == ("error", "lost", "success")
 
 
 @pytest.mark.matrix
-def test_the_launcher_never_has_a_zombie_and_the_run_none_of_its_files(
+def test_a_run_is_no_child_of_its_launcher_and_inherits_no_open_files(
     numbers: Bench, save_module: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PIPEKIT_FAULTS", "transfer.started=stop")
-    held, other = os.pipe()
-    os.set_inheritable(other, True)
+    read_end, write_end = os.pipe()
+    os.set_inheritable(write_end, True)
     run = launch(save_module("orders", QUERY), Request())
     wait_until(lambda: Run.objects.get(pk=run.pk).steps)
     pid = Run.objects.get(pk=run.pk).pid
     assert pid is not None
-    os.close(other)
-    # an end of file: the run did not inherit the other end
-    assert os.read(held, 1) == b""
-    os.close(held)
+    os.close(write_end)
+    # end of file, because the run did not inherit the other end
+    assert os.read(read_end, 1) == b""
+    os.close(read_end)
     assert psutil.Process(pid).ppid() != os.getpid()
     assert os.getsid(pid) != os.getsid(0)
     go_on(pid)
-    wait_until(lambda: over(run))
+    wait_until(lambda: is_final(run))
     wait_until(lambda: not psutil.pid_exists(pid))
 
 
 @pytest.mark.matrix
-def test_of_two_launches_at_once_one_is_told_of_the_other(numbers: Bench, save_module: Save) -> None:
+def test_of_two_concurrent_launches_one_is_refused_with_the_run_of_the_other(numbers: Bench, save_module: Save) -> None:
     save_module("orders", QUERY)
-    both = [launcher(0, PIPEKIT_FAULTS="transfer.started=stop") for _ in range(2)]
-    said = sorted((process.communicate(timeout=120)[0].strip() for process in both), key=len)
+    launchers = [start_launcher(0, PIPEKIT_FAULTS="transfer.started=stop") for _ in range(2)]
+    outputs = sorted((process.communicate(timeout=120)[0].strip() for process in launchers), key=len)
     run = Run.objects.get()
-    assert said == [str(run.pk), f"AlreadyRunning {run.pk}"]
+    assert outputs == [str(run.pk), f"AlreadyRunning {run.pk}"]
     wait_until(lambda: Run.objects.get().pid)
     go_on(Run.objects.get().pid)
-    wait_until(lambda: over(run))
+    wait_until(lambda: is_final(run))
     assert run.status == "success"
 
 
-def test_a_process_that_cannot_be_started_is_the_run_s_error_at_once(
+def test_a_run_whose_process_cannot_be_started_fails_at_once_and_does_not_block_the_next(
     numbers: Bench, save_module: Save, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     module = save_module("orders", QUERY)
@@ -168,26 +170,26 @@ def test_a_process_that_cannot_be_started_is_the_run_s_error_at_once(
     assert "nopython" in run.error["detail"]
     monkeypatch.undo()
     again = launch(module, Request())
-    wait_until(lambda: over(again))
+    wait_until(lambda: is_final(again))
     assert again.status == "success"
 
 
-class Elsewhere:
-    """A launcher of another kind: the run stays queued until a worker, far away, takes it."""
+class QueueingLauncher:
+    """A launcher that starts no process: the run stays queued until a worker executes it."""
 
     def launch(self, words: list[str], *, log: Path) -> None:
         self.words = words
 
 
-def test_another_launcher_is_a_setting(save_module: Save, settings: Any) -> None:
-    settings.RUN_LAUNCHER = "tests.integration.runs.test_launch.Elsewhere"
+def test_the_launcher_can_be_replaced_in_the_settings(save_module: Save, settings: Any) -> None:
+    settings.RUN_LAUNCHER = "tests.integration.runs.test_launch.QueueingLauncher"
     run = launch(save_module("orders", QUERY), Request())
     run.refresh_from_db()
     assert (run.status, run.pid) == ("queued", None)
 
 
 @pytest.mark.matrix
-def test_a_killed_run_blocks_the_next_launch_for_no_time(
+def test_a_run_whose_process_was_killed_does_not_block_the_next_launch(
     numbers: Bench, save_module: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = save_module("orders", QUERY)
@@ -200,7 +202,7 @@ def test_a_killed_run_blocks_the_next_launch_for_no_time(
     monkeypatch.undo()
     wait_until(lambda: seems_dead(Run.objects.get(pk=killed.pk)))
     run = launch(module, Request())
-    wait_until(lambda: over(run))
+    wait_until(lambda: is_final(run))
     assert run.status == "success"
     killed.refresh_from_db()
     assert killed.error is not None
@@ -208,7 +210,7 @@ def test_a_killed_run_blocks_the_next_launch_for_no_time(
 
 
 @pytest.mark.matrix
-def test_what_a_killed_run_was_executing_in_the_destination_ends_too(numbers: Bench, save_module: Save) -> None:
+def test_the_statement_of_a_killed_run_in_the_destination_is_ended(numbers: Bench, save_module: Save) -> None:
     numbers.at_destination(
         "CREATE SCHEMA sync",
         "CREATE TABLE sync.orders (k int, v text)",
@@ -217,17 +219,17 @@ def test_what_a_killed_run_was_executing_in_the_destination_ends_too(numbers: Be
         "CREATE TRIGGER slow BEFORE INSERT ON sync.orders FOR EACH ROW EXECUTE FUNCTION sync.slow()",
     )
     run = launch(save_module("orders", QUERY), Request())
-    asleep = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
-    wait_until(lambda: numbers.rows(asleep) == [(1,)])
+    sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
+    wait_until(lambda: numbers.rows(sleeping) == [(1,)])
     os.kill(Run.objects.get(pk=run.pk).pid or 0, signal.SIGKILL)
-    wait_until(lambda: numbers.rows(asleep) == [(0,)])
+    wait_until(lambda: numbers.rows(sleeping) == [(0,)])
     wait_until(lambda: seems_dead(Run.objects.get(pk=run.pk)))
     assert reap_all() == 1
     assert numbers.rows("SELECT * FROM sync.orders") == []
 
 
 @pytest.mark.matrix
-def test_25_modules_run_at_once_and_none_finds_the_metadata_locked(
+def test_25_modules_run_concurrently_without_failing_on_locked_metadata(
     pg_bench: Bench, save_module: Save, save_connection: Any
 ) -> None:
     pg_bench.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'one'), (2, 'two')")
@@ -242,67 +244,68 @@ def test_25_modules_run_at_once_and_none_finds_the_metadata_locked(
         assert pg_bench.rows(f"SELECT count(*) FROM sync.{run.module_name}") == [(2,)]
 
 
-def test_one_killed_before_its_first_word_blocks_nobody_either(
+def test_a_process_killed_before_it_started_its_run_does_not_block_the_next_launch(
     numbers: Bench, save_module: Save, settings: Any
 ) -> None:
     module = save_module("orders", QUERY)
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    was = identity.of_pid(gone.pid)
-    gone.wait()
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    dead = identity.of_pid(process.pid)
+    process.wait()
     first = RunFactory.create(module=module, dest_lock_key="")
-    first.assign_process(**was.as_fields())
+    first.assign_process(**dead.as_fields())
     run = launch(module, Request())
-    wait_until(lambda: over(run))
+    wait_until(lambda: is_final(run))
     assert run.status == "success"
-    assert over(first)
+    assert is_final(first)
 
 
-def owned(status: str = "running", **fields: Any) -> Run:
-    """A run of this very process, unless said otherwise."""
+def run_of_this_process(status: str = "running", **fields: Any) -> Run:
     return RunFactory.create(status=status, **{**identity.current().as_fields(), **fields})
 
 
-def test_the_tick_settles_what_is_dead_and_leaves_what_lives() -> None:
-    lives = owned()
-    rebooted = owned(boot_id="another boot")
-    reused = owned(process_started=identity.current().started - 1)
-    half_settled = owned(status="lost")
-    never_came = RunFactory.create(status="queued")
-    Run.objects.filter(pk=never_came.pk).update(created_at=timezone.now() - dt.timedelta(seconds=15))
-    young = RunFactory.create(status="queued")
+def test_the_tick_finalizes_dead_runs_and_leaves_live_ones() -> None:
+    alive = run_of_this_process()
+    rebooted = run_of_this_process(boot_id="another boot")
+    reused_pid = run_of_this_process(process_started=identity.current().started - 1)
+    lost = run_of_this_process(status="lost")
+    never_started = RunFactory.create(status="queued")
+    Run.objects.filter(pk=never_started.pk).update(created_at=timezone.now() - dt.timedelta(seconds=15))
+    just_queued = RunFactory.create(status="queued")
     assert reap_all() == 4
-    found = {run.pk: run for run in Run.objects.all()}
-    assert [found[run.pk].status for run in (lives, young)] == ["running", "queued"]
-    for run in (rebooted, reused, half_settled, never_came):
-        error = found[run.pk].error
+    stored = {run.pk: run for run in Run.objects.all()}
+    assert [stored[run.pk].status for run in (alive, just_queued)] == ["running", "queued"]
+    for run in (rebooted, reused_pid, lost, never_started):
+        error = stored[run.pk].error
         assert error is not None
-        assert (found[run.pk].status, error["code"]) == ("error", "lost")
-    assert "never started" in (found[never_came.pk].error or {})["message"]
+        assert (stored[run.pk].status, error["code"]) == ("error", "lost")
+    assert "never started" in (stored[never_started.pk].error or {})["message"]
     assert reap_all() == 0
 
 
-def test_a_stranger_with_the_same_pid_is_never_signalled() -> None:
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+def test_another_process_that_has_the_same_pid_is_never_signalled() -> None:
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
-        real = identity.of_pid(stranger.pid)
+        real = identity.of_pid(other.pid)
         with control.open_process(replace(real, started=real.started - 1)) as process:
             process.terminate()
             process.kill()
         with control.open_process(replace(real, boot="another boot")) as process:
             process.kill()
         time.sleep(0.2)
-        assert stranger.poll() is None
+        assert other.poll() is None
         with control.open_process(real) as process:
             process.kill()
-        assert stranger.wait(timeout=120) == -signal.SIGKILL
+        assert other.wait(timeout=120) == -signal.SIGKILL
     finally:
         with suppress(ProcessLookupError):
-            stranger.kill()
-        stranger.wait()
+            other.kill()
+        other.wait()
 
 
-def test_a_run_on_another_machine_is_dead_when_its_heartbeat_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = owned(machine_id="elsewhere:1", heartbeat=7)
+def test_a_run_on_another_machine_is_dead_once_its_heartbeat_has_stopped_for_the_lease(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = run_of_this_process(machine_id="elsewhere:1", heartbeat=7)
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     assert not seems_dead(run)
@@ -313,31 +316,33 @@ def test_a_run_on_another_machine_is_dead_when_its_heartbeat_stands_still(monkey
     assert not seems_dead(Run.objects.get())
     now[0] += 61
     assert seems_dead(Run.objects.get())
-    # what another boot's clock said means nothing
+    # an observation by the clock of another boot does not count
     Run.objects.update(sighting={"clock": "x", "heartbeat": 8, "at": -1e9})
     assert not seems_dead(Run.objects.get())
 
 
 @pytest.mark.matrix
-def test_a_run_that_stood_still_and_was_given_up_does_not_publish_late(numbers: Bench, save_module: Save) -> None:
+def test_a_stalled_run_that_was_considered_dead_does_not_publish_when_it_continues(
+    numbers: Bench, save_module: Save
+) -> None:
     save_module("orders", QUERY)
-    zombie = start("runmodule", "orders", "--json", PIPEKIT_FAULTS="transfer.finished=stop")
+    stalled = start("runmodule", "orders", "--json", PIPEKIT_FAULTS="transfer.finished=stop")
     wait_until(lambda: Run.objects.filter(staged=2).exists())
     first = Run.objects.get()
-    wait_until(lambda: stopped(zombie.pid))
-    # to another machine it looks like this one: no heartbeat for longer than the lease
+    wait_until(lambda: stopped(stalled.pid))
+    # make it a run of another machine without a heartbeat for longer than the lease
     sighting = {"clock": _clock(), "heartbeat": first.heartbeat, "at": -1000.0}
     Run.objects.filter(pk=first.pk).update(machine_id="elsewhere:1", sighting=sighting)
     numbers.at_source("UPDATE s SET v = 'new'")
     second = manage("runmodule", "orders", "--json")
     assert (second.code, second.json["inserted"]) == (0, 2), second.err
     numbers.at_destination("UPDATE sync.orders SET v = 'mark'")
-    settled = Run.objects.get(pk=first.pk)
-    go_on(zombie.pid)
-    zombie.communicate(timeout=120)
+    finalized = Run.objects.get(pk=first.pk)
+    go_on(stalled.pid)
+    stalled.communicate(timeout=120)
     assert numbers.rows("SELECT DISTINCT v FROM sync.orders") == [("mark",)]
     after = Run.objects.get(pk=first.pk)
-    assert (after.status, after.error, after.finished_at) == ("error", settled.error, settled.finished_at)
+    assert (after.status, after.error, after.finished_at) == ("error", finalized.error, finalized.finished_at)
     assert (after.error or {})["code"] == "lost"
 
 
@@ -347,26 +352,26 @@ def _clock() -> str:
 
 
 @pytest.mark.matrix
-def test_a_run_gives_signs_of_life_whatever_it_waits_for(numbers: Bench, save_module: Save) -> None:
+def test_the_heartbeat_continues_while_a_run_waits_for_a_lock(numbers: Bench, save_module: Save) -> None:
     change_settings(heartbeat_seconds=1)
     numbers.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.orders (k integer, v text)")
     with psycopg.connect(numbers.destination.url) as holder:
         holder.execute("LOCK TABLE sync.orders IN ACCESS EXCLUSIVE MODE")
         run = launch(save_module("orders", QUERY), Request())
         wait_until(lambda: Run.objects.filter(pk=run.pk, heartbeat__gte=2).exists())
-        assert not over(run)
-    wait_until(lambda: over(run))
+        assert not is_final(run)
+    wait_until(lambda: is_final(run))
     assert run.status == "success"
 
 
-def test_a_group_run_without_a_process_is_settled_when_its_runs_have_ended() -> None:
+def test_a_group_run_whose_process_is_dead_is_finalized_once_its_runs_have_ended() -> None:
     group_run = GroupRunFactory.create(
         status="running", members=["a", "b"], **{**identity.current().as_fields(), "boot_id": "another boot"}
     )
-    lives = owned(group_run=group_run)
+    run = run_of_this_process(group_run=group_run)
     assert reap_all() == 0
-    lives.finish_success()
+    run.finish_success()
     assert reap_all() == 1
-    settled = GroupRun.objects.get()
-    assert (settled.status, (settled.error or {})["code"]) == ("partial", "lost")
-    assert "b" in (settled.error or {})["message"]
+    finalized = GroupRun.objects.get()
+    assert (finalized.status, (finalized.error or {})["code"]) == ("partial", "lost")
+    assert "b" in (finalized.error or {})["message"]

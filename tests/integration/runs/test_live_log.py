@@ -1,4 +1,4 @@
-"""The live log under stress: long lines, many writers, signs that a terminal obeys, text that is none."""
+"""The log of a run: cutting, reading by offset, concurrent writers, control characters and invalid UTF-8."""
 
 from __future__ import annotations
 
@@ -29,43 +29,44 @@ def log(tmp_path: Path) -> Log:
 
 
 def read_all(log: Log, offset: int = 0, limit: int = 1 << 20) -> tuple[str, int]:
+    """Read from ``offset`` to the end; return the text and the offset after it."""
     texts = []
-    while (found := logs.read(log, offset, limit))[1] > offset:
-        text, offset = found
+    while (chunk := logs.read(log, offset, limit))[1] > offset:
+        text, offset = chunk
         texts.append(text)
     return "".join(texts), offset
 
 
 @pytest.mark.parametrize("length", [9, 500, 3000, 15_000, 40_000])
-def test_lines_of_any_length_are_cut_once_and_read_on(log: Log, length: int) -> None:
+def test_a_log_that_is_cut_repeatedly_shows_one_cut_and_readers_miss_no_new_line(log: Log, length: int) -> None:
     def lines(first: int, last: int) -> bytes:
         return b"".join(f"{number:08d}".encode() + b"." * (length - 9) + b"\n" for number in range(first, last))
 
     count = 3 * MEGABYTE // length
     log.log_file.write_bytes(lines(0, count))
-    reader = read_all(log)[1]
+    offset = read_all(log)[1]
     for turn in range(1, 4):
         logs.cap(log, most=MEGABYTE)
         assert log.log_file.stat().st_size <= MEGABYTE
         with log.log_file.open("ab") as file:
             file.write(lines(turn * count, (turn + 1) * count))
-        text, reader = read_all(log, reader)
-        # one that keeps up misses nothing
+        text, offset = read_all(log, offset)
+        # a reader that keeps up misses nothing
         assert text == lines(turn * count, (turn + 1) * count).decode()
-    ever = 4 * count * length
-    assert reader == ever
+    written = 4 * count * length
+    assert offset == written
     logs.cap(log, most=MEGABYTE)
     whole, end = read_all(log)
-    assert end == ever
+    assert end == written
     assert whole.count("were cut out here") == log.log_file.read_bytes().count(b"were cut out here") == 1
     head, _, tail = whole.partition("--- ")
-    lost = int(tail.split()[0])
-    assert len(head) + lost + len(tail.partition("\n")[2]) == ever
+    cut = int(tail.split()[0])
+    assert len(head) + cut + len(tail.partition("\n")[2]) == written
     assert head.startswith("00000000")
     assert tail.endswith(lines(4 * count - 1, 4 * count).decode())
 
 
-def test_one_endless_line_keeps_its_end(log: Log) -> None:
+def test_a_single_very_long_line_is_cut_between_characters_and_keeps_its_end(log: Log) -> None:
     log.log_file.write_text("ž€" * MEGABYTE)
     logs.cap(log, most=MEGABYTE)
     assert log.log_file.stat().st_size < MEGABYTE
@@ -77,24 +78,24 @@ def test_one_endless_line_keeps_its_end(log: Log) -> None:
     assert "\ufffd" not in text
 
 
-def test_bytes_that_are_no_text_are_read_to_the_end_over_the_cut(log: Log) -> None:
+def test_invalid_utf_8_is_read_to_the_end_across_the_cut(log: Log) -> None:
     log.log_file.write_bytes(b"\xe2\x82" * MEGABYTE + b"\nend\n")
     logs.cap(log, most=MEGABYTE)
     for limit in (4096, 1 << 20):
         text, end = read_all(log, limit=limit)
         assert end == 2 * MEGABYTE + 5
         assert text.endswith("\nend\n")
-    # by the least steps out of the head into what is left of the rest
+    # with the smallest limit, from the end of the head across the cut into the tail
     offset, texts = 256 * 1024 - 200, []
     while offset < MEGABYTE:
-        text, after = logs.read(log, offset, 4)
-        assert after > offset
+        text, next_offset = logs.read(log, offset, 4)
+        assert next_offset > offset
         texts.append(text)
-        offset = after
+        offset = next_offset
     assert "were cut out here" in texts[-1]
 
 
-def test_what_a_terminal_would_obey_is_shown(log: Log) -> None:
+def test_control_characters_are_shown_as_visible_symbols(log: Log) -> None:
     logs.write(log, "red \x1b[31m, bell \x07, home \r\x9b2J, nul \x00, del \x7f")
     text, offset = logs.read(log)
     assert text.endswith("red \u241b[31m, bell \u2407, home \u240d\ufffd2J, nul \u2400, del \u2421\n")
@@ -113,55 +114,55 @@ for number in range(4000):
 """
 
 
-def test_five_writers_lose_no_line_and_tear_none_while_it_is_cut(log: Log) -> None:
+def test_concurrent_writers_lose_and_split_no_line_while_the_log_is_cut(log: Log) -> None:
     argv = [sys.executable, "-c", WRITER, str(log.log_file)]
     root = Path(logs.__file__).parents[1]
     writers = [subprocess.Popen([*argv, str(number)], cwd=root, env={**os.environ}) for number in range(5)]
-    seen, offset, cuts, size = [], 0, 0, 0
+    texts, offset, cuts, size = [], 0, 0, 0
     deadline = time.monotonic() + 240
     while any(writer.poll() is None for writer in writers):
         assert time.monotonic() < deadline
         text, offset = read_all(log, offset)
-        seen.append(text)
+        texts.append(text)
         if log.log_file.exists():
             size = log.log_file.stat().st_size
             logs.cap(log, most=MEGABYTE)
             cuts += log.log_file.stat().st_size < size
     assert [writer.returncode for writer in writers] == [0] * 5
-    seen.append(read_all(log, offset)[0])
-    lines = "".join(seen).splitlines()
-    told = [line for line in lines if not line.startswith("--- ")]
+    texts.append(read_all(log, offset)[0])
+    lines = "".join(texts).splitlines()
+    written = [line for line in lines if not line.startswith("--- ")]
     assert cuts >= 2, "nothing was cut"
-    assert all(" writer " in line and line.count("writer") == 1 for line in told)
-    ends = [line.split("writer ")[1][:8] for line in told]
-    assert len(ends) == len(set(ends))
-    # each writer's lines come in order, and none is missing but where a cut is shown
+    assert all(" writer " in line and line.count("writer") == 1 for line in written)
+    keys = [line.split("writer ")[1][:8] for line in written]
+    assert len(keys) == len(set(keys))
+    # each writer's lines come in order, and lines are missing only where a cut is shown
     latest = dict.fromkeys("01234", -1)
-    unsure = set[str]()
+    maybe_cut = set[str]()
     for line in lines:
         if line.startswith("--- "):
-            unsure = set(latest)
+            maybe_cut = set(latest)
             continue
         writer, number = line.split("writer ")[1].split()[:2]
         assert int(number) > latest[writer], line
-        assert int(number) == latest[writer] + 1 or writer in unsure, f"lines are missing before {line[:40]}"
+        assert int(number) == latest[writer] + 1 or writer in maybe_cut, f"lines are missing before {line[:40]}"
         latest[writer] = int(number)
-        unsure.discard(writer)
-    assert all(number == 3999 or writer in unsure for writer, number in latest.items())
+        maybe_cut.discard(writer)
+    assert all(number == 3999 or writer in maybe_cut for writer, number in latest.items())
 
 
-def test_one_that_is_stopped_while_it_cuts_holds_up_no_reader_and_no_writer(
+def test_a_process_that_is_stopped_while_cutting_blocks_no_reader_and_no_writer(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "_LOCK_TIMEOUT", 0.1)
     logs.write(log, "before")
-    with log.log_file.open("rb") as stopped:
-        fcntl.flock(stopped, fcntl.LOCK_EX)
+    with log.log_file.open("rb") as cutting:
+        fcntl.flock(cutting, fcntl.LOCK_EX)
         logs.write(log, "meanwhile")
         assert logs.read(log)[0].endswith("meanwhile\n")
 
 
-def test_a_reader_who_holds_it_puts_the_cut_off(log: Log) -> None:
+def test_the_log_is_not_cut_while_a_reader_holds_its_lock(log: Log) -> None:
     log.log_file.write_bytes(b"line\n" * MEGABYTE)
     with log.log_file.open("rb") as reader:
         fcntl.flock(reader, fcntl.LOCK_SH)

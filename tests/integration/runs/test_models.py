@@ -1,4 +1,4 @@
-"""Runs: which state follows which, who holds the lock, and that what is over is never rewritten."""
+"""Runs and group runs: their transitions, the locks on modules and tables, and the immutability of final runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFac
 
 pytestmark = pytest.mark.django_db
 ERROR = {"code": "table_missing", "message": "No table.", "hint": "Make it.", "detail": ""}
-MOVES: dict[str, Callable[[Run], None]] = {
+TRANSITIONS: dict[str, Callable[[Run], None]] = {
     "start": lambda run: run.start(pid=1),
     "lost": lambda run: run.mark_lost(heartbeat=run.heartbeat),
     "success": lambda run: run.finish_success(read=1),
@@ -26,7 +26,7 @@ MOVES: dict[str, Callable[[Run], None]] = {
     "refused": lambda run: run.finish_refused(ERROR),
     "cancelled": lambda run: run.finish_cancelled(ERROR),
 }
-LEGAL = {
+ALLOWED = {
     Status.QUEUED: {"start", "error", "cancelled"},
     Status.RUNNING: {"lost", "success", "dry_run", "error", "refused", "cancelled"},
     Status.LOST: {"success", "error", "cancelled"},
@@ -39,21 +39,21 @@ def in_state(status: Status) -> Run:
 
 
 @pytest.mark.parametrize("status", Status)
-@pytest.mark.parametrize("move", MOVES)
-def test_every_move_is_legal_exactly_where_it_is_meant(status: Status, move: str) -> None:
+@pytest.mark.parametrize("transition", TRANSITIONS)
+def test_each_transition_is_allowed_from_its_source_states_only(status: Status, transition: str) -> None:
     run = in_state(status)
-    if move in LEGAL[status]:
-        MOVES[move](run)
+    if transition in ALLOWED[status]:
+        TRANSITIONS[transition](run)
         stored = Run.objects.get(pk=run.pk)
-        assert stored.status == run.status == ("running" if move == "start" else move)
+        assert stored.status == run.status == ("running" if transition == "start" else transition)
         assert (stored.finished_at is not None) == stored.is_final
         return
     with pytest.raises(IllegalTransition, match=str(status)):
-        MOVES[move](run)
+        TRANSITIONS[transition](run)
     assert Run.objects.get(pk=run.pk).status == status
 
 
-def test_of_two_who_move_a_run_the_second_is_told() -> None:
+def test_the_second_of_two_processes_that_finalize_a_run_gets_an_error() -> None:
     first = running()
     second = Run.objects.get(pk=first.pk)
     first.finish_success(read=3, inserted=3)
@@ -63,14 +63,14 @@ def test_of_two_who_move_a_run_the_second_is_told() -> None:
     assert (stored.status, stored.read, stored.error) == ("success", 3, None)
 
 
-def test_starting_writes_down_who_runs_it() -> None:
+def test_starting_a_run_records_its_process() -> None:
     run = Run.objects.get(pk=running().pk)
     assert (run.host, run.machine_id, run.boot_id, run.pid, run.process_started) == ("etl1", "m1", "b1", 4711, 99)
     assert run.started_at is not None
     assert run.is_active
 
 
-def test_finishing_writes_results_and_time() -> None:
+def test_finishing_a_run_records_its_results_and_duration() -> None:
     run = running()
     run.finish_success(read=3, staged=3, inserted=2, updated=1, deleted=0, bytes=412, warnings=["text"])
     stored = Run.objects.get(pk=run.pk)
@@ -81,49 +81,49 @@ def test_finishing_writes_results_and_time() -> None:
     assert stored.is_final
 
 
-def test_a_run_that_gave_a_sign_of_life_is_not_lost() -> None:
+def test_a_run_whose_heartbeat_has_advanced_cannot_be_marked_lost() -> None:
     run = running()
-    seen = run.heartbeat
+    heartbeat = run.heartbeat
     assert run.beat() is False
     with pytest.raises(IllegalTransition):
-        run.mark_lost(heartbeat=seen)
-    run.mark_lost(heartbeat=seen + 1)
+        run.mark_lost(heartbeat=heartbeat)
+    run.mark_lost(heartbeat=heartbeat + 1)
 
 
-def test_a_heartbeat_brings_the_wish_to_cancel() -> None:
+def test_a_heartbeat_returns_whether_a_cancel_was_requested() -> None:
     run = running()
     assert run.request_cancel() is True
     assert run.beat(read=10) is True
     assert Run.objects.get(pk=run.pk).read == 10
 
 
-def test_a_run_that_is_over_cannot_be_cancelled() -> None:
+def test_a_cancel_of_a_final_run_cannot_be_requested() -> None:
     run = running()
     run.finish_success()
     assert run.request_cancel() is False
 
 
 @pytest.mark.parametrize("status", states.ACTIVE)
-def test_one_active_run_per_module(status: Status) -> None:
+def test_a_module_has_at_most_one_active_run(status: Status) -> None:
     run = RunFactory.create(status=status)
     with pytest.raises(IntegrityError), transaction.atomic():
         RunFactory.create(module=run.module, dest_lock_key="another")
     assert list(Run.objects.locking(run.module_id, "another")) == [run]
 
 
-def test_one_active_run_per_destination_table() -> None:
+def test_a_destination_table_has_at_most_one_active_run() -> None:
     run = RunFactory.create(dest_lock_key="dw sync.orders")
     with pytest.raises(IntegrityError), transaction.atomic():
         RunFactory.create(dest_lock_key="dw sync.orders")
     assert list(Run.objects.locking(ModuleFactory.create().pk, "dw sync.orders")) == [run]
 
 
-def test_runs_that_are_over_and_dry_runs_are_in_nobody_s_way() -> None:
-    over = running()
-    over.finish_success()
-    RunFactory.create(module=over.module, dry_run=True)
-    RunFactory.create(module=over.module, dry_run=True)
-    RunFactory.create(module=over.module)
+def test_final_runs_and_dry_runs_hold_no_lock() -> None:
+    final = running()
+    final.finish_success()
+    RunFactory.create(module=final.module, dry_run=True)
+    RunFactory.create(module=final.module, dry_run=True)
+    RunFactory.create(module=final.module)
 
 
 CLAIM = """
@@ -140,12 +140,12 @@ for key in ("module", "dest_lock_key"):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_another_process_is_refused_by_the_database() -> None:
+def test_the_database_refuses_a_second_active_run_of_another_process() -> None:
     run = RunFactory.create(dest_lock_key="dw sync.orders")
 
     def claim() -> list[str]:
-        program = [sys.executable, "manage.py", "shell", "--no-imports", "-c", CLAIM % run.module_id]
-        return subprocess.run(program, cwd=BASE_DIR, capture_output=True, text=True, check=True).stdout.splitlines()
+        argv = [sys.executable, "manage.py", "shell", "--no-imports", "-c", CLAIM % run.module_id]
+        return subprocess.run(argv, cwd=BASE_DIR, capture_output=True, text=True, check=True).stdout.splitlines()
 
     assert claim() == ["module refused", "dest_lock_key refused"]
     run.finish_error(ERROR)
@@ -153,7 +153,7 @@ def test_another_process_is_refused_by_the_database() -> None:
 
 
 @pytest.mark.parametrize("status", states.TERMINAL)
-def test_a_run_that_is_over_is_not_rewritten_through_its_model(status: Status) -> None:
+def test_a_final_run_cannot_be_changed_through_its_model(status: Status) -> None:
     run = in_state(status)
     run.read = 99
     with pytest.raises(IllegalTransition, match="cannot be changed"):
@@ -165,14 +165,14 @@ def test_a_run_that_is_over_is_not_rewritten_through_its_model(status: Status) -
 
 @pytest.mark.parametrize("status", states.TERMINAL)
 @pytest.mark.parametrize("change", ["read = 99", "status = 'running'", "error = '{}'", "module_id = module_id + 1"])
-def test_a_run_that_is_over_is_not_rewritten_past_its_model(status: Status, change: str) -> None:
+def test_a_final_run_cannot_be_changed_with_sql(status: Status, change: str) -> None:
     run = in_state(status)
     with pytest.raises(DatabaseError, match="not rewritten"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"UPDATE run_log SET {change} WHERE id = %s", [run.pk])
     assert Run.objects.get(pk=run.pk).status == status
 
 
-def test_an_active_run_may_be_written() -> None:
+def test_an_active_run_can_be_changed() -> None:
     run = running()
     run.record(read=5)
     run.staged = 5
@@ -180,12 +180,12 @@ def test_an_active_run_may_be_written() -> None:
     assert Run.objects.get(pk=run.pk).staged == 5
 
 
-def test_old_runs_may_be_deleted() -> None:
+def test_a_final_run_can_be_deleted() -> None:
     in_state(Status.SUCCESS).delete()
     assert not Run.objects.exists()
 
 
-def test_a_deleted_module_leaves_its_runs() -> None:
+def test_the_runs_of_a_deleted_module_are_kept_with_its_name() -> None:
     run = in_state(Status.SUCCESS)
     assert run.module is not None
     run.module.delete()
@@ -193,7 +193,7 @@ def test_a_deleted_module_leaves_its_runs() -> None:
     assert (stored.module, stored.module_name) == (None, run.module_name)
 
 
-def test_a_module_is_not_deleted_while_it_runs() -> None:
+def test_a_module_cannot_be_deleted_while_it_is_running() -> None:
     run = running()
     assert run.module is not None
     with pytest.raises(ProtectedError):
@@ -213,7 +213,7 @@ def test_a_module_is_not_deleted_while_it_runs() -> None:
         (["cancelled", "success"], GroupStatus.PARTIAL),
     ],
 )
-def test_a_group_run_ends_as_its_runs_did(statuses: list[str], expected: GroupStatus) -> None:
+def test_the_status_of_a_group_run_follows_from_those_of_its_runs(statuses: list[str], expected: GroupStatus) -> None:
     group_run = GroupRunFactory.create()
     group_run.start()
     for status in statuses:
@@ -226,7 +226,7 @@ def test_a_group_run_ends_as_its_runs_did(statuses: list[str], expected: GroupSt
         group_run.finish()
 
 
-def test_one_active_run_per_group() -> None:
+def test_a_group_has_at_most_one_active_run() -> None:
     group_run = GroupRunFactory.create()
     with pytest.raises(IntegrityError), transaction.atomic():
         GroupRunFactory.create(group=group_run.group)
@@ -235,17 +235,17 @@ def test_one_active_run_per_group() -> None:
     assert GroupRun.objects.active().count() == 1
 
 
-def test_a_deleted_group_leaves_its_group_runs() -> None:
+def test_the_group_runs_of_a_deleted_group_are_kept_with_its_name() -> None:
     group = GroupFactory.create(name="nightly")
     GroupRunFactory.create(group=group)
     group.delete()
     assert GroupRun.objects.get().group_name == "nightly"
 
 
-def test_lists_leave_long_texts_in_the_database(django_assert_num_queries: Callable[[int], object]) -> None:
+def test_lists_of_runs_take_one_query_and_defer_long_texts(django_assert_num_queries: Callable[[int], object]) -> None:
     RunFactory.create_batch(3)
     with django_assert_num_queries(1):  # type: ignore[attr-defined]
-        found = list(Run.objects.with_module().without_texts().newest_first())
-        assert [run.module is not None and run.module.name for run in found] == [run.module_name for run in found]
-    assert found[0].get_deferred_fields() >= {"source_query", "merge_sql"}
-    assert found[0].pk > found[-1].pk
+        runs = list(Run.objects.with_module().without_texts().newest_first())
+        assert [run.module is not None and run.module.name for run in runs] == [run.module_name for run in runs]
+    assert runs[0].get_deferred_fields() >= {"source_query", "merge_sql"}
+    assert runs[0].pk > runs[-1].pk

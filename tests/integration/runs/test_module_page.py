@@ -1,4 +1,4 @@
-"""The module's page repeats what its last run warned of."""
+"""The page of a module shows the warnings of its last run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.factories import ModuleFactory, running
 pytestmark = pytest.mark.django_db
 
 
-def test_warnings_of_the_last_real_run_stand_on_the_module(admin_client: Client) -> None:
+def test_the_page_shows_the_warnings_of_the_last_run_that_is_no_dry_run(admin_client: Client) -> None:
     module = ModuleFactory.create()
     page = reverse("admin:modules_module_change", args=[module.pk])
     assert "The last run warned" not in admin_client.get(page).content.decode()

@@ -1,4 +1,4 @@
-"""What is old goes, and nothing else: rows, logs, and what runs left in a real destination."""
+"""Removal of old rows and log files, and of staging tables and commit records in real destinations."""
 
 from __future__ import annotations
 
@@ -38,17 +38,18 @@ DAY = dt.timedelta(days=1)
 
 
 def pruned(*, dry_run: bool = False, now: dt.datetime = NOW) -> dict[str, int]:
-    """Return what went, by its name."""
-    return {found.what: found.count for found in prune(now, dry_run=dry_run) if found.count}
+    """Prune, and return the number of removed items by their kind."""
+    return {result.what: result.count for result in prune(now, dry_run=dry_run) if result.count}
 
 
 def run_of(module: Module, days: int, status: Status = Status.SUCCESS, **fields: object) -> Run:
-    ended = None if status == Status.RUNNING else NOW - days * DAY
-    return RunFactory.create(module=module, status=status, finished_at=ended, **fields)
+    """Return a run of the module that ended so many days before NOW."""
+    finished_at = None if status == Status.RUNNING else NOW - days * DAY
+    return RunFactory.create(module=module, status=status, finished_at=finished_at, **fields)
 
 
 @pytest.mark.django_db
-def test_runs_past_their_time_go_but_not_the_last_of_a_module_and_not_active_ones() -> None:
+def test_old_runs_are_removed_except_the_last_of_a_module_and_active_ones() -> None:
     module, other = ModuleFactory.create(), ModuleFactory.create()
     old = [run_of(module, days) for days in (900, 500, 401)]
     kept = [run_of(module, 399), run_of(other, 800), run_of(ModuleFactory.create(), 900, Status.RUNNING)]
@@ -60,7 +61,7 @@ def test_runs_past_their_time_go_but_not_the_last_of_a_module_and_not_active_one
 
 
 @pytest.mark.django_db
-def test_all_old_runs_of_a_deleted_module_go() -> None:
+def test_all_old_runs_of_a_deleted_module_are_removed() -> None:
     module = ModuleFactory.create()
     run_of(module, 500)
     module.delete()
@@ -68,7 +69,7 @@ def test_all_old_runs_of_a_deleted_module_go() -> None:
 
 
 @pytest.mark.django_db
-def test_a_group_run_goes_with_the_last_of_its_runs() -> None:
+def test_a_group_run_is_removed_with_the_last_of_its_runs() -> None:
     module = ModuleFactory.create()
     group_run, kept = (
         GroupRunFactory.create(status=GroupStatus.SUCCESS, finished_at=NOW - 500 * DAY) for _ in range(2)
@@ -82,7 +83,7 @@ def test_a_group_run_goes_with_the_last_of_its_runs() -> None:
 
 
 @pytest.mark.django_db
-def test_old_notifications_go_but_a_module_s_last_one_and_those_that_wait() -> None:
+def test_old_notifications_are_removed_except_the_last_of_a_module_and_pending_ones() -> None:
     module = ModuleFactory.create()
     for number, status in enumerate((Delivery.SENT, Delivery.UNDELIVERED, Delivery.PENDING, Delivery.SENT)):
         Notification.objects.create(
@@ -101,7 +102,7 @@ def test_old_notifications_go_but_a_module_s_last_one_and_those_that_wait() -> N
 
 
 @pytest.mark.django_db
-def test_old_verifications_go_but_a_module_s_last_one() -> None:
+def test_old_verifications_are_removed_except_the_last_of_a_module() -> None:
     module = ModuleFactory.create()
     old, last = (
         Verification.objects.create(
@@ -115,23 +116,25 @@ def test_old_verifications_go_but_a_module_s_last_one() -> None:
 
 
 @pytest.mark.django_db
-def test_a_difference_stays_until_another_comparison_tells_its_end() -> None:
+def test_the_last_verification_that_found_a_difference_is_kept_until_a_later_one_compares() -> None:
     module = ModuleFactory.create()
 
-    def ended(days: int, status: str) -> Verification:
+    def verification(days: int, status: str) -> Verification:
         values = {"module_name": module.name, "status": status, "finished_at": NOW - days * DAY}
         return Verification.objects.create(module=module, **values)
 
-    ended(900, "equal")
-    kept = [ended(800, "different")]
-    ended(700, "error")
-    kept.append(ended(600, "error"))
+    verification(900, "equal")
+    kept = [verification(800, "different")]
+    verification(700, "error")
+    kept.append(verification(600, "error"))
     assert pruned() == {"verifications": 2}
     assert list(Verification.objects.order_by("pk")) == kept
 
 
 @pytest.mark.django_db
-def test_logs_past_their_time_go_and_links_and_open_ones_stay(tmp_path: Path, settings: Settings) -> None:
+def test_old_log_files_are_removed_except_symbolic_links_and_logs_of_active_runs(
+    tmp_path: Path, settings: Settings
+) -> None:
     settings.PIPEKIT = replace(settings.PIPEKIT, data_dir=tmp_path)
     running = run_of(ModuleFactory.create(), 0, Status.RUNNING, log_path="runs/4.log")
     outside = tmp_path / "precious.log"
@@ -139,7 +142,7 @@ def test_logs_past_their_time_go_and_links_and_open_ones_stay(tmp_path: Path, se
     files = {name: tmp_path / "logs" / name for name in names}
     for file in (outside, *files.values()):
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("said")
+        file.write_text("text")
         os.utime(file, ((NOW - 31 * DAY).timestamp(),) * 2)
     os.utime(files["runs/2.log"], ((NOW - 29 * DAY).timestamp(),) * 2)
     (tmp_path / "logs/runs/5.log").symlink_to(outside)
@@ -150,6 +153,7 @@ def test_logs_past_their_time_go_and_links_and_open_ones_stay(tmp_path: Path, se
     assert running.log_file == files["runs/4.log"]
 
 
+# prints the longest time, in seconds, that an update took
 WRITER = """
 import time
 from modules.models import Group
@@ -167,41 +171,40 @@ print(worst)
 
 @pytest.mark.serial
 @pytest.mark.django_db(transaction=True)
-def test_writers_hardly_wait_while_many_runs_go() -> None:
+def test_writers_wait_for_short_times_only_while_many_runs_are_removed() -> None:
     module, text = ModuleFactory.create(), "SELECT a, b, c FROM t WHERE a > 1 -- " + "x" * 2000
     old = {"module": module, "status": Status.SUCCESS, "finished_at": NOW - 500 * DAY}
     Run.objects.bulk_create(RunFactory.build(**old, source_query=text, merge_sql=text) for _ in range(3000))
     run_of(module, 0)
     group = GroupFactory.create()
-    program = [sys.executable, "manage.py", "shell", "--no-imports", "-c", WRITER]
-    with subprocess.Popen(program, cwd=BASE_DIR, stdout=subprocess.PIPE, text=True) as writer:
+    argv = [sys.executable, "manage.py", "shell", "--no-imports", "-c", WRITER]
+    with subprocess.Popen(argv, cwd=BASE_DIR, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
-        began = time.monotonic()
-        gone = pruned()
-        took = time.monotonic() - began
+        started = time.monotonic()
+        removed = pruned()
+        seconds = time.monotonic() - started
         Group.objects.filter(pk=group.pk).update(name="stop")
-        worst = float(writer.stdout.read())
-    assert gone == {"runs": 3000}
-    # relative, as the machine may be busy: in one transaction it would wait for all of it
-    assert worst < took / 3, (worst, took)
+        longest_wait = float(writer.stdout.read())
+    assert removed == {"runs": 3000}
+    # relative, because the machine may be busy: one transaction would make the writer wait for all of it
+    assert longest_wait < seconds / 3, (longest_wait, seconds)
 
 
-def finished(module: Module) -> Module:
-    """Run the module, with a trace of it in the history."""
+def executed(module: Module) -> Module:
+    """Run the module, and leave an entry in its history."""
     with recorded(module, actor="test"):
         module.save()
-        Module.objects.filter(pk=module.pk).update(notes="seen")
+        Module.objects.filter(pk=module.pk).update(notes="changed")
     done = manage("runmodule", module.name, "--quiet")
     assert done.code == 0, done.err
     return module
 
 
-def has(destination: ConnectionParameters, name: str) -> bool:
-    """Whether the destination has a table of this name among the staging tables."""
+def has_staging_table(destination: ConnectionParameters, name: str) -> bool:
     table = dialect_of(destination).staging_table(name)
-    with open_session(destination) as opened:
-        return registry.connector(destination.kind).introspector.describe_table(opened, table) is not None
+    with open_session(destination) as session:
+        return registry.connector(destination.kind).introspector.describe_table(session, table) is not None
 
 
 def dialect_of(destination: ConnectionParameters) -> PublishingDialect:
@@ -211,8 +214,8 @@ def dialect_of(destination: ConnectionParameters) -> PublishingDialect:
 @pytest.fixture
 def destination(request: pytest.FixtureRequest, tmp_path: Path) -> ConnectionParameters:
     if request.param == "postgresql":
-        found: ConnectionParameters = request.getfixturevalue("warehouse")
-        return found
+        warehouse: ConnectionParameters = request.getfixturevalue("warehouse")
+        return warehouse
     url = f"jdbc:{request.param}:{tmp_path / 'dw.db'}"
     return ConnectionParameters(kind=request.param, url=url, options={"create": True}, name="dw")
 
@@ -224,87 +227,90 @@ def save(
     save_module: Callable[..., Module],
     save_connection: Callable[..., Any],
 ) -> Callable[[str], Module]:
-    """Save a module into the destination under the name."""
-    with open_session(erp) as opened:
-        opened.execute("CREATE TABLE t (id INTEGER, v TEXT)")
-        opened.execute("INSERT INTO t VALUES (1, 'a'), (2, 'b')")
-    keyed = {"merge_strategy": "incremental", "merge_key": "id", "key_sync": True}
-    there = save_connection(destination)
-    return lambda name: save_module(name, "SELECT id, v FROM t", destination=there, **keyed)
+    """Return a function that saves a module of this name with the destination."""
+    with open_session(erp) as session:
+        session.execute("CREATE TABLE t (id INTEGER, v TEXT)")
+        session.execute("INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    options = {"merge_strategy": "incremental", "merge_key": "id", "key_sync": True}
+    connection = save_connection(destination)
+    return lambda name: save_module(name, "SELECT id, v FROM t", destination=connection, **options)
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("destination", ["postgresql", "sqlite", "duckdb"], indirect=True)
-def test_staging_tables_of_modules_that_are_gone_go_and_others_stay(
+def test_staging_tables_of_deleted_modules_are_removed_and_all_others_kept(
     destination: ConnectionParameters, save: Callable[[str], Module]
 ) -> None:
-    gone, stays = finished(save("gone")), finished(save("stays"))
-    with open_session(destination) as opened:
+    deleted, kept = executed(save("deleted")), executed(save("kept"))
+    with open_session(destination) as session:
         claims = dialect_of(destination).qualified(claims_table(dialect_of(destination)))
-        # of an install that shares this destination
-        opened.execute(f"INSERT INTO {claims} (module, run) VALUES ('foreign', 'some-other-run')")
+        # of another installation that shares this destination
+        session.execute(f"INSERT INTO {claims} (module, run) VALUES ('foreign', 'some-other-run')")
         for name in ("foreign", "notes"):
             table = dialect_of(destination).staging_table(name)
-            opened.execute(dialect_of(destination).create_table(table, [("a", "integer")]))
+            session.execute(dialect_of(destination).create_table(table, [("a", "integer")]))
     assert pruned() == {}
-    gone.delete()
+    deleted.delete()
     assert pruned(dry_run=True) == {f"staging tables in {destination.name}": 1}
-    assert has(destination, "gone")
-    assert has(destination, "gone#keys")
+    assert has_staging_table(destination, "deleted")
+    assert has_staging_table(destination, "deleted#keys")
     assert pruned() == {f"staging tables in {destination.name}": 1}
-    names = ("gone", "gone#keys", "stays", "stays#keys", "foreign", "notes")
-    assert [name for name in names if has(destination, name)] == ["stays", "stays#keys", "foreign", "notes"]
+    names = ("deleted", "deleted#keys", "kept", "kept#keys", "foreign", "notes")
+    existing = [name for name in names if has_staging_table(destination, name)]
+    assert existing == ["kept", "kept#keys", "foreign", "notes"]
     assert pruned() == {}
-    finished(stays)
+    executed(kept)
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("destination", ["sqlite"], indirect=True)
-def test_a_destination_that_only_past_modules_wrote_to_is_asked_too(
+def test_a_destination_that_only_deleted_modules_used_is_pruned_too(
     destination: ConnectionParameters, save: Callable[[str], Module]
 ) -> None:
-    finished(save("gone")).delete()
+    executed(save("deleted")).delete()
     assert pruned() == {f"staging tables in {destination.name}": 1}
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("destination", ["postgresql", "duckdb"], indirect=True)
-def test_commit_records_past_their_time_go_but_not_of_a_run_that_is_open(
+def test_old_commit_records_are_removed_except_that_of_an_active_run(
     destination: ConnectionParameters, save: Callable[[str], Module]
 ) -> None:
-    module = finished(save("orders"))
+    module = executed(save("orders"))
     commits = dialect_of(destination).qualified(commits_table(dialect_of(destination)))
-    open_run = run_of(module, 0, Status.RUNNING)
+    active = run_of(module, 0, Status.RUNNING)
     values = ", ".join(
         f"('{run}', 'publish', 'orders', '{(NOW - days * DAY).isoformat(timespec='seconds')}')"
-        for run, days in (("old-1", 500), ("old-2", 401), ("young", 399), (open_run.token, 900))
+        for run, days in (("old-1", 500), ("old-2", 401), ("young", 399), (active.token, 900))
     )
-    with open_session(destination) as opened:
-        opened.execute(f"INSERT INTO {commits} (run, kind, module, published_at) VALUES {values}")
+    with open_session(destination) as session:
+        session.execute(f"INSERT INTO {commits} (run, kind, module, published_at) VALUES {values}")
     assert pruned(dry_run=True) == {f"commit records in {destination.name}": 2}
     assert pruned() == {f"commit records in {destination.name}": 2}
-    with open_session(destination) as opened:
-        left = {run for (run,) in opened.fetch(f"SELECT run FROM {commits}")}
-    assert {"young", open_run.token, Run.objects.earliest("pk").token} == left
+    with open_session(destination) as session:
+        kept = {run for (run,) in session.fetch(f"SELECT run FROM {commits}")}
+    assert kept == {"young", active.token, Run.objects.earliest("pk").token}
 
 
 @pytest.mark.django_db
-def test_a_destination_that_cannot_be_reached_is_said_and_the_rest_goes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_destination_that_cannot_be_reached_is_reported_and_the_rest_is_removed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     old = timezone.now() - 500 * DAY
     warehouse = WarehouseFactory.create(name="dw", jdbc_url="jdbc:postgresql://127.0.0.1:1/dw", password="")
     module = ModuleFactory.create(dest_connection=warehouse)
     for _ in range(2):
         RunFactory.create(module=module, status=Status.SUCCESS, finished_at=old)
-    with pytest.raises(SystemExit) as end:
+    with pytest.raises(SystemExit) as exited:
         call_command("prune", "--json")
-    assert end.value.code == 5
-    told = {row["what"]: row for row in json.loads(capsys.readouterr().out)}
-    assert told["runs"]["count"] == 1
-    assert "127.0.0.1" in told["staging tables in dw"]["error"]
+    assert exited.value.code == 5
+    results = {row["what"]: row for row in json.loads(capsys.readouterr().out)}
+    assert results["runs"]["count"] == 1
+    assert "127.0.0.1" in results["staging tables in dw"]["error"]
 
 
 @pytest.mark.django_db
-def test_the_command_says_what_would_go_and_what_went(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_what_would_be_removed_and_what_was(capsys: pytest.CaptureFixture[str]) -> None:
     module = ModuleFactory.create()
     for _ in range(2):
         RunFactory.create(module=module, status=Status.SUCCESS, finished_at=timezone.now() - 500 * DAY)

@@ -1,4 +1,4 @@
-"""Metadata that is locked costs a run time, never its result; what cannot be written waits in the spool."""
+"""Recording of runs while the metadata is locked: the run waits, or its result is spooled and imported later."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Another process's transaction that holds the metadata's write lock."""
+    """Hold the write lock of the metadata as another process's transaction would."""
     other = sqlite3.connect(settings.DATABASES["default"]["NAME"], isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     try:
@@ -40,27 +40,27 @@ def locked() -> Iterator[None]:
 
 @pytest.mark.matrix
 @pytest.mark.sqlite_metadata
-def test_a_run_goes_on_while_the_metadata_is_locked(bench: Bench, save_module: Callable[..., Module]) -> None:
+def test_a_run_waits_for_locked_metadata_and_succeeds(bench: Bench, save_module: Callable[..., Module]) -> None:
     bench.at_source("CREATE TABLE s (k INTEGER)", "INSERT INTO s VALUES (1)")
     save_module("orders", "SELECT k FROM s")
-    running = start("runmodule", "orders", "--json", PIPEKIT_FAULTS="transfer.finished=stop")
+    process = start("runmodule", "orders", "--json", PIPEKIT_FAULTS="transfer.finished=stop")
     wait_until(lambda: Run.objects.filter(staged=1).exists())
     with locked():
-        go_on(running.pid)
-        # it publishes meanwhile, and waits to say so
+        go_on(process.pid)
+        # it publishes meanwhile and waits to record that
         time.sleep(4)
-        assert running.poll() is None
-    out, err = running.communicate(timeout=120)
-    assert running.returncode == 0, err
+        assert process.poll() is None
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
     run = Run.objects.get()
     assert (run.status, run.inserted) == ("success", 1)
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No waiting for locks, little patience at the end."""
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hardly wait for locks, and write the final state without retries."""
     monkeypatch.setattr(record, "_FINISH_TIMEOUT", 0.0)
-    # every new connection waits as long as it is told to
+    # applies to new connections only
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
     connection.close()
     yield
@@ -68,7 +68,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.sqlite_metadata
-def test_a_result_that_cannot_be_written_is_spooled_and_taken_in_by_the_tick(impatient: None) -> None:
+def test_a_result_that_cannot_be_written_is_spooled_and_imported_by_the_tick(short_timeouts: None) -> None:
     run = RunFactory.create(status="running", pid=1, log_path="runs/spooled.log")
     with locked():
         with Recorder(run) as recorder:
@@ -82,7 +82,7 @@ def test_a_result_that_cannot_be_written_is_spooled_and_taken_in_by_the_tick(imp
     assert reap_all() == 0
 
 
-def test_what_is_spooled_for_a_run_that_is_over_changes_nothing() -> None:
+def test_a_spooled_result_of_a_run_that_is_final_changes_nothing() -> None:
     run = RunFactory.create(status="running", pid=1)
     spool.write(run, Status.SUCCESS, {"inserted": 3})
     run.finish_error(Lost("gone").as_dict())
@@ -90,26 +90,26 @@ def test_what_is_spooled_for_a_run_that_is_over_changes_nothing() -> None:
     assert Run.objects.get().status == "error"
 
 
-def test_25_runs_write_at_once_without_one_being_refused() -> None:
+def test_25_runs_record_concurrently_without_errors() -> None:
     runs = [RunFactory.create(status="running", pid=1, log_path=f"runs/at-once-{n}.log") for n in range(25)]
-    failed: list[BaseException] = []
+    errors: list[BaseException] = []
 
-    def carry_out(run: Run) -> None:
+    def execute(run: Run) -> None:
         try:
             with Recorder(run) as recorder:
                 for _ in range(5):
                     recorder._set(read=1)
                     recorder._write()
         except BaseException as error:
-            failed.append(error)
+            errors.append(error)
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=carry_out, args=[run]) for run in runs]
+    threads = [threading.Thread(target=execute, args=[run]) for run in runs]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not failed
+    assert not errors
     assert not any("could not be written" in run.log_file.read_text() for run in runs)
     assert Run.objects.filter(status="success").count() == 25

@@ -1,4 +1,4 @@
-"""What can pass by itself is tried again, nothing else is; and what was published once is not published twice."""
+"""Retries: only errors that may pass are retried, with growing waits, and no attempt publishes a second time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Save = Callable[..., Module]
 QUERY = "SELECT k, v FROM s"
 
 
-def test_waits_double_up_to_the_cap_and_are_random_below_it() -> None:
+def test_waits_are_random_below_a_bound_that_doubles_up_to_the_maximum() -> None:
     policy = Policy(delay=5, max_delay=900)
     for retry, bound in ((1, 5), (2, 10), (3, 20), (8, 640), (9, 900), (500, 900)):
         waits = [policy.wait(retry) for _ in range(300)]
@@ -43,40 +43,40 @@ def test_waits_double_up_to_the_cap_and_are_random_below_it() -> None:
     assert max(replace(policy, exponential=False).wait(9) for _ in range(300)) <= 5
 
 
-# every error there is, and whether a run that failed by it is tried again
-AGAIN = {
+# every error code, by whether runs that failed with it are retried, and the reason
+RETRIED = {
     "connection_failed": "the server may come back",
     "connection_lost": "it was reset, or the server restarted",
-    "no_progress": "the wire froze",
-    "lock_timeout": "who holds the lock will let go",
-    "serialization_failed": "somebody else was first, or a deadlock chose this one",
-    "statement_stopped": "the server was slow, or somebody there ended it",
-    "transient": "what a connector says may pass",
-    "lost": "the commit record is asked first",
+    "no_progress": "the connection froze",
+    "lock_timeout": "the holder of the lock will release it",
+    "serialization_failed": "another transaction was first, or there was a deadlock",
+    "statement_stopped": "the server was slow, or a user of it stopped the statement",
+    "transient": "the connector reports that it may pass",
+    "lost": "the commit record is checked first",
 }
-NEVER = {
+NOT_RETRIED = {
     "already_running": "the next slot comes anyway",
     "authentication_failed": "it would lock the account",
-    "cancelled": "somebody wanted that",
+    "cancelled": "a user wanted that",
     "column_missing": "the configuration",
     "column_unmapped": "the configuration",
     "configuration": "the configuration",
     "configuration_invalid": "the configuration",
-    "count_mismatch": "it would hide what is wrong",
+    "count_mismatch": "it would hide a defect",
     "data": "the data",
     "database_missing": "the configuration",
-    "disk_full": "somebody must make room",
+    "disk_full": "an operator must free space",
     "driver_missing": "the configuration",
     "duplicate_keys": "the data",
-    "external_failed": "what the other program did is not known",
-    "internal": "our bug",
+    "external_failed": "it is unknown what the external program did",
+    "internal": "a bug in Pipekit",
     "not_supported": "the configuration",
     "null_keys": "the data",
-    "overtaken": "the later run does it",
+    "overtaken": "the later run replaces it",
     "permission_denied": "a grant is missing",
-    "protected": "somebody must give this process the key, or the right",
+    "protected": "this process lacks the key or the permission",
     "query_invalid": "the SQL",
-    "safety_limit": "somebody must look",
+    "safety_limit": "an operator must check it",
     "secret_missing": "the configuration",
     "table_missing": "the configuration",
     "token_unknown": "the configuration",
@@ -85,50 +85,50 @@ NEVER = {
 }
 
 
-def kinds(base: type[errors.PipekitError]) -> Iterator[type[errors.PipekitError]]:
+def subclasses(base: type[errors.PipekitError]) -> Iterator[type[errors.PipekitError]]:
     for child in base.__subclasses__():
         if child.__module__ == errors.__name__:
             yield child
-            yield from kinds(child)
+            yield from subclasses(child)
 
 
-def test_every_error_is_classed_and_only_what_can_pass_is_tried_again() -> None:
-    found = {kind.code: kind for kind in kinds(errors.PipekitError)}
-    assert set(found) == {*AGAIN, *NEVER}
-    tried_again = {code for code, kind in found.items() if Budget(Policy()).spend(kind("it failed")) is not None}
-    assert tried_again == set(AGAIN)
+def test_every_error_is_listed_and_only_those_that_may_pass_are_retried() -> None:
+    classes = {cls.code: cls for cls in subclasses(errors.PipekitError)}
+    assert set(classes) == {*RETRIED, *NOT_RETRIED}
+    retried = {code for code, cls in classes.items() if Budget(Policy()).spend(cls("it failed")) is not None}
+    assert retried == set(RETRIED)
 
 
 @pytest.mark.parametrize(
-    ("state", "again"),
+    ("state", "retryable"),
     [
         *[(state, True) for state in ("08006", "57P01", "57P03", "53300", "40001", "40P01", "55P03", "57014")],
         *[(state, False) for state in ("28P01", "42501", "42601", "42P01", "22003", "23505", "53100", "3D000")],
     ],
 )
-def test_what_postgresql_says_is_classed_by_its_code(state: str, again: bool) -> None:
-    class Said(psycopg.DatabaseError):
+def test_the_sqlstate_of_a_postgresql_error_decides_whether_it_is_retried(state: str, retryable: bool) -> None:
+    class StatementError(psycopg.DatabaseError):
         sqlstate = state
 
-    assert from_psycopg(Said("it failed"), name="dw").retryable is again
+    assert from_psycopg(StatementError("it failed"), name="dw").retryable is retryable
 
 
-def test_there_are_so_many_retries_and_connects_are_apart() -> None:
+def test_retries_are_limited_and_failed_connects_are_counted_separately() -> None:
     budget = Budget(Policy(max_retries=2))
-    lost, unreachable = errors.ConnectionLost("gone"), errors.ConnectionFailed("closed")
+    lost, unreachable = errors.ConnectionLost("reset"), errors.ConnectionFailed("closed")
     assert [budget.spend(unreachable) for _ in range(3)] == [(1.0, True)] * 3
     assert [(budget.spend(lost) or (0, True))[1] for _ in range(2)] == [False, False]
     assert budget.spend(lost) is None
 
 
-def test_no_retry_begins_after_the_time_is_over() -> None:
+def test_there_is_no_retry_after_the_timeout() -> None:
     budget = Budget(Policy(timeout=0))
-    assert budget.spend(errors.ConnectionLost("gone")) is None
+    assert budget.spend(errors.ConnectionLost("reset")) is None
 
 
 @pytest.fixture
 def orders(pg_bench: Bench, save_module: Save, save_connection: Any) -> Module:
-    """An append, which any second publish would double; a retry comes within a second."""
+    """A module that appends, so that a second publish would show; it is retried within a second."""
     pg_bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'one'), (2, 'two')")
     pg_bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.orders (k int, v text)")
     return save_module(
@@ -141,13 +141,13 @@ def orders(pg_bench: Bench, save_module: Save, save_connection: Any) -> Module:
     )
 
 
-def over(run: Run) -> bool:
+def is_final(run: Run) -> bool:
     run.refresh_from_db()
     return run.is_final
 
 
 @pytest.mark.parametrize("side", ["source", pytest.param("destination", marks=pytest.mark.matrix)])
-def test_a_session_that_is_killed_in_the_transfer_is_tried_again_and_publishes_once(
+def test_a_run_whose_session_is_killed_during_the_transfer_is_retried_and_publishes_once(
     orders: Module, pg_bench: Bench, side: str
 ) -> None:
     Module.objects.update(source_query=f"SELECT k, v || {GATE} AS v FROM s")
@@ -156,14 +156,14 @@ def test_a_session_that_is_killed_in_the_transfer_is_tried_again_and_publishes_o
         run = launch(orders, Request(trigger="schedule:1"))
 
         def kill() -> bool:
-            found = killer.execute(
+            rows = killer.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'copy %' AND"
                 " datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
             ).fetchall()
-            return found == [(True,)]
+            return rows == [(True,)]
 
         wait_until(kill)
-    wait_until(lambda: over(run))
+    wait_until(lambda: is_final(run))
     assert (run.status, run.attempt, run.inserted) == ("success", 2, 2), run.error
     (failed,) = run.attempts or []
     assert (failed["number"], failed["code"]) == (1, "connection_lost")
@@ -172,7 +172,7 @@ def test_a_session_that_is_killed_in_the_transfer_is_tried_again_and_publishes_o
     assert "attempt 1 failed: connection_lost" in run.log_file.read_text()
 
 
-def test_a_failure_after_the_publish_is_tried_again_without_publishing_again(orders: Module, pg_bench: Bench) -> None:
+def test_a_failure_after_the_publish_is_retried_without_publishing_again(orders: Module, pg_bench: Bench) -> None:
     pg_bench.at_destination("CREATE TABLE sync.busy (n int)")
     Hook.objects.create(module=orders, sql="INSERT INTO sync.busy VALUES (1)")
     Hook.objects.create(module=orders, sql="INSERT INTO sync.busy VALUES (9)", run_on="failure")
@@ -183,15 +183,15 @@ def test_a_failure_after_the_publish_is_tried_again_without_publishing_again(ord
         holder.execute("LOCK TABLE sync.busy IN ACCESS EXCLUSIVE MODE")
         run = launch(orders, Request(trigger="schedule:1"))
         wait_until(lambda: Run.objects.get(pk=run.pk).attempts)
-    wait_until(lambda: over(run))
+    wait_until(lambda: is_final(run))
     assert (run.status, run.inserted, run.read) == ("success", 2, 2), run.error
     assert {entry["code"] for entry in run.attempts or []} == {"lock_timeout"}
     assert pg_bench.rows("SELECT k FROM sync.orders ORDER BY 1") == [(1,), (2,)]
-    # the failure hook is for runs that failed for good
+    # the hook on failure is not executed for an attempt that is retried
     assert pg_bench.rows("SELECT n FROM sync.busy") == [(1,)]
 
 
-def test_a_statement_that_the_server_ends_for_its_time_is_an_error_that_is_tried_again_and_told(
+def test_a_run_whose_statements_exceed_the_server_s_timeout_is_retried_and_its_failure_reported(
     orders: Module, pg_bench: Bench
 ) -> None:
     change_settings(notification_addresses=["ops@example.com"])
@@ -200,13 +200,13 @@ def test_a_statement_that_the_server_ends_for_its_time_is_an_error_that_is_tried
     source.options = {"session": {"statement_timeout": "500ms"}}
     source.save()
     run = launch(orders, Request(trigger="schedule:1"))
-    wait_until(lambda: over(run))
+    wait_until(lambda: is_final(run))
     assert (run.status, (run.error or {})["code"], run.attempt) == ("error", "statement_stopped", 2), run.error
     assert Notification.objects.get().run == run
     assert pg_bench.rows("SELECT k FROM sync.orders") == []
 
 
-def test_a_reboot_while_it_waits_for_the_next_attempt_leaves_nothing_that_sticks(
+def test_a_reboot_during_the_wait_for_the_next_attempt_does_not_block_the_next_run(
     orders: Module, pg_bench: Bench
 ) -> None:
     Module.objects.update(retry_delay=3000, max_retry_delay=3000)
@@ -219,11 +219,11 @@ def test_a_reboot_while_it_waits_for_the_next_attempt_leaves_nothing_that_sticks
     run.refresh_from_db()
     os.kill(run.pid or 0, signal.SIGKILL)
     wait_until(lambda: not alive(run.pid))
-    # its pid is somebody else's after the reboot: ours
+    # after the reboot another process has its pid: this one
     Run.objects.filter(pk=run.pk).update(boot_id="before", pid=os.getpid())
     hook.delete()
     again = launch(orders, Request(trigger="schedule:1"))
-    wait_until(lambda: over(again))
+    wait_until(lambda: is_final(again))
     run.refresh_from_db()
     assert (run.status, (run.error or {})["code"]) == ("error", "lost")
     assert (again.status, again.inserted) == ("success", 2), again.error
@@ -239,26 +239,26 @@ def test_a_cancel_ends_the_wait_for_the_next_attempt(orders: Module, pg_bench: B
         holder.execute("LOCK TABLE sync.busy IN ACCESS EXCLUSIVE MODE")
         run = launch(orders, Request(trigger="schedule:1"))
         wait_until(lambda: Run.objects.get(pk=run.pk).attempts)
-        began = time.monotonic()
+        start = time.monotonic()
         assert cancel.stop(run) is CancelResult.CANCELLED
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - start < 5
 
 
 @pytest.mark.matrix
-def test_by_hand_nothing_is_tried_again_unless_asked(orders: Module, pg_bench: Bench, save_connection: Any) -> None:
+def test_runmodule_retries_only_with_the_option_retry(orders: Module, pg_bench: Bench, save_connection: Any) -> None:
     closed = replace(pg_bench.destination, url="jdbc:postgresql://127.0.0.1:1/dw", name="closed")
     Module.objects.update(dest_connection=save_connection(closed), max_retries=0)
     once = manage("runmodule", "orders", "--json")
     assert (once.code, once.json["attempts"]) == (1, [])
-    began = time.monotonic()
-    again = manage("runmodule", "orders", "--json", "--retry")
-    assert (again.code, again.json["error"]["code"], again.json["attempt"]) == (1, "connection_failed", 4)
-    assert [entry["wait"] for entry in again.json["attempts"]] == [1.0, 1.0, 1.0]
-    assert time.monotonic() - began > 3
-    assert again.err.count("retrying in 1.0 s") == 3
+    start = time.monotonic()
+    retried = manage("runmodule", "orders", "--json", "--retry")
+    assert (retried.code, retried.json["error"]["code"], retried.json["attempt"]) == (1, "connection_failed", 4)
+    assert [entry["wait"] for entry in retried.json["attempts"]] == [1.0, 1.0, 1.0]
+    assert time.monotonic() - start > 3
+    assert retried.err.count("retrying in 1.0 s") == 3
 
 
-def test_a_wrong_password_is_tried_once(
+def test_a_wrong_password_is_not_retried(
     orders: Module, pg_bench: Bench, save_connection: Any, guarded_url: str
 ) -> None:
     guarded = replace(pg_bench.destination, url=guarded_url, name="guarded")
@@ -267,7 +267,7 @@ def test_a_wrong_password_is_tried_once(
     assert (done.code, done.json["error"]["code"], done.json["attempts"]) == (1, "authentication_failed", [])
 
 
-def test_a_safety_limit_is_met_once(orders: Module, pg_bench: Bench) -> None:
+def test_a_run_refused_by_a_safety_limit_is_not_retried(orders: Module, pg_bench: Bench) -> None:
     Module.objects.update(merge_strategy="full")
     assert manage("runmodule", "orders", "--quiet").code == 0
     pg_bench.at_source("DELETE FROM s")

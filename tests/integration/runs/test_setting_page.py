@@ -1,4 +1,4 @@
-"""The page of the settings: one form, typed as people write, with a permission for what leads to secrets."""
+"""The settings page of the admin: its form, its invalid stored values, and the permission to use secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.factories import change_settings, settings_form
 pytestmark = pytest.mark.django_db
 
 
-def test_a_setting_is_changed_and_a_wrong_value_refused(admin_client: Client) -> None:
+def test_a_valid_value_is_saved_and_an_invalid_one_refused(admin_client: Client) -> None:
     page = reverse("admin:runs_setting_change", args=[1])
     refused = admin_client.post(page, settings_form(min_full_share="7"))
     assert "between 0 and 1" in refused.content.decode()
@@ -30,7 +30,7 @@ def test_a_setting_is_changed_and_a_wrong_value_refused(admin_client: Client) ->
 
 
 @pytest.mark.parametrize(
-    ("key", "typed", "kept"),
+    ("key", "typed", "stored"),
     [
         ("notification_addresses", "ann@example.com, ben@example.com", ["ann@example.com", "ben@example.com"]),
         ("notify_manual_runs", "on", True),
@@ -39,20 +39,20 @@ def test_a_setting_is_changed_and_a_wrong_value_refused(admin_client: Client) ->
         ("smtp_username", "4711", "4711"),
     ],
 )
-def test_a_setting_is_typed_as_people_write_it_and_shown_so_again(
-    admin_client: Client, key: str, typed: str, kept: Any
+def test_a_typed_value_is_stored_in_its_type_and_shown_as_it_was_typed(
+    admin_client: Client, key: str, typed: str, stored: Any
 ) -> None:
     page = reverse("admin:runs_setting_change", args=[1])
-    answer = admin_client.post(page, settings_form(**{key: typed}))
-    assert answer.status_code == 302, answer.context["errors"]
-    assert getattr(Setting.objects.get(), key) == kept
+    response = admin_client.post(page, settings_form(**{key: typed}))
+    assert response.status_code == 302, response.context["errors"]
+    assert getattr(Setting.objects.get(), key) == stored
     content = admin_client.get(page).content.decode()
     field = re.search(rf'<(input|select)[^>]* name="{key}"[^>]*>', content)
-    assert field and ("checked" if kept is True else f'value="{typed}"') in field[0]
+    assert field and ("checked" if stored is True else f'value="{typed}"') in field[0]
 
 
 @pytest.mark.parametrize(("key", "value", "other"), [("smtp_security", "tls", "none"), ("smtp_username", "etl", "eve")])
-def test_how_the_mail_password_is_sent_is_not_changed_without_the_right_to_use_secrets(
+def test_changing_how_the_mail_password_is_sent_requires_the_permission_to_use_secrets(
     client: Client, key: str, value: str, other: str
 ) -> None:
     change_settings(smtp_password="$MAIL_PW", **{key: value})
@@ -61,27 +61,27 @@ def test_how_the_mail_password_is_sent_is_not_changed_without_the_right_to_use_s
     client.force_login(user)
     change = reverse("admin:runs_setting_change", args=[1])
     assert "takes the permission" in client.post(change, settings_form(**{key: other})).content.decode()
-    # nor by forgetting the password in the same step
+    # also if the password is removed in the same request
     both = settings_form(**{key: other, "smtp_password": ""})
     assert "takes the permission" in client.post(change, both).content.decode()
     assert client.post(reverse("admin:runs_setting_delete", args=[1]), {"post": "yes"}).status_code == 403
     assert getattr(Setting.objects.get(), key) == value
-    # other settings may be changed
+    # other settings do not require it
     assert client.post(change, settings_form(notify_every="3")).status_code == 302
-    # nothing is sent any more, so nothing is guarded
+    # without a password nothing requires it
     change_settings(smtp_password="")
     assert client.post(change, settings_form(**{key: other})).status_code == 302
     assert getattr(Setting.objects.get(), key) == other
 
 
-def test_every_setting_is_shown_by_its_name_with_its_default(admin_client: Client) -> None:
+def test_every_setting_is_shown_with_its_name_and_default(admin_client: Client) -> None:
     change_settings(min_full_share=0.4)
     content = admin_client.get(reverse("admin:runs_setting_changelist"), follow=True).content.decode()
     assert all(f"{name}; default: " in content for name in names())
     assert "max_delete_share; default: 0.1" in content
 
 
-def test_the_list_of_settings_is_their_form(admin_client: Client) -> None:
+def test_the_list_page_redirects_to_the_form_and_no_row_can_be_added(admin_client: Client) -> None:
     page = reverse("admin:runs_setting_change", args=[1])
     assert admin_client.get(reverse("admin:runs_setting_changelist")).url == page  # type: ignore[attr-defined]
     assert not Setting.objects.exists()
@@ -89,7 +89,7 @@ def test_the_list_of_settings_is_their_form(admin_client: Client) -> None:
     assert admin_client.get(reverse("admin:runs_setting_add")).status_code == 403
 
 
-def test_users_do_not_undo_each_other_s_changes(admin_client: Client) -> None:
+def test_saving_the_form_keeps_changes_that_others_made_to_other_settings(admin_client: Client) -> None:
     change_settings(notify_every=3)
     form = SettingForm(settings_form(runs_per_tick="30"), instance=Setting.objects.get())
     assert form.is_valid()

@@ -1,4 +1,4 @@
-"""What an operator changes at run time: typed fields, checked values, defaults where nothing is set."""
+"""The settings that an operator changes at run time: their defaults, validation and stored values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.factories import change_settings, settings_form
 pytestmark = pytest.mark.django_db
 
 
-def test_a_setting_that_was_never_changed_has_its_default() -> None:
+def test_settings_that_were_never_changed_have_their_defaults() -> None:
     assert {name: getattr(current(), name) for name in names()} == {
         "min_full_share": 0.5,
         "max_delete_share": 0.10,
@@ -63,7 +63,7 @@ def test_a_setting_that_was_never_changed_has_its_default() -> None:
         ("smtp_security", "starttls"),
     ],
 )
-def test_a_stored_value_is_what_is_used(name: str, value: Any) -> None:
+def test_a_valid_value_can_be_stored_and_is_used(name: str, value: Any) -> None:
     row = Setting(**{name: value})
     row.full_clean()
     row.save()
@@ -96,7 +96,7 @@ def test_a_stored_value_is_what_is_used(name: str, value: Any) -> None:
         ("smtp_password", "hunter2"),
     ],
 )
-def test_a_value_that_the_setting_does_not_take_is_refused(name: str, value: Any) -> None:
+def test_an_invalid_value_is_refused_by_the_model(name: str, value: Any) -> None:
     with pytest.raises(ValidationError) as refused:
         Setting(**{name: value}).full_clean()
     assert list(refused.value.message_dict) == [name]
@@ -115,13 +115,13 @@ def test_a_value_that_the_setting_does_not_take_is_refused(name: str, value: Any
         ("smtp_password", "hunter2"),
     ],
 )
-def test_a_text_that_the_setting_does_not_take_is_refused(name: str, typed: str) -> None:
+def test_an_invalid_text_is_refused_by_the_form(name: str, typed: str) -> None:
     form = SettingForm(settings_form(**{name: typed}), instance=Setting())
     form.may_use_secrets = True
     assert list(form.errors) == [name]
 
 
-def test_there_is_one_row() -> None:
+def test_the_database_allows_one_row_only() -> None:
     change_settings(notify_every=3)
     with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("UPDATE settings SET id = 2")
@@ -129,11 +129,9 @@ def test_there_is_one_row() -> None:
         Setting().save()
 
 
-def test_the_settings_are_read_with_one_query_and_changes_are_seen() -> None:
+def test_all_settings_are_read_with_one_query_and_a_later_read_returns_changes() -> None:
     change_settings(notify_every=3, notification_addresses=["a@b.cd"])
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         settings = current()
         assert all(hasattr(settings, name) for name in names())
     assert len(queries) == 1
@@ -141,7 +139,7 @@ def test_the_settings_are_read_with_one_query_and_changes_are_seen() -> None:
     assert (settings.notify_every, current().notify_every) == (3, 4)
 
 
-def test_a_value_that_is_not_valid_fails_what_needs_it_and_nothing_else() -> None:
+def test_an_invalid_stored_value_raises_only_when_it_is_read_and_does_not_reveal_secrets() -> None:
     change_settings(notify_every=3, invalid={"lease_seconds": "long", "smtp_password": "hunter2"})
     settings = current()
     assert settings.notify_every == 3

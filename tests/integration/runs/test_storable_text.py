@@ -1,4 +1,4 @@
-"""What PostgreSQL would refuse and SQLite takes: text it cannot hold, and keys longer than their column."""
+"""Values that SQLite stores and PostgreSQL refuses: text with NUL or surrogates, and keys longer than their column."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tests.factories import ConnectionFactory, ModuleFactory, RunFactory
         (None, None),
     ],
 )
-def test_what_no_database_holds_is_spelled_out(value: Any, stored: Any) -> None:
+def test_characters_that_cannot_be_stored_are_escaped(value: Any, stored: Any) -> None:
     assert storable(value) == stored
 
 
 @pytest.mark.django_db
-def test_a_run_is_recorded_whatever_the_source_said() -> None:
+def test_a_run_whose_texts_contain_nul_or_surrogates_is_recorded() -> None:
     run = RunFactory.create(status="running", pid=1)
     run.record(source_query="SELECT '\0'", watermarks={"since": {"in": "\0", "out": None}}, steps=[{"step": "x\udc80"}])
     run.finish_error({"code": "value_misfit", "message": "row 3: 'a\0b'", "hint": "", "detail": ""})
@@ -43,7 +43,7 @@ def test_a_run_is_recorded_whatever_the_source_said() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_spooled_result_that_is_refused_keeps_no_other_waiting(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_spooled_result_that_cannot_be_imported_does_not_block_the_others(caplog: pytest.LogCaptureFixture) -> None:
     runs = [RunFactory.create(status="running", pid=1, token=token) for token in ("1-bad", "2-torn", "3-good")]
     spool.write(runs[0], Status.SUCCESS, {"inserted": "many"})
     spool.write(runs[1], Status.SUCCESS, {}).write_text("{")
@@ -51,24 +51,24 @@ def test_a_spooled_result_that_is_refused_keeps_no_other_waiting(caplog: pytest.
     try:
         assert spool.import_files() == 1
         assert [run.status for run in Run.objects.order_by("pk")] == ["running", "running", "success"]
-        # kept for somebody to look at, and told of
-        assert sorted(file.stem for file in _spool()) == ["1-bad", "2-torn"]
+        # the files are kept and logged
+        assert sorted(file.stem for file in _spool_files()) == ["1-bad", "2-torn"]
         assert caplog.text.count("cannot be imported") == 2
     finally:
-        for file in _spool():
+        for file in _spool_files():
             file.unlink()
 
 
-def _spool() -> list[Any]:
+def _spool_files() -> list[Any]:
     return list((settings.PIPEKIT.data_dir / "spool").iterdir())
 
 
 @pytest.mark.django_db
-def test_a_table_in_a_place_with_a_very_long_name_has_a_lock_of_its_own() -> None:
-    place = f"jdbc:duckdb:/{'deep/' * 190}"
+def test_tables_of_destinations_with_very_long_urls_have_different_lock_keys_that_fit_their_column() -> None:
+    directory = f"jdbc:duckdb:/{'deep/' * 190}"
     modules = [
         ModuleFactory.create(
-            dest_connection=ConnectionFactory.create(driver__kind="duckdb", jdbc_url=f"{place}{name}.duckdb"),
+            dest_connection=ConnectionFactory.create(driver__kind="duckdb", jdbc_url=f"{directory}{name}.duckdb"),
             dest_table=f"{'s' * 60}.{'t' * 60}",
         )
         for name in ("a", "b")

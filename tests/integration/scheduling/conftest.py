@@ -1,4 +1,4 @@
-"""What tests of the tick have in common."""
+"""Fixtures of the scheduling tests."""
 
 from __future__ import annotations
 
@@ -8,4 +8,5 @@ from pytest_django import Settings
 
 @pytest.fixture
 def nowhere(settings: Settings) -> None:
+    """Queue runs without starting a process for them."""
     settings.RUN_LAUNCHER = "tests.processes.launchers.Nowhere"

@@ -1,4 +1,4 @@
-"""Time played in memory: ticks one after another, runs that take no time and never start a process."""
+"""Ticks in simulated time: one after another, with runs that end at once and never start a process."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MINUTE, HOUR, DAY = dt.timedelta(minutes=1), dt.timedelta(hours=1), dt.timedelta
 
 
 def schedule(cron_expr: str = "0 4 * * *", **fields: object) -> Schedule:
-    """One that was made just when the play begins."""
-    made: Schedule = ScheduleFactory.create(cron_expr=cron_expr, **fields)
-    Schedule.objects.filter(pk=made.pk).update(updated_at=START)
-    return made
+    """Create a schedule that has existed since START."""
+    row: Schedule = ScheduleFactory.create(cron_expr=cron_expr, **fields)
+    Schedule.objects.filter(pk=row.pk).update(updated_at=START)
+    return row
 
 
 def finish_all() -> None:
@@ -26,7 +26,7 @@ def finish_all() -> None:
 
 
 def play(start: dt.datetime, length: dt.timedelta, step: dt.timedelta = MINUTE) -> list[dt.datetime]:
-    """Tick all the time, runs taking no time; return when anything was started."""
+    """Tick from ``start`` on for ``length``, ending all runs after each tick; return the times of what was started."""
     fired = []
     now = start
     while now <= start + length:
@@ -37,8 +37,10 @@ def play(start: dt.datetime, length: dt.timedelta, step: dt.timedelta = MINUTE) 
 
 
 def edit(row: Schedule, at: dt.datetime, **fields: object) -> None:
+    """Change fields as if a user had saved the schedule at that time."""
     Schedule.objects.filter(pk=row.pk).update(updated_at=at, **fields)
 
 
 def listened() -> None:
+    """Configure a recipient, so that notifications are queued."""
     change_settings(notification_addresses=["ops@example.com"])

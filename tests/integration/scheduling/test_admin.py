@@ -1,4 +1,4 @@
-"""Schedules in the admin: when they fire, in words and as dates, and what keeps them from it."""
+"""The admin pages of schedules and slots."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def page(client: Client, schedule: Schedule) -> str:
     return client.get(reverse("admin:scheduling_schedule_change", args=[schedule.pk])).content.decode()
 
 
-def test_a_schedule_s_page_tells_its_next_five_times_in_its_zone_and_in_words(admin_client: Client) -> None:
+def test_the_page_describes_the_schedule_and_lists_its_next_five_times_in_its_zone(admin_client: Client) -> None:
     row: Schedule = ScheduleFactory.create(cron_expr="30 6 * * *", timezone="Asia/Kolkata")
-    found = page(admin_client, row)
-    assert "at 06:30, every day (Asia/Kolkata)" in found
-    assert found.count(" 06:30 IST</div>") == 5
+    content = page(admin_client, row)
+    assert "at 06:30, every day (Asia/Kolkata)" in content
+    assert content.count(" 06:30 IST</div>") == 5
 
 
-def test_a_time_that_the_clock_skips_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_skipped_by_daylight_saving_is_shown_as_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timezone, "now", lambda: dt.datetime(2027, 3, 27, 12, tzinfo=dt.UTC))
     row: Schedule = ScheduleFactory.build(cron_expr="30 2 * * *", timezone="Europe/Berlin")
     first, second, *_ = formatting.next_times(row).split("</div>")
@@ -36,32 +36,32 @@ def test_a_time_that_the_clock_skips_says_so(monkeypatch: pytest.MonkeyPatch) ->
     assert second.endswith("Mon 2027-03-29 02:30 CEST")
 
 
-def test_what_keeps_a_schedule_from_firing_and_what_became_of_its_slots_is_shown(admin_client: Client) -> None:
+def test_the_page_shows_the_problems_of_a_schedule_and_the_outcomes_of_its_slots(admin_client: Client) -> None:
     row: Schedule = ScheduleFactory.create()
     now = timezone.now()
     Progress.objects.create(schedule=row, seen_until=now, start_error="No process to be had.")
     slot = {"schedule": row, "due_at": now, "claimed_at": now, "missed_before": 3}
     Slot.objects.create(slot_key="2027-01-11T04:00", outcome=SlotOutcome.FAILED, message="Nothing free.", **slot)
     Schedule.objects.filter(pk=row.pk).update(timezone="Mars/Olympus")
-    found = page(admin_client, row)
-    assert "No process to be had." in found
+    content = page(admin_client, row)
+    assert "No process to be had." in content
     for text in ("2027-01-11 04:00", "Could not be started", "3 missed before. Nothing free."):
-        assert text in found
-    assert "This machine knows no time zone “Mars/Olympus”." in found
+        assert text in content
+    assert "This machine knows no time zone “Mars/Olympus”." in content
 
 
-def test_schedules_are_switched_off_and_on_with_a_button_and_that_is_logged(admin_client: Client) -> None:
+def test_the_buttons_that_disable_and_enable_a_schedule_are_logged(admin_client: Client) -> None:
     row: Schedule = ScheduleFactory.create()
-    listed = reverse("admin:scheduling_schedule_changelist")
+    changelist = reverse("admin:scheduling_schedule_changelist")
     for action, enabled in (("disable", False), ("enable", True)):
         data = {"action": action, "_selected_action": [row.pk], "from_page": "1"}
-        answer = admin_client.post(listed, data, follow=True)
-        assert answer.redirect_chain[-1][0] == reverse("admin:scheduling_schedule_change", args=[row.pk])
+        response = admin_client.post(changelist, data, follow=True)
+        assert response.redirect_chain[-1][0] == reverse("admin:scheduling_schedule_change", args=[row.pk])
         assert Schedule.objects.get().enabled is enabled
     assert LogEntry.objects.count() == 2
 
 
-def test_a_slot_leads_to_the_run_or_group_run_that_it_started(admin_client: Client) -> None:
+def test_a_slot_links_to_the_run_or_group_run_that_it_started(admin_client: Client) -> None:
     now = timezone.now()
     for row in (ScheduleFactory.create(), ScheduleFactory.create(group=None, module=ModuleFactory.create())):
         row.slots.create(slot_key="2027-01-11T04:00", due_at=now, claimed_at=now, run_id=7)

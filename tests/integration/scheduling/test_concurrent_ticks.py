@@ -1,4 +1,4 @@
-"""Ticks at the same time, and a tick that starts a real run: rows before and after, in real processes."""
+"""Concurrent ticks start each slot once; a tick starts a real run and does not wait for it."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ AT = "2027-01-11T04:00:30+01:00"
 
 
 @pytest.mark.django_db(transaction=True)
-def test_ticks_at_once_start_each_slot_once(settings: Settings) -> None:
+def test_concurrent_ticks_start_each_slot_once(settings: Settings) -> None:
     settings.RUN_LAUNCHER = "tests.processes.launchers.Nowhere"
     for _ in range(12):
         ScheduleFactory.create()
     Schedule.objects.update(updated_at=NOW - dt.timedelta(minutes=1))
-    together, reports, errors = threading.Barrier(4), list[TickReport](), list[Exception]()
+    barrier, reports, errors = threading.Barrier(4), list[TickReport](), list[Exception]()
 
     def tick() -> None:
         try:
-            together.wait()
-            # without the lock, which would let only one of them work
+            barrier.wait()
+            # without the lock of the tick, which would admit only one of them
             reports.append(ticking.tick(NOW))
         except Exception as error:
             errors.append(error)
@@ -52,13 +52,13 @@ def test_ticks_at_once_start_each_slot_once(settings: Settings) -> None:
 
 
 @pytest.mark.matrix
-def test_two_tick_commands_at_once_start_a_group_once(transactional_db: None) -> None:
+def test_two_concurrent_tick_commands_start_a_group_once(transactional_db: None) -> None:
     ScheduleFactory.create(group=GroupFactory.create())
     Schedule.objects.update(updated_at=NOW - dt.timedelta(minutes=1))
     processes = [start("tick", "--at", AT) for _ in range(2)]
-    told = [process.communicate(timeout=60) for process in processes]
+    outputs = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    assert sum(out.count("1 started") for out, _ in told) == 1
+    assert sum(out.count("1 started") for out, _ in outputs) == 1
     assert GroupRun.objects.count() == 1
     wait_until(lambda: not GroupRun.objects.active().exists())
 

@@ -1,4 +1,4 @@
-"""After an outage: one run for what was missed or none, and what no run makes up for is told."""
+"""Times missed during an outage: one run catches up or none does, and times that are not caught up are reported."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nowhere")]
 
 
 @pytest.mark.parametrize(("catch_up", "fired"), [("last", 1), ("none", 0)])
-def test_after_an_outage_many_missed_slots_are_one_run_or_none(catch_up: str, fired: int) -> None:
+def test_missed_slots_are_caught_up_by_one_run_or_none(catch_up: str, fired: int) -> None:
     schedule("0 * * * *", catch_up=catch_up)
     tick.tick(START)
-    back = START + DAY - 10 * MINUTE
-    assert len(play(back, 5 * MINUTE)) == fired
+    recovered_at = START + DAY - 10 * MINUTE
+    assert len(play(recovered_at, 5 * MINUTE)) == fired
     slot = Slot.objects.get()
     assert slot.outcome == ("started" if fired else "missed")
     assert (slot.slot_key, slot.missed_before) == ("2027-01-12T02:00Z", 23)
 
 
-def test_a_slot_older_than_the_grace_is_missed_and_recorded() -> None:
+def test_a_slot_older_than_the_grace_time_is_recorded_as_missed() -> None:
     schedule("0 4 * * *")
     tick.tick(START)
     report = tick.tick(START + 7 * HOUR)
@@ -59,24 +59,27 @@ def test_a_slot_older_than_the_grace_is_missed_and_recorded() -> None:
         ("none", 72 * HOUR, 0, 100),
     ],
 )
-def test_what_no_run_makes_up_for_is_told_once(catch_up: str, outage: dt.timedelta, fired: int, lost: int) -> None:
+def test_times_that_are_not_caught_up_are_reported_once(
+    catch_up: str, outage: dt.timedelta, fired: int, lost: int
+) -> None:
     listened()
     row = schedule("*/15 * * * *", catch_up=catch_up)
     tick.tick(START)
-    back = START + outage + 5 * MINUTE / 2
-    report = tick.tick(back)
+    recovered_at = START + outage + 5 * MINUTE / 2
+    report = tick.tick(recovered_at)
     assert len(report.started) == fired
     finish_all()
-    tick.tick(back + MINUTE)
-    rows = Notification.objects.all()
-    assert [told.about["missed"] for told in rows] == ([lost] if lost else [])
-    for told in rows:
-        assert (told.kind, told.about["schedule"], told.about["group"]) == ("missed", f"schedule {row}", str(row.group))
-        assert told.about["error"]["message"] == "The scheduler was not running when it was due."
+    tick.tick(recovered_at + MINUTE)
+    notifications = Notification.objects.all()
+    assert [notification.about["missed"] for notification in notifications] == ([lost] if lost else [])
+    for notification in notifications:
+        about = notification.about
+        assert (notification.kind, about["schedule"], about["group"]) == ("missed", f"schedule {row}", str(row.group))
+        assert about["error"]["message"] == "The scheduler was not running when it was due."
 
 
 @pytest.mark.matrix
-def test_a_schedule_that_misses_all_day_is_told_once_a_day() -> None:
+def test_a_schedule_that_misses_times_all_day_is_reported_once_a_day() -> None:
     listened()
     schedule("* * * * *", catch_up="none")
     play(START, 12 * HOUR, 5 * MINUTE)
@@ -85,25 +88,25 @@ def test_a_schedule_that_misses_all_day_is_told_once_a_day() -> None:
     assert Notification.objects.count() == 2
 
 
-def test_a_schedule_that_cannot_fire_or_start_is_told_once_a_day(settings: Settings) -> None:
+def test_a_schedule_with_an_unknown_time_zone_is_reported_once(settings: Settings) -> None:
     listened()
     settings.RUN_LAUNCHER = "tests.processes.launchers.Broken"
-    lost = schedule()
-    Schedule.objects.filter(pk=lost.pk).update(timezone="Mars/Olympus")
+    row = schedule()
+    Schedule.objects.filter(pk=row.pk).update(timezone="Mars/Olympus")
     play(START, 3 * MINUTE)
-    told = Notification.objects.get()
-    assert told.about["schedule"] == f"schedule {lost}"
-    assert "Mars/Olympus" in told.about["error"]["message"]
+    notification = Notification.objects.get()
+    assert notification.about["schedule"] == f"schedule {row}"
+    assert "Mars/Olympus" in notification.about["error"]["message"]
 
 
-def test_the_grace_is_a_setting() -> None:
+def test_the_grace_time_is_a_setting() -> None:
     schedule("0 4 * * *")
     change_settings(misfire_grace_hours=8)
     tick.tick(START)
     assert len(tick.tick(START + 7 * HOUR).started) == 1
 
 
-def test_a_new_schedule_never_fires_for_the_past() -> None:
+def test_a_new_schedule_does_not_fire_for_times_before_its_creation() -> None:
     tick.tick(START)
     schedule("*/5 * * * *")
     edit(Schedule.objects.get(), START + 20 * MINUTE + MINUTE / 2)
@@ -111,7 +114,7 @@ def test_a_new_schedule_never_fires_for_the_past() -> None:
     assert len(play(START + 22 * MINUTE, 5 * MINUTE)) == 1
 
 
-def test_a_schedule_that_was_off_never_fires_for_the_time_it_was_off() -> None:
+def test_a_schedule_does_not_fire_for_times_at_which_it_was_disabled() -> None:
     row = schedule("0 * * * *")
     play(START, 2 * MINUTE)
     Schedule.objects.update(enabled=False)
@@ -124,24 +127,25 @@ def test_a_schedule_that_was_off_never_fires_for_the_time_it_was_off() -> None:
     assert row.slots.count() == 2
 
 
-def test_one_that_was_made_switched_off_does_not_fire_for_the_past_when_it_is_switched_on() -> None:
+def test_a_schedule_created_disabled_does_not_fire_for_the_past_once_it_is_enabled() -> None:
     schedule("0 * * * *", enabled=False)
     play(START, 3 * HOUR, 10 * MINUTE)
     Schedule.objects.update(enabled=True)
     assert play(START + 3 * HOUR + 20 * MINUTE, 20 * MINUTE) == []
 
 
-def test_another_expression_does_not_fire_for_its_past() -> None:
+def test_a_changed_expression_does_not_fire_for_times_before_the_change() -> None:
     row = schedule("0 4 * * *")
     play(START, 30 * MINUTE)
     edit(row, START + 31 * MINUTE, cron_expr="15 4 * * *")
     assert play(START + 32 * MINUTE, HOUR) == []
 
 
-def test_a_scheduled_module_that_never_ran_is_late_and_a_fresh_schedule_is_not() -> None:
+def test_a_scheduled_module_that_never_ran_is_late_unless_its_schedule_is_new() -> None:
     listened()
     change_settings(late_after_hours=24)
-    never, grouped, fresh, idle = (ModuleFactory.create(name=name) for name in ("never", "grouped", "fresh", "idle"))
+    names = ("never", "grouped", "fresh", "unscheduled")
+    never, grouped, fresh, unscheduled = (ModuleFactory.create(name=name) for name in names)
     Module.objects.update(created_at=START - 100 * DAY)
     schedule(group=None, module=never)
     schedule(group=GroupMemberFactory.create(module=grouped).group)
@@ -149,6 +153,6 @@ def test_a_scheduled_module_that_never_ran_is_late_and_a_fresh_schedule_is_not()
     Schedule.objects.filter(pk=schedule(group=None, module=fresh).pk).update(created_at=START - HOUR)
     for minute in range(3):
         housekeeping.find_late(START + minute * MINUTE)
-    told = Notification.objects.order_by("module_name")
-    assert [(row.kind, row.module) for row in told] == [("late", grouped), ("late", never)]
-    assert not Notification.objects.filter(module=idle).exists()
+    notifications = Notification.objects.order_by("module_name")
+    assert [(row.kind, row.module) for row in notifications] == [("late", grouped), ("late", never)]
+    assert not Notification.objects.filter(module=unscheduled).exists()

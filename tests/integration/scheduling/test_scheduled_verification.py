@@ -1,4 +1,4 @@
-"""Schedules that verify: a time starts a verification of the module, or of each module of a group, once."""
+"""Schedules that verify: each slot starts one verification of the module, or of each module of the group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.integration.scheduling.simulated_time import MINUTE, START, play, sch
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nowhere")]
 
 
-def test_a_module_is_verified_once_at_its_time() -> None:
+def test_a_module_is_verified_once_when_it_is_due() -> None:
     module = ModuleFactory.create(name="orders")
     row = schedule(group=None, module=module, action=Action.VERIFY)
     play(START, 3 * MINUTE)
@@ -27,20 +27,20 @@ def test_a_module_is_verified_once_at_its_time() -> None:
     assert not Run.objects.exists()
 
 
-def test_the_modules_of_a_group_are_verified_by_one_process_in_their_order() -> None:
+def test_the_enabled_modules_of_a_group_are_verified_in_run_order_by_one_process() -> None:
     group = GroupFactory.create(name="nightly")
     for name, order in (("later", 2), ("first", 1)):
         GroupMemberFactory.create(group=group, module=ModuleFactory.create(name=name), run_order=order)
-    off = ModuleFactory.create(name="off", enabled=False)
-    GroupMemberFactory.create(group=group, module=off, run_order=1)
+    disabled = ModuleFactory.create(name="disabled", enabled=False)
+    GroupMemberFactory.create(group=group, module=disabled, run_order=1)
     schedule(group=group, module=None, action=Action.VERIFY)
     play(START, 3 * MINUTE)
-    found = list(Verification.objects.order_by("pk"))
-    assert [row.module_name for row in found] == ["first", "later"]
-    assert all(row.process == found[0].process for row in found)
+    verifications = list(Verification.objects.order_by("pk"))
+    assert [row.module_name for row in verifications] == ["first", "later"]
+    assert all(row.process == verifications[0].process for row in verifications)
 
 
-def test_the_order_in_another_group_does_not_matter() -> None:
+def test_the_run_order_in_another_group_has_no_effect() -> None:
     nightly, weekly = GroupFactory.create(name="nightly"), GroupFactory.create(name="weekly")
     for name, order, other in (("later", 2, 1), ("first", 1, 9)):
         module = ModuleFactory.create(name=name)
@@ -51,7 +51,7 @@ def test_the_order_in_another_group_does_not_matter() -> None:
     assert [row.module_name for row in Verification.objects.order_by("pk")] == ["first", "later"]
 
 
-def test_what_a_schedule_started_names_it_also_when_it_is_gone() -> None:
+def test_a_verification_names_its_schedule_even_after_the_schedule_was_deleted() -> None:
     module = ModuleFactory.create(name="orders")
     row = schedule(group=None, module=module, action=Action.VERIFY, name="sundays")
     play(START, 3 * MINUTE)
@@ -59,12 +59,12 @@ def test_what_a_schedule_started_names_it_also_when_it_is_gone() -> None:
     assert ">schedule sundays</a>" in formatting.trigger(verification)
     row.delete()
     assert formatting.trigger(verification, named=True) == "schedule sundays (deleted)"
+    # verifications of earlier versions do not store the name
     verification.actor = ""
-    # of an earlier version
     assert formatting.trigger(verification, named=True) == f"schedule #{verification.trigger[9:]} (deleted)"
 
 
-def test_one_that_is_being_verified_is_skipped() -> None:
+def test_a_module_that_is_being_verified_is_skipped() -> None:
     module = ModuleFactory.create(name="orders")
     schedule(group=None, module=module, action=Action.VERIFY)
     Verification.objects.create(module=module, module_name="orders", **identity.current().as_fields())

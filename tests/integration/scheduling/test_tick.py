@@ -1,4 +1,4 @@
-"""The tick, with rows before and after: what fires, what is skipped, and that nothing fires twice."""
+"""The tick: which schedules it starts, which it skips, and that it starts no slot twice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.integration.scheduling.simulated_time import DAY, HOUR, MINUTE, START
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nowhere")]
 
 
-def test_a_group_is_started_once_in_its_minute_and_the_schedule_named_as_trigger() -> None:
+def test_a_group_is_started_once_and_its_run_names_the_schedule_as_trigger() -> None:
     row = schedule()
     assert play(START, 5 * MINUTE) == [START + MINUTE]
     group_run = GroupRun.objects.get()
@@ -41,7 +41,7 @@ def test_a_module_is_started_with_a_run_of_its_own() -> None:
     assert (run.module, run.trigger, run.full_refresh) == (module, f"schedule:{row.pk}", False)
 
 
-def test_a_full_refresh_has_its_own_cadence_in_the_server_s_zone() -> None:
+def test_the_full_refresh_cron_of_a_module_fires_in_the_server_s_time_zone() -> None:
     module = ModuleFactory.create(full_refresh_cron="0 4 * * *")
     Module.objects.update(updated_at=START - MINUTE)
     assert play(START, 2 * MINUTE) == [START + MINUTE]
@@ -50,7 +50,7 @@ def test_a_full_refresh_has_its_own_cadence_in_the_server_s_zone() -> None:
     assert Slot.objects.get().module == module
 
 
-def test_two_ticks_in_one_minute_start_once() -> None:
+def test_several_ticks_in_one_minute_start_a_slot_once() -> None:
     schedule()
     for _ in range(3):
         tick.tick(START + MINUTE)
@@ -59,16 +59,15 @@ def test_two_ticks_in_one_minute_start_once() -> None:
     assert GroupRun.objects.count() == Slot.objects.count() == 1
 
 
-def test_a_clock_set_back_fires_nothing_twice_and_goes_on() -> None:
+def test_a_clock_that_is_set_back_starts_no_slot_twice() -> None:
     schedule("*/10 * * * *")
-    first = play(START, HOUR)
-    assert len(first) == 6
-    # everything before four has fired
+    assert len(play(START, HOUR)) == 6
+    # only the slot at 05:00 has not fired before
     assert play(START + 10 * MINUTE, HOUR) == [START + 61 * MINUTE]
     assert not [key for key, count in Counter(Slot.objects.values_list("slot_key", flat=True)).items() if count > 1]
 
 
-def test_a_clock_that_was_years_ahead_stops_nothing_once_it_is_right_again() -> None:
+def test_schedules_fire_again_after_a_clock_that_was_years_ahead_is_corrected() -> None:
     schedule("*/10 * * * *")
     play(START, 10 * MINUTE)
     tick.tick(START + 2000 * DAY)
@@ -76,7 +75,7 @@ def test_a_clock_that_was_years_ahead_stops_nothing_once_it_is_right_again() -> 
     assert len(play(START + 11 * MINUTE, HOUR)) == 7
 
 
-def test_what_still_runs_is_skipped_and_never_queued() -> None:
+def test_a_slot_is_skipped_while_the_previous_run_is_active() -> None:
     schedule("* * * * *")
     tick.tick(START)
     assert [len(tick.tick(START + number * MINUTE).started) for number in (1, 2, 3)] == [1, 0, 0]
@@ -94,7 +93,7 @@ def test_a_disabled_module_is_skipped() -> None:
     assert (Slot.objects.get().outcome, Run.objects.count()) == ("skipped", 0)
 
 
-def test_one_bad_schedule_stops_no_other_and_says_why_until_it_is_mended() -> None:
+def test_an_invalid_schedule_shows_its_problem_until_it_is_fixed_and_stops_no_other() -> None:
     bad, good = schedule(), schedule()
     Schedule.objects.filter(pk=bad.pk).update(timezone="Mars/Olympus")
     report = tick.tick(START + MINUTE)
@@ -108,7 +107,7 @@ def test_one_bad_schedule_stops_no_other_and_says_why_until_it_is_mended() -> No
     assert Schedule.objects.get(pk=bad.pk).problem == ""
 
 
-def test_one_that_cannot_be_started_stops_no_other(settings: Settings) -> None:
+def test_a_run_that_cannot_be_started_stops_no_other_schedule(settings: Settings) -> None:
     settings.RUN_LAUNCHER = "tests.processes.launchers.Broken"
     rows = [schedule(), schedule()]
     report = tick.tick(START + MINUTE)
@@ -117,17 +116,17 @@ def test_one_that_cannot_be_started_stops_no_other(settings: Settings) -> None:
     assert "no process" in Schedule.objects.get(pk=rows[0].pk).problem
 
 
-def test_a_broken_reaper_stops_no_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(**options: object) -> int:
+def test_a_failing_reaper_stops_no_schedule_and_its_error_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**options: object) -> int:
         raise RuntimeError("no")
 
     schedule()
-    monkeypatch.setattr("runs.lifecycle.reap.reap_all", broken)
+    monkeypatch.setattr("runs.lifecycle.reap.reap_all", fail)
     assert len(tick.tick(START + MINUTE).started) == 1
     assert Tick.objects.get().error == "RuntimeError: no"
 
 
-def test_a_tick_records_itself() -> None:
+def test_a_tick_records_its_times_and_since_when_ticks_have_been_regular() -> None:
     before = dt.datetime.now(dt.UTC)
     tick.tick(START)
     tick.tick(START + MINUTE)
@@ -136,7 +135,7 @@ def test_a_tick_records_itself() -> None:
     assert last.finished_at >= before
 
 
-def test_fixed_times_fire_once_over_both_clock_changes() -> None:
+def test_a_fixed_time_fires_once_on_the_days_of_both_clock_changes() -> None:
     schedule("30 2 * * *")
     spring = dt.datetime(2027, 3, 28, 0, 0, tzinfo=dt.UTC)
     autumn = dt.datetime(2027, 10, 31, 0, 0, tzinfo=dt.UTC)
@@ -149,7 +148,7 @@ def test_fixed_times_fire_once_over_both_clock_changes() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_schedule_deleted_while_the_tick_looks_at_it_fires_nothing() -> None:
+def test_a_schedule_deleted_between_evaluation_and_claim_starts_nothing() -> None:
     row = schedule()
     (trigger,) = triggers.enabled()
     now = START + MINUTE
@@ -160,16 +159,16 @@ def test_a_schedule_deleted_while_the_tick_looks_at_it_fires_nothing() -> None:
     assert not Slot.objects.exists()
 
 
-def test_stored_schedules_whose_range_runs_backwards_say_so_and_stop_no_other(admin_client: Client) -> None:
+def test_stored_expressions_with_a_backward_range_are_reported_and_stop_no_other_schedule(admin_client: Client) -> None:
     schedule()
-    odd = schedule("0 4 * * sat-mon", name="odd")
+    weekend = schedule("0 4 * * sat-mon", name="weekend")
     module = ModuleFactory.create(name="orders", full_refresh_cron="0 4 * * fri-tue")
     report = tick.tick(START + MINUTE)
     assert len(report.started) == 1
-    assert report.failed.keys() == {"schedule odd", "full refresh of orders"}
+    assert report.failed.keys() == {"schedule weekend", "full refresh of orders"}
     lines = "\n".join(report.problems())
     assert "Write sat,sun,mon instead." in lines
     assert "Write fri,sat,sun,mon,tue instead." in lines
-    for row in (odd, module):
+    for row in (weekend, module):
         page = admin_client.get(reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_change", args=[row.pk]))
         assert "runs backwards" in page.content.decode()

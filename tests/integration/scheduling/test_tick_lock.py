@@ -1,4 +1,4 @@
-"""The locks of an install: nobody else on the machine can hold one, and a tick that hangs is noticed."""
+"""The locks of an installation: other users cannot hold them, and a tick that hangs is reported."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from scheduling.tick import lock, tick
 from tests.processes.commands import exit_code
 
 DATA_DIR = Path(settings.PIPEKIT.data_dir)
-# any file or directory of an install that a stranger may open, held for as long as the test
-STRANGER = """
+# locks every file and directory that the user may open
+LOCK_EVERYTHING = """
 import fcntl, os, sys, time
 for place, _, names in os.walk(sys.argv[1]):
     for name in [".", *names]:
@@ -41,9 +41,9 @@ Captured = pytest.CaptureFixture[str]
 
 
 @contextmanager
-def stranger(directory: Path) -> Iterator[None]:
-    words = ["/usr/bin/env", "python3", "-I", "-c", STRANGER, str(directory)]
-    process = subprocess.Popen(words, user=65534, group=65534, extra_groups=[], stdout=subprocess.PIPE, text=True)
+def locked_by_another_user(directory: Path) -> Iterator[None]:
+    argv = ["/usr/bin/env", "python3", "-I", "-c", LOCK_EVERYTHING, str(directory)]
+    process = subprocess.Popen(argv, user=65534, group=65534, extra_groups=[], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout and process.stdout.readline() == "held\n"
         yield
@@ -52,37 +52,36 @@ def stranger(directory: Path) -> Iterator[None]:
         process.communicate()
 
 
-def hold(file: Path, since: float) -> int:
-    """Hold a lock as a tick that has hung since then."""
-    handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    os.truncate(handle, 0)
-    os.pwrite(handle, f"{os.getpid()} {time.monotonic() - since:.0f}\n".encode(), 0)
-    return handle
+def take_lock(file: Path, seconds: float) -> int:
+    """Take the lock as if this process had held it for so many seconds; return the file descriptor."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()} {time.monotonic() - seconds:.0f}\n".encode(), 0)
+    return descriptor
 
 
 @pytest.fixture
-def hanging() -> Iterator[None]:
+def hanging_tick() -> Iterator[None]:
+    """Hold the lock of the tick as one that has been running for 15 minutes."""
     with install_lock(DATA_DIR, "tick"):
         pass
-    handle = hold(DATA_DIR / "locks" / "tick.lock", since=900)
+    descriptor = take_lock(DATA_DIR / "locks" / "tick.lock", seconds=900)
     yield
-    os.close(handle)
+    os.close(descriptor)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 @pytest.mark.django_db
-def test_another_user_who_locks_whatever_he_may_open_stops_neither_ticks_nor_migrations_nor_secrets(
-    tmp_path: Path, capsys: Captured
-) -> None:
-    # the default of data directories: others may pass through, some can even list them
+def test_another_user_cannot_block_ticks_migrations_or_the_secrets_file(tmp_path: Path, capsys: Captured) -> None:
+    # other users may enter and list the directory
     DATA_DIR.chmod(0o755)
     (DATA_DIR / "open").mkdir(exist_ok=True)
     secrets_file.write(DATA_DIR / "open" / "secrets.env", "A", "1")
     try:
-        with stranger(DATA_DIR):
-            with lock.only_tick() as first:
-                assert first
+        with locked_by_another_user(DATA_DIR):
+            with lock.only_tick() as acquired:
+                assert acquired
             with migrate._lock():
                 pass
             secrets_file.write(DATA_DIR / "open" / "secrets.env", "B", "2")
@@ -90,17 +89,17 @@ def test_another_user_who_locks_whatever_he_may_open_stops_neither_ticks_nor_mig
         DATA_DIR.chmod(0o711)
 
 
-def test_locks_lie_in_a_private_directory_of_our_own(tmp_path: Path) -> None:
+def test_lock_files_and_their_directory_are_private(tmp_path: Path) -> None:
     with install_lock(tmp_path, "x"):
         modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "locks", tmp_path / "locks" / "x.lock")]
         assert modes == [0o700, 0o600]
-        with pytest.raises(LockHeld) as held, install_lock(tmp_path, "x"):
+        with pytest.raises(LockHeld) as refused, install_lock(tmp_path, "x"):
             pass
-        assert held.value.holder and held.value.holder.pid == os.getpid()
+        assert refused.value.holder and refused.value.holder.pid == os.getpid()
 
 
 @pytest.mark.parametrize("where", ["locks", "locks/x.lock"])
-def test_a_link_in_place_of_a_lock_is_not_followed(where: str, tmp_path: Path) -> None:
+def test_a_symbolic_link_in_place_of_a_lock_is_not_followed(where: str, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "file").write_text("untouched")
     (tmp_path / where).parent.mkdir(exist_ok=True)
@@ -112,7 +111,7 @@ def test_a_link_in_place_of_a_lock_is_not_followed(where: str, tmp_path: Path) -
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
-def test_a_lock_that_root_has_made_is_its_users(tmp_path: Path) -> None:
+def test_a_lock_created_by_root_belongs_to_the_owner_of_the_data_directory(tmp_path: Path) -> None:
     os.chown(tmp_path, 65534, 65534)
     with install_lock(tmp_path, "x"):
         assert {path.stat().st_uid for path in (tmp_path / "locks", tmp_path / "locks" / "x.lock")} == {65534}
@@ -121,21 +120,21 @@ def test_a_lock_that_root_has_made_is_its_users(tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_tick_that_finds_another_hanging_says_so_and_fails(hanging: None, capsys: Captured) -> None:
+def test_the_tick_command_fails_and_reports_another_tick_that_hangs(hanging_tick: None, capsys: Captured) -> None:
     assert exit_code("tick") == 4
-    said = capsys.readouterr().err
-    assert f"(process {os.getpid()}) has been running for 15 minutes" in said and f"kill {os.getpid()}" in said
+    error = capsys.readouterr().err
+    assert f"(process {os.getpid()}) has been running for 15 minutes" in error and f"kill {os.getpid()}" in error
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_scheduler_says_so_too(hanging: None) -> None:
-    told: list[str] = []
-    loop._tick(told.append)
-    assert "has been running for 15 minutes" in told[0]
+def test_the_scheduler_reports_a_tick_that_hangs(hanging_tick: None) -> None:
+    messages: list[str] = []
+    loop._tick(messages.append)
+    assert "has been running for 15 minutes" in messages[0]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_cron_sees_that_its_tick_failed(hanging: None) -> None:
+def test_a_tick_started_by_cron_fails_while_another_hangs(hanging_tick: None) -> None:
     code = "import django; django.setup(); from scheduling.tick import tick; tick.cron_tick()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=settings.BASE_DIR)
     assert done.returncode == 4
@@ -143,6 +142,6 @@ def test_cron_sees_that_its_tick_failed(hanging: None) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_tick_beside_a_young_one_is_no_failure() -> None:
+def test_a_tick_that_finds_another_just_started_does_nothing_and_does_not_fail() -> None:
     with lock.only_tick():
         assert tick.tick_alone(timezone.now()) is None

@@ -1,4 +1,4 @@
-"""What a tick left that died or could not start: the next one starts it once, or it is missed and told."""
+"""Slots that a tick claimed but did not start: the next tick starts them once, or they are missed and reported."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from tests.integration.scheduling.simulated_time import HOUR, MINUTE, START, fin
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("nowhere")]
 
 
-def killed_after_claiming(monkeypatch: pytest.MonkeyPatch, now: dt.datetime) -> None:
+def tick_that_dies_after_claiming(monkeypatch: pytest.MonkeyPatch, now: dt.datetime) -> None:
     class Killed(BaseException):
         pass
 
-    def killed(*args: object) -> None:
+    def die(*args: object) -> None:
         raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(fire, "_try_start", killed)
+        patched.setattr(fire, "_try_start", die)
         tick.tick(now)
     assert Slot.objects.get(slot_key="2027-01-11T04:00").outcome == "claimed"
     assert not GroupRun.objects.exists()
 
 
-def test_a_slot_whose_tick_died_before_there_was_a_run_is_started_once_by_the_next(
+def test_a_slot_whose_tick_died_before_inserting_the_run_is_started_once_by_the_next_tick(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     row = schedule()
-    killed_after_claiming(monkeypatch, START + MINUTE)
+    tick_that_dies_after_claiming(monkeypatch, START + MINUTE)
     row.refresh_from_db()
     assert row.last_fired_at == START + MINUTE
     assert play(START + 2 * MINUTE, 5 * MINUTE) == [START + 2 * MINUTE]
@@ -45,25 +45,28 @@ def test_a_slot_whose_tick_died_before_there_was_a_run_is_started_once_by_the_ne
 
 
 @pytest.mark.parametrize(("catch_up", "gap"), [("none", 4 * MINUTE), ("last", 7 * HOUR)])
-def test_one_that_nobody_took_over_in_time_is_missed_and_told(
+def test_a_claimed_slot_that_expires_before_the_next_tick_is_missed_and_reported_once(
     monkeypatch: pytest.MonkeyPatch, catch_up: str, gap: dt.timedelta
 ) -> None:
     change_settings(notification_addresses=["ops@example.com"])
     row = schedule(catch_up=catch_up)
     tick.tick(START)
-    killed_after_claiming(monkeypatch, START + MINUTE)
+    tick_that_dies_after_claiming(monkeypatch, START + MINUTE)
     report = tick.tick(START + MINUTE + gap)
     assert (report.started, report.missed) == ([], [f"schedule {row}"])
     assert (Slot.objects.get().outcome, GroupRun.objects.count()) == ("missed", 0)
-    told = Notification.objects.get()
-    assert (told.kind, told.about["group"], told.about["missed"]) == ("missed", str(row.group), 1)
+    notification = Notification.objects.get()
+    about = notification.about
+    assert (notification.kind, about["group"], about["missed"]) == ("missed", str(row.group), 1)
     assert tick.tick(START + 2 * MINUTE + gap).missed == []
     assert Notification.objects.count() == 1
 
 
-def test_one_whose_next_time_has_come_is_one_run_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_claimed_slot_followed_by_a_later_due_slot_is_missed_and_only_the_later_is_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     schedule("0,2 4 * * *")
-    killed_after_claiming(monkeypatch, START + MINUTE)
+    tick_that_dies_after_claiming(monkeypatch, START + MINUTE)
     assert len(tick.tick(START + 3 * MINUTE).started) == 1
     assert list(Slot.objects.values_list("slot_key", "outcome")) == [
         ("2027-01-11T04:02", "started"),
@@ -73,50 +76,50 @@ def test_one_whose_next_time_has_come_is_one_run_with_it(monkeypatch: pytest.Mon
     assert play(START + 4 * MINUTE, 5 * MINUTE) == []
 
 
-def test_one_that_is_switched_off_before_it_is_taken_over_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_claimed_slot_of_a_schedule_that_was_disabled_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     schedule()
-    killed_after_claiming(monkeypatch, START + MINUTE)
+    tick_that_dies_after_claiming(monkeypatch, START + MINUTE)
     Schedule.objects.update(enabled=False)
     assert play(START + 2 * MINUTE, 5 * MINUTE) == []
     assert Slot.objects.get().outcome == "skipped"
 
 
-def test_a_slot_that_another_tick_started_meanwhile_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when a tick hangs between claiming and starting, and the next one takes over."""
+def test_a_slot_that_another_tick_has_started_meanwhile_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tick hangs between claiming and starting, and the next tick starts its slot."""
     schedule()
-    begun = fire._try_start
+    try_start = fire._try_start
 
-    def overtaken(cadence: Any, slot: Slot) -> Any:
-        assert begun(cadence, slot) is not None
+    def start_twice(trigger: Any, slot: Slot) -> Any:
+        assert try_start(trigger, slot) is not None
         finish_all()
-        return begun(cadence, slot)
+        return try_start(trigger, slot)
 
-    monkeypatch.setattr(fire, "_try_start", overtaken)
+    monkeypatch.setattr(fire, "_try_start", start_twice)
     report = tick.tick(START + MINUTE)
     assert (report.started, report.failed) == ([], {})
     assert GroupRun.objects.count() == 1
     assert Slot.objects.get().outcome == "started"
 
 
-def test_a_slot_that_another_tick_has_just_claimed_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slot_that_another_tick_has_just_claimed_is_left_to_that_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     row = schedule()
-    judged = fire._evaluate
+    evaluate = fire._evaluate
 
-    def claimed_meanwhile(*args: Any) -> Any:
-        found = judged(*args)
+    def evaluate_and_claim(*args: Any) -> Any:
+        evaluation = evaluate(*args)
         Slot.objects.create(schedule=row, slot_key="2027-01-11T04:00", due_at=START + MINUTE / 2, claimed_at=START)
-        return found
+        return evaluation
 
     with monkeypatch.context() as patched:
-        patched.setattr(fire, "_evaluate", claimed_meanwhile)
+        patched.setattr(fire, "_evaluate", evaluate_and_claim)
         report = tick.tick(START + MINUTE)
     assert (report.started, report.missed) == ([], [])
     assert Slot.objects.get().outcome == "claimed"
-    # and when it died after all, the next one does it
+    # the other tick did not start it, so the next one does
     assert len(tick.tick(START + 2 * MINUTE).started) == 1
 
 
-def test_a_full_refresh_waits_for_a_module_that_runs_instead_of_being_left_out() -> None:
+def test_a_full_refresh_waits_while_its_module_is_running_and_is_not_skipped() -> None:
     module = ModuleFactory.create(full_refresh_cron="0 4 * * *")
     schedule(group=None, module=module)
     Module.objects.update(updated_at=START - MINUTE)
@@ -133,7 +136,7 @@ def test_a_full_refresh_waits_for_a_module_that_runs_instead_of_being_left_out()
     assert play(START + 4 * MINUTE, 5 * MINUTE) == []
 
 
-def test_a_full_refresh_that_never_gets_its_turn_is_missed_and_told_with_what_ran() -> None:
+def test_a_full_refresh_whose_module_stays_busy_is_missed_and_reported_with_the_blocking_run() -> None:
     change_settings(notification_addresses=["ops@example.com"])
     module = ModuleFactory.create(full_refresh_cron="0 4 * * *")
     schedule(group=None, module=module)
@@ -142,18 +145,18 @@ def test_a_full_refresh_that_never_gets_its_turn_is_missed_and_told_with_what_ra
     tick.tick(START + MINUTE)
     tick.tick(START + 7 * HOUR)
     assert Slot.objects.get(module=module).outcome == "missed"
-    told = Notification.objects.get(module=module)
-    assert (told.kind, told.about["schedule"]) == ("missed", f"full refresh of {module}")
-    assert f"run {Run.objects.get().pk} of {module}" in told.about["error"]["message"]
+    notification = Notification.objects.get(module=module)
+    assert (notification.kind, notification.about["schedule"]) == ("missed", f"full refresh of {module}")
+    assert f"run {Run.objects.get().pk} of {module}" in notification.about["error"]["message"]
 
 
-def test_a_slot_that_could_not_be_started_without_leaving_a_run_is_told() -> None:
+def test_a_slot_that_could_not_be_started_and_left_no_run_is_reported() -> None:
     listened()
     module = ModuleFactory.create()
     schedule(group=None, module=module)
     type(module.dest_connection).objects.filter(pk=module.dest_connection_id).update(jdbc_url="nonsense")
     report = tick.tick(START + MINUTE)
     assert (len(report.failed), Run.objects.count()) == (1, 0)
-    told = Notification.objects.get()
-    assert (told.module, told.kind) == (module, "missed")
-    assert "could not be started" in told.about["error"]["message"]
+    notification = Notification.objects.get()
+    assert (notification.module, notification.kind) == (module, "missed")
+    assert "could not be started" in notification.about["error"]["message"]
