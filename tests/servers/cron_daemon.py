@@ -19,7 +19,7 @@ _NAMES = {name: number for number, name in enumerate(_MONTHS, 1)}
 _NAMES |= {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
 
 
-def fits(expression: str, wall: dt.datetime) -> bool:
+def matches(expression: str, wall: dt.datetime) -> bool:
     """Return whether the expression matches a minute of the wall clock."""
     minute, hour, day, month, weekday = expression.split()
     if not (_in(minute, wall.minute, 0, 59) and _in(hour, wall.hour, 0, 23) and _in(month, wall.month, 1, 12)):
@@ -63,13 +63,13 @@ def fires(expression: str, zone_name: str, start: dt.datetime, end: dt.datetime)
         now += MINUTE
         wall = now.astimezone(zone).replace(tzinfo=None)
         if wildcard:
-            due = fits(expression, wall)
+            due = matches(expression, wall)
         else:
             # every minute that the wall clock has not shown before, including those that it skipped
             due = False
             while reached < wall:
                 reached += MINUTE
-                due = due or fits(expression, reached)
+                due = due or matches(expression, reached)
         if due:
             yield now
 
