@@ -1,4 +1,4 @@
-"""Rows for tests: each factory makes a valid row, the rows it needs included."""
+"""Factories of database rows: each creates a valid row and the rows that it refers to."""
 
 from __future__ import annotations
 
@@ -118,6 +118,7 @@ class RunFactory(DjangoModelFactory[Run]):
 
 
 def running(**fields: Any) -> Run:
+    """Create a run that has started."""
     run = RunFactory.create(**fields)
     run.start(host="etl1", machine_id="m1", boot_id="b1", pid=4711, process_started=99)
     return run
@@ -128,8 +129,8 @@ def change_settings(**values: Any) -> None:
     Setting.objects.update_or_create(defaults=values)
 
 
-def settings_form(**typed: Any) -> dict[str, Any]:
-    """Return what a browser sends for the form of the settings in which some fields were typed anew."""
+def settings_form(**changes: Any) -> dict[str, Any]:
+    """Return what a browser posts for the form of the settings after some fields were changed."""
     form = SettingForm(instance=Setting.objects.first() or Setting())
-    values = {name: form[name].value() for name in form.fields} | typed
+    values = {name: form[name].value() for name in form.fields} | changes
     return {name: value for name, value in values.items() if value not in (None, False)}

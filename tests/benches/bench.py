@@ -1,4 +1,4 @@
-"""A workbench for engine tests: a source, a destination, a plan between them; rows before, rows after."""
+"""A source and a destination for engine tests: executes SQL on both and runs plans between them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ Rows = list[tuple[Any, ...]]
 
 @dataclass
 class Result:
-    """What one run told."""
+    """The events of a run."""
 
     events: list[events.Event] = field(default_factory=list)
 
     def last(self, kind: type[Any]) -> Any:
+        """Return the last event of this class."""
         return next(event for event in reversed(self.events) if isinstance(event, kind))
 
     @property
     def counts(self) -> tuple[int | None, int | None, int | None]:
-        """Rows inserted, updated, deleted by the publish."""
+        """Numbers of rows that the publish has inserted, updated and deleted."""
         published = self.last(events.Published)
         return published.inserted, published.updated, published.deleted
 
@@ -41,13 +42,13 @@ class Result:
 
 
 class Bench:
-    """Two systems and the SQL to fill and read them."""
+    """A source and a destination."""
 
     def __init__(self, source: ConnectionParameters, destination: ConnectionParameters) -> None:
         self.source, self.destination = source, destination
 
     def plan(self, query: str, **changes: Any) -> Plan:
-        """Return a plan of module `m` into `sync.t`, strategy full unless said otherwise."""
+        """Return a plan of module `m` into `sync.t`, by default with the strategy full."""
         plan = Plan(
             run=uuid4().hex,
             module="m",
@@ -60,7 +61,7 @@ class Bench:
         return replace(plan, **changes)
 
     def run(self, plan: Plan) -> Result:
-        """Run under a new run id; errors leave as they are, after the result has been kept as `failed`."""
+        """Execute the plan with a new run id. If it raises an error, the result so far is in ``failed``."""
         self.failed = result = Result()
         for event in sync.run(replace(plan, run=uuid4().hex)):
             result.events.append(event)

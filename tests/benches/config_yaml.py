@@ -1,4 +1,4 @@
-"""A configuration with something of everything, as a person would write it, and what looks at the rows it makes."""
+"""An example configuration with each section and field, and functions that import it and count its rows."""
 
 from __future__ import annotations
 
@@ -45,14 +45,16 @@ schedules:
 """
 
 
-def load(text: str, **wishes: Any) -> Any:
-    return config_yaml.load(text, name="config.yaml", actor="importconfig", **wishes)
+def load(text: str, **options: Any) -> Any:
+    return config_yaml.load(text, name="config.yaml", actor="importconfig", **options)
 
 
 def empty() -> None:
+    """Delete the rows of all sections."""
     for section in reversed(SECTIONS):
         section.model._default_manager.all().delete()
 
 
 def counts() -> dict[str, int]:
+    """Return the number of rows of each section."""
     return {section.name: section.model._default_manager.count() for section in SECTIONS}

@@ -1,4 +1,4 @@
-"""A gate in a source's query: its rows come when the test opens it, however long whatever waits for that takes."""
+"""Source queries that block until a test releases them, by an advisory lock of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from contextlib import contextmanager
 
 import psycopg
 
-_NUMBER = 7391
-# to stand in a query of PostgreSQL; an empty text once the gate is open
-GATE = f"pg_advisory_xact_lock_shared({_NUMBER})::text"
+_LOCK_ID = 7391
+# an expression for a query; an empty text once the lock is released
+GATE = f"pg_advisory_xact_lock_shared({_LOCK_ID})::text"
 
 
 @contextmanager
 def closed_gate(url: str) -> Iterator[None]:
-    """Keep the gate of a database closed for the time of the block."""
-    with psycopg.connect(url, autocommit=True) as keeper:
-        keeper.execute("SELECT pg_advisory_lock(%s)", [_NUMBER])
+    """Block the queries of a database that contain the expression until the end of the block."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK_ID])
         yield

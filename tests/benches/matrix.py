@@ -1,4 +1,4 @@
-"""Parameters of which one runs by default and the rest with the long matrices."""
+"""Parameters of which the first is tested by default and the others only in the long run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small real databases for transfers: make a table, read it back, and the job that moves one into the other."""
+"""Small databases for tests of transfers, and the jobs between them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runs.jrunner.routes.choose import choose
 
 
 class System:
-    """One database of a kind; every call opens and closes its own session, as processes do."""
+    """A database. Each call opens and closes a session."""
 
     def __init__(self, kind: str, url: str) -> None:
         self.parameters = ConnectionParameters(kind=kind, url=url, options={"create": True}, name=kind)
@@ -34,7 +34,7 @@ class System:
             return session.fetch(query)
 
     def columns(self, table: str) -> tuple[Column, ...]:
-        """Return the table's columns as a job has them."""
+        """Return the table's columns as a job contains them."""
         with closing(self.connector.connect(self.parameters)) as session:
             info = self.connector.introspector.describe_table(session, TableName.parse(table))
         assert info is not None
@@ -57,46 +57,49 @@ def duckdb(path: Path) -> System:
 
 
 def job(source: System, query: str, destination: System, table: str = "t", **changes: Any) -> Job:
-    made = Job(
+    job = Job(
         source=source.parameters,
         query=query,
         destination=destination.parameters,
         table=TableName.parse(table),
         columns=destination.columns(table),
     )
-    return replace(made, **changes)
+    return replace(job, **changes)
 
 
-def moved(work: Job) -> tuple[str, TransferResult]:
-    """Move the job's rows in this process; return the route's name and the counts."""
-    route = choose(work)
-    return route.name, route.copy(work, Reporter(events=False), Cancellation())
+def moved(job: Job) -> tuple[str, TransferResult]:
+    """Transfer the job's rows in this process; return the name of the route and the counts."""
+    route = choose(job)
+    return route.name, route.copy(job, Reporter(events=False), Cancellation())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
-    """What one transfer of a table with many columns made of them: the route, and per column what is there now."""
+    """The route of a transfer, and the destination's value for each case."""
 
     route: str
     values: dict[tuple[str, str, str], Any]
 
 
-def carry(source: System, destination: System, cases: Sequence[tuple[str, str, str]], shown: str) -> Carried:
-    """Move one table with a column per case (native type, value as SQL, type wanted), a row of values and one of NULLs.
+def carry(source: System, destination: System, cases: Sequence[tuple[str, str, str]], expression: str) -> Carried:
+    """Transfer a table with a column for each case (source type, value as SQL, destination type).
 
-    ``shown`` is how the destination is asked for a column, with ``{}`` for its name.
+    It has a row with the values and one with NULLs. ``expression`` is the SQL that reads a column of the destination,
+    with ``{}`` for its name.
     """
     names = [f"c{number}" for number in range(len(cases))]
     values = ", ".join(value for _, value, _ in cases)
-    had = ", ".join(f"{name} {native}" for name, (native, _, _) in zip(names, cases, strict=True))
-    wanted = ", ".join(f"{name} {want}" for name, (_, _, want) in zip(names, cases, strict=True))
-    source.execute("DROP TABLE IF EXISTS s", f"CREATE TABLE s (n integer, {had})", "INSERT INTO s (n) VALUES (1)")
+    source_columns = ", ".join(f"{name} {native}" for name, (native, _, _) in zip(names, cases, strict=True))
+    dest_columns = ", ".join(f"{name} {native}" for name, (_, _, native) in zip(names, cases, strict=True))
+    source.execute(
+        "DROP TABLE IF EXISTS s", f"CREATE TABLE s (n integer, {source_columns})", "INSERT INTO s (n) VALUES (1)"
+    )
     source.execute(f"INSERT INTO s VALUES (2, {values})")
-    destination.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, {wanted})")
+    destination.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, {dest_columns})")
     route, counts = moved(job(source, "SELECT * FROM s", destination))
     assert (counts.read, counts.written) == (2, 2)
-    asked = ", ".join(shown.format(name) for name in names)
+    expressions = ", ".join(expression.format(name) for name in names)
     nulls = " AND ".join(f"{name} IS NULL" for name in names)
     assert destination.rows(f"SELECT n FROM t WHERE {nulls}") == [(1,)]
-    (row,) = destination.rows(f"SELECT {asked} FROM t WHERE n = 2")
+    (row,) = destination.rows(f"SELECT {expressions} FROM t WHERE n = 2")
     return Carried(route=route, values=dict(zip(cases, row, strict=True)))

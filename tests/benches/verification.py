@@ -1,4 +1,4 @@
-"""Runs a module, changes something behind its back, and verifies."""
+"""Verifications of the table `sync.t` for tests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.benches.bench import Bench
 
 
 def quick() -> Pace:
+    """Return a pace that does not slow tests down."""
     return Pace(per_second=1000)
 
 
@@ -24,37 +25,38 @@ def verified(
     log: Callable[[str], None] = lambda text: None,
     **changes: Any,
 ) -> VerificationResult:
-    """Verify `sync.t`; ``changes`` are fields of the plan, by default an upsert by `id`."""
+    """Verify `sync.t`. ``changes`` are fields of the plan, which is by default an upsert by `id`."""
     plan = bench.plan(query, **{"strategy": Strategy.UPSERT, "merge_key": ("id",), **changes})
     return verify(plan, Options(columns=columns, since=since, pace=quick()), log=log)
 
 
-def counts(found: VerificationResult) -> tuple[int, int, int]:
-    """Rows missing, extra, different."""
-    counted = found.outcome.counts
-    return counted.missing, counted.extra, counted.different
+def counts(result: VerificationResult) -> tuple[int, int, int]:
+    """Return the numbers of missing, extra and different rows."""
+    differences = result.outcome.counts
+    return differences.missing, differences.extra, differences.different
 
 
 def table_of(bench: Bench) -> str:
+    """Return the name of the table `sync.t` in the SQL of the destination."""
     return '"sync.t"' if bench.destination.kind == "sqlite" else "sync.t"
 
 
-def told(bench: Bench, query: str, **changes: Any) -> tuple[str, tuple[int, int, int]]:
-    """Where the rows were hashed and why, and how many are missing, extra and different."""
-    said = list[str]()
-    found = verified(bench, query, log=said.append, **changes)
-    return said[0], counts(found)
+def _verify_with_log(bench: Bench, query: str, **changes: Any) -> tuple[str, tuple[int, int, int]]:
+    """Verify; return the first log line, which says where the rows are hashed and why, and the counts."""
+    log = list[str]()
+    result = verified(bench, query, log=log.append, **changes)
+    return log[0], counts(result)
 
 
 def hashed_by_the_server(bench: Bench, query: str, **changes: Any) -> tuple[int, int, int]:
-    """Verify, see to it that PostgreSQL hashes its rows itself, and return the counts."""
-    why, found = told(bench, query, **changes)
-    assert "postgresql hashes its rows itself" in why
-    return found
+    """Verify, check that PostgreSQL hashes its rows itself, and return the counts."""
+    reason, differences = _verify_with_log(bench, query, **changes)
+    assert "postgresql hashes its rows itself" in reason
+    return differences
 
 
 def why_read(bench: Bench, query: str, **changes: Any) -> str:
-    """Verify tables that are equal, and return why their rows are read."""
-    why, found = told(bench, query, **changes)
-    assert found == (0, 0, 0)
-    return why.removeprefix("rows are read and hashed here: ")
+    """Verify tables that are equal; return the reason why their rows are read."""
+    reason, differences = _verify_with_log(bench, query, **changes)
+    assert differences == (0, 0, 0)
+    return reason.removeprefix("rows are read and hashed here: ")

@@ -1,4 +1,4 @@
-"""What tests of faults share."""
+"""Fixtures of the fault tests."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ import pytest
 
 from tests.servers.proxy import Proxy, proxied
 
-if TYPE_CHECKING:  # loaded before Django is set up
+if TYPE_CHECKING:  # this module is loaded before Django is set up
     from tests.faults.changing_source import Generator
     from tests.processes.install import Install
 
 
 @pytest.fixture
 def proxy(database_url: str) -> Iterator[Proxy]:
-    """The wire to the tests' PostgreSQL, which can be broken."""
+    """A proxy to the tests' PostgreSQL that can break connections."""
     directory = parse_qs(urlsplit(database_url).query)["host"][0]
-    with proxied(f"{directory}/.s.PGSQL.5432") as found:
-        yield found
+    with proxied(f"{directory}/.s.PGSQL.5432") as proxy:
+        yield proxy
 
 
 @pytest.fixture(scope="session")
 def blank_install(tmp_path_factory: pytest.TempPathFactory) -> Install:
-    """An install whose metadata is made, and empty: to be copied, which is quicker than making one."""
+    """An install with empty metadata. Tests copy it, because that takes less time than migrating a new one."""
     from tests.processes.install import Install
 
-    found = Install(tmp_path_factory.mktemp("install") / "blank")
-    found.data_dir.mkdir()
-    done = found.manage("runs")
-    assert done.code == 0, done.err
-    return found
+    install = Install(tmp_path_factory.mktemp("install") / "blank")
+    install.data_dir.mkdir()
+    result = install.manage("runs")
+    assert result.code == 0, result.err
+    return install
 
 
 @pytest.fixture
 def install_at(blank_install: Install) -> Callable[[Path, Generator], Install]:
-    """Make an install at that place with the module `orders`, which syncs the generator's table into `sync.t`."""
+    """Create an install in a directory, with the module `orders` that syncs the generator's table into `sync.t`."""
     from tests.faults.installs import configure
     from tests.processes.install import Install
 
-    def make(place: Path, generator: Generator) -> Install:
-        copytree(blank_install.data_dir, place, dirs_exist_ok=True)
-        found = Install(place)
-        configure(found, generator)
-        return found
+    def make(data_dir: Path, generator: Generator) -> Install:
+        copytree(blank_install.data_dir, data_dir, dirs_exist_ok=True)
+        install = Install(data_dir)
+        configure(install, generator)
+        return install
 
     return make

@@ -1,4 +1,4 @@
-"""An install of a test's own, its metadata in its own SQLite file, with one module that syncs a generator's table."""
+"""Installs with metadata in a SQLite file of their own and one module that syncs a generator's table."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from runs.engine.plan import Strategy
 from tests.faults.changing_source import MERGING, QUERY, Generator
 from tests.processes.install import Install
 
-# the command itself, but with half a second for each write, one second more at the end
-_IMPATIENT = """
+# runmodule with a timeout of half a second for each write to the metadata, one second for the last one
+_PROGRAM = """
 import sys
 import django
 from pipekit_site import settings
@@ -29,11 +29,11 @@ call_command("runmodule", "orders", "--json")
 
 
 def configure(install: Install, generator: Generator) -> None:
-    """Import the module `orders`, beside the install what it is imported from."""
+    """Import the module `orders` from a file beside the data directory."""
     file = install.data_dir.with_suffix(".yaml")
     file.write_text(configuration(generator))
-    done = install.manage("importconfig", str(file))
-    assert done.code == 0, done.err
+    result = install.manage("importconfig", str(file))
+    assert result.code == 0, result.err
 
 
 def configuration(generator: Generator) -> str:
@@ -56,13 +56,13 @@ modules:
 """
 
 
-def impatient(install: Install, **variables: str) -> subprocess.Popen[str]:
-    """Start `runmodule orders --json` with less patience for metadata that cannot be written."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
+def start_with_short_timeouts(install: Install, **variables: str) -> subprocess.Popen[str]:
+    """Start `runmodule orders --json` with short timeouts for metadata that cannot be written."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
     return subprocess.Popen(
-        [sys.executable, "-c", _IMPATIENT],
+        [sys.executable, "-c", _PROGRAM],
         cwd=BASE_DIR,
-        env={**kept, "PIPEKIT_DATA_DIR": str(install.data_dir), **variables},
+        env={**environment, "PIPEKIT_DATA_DIR": str(install.data_dir), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -70,12 +70,13 @@ def impatient(install: Install, **variables: str) -> subprocess.Popen[str]:
 
 
 def database(install: Install) -> Path:
+    """Return the file of the install's metadata."""
     return install.data_dir / "pipekit.db"
 
 
 def runs(install: Install, columns: str = "status") -> list[Any]:
-    """Those columns of every run, read past Pipekit, the oldest first."""
+    """Return these columns of all runs, oldest first, read from the SQLite file."""
     with sqlite3.connect(f"file:{database(install)}?mode=ro", uri=True, timeout=30) as connection:
-        found = connection.execute(f"SELECT {columns} FROM run_log ORDER BY id").fetchall()
+        rows = connection.execute(f"SELECT {columns} FROM run_log ORDER BY id").fetchall()
     connection.close()
-    return [row[0] if len(row) == 1 else row for row in found]
+    return [row[0] if len(row) == 1 else row for row in rows]

@@ -1,4 +1,7 @@
-"""Runs that are to die at a point, in processes of their own; what they logged and how they ended is the proof."""
+"""Runs in processes of their own that are killed at a fault point.
+
+The log of the fault points and the exit code prove that the fault was injected.
+"""
 
 from __future__ import annotations
 
@@ -12,75 +15,76 @@ from pathlib import Path
 
 from runs.engine.plan import Plan
 from tests.benches.bench import Bench
-from tests.faults.changing_source import committed, processes_of
+from tests.faults.changing_source import committed_kinds, processes_logging_to
 from tests.processes.commands import stopped, wait_until
 
-_DRIVER = """
+_PROGRAM = """
 import pickle, sys
 from runs.engine import sync
 for event in sync.run(pickle.load(sys.stdin.buffer)):
     pass
 """
-# what the destination says is committed once a run has come to a point
-_COMMITTED = {"publish": "publish.after_commit", "key_sync": "reconcile.after_commit"}
+# commit records that exist once a run has passed the point
+_COMMIT_POINTS = {"publish": "publish.after_commit", "key_sync": "reconcile.after_commit"}
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a run ended: the points it came to, in order, and whether the last one killed it."""
+class RunResult:
+    """How a run ended: the points that it reached, in order, and whether it was killed at the last one."""
 
     points: list[str]
     killed: bool
 
-    def proves(self, bench: Bench, run: str) -> set[str]:
-        """Return what the commit record says, having checked that it says what the points say."""
-        found = committed(bench, run)
-        assert found == {kind for kind, point in _COMMITTED.items() if point in self.points}, self.points
-        return found
+    def check_commits(self, bench: Bench, run: str) -> set[str]:
+        """Check that the run's commit records agree with the points that it reached; return their kinds."""
+        kinds = committed_kinds(bench, run)
+        assert kinds == {kind for kind, point in _COMMIT_POINTS.items() if point in self.points}, self.points
+        return kinds
 
 
-def faults(fault: str, log: Path) -> dict[str, str]:
+def fault_environment(fault: str, log: Path) -> dict[str, str]:
+    """Return the environment variables that inject the fault and log the fault points to the file."""
     return {"PIPEKIT_FAULTS": fault, "PIPEKIT_FAULT_LOG": str(log)}
 
 
-def ended(code: int, log: Path) -> Ended:
-    """Read how a process ended; a fault that fired was the last thing it did, and a SIGKILL."""
+def read_result(code: int, log: Path) -> RunResult:
+    """Return the result of a process; if a fault was injected, check that SIGKILL then ended the process."""
     lines = [line.split() for line in log.read_text().splitlines()]
-    fired = [number for number, (_, action) in enumerate(lines, start=1) if action != "-"]
+    injected = [number for number, (_, action) in enumerate(lines, start=1) if action != "-"]
     points = [name for name, _ in lines]
-    if not fired:
+    if not injected:
         assert code == 0, f"it failed by itself after {points}"
-        return Ended(points, killed=False)
-    assert fired == [len(lines)], f"it went on after the fault: {lines}"
+        return RunResult(points, killed=False)
+    assert injected == [len(lines)], f"it went on after the fault: {lines}"
     assert code == -signal.SIGKILL, f"it was not killed but ended with {code}"
-    return Ended(points, killed=True)
+    return RunResult(points, killed=True)
 
 
-def carried_out(plan: Plan, fault: str, log: Path) -> Ended:
-    """Run the plan in a process of its own with that fault."""
-    environment = {**os.environ, **faults(fault, log)}
-    argv = [sys.executable, "-c", _DRIVER]
-    done = subprocess.run(argv, input=pickle.dumps(plan), env=environment, check=False)
-    return ended(done.returncode, log)
+def run_with_fault(plan: Plan, fault: str, log: Path) -> RunResult:
+    """Run the plan in a process of its own with the fault."""
+    environment = {**os.environ, **fault_environment(fault, log)}
+    argv = [sys.executable, "-c", _PROGRAM]
+    process = subprocess.run(argv, input=pickle.dumps(plan), env=environment, check=False)
+    return read_result(process.returncode, log)
 
 
-def stands_at(point: str, process: subprocess.Popen[str], log: Path) -> None:
-    """Wait until the process stands still at the point, as its fault says, and as the system says of it."""
+def wait_until_stopped_at(point: str, process: subprocess.Popen[str], log: Path) -> None:
+    """Wait until the process has stopped itself at the point, by its log and by its state in the system."""
     wait_until(lambda: log.exists() and f"{point} stop" in log.read_text())
     wait_until(lambda: stopped(process.pid))
 
 
-def leaves_nothing(bench: Bench, log: Path) -> bool:
-    """Whether, within 15 seconds, nothing of a dead run is left: no process, no lock at the destination."""
+def is_cleaned_up(bench: Bench, log: Path) -> bool:
+    """Return whether, within 15 seconds, a killed run has left no process and no lock at the destination."""
     try:
-        wait_until(lambda: not list(processes_of(log)) and not locks(bench), seconds=15)
+        wait_until(lambda: not list(processes_logging_to(log)) and not count_locks(bench), seconds=15)
     except AssertionError:
         return False
     return True
 
 
-def locks(bench: Bench) -> int:
-    """How many locks on tables or names other sessions hold at the destination."""
+def count_locks(bench: Bench) -> int:
+    """Return the number of locks on tables, rows, transactions and names that other sessions hold."""
     return int(
         bench.rows(
             "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.datname = current_database()"

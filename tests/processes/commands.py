@@ -1,4 +1,4 @@
-"""Commands as scripts use them: processes of their own, waited for or not, and what they leave behind."""
+"""Runs `manage.py` commands, in processes of their own or in this one, and looks at processes and sessions."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Done:
+    """The exit code and the output of a command."""
+
     code: int
     out: str
     err: str
@@ -35,31 +37,32 @@ class Done:
 
 
 def manage(*arguments: str, **environment: str) -> Done:
+    """Run a command to its end in a process of its own."""
     process = start(*arguments, **environment)
     out, err = process.communicate(timeout=180)
     return Done(process.returncode, out, err)
 
 
 def call(*arguments: str) -> Done:
-    """Call a command in this process, with the output and the exit code that it has on a command line."""
+    """Call a command in this process; return the exit code and the output that it has on a command line."""
     out, err = io.StringIO(), io.StringIO()
     code = exit_code(*arguments, stdout=out, stderr=err)
     return Done(code, out.getvalue(), err.getvalue())
 
 
 def exit_code(name: str, *arguments: str, **streams: Any) -> int:
-    """Call a command in this process as from a command line, and return its exit code."""
+    """Call a command in this process as from a command line; return its exit code."""
     command = load_command_class(get_commands()[name], name)
     command._called_from_command_line = True  # type: ignore[attr-defined]
     try:
         call_command(command, *arguments, **streams)
-    except SystemExit as ended:
-        return int(str(ended.code))
+    except SystemExit as error:
+        return int(str(error.code))
     return 0
 
 
 def start_anew(words: Sequence[str], env: Mapping[str, str], **options: Any) -> subprocess.Popen[Any]:
-    """Start a command in a process that imports everything itself: for tests of starting, and of other settings."""
+    """Start a command in a new interpreter, for tests of the start of a process and of settings."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.Popen([sys.executable, str(ROOT / "manage.py"), *words], cwd=ROOT, env=dict(env), **options)
 
@@ -67,43 +70,45 @@ def start_anew(words: Sequence[str], env: Mapping[str, str], **options: Any) -> 
 def run_anew(
     words: Sequence[str], env: Mapping[str, str], *, stdin: bytes = b"", text: bool = True
 ) -> subprocess.CompletedProcess[Any]:
-    """Run a command in such a process to its end."""
+    """Run a command to its end in a new interpreter."""
     process = start_anew(words, env, stdin=subprocess.PIPE, text=text)
     out, err = process.communicate(stdin.decode() if text else stdin, timeout=180)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start a command in a process of its own."""
     settings = {**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **environment}
     return warm.manage(arguments, env=settings)
 
 
-def wait_until(true: Callable[[], object], *, seconds: float = 120) -> None:
-    """Wait until something is true; the limit only keeps a test from hanging: a busy machine is slow, not wrong."""
+def wait_until(condition: Callable[[], object], *, seconds: float = 120) -> None:
+    """Wait until the condition is true. The time limit is long, so that tests also pass under load."""
     deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
+    while not condition():
+        assert time.monotonic() < deadline, f"not true after {seconds} seconds"
         time.sleep(0.05)
 
 
 def alive(pid: int | None) -> bool:
-    """Whether a process is there and is no zombie."""
+    """Return whether the process exists and is not a zombie."""
     return _state(pid) not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 
 
 def go_on(pid: int | None) -> None:
-    """Wait until a process has stopped itself, as the fault "stop" does, and let it go on."""
+    """Wait until the process has stopped itself, as the fault "stop" does, and resume it."""
     assert pid is not None
     wait_until(lambda: stopped(pid))
     os.kill(pid, signal.SIGCONT)
 
 
 def stopped(pid: int | None) -> bool:
+    """Return whether a signal has stopped the process."""
     return _state(pid) == psutil.STATUS_STOPPED
 
 
 def _state(pid: int | None) -> str:
-    """Return psutil's name of the state of a process; dead if it is not there."""
+    """Return psutil's name of the state of a process; dead if it does not exist."""
     try:
         return psutil.Process(pid).status()
     except psutil.NoSuchProcess:
@@ -111,7 +116,7 @@ def _state(pid: int | None) -> str:
 
 
 def is_jrunner(pid: int) -> bool:
-    """Return whether the process is there and moves rows."""
+    """Return whether the process exists and is a jrunner."""
     try:
         return "runs.jrunner" in psutil.Process(pid).cmdline()
     except psutil.NoSuchProcess:
@@ -119,7 +124,7 @@ def is_jrunner(pid: int) -> bool:
 
 
 def backends(url: str) -> int:
-    """How many sessions other than our own the database has."""
+    """Return the number of the database's sessions, except for the one that counts them."""
     with psycopg.connect(url) as connection:
         row = connection.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

@@ -1,4 +1,4 @@
-"""An install of its own with its metadata in a database of its own, used as its users do: by commands."""
+"""An install with its own data directory and metadata, which tests use by commands."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from tests.processes.commands import Done, start_anew
 
 @dataclass(frozen=True, slots=True)
 class Install:
-    """A data directory, and the URL of its metadata; empty for the SQLite file that is the default."""
+    """An install. ``database`` is the URL of its metadata, empty for the default, a SQLite file."""
 
     data_dir: Path
     database: str = ""
 
     def manage(self, *arguments: str, **variables: str) -> Done:
+        """Run a command to its end, with more environment variables."""
         process = self.start(*arguments, **variables)
         out, err = process.communicate(timeout=180)
         return Done(process.returncode, out, err)
@@ -31,17 +32,17 @@ class Install:
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a command of this install."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
-        own = {"PIPEKIT_DATA_DIR": str(self.data_dir), **({"PIPEKIT_DATABASE": self.database} if self.database else {})}
-        return {**kept, **own}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
+        database = {"PIPEKIT_DATABASE": self.database} if self.database else {}
+        return {**inherited, "PIPEKIT_DATA_DIR": str(self.data_dir), **database}
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Ask the metadata itself, past Pipekit."""
+        """Query the metadata in PostgreSQL."""
         with psycopg.connect(self.database, autocommit=True) as connection:
             return connection.execute(sql.encode()).fetchall()
 
     def configure(self, bench: Bench, *modules: str, extra: str = "") -> None:
-        """Import modules, each of table SOURCE of the bench into a table `sync.<module>` of its own."""
+        """Import modules, each from table SOURCE of the bench into `sync.<module>`; ``extra`` is more YAML."""
         lines = [
             "version: 1",
             "connections:",
@@ -50,9 +51,9 @@ class Install:
             "modules:",
         ]
         for name in modules:
-            ends = f"source_connection: erp, dest_connection: warehouse, dest_table: sync.{name}"
-            lines.append(f"  {name}: {{{ends}, source_query: SELECT A AS a FROM SOURCE}}")
+            fields = f"source_connection: erp, dest_connection: warehouse, dest_table: sync.{name}"
+            lines.append(f"  {name}: {{{fields}, source_query: SELECT A AS a FROM SOURCE}}")
         file = self.data_dir / "modules.yaml"
         file.write_text("\n".join([*lines, extra]))
-        done = self.manage("importconfig", str(file))
-        assert done.code == 0, done.err
+        result = self.manage("importconfig", str(file))
+        assert result.code == 0, result.err

@@ -1,4 +1,4 @@
-"""jrunner as its users have it: a process, with a job or flags, whose output is read to the end."""
+"""Runs jrunner in a process of its own, with a job or with flags."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a finished process left: exit code, standard output and error."""
+    """The exit code, standard output and standard error of a finished process."""
 
     code: int
     output: str
@@ -30,6 +30,7 @@ class Outcome:
 
     @property
     def last(self) -> dict[str, Any]:
+        """The last event."""
         return self.events[-1]
 
 
@@ -38,6 +39,7 @@ def start(arguments: Sequence[str], *, env: Mapping[str, str] | None = None) -> 
 
 
 def start_job(job: Job, *, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start jrunner with the job on its standard input."""
     process = start(["--job", "-"], env=env)
     assert process.stdin
     process.stdin.write(json.dumps(job.as_json()))

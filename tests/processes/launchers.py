@@ -1,4 +1,4 @@
-"""A launcher that starts no process: what the tick queued stays in the rows to be looked at."""
+"""Launchers for tests, which start no process."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from runs.process.identity import ProcessIdentity, current
 
 
 class Nowhere:
-    """Its runs are this process's, so that nobody settles them as dead."""
+    """Returns the identity of this process, so that runs stay queued and are not considered dead."""
 
     def launch(self, words: Sequence[str], *, log: Path) -> ProcessIdentity | None:
         return current()
 
 
 class Broken:
+    """Fails at every launch."""
+
     def launch(self, words: Sequence[str], *, log: Path) -> ProcessIdentity | None:
-        raise LaunchFailed("There is no process to be had.", hint="Wait.")
+        raise LaunchFailed("The process cannot be started.", hint="Wait.")

@@ -1,9 +1,9 @@
-"""Processes of their own for `python manage.py ...` and `python -m runs.jrunner`, forked from one that is warm.
+"""Starts `python manage.py ...` and `python -m runs.jrunner` by forking a process that has their modules imported.
 
-Most of a short command's time is Python's: importing Django and the drivers. A warm process does that once a session,
-and forks for each command. A command still has a process of its own, with its arguments, environment, streams, signals
-and exit code. Only what Python, a library or the settings read when they are imported is not read again: where that
-would differ, a real one is started. Tests about starting itself start real ones by themselves.
+Most of the time of a short command is spent on importing Django and the drivers. A warm process does that once per
+session and forks for each command. The command is a process of its own, with its arguments, environment, streams,
+signals and exit code; only what Python, libraries or settings read from the environment when they are imported is not
+read again. If that differs, a new interpreter is started. Tests of the start of a process start new interpreters.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import IO, Any
 from runs.jrunner import command
 
 ROOT = Path(__file__).resolve().parents[2]
-# what is imported, beside the module that is run
+# modules that the warm processes import, with those they depend on
 _MANAGE = (
     "django.contrib.admin",
     "runs.lifecycle.execute",
@@ -41,14 +41,14 @@ _JRUNNER = (
     *("runs.jrunner.command", "runs.jrunner.flags", "runs.jrunner.routes.choose", "asyncpg", "psycopg"),
     *("pyarrow.compute", "duckdb", "pgpq", "adbc_driver_sqlite.dbapi", "adbc_driver_postgresql.dbapi"),
 )
-# read when Python, a library or the settings are imported
+# prefixes of variables that are read when Python, libraries or settings are imported, and exceptions
 _READ_EARLY = ("PYTHON", "LC_", "LANG", "TZ", "PG", "SSL_", "ARROW_", "DJANGO_SETTINGS_MODULE", "PIPEKIT_")
 _READ_LATE = ("PIPEKIT_FAULTS", "PIPEKIT_FAULT_LOG")
-_STARTING = threading.Lock()
+_START_LOCK = threading.Lock()
 
 
 def manage(words: Sequence[str], *, env: Mapping[str, str]) -> subprocess.Popen[str]:
-    """Start `python manage.py` with these words; its output comes through pipes."""
+    """Start `python manage.py` with these words; its outputs are pipes."""
     return _start(str(ROOT / "manage.py"), words, env=env, stdin=subprocess.DEVNULL)
 
 
@@ -69,30 +69,30 @@ def _start(program: str, words: Sequence[str], *, env: Mapping[str, str], stdin:
 
 
 class Forked(subprocess.Popen[str]):
-    """A process that the warm one has forked, used as any other child; it is no child of ours."""
+    """A process forked from a warm process, with the interface of a child process. It is not a child of this one."""
 
     def __init__(
         self, warm: socket.socket, program: str, words: Sequence[str], *, env: Mapping[str, str], stdin: int
     ) -> None:
         self.args = [program, *words]
         self.returncode: int | None = None
-        self._status, theirs = socket.socketpair()
-        ours, streams = list[int](), list[int]()
-        for kind, writing in ((stdin, True), (subprocess.PIPE, False), (subprocess.PIPE, False)):
-            read, write = os.pipe() if kind == subprocess.PIPE else (os.open(os.devnull, os.O_RDONLY), -1)
-            ours.append(write if writing else read)
-            streams.append(read if writing else write)
+        self._status, remote_status = socket.socketpair()
+        local_ends, remote_ends = list[int](), list[int]()
+        for stream, is_written in ((stdin, True), (subprocess.PIPE, False), (subprocess.PIPE, False)):
+            read, write = os.pipe() if stream == subprocess.PIPE else (os.open(os.devnull, os.O_RDONLY), -1)
+            local_ends.append(write if is_written else read)
+            remote_ends.append(read if is_written else write)
         request = {"program": program, "words": list(words), "env": dict(env)}
-        socket.send_fds(warm, [json.dumps(request).encode()], [*streams, theirs.fileno()])
-        for number in streams:
-            os.close(number)
-        theirs.close()
-        self.stdin = os.fdopen(ours[0], "w", encoding="utf-8") if ours[0] >= 0 else None
-        self.stdout, self.stderr = (os.fdopen(number, encoding="utf-8") for number in ours[1:])
+        socket.send_fds(warm, [json.dumps(request).encode()], [*remote_ends, remote_status.fileno()])
+        for descriptor in remote_ends:
+            os.close(descriptor)
+        remote_status.close()
+        self.stdin = os.fdopen(local_ends[0], "w", encoding="utf-8") if local_ends[0] >= 0 else None
+        self.stdout, self.stderr = (os.fdopen(descriptor, encoding="utf-8") for descriptor in local_ends[1:])
         self._readers = list[_Reader]()
-        self._reported = b""
+        self._report = b""
         self._receive(None)
-        self.pid = int(self._reported.split()[0])
+        self.pid = int(self._report.split()[0])
 
     def poll(self) -> int | None:
         try:
@@ -102,16 +102,16 @@ class Forked(subprocess.Popen[str]):
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
-            # of a process that ended at once, both lines may have come together
-            while self._reported.count(b"\n") < 2:
+            # if the process ended at once, both lines may have been received together
+            while self._report.count(b"\n") < 2:
                 if not self._receive(timeout):
                     raise subprocess.TimeoutExpired(self.args, timeout or 0)
-            self.returncode = int(self._reported.split()[1])
+            self.returncode = int(self._report.split()[1])
             self._status.close()
         return self.returncode
 
     def communicate(self, input: str | None = None, timeout: float | None = None) -> tuple[Any, Any]:
-        until = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
         if not self._readers:
             assert self.stdout and self.stderr
             self._readers = [_Reader(stream) for stream in (self.stdout, self.stderr)]
@@ -122,10 +122,10 @@ class Forked(subprocess.Popen[str]):
             except BrokenPipeError:
                 pass
         for reader in self._readers:
-            reader.join(None if until is None else max(0.0, until - time.monotonic()))
+            reader.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
             if reader.is_alive():
                 raise subprocess.TimeoutExpired(self.args, timeout or 0)
-        self.wait(None if until is None else max(0.1, until - time.monotonic()))
+        self.wait(None if deadline is None else max(0.1, deadline - time.monotonic()))
         return self._readers[0].text, self._readers[1].text
 
     def send_signal(self, sig: int) -> None:
@@ -134,19 +134,19 @@ class Forked(subprocess.Popen[str]):
                 os.kill(self.pid, sig)
 
     def _receive(self, timeout: float | None) -> bool:
-        """Read what its parent reports: its process id, and its exit code at its end. False when that takes longer."""
+        """Read lines of the parent's report: the process id, then the exit code. Return False after the timeout."""
         self._status.settimeout(timeout)
         try:
             received = self._status.recv(100)
         except (TimeoutError, BlockingIOError):
             return False
-        assert received, "the process that waits for it is gone"
-        self._reported += received
+        assert received, "the parent of the process has ended"
+        self._report += received
         return True
 
 
 class _Reader(threading.Thread):
-    """Reads a stream to its end."""
+    """Reads a stream to its end in a thread."""
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__(daemon=True)
@@ -159,38 +159,40 @@ class _Reader(threading.Thread):
 
 
 def _warm(program: str, env: Mapping[str, str]) -> socket.socket | None:
-    """Return the socket of a warm process whose imports are as those of this environment would be, if there is one."""
+    """Return the socket of the warm process for the program; None if its imports have read another environment."""
     if sys.platform != "linux":
         return None
-    with _STARTING:
-        warm, early = _running(program)
-    return warm if _early(env) == early else None
+    with _START_LOCK:
+        warm, import_env = _start_warm(program)
+    return warm if _read_at_import(env) == import_env else None
 
 
-def _early(env: Mapping[str, str]) -> dict[str, str]:
+def _read_at_import(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that are read when modules are imported."""
     return {k: v for k, v in env.items() if k.startswith(_READ_EARLY) and not k.startswith(_READ_LATE)}
 
 
 @functools.cache
-def _running(program: str) -> tuple[socket.socket, dict[str, str]]:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def _start_warm(program: str) -> tuple[socket.socket, dict[str, str]]:
+    """Start a warm process; return its socket and the variables that its imports have read."""
+    requests, remote = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     env = {k: v for k, v in os.environ.items() if not k.startswith(_READ_LATE)}
     env["DJANGO_SETTINGS_MODULE"] = "pipekit_site.settings"
-    # a module and no -c, which some libraries take for an interactive session
-    argv = [sys.executable, "-m", "tests.processes.warm", str(theirs.fileno()), program]
-    process = subprocess.Popen(argv, cwd=ROOT, env=env, pass_fds=[theirs.fileno()])
-    theirs.close()
+    # a module instead of -c, which some libraries take for an interactive session
+    argv = [sys.executable, "-m", "tests.processes.warm", str(remote.fileno()), program]
+    process = subprocess.Popen(argv, cwd=ROOT, env=env, pass_fds=[remote.fileno()])
+    remote.close()
 
     def end() -> None:
-        ours.close()
+        requests.close()
         process.wait()
 
     atexit.register(end)
-    return ours, _early(env)
+    return requests, _read_at_import(env)
 
 
-def serve(number: int, program: str) -> None:
-    """Import what the program imports, and fork for each request; in the fork, run the program."""
+def serve(descriptor: int, program: str) -> None:
+    """Import the program's modules and fork for each request that the socket receives; run the program in the fork."""
     if program.endswith(".py"):
         import_module("django").setup()
     else:
@@ -199,18 +201,18 @@ def serve(number: int, program: str) -> None:
     for name in _MANAGE if program.endswith(".py") else _JRUNNER:
         import_module(name)
     gc.freeze()
-    # nobody waits for the processes that wait for a program
+    # the intermediate processes, which wait for a program, are reaped by the system
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with socket.socket(fileno=number) as requests:
+    with socket.socket(fileno=descriptor) as requests:
         while True:
-            data, handles, _, _ = socket.recv_fds(requests, 1 << 20, 4)
+            data, descriptors, _, _ = socket.recv_fds(requests, 1 << 20, 4)
             if not data:
                 return
             if os.fork() == 0:
                 break
-            for handle in handles:
-                os.close(handle)
-    _fork_program(handles)
+            for received in descriptors:
+                os.close(received)
+    _fork_program(descriptors)
     request = json.loads(data)
     os.environ.clear()
     os.environ.update(request["env"])
@@ -221,26 +223,26 @@ def serve(number: int, program: str) -> None:
         runpy.run_module(request["program"], run_name="__main__", alter_sys=True)
 
 
-def _fork_program(handles: list[int]) -> None:
-    """Fork once more: return in the child, with its streams; wait for its end in this process, and report it."""
+def _fork_program(descriptors: list[int]) -> None:
+    """Fork again: return in the child, with its streams; in this process, report its id, wait for it and exit."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    *streams, status = handles
+    *streams, status = descriptors
     pid = os.fork()
     if pid == 0:
         os.close(status)
-        for number, handle in enumerate(streams):
-            os.dup2(handle, number)
-            os.close(handle)
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+            os.close(stream)
         sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
         return
-    for handle in streams:
-        os.close(handle)
+    for stream in streams:
+        os.close(stream)
     os.write(status, f"{pid}\n".encode())
-    # as long as nobody has waited for it, no other process gets its id
-    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert ended
-    code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+    # WNOWAIT: the id is not used again until the exit code has been reported
+    exited = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert exited
+    code = exited.si_status if exited.si_code == os.CLD_EXITED else -exited.si_status
     os.write(status, f"{code}\n".encode())
     os._exit(0)
 

@@ -1,6 +1,6 @@
-"""A server that speaks the start of PostgreSQL's protocol (documentation, chapter 54) and asks for a clear password.
+"""A server that requests a clear-text password by PostgreSQL's protocol (PostgreSQL documentation, chapter 54).
 
-It declines TLS unless it was given a certificate, sends AuthenticationCleartextPassword, and keeps what it is sent.
+It declines TLS unless it has a certificate, sends AuthenticationCleartextPassword, and records the passwords.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 _SSL_REQUEST, _GSS_REQUEST, _CANCEL = 80877103, 80877104, 80877102
 
 
-class _Conversation(socketserver.BaseRequestHandler):
+class _Handler(socketserver.BaseRequestHandler):
     server: ClearTextServer
 
     def handle(self) -> None:
@@ -24,64 +24,65 @@ class _Conversation(socketserver.BaseRequestHandler):
                 length, code = struct.unpack("!II", self._read(8))
                 if code not in (_SSL_REQUEST, _GSS_REQUEST):
                     break
-                self._answer(code)
+                self._answer_encryption_request(code)
             if code == _CANCEL:
                 return
             self._read(length - 8)
             self.server.asked += 1
-            self._ask()
+            self._request_password()
             kind, length = struct.unpack("!cI", self._read(5))
             if kind == b"p":
                 self.server.passwords.append(self._read(length - 4).rstrip(b"\0").decode())
-                said = b"password authentication failed"
+                message = b"password authentication failed"
                 if self.server.repeats:
-                    said += f" for {self.server.passwords[-1]}, {self.server.passwords[-1]!r}".encode()
-                self._say(b"E", b"SFATAL\0C28P01\0M" + said + b"\0H" + said + b"\0\0")
+                    message += f" for {self.server.passwords[-1]}, {self.server.passwords[-1]!r}".encode()
+                self._send(b"E", b"SFATAL\0C28P01\0M" + message + b"\0H" + message + b"\0\0")
 
     def finish(self) -> None:
-        # wrapped by TLS, it is not what the server knows and closes
+        # the server closes only the original socket, not the one that TLS wraps
         self.request.close()
 
-    def _answer(self, code: int) -> None:
+    def _answer_encryption_request(self, code: int) -> None:
         if code == _GSS_REQUEST or self.server.tls is None:
             self.request.sendall(b"N")
             return
         self.request.sendall(b"S")
         self.request = self.server.tls.wrap_socket(self.request, server_side=True)
 
-    def _ask(self) -> None:
-        question = b"R" + struct.pack("!II", 8, 3)
+    def _request_password(self) -> None:
+        message = b"R" + struct.pack("!II", 8, 3)
         if not self.server.in_pieces:
-            self.request.sendall(question)
+            self.request.sendall(message)
             return
-        # no packet holds a whole message
-        for byte in question:
+        # so that no packet contains a complete message
+        for byte in message:
             self.request.sendall(bytes([byte]))
 
-    def _say(self, kind: bytes, body: bytes) -> None:
+    def _send(self, kind: bytes, body: bytes) -> None:
         self.request.sendall(kind + struct.pack("!I", len(body) + 4) + body)
 
     def _read(self, count: int) -> bytes:
-        found = b""
-        while len(found) < count:
-            if not (part := self.request.recv(count - len(found))):
-                raise OSError("hung up")
-            found += part
-        return found
+        data = b""
+        while len(data) < count:
+            if not (part := self.request.recv(count - len(data))):
+                raise OSError("connection closed")
+            data += part
+        return data
 
 
 class ClearTextServer(socketserver.ThreadingTCPServer):
-    """``asked`` counts how often it asked, ``passwords`` are what it was told."""
+    """The server. ``asked`` counts its password requests, ``passwords`` are those it received."""
 
     daemon_threads = True
     allow_reuse_address = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Conversation)
+        super().__init__(("127.0.0.1", 0), _Handler)
         self.asked = 0
         self.passwords: list[str] = []
+        # whether the password request is sent byte by byte
         self.in_pieces = False
-        # whether it says what it was told
+        # whether the error message contains the password
         self.repeats = False
         self.tls: ssl.SSLContext | None = None
 

@@ -1,7 +1,7 @@
-"""The oracle for slots: a cron daemon that lives through every minute, with a clock on the wall and nothing clever.
+"""A reference implementation of slots: a cron daemon that checks every minute of the wall clock.
 
-It shares no code with the product: it reads the expression anew, and knows of daylight saving only that the wall clock
-jumped, as Debian's cron does.
+It shares no code with the product: it parses the expression itself, and like Debian's cron it knows of daylight saving
+time only that the wall clock has jumped.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 MINUTE = dt.timedelta(minutes=1)
-# no clock is set back by more than this
-_SET_BACK = 6 * 60
+# minutes by which a clock is set back at most
+_MAX_SET_BACK = 6 * 60
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _NAMES = {name: number for number, name in enumerate(_MONTHS, 1)}
 _NAMES |= {name: number for number, name in enumerate(("sun", "mon", "tue", "wed", "thu", "fri", "sat"))}
 
 
-def fits(expression: str, wall: dt.datetime) -> bool:
+def matches(expression: str, wall: dt.datetime) -> bool:
+    """Return whether the expression matches a minute of the wall clock."""
     minute, hour, day, month, weekday = expression.split()
     if not (_in(minute, wall.minute, 0, 59) and _in(hour, wall.hour, 0, 23) and _in(month, wall.month, 1, 12)):
         return False
@@ -36,12 +37,12 @@ def _in(field: str, value: int, low: int, high: int) -> bool:
 
 
 def _in_part(part: str, value: int, low: int, high: int) -> bool:
-    span, _, step = part.partition("/")
-    if span == "*":
+    values, _, step = part.partition("/")
+    if values == "*":
         first, last = low, high
     else:
-        begin, _, end = span.partition("-")
-        first = _number(begin)
+        start, _, end = values.partition("-")
+        first = _number(start)
         last = _number(end) if end else first
     return first <= value <= last and (value - first) % int(step or 1) == 0
 
@@ -51,41 +52,41 @@ def _number(text: str) -> int:
 
 
 def fires(expression: str, zone_name: str, start: dt.datetime, end: dt.datetime) -> Iterator[dt.datetime]:
-    """Yield every minute after ``start``, up to and with ``end``, in which the daemon starts the job."""
+    """Yield every minute after ``start``, up to and including ``end``, in which the daemon starts the job."""
     zone = zoneinfo.ZoneInfo(zone_name)
     minute, hour = expression.split()[:2]
     wildcard = minute.startswith("*") or hour.startswith("*")
-    # what the wall clock has shown by now has fired, also when it has been set back since
-    reached = max((start - before * MINUTE).astimezone(zone).replace(tzinfo=None) for before in range(_SET_BACK))
-    moment = start
-    while moment < end:
-        moment += MINUTE
-        wall = moment.astimezone(zone).replace(tzinfo=None)
+    # minutes that the wall clock has shown have fired, even if it has been set back since
+    reached = max((start - minutes * MINUTE).astimezone(zone).replace(tzinfo=None) for minutes in range(_MAX_SET_BACK))
+    now = start
+    while now < end:
+        now += MINUTE
+        wall = now.astimezone(zone).replace(tzinfo=None)
         if wildcard:
-            due = fits(expression, wall)
+            due = matches(expression, wall)
         else:
-            # every minute that the wall clock has not shown before, those it jumped over included
+            # every minute that the wall clock has not shown before, including those that it skipped
             due = False
             while reached < wall:
                 reached += MINUTE
-                due = due or fits(expression, reached)
+                due = due or matches(expression, reached)
         if due:
-            yield moment
+            yield now
 
 
 def transitions(zone_name: str, first_year: int, last_year: int) -> list[dt.datetime]:
     """Return the minutes at which the zone's offset changes."""
     zone = zoneinfo.ZoneInfo(zone_name)
-    moment, end = dt.datetime(first_year, 1, 1, tzinfo=dt.UTC), dt.datetime(last_year + 1, 1, 1, tzinfo=dt.UTC)
-    found = []
-    offset = moment.astimezone(zone).utcoffset()
-    while moment < end:
-        hour_later = moment + 60 * MINUTE
-        if hour_later.astimezone(zone).utcoffset() != offset:
-            minute = moment
+    hour, end = dt.datetime(first_year, 1, 1, tzinfo=dt.UTC), dt.datetime(last_year + 1, 1, 1, tzinfo=dt.UTC)
+    minutes = []
+    offset = hour.astimezone(zone).utcoffset()
+    while hour < end:
+        next_hour = hour + 60 * MINUTE
+        if next_hour.astimezone(zone).utcoffset() != offset:
+            minute = hour
             while minute.astimezone(zone).utcoffset() == offset:
                 minute += MINUTE
-            found.append(minute)
-            offset = hour_later.astimezone(zone).utcoffset()
-        moment = hour_later
-    return found
+            minutes.append(minute)
+            offset = next_hour.astimezone(zone).utcoffset()
+        hour = next_hour
+    return minutes

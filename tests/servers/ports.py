@@ -1,4 +1,4 @@
-"""Ports of this machine that nobody else is given while a test uses them."""
+"""Ports of this machine that the system assigns to no other process while a test uses them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 
 @contextmanager
 def reserved_port() -> Iterator[int]:
-    """A port of 127.0.0.1 on which nothing listens.
+    """Return, for the block, a port of 127.0.0.1 on which nothing listens.
 
-    It stays bound, so that the system gives it to nobody; a server that sets SO_REUSEADDR, as servers do, can listen
-    on it all the same.
+    It stays bound, so that the system does not assign it; a server that sets SO_REUSEADDR, as servers do, can
+    nevertheless listen on it.
     """
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind(("127.0.0.1", 0))
-        yield holder.getsockname()[1]
+    with socket.socket() as bound:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]

@@ -1,7 +1,7 @@
-"""A TCP proxy between a client and PostgreSQL's socket, which breaks a connection at a chosen moment.
+"""A TCP proxy between a client and PostgreSQL's socket that breaks a connection when the client sends certain bytes.
 
-What it watches for is text in the client's messages (PostgreSQL documentation, "Message Formats": simple queries travel
-as `Q` messages in plain text). Every fault that fired is counted, so that a test can prove it.
+Simple queries are sent as plain text, in `Q` messages (PostgreSQL documentation, "Message Formats"). The proxy counts
+the faults that it has applied, so that tests can check that there was one.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from enum import Enum
 
 
 class Fault(Enum):
-    # pass everything
+    # forward everything
     NONE = "none"
-    # let the message through, then lose the answer: nobody knows what the server did
+    # forward the message and reset the connection instead of forwarding the answer
     LOSE_ANSWER = "lose answer"
-    # break the connection before the message reaches the server
+    # reset the connection before the message reaches the server
     RESET = "reset"
-    # say nothing any more, in both directions; neither side is hung up on
+    # forward nothing more in either direction; both connections stay open
     FREEZE = "freeze"
-    # let the message through, and say nothing any more after it
+    # forward the message, then freeze
     FREEZE_AFTER = "freeze after"
 
 
@@ -36,17 +36,17 @@ class Proxy:
         self.server = server
         self.fault, self.trigger, self.after = Fault.NONE, b"", b""
         self.fired = 0
-        self._over = threading.Event()
+        self._closed = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     def break_at(self, fault: Fault, trigger: bytes, *, after: bytes = b"") -> None:
-        """Apply the fault, once, to the connection on which ``trigger`` is sent, having sent ``after`` before."""
+        """Apply the fault once, to the connection on which the client sends ``trigger`` after it has sent ``after``."""
         self.fault, self.trigger, self.after = fault, trigger, after
 
     def close(self) -> None:
-        self._over.set()
+        self._closed.set()
         self._listener.close()
 
     def _accept(self) -> None:
@@ -58,7 +58,7 @@ class Proxy:
     def _forward(self, client: socket.socket) -> None:
         server = socket.socket(socket.AF_UNIX)
         server.connect(self.server)
-        seen_before = not self.after
+        is_armed = not self.after
         with client, server, contextlib.suppress(OSError):
             while True:
                 ready, _, _ = select.select([client, server], [], [])
@@ -69,8 +69,8 @@ class Proxy:
                     if source is server:
                         client.sendall(data)
                         continue
-                    seen_before = seen_before or self.after in data
-                    if seen_before and self._fires(data):
+                    is_armed = is_armed or self.after in data
+                    if is_armed and self._fires(data):
                         self._break(client, server, data)
                         return
                     server.sendall(data)
@@ -83,17 +83,18 @@ class Proxy:
         self.fired += 1
         if fault in (Fault.LOSE_ANSWER, Fault.FREEZE_AFTER):
             server.sendall(data)
-            # the server has answered, so it is done; the answer goes nowhere
+            # the answer, which shows that the server has executed the message, is discarded
             server.recv(65536)
         if fault in (Fault.FREEZE, Fault.FREEZE_AFTER):
             # longer than any test waits
-            self._over.wait(300)
-        # linger 0: the peer gets a reset, not an orderly end
+            self._closed.wait(300)
+        # linger 0: the client's connection is reset instead of closed in order
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 @contextmanager
 def proxied(server: str) -> Iterator[Proxy]:
+    """Return, for the block, a proxy to the server's Unix socket."""
     proxy = Proxy(server)
     try:
         yield proxy

@@ -1,4 +1,4 @@
-"""A mail server and a webhook's receiver on this machine, which keep what they get and can be made to misbehave."""
+"""A mail server and a webhook server on this machine, which record what they receive and can be made to fail."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 
 
-class _Conversation(socketserver.StreamRequestHandler):
+class _SmtpHandler(socketserver.StreamRequestHandler):
     server: MailServer
 
     def setup(self) -> None:
@@ -30,42 +30,42 @@ class _Conversation(socketserver.StreamRequestHandler):
             self.request.close()
 
     def handle(self) -> None:
-        self.say("220 here")
+        self.send("220 ready")
         while words := self.rfile.readline().decode().split():
             getattr(self, f"on_{words[0].lower()}", self.on_unknown)(*words[1:])
             if words[0].upper() == "QUIT":
                 return
 
-    def say(self, text: str) -> None:
+    def send(self, text: str) -> None:
         self.wfile.write(f"{text}\r\n".encode())
 
     def on_ehlo(self, *words: str) -> None:
-        self.say("250-here")
+        self.send("250-mail.example.com")
         if self.server.starttls and not isinstance(self.request, ssl.SSLSocket):
-            self.say("250-STARTTLS")
-        self.say("250-AUTH PLAIN")
-        self.say("250 8BITMIME")
+            self.send("250-STARTTLS")
+        self.send("250-AUTH PLAIN")
+        self.send("250 8BITMIME")
 
     def on_starttls(self) -> None:
-        self.say("220 go on")
+        self.send("220 ready for TLS")
         assert self.server.tls is not None
         self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         super().setup()
 
     def on_auth(self, method: str, token: str) -> None:
         _, user, password = base64.b64decode(token).decode().split("\0")
-        fine = (user, password) == ("etl", self.server.password)
-        self.say("235 welcome" if fine else f"535 no, {password} is wrong")
+        is_valid = (user, password) == ("etl", self.server.password)
+        self.send("235 accepted" if is_valid else f"535 {password} is wrong")
 
     def on_mail(self, *words: str) -> None:
-        self.say("250 fine")
+        self.send("250 OK")
 
     def on_rcpt(self, *words: str) -> None:
         refused = any(address in words[0] for address in self.server.refused)
-        self.say("550 nobody of that name" if refused else "250 fine")
+        self.send("550 unknown recipient" if refused else "250 OK")
 
     def on_data(self) -> None:
-        self.say("354 go on")
+        self.send("354 end with a dot")
         lines = []
         while (line := self.rfile.readline()) not in (b".\r\n", b""):
             lines.append(line.removeprefix(b"."))
@@ -73,35 +73,38 @@ class _Conversation(socketserver.StreamRequestHandler):
             self.server.stalled.set()
             self.server.resume.wait(240)
             return
-        found = email.message_from_bytes(b"".join(lines), policy=email.policy.default)
-        assert isinstance(found, EmailMessage)
+        mail = email.message_from_bytes(b"".join(lines), policy=email.policy.default)
+        assert isinstance(mail, EmailMessage)
         self.server.encrypted.append(isinstance(self.request, ssl.SSLSocket))
-        self.server.mails.append(found)
-        self.say("250 taken")
+        self.server.mails.append(mail)
+        self.send("250 accepted")
 
     def on_rset(self) -> None:
-        self.say("250 fine")
+        self.send("250 OK")
 
     def on_quit(self) -> None:
-        self.say("221 bye")
+        self.send("221 bye")
 
     def on_unknown(self, *words: str) -> None:
-        self.say("502 what?")
+        self.send("502 unknown command")
 
 
 class MailServer(socketserver.ThreadingTCPServer):
-    """``refused`` are recipients it does not know; while ``stalls`` is set it takes mails and never answers."""
+    """The mail server. ``refused`` are unknown recipients; while ``stalls`` is set, mails get no response.
+
+    ``stalled`` is set when a mail gets none. ``resume`` ends the connections of such mails.
+    """
 
     daemon_threads = True
     allow_reuse_address = True
 
     def __init__(self, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Conversation)
+        super().__init__(("127.0.0.1", port), _SmtpHandler)
         self.mails: list[EmailMessage] = []
         self.refused: set[str] = set()
-        # for each mail, whether it came over TLS
+        # for each mail, whether it was sent over TLS
         self.encrypted: list[bool] = []
-        # with a context: TLS from the first byte, or after STARTTLS
+        # with a context, the connection uses TLS from its start, or after STARTTLS
         self.tls: ssl.SSLContext | None = None
         self.starttls = False
         self.password = ""
@@ -114,6 +117,8 @@ class MailServer(socketserver.ThreadingTCPServer):
 
 @dataclass(frozen=True)
 class Post:
+    """A request that the webhook server has received."""
+
     headers: dict[str, str]
     body: bytes
     path: str = ""
@@ -121,7 +126,7 @@ class Post:
 
 @dataclass
 class WebhookServer:
-    """Answers with ``status`` and, when it redirects, to ``location``."""
+    """The webhook server. Responds with ``status`` and, if not empty, with ``location``."""
 
     port: int = 0
     status: int = 200
@@ -135,6 +140,7 @@ class WebhookServer:
 
 @contextmanager
 def mail_server(port: int = 0) -> Iterator[MailServer]:
+    """Run a mail server for the block."""
     with MailServer(port) as server:
         _serve(server)
         try:
@@ -146,22 +152,23 @@ def mail_server(port: int = 0) -> Iterator[MailServer]:
 
 @contextmanager
 def webhook_server(tls: ssl.SSLContext | None = None) -> Iterator[WebhookServer]:
-    told = WebhookServer()
+    """Run a webhook server for the block, with TLS if there is a context."""
+    webhook = WebhookServer()
 
     class Receiver(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            told.posts.append(Post(dict(self.headers.items()), body, self.path))
-            self.answer()
+            webhook.posts.append(Post(dict(self.headers.items()), body, self.path))
+            self.respond()
 
         def do_GET(self) -> None:
-            told.posts.append(Post(dict(self.headers.items()), b"GET"))
-            self.answer()
+            webhook.posts.append(Post(dict(self.headers.items()), b"GET"))
+            self.respond()
 
-        def answer(self) -> None:
-            self.send_response(told.status)
-            if told.location:
-                self.send_header("Location", told.location)
+        def respond(self) -> None:
+            self.send_response(webhook.status)
+            if webhook.location:
+                self.send_header("Location", webhook.location)
             self.end_headers()
             self.wfile.write(b"said the receiver")
 
@@ -171,10 +178,10 @@ def webhook_server(tls: ssl.SSLContext | None = None) -> Iterator[WebhookServer]
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
         if tls:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
-        told.port = int(server.server_address[1])
+        webhook.port = int(server.server_address[1])
         _serve(server)
         try:
-            yield told
+            yield webhook
         finally:
             server.shutdown()
 
@@ -185,7 +192,7 @@ def _serve(server: socketserver.BaseServer) -> None:
 
 @contextmanager
 def dripping_server(start: bytes) -> Iterator[int]:
-    """Yield the port of a server that says this, then a byte ten times a second, for as long as it is listened to."""
+    """Return, for the block, the port of a server that sends ``start``, then a byte ten times per second."""
     ended = threading.Event()
 
     class Dripping(socketserver.BaseRequestHandler):

@@ -1,4 +1,4 @@
-"""Disks of a test's own, so small that they can be filled: tmpfs mounts, where mounting is allowed."""
+"""Disks that are small enough to be filled: tmpfs mounts, where mounting is permitted."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import pytest
 
 @contextmanager
 def mounted(size: str) -> Iterator[Path]:
-    """Mount a disk of that size for the block; skips the test, with the reason, where mounting is not allowed."""
+    """Mount a disk of this size for the block. Skips the test, with the reason, where mounting is not permitted."""
     directory = Path(tempfile.mkdtemp(prefix="pk-disk-"))
-    done = subprocess.run(
+    mount = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(directory)], capture_output=True, text=True
     )
-    if done.returncode:
+    if mount.returncode:
         directory.rmdir()
-        pytest.skip(f"mounting a tmpfs is not allowed here: {done.stderr.strip()}")
+        pytest.skip(f"mounting a tmpfs is not allowed here: {mount.stderr.strip()}")
     try:
         yield directory
     finally:
-        # lazily: a server that still has a file open there must not keep it mounted
+        # lazy, because a server may still have a file open there
         subprocess.run(["umount", "--lazy", str(directory)], check=True)
         directory.rmdir()

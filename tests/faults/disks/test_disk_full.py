@@ -1,6 +1,6 @@
-"""The destination's disk is full, in the transfer and in the publish: one clear error, the table as it was.
+"""A full disk at the destination, during the transfer or the publish: the run fails and the table is unchanged.
 
-The disk is a tmpfs with a tablespace on it, so these need the right to mount.
+The disk is a tmpfs with a tablespace on it, so these tests need permission to mount.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from connections.sdk.parameters import ConnectionParameters
 from runs.engine import events
 from runs.engine.plan import Plan, Strategy
 from tests.benches.bench import Bench
-from tests.faults.changing_source import bytes_of
+from tests.faults.changing_source import table_bytes
 from tests.faults.disks.small_disks import mounted
 
 QUERY = "SELECT k, v FROM s"
 SMALL, LARGE = "24m", "200m"
-# about a kilobyte a row: the first fills the disk with staging, the second only with staging and table together
+# numbers of rows of about a kilobyte: staging alone fills the disk, or only staging and table together
 IN_TRANSFER, IN_PUBLISH = 40_000, 14_000
 
-# a small disk is mounted for each
+# each test mounts a disk
 pytestmark = pytest.mark.matrix
 
 
 @pytest.fixture
 def disk(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A small disk of its own, or a large one for tests that ask."""
+    """A small disk, or one of the size that the test is parametrized with."""
     with mounted(getattr(request, "param", SMALL)) as directory:
         yield directory
 
 
 @pytest.fixture
 def warehouse(postgresql_server: str, disk: Path) -> Iterator[ConnectionParameters]:
-    """A destination whose tables, staging included, are on that disk; the server's log of changes is not."""
+    """A destination whose tables, including staging, are on the disk; the server's write-ahead log is not."""
     with psycopg.connect(postgresql_server, autocommit=True) as connection:
         data = Path(connection.info.host)
         owner = data.stat()
@@ -56,7 +56,7 @@ def warehouse(postgresql_server: str, disk: Path) -> Iterator[ConnectionParamete
 
 
 def fill(bench: Bench, rows: int) -> None:
-    """Add to the source so many rows that do not compress away."""
+    """Insert this many rows into the source; their texts hardly compress."""
     text = " || ".join(f"md5(n::text || {part})" for part in range(30))
     bench.at_source(f"INSERT INTO s SELECT n, {text} FROM generate_series(1001, {1000 + rows}) n")
 
@@ -78,13 +78,13 @@ def failure(bench: Bench, plan: Plan) -> PipekitError | None:
     return None
 
 
-def too_big(bench: Bench, strategy: Strategy, rows: int) -> None:
-    """Run with a source that the disk cannot hold; prove that it was the disk that ended it."""
+def run_out_of_space(bench: Bench, strategy: Strategy, rows: int) -> None:
+    """Run with more rows than the disk can hold; check that the run failed because the disk was full."""
     fill(bench, rows)
-    caught = failure(bench, bench.plan(QUERY, **settings(strategy)))
-    assert caught is not None, "the disk was not full"
-    assert (caught.code, caught.retryable) == ("disk_full", False), caught.message
-    assert "53100" in caught.detail
+    error = failure(bench, bench.plan(QUERY, **settings(strategy)))
+    assert error is not None, "the disk was not full"
+    assert (error.code, error.retryable) == ("disk_full", False), error.message
+    assert "53100" in error.detail
 
 
 def settings(strategy: Strategy) -> dict[str, object]:
@@ -102,13 +102,13 @@ def settings(strategy: Strategy) -> dict[str, object]:
         Strategy.UPSERT,
     ],
 )
-def test_a_full_disk_leaves_the_table_as_it_was_and_the_next_run_is_right(
+def test_a_full_disk_leaves_the_table_unchanged_and_the_next_run_publishes_everything(
     numbers: Bench, strategy: Strategy, rows: int
 ) -> None:
-    before = bytes_of(numbers)
-    too_big(numbers, strategy, rows)
+    before = table_bytes(numbers)
+    run_out_of_space(numbers, strategy, rows)
     assert numbers.failed.last(events.StepStarted).step == ("transfer" if rows == IN_TRANSFER else "publish")
-    assert bytes_of(numbers) == before
+    assert table_bytes(numbers) == before
     numbers.at_source("DELETE FROM s WHERE k > 1005")
     numbers.run(numbers.plan(QUERY, **settings(strategy)))
     with psycopg.connect(numbers.source.url) as source:
@@ -119,7 +119,7 @@ def test_a_full_disk_leaves_the_table_as_it_was_and_the_next_run_is_right(
 
 
 @pytest.mark.parametrize("disk", [LARGE], indirect=True)
-def test_on_a_disk_that_is_large_enough_there_is_no_proof(numbers: Bench) -> None:
+def test_the_check_for_a_full_disk_fails_if_the_disk_is_large_enough(numbers: Bench) -> None:
     with pytest.raises(AssertionError, match="the disk was not full"):
-        too_big(numbers, Strategy.FULL, IN_TRANSFER)
+        run_out_of_space(numbers, Strategy.FULL, IN_TRANSFER)
     assert numbers.rows("SELECT count(*) FROM sync.t") == [(100 + IN_TRANSFER,)]

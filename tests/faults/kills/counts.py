@@ -1,4 +1,4 @@
-"""What a sweep of faults did: counted, and told in one line when the sweep is over."""
+"""Totals of a sweep of faults, printed as one line at its end."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.faults.changing_source import Generator, compared, evidence, stored
+from tests.faults.changing_source import Generator, count_differences, digest, stored_rows
 
 
 @dataclass
 class Tally:
-    what: str
+    """Injected faults, and the rows and locks that they lost, doubled and left behind."""
+
+    title: str
     injected: int = 0
     lost: int = 0
     doubled: int = 0
@@ -21,22 +23,22 @@ class Tally:
 
     def __str__(self) -> str:
         return (
-            f"{self.what}: {self.injected} faults injected, {self.lost} rows lost, {self.doubled} rows doubled, "
+            f"{self.title}: {self.injected} faults injected, {self.lost} rows lost, {self.doubled} rows doubled, "
             f"{self.stuck} stuck locks"
         )
 
     def compare(self, generator: Generator) -> None:
-        """Hold the table against what a whole run must have brought."""
-        lost, doubled = compared(generator.expected(), stored(generator.bench))
+        """Compare the table with what a completed run must have published."""
+        lost, doubled = count_differences(generator.expected(), stored_rows(generator.bench))
         self.lost, self.doubled = self.lost + lost, self.doubled + doubled
-        assert evidence(stored(generator.bench)) == evidence(generator.expected())
+        assert digest(stored_rows(generator.bench)) == digest(generator.expected())
 
 
 @contextmanager
-def told(what: str, request: pytest.FixtureRequest) -> Iterator[Tally]:
-    """Count within the block; the total is printed at its end, past pytest's capture."""
-    found = Tally(what)
-    yield found
+def printed_tally(title: str, request: pytest.FixtureRequest) -> Iterator[Tally]:
+    """Return a tally for the block; at its end, print it past pytest's capture and check that nothing went wrong."""
+    tally = Tally(title)
+    yield tally
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print(f"\n{found}")
-    assert (found.lost, found.doubled, found.stuck) == (0, 0, 0)
+        print(f"\n{tally}")
+    assert (tally.lost, tally.doubled, tally.stuck) == (0, 0, 0)

@@ -1,4 +1,4 @@
-"""A run dies while its jrunner is still starting: jrunner writes nothing into the staging table of the next run."""
+"""A run is killed while its jrunner is still starting: jrunner writes nothing into the staging table."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ import pytest
 
 from runs.engine.plan import Strategy
 from tests.benches.bench import Bench
-from tests.faults.changing_source import Generator, processes_of
+from tests.faults.changing_source import Generator, processes_logging_to
 from tests.processes.commands import wait_until
 
-# dies when jrunner has its job and is only Python starting
-_DRIVER = """
+# kills itself when jrunner has its job but is still importing
+_PROGRAM = """
 import os, pickle, signal, sys
-from runs.engine import sync, transfer as transferring
-send_job, command = transferring._send_job, transferring.command
+from runs.engine import sync, transfer
+send_job, command = transfer._send_job, transfer.command
 
-def die(child, work):
-    send_job(child, work)
+def send_job_and_die(child, job):
+    send_job(child, job)
     os.kill(os.getpid(), signal.SIGKILL)
 
-def untold():
+def command_without_parent():
     argv, environment = command()
     del environment["JRUNNER_PARENT"]
     return argv, environment
 
-transferring._send_job = die
-if sys.argv[1] == "untold":
-    transferring.command = untold
+transfer._send_job = send_job_and_die
+if sys.argv[1] == "without":
+    transfer.command = command_without_parent
 for event in sync.run(pickle.load(sys.stdin.buffer)):
     pass
 """
 
 
-@pytest.mark.parametrize(("word", "staged"), [("told", 0), ("untold", 50)])
-def test_a_jrunner_that_is_told_who_started_it_does_not_outlive_it(
-    pg_bench: Bench, tmp_path: Path, word: str, staged: int
+@pytest.mark.parametrize(("parent_id", "staged"), [("with", 0), ("without", 50)])
+def test_a_jrunner_that_knows_its_parent_writes_nothing_after_the_parent_died(
+    pg_bench: Bench, tmp_path: Path, parent_id: str, staged: int
 ) -> None:
-    """Untold, it would take whoever adopted it for its parent, and write: which proves that the fault fires."""
+    """Without JRUNNER_PARENT it takes the process that adopted it for its parent, and writes."""
     generator, log = Generator(pg_bench, Strategy.FULL, Random(3)), tmp_path / "points"
-    generator.begin(50)
+    generator.create_table(50)
     environment = {**os.environ, "PIPEKIT_FAULTS": "nowhere=none", "PIPEKIT_FAULT_LOG": str(log)}
-    argv = [sys.executable, "-c", _DRIVER, word]
-    done = subprocess.run(argv, input=pickle.dumps(generator.plan()), env=environment, check=False)
-    assert done.returncode == -signal.SIGKILL
-    wait_until(lambda: not list(processes_of(log)))
+    argv = [sys.executable, "-c", _PROGRAM, parent_id]
+    run = subprocess.run(argv, input=pickle.dumps(generator.plan()), env=environment, check=False)
+    assert run.returncode == -signal.SIGKILL
+    wait_until(lambda: not list(processes_logging_to(log)))
     assert pg_bench.rows("SELECT count(*) FROM pipekit_staging.m") == [(staged,)]

@@ -1,4 +1,4 @@
-"""Two hundred SIGKILLs at random moments of a run whose source changes: nothing lost, nothing doubled."""
+"""Two hundred SIGKILLs at random points in time of runs whose source changes: no row is lost, no row is doubled."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ import pytest
 
 from runs.engine.plan import Plan, Strategy
 from tests.benches.bench import Bench
-from tests.faults.changing_source import Generator, compared, evidence, processes_of, stored
+from tests.faults.changing_source import Generator, count_differences, digest, processes_logging_to, stored_rows
 from tests.processes.commands import backends, wait_until
 
-# says when it begins, so that no moment is spent on a kill of what is only Python starting
-_DRIVER = """
+# reports when the run begins, so that no kill is spent on the imports
+_PROGRAM = """
 import pickle, sys
 from runs.engine import sync
 plan = pickle.load(sys.stdin.buffer)
@@ -30,17 +30,19 @@ print("begins", flush=True)
 for event in sync.run(plan):
     pass
 """
-# what is killed is a process of its own; only the whole runs around it move their rows in this one
+# the runs that are killed are processes of their own; the complete runs between them transfer rows in this process
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 ROWS, KILLS, PARTS = 2000, 50, 2
-EACH = KILLS // PARTS
-# some kills come when the run is over already, more of them where the machine gets quicker meanwhile: so many must hit
-SHARE, SHARE_OF_ALL = 0.25, 0.5
+KILLS_PER_TEST = KILLS // PARTS
+# some kills come after the end of the run, more so if the machine becomes faster meanwhile: the shares that must hit
+MIN_HITS, MIN_HITS_OF_ALL = 0.25, 0.5
 
 
 @dataclass
 class Tally:
-    aimed: int = 0
+    """Kills that were attempted, that hit a run, and that hit it after its commit; rows lost and doubled by them."""
+
+    attempted: int = 0
     hit: int = 0
     published: int = 0
     lost: int = 0
@@ -48,24 +50,24 @@ class Tally:
 
     def __str__(self) -> str:
         return (
-            f"random SIGKILLs: {self.hit} faults injected ({self.aimed} aimed, {self.published} after the commit), "
-            f"{self.lost} rows lost, {self.doubled} rows doubled"
+            f"random SIGKILLs: {self.hit} faults injected ({self.attempted} attempted, {self.published} after the "
+            f"commit), {self.lost} rows lost, {self.doubled} rows doubled"
         )
 
 
 @pytest.fixture(scope="module")
 def total(request: pytest.FixtureRequest) -> Iterator[Tally]:
-    found = Tally()
-    yield found
+    tally = Tally()
+    yield tally
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print(f"\n{found}")
-    assert found.hit >= SHARE_OF_ALL * found.aimed
+        print(f"\n{tally}")
+    assert tally.hit >= MIN_HITS_OF_ALL * tally.attempted
 
 
-def begun(plan: Plan, log: Path) -> subprocess.Popen[bytes]:
-    """Start the run in a process of its own and return when it begins; it and its jrunner log their points."""
+def start_run(plan: Plan, log: Path) -> subprocess.Popen[bytes]:
+    """Start the run in a process of its own and return when it begins. It and its jrunner log their fault points."""
     environment = {**os.environ, "PIPEKIT_FAULTS": "nowhere=none", "PIPEKIT_FAULT_LOG": str(log)}
-    argv = [sys.executable, "-c", _DRIVER]
+    argv = [sys.executable, "-c", _PROGRAM]
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
     assert process.stdin and process.stdout
     pickle.dump(plan, process.stdin)
@@ -74,18 +76,18 @@ def begun(plan: Plan, log: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def length(plan: Plan, log: Path) -> float:
-    """Return how many seconds the run takes when nothing happens to it."""
-    process = begun(plan, log)
-    began = time.monotonic()
+def measure(plan: Plan, log: Path) -> float:
+    """Run the plan; return how many seconds it took."""
+    process = start_run(plan, log)
+    started = time.monotonic()
     assert process.wait(60) == 0
     process.stdout.close()  # type: ignore[union-attr]
-    return time.monotonic() - began
+    return time.monotonic() - started
 
 
-def killed(plan: Plan, log: Path, *, after: float) -> bool:
-    """Run the plan and kill it so many seconds after it began; return whether the kill is what ended it."""
-    process = begun(plan, log)
+def run_and_kill(plan: Plan, log: Path, *, after: float) -> bool:
+    """Run the plan and kill it this many seconds after its begin; return whether the kill ended it."""
+    process = start_run(plan, log)
     try:
         process.wait(after)
     except subprocess.TimeoutExpired:
@@ -96,67 +98,70 @@ def killed(plan: Plan, log: Path, *, after: float) -> bool:
     return process.returncode == -signal.SIGKILL
 
 
-def nothing_left(bench: Bench, log: Path) -> None:
-    wait_until(lambda: not list(processes_of(log)))
+def wait_until_cleaned_up(bench: Bench, log: Path) -> None:
+    """Wait until no process and no session of the run is left."""
+    wait_until(lambda: not list(processes_logging_to(log)))
     wait_until(lambda: not backends(bench.source.url) and not backends(bench.destination.url))
 
 
-def sweep(generator: Generator, log: Path, *, kills: int, late: float = 0.0) -> Tally:
-    """Kill runs at random moments (all ``late`` seconds later), each followed by a whole one; return what was seen."""
-    bench, found = generator.bench, Tally()
-    seconds = min(length(generator.plan(run=uuid4().hex), log) for _ in range(2))
+def sweep(generator: Generator, log: Path, *, kills: int, delay: float = 0.0) -> Tally:
+    """Kill runs at random times, all ``delay`` seconds later, each followed by a complete one; return the tally."""
+    bench, tally = generator.bench, Tally()
+    seconds = min(measure(generator.plan(run=uuid4().hex), log) for _ in range(2))
     for _ in range(kills):
-        before = evidence(generator.expected())
-        generator.move_on()
-        wanted = generator.expected()
-        found.aimed += 1
-        hit = killed(generator.plan(run=uuid4().hex), log, after=late + generator.random.uniform(0, seconds))
-        found.hit += hit
-        seen = evidence(stored(bench))
-        assert seen in (before, evidence(wanted))
-        found.published += hit and seen != before
+        before = digest(generator.expected())
+        generator.change_rows()
+        expected = generator.expected()
+        tally.attempted += 1
+        hit = run_and_kill(generator.plan(run=uuid4().hex), log, after=delay + generator.random.uniform(0, seconds))
+        tally.hit += hit
+        after = digest(stored_rows(bench))
+        assert after in (before, digest(expected))
+        tally.published += hit and after != before
         bench.run(generator.plan())
-        lost, doubled = compared(wanted, stored(bench))
-        found.lost, found.doubled = found.lost + lost, found.doubled + doubled
-        assert evidence(stored(bench)) == evidence(wanted)
-        nothing_left(bench, log)
-    return found
+        lost, doubled = count_differences(expected, stored_rows(bench))
+        tally.lost, tally.doubled = tally.lost + lost, tally.doubled + doubled
+        assert digest(stored_rows(bench)) == digest(expected)
+        wait_until_cleaned_up(bench, log)
+    return tally
 
 
-def prove(found: Tally) -> None:
-    assert found.hit >= SHARE * found.aimed, "too few of the kills hit a run"
+def check_hits(tally: Tally) -> None:
+    assert tally.hit >= MIN_HITS * tally.attempted, "too few of the kills hit a run"
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("strategy", list(Strategy))
-def test_killed_at_random_moments_while_the_source_changes(
+def test_runs_killed_at_random_while_the_source_changes_lose_and_double_no_row(
     pg_bench: Bench, strategy: Strategy, part: int, tmp_path: Path, total: Tally
 ) -> None:
     generator = Generator(pg_bench, strategy, Random(f"{strategy}-{part}"))
-    generator.begin(ROWS)
+    generator.create_table(ROWS)
     pg_bench.run(generator.plan())
-    found = sweep(generator, tmp_path / "points", kills=EACH)
+    tally = sweep(generator, tmp_path / "points", kills=KILLS_PER_TEST)
     for name in vars(total):
-        setattr(total, name, getattr(total, name) + getattr(found, name))
-    prove(found)
-    assert (found.lost, found.doubled) == (0, 0)
+        setattr(total, name, getattr(total, name) + getattr(tally, name))
+    check_hits(tally)
+    assert (tally.lost, tally.doubled) == (0, 0)
 
 
 @pytest.mark.matrix
 @pytest.mark.parametrize("strategy", [Strategy.APPEND, Strategy.FULL])
-def test_kills_that_come_too_late_are_no_proof(pg_bench: Bench, strategy: Strategy, tmp_path: Path) -> None:
+def test_the_check_of_the_hits_fails_if_the_kills_come_too_late(
+    pg_bench: Bench, strategy: Strategy, tmp_path: Path
+) -> None:
     generator = Generator(pg_bench, strategy, Random(1))
-    generator.begin(50)
+    generator.create_table(50)
     pg_bench.run(generator.plan())
-    found = sweep(generator, tmp_path / "points", kills=1, late=60)
-    assert (found.aimed, found.hit) == (1, 0)
+    tally = sweep(generator, tmp_path / "points", kills=1, delay=60)
+    assert (tally.attempted, tally.hit) == (1, 0)
     with pytest.raises(AssertionError, match="too few"):
-        prove(found)
+        check_hits(tally)
 
 
-def test_the_oracle_sees_a_row_lost_a_row_doubled_and_a_value_changed() -> None:
+def test_the_comparison_detects_a_lost_row_a_doubled_row_and_a_changed_value() -> None:
     rows = [(1, "a", 0), (2, "b", 0)]
     for wrong, difference in ((rows[:1], (1, 0)), ([*rows, rows[0]], (0, 1)), ([rows[0], (2, "x", 0)], (1, 1))):
-        assert evidence(wrong) != evidence(rows)
-        assert compared(rows, wrong) == difference
+        assert digest(wrong) != digest(rows)
+        assert count_differences(rows, wrong) == difference

@@ -1,4 +1,4 @@
-"""The machine went down with a run on it: the first tick after the boot settles the run, whoever has its pid now."""
+"""Runs that were active when the machine went down: the first tick finalizes them, even if their pids are in use."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from runs.engine.plan import Strategy
 from runs.models import Run
 from runs.process import identity
 from tests.benches.bench import Bench
-from tests.faults.changing_source import QUERY, Generator, bytes_of, evidence, stored
-from tests.faults.killed_runs import ended, faults
+from tests.faults.changing_source import QUERY, Generator, digest, stored_rows, table_bytes
+from tests.faults.killed_runs import fault_environment, read_result
 from tests.processes.commands import manage, start
 
 pytestmark = [pytest.mark.matrix, pytest.mark.django_db(transaction=True)]
@@ -23,52 +23,52 @@ pytestmark = [pytest.mark.matrix, pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture
 def generator(pg_bench: Bench, save_module: Callable[..., Module], save_connection: Any) -> Generator:
-    """An append, which would show every row twice that is published twice."""
-    found = Generator(pg_bench, Strategy.APPEND, Random(9))
-    found.begin(60)
-    pg_bench.run(found.plan())
-    found.move_on()
+    """The source of an append that has run once; it has changed since. A second publish would double rows."""
+    generator = Generator(pg_bench, Strategy.APPEND, Random(9))
+    generator.create_table(60)
+    pg_bench.run(generator.plan())
+    generator.change_rows()
     source = save_connection(pg_bench.source)
     save_module("orders", QUERY, source=source, dest_table="sync.t", merge_strategy="append", watermark_column="w")
-    return found
+    return generator
 
 
-def went_down(point: str, log: Path, *, boot: str) -> Run:
-    """Kill a run at the point and give its pid to a process that lives, this one, in a boot of that name."""
-    process = start("runmodule", "orders", "--quiet", **faults(f"{point}=kill9", log))
+def kill_run(point: str, log: Path, *, boot: str) -> Run:
+    """Kill a run at the point; return its row, with the pid of this living process and this boot id."""
+    process = start("runmodule", "orders", "--quiet", **fault_environment(f"{point}=kill9", log))
     process.communicate(timeout=90)
-    assert ended(process.returncode, log).killed
-    here = identity.current()
-    Run.objects.update(pid=here.pid, process_started=here.started, boot_id=boot)
+    assert read_result(process.returncode, log).killed
+    this_process = identity.current()
+    Run.objects.update(pid=this_process.pid, process_started=this_process.started, boot_id=boot)
     return Run.objects.get()
 
 
 @pytest.mark.parametrize(
-    ("point", "status", "word"),
+    ("point", "status", "message"),
     [
         ("publish.before_commit", "error", "nothing was published"),
         ("publish.after_commit", "success", "commit record"),
     ],
 )
-def test_a_run_of_an_earlier_boot_is_settled_by_the_first_tick(
-    generator: Generator, point: str, status: str, word: str, tmp_path: Path
+def test_a_run_of_an_earlier_boot_is_finalized_by_the_first_tick(
+    generator: Generator, point: str, status: str, message: str, tmp_path: Path
 ) -> None:
-    before = bytes_of(generator.bench)
-    run = went_down(point, tmp_path / "points", boot="another boot")
+    before = table_bytes(generator.bench)
+    run = kill_run(point, tmp_path / "points", boot="another boot")
     assert manage("tick").code == 0
     run.refresh_from_db()
     assert run.status == status
-    assert word in f"{run.error}{run.warnings}"
-    assert (bytes_of(generator.bench) == before) is (status == "error")
-    done = manage("runmodule", "orders", "--json")
-    assert done.code == 0, done.err
-    assert evidence(stored(generator.bench)) == evidence(generator.expected())
+    assert message in f"{run.error}{run.warnings}"
+    assert (table_bytes(generator.bench) == before) is (status == "error")
+    result = manage("runmodule", "orders", "--json")
+    assert result.code == 0, result.err
+    assert digest(stored_rows(generator.bench)) == digest(generator.expected())
 
 
-def test_a_run_of_this_boot_whose_process_lives_is_left_alone(generator: Generator, tmp_path: Path) -> None:
-    run = went_down("transfer.started", tmp_path / "points", boot=identity.current().boot)
+def test_a_run_of_this_boot_whose_process_lives_stays_active(generator: Generator, tmp_path: Path) -> None:
+    run = kill_run("transfer.started", tmp_path / "points", boot=identity.current().boot)
     assert manage("tick").code == 0
     run.refresh_from_db()
     assert run.status == "running"
-    done = manage("runmodule", "orders", "--json")
-    assert (done.code, f"run {run.pk}" in done.err) == (4, True)
+    result = manage("runmodule", "orders", "--json")
+    assert (result.code, f"run {run.pk}" in result.err) == (4, True)

@@ -1,4 +1,4 @@
-"""A PostgreSQL that stands still: processes stopped by SIGSTOP, which answer nothing and hang up on nobody."""
+"""Stops processes of a PostgreSQL server with SIGSTOP: they answer nothing and close no connection."""
 
 from __future__ import annotations
 
@@ -11,31 +11,35 @@ from pathlib import Path
 
 import psycopg
 
-# the session that takes the rows, and the one that publishes, at rest between two statements
+# the session that receives the rows, and the one that publishes, idle between two statements
 COPYING = "query ILIKE 'copy %%from stdin%%' AND xact_start IS NOT NULL"
 PUBLISHING = "state = 'idle in transaction' AND application_name = 'pipekit'"
 
 
 class Stopper:
-    """Stops processes of the server, when it is time and the session it waits for is there, until they may go on."""
+    """Stops the backend of the first session that meets the condition ``session``, from when ``when()`` is true.
+
+    With ``whole`` it stops all processes of the server.
+    """
 
     def __init__(self, url: str, session: str, *, whole: bool, when: Callable[[], bool] = lambda: True) -> None:
         self.url, self.session, self.whole, self.when = url, session, whole, when
         self.stopped: list[int] = []
-        self._over = threading.Event()
+        self._finished = threading.Event()
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        thread = threading.Thread(target=self._work)
+    def active(self) -> Iterator[None]:
+        """Look for the session in a thread during the block; resume what was stopped at its end."""
+        thread = threading.Thread(target=self._run)
         thread.start()
         try:
             yield
         finally:
-            self._over.set()
+            self._finished.set()
             thread.join()
-            self.go_on()
+            self.resume()
 
-    def go_on(self) -> None:
+    def resume(self) -> None:
         for pid in self.stopped:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
@@ -44,18 +48,19 @@ class Stopper:
     def fired(self) -> bool:
         return bool(self.stopped)
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         sql = f"SELECT pid FROM pg_stat_activity WHERE {self.session} AND datname = current_database()"
         with psycopg.connect(self.url, autocommit=True) as connection:
             data = Path(connection.info.host)
-            while not self._over.wait(0.02):
-                found = connection.execute(sql).fetchall() if self.when() else []
-                if found:
-                    self._stop(int((data / "postmaster.pid").read_text().split()[0]) if self.whole else found[0][0])
+            while not self._finished.wait(0.02):
+                sessions = connection.execute(sql).fetchall() if self.when() else []
+                if sessions:
+                    postmaster = int((data / "postmaster.pid").read_text().split()[0])
+                    self._stop(postmaster if self.whole else sessions[0][0])
                     return
 
     def _stop(self, pid: int) -> None:
-        """Stop it, and what it has started: nothing new can come meanwhile."""
+        """Stop the process, with ``whole`` then its children; a stopped one starts no others meanwhile."""
         os.kill(pid, signal.SIGSTOP)
         self.stopped.append(pid)
         for stat in Path("/proc").glob("[0-9]*/stat") if self.whole else ():

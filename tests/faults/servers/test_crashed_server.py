@@ -1,6 +1,6 @@
-"""The destination's server crashes while rows are staged: staging, which it does not log, comes back empty.
+"""The destination's server crashes while rows are staged: the staging table, which is unlogged, is empty afterwards.
 
-The count sees it, nothing is published, and another attempt stages anew.
+The row count does not match, nothing is published, and the next attempt stages the rows again.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from connections.sdk.errors import ConnectionFailed
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import Plan, Strategy
 from tests.benches.bench import Bench
-from tests.faults.changing_source import Generator, bytes_of, committed, evidence, stored
-from tests.faults.killed_runs import faults, stands_at
+from tests.faults.changing_source import Generator, committed_kinds, digest, stored_rows, table_bytes
+from tests.faults.killed_runs import fault_environment, wait_until_stopped_at
 from tests.processes.commands import alive, wait_until
 
 pytestmark = pytest.mark.matrix
 
-# tells what it hears of, and how it ends
-_DRIVER = """
+# prints failed attempts and how the run ends
+_PROGRAM = """
 import pickle, sys
 from base64 import b64decode
 from connections.sdk.errors import PipekitError
@@ -55,7 +55,7 @@ STAGED = "SELECT count(*) FROM pipekit_staging.m"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server of this test's own."""
+    """A PostgreSQL server of these tests only, in a directory."""
 
     directory: Path
 
@@ -68,7 +68,7 @@ class Server:
         return (self.directory / "log").read_text()
 
     def crash(self) -> None:
-        """End it at once, without a checkpoint: what `pg_ctl stop -m immediate` does."""
+        """Terminate the server without a checkpoint, as `pg_ctl stop -m immediate` does."""
         pid = int((self.directory / "postmaster.pid").read_text().splitlines()[0])
         os.kill(pid, signal.SIGQUIT)
         wait_until(lambda: not alive(pid))
@@ -81,120 +81,121 @@ class Server:
         try:
             return bool(self.url)
         except ConnectionFailed:
-            # it gives a server only so many seconds to recover
+            # the server is still recovering
             return False
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    # a short path: socket paths end at 107 bytes
+    # a short path, because the path of a socket has at most 107 bytes
     directory = Path(tempfile.mkdtemp(prefix="pk-"))
     directory.chmod(0o755)
-    found = Server(directory / "pg")
+    server = Server(directory / "pg")
     try:
-        embedded_postgresql.ensure_running(found.directory)
-        yield found
+        embedded_postgresql.ensure_running(server.directory)
+        yield server
     finally:
-        embedded_postgresql.stop(found.directory)
+        embedded_postgresql.stop(server.directory)
         shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(params=list(Strategy))
 def generator(server: Server, shop: ConnectionParameters, request: pytest.FixtureRequest) -> Generator:
-    """A table on that server that is published already, with changes that are not."""
+    """A source that has been published to the server and has changed since."""
     bench = Bench(shop, ConnectionParameters(kind="postgresql", url=server.url, name="warehouse"))
     bench.at_destination(*(f"DROP SCHEMA IF EXISTS {name} CASCADE" for name in ("sync", "pipekit_staging")))
-    found = Generator(bench, request.param, Random(3))
-    found.begin(60)
-    bench.run(found.plan())
-    found.move_on()
-    # an interval that a crash must be made to bridge
+    generator = Generator(bench, request.param, Random(3))
+    generator.create_table(60)
+    bench.run(generator.plan())
+    generator.change_rows()
+    # the server recovers from this checkpoint
     bench.at_destination("CHECKPOINT")
-    return found
+    return generator
 
 
 @contextmanager
-def standing(plan: Plan, point: str, log: Path, *, retries: int) -> Iterator[subprocess.Popen[str]]:
-    """A process that carries the plan out and stands still at the point; it goes on after the block."""
-    argv, environment = [sys.executable, "-u", "-c", _DRIVER], {**os.environ, **faults(f"{point}#1=stop", log)}
+def stopped_run(plan: Plan, point: str, log: Path, *, retries: int) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that executes the plan and stops itself at the point; resume it at the end of the block."""
+    argv = [sys.executable, "-u", "-c", _PROGRAM]
+    environment = {**os.environ, **fault_environment(f"{point}#1=stop", log)}
     process = subprocess.Popen(argv, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     process.stdin.write(b64encode(pickle.dumps((plan, retries))).decode())
     process.stdin.close()
     process.stdin = None
     try:
-        stands_at(point, process, log)
+        wait_until_stopped_at(point, process, log)
         yield process
     finally:
         process.send_signal(signal.SIGCONT)
 
 
-def said(process: subprocess.Popen[str]) -> list[str]:
-    """What the process told, once it has ended, each line up to where the message begins to differ."""
+def read_output(process: subprocess.Popen[str]) -> list[str]:
+    """Wait for the process to end; return the lines it printed, without the details of a count mismatch."""
     return [
         line.partition(" Staging of m holds 0 rows,")[0] for line in process.communicate(timeout=90)[0].splitlines()
     ]
 
 
-def crash_empties_staging(generator: Generator, server: Server) -> None:
-    """Crash the server, start it again, and prove that what was staged is gone."""
+def empty_staging(generator: Generator, server: Server) -> None:
+    """Crash the server, start it again, and check that the staged rows are lost."""
     assert generator.bench.rows(STAGED) != [(0,)]
     server.crash()
     server.restart()
     assert generator.bench.rows(STAGED) == [(0,)], "staging outlived it"
 
 
-def test_staging_emptied_by_a_crash_is_not_published_and_the_next_run_is_right(
+def test_staging_emptied_by_a_crash_is_not_published_and_the_next_run_publishes_everything(
     generator: Generator, server: Server, tmp_path: Path
 ) -> None:
     bench, plan = generator.bench, generator.plan(run=uuid4().hex)
-    before = bytes_of(bench)
-    with standing(plan, "transfer.finished", tmp_path / "points", retries=0) as process:
-        crash_empties_staging(generator, server)
-    assert said(process) == ["failed: count_mismatch"]
-    assert bytes_of(bench) == before
-    assert committed(bench, plan.run) == set()
+    before = table_bytes(bench)
+    with stopped_run(plan, "transfer.finished", tmp_path / "points", retries=0) as process:
+        empty_staging(generator, server)
+    assert read_output(process) == ["failed: count_mismatch"]
+    assert table_bytes(bench) == before
+    assert committed_kinds(bench, plan.run) == set()
     bench.run(generator.plan())
-    assert evidence(stored(bench)) == evidence(generator.expected())
+    assert digest(stored_rows(bench)) == digest(generator.expected())
 
 
 @pytest.mark.parametrize("generator", [Strategy.FULL, Strategy.APPEND], indirect=True)
-def test_another_attempt_stages_anew(generator: Generator, server: Server, tmp_path: Path) -> None:
+def test_a_second_attempt_stages_the_rows_again(generator: Generator, server: Server, tmp_path: Path) -> None:
     bench, plan = generator.bench, generator.plan(run=uuid4().hex)
-    with standing(plan, "transfer.finished", tmp_path / "points", retries=1) as process:
-        crash_empties_staging(generator, server)
-    assert said(process) == ["attempt failed: count_mismatch", "done"]
-    assert evidence(stored(bench)) == evidence(generator.expected())
-    assert committed(bench, plan.run) == {"publish"}
+    with stopped_run(plan, "transfer.finished", tmp_path / "points", retries=1) as process:
+        empty_staging(generator, server)
+    assert read_output(process) == ["attempt failed: count_mismatch", "done"]
+    assert digest(stored_rows(bench)) == digest(generator.expected())
+    assert committed_kinds(bench, plan.run) == {"publish"}
 
 
 @pytest.mark.parametrize("generator", [Strategy.APPEND], indirect=True)
-def test_a_server_that_is_gone_before_the_commit_is_waited_for(
+def test_a_run_whose_server_crashed_before_the_commit_is_retried_until_the_server_is_back(
     generator: Generator, server: Server, tmp_path: Path
 ) -> None:
     bench, plan = generator.bench, generator.plan(run=uuid4().hex)
-    with standing(plan, "publish.before_commit", tmp_path / "points", retries=3) as process:
+    with stopped_run(plan, "publish.before_commit", tmp_path / "points", retries=3) as process:
         server.crash()
     assert process.stdout is not None
-    first = process.stdout.readline()
-    assert first.startswith("attempt failed: connection_lost"), first
-    assert "Whether it was committed is not known: the destination cannot be reached." in first
+    failure = process.stdout.readline()
+    assert failure.startswith("attempt failed: connection_lost"), failure
+    assert "Whether it was committed is not known: the destination cannot be reached." in failure
     server.restart()
-    assert said(process)[-1] == "done"
-    assert evidence(stored(bench)) == evidence(generator.expected())
+    assert read_output(process)[-1] == "done"
+    assert digest(stored_rows(bench)) == digest(generator.expected())
 
 
 @pytest.mark.parametrize("generator", [Strategy.FULL], indirect=True)
-def test_without_a_crash_there_is_no_proof(
+def test_the_check_fails_if_the_server_does_not_crash(
     generator: Generator, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that is stopped in order keeps what is staged."""
+    """A server that is shut down in order keeps the staged rows."""
     monkeypatch.setattr(Server, "crash", lambda server: embedded_postgresql.stop(server.directory))
     monkeypatch.setattr(Server, "restart", lambda server: server.url)
     with (
-        standing(generator.plan(), "transfer.finished", tmp_path / "points", retries=0) as process,
+        stopped_run(generator.plan(), "transfer.finished", tmp_path / "points", retries=0) as process,
         pytest.raises(AssertionError, match="outlived"),
     ):
-        crash_empties_staging(generator, server)
-    assert said(process) == ["done"]
-    assert evidence(stored(generator.bench)) == evidence(generator.expected())
+        empty_staging(generator, server)
+    assert read_output(process) == ["done"]
+    assert digest(stored_rows(generator.bench)) == digest(generator.expected())

@@ -1,4 +1,4 @@
-"""The wire breaks at the worst moments: before COMMIT, at COMMIT, in the middle of the transfer."""
+"""Connections that break before COMMIT, at COMMIT and during the transfer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def numbers(pg_bench: Bench) -> Bench:
 
 
 def through(bench: Bench, proxy: Proxy, strategy: Strategy) -> Plan:
-    """The plan whose every connection to the destination goes through the proxy."""
+    """Return a plan whose connections to the destination go through the proxy."""
     database = urlsplit(bench.destination.url).path
     destination = replace(bench.destination, url=f"postgresql://127.0.0.1:{proxy.port}{database}", username="postgres")
     key = ("k",) if strategy in (Strategy.INCREMENTAL, Strategy.UPSERT) else ()
@@ -43,7 +43,7 @@ def expected(bench: Bench) -> Rows:
 
 
 @pytest.mark.parametrize("strategy", list(Strategy))
-def test_when_the_answer_to_commit_is_lost_the_commit_record_is_asked(
+def test_a_run_that_lost_the_answer_to_commit_finds_its_commit_record(
     numbers: Bench, proxy: Proxy, strategy: Strategy
 ) -> None:
     proxy.break_at(Fault.LOSE_ANSWER, b"COMMIT", after=COMMIT_RECORD)
@@ -63,12 +63,12 @@ def test_a_connection_reset_before_commit_publishes_nothing(numbers: Bench, prox
     assert proxy.fired == 1
     assert caught.value.retryable
     assert numbers.rows() == before
-    # the same wire, whole again
+    # the proxy passes everything again
     assert numbers.run(plan).last(events.Published).recovered is False
     assert numbers.rows() == expected(numbers)
 
 
-def test_a_reset_in_the_transfer_publishes_nothing(numbers: Bench, proxy: Proxy) -> None:
+def test_a_connection_reset_during_the_transfer_publishes_nothing(numbers: Bench, proxy: Proxy) -> None:
     numbers.at_source("INSERT INTO s SELECT n, repeat('x', 500) FROM generate_series(1000, 20000) n")
     before = numbers.rows()
     plan = through(numbers, proxy, Strategy.FULL)
@@ -80,7 +80,7 @@ def test_a_reset_in_the_transfer_publishes_nothing(numbers: Bench, proxy: Proxy)
     assert numbers.rows() == before
 
 
-def test_without_a_fault_the_proxy_changes_nothing(numbers: Bench, proxy: Proxy) -> None:
+def test_a_run_through_a_proxy_without_faults_publishes_as_usual(numbers: Bench, proxy: Proxy) -> None:
     result = numbers.run(through(numbers, proxy, Strategy.FULL))
     assert proxy.fired == 0
     assert not result.last(events.Published).recovered

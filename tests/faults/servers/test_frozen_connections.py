@@ -1,5 +1,6 @@
-"""The wire to the destination falls silent, or the server does: a cancel ends the run within 20 seconds, and nothing is
-published; without one the run gives up by itself.
+"""The connection to the destination freezes, or the server does.
+
+A cancel ends the run within 20 seconds, and nothing is published. Without a cancel the run times out.
 """
 
 from __future__ import annotations
@@ -21,85 +22,85 @@ from runs.lifecycle.launch import launch
 from runs.models import Run
 from tests.benches.bench import Bench
 from tests.factories import change_settings
-from tests.faults.changing_source import processes_of
+from tests.faults.changing_source import processes_logging_to
 from tests.faults.servers.stopped_server import PUBLISHING, Stopper
 from tests.processes.commands import backends, manage, wait_until
 from tests.servers.proxy import Fault, Proxy
 
 TABLE = "SELECT k, left(v, 3) FROM sync.orders ORDER BY k"
-# what is said to the destination at that moment, and what before on the same connection
+# bytes sent to the destination at which the connection freezes, and bytes sent before them on the same connection
 TRANSFER, PUBLISH = (b"x" * 400, b""), (b"COMMIT", b'pipekit_commits" (run')
-BIG = "INSERT INTO s SELECT n, repeat('x', 500) FROM generate_series(3, 20000) n"
+MANY_ROWS = "INSERT INTO s SELECT n, repeat('x', 500) FROM generate_series(3, 20000) n"
 
 
 @pytest.fixture
 def orders(pg_bench: Bench, proxy: Proxy, save_module: Callable[..., Module], save_connection: Any) -> Module:
-    """An append through the proxy, with a row to come."""
+    """An append through the proxy with one new row."""
     pg_bench.at_source("CREATE TABLE s (k int, v text)", "INSERT INTO s VALUES (1, 'old'), (2, 'new')")
     pg_bench.at_destination(
         "CREATE SCHEMA sync", "CREATE TABLE sync.orders (k int, v text)", "INSERT INTO sync.orders VALUES (1, 'old')"
     )
     database = urlsplit(pg_bench.destination.url).path
-    frozen = replace(pg_bench.destination, url=f"jdbc:postgresql://127.0.0.1:{proxy.port}{database}")
+    through_proxy = replace(pg_bench.destination, url=f"jdbc:postgresql://127.0.0.1:{proxy.port}{database}")
     return save_module(
         "orders",
         "SELECT k, v FROM s",
         source=save_connection(pg_bench.source),
-        destination=save_connection(frozen, username="postgres"),
+        destination=save_connection(through_proxy, username="postgres"),
         merge_strategy="append",
         watermark_column="k",
         max_retries=0,
     )
 
 
-def prove(proxy: Proxy) -> None:
-    assert proxy.fired == 1, "the wire did not freeze"
+def check_frozen(proxy: Proxy) -> None:
+    assert proxy.fired == 1, "the connection did not freeze"
 
 
 @pytest.mark.serial
-@pytest.mark.parametrize("moment", [TRANSFER, PUBLISH], ids=["transfer", "publish"])
-def test_a_cancel_ends_a_run_whose_wire_is_frozen(
+@pytest.mark.parametrize("step", [TRANSFER, PUBLISH], ids=["transfer", "publish"])
+def test_a_cancel_ends_a_run_whose_connection_is_frozen(
     pg_bench: Bench,
     orders: Module,
     proxy: Proxy,
-    moment: tuple[bytes, bytes],
+    step: tuple[bytes, bytes],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    if moment == TRANSFER:
-        pg_bench.at_source(BIG)
+    if step == TRANSFER:
+        pg_bench.at_source(MANY_ROWS)
     before = pg_bench.rows(TABLE)
-    # reaches the run and its jrunner, which are found by it
+    # inherited by the run and its jrunner, which are found by it
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(tmp_path / "points"))
-    proxy.break_at(Fault.FREEZE, moment[0], after=moment[1])
+    proxy.break_at(Fault.FREEZE, step[0], after=step[1])
     run = launch(orders, Request())
     wait_until(lambda: proxy.fired)
-    prove(proxy)
-    # it does not end by itself
+    check_frozen(proxy)
+    # the run does not end by itself
     time.sleep(2)
-    assert list(processes_of(tmp_path / "points"))
+    assert list(processes_logging_to(tmp_path / "points"))
     monkeypatch.delenv("PIPEKIT_FAULT_LOG")
-    began = time.monotonic()
+    cancelled_at = time.monotonic()
     assert cancel.cancel(run) is CancelResult.REQUESTED
     wait_until(lambda: Run.objects.get(pk=run.pk).is_final)
-    wait_until(lambda: not list(processes_of(tmp_path / "points")))
-    # the frozen one too, which nobody has hung up on
+    wait_until(lambda: not list(processes_logging_to(tmp_path / "points")))
+    # including the frozen session, whose connection is still open
     wait_until(lambda: not backends(pg_bench.source.url) and not backends(pg_bench.destination.url))
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - cancelled_at < 20
     run.refresh_from_db()
     assert (run.status, run.published_at) == ("cancelled", None)
     assert pg_bench.rows(TABLE) == before
-    # the wire is whole again
-    done = manage("runmodule", "orders", "--quiet")
-    assert done.code == 0, done.err
+    # the proxy passes everything again
+    result = manage("runmodule", "orders", "--quiet")
+    assert result.code == 0, result.err
     assert pg_bench.rows(TABLE) == pg_bench.rows(
         "SELECT 1, 'old' UNION ALL SELECT 2, 'new' UNION ALL"
-        f" SELECT n, 'xxx' FROM generate_series(3, {20000 if moment == TRANSFER else 2}) n ORDER BY 1"
+        f" SELECT n, 'xxx' FROM generate_series(3, {20000 if step == TRANSFER else 2}) n ORDER BY 1"
     )
 
 
 @pytest.mark.serial
-def test_a_cancel_ends_a_run_whose_server_stands_still(
+def test_a_cancel_ends_a_run_whose_server_is_stopped(
     pg_bench: Bench, orders: Module, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     before = pg_bench.rows(TABLE)
@@ -109,21 +110,21 @@ def test_a_cancel_ends_a_run_whose_server_stands_still(
     )
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(log))
     monkeypatch.setenv("PIPEKIT_FAULTS", "publish.begun=sleep:1")
-    with stopper.at_work():
+    with stopper.active():
         run = launch(orders, Request())
         wait_until(lambda: stopper.fired)
         time.sleep(2)
         monkeypatch.delenv("PIPEKIT_FAULT_LOG")
         monkeypatch.delenv("PIPEKIT_FAULTS")
-        began = time.monotonic()
+        cancelled_at = time.monotonic()
         assert cancel.cancel(run) is CancelResult.REQUESTED
         wait_until(lambda: Run.objects.get(pk=run.pk).is_final)
-        wait_until(lambda: not list(processes_of(log)))
-        assert time.monotonic() - began < 20
+        wait_until(lambda: not list(processes_logging_to(log)))
+        assert time.monotonic() - cancelled_at < 20
     run.refresh_from_db()
     assert (run.status, run.published_at) == ("cancelled", None)
     assert "not known" in (run.error or {})["message"]
-    # it hears of the cancel when it goes on
+    # the server receives the cancel request when it is resumed
     wait_until(lambda: not backends(pg_bench.destination.url))
     assert pg_bench.rows(TABLE) == before
     assert manage("runmodule", "orders", "--quiet").code == 0
@@ -131,16 +132,14 @@ def test_a_cancel_ends_a_run_whose_server_stands_still(
 
 
 @pytest.mark.serial
-def test_a_run_whose_wire_freezes_gives_up_in_time_and_is_tried_again(
-    pg_bench: Bench, orders: Module, proxy: Proxy
-) -> None:
-    pg_bench.at_source(BIG)
+def test_a_run_whose_connection_freezes_times_out_and_is_retried(pg_bench: Bench, orders: Module, proxy: Proxy) -> None:
+    pg_bench.at_source(MANY_ROWS)
     change_settings(no_progress_timeout=3)
     Module.objects.filter(pk=orders.pk).update(max_retries=1, retry_delay=1)
     proxy.break_at(Fault.FREEZE, TRANSFER[0])
     run = launch(orders, Request())
     wait_until(lambda: Run.objects.get(pk=run.pk).is_final, seconds=90)
-    prove(proxy)
+    check_frozen(proxy)
     run.refresh_from_db()
     assert run.status == "success", run.error
     assert [attempt["code"] for attempt in run.attempts or []] == ["no_progress"]
@@ -148,12 +147,12 @@ def test_a_run_whose_wire_freezes_gives_up_in_time_and_is_tried_again(
 
 
 @pytest.mark.serial
-@pytest.mark.parametrize("moment", [TRANSFER, PUBLISH], ids=["transfer", "publish"])
-def test_without_a_freeze_there_is_no_proof(
-    pg_bench: Bench, orders: Module, proxy: Proxy, moment: tuple[bytes, bytes]
+@pytest.mark.parametrize("step", [TRANSFER, PUBLISH], ids=["transfer", "publish"])
+def test_the_check_fails_if_the_connection_does_not_freeze(
+    pg_bench: Bench, orders: Module, proxy: Proxy, step: tuple[bytes, bytes]
 ) -> None:
-    proxy.break_at(Fault.NONE, moment[0], after=moment[1])
+    proxy.break_at(Fault.NONE, step[0], after=step[1])
     assert manage("runmodule", "orders", "--quiet").code == 0
     with pytest.raises(AssertionError, match="did not freeze"):
-        prove(proxy)
+        check_frozen(proxy)
     assert pg_bench.rows(TABLE) == [(1, "old"), (2, "new")]
