@@ -117,7 +117,7 @@ class RunFactory(DjangoModelFactory[Run]):
     dest_lock_key = LazyAttribute(lambda run: f"dw {run.module.dest_table}")
 
 
-def running(**fields: Any) -> Run:
+def create_running_run(**fields: Any) -> Run:
     """Create a run that has started."""
     run = RunFactory.create(**fields)
     run.start(host="etl1", machine_id="m1", boot_id="b1", pid=4711, process_started=99)

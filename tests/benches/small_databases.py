@@ -67,21 +67,23 @@ def job(source: System, query: str, destination: System, table: str = "t", **cha
     return replace(job, **changes)
 
 
-def moved(job: Job) -> tuple[str, TransferResult]:
+def transfer_rows(job: Job) -> tuple[str, TransferResult]:
     """Transfer the job's rows in this process; return the name of the route and the counts."""
     route = choose(job)
     return route.name, route.copy(job, Reporter(events=False), Cancellation())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
+class TransferredValues:
     """The route of a transfer, and the destination's value for each case."""
 
     route: str
     values: dict[tuple[str, str, str], Any]
 
 
-def carry(source: System, destination: System, cases: Sequence[tuple[str, str, str]], expression: str) -> Carried:
+def transfer_values(
+    source: System, destination: System, cases: Sequence[tuple[str, str, str]], expression: str
+) -> TransferredValues:
     """Transfer a table with a column for each case (source type, value as SQL, destination type).
 
     It has a row with the values and one with NULLs. ``expression`` is the SQL that reads a column of the destination,
@@ -96,10 +98,10 @@ def carry(source: System, destination: System, cases: Sequence[tuple[str, str, s
     )
     source.execute(f"INSERT INTO s VALUES (2, {values})")
     destination.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, {dest_columns})")
-    route, counts = moved(job(source, "SELECT * FROM s", destination))
+    route, counts = transfer_rows(job(source, "SELECT * FROM s", destination))
     assert (counts.read, counts.written) == (2, 2)
     expressions = ", ".join(expression.format(name) for name in names)
     nulls = " AND ".join(f"{name} IS NULL" for name in names)
     assert destination.rows(f"SELECT n FROM t WHERE {nulls}") == [(1,)]
     (row,) = destination.rows(f"SELECT {expressions} FROM t WHERE n = 2")
-    return Carried(route=route, values=dict(zip(cases, row, strict=True)))
+    return TransferredValues(route=route, values=dict(zip(cases, row, strict=True)))

@@ -11,12 +11,12 @@ from runs.engine.verify.verify import Options, VerificationResult, verify
 from tests.benches.bench import Bench
 
 
-def quick() -> Pace:
+def fast_pace() -> Pace:
     """Return a pace that does not slow tests down."""
     return Pace(per_second=1000)
 
 
-def verified(
+def run_verification(
     bench: Bench,
     query: str,
     *,
@@ -27,7 +27,7 @@ def verified(
 ) -> VerificationResult:
     """Verify `sync.t`. ``changes`` are fields of the plan, which is by default an upsert by `id`."""
     plan = bench.plan(query, **{"strategy": Strategy.UPSERT, "merge_key": ("id",), **changes})
-    return verify(plan, Options(columns=columns, since=since, pace=quick()), log=log)
+    return verify(plan, Options(columns=columns, since=since, pace=fast_pace()), log=log)
 
 
 def counts(result: VerificationResult) -> tuple[int, int, int]:
@@ -44,18 +44,18 @@ def table_of(bench: Bench) -> str:
 def _verify_with_log(bench: Bench, query: str, **changes: Any) -> tuple[str, tuple[int, int, int]]:
     """Verify; return the first log line, which says where the rows are hashed and why, and the counts."""
     log = list[str]()
-    result = verified(bench, query, log=log.append, **changes)
+    result = run_verification(bench, query, log=log.append, **changes)
     return log[0], counts(result)
 
 
-def hashed_by_the_server(bench: Bench, query: str, **changes: Any) -> tuple[int, int, int]:
+def verify_on_server(bench: Bench, query: str, **changes: Any) -> tuple[int, int, int]:
     """Verify, check that PostgreSQL hashes its rows itself, and return the counts."""
     reason, differences = _verify_with_log(bench, query, **changes)
     assert "postgresql hashes its rows itself" in reason
     return differences
 
 
-def why_read(bench: Bench, query: str, **changes: Any) -> str:
+def reason_for_reading(bench: Bench, query: str, **changes: Any) -> str:
     """Verify tables that are equal; return the reason why their rows are read."""
     reason, differences = _verify_with_log(bench, query, **changes)
     assert differences == (0, 0, 0)

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CommandResult:
     """The exit code and the output of a command."""
 
     code: int
@@ -36,18 +36,18 @@ class Done:
         return json.loads(self.out)
 
 
-def manage(*arguments: str, **environment: str) -> Done:
+def manage(*arguments: str, **environment: str) -> CommandResult:
     """Run a command to its end in a process of its own."""
     process = start(*arguments, **environment)
     out, err = process.communicate(timeout=180)
-    return Done(process.returncode, out, err)
+    return CommandResult(process.returncode, out, err)
 
 
-def call(*arguments: str) -> Done:
+def call(*arguments: str) -> CommandResult:
     """Call a command in this process; return the exit code and the output that it has on a command line."""
     out, err = io.StringIO(), io.StringIO()
     code = exit_code(*arguments, stdout=out, stderr=err)
-    return Done(code, out.getvalue(), err.getvalue())
+    return CommandResult(code, out.getvalue(), err.getvalue())
 
 
 def exit_code(name: str, *arguments: str, **streams: Any) -> int:
@@ -61,17 +61,17 @@ def exit_code(name: str, *arguments: str, **streams: Any) -> int:
     return 0
 
 
-def start_anew(words: Sequence[str], env: Mapping[str, str], **options: Any) -> subprocess.Popen[Any]:
+def start_in_new_interpreter(words: Sequence[str], env: Mapping[str, str], **options: Any) -> subprocess.Popen[Any]:
     """Start a command in a new interpreter, for tests of the start of a process and of settings."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.Popen([sys.executable, str(ROOT / "manage.py"), *words], cwd=ROOT, env=dict(env), **options)
 
 
-def run_anew(
+def run_in_new_interpreter(
     words: Sequence[str], env: Mapping[str, str], *, stdin: bytes = b"", text: bool = True
 ) -> subprocess.CompletedProcess[Any]:
     """Run a command to its end in a new interpreter."""
-    process = start_anew(words, env, stdin=subprocess.PIPE, text=text)
+    process = start_in_new_interpreter(words, env, stdin=subprocess.PIPE, text=text)
     out, err = process.communicate(stdin.decode() if text else stdin, timeout=180)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -95,7 +95,7 @@ def alive(pid: int | None) -> bool:
     return _state(pid) not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
 
 
-def go_on(pid: int | None) -> None:
+def resume_when_stopped(pid: int | None) -> None:
     """Wait until the process has stopped itself, as the fault "stop" does, and resume it."""
     assert pid is not None
     wait_until(lambda: stopped(pid))

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from tests.benches.bench import Bench
-from tests.processes.commands import Done, start_anew
+from tests.processes.commands import CommandResult, start_in_new_interpreter
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,16 @@ class Install:
     data_dir: Path
     database: str = ""
 
-    def manage(self, *arguments: str, **variables: str) -> Done:
+    def manage(self, *arguments: str, **variables: str) -> CommandResult:
         """Run a command to its end, with more environment variables."""
         process = self.start(*arguments, **variables)
         out, err = process.communicate(timeout=180)
-        return Done(process.returncode, out, err)
+        return CommandResult(process.returncode, out, err)
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        return start_anew(arguments, {**self.environment(), **variables}, stdin=subprocess.DEVNULL, text=True)
+        return start_in_new_interpreter(
+            arguments, {**self.environment(), **variables}, stdin=subprocess.DEVNULL, text=True
+        )
 
     def environment(self) -> dict[str, str]:
         """Return the environment of a command of this install."""

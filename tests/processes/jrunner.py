@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class JrunnerResult:
     """The exit code, standard output and standard error of a finished process."""
 
     code: int
@@ -48,14 +48,14 @@ def start_job(job: Job, *, env: Mapping[str, str] | None = None) -> subprocess.P
     return process
 
 
-def finish(process: subprocess.Popen[str], *, stdin: str | None = None) -> Outcome:
+def finish(process: subprocess.Popen[str], *, stdin: str | None = None) -> JrunnerResult:
     output, log = process.communicate(stdin, timeout=120)
-    return Outcome(code=process.returncode, output=output, log=log)
+    return JrunnerResult(code=process.returncode, output=output, log=log)
 
 
-def run_job(job: Job, *, env: Mapping[str, str] | None = None) -> Outcome:
+def run_job(job: Job, *, env: Mapping[str, str] | None = None) -> JrunnerResult:
     return finish(start_job(job, env=env))
 
 
-def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> Outcome:
+def run(*arguments: str, env: Mapping[str, str] | None = None, stdin: str = "") -> JrunnerResult:
     return finish(start(arguments, env=env), stdin=stdin)

@@ -9,14 +9,14 @@ from runs.launchers.launcher import LaunchFailed
 from runs.process.identity import ProcessIdentity, current
 
 
-class Nowhere:
+class NullLauncher:
     """Returns the identity of this process, so that runs stay queued and are not considered dead."""
 
     def launch(self, words: Sequence[str], *, log: Path) -> ProcessIdentity | None:
         return current()
 
 
-class Broken:
+class FailingLauncher:
     """Fails at every launch."""
 
     def launch(self, words: Sequence[str], *, log: Path) -> ProcessIdentity | None:

@@ -12,7 +12,7 @@ from connections.sdk.errors import InvalidValue
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import NamedWatermark, Strategy
 from tests.benches.bench import Bench
-from tests.benches.verification import counts, verified
+from tests.benches.verification import counts, run_verification
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -27,7 +27,7 @@ def test_a_row_below_a_bound_that_the_source_sorts_differently_is_missing(bench:
         "CREATE TABLE sync.t (id bigint PRIMARY KEY, ts timestamptz)",
         "INSERT INTO sync.t VALUES (1, '2024-01-02 04:00:00+00')",
     )
-    result = verified(bench, "SELECT id AS id, ts AS ts FROM s", watermark="ts")
+    result = run_verification(bench, "SELECT id AS id, ts AS ts FROM s", watermark="ts")
     assert counts(result) == (1, 0, 0)
     assert [key.key for key in result.outcome.missing] == [("2",)]
 
@@ -43,7 +43,7 @@ def test_a_key_that_keep_latest_removed_is_missing(bench: Bench) -> None:
         "INSERT INTO sync.t VALUES (1, '2024-01-02', 'new')",
     )
     query = "SELECT k AS k, ts AS ts, v AS v FROM s"
-    result = verified(bench, query, merge_key=("k",), watermark="ts", keep_latest=True)
+    result = run_verification(bench, query, merge_key=("k",), watermark="ts", keep_latest=True)
     assert counts(result) == (1, 0, 0)
     assert [key.key for key in result.outcome.missing] == [("2",)]
 
@@ -72,9 +72,9 @@ def test_with_keep_latest_an_older_row_is_different(
     )
     query = "SELECT k AS k, w AS w, v AS v FROM s"
     latest: dict[str, Any] = {"merge_key": ("k",), "watermark": "w", "keep_latest": True}
-    assert counts(verified(pair, query, **latest)) == (0, 0, 1)
+    assert counts(run_verification(pair, query, **latest)) == (0, 0, 1)
     pair.at_destination(f"UPDATE sync.t SET w = {new}, v = 'new' WHERE k = 1")
-    assert counts(verified(pair, query, columns=("v",), **latest)) == (0, 0, 0)
+    assert counts(run_verification(pair, query, columns=("v",), **latest)) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("destination", ["postgresql", "duckdb"])
@@ -98,10 +98,10 @@ def test_with_keep_latest_a_row_of_an_earlier_year_bc_is_different(
     latest: dict[str, Any] = {"merge_key": ("k",), "watermark": "w", "keep_latest": True}
     pair.run(pair.plan(query, strategy=Strategy.UPSERT, **latest))
     assert pair.rows("SELECT v FROM sync.t") == [("new",)]
-    assert counts(verified(pair, query, **latest)) == (0, 0, 0)
+    assert counts(run_verification(pair, query, **latest)) == (0, 0, 0)
     dest_value = old if destination == "postgresql" else f"{old[:10]} (BC){old[10:].removesuffix(' BC')}"
     pair.at_destination(f"UPDATE sync.t SET v = 'old', w = CAST('{dest_value}' AS {native})")
-    assert counts(verified(pair, query, **latest)) == (0, 0, 1)
+    assert counts(run_verification(pair, query, **latest)) == (0, 0, 1)
 
 
 def test_keys_that_differ_only_in_case_are_one_key_if_the_destination_ignores_case(
@@ -114,7 +114,7 @@ def test_keys_that_differ_only_in_case_are_one_key_if_the_destination_ignores_ca
         'CREATE TABLE "sync.t" (code text COLLATE NOCASE PRIMARY KEY, v text)',
         """INSERT INTO "sync.t" VALUES ('abc', 'new'), ('D', 'y')""",
     )
-    result = verified(bench, "SELECT code AS code, v AS v FROM s", merge_key=("code",))
+    result = run_verification(bench, "SELECT code AS code, v AS v FROM s", merge_key=("code",))
     assert counts(result) == (0, 0, 1)
     assert [(value.column, value.source, value.destination) for value in result.outcome.different] == [("v", "x", "y")]
 
@@ -127,7 +127,7 @@ def test_rows_inserted_again_for_a_null_key_are_extra(bench: Bench, tmp_path: Pa
         'CREATE TABLE "sync.t" (id integer PRIMARY KEY, v text)',
         """INSERT INTO "sync.t" VALUES (1, 'a'), (2, 'no key yet'), (3, 'no key yet')""",
     )
-    assert counts(verified(bench, "SELECT id AS id, v AS v FROM s")) == (1, 2, 0)
+    assert counts(run_verification(bench, "SELECT id AS id, v AS v FROM s")) == (1, 2, 0)
 
 
 def test_rows_duplicated_by_a_delete_without_effect_are_extra(pg_bench: Bench) -> None:
@@ -137,7 +137,7 @@ def test_rows_duplicated_by_a_delete_without_effect_are_extra(pg_bench: Bench) -
         "CREATE TABLE sync.t (id integer, v text)",
         "INSERT INTO sync.t VALUES (1, 'a'), (2, 'b'), (1, 'a'), (2, 'b')",
     )
-    assert counts(verified(pg_bench, "SELECT id AS id, v AS v FROM s")) == (0, 2, 0)
+    assert counts(run_verification(pg_bench, "SELECT id AS id, v AS v FROM s")) == (0, 2, 0)
 
 
 def test_a_row_that_a_trigger_discarded_from_an_append_is_missing(pg_bench: Bench) -> None:
@@ -147,7 +147,7 @@ def test_a_row_that_a_trigger_discarded_from_an_append_is_missing(pg_bench: Benc
         "CREATE TABLE sync.t (id integer, v text)",
         "INSERT INTO sync.t VALUES (1, 'a'), (2, 'b')",
     )
-    result = verified(pg_bench, "SELECT id AS id, v AS v FROM s", strategy=Strategy.APPEND, merge_key=())
+    result = run_verification(pg_bench, "SELECT id AS id, v AS v FROM s", strategy=Strategy.APPEND, merge_key=())
     assert counts(result) == (1, 0, 0)
 
 
@@ -163,7 +163,7 @@ def test_rows_below_a_named_watermark_are_not_extra(pg_bench: Bench) -> None:
     )
     since = NamedWatermark(name="since", connection=pg_bench.source, resolver_sql="SELECT 6")
     query = "SELECT id AS id, v AS v FROM s WHERE id > {since}"
-    result = verified(pg_bench, query, named_watermarks=(since,))
+    result = run_verification(pg_bench, query, named_watermarks=(since,))
     assert counts(result) == (2, 1, 0)
     assert any("only rows that it returns" in warning for warning in result.warnings)
 
@@ -173,7 +173,7 @@ def test_a_column_that_the_query_does_not_fill_causes_a_warning(pg_bench: Bench)
     pg_bench.at_destination(
         "CREATE SCHEMA sync", "CREATE TABLE sync.t (id integer, v text, w text)", "INSERT INTO sync.t VALUES (1, 'a')"
     )
-    result = verified(pg_bench, "SELECT * FROM s")
+    result = run_verification(pg_bench, "SELECT * FROM s")
     assert counts(result) == (0, 0, 0)
     assert any("not compared: w" in warning for warning in result.warnings)
 
@@ -184,4 +184,4 @@ def test_a_source_value_that_the_destination_cannot_hold_is_named(pg_bench: Benc
         "CREATE SCHEMA sync", "CREATE TABLE sync.t (id integer, n numeric(10,1))", "INSERT INTO sync.t VALUES (1, 1.2)"
     )
     with pytest.raises(InvalidValue, match="1.2345"):
-        verified(pg_bench, "SELECT id AS id, n AS n FROM s")
+        run_verification(pg_bench, "SELECT id AS id, n AS n FROM s")

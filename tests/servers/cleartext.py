@@ -28,7 +28,7 @@ class _Handler(socketserver.BaseRequestHandler):
             if code == _CANCEL:
                 return
             self._read(length - 8)
-            self.server.asked += 1
+            self.server.password_requests += 1
             self._request_password()
             kind, length = struct.unpack("!cI", self._read(5))
             if kind == b"p":
@@ -71,14 +71,14 @@ class _Handler(socketserver.BaseRequestHandler):
 
 
 class ClearTextServer(socketserver.ThreadingTCPServer):
-    """The server. ``asked`` counts its password requests, ``passwords`` are those it received."""
+    """The server. ``password_requests`` counts how often it requested one, ``passwords`` are those it received."""
 
     daemon_threads = True
     allow_reuse_address = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked = 0
+        self.password_requests = 0
         self.passwords: list[str] = []
         # whether the password request is sent byte by byte
         self.in_pieces = False

@@ -14,7 +14,7 @@ from tests.servers.receivers import MailServer
 SENDER, ADMIN = "pipekit@example.com", "admin@example.com"
 
 
-def reached_at(settings: Settings, port: int, **fields: Any) -> None:
+def use_mail_server(settings: Settings, port: int, **fields: Any) -> None:
     """Configure the mail server on this port of 127.0.0.1; keywords are further fields."""
     smtp = Smtp(**{"host": "127.0.0.1", "port": port, "sender": SENDER, "to": (ADMIN,), **fields})
     settings.PIPEKIT = replace(settings.PIPEKIT, smtp=smtp)

@@ -16,14 +16,14 @@ from django.core.management import call_command
 from connections.management.base import CommandFailed
 from pipekit_site.config.config import BASE_DIR
 from tests.acceptance.pipekit_site.test_start_up import environment, manage
-from tests.processes.commands import start_anew
+from tests.processes.commands import start_in_new_interpreter
 
 # each test starts several processes
 pytestmark = pytest.mark.matrix
 
 
 def start(data_dir: Path, *words: str, **settings: Any) -> subprocess.Popen[str]:
-    return start_anew(words, environment(data_dir), text=True, **settings)
+    return start_in_new_interpreter(words, environment(data_dir), text=True, **settings)
 
 
 def guarded(statement: str, *words: str) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 
 from pipekit_site import config_yaml
 from tests.benches.config_yaml import EXAMPLE, counts, load
-from tests.processes.commands import run_anew
+from tests.processes.commands import run_in_new_interpreter
 
 ROOT = Path(__file__).parents[3]
 
@@ -27,7 +27,7 @@ def file(tmp_path: Path) -> Path:
 
 def manage(*arguments: str, data_dir: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "PIPEKIT_DATA_DIR": str(data_dir), "LC_ALL": "C"}
-    return run_anew(arguments, environment, stdin=stdin, text=False)
+    return run_in_new_interpreter(arguments, environment, stdin=stdin, text=False)
 
 
 def error_of(*arguments: str, **options: Any) -> CommandError:

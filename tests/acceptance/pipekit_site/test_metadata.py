@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.commands import run_anew
+from tests.processes.commands import run_in_new_interpreter
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def manage(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PIPEKIT_DATA_DIR": str(directory), "DJANGO_SETTINGS_MODULE": "pipekit_site.settings"}
-    return run_anew(arguments, environment)
+    return run_in_new_interpreter(arguments, environment)
 
 
 @pytest.mark.matrix

@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 
 from connections.models import Connection, Driver
 from connections.secrets import references
-from tests.processes.commands import run_anew
+from tests.processes.commands import run_in_new_interpreter
 
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.django_db
@@ -36,7 +36,7 @@ def warehouse(name: str = "warehouse", password: str = "$DW_PW") -> Connection:
 
 def manage(*arguments: str, secrets_file: Path, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "PIPEKIT_SECRETS": str(secrets_file), "LC_ALL": "C"}
-    return run_anew(["secrets", *arguments], environment, stdin=stdin, text=False)
+    return run_in_new_interpreter(["secrets", *arguments], environment, stdin=stdin, text=False)
 
 
 def check(*arguments: str) -> int:

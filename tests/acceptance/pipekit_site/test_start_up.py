@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from pipekit_site.config.config import BASE_DIR
-from tests.processes.commands import run_anew
+from tests.processes.commands import run_in_new_interpreter
 from tests.servers.ports import reserved_port
 
 # each test starts several processes
@@ -31,7 +31,7 @@ def environment(data_dir: Path, **variables: str) -> dict[str, str]:
 
 def manage(data_dir: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a new process with this data directory."""
-    return run_anew(arguments, environment(data_dir, **variables))
+    return run_in_new_interpreter(arguments, environment(data_dir, **variables))
 
 
 def test_a_wrong_configuration_exits_with_2_and_a_message_without_a_traceback(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from modules.models import Module
 from runs.engine.jrunner_protocol import IdleTimer
 from runs.models import Run, Verification
 from tests.benches.bench import Bench
-from tests.processes.commands import go_on, start, stopped, wait_until
+from tests.processes.commands import resume_when_stopped, start, stopped, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,7 +79,7 @@ def test_a_transfer_that_waits_for_a_locked_file_logs_it(
     wait_until(lambda: stopped(process.pid))
     other = sqlite3.connect(bench.destination.url.removeprefix("jdbc:sqlite:"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    go_on(process.pid)
+    resume_when_stopped(process.pid)
     wait_until(lambda: "is writing to it" in _log())
     other.execute("ROLLBACK")
     _finish(process)

@@ -13,7 +13,7 @@ from modules.models import Module
 from runs.models import Run
 from tests.acceptance.runs.test_verifymodule import verifymodule
 from tests.benches.bench import Bench
-from tests.processes.commands import Done
+from tests.processes.commands import CommandResult
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -59,7 +59,7 @@ def source(bench: Bench, values: str) -> None:
     bench.at_source("CREATE TABLE s (id INTEGER, name TEXT)", f"INSERT INTO s VALUES {values}")
 
 
-def repair(*arguments: str) -> Done:
+def repair(*arguments: str) -> CommandResult:
     """Verify and repair module `t`."""
     return verifymodule("t", "--repair", "--json", *arguments)
 

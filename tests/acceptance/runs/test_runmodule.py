@@ -17,7 +17,7 @@ from modules.models import Hook, Module, Watermark
 from runs.models import Run
 from tests.benches.bench import Bench
 from tests.processes import commands
-from tests.processes.commands import call, go_on, manage, stopped, wait_until
+from tests.processes.commands import call, manage, resume_when_stopped, stopped, wait_until
 
 QUERY = 'SELECT "DCORD#" AS dcord, RTRIM(DCOTYP) AS dcotyp FROM QCRH'
 Save = Callable[..., Module]
@@ -149,7 +149,7 @@ def test_a_second_run_of_a_module_exits_with_4_and_names_the_first(orders: Bench
     assert (second.json["run"], second.json["error"]["code"]) == (None, "already_running")
     assert second.json["error"]["detail"] == str(running.pk)
     assert f"run {running.pk} of qcrh is running" in second.err
-    go_on(first.pid)
+    resume_when_stopped(first.pid)
     first.communicate(timeout=120)
     assert first.returncode == 0
 
@@ -163,7 +163,7 @@ def test_two_modules_with_one_destination_table_do_not_run_at_the_same_time(orde
     second = manage("runmodule", "again")
     assert second.code == 4
     assert "writes the same table" in second.err
-    go_on(first.pid)
+    resume_when_stopped(first.pid)
     first.communicate(timeout=120)
 
 
@@ -231,7 +231,7 @@ def run_deleted_at(point: str) -> dict[str, Any]:
     wait_until(lambda: stopped(process.pid))
     with metadata.cursor() as cursor:
         cursor.execute(f"DELETE FROM {Run._meta.db_table}")
-    go_on(process.pid)
+    resume_when_stopped(process.pid)
     out, err = process.communicate(timeout=120)
     assert "cancelled" not in err
     return {**json.loads(out), "exit": process.returncode}

@@ -13,10 +13,10 @@ from runs.models import Run
 from tests.acceptance.runs.test_runmodule import QUERY, Save
 from tests.acceptance.runs.test_runmodule import orders as orders
 from tests.benches.bench import Bench
-from tests.processes.commands import Done, call, manage
+from tests.processes.commands import CommandResult, call, manage
 
 
-def error_of(result: Done) -> dict[str, str]:
+def error_of(result: CommandResult) -> dict[str, str]:
     """Return the error of a failed run, which must have exit code 1, a hint and no traceback."""
     assert result.code == 1, result.err
     error: dict[str, str] = result.json["error"]

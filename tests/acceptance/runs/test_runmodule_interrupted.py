@@ -16,7 +16,7 @@ import pytest
 from modules.models import Module
 from runs.models import Run
 from tests.benches.bench import Bench
-from tests.processes.commands import ROOT, go_on, start_anew, wait_until
+from tests.processes.commands import ROOT, resume_when_stopped, start_in_new_interpreter, wait_until
 
 # each test starts several processes
 pytestmark = pytest.mark.matrix
@@ -29,7 +29,7 @@ FULL = Path("/dev/full")
 def start(*words: str, **options: Any) -> subprocess.Popen[str]:
     """Start `runmodule s`; ``options`` are those of Popen, with the variables to add as ``env``."""
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "pipekit_site.settings", **options.pop("env", {})}
-    return start_anew(["runmodule", "s", *words], environment, text=True, **options)
+    return start_in_new_interpreter(["runmodule", "s", *words], environment, text=True, **options)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_signal_before_the_run_has_begun_cancels_it(
     process = start("--json", env=faults)
     wait_until(lambda: log.exists() and "run.claimed stop" in log.read_text())
     process.send_signal(number)
-    go_on(process.pid)
+    resume_when_stopped(process.pid)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, json.loads(out)["status"]) == (code, "cancelled")
     assert "Traceback" not in err
@@ -115,7 +115,7 @@ def test_a_run_under_nohup_continues_after_its_terminal_is_closed(source: Bench)
     process = start("--json", env={"PIPEKIT_FAULTS": "publish.before_commit=stop"}, preexec_fn=ignore)
     wait_until(lambda: Run.objects.filter(staged=3).exists())
     process.send_signal(signal.SIGHUP)
-    go_on(process.pid)
+    resume_when_stopped(process.pid)
     out, _ = process.communicate(timeout=60)
     assert (process.returncode, json.loads(out)["status"]) == (0, "success")
 

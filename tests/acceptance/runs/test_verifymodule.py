@@ -14,7 +14,7 @@ from runs.models.verification import Verification, VerificationStatus
 from runs.process import identity
 from tests.benches.bench import Bench
 from tests.factories import change_settings
-from tests.processes.commands import Done, call
+from tests.processes.commands import CommandResult, call
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -22,7 +22,7 @@ QUERY = "SELECT id AS id, name AS name FROM s"
 Save = Callable[..., Module]
 
 
-def verifymodule(*arguments: str) -> Done:
+def verifymodule(*arguments: str) -> CommandResult:
     return call("verifymodule", *arguments)
 
 

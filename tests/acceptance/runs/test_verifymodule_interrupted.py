@@ -17,7 +17,7 @@ from runs.verifications import record
 from tests.benches.bench import Bench
 from tests.factories import ModuleFactory
 from tests.integration.runs.test_recording import locked
-from tests.processes.commands import go_on, start, wait_until
+from tests.processes.commands import resume_when_stopped, start, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Save = Callable[..., Module]
@@ -82,7 +82,7 @@ def test_a_signal_between_claim_and_repair_also_cancels_the_run(orders: Bench, t
     process = start("verifymodule", "orders", "--repair", **faults)
     wait_until(lambda: log.exists() and "verification.repairing stop" in log.read_text())
     process.send_signal(signal.SIGTERM)
-    go_on(process.pid)
+    resume_when_stopped(process.pid)
     assert code_of(process) == 130
     row = Verification.objects.get()
     assert row.error is not None

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def nowhere(settings: Settings) -> None:
-    settings.RUN_LAUNCHER = "tests.processes.launchers.Nowhere"
+    settings.RUN_LAUNCHER = "tests.processes.launchers.NullLauncher"
 
 
 def schedule_json(capsys: Capture, *words: str) -> Any:

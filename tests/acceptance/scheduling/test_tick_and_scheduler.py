@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def nowhere(settings: Settings) -> None:
-    settings.RUN_LAUNCHER = "tests.processes.launchers.Nowhere"
+    settings.RUN_LAUNCHER = "tests.processes.launchers.NullLauncher"
 
 
 def test_tick_starts_what_is_due_at_the_given_timestamp(capsys: Capture) -> None:

@@ -72,7 +72,7 @@ def test_no_password_is_sent(server: ClearTextServer, way: str, query: str, in_p
         AuthenticationFailed, match="in clear text over a connection without TLS; it was not sent"
     ) as error:
         WAYS[way](parameters(server, query))
-    assert server.asked and server.passwords == []
+    assert server.password_requests and server.passwords == []
     assert "allow_cleartext_password" in error.value.hint
     assert PASSWORD not in str(error.value.as_dict())
 
@@ -102,7 +102,7 @@ def test_the_backend_status_check_sends_no_password(server: ClearTextServer) -> 
     backend = Backend(driver.settings(parameters(server)), pid=1)
     backend.is_busy()
     backend.terminate()
-    assert server.asked and server.passwords == []
+    assert server.password_requests and server.passwords == []
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -45,14 +45,14 @@ def test_a_connection_without_a_password_sends_no_password(
 ) -> None:
     with pytest.raises(AuthenticationFailed):
         WAYS[way](without_password(server))
-    assert server.asked and not any(server.passwords)
+    assert server.password_requests and not any(server.passwords)
 
 
 def test_the_backend_status_check_sends_no_password(server: ClearTextServer, libpq_password: None) -> None:
     backend = Backend(driver.settings(without_password(server)), pid=1)
     backend.is_busy()
     backend.terminate()
-    assert server.asked and not any(server.passwords)
+    assert server.password_requests and not any(server.passwords)
 
 
 def test_the_error_says_that_the_connection_has_no_password(server: ClearTextServer) -> None:

@@ -17,7 +17,7 @@ from connections.connectors.postgresql import driver
 from connections.sdk import errors
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from tests.benches.small_databases import System, job, moved, postgresql, sqlite
+from tests.benches.small_databases import System, job, postgresql, sqlite, transfer_rows
 from tests.processes.commands import wait_until
 
 # refuse() and the trigger on refusing raise an error with any SQLSTATE
@@ -68,23 +68,23 @@ def with_psycopg(source: System, sql: str, path: Path) -> None:
 
 
 def with_raw_copy(source: System, sql: str, path: Path) -> None:
-    moved(job(source, sql, postgresql(source.parameters.url)))
+    transfer_rows(job(source, sql, postgresql(source.parameters.url)))
 
 
 def with_arrow(source: System, sql: str, path: Path) -> None:
     destination = sqlite(path / "d.db")
     destination.execute("CREATE TABLE t (a integer)")
-    moved(job(source, sql, destination))
+    transfer_rows(job(source, sql, destination))
 
 
 def into_raw_copy(destination: System, path: Path) -> None:
-    moved(job(destination, "SELECT a FROM numbers", destination, "refusing"))
+    transfer_rows(job(destination, "SELECT a FROM numbers", destination, "refusing"))
 
 
 def into_arrow(destination: System, path: Path) -> None:
     source = sqlite(path / "s.db")
     source.execute("CREATE TABLE s (a integer)", "INSERT INTO s VALUES (1)")
-    moved(job(source, "SELECT a FROM s", destination, "refusing"))
+    transfer_rows(job(source, "SELECT a FROM s", destination, "refusing"))
 
 
 READING = pytest.mark.parametrize("way", [with_psycopg, with_raw_copy, with_arrow])

@@ -11,8 +11,8 @@ import pytest
 
 from connections.sdk.claim import Claim
 from connections.sdk.errors import Overtaken
-from tests.benches.gates import GATE, closed_gate
-from tests.benches.small_databases import System, duckdb, job, moved, postgresql, sqlite
+from tests.benches.blocked_queries import BLOCKING_EXPRESSION, block_queries
+from tests.benches.small_databases import System, duckdb, job, postgresql, sqlite, transfer_rows
 from tests.processes.commands import wait_until
 from tests.processes.jrunner import finish, start_job
 
@@ -45,17 +45,17 @@ def test_a_run_whose_table_is_claimed_by_another_run_neither_writes_nor_clears(
     dest_system.execute("CREATE TABLE t (n integer)", "INSERT INTO t VALUES (7)")
     claim = create_claim(dest_system, run="another")
     with pytest.raises(Overtaken, match="Another run of m took over"):
-        moved(job(source_system, "SELECT n FROM s", dest_system, claim=claim, clear=True))
+        transfer_rows(job(source_system, "SELECT n FROM s", dest_system, claim=claim, clear=True))
     assert dest_system.rows("SELECT n FROM t") == [(7,)]
     dest_system.execute("UPDATE claims SET run = 'mine'")
-    moved(job(source_system, "SELECT n FROM s", dest_system, claim=claim, clear=True))
+    transfer_rows(job(source_system, "SELECT n FROM s", dest_system, claim=claim, clear=True))
     assert dest_system.rows("SELECT n FROM t ORDER BY n") == [(1,), (2,)]
 
 
 def test_the_claim_cannot_be_taken_while_rows_are_written(database_url: str) -> None:
     warehouse = postgresql(database_url)
     warehouse.execute("CREATE TABLE t (n integer, s text)")
-    query = f"SELECT g AS n, CASE g WHEN 100 THEN {GATE} ELSE '' END AS s FROM generate_series(1, 100) g"
+    query = f"SELECT g AS n, CASE g WHEN 100 THEN {BLOCKING_EXPRESSION} ELSE '' END AS s FROM generate_series(1, 100) g"
     # held by the transaction that writes the rows; an earlier one only reads the claim
     share_lock = (
         "SELECT 1 FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE query ILIKE 'COPY%'"
@@ -67,7 +67,7 @@ def test_the_claim_cannot_be_taken_while_rows_are_written(database_url: str) -> 
         psycopg.connect(database_url, autocommit=True) as other,
     ):
         thread = threading.Thread(target=other.execute, args=("UPDATE claims SET run = 'another'",))
-        with closed_gate(database_url):
+        with block_queries(database_url):
             process = start_job(job(warehouse, query, warehouse, claim=create_claim(warehouse, run="mine")))
             wait_until(lambda: observer.execute(share_lock).fetchone())
             thread.start()

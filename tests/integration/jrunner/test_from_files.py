@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.errors import InvalidValue, PipekitError
-from tests.benches.small_databases import System, carry, duckdb, job, moved, postgresql, sqlite
+from tests.benches.small_databases import System, duckdb, job, postgresql, sqlite, transfer_rows, transfer_values
 
 DUCKDB_TO_POSTGRESQL = [
     ("TINYINT", "-128", "smallint", "-128"),
@@ -89,7 +89,7 @@ def _create_tables(source: System, native: str, value: str, destination: System,
 
 
 def test_duckdb_values_arrive_exactly_in_postgresql(lake: System, warehouse: System) -> None:
-    result = carry(lake, warehouse, [case[:3] for case in DUCKDB_TO_POSTGRESQL], "{}::text")
+    result = transfer_values(lake, warehouse, [case[:3] for case in DUCKDB_TO_POSTGRESQL], "{}::text")
     assert result.values == {case[:3]: case[3] for case in DUCKDB_TO_POSTGRESQL}
 
 
@@ -99,14 +99,16 @@ def test_an_invalid_value_of_duckdb_is_named_and_the_destination_stays_empty(
 ) -> None:
     _create_tables(lake, native, value, warehouse, dest_type)
     with pytest.raises(InvalidValue) as caught:
-        moved(job(lake, "SELECT n, v FROM s", warehouse))
+        transfer_rows(job(lake, "SELECT n, v FROM s", warehouse))
     assert "“v”" in caught.value.message and shown in caught.value.message
     assert warehouse.rows("SELECT * FROM t") == []
 
 
 def test_duckdb_values_arrive_exactly_in_duckdb(lake: System, tmp_path: Path) -> None:
     copy = duckdb(tmp_path / "copy.duckdb")
-    carry(lake, copy, [(native, value, native) for native, value, _, _ in DUCKDB_TO_POSTGRESQL], "{}::VARCHAR")
+    transfer_values(
+        lake, copy, [(native, value, native) for native, value, _, _ in DUCKDB_TO_POSTGRESQL], "{}::VARCHAR"
+    )
     query = "SELECT n, CAST(columns(*) AS VARCHAR) FROM {} ORDER BY n"
     assert copy.rows(query.format("t")) == lake.rows(query.format("s"))
 
@@ -131,7 +133,7 @@ SQLITE_COPIES = [
 def test_sqlite_values_arrive_exactly_in_sqlite(tmp_path: Path) -> None:
     erp, copy = sqlite(tmp_path / "erp.db"), sqlite(tmp_path / "copy.db")
     cases = [(native, value, native) for native, value, _ in SQLITE_COPIES]
-    values, classes = (carry(erp, copy, cases, expression).values for expression in ("{}", "typeof({})"))
+    values, classes = (transfer_values(erp, copy, cases, expression).values for expression in ("{}", "typeof({})"))
     assert {key: (values[key], classes[key]) for key in cases} == {
         (native, value, native): expected for native, value, expected in SQLITE_COPIES
     }
@@ -152,7 +154,7 @@ SQLITE_TO_DUCKDB = [
 
 def test_sqlite_values_arrive_exactly_in_duckdb(tmp_path: Path) -> None:
     erp, copy = sqlite(tmp_path / "erp.db"), duckdb(tmp_path / "copy.duckdb")
-    result = carry(erp, copy, [case[:3] for case in SQLITE_TO_DUCKDB], "{}::VARCHAR")
+    result = transfer_values(erp, copy, [case[:3] for case in SQLITE_TO_DUCKDB], "{}::VARCHAR")
     assert result.values == {case[:3]: case[3] for case in SQLITE_TO_DUCKDB}
 
 
@@ -160,7 +162,7 @@ def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     erp, copy = sqlite(tmp_path / "erp.db"), duckdb(tmp_path / "copy.duckdb")
     _create_tables(erp, "text", "CAST(x'ff6162' AS text)", copy, "VARCHAR")
     with pytest.raises(InvalidValue, match="0xff6162"):
-        moved(job(erp, "SELECT n, v FROM s", copy))
+        transfer_rows(job(erp, "SELECT n, v FROM s", copy))
     assert copy.rows("SELECT * FROM t") == []
 
 
@@ -173,7 +175,7 @@ def test_one_file_can_be_source_and_destination(tmp_path: Path, open_system: typ
         "SELECT i, 'some text to fill the pages ' || i FROM x",
         "CREATE TABLE t (n bigint, v text)",
     )
-    _, counts = moved(job(file, "SELECT n, v FROM s", file))
+    _, counts = transfer_rows(job(file, "SELECT n, v FROM s", file))
     assert counts.written == 50000
     assert file.rows("SELECT count(*) FROM s JOIN t USING (n, v)") == [(50000,)]
 
@@ -186,7 +188,7 @@ def test_wide_rows_are_transferred_in_small_batches(tmp_path: Path) -> None:
         "SELECT i, zeroblob(100000) FROM x",
     )
     copy.execute("CREATE TABLE t (n integer, v blob)")
-    moved(job(erp, "SELECT n, v FROM s", copy, batch_bytes=1_000_000))
+    transfer_rows(job(erp, "SELECT n, v FROM s", copy, batch_bytes=1_000_000))
     assert copy.rows("SELECT count(*), sum(length(v)), min(n), max(n) FROM t") == [(600, 60_000_000, 1, 600)]
 
 
@@ -196,7 +198,7 @@ def test_wide_rows_are_transferred_in_small_batches(tmp_path: Path) -> None:
 def test_a_duckdb_query_can_only_read_its_own_file(lake: System, warehouse: System, query: str) -> None:
     _create_tables(lake, "text", "'kept'", warehouse, "text")
     with pytest.raises(PipekitError):
-        moved(job(lake, query, warehouse))
+        transfer_rows(job(lake, query, warehouse))
     assert lake.rows("SELECT count(*) FROM s") == [(2,)]
 
 
@@ -207,6 +209,6 @@ def test_a_sqlite_query_cannot_write(tmp_path: Path, warehouse: System, query: s
     erp = sqlite(tmp_path / "erp.db")
     _create_tables(erp, "text", "'kept'", warehouse, "text")
     with pytest.raises(PipekitError):
-        moved(job(erp, query, warehouse))
+        transfer_rows(job(erp, query, warehouse))
     assert erp.rows("SELECT count(*) FROM s") == [(2,)]
     assert warehouse.rows("SELECT * FROM t") == []

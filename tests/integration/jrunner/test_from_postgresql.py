@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.errors import InvalidValue, PipekitError
-from tests.benches.small_databases import System, carry, duckdb, job, moved, postgresql, sqlite
+from tests.benches.small_databases import System, duckdb, job, postgresql, sqlite, transfer_rows, transfer_values
 
 # type, value in SQL, text of the value in the destination
 VALUES = [
@@ -94,21 +94,21 @@ def _cast_texts(cases: list[tuple[str, str, str]]) -> dict[tuple[str, str, str],
 
 def test_values_of_every_type_arrive_by_the_raw_route(warehouse: System) -> None:
     expected = _cast_texts(VALUES)
-    result = carry(warehouse, warehouse, list(expected), "{}::text")
+    result = transfer_values(warehouse, warehouse, list(expected), "{}::text")
     assert (result.route, result.values) == ("raw", expected)
     assert warehouse.rows("SELECT count(*) FROM s JOIN t USING (n) WHERE s::text IS DISTINCT FROM t::text") == [(0,)]
 
 
 def test_values_of_every_type_arrive_as_text_by_the_raw_route(warehouse: System) -> None:
     expected = _texts(VALUES + BY_ID, "text")
-    result = carry(warehouse, warehouse, list(expected), "{}")
+    result = transfer_values(warehouse, warehouse, list(expected), "{}")
     assert (result.route, result.values) == ("raw", expected)
 
 
 def test_values_of_every_type_arrive_by_arrow(warehouse: System) -> None:
     """With the types that the raw route cannot transfer, the whole table is transferred by arrow."""
     expected = _cast_texts([case for case in VALUES + BY_ID if case[:2] not in NOT_BY_ARROW])
-    result = carry(warehouse, warehouse, list(expected), "{}::text")
+    result = transfer_values(warehouse, warehouse, list(expected), "{}::text")
     assert (result.route, result.values) == ("arrow", expected)
 
 
@@ -119,7 +119,7 @@ def test_values_of_every_type_with_a_binary_encoder_arrive_by_arrow(
     """With a smallint in the destination the raw route is not used, and no other column makes the job use CSV."""
     _source(warehouse, native, value)
     warehouse.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n smallint, v {native})")
-    route, _ = moved(job(warehouse, "SELECT n, v FROM s", warehouse))
+    route, _ = transfer_rows(job(warehouse, "SELECT n, v FROM s", warehouse))
     assert route == "arrow"
     assert warehouse.rows("SELECT v::text FROM t ORDER BY n") == [
         (None,),
@@ -132,7 +132,7 @@ def test_a_value_that_arrow_cannot_transfer_is_named(warehouse: System, native: 
     _source(warehouse, native, value)
     warehouse.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n smallint, v {native})")
     with pytest.raises(InvalidValue, match="“v”: "):
-        moved(job(warehouse, "SELECT n, v FROM s", warehouse))
+        transfer_rows(job(warehouse, "SELECT n, v FROM s", warehouse))
     assert warehouse.rows("SELECT * FROM t") == []
 
 
@@ -142,7 +142,7 @@ def test_values_with_object_ids_are_not_transferred_by_the_raw_route_into_their_
 ) -> None:
     _source(warehouse, native, value)
     _destination(warehouse, native)
-    route, _ = moved(job(warehouse, "SELECT * FROM s", warehouse))
+    route, _ = transfer_rows(job(warehouse, "SELECT * FROM s", warehouse))
     assert route == "arrow"
     assert warehouse.rows("SELECT v::text FROM t ORDER BY n") == [(None,), (expected,)]
 
@@ -160,7 +160,7 @@ WIDER = [
 
 
 def test_columns_are_widened_by_the_raw_route(warehouse: System) -> None:
-    result = carry(warehouse, warehouse, [case[:3] for case in WIDER], "{}::text")
+    result = transfer_values(warehouse, warehouse, [case[:3] for case in WIDER], "{}::text")
     assert (result.route, result.values) == ("raw", {case[:3]: case[3] for case in WIDER})
 
 
@@ -185,12 +185,12 @@ def test_a_narrower_column_accepts_values_that_fit_and_refuses_others(
 ) -> None:
     _source(warehouse, native, good)
     _destination(warehouse, dest_type)
-    route, _ = moved(job(warehouse, "SELECT * FROM s", warehouse))
+    route, _ = transfer_rows(job(warehouse, "SELECT * FROM s", warehouse))
     assert route == "arrow"
     assert warehouse.rows("SELECT v::text FROM t ORDER BY n") == [(None,), (expected,)]
     warehouse.execute(f"INSERT INTO s VALUES (3, {bad})", "TRUNCATE t")
     with pytest.raises(InvalidValue, match="“v”"):
-        moved(job(warehouse, "SELECT * FROM s", warehouse))
+        transfer_rows(job(warehouse, "SELECT * FROM s", warehouse))
     assert warehouse.rows("SELECT * FROM t") == []
 
 
@@ -226,8 +226,8 @@ TO_SQLITE = [
 def test_values_arrive_exactly_in_sqlite(warehouse: System, tmp_path: Path) -> None:
     copy = sqlite(tmp_path / "copy.db")
     cases = [case[:3] for case in TO_SQLITE]
-    assert carry(warehouse, copy, cases, "{}").values == {case[:3]: case[3][0] for case in TO_SQLITE}
-    assert carry(warehouse, copy, cases, "typeof({})").values == {case[:3]: case[3][1] for case in TO_SQLITE}
+    assert transfer_values(warehouse, copy, cases, "{}").values == {case[:3]: case[3][0] for case in TO_SQLITE}
+    assert transfer_values(warehouse, copy, cases, "typeof({})").values == {case[:3]: case[3][1] for case in TO_SQLITE}
 
 
 NOT_IN_SQLITE = [
@@ -251,7 +251,7 @@ def test_a_value_that_sqlite_would_alter_is_refused(
     copy = sqlite(tmp_path / "copy.db")
     _destination(copy, dest_type)
     with pytest.raises(InvalidValue) as caught:
-        moved(job(warehouse, "SELECT * FROM s", copy))
+        transfer_rows(job(warehouse, "SELECT * FROM s", copy))
     assert "“v”" in caught.value.message and shown in caught.value.message
     assert copy.rows("SELECT * FROM t") == []
 
@@ -286,7 +286,9 @@ TO_DUCKDB = [
 
 
 def test_values_arrive_exactly_in_duckdb(warehouse: System, tmp_path: Path) -> None:
-    result = carry(warehouse, duckdb(tmp_path / "copy.duckdb"), [case[:3] for case in TO_DUCKDB], "{}::VARCHAR")
+    result = transfer_values(
+        warehouse, duckdb(tmp_path / "copy.duckdb"), [case[:3] for case in TO_DUCKDB], "{}::VARCHAR"
+    )
     assert result.values == {case[:3]: case[3] for case in TO_DUCKDB}
 
 
@@ -308,7 +310,7 @@ def test_a_value_that_duckdb_would_alter_is_refused(
     copy = duckdb(tmp_path / "copy.duckdb")
     _destination(copy, dest_type)
     with pytest.raises(InvalidValue) as caught:
-        moved(job(warehouse, "SELECT * FROM s", copy))
+        transfer_rows(job(warehouse, "SELECT * FROM s", copy))
     assert "“v”" in caught.value.message and shown in caught.value.message
     assert copy.rows("SELECT * FROM t") == []
 
@@ -331,7 +333,7 @@ def test_a_query_may_end_with_a_semicolon_or_a_comment_and_have_any_column_names
     warehouse: System, query: str, dest_type: str
 ) -> None:
     _destination(warehouse, dest_type)
-    route, _ = moved(job(warehouse, query, warehouse))
+    route, _ = transfer_rows(job(warehouse, query, warehouse))
     assert route == ("raw" if dest_type == "text" else "arrow")
     assert warehouse.rows("SELECT n, v FROM t") == [(1, "a")]
 
@@ -345,6 +347,6 @@ def test_a_source_query_cannot_write(warehouse: System, query: str, dest_type: s
     _source(warehouse, "text", "'kept'")
     _destination(warehouse, dest_type)
     with pytest.raises(PipekitError):
-        moved(job(warehouse, query, warehouse))
+        transfer_rows(job(warehouse, query, warehouse))
     assert warehouse.rows("SELECT v FROM s ORDER BY n") == [(None,), ("kept",)]
     assert warehouse.rows("SELECT * FROM t") == []

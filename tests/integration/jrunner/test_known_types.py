@@ -16,7 +16,7 @@ from connections.sdk.parameters import ConnectionParameters
 from runs.jrunner.job import Job
 from runs.jrunner.routes.choose import choose
 from runs.jrunner.routes.raw import SourceChanged
-from tests.benches.small_databases import System, job, moved, postgresql
+from tests.benches.small_databases import System, job, postgresql, transfer_rows
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_known_types_are_not_described_again(system: System, connected: list[str
     route = choose(typed_job(system, "SELECT n, v FROM s", ["integer", "text"]))
     assert (route.name, connected) == ("raw", [])
     assert "after 1 exact casts" in route.why
-    assert moved(typed_job(system, "SELECT n, v FROM s -- all", ["integer", "text"]))[0] == "raw"
+    assert transfer_rows(typed_job(system, "SELECT n, v FROM s -- all", ["integer", "text"]))[0] == "raw"
     assert system.rows("SELECT n, v FROM t") == [(1, "a")]
 
 
@@ -97,7 +97,7 @@ def test_a_source_whose_types_were_altered_is_not_copied(system: System, altered
         "CREATE TABLE t (n double precision)", f"CREATE TABLE s (n {altered_type})", "INSERT INTO s VALUES (NULL)"
     )
     with pytest.raises(SourceChanged) as caught:
-        moved(typed_job(system, "SELECT n FROM s", ["double precision"]))
+        transfer_rows(typed_job(system, "SELECT n FROM s", ["double precision"]))
     assert caught.value.retryable
     assert system.rows("SELECT count(*) FROM t") == [(0,)]
 
@@ -107,6 +107,6 @@ def test_values_are_checked_when_a_size_in_the_source_was_altered(system: System
         "CREATE TABLE t (n numeric(10,2))", "CREATE TABLE s (n numeric(12,4))", "INSERT INTO s VALUES (1.2345)"
     )
     with pytest.raises(InvalidValue):
-        moved(typed_job(system, "SELECT n FROM s", ["numeric(10,2)"]))
+        transfer_rows(typed_job(system, "SELECT n FROM s", ["numeric(10,2)"]))
     rows: list[Any] = system.rows("SELECT * FROM t")
     assert rows == []

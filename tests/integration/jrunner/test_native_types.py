@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.errors import InvalidValue
-from tests.benches.small_databases import System, carry, duckdb, job, moved, postgresql, sqlite
+from tests.benches.small_databases import System, duckdb, job, postgresql, sqlite, transfer_rows, transfer_values
 from tests.processes.jrunner import run
 
 # type in PostgreSQL, text
@@ -123,7 +123,7 @@ def _error_message(erp: System, text: str, destination: System, dest_type: str) 
     erp.execute(f"INSERT INTO s VALUES (2, '{quoted}')")
     destination.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, v {dest_type})")
     with pytest.raises(InvalidValue) as caught:
-        moved(job(erp, "SELECT n, v FROM s", destination))
+        transfer_rows(job(erp, "SELECT n, v FROM s", destination))
     assert destination.rows("SELECT * FROM t") == []
     return caught.value.message
 
@@ -138,7 +138,7 @@ def test_a_value_that_postgresql_would_alter_is_named(
 
 def test_values_that_postgresql_keeps_arrive(erp: System, warehouse: System) -> None:
     cases = [("text", "'" + text.replace("'", "''") + "'", dest_type) for dest_type, text, _ in POSTGRESQL_KEEPS]
-    result = carry(erp, warehouse, cases, "{}::text")
+    result = transfer_values(erp, warehouse, cases, "{}::text")
     assert list(result.values.values()) == [expected for _, _, expected in POSTGRESQL_KEEPS]
 
 
@@ -150,14 +150,14 @@ def test_a_value_that_duckdb_would_alter_is_named(erp: System, tmp_path: Path, d
 
 def test_values_of_duckdb_types_arrive_in_duckdb(tmp_path: Path) -> None:
     lake, copy = duckdb(tmp_path / "lake.duckdb"), duckdb(tmp_path / "copy.duckdb")
-    carry(lake, copy, [(native, value, native) for native, value in DUCKDB_OWN], "{}::VARCHAR")
+    transfer_values(lake, copy, [(native, value, native) for native, value in DUCKDB_OWN], "{}::VARCHAR")
     query = "SELECT n, CAST(columns(*) AS VARCHAR) FROM {} ORDER BY n"
     assert copy.rows(query.format("t")) == lake.rows(query.format("s"))
 
 
 def test_a_domain_over_a_domain_is_treated_as_its_base_type(warehouse: System, tmp_path: Path) -> None:
     copy = sqlite(tmp_path / "copy.db")
-    result = carry(warehouse, copy, [("positive", "1.50", "DECIMAL(9,2)")], "{}")
+    result = transfer_values(warehouse, copy, [("positive", "1.50", "DECIMAL(9,2)")], "{}")
     assert list(result.values.values()) == [1.5]
 
 
@@ -167,7 +167,7 @@ def test_the_greatest_timestamp_is_not_taken_for_infinity(warehouse: System) -> 
     # with a smallint in the destination, the rows are not copied by the raw route
     warehouse.execute("DROP TABLE IF EXISTS t", "CREATE TABLE t (n smallint, v timestamp)")
     with pytest.raises(InvalidValue, match="294247-01-10"):
-        moved(job(warehouse, "SELECT n, v FROM s", warehouse))
+        transfer_rows(job(warehouse, "SELECT n, v FROM s", warehouse))
 
 
 def test_without_a_job_a_type_of_another_system_becomes_text(warehouse: System, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from connections.sdk.parameters import ConnectionParameters
 from runs.jrunner.progress import is_reachable
 from tests.benches.small_databases import duckdb, job, postgresql, sqlite
-from tests.processes.jrunner import ROOT, Outcome, run_job
+from tests.processes.jrunner import ROOT, JrunnerResult, run_job
 
 # the tests count the reports of three seconds
 pytestmark = pytest.mark.serial
@@ -22,7 +22,7 @@ OPTIONS = {"no_progress_timeout": 1}
 SLOW = "SELECT 1 AS n FROM pg_sleep(3)"
 
 
-def busy_reports(outcome: Outcome) -> list[bool]:
+def busy_reports(outcome: JrunnerResult) -> list[bool]:
     """Return the `at_work` of each report that was made before any row arrived."""
     assert outcome.code == 0, outcome.log
     return [event["at_work"] for event in outcome.events if "at_work" in event and event["rows"] == 0]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from connections.sdk.errors import InvalidValue
-from tests.benches.small_databases import System, carry, job, moved, postgresql, sqlite
+from tests.benches.small_databases import System, job, postgresql, sqlite, transfer_rows, transfer_values
 
 # declared type, value as an SQLite literal, type in the destination, text of the value in PostgreSQL (None is NULL)
 EXACT = [
@@ -175,7 +175,7 @@ def _create_tables(erp: System, declared: str, values: list[str], warehouse: Sys
 
 
 def _check_transfer(erp: System, warehouse: System, cases: Sequence[tuple[str, str, str, str | None]]) -> None:
-    result = carry(erp, warehouse, [case[:3] for case in cases], "{}::text")
+    result = transfer_values(erp, warehouse, [case[:3] for case in cases], "{}::text")
     assert result.values == {case[:3]: case[3] for case in cases}
 
 
@@ -205,7 +205,7 @@ def test_an_invalid_value_is_named_and_the_destination_stays_empty(
 ) -> None:
     _create_tables(erp, declared, ["NULL", value], warehouse, dest_type)
     with pytest.raises(InvalidValue) as caught:
-        moved(job(erp, "SELECT n, v FROM t", warehouse))
+        transfer_rows(job(erp, "SELECT n, v FROM t", warehouse))
     assert "“v”" in caught.value.message
     assert shown in caught.value.message
     assert hint in caught.value.hint and caught.value.hint
@@ -220,5 +220,5 @@ def test_an_invalid_value_after_many_valid_rows_leaves_the_destination_empty(erp
         "INSERT INTO t VALUES (0, 3.75)",
     )
     with pytest.raises(InvalidValue, match="3.75"):
-        moved(job(erp, "SELECT n, v FROM t", warehouse))
+        transfer_rows(job(erp, "SELECT n, v FROM t", warehouse))
     assert warehouse.rows("SELECT count(*) FROM t") == [(0,)]

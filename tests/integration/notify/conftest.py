@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from connections.secrets import references
 from tests.factories import change_settings
-from tests.servers.message_settings import reached_at
+from tests.servers.message_settings import use_mail_server
 from tests.servers.receivers import MailServer, WebhookServer, mail_server, webhook_server
 
 
@@ -31,7 +31,7 @@ def secrets_file(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def server(settings: Settings) -> Iterator[MailServer]:
     with mail_server() as running:
-        reached_at(settings, running.port)
+        use_mail_server(settings, running.port)
         yield running
 
 

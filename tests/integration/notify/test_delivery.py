@@ -27,7 +27,7 @@ from runs.models.states import Status
 from runs.notify.delivery import MAILS, WINDOW
 from tests.factories import ModuleFactory, RunFactory, change_settings
 from tests.integration.notify.test_rules import ERROR, NOW, ended
-from tests.servers.message_settings import ADMIN, SENDER, reached_at, status, text
+from tests.servers.message_settings import ADMIN, SENDER, status, text, use_mail_server
 from tests.servers.ports import reserved_port
 from tests.servers.receivers import MailServer, mail_server
 
@@ -119,7 +119,7 @@ def test_a_thousand_failures_in_ten_minutes_are_reported_in_at_most_twenty_mails
 
 
 def test_a_mail_server_that_was_down_gets_each_mail_once_after_it_is_up_again(settings: Settings, port: int) -> None:
-    reached_at(settings, port)
+    use_mail_server(settings, port)
     finished_at = ended(ModuleFactory.create()).finished_at
     assert finished_at is not None
     sent = [notify.send_due(finished_at + minute * MINUTE) for minute in range(20)]
@@ -135,7 +135,7 @@ def test_a_mail_server_that_was_down_gets_each_mail_once_after_it_is_up_again(se
 def test_a_mail_not_accepted_for_a_day_is_undelivered_and_shown_and_can_be_retried(
     settings: Settings, admin_client: Client, port: int
 ) -> None:
-    reached_at(settings, port)
+    use_mail_server(settings, port)
     finished_at = ended(ModuleFactory.create(name="qcrh")).finished_at
     assert finished_at is not None
     for half_hour in range(50):
@@ -253,7 +253,7 @@ def test_a_server_that_lacks_the_required_starttls_gets_no_mail(server: MailServ
 
 
 def test_recipients_without_a_mail_server_are_reported_by_the_notification_and_by_doctor(settings: Settings) -> None:
-    reached_at(settings, 25, host="")
+    use_mail_server(settings, 25, host="")
     ended(ModuleFactory.create())
     notify.send_due()
     assert "There is no mail server." in Notification.objects.get().last_error
@@ -272,12 +272,12 @@ def test_the_notification_page_shows_the_text_and_is_read_only(admin_client: Cli
 
 def test_a_recovery_is_not_sent_before_the_failure_that_it_ends(settings: Settings) -> None:
     other, module = ModuleFactory.create(name="other"), ModuleFactory.create(name="qcrh")
-    reached_at(settings, 1)
+    use_mail_server(settings, 1)
     ended(module)
     first_attempt = timezone.now()
     assert notify.send_due(first_attempt) == 0
     with mail_server() as server:
-        reached_at(settings, server.port)
+        use_mail_server(settings, server.port)
         ended(module, "success")
         ended(other)
         # the failure's next attempt is in a minute; only the other module's mail is sent before

@@ -17,7 +17,7 @@ from runs import notify
 from runs.models.notification import Notification
 from tests.factories import ModuleFactory, change_settings
 from tests.integration.notify.test_rules import ended
-from tests.servers.message_settings import reached_at
+from tests.servers.message_settings import use_mail_server
 from tests.servers.receivers import MailServer, WebhookServer, webhook_server
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("private_webhooks", "secrets_file")]
@@ -119,7 +119,7 @@ def test_a_mail_server_with_a_certificate_for_another_host_name_gets_no_mail(
     settings: Settings, server: MailServer, tls: ssl.SSLContext, security: str
 ) -> None:
     server.tls, server.starttls = tls, security == "starttls"
-    reached_at(settings, server.port, host="localhost")
+    use_mail_server(settings, server.port, host="localhost")
     change_settings(smtp_security=security)
     ended(ModuleFactory.create())
     assert notify.send_due() == 0

@@ -20,7 +20,14 @@ from runs.models import Run
 from runs.models.notification import Notification, NotificationKind
 from runs.models.states import Status
 from runs.notify import messages
-from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFactory, change_settings, running
+from tests.factories import (
+    GroupFactory,
+    GroupRunFactory,
+    ModuleFactory,
+    RunFactory,
+    change_settings,
+    create_running_run,
+)
 
 pytestmark = pytest.mark.django_db
 ERROR = {"code": "connection_failed", "message": "erp does not answer.", "hint": "Start it.", "detail": "errno 111"}
@@ -35,7 +42,7 @@ def recipient() -> Iterator[None]:
 
 def ended(module: Module, status: str = "error", **fields: Any) -> Run:
     """Return a finished run of the module, by default one that a schedule started and that failed."""
-    run = running(module=module, **{"trigger": "schedule:1", **fields})
+    run = create_running_run(module=module, **{"trigger": "schedule:1", **fields})
     if status in ("success", "dry_run"):
         getattr(run, f"finish_{status}")()
     else:
@@ -179,7 +186,7 @@ def test_an_event_has_one_notification_per_channel() -> None:
 
 def test_notifications_contain_no_secrets() -> None:
     redactor().add("canary-4471")
-    run = running(trigger="schedule:1")
+    run = create_running_run(trigger="schedule:1")
     run.finish_error({**ERROR, "message": "no login with canary-4471", "hint": "postgresql://etl:pw-118@db/x"})
     about = str(Notification.objects.get().about)
     assert "canary-4471" not in about
@@ -187,13 +194,13 @@ def test_notifications_contain_no_secrets() -> None:
 
 
 def test_characters_that_a_database_cannot_store_are_removed_from_notifications() -> None:
-    run = running(trigger="schedule:1")
+    run = create_running_run(trigger="schedule:1")
     run.finish_error({**ERROR, "message": "bad\x00value \udcff here\r\nand there"})
     assert Notification.objects.get().about["error"]["message"] == "bad value here and there"
 
 
 def test_a_notification_and_the_state_of_its_run_are_written_in_one_transaction() -> None:
-    run = running(trigger="schedule:1")
+    run = create_running_run(trigger="schedule:1")
     with pytest.raises(DatabaseError), transaction.atomic():
         run.finish_error(ERROR)
         assert Notification.objects.count() == 1
@@ -212,7 +219,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.django_db(transaction=True)
 def test_a_process_killed_right_after_finishing_its_run_has_queued_the_notification() -> None:
-    run = running(trigger="schedule:1")
+    run = create_running_run(trigger="schedule:1")
     argv = [sys.executable, "manage.py", "shell", "--no-imports", "-c", FINISH_AND_DIE]
     assert subprocess.run(argv, cwd=BASE_DIR, capture_output=True).returncode == -9
     assert Run.objects.get().status == Status.ERROR
@@ -264,7 +271,7 @@ def test_the_success_of_a_late_module_is_reported_and_it_may_be_late_again() -> 
     module = aged(100)
     succeeded(module, 30)
     notify.find_late(NOW)
-    run = running(module=module, trigger="schedule:1")
+    run = create_running_run(module=module, trigger="schedule:1")
     run.finish_success()
     assert events(module) == ["late", "recovery"]
     assert notify.find_late(timezone.now() + dt.timedelta(hours=25)) == 1
@@ -295,7 +302,7 @@ def test_only_the_modules_given_to_find_late_can_be_late() -> None:
 
 
 def test_finishing_a_successful_run_takes_at_most_ten_queries(django_assert_max_num_queries: Any) -> None:
-    run = running(trigger="schedule:1")
+    run = create_running_run(trigger="schedule:1")
     with django_assert_max_num_queries(10):
         run.finish_success()
 

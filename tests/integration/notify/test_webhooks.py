@@ -19,7 +19,7 @@ from runs.models.notification import Notification
 from runs.notify import channels
 from tests.factories import ModuleFactory, change_settings
 from tests.integration.notify.test_rules import ended
-from tests.servers.message_settings import ADMIN, reached_at
+from tests.servers.message_settings import ADMIN, use_mail_server
 from tests.servers.receivers import MailServer, WebhookServer, dripping_server
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_proxy", "private_webhooks", "secrets_file")]
@@ -105,7 +105,7 @@ def test_the_test_message_is_sent_on_every_channel(
 def test_a_test_message_that_fails_gives_exit_code_1_and_the_reason(
     settings: Settings, hook: WebhookServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    reached_at(settings, 1)
+    use_mail_server(settings, 1)
     with pytest.raises(SystemExit) as exited:
         call_command("notify", "--test")
     assert exited.value.code == 1
@@ -155,7 +155,7 @@ def test_a_server_that_answers_byte_by_byte_runs_into_the_total_timeout(
             change_settings(webhook_url=f"{scheme}://127.0.0.1:{port}/hook", webhook_secret="$HOOK_SECRET")
             change_settings(notification_addresses=[])
         else:
-            reached_at(settings, port)
+            use_mail_server(settings, port)
             change_settings(smtp_security="tls" if scheme == "smtps" else "none")
         ended(ModuleFactory.create())
         start = time.monotonic()

@@ -26,7 +26,7 @@ from tests.factories import (
     ScheduleFactory,
     WatermarkFactory,
     change_settings,
-    running,
+    create_running_run,
 )
 
 pytestmark = pytest.mark.django_db
@@ -49,7 +49,7 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> None:
     member = GroupMemberFactory.create(module=module)
     slot = {"slot_key": "2027-01-11T04:00", "due_at": timezone.now(), "claimed_at": timezone.now()}
     ScheduleFactory.create(group=member.group).slots.create(**slot)
-    run = running(module=module, group_run=GroupRunFactory.create(group=member.group))
+    run = create_running_run(module=module, group_run=GroupRunFactory.create(group=member.group))
     run.record(
         source_query="SELECT 1", watermarks={"d": {"in": None, "out": "2"}}, steps=[{"step": "stage", "seconds": 1}]
     )

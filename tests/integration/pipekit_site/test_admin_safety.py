@@ -28,7 +28,7 @@ from tests.factories import (
     ModuleFactory,
     RunFactory,
     ScheduleFactory,
-    running,
+    create_running_run,
 )
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +50,7 @@ def hostile() -> list[Any]:
     group = GroupFactory.create(name=HOSTILE)
     GroupMemberFactory.create(group=group, module=module)
     group_run = GroupRunFactory.create(group=group, skipped=[{"module": HOSTILE, "why": HOSTILE}])
-    run = running(module=module, group_run=group_run, actor=HOSTILE)
+    run = create_running_run(module=module, group_run=group_run, actor=HOSTILE)
     error = dict.fromkeys(("code", "message", "hint", "detail"), HOSTILE)
     values = {"source_query": HOSTILE, "merge_sql": HOSTILE, "watermarks": {HOSTILE: {"in": HOSTILE, "out": HOSTILE}}}
     run.record(steps=[{"step": HOSTILE, "seconds": 1}], **values)
@@ -107,7 +107,7 @@ def test_no_page_renders_text_of_a_row_as_markup(admin_client: Client, hostile: 
 def test_pages_of_runs_and_verifications_remove_control_characters(admin_client: Client) -> None:
     text = "safe\u202egnp.exe\x1b[2J"
     error = dict.fromkeys(("code", "message", "hint", "detail"), text)
-    run = running()
+    run = create_running_run()
     run.record(source_query=text, watermarks={"d": {"in": text, "out": "2"}})
     run.finish_error(error, warnings=[text])
     values = {"status": "different", "source_rows": 1, "dest_rows": 1, "warnings": [text], "error": error}
@@ -199,8 +199,8 @@ def test_a_group_page_takes_the_same_number_of_queries_for_any_number_of_members
 
 
 def test_the_numbers_of_the_overview_link_to_lists_of_their_rows(admin_client: Client) -> None:
-    running()
-    running().finish_error({"code": "x", "message": "It broke.", "hint": "", "detail": ""})
+    create_running_run()
+    create_running_run().finish_error({"code": "x", "message": "It broke.", "hint": "", "detail": ""})
     page = admin_client.get("/admin/").content.decode()
     assert "It broke." in page
     for label, count in (("running now", 1), ("failed in 24 hours", 1)):
@@ -213,12 +213,12 @@ def test_the_numbers_of_the_overview_link_to_lists_of_their_rows(admin_client: C
 
 def test_the_overview_counts_no_dry_runs_and_shows_refused_runs_as_refused(admin_client: Client) -> None:
     error = {"code": "x", "message": "It broke.", "hint": "", "detail": ""}
-    failed = running()
+    failed = create_running_run()
     failed.finish_error(error)
-    running(dry_run=True).finish_error(error)
-    running(dry_run=True).finish_refused(error)
+    create_running_run(dry_run=True).finish_error(error)
+    create_running_run(dry_run=True).finish_refused(error)
     assert "refused by a safety limit" not in admin_client.get("/admin/").content.decode()
-    refused = running()
+    refused = create_running_run()
     refused.finish_refused(error)
     page = admin_client.get("/admin/").content.decode()
     for label, run in (("failed in 24 hours", failed), ("refused by a safety limit in 24 hours", refused)):

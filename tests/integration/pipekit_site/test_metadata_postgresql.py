@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.benches.bench import Bench
-from tests.processes.commands import Done
+from tests.processes.commands import CommandResult
 from tests.processes.install import Install
 
 # starts many processes
@@ -78,7 +78,7 @@ def test_a_run_does_not_depend_on_defaults_of_the_server_or_environment(install:
     ]
 
 
-def error_output(result: Done) -> str:
+def error_output(result: CommandResult) -> str:
     """Return the error output of a command without usable metadata: four lines, no traceback, no password."""
     assert result.code == 1
     assert result.out == ""

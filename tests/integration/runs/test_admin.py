@@ -15,7 +15,7 @@ from django.utils import timezone
 from modules.models import Module
 from runs.admin import formatting
 from runs.models import Run
-from tests.factories import ModuleFactory, RunFactory, running
+from tests.factories import ModuleFactory, RunFactory, create_running_run
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +25,7 @@ def page(client: Client, run: Run) -> str:
 
 
 def test_the_page_of_a_failed_run_shows_the_whole_error_and_the_warnings(admin_client: Client) -> None:
-    run = running()
+    run = create_running_run()
     error = {"code": "table_missing", "message": "No table.", "hint": "Make it.", "detail": "<ORA-00942>"}
     run.finish_error(error, warnings=["It is late."])
     content = page(admin_client, run)
@@ -35,7 +35,7 @@ def test_the_page_of_a_failed_run_shows_the_whole_error_and_the_warnings(admin_c
 
 
 def test_the_page_of_a_successful_run_shows_counts_sql_and_watermarks_and_no_problems(admin_client: Client) -> None:
-    run = running()
+    run = create_running_run()
     sql = 'SELECT "DCORD#" AS dcord FROM QCRH WHERE "DCORD#" > 12345'
     results = {"source_query": sql, "merge_sql": "INSERT INTO x", "watermarks": {"dcord": {"in": "12345", "out": None}}}
     run.finish_success(read=1234567, inserted=0, bytes=2048, **results)
@@ -47,7 +47,7 @@ def test_the_page_of_a_successful_run_shows_counts_sql_and_watermarks_and_no_pro
 
 
 def test_the_list_shows_states_and_can_be_searched_by_module(admin_client: Client) -> None:
-    running(module=ModuleFactory.create(name="qcrh"))
+    create_running_run(module=ModuleFactory.create(name="qcrh"))
     RunFactory.create(module=ModuleFactory.create(name="other"))
     changelist = reverse("admin:runs_run_changelist")
     assert "Running" in admin_client.get(changelist).content.decode()
@@ -94,7 +94,7 @@ def test_runs_are_found_by_number_and_by_the_name_of_their_module_even_if_it_was
 
 
 def test_the_filter_by_day_uses_the_server_s_time_zone(admin_client: Client) -> None:
-    run = running()
+    run = create_running_run()
     # half past midnight in Berlin is still the day before in UTC
     Run.objects.filter(pk=run.pk).update(started_at=dt.datetime(2027, 1, 10, 23, 30, tzinfo=dt.UTC))
     changelist = reverse("admin:runs_run_changelist")

@@ -15,7 +15,7 @@ from modules.models import Group, GroupMember, Module
 from runs.models import GroupRun, Run
 from runs.process.identity import ProcessIdentity
 from tests.benches.bench import Bench
-from tests.factories import ModuleFactory, RunFactory, change_settings, running
+from tests.factories import ModuleFactory, RunFactory, change_settings, create_running_run
 from tests.processes.commands import wait_until
 
 MODULES, GROUPS, RUNS = "/admin/modules/module/", "/admin/modules/group/", "/admin/runs/run/"
@@ -102,7 +102,7 @@ def test_a_second_click_on_the_page_of_a_group_redirects_to_the_group_run_of_the
 
 
 def test_run_again_starts_a_run_with_the_same_options(admin_client: Client, commands: list[tuple[str, ...]]) -> None:
-    run = running(full_refresh=True)
+    run = create_running_run(full_refresh=True)
     run.finish_error({"code": "x", "message": "It broke.", "hint": "", "detail": ""})
     press(admin_client, RUNS, "run_again", run)
     again = Run.objects.latest("pk")
@@ -136,7 +136,7 @@ def test_cancel_ends_a_running_run(
 
 
 def test_cancelling_a_run_that_has_ended_shows_a_message(admin_client: Client, commands: list[tuple[str, ...]]) -> None:
-    run = running()
+    run = create_running_run()
     run.finish_success(inserted=1)
     assert "has already ended." in press(admin_client, RUNS, "cancel", run)[1]
     assert commands == []

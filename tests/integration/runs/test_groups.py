@@ -24,7 +24,7 @@ from runs.lifecycle.launch import launch_group
 from runs.lifecycle.reap import reap_all
 from runs.models import GroupRun, Run
 from tests.benches.bench import Bench
-from tests.benches.gates import GATE, closed_gate
+from tests.benches.blocked_queries import BLOCKING_EXPRESSION, block_queries
 from tests.processes.commands import alive, backends, manage, start, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.matrix]
@@ -115,9 +115,9 @@ def test_members_of_the_same_order_run_in_parallel_up_to_the_limit(
 ) -> None:
     Group.objects.update(max_parallel=2)
     for number in range(3):
-        member(f"m{number}", f"SELECT 1 AS k, {GATE} AS s", order=1)
+        member(f"m{number}", f"SELECT 1 AS k, {BLOCKING_EXPRESSION} AS s", order=1)
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
-    with psycopg.connect(pg_bench.source.url, autocommit=True) as observer, closed_gate(pg_bench.source.url):
+    with psycopg.connect(pg_bench.source.url, autocommit=True) as observer, block_queries(pg_bench.source.url):
         group_run = launch_group(Group.objects.get())
         wait_until(lambda: observer.execute(waiting).fetchone() == (2,))
         # a third run would start within this time
@@ -221,9 +221,9 @@ def test_a_member_that_is_already_running_counts_as_failed(group: Group, member:
 def test_a_group_run_whose_process_was_killed_is_finalized_once_its_members_have_ended(
     group: Group, member: Member, pg_bench: Bench
 ) -> None:
-    member("a", f"SELECT 1 AS k, {GATE} AS s")
+    member("a", f"SELECT 1 AS k, {BLOCKING_EXPRESSION} AS s")
     member("never")
-    with closed_gate(pg_bench.source.url):
+    with block_queries(pg_bench.source.url):
         group_run = launch_group(group)
         wait_until(transferring(group_run))
         group_run.refresh_from_db()
@@ -244,12 +244,12 @@ def test_a_member_that_is_disabled_or_deleted_while_the_group_runs_is_skipped(
     group: Group, member: Member, pg_bench: Bench
 ) -> None:
     slow, disabled, deleted, changed = (
-        member("slow", f"SELECT 1 AS k, {GATE} AS s"),
+        member("slow", f"SELECT 1 AS k, {BLOCKING_EXPRESSION} AS s"),
         member("disabled"),
         member("deleted"),
         member("changed", BAD),
     )
-    with closed_gate(pg_bench.source.url):
+    with block_queries(pg_bench.source.url):
         group_run = launch_group(group)
         wait_until(transferring(group_run))
         Module.objects.filter(pk=disabled.pk).update(enabled=False)
@@ -282,10 +282,10 @@ def test_a_member_that_cannot_start_has_an_error_and_stops_no_other(
 def test_a_group_run_succeeds_though_the_metadata_is_locked_for_34_seconds(
     group: Group, member: Member, pg_bench: Bench
 ) -> None:
-    member("a", f"SELECT 1 AS k, {GATE} AS s")
+    member("a", f"SELECT 1 AS k, {BLOCKING_EXPRESSION} AS s")
     member("b")
     with ExitStack() as gate:
-        gate.enter_context(closed_gate(pg_bench.source.url))
+        gate.enter_context(block_queries(pg_bench.source.url))
         group_run = launch_group(group)
         wait_until(transferring(group_run))
         with locked_metadata():

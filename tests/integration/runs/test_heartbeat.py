@@ -6,7 +6,7 @@ import pytest
 
 from runs.lifecycle.heartbeat import Heartbeat
 from runs.models import Run
-from tests.factories import change_settings, running
+from tests.factories import change_settings, create_running_run
 from tests.processes.commands import wait_until
 
 
@@ -14,7 +14,7 @@ from tests.processes.commands import wait_until
 @pytest.mark.django_db(transaction=True)
 def test_a_failing_callback_is_logged_and_does_not_stop_the_heartbeat(caplog: pytest.LogCaptureFixture) -> None:
     change_settings(heartbeat_seconds=1)
-    run = running()
+    run = create_running_run()
     calls = []
 
     def fail() -> None:

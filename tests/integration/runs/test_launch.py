@@ -28,7 +28,7 @@ from runs.models import GroupRun, Run
 from runs.process import control, identity
 from tests.benches.bench import Bench
 from tests.factories import GroupRunFactory, RunFactory, change_settings
-from tests.processes.commands import ROOT, go_on, manage, start, stopped, wait_until
+from tests.processes.commands import ROOT, manage, resume_when_stopped, start, stopped, wait_until
 
 QUERY = "SELECT k, v FROM s"
 Save = Callable[..., Module]
@@ -98,7 +98,7 @@ def test_a_run_continues_after_the_process_group_of_its_launcher_is_killed(numbe
     # the launcher's pipe ends, because the run does not hold it open
     assert launcher.communicate(timeout=120)[0] == ""
     assert not is_final(run)
-    go_on(run.pid)
+    resume_when_stopped(run.pid)
     wait_until(lambda: is_final(run))
     assert run.status == "success"
 
@@ -141,7 +141,7 @@ def test_a_run_is_no_child_of_its_launcher_and_inherits_no_open_files(
     os.close(read_end)
     assert psutil.Process(pid).ppid() != os.getpid()
     assert os.getsid(pid) != os.getsid(0)
-    go_on(pid)
+    resume_when_stopped(pid)
     wait_until(lambda: is_final(run))
     wait_until(lambda: not psutil.pid_exists(pid))
 
@@ -154,7 +154,7 @@ def test_of_two_concurrent_launches_one_is_refused_with_the_run_of_the_other(num
     run = Run.objects.get()
     assert outputs == [str(run.pk), f"AlreadyRunning {run.pk}"]
     wait_until(lambda: Run.objects.get().pid)
-    go_on(Run.objects.get().pid)
+    resume_when_stopped(Run.objects.get().pid)
     wait_until(lambda: is_final(run))
     assert run.status == "success"
 
@@ -338,7 +338,7 @@ def test_a_stalled_run_that_was_considered_dead_does_not_publish_when_it_continu
     assert (second.code, second.json["inserted"]) == (0, 2), second.err
     numbers.at_destination("UPDATE sync.orders SET v = 'mark'")
     finalized = Run.objects.get(pk=first.pk)
-    go_on(stalled.pid)
+    resume_when_stopped(stalled.pid)
     stalled.communicate(timeout=120)
     assert numbers.rows("SELECT DISTINCT v FROM sync.orders") == [("mark",)]
     after = Run.objects.get(pk=first.pk)

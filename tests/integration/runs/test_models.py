@@ -13,7 +13,7 @@ from django.db.models import ProtectedError
 from pipekit_site.config.config import BASE_DIR
 from runs.models import GroupRun, Run, states
 from runs.models.states import GroupStatus, IllegalTransition, Status
-from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFactory, running
+from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFactory, create_running_run
 
 pytestmark = pytest.mark.django_db
 ERROR = {"code": "table_missing", "message": "No table.", "hint": "Make it.", "detail": ""}
@@ -54,7 +54,7 @@ def test_each_transition_is_allowed_from_its_source_states_only(status: Status, 
 
 
 def test_the_second_of_two_processes_that_finalize_a_run_gets_an_error() -> None:
-    first = running()
+    first = create_running_run()
     second = Run.objects.get(pk=first.pk)
     first.finish_success(read=3, inserted=3)
     with pytest.raises(IllegalTransition, match="success"):
@@ -64,14 +64,14 @@ def test_the_second_of_two_processes_that_finalize_a_run_gets_an_error() -> None
 
 
 def test_starting_a_run_records_its_process() -> None:
-    run = Run.objects.get(pk=running().pk)
+    run = Run.objects.get(pk=create_running_run().pk)
     assert (run.host, run.machine_id, run.boot_id, run.pid, run.process_started) == ("etl1", "m1", "b1", 4711, 99)
     assert run.started_at is not None
     assert run.is_active
 
 
 def test_finishing_a_run_records_its_results_and_duration() -> None:
-    run = running()
+    run = create_running_run()
     run.finish_success(read=3, staged=3, inserted=2, updated=1, deleted=0, bytes=412, warnings=["text"])
     stored = Run.objects.get(pk=run.pk)
     assert (stored.read, stored.inserted, stored.updated, stored.bytes) == (3, 2, 1, 412)
@@ -82,7 +82,7 @@ def test_finishing_a_run_records_its_results_and_duration() -> None:
 
 
 def test_a_run_whose_heartbeat_has_advanced_cannot_be_marked_lost() -> None:
-    run = running()
+    run = create_running_run()
     heartbeat = run.heartbeat
     assert run.beat() is False
     with pytest.raises(IllegalTransition):
@@ -91,14 +91,14 @@ def test_a_run_whose_heartbeat_has_advanced_cannot_be_marked_lost() -> None:
 
 
 def test_a_heartbeat_returns_whether_a_cancel_was_requested() -> None:
-    run = running()
+    run = create_running_run()
     assert run.request_cancel() is True
     assert run.beat(read=10) is True
     assert Run.objects.get(pk=run.pk).read == 10
 
 
 def test_a_cancel_of_a_final_run_cannot_be_requested() -> None:
-    run = running()
+    run = create_running_run()
     run.finish_success()
     assert run.request_cancel() is False
 
@@ -119,7 +119,7 @@ def test_a_destination_table_has_at_most_one_active_run() -> None:
 
 
 def test_final_runs_and_dry_runs_hold_no_lock() -> None:
-    final = running()
+    final = create_running_run()
     final.finish_success()
     RunFactory.create(module=final.module, dry_run=True)
     RunFactory.create(module=final.module, dry_run=True)
@@ -173,7 +173,7 @@ def test_a_final_run_cannot_be_changed_with_sql(status: Status, change: str) -> 
 
 
 def test_an_active_run_can_be_changed() -> None:
-    run = running()
+    run = create_running_run()
     run.record(read=5)
     run.staged = 5
     run.save()
@@ -194,7 +194,7 @@ def test_the_runs_of_a_deleted_module_are_kept_with_its_name() -> None:
 
 
 def test_a_module_cannot_be_deleted_while_it_is_running() -> None:
-    run = running()
+    run = create_running_run()
     assert run.module is not None
     with pytest.raises(ProtectedError):
         run.module.delete()

@@ -21,7 +21,7 @@ from runs.models import Run
 from runs.models.states import Status
 from tests.benches.bench import Bench
 from tests.factories import RunFactory
-from tests.processes.commands import go_on, start, wait_until
+from tests.processes.commands import resume_when_stopped, start, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -46,7 +46,7 @@ def test_a_run_waits_for_locked_metadata_and_succeeds(bench: Bench, save_module:
     process = start("runmodule", "orders", "--json", PIPEKIT_FAULTS="transfer.finished=stop")
     wait_until(lambda: Run.objects.filter(staged=1).exists())
     with locked():
-        go_on(process.pid)
+        resume_when_stopped(process.pid)
         # it publishes meanwhile and waits to record that
         time.sleep(4)
         assert process.poll() is None

@@ -23,7 +23,7 @@ from runs.lifecycle.launch import launch
 from runs.models import Run
 from runs.models.notification import Notification
 from tests.benches.bench import Bench
-from tests.benches.gates import GATE, closed_gate
+from tests.benches.blocked_queries import BLOCKING_EXPRESSION, block_queries
 from tests.factories import change_settings
 from tests.processes.commands import alive, manage, wait_until
 
@@ -150,9 +150,9 @@ def is_final(run: Run) -> bool:
 def test_a_run_whose_session_is_killed_during_the_transfer_is_retried_and_publishes_once(
     orders: Module, pg_bench: Bench, side: str
 ) -> None:
-    Module.objects.update(source_query=f"SELECT k, v || {GATE} AS v FROM s")
+    Module.objects.update(source_query=f"SELECT k, v || {BLOCKING_EXPRESSION} AS v FROM s")
     url = getattr(pg_bench, side).url
-    with psycopg.connect(url, autocommit=True) as killer, closed_gate(pg_bench.source.url):
+    with psycopg.connect(url, autocommit=True) as killer, block_queries(pg_bench.source.url):
         run = launch(orders, Request(trigger="schedule:1"))
 
         def kill() -> bool:

@@ -9,4 +9,4 @@ from pytest_django import Settings
 @pytest.fixture
 def nowhere(settings: Settings) -> None:
     """Queue runs without starting a process for them."""
-    settings.RUN_LAUNCHER = "tests.processes.launchers.Nowhere"
+    settings.RUN_LAUNCHER = "tests.processes.launchers.NullLauncher"

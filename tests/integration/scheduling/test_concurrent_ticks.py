@@ -25,7 +25,7 @@ AT = "2027-01-11T04:00:30+01:00"
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_ticks_start_each_slot_once(settings: Settings) -> None:
-    settings.RUN_LAUNCHER = "tests.processes.launchers.Nowhere"
+    settings.RUN_LAUNCHER = "tests.processes.launchers.NullLauncher"
     for _ in range(12):
         ScheduleFactory.create()
     Schedule.objects.update(updated_at=NOW - dt.timedelta(minutes=1))

@@ -90,7 +90,7 @@ def test_a_schedule_that_misses_times_all_day_is_reported_once_a_day() -> None:
 
 def test_a_schedule_with_an_unknown_time_zone_is_reported_once(settings: Settings) -> None:
     listened()
-    settings.RUN_LAUNCHER = "tests.processes.launchers.Broken"
+    settings.RUN_LAUNCHER = "tests.processes.launchers.FailingLauncher"
     row = schedule()
     Schedule.objects.filter(pk=row.pk).update(timezone="Mars/Olympus")
     play(START, 3 * MINUTE)

@@ -108,7 +108,7 @@ def test_an_invalid_schedule_shows_its_problem_until_it_is_fixed_and_stops_no_ot
 
 
 def test_a_run_that_cannot_be_started_stops_no_other_schedule(settings: Settings) -> None:
-    settings.RUN_LAUNCHER = "tests.processes.launchers.Broken"
+    settings.RUN_LAUNCHER = "tests.processes.launchers.FailingLauncher"
     rows = [schedule(), schedule()]
     report = tick.tick(START + MINUTE)
     assert len(report.failed) == 2

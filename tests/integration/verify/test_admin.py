@@ -14,7 +14,7 @@ from pytest_django import Settings
 from runs.models import Verification
 from runs.process.identity import ProcessIdentity
 from tests.factories import ModuleFactory, RunFactory, change_settings
-from tests.processes.launchers import Nowhere
+from tests.processes.launchers import NullLauncher
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 started: list[Sequence[str]] = []
 
 
-class RecordingLauncher(Nowhere):
+class RecordingLauncher(NullLauncher):
     """Starts no process, and records the commands."""
 
     def launch(self, words: Sequence[str], *, log: Path) -> ProcessIdentity | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.benches.bench import Bench
-from tests.benches.verification import counts, verified
+from tests.benches.verification import counts, run_verification
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -54,12 +54,12 @@ def _numbers(bench: Bench, written: dict[str, str]) -> None:
 
 def test_a_number_is_equal_in_any_notation(bench: Bench) -> None:
     _numbers(bench, _NUMBERS)
-    assert counts(verified(bench, QUERY)) == (0, 0, 0)
+    assert counts(run_verification(bench, QUERY)) == (0, 0, 0)
 
 
 def test_different_numbers_are_different(bench: Bench) -> None:
     _numbers(bench, {".5": "0.05", "007": "70", "1e3": "100", "-0.5": "0.5", "inf": "NaN", "1.5": "1.50001"})
-    assert counts(verified(bench, QUERY)) == (0, 0, 6)
+    assert counts(run_verification(bench, QUERY)) == (0, 0, 6)
 
 
 def _documents(bench: Bench, native: str, documents: list[tuple[str, str]]) -> None:
@@ -76,7 +76,7 @@ def _documents(bench: Bench, native: str, documents: list[tuple[str, str]]) -> N
 
 def test_a_document_is_equal_as_jsonb_writes_it(bench: Bench) -> None:
     _documents(bench, "jsonb", [(text, text) for text in _DOCUMENTS])
-    assert counts(verified(bench, QUERY)) == (0, 0, 0)
+    assert counts(run_verification(bench, QUERY)) == (0, 0, 0)
 
 
 def test_documents_with_lone_surrogates_and_huge_exponents_are_compared(bench: Bench) -> None:
@@ -90,7 +90,7 @@ def test_documents_with_lone_surrogates_and_huge_exponents_are_compared(bench: B
             ("1e999999999", "1e999999998"),
         ],
     )
-    assert counts(verified(bench, QUERY)) == (0, 0, 2)
+    assert counts(run_verification(bench, QUERY)) == (0, 0, 2)
 
 
 @pytest.mark.parametrize("native", [pytest.param("real", marks=pytest.mark.matrix), "double precision"])
@@ -100,6 +100,6 @@ def test_a_negative_zero_is_equal_to_the_zero_that_sqlite_stores(
     pair = between("postgresql", "sqlite")
     pair.at_source(f"CREATE TABLE s (id integer, v {native})", "INSERT INTO s VALUES (1, '-0'), (3, -1.5)")
     pair.run(pair.plan(QUERY))
-    assert counts(verified(pair, QUERY)) == (0, 0, 0)
+    assert counts(run_verification(pair, QUERY)) == (0, 0, 0)
     pair.at_destination('UPDATE "sync.t" SET v = 1.5 WHERE id = 3')
-    assert counts(verified(pair, QUERY)) == (0, 0, 1)
+    assert counts(run_verification(pair, QUERY)) == (0, 0, 1)

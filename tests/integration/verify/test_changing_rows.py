@@ -11,7 +11,7 @@ import pytest
 from connections import registry
 from runs.engine.verify.differences import DifferenceCounts, Differences
 from tests.benches.bench import Bench
-from tests.benches.verification import counts, verified
+from tests.benches.verification import counts, run_verification
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -39,7 +39,7 @@ def test_a_row_that_keeps_changing_and_is_never_equal_counts_as_different(
     thread = threading.Thread(target=count_up)
     thread.start()
     try:
-        result = verified(pair, QUERY)
+        result = run_verification(pair, QUERY)
     finally:
         stop.set()
         thread.join()

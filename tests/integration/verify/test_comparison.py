@@ -13,7 +13,7 @@ from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import Strategy
 from runs.engine.verify.repair import repair_plan
 from tests.benches.bench import Bench
-from tests.benches.verification import counts, verified
+from tests.benches.verification import counts, run_verification
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -61,7 +61,7 @@ def table_of(bench: Bench) -> str:
 
 
 def test_equal_tables_are_reported_as_equal(pair: Bench) -> None:
-    result = verified(pair, QUERY)
+    result = run_verification(pair, QUERY)
     assert counts(result) == (0, 0, 0)
     assert (result.outcome.source_rows, result.outcome.dest_rows) == (300, 300)
 
@@ -74,7 +74,7 @@ def test_every_kind_of_difference_is_counted_with_its_key(pair: Bench) -> None:
         f"INSERT INTO {table} VALUES (1000, NULL, NULL)",
         f"UPDATE {table} SET price = 3.5, name = NULL WHERE id = 150",
     )
-    outcome = verified(pair, QUERY).outcome
+    outcome = run_verification(pair, QUERY).outcome
     assert (outcome.counts.missing, outcome.counts.extra, outcome.counts.different) == (2, 2, 1)
     assert [key.key for key in outcome.missing] == [("7",), ("8",)]
     assert {key.key for key in outcome.extra} == {("-5",), ("1000",)}
@@ -91,27 +91,27 @@ def test_duplicate_rows_are_extra(pair: Bench) -> None:
         f"DROP TABLE {table}",
         f"CREATE TABLE {table} AS SELECT * FROM twice UNION ALL SELECT * FROM twice WHERE id < 4",
     )
-    assert counts(verified(pair, QUERY)) == (0, 3, 0)
+    assert counts(run_verification(pair, QUERY)) == (0, 3, 0)
 
 
 def test_only_the_given_columns_are_compared(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(f"UPDATE {table} SET name = 'other' WHERE id = 3")
-    assert counts(verified(pair, QUERY, columns=("price",))) == (0, 0, 0)
-    assert counts(verified(pair, QUERY, columns=("name",))) == (0, 0, 1)
+    assert counts(run_verification(pair, QUERY, columns=("price",))) == (0, 0, 0)
+    assert counts(run_verification(pair, QUERY, columns=("name",))) == (0, 0, 1)
 
 
 def test_rows_before_since_are_not_compared(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(f"DELETE FROM {table} WHERE id IN (7, 250)")
-    result = verified(pair, QUERY, watermark="id", since="200")
+    result = run_verification(pair, QUERY, watermark="id", since="200")
     assert counts(result) == (1, 0, 0)
     assert (result.outcome.source_rows, result.outcome.dest_rows) == (101, 100)
 
 
 def test_a_since_that_is_no_value_of_the_column_is_refused_with_a_hint(pair: Bench) -> None:
     with pytest.raises(ConfigurationInvalid) as caught:
-        verified(pair, QUERY, watermark="id", since="2 days")
+        run_verification(pair, QUERY, watermark="id", since="2 days")
     assert "“2 days” is not a number." in caught.value.message
     assert caught.value.hint.startswith("id is a column of type ")
     assert caught.value.hint.endswith("write a number such as 4000. Intervals are for dates and timestamps.")
@@ -120,7 +120,7 @@ def test_a_since_that_is_no_value_of_the_column_is_refused_with_a_hint(pair: Ben
 def test_tables_with_a_text_key_are_compared_without_ranges(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(f"DELETE FROM {table} WHERE id = 7", f"UPDATE {table} SET price = 0 WHERE id = 9")
-    outcome = verified(pair, QUERY, merge_key=("name", "id")).outcome
+    outcome = run_verification(pair, QUERY, merge_key=("name", "id")).outcome
     assert (outcome.counts.missing, outcome.counts.extra, outcome.counts.different) == (1, 0, 1)
     assert [key.key for key in outcome.missing] == [("name 7", "7")]
 
@@ -133,18 +133,18 @@ def test_tables_without_a_key_are_compared_by_whole_rows(pair: Bench) -> None:
         f"CREATE TABLE {table} AS SELECT * FROM once",
         f"UPDATE {table} SET price = 0 WHERE id = 9",
     )
-    assert counts(verified(pair, QUERY, merge_key=(), strategy=Strategy.FULL)) == (1, 1, 0)
+    assert counts(run_verification(pair, QUERY, merge_key=(), strategy=Strategy.FULL)) == (1, 1, 0)
 
 
 def test_rows_with_null_keys_are_compared(pair: Bench) -> None:
     pair.at_source("INSERT INTO s VALUES (NULL, 'no key', 1)")
-    assert counts(verified(pair, QUERY)) == (1, 0, 0)
+    assert counts(run_verification(pair, QUERY)) == (1, 0, 0)
 
 
 def test_all_rows_are_missing_in_an_empty_destination(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(f"DELETE FROM {table}")
-    assert counts(verified(pair, QUERY)) == (300, 0, 0)
+    assert counts(run_verification(pair, QUERY)) == (300, 0, 0)
 
 
 def test_the_lowest_and_highest_64_bit_keys_are_compared(pg_bench: Bench) -> None:
@@ -153,9 +153,9 @@ def test_the_lowest_and_highest_64_bit_keys_are_compared(pg_bench: Bench) -> Non
         "INSERT INTO s VALUES (-9223372036854775808, 'low', 1), (9223372036854775807, 'high', 1), (0, 'mid', 1)",
     )
     pg_bench.run(pg_bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",)))
-    assert counts(verified(pg_bench, QUERY)) == (0, 0, 0)
+    assert counts(run_verification(pg_bench, QUERY)) == (0, 0, 0)
     pg_bench.at_destination("DELETE FROM sync.t WHERE id <> 0")
-    assert counts(verified(pg_bench, QUERY)) == (2, 0, 0)
+    assert counts(run_verification(pg_bench, QUERY)) == (2, 0, 0)
 
 
 @pytest.mark.parametrize("dest_row", ["('NaN', 'other', 1)", "(2, 'two', 1)"])
@@ -167,10 +167,10 @@ def test_a_key_that_is_nan_is_compared(pg_bench: Bench, dest_row: str) -> None:
         f"CREATE TABLE sync.t {columns}",
         f"INSERT INTO sync.t VALUES (1, 'b', 1), {dest_row}",
     )
-    result = verified(pg_bench, QUERY)
+    result = run_verification(pg_bench, QUERY)
     assert counts(result) == ((1, 0, 1) if "NaN" in dest_row else (1, 0, 0))
     pg_bench.run(repair_plan(pg_bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",)), result))
-    assert counts(verified(pg_bench, QUERY)) == (0, 0, 0)
+    assert counts(run_verification(pg_bench, QUERY)) == (0, 0, 0)
 
 
 def test_a_key_in_an_integer_column_that_is_no_integer_is_named_in_the_error(bench: Bench, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_key_in_an_integer_column_that_is_no_integer_is_named_in_the_error(ben
         f'CREATE TABLE "sync.t" {columns}', """INSERT INTO "sync.t" VALUES (1, 'a', 'b'), ('abc', 'a', 'b')"""
     )
     with pytest.raises(InvalidValue, match="abc"):
-        verified(bench, QUERY)
+        run_verification(bench, QUERY)
 
 
 @pytest.mark.matrix
@@ -194,19 +194,19 @@ def test_differences_in_a_table_of_1200_columns_are_shown(pg_bench: Bench) -> No
         f"CREATE TABLE sync.t (id integer, {columns})",
         "INSERT INTO sync.t (id, c7, c1100) VALUES (1, 1, 3)",
     )
-    different = verified(pg_bench, "SELECT * FROM s").outcome.different
+    different = run_verification(pg_bench, "SELECT * FROM s").outcome.different
     assert [(value.column, value.source, value.destination) for value in different] == [("c1100", "2", "3")]
 
 
 def test_a_missing_destination_table_is_an_error_that_hints_at_the_first_run(bench: Bench) -> None:
     bench.at_source("CREATE TABLE s (id integer, name text, price numeric)")
     with pytest.raises(TableMissing, match="has not run yet"):
-        verified(bench, QUERY)
+        run_verification(bench, QUERY)
 
 
 def test_unknown_columns_are_refused(pair: Bench) -> None:
     with pytest.raises(ColumnMissing, match="no column “prise”"):
-        verified(pair, QUERY, columns=("prise",))
+        run_verification(pair, QUERY, columns=("prise",))
 
 
 def test_tens_of_thousands_of_differences_are_counted_exactly(pg_bench: Bench) -> None:
@@ -218,4 +218,4 @@ def test_tens_of_thousands_of_differences_are_counted_exactly(pg_bench: Bench) -
     pg_bench.at_destination(
         "UPDATE sync.t SET price = 0", "DELETE FROM sync.t WHERE id % 3 = 0", "INSERT INTO sync.t VALUES (99999, '', 0)"
     )
-    assert counts(verified(pg_bench, QUERY)) == (20000, 1, 40000)
+    assert counts(run_verification(pg_bench, QUERY)) == (20000, 1, 40000)

@@ -12,7 +12,7 @@ from connections.sdk.errors import NotSupported
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.verify.verify import Options, VerificationResult, verify
 from tests.benches.bench import Bench
-from tests.benches.verification import counts, quick, verified
+from tests.benches.verification import counts, fast_pace, run_verification
 
 QUERY = "SELECT k AS k, v AS v FROM s"
 
@@ -57,7 +57,7 @@ def target(key_type: KeyType, warehouse_of: Callable[[str], ConnectionParameters
 
 
 def compare(bench: Bench, **changes: Any) -> VerificationResult:
-    return verified(bench, QUERY, merge_key=("k",), **changes)
+    return run_verification(bench, QUERY, merge_key=("k",), **changes)
 
 
 def test_a_key_in_another_spelling_is_one_different_row(target: Bench, key_type: KeyType) -> None:
@@ -115,4 +115,4 @@ def test_a_sample_with_keys_in_several_spellings_is_refused(target: Bench) -> No
     target.at_destination(*[f"INSERT INTO sync.t VALUES ('{hour}:00:00', 'y')" for hour in range(60, 99)])
     plan = target.plan(QUERY, merge_key=("k",))
     with pytest.raises(NotSupported, match="a sample can hold one spelling"):
-        verify(plan, Options(sample=30, pace=quick()))
+        verify(plan, Options(sample=30, pace=fast_pace()))

@@ -9,7 +9,7 @@ import pytest
 
 from connections.sdk.parameters import ConnectionParameters
 from tests.benches.bench import Bench
-from tests.benches.verification import counts, verified
+from tests.benches.verification import counts, run_verification
 
 pytestmark = pytest.mark.matrix
 # type, value at the source, a different value, both in PostgreSQL's SQL
@@ -69,7 +69,7 @@ def change_each_column(bench: Bench, query: str, others: dict[str, str]) -> Iter
     for name, other in others.items():
         bench.at_destination("BEGIN", "CREATE TABLE sync.kept AS SELECT * FROM sync.t", "COMMIT")
         bench.at_destination(f"UPDATE sync.t SET {name} = {other}")
-        result = verified(bench, query)
+        result = run_verification(bench, query)
         yield ",".join(sorted({value.column for value in result.outcome.different})), counts(result)
         bench.at_destination("TRUNCATE sync.t", "INSERT INTO sync.t SELECT * FROM sync.kept", "DROP TABLE sync.kept")
 
@@ -79,7 +79,7 @@ def test_every_type_of_postgresql_is_compared_by_hashes_of_the_servers(pg_bench:
     values = ", ".join(value for _, value, _ in _POSTGRESQL.values())
     pg_bench.at_source(f"CREATE TABLE v (id int, {columns})", f"INSERT INTO v VALUES (1, {values})")
     pg_bench.run(pg_bench.plan("SELECT * FROM v"))
-    assert counts(verified(pg_bench, "SELECT * FROM v")) == (0, 0, 0)
+    assert counts(run_verification(pg_bench, "SELECT * FROM v")) == (0, 0, 0)
     differences = change_each_column(
         pg_bench, "SELECT * FROM v", {name: other for name, (_, _, other) in _POSTGRESQL.items()}
     )
@@ -94,7 +94,7 @@ def test_every_type_of_sqlite_is_compared_with_postgresql(bench: Bench) -> None:
     bench.at_source(f"CREATE TABLE v (id INTEGER, {source_columns})", f"INSERT INTO v VALUES (1, {values})")
     bench.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t (id bigint, {dest_columns})")
     bench.run(bench.plan(query))
-    assert counts(verified(bench, query)) == (0, 0, 0)
+    assert counts(run_verification(bench, query)) == (0, 0, 0)
     differences = change_each_column(bench, query, {name: other for name, (_, _, _, other) in _SQLITE.items()})
     assert list(differences) == [(name, (0, 0, 1)) for name in _SQLITE]
 
@@ -110,4 +110,4 @@ def test_types_of_duckdb_are_equal_after_a_run(bench: Bench, tmp_path: Path) -> 
         " '00000000-0000-0000-0000-000000000001', '\\x00')",
     )
     bench.run(bench.plan("SELECT * FROM v"))
-    assert counts(verified(bench, "SELECT * FROM v")) == (0, 0, 0)
+    assert counts(run_verification(bench, "SELECT * FROM v")) == (0, 0, 0)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.benches.bench import Bench
-from tests.benches.verification import counts, verified
+from tests.benches.verification import counts, run_verification
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -33,7 +33,7 @@ def test_values_with_the_same_hash_in_postgresql_are_different(
         f"CREATE TABLE sync.t (id integer, v {native})",
         f"INSERT INTO sync.t VALUES (1, {destination})",
     )
-    assert counts(verified(pg_bench, QUERY)) == (0, 0, 1)
+    assert counts(run_verification(pg_bench, QUERY)) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("value", ["0.00", "184467440737095516.17"])
@@ -44,7 +44,7 @@ def test_wide_decimals_with_the_same_hash_in_duckdb_are_different(bench: Bench, 
         "CREATE TABLE sync.t (id integer, v numeric(38,2))",
         f"INSERT INTO sync.t VALUES (1, {value})",
     )
-    assert counts(verified(bench, QUERY)) == (0, 0, 1)
+    assert counts(run_verification(bench, QUERY)) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("source", ["postgresql", pytest.param("sqlite", marks=pytest.mark.matrix)])
@@ -65,4 +65,4 @@ def test_values_exchanged_between_two_rows_of_one_bucket_are_different(
         "UPDATE sync.t SET v = 'name ' || CASE WHEN id % 2 = 0 THEN id - 1 ELSE id + 1 END"
         " WHERE id > 2000 AND id % 16 IN (1, 2)",
     )
-    assert counts(verified(pair, QUERY)) == (0, 0, 262)
+    assert counts(run_verification(pair, QUERY)) == (0, 0, 262)

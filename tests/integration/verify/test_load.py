@@ -21,7 +21,7 @@ from runs.engine.verify.server_side import ServerSide
 from runs.engine.verify.side import Side, Sides
 from runs.engine.verify.streamed_side import StreamedSide
 from tests.benches.bench import Bench
-from tests.benches.verification import counts, verified
+from tests.benches.verification import counts, run_verification
 from tests.processes.commands import backends, wait_until
 
 QUERY = "SELECT id AS id, name AS name, price AS price FROM s"
@@ -65,7 +65,7 @@ def test_examples_with_keys_that_are_not_integers_take_one_statement_per_side(
     for side in (StreamedSide, ServerSide):
         monkeypatch.setattr(side, "values", count_keys(side.values))
     fill(bench).at_destination("UPDATE sync.t SET price = -1 WHERE id % 10 = 0")
-    result = verified(bench, QUERY, merge_key=("name",))
+    result = run_verification(bench, QUERY, merge_key=("name",))
     assert counts(result) == (0, 0, 5)
     assert {value.key for value in result.outcome.different} == {(f"name {number}0",) for number in range(1, 6)}
     assert key_counts == [5, 5]
@@ -98,7 +98,7 @@ def test_digests_of_many_rows_need_no_temporary_files_on_the_servers(pg_bench: B
     memory = "DO $$BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = ''512kB''', current_database()); END$$"
     pg_bench.at_source(f"CREATE TABLE s AS {rows}", "ANALYZE s", memory)
     pg_bench.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t AS {rows}", "ANALYZE sync.t", memory)
-    result = verified(pg_bench, "SELECT id AS id, name AS name FROM s")
+    result = run_verification(pg_bench, "SELECT id AS id, name AS name FROM s")
     assert (result.outcome.source_rows, counts(result)) == (40000, (0, 0, 0))
     for url in (pg_bench.source.url, pg_bench.destination.url):
         # a session reports its statistics when it ends

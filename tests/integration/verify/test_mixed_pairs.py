@@ -9,7 +9,7 @@ import pytest
 
 from runs.engine.plan import NamedWatermark
 from tests.benches.bench import Bench
-from tests.benches.verification import hashed_by_the_server, table_of, verified
+from tests.benches.verification import run_verification, table_of, verify_on_server
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -70,7 +70,7 @@ def pair(request: pytest.FixtureRequest, between: Callable[[str, str], Bench]) -
 
 def test_every_kind_of_difference_is_found_by_server_side_hashes(pair: Bench) -> None:
     table = table_of(pair)
-    assert hashed_by_the_server(pair, QUERY) == (0, 0, 0)
+    assert verify_on_server(pair, QUERY) == (0, 0, 0)
     pair.at_destination(
         f"DELETE FROM {table} WHERE id = 7",
         f"INSERT INTO {table} VALUES (1000, 'new', 1)",
@@ -79,7 +79,7 @@ def test_every_kind_of_difference_is_found_by_server_side_hashes(pair: Bench) ->
         f"UPDATE {table} SET price = 21.25 WHERE id = 20",
         f"UPDATE {table} SET price = 20.25 WHERE id = 21",
     )
-    outcome = verified(pair, QUERY).outcome
+    outcome = run_verification(pair, QUERY).outcome
     assert (outcome.counts.missing, outcome.counts.extra, outcome.counts.different) == (1, 2, 3)
     assert [key.key for key in outcome.missing] == [("7",)]
     assert {key.key for key in outcome.extra} == {("8",), ("1000",)}
@@ -97,9 +97,9 @@ def test_a_row_with_more_columns_than_a_function_has_arguments_is_hashed(between
         "INSERT INTO s (id, c7, c248) VALUES (1, 'a', ''), (2, 'b', NULL)",
     )
     pair.run(pair.plan("SELECT * FROM s"))
-    assert hashed_by_the_server(pair, "SELECT * FROM s") == (0, 0, 0)
+    assert verify_on_server(pair, "SELECT * FROM s") == (0, 0, 0)
     pair.at_destination("UPDATE sync.t SET c248 = '' WHERE id = 2")
-    assert [value.column for value in verified(pair, "SELECT * FROM s").outcome.different] == ["c248"]
+    assert [value.column for value in run_verification(pair, "SELECT * FROM s").outcome.different] == ["c248"]
 
 
 @pytest.mark.matrix
@@ -116,10 +116,10 @@ def test_with_keep_latest_an_older_row_in_the_destination_is_different(between: 
     )
     query = "SELECT id AS id, w AS w, v AS v FROM s"
     latest: dict[str, Any] = {"watermark": "w", "keep_latest": True}
-    assert hashed_by_the_server(pair, query, **latest) == (0, 0, 1)
+    assert verify_on_server(pair, query, **latest) == (0, 0, 1)
     pair.at_destination("UPDATE sync.t SET w = '2024-01-10', v = 'new'")
-    assert hashed_by_the_server(pair, query, **latest) == (0, 0, 0)
-    assert hashed_by_the_server(pair, query, since="2024-01-11", **latest) == (0, 0, 0)
+    assert verify_on_server(pair, query, **latest) == (0, 0, 0)
+    assert verify_on_server(pair, query, since="2024-01-11", **latest) == (0, 0, 0)
 
 
 @pytest.mark.matrix
@@ -131,7 +131,7 @@ def test_rows_below_a_named_watermark_are_not_extra(between: Callable[[str, str]
     pair.at_destination("DELETE FROM sync.t WHERE id = 7")
     low = NamedWatermark(name="low", connection=pair.source, resolver_sql="SELECT 6")
     query = "SELECT id AS id, v AS v FROM s WHERE id > {low}"
-    assert hashed_by_the_server(pair, query, named_watermarks=(low,)) == (1, 0, 0)
+    assert verify_on_server(pair, query, named_watermarks=(low,)) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("strips", [True, pytest.param(False, marks=pytest.mark.matrix)])
@@ -143,7 +143,7 @@ def test_a_nul_character_is_a_difference_unless_it_is_stripped(
     pair.at_destination(
         "CREATE SCHEMA sync", "CREATE TABLE sync.t (id integer, v text)", "INSERT INTO sync.t VALUES (1, 'ab')"
     )
-    difference_counts = hashed_by_the_server(pair, "SELECT id AS id, v AS v FROM s", strip_nul_bytes=strips)
+    difference_counts = verify_on_server(pair, "SELECT id AS id, v AS v FROM s", strip_nul_bytes=strips)
     assert difference_counts == (0, 0, 0 if strips else 1)
 
 
@@ -157,14 +157,14 @@ def test_a_negative_zero_is_compared_as_the_destination_stores_it(
     pair.run(pair.plan("SELECT id AS id, v AS v FROM s"))
     # DuckDB does not update a value with an equal one
     pair.at_destination(f"DELETE FROM {table_of(pair)}", f"INSERT INTO {table_of(pair)} VALUES (1, 0.0)")
-    assert hashed_by_the_server(pair, "SELECT id AS id, v AS v FROM s") == (0, 0, different)
+    assert verify_on_server(pair, "SELECT id AS id, v AS v FROM s") == (0, 0, different)
 
 
 def _change_each_column(bench: Bench, query: str, types: dict[str, tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
     table = table_of(bench)
     for name, (_, value, other) in types.items():
         bench.at_destination(f"UPDATE {table} SET {name} = {other}")
-        different = verified(bench, query).outcome.different
+        different = run_verification(bench, query).outcome.different
         yield name, ",".join(sorted({difference.column for difference in different}))
         bench.at_destination(f"UPDATE {table} SET {name} = {value}")
 
@@ -185,13 +185,13 @@ def test_every_type_is_compared_in_every_pair(
         # the types of SQLite correspond to other types
         pair.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t (id bigint, {columns})")
     pair.run(pair.plan(query))
-    assert hashed_by_the_server(pair, query) == (0, 0, 0)
+    assert verify_on_server(pair, query) == (0, 0, 0)
     assert list(_change_each_column(pair, query, types)) == [(name, name) for name in types]
     # a row of NULL
     pair.at_source("DELETE FROM s", f"INSERT INTO s VALUES (1, {nulls})")
-    assert hashed_by_the_server(pair, query) == (0, 0, 1)
+    assert verify_on_server(pair, query) == (0, 0, 1)
     pair.run(pair.plan(query))
-    assert hashed_by_the_server(pair, query) == (0, 0, 0)
+    assert verify_on_server(pair, query) == (0, 0, 0)
 
 
 @pytest.mark.matrix
@@ -205,6 +205,6 @@ def test_extreme_values_are_equal_only_to_themselves(between: Callable[[str, str
         for execute, table, rows in ((pair.at_source, "s", numbered), (pair.at_destination, "sync.t", dest_rows)):
             execute(f"DROP TABLE IF EXISTS {table}", f"CREATE TABLE {table} (id integer, v {native})")
             execute(*(f"INSERT INTO {table} VALUES ({n}, CAST({value} AS {native}))" for n, value in rows))
-        assert hashed_by_the_server(pair, "SELECT id AS id, v AS v FROM s") == (0, 0, 0), native
+        assert verify_on_server(pair, "SELECT id AS id, v AS v FROM s") == (0, 0, 0), native
         pair.at_destination(f"UPDATE sync.t SET id = (id + 1) % {len(values)}")
-        assert hashed_by_the_server(pair, "SELECT id AS id, v AS v FROM s") == (0, 0, len(values)), native
+        assert verify_on_server(pair, "SELECT id AS id, v AS v FROM s") == (0, 0, len(values)), native

@@ -9,7 +9,7 @@ import pytest
 from runs.engine.plan import Strategy
 from runs.engine.verify.verify import Options, verify
 from tests.benches.bench import Bench
-from tests.benches.verification import quick
+from tests.benches.verification import fast_pace
 
 
 @pytest.mark.matrix
@@ -27,7 +27,7 @@ def test_a_sample_can_be_compared_again(bench: Bench, key: str) -> None:
         "DELETE FROM sync.t WHERE id % 7 = 0",
     )
     plan = bench.plan("SELECT id AS id, name AS name FROM s", strategy=Strategy.UPSERT, merge_key=(key,))
-    options = Options(sample=300, pace=quick())
+    options = Options(sample=300, pace=fast_pace())
     first = verify(plan, options)
     second = verify(plan, replace(options, same=first.sample))
     assert 0 < first.outcome.source_rows < 3000

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 
 from tests.benches.bench import Bench
-from tests.benches.verification import counts, hashed_by_the_server, verified, why_read
+from tests.benches.verification import counts, reason_for_reading, run_verification, verify_on_server
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -19,10 +19,10 @@ def test_all_rows_are_read_if_a_column_cannot_be_hashed_by_the_server(between: C
     pair.at_source("CREATE TABLE s (id integer, j jsonb, v text)", "INSERT INTO s VALUES (1, '[1]', 'a')")
     query = "SELECT id AS id, j AS j, v AS v FROM s"
     pair.run(pair.plan(query))
-    assert why_read(pair, query).startswith("column “j” (jsonb in PostgreSQL)")
-    assert hashed_by_the_server(pair, query, columns=("v",)) == (0, 0, 0)
+    assert reason_for_reading(pair, query).startswith("column “j” (jsonb in PostgreSQL)")
+    assert verify_on_server(pair, query, columns=("v",)) == (0, 0, 0)
     pair.at_destination("UPDATE sync.t SET j = '[2]'")
-    assert counts(verified(pair, query)) == (0, 0, 1)
+    assert counts(run_verification(pair, query)) == (0, 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_all_rows_are_read_if_the_destination_s_type_could_change_a_value(
     pair = between("postgresql", "duckdb")
     pair.at_source(f"CREATE TABLE s (id integer, v {native})")
     pair.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t (id INTEGER, v {declared})")
-    assert why_read(pair, "SELECT id AS id, v AS v FROM s").startswith("column “v”")
+    assert reason_for_reading(pair, "SELECT id AS id, v AS v FROM s").startswith("column “v”")
 
 
 def test_all_rows_are_read_if_the_key_ignores_case(between: Callable[[str, str], Bench]) -> None:
@@ -55,7 +55,7 @@ def test_all_rows_are_read_if_the_key_ignores_case(between: Callable[[str, str],
         'CREATE TABLE "sync.t" (id text COLLATE NOCASE PRIMARY KEY, v text)',
         """INSERT INTO "sync.t" VALUES ('a', 'x')""",
     )
-    assert "by a collation of its own" in why_read(pair, "SELECT id AS id, v AS v FROM s")
+    assert "by a collation of its own" in reason_for_reading(pair, "SELECT id AS id, v AS v FROM s")
 
 
 def test_all_rows_are_read_if_the_server_refuses_md5(between: Callable[[str, str], Bench]) -> None:
@@ -68,7 +68,7 @@ def test_all_rows_are_read_if_the_server_refuses_md5(between: Callable[[str, str
     )
     pair.run(pair.plan("SELECT id AS id FROM s"))
     pair.source = replace(pair.source, options={"session": {"search_path": "public, pg_catalog"}})
-    assert "could not compute MD5 hash" in why_read(pair, "SELECT id AS id FROM s")
+    assert "could not compute MD5 hash" in reason_for_reading(pair, "SELECT id AS id FROM s")
 
 
 @pytest.mark.matrix
@@ -81,7 +81,7 @@ def test_all_rows_are_read_if_the_server_has_another_encoding(between: Callable[
     try:
         pair.at_source("CREATE TABLE s (id integer, v text)", "INSERT INTO s VALUES (1, 'é')")
         pair.run(pair.plan("SELECT id AS id, v AS v FROM s"))
-        assert "encodes text in LATIN1" in why_read(pair, "SELECT id AS id, v AS v FROM s")
+        assert "encodes text in LATIN1" in reason_for_reading(pair, "SELECT id AS id, v AS v FROM s")
     finally:
         pair.source = original
         pair.at_source(f"DROP DATABASE {name} WITH (FORCE)")

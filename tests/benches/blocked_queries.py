@@ -9,11 +9,11 @@ import psycopg
 
 _LOCK_ID = 7391
 # an expression for a query; an empty text once the lock is released
-GATE = f"pg_advisory_xact_lock_shared({_LOCK_ID})::text"
+BLOCKING_EXPRESSION = f"pg_advisory_xact_lock_shared({_LOCK_ID})::text"
 
 
 @contextmanager
-def closed_gate(url: str) -> Iterator[None]:
+def block_queries(url: str) -> Iterator[None]:
     """Block the queries of a database that contain the expression until the end of the block."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK_ID])
