@@ -12,7 +12,7 @@ from typing import Any
 
 from connections import options
 from connections.sdk.errors import PipekitError, SecretMissing
-from connections.url import jdbc
+from connections.url import parse
 
 # URL properties that decide who can read or receive what is sent
 _PROTECTION = re.compile(r"(?i).*(ssl|tls|encrypt|trust|secure|cert|authentication|publickey).*")
@@ -48,7 +48,7 @@ def references(*, kind: str, password: str, given: Mapping[str, Any]) -> list[st
 
 def target(*, kind: str, url: str, username: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the place secrets are sent to, in JSON types. Raises UrlInvalid."""
-    parts = jdbc.parse(url, kind)
+    parts = parse.parse(url, kind)
     values: dict[str, Any] = {
         "kind": kind,
         "system": parts.kind,

@@ -19,7 +19,7 @@ from rich.markup import escape
 
 from connections import embedded_postgresql
 from modules.models import GroupMember, Module
-from pipekit_site import config_yaml
+from pipekit_site import import_export
 from pipekit_site.demo import compare, display, source
 from runs.lifecycle import claim, signals
 from runs.lifecycle.execute import execute
@@ -90,7 +90,7 @@ def _configure(systems: Systems) -> None:
     }
     # a JSON string is also a YAML string, whatever characters the directory's name has
     quoted = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
-    config_yaml.load(text.format(**quoted), name="the demo's configuration", actor="demo")
+    import_export.load(text.format(**quoted), name="the demo's configuration", actor="demo")
 
 
 def _run_all(console: Console) -> list[Run]:

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from connections.sdk.errors import ConfigurationInvalid
 from runs.models.notification import Notification
-from runs.notify.destinations import recipients, wanted_channels
+from runs.notify.recipients import recipients, wanted_channels
 
 _RECENT = dt.timedelta(days=7)
 

@@ -15,7 +15,6 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import TableInfo
 from runs.engine import dry_run, hooks
-from runs.engine.checks import Staging
 from runs.engine.destination import Destination
 from runs.engine.events import (
     Event,
@@ -30,7 +29,8 @@ from runs.engine.extract import columns as column_choice
 from runs.engine.extract.query import base_query, bounded_query, repair_query
 from runs.engine.faults import point
 from runs.engine.plan import Plan, RunOn
-from runs.engine.publish import destination_table, key_sync, repair, staging, unfilled_columns
+from runs.engine.publish import delete_extra, destination_table, key_sync, staging, unfilled_columns
+from runs.engine.publish.checks import Staging
 from runs.engine.publish.publish import publish
 from runs.engine.sessions import open_session
 from runs.engine.transfer import job, transfer
@@ -86,7 +86,7 @@ def attempt(plan: Plan) -> Iterator[Event]:
 
 def resume(plan: Plan) -> Iterator[Event]:
     """Execute the steps after the publish, which an earlier attempt committed. Staging is recreated, empty."""
-    repair.check_resume(plan)
+    delete_extra.check_resume(plan)
     if not plan.key_sync or not plan.supports_deletes:
         yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))
         return
@@ -96,8 +96,8 @@ def resume(plan: Plan) -> Iterator[Event]:
 
 
 def _after_publish(plan: Plan, resolved: Resolved, staged: Staging) -> Iterator[Event]:
-    if repair.deletes(plan):
-        yield from _timed("reconcile", repair.delete_extra(plan, staged))
+    if delete_extra.deletes(plan):
+        yield from _timed("reconcile", delete_extra.delete_extra(plan, staged))
     if plan.key_sync and plan.supports_deletes:
         yield from _timed("reconcile", key_sync.reconcile(plan, resolved.query, staged.columns))
     yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))

@@ -22,7 +22,7 @@ from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.statement import statement
 from connections.sdk.sql.type_grammar import is_type
 from connections.sdk.sql.types import DataType, Kind
-from connections.url import jdbc
+from connections.url import parse
 from runs.jrunner import install
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job, TransferResult
@@ -82,7 +82,7 @@ def _protect() -> None:
 
 def _parameters(url: str, username: str, password: str, name: str, *, create: bool = False) -> ConnectionParameters:
     return ConnectionParameters(
-        kind=jdbc.kind_of(url),
+        kind=parse.kind_of(url),
         url=url,
         username=username,
         password=_secret(password, name),

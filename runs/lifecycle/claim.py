@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from connections import registry
 from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
-from connections.url import jdbc
+from connections.url import parse
 from modules.models import Group, Module
 from runs.lifecycle.plan import strategy_of
 from runs.lifecycle.reap import reap, reap_group, seems_dead
@@ -108,7 +108,7 @@ def _after_insert(row: Run | GroupRun, request: Request) -> None:
 def dest_lock_key(module: Module) -> str:
     """Return a key that two modules share exactly if they write the same table, whatever their connections' names."""
     connection = module.dest_connection
-    url = jdbc.parse(connection.jdbc_url, kind=connection.driver.kind)
+    url = parse.parse(connection.jdbc_url, kind=connection.driver.kind)
     table, dialect = module.dest_table_name, registry.dialect(connection.driver.kind)
     address = url.path if url.is_file else f"{url.host}:{url.port}/{url.database or url.path}"
     key = f"{connection.driver.kind}:{address}:{table.schema or dialect.default_schema}.{table.table}"

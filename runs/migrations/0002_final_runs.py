@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.db import migrations
 
-from runs.models.triggers import protect, release
+from runs.models.immutability import protect, release
 
 
 class Migration(migrations.Migration):

@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from runs.models.triggers import protect
+from runs.models.immutability import protect
 
 
 class Migration(migrations.Migration):

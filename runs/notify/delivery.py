@@ -22,7 +22,7 @@ from connections.secrets.redaction import redactor
 from runs.models.notification import Channel, Notification, NotificationQuerySet, new_delivery_id
 from runs.models.transitions import storable
 from runs.notify import messages
-from runs.notify.destinations import recipients, wanted_channels, webhook_address
+from runs.notify.recipients import recipients, wanted_channels, webhook_address
 
 # rate limit: at most this many mails per window, and only digests after the first SINGLE_MAILS
 WINDOW = dt.timedelta(minutes=10)

@@ -16,9 +16,9 @@ from connections.sdk.formatting import counted
 from runs.models.notification import NotificationKind
 from runs.models.states import finished
 from runs.models.verification import Verification
-from runs.notify.destinations import wanted_channels
 from runs.notify.messages import line, sentence
 from runs.notify.outbox import queue
+from runs.notify.recipients import wanted_channels
 from runs.verifications import outcome
 from runs.verifications import scope as verification_scope
 

@@ -11,9 +11,9 @@ from typing import Any
 from django.db import transaction
 
 from runs.models.notification import Notification, NotificationKind
-from runs.notify.destinations import wanted_channels
 from runs.notify.messages import line
 from runs.notify.outbox import rows
+from runs.notify.recipients import wanted_channels
 
 _log = logging.getLogger(__name__)
 

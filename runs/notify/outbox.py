@@ -8,7 +8,7 @@ from typing import Any
 
 from modules.models import Module
 from runs.models.notification import RETRY_PERIOD, Channel, Notification, NotificationKind
-from runs.notify.destinations import wanted_channels
+from runs.notify.recipients import wanted_channels
 
 
 def queue(

@@ -10,8 +10,8 @@ from modules.models import Module
 from runs.models import Run
 from runs.models.notification import Notification, NotificationKind
 from runs.models.states import Status
-from runs.notify.destinations import wanted_channels
 from runs.notify.outbox import queue
+from runs.notify.recipients import wanted_channels
 from runs.notify.rules import started_manually
 from runs.settings import setting
 

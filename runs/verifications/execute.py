@@ -61,7 +61,7 @@ def execute(verification: Verification, *, show: Callable[[str], object] = lambd
 def _verify(verification: Verification, results: dict[str, Any], log: VerificationLog) -> None:
     """Compare, and repair if requested; ``results``, the fields of the row, is filled as they become known."""
     # imported here: only a comparison needs DuckDB and Arrow
-    from runs.engine.verify.repair import kept, why_useless
+    from runs.engine.verify.plan_repair import kept, why_useless
     from runs.engine.verify.verify import verify
 
     module = verification.module
@@ -128,7 +128,7 @@ def _options(verification: Verification) -> Any:
 def _repair(
     verification: Verification, module: Module, comparison: Any, results: dict[str, Any], log: VerificationLog
 ) -> Run:
-    from runs.engine.verify.repair import repair_plan
+    from runs.engine.verify.plan_repair import repair_plan
 
     request = claim.Request(
         trigger=f"verification:{verification.pk}", actor=verification.actor, force=verification.force

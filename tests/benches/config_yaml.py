@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipekit_site import config_yaml
-from pipekit_site.config_yaml import SECTIONS
+from pipekit_site import import_export
+from pipekit_site.import_export import SECTIONS
 
 EXAMPLE = """\
 version: 1
@@ -46,7 +46,7 @@ schedules:
 
 
 def load(text: str, **options: Any) -> Any:
-    return config_yaml.load(text, name="config.yaml", actor="importconfig", **options)
+    return import_export.load(text, name="config.yaml", actor="importconfig", **options)
 
 
 def empty() -> None:

@@ -16,7 +16,7 @@ from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.row_identity import Names, unused
 from connections.sdk.sql.type_grammar import checked
 from connections.sdk.sql.types import DataType, Kind
-from connections.url import jdbc
+from connections.url import parse
 
 _RESERVED = frozenset({"main", "temp", "system"})
 
@@ -61,7 +61,7 @@ class DuckdbDialect(PublishingDialect):
         self.catalog = catalog
 
     def for_connection(self, parameters: ConnectionParameters) -> Self:
-        return type(self)(catalog_name(jdbc.parse(parameters.url, kind="duckdb").path))
+        return type(self)(catalog_name(parse.parse(parameters.url, kind="duckdb").path))
 
     def qualified(self, table: TableName) -> str:
         if not self.catalog:

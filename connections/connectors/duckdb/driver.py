@@ -18,7 +18,7 @@ from connections.sdk.files.session import FileSession, missing_file
 from connections.sdk.lock_waits import Wait
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import ONE_QUERY
-from connections.url import jdbc
+from connections.url import parse
 
 # queries must not access other files or the network, or install extensions
 SAFETY: dict[str, str | bool | int | float | list[str]] = {
@@ -34,7 +34,7 @@ _HOLDER = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
 
 def database_path(parameters: ConnectionParameters) -> str:
     """Return the path in the connection's URL."""
-    return jdbc.parse(parameters.url, kind="duckdb").path
+    return parse.parse(parameters.url, kind="duckdb").path
 
 
 class DuckdbSession(FileSession[duckdb.DuckDBPyConnection]):

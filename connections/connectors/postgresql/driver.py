@@ -25,7 +25,7 @@ from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutCo
 from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.statement import ONE_QUERY
-from connections.url import jdbc
+from connections.url import parse
 
 # settings on which text output depends, fixed whatever TZ, LC_ALL, PG* variables or the role's defaults say
 SESSION = {
@@ -68,7 +68,7 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
     With the option ``embedded`` (a data directory) the server there is started if it is not running. The password is
     always that of the connection, even if empty.
     """
-    url = jdbc.parse(parameters.url, kind="postgresql")
+    url = parse.parse(parameters.url, kind="postgresql")
     keywords = {
         "host": url.host,
         "port": str(url.port or 5432),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
-from pipekit_site import config_yaml
+from pipekit_site import import_export
 
 
 class Command(BaseCommand):
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, file: Path | None, **options: Any) -> None:
-        text = config_yaml.dump()
+        text = import_export.dump()
         if file is None:
             self.stdout.write(text, ending="")
             return

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 
 from connections.management.base import BaseCommand, CommandFailed
 from connections.sdk.errors import ConfigurationInvalid
-from pipekit_site import config_yaml
+from pipekit_site import import_export
 from pipekit_site.configfile.document import MAX_BYTES
 from pipekit_site.configfile.load import Changes
 from runs import import_warnings
@@ -31,7 +31,7 @@ class Command(BaseCommand):
     def handle(self, *, file: Path, dry_run: bool, prune: bool, **options: Any) -> None:
         data = _read(file)
         try:
-            result = config_yaml.load(data, name=str(file), actor="importconfig", dry_run=dry_run, prune=prune)
+            result = import_export.load(data, name=str(file), actor="importconfig", dry_run=dry_run, prune=prune)
         except DatabaseError as error:
             raise CommandFailed(
                 f"The metadata database refused the import: {error}.",

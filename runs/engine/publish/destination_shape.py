@@ -9,9 +9,9 @@ from __future__ import annotations
 from connections.sdk.errors import SerializationFailed
 from connections.sdk.schema import ColumnInfo, TableInfo
 from connections.sdk.sql.type_grammar import is_type
-from runs.engine.checks import Staging
 from runs.engine.destination import Destination
 from runs.engine.plan import Strategy
+from runs.engine.publish.checks import Staging
 from runs.engine.publish.staging import same_type
 
 # a view need not be locked: the type of a column that it reads cannot be changed

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from connections.sdk.errors import CountMismatch
 from connections.sdk.schema import Column, ColumnInfo
 from connections.sdk.sql.foreign_keys import Deletion, ForeignKey
-from runs.engine.checks import check_deleted
 from runs.engine.destination import Destination
 from runs.engine.events import Event, MergeSqlBuilt, Warned
 from runs.engine.publish import destination_shape, foreign_keys, side_effects, unfilled_columns
+from runs.engine.publish.checks import check_deleted
 from runs.engine.publish.statements import publication
 from runs.engine.strategies.statement import RowCount, Statement
 

@@ -15,12 +15,12 @@ from connections.sdk.schema import Column, TableName
 from connections.sdk.sql.foreign_keys import Deletion
 from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import select_columns
-from runs.engine.checks import check_deleted
 from runs.engine.destination import CommitKind, Destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Staged, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.publish import foreign_keys, safety_limits, side_effects
+from runs.engine.publish.checks import check_deleted
 from runs.engine.publish.staging import make_empty
 from runs.engine.strategies.statement import RowCount, Statement
 from runs.engine.transfer import job, transfer

@@ -20,7 +20,6 @@ from collections.abc import Generator, Sequence
 from connections.sdk.errors import InvalidValue, PipekitError
 from connections.sdk.schema import TableInfo
 from connections.sdk.sql.foreign_keys import ForeignKey
-from runs.engine.checks import Staging, check_arrived, check_complete, check_deleted, check_keys, check_numbered
 from runs.engine.destination import CommitKind, Destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
 from runs.engine.faults import point
@@ -33,6 +32,7 @@ from runs.engine.publish import (
     side_effects,
     unfilled_columns,
 )
+from runs.engine.publish.checks import Staging, check_arrived, check_complete, check_deleted, check_keys, check_numbered
 from runs.engine.publish.statements import publication, statements
 from runs.engine.strategies.statement import RowCount, Statement
 from runs.engine.watermarks.warnings import (

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from connections.sdk.errors import CountMismatch, InvalidValue
 from connections.sdk.formatting import counted
 from connections.sdk.schema import TableInfo
-from runs.engine.checks import Staging, rows_to_publish
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan, Strategy
+from runs.engine.publish.checks import Staging, rows_to_publish
 from runs.engine.strategies.statement import RowCount
 
 _HINT = (

@@ -16,7 +16,7 @@ from runs.engine.events import WatermarkResolved
 from runs.engine.extract.query import base_query
 from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
-from runs.engine.verify import sides
+from runs.engine.verify import open_sides
 from runs.engine.verify.comparison import Comparison
 from runs.engine.verify.equal_keys import EqualKeys
 from runs.engine.verify.loose_columns import loose_columns
@@ -74,13 +74,13 @@ def verify(
     with ExitStack() as stack:
         with open_session(plan.destination, Cap.READ) as session:
             dest = Destination(plan, session)
-            tables = sides.describe(dest, query)
+            tables = open_sides.describe(dest, query)
             since = parse_since(options.since, dest, tables.info) if options.since else None
-            spec = sides.compared(plan, tables, options.columns, since)
+            spec = open_sides.compared(plan, tables, options.columns, since)
             loose = loose_columns(plan, spec.key_columns, session) if spec.key else {}
             bounds = _bounds(dest, spec)
             sample = options.same or (_sample(dest, options, bounds, log) if options.sample else None)
-        both = sides.open_sides(plan, tables, spec, since, stack)
+        both = open_sides.open_sides(plan, tables, spec, since, stack)
         log(both.why)
         comparison = Comparison(
             both.source,

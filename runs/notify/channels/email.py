@@ -18,8 +18,8 @@ from django.core.mail.utils import DNS_NAME
 from connections.sdk.errors import AuthenticationFailed, ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.references import store
 from runs.notify import channels
-from runs.notify.destinations import recipients
 from runs.notify.messages import Mail, line
+from runs.notify.recipients import recipients
 from runs.settings import setting
 
 _SUBMISSION, _SMTPS = 587, 465

@@ -27,8 +27,8 @@ from connections.secrets.references import store
 from runs.models.setting import web_address
 from runs.notify import channels
 from runs.notify.channels import addresses
-from runs.notify.destinations import webhook_address
 from runs.notify.messages import line
+from runs.notify.recipients import webhook_address
 from runs.settings import current, setting
 
 _ANSWER_BYTES = 500

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from pipekit_site import config_yaml
+from pipekit_site import import_export
 from tests.benches.config_yaml import EXAMPLE, counts, load
 from tests.processes.commands import run_in_new_interpreter
 
@@ -90,10 +90,10 @@ def test_exportconfig_writes_to_stdout_or_to_the_given_file(
 ) -> None:
     load(EXAMPLE)
     call_command("exportconfig")
-    assert capsys.readouterr() == (config_yaml.dump(), "")
+    assert capsys.readouterr() == (import_export.dump(), "")
     call_command("exportconfig", str(file))
     assert capsys.readouterr() == ("", f"The configuration was written to {file}.\n")
-    assert file.read_text() == config_yaml.dump()
+    assert file.read_text() == import_export.dump()
     assert list(tmp_path.iterdir()) == [file]
 
 

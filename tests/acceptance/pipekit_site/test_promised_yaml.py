@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from modules.models import Module
-from pipekit_site import config_yaml
+from pipekit_site import import_export
 from scheduling.models import Schedule
 
 PROMISED = """
@@ -49,10 +49,10 @@ schedules:
 
 @pytest.mark.django_db
 def test_the_documented_file_can_be_imported_and_its_export_is_stable() -> None:
-    config_yaml.load(PROMISED, name="promised.yaml", actor="test")
+    import_export.load(PROMISED, name="promised.yaml", actor="test")
     module = Module.objects.get(name="qcrh")
     assert (module.merge_strategy, module.watermarks.get().default_value) == ("incremental", "1900-01-01")
     assert Schedule.objects.get().cron_expr == "0 4 * * *"
-    exported = config_yaml.dump()
-    config_yaml.load(exported, name="exported.yaml", actor="test")
-    assert config_yaml.dump() == exported
+    exported = import_export.dump()
+    import_export.load(exported, name="exported.yaml", actor="test")
+    assert import_export.dump() == exported

@@ -19,7 +19,7 @@ from connections import checks
 from connections.models import Connection, Driver
 from connections.sdk.errors import SecretMissing
 from connections.secrets import references
-from pipekit_site import config_yaml
+from pipekit_site import import_export
 from pipekit_site.configfile.problems import FileInvalid
 from tests.factories import WarehouseFactory
 
@@ -191,7 +191,7 @@ FILE = "connections: {dw: {driver: postgresql, jdbc_url: 'jdbc:postgresql://127.
 
 
 def load(text: str) -> None:
-    config_yaml.load(text, name="config.yaml", actor="importconfig")
+    import_export.load(text, name="config.yaml", actor="importconfig")
 
 
 def test_a_reference_in_an_imported_file_confirms_the_target(warehouse: Connection) -> None:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from connections.models import Connection, Driver
 from modules.models import Group, Hook, Module, Watermark
-from pipekit_site import config_yaml
-from pipekit_site.config_yaml import SECTIONS
+from pipekit_site import import_export
 from pipekit_site.configfile import export
 from pipekit_site.configfile.document import compose, entries
 from pipekit_site.configfile.problems import Findings
+from pipekit_site.import_export import SECTIONS
 from scheduling.models import Schedule
 from tests.benches.config_yaml import EXAMPLE, counts, empty, load
 
@@ -102,7 +102,7 @@ def test_importing_the_documented_example_creates_its_rows() -> None:
 
 def test_an_export_has_the_documented_keys_in_their_order() -> None:
     load(EXAMPLE)
-    documented, exported = yaml.safe_load(EXAMPLE), yaml.safe_load(config_yaml.dump())
+    documented, exported = yaml.safe_load(EXAMPLE), yaml.safe_load(import_export.dump())
     assert list(exported) == list(documented)
     for section, rows in documented.items():
         if section == "version":
@@ -117,12 +117,12 @@ def test_an_export_has_the_documented_keys_in_their_order() -> None:
 
 def test_importing_an_export_into_an_empty_database_restores_rows_and_export() -> None:
     fill()
-    first = config_yaml.dump()
+    first = import_export.dump()
     stored = [state(section.model) for section in SECTIONS]
     empty()
-    assert config_yaml.dump() == "version: 1\nconnections: {}\nmodules: {}\ngroups: {}\nschedules: {}\n"
+    assert import_export.dump() == "version: 1\nconnections: {}\nmodules: {}\ngroups: {}\nschedules: {}\n"
     load(first)
-    assert config_yaml.dump() == first
+    assert import_export.dump() == first
     assert [state(section.model) for section in SECTIONS] == stored
 
 
@@ -140,19 +140,19 @@ def plain(value: Any) -> Any:
 
 def test_importing_an_export_again_changes_nothing() -> None:
     load(EXAMPLE)
-    text = config_yaml.dump()
+    text = import_export.dump()
     updated_at = Module.objects.get().updated_at
     outcome = load(text)
     assert {name: changes.unchanged for name, changes in outcome.changes.items()} == counts()
     assert Module.objects.get().updated_at == updated_at
-    assert config_yaml.dump() == text
+    assert import_export.dump() == text
 
 
 def test_an_export_has_sql_as_a_readable_block() -> None:
     load(EXAMPLE)
     Module.objects.update(source_query="SELECT 1 AS a,   \n\t2 AS b -- tab\n\nFROM t")
     assert (
-        "    source_query: |-\n      SELECT 1 AS a,   \n      \t2 AS b -- tab\n\n      FROM t\n" in config_yaml.dump()
+        "    source_query: |-\n      SELECT 1 AS a,   \n      \t2 AS b -- tab\n\n      FROM t\n" in import_export.dump()
     )
 
 
@@ -160,13 +160,13 @@ def test_an_export_has_references_and_no_secrets(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("DW_PW", "canary-4471")
     load(EXAMPLE)
     Connection.objects.get(name="warehouse").parameters()
-    assert "password: $DW_PW" in config_yaml.dump()
-    assert "canary-4471" not in config_yaml.dump()
+    assert "password: $DW_PW" in import_export.dump()
+    assert "canary-4471" not in import_export.dump()
 
 
 def test_names_are_sorted_independently_of_the_database() -> None:
     load("connections:\n" + "".join(f"  {name}: {{driver: sqlite, jdbc_url: 'jdbc:sqlite:/x'}}\n" for name in "bBaA"))
-    assert list(yaml.safe_load(config_yaml.dump())["connections"]) == ["A", "B", "a", "b"]
+    assert list(yaml.safe_load(import_export.dump())["connections"]) == ["A", "B", "a", "b"]
 
 
 def test_every_editable_field_is_in_the_file() -> None:
@@ -200,4 +200,4 @@ def test_any_text_of_several_lines_is_read_back_from_its_block(lines: list[str])
 def test_the_driver_of_a_connection_is_exported_as_its_kind() -> None:
     load(EXAMPLE)
     Driver.objects.filter(kind="sqlite").update(name="Another name")
-    assert yaml.safe_load(config_yaml.dump())["connections"]["erp"]["driver"] == "sqlite"
+    assert yaml.safe_load(import_export.dump())["connections"]["erp"]["driver"] == "sqlite"

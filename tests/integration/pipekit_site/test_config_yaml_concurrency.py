@@ -15,11 +15,11 @@ from django.test.utils import CaptureQueriesContext
 
 from connections.models import Connection
 from connections.sdk.errors import ConfigurationInvalid
-from modules.config_yaml import MODULES
+from modules.configfile import MODULES
 from modules.models import Module, ModuleHistory
-from pipekit_site.config_yaml import SECTIONS
 from pipekit_site.configfile import load as importing
 from pipekit_site.configfile.load import ImportOptions
+from pipekit_site.import_export import SECTIONS
 from tests.benches.config_yaml import EXAMPLE, counts, load
 from tests.factories import RunFactory
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connections.models import Connection
-from pipekit_site import config_yaml
+from pipekit_site import import_export
 from pipekit_site.configfile.problems import FileInvalid
 from tests.benches.config_yaml import EXAMPLE, load
 
@@ -118,9 +118,9 @@ def test_every_error_is_reported_at_once_with_its_line() -> None:
 
 def test_an_invalid_file_changes_nothing() -> None:
     load(EXAMPLE)
-    before = config_yaml.dump()
+    before = import_export.dump()
     invalid(INVALID)
-    assert config_yaml.dump() == before
+    assert import_export.dump() == before
 
 
 def test_a_reference_to_an_invalid_entry_is_not_reported_as_missing() -> None:
@@ -214,8 +214,8 @@ def test_options_must_be_representable_in_json(value: str) -> None:
 
 def test_numbers_and_dates_in_text_fields_are_imported_as_written() -> None:
     load(EXAMPLE.replace("overlap: null", "overlap: 1000").replace("1900-01-01", "2001-12-14t21:59:43.10-05:00"))
-    assert "    overlap: '1000'\n" in config_yaml.dump()
-    assert "default_value: '2001-12-14t21:59:43.10-05:00'" in config_yaml.dump()
+    assert "    overlap: '1000'\n" in import_export.dump()
+    assert "default_value: '2001-12-14t21:59:43.10-05:00'" in import_export.dump()
 
 
 def test_the_error_of_a_required_null_value_mentions_no_default() -> None:

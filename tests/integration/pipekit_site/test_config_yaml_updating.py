@@ -6,7 +6,7 @@ import pytest
 
 from connections.models import Connection
 from modules.models import Group, Hook, Module, ModuleHistory, Watermark
-from pipekit_site import config_yaml
+from pipekit_site import import_export
 from pipekit_site.configfile.problems import FileInvalid
 from runs.models import Run
 from scheduling.models import Schedule
@@ -71,13 +71,13 @@ def test_a_query_and_its_new_watermark_are_imported_together() -> None:
 
 
 def test_an_import_is_all_or_nothing() -> None:
-    before = config_yaml.dump()
+    before = import_export.dump()
     text = """\
 connections: {erp: {max_parallel: 9}, new: {driver: sqlite, jdbc_url: 'jdbc:sqlite:/x'}}
 groups: {nightly: {max_parallel: 0}}
 """
     assert findings(text) == ["line 2: groups.nightly.max_parallel: Ensure this value is greater than or equal to 1."]
-    assert config_yaml.dump() == before
+    assert import_export.dump() == before
 
 
 def test_every_change_of_a_module_is_recorded_in_its_history() -> None:
@@ -95,10 +95,10 @@ def test_every_change_of_a_module_is_recorded_in_its_history() -> None:
 
 
 def test_a_dry_run_shows_the_difference_and_changes_nothing() -> None:
-    before = config_yaml.dump()
+    before = import_export.dump()
     text = EXAMPLE.replace("max_parallel: 2", "max_parallel: 3").replace("nightly-4am", "nightly-5am")
     diff = load(text, dry_run=True, prune=True).diff
-    assert config_yaml.dump() == before
+    assert import_export.dump() == before
     assert ModuleHistory.objects.count() == 1
     changed = [line for line in diff.splitlines() if line[0] in "+-" and line[:3] not in ("+++", "---")]
     assert changed == ["-    max_parallel: 2", "+    max_parallel: 3", "-  nightly-4am:", "+  nightly-5am:"]
@@ -128,7 +128,7 @@ def test_prune_ignores_missing_and_null_sections() -> None:
 
 
 def test_prune_refuses_to_remove_rows_that_are_still_used() -> None:
-    before = config_yaml.dump()
+    before = import_export.dump()
     reason = "it is not in this file, so --prune would remove it, but it is used by"
     assert findings("connections: {}\ngroups: {}", prune=True) == [
         f"line 1: connections.erp: {reason} module qcrh.",
@@ -136,7 +136,7 @@ def test_prune_refuses_to_remove_rows_that_are_still_used() -> None:
         f"line 1: groups.nightly: {reason} schedule nightly-4am.",
     ]
     assert findings("modules: {}", prune=True) == [f"line 1: modules.qcrh: {reason} group nightly."]
-    assert config_yaml.dump() == before
+    assert import_export.dump() == before
 
 
 def test_a_reference_to_a_row_that_prune_removes_is_reported_with_its_key() -> None:

@@ -11,7 +11,7 @@ import pytest
 from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, InvalidValue, TableMissing
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import Strategy
-from runs.engine.verify.repair import repair_plan
+from runs.engine.verify.plan_repair import repair_plan
 from tests.benches.bench import Bench
 from tests.benches.verification import counts, run_verification
 

@@ -15,7 +15,7 @@ from connections.sdk.errors import Cancelled
 from runs.engine.destination import Destination
 from runs.engine.plan import Strategy
 from runs.engine.sessions import open_session
-from runs.engine.verify import sides
+from runs.engine.verify import open_sides
 from runs.engine.verify.segments import HashGrid, Segment
 from runs.engine.verify.server_side import ServerSide
 from runs.engine.verify.side import Side, Sides
@@ -45,9 +45,9 @@ def fill(bench: Bench, price: str = "numeric(9,2)") -> Bench:
 def opened_sides(bench: Bench) -> Iterator[Sides]:
     plan = bench.plan(QUERY, strategy=Strategy.UPSERT, merge_key=("id",))
     with open_session(plan.destination, Cap.READ) as session:
-        tables = sides.describe(Destination(plan, session), QUERY)
+        tables = open_sides.describe(Destination(plan, session), QUERY)
     with ExitStack() as stack:
-        yield sides.open_sides(plan, tables, sides.compared(plan, tables, (), None), None, stack)
+        yield open_sides.open_sides(plan, tables, open_sides.compared(plan, tables, (), None), None, stack)
 
 
 def test_examples_with_keys_that_are_not_integers_take_one_statement_per_side(

@@ -11,7 +11,7 @@ import pytest
 from connections.sdk.errors import NotSupported, QueryInvalid
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.verify.pace import Pace
-from runs.engine.verify.repair import repair_plan
+from runs.engine.verify.plan_repair import repair_plan
 from runs.engine.verify.verify import Options, VerificationResult, verify
 from tests.benches.bench import Bench
 from tests.benches.verification import counts

@@ -8,7 +8,7 @@ import pytest
 
 from connections.sdk.errors import UrlInvalid
 from connections.url import addresses
-from connections.url.jdbc import parse
+from connections.url.parse import parse
 
 # 169.254.169.254 in other spellings that a resolver accepts or embedded in IPv6, and other metadata services
 METADATA = [

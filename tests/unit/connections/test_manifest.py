@@ -16,7 +16,7 @@ from connections.sdk.errors import ConfigurationInvalid, NotSupported
 from connections.sdk.manifest import Manifest
 from connections.sdk.manifest_yaml import load
 from connections.sdk.sql.publishing import PublishingDialect
-from connections.url import jdbc
+from connections.url import parse
 
 MANIFEST = """\
 name: thing
@@ -83,7 +83,7 @@ def test_the_url_template_makes_a_valid_url_of_its_kind(kind: str) -> None:
     values = {"host": "h", "port": "5432", "db": "d", "path": "/x", "library": "L", "service": "s", "system": "trino"}
     rules = registry.manifest(kind).url
     assert rules is not None
-    jdbc.check(rules.template.format(**values, warehouse="w"), kind)
+    parse.check(rules.template.format(**values, warehouse="w"), kind)
 
 
 def test_all_parts_of_a_manifest_are_read(read: Callable[[str], Manifest]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid, DriverMissing, UrlInvalid
-from connections.url import forms, jdbc
+from connections.url import forms, parse
 from connections.url.parts import ConnectionUrl
 
 MANIFEST = """\
@@ -55,22 +55,22 @@ def test_a_third_party_connector_that_cannot_be_used_is_reported_and_does_not_af
     absent, invalid, renamed = (error.message for error in registry.problems())
     assert "pk_absent" in absent and "connector.yaml:1: “title” is missing" in invalid
     assert renamed == "The manifest of “renamed” has the name “sound”."
-    assert jdbc.kind_of("jdbc:mysql://h/d") == "mysql"
+    assert parse.kind_of("jdbc:mysql://h/d") == "mysql"
     with pytest.raises(ConfigurationInvalid, match="title"):
-        jdbc.parse("sound://h/d", "invalid")
+        parse.parse("sound://h/d", "invalid")
     with pytest.raises(DriverMissing, match="connector of sound cannot be imported"):
         registry.connector("sound")
 
 
 def test_a_third_party_connector_has_its_own_form_of_url(third_party: None) -> None:
-    url = jdbc.parse("sound://h:5/d;ssl=true")
+    url = parse.parse("sound://h:5/d;ssl=true")
     assert (url.kind, url.host, url.port, url.database, url.properties) == ("sound", "h", 5, "d", {"ssl": "true"})
-    assert jdbc.rebuild(url) == "sound://h:5/d;ssl=true"
+    assert parse.rebuild(url) == "sound://h:5/d;ssl=true"
     for invalid in ("sound://h/d;init=x", "sound://u:p@h/d", "sound://169.254.169.254/d", "sound:///etc/passwd"):
         with pytest.raises(UrlInvalid):
-            jdbc.parse(invalid, "sound")
+            parse.parse(invalid, "sound")
     with pytest.raises(UrlInvalid, match="for sound; the connection's driver is postgresql"):
-        jdbc.parse("sound://h/d", "postgresql")
+        parse.parse("sound://h/d", "postgresql")
 
 
 @pytest.mark.parametrize(

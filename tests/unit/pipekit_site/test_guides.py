@@ -11,13 +11,13 @@ from django.conf import settings
 from django.core.management import get_commands
 
 from connections import registry
-from connections.config_yaml import CONNECTIONS
+from connections.configfile import CONNECTIONS
 from connections.sdk.errors import PipekitError
-from modules.config_yaml import GROUPS, MODULES
+from modules.configfile import GROUPS, MODULES
 from pipekit_site.config import config
 from pipekit_site.web import help as help_pages
 from runs.models import setting
-from scheduling.config_yaml import SCHEDULES
+from scheduling.configfile import SCHEDULES
 
 DOCS = help_pages.DIRECTORY
 ROOT = Path(settings.BASE_DIR)

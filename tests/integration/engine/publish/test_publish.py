@@ -12,10 +12,10 @@ import pytest
 from connections.sdk.errors import CountMismatch, InvalidValue, Lost, PipekitError, Refused
 from connections.sdk.schema import Column, TableName
 from runs.engine import events, sync
-from runs.engine.checks import Staging
 from runs.engine.destination import find_published
 from runs.engine.plan import Hook, Limits, Plan, RunOn, Strategy
 from runs.engine.publish import publish
+from runs.engine.publish.checks import Staging
 from tests.benches.bench import Bench, Result, Rows
 from tests.processes.commands import wait_until
 

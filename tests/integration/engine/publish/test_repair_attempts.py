@@ -9,9 +9,9 @@ import pytest
 
 from connections.sdk.errors import CountMismatch, LockTimeout
 from runs.engine import retry, sync
-from runs.engine.checks import StagingChanged
 from runs.engine.plan import Hook, Plan, Repair, RunOn, Strategy
-from runs.engine.publish import repair as repairing
+from runs.engine.publish import delete_extra as repairing
+from runs.engine.publish.checks import StagingChanged
 from tests.benches.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from connections.config_yaml import CONNECTIONS
+from connections.configfile import CONNECTIONS
 from connections.models import Driver
-from modules.config_yaml import GROUPS, MODULES
+from modules.configfile import GROUPS, MODULES
 from pipekit_site.configfile import export
 from pipekit_site.configfile import load as importing
 from pipekit_site.configfile.load import ImportOptions, ImportResult
 from runs.models import Run
-from scheduling.config_yaml import SCHEDULES
+from scheduling.configfile import SCHEDULES
 
 # in order of dependency: each refers only to those before it
 SECTIONS = (CONNECTIONS, MODULES, GROUPS, SCHEDULES)

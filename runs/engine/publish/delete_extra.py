@@ -10,11 +10,11 @@ from collections.abc import Generator
 
 from connections.sdk.errors import CountMismatch
 from connections.sdk.sql.foreign_keys import Deletion
-from runs.engine.checks import Staging, check_deleted, check_present
 from runs.engine.destination import CommitKind, Destination, find_published
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
 from runs.engine.plan import Plan
 from runs.engine.publish import duplicate_rows, foreign_keys, safety_limits, side_effects
+from runs.engine.publish.checks import Staging, check_deleted, check_present
 from runs.engine.strategies.statement import RowCount, Statement
 
 
