@@ -63,10 +63,19 @@ class MetadataUnavailable(PipekitError):
 def from_database_error(error: Error) -> MetadataUnavailable:
     """Return MetadataUnavailable for an error that Django's database layer has raised."""
     detail = redactor().text(" ".join(str(error).split()))
-    advice = _advice(error.__cause__ or error) or _DEFAULT_ADVICE
+    advice = _advice(_driver_error(error)) or _DEFAULT_ADVICE
     return MetadataUnavailable(
         f"The metadata database cannot be used: {_place()}.", hint=advice.format(where=_where()), detail=detail
     )
+
+
+def _driver_error(error: BaseException) -> BaseException:
+    """Return the error of sqlite3 or psycopg below Django's, which migrations wrap in errors of their own."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        if hasattr(error, "sqlite_errorname") or getattr(error, "sqlstate", None):
+            break
+        error = cause
+    return error
 
 
 def _advice(error: BaseException) -> str | None:

@@ -21,6 +21,8 @@ pytestmark = pytest.mark.django_db
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 # URL names that every user of the admin may use
 OPEN = {"index", "logout", "password_change", "password_change_done", "jsi18n", "login", "toggle_sidebar", "search"}
+# the guides, for everybody who may log in to the admin
+OPEN |= {"help", "help_page", "help_image"}
 
 
 def user(*, may_view: bool) -> User:

@@ -30,7 +30,7 @@ ALTERATIONS = {
     "ALTER ts TYPE date": "is date now",
     "ALTER ts TYPE timestamp(0)": "is timestamp(0) without time zone now",
     "ALTER v TYPE varchar(5)": "is character varying(5) now",
-    "DROP v": "column v of sync.t is gone",
+    "DROP v": "The column v of sync.t was dropped",
 }
 
 
