@@ -5,7 +5,6 @@ A run whose process is dead blocks nobody: the next run finalizes it first, by t
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,9 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from connections import registry
 from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
-from connections.url import parse
 from modules.models import Group, Module
+from runs.lifecycle.dest_lock import dest_lock_key
 from runs.lifecycle.plan import strategy_of
 from runs.lifecycle.reap import reap, reap_group, seems_dead
 from runs.models import GroupRun, Run
@@ -24,7 +22,6 @@ from runs.models.states import Status, finished
 from runs.process import identity
 
 _ATTEMPTS = 3
-_MAX_KEY_LENGTH = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,17 +100,6 @@ def _insert(module: Module, request: Request, **fields: Any) -> Run:
 def _after_insert(row: Run | GroupRun, request: Request) -> None:
     if request.on_insert is not None:
         request.on_insert(row)
-
-
-def dest_lock_key(module: Module) -> str:
-    """Return a key that two modules share exactly if they write the same table, whatever their connections' names."""
-    connection = module.dest_connection
-    url = parse.parse(connection.jdbc_url, kind=connection.driver.kind)
-    table, dialect = module.dest_table_name, registry.dialect(connection.driver.kind)
-    address = url.path if url.is_file else f"{url.host}:{url.port}/{url.database or url.path}"
-    key = f"{connection.driver.kind}:{address}:{table.schema or dialect.default_schema}.{table.table}"
-    # longer keys do not fit into the column
-    return key if len(key) <= _MAX_KEY_LENGTH else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def _new(module: Module, request: Request, *, lock_key: str | None = None, **fields: Any) -> Run:
