@@ -17,6 +17,7 @@ from runs.engine.events import Published
 from runs.engine.plan import Plan
 from runs.lifecycle import plan as planning
 from runs.lifecycle import spool
+from runs.lifecycle.dest_lock import dest_lock_key
 from runs.models import GroupRun, Run
 from runs.models.process_mixin import ProcessMixin
 from runs.models.states import IllegalTransition, Status
@@ -156,10 +157,15 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
         # it cannot have published
         return None, ""
     try:
-        return _find_published(planning.plan(run)), ""
+        published = _find_published(planning.plan(run))
+        is_same = run.dest_lock_key in ("", dest_lock_key(run.module))
     except PipekitError as error:
         # the run ends all the same: the next one starts from the destination's data in either case
         return None, f"The destination could not be asked: {error.message}"
+    if published is None and not is_same:
+        # a commit record proves that the run published, wherever it is; that there is none here proves nothing
+        return None, "The module's destination was changed after the run had started, and only the new one was asked."
+    return published, ""
 
 
 def _lease_expired(row: ProcessMixin) -> bool:
