@@ -140,15 +140,17 @@ def _lost(row: Run | GroupRun, outcome: str, *, detail: str = "") -> Lost:
 
 
 def _find_published(plan: Plan) -> Published | None:
-    """Return what the run committed: its publish, and its key_sync if that was reached."""
+    """Return what the run committed: its publish, and the deletes of key_sync and of a repair if it reached them."""
     # imported here: a tick rarely finds a dead run, and the engine would double its imports
     from runs.engine.destination import CommitKind, find_published
 
     published = find_published(plan)
-    if published is None or not plan.key_sync:
-        return published
-    synced = find_published(plan, CommitKind.KEY_SYNC)
-    return published if synced is None else replace(published, deleted=(published.deleted or 0) + (synced.deleted or 0))
+    if published is None:
+        return None
+    # the plan is made from the module, which does not tell that the run was a repair, and may have lost its key_sync
+    later = [found for kind in (CommitKind.KEY_SYNC, CommitKind.REPAIR) if (found := find_published(plan, kind))]
+    deleted = [each.deleted for each in (published, *later) if each.deleted is not None]
+    return replace(published, deleted=sum(deleted) if deleted else None)
 
 
 def _ask_destination(run: Run) -> tuple[Published | None, str]:

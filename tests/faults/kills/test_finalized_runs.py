@@ -63,3 +63,14 @@ def test_a_killed_run_that_had_not_published_says_so(orders: Module) -> None:
     error = finalized(kill("publish.before_commit", "runmodule", "orders")).error
     assert error is not None
     assert "nothing was published" in error["message"]
+
+
+def test_the_deletes_of_a_killed_repair_are_counted(bench: Bench, orders: Module) -> None:
+    bench.at_destination(
+        "CREATE SCHEMA sync",
+        "CREATE TABLE sync.t (k bigint PRIMARY KEY, v text)",
+        "INSERT INTO sync.t VALUES (1, 'one'), (8, 'extra'), (9, 'extra')",
+    )
+    run = kill("reconcile.finished", "verifymodule", "orders", "--repair", "--force")
+    assert bench.rows("SELECT k FROM sync.t ORDER BY k") == [(1,), (2,)]
+    assert (finalized(run).status, run.inserted, run.deleted) == ("success", 1, 2)
