@@ -52,6 +52,25 @@ def queue(module: Module, request: Request) -> Run:
     return _insert(module, request, status=Status.QUEUED)
 
 
+def start(run: Run) -> None:
+    """Start a queued run in this process, with the lock of the table that its module names now.
+
+    That may have been changed since the run was queued. Raises AlreadyRunning, naming the conflicting run, and
+    IllegalTransition if the run has ended.
+    """
+    assert run.module is not None, "a queued run keeps its module from being deleted"
+    key = dest_lock_key(run.module)
+    for _ in range(_ATTEMPTS):
+        try:
+            with transaction.atomic():
+                run.start(dest_lock_key=key, **identity.current().as_fields())
+            return
+        except IntegrityError:
+            run.dest_lock_key = key
+            _finalize_dead_conflicts(run)
+    raise InternalError(f"The run of {run.module_name} could not be started.", hint="Run it again.")
+
+
 def queue_group(group: Group, request: Request) -> GroupRun:
     """Insert a queued group run. Raise AlreadyRunning, naming the conflicting one."""
     for _ in range(_ATTEMPTS):
@@ -122,7 +141,7 @@ def _new(module: Module, request: Request, *, lock_key: str | None = None, **fie
 def _finalize_dead_conflicts(wanted: Run) -> None:
     """Finalize conflicting runs whose process is dead. Raise AlreadyRunning for one that is not."""
     assert wanted.module_id is not None
-    for other in Run.objects.locking(wanted.module_id, wanted.dest_lock_key):
+    for other in Run.objects.locking(wanted.module_id, wanted.dest_lock_key).exclude(pk=wanted.pk):
         if not seems_dead(other):
             raise AlreadyRunning(
                 f"{wanted.module_name} cannot start: run {other.pk} of {other.module_name} is {other.status}"
