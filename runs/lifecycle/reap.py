@@ -98,6 +98,26 @@ def reap_group(group_run: GroupRun) -> bool:
     return True
 
 
+def reap_verification(verification: Verification) -> bool:
+    """Finalize a dead verification and its repair run: cancelled if that was requested, else error `lost`.
+
+    Return whether this call did it.
+    """
+    run = Run.objects.active().filter(trigger=f"verification:{verification.pk}").first()
+    if run is not None and seems_dead(run):
+        if verification.cancel_requested:
+            run.request_cancel()
+        reap(run)
+    error: PipekitError = Lost("The process of this verification ended unexpectedly.", hint="Start it again.")
+    if verification.cancel_requested:
+        error = Cancelled("The verification was cancelled.", hint="Start it again.")
+    try:
+        verification.finish_error(error.as_dict(), **({} if run is None else {"repair_run": run}))
+    except IllegalTransition:
+        return False
+    return True
+
+
 def _finalize_group(group_run: GroupRun) -> None:
     handled = {*group_run.runs.values_list("module_name", flat=True), *(each["module"] for each in group_run.skipped)}
     left = [name for name in group_run.members if name not in handled]

@@ -12,6 +12,7 @@ from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
 from runs.cli import json_report
 from runs.lifecycle import claim, groups, signals
+from runs.lifecycle.cancel import cancelled_before_start
 from runs.lifecycle.execute import execute
 from runs.lifecycle.metadata_retry import retry_metadata
 from runs.models import GroupRun, Run
@@ -20,7 +21,6 @@ from runs.models.verification import Verification, VerificationStatus
 from runs.process import identity
 from runs.verifications import execute as verifying
 from runs.verifications import record, report
-from runs.verifications.cancel import cancelled_before_start
 
 
 class Command(BaseCommand):
