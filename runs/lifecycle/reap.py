@@ -15,6 +15,7 @@ from connections.sdk.errors import Cancelled, Lost, PipekitError
 from runs import logs
 from runs.engine.events import Published
 from runs.engine.plan import Plan
+from runs.launchers.launcher import START_SECONDS
 from runs.lifecycle import plan as planning
 from runs.lifecycle import spool
 from runs.lifecycle.dest_lock import dest_lock_key
@@ -26,8 +27,8 @@ from runs.process import identity
 from runs.settings import current
 
 _log = logging.getLogger(__name__)
-# a queued row without a process is dead after this; a launcher stores the process it started within that time
-_START_TIMEOUT = dt.timedelta(seconds=14)
+# a queued row without a process is dead after this: its launcher has failed, or died before it stored the process
+_START_TIMEOUT = dt.timedelta(seconds=START_SECONDS + 4)
 _RECOVERED = (
     "The process died after it had published, as the destination's commit record shows. "
     "Remaining hooks and key_sync were skipped."
@@ -191,7 +192,7 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
 
 
 def _lease_expired(row: ProcessMixin) -> bool:
-    """Return whether the heartbeat of a process on another machine has not changed for `lease_seconds`.
+    """Return whether the heartbeat of a process on another machine has not changed for the lease.
 
     The time is measured by this machine's monotonic clock; wall clocks are never compared. Observing processes are
     short-lived, so each observation is stored on the row, with the machine and boot that its clock belongs to.
@@ -199,7 +200,7 @@ def _lease_expired(row: ProcessMixin) -> bool:
     here = identity.current()
     seen, clock = row.sighting or {}, f"{here.machine} {here.boot}"
     if seen.get("clock") == clock and seen.get("heartbeat") == row.heartbeat:
-        return bool(time.monotonic() - float(seen["at"]) >= current().lease_seconds)
+        return bool(time.monotonic() - float(seen["at"]) >= current().lease)
     row.sighting = {"clock": clock, "heartbeat": row.heartbeat, "at": time.monotonic()}
     row.note(sighting=row.sighting)
     return False
