@@ -9,6 +9,8 @@ import time
 from contextlib import suppress
 from enum import StrEnum
 
+from django.core.exceptions import ObjectDoesNotExist
+
 from connections.sdk.errors import Cancelled, PipekitError
 from runs import logs
 from runs.launchers.launcher import launcher
@@ -39,7 +41,11 @@ class CancelResult(StrEnum):
 
 def cancel(row: Row) -> CancelResult:
     """Request the cancel and return at once; a separate process makes the run end within 20 seconds."""
-    result = _request(row)
+    try:
+        result = _request(row)
+    except ObjectDoesNotExist:
+        # the row was deleted
+        return CancelResult.ENDED
     if result is CancelResult.REQUESTED:
         try:
             launcher().launch(["cancelrun", *_OPTIONS[type(row)], str(row.pk)], log=row.log_file)
@@ -56,12 +62,16 @@ def stop(row: Row, *, terminate: bool = True) -> CancelResult:
 
     Without ``terminate`` the process gets no SIGTERM, which would also end what it is to execute next.
     """
-    result = _request(row)
-    if result is not CancelResult.REQUESTED:
-        return result
-    with open_process(row.process) as process:
-        _enforce(row, process, terminate=terminate)
-    row.refresh_from_db()
+    try:
+        result = _request(row)
+        if result is not CancelResult.REQUESTED:
+            return result
+        with open_process(row.process) as process:
+            _enforce(row, process, terminate=terminate)
+        row.refresh_from_db()
+    except ObjectDoesNotExist:
+        # the row was deleted
+        return CancelResult.ENDED
     return _result(row)
 
 

@@ -76,8 +76,9 @@ def seems_dead(row: Run | GroupRun | Verification) -> bool:
 def reap(run: Run) -> None:
     """Finalize a dead run: success if its commit record exists, else error `lost`. Safe to call concurrently."""
     spool.import_files()
-    run.refresh_from_db()
-    with suppress(IllegalTransition):
+    # deleted or finalized by another process meanwhile
+    with suppress(IllegalTransition, Run.DoesNotExist):
+        run.refresh_from_db()
         # it is lost already if an earlier reaper died in between
         if run.status == Status.RUNNING:
             run.mark_lost(heartbeat=run.heartbeat)
