@@ -49,7 +49,7 @@ def _run_tiles() -> Iterator[dict[str, object]]:
     url = html.list_of("runs.run", status__in=",".join((Status.QUEUED, Status.RUNNING, Status.LOST)))
     yield _tile(active, "running now", url, icon="sync", colour="primary" if active else "plain")
     if groups := GroupRun.objects.active().count():
-        url = html.list_of("runs.grouprun", status__exact="running")
+        url = html.list_of("runs.grouprun", status__in=",".join(GroupRun.ACTIVE))
         yield _tile(groups, "groups running", url, icon="playlist_play", colour="primary")
     yield _ended_tile(Status.ERROR, "failed in 24 hours", icon="error", colour="danger")
     refused = _ended_tile(Status.REFUSED, "refused by a safety limit in 24 hours", icon="block", colour="warning")
@@ -63,9 +63,7 @@ def _ended_tile(status: Status, label: str, *, icon: str, colour: str) -> dict[s
     ended = Run.objects.filter(status=status, dry_run=False).newest_first()
     ends = ended.values_list("finished_at", flat=True)[:_MAX_COUNT]
     count = sum(1 for end in ends if end and end > since)
-    local = timezone.localtime(since)
-    filters = {"status__in": str(status), "dry_run__exact": "0"}
-    filters |= {"started_at_from_0": f"{local:%Y-%m-%d}", "started_at_from_1": f"{local:%H:%M:%S}"}
+    filters = {"status__in": str(status), "dry_run__exact": "0", "finished_at__gt": since.isoformat()}
     url = html.list_of("runs.run", **filters)
     shown = f"{count}+" if count == _MAX_COUNT else count
     return _tile(shown, label, url, icon=icon, colour=colour if count else "success")
