@@ -18,8 +18,7 @@ from runs.models import GroupRun, Run
 from runs.models.notification import Notification
 from runs.models.states import Status
 from runs.models.verification import Verification, VerificationStatus
-from scheduling.models import Schedule, Tick
-from scheduling.tick.tick import GAP
+from scheduling.tick import status
 
 _LAST_RUNS = 12
 # upper limit of counts
@@ -82,15 +81,14 @@ def _differing_tiles() -> Iterator[dict[str, object]]:
 
 def _schedules_tile() -> dict[str, object]:
     url = html.list_of("scheduling.schedule", enabled__exact=1)
-    count = Schedule.objects.enabled().count()
-    last = Tick.objects.first()
-    if not count:
+    scheduler = status.current()
+    if not scheduler.count:
         return _tile("none", "schedules enabled", url, icon="schedule")
-    if last is None or timezone.now() - last.finished_at > GAP:
-        ago = html.since(last.finished_at) if last else "never"
-        label = f"schedules; scheduler not running (last tick: {ago}): manage.py doctor"
-        return _tile(count, label, url, icon="alarm_off", colour="danger")
-    return _tile(count, f"schedules, last tick {html.since(last.finished_at)}", url, icon="schedule")
+    last = html.since(scheduler.last.finished_at) if scheduler.last else "never"
+    if scheduler.is_late:
+        label = f"schedules; scheduler not running (last tick: {last}): manage.py doctor"
+        return _tile(scheduler.count, label, url, icon="alarm_off", colour="danger")
+    return _tile(scheduler.count, f"schedules, last tick {last}", url, icon="schedule")
 
 
 def _connections_tile() -> dict[str, object]:
