@@ -244,7 +244,7 @@ def tile(client: Client, label: str) -> tuple[str, list[int]]:
     return match[2], sorted(row.pk for row in listed)
 
 
-def failed(*, started: dt.timedelta, ended: dt.timedelta) -> Run:
+def failed_run(*, started: dt.timedelta, ended: dt.timedelta) -> Run:
     """Return a run that started and failed so long ago."""
     run, now = create_running_run(), timezone.now()
     error = {"code": "x", "message": "", "hint": "", "detail": ""}
@@ -259,9 +259,9 @@ def keys(runs: Iterable[Run]) -> list[int]:
 
 
 def test_the_failed_runs_of_a_day_are_those_that_ended_in_it_whenever_they_started(admin_client: Client) -> None:
-    recent = failed(started=2 * HOUR, ended=HOUR)
-    long = failed(started=30 * HOUR, ended=HOUR)
-    failed(started=31 * HOUR, ended=25 * HOUR)
+    recent = failed_run(started=2 * HOUR, ended=HOUR)
+    long = failed_run(started=30 * HOUR, ended=HOUR)
+    failed_run(started=31 * HOUR, ended=25 * HOUR)
     error = AlreadyRunning("It did not start.", hint="")
     never_started = claim.refuse(ModuleFactory.create(), claim.Request(), error)
     assert tile(admin_client, "failed in 24 hours") == ("3", keys([recent, long, never_started]))
