@@ -13,7 +13,8 @@ from modules.models import Module
 from runs.lifecycle.reap import reap_all
 from runs.models import Run
 from tests.benches.bench import Bench
-from tests.processes.commands import start
+from tests.factories import HookFactory, WarehouseFactory
+from tests.processes.commands import resume_when_stopped, start, stopped, wait_until
 
 QUERY = "SELECT k AS k, v AS v FROM s"
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -74,3 +75,18 @@ def test_the_deletes_of_a_killed_repair_are_counted(bench: Bench, orders: Module
     run = kill("reconcile.finished", "verifymodule", "orders", "--repair", "--force")
     assert bench.rows("SELECT k FROM sync.t ORDER BY k") == [(1,), (2,)]
     assert (finalized(run).status, run.inserted, run.deleted) == ("success", 1, 2)
+
+
+def test_a_run_that_is_interrupted_after_its_commit_is_successful_whatever_was_added_to_its_module(
+    orders: Module,
+) -> None:
+    process = start("runmodule", "orders", PIPEKIT_FAULTS="publish.after_commit=stop")
+    wait_until(lambda: stopped(process.pid))
+    unusable = WarehouseFactory.create(password="$NOT_THERE")
+    HookFactory.create(module=orders, connection=unusable)
+    process.send_signal(signal.SIGTERM)
+    resume_when_stopped(process.pid)
+    process.communicate(timeout=120)
+    run = Run.objects.get()
+    assert (run.status, run.inserted, run.error) == ("success", 2, None)
+    assert "too late" in run.warnings[-1]
