@@ -169,7 +169,7 @@ def _find_published(plan: Plan) -> Published | None:
     published = find_published(plan)
     if published is None:
         return None
-    # the plan is made from the module, which does not tell that the run was a repair, and may have lost its key_sync
+    # whichever steps the run had: the module does not tell that it was a repair, and may have lost its key_sync
     later = [found for kind in (CommitKind.KEY_SYNC, CommitKind.REPAIR) if (found := find_published(plan, kind))]
     deleted = [each.deleted for each in (published, *later) if each.deleted is not None]
     return replace(published, deleted=sum(deleted) if deleted else None)
@@ -181,7 +181,7 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
         # it cannot have published
         return None, ""
     try:
-        published = _find_published(planning.plan(run))
+        published = _find_published(planning.plan_of_destination(run))
         is_same = run.dest_lock_key in ("", dest_lock_key(run.module))
     except PipekitError as error:
         # the run ends all the same: the next one starts from the destination's data in either case

@@ -90,3 +90,9 @@ def test_a_run_that_is_interrupted_after_its_commit_is_successful_whatever_was_a
     run = Run.objects.get()
     assert (run.status, run.inserted, run.error) == ("success", 2, None)
     assert "too late" in run.warnings[-1]
+
+
+def test_a_killed_run_is_finalized_without_the_secrets_of_other_connections(orders: Module) -> None:
+    run = kill("publish.after_commit", "runmodule", "orders")
+    HookFactory.create(module=orders, connection=WarehouseFactory.create(password="$NOT_THERE"))
+    assert (finalized(run).status, run.inserted) == ("success", 2)
