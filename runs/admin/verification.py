@@ -133,10 +133,9 @@ class VerificationAdmin(RunHistoryAdmin):
 
     @admin.action(description="Cancel", permissions=["run"])
     def cancel_verification(self, request: HttpRequest, rows: QuerySet[Verification]) -> HttpResponse | None:
-        selected = list(rows)
-        if too_many(request, len(selected), "Select fewer."):
+        if too_many(request, rows.count(), "Select fewer."):
             return None
-        for row in selected:
+        for row in rows:
             text = RESULT_TEXTS[cancelling.cancel(row)]
             messages.info(request, html.render("runs/messages/row.html", row=row, text=text))
         return None
