@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -120,9 +120,13 @@ def _send_job(child: subprocess.Popen[bytes], work: Job) -> None:
 
 
 def _log(plan: Plan, line: str) -> None:
-    """Append a line that jrunner printed to its log, where also its standard error goes."""
-    with open(plan.log_path, "a", encoding="utf-8") if plan.log_path else nullcontext(sys.stderr) as log:
-        print(f"jrunner: {visible(redactor().text(line))}", file=log, flush=True)
+    """Append a line that jrunner printed to its log, where also its standard error goes. An OSError is ignored."""
+    text = f"jrunner: {visible(redactor().text(line))}\n"
+    if not plan.log_path:
+        sys.stderr.write(text)
+        return
+    with suppress(OSError), open(plan.log_path, "a", encoding="utf-8") as log:
+        log.write(text)
 
 
 def _event(message: dict[str, Any]) -> Event | None:
