@@ -25,8 +25,8 @@ def stop(verification: Verification) -> CancelResult:
     If its process must be killed, the verifications that the process was to execute next get another one.
     """
     result = cancelling.stop(verification, terminate=not queued_behind(verification))
-    process = verification.process
-    if process is not None and process.is_dead() and (waiting := queued_behind(verification)):
+    is_killed = result is CancelResult.CANCELLED and verification.process is not None and verification.process.is_dead()
+    if is_killed and (waiting := queued_behind(verification)):
         start(waiting)
     return result
 
