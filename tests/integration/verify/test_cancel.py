@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from modules.models import Module
 from runs.lifecycle import cancel
 from runs.models import Run, Verification
 from tests.benches.bench import Bench
@@ -23,12 +25,12 @@ def short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def modules(bench: Bench, save_module: object) -> list[str]:
+def modules(bench: Bench, save_module: Callable[..., Module]) -> list[str]:
     """Save two modules of two rows each, one of which is missing in the destination of the first."""
     bench.at_source("CREATE TABLE s (id INTEGER, name TEXT)", "INSERT INTO s VALUES (1, 'one'), (2, 'two')")
     bench.at_destination("CREATE SCHEMA sync")
     for name in ("orders", "items"):
-        save_module(name, "SELECT id AS id, name AS name FROM s", merge_strategy="upsert", merge_key="id")  # type: ignore[operator]
+        save_module(name, "SELECT id AS id, name AS name FROM s", merge_strategy="upsert", merge_key="id")
         bench.at_destination(f"CREATE TABLE sync.{name} AS SELECT 1 AS id, 'one'::text AS name")
     bench.at_destination("INSERT INTO sync.items VALUES (2, 'two')")
     return ["orders", "items"]
@@ -73,8 +75,7 @@ def test_cancelrun_ends_a_verification_by_its_number(modules: list[str]) -> None
 
 def test_the_verifications_that_waited_for_one_that_was_killed_are_executed(modules: list[str]) -> None:
     rows = [
-        Verification.objects.create(module=module, module_name=module.name)
-        for module in Verification._meta.get_field("module").related_model.objects.order_by("pk")
+        Verification.objects.create(module=module, module_name=module.name) for module in Module.objects.order_by("pk")
     ]
     process = hanging("verification.compared", "carryout", "--verification", *(str(row.pk) for row in rows))
     rows[0].refresh_from_db()
