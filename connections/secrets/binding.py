@@ -53,7 +53,7 @@ def target(*, kind: str, url: str, username: str, given: Mapping[str, Any]) -> d
         "kind": kind,
         "system": parts.kind,
         "form": parts.form,
-        "host": parts.host.lower().rstrip("."),
+        "host": parts.canonical_host,
         "port": parts.port_or_default,
         "instance": parts.instance,
         "path": parts.path,

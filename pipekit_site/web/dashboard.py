@@ -18,8 +18,7 @@ from runs.models import GroupRun, Run
 from runs.models.notification import Notification
 from runs.models.states import Status
 from runs.models.verification import Verification, VerificationStatus
-from scheduling.models import Schedule, Tick
-from scheduling.tick.tick import GAP
+from scheduling.tick import status
 
 _LAST_RUNS = 12
 # upper limit of counts
@@ -49,7 +48,7 @@ def _run_tiles() -> Iterator[dict[str, object]]:
     url = html.list_of("runs.run", status__in=",".join((Status.QUEUED, Status.RUNNING, Status.LOST)))
     yield _tile(active, "running now", url, icon="sync", colour="primary" if active else "plain")
     if groups := GroupRun.objects.active().count():
-        url = html.list_of("runs.grouprun", status__exact="running")
+        url = html.list_of("runs.grouprun", status__in=",".join(GroupRun.ACTIVE))
         yield _tile(groups, "groups running", url, icon="playlist_play", colour="primary")
     yield _ended_tile(Status.ERROR, "failed in 24 hours", icon="error", colour="danger")
     refused = _ended_tile(Status.REFUSED, "refused by a safety limit in 24 hours", icon="block", colour="warning")
@@ -63,9 +62,7 @@ def _ended_tile(status: Status, label: str, *, icon: str, colour: str) -> dict[s
     ended = Run.objects.filter(status=status, dry_run=False).newest_first()
     ends = ended.values_list("finished_at", flat=True)[:_MAX_COUNT]
     count = sum(1 for end in ends if end and end > since)
-    local = timezone.localtime(since)
-    filters = {"status__in": str(status), "dry_run__exact": "0"}
-    filters |= {"started_at_from_0": f"{local:%Y-%m-%d}", "started_at_from_1": f"{local:%H:%M:%S}"}
+    filters = {"status__in": str(status), "dry_run__exact": "0", "finished_at__gt": since.isoformat()}
     url = html.list_of("runs.run", **filters)
     shown = f"{count}+" if count == _MAX_COUNT else count
     return _tile(shown, label, url, icon=icon, colour=colour if count else "success")
@@ -84,15 +81,14 @@ def _differing_tiles() -> Iterator[dict[str, object]]:
 
 def _schedules_tile() -> dict[str, object]:
     url = html.list_of("scheduling.schedule", enabled__exact=1)
-    count = Schedule.objects.enabled().count()
-    last = Tick.objects.first()
-    if not count:
+    scheduler = status.current()
+    if not scheduler.count:
         return _tile("none", "schedules enabled", url, icon="schedule")
-    if last is None or timezone.now() - last.finished_at > GAP:
-        ago = html.since(last.finished_at) if last else "never"
-        label = f"schedules; scheduler not running (last tick: {ago}): manage.py doctor"
-        return _tile(count, label, url, icon="alarm_off", colour="danger")
-    return _tile(count, f"schedules, last tick {html.since(last.finished_at)}", url, icon="schedule")
+    last = html.since(scheduler.last.finished_at) if scheduler.last else "never"
+    if scheduler.is_late:
+        label = f"schedules; scheduler not running (last tick: {last}): manage.py doctor"
+        return _tile(scheduler.count, label, url, icon="alarm_off", colour="danger")
+    return _tile(scheduler.count, f"schedules, last tick {last}", url, icon="schedule")
 
 
 def _connections_tile() -> dict[str, object]:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from django.db import Error
 from django.http import HttpRequest, JsonResponse
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from modules.models import Module
-from scheduling.models import Schedule, Tick
-from scheduling.tick.tick import GAP
+from scheduling.tick import status
 
 
 @require_safe
@@ -25,8 +22,6 @@ def health(request: HttpRequest) -> JsonResponse:
 
 
 def _tick() -> dict[str, object]:
-    """Return the time of the last tick; it is late if older than ``GAP`` while anything is scheduled."""
-    last = Tick.objects.order_by("pk").first()
-    scheduled = Schedule.objects.enabled().exists() or Module.objects.enabled().exclude(full_refresh_cron="").exists()
-    late = scheduled and (last is None or timezone.now() - last.finished_at > GAP)
-    return {"at": last.finished_at.isoformat() if last else None, "late": late}
+    """Return the time of the last tick, and whether it is late."""
+    scheduler = status.current()
+    return {"at": scheduler.last.finished_at.isoformat() if scheduler.last else None, "late": scheduler.is_late}

@@ -32,7 +32,7 @@ CANCEL = Button(
     title="Stop it; the destination stays unchanged",
     ask="Stop it? Rows that are not published yet are discarded; the destination stays unchanged.",
 )
-_RESULT_TEXTS = {
+RESULT_TEXTS = {
     CancelResult.REQUESTED: "is being cancelled and ends within 20 seconds.",
     CancelResult.CANCELLED: "is cancelled.",
     CancelResult.TOO_LATE: "cannot be cancelled any more: its rows are published.",
@@ -92,7 +92,7 @@ def cancel(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -
     if too_many(request, len(selected), "Cancel the group run instead, or select fewer."):
         return None
     for run in selected:
-        text = _RESULT_TEXTS[cancelling.cancel(run)]
+        text = RESULT_TEXTS[cancelling.cancel(run)]
         messages.info(request, html.render("runs/messages/row.html", row=run, text=text))
     return HttpResponseRedirect(html.page_of(selected[0])) if selected and FROM_PAGE in request.POST else None
 

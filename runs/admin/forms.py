@@ -11,7 +11,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from pipekit_site.admin_ui.form_fields import ReferenceWidget
 from runs.models import Setting
-from runs.models.setting import names
+from runs.models.setting import HEARTBEATS_PER_LEASE, names
 
 # settings that decide how the mail server gets its password; its host and port are in config.yaml
 _GUARDS = frozenset({"smtp_security", "smtp_username"})
@@ -76,7 +76,18 @@ class SettingForm(forms.ModelForm):  # type: ignore[type-arg]
                     "It decides how the password of smtp_password is sent, so changing it takes the permission “Can"
                     " write references to secrets”.",
                 )
+        if {"heartbeat_seconds", "lease_seconds"} & set(self.changed_data):
+            self._check_lease(cleaned)
         return cleaned
+
+    def _check_lease(self, cleaned: dict[str, Any]) -> None:
+        heartbeat, lease = (cleaned.get(name) for name in ("heartbeat_seconds", "lease_seconds"))
+        if heartbeat and lease and lease < HEARTBEATS_PER_LEASE * heartbeat:
+            self.add_error(
+                "lease_seconds",
+                f"lease_seconds must be at least twice heartbeat_seconds, here {HEARTBEATS_PER_LEASE * heartbeat}:"
+                " else runs that are alive are considered dead between two heartbeats.",
+            )
 
     def save(self, commit: bool = True) -> Any:
         # the form has valid values for all of its fields now

@@ -18,9 +18,10 @@ from modules.models import Module
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button
 from runs.admin import formatting
-from runs.admin.actions import too_many
+from runs.admin.actions import RESULT_TEXTS, too_many
 from runs.admin.base import RunHistoryAdmin
 from runs.admin.filters import StartedByFilter
+from runs.lifecycle import cancel as cancelling
 from runs.models.verification import Verification
 from runs.verifications import examples, report
 from runs.verifications import scope as verification_scope
@@ -132,8 +133,10 @@ class VerificationAdmin(RunHistoryAdmin):
 
     @admin.action(description="Cancel", permissions=["run"])
     def cancel_verification(self, request: HttpRequest, rows: QuerySet[Verification]) -> HttpResponse | None:
+        if too_many(request, rows.count(), "Select fewer."):
+            return None
         for row in rows:
-            text = "is being cancelled." if row.request_cancel() else "has already ended."
+            text = RESULT_TEXTS[cancelling.cancel(row)]
             messages.info(request, html.render("runs/messages/row.html", row=row, text=text))
         return None
 

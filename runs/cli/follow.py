@@ -15,6 +15,13 @@ _POLL_SECONDS = 0.3
 
 def watch_group(group_run: GroupRun, write: Callable[[str], object]) -> None:
     """Wait until the group run has ended and reload it; ``write`` gets a line for each change of a member's status."""
+    try:
+        _watch_group(group_run, write)
+    except GroupRun.DoesNotExist:
+        write(f"The group run {group_run.pk} was deleted.")
+
+
+def _watch_group(group_run: GroupRun, write: Callable[[str], object]) -> None:
     statuses: dict[str, str] = {}
     while True:
         group_run.refresh_from_db()
@@ -29,17 +36,24 @@ def watch_group(group_run: GroupRun, write: Callable[[str], object]) -> None:
 
 
 def follow_log(run: Run, *, follow: bool) -> Iterator[str]:
-    """Yield the log, and with ``follow`` what is appended to it until the run has ended."""
+    """Yield the log, and with ``follow`` what is appended to it until the run has ended or its row was deleted."""
     offset = 0
     while True:
         # the status is read before the log, so that nothing written before the end is missed
-        run.refresh_from_db()
-        if follow and not run.is_final and seems_dead(run):
-            reap(run)
-        is_last = not follow or run.is_final
+        is_last = not follow or _has_ended(run)
         while (chunk := logs.read(run, offset))[1] > offset:
             text, offset = chunk
             yield text
         if is_last:
             return
         time.sleep(_POLL_SECONDS)
+
+
+def _has_ended(run: Run) -> bool:
+    try:
+        run.refresh_from_db()
+        if not run.is_final and seems_dead(run):
+            reap(run)
+    except Run.DoesNotExist:
+        return True
+    return run.is_final

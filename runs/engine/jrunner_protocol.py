@@ -7,7 +7,7 @@ import os
 import select
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from connections.sdk.errors import NoProgress
@@ -43,8 +43,11 @@ class IdleTimer:
         return max(0.0, self._last_progress + self.seconds - time.monotonic()) if self.seconds else None
 
 
-def messages(child: subprocess.Popen[bytes], timer: IdleTimer) -> Iterator[Message]:
-    """Yield the child's messages until it closes its output. Raises NoProgress when the timer expires."""
+def messages(child: subprocess.Popen[bytes], timer: IdleTimer, log: Callable[[str], object]) -> Iterator[Message]:
+    """Yield the child's messages until it closes its output. Raises NoProgress when the timer expires.
+
+    ``log`` is called with each line that is no message: drivers and libraries may print, too.
+    """
     assert child.stdout is not None
     partial_line = b""
     while True:
@@ -53,12 +56,26 @@ def messages(child: subprocess.Popen[bytes], timer: IdleTimer) -> Iterator[Messa
             raise _no_progress(timer.seconds)
         block = os.read(child.stdout.fileno(), _BLOCK)
         if not block:
+            if partial_line:
+                log(partial_line.decode("utf-8", "replace"))
             return
         *lines, partial_line = (partial_line + block).split(b"\n")
         for line in lines:
-            message = json.loads(line)
+            message = _parsed(line)
+            if message is None:
+                log(line.decode("utf-8", "replace"))
+                continue
             timer.on_message(message)
             yield message
+
+
+def _parsed(line: bytes) -> Message | None:
+    """Return the message, None for a line that is none."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) and "event" in message else None
 
 
 def _no_progress(seconds: float) -> NoProgress:

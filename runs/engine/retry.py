@@ -84,6 +84,10 @@ def run(plan: Plan, policy: Policy, *, still_ours: Callable[[], bool]) -> Genera
             yield AttemptFailed(
                 number=number, code=error.code, message=error.message, wait=round(wait, 3), connecting=connecting
             )
+        except Exception:
+            # an error of Pipekit itself, which is not retried
+            yield from sync.after_failure(plan)
+            raise
         time.sleep(wait)
     yield from sync.after_success(plan)
 

@@ -55,12 +55,13 @@ class Resolved:
 def run(plan: Plan) -> Generator[Event, None, None]:
     """Execute the plan, yielding events.
 
-    Raises a PipekitError on any failure, after the failure hooks; the destination is then unchanged, unless a Published
-    event was yielded before (a failed key_sync or hook does not undo the publish).
+    Raises a PipekitError on any failure, and any other exception for an error of Pipekit itself, after the failure
+    hooks; the destination is then unchanged, unless a Published event was yielded before (a failed key_sync or hook
+    does not undo the publish).
     """
     try:
         yield from attempt(plan)
-    except PipekitError:
+    except Exception:
         yield from after_failure(plan)
         raise
     yield from after_success(plan)
@@ -118,6 +119,8 @@ def after_failure(plan: Plan) -> Iterator[Event]:
         yield from hooks.run(plan, RunOn.FAILURE, RunOn.ALWAYS)
     except PipekitError as error:
         yield Warned(error.message)
+    except Exception as error:
+        yield Warned(f"A failure hook failed: {type(error).__name__}: {error}")
 
 
 def _without_events(work: Step[T]) -> T:

@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from connections.sdk.claim import Claim
 from connections.sdk.errors import CountMismatch, Lost, from_dict
+from connections.sdk.formatting import visible
 from connections.sdk.schema import Column, TableName
+from connections.secrets.redaction import redactor
 from runs.engine.events import Event, Progress, RouteChosen, Staged, Waiting, Warned
 from runs.engine.jrunner_protocol import IdleTimer, messages
 from runs.engine.plan import Plan
@@ -75,7 +78,7 @@ def transfer(plan: Plan, work: Job) -> Iterator[Event]:
     finished = False
     try:
         _send_job(child, work)
-        for message in messages(child, IdleTimer(plan.no_progress_timeout)):
+        for message in messages(child, IdleTimer(plan.no_progress_timeout), partial(_log, plan)):
             if message["event"] == "error":
                 raise from_dict(message["error"])
             if message["event"] == "done":
@@ -114,6 +117,16 @@ def _send_job(child: subprocess.Popen[bytes], work: Job) -> None:
     except BrokenPipeError:
         # it died at once, which `transfer` reports when the result is missing
         return
+
+
+def _log(plan: Plan, line: str) -> None:
+    """Append a line that jrunner printed to its log, where also its standard error goes. An OSError is ignored."""
+    text = f"jrunner: {visible(redactor().text(line))}\n"
+    if not plan.log_path:
+        sys.stderr.write(text)
+        return
+    with suppress(OSError), open(plan.log_path, "a", encoding="utf-8") as log:
+        log.write(text)
 
 
 def _event(message: dict[str, Any]) -> Event | None:

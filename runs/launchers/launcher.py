@@ -15,6 +15,9 @@ from django.utils.module_loading import import_string
 from connections.sdk.errors import PipekitError
 from runs.process.identity import ProcessIdentity
 
+# seconds within which a launcher has started a process or failed
+START_SECONDS = 10
+
 
 class LaunchFailed(PipekitError):
     """The process of a run could not be started, so the run did not begin."""
@@ -29,7 +32,7 @@ class Launcher(Protocol):
         """Start ``manage.py`` with these arguments in a new process, without waiting for it. Safe to call concurrently.
 
         Its output is appended to ``log``. Return the process if it is known, so that its death is noticed even before
-        it has updated its row. Raise LaunchFailed if it will not start.
+        it has updated its row. Raise LaunchFailed if it will not start, or has not within START_SECONDS.
         """
         ...
 

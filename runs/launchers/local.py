@@ -10,12 +10,9 @@ from pathlib import Path
 from django.conf import settings
 
 from runs.launchers import detach
-from runs.launchers.launcher import LaunchFailed
+from runs.launchers.launcher import START_SECONDS, LaunchFailed
 from runs.process import identity
 from runs.process.identity import ProcessIdentity
-
-# far longer than starting a process takes, even on an overloaded machine
-_TIMEOUT = 30
 
 
 class LocalProcess:
@@ -34,7 +31,7 @@ class LocalProcess:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
-                timeout=_TIMEOUT,
+                timeout=START_SECONDS,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -5,7 +5,6 @@ A run whose process is dead blocks nobody: the next run finalizes it first, by t
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +12,9 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from connections import registry
 from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
-from connections.url import parse
 from modules.models import Group, Module
+from runs.lifecycle.dest_lock import dest_lock_key
 from runs.lifecycle.plan import strategy_of
 from runs.lifecycle.reap import reap, reap_group, seems_dead
 from runs.models import GroupRun, Run
@@ -24,7 +22,6 @@ from runs.models.states import Status, finished
 from runs.process import identity
 
 _ATTEMPTS = 3
-_MAX_KEY_LENGTH = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +50,25 @@ def claim(module: Module, request: Request) -> Run:
 def queue(module: Module, request: Request) -> Run:
     """Insert a queued run, which holds its locks until its process starts it. Raises as `claim`."""
     return _insert(module, request, status=Status.QUEUED)
+
+
+def start(run: Run) -> None:
+    """Start a queued run in this process, with the lock of the table that its module names now.
+
+    That may have been changed since the run was queued. Raises AlreadyRunning, naming the conflicting run, and
+    IllegalTransition if the run has ended.
+    """
+    assert run.module is not None, "a queued run keeps its module from being deleted"
+    key = dest_lock_key(run.module)
+    for _ in range(_ATTEMPTS):
+        try:
+            with transaction.atomic():
+                run.start(dest_lock_key=key, **identity.current().as_fields())
+            return
+        except IntegrityError:
+            run.dest_lock_key = key
+            _finalize_dead_conflicts(run)
+    raise InternalError(f"The run of {run.module_name} could not be started.", hint="Run it again.")
 
 
 def queue_group(group: Group, request: Request) -> GroupRun:
@@ -105,17 +121,6 @@ def _after_insert(row: Run | GroupRun, request: Request) -> None:
         request.on_insert(row)
 
 
-def dest_lock_key(module: Module) -> str:
-    """Return a key that two modules share exactly if they write the same table, whatever their connections' names."""
-    connection = module.dest_connection
-    url = parse.parse(connection.jdbc_url, kind=connection.driver.kind)
-    table, dialect = module.dest_table_name, registry.dialect(connection.driver.kind)
-    address = url.path if url.is_file else f"{url.host}:{url.port}/{url.database or url.path}"
-    key = f"{connection.driver.kind}:{address}:{table.schema or dialect.default_schema}.{table.table}"
-    # longer keys do not fit into the column
-    return key if len(key) <= _MAX_KEY_LENGTH else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
-
-
 def _new(module: Module, request: Request, *, lock_key: str | None = None, **fields: Any) -> Run:
     run = Run(
         module=module,
@@ -136,7 +141,7 @@ def _new(module: Module, request: Request, *, lock_key: str | None = None, **fie
 def _finalize_dead_conflicts(wanted: Run) -> None:
     """Finalize conflicting runs whose process is dead. Raise AlreadyRunning for one that is not."""
     assert wanted.module_id is not None
-    for other in Run.objects.locking(wanted.module_id, wanted.dest_lock_key):
+    for other in Run.objects.locking(wanted.module_id, wanted.dest_lock_key).exclude(pk=wanted.pk):
         if not seems_dead(other):
             raise AlreadyRunning(
                 f"{wanted.module_name} cannot start: run {other.pk} of {other.module_name} is {other.status}"

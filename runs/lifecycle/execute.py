@@ -65,10 +65,10 @@ def _run_engine(
         recorder.record(event)
         on_event(event)
 
-    plan = planning.plan(recorder.run, recorder.settings)
+    plan = recorder.plan = change(planning.plan(recorder.run, recorder.settings))
     # closing the generator closes the sessions that it has open
     with (
-        closing(_events(recorder.run, change(plan), retry=retry)) as run_events,
+        closing(_events(recorder.run, plan, retry=retry)) as run_events,
         lock_waits.reported_to(lambda message: handle(Waiting(message))),
     ):
         for event in run_events:
@@ -101,7 +101,9 @@ def _is_gone(run: Run) -> bool:
 
 def _stop(recorder: Recorder, *, lost: bool) -> None:
     """Raise Cancelled, or Lost if no cancel was requested, unless the interrupted run had published already."""
-    if not recorder.published and recorder.publishing and (published := _find(planning.plan(recorder.run))):
+    # by the plan that was executed: the module may have been changed since
+    plan = recorder.plan if recorder.publishing and not recorder.published else None
+    if plan is not None and (published := _find(plan)):
         # counted as published even if the row that would record it is gone
         with suppress(IllegalTransition):
             recorder.record(published)

@@ -59,6 +59,24 @@ def plan(run: Run, settings: Setting | None = None) -> Plan:
     )
 
 
+def plan_of_destination(run: Run) -> Plan:
+    """Return a plan that is enough to find what the run published; it needs no secret but the destination's."""
+    module = run.module
+    assert module is not None, "a run is planned while its module exists"
+    strategy = strategy_of(run)
+    destination = _parameters(module.dest_connection, current().no_progress_timeout)
+    return Plan(
+        run=run.token,
+        module=module.name,
+        strategy=strategy,
+        source=destination,
+        destination=destination,
+        dest_table=module.dest_table_name,
+        source_query="",
+        watermark=_watermark(module, strategy, module.key_columns),
+    )
+
+
 def _parameters(connection: Connection, timeout: int) -> ConnectionParameters:
     """Return the connection's parameters with the idle timeout."""
     parameters = connection.parameters()

@@ -15,8 +15,10 @@ from connections.sdk.errors import Cancelled, Lost, PipekitError
 from runs import logs
 from runs.engine.events import Published
 from runs.engine.plan import Plan
+from runs.launchers.launcher import START_SECONDS
 from runs.lifecycle import plan as planning
 from runs.lifecycle import spool
+from runs.lifecycle.dest_lock import dest_lock_key
 from runs.models import GroupRun, Run
 from runs.models.process_mixin import ProcessMixin
 from runs.models.states import IllegalTransition, Status
@@ -25,8 +27,8 @@ from runs.process import identity
 from runs.settings import current
 
 _log = logging.getLogger(__name__)
-# a queued row without a process is dead after this; a launcher stores the process it started within that time
-_START_TIMEOUT = dt.timedelta(seconds=14)
+# a queued row without a process is dead after this: its launcher has failed, or died before it stored the process
+_START_TIMEOUT = dt.timedelta(seconds=START_SECONDS + 4)
 _RECOVERED = (
     "The process died after it had published, as the destination's commit record shows. "
     "Remaining hooks and key_sync were skipped."
@@ -74,8 +76,9 @@ def seems_dead(row: Run | GroupRun | Verification) -> bool:
 def reap(run: Run) -> None:
     """Finalize a dead run: success if its commit record exists, else error `lost`. Safe to call concurrently."""
     spool.import_files()
-    run.refresh_from_db()
-    with suppress(IllegalTransition):
+    # deleted or finalized by another process meanwhile
+    with suppress(IllegalTransition, Run.DoesNotExist):
+        run.refresh_from_db()
         # it is lost already if an earlier reaper died in between
         if run.status == Status.RUNNING:
             run.mark_lost(heartbeat=run.heartbeat)
@@ -94,6 +97,26 @@ def reap_group(group_run: GroupRun) -> bool:
         return False
     with suppress(IllegalTransition):
         _finalize_group(group_run)
+    return True
+
+
+def reap_verification(verification: Verification) -> bool:
+    """Finalize a dead verification and its repair run: cancelled if that was requested, else error `lost`.
+
+    Return whether this call did it.
+    """
+    run = Run.objects.active().filter(trigger=f"verification:{verification.pk}").first()
+    if run is not None and seems_dead(run):
+        if verification.cancel_requested:
+            run.request_cancel()
+        reap(run)
+    error: PipekitError = Lost("The process of this verification ended unexpectedly.", hint="Start it again.")
+    if verification.cancel_requested:
+        error = Cancelled("The verification was cancelled.", hint="Start it again.")
+    try:
+        verification.finish_error(error.as_dict(), **({} if run is None else {"repair_run": run}))
+    except IllegalTransition:
+        return False
     return True
 
 
@@ -139,15 +162,17 @@ def _lost(row: Run | GroupRun, outcome: str, *, detail: str = "") -> Lost:
 
 
 def _find_published(plan: Plan) -> Published | None:
-    """Return what the run committed: its publish, and its key_sync if that was reached."""
+    """Return what the run committed: its publish, and the deletes of key_sync and of a repair if it reached them."""
     # imported here: a tick rarely finds a dead run, and the engine would double its imports
     from runs.engine.destination import CommitKind, find_published
 
     published = find_published(plan)
-    if published is None or not plan.key_sync:
-        return published
-    synced = find_published(plan, CommitKind.KEY_SYNC)
-    return published if synced is None else replace(published, deleted=(published.deleted or 0) + (synced.deleted or 0))
+    if published is None:
+        return None
+    # whichever steps the run had: the module does not tell that it was a repair, and may have lost its key_sync
+    later = [found for kind in (CommitKind.KEY_SYNC, CommitKind.REPAIR) if (found := find_published(plan, kind))]
+    deleted = [each.deleted for each in (published, *later) if each.deleted is not None]
+    return replace(published, deleted=sum(deleted) if deleted else None)
 
 
 def _ask_destination(run: Run) -> tuple[Published | None, str]:
@@ -156,14 +181,19 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
         # it cannot have published
         return None, ""
     try:
-        return _find_published(planning.plan(run)), ""
+        published = _find_published(planning.plan_of_destination(run))
+        is_same = run.dest_lock_key in ("", dest_lock_key(run.module))
     except PipekitError as error:
         # the run ends all the same: the next one starts from the destination's data in either case
         return None, f"The destination could not be asked: {error.message}"
+    if published is None and not is_same:
+        # a commit record proves that the run published, wherever it is; that there is none here proves nothing
+        return None, "The module's destination was changed after the run had started, and only the new one was asked."
+    return published, ""
 
 
 def _lease_expired(row: ProcessMixin) -> bool:
-    """Return whether the heartbeat of a process on another machine has not changed for `lease_seconds`.
+    """Return whether the heartbeat of a process on another machine has not changed for the lease.
 
     The time is measured by this machine's monotonic clock; wall clocks are never compared. Observing processes are
     short-lived, so each observation is stored on the row, with the machine and boot that its clock belongs to.
@@ -171,7 +201,7 @@ def _lease_expired(row: ProcessMixin) -> bool:
     here = identity.current()
     seen, clock = row.sighting or {}, f"{here.machine} {here.boot}"
     if seen.get("clock") == clock and seen.get("heartbeat") == row.heartbeat:
-        return bool(time.monotonic() - float(seen["at"]) >= current().lease_seconds)
+        return bool(time.monotonic() - float(seen["at"]) >= current().lease)
     row.sighting = {"clock": clock, "heartbeat": row.heartbeat, "at": time.monotonic()}
     row.note(sighting=row.sighting)
     return False

@@ -21,6 +21,7 @@ from connections.secrets.redaction import redactor
 from runs import logs
 from runs.engine import events
 from runs.engine.faults import point
+from runs.engine.plan import Plan
 from runs.lifecycle import spool
 from runs.models import Run
 from runs.models.states import IllegalTransition, Status
@@ -42,6 +43,8 @@ class Recorder:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        # what is executed, once it is known
+        self.plan: Plan | None = None
         # whether the publishing transaction may have begun; whether its commit is confirmed
         self.publishing = self.published = False
         self._progress_written = 0.0

@@ -15,6 +15,8 @@ from connections.validation import REFERENCE
 
 # the primary key of the only row
 ROW = 1
+# the lease is at least this multiple of the time between two heartbeats, so that one may be late or missing
+HEARTBEATS_PER_LEASE = 2
 
 
 def web_address(value: str) -> str:
@@ -142,6 +144,11 @@ class Setting(Timestamped):
 
     def __str__(self) -> str:
         return "Settings"
+
+    @property
+    def lease(self) -> int:
+        """The lease in seconds: `lease_seconds`, or more if that was stored before values too short were refused."""
+        return max(self.lease_seconds, HEARTBEATS_PER_LEASE * self.heartbeat_seconds)
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.pk = ROW

@@ -112,7 +112,17 @@ def _notify_group_failure(group_run: GroupRun) -> None:
     )
     failures = ended.filter(error__isnull=False, pk__gt=last).order_by("pk")
     count = failures.count()
-    if count > 1 and count % setting("notify_every"):
+    reported = Notification.objects.filter(
+        module=None,
+        about__group=group_run.group_name,
+        kind__in=(NotificationKind.FAILURE, NotificationKind.REPEATED),
+        about__group_run__gt=last,
+    )
+    if not reported.exists():
+        kind = NotificationKind.FAILURE
+    elif count % setting("notify_every") == 0:
+        kind = NotificationKind.REPEATED
+    else:
         return
     first = failures.first()
     about = {
@@ -122,7 +132,6 @@ def _notify_group_failure(group_run: GroupRun) -> None:
         "since": _iso(first.finished_at if first else None),
         "error": _error(group_run),
     }
-    kind = NotificationKind.REPEATED if count > 1 else NotificationKind.FAILURE
     queue(kind, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
 
 

@@ -1,49 +1,41 @@
-"""Cancels the active verification of a module and waits until it has ended."""
+"""Cancels a verification and waits until it has ended."""
 
 from __future__ import annotations
 
-import time
-
-from connections.sdk.errors import Cancelled
 from modules.models import Module
-from runs.models.states import IllegalTransition
-from runs.models.verification import ACTIVE, Verification, VerificationStatus
-from runs.verifications.launch import reap_dead
-from runs.verifications.outcome import Outcome, outcome
+from runs.lifecycle import cancel as cancelling
+from runs.lifecycle.cancel import CancelResult
+from runs.models.verification import ACTIVE, Verification
+from runs.verifications.launch import queued_behind, reap_dead, start
+from runs.verifications.outcome import outcome
 
 CANCELLED = "cancelled"
-_TIMEOUT_SECONDS, _POLL_SECONDS = 25.0, 0.3
 
 
 def cancel(module: Module) -> tuple[Verification | None, str]:
-    """Return the verification and the result in words; None if no verification is active."""
+    """Cancel the module's active verification; return it and the result in words, None if there is none."""
     reap_dead()
     row = Verification.objects.filter(module=module, status__in=ACTIVE).first()
-    if row is None:
-        return None, ""
-    row.request_cancel()
-    deadline = time.monotonic() + _TIMEOUT_SECONDS
-    while True:
-        row.refresh_from_db()
-        if row.status == VerificationStatus.QUEUED:
-            _finish_queued(row)
-        if row.is_final:
-            ended = outcome(row)
-            return row, CANCELLED if ended is Outcome.CANCELLED else f"over already: {ended.label.lower()}"
-        if time.monotonic() > deadline:
-            return row, f"requested, still {row.status}: its process is {row.pid} on {row.host or 'another machine'}"
-        time.sleep(_POLL_SECONDS)
+    return (None, "") if row is None else (row, described(row, stop(row)))
 
 
-def cancelled_before_start() -> dict[str, str]:
-    """Return the error of a verification that was cancelled while it was queued."""
-    return Cancelled("The verification was cancelled before it started.", hint="Start it again.").as_dict()
+def stop(verification: Verification) -> CancelResult:
+    """Cancel a verification as `runs.lifecycle.cancel.stop` does a run.
+
+    If its process must be killed, the verifications that the process was to execute next get another one.
+    """
+    result = cancelling.stop(verification, terminate=not queued_behind(verification))
+    is_killed = result is CancelResult.CANCELLED and verification.process is not None and verification.process.is_dead()
+    if is_killed and (waiting := queued_behind(verification)):
+        start(waiting)
+    return result
 
 
-def _finish_queued(row: Verification) -> None:
-    """Finalize a verification that its process has not started yet."""
-    try:
-        row.finish_error(cancelled_before_start())
-    except IllegalTransition:
-        # it has started meanwhile, and sees the request
-        row.refresh_from_db()
+def described(verification: Verification, result: CancelResult) -> str:
+    """Return the result of `stop` in words."""
+    if result is CancelResult.CANCELLED:
+        return CANCELLED
+    if result is CancelResult.ENDED:
+        return f"over already: {outcome(verification).label.lower()}"
+    where = verification.host or "another machine"
+    return f"requested, still {verification.status}: its process is {verification.pid} on {where}"

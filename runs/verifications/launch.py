@@ -9,11 +9,10 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from connections.sdk.errors import AlreadyRunning, Lost, PipekitError
+from connections.sdk.errors import AlreadyRunning, PipekitError
 from modules.models import Module
 from runs.launchers.launcher import launcher
-from runs.lifecycle.reap import seems_dead
-from runs.models.states import IllegalTransition
+from runs.lifecycle.reap import reap_verification, seems_dead
 from runs.models.verification import ACTIVE, Verification, VerificationStatus
 from runs.process import identity
 
@@ -61,39 +60,43 @@ def launch(modules: Sequence[Module], request: VerificationRequest) -> list[Veri
         if busy is not None:
             raise busy
         return []
+    start(queued)
+    return queued
+
+
+def queued_behind(verification: Verification) -> list[Verification]:
+    """Return the queued verifications that the process of this one is to execute after it."""
+    if (process := verification.process) is None:
+        return []
+    same = {name: value for name, value in process.as_fields().items() if name != "host"}
+    return list(Verification.objects.filter(status=VerificationStatus.QUEUED, **same).order_by("pk"))
+
+
+def start(queued: Sequence[Verification]) -> None:
+    """Start one process that executes queued verifications one after another; if it fails, they end with the error."""
     args = ["carryout", "--verification", *(str(row.pk) for row in queued)]
     try:
         process = launcher().launch(args, log=queued[0].log_file)
     except PipekitError as error:
         for row in queued:
             row.finish_error(error.as_dict())
-        return queued
-    for row in queued:
-        if process is not None:
-            row.assign_process(**process.as_fields())
-    return queued
+        return
+    if process is not None:
+        rows = Verification.objects.filter(pk__in=[row.pk for row in queued], status=VerificationStatus.QUEUED)
+        rows.update(**process.as_fields())
 
 
 def reap_dead() -> int:
     """Finalize verifications whose process has died; return how many."""
     dead = [row for row in Verification.objects.filter(status__in=ACTIVE) if seems_dead(row)]
-    return sum(_finish_lost(row) for row in dead)
-
-
-def _finish_lost(row: Verification) -> bool:
-    error = Lost("The process of this verification ended unexpectedly.", hint="Start it again.")
-    try:
-        row.finish_error(error.as_dict())
-    except IllegalTransition:
-        return False
-    return True
+    return sum(reap_verification(row) for row in dead)
 
 
 def _insert(module: Module, request: VerificationRequest, **fields: Any) -> Verification:
     for other in Verification.objects.filter(module=module, status__in=ACTIVE):
         if not seems_dead(other):
             raise _busy(module, other)
-        _finish_lost(other)
+        reap_verification(other)
     try:
         with transaction.atomic():
             row = Verification.objects.create(

@@ -24,10 +24,17 @@ _STEADY = dt.timedelta(hours=1)
 def prune_daily(now: dt.datetime) -> bool:
     """Start `prune` in a new process unless it was started today; return whether it was started now."""
     local = timezone.localtime(now)
-    steady = Tick.objects.filter(pk=1, unbroken_since__lt=now - _STEADY)
-    if local.hour < _HOUR or not steady.exclude(pruned_on=local.date()).update(pruned_on=local.date()):
+    today, steady = local.date(), Tick.objects.filter(pk=1, unbroken_since__lt=now - _STEADY)
+    before = steady.values_list("pruned_on", flat=True).first()
+    # of two concurrent ticks, the one whose update changes the row starts it
+    if local.hour < _HOUR or not steady.exclude(pruned_on=today).update(pruned_on=today):
         return False
-    launcher().launch(["prune"], log=Path(settings.PIPEKIT.log_dir) / "prune.log")
+    try:
+        launcher().launch(["prune"], log=Path(settings.PIPEKIT.log_dir) / "prune.log")
+    except Exception:
+        # the next tick tries again
+        Tick.objects.filter(pk=1, pruned_on=today).update(pruned_on=before)
+        raise
     return True
 
 

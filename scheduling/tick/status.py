@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 
 from django.utils import timezone
 
 from connections.sdk.errors import PipekitError
+from modules.models import Module
 from scheduling.crontab import install
-from scheduling.models import Tick
+from scheduling.models import Schedule, Tick
 from scheduling.tick.due import GAP
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerStatus:
+    """The number of enabled schedules, those of full refreshes included, and the last tick."""
+
+    count: int
+    last: Tick | None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether something is scheduled and ticks do not come regularly."""
+        return bool(self.count) and (self.last is None or timezone.now() - self.last.finished_at > GAP)
+
+
+def current() -> SchedulerStatus:
+    """Return the status as it is now."""
+    count = Schedule.objects.enabled().count() + Module.objects.enabled().exclude(full_refresh_cron="").count()
+    return SchedulerStatus(count=count, last=Tick.objects.order_by("pk").first())
+
+
 def since() -> str:
-    """Return when the last tick was, as part of a sentence; empty while ticks come regularly."""
-    last = Tick.objects.order_by("pk").first()
-    if last is None:
+    """Return when the last tick was, as part of a sentence; empty unless the scheduler is late."""
+    status = current()
+    if not status.is_late:
+        return ""
+    if status.last is None:
         return "there has been none"
-    is_late = timezone.now() - last.finished_at > GAP
-    return f"the last was at {last.finished_at:%Y-%m-%d %H:%M:%S} UTC" if is_late else ""
+    return f"the last was at {status.last.finished_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def our_lines() -> list[str]:

@@ -24,8 +24,7 @@ from runs.settings import current
 from runs.verifications import launch
 from scheduling.models import Slot, Tick
 from scheduling.tick import fire, housekeeping, lock
-from scheduling.tick.due import GAP as GAP
-from scheduling.tick.due import Clock
+from scheduling.tick.due import GAP, Clock
 from scheduling.tick.fire import TickReport
 
 # seconds for finalizing dead runs, which may wait for destinations; the next tick continues

@@ -29,8 +29,10 @@ def classify(enabled: Sequence[Trigger], clock: Clock, *, due: Mapping[str, str]
     ``due`` maps the key of a trigger to the key of its slot that is due now: one run is enough for both slots.
     """
     result, by_key = Unstarted(), {trigger.key: trigger for trigger in enabled}
-    latest = {_key(slot): slot.pk for slot in Slot.objects.unstarted()}
-    for slot in Slot.objects.unstarted():
+    # read once: another tick may claim a slot at any time
+    unstarted = list(Slot.objects.unstarted())
+    latest = {_key(slot): slot.pk for slot in unstarted}
+    for slot in unstarted:
         trigger = by_key.get(_key(slot))
         if due.get(_key(slot)) == slot.slot_key:
             # another tick has claimed it since this one evaluated the trigger, and is about to start it

@@ -53,6 +53,9 @@ class SqliteDialect(PublishingDialect):
     def qualified(self, table: TableName) -> str:
         return self.quote(whole_name(table))
 
+    def table_key(self, table: TableName) -> str:
+        return super().table_key(TableName("", whole_name(table)))
+
     def same_key(self, key: Names, target: str, staged: str, *, null_safe: bool) -> str:
         # SQLite compares by the collation of the left side; staging has that of the key, even if only its index has it
         return super().same_key(key, staged, target, null_safe=null_safe)

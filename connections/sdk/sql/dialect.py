@@ -83,6 +83,12 @@ class Dialect:
         """Return ``schema.table`` with each part quoted, or only the table when the schema is empty."""
         return ".".join(self.quote(part) for part in (table.schema, table.table) if part)
 
+    def table_key(self, table: TableName) -> str:
+        """Return a text that all names of one table share: its schema is named, and its case only if that counts."""
+        text = str(TableName(table.schema or self.default_schema, table.table))
+        # a dialect that does not fold names compares them without case
+        return text if self.folds_to else text.casefold()
+
     def columns(self, names: tuple[str, ...] | list[str], *, prefix: str = "") -> str:
         """Return a comma-separated list of quoted names, each preceded by ``prefix`` (such as ``s.``)."""
         return ", ".join(prefix + self.quote(name) for name in names)

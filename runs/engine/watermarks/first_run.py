@@ -21,11 +21,11 @@ def needs_first_run(session: Session, plan: Plan, watermark: NamedWatermark) -> 
         return False
     dialect = registry.dialect_for(plan.destination)
     describe = registry.connector(plan.destination.kind).introspector.describe_table
-    own = _comparable(plan.dest_table, dialect)
+    own = dialect.table_key(plan.dest_table)
     tables = list(_tables(watermark.resolver_sql, dialect))
-    if own not in [_comparable(table, dialect) for table in tables] or describe(session, plan.dest_table) is not None:
+    if own not in map(dialect.table_key, tables) or describe(session, plan.dest_table) is not None:
         return False
-    return all(_comparable(table, dialect) == own or describe(session, table) is not None for table in tables)
+    return all(dialect.table_key(table) == own or describe(session, table) is not None for table in tables)
 
 
 def _tables(sql: str, dialect: Dialect) -> Iterator[TableName]:
@@ -53,9 +53,3 @@ def _folded(identifier: object, dialect: Dialect) -> str:
         return ""
     name = str(identifier.this)
     return name.lower() if dialect.folds_to == "lower" and not identifier.args.get("quoted") else name
-
-
-def _comparable(table: TableName, dialect: Dialect) -> str:
-    text = dialect.qualified(TableName(table.schema or dialect.default_schema, table.table))
-    # a dialect that does not fold names compares them without case
-    return text if dialect.folds_to else text.casefold()

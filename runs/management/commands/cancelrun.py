@@ -1,4 +1,4 @@
-"""`manage.py cancelrun RUN`: stop a run or group run and wait until it has ended."""
+"""`manage.py cancelrun RUN`: stop a run, group run or verification and wait until it has ended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from connections.management.base import BaseCommand, CommandFailed
 from runs.lifecycle import cancel
 from runs.lifecycle.cancel import CancelResult
-from runs.models import GroupRun, Run
+from runs.models import GroupRun, Run, Verification
+from runs.verifications import cancel as verification_cancel
 
 
 class Command(BaseCommand):
@@ -16,16 +17,22 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("run", type=int, help="the run's number")
-        parser.add_argument("--group-run", action="store_true", help="the number is a group run's: stop all its runs")
+        kind = parser.add_mutually_exclusive_group()
+        kind.add_argument("--group-run", action="store_true", help="the number is a group run's: stop all its runs")
+        kind.add_argument("--verification", action="store_true", help="the number is a verification's")
 
     def handle(self, run: int, **options: Any) -> None:
-        model: type[Run] | type[GroupRun] = GroupRun if options["group_run"] else Run
-        name = "group run" if options["group_run"] else "run"
+        model: type[Run] | type[GroupRun] | type[Verification] = Run
+        if options["group_run"]:
+            model = GroupRun
+        elif options["verification"]:
+            model = Verification
+        name = {Run: "run", GroupRun: "group run", Verification: "verification"}[model]
         row = model._default_manager.filter(pk=run).first()
         if row is None:
-            hint = "manage.py runs lists the numbers."
+            hint = "The admin lists them." if model is Verification else "manage.py runs lists the numbers."
             raise CommandFailed(f"There is no {name} {run}.", hint=hint, code="not_found", returncode=3)
-        result = cancel.stop(row)
+        result = verification_cancel.stop(row) if isinstance(row, Verification) else cancel.stop(row)
         texts = {
             CancelResult.CANCELLED: "cancelled",
             CancelResult.TOO_LATE: "too late, published",
@@ -35,7 +42,6 @@ class Command(BaseCommand):
         self.stdout.write(f"{name} {run}: {texts[result]}")
         if result is CancelResult.ENDED:
             message = f"The {name} has already ended ({row.status}), so there is nothing to cancel."
-            raise CommandFailed(
-                message, hint="manage.py runs lists what is running.", code="over_already", returncode=1
-            )
+            hint = "" if model is Verification else "manage.py runs lists what is running."
+            raise CommandFailed(message, hint=hint, code="over_already", returncode=1)
         self.exit_code = 0 if result is CancelResult.CANCELLED else 1

@@ -8,9 +8,11 @@ from typing import Any
 from django.db import connection
 
 from connections.management.base import BaseCommand
+from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
 from runs.cli import json_report
-from runs.lifecycle import groups, signals
+from runs.lifecycle import claim, groups, signals
+from runs.lifecycle.cancel import cancelled_before_start
 from runs.lifecycle.execute import execute
 from runs.lifecycle.metadata_retry import retry_metadata
 from runs.models import GroupRun, Run
@@ -19,7 +21,6 @@ from runs.models.verification import Verification, VerificationStatus
 from runs.process import identity
 from runs.verifications import execute as verifying
 from runs.verifications import record, report
-from runs.verifications.cancel import cancelled_before_start
 
 
 class Command(BaseCommand):
@@ -50,7 +51,13 @@ class Command(BaseCommand):
 
     def _run(self, pk: int) -> int:
         run = Run.objects.with_module().get(pk=pk)
-        run.start(**identity.current().as_fields())
+        try:
+            claim.start(run)
+        except IllegalTransition:
+            raise
+        except PipekitError as error:
+            run.finish_error(error.as_dict())
+            return json_report.exit_code(run)
         return json_report.exit_code(execute(run, retry=True))
 
     def _group_run(self, pk: int) -> int:

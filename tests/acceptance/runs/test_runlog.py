@@ -10,9 +10,13 @@ import pytest
 
 from modules.models import Module
 from runs import logs
-from runs.models import Run
+from runs.cli import follow
+from runs.lifecycle import cancel
+from runs.lifecycle.cancel import CancelResult
+from runs.models import GroupRun, Run
+from runs.process import identity
 from tests.benches.bench import Bench
-from tests.factories import RunFactory
+from tests.factories import GroupRunFactory, RunFactory, create_running_run
 from tests.processes.commands import manage, start, wait_until
 
 Save = Callable[..., Module]
@@ -158,3 +162,32 @@ def test_runs_lists_the_newest_run_first_and_can_filter_and_limit() -> None:
     assert manage("runs", "--module", "nothing").code == 3
     assert manage("runs", "--limit", "none").code == 2
     assert manage("runlog", "999999").code == 3
+
+
+@pytest.mark.django_db
+def test_the_log_of_a_run_that_is_pruned_while_it_is_followed_is_read_to_its_end() -> None:
+    run = create_running_run()
+    Run.objects.filter(pk=run.pk).update(log_path="runs/pruned.log", **identity.current().as_fields())
+    run.refresh_from_db()
+    logs.write(run, "first")
+    texts = follow.follow_log(run, follow=True)
+    assert next(texts).endswith("first\n")
+    logs.write(run, "last")
+    Run.objects.filter(pk=run.pk).delete()
+    assert [text[-5:] for text in texts] == ["last\n"]
+
+
+@pytest.mark.django_db
+def test_waiting_for_a_group_run_ends_when_it_is_deleted() -> None:
+    group_run = GroupRunFactory.create()
+    GroupRun.objects.filter(pk=group_run.pk).delete()
+    written: list[str] = []
+    follow.watch_group(group_run, written.append)
+    assert written == [f"The group run {group_run.pk} was deleted."]
+
+
+@pytest.mark.django_db
+def test_cancelling_a_run_that_is_deleted_says_that_it_has_ended() -> None:
+    run = RunFactory.create()
+    Run.objects.filter(pk=run.pk).delete()
+    assert cancel.stop(run) is CancelResult.ENDED

@@ -13,7 +13,7 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from connections.secrets.redaction import redactor
-from modules.models import Module
+from modules.models import Group, Module
 from pipekit_site.config.config import BASE_DIR
 from runs import notify
 from runs.models import Run
@@ -307,16 +307,22 @@ def test_finishing_a_successful_run_takes_at_most_ten_queries(django_assert_max_
         run.finish_success()
 
 
+def group_run_ends(group: Group, error: dict[str, str] | None) -> int:
+    """Run a group, which itself fails with the error, or succeeds; return the number of its run."""
+    group_run = GroupRunFactory.create(group=group, trigger="schedule:2")
+    group_run.start()
+    if error:
+        group_run.finish_error(error)
+    else:
+        group_run.finish()
+    return int(group_run.pk)
+
+
 def test_the_failure_of_a_group_run_itself_is_reported_with_the_name_of_its_group() -> None:
     group = GroupFactory.create(name="nightly")
     change_settings(notify_every=3)
     for error in (ERROR, ERROR, ERROR, None, ERROR):
-        group_run = GroupRunFactory.create(group=group, trigger="schedule:2")
-        group_run.start()
-        if error:
-            group_run.finish_error(error)
-        else:
-            group_run.finish()
+        group_run_ends(group, error)
     rows = Notification.objects.order_by("pk")
     assert [(row.kind, row.about.get("failures")) for row in rows] == [
         ("failure", 1),
@@ -328,3 +334,23 @@ def test_the_failure_of_a_group_run_itself_is_reported_with_the_name_of_its_grou
     assert {(row.about["group"], row.about["module"], row.module) for row in rows} == {("nightly", None, None)}
     assert str(rows[0]) == "group nightly: Failed"
     assert messages.headline(rows[1].about) == "group nightly has failed 3 times in a row"
+
+
+def test_a_group_that_failed_before_there_was_a_recipient_is_reported_with_its_next_failure() -> None:
+    group = GroupFactory.create(name="nightly")
+    change_settings(notification_addresses=[])
+    group_run_ends(group, ERROR)
+    change_settings(notification_addresses=["etl@example.com"])
+    second = group_run_ends(group, ERROR)
+    group_run_ends(group, ERROR)
+    row = Notification.objects.get()
+    assert (row.kind, row.about["failures"], row.about["group_run"]) == ("failure", 2, second)
+
+
+def test_a_group_whose_failure_was_not_reported_has_no_recovery() -> None:
+    group = GroupFactory.create(name="nightly")
+    change_settings(notification_addresses=[])
+    group_run_ends(group, ERROR)
+    change_settings(notification_addresses=["etl@example.com"])
+    group_run_ends(group, None)
+    assert not Notification.objects.exists()

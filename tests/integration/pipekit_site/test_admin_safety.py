@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from typing import Any
 
@@ -14,9 +16,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from connections.models import Connection
+from connections.sdk.errors import AlreadyRunning
 from modules import history
 from modules.models import Group, Module
 from runs import logs
+from runs.lifecycle import claim
 from runs.models import GroupRun, Run, Verification
 from runs.models.notification import Notification
 from scheduling.models import Schedule, Slot, SlotOutcome
@@ -35,6 +39,7 @@ pytestmark = pytest.mark.django_db
 # short enough for every field
 HOSTILE = "\"'></textarea><img src=x onerror=alert(1)></script>\u2028\x1b]8;;"
 RUNS = "/admin/runs/run/"
+HOUR = dt.timedelta(hours=1)
 
 
 @pytest.fixture
@@ -228,6 +233,44 @@ def test_the_overview_counts_no_dry_runs_and_shows_refused_runs_as_refused(admin
         assert [row.pk for row in listed] == [run.pk]
     # lists mark failed dry runs
     assert "Error (dry run)" in page and "Refused (dry run)" in page
+
+
+def tile(client: Client, label: str) -> tuple[str, list[int]]:
+    """Return the value of the tile whose label begins so, and the keys of the rows that it links to."""
+    page = client.get("/admin/").content.decode()
+    match = re.search(rf'href="([^"]+)"><span[^>]*>[^<]*</span><b>([^<]*)</b><span>{label}', page)
+    assert match is not None, label
+    listed = client.get(match[1].replace("&amp;", "&")).context["cl"].result_list
+    return match[2], sorted(row.pk for row in listed)
+
+
+def failed_run(*, started: dt.timedelta, ended: dt.timedelta) -> Run:
+    """Return a run that started and failed so long ago."""
+    run, now = create_running_run(), timezone.now()
+    error = {"code": "x", "message": "", "hint": "", "detail": ""}
+    run.started_at = now - started
+    Run.objects.filter(pk=run.pk).update(started_at=now - started)
+    run.finish_error(error, finished_at=now - ended)
+    return run
+
+
+def keys(runs: Iterable[Run]) -> list[int]:
+    return sorted(run.pk for run in runs)
+
+
+def test_the_failed_runs_of_a_day_are_those_that_ended_in_it_whenever_they_started(admin_client: Client) -> None:
+    recent = failed_run(started=2 * HOUR, ended=HOUR)
+    long = failed_run(started=30 * HOUR, ended=HOUR)
+    failed_run(started=31 * HOUR, ended=25 * HOUR)
+    error = AlreadyRunning("It did not start.", hint="")
+    never_started = claim.refuse(ModuleFactory.create(), claim.Request(), error)
+    assert tile(admin_client, "failed in 24 hours") == ("3", keys([recent, long, never_started]))
+
+
+def test_the_running_groups_include_those_that_wait_for_their_process(admin_client: Client) -> None:
+    groups = [GroupRunFactory.create(status=name) for name in ("queued", "running")]
+    GroupRunFactory.create(status="success")
+    assert tile(admin_client, "groups running") == ("2", [group.pk for group in groups])
 
 
 def test_the_overview_counts_modules_whose_last_verification_found_a_difference(admin_client: Client) -> None:

@@ -321,6 +321,21 @@ def test_a_run_on_another_machine_is_dead_once_its_heartbeat_has_stopped_for_the
     assert not seems_dead(Run.objects.get())
 
 
+def test_a_run_whose_heartbeats_are_rarer_than_the_lease_is_not_dead_between_two_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # stored before such settings were refused
+    change_settings(heartbeat_seconds=60, lease_seconds=10)
+    run = run_of_this_process(machine_id="elsewhere:1", heartbeat=7)
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    assert not seems_dead(run)
+    now[0] += 61
+    assert not seems_dead(Run.objects.get())
+    now[0] += 61
+    assert seems_dead(Run.objects.get())
+
+
 @pytest.mark.matrix
 def test_a_stalled_run_that_was_considered_dead_does_not_publish_when_it_continues(
     numbers: Bench, save_module: Save

@@ -29,6 +29,26 @@ def test_a_valid_value_is_saved_and_an_invalid_one_refused(admin_client: Client)
     assert Setting.objects.get().min_full_share == 0.7
 
 
+@pytest.mark.parametrize("changes", [{"lease_seconds": "10"}, {"heartbeat_seconds": "60"}])
+def test_a_lease_shorter_than_two_heartbeats_is_refused(admin_client: Client, changes: dict[str, str]) -> None:
+    page = reverse("admin:runs_setting_change", args=[1])
+    change_settings(heartbeat_seconds=20, lease_seconds=40)
+    refused = admin_client.post(page, settings_form(**changes))
+    assert "must be at least twice heartbeat_seconds" in refused.content.decode()
+    assert (Setting.objects.get().heartbeat_seconds, Setting.objects.get().lease_seconds) == (20, 40)
+    allowed = settings_form(heartbeat_seconds="5", lease_seconds="10")
+    assert admin_client.post(page, allowed).status_code == 302
+
+
+def test_other_settings_can_be_changed_while_a_stored_lease_is_shorter_than_two_heartbeats(
+    admin_client: Client,
+) -> None:
+    change_settings(heartbeat_seconds=60, lease_seconds=10)
+    page = reverse("admin:runs_setting_change", args=[1])
+    assert admin_client.post(page, settings_form(notify_every="3")).status_code == 302
+    assert current().lease == 120
+
+
 @pytest.mark.parametrize(
     ("key", "typed", "stored"),
     [

@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 
 from runs.lifecycle import claim, spool
+from runs.lifecycle.dest_lock import dest_lock_key
 from runs.models import Run
 from runs.models.states import Status
 from runs.models.transitions import storable
@@ -73,7 +74,7 @@ def test_tables_of_destinations_with_very_long_urls_have_different_lock_keys_tha
         )
         for name in ("a", "b")
     ]
-    keys = [claim.dest_lock_key(module) for module in modules]
+    keys = [dest_lock_key(module) for module in modules]
     assert len(set(keys)) == 2
     assert all(len(key) <= 1000 for key in keys)
     runs = [claim.queue(module, claim.Request()) for module in modules]

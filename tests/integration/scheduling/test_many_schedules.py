@@ -9,8 +9,10 @@ from collections import Counter
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from modules.models import Group
+from runs.launchers.launcher import LaunchFailed
 from scheduling.models import Schedule, Slot, Tick
 from scheduling.tick import housekeeping, tick
 from scheduling.tick.fire import TickReport
@@ -118,3 +120,15 @@ def test_prune_is_started_once_a_day_and_not_when_the_clock_has_just_jumped(
     assert not prunes(START + DAY - 2 * HOUR, DAY), "01:59 is too early"
     assert prunes(START + DAY, DAY)
     assert started == [["prune"]] * 2
+
+
+def test_a_prune_that_cannot_be_launched_is_tried_again_by_the_next_tick(settings: Settings) -> None:
+    yesterday = START.date() - DAY
+    Tick.objects.create(pk=1, at=START, finished_at=START, unbroken_since=START - DAY, pruned_on=yesterday)
+    settings.RUN_LAUNCHER = "tests.processes.launchers.FailingLauncher"
+    with pytest.raises(LaunchFailed):
+        housekeeping.prune_daily(START)
+    assert Tick.objects.get().pruned_on == yesterday
+    settings.RUN_LAUNCHER = "tests.processes.launchers.NullLauncher"
+    assert housekeeping.prune_daily(START + MINUTE)
+    assert not housekeeping.prune_daily(START + 2 * MINUTE)

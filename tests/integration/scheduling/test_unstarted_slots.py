@@ -11,6 +11,7 @@ from modules.models import Module
 from runs.models import GroupRun, Run
 from runs.models.notification import Notification
 from scheduling.models import Schedule, Slot
+from scheduling.querysets import SlotQuerySet
 from scheduling.tick import fire, tick
 from tests.factories import ModuleFactory, change_settings
 from tests.integration.scheduling.simulated_time import HOUR, MINUTE, START, finish_all, listened, play, schedule
@@ -160,3 +161,23 @@ def test_a_slot_that_could_not_be_started_and_left_no_run_is_reported() -> None:
     notification = Notification.objects.get()
     assert (notification.module, notification.kind) == (module, "missed")
     assert "could not be started" in notification.about["error"]["message"]
+
+
+def test_a_slot_that_another_tick_claims_while_this_one_reads_them_is_left_to_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row, unstarted = schedule(), SlotQuerySet.unstarted
+    assert len(tick.tick(START + MINUTE).started) == 1
+    finish_all()
+
+    def and_claim(slots: SlotQuerySet) -> Any:
+        # evaluated before the other tick claims its slot
+        read = list(unstarted(slots))
+        now = START + MINUTE
+        Slot.objects.get_or_create(schedule=row, slot_key="other", defaults={"due_at": now, "claimed_at": now})
+        return read
+
+    monkeypatch.setattr(SlotQuerySet, "unstarted", and_claim)
+    assert tick.tick(START + 2 * MINUTE).started == []
+    monkeypatch.undo()
+    assert len(tick.tick(START + 3 * MINUTE).started) == 1

@@ -108,9 +108,12 @@ def test_an_action_starts_no_more_processes_than_runs_per_tick(admin_client: Cli
 
 def test_a_running_verification_can_be_cancelled(admin_client: Client) -> None:
     row = create_verification(status="running")
-    press(admin_client, "runs_verification", "cancel_verification", row.pk)
+    page = press(admin_client, "runs_verification", "cancel_verification", row.pk)
     row.refresh_from_db()
     assert row.cancel_requested
+    assert "is being cancelled" in page
+    # the process that waits for its end, and kills it if it hangs
+    assert started == [["cancelrun", "--verification", str(row.pk)]]
 
 
 def test_a_user_without_permission_to_run_cannot_verify(client: Client) -> None:

@@ -1,0 +1,47 @@
+"""The key that locks a destination table: two runs have the same one exactly if they write the same table.
+
+Names that only a resolver or the server knows to be the same (an alias in DNS, a synonym) have different keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from connections import registry
+from connections.models import Connection
+from connections.url import parse
+from connections.url.parse import ConnectionUrl
+from modules.models import Module
+
+_MAX_KEY_LENGTH = 1000
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+# the database of a URL that names none
+_DEFAULT_DATABASE = {"postgresql": "postgres"}
+
+
+def dest_lock_key(module: Module) -> str:
+    """Return the key of the table that the module writes now. Raises UrlInvalid."""
+    connection = module.dest_connection
+    url = parse.parse(connection.jdbc_url, kind=connection.driver.kind)
+    # the kind “jdbc” stands for many systems; its form is the name of the system
+    system = f"{url.kind}:{url.form}" if url.kind == "jdbc" else url.kind
+    table = registry.dialect(url.kind).table_key(module.dest_table_name)
+    key = f"{system}:{_address(connection, url)}:{table}"
+    # longer keys do not fit into the column
+    return key if len(key) <= _MAX_KEY_LENGTH else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def _address(connection: Connection, url: ConnectionUrl) -> str:
+    """Return server and database, or the file."""
+    if url.is_file:
+        return os.path.realpath(url.path)
+    database = url.database or url.path or _DEFAULT_DATABASE.get(url.kind, "")
+    if directory := (connection.options or {}).get("embedded"):
+        # the URL only names the database
+        return f"{os.path.realpath(Path(directory).expanduser())}/{database}"
+    host = url.canonical_host
+    # a port takes precedence over the name of an instance
+    instance = "" if url.port or not url.instance else f"\\{url.instance.lower()}"
+    return f"{'localhost' if host in _LOOPBACK else host}{instance}:{url.port_or_default}/{database}"

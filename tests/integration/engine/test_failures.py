@@ -1,0 +1,84 @@
+"""Failure hooks run after every failure, and output of jrunner's libraries does not fail a transfer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runs.engine import retry, sync, transfer
+from runs.engine.events import Event, Warned
+from runs.engine.plan import Hook, Plan, RunOn
+from tests.benches.bench import Bench
+
+# prints on standard output, before and between the events, what is not an event
+_NOISY = """
+import sys
+from runs.jrunner import protocol
+from runs.jrunner.command import main
+print("[driver] caf\\xe9 loaded; password is canary-4417")
+print('["not", "an", "event"]')
+event = protocol.Reporter.event
+def noisy(reporter, name, **values):
+    event(reporter, name, **values)
+    print("no line break at the end" if name == "done" else "{broken json", end="" if name == "done" else "\\n")
+protocol.Reporter.event = noisy
+sys.exit(main(["--job", "-"]))
+"""
+
+
+@pytest.fixture
+def plan(bench: Bench) -> Plan:
+    """Return a plan of two rows whose failure hook and final hook write into a table."""
+    bench.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'one'), (2, 'two')")
+    bench.at_destination("CREATE TABLE hook_log (event text)")
+    hooks = tuple(
+        Hook(sql=f"INSERT INTO public.hook_log VALUES ('{on.value}')", run_on=on, connection=bench.destination)
+        for on in (RunOn.FAILURE, RunOn.ALWAYS)
+    )
+    return bench.plan("SELECT k AS k, v AS v FROM s", hooks=hooks)
+
+
+def broken(*arguments: Any) -> Iterator[Event]:
+    raise ZeroDivisionError
+    yield
+
+
+@pytest.mark.parametrize("retried", [False, True])
+def test_an_internal_error_runs_the_failure_hooks(
+    bench: Bench, plan: Plan, monkeypatch: pytest.MonkeyPatch, retried: bool
+) -> None:
+    monkeypatch.setattr(sync, "transfer", broken)
+    events = retry.run(plan, retry.Policy(), still_ours=lambda: True) if retried else sync.run(plan)
+    with pytest.raises(ZeroDivisionError):
+        list(events)
+    assert bench.rows("SELECT event FROM hook_log ORDER BY 1") == [("always",), ("failure",)]
+
+
+def test_an_internal_error_of_a_failure_hook_does_not_hide_the_error_of_the_run(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "transfer", broken)
+    monkeypatch.setattr("runs.engine.hooks.open_session", lambda connection: (_ for _ in ()).throw(KeyError("hook")))
+    seen: list[Event] = []
+    with pytest.raises(ZeroDivisionError):
+        for event in sync.run(plan):
+            seen.append(event)  # noqa: PERF402 - the list must have what came before the error
+    assert any(isinstance(event, Warned) and "KeyError" in event.message for event in seen)
+
+
+def test_output_of_jrunner_that_is_not_an_event_is_logged_and_ignored(
+    bench: Bench, plan: Plan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment = transfer.command()[1]
+    monkeypatch.setattr(transfer, "command", lambda: ([sys.executable, "-c", _NOISY], environment))
+    log = tmp_path / "run.log"
+    result = bench.run(replace(plan, log_path=str(log)))
+    assert result.counts[0] == 2
+    text = log.read_text()
+    for noise in ("[driver] caf", '["not", "an", "event"]', "{broken json", "no line break at the end"):
+        assert f"jrunner: {noise}" in text

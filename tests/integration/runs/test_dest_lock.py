@@ -1,0 +1,60 @@
+"""One run at a time writes a destination table, however its connection and its name are spelled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from connections.sdk.errors import AlreadyRunning
+from runs.lifecycle import claim
+from runs.models import Run
+from tests.factories import ConnectionFactory, ModuleFactory, WarehouseFactory
+from tests.processes.commands import call
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("url", ["jdbc:postgresql://127.0.0.1/dw", "postgresql://LOCALHOST.:5432/dw"])
+def test_a_module_is_refused_while_another_writes_its_table_by_an_address_spelled_differently(url: str) -> None:
+    first = ModuleFactory.create(name="first", dest_table="public.orders")
+    other = WarehouseFactory.create(jdbc_url=url)
+    second = ModuleFactory.create(name="second", dest_connection=other, dest_table="orders")
+    claim.claim(first, claim.Request())
+    with pytest.raises(AlreadyRunning, match="of first is running and writes the same table"):
+        claim.queue(second, claim.Request())
+
+
+def test_a_module_is_refused_while_another_writes_its_file_by_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(tmp_path / "dw.db")
+    first, second = (
+        ModuleFactory.create(
+            dest_connection=ConnectionFactory.create(jdbc_url=f"jdbc:sqlite:{tmp_path}/{file}"), dest_table=table
+        )
+        for file, table in (("dw.db", "main.orders"), ("link.db", "Orders"))
+    )
+    claim.claim(first, claim.Request())
+    with pytest.raises(AlreadyRunning, match="writes the same table"):
+        claim.queue(second, claim.Request())
+
+
+def test_a_queued_run_whose_module_was_given_another_table_locks_that_one_when_it_starts() -> None:
+    first = ModuleFactory.create(name="first", dest_table="sync.old")
+    run = claim.queue(first, claim.Request())
+    type(first).objects.filter(pk=first.pk).update(dest_table="sync.new")
+    second = ModuleFactory.create(name="second", dest_connection=first.dest_connection, dest_table="sync.new")
+    other = claim.claim(second, claim.Request())
+    assert call("carryout", "--run", str(run.pk)).code == 1
+    run.refresh_from_db()
+    assert run.error is not None
+    assert (run.status, run.error["code"]) == ("error", "already_running")
+    assert f"run {other.pk} of second is running and writes the same table" in run.error["message"]
+
+
+def test_a_queued_run_whose_module_was_given_another_table_no_longer_locks_the_old_one() -> None:
+    first = ModuleFactory.create(name="first", dest_table="sync.old")
+    run = claim.queue(first, claim.Request())
+    type(first).objects.filter(pk=first.pk).update(dest_table="sync.new")
+    claim.start(Run.objects.get(pk=run.pk))
+    second = ModuleFactory.create(name="second", dest_connection=first.dest_connection, dest_table="sync.old")
+    assert claim.claim(second, claim.Request()).status == "running"

@@ -1,0 +1,115 @@
+"""The key that locks a destination table is the same for all spellings of its address and name, and for no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connections.models import Connection, Driver
+from modules.models import Module
+from runs.lifecycle.dest_lock import dest_lock_key
+
+
+def key(url: str, table: str = "sync.orders", *, kind: str = "", **options: Any) -> str:
+    kind = kind or url.removeprefix("jdbc:").partition(":")[0]
+    connection = Connection(driver=Driver(kind=kind), jdbc_url=url, options=options)
+    return dest_lock_key(Module(name="orders", dest_connection=connection, dest_table=table))
+
+
+SAME_ADDRESS = [
+    ("jdbc:postgresql://db.example.com/dw", "jdbc:postgresql://db.example.com:5432/dw"),
+    ("jdbc:postgresql://DB.example.com/dw", "jdbc:postgresql://db.example.com/dw"),
+    ("jdbc:postgresql://db.example.com./dw", "jdbc:postgresql://db.example.com/dw"),
+    ("jdbc:postgresql://localhost/dw", "jdbc:postgresql://127.0.0.1:5432/dw"),
+    ("jdbc:postgresql://[::1]/dw", "jdbc:postgresql://localhost/dw"),
+    ("jdbc:postgresql://h/postgres", "jdbc:postgresql://h"),
+    ("jdbc:postgresql://h/dw?ApplicationName=a", "jdbc:postgresql://h/dw"),
+    ("jdbc:sqlserver://h;databaseName=dw", "jdbc:sqlserver://H:1433;databaseName=dw"),
+    ("jdbc:sqlserver://h\\one;databaseName=dw", "jdbc:sqlserver://h;instanceName=ONE;databaseName=dw"),
+    ("jdbc:sqlserver://h\\one:1500;databaseName=dw", "jdbc:sqlserver://h:1500;databaseName=dw"),
+    ("jdbc:mysql://h/dw", "jdbc:mysql://h:3306/dw"),
+    ("jdbc:duckdb:/data/dw.duckdb", "jdbc:duckdb:///data//dw.duckdb"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME_ADDRESS)
+def test_the_spellings_of_one_address_share_a_key(one: str, other: str) -> None:
+    assert key(one) == key(other)
+
+
+def test_the_prefixes_of_mysql_and_mariadb_name_the_same_server() -> None:
+    assert key("jdbc:mariadb://h/dw", kind="mysql") == key("jdbc:mysql://h/dw")
+
+
+def test_a_connection_of_the_generic_kind_shares_the_key_of_the_system_in_its_url() -> None:
+    assert key("jdbc:postgresql://h/dw", kind="jdbc") == key("jdbc:postgresql://h/dw")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("jdbc:postgresql://a/dw", "jdbc:postgresql://b/dw"),
+        ("jdbc:postgresql://h/dw", "jdbc:postgresql://h/DW"),
+        ("jdbc:postgresql://h:5432/dw", "jdbc:postgresql://h:5433/dw"),
+        ("jdbc:sqlserver://h\\one;databaseName=dw", "jdbc:sqlserver://h\\two;databaseName=dw"),
+        ("jdbc:sqlserver://h\\one;databaseName=dw", "jdbc:sqlserver://h;databaseName=dw"),
+        ("jdbc:duckdb:/data/a.duckdb", "jdbc:duckdb:/data/b.duckdb"),
+    ],
+)
+def test_different_addresses_have_different_keys(one: str, other: str) -> None:
+    assert key(one) != key(other)
+
+
+def test_different_systems_of_the_generic_kind_have_different_keys() -> None:
+    one, other = (key(f"jdbc:{system}://h/dw", kind="jdbc") for system in ("informix-sqli", "sybase"))
+    assert one != other
+
+
+def test_the_links_to_a_file_share_its_key(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    (tmp_path / "other.db").symlink_to(tmp_path / "data/dw.db")
+    keys = {key(f"jdbc:sqlite:{tmp_path}/{name}") for name in ("data/dw.db", "link/dw.db", "other.db")}
+    assert len(keys) == 1
+
+
+def test_a_relative_path_shares_the_key_of_the_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert key("jdbc:sqlite:dw.db") == key(f"jdbc:sqlite:{tmp_path}/dw.db")
+
+
+def test_the_url_of_an_embedded_server_names_only_the_database(tmp_path: Path) -> None:
+    one, two = str(tmp_path / "one"), str(tmp_path / "two")
+    assert key("jdbc:postgresql://h/dw", embedded=one) != key("jdbc:postgresql://h/dw", embedded=two)
+    assert key("jdbc:postgresql://h/dw", embedded=one) != key("jdbc:postgresql://h/dw")
+    assert key("jdbc:postgresql://h/dw", embedded=one) == key("jdbc:postgresql://localhost/dw", embedded=f"{one}/")
+
+
+@pytest.mark.parametrize(
+    ("url", "one", "other"),
+    [
+        ("jdbc:postgresql://h/dw", "orders", "public.orders"),
+        ("jdbc:postgresql://h/dw", '"orders"', "orders"),
+        ("jdbc:duckdb:/data/dw.duckdb", "orders", "main.orders"),
+        ("jdbc:duckdb:/data/dw.duckdb", "sync.ORDERS", "Sync.orders"),
+        ("jdbc:sqlite:/data/dw.db", "Orders", "main.orders"),
+        ("jdbc:sqlite:/data/dw.db", '"sync.orders"', "sync.orders"),
+        ("jdbc:sqlserver://h;databaseName=dw", "Orders", "dbo.orders"),
+    ],
+)
+def test_the_names_of_one_table_share_a_key(url: str, one: str, other: str) -> None:
+    assert key(url, one) == key(url, other)
+
+
+@pytest.mark.parametrize(
+    ("url", "one", "other"),
+    [
+        ("jdbc:postgresql://h/dw", "sync.orders", "sync.Orders"),
+        ("jdbc:postgresql://h/dw", '"a.b".c', 'a."b.c"'),
+        ("jdbc:duckdb:/data/dw.duckdb", "a.orders", "b.orders"),
+    ],
+)
+def test_different_tables_have_different_keys(url: str, one: str, other: str) -> None:
+    assert key(url, one) != key(url, other)
