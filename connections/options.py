@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from connections import registry
-from connections.sdk.parameters import Parameter
+from connections.sdk.parameters import ConnectionParameters, Parameter
 
 _REFERENCE = re.compile(r"\$[A-Z_][A-Z0-9_]*")
 # JSON types and their Python types; a bool is an int in Python, so _invalid excludes it
@@ -57,6 +57,13 @@ def _with_article(word: str) -> str:
 def target_names(kind: str) -> tuple[str, ...]:
     """Return the options that decide where secrets are sent, or how they are protected on the way."""
     return tuple(parameter.name for parameter in registry.manifest(kind).parameters if parameter.target)
+
+
+def secret_values(parameters: ConnectionParameters) -> tuple[str, ...]:
+    """Return the values that must not be shown or logged: the password, and the secret options."""
+    declared = registry.manifest(parameters.kind).parameters
+    options = (parameters.options.get(parameter.name) for parameter in declared if parameter.secret)
+    return tuple(value for value in (parameters.password, *options) if value and isinstance(value, str))
 
 
 def resolve_secrets(options: Mapping[str, Any], kind: str, resolve: Callable[[str], str]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def _check_ranges(text: str, content: str, field: Field) -> None:
         begin, dash, end = span.partition("-")
         first, last = (field.number(word) if dash else 0 for word in (begin, end))
         if first > last:
-            names = () if span.replace("-", "").isdigit() else field.names
+            names = () if span.replace("-", "").isdecimal() else field.names
             corrected = _forwards(first, last, int(step or 1), field.numbers, names)
             raise ValidationError(
                 f"The range “{part}” in “{text}” runs backwards, and cron never fires for such a range. "

@@ -19,7 +19,10 @@ def number(text: str) -> Decimal | None:
 
 
 def interval(text: str) -> dt.timedelta | None:
-    """Return the overlap as an interval such as ``2 days`` or ``1 hour 30 minutes``, or None if it is not one."""
+    """Return the overlap as an interval such as ``2 days`` or ``1 hour 30 minutes``, or None if it is not one.
+
+    Raises OverflowError for one of more than a billion days.
+    """
     if not _INTERVAL.fullmatch(text.strip()):
         return None
     parts = (dt.timedelta(**{f"{unit.lower()}s": float(count)}) for count, unit in _PARTS.findall(text))
@@ -28,8 +31,16 @@ def interval(text: str) -> dt.timedelta | None:
 
 def problem(text: str) -> str:
     """Return an error message, or an empty string if the overlap is valid."""
-    if _NUMBER.fullmatch(text.strip()) or _INTERVAL.fullmatch(text.strip()):
+    if _NUMBER.fullmatch(text.strip()):
         return ""
+    try:
+        length = interval(text)
+    except OverflowError:
+        length = dt.timedelta.max
+    if length is not None:
+        if length <= dt.datetime.now() - dt.datetime.min:
+            return ""
+        return f"“{text}” is so long that runs would begin before the year 1. Write a shorter one."
     return (
         f"“{text}” is neither a number nor an interval. Write 1000 for a numeric watermark; 2 days, or 1 hour 30 "
         "minutes, for one of dates or times; months and years have no fixed length."

@@ -51,8 +51,6 @@ class DriverAdmin(BaseAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Driver]:
-        # kinds may have been installed since the last migration
-        Driver.objects.synchronize()
         return super().get_queryset(request).annotate(used_by=Count("connections"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Driver | None = None) -> list[str]:

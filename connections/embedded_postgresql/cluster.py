@@ -115,7 +115,7 @@ class Cluster:
     def runs(self) -> bool:
         """Return whether a server process uses this directory, whether or not it accepts connections yet."""
         pid = self.read("postmaster.pid").split("\n")[0].strip()
-        if not pid.isdigit():
+        if not pid.isdecimal():
             return False
         if not _PROC.exists():
             return _exists(int(pid))

@@ -106,6 +106,6 @@ def error_text(error: Mapping[str, str]) -> str:
     if error.get("hint"):
         lines.append(f"fix:   {indented(error['hint'], _INDENT)}")
     # a number is meant for programs: the active run's, of already_running
-    if error.get("detail") and not error["detail"].isdigit():
+    if error.get("detail") and not error["detail"].isdecimal():
         lines.append("why:   " + indented(error["detail"].strip(), _INDENT))
     return "\n".join([*lines, f"code:  {error['code']}"])

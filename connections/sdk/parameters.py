@@ -15,14 +15,15 @@ class ConnectionParameters:
     """Everything needed to open a connection, including the resolved password.
 
     Exists only in processes that connect. ``url`` is a JDBC URL or the system's own form (``postgresql://``, a libpq
-    socket path, a file). ``options`` are those declared by the connector's manifest. ``repr`` never shows the password.
+    socket path, a file). ``options`` are those declared by the connector's manifest. ``repr`` shows neither the
+    password nor the options, some of which are secrets.
     """
 
     kind: str
     url: str
     username: str = ""
     password: str = field(default="", repr=False)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     # the connection's name, for messages
     name: str = ""
     # what the connection must not reach; defaults to what this process protects

@@ -40,7 +40,8 @@ class Session(Protocol):
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Execute one statement. Return the number of affected rows, -1 where the system does not report it.
 
-        Without parameters the text is sent unchanged: a ``%`` in it needs no escaping.
+        Without parameters the text is sent unchanged: a ``%`` in it needs no escaping. With parameters it does, also in
+        names, for systems whose placeholder is ``%s``.
         """
         ...
 

@@ -196,7 +196,7 @@ class GroupMemberInline(TabularInline):
 def _members(request: HttpRequest) -> dict[str, str]:
     """Return the names of the modules of the page's group by primary key, in one query instead of one for each."""
     group = request.resolver_match.kwargs.get("object_id", "") if request.resolver_match else ""
-    modules = Module.objects.filter(groups=int(group)) if str(group).isdigit() else Module.objects.none()
+    modules = Module.objects.filter(groups=int(group)) if str(group).isdecimal() else Module.objects.none()
     return {str(pk): name for pk, name in modules.values_list("pk", "name")}
 
 

@@ -32,7 +32,7 @@ class CommandLine(ManagementUtility):
     """Django's command line with Pipekit's main help."""
 
     def fetch_command(self, subcommand: str) -> Any:
-        """Return the command, and enable the garbage collection that manage.py disables while modules are imported."""
+        """Return the command, and enable the garbage collection, which is disabled while modules are imported."""
         command = super().fetch_command(subcommand)
         # modules live as long as the process
         gc.freeze()

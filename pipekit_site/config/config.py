@@ -39,6 +39,8 @@ _KEYS: dict[str, tuple[values.Read, tuple[str, ...]]] = {
     "smtp.to": (values.addresses, ("PIPEKIT_SMTP_TO",)),
 }
 VARIABLES = tuple(sorted({"PIPEKIT_CONFIG", *(name for _, names in _KEYS.values() for name in names)}))
+# readers of values that contain paths; the key is the attribute of the configuration
+_PATHS = (values.path, values.path_or_nothing, values.paths, values.database)
 # keys whose values may contain a password, so that messages never repeat them
 _PRIVATE = frozenset({"database"})
 
@@ -88,6 +90,18 @@ class Config:
     def is_sqlite(self) -> bool:
         """Return whether the metadata database is a SQLite file."""
         return "://" not in self.database
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables that are set, with absolute paths, for a process with another directory."""
+        variables = {
+            raw.where: self._path(key) if _KEYS[key][0] in _PATHS else raw.value
+            for key, raw in _from_environment().items()
+        }
+        return variables | ({"PIPEKIT_CONFIG": str(self.config_file)} if "PIPEKIT_CONFIG" in _ENV.ENVIRON else {})
+
+    def _path(self, key: str) -> str:
+        value = getattr(self, key)
+        return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def load() -> Config:

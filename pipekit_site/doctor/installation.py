@@ -169,7 +169,7 @@ def drivers() -> str:
     needed = Driver.objects.exclude(jar_file="").filter(connections__isnull=False).distinct()
     problems = [problem for driver in needed if (problem := _jar_problem(driver, directory))]
     if problems:
-        raise ConfigurationInvalid(" ".join(problems), hint=f"Put the jar into {directory}: manage.py drivers install")
+        raise ConfigurationInvalid(" ".join(problems), hint=f"Put the right jar into {directory}.")
     return (
         f"In {directory}: {', '.join(driver.jar_file for driver in needed)}" if needed else "No connection needs a jar"
     )

@@ -40,7 +40,7 @@ def back_up(target: Path | None = None) -> Path:
     try:
         with _private(unfinished):
             _copy(Path(connection.settings_dict["NAME"]), unfinished)
-            unfinished.rename(file)
+            _name(unfinished, file)
     except (OSError, sqlite3.Error) as error:
         raise BackupFailed(
             f"The backup could not be written: {error}.",
@@ -63,11 +63,26 @@ def _file(target: Path | None) -> Path:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = directory
     file = (target / name if target.is_dir() else target).absolute()
-    if file.exists() or file.is_symlink():
-        raise ConfigurationInvalid(f"{file} exists already, and is not replaced.", hint="Name another file.")
+    _check_absent(file)
     if not file.parent.is_dir():
         raise ConfigurationInvalid(f"There is no directory {file.parent}.", hint="Create it, or name another file.")
     return file
+
+
+def _check_absent(file: Path) -> None:
+    if file.exists() or file.is_symlink():
+        raise ConfigurationInvalid(f"{file} exists already, and is not replaced.", hint="Name another file.")
+
+
+def _name(unfinished: Path, file: Path) -> None:
+    """Give the finished file its name. Another program may have created a file of this name in the meantime."""
+    try:
+        # unlike a rename, a link replaces no file
+        os.link(unfinished, file)
+    except OSError:
+        # some file systems have no links
+        _check_absent(file)
+        unfinished.rename(file)
 
 
 @contextmanager

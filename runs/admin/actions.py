@@ -142,7 +142,7 @@ def _launch(request: HttpRequest, rows: QuerySet[Any], launch: Callable[[Any], R
 
 def _conflicting(row: Module | Group, error: AlreadyRunning) -> Run | GroupRun | None:
     model: type[Run] | type[GroupRun] = Run if isinstance(row, Module) else GroupRun
-    return model.objects.filter(pk=error.detail).first() if error.detail.isdigit() else None
+    return model.objects.filter(pk=error.detail).first() if error.detail.isdecimal() else None
 
 
 def _conflict_text(conflicting: Run | GroupRun | None, error: AlreadyRunning) -> str:

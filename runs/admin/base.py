@@ -65,7 +65,7 @@ class RunHistoryAdmin(StateColumns, MayRun, ReadOnlyMixin, BaseAdmin):
         term = search_term.strip().removeprefix("#")
         if not term:
             return queryset, False
-        if term.isdigit():
+        if term.isdecimal():
             return queryset.filter(pk=int(term[:18])), False
         owner = self.named._meta.model_name
         matches = list(self.named._default_manager.filter(name__icontains=term).values_list("pk", flat=True))

@@ -66,9 +66,9 @@ def duration(run: Run | GroupRun | Verification) -> str:
 def trigger(run: Run | GroupRun | Verification, *, named: bool = False) -> str:
     """Return what started it; with ``named`` the current name of a schedule is looked up."""
     kind, _, number = run.trigger.partition(":")
-    if kind == "schedule" and number.isdigit():
+    if kind == "schedule" and number.isdecimal():
         return _schedule(int(number), run.actor, named=named)
-    if kind == "verification" and number.isdigit():
+    if kind == "verification" and number.isdecimal():
         return html.row_link(Verification(pk=int(number)), f"verification {number}")
     label = _TRIGGER_LABELS.get(kind, run.trigger)
     return f"{label}, {run.actor}" if run.actor else label

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
+import logging
 import os
 import sys
 import time
 
 from connections.sdk.process_memory import keep_private
+from connections.secrets.redaction import RedactingFilter
 from runs.jrunner.cancel import Cancellation, Parent, cancel_on_signals, run
 from runs.jrunner.transfer import JobTransfer
 
@@ -85,6 +87,9 @@ def isolate() -> None:
     """
     # a core dump could contain secrets
     keep_private()
+    # libraries log to standard error, which is the log of the run
+    if logging.lastResort:
+        logging.lastResort.addFilter(RedactingFilter())
     for name in _IGNORED_VARIABLES:
         os.environ.pop(name, None)
     os.environ["TZ"] = "UTC"

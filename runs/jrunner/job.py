@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connections import registry
+from connections.options import secret_values
 from connections.sdk.claim import Claim
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.parameters import ConnectionParameters
@@ -94,7 +95,7 @@ class Job:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        return tuple(secret for secret in (self.source.password, self.destination.password) if secret)
+        return (*secret_values(self.source), *secret_values(self.destination))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from connections.sdk.errors import PipekitError
 from connections.sdk.formatting import indented
-from connections.secrets.redaction import Redactor
+from connections.secrets.redaction import Redactor, redactor
 
 # seconds between two progress events
 _INTERVAL = 0.5
@@ -34,6 +34,9 @@ class Reporter:
     def begin(self, secrets: tuple[str, ...]) -> None:
         """Begin a transfer with these secrets, which are never written; its time is measured from now."""
         self.redacted = Redactor(secrets).text
+        # for log records of libraries
+        for secret in secrets:
+            redactor().add(secret)
         self.started = time.monotonic()
 
     def log(self, text: str) -> None:

@@ -21,6 +21,7 @@ from runs.engine.retry import Policy
 from runs.engine.sessions import with_short_timeout
 from runs.lifecycle import plan as planning
 from runs.lifecycle import signals
+from runs.lifecycle.connection_limit import wait_for_turn
 from runs.lifecycle.heartbeat import Heartbeat
 from runs.lifecycle.record import Recorder
 from runs.models import Run
@@ -65,6 +66,7 @@ def _run_engine(
         recorder.record(event)
         on_event(event)
 
+    wait_for_turn(recorder.run, lambda message: handle(Waiting(message)))
     plan = recorder.plan = change(planning.plan(recorder.run, recorder.settings))
     # closing the generator closes the sessions that it has open
     with (

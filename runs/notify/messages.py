@@ -18,7 +18,8 @@ from django.utils import timezone
 
 from connections.secrets.redaction import redactor
 from runs.models.notification import NotificationKind
-from runs.settings import setting
+from runs.models.setting import Setting
+from runs.settings import current
 
 Payload = Mapping[str, Any]
 _NAME_LENGTH, _SUBJECT_LENGTH, _DIGEST_ITEMS = 63, 150, 200
@@ -48,17 +49,22 @@ def line(value: Any, length: int = 500) -> str:
 
 def mail(events: Sequence[Payload], *, key: str) -> Mail:
     """Return the mail for one event, or a digest for several."""
-    return _one(events[0], key) if len(events) == 1 else _digest(events, key)
+    settings = current()
+    return _one(events[0], key, settings) if len(events) == 1 else _digest(events, key, settings)
 
 
 def test_mail() -> Mail:
     """Return the mail that tests the configuration."""
-    return Mail(subject=sentence("test_subject"), text=_text("test"), key=timezone.now().isoformat())
+    return Mail(subject=sentence("test_subject"), text=_text("test", current()), key=timezone.now().isoformat())
 
 
 def link(payload: Payload) -> str:
     """Return the URL of the admin page of the reported object; empty if the setting `site_url` is."""
-    site = setting("site_url").rstrip("/")
+    return _link(payload, current())
+
+
+def _link(payload: Payload, settings: Setting) -> str:
+    site = settings.site_url.rstrip("/")
     for name, page in _PAGES.items():
         if site and payload.get(name):
             return f"{site}{reverse(page, args=[payload[name]])}"
@@ -88,9 +94,11 @@ def sentence(template: str, **context: Any) -> str:
     return " ".join(render_to_string(f"runs/notify/{template}.txt", context).split())
 
 
-def _text(template: str, **context: Any) -> str:
+def _text(template: str, settings: Setting, **context: Any) -> str:
     """Return a template as the text of a mail, which ends with a footer."""
-    return render_to_string(f"runs/notify/{template}.txt", {**context, "notify_every": setting("notify_every")})
+    text = render_to_string(f"runs/notify/{template}.txt", {**context, "notify_every": settings.notify_every})
+    # a plain str: the rendered text is marked as safe HTML, which it is not
+    return "".join([text])
 
 
 def _name(payload: Payload) -> str:
@@ -99,22 +107,23 @@ def _name(payload: Payload) -> str:
     return line(payload.get("module") or "?", _NAME_LENGTH)
 
 
-def _one(payload: Payload, key: str) -> Mail:
-    event = _event(payload)
+def _one(payload: Payload, key: str, settings: Setting) -> Mail:
+    event = _event(payload, settings)
     subject = line(sentence("subject", **event), _SUBJECT_LENGTH)
-    return Mail(subject=subject, text=_text("event", **event), key=key)
+    return Mail(subject=subject, text=_text("event", settings, **event), key=key)
 
 
-def _digest(payloads: Sequence[Payload], key: str) -> Mail:
+def _digest(payloads: Sequence[Payload], key: str, settings: Setting) -> Mail:
     names = dict(NotificationKind.choices)
     counts = Counter(names.get(payload.get("event", ""), "other").lower() for payload in payloads)
     kinds = [(number, kind) for kind, number in counts.most_common()]
     subject = line(sentence("digest_subject", count=len(payloads), kinds=kinds), _SUBJECT_LENGTH)
-    events = [_event(payload) for payload in payloads[:_DIGEST_ITEMS]]
-    return Mail(subject=subject, text=_text("digest", events=events, more=len(payloads) - len(events)), key=key)
+    events = [_event(payload, settings) for payload in payloads[:_DIGEST_ITEMS]]
+    text = _text("digest", settings, events=events, more=len(payloads) - len(events))
+    return Mail(subject=subject, text=text, key=key)
 
 
-def _event(payload: Payload) -> dict[str, Any]:
+def _event(payload: Payload, settings: Setting) -> dict[str, Any]:
     """Return what the templates show of an event: each value one line, empty if there is none."""
     error = payload.get("error") or {}
     is_missed = payload.get("event") == NotificationKind.MISSED
@@ -129,7 +138,7 @@ def _event(payload: Payload) -> dict[str, Any]:
         "failures": payload.get("failures"),
         "at": _local_time(payload.get("at")),
         "run": _run(payload),
-        "url": link(payload),
+        "url": _link(payload, settings),
     }
 
 

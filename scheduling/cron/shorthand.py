@@ -21,6 +21,7 @@ _EXAMPLES = (
     "Write daily 00:00, hourly 2, weekly mon 00:00, monthly 1 00:00, or a cron expression such as “0 */2 * * *”."
 )
 _TIME = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
+_NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def expression_of(words: Sequence[str]) -> str:
@@ -79,7 +80,7 @@ def _time(rest: list[str]) -> str:
 
 
 def _between(text: str, least: int, most: int, what: str) -> int:
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+    if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
         raise ConfigurationInvalid(f"“{text}” is not {what}.", hint=f"Write a number from {least} to {most}.")
     return int(text)
 
@@ -94,7 +95,7 @@ def sentence(expression: str) -> str:
 
 
 def _clock(minute: str, hour: str) -> str:
-    if minute.isdigit() and all(part.isdigit() for part in hour.split(",")):
+    if minute.isdecimal() and all(part.isdecimal() for part in hour.split(",")):
         return "at " + " and ".join(f"{int(part):02}:{int(minute):02}" for part in hour.split(","))
     minutes = _every(minute, "minute") or f"at minute {minute}"
     if hour == "*":
@@ -108,7 +109,7 @@ def _clock(minute: str, hour: str) -> str:
 def _every(field: str, unit: str) -> str:
     if field == "*":
         return f"every {unit}"
-    return f"every {field[2:]} {unit}s" if field.startswith("*/") and field[2:].isdigit() else ""
+    return f"every {field[2:]} {unit}s" if field.startswith("*/") and field[2:].isdecimal() else ""
 
 
 def _date(day: str, month: str, weekday: str) -> str:

@@ -21,18 +21,6 @@ from connections.sdk.errors import ConfigurationInvalid
 from scheduling.crontab import file as crontab
 from scheduling.crontab.file import CrontabFailed
 
-# cron runs commands with an almost empty environment, so the variables that configure this installation are written
-# into the line: paths as resolved, by the attribute of the configuration, others as they are
-_PATHS = {
-    "PIPEKIT_CONFIG": "config_file",
-    "PIPEKIT_DATA_DIR": "data_dir",
-    "PIPEKIT_DATABASE": "database",
-    "PIPEKIT_DRIVER_DIR": "driver_dir",
-    "PIPEKIT_JRUNNER_PATH": "jrunner_path",
-    "PIPEKIT_SECRETS": "secrets_file",
-    "PIPEKIT_SECRETS_FILE": "secrets_file",
-}
-_TEXTS = ("PIPEKIT_SMTP_FROM", "PIPEKIT_SMTP_HOST", "PIPEKIT_SMTP_PORT", "PIPEKIT_SMTP_TO", "TZ")
 _MAX_LINE_BYTES = 990
 
 
@@ -142,11 +130,13 @@ def _django_crontab() -> Crontab:
 
 
 def _environment() -> dict[str, str]:
-    """Return the variables to write into the line. Raise ConfigurationInvalid for one that contains a password."""
-    variables = {name: str(getattr(settings.PIPEKIT, key)) for name, key in _PATHS.items() if os.environ.get(name)}
-    if os.environ.get("PIPEKIT_FILE_ROOTS"):
-        variables["PIPEKIT_FILE_ROOTS"] = ",".join(map(str, settings.PIPEKIT.file_roots))
-    variables |= {name: os.environ[name] for name in _TEXTS if os.environ.get(name)}
+    """Return the variables to write into the line. Raise ConfigurationInvalid for one that contains a password.
+
+    cron runs commands with an almost empty environment, so that those that configure this installation are needed.
+    """
+    variables: dict[str, str] = settings.PIPEKIT.variables()
+    if os.environ.get("TZ"):
+        variables["TZ"] = os.environ["TZ"]
     if re.search(r"://[^/]*:[^/]*@|password=", variables.get("PIPEKIT_DATABASE", "")):
         raise ConfigurationInvalid(
             "PIPEKIT_DATABASE contains a password, which must not be written into a crontab.",

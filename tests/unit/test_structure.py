@@ -44,7 +44,6 @@ ALONE = {
     "connections/sdk/sql/statement.py": "the text of one statement, for all drivers",
     "connections/sdk/testing/selected.py": "the module that the plug-in's command line collects",
     "modules/implied_watermark.py": "used without Django, by the engine",
-    "modules/overlap.py": "used without Django, by the engine",
     "runs/engine/hooks.py": "a step of a run",
     "runs/engine/sessions.py": "shared by the engine, its dry run and imports",
     "runs/launchers/detach.py": "a program of its own, which imports nothing of Pipekit",

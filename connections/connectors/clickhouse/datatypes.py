@@ -93,7 +93,7 @@ def parse(native: str) -> DataType:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None
 
 
 def render(data_type: DataType) -> Rendered:

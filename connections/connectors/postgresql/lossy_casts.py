@@ -72,10 +72,12 @@ class LossyCastCheck:
 
     def _check_column(self, session: driver.PostgresqlSession, array: pa.Array, column: Column, condition: str) -> None:
         rows = []
+        # the statement has parameters, and the name of a type may have a percent sign
+        escaped = condition.replace("%", "%%")
         # for text that is not a value of the type the COPY raises a better error, with the row
         with suppress(PipekitError):
             rows = session.fetch(
-                f"SELECT x FROM unnest(%s::text[]) AS x WHERE {condition} LIMIT 1", (array.drop_null().to_pylist(),)
+                f"SELECT x FROM unnest(%s::text[]) AS x WHERE {escaped} LIMIT 1", (array.drop_null().to_pylist(),)
             )
         if rows:
             raise invalid_value(column, rows[0][0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -122,21 +123,23 @@ def connect(parameters: ConnectionParameters) -> SqliteSession:
     Raises Protected for a file of Pipekit itself. SQL of the session cannot access other files.
     """
     path = created_path(parameters)
-    try:
-        connection = _open(path)
-        connection.set_authorizer(_authorize)
-        # some builds of SQLite enforce foreign keys by default
-        connection.execute("PRAGMA foreign_keys = OFF")
-        is_metadata = busy_wait.wait_for(connection, path, lambda: connection.execute(IS_METADATA).fetchone()[0])
-    except sqlite3.Error as error:
-        translated = from_sqlite3(error, name=parameters.name)
-        if isinstance(translated, errors.DatabaseMissing):
-            raise translated from error
-        raise _connection_failed(parameters, path, error) from error
-    if is_metadata:
-        connection.close()
-        raise refused_database(parameters.name)
-    return SqliteSession(connection, name=parameters.name, path=path)
+    with contextlib.ExitStack() as opened:
+        try:
+            connection = _open(path)
+            opened.callback(connection.close)
+            connection.set_authorizer(_authorize)
+            # some builds of SQLite enforce foreign keys by default
+            connection.execute("PRAGMA foreign_keys = OFF")
+            is_metadata = busy_wait.wait_for(connection, path, lambda: connection.execute(IS_METADATA).fetchone()[0])
+        except sqlite3.Error as error:
+            translated = from_sqlite3(error, name=parameters.name)
+            if isinstance(translated, errors.DatabaseMissing):
+                raise translated from error
+            raise _connection_failed(parameters, path, error) from error
+        if is_metadata:
+            raise refused_database(parameters.name)
+        opened.pop_all()
+        return SqliteSession(connection, name=parameters.name, path=path)
 
 
 def _authorize(action: int, first: str | None, *_: str | None) -> int:

@@ -57,16 +57,18 @@ class Dialect:
     def quote(self, identifier: str) -> str:
         """Return the identifier in quotes, with its case unchanged.
 
-        Raises ConfigurationInvalid when it is empty, contains a NUL or is longer than the system allows.
+        Raises ConfigurationInvalid when it is empty, contains a NUL byte or half of a character, or is longer than the
+        system allows.
         """
         if not identifier:
             raise ConfigurationInvalid(
                 "A table or column has an empty name.",
                 hint="Name every column of the query, with an alias for one that has no name: SELECT a AS a, b AS b.",
             )
-        if re.search("[\0\ud800-\udfff]", identifier):
+        if unusable := re.search("[\0\ud800-\udfff]", identifier):
+            what = "NUL bytes" if unusable[0] == "\0" else "surrogates, which are halves of characters"
             raise ConfigurationInvalid(
-                f"{identifier!r} cannot be a name in {self.name}.", hint="Give it a name without NUL bytes."
+                f"{identifier!r} cannot be a name in {self.name}.", hint=f"Give it a name without {what}."
             )
         in_bytes = self.identifier_unit == "bytes"
         length = len(identifier.encode()) if in_bytes else len(identifier.encode("utf-16-le")) // 2

@@ -8,7 +8,7 @@ from connections.sdk.sql.row_identity import Names
 
 
 class MergingDialect(PublishingDialect):
-    """A dialect that updates and upserts rows by MERGE, and limits queries by FETCH NEXT."""
+    """A dialect that updates and upserts rows by MERGE, and limits queries by FETCH."""
 
     # the beginning of DELETE and MERGE statements, up to the alias of the table
     delete_words = "DELETE FROM {table} d"
@@ -31,6 +31,10 @@ class MergingDialect(PublishingDialect):
     def duplicate_keys(self, staging: TableName, key: Names, *, limit: int = 5) -> str:
         text = super().duplicate_keys(staging, key, limit=limit)
         return text.removesuffix(f" LIMIT {limit}") + f" OFFSET 0 ROWS FETCH NEXT {limit} ROWS ONLY"
+
+    def without(self, table: TableName, column: str, shown: Names, *, limit: int = 1) -> str:
+        text = super().without(table, column, shown, limit=limit)
+        return text.removesuffix(f" LIMIT {limit}") + f" FETCH FIRST {limit} ROWS ONLY"
 
     def upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:
         inserted = f"INSERT ({self.columns(columns)}) VALUES ({self.columns(columns, prefix='s.')})"

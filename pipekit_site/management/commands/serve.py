@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 
 from connections.management.base import BaseCommand, CommandFailed
+from connections.models import Driver
 from pipekit_site.config import values
 
 
@@ -28,6 +29,8 @@ class Command(BaseCommand):
 
     def handle(self, *, host: str, port: int, **options: Any) -> None:
         _check_free(host, port)
+        # kinds may have been installed since the last migration
+        Driver.objects.synchronize()
         if not get_user_model().objects.filter(is_active=True, is_superuser=True).exists():
             self.stderr.write("Nobody can log in yet; in another terminal: python manage.py createsuperuser")
         connection.close()

@@ -7,9 +7,9 @@ and only digests cross the network; segments that differ are divided until few r
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import Any, Self, TypeVar
 
 from connections.sdk.errors import StatementStopped
 from connections.sdk.protocols import ReadAgain
@@ -34,12 +34,14 @@ _MAX_READS = 4
 _READ_PAUSE = 0.5
 # each key is a condition in the repair's statements, and SQLite nests at most 1000
 _MAX_KEYS = 500
+# seconds after which a statement that still runs is stopped again
+_STOP_AGAIN = 5.0
 
 Digests = dict[int, Digest]
 
 
 class Comparison:
-    """The comparison of two sides, for one call of `compare_ranges` or `compare_table`.
+    """The comparison of two sides, for one call of `compare_ranges` or `compare_table`; a context manager.
 
     ``progress`` is called with the number of source rows compared so far. ``equal_keys`` matches keys that the
     destination considers equal.
@@ -60,6 +62,12 @@ class Comparison:
         self._equal_keys, self._is_hash_sample = equal_keys, False
         self._outcome = ComparisonResult()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="verify")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._threads.shutdown()
 
     def compare_ranges(self, parts: Sequence[tuple[int, int]], *, whole: bool) -> ComparisonResult:
         """Compare ranges of the key (low inclusive, high exclusive); with ``whole`` also all rows outside of them."""
@@ -134,17 +142,16 @@ class Comparison:
         return source, destination
 
     def _both(self, call: Callable[[Side], T]) -> tuple[T, T]:
-        """Call a function for both sides concurrently; if one call fails, stop the other side."""
+        """Call a function for both sides concurrently; if one call fails, stop the other side and raise its error."""
         futures = {self._threads.submit(call, side): side for side in self._sides.values()}
         try:
-            source, destination = (future.result() for future in futures)
-        except BaseException:
-            for future, side in futures.items():
-                if not future.done():
-                    side.stop()
-            # a side must not be closed while a statement of it is running
-            wait(futures)
-            raise
+            ended = wait(futures, return_when=FIRST_EXCEPTION).done
+            for future in futures:
+                if future in ended:
+                    future.result()
+        finally:
+            _stop(futures)
+        source, destination = (future.result() for future in futures)
         return source, destination
 
     def _read_differences(self) -> ComparisonResult:
@@ -191,6 +198,22 @@ class Comparison:
         ranged = self._compared.range_column is not None
         leaf = Leaf(segment=Segment(), grid=HashGrid(count=1)) if ranged else self._outcome.leaves[0]
         return different_values(keys, self._compared, segment=leaf.segment, grid=leaf.grid, read_values=read_values)
+
+
+def _stop(futures: Mapping[Future[Any], Side]) -> None:
+    """Stop the sides whose call has not ended, and wait until it has.
+
+    Without a limit, because a side must not be closed while a statement of it is running. Stopping is repeated: it has
+    no effect between two statements of a call.
+    """
+    stopped = set[Future[Any]]()
+    while running := {future for future in futures if not future.done()}:
+        for future in running:
+            futures[future].stop()
+        stopped |= running
+        wait(running, timeout=_STOP_AGAIN)
+    for future in stopped:
+        futures[future].resume()
 
 
 def _differing(source: Digests, destination: Digests) -> set[int]:

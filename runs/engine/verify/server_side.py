@@ -90,6 +90,10 @@ class ServerSide:
         if batches := self._batches:
             batches.close()
 
+    def resume(self) -> None:
+        # the session only cancels what is running
+        pass
+
     def close(self) -> None:
         self._session.close()
 

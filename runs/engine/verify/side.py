@@ -91,7 +91,11 @@ class Side(Protocol):
         ...
 
     def stop(self) -> None:
-        """Cancel the statement that is running, if any; it then raises."""
+        """Cancel the statement that is running, if any; it raises, and those after it may until `resume`."""
+        ...
+
+    def resume(self) -> None:
+        """Allow statements again after `stop`. Called when no statement is running."""
         ...
 
     def close(self) -> None:

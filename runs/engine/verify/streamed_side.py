@@ -109,6 +109,9 @@ class StreamedSide:
         if batches := self._batches:
             batches.close()
 
+    def resume(self) -> None:
+        self._stopped = False
+
     def close(self) -> None:
         self._duckdb.close()
 

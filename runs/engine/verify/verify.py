@@ -90,7 +90,8 @@ def verify(
             progress=progress,
             equal_keys=EqualKeys(plan, spec, loose=loose, pace=options.pace),
         )
-        outcome = _compare(comparison, bounds, sample)
+        with comparison:
+            outcome = _compare(comparison, bounds, sample)
     warnings = tuple(_warnings(tables, outcome, spec, is_part=bool(options.since or sample)))
     seconds = time.monotonic() - started
     return VerificationResult(

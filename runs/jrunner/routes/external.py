@@ -9,9 +9,11 @@ does not know ``-`` needs a wrapper script that reads the two lines and passes t
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import tempfile
+import time
 from io import BufferedReader
 from pathlib import Path
 from typing import cast
@@ -31,6 +33,8 @@ _LOGGED, _END = 1_000_000, 16_384
 _BLOCK, _LARGE_BLOCK = 8192, 1_048_576
 # seconds between SIGTERM and SIGKILL
 _GRACE = 5.0
+# seconds between two checks of whether a program has ended
+_POLL = 0.02
 # exit codes of a shell for a command that cannot be executed or found
 _NOT_EXECUTABLE = (126, 127)
 
@@ -84,11 +88,17 @@ def _run(argv: list[str], stdin: str, reporter: Reporter, cancellation: Cancella
     except OSError as error:
         raise _unusable(argv[0], str(error)) from None
     cancellation.on_request(lambda: _stop(process))
-    _send(process, stdin)
-    assert process.stdout is not None
-    last_lines = _log_output(cast(BufferedReader, process.stdout), reporter)
+    try:
+        _send(process, stdin)
+        assert process.stdout is not None
+        last_lines = _log_output(cast(BufferedReader, process.stdout), reporter)
+    except BaseException:
+        _stop(process)
+        raise
     code = process.wait()
     cancellation.check()
+    if code:
+        _end_group(process)
     if code in _NOT_EXECUTABLE:
         raise _unusable(argv[0], last_lines)
     if code == 128 + signal.SIGINT:
@@ -138,11 +148,23 @@ def _log_lines(data: bytes, reporter: Reporter) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_GRACE)
-    except subprocess.TimeoutExpired:
-        process.kill()
+    if process.returncode is None:
+        _end_group(process)
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End the program and what it has started: a wrapper script does not end its child, which would write on."""
+    deadline = time.monotonic() + _GRACE
+    # without permission for a program that runs as another user
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        # the program is the leader of its own session and process group
+        os.killpg(process.pid, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            # an ended leader counts as a member until its exit code has been read
+            process.poll()
+            os.killpg(process.pid, 0)
+            time.sleep(_POLL)
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _unusable(executable: str, detail: str) -> DriverMissing:

@@ -21,6 +21,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 PLUGINS = ROOT / "tests" / "fixtures" / "plugins"
 TOKEN = "s3cret-web-token"
+# one that the reader refuses
+KEY = "revoked-w3b-k3y"
 TABLES = {"issues": [{"id": 1, "title": "Grüße", "points": 2.5}, {"id": 2, "title": "it's", "points": 0.1}]}
 # adds connections with the admin's form and tests them with its button; prints results read from the pages
 ADMIN = """
@@ -111,7 +113,7 @@ def manage(tmp_path: Path, installed: Path) -> Manage:
     def run(*words: str, site: Path | None = installed) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
         environment |= {"PIPEKIT_DATA_DIR": str(data_dir), "DJANGO_SETTINGS_MODULE": "pipekit_site.settings"}
-        environment |= {"WEB_TOKEN": TOKEN, "PIPEKIT_SECRET_ENVIRONMENT": "WEB_TOKEN"}
+        environment |= {"WEB_TOKEN": TOKEN, "WEB_KEY": KEY, "PIPEKIT_SECRET_ENVIRONMENT": "WEB_TOKEN,WEB_KEY"}
         if site is not None:
             environment["PYTHONPATH"] = str(site)
         command = [sys.executable, *words] if words[0] == "-c" else [sys.executable, "manage.py", *words]
@@ -219,6 +221,24 @@ def test_connections_of_third_party_kinds_are_imported_tested_and_used_by_runs(
         assert archive.execute("SELECT count(*) FROM orders").fetchone() == (3,)
 
 
+def test_a_secret_option_in_the_error_and_the_log_of_a_reader_is_shown_and_stored_nowhere(
+    tmp_path: Path, manage: Manage, hosts: Path, service: str, database_url: str
+) -> None:
+    file = tmp_path / "config.yaml"
+    text = configuration(hosts, service, database_url)
+    file.write_text(text.replace("password: $WEB_TOKEN", "password: $WEB_TOKEN, options: {web_key: $WEB_KEY}"))
+    imported = manage("importconfig", str(file))
+    assert imported.returncode == 0, imported.stderr
+    completed = manage("runmodule", "issues", "--json")
+    assert json.loads(completed.stdout)["error"]["message"] == "The key *** is refused."
+    stored = {path.name: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()}
+    logs = b"".join(content for name, content in stored.items() if name.endswith(".log"))
+    assert b"The key *** is refused, of " in logs
+    for secret in (KEY, TOKEN):
+        assert secret not in completed.stdout + completed.stderr
+        assert [name for name, content in stored.items() if secret.encode() in content] == []
+
+
 def results(completed: subprocess.CompletedProcess[str]) -> Any:
     """Return the results that a script has printed."""
     assert completed.returncode == 0, completed.stderr
@@ -228,6 +248,8 @@ def results(completed: subprocess.CompletedProcess[str]) -> Any:
 def test_connections_of_third_party_kinds_are_added_and_tested_in_the_admin(
     manage: Manage, hosts: Path, service: str
 ) -> None:
+    # adds the drivers, as does the start of a server
+    assert manage("migrate").returncode == 0
     assert results(manage("-c", ADMIN.replace("HOSTS", str(hosts)).replace("SERVICE", service))) == {
         "drivers": [True, True],
         **dict.fromkeys(("required option", "refused property", "other kind", "clear text", "token"), True),

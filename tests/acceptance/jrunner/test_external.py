@@ -12,7 +12,8 @@ import pytest
 from connections.sdk.claim import Claim
 from runs.jrunner.job import Job
 from tests.benches.small_databases import System, job, postgresql, sqlite
-from tests.processes.jrunner import ROOT, run_job
+from tests.processes.commands import alive, wait_until
+from tests.processes.jrunner import ROOT, finish, run_job, start_job
 
 _SECRET = "external-s3cr3t"
 
@@ -118,3 +119,26 @@ def test_the_program_is_not_called_if_another_run_has_claimed_the_table(tmp_path
     warehouse.execute("UPDATE claims SET run = 'mine'")
     assert run_job(replace(work, claim=claim)).code == 0
     assert (tmp_path / "called").exists()
+
+
+# a child that ends on SIGTERM, one that ignores it, and one that the shell that started it does not wait for
+@pytest.mark.parametrize("child", ["sleep 60", "(trap '' TERM; sleep 60; sleep 60)", "sleep 60 >/dev/null 2>&1"])
+def test_a_cancelled_program_ends_with_the_processes_that_it_started(
+    tmp_path: Path, database_url: str, child: str
+) -> None:
+    pid = tmp_path / "pid"
+    work, _ = _job(tmp_path, database_url, f"{child} & echo $! > {pid}; wait")
+    process = start_job(work)
+    wait_until(lambda: pid.exists() and pid.read_text().endswith("\n"))
+    process.terminate()
+    outcome = finish(process)
+    assert (outcome.code, outcome.last["error"]["code"]) == (130, "cancelled")
+    assert not alive(int(pid.read_text()))
+
+
+def test_what_a_failed_program_has_started_ends_too(tmp_path: Path, database_url: str) -> None:
+    pid = tmp_path / "pid"
+    work, _ = _job(tmp_path, database_url, f"sleep 60 >/dev/null 2>&1 & echo $! > {pid}; exit 3")
+    outcome = run_job(work)
+    assert (outcome.code, outcome.last["error"]["code"]) == (1, "external_failed")
+    assert not alive(int(pid.read_text()))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from pipekit_site.config.config import BASE_DIR
+from pipekit_site.metadata import backup
 from tests.acceptance.pipekit_site.test_start_up import environment, manage
 from tests.processes.commands import wait_until
 
@@ -92,6 +95,33 @@ def test_a_backup_is_written_to_the_given_path_and_replaces_no_file(tmp_path: Pa
     assert file.read_bytes() == before
     call_command("backup", str(tmp_path))
     assert len(list(tmp_path.glob("pipekit-*Z.db"))) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.sqlite_metadata
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_backup_does_not_replace_a_file_that_appears_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    file, copy = tmp_path / "mine.db", backup._copy
+
+    def slow_copy(database: Path, unfinished: Path) -> None:
+        copy(database, unfinished)
+        file.write_text("of another program")
+
+    def no_links(*paths: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(backup, "_copy", slow_copy)
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_links)
+    with pytest.raises(CommandError, match="exists already, and is not replaced") as refused:
+        call_command("backup", str(file))
+    assert refused.value.returncode == 2
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"mine.db": "of another program"}
+    monkeypatch.setattr(backup, "_copy", copy)
+    call_command("backup", str(tmp_path / "next.db"))
+    assert rows(tmp_path / "next.db") == (0, 0)
 
 
 @pytest.mark.django_db(transaction=True)

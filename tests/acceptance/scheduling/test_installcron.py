@@ -6,6 +6,8 @@ No line that Pipekit did not write is ever lost.
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -17,6 +19,7 @@ from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import Settings
 
+from pipekit_site.config import config
 from scheduling.models import Tick
 from tests.processes.commands import exit_code
 
@@ -288,6 +291,54 @@ def test_file_roots_also_apply_to_scheduled_runs(
     settings.PIPEKIT = replace(settings.PIPEKIT, file_roots=(Path("/var/data"), Path("/srv/x")))
     install()
     assert b"PIPEKIT_FILE_ROOTS=/var/data,/srv/x " in own_lines(program, settings)[0]
+
+
+# a value for every variable, different from the default
+VARIABLES = {
+    "PIPEKIT_ALLOWED_HOSTS": "pk.example",
+    "PIPEKIT_API_PORT": "8200",
+    "PIPEKIT_CONFIG": "c.yaml",
+    "PIPEKIT_DATABASE": "other.db",
+    "PIPEKIT_DATA_DIR": "var/x",
+    "PIPEKIT_DEBUG": "true",
+    "PIPEKIT_DRIVER_DIR": "jars",
+    "PIPEKIT_FILE_ROOTS": "data,/srv/x",
+    "PIPEKIT_JRUNNER_PATH": "bin/jrunner",
+    "PIPEKIT_SECRETS": "/run/secrets.env",
+    "PIPEKIT_SECRETS_FILE": "/run/secrets.env",
+    "PIPEKIT_SECRET_ENVIRONMENT": "DW_PW",
+    "PIPEKIT_SMTP_FROM": "pk@pk.example",
+    "PIPEKIT_SMTP_HOST": "pk.example",
+    "PIPEKIT_SMTP_PORT": "2525",
+    "PIPEKIT_SMTP_TO": "a@pk.example,b@pk.example",
+    "PIPEKIT_TLS": "true",
+    "PIPEKIT_WEBHOOK_PRIVATE": "true",
+}
+
+
+@pytest.mark.parametrize("changed", [{}, {"PIPEKIT_SECRET_ENVIRONMENT": "", "PIPEKIT_JRUNNER_PATH": ""}])
+def test_every_variable_of_the_configuration_applies_to_scheduled_runs(
+    program: Program,
+    settings: Settings,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: dict[str, str],
+) -> None:
+    assert tuple(VARIABLES) == config.VARIABLES
+    # the line is limited to 990 bytes
+    directory = tmp_path_factory.mktemp("c")
+    (directory / "c.yaml").touch()
+    for name, value in (VARIABLES | {"PIPEKIT_CONFIG": f"{directory}/c.yaml"} | changed).items():
+        monkeypatch.setenv(name, value)
+    settings.PIPEKIT = replace(config.load(), data_dir=directory)
+    install()
+    (line,) = own_lines(program, settings)
+    words = dict(word.split("=", 1) for word in shlex.split(line.decode()) if re.match(r"[A-Z_]+=", word))
+    for name in VARIABLES:
+        monkeypatch.delenv(name)
+    for name, value in words.items():
+        monkeypatch.setenv(name, value)
+    assert config.load() == settings.PIPEKIT
 
 
 def run_as_cron(line: bytes) -> None:

@@ -49,6 +49,8 @@ def _statements(kind: str) -> dict[str, str]:
         "count_null": d.count_null(staging, KEY),
         "count_marks": d.count_marks(staging, "v", ties=True, offsets=True),
         "count_marks without ties and offsets": d.count_marks(staging, "v", ties=False, offsets=False),
+        "without": d.without(staging, "v", KEY, limit=5),
+        "without other columns": d.without(staging, "v", ()),
         "empty_table": d.empty_table(TABLE),
         "analyze": d.analyze(TABLE),
         "count": d.count(TABLE),
@@ -82,6 +84,17 @@ def test_sqlglot_parses_every_statement_as_one_statement(kind: str) -> None:
         parsed = [statement for statement in sqlglot.parse(text, read=_dialect(kind).grammar.sqlglot) if statement]
         assert len(parsed) == 1, name
         assert parsed[0].key not in ("command",) or name in ("analyze", "empty_table"), name
+
+
+@pytest.mark.parametrize("kind", ["h2", "oracle", "sqlserver"])
+def test_systems_without_limit_get_the_row_limit_that_they_have(kind: str) -> None:
+    assert [name for name, sql in _statements(kind).items() if re.search(r"\bLIMIT\b", sql)] == []
+    assert _dialect("oracle").without(TableName("", "S"), "A", ("B",), limit=5) == (
+        'SELECT t."B" FROM "S" t WHERE t."A" IS NULL FETCH FIRST 5 ROWS ONLY'
+    )
+    assert _dialect("sqlserver").without(TableName("", "S"), "A", ("B",), limit=5) == (
+        "SELECT TOP (5) t.[B] FROM [S] t WHERE t.[A] IS NULL"
+    )
 
 
 @pytest.mark.parametrize("kind", DESTINATIONS)

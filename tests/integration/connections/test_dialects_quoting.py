@@ -133,9 +133,10 @@ def test_a_string_literal_has_exactly_that_text(kind: str, text: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_empty_names_nul_bytes_and_surrogates_are_refused(kind: str) -> None:
     dialect = registry.dialect(kind)
-    for name in ("", "a\0b", "\ud800"):
-        with pytest.raises(ConfigurationInvalid):
+    for name, hint in (("", "Name every column"), ("a\0b", "without NUL bytes"), ("\ud800", "without surrogates")):
+        with pytest.raises(ConfigurationInvalid) as caught:
             dialect.quote(name)
+        assert hint in caught.value.hint
     with pytest.raises(DataError, match="NUL byte"):
         dialect.string("a\0b")
 

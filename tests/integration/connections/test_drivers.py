@@ -8,13 +8,18 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+import uvicorn
 from django.apps import apps
+from django.core.management import call_command
 from django.db import connection as metadata
+from django.test import Client
+from django.urls import reverse
 
 from connections import registry
 from connections.models import Connection, Driver
 from connections.sdk.manifest import Manifest
 from tests.factories import ConnectionFactory
+from tests.servers.ports import reserved_port
 
 pytestmark = pytest.mark.django_db
 
@@ -38,6 +43,20 @@ def test_a_driver_is_added_for_a_newly_installed_kind(declare: Callable[..., Man
     row = Driver.objects.get(kind="foo")
     assert (row.name, row.class_name) == ("Foo", "org.h2.Driver")
     assert row.unusable_reason.startswith("There is no driver kind")
+
+
+def test_pages_change_no_drivers_and_the_server_adds_new_ones_when_it_starts(
+    declare: Callable[..., Manifest], admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare("foo", like="h2", title="Foo")
+    assert admin_client.get(reverse("admin:connections_driver_changelist")).status_code == 200
+    assert not Driver.objects.filter(kind="foo").exists()
+    monkeypatch.setattr(uvicorn, "run", lambda application, **options: None)
+    # the transaction of the test is in it
+    monkeypatch.setattr(metadata, "close", lambda: None)
+    with reserved_port() as port:
+        call_command("serve", port=port)
+    assert Driver.objects.filter(kind="foo").exists()
 
 
 def test_a_changed_manifest_updates_only_values_that_were_not_edited(declare: Callable[..., Manifest]) -> None:

@@ -1,7 +1,8 @@
-"""Sessions of SQLite databases: errors that end a transaction."""
+"""Sessions of SQLite databases: errors that end a transaction, and files that cannot be opened."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,14 @@ def test_a_full_file_raises_disk_full_although_sqlite_has_rolled_back_already(tm
         assert session.fetch("SELECT count(*) FROM t") == [(0,)]
     finally:
         session.close()
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="the open files of a process are in /proc")
+def test_a_file_that_is_no_database_is_closed_after_the_error(tmp_path: Path) -> None:
+    file = tmp_path / "erp.db"
+    file.write_text("This is a text and not a database. " * 100)
+    with pytest.raises(errors.DatabaseMissing) as caught:
+        driver.connect(ConnectionParameters(name="erp", kind="sqlite", url=f"jdbc:sqlite:{file}"))
+    # the error, and with it the frames of the traceback, are still referenced
+    assert caught.value.__cause__
+    assert str(file) not in [os.path.realpath(entry) for entry in os.scandir("/proc/self/fd")]

@@ -118,7 +118,7 @@ def test_names_that_are_hard_to_type_on_a_command_line_are_refused(name: str) ->
     assert errors(Connection(**{**fields(""), "name": name}))["name"]
 
 
-def test_parameters_have_the_resolved_password_and_hide_it_in_their_repr(
+def test_parameters_have_the_resolved_password_and_hide_it_and_the_options_in_their_repr(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("DW_PW", "geheim-17")
@@ -126,7 +126,7 @@ def test_parameters_have_the_resolved_password_and_hide_it_in_their_repr(
     assert (parameters.kind, parameters.name) == ("postgresql", "dw")
     assert (parameters.username, parameters.password) == ("etl", "geheim-17")
     assert parameters.options == {"session": {"search_path": "x"}}
-    assert "geheim" not in repr(parameters)
+    assert "geheim" not in repr(parameters) and "search_path" not in repr(parameters)
 
 
 def test_a_reference_to_a_missing_secret_raises_an_error_with_its_name() -> None:

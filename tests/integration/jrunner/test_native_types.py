@@ -12,6 +12,7 @@ from tests.processes.jrunner import run
 
 # type in PostgreSQL, text
 POSTGRESQL_ALTERS = [
+    ('"100%s"', "(1.005,x)"),
     ("amount", "1.005"),
     ("positive", "1.005"),
     ("amount[]", "{1.005}"),
@@ -102,10 +103,11 @@ def warehouse(postgresql_server: str) -> System:
     system = postgresql(postgresql_server)
     system.execute(
         "DROP TABLE IF EXISTS s, t",
-        "DROP TYPE IF EXISTS mood, priced CASCADE",
+        'DROP TYPE IF EXISTS mood, priced, "100%s" CASCADE',
         "DROP DOMAIN IF EXISTS amount CASCADE",
         "CREATE TYPE mood AS ENUM ('sad', 'ok')",
         "CREATE TYPE priced AS (price numeric(9,2), label text)",
+        'CREATE TYPE "100%s" AS (price numeric(9,2), label text)',
         "CREATE DOMAIN amount AS numeric(9,2)",
         "CREATE DOMAIN positive AS amount CHECK (VALUE > 0)",
     )

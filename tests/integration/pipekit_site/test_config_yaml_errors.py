@@ -167,18 +167,21 @@ def test_a_literal_password_is_refused_and_never_repeated(password: str) -> None
     assert not Connection.objects.exists()
 
 
-@pytest.mark.parametrize("key", ["jdbc_url", "username", "options"])
-def test_a_password_in_another_field_is_not_repeated(key: str) -> None:
-    values = {
-        "jdbc_url": "postgresql://etl:hunter2@db/dw",
-        "username": "{password: hunter2}",
-        "options": "{password: hunter2}",
-    }
-    error = invalid(
-        f"connections: {{w: {{driver: postgresql, jdbc_url: '', {key}: '{values[key]}'}}}}".replace(
-            "jdbc_url: '', jdbc", "jdbc"
-        )
-    )
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("jdbc_url", "postgresql://etl:hunter2@db/dw", "The URL contains a password"),
+        ("username", "{password: hunter2}", "expected a text"),
+        ("options", "{password: hunter2}", "“password” is not an option"),
+        ("options", "'{password: hunter2}'", "Options must be a JSON object"),
+        ("options", "{session: {password: hunter2}, embedded: [hunter2]}", "must be a"),
+    ],
+)
+def test_a_password_in_another_field_is_not_repeated(key: str, value: str, message: str) -> None:
+    fields = {"jdbc_url": "postgresql://db/dw", key: value}
+    listed = ", ".join(f"{name}: {text}" for name, text in fields.items())
+    error = invalid(f"connections: {{w: {{driver: postgresql, {listed}}}}}")
+    assert f"connections.w.{key}: " in str(error) and message in str(error)
     assert "hunter2" not in str(error)
 
 

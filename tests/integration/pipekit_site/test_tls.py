@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from django.core.checks import run_checks
-from django.test import Client
-from pytest_django import Settings
 
 from pipekit_site import checks
 from tests.acceptance.pipekit_site.test_start_up import manage
@@ -32,15 +31,32 @@ def test_without_the_profile_check_deploy_has_one_warning_with_a_hint() -> None:
     assert "pipekit.W003" not in {message.id for message in checks.check_installation(None)}
 
 
-@pytest.mark.django_db
-def test_with_the_profile_plain_http_is_redirected_and_cookies_are_secure(client: Client, settings: Settings) -> None:
-    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-    settings.SECURE_SSL_REDIRECT, settings.SECURE_REDIRECT_EXEMPT = True, [r"^health$"]
-    settings.SECURE_HSTS_SECONDS, settings.CSRF_COOKIE_SECURE = 31_536_000, True
-    response = client.get("/admin/login/")
-    assert (response.status_code, response.headers["Location"]) == (301, "https://testserver/admin/login/")
-    assert client.get("/health").status_code in (200, 503)
-    response = client.get("/admin/login/", headers={"X-Forwarded-Proto": "https"})
-    assert response.status_code == 200
-    assert response.headers["Strict-Transport-Security"] == "max-age=31536000"
-    assert response.cookies["csrftoken"]["secure"]
+# prints answers to requests, of a process that has the settings of the profile
+REQUESTS = """
+import json
+from django.test import Client
+client = Client()
+plain, health = client.get("/admin/login/"), client.get("/health")
+secure = client.get("/admin/login/", headers={"X-Forwarded-Proto": "https", "Host": "localhost"})
+print(json.dumps({
+    "plain": [plain.status_code, plain.headers.get("Location")],
+    "health": health.status_code in (200, 503),
+    "secure": [secure.status_code, secure.headers.get("Strict-Transport-Security")],
+    "cookie": bool(secure.cookies["csrftoken"]["secure"]),
+}))
+"""
+
+
+@pytest.mark.parametrize("profile", ["true", "false"])
+def test_with_the_profile_plain_http_is_redirected_and_cookies_are_secure(tmp_path: Path, profile: str) -> None:
+    variables = {"PIPEKIT_TLS": profile, "PIPEKIT_ALLOWED_HOSTS": "testserver"}
+    assert manage(tmp_path, "migrate", "--verbosity", "0", **variables).returncode == 0
+    result = manage(tmp_path, "shell", "--no-imports", "-c", REQUESTS, **variables)
+    assert result.returncode == 0, result.stderr
+    has_profile = profile == "true"
+    assert json.loads(result.stdout) == {
+        "plain": [301, "https://testserver/admin/login/"] if has_profile else [200, None],
+        "health": True,
+        "secure": [200, "max-age=31536000" if has_profile else None],
+        "cookie": has_profile,
+    }

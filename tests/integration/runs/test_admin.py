@@ -93,6 +93,19 @@ def test_runs_are_found_by_number_and_by_the_name_of_their_module_even_if_it_was
     assert search(first.module_name) == [first.pk]
 
 
+@pytest.mark.parametrize("term", ["²", "#²", "٣²", "9" * 5000])
+@pytest.mark.parametrize("model", ["run", "grouprun", "verification"])
+def test_a_search_term_of_unusual_digits_finds_nothing(admin_client: Client, model: str, term: str) -> None:
+    RunFactory.create()
+    response = admin_client.get(reverse(f"admin:runs_{model}_changelist"), {"q": term})
+    assert (response.status_code, list(response.context["cl"].result_list)) == (200, [])
+
+
+@pytest.mark.parametrize("number", ["²", ""])
+def test_a_trigger_without_a_number_is_shown_as_it_is(number: str) -> None:
+    assert formatting.trigger(Run(trigger=f"verification:{number}")) == f"verification:{number}"
+
+
 def test_the_filter_by_day_uses_the_server_s_time_zone(admin_client: Client) -> None:
     run = create_running_run()
     # half past midnight in Berlin is still the day before in UTC

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from django.db import connection
 
+from connections.models import Connection
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Group, GroupMember, Module
 from runs.lifecycle import cancel
@@ -126,6 +127,31 @@ def test_members_of_the_same_order_run_in_parallel_up_to_the_limit(
         assert Run.objects.count() == 2
     assert wait_for_end(group_run).status == "success"
     assert len(statuses(group_run)) == 3
+
+
+@pytest.mark.matrix
+def test_members_wait_while_earlier_runs_use_their_connection_up_to_its_limit(
+    group: Group, member: Member, pg_bench: Bench
+) -> None:
+    Group.objects.update(max_parallel=3)
+    for number in range(3):
+        member(f"m{number}", f"SELECT 1 AS k, {BLOCKING_EXPRESSION} AS s", order=1)
+    Connection.objects.filter(source_modules__isnull=False).update(max_parallel=1)
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+    with psycopg.connect(pg_bench.source.url, autocommit=True) as observer, block_queries(pg_bench.source.url):
+        group_run = launch_group(Group.objects.get())
+        wait_until(lambda: "max_parallel is 1: runs" in "".join(map(_log_of, Run.objects.order_by("pk")[2:])))
+        wait_until(lambda: observer.execute(waiting).fetchone() == (1,))
+        # a second transfer would start within this time
+        time.sleep(3)
+        assert observer.execute(waiting).fetchone() == (1,)
+        assert Run.objects.active().count() == 3
+    assert wait_for_end(group_run).status == "success"
+    assert [status for _, status in statuses(group_run)] == ["success"] * 3
+
+
+def _log_of(run: Run) -> str:
+    return run.log_file.read_text() if run.log_file.exists() else ""
 
 
 @pytest.mark.matrix

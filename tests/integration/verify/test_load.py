@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +23,7 @@ from runs.engine.verify.server_side import ServerSide
 from runs.engine.verify.side import Side, Sides
 from runs.engine.verify.streamed_side import StreamedSide
 from tests.benches.bench import Bench
-from tests.benches.verification import counts, run_verification
+from tests.benches.verification import counts, run_verification, table_of
 from tests.processes.commands import backends, wait_until
 
 QUERY = "SELECT id AS id, name AS name, price AS price FROM s"
@@ -106,3 +108,51 @@ def test_digests_of_many_rows_need_no_temporary_files_on_the_servers(pg_bench: B
         with psycopg.connect(url) as connection:
             used = connection.execute("SELECT temp_bytes FROM pg_stat_database WHERE datname = current_database()")
             assert used.fetchone() == (0,)
+
+
+@pytest.mark.parametrize("server", ["source", "destination"])
+def test_a_range_that_takes_longer_than_the_time_limit_of_its_server_is_compared_in_smaller_parts(
+    server: str, between: Callable[[str, str], Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = ("postgresql", "sqlite") if server == "source" else ("sqlite", "postgresql")
+    pair = between(*kinds)
+    rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) SELECT i, 'name ' || i FROM n"
+    # called immutable, so that it is executed only for rows whose name is read
+    slow = "CREATE FUNCTION slow(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS "
+    slow += "'BEGIN PERFORM pg_sleep(0.004); RETURN $1; END'"
+    view = "AS SELECT id, slow(name) AS name FROM rows_of_it"
+    table, tables = table_of(pair), "(id integer, name text)"
+    if server == "source":
+        pair.at_source(
+            f"CREATE TABLE rows_of_it {tables}", f"INSERT INTO rows_of_it {rows}", slow, f"CREATE VIEW s {view}"
+        )
+        pair.at_destination(f"CREATE TABLE {table} {tables}", f"INSERT INTO {table} {rows}")
+    else:
+        pair.at_source(f"CREATE TABLE s {tables}", f"INSERT INTO s {rows}")
+        pair.at_destination("CREATE SCHEMA sync", f"CREATE TABLE rows_of_it {tables}", f"INSERT INTO rows_of_it {rows}")
+        pair.at_destination(slow, f"CREATE VIEW sync.t {view}")
+    limited = replace(getattr(pair, server), options={"session": {"statement_timeout": "300ms"}})
+    setattr(pair, server, limited)
+    stopped = count_stops(monkeypatch)
+    result = run_verification(pair, "SELECT id AS id, name AS name FROM s")
+    assert (counts(result), result.outcome.source_rows, result.outcome.dest_rows) == ((0, 0, 0), 300, 300)
+    assert stopped, "the other side was not stopped, so that this test shows nothing"
+
+
+def count_stops(monkeypatch: pytest.MonkeyPatch) -> list[Side]:
+    """Let rows that are read here arrive slowly, and collect the sides that are stopped."""
+    stopped, read, stop = list[Side](), StreamedSide._read, StreamedSide.stop
+
+    def slowly(self: StreamedSide, segment: Segment) -> Iterator[Any]:
+        for batch in read(self, segment):
+            time.sleep(0.4)
+            self._check_stopped()
+            yield batch
+
+    def collected(self: StreamedSide) -> None:
+        stopped.append(self)
+        stop(self)
+
+    monkeypatch.setattr(StreamedSide, "_read", slowly)
+    monkeypatch.setattr(StreamedSide, "stop", collected)
+    return stopped

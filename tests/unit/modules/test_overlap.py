@@ -36,3 +36,13 @@ def test_text_that_is_neither_number_nor_interval_is_refused(text: str) -> None:
     assert overlap.number(text) is None
     assert overlap.interval(text) is None
     assert overlap.problem(text)
+
+
+@pytest.mark.parametrize("text", ["800000 days", "200000 weeks", f"1 hour {'9' * 80} days", f"{'9' * 90} microseconds"])
+def test_an_interval_that_reaches_before_the_year_1_is_refused(text: str) -> None:
+    assert "before the year 1" in overlap.problem(text)
+
+
+@pytest.mark.parametrize("text", ["700000 days", "9" * 100])
+def test_long_overlaps_that_runs_can_subtract_are_valid(text: str) -> None:
+    assert overlap.problem(text) == ""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.schema import TableName
-from runs.engine.plan import Strategy
+from runs.engine.plan import Limits, Strategy
+from runs.engine.verify.plan_repair import repair_plan
+from runs.engine.verify.verify import Options, verify
 from tests.benches.bench import Bench
+from tests.benches.verification import counts, fast_pace
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -58,6 +63,42 @@ def test_a_schema_and_table_of_any_name_can_be_the_destination(bench: Bench, tab
     assert bench.run(plan).counts == (0, 1, 0)
     schema, name = (f'"{part.replace(chr(34), chr(34) * 2)}"' for part in (table.schema, table.table))
     assert bench.rows(f"SELECT k FROM {schema}.{name}") == [(1,)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("strategy", Strategy)
+def test_names_with_percent_signs_are_synced_verified_repaired_and_deleted_by_key(
+    between: Callable[[str, str], Bench], strategy: Strategy, kind: str
+) -> None:
+    bench = between(kind, "postgresql")
+    bench.at_source(
+        'CREATE TABLE "s%s" ("k%s" INTEGER, "v%(x)s" TEXT)', "INSERT INTO \"s%s\" VALUES (1, 'a'), (2, '%s'), (3, 'c')"
+    )
+    keyed = strategy in (Strategy.INCREMENTAL, Strategy.UPSERT)
+    plan = bench.plan(
+        'SELECT "k%s" AS "k%s", "v%(x)s" AS "a%s" FROM "s%s"',
+        strategy=strategy,
+        module="m%s",
+        dest_table=TableName("sync%", "t%d"),
+        merge_key=("k%s",) if keyed else (),
+        watermark="" if strategy is Strategy.FULL else "k%s",
+        key_sync=keyed,
+        limits=Limits(max_delete_share=1),
+    )
+    bench.run(plan)
+    bench.at_source("INSERT INTO \"s%s\" VALUES (4, '%d')", 'DELETE FROM "s%s" WHERE "k%s" = 1')
+    bench.run(plan)
+    rows = bench.rows('SELECT * FROM "sync%"."t%d" ORDER BY 1')
+    assert rows == [*([(1, "a")] if strategy is Strategy.APPEND else []), (2, "%s"), (3, "c"), (4, "%d")]
+    if not keyed:
+        return
+    bench.at_destination(
+        """UPDATE "sync%"."t%d" SET "a%s" = 'x' WHERE "k%s" = 2""", """DELETE FROM "sync%"."t%d" WHERE "k%s" = 3"""
+    )
+    differing = verify(plan, Options(pace=fast_pace()))
+    assert counts(differing) == (1, 0, 1)
+    bench.run(repair_plan(plan, differing))
+    assert counts(verify(plan, Options(pace=fast_pace()))) == (0, 0, 0)
 
 
 def test_two_long_table_names_with_the_same_beginning_get_two_indexes(bench: Bench) -> None:

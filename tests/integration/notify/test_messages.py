@@ -1,0 +1,47 @@
+"""The text of mails: plain text, made with one query for the settings, that says what is reported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
+
+from runs.notify import messages
+from tests.factories import change_settings
+
+pytestmark = pytest.mark.django_db
+
+
+def failure(number: int) -> dict[str, Any]:
+    return {"event": "failure", "module": f"m{number}", "status": "error", "run": number, "trigger": "manual"}
+
+
+@pytest.mark.parametrize("count", [1, 200])
+def test_the_settings_are_read_once_for_a_mail(count: int, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    change_settings(site_url="https://pipekit.example.com/")
+    with django_assert_num_queries(1):
+        mail = messages.mail([failure(number) for number in range(1, count + 1)], key="k")
+    assert mail.text.count("https://pipekit.example.com/") == count
+
+
+def test_texts_are_not_marked_as_safe_html() -> None:
+    hostile = {**failure(1), "error": {"code": "x", "message": "<script>", "hint": "<b>"}}
+    mails = [messages.mail([hostile], key="k"), messages.mail([hostile] * 2, key="k"), messages.test_mail()]
+    for mail in mails:
+        assert (type(mail.text), type(mail.subject)) == (str, str)
+    assert "<script>" in mails[0].text
+    assert type(messages.headline(hostile)) is str
+
+
+@pytest.mark.parametrize(
+    ("every", "reported"),
+    [
+        (1, "reports every failure, recoveries"),
+        (2, "reports the first failure, then one of every 2 in a row, recoveries"),
+        (10, "reports the first failure, then one of every 10 in a row, recoveries"),
+    ],
+)
+def test_the_footer_says_which_failures_are_reported(every: int, reported: str) -> None:
+    change_settings(notify_every=every)
+    assert reported in " ".join(messages.mail([failure(1)], key="k").text.split())

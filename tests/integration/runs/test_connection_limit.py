@@ -1,0 +1,79 @@
+"""The limit of a connection: a run waits while max_parallel earlier runs use it as source or destination."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from connections.models import Connection
+from runs.lifecycle import connection_limit
+from runs.lifecycle.connection_limit import wait_for_turn
+from runs.models import Run
+from runs.process import identity
+from tests.factories import ConnectionFactory, ModuleFactory, RunFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def erp() -> Connection:
+    connection: Connection = ConnectionFactory.create(name="erp", max_parallel=2)
+    return connection
+
+
+def running(**module: Any) -> Run:
+    """Return a run of this process, of a new module."""
+    run: Run = RunFactory.create(module=ModuleFactory.create(**module))
+    run.start(**identity.current().as_fields())
+    return run
+
+
+def waited_for(run: Run, monkeypatch: pytest.MonkeyPatch, *ends: Run) -> list[str]:
+    """Let the run wait for its turn, while one of the other runs ends at each poll; return what it reported."""
+    reasons, ending = list[str](), iter(ends)
+    monkeypatch.setattr(connection_limit.time, "sleep", lambda seconds: next(ending).finish_success())
+    wait_for_turn(run, reasons.append)
+    assert list(ending) == []
+    return reasons
+
+
+def test_a_run_waits_until_fewer_earlier_runs_use_its_connection(
+    erp: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = running(source_connection=erp), running(dest_connection=erp)
+    third, fourth = running(source_connection=erp), running(source_connection=erp)
+    assert waited_for(first, monkeypatch) == waited_for(second, monkeypatch) == []
+    names = [f"{run.pk} ({run.module_name})" for run in (first, second, third)]
+    assert waited_for(fourth, monkeypatch, second, first) == [
+        f"waiting for erp, whose max_parallel is 2: runs {', '.join(names)}",
+        f"waiting for erp, whose max_parallel is 2: runs {names[0]}, {names[2]}",
+    ]
+
+
+def test_runs_of_other_connections_dry_runs_and_dead_runs_are_not_waited_for(
+    erp: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Connection.objects.update(max_parallel=1)
+    running()
+    RunFactory.create(module=ModuleFactory.create(source_connection=erp), dry_run=True)
+    dead = running(source_connection=erp)
+    Run.objects.filter(pk=dead.pk).update(process_started=1)
+    stuck = RunFactory.create(module=ModuleFactory.create(source_connection=erp))
+    Run.objects.filter(pk=stuck.pk).update(created_at=timezone.now() - dt.timedelta(days=1))
+    assert waited_for(running(source_connection=erp), monkeypatch) == []
+
+
+def test_a_dry_run_does_not_wait(erp: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    Connection.objects.update(max_parallel=1)
+    running(source_connection=erp)
+    dry: Run = RunFactory.create(module=ModuleFactory.create(source_connection=erp), dry_run=True)
+    assert waited_for(dry, monkeypatch) == []
+
+
+def test_a_run_without_earlier_ones_takes_one_query(erp: Connection, django_assert_num_queries: Any) -> None:
+    run = running(source_connection=erp)
+    with django_assert_num_queries(1):
+        wait_for_turn(run, print)
