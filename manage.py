@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from connections.management.exit_codes import ExitCode
 from connections.sdk.process_memory import keep_private
 from pipekit_site.cli import command_line
 
@@ -27,7 +28,7 @@ def main() -> None:
         settings.INSTALLED_APPS  # noqa: B018 - loads the settings now, before a command hides their error
     except ImproperlyConfigured as error:
         print(error, file=sys.stderr)
-        raise SystemExit(2) from None
+        raise SystemExit(ExitCode.USAGE) from None
     if len(sys.argv) > 1:
         import django
 
@@ -49,7 +50,7 @@ def _usage(*, known: set[str]) -> Iterator[None]:
     except SystemExit as ended:
         if sys.argv[1].startswith("-") or sys.argv[1] in known:
             raise
-        raise SystemExit(2) from ended
+        raise SystemExit(ExitCode.USAGE) from ended
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 from django.core.management.base import BaseCommand as DjangoCommand
 from django.core.management.base import CommandError
 
+from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import PipekitError
 from connections.sdk.formatting import indented
 
@@ -35,7 +36,7 @@ class CommandFailed(CommandError):
         hint: str,
         code: str,
         detail: str = "",
-        returncode: int = 2,
+        returncode: int = ExitCode.USAGE,
         report: Callable[[Mapping[str, str]], object] | None = None,
     ) -> None:
         super().__init__(f"{message} {hint} {detail}".strip(), returncode=returncode)
@@ -61,7 +62,7 @@ class BaseCommand(DjangoCommand):
     requires_system_checks: list[str] | Literal["__all__"] = ["pipekit"]
     # the exit code for a PipekitError of a class; 1 for all others
     error_exit_codes: ClassVar[Mapping[type[PipekitError], int]] = {}
-    exit_code = 0
+    exit_code: int = ExitCode.DONE
 
     def execute(self, *arguments: Any, **options: Any) -> str | None:
         try:
@@ -82,7 +83,7 @@ class BaseCommand(DjangoCommand):
             return super().execute(*arguments, **options)
         except PipekitError as error:
             codes = self.error_exit_codes
-            returncode = next((code for base, code in codes.items() if isinstance(error, base)), 1)
+            returncode = next((code for base, code in codes.items() if isinstance(error, base)), ExitCode.FAILED)
             raise CommandFailed.of(error, returncode=returncode) from error
 
     def write_result(self, text: str) -> None:

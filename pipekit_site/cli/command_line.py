@@ -13,10 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 
+from connections.management.exit_codes import ExitCode
 from connections.sdk.formatting import visible
-
-# the exit code of a process terminated by SIGINT: 128 + 2
-INTERRUPTED = 130
 
 
 @contextmanager
@@ -34,15 +32,15 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED) from None
+        raise SystemExit(ExitCode.CANCELLED) from None
     except BrokenPipeError:
         # the reader of the output has closed it, as head does
-        raise SystemExit(INTERRUPTED) from None
+        raise SystemExit(ExitCode.CANCELLED) from None
     except Exception as error:
         if "--traceback" in sys.argv:
             raise
         print(_message(error), file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(ExitCode.FAILED) from None
     finally:
         _flush()
 

@@ -1,4 +1,4 @@
-"""The JSON of runs for scripts, and the exit codes of the commands."""
+"""The JSON of runs for scripts, and the exit codes of commands that waited for them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from connections.management.exit_codes import ExitCode
 from runs.models import GroupRun, Run
 from runs.models.states import GroupStatus, Status
 
-EXIT_CODES: dict[str, int] = {
-    Status.SUCCESS: 0,
-    Status.DRY_RUN: 0,
-    Status.ERROR: 1,
-    Status.REFUSED: 8,
-    Status.CANCELLED: 130,
-    GroupStatus.PARTIAL: 5,
+_EXIT_CODES: dict[str, ExitCode] = {
+    Status.SUCCESS: ExitCode.DONE,
+    Status.DRY_RUN: ExitCode.DONE,
+    Status.REFUSED: ExitCode.REFUSED,
+    Status.CANCELLED: ExitCode.CANCELLED,
+    GroupStatus.PARTIAL: ExitCode.PARTLY,
 }
 
 
-def exit_code(run: Run | GroupRun) -> int:
+def exit_code(run: Run | GroupRun) -> ExitCode:
     """Return the exit code of a command that waited for this run."""
-    return EXIT_CODES.get(str(run.status), 1)
+    return _EXIT_CODES.get(str(run.status), ExitCode.FAILED)
 
 
 def as_json(run: Run) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from connections.management.exit_codes import ExitCode
 from connections.sdk.formatting import counted
 from runs.models.verification import Verification, VerificationStatus
 from runs.verifications import scope
@@ -14,15 +15,15 @@ _KINDS = ("missing", "extra", "different")
 _REPAIR_SUGGESTED = (Outcome.DIFFERENT, Outcome.CANCELLED)
 
 
-def exit_code(verification: Verification) -> int:
-    """Return 0 for equal or repaired, 5 for different, 1 for an error, 130 for cancelled."""
+def exit_code(verification: Verification) -> ExitCode:
+    """Return DONE for equal or repaired, PARTLY for different, FAILED for an error, CANCELLED for cancelled."""
     if (verification.error or {}).get("code") == "cancelled":
-        return 130
+        return ExitCode.CANCELLED
     if verification.status == VerificationStatus.EQUAL:
-        return 0
+        return ExitCode.DONE
     if verification.status == VerificationStatus.DIFFERENT:
-        return 0 if verification.is_repaired else 5
-    return 1
+        return ExitCode.DONE if verification.is_repaired else ExitCode.PARTLY
+    return ExitCode.FAILED
 
 
 def as_json(verification: Verification) -> dict[str, Any]:

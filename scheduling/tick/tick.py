@@ -17,6 +17,7 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
+from connections.management.exit_codes import ExitCode
 from runs import notify
 from runs.engine.faults import point
 from runs.lifecycle import reap
@@ -32,8 +33,6 @@ _REAP_TIME_LIMIT = 20.0
 _SLOT_RETENTION = dt.timedelta(days=100)
 _STEADY = dt.timedelta(days=1)
 _MAX_LOG_BYTES = 5_000_000
-# exit code if another tick hangs: the code for "already running"
-EXIT_HANGS = 4
 _log = logging.getLogger(__name__)
 
 
@@ -83,7 +82,7 @@ def cron_tick() -> None:
         _log.error("%s %s", error.message, error.hint)
         logging.shutdown()
         # django-crontab catches every exception, so this is the only way to fail with an exit code
-        os._exit(EXIT_HANGS)
+        os._exit(ExitCode.ALREADY_RUNNING)
     if report:
         for line in report.problems():
             _log.warning("%s", line)

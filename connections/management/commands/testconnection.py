@@ -9,6 +9,7 @@ from typing import Any
 
 from connections import checks, probe
 from connections.management.base import BaseCommand, CommandFailed
+from connections.management.exit_codes import ExitCode
 from connections.models import Connection
 from connections.sdk.formatting import indented, one_line
 
@@ -30,10 +31,10 @@ class Command(BaseCommand):
         connection = Connection.objects.with_driver().filter(name=name).first()
         if connection is None:
             message = f"There is no connection “{name}”."
-            raise CommandFailed(message, hint=_suggestion(name), code="not_found", returncode=3)
+            raise CommandFailed(message, hint=_suggestion(name), code="not_found", returncode=ExitCode.NOT_FOUND)
         result = checks.run_test(connection, write=options["write"], on_step=self._show)
         self.stdout.write(json.dumps(result.as_json()) if options["json"] else f"{name}: {_verdict(result)}")
-        self.exit_code = 0 if result.ok else 1
+        self.exit_code = ExitCode.DONE if result.ok else ExitCode.FAILED
 
     def _show(self, step: probe.Step) -> None:
         self.stderr.write(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from connections.management.base import BaseCommand
+from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import ConfigurationError
 from pipekit_site.metadata.backup import back_up
 
@@ -17,7 +18,7 @@ class Command(BaseCommand):
         " key."
     )
 
-    error_exit_codes = {ConfigurationError: 2}
+    error_exit_codes = {ConfigurationError: ExitCode.USAGE}
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from connections.management.base import BaseCommand
+from connections.management.exit_codes import ExitCode
 from pipekit_site.demo import demo
 
 
@@ -23,7 +24,7 @@ class Command(BaseCommand):
             demo.stop()
             self.stdout.write("The demo's PostgreSQL is stopped. The next command that uses it starts it again.")
             return
-        self.exit_code = 0 if demo.run(_console()) else 1
+        self.exit_code = ExitCode.DONE if demo.run(_console()) else ExitCode.FAILED
 
 
 def _console() -> Console:

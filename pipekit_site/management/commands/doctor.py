@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from connections.management.base import BaseCommand
+from connections.management.exit_codes import ExitCode
 from pipekit_site.doctor import checks as doctor_checks
 
 
@@ -28,4 +29,4 @@ class Command(BaseCommand):
                 self.stdout.flush()
         if options["json"]:
             self.stdout.write(doctor_checks.as_json(checks))
-        self.exit_code = 0 if all(check.ok for check in checks) else 1
+        self.exit_code = ExitCode.DONE if all(check.ok for check in checks) else ExitCode.FAILED

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
+from connections.management.exit_codes import ExitCode
 from pipekit_site import import_export
 
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         if not file.absolute().parent.is_dir():
             hint = "Create it, or name another file."
             message = f"There is no directory {file.absolute().parent}."
-            raise CommandFailed(message, hint=hint, code="not_found", returncode=3)
+            raise CommandFailed(message, hint=hint, code="not_found", returncode=ExitCode.NOT_FOUND)
         try:
             _replace(file, text)
         except OSError as error:

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import DatabaseError
 
 from connections.management.base import BaseCommand, CommandFailed
+from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import ConfigurationInvalid
 from pipekit_site import import_export
 from pipekit_site.configfile.document import MAX_BYTES
@@ -21,7 +22,7 @@ from runs import import_warnings
 class Command(BaseCommand):
     help = "Create or update connections, modules, groups and schedules from YAML, as exportconfig writes it."
 
-    error_exit_codes = {ConfigurationInvalid: 2}
+    error_exit_codes = {ConfigurationInvalid: ExitCode.USAGE}
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("file", type=Path)
@@ -37,7 +38,7 @@ class Command(BaseCommand):
                 f"The metadata database refused the import: {error}.",
                 hint="manage.py doctor",
                 code="metadata",
-                returncode=1,
+                returncode=ExitCode.FAILED,
             ) from None
         if not dry_run:
             self.stdout.write("\n".join(_summary(result.changes)))
@@ -56,7 +57,9 @@ def _read(file: Path) -> bytes:
             return opened.read(MAX_BYTES + 1)
     except FileNotFoundError:
         hint = "Give the path of a YAML file; manage.py exportconfig FILE writes one."
-        raise CommandFailed(f"There is no file {file}.", hint=hint, code="not_found", returncode=3) from None
+        raise CommandFailed(
+            f"There is no file {file}.", hint=hint, code="not_found", returncode=ExitCode.NOT_FOUND
+        ) from None
     except OSError as error:
         hint = "Give a file that this user may read."
         raise CommandFailed(f"{file} cannot be read: {error.strerror}.", hint=hint, code="file_unreadable") from None

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
+from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import ConfigurationInvalid
 from connections.secrets.references import check_name, name_of, store
 from pipekit_site.doctor import checks as doctor_checks
@@ -20,7 +21,7 @@ class Command(BaseCommand):
     # `check` reports their problem itself: a secrets file with the wrong mode
     requires_system_checks: list[str] = []
 
-    error_exit_codes = {ConfigurationInvalid: 2}
+    error_exit_codes = {ConfigurationInvalid: ExitCode.USAGE}
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -63,7 +64,7 @@ class Command(BaseCommand):
         checks = list(doctor_checks.run(check for check in doctor_checks.CHECKS if check[0] in names))
         text = "\n".join(check.as_text() for check in checks)
         self.stdout.write(doctor_checks.as_json(checks) if options["json"] else text)
-        self.exit_code = 0 if all(check.ok for check in checks) else 1
+        self.exit_code = ExitCode.DONE if all(check.ok for check in checks) else ExitCode.FAILED
 
 
 def _invalid(message: str, hint: str) -> CommandFailed:

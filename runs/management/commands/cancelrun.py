@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
+from connections.management.exit_codes import ExitCode
 from runs.lifecycle import cancel
 from runs.lifecycle.cancel import CancelResult
 from runs.models import GroupRun, Run, Verification
@@ -31,7 +32,9 @@ class Command(BaseCommand):
         row = model._default_manager.filter(pk=run).first()
         if row is None:
             hint = "The admin lists them." if model is Verification else "manage.py runs lists the numbers."
-            raise CommandFailed(f"There is no {name} {run}.", hint=hint, code="not_found", returncode=3)
+            raise CommandFailed(
+                f"There is no {name} {run}.", hint=hint, code="not_found", returncode=ExitCode.NOT_FOUND
+            )
         result = verification_cancel.stop(row) if isinstance(row, Verification) else cancel.stop(row)
         texts = {
             CancelResult.CANCELLED: "cancelled",
@@ -43,5 +46,5 @@ class Command(BaseCommand):
         if result is CancelResult.ENDED:
             message = f"The {name} has already ended ({row.status}), so there is nothing to cancel."
             hint = "" if model is Verification else "manage.py runs lists what is running."
-            raise CommandFailed(message, hint=hint, code="over_already", returncode=1)
-        self.exit_code = 0 if result is CancelResult.CANCELLED else 1
+            raise CommandFailed(message, hint=hint, code="over_already", returncode=ExitCode.FAILED)
+        self.exit_code = ExitCode.DONE if result is CancelResult.CANCELLED else ExitCode.FAILED

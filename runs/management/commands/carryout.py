@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 
 from connections.management.base import BaseCommand
+from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
 from runs.cli import json_report
@@ -47,7 +48,7 @@ class Command(BaseCommand):
             except (IllegalTransition, Run.DoesNotExist, GroupRun.DoesNotExist) as error:
                 # cancelled, finalized or deleted before this process started
                 self.stderr.write(str(error))
-                self.exit_code = 1
+                self.exit_code = ExitCode.FAILED
 
     def _run(self, pk: int) -> int:
         run = Run.objects.with_module().get(pk=pk)

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from connections.management.base import BaseCommand
+from connections.management.exit_codes import ExitCode
 from runs import notify
 from runs.models.notification import Notification
 from runs.notify.delivery import send_tests
@@ -36,4 +37,4 @@ class Command(BaseCommand):
         if not results:
             self.stderr.write(_NO_CHANNEL)
         if not results or not all(result.ok for result in results):
-            self.exit_code = 1
+            self.exit_code = ExitCode.FAILED

@@ -9,6 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from connections.management.base import BaseCommand
+from connections.management.exit_codes import ExitCode
 from runs.prune import prune
 
 
@@ -33,4 +34,4 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps([pruned.as_json() for pruned in results], ensure_ascii=False, indent=2))
         if any(pruned.error for pruned in results):
-            self.exit_code = 5
+            self.exit_code = ExitCode.PARTLY

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
+from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Group
 from runs.cli import follow, json_report
@@ -32,12 +33,12 @@ class Command(BaseCommand):
         group = Group.objects.filter(name=name).first()
         if group is None:
             error = terminal.not_found("group", name, Group.objects.values_list("name", flat=True))
-            raise refused(error, returncode=3)
+            raise refused(error, returncode=ExitCode.NOT_FOUND)
         try:
             flags = {key: options[key] for key in ("dry_run", "full_refresh")}
             group_run = launch.launch_group(group, **flags)
         except AlreadyRunning as busy:
-            raise refused(busy, returncode=4) from None
+            raise refused(busy, returncode=ExitCode.ALREADY_RUNNING) from None
         if not options["no_wait"]:
             self._wait(group_run, quiet=options["quiet"])
         as_json = json_report.group_as_json

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
+from connections.management.exit_codes import ExitCode
 from runs.cli import follow
 from runs.models import Run
 
@@ -21,11 +22,11 @@ class Command(BaseCommand):
         row = Run.objects.filter(pk=run).first()
         if row is None:
             hint = "manage.py runs lists the numbers."
-            raise CommandFailed(f"There is no run {run}.", hint=hint, code="not_found", returncode=3)
+            raise CommandFailed(f"There is no run {run}.", hint=hint, code="not_found", returncode=ExitCode.NOT_FOUND)
         try:
             for text in follow.follow_log(row, follow=options["follow"]):
                 self.stdout.write(text, ending="")
                 self.stdout.flush()
         except (KeyboardInterrupt, BrokenPipeError):
             # only the output ends; the run continues
-            self.exit_code = 130
+            self.exit_code = ExitCode.CANCELLED

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
+from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
 from runs.cli import json_report, text
@@ -38,7 +39,7 @@ class Command(BaseCommand):
         module = Module.objects.with_connections().filter(name=name).first()
         if module is None:
             error = text.not_found("module", name, Module.objects.values_list("name", flat=True))
-            raise refused(error, returncode=3)
+            raise refused(error, returncode=ExitCode.NOT_FOUND)
         request = claim.Request(
             dry_run=options["dry_run"], full_refresh=options["full_refresh"], force=options["force"]
         )
@@ -46,7 +47,7 @@ class Command(BaseCommand):
             try:
                 run = claim.claim(module, request)
             except AlreadyRunning as busy:
-                raise refused(busy, returncode=4) from None
+                raise refused(busy, returncode=ExitCode.ALREADY_RUNNING) from None
             print_event = text.event_printer(self.stderr, quiet=options["quiet"])
             execute(run, on_event=print_event, retry=options["retry"])
         self.write_result(json.dumps(json_report.as_json(run)) if options["json"] else text.summary(run))

@@ -8,6 +8,7 @@ from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
+from connections.management.exit_codes import ExitCode
 from modules.models import Module
 from runs.cli import json_report
 from runs.cli import text as terminal
@@ -30,7 +31,7 @@ class Command(BaseCommand):
             runs = runs.filter(module_name=module)
             if not runs.exists() and not Module.objects.filter(name=module).exists():
                 names = Module.objects.values_list("name", flat=True)
-                raise CommandFailed.of(terminal.not_found("module", module, names), returncode=3)
+                raise CommandFailed.of(terminal.not_found("module", module, names), returncode=ExitCode.NOT_FOUND)
         if options["json"]:
             self.stdout.write(json.dumps([json_report.as_json(run) for run in runs[:limit]]))
             return

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from connections.management.base import CommandFailed
+from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Group, Module
 from runs.cli import text as terminal
@@ -17,7 +18,8 @@ from runs.lifecycle import signals
 from runs.verifications import report
 from runs.verifications.launch import VerificationRequest, members
 
-_BUSY, _CANCELLED = 4, 130
+# the worst comes first
+_WORST = (ExitCode.CANCELLED, ExitCode.FAILED, ExitCode.PARTLY, ExitCode.ALREADY_RUNNING, ExitCode.DONE)
 
 
 class Command(VerifyCommand):
@@ -30,11 +32,11 @@ class Command(VerifyCommand):
     def handle(self, name: str, **options: Any) -> None:
         refused = partial(CommandFailed.of, report=partial(_as_json, name, []))
         if options["force"] and not options["repair"]:
-            raise refused(usage(*FORCE_ALONE), returncode=2)
+            raise refused(usage(*FORCE_ALONE), returncode=ExitCode.USAGE)
         group = Group.objects.filter(name=name).first()
         if group is None:
             error = terminal.not_found("group", name, Group.objects.values_list("name", flat=True))
-            raise refused(error, returncode=3)
+            raise refused(error, returncode=ExitCode.NOT_FOUND)
         if not (modules := members(group.pk)):
             error = {
                 "code": "not_found",
@@ -42,9 +44,9 @@ class Command(VerifyCommand):
                 "hint": "Enable one, or add one to the group.",
                 "detail": "",
             }
-            raise refused(error, returncode=3)
+            raise refused(error, returncode=ExitCode.NOT_FOUND)
         request = VerificationRequest(repair=options["repair"], force=options["force"])
-        results, codes = list[dict[str, Any]](), list[int]()
+        results, codes = list[dict[str, Any]](), list[ExitCode]()
         for module in modules:
             # a block for each: cancelling one in the admin does not cancel the next
             with signals.as_interrupt(deferred=True) as received:
@@ -53,19 +55,19 @@ class Command(VerifyCommand):
             codes.append(code)
             if any(number != signals.FROM_THREAD for number in received):
                 # even if it was too late for the verification that was running
-                codes.append(_CANCELLED)
+                codes.append(ExitCode.CANCELLED)
                 break
         if options["json"]:
             self.write_result(json.dumps(_as_json(name, results, None)))
-        self.exit_code = next(code for code in (_CANCELLED, 1, 5, _BUSY, 0) if code in codes)
+        self.exit_code = next(code for code in _WORST if code in codes)
 
-    def _verify(self, module: Module, request: VerificationRequest, **options: Any) -> tuple[dict[str, Any], int]:
+    def _verify(self, module: Module, request: VerificationRequest, **options: Any) -> tuple[dict[str, Any], ExitCode]:
         """Verify one module; return the result for JSON, and the exit code."""
         try:
             verification = self.verify(module, request, **options)
         except AlreadyRunning as busy:
             self.write_error(busy.as_dict())
-            return report.not_begun(module.name, busy.as_dict()), _BUSY
+            return report.not_begun(module.name, busy.as_dict()), ExitCode.ALREADY_RUNNING
         return report.as_json(verification), report.exit_code(verification)
 
 

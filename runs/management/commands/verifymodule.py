@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from connections.management.base import CommandFailed
+from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
 from runs.cli import text as terminal
@@ -31,11 +32,11 @@ class Command(VerifyCommand):
     def handle(self, name: str, **options: Any) -> None:
         refused = partial(CommandFailed.of, report=partial(report.not_begun, name))
         if invalid := _usage_error(options):
-            raise refused(usage(*invalid), returncode=2)
+            raise refused(usage(*invalid), returncode=ExitCode.USAGE)
         module = Module.objects.with_connections().filter(name=name).first()
         if module is None:
             error = terminal.not_found("module", name, Module.objects.values_list("name", flat=True))
-            raise refused(error, returncode=3)
+            raise refused(error, returncode=ExitCode.NOT_FOUND)
         if options["cancel"]:
             return self._cancel(module, as_json=options["json"])
         scope = {
@@ -52,7 +53,7 @@ class Command(VerifyCommand):
             try:
                 verification = self.verify(module, request, **options)
             except AlreadyRunning as busy:
-                raise refused(busy, returncode=4) from None
+                raise refused(busy, returncode=ExitCode.ALREADY_RUNNING) from None
         if options["json"]:
             self.write_result(json.dumps(report.as_json(verification)))
         self.exit_code = report.exit_code(verification)
@@ -64,12 +65,12 @@ class Command(VerifyCommand):
                 f"{module.name} is not being verified.",
                 hint="There is no verification to stop.",
                 code="not_found",
-                returncode=3,
+                returncode=ExitCode.NOT_FOUND,
                 report=partial(report.not_begun, module.name),
             )
         text = f"verification {verification.pk}: {answer}"
         self.write_result(json.dumps(report.as_json(verification)) if as_json else text)
-        self.exit_code = 0 if answer == cancel.CANCELLED else 1
+        self.exit_code = ExitCode.DONE if answer == cancel.CANCELLED else ExitCode.FAILED
 
 
 def _usage_error(options: dict[str, Any]) -> tuple[str, str] | None:

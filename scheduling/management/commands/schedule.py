@@ -13,6 +13,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from connections.management.base import BaseCommand, CommandFailed
+from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import PipekitError
 from runs.cli import text
 from scheduling import targets, timestamps
@@ -30,7 +31,7 @@ _WHEN = "daily 00:00 | hourly 2 | weekly mon 00:00 | monthly 1 00:00 | '0 */2 * 
 
 class Command(BaseCommand):
     help = "Set or remove the schedule of a group or module, or show its next times."
-    error_exit_codes = {PipekitError: 2}
+    error_exit_codes = {PipekitError: ExitCode.USAGE}
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="a group, a module, or a schedule")
@@ -63,7 +64,7 @@ class Command(BaseCommand):
                 self._set(target, shorthand.expression_of(when), options)
         except targets.NotFound:
             missing = text.not_found("group or module", name, targets.names(options["kind"]))
-            raise CommandFailed.of(missing, returncode=3) from None
+            raise CommandFailed.of(missing, returncode=ExitCode.NOT_FOUND) from None
         except ValidationError as error:
             hint = "manage.py help schedule shows the options."
             message = "\n".join(error.messages)
@@ -114,7 +115,7 @@ def _none(target: Target, word: str) -> CommandFailed:
         hint = f"manage.py schedule {target.name}{other} {word}"
     elif word != "remove":
         hint = f"manage.py schedule {target.name}{flag} daily 04:00"
-    return CommandFailed(message, hint=hint, code="not_found", returncode=3)
+    return CommandFailed(message, hint=hint, code="not_found", returncode=ExitCode.NOT_FOUND)
 
 
 def _end_of_search(after: dt.datetime) -> dt.datetime:

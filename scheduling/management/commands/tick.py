@@ -11,6 +11,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from connections.management.base import BaseCommand
+from connections.management.exit_codes import ExitCode
 from scheduling import timestamps
 from scheduling.tick import lock, tick
 
@@ -18,7 +19,7 @@ from scheduling.tick import lock, tick
 class Command(BaseCommand):
     help = "Start what is due now. Does nothing while another tick is running; exits with 4 if that one hangs."
 
-    error_exit_codes = {lock.TickHangs: tick.EXIT_HANGS}
+    error_exit_codes = {lock.TickHangs: ExitCode.ALREADY_RUNNING}
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
