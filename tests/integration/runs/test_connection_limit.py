@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from connections.models import Connection
-from runs.lifecycle import connection_limit
 from runs.lifecycle.connection_limit import wait_for_turn
 from runs.models import Run
 from runs.process import identity
@@ -34,7 +34,7 @@ def running(**module: Any) -> Run:
 def waited_for(run: Run, monkeypatch: pytest.MonkeyPatch, *ends: Run) -> list[str]:
     """Let the run wait for its turn, while one of the other runs ends at each poll; return what it reported."""
     reasons, ending = list[str](), iter(ends)
-    monkeypatch.setattr(connection_limit.time, "sleep", lambda seconds: next(ending).finish_success())
+    monkeypatch.setattr(time, "sleep", lambda seconds: next(ending).finish_success())
     wait_for_turn(run, reasons.append)
     assert list(ending) == []
     return reasons
