@@ -35,6 +35,7 @@ SMALL = {
 SMALL_FOLDERS = ("management/commands", "runs/engine/strategies", "templatetags")
 # the others, and why they stand alone
 ALONE = {
+    "connections/management/exit_codes.py": "a promise to scripts",
     "connections/sdk/arrow/batches.py": "sizes of batches, for every reader",
     "connections/sdk/arrow/counts.py": "used where Arrow is not imported",
     "connections/sdk/arrow/text_search.py": "used by checks and conversions of all systems",
