@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.secrets.references import store
+from modules.cron import expression
 from modules.models import Module
 from pipekit_site.doctor import installation
-from scheduling import triggers
-from scheduling.cron import expression
 from scheduling.models import Schedule, Tick
-from scheduling.tick import status
-from scheduling.triggers import Trigger
+from scheduling.tick import status, timers
+from scheduling.tick.timers import Trigger
 
 
 def schedules() -> str:
@@ -28,7 +27,7 @@ def schedules() -> str:
             " environment.",
             hint="; ".join(f"manage.py secrets set {name}" for name in missing),
         )
-    if troubled := [(trigger, problem) for trigger in triggers.enabled() if (problem := _problem(trigger))]:
+    if troubled := [(trigger, problem) for trigger in timers.enabled() if (problem := _problem(trigger))]:
         first, problem = troubled[0]
         raise ConfigurationInvalid(
             f"{len(troubled)} schedules cannot fire; {first.name.removeprefix('schedule ')}: {problem}",

@@ -17,13 +17,13 @@ from connections.sdk.errors import PipekitError
 from modules.models import Module
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button
-from runs.admin import formatting
+from runs.admin import formatting, verification_examples
 from runs.admin.actions import RESULT_TEXTS, too_many
 from runs.admin.base import RunHistoryAdmin
 from runs.admin.filters import StartedByFilter
 from runs.lifecycle import cancel as cancelling
 from runs.models.verification import Verification
-from runs.verifications import examples, report
+from runs.verifications import report
 from runs.verifications import scope as verification_scope
 from runs.verifications.launch import VerificationRequest, launch
 from runs.verifications.outcome import Outcome, outcome
@@ -204,7 +204,7 @@ class VerificationAdmin(RunHistoryAdmin):
         if not any(row.examples.values()):
             return html.NOTHING
         more = {f"more_{kind}": report.left_out(row, kind) for kind in _KINDS}
-        return examples.rendered(row.examples, more)
+        return verification_examples.rendered(row.examples, more)
 
     @display(description="Repair")
     def repair_run_link(self, row: Verification) -> str:

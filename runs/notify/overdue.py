@@ -12,7 +12,7 @@ from runs.models.notification import Notification, NotificationKind
 from runs.models.states import Status
 from runs.notify.outbox import queue
 from runs.notify.recipients import wanted_channels
-from runs.notify.rules import started_manually
+from runs.notify.run_rules import started_manually
 from runs.settings import setting
 
 

@@ -9,7 +9,7 @@ from runs import notify
 from runs.notify import Missed
 from scheduling.models import Slot
 from scheduling.tick.due import DueSlot
-from scheduling.triggers import Trigger
+from scheduling.tick.timers import Trigger
 
 _NO_TICK = "The scheduler was not running when it was due."
 _NO_TICK_HINT = "Check whether this machine or cron was stopped; manage.py doctor shows whether the scheduler runs now."

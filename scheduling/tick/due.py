@@ -11,9 +11,9 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 
-from scheduling.cron import expression as cron
+from modules.cron import expression as cron
 from scheduling.models import CatchUp
-from scheduling.triggers import Trigger
+from scheduling.tick.timers import Trigger
 
 _MINUTE = dt.timedelta(minutes=1)
 _RESOLUTION = dt.timedelta(microseconds=1)

@@ -15,12 +15,11 @@ from functools import partial
 
 from runs.engine.faults import point
 from runs.settings import current
-from scheduling import triggers
 from scheduling.models import Slot, SlotOutcome
-from scheduling.tick import alerts, slots, unstarted
+from scheduling.tick import alerts, slots, timers, unstarted
 from scheduling.tick.due import GAP, Clock, DueSlot, due_slot
 from scheduling.tick.start import StartResult
-from scheduling.triggers import Trigger
+from scheduling.tick.timers import Trigger
 
 # time limit for starting runs; each start may first have to finalize a dead run by asking its destination
 _TIME_LIMIT = 40.0
@@ -60,8 +59,8 @@ class _Evaluation:
 def fire(clock: Clock) -> TickReport:
     """Start everything that is due at the clock's now."""
     report = TickReport(at=clock.now)
-    triggers.mark_disabled(clock.now)
-    enabled = triggers.enabled()
+    timers.mark_disabled(clock.now)
+    enabled = timers.enabled()
     evaluation = _evaluate(enabled, clock, report)
     point("tick.judged")
     _record_missed(evaluation.missed, clock, report)

@@ -15,7 +15,7 @@ from scheduling.models import Progress, Schedule, Slot, SlotOutcome
 from scheduling.tick import alerts
 from scheduling.tick.due import DueSlot
 from scheduling.tick.start import StartResult
-from scheduling.triggers import Trigger
+from scheduling.tick.timers import Trigger
 
 
 def claim(trigger: Trigger, due: DueSlot, now: dt.datetime) -> Slot | None:

@@ -12,7 +12,7 @@ from scheduling.models import Slot, SlotOutcome
 from scheduling.tick import alerts, slots
 from scheduling.tick.due import Clock, first_to_fire
 from scheduling.tick.start import StartResult
-from scheduling.triggers import Trigger
+from scheduling.tick.timers import Trigger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

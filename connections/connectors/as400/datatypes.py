@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from connections.sdk.sql.type_spelling import Spelling, TypeTable
+from connections.sdk.sql.type_parsing import Spelling, TypeTable
 from connections.sdk.sql.types import DataType, Kind, Rendered
 
 _TABLE = TypeTable(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from connections.sdk.sql.type_spelling import decimal
+from connections.sdk.sql.type_parsing import decimal
 from connections.sdk.sql.types import DataType, Kind, Rendered
 
 _WRAPPED = re.compile(r"(?:Nullable|LowCardinality)\((.*)\)", re.DOTALL)

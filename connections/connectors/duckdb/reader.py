@@ -19,7 +19,7 @@ from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import ReadAgain
 from connections.sdk.schema import Column
-from connections.sdk.sql.statement import statement
+from connections.sdk.sql.final_semicolon import statement
 from connections.sdk.sql.types import to_arrow
 
 # DuckDB's vector size

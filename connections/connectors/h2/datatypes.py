@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connections.sdk.sql.type_spelling import Spelling, TypeTable
+from connections.sdk.sql.type_parsing import Spelling, TypeTable
 from connections.sdk.sql.types import DataType, Kind, Rendered
 
 # java_object, geometry and row are unknown: they are transferred as text

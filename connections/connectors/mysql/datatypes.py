@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from connections.sdk.sql.type_spelling import Spelling, TypeTable, decimal
+from connections.sdk.sql.type_parsing import Spelling, TypeTable, decimal
 from connections.sdk.sql.types import DataType, Kind, Rendered
 
 # geometries, vector and inet are unknown: they are transferred as text

@@ -16,8 +16,8 @@ from connections.connectors.postgresql.introspection import describe_query, desc
 from connections.connectors.postgresql.shared_hash_items import hashed_column
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import Column, ColumnInfo, TableName
+from connections.sdk.sql.final_semicolon import statement
 from connections.sdk.sql.hashing import HashedColumn, NotHashed
-from connections.sdk.sql.statement import statement
 
 # trim_scale exists since version 13, client_connection_check_interval since 14
 _SINCE = 140000

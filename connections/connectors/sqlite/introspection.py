@@ -13,8 +13,8 @@ from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.sdk.errors import PipekitError, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
+from connections.sdk.sql.final_semicolon import statement
 from connections.sdk.sql.foreign_keys import ForeignKey
-from connections.sdk.sql.statement import statement
 from connections.sdk.sql.types import DataType, Kind
 
 _PROBE = "pipekit_probe"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connections.sdk.schema import Column
-from connections.sdk.sql.statement import statement
+from connections.sdk.sql.final_semicolon import statement
 from connections.sdk.sql.types import Kind, to_arrow
 
 _WHOLE = frozenset({Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT})

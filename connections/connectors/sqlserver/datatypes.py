@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from connections.sdk.sql.type_spelling import Spelling, TypeTable
+from connections.sdk.sql.type_parsing import Spelling, TypeTable
 from connections.sdk.sql.types import DataType, Kind, Rendered
 
 # sql_variant, hierarchyid, geography, geometry and vector are unknown: they are transferred as text

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from zlib import crc32
 
 from connections.sdk.schema import TableName
-from connections.sdk.sql import type_grammar
+from connections.sdk.sql import type_validation
 from connections.sdk.sql.row_identity import Names, RowIdentity
 
 NO_COLLATIONS: Mapping[str, str] = MappingProxyType({})
@@ -71,7 +71,7 @@ class PublishingDialect(RowIdentity):
     def _type(native: str) -> str:
         # Pipekit's own control tables have NOT NULL columns; a SQLite column may have no type
         if native:
-            type_grammar.checked(native.removesuffix(" NOT NULL"))
+            type_validation.checked(native.removesuffix(" NOT NULL"))
         return native
 
     def create_unique(self, table: TableName, columns: Names, *, version: int = 0) -> str:

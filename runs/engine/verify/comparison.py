@@ -13,11 +13,11 @@ from typing import Any, Self, TypeVar
 
 from connections.sdk.errors import StatementStopped
 from connections.sdk.protocols import ReadAgain
+from runs.engine.segments import Grid, HashGrid, RangeGrid, Segment, is_range_key
 from runs.engine.verify.differences import Differences, DifferingKey, SideName, order_type
 from runs.engine.verify.equal_keys import EqualKeys, pair
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.result import EXAMPLES, ComparisonResult, DifferentValue, Leaf, Rows, different_values
-from runs.engine.verify.segments import Grid, HashGrid, RangeGrid, Segment, is_range_key
 from runs.engine.verify.side import ComparisonSpec, Digest, Side
 
 T = TypeVar("T")

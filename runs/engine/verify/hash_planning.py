@@ -9,8 +9,8 @@ from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
+from connections.sdk.sql.final_semicolon import statement
 from connections.sdk.sql.hashing import HashedColumn, NotHashed, SharedHashing
-from connections.sdk.sql.statement import statement
 from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
 from runs.engine.verify.differences import SideName

@@ -7,9 +7,9 @@ from dataclasses import replace
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid
 from runs.engine.plan import Plan, Repair, Strategy
+from runs.engine.segments import Segment
 from runs.engine.sessions import open_session
 from runs.engine.verify.result import ComparisonResult
-from runs.engine.verify.segments import Segment
 from runs.engine.verify.verify import VerificationResult
 
 

@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from connections.connectors.postgresql.copy import bulk
+from connections.connectors.postgresql.copy.monitor import CopyStatus, monitored
 from connections.connectors.postgresql.copy.raw_types import RawPlan
 from connections.connectors.postgresql.session.backend_status import Backend
-from connections.connectors.postgresql.session.copy_monitor import CopyStatus, monitored
 from connections.sdk import session_cleanup
-from connections.sdk.arrow.counts import check_counts
 from connections.sdk.errors import Cancelled, SerializationFailed
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.sql.statement import statement
+from connections.sdk.row_counts import check_counts
+from connections.sdk.sql.final_semicolon import statement
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.channel import Channel
 from runs.jrunner.job import Job, TransferResult

@@ -16,9 +16,9 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import Cancelled
 from runs.engine.destination import Destination
 from runs.engine.plan import Strategy
+from runs.engine.segments import HashGrid, Segment
 from runs.engine.sessions import open_session
 from runs.engine.verify import open_sides
-from runs.engine.verify.segments import HashGrid, Segment
 from runs.engine.verify.server_side import ServerSide
 from runs.engine.verify.side import Side, Sides
 from runs.engine.verify.streamed_side import StreamedSide

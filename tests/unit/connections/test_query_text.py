@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connections.sdk.sql.statement import statement
+from connections.sdk.sql.final_semicolon import statement
 
 
 @pytest.mark.parametrize(

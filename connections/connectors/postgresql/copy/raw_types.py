@@ -14,7 +14,7 @@ from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.connectors.postgresql.introspection import describe_query, describe_table
 from connections.sdk.errors import ColumnMissing, TableMissing
 from connections.sdk.schema import Column, ColumnInfo, TableName
-from connections.sdk.sql.statement import statement
+from connections.sdk.sql.final_semicolon import statement
 
 _SHAPE = re.compile(r"([^()]+?)\s*(?:\((\d+)(?:,(-?\d+))?\))?( with(?:out)? time zone)?")
 # types whose binary representation is their text
