@@ -21,10 +21,10 @@ from runs.lifecycle import spool
 from runs.lifecycle.dest_lock import dest_lock_key
 from runs.models import GroupRun, Run
 from runs.models.process_mixin import ProcessMixin
+from runs.models.setting import current_settings
 from runs.models.states import IllegalTransition, Status
 from runs.models.verification import Verification
 from runs.process import identity
-from runs.settings import current
 
 _log = logging.getLogger(__name__)
 # a queued row without a process is dead after this: its launcher has failed, or died before it stored the process
@@ -201,7 +201,7 @@ def _lease_expired(row: ProcessMixin) -> bool:
     here = identity.current()
     seen, clock = row.sighting or {}, f"{here.machine} {here.boot}"
     if seen.get("clock") == clock and seen.get("heartbeat") == row.heartbeat:
-        return bool(time.monotonic() - float(seen["at"]) >= current().lease)
+        return bool(time.monotonic() - float(seen["at"]) >= current_settings().lease)
     row.sighting = {"clock": clock, "heartbeat": row.heartbeat, "at": time.monotonic()}
     row.note(sighting=row.sighting)
     return False

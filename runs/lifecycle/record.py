@@ -24,8 +24,8 @@ from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.lifecycle import spool
 from runs.models import Run
+from runs.models.setting import current_settings
 from runs.models.states import IllegalTransition, Status
-from runs.settings import current
 
 _log = logging.getLogger(__name__)
 # seconds between two writes of the progress, few enough for SQLite
@@ -52,7 +52,7 @@ class Recorder:
         self._deleted = 0
         self._reconciled: dict[str, int] = {}
         # as they are when the run starts
-        self.settings = current()
+        self.settings = current_settings()
         self._max_log_bytes = self.settings.run_log_megabytes * 1_000_000
         # fields that are set on the run and not yet written to its row
         self._unwritten: dict[str, Any] = {}

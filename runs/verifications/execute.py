@@ -21,9 +21,9 @@ from runs.lifecycle import plan as planning
 from runs.lifecycle.heartbeat import Heartbeat
 from runs.lifecycle.metadata_retry import retry_metadata
 from runs.models import Run
+from runs.models.setting import current_settings
 from runs.models.states import Status
 from runs.models.verification import Verification, VerificationStatus
-from runs.settings import current
 from runs.verifications import record, scope
 from runs.verifications.report import summary
 from runs.verifications.results import results as results_of
@@ -114,7 +114,7 @@ def _options(verification: Verification) -> Any:
     from runs.engine.verify.pace import Pace
     from runs.engine.verify.verify import Options
 
-    options, settings = verification.options, current()
+    options, settings = verification.options, current_settings()
     return Options(
         columns=tuple(options.get("columns") or ()),
         since=options.get("since") or "",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from runs.engine.faults import point
-from runs.settings import current
+from runs.models.setting import current_settings
 from scheduling.models import Slot, SlotOutcome
 from scheduling.tick import alerts, slots, timers, unstarted
 from scheduling.tick.due import GAP, Clock, DueSlot, due_slot
@@ -99,7 +99,7 @@ def _start(
     """Start what is due, up to runs_per_tick. The progress of the rest is not advanced, so the next tick starts it."""
     # slots that have just become due come before slots that are caught up
     due_slots.sort(key=lambda due: (due[1].slot.at < clock.unbroken_since - GAP, due[1].slot.at))
-    limit, started_count, deadline = current().runs_per_tick, 0, time.monotonic() + _TIME_LIMIT
+    limit, started_count, deadline = current_settings().runs_per_tick, 0, time.monotonic() + _TIME_LIMIT
     # slots that an earlier tick claimed have waited longest
     claims: list[tuple[Trigger, Callable[[], Slot | None]]]
     claims = [(trigger, partial(_claimed, slot)) for trigger, slot in claimed]

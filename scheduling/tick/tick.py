@@ -21,7 +21,7 @@ from connections.management.exit_codes import ExitCode
 from runs import notify
 from runs.engine.faults import point
 from runs.lifecycle import reap
-from runs.settings import current
+from runs.models.setting import current_settings
 from runs.verifications import launch
 from scheduling.models import Slot, Tick
 from scheduling.tick import fire, housekeeping, lock
@@ -41,7 +41,9 @@ def tick(now: dt.datetime) -> TickReport:
     now = now.astimezone(dt.UTC)
     error = _run_task(lambda: reap.reap_all(seconds=_REAP_TIME_LIMIT))
     _run_task(launch.reap_dead)
-    clock = Clock(now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=current().misfire_grace_hours))
+    clock = Clock(
+        now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=current_settings().misfire_grace_hours)
+    )
     report = fire.fire(clock)
     point("tick.fired")
     # hourly, and not after a jump of the clock: deleting a slot's row too early would allow it to start again

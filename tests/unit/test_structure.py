@@ -52,7 +52,6 @@ ALONE = {
     "runs/notify/channels/addresses.py": "the rule which addresses a webhook may have",
     "runs/notify/recipients.py": "known without importing the clients of SMTP and HTTP",
     "runs/prune/result.py": "shared by all steps",
-    "runs/settings.py": "the accessor of the settings, used everywhere",
     "scheduling/timestamps.py": "an option's type, for two commands",
     "pipekit_site/admin_ui/date_filter.py": "a filter of lists",
     "pipekit_site/doctor/notifications.py": "a topic of doctor's checks",
