@@ -1,4 +1,4 @@
-"""Starts the runs of triggers. Expected failures are returned as an outcome and not raised."""
+"""Starts the runs of timers. Expected failures are returned as an outcome and not raised."""
 
 from __future__ import annotations
 
