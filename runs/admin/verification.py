@@ -25,7 +25,8 @@ from runs.lifecycle import cancel as cancelling
 from runs.models.verification import Verification
 from runs.verifications import report
 from runs.verifications import scope as verification_scope
-from runs.verifications.launch import VerificationRequest, launch
+from runs.verifications.claim import VerificationRequest
+from runs.verifications.launch import launch
 from runs.verifications.outcome import Outcome, outcome
 
 VERIFY = Button(action="verify", label="Verify", icon="fact_check", title="Compare the source with the destination")

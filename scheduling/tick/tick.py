@@ -22,7 +22,6 @@ from runs import notify
 from runs.engine.faults import point
 from runs.lifecycle import reap
 from runs.models.setting import current_settings
-from runs.verifications import launch
 from scheduling.models import Slot, Tick
 from scheduling.tick import fire, housekeeping, lock
 from scheduling.tick.due import GAP, Clock
@@ -40,7 +39,7 @@ def tick(now: dt.datetime) -> TickReport:
     """Start everything that is due at ``now``. Only errors of the metadata database are raised."""
     now = now.astimezone(dt.UTC)
     error = _run_task(lambda: reap.reap_all(seconds=_REAP_TIME_LIMIT))
-    _run_task(launch.reap_dead)
+    _run_task(reap.reap_verifications)
     clock = Clock(
         now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=current_settings().misfire_grace_hours)
     )
