@@ -27,7 +27,7 @@ from runs.verifications import report
 from runs.verifications import scope as verification_scope
 from runs.verifications.claim import VerificationRequest
 from runs.verifications.launch import launch
-from runs.verifications.outcome import Outcome, outcome
+from runs.verifications.outcome import VerificationOutcome, outcome_of
 
 VERIFY = Button(action="verify", label="Verify", icon="fact_check", title="Compare the source with the destination")
 _KINDS = ("missing", "extra", "different")
@@ -161,7 +161,7 @@ class VerificationAdmin(RunHistoryAdmin):
 
     @display(description="Status", ordering="status")
     def state(self, row: Any) -> str:
-        ended: Outcome = outcome(row)
+        ended: VerificationOutcome = outcome_of(row)
         colour, sign = formatting.COLOURS[ended]
         return html.badge(ended.label, colour, sign=sign)
 

@@ -18,7 +18,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector, Session
 from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
 from connections.sdk.sql.dialect import Dialect
-from connections.sdk.sql.final_semicolon import statement
+from connections.sdk.sql.final_semicolon import without_final_semicolon
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.type_validation import is_type
 from connections.sdk.sql.types import DataType, Kind
@@ -118,7 +118,7 @@ def _read_query(options: argparse.Namespace) -> str:
 def _describe_query(source: ConnectionParameters, query: str) -> tuple[ColumnInfo, ...]:
     connector = registry.connector(source.kind, Cap.READ)
     with closing(connector.connect(source)) as session:
-        return connector.introspector.describe_query(session, statement(query))
+        return connector.introspector.describe_query(session, without_final_semicolon(query))
 
 
 def _prepare_job(

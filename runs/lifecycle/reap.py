@@ -129,19 +129,19 @@ def _finalize(run: Run) -> None:
     elif run.cancel_requested:
         run.finish_cancelled(Cancelled("The run was cancelled; nothing was published.", detail=why_unknown).as_dict())
     else:
-        outcome = "whether it published is not known" if why_unknown else "nothing was published"
-        run.finish_error(_lost(run, outcome, detail=why_unknown).as_dict())
+        effect = "whether it published is not known" if why_unknown else "nothing was published"
+        run.finish_error(_lost(run, effect, detail=why_unknown).as_dict())
 
 
-def _lost(row: Run | GroupRun, outcome: str, *, detail: str = "") -> Lost:
+def _lost(row: Run | GroupRun, effect: str, *, detail: str = "") -> Lost:
     if row.pid is None:
         return Lost(
-            f"The process of this run never started; {outcome}.",
+            f"The process of this run never started; {effect}.",
             hint="Run it again; if this happens again, read its log.",
             detail=detail,
         )
     return Lost(
-        f"The process of this run ended unexpectedly (process {row.pid} on {row.host}); {outcome}.",
+        f"The process of this run ended unexpectedly (process {row.pid} on {row.host}); {effect}.",
         hint="Run it again: it continues from what is in the destination.",
         detail=detail,
     )

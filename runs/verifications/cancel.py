@@ -8,7 +8,7 @@ from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.reap import reap_verifications
 from runs.models.verification import ACTIVE, Verification
 from runs.verifications.launch import queued_behind, start
-from runs.verifications.outcome import outcome
+from runs.verifications.outcome import outcome_of
 
 CANCELLED = "cancelled"
 
@@ -37,6 +37,6 @@ def described(verification: Verification, result: CancelResult) -> str:
     if result is CancelResult.CANCELLED:
         return CANCELLED
     if result is CancelResult.ENDED:
-        return f"over already: {outcome(verification).label.lower()}"
+        return f"over already: {outcome_of(verification).label.lower()}"
     where = verification.host or "another machine"
     return f"requested, still {verification.status}: its process is {verification.pid} on {where}"
