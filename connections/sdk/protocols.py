@@ -21,7 +21,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
 from connections.sdk.sql.dialect import Dialect
 from connections.sdk.sql.foreign_keys import ForeignKey
-from connections.sdk.sql.types import DataType, Rendered
+from connections.sdk.types import DataType, Rendered
 
 if TYPE_CHECKING:
     import pyarrow as pa

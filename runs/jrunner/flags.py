@@ -21,7 +21,7 @@ from connections.sdk.sql.dialect import Dialect
 from connections.sdk.sql.final_semicolon import without_final_semicolon
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.type_validation import is_type
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from connections.url import parse
 from runs.jrunner import protection_file
 from runs.jrunner.cancel import Cancellation

@@ -6,7 +6,7 @@ from os.path import commonprefix
 from typing import Any
 
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import NUMERIC_KINDS, Kind
+from connections.sdk.types import NUMERIC_KINDS, Kind
 
 _INTEGERS = NUMERIC_KINDS - {Kind.DECIMAL, Kind.REAL, Kind.DOUBLE}
 # characters of a value that are kept, and how many of these precede the first difference

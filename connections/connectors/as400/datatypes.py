@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 
 from connections.sdk.sql.type_parsing import ParsedType, TypeTable
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.types import DataType, Kind, Rendered
 
 _TABLE = TypeTable(
     kinds={

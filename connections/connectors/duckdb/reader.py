@@ -20,7 +20,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import ReadAgain
 from connections.sdk.schema import Column
 from connections.sdk.sql.final_semicolon import without_final_semicolon
-from connections.sdk.sql.types import to_arrow
+from connections.sdk.types import to_arrow
 
 # DuckDB's vector size
 _ROWS = 2048

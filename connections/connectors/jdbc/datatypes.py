@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connections.sdk.sql.type_parsing import ParsedType, TypeTable
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.types import DataType, Kind, Rendered
 
 # array, struct, ref, distinct, java_object, other and null are unknown: they are transferred as the driver's text
 _TABLE = TypeTable(

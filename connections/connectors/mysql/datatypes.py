@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from connections.sdk.sql.type_parsing import ParsedType, TypeTable, decimal
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.types import DataType, Kind, Rendered
 
 # geometries, vector and inet are unknown: they are transferred as text
 _TABLE = TypeTable(

@@ -6,7 +6,7 @@ All numbers except BINARY_FLOAT and BINARY_DOUBLE are stored as decimals, includ
 from __future__ import annotations
 
 from connections.sdk.sql.type_parsing import ParsedType, TypeTable, decimal
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.types import DataType, Kind, Rendered
 
 # geometries, vector, bfile and object types are unknown: they are transferred as text
 _TABLE = TypeTable(

@@ -15,7 +15,7 @@ from connections.sdk.protocols import Session
 from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
 from connections.sdk.sql.final_semicolon import without_final_semicolon
 from connections.sdk.sql.foreign_keys import ForeignKey
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 _PROBE = "pipekit_probe"
 # rows from which the storage class of an expression is inferred

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from connections.sdk.schema import Column
 from connections.sdk.sql.final_semicolon import without_final_semicolon
-from connections.sdk.sql.types import Kind, to_arrow
+from connections.sdk.types import Kind, to_arrow
 
 _WHOLE = frozenset({Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT})
 _NUMERIC = _WHOLE | {Kind.REAL, Kind.DOUBLE, Kind.DECIMAL}

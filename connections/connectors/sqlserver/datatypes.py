@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from connections.sdk.sql.type_parsing import ParsedType, TypeTable
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.types import DataType, Kind, Rendered
 
 # sql_variant, hierarchyid, geography, geometry and vector are unknown: they are transferred as text
 _TABLE = TypeTable(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 _SPELLING = re.compile(r"(?P<before>[^()]+)(\((?P<inside>.*)\))?(?P<after>[^()]*)", re.DOTALL)
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}

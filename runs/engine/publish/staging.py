@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from connections.sdk.errors import DiskFull
 from connections.sdk.schema import Column, TableInfo, TableName
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from runs.engine import control_tables
 from runs.engine.destination import Destination
 from runs.engine.faults import point

@@ -18,7 +18,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import DataError, NotSupported, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
 from runs.engine.verify.canonical import canonical, folded

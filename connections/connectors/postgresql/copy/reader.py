@@ -31,7 +31,7 @@ from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
 from connections.sdk.sql.final_semicolon import without_final_semicolon
-from connections.sdk.sql.types import to_arrow
+from connections.sdk.types import to_arrow
 
 # status codes of ADBC for a broken connection
 _IO = (adbc_driver_manager.AdbcStatusCode.IO, adbc_driver_manager.AdbcStatusCode.TIMEOUT)
