@@ -77,7 +77,7 @@ def _protect() -> None:
 
     Raises Protected when the list of them cannot be read.
     """
-    protection.configure(protection_file.protection())
+    protection.configure(protection_file.read())
 
 
 def _parameters(url: str, username: str, password: str, name: str, *, create: bool = False) -> ConnectionParameters:
