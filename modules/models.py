@@ -13,7 +13,7 @@ from django.db import models
 from connections.models import NAME, Connection, Timestamped
 from connections.sdk.schema import TableName
 from modules.choices import DuplicateKeys, FullPublish, MergeStrategy, NulBytes, OnError, OnFailure, RunOn
-from modules.querysets import GroupMemberQuerySet, ModuleQuerySet
+from modules.querysets import ModuleQuerySet
 
 PLACEHOLDER = RegexValidator(
     r"\A[A-Za-z_][A-Za-z0-9_]*\Z", "A watermark's name is letters, digits and “_”, as it stands between the braces."
@@ -208,8 +208,6 @@ class GroupMember(Timestamped):
     group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="members")
     module = models.ForeignKey(Module, on_delete=models.CASCADE, related_name="memberships")
     run_order = models.PositiveIntegerField(default=1, help_text="Lower runs first; the same order runs side by side.")
-
-    objects = GroupMemberQuerySet.as_manager()
 
     class Meta:
         db_table = "group_member"

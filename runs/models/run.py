@@ -125,10 +125,6 @@ class Run(ProcessMixin, Timestamped):
         return Path(conf.PIPEKIT.log_dir) / self.log_path
 
     @property
-    def is_active(self) -> bool:
-        return self.status in states.ACTIVE
-
-    @property
     def is_final(self) -> bool:
         return self.status in states.TERMINAL
 
@@ -152,17 +148,9 @@ class Run(ProcessMixin, Timestamped):
         """running or lost -> success."""
         self.finish(Status.SUCCESS, **results)
 
-    def finish_dry_run(self, **results: Any) -> None:
-        """running -> dry_run."""
-        self.finish(Status.DRY_RUN, **results)
-
     def finish_error(self, error: dict[str, str], **results: Any) -> None:
         """queued, running or lost -> error; from queued when its process never started."""
         self.finish(Status.ERROR, error=error, **results)
-
-    def finish_refused(self, error: dict[str, str], **results: Any) -> None:
-        """running -> refused, by a safety limit."""
-        self.finish(Status.REFUSED, error=error, **results)
 
     def finish_cancelled(self, error: dict[str, str], **results: Any) -> None:
         """queued, running or lost -> cancelled."""
