@@ -23,6 +23,7 @@ from runs.engine import events
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.lifecycle import spool
+from runs.lifecycle.metadata_retry import retry_finish
 from runs.models import Run
 from runs.models.states import IllegalTransition, Status
 from runs.settings import current
@@ -30,8 +31,6 @@ from runs.settings import current
 _log = logging.getLogger(__name__)
 # seconds between two writes of the progress, few enough for SQLite
 _PROGRESS_SECONDS = 2.0
-# seconds for which writing the final state is retried before it goes to the spool
-_FINISH_TIMEOUT = 120.0
 _PUBLISHING = "publish"
 
 
@@ -202,15 +201,9 @@ class Recorder:
         point("record.ending")
         results = {**self._unwritten, **results, "finished_at": timezone.now()}
         self._unwritten = {}
-        deadline = time.monotonic() + _FINISH_TIMEOUT
         try:
-            while not self._try_finish(status, results):
-                if time.monotonic() > deadline:
-                    self.log(f"ended: {status}; {self._spool(status, results)}")
-                    break
-                time.sleep(1)
-            else:
-                self.log(f"ended: {status}")
+            failure = retry_finish(lambda: self.run.finish(status, **results), log=self.log)
+            self.log(f"ended: {status}" if failure is None else f"ended: {status}; {self._spool(status, results)}")
         except IllegalTransition as error:
             if Run.objects.filter(pk=self.run.pk).exists():
                 self.run.refresh_from_db()
@@ -228,15 +221,6 @@ class Recorder:
             # the next tick finds the process dead and finalizes the run by its commit record
             _log.error("Run %s ended: %s. Neither metadata nor spool could be written: %s.", self.run.pk, status, error)
             return f"neither metadata nor spool could be written: {error}"
-
-    def _try_finish(self, status: Status, results: dict[str, Any]) -> bool:
-        try:
-            self.run.finish(status, **results)
-        except (DatabaseError, InterfaceError) as error:
-            connection.close()
-            self.log(f"the metadata could not be written, retrying: {error}")
-            return False
-        return True
 
 
 def _iso(timestamp: dt.datetime) -> str:
