@@ -5,15 +5,6 @@ from __future__ import annotations
 from django.db.models import TextChoices
 
 
-class MergeStrategy(TextChoices):
-    """How staged rows are merged into the destination table."""
-
-    FULL = "full", "Full: replace everything"
-    INCREMENTAL = "incremental", "Incremental: replace rows by key"
-    APPEND = "append", "Append: only insert"
-    UPSERT = "upsert", "Upsert: insert or update by key"
-
-
 class DuplicateKeys(TextChoices):
     """What is done if the source delivers a key twice."""
 

@@ -12,8 +12,10 @@ from django.db import models
 
 from connections.models import NAME, Connection, Timestamped
 from connections.sdk.schema import TableName
-from modules.choices import DuplicateKeys, FullPublish, MergeStrategy, NulBytes, OnError, OnFailure, RunOn
+from modules import strategies
+from modules.choices import DuplicateKeys, FullPublish, NulBytes, OnError, OnFailure, RunOn
 from modules.querysets import ModuleQuerySet
+from modules.strategies import Strategy
 
 PLACEHOLDER = RegexValidator(
     r"\A[A-Za-z_][A-Za-z0-9_]*\Z", "A watermark's name is letters, digits and “_”, as it stands between the braces."
@@ -39,7 +41,7 @@ class Module(Timestamped):
     columns = models.JSONField(
         null=True, blank=True, help_text="Empty: derived from the query and probed. Else a JSON list of columns."
     )
-    merge_strategy = models.CharField(max_length=12, choices=MergeStrategy.choices, default=MergeStrategy.FULL)
+    merge_strategy = models.CharField(max_length=12, choices=strategies.CHOICES, default=Strategy.FULL.value)
     merge_key = models.CharField(
         max_length=1000, blank=True, help_text="Destination columns that name a row, separated by commas."
     )

@@ -16,8 +16,9 @@ from connections import registry
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import TableName
 from modules import column_names, cron_expression, overlap, watermark_types
-from modules.choices import DuplicateKeys, MergeStrategy
+from modules.choices import DuplicateKeys
 from modules.query.placeholders import check_placeholders, find_placeholders
+from modules.strategies import traits_of
 
 if TYPE_CHECKING:
     from modules.models import Hook, Module
@@ -27,7 +28,6 @@ Findings = Iterator[tuple[str, str]]
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # PostgreSQL's limit is 63 bytes, and the staging table of key_sync has the module's name and a suffix
 NAME_BYTES = 58
-_KEYED = (MergeStrategy.INCREMENTAL, MergeStrategy.UPSERT)
 
 
 def check(module: Module) -> None:
@@ -99,7 +99,7 @@ def _is_bounded(module: Module) -> bool:
 
 
 def _strategy(module: Module) -> Findings:
-    if module.merge_strategy in _KEYED and not module.key_columns:
+    if traits_of(module.merge_strategy).needs_key and not module.key_columns:
         yield (
             "merge_key",
             f"The strategy {module.merge_strategy} matches rows by their key. Name the destination columns that make a "
@@ -133,7 +133,7 @@ def _overlap(module: Module) -> Findings:
         return
     if problem := overlap.problem(module.overlap):
         yield "overlap", problem
-    elif module.merge_strategy == MergeStrategy.APPEND and not module.watermark_column:
+    elif traits_of(module.merge_strategy).only_adds and not module.watermark_column:
         yield "overlap", "Without a watermark column everything is read anyway. Name one, or leave overlap empty."
 
 
