@@ -138,7 +138,7 @@ class Connection(Timestamped):
         constraints = [
             models.CheckConstraint(
                 name="connection_password_is_a_reference",
-                condition=models.Q(password="") | models.Q(password__regex=validation.REFERENCE),
+                condition=models.Q(password="") | models.Q(password__regex=secrets.REFERENCE),
                 violation_error_message=validation.LITERAL_PASSWORD,
             )
         ]
