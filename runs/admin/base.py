@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
@@ -16,6 +17,10 @@ from pipekit_site.admin_ui.model_admin import BaseAdmin, Button, ReadOnlyMixin
 from runs.admin import formatting
 from runs.admin.actions import CANCEL, MayRun
 from runs.models import GroupRun, Run
+from runs.models.execution import StartedBy
+
+# the value of the filter for any schedule
+_ANY_SCHEDULE = f"{StartedBy.SCHEDULE}:"
 
 
 class StateColumns:
@@ -42,6 +47,30 @@ class RunColumns(StateColumns):
     @display(description="Error")
     def problem(self, run: Run) -> str:
         return formatting.problem(run)
+
+
+class StartedByFilter(DropdownFilter):
+    """Filters by what started the run; the value ``schedule:7`` selects a single schedule."""
+
+    title = "started by"
+    parameter_name = "by"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        chosen = request.GET.get(self.parameter_name, "")
+        one = {chosen: f"Schedule #{chosen.partition(':')[2]}"} if _is_single_schedule(chosen) else {}
+        kinds = ((_ANY_SCHEDULE if kind is StartedBy.SCHEDULE else kind.value, kind.label) for kind in StartedBy)
+        return [*((value, str(label).capitalize()) for value, label in kinds), *one.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.value()
+        if not chosen:
+            return queryset
+        lookup = "trigger" if _is_single_schedule(chosen) else "trigger__startswith"
+        return queryset.filter(**{lookup: chosen})
+
+
+def _is_single_schedule(chosen: str) -> bool:
+    return chosen.startswith(_ANY_SCHEDULE) and chosen != _ANY_SCHEDULE
 
 
 class RunHistoryAdmin(StateColumns, MayRun, ReadOnlyMixin, BaseAdmin):

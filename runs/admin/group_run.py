@@ -16,8 +16,7 @@ from modules.models import Group
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import Button, ReadOnlyMixin
 from runs.admin.actions import CANCEL, cancel
-from runs.admin.base import RunColumns, RunHistoryAdmin
-from runs.admin.filters import StartedByFilter
+from runs.admin.base import RunColumns, RunHistoryAdmin, StartedByFilter
 from runs.models import GroupRun, Run
 from runs.models.querysets import GroupRunQuerySet
 from runs.models.states import GROUP_ACTIVE

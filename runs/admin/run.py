@@ -17,8 +17,7 @@ from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
 from pipekit_site.admin_ui.model_admin import Button
 from runs.admin import formatting, module_pages
 from runs.admin.actions import CANCEL, cancel, run_again
-from runs.admin.base import RunColumns, RunHistoryAdmin
-from runs.admin.filters import StartedByFilter
+from runs.admin.base import RunColumns, RunHistoryAdmin, StartedByFilter
 from runs.admin.group_run import GroupRunAdmin as GroupRunAdmin
 from runs.admin.notification import NotificationAdmin as NotificationAdmin
 from runs.admin.setting import SettingAdmin as SettingAdmin

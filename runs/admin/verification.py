@@ -19,9 +19,9 @@ from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button
 from runs.admin import formatting
 from runs.admin.actions import RESULT_TEXTS, too_many
-from runs.admin.base import RunHistoryAdmin
-from runs.admin.filters import StartedByFilter
+from runs.admin.base import RunHistoryAdmin, StartedByFilter
 from runs.lifecycle import cancel as cancelling
+from runs.models.execution import StartedBy
 from runs.models.verification import Verification
 from runs.verifications import examples, report
 from runs.verifications import scope as verification_scope
@@ -53,7 +53,7 @@ def _launch(
     request: HttpRequest, modules: list[Module], options: dict[str, Any], *, repair: bool
 ) -> HttpResponse | None:
     verification_request = VerificationRequest(
-        trigger="admin", actor=request.user.get_username(), repair=repair, options=options
+        trigger=StartedBy.ADMIN, actor=request.user.get_username(), repair=repair, options=options
     )
     try:
         started = launch(modules, verification_request)

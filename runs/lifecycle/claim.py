@@ -18,7 +18,7 @@ from runs.lifecycle.dest_lock import dest_lock_key
 from runs.lifecycle.plan import strategy_of
 from runs.lifecycle.reap import reap, reap_group, seems_dead
 from runs.models import GroupRun, Run
-from runs.models.execution import Execution
+from runs.models.execution import Execution, StartedBy
 from runs.models.states import Status, finished
 from runs.process import identity
 
@@ -29,7 +29,7 @@ _ATTEMPTS = 3
 class Requested:
     """Who requested a run, group run or verification, and whether the safety limits are overridden."""
 
-    trigger: str = "manual"
+    trigger: str = StartedBy.MANUAL
     actor: str = ""
     force: bool = False
     # called with the new row in the transaction that inserts it; an exception rolls the insert back

@@ -14,12 +14,28 @@ from runs.models.states import finished
 from runs.models.transitions import transition
 
 
+class StartedBy(models.TextChoices):
+    """What starts an execution: the value of `trigger`, or its part before a colon and a number."""
+
+    MANUAL = "manual", "command"
+    ADMIN = "admin", "admin"
+    SCHEDULE = "schedule", "schedule"
+    FULL_REFRESH = "full_refresh", "full refresh"
+    # the repair of a verification
+    VERIFICATION = "verification", "verification"
+
+    def numbered(self, number: int | None) -> str:
+        """Return the value of `trigger` for the schedule or verification of this number."""
+        return f"{self.value}:{number}"
+
+
 class Execution(ProcessMixin, Timestamped):
     """Abstract base of rows that a process executes once. They change only by transitions, until they are final."""
 
     # the choices are those of the model
     status: models.CharField[str, str]
-    trigger = models.CharField(max_length=60, default="manual")
+    # of `StartedBy`; for schedules and verifications with a number, such as `schedule:7`
+    trigger = models.CharField(max_length=60, default=StartedBy.MANUAL.value)
     actor = models.CharField(max_length=200, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.dispatch import receiver
 
 from connections.sdk.formatting import counted
+from runs.models.execution import StartedBy
 from runs.models.notification import NotificationKind
 from runs.models.states import finished
 from runs.models.verification import Verification
@@ -47,7 +48,7 @@ def _report(verification: Verification) -> None:
         "error": NotificationKind.UNVERIFIED,
     }
     kind = kinds[str(verification.status)]
-    if kind is NotificationKind.UNVERIFIED and verification.trigger == "manual":
+    if kind is NotificationKind.UNVERIFIED and verification.trigger == StartedBy.MANUAL:
         # started on a terminal, where the error was printed
         return
     if verification.module is None or not wanted_channels():

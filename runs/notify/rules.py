@@ -14,6 +14,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from runs.models import GroupRun, Run
+from runs.models.execution import StartedBy
 from runs.models.notification import Notification, NotificationKind
 from runs.models.states import GroupStatus, Status, finished
 from runs.notify.messages import line
@@ -67,13 +68,13 @@ def on_group_finished(instance: GroupRun, **kwargs: Any) -> None:
 
 def started_manually() -> models.Q:
     """Return the condition of runs that were started on a terminal."""
-    return models.Q(trigger="manual", group_run=None)
+    return models.Q(trigger=StartedBy.MANUAL, group_run=None)
 
 
 def _notify(run: Run) -> None:
     if run.dry_run or run.module is None:
         return
-    if run.trigger == "manual" and run.group_run_id is None and not setting("notify_manual_runs"):
+    if run.trigger == StartedBy.MANUAL and run.group_run_id is None and not setting("notify_manual_runs"):
         return
     if not wanted_channels():
         return
