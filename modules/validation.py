@@ -43,7 +43,7 @@ def check(module: Module) -> None:
 def check_hook(hook: Hook) -> None:
     """Raise ValidationError if the hook has no SQL."""
     if not hook.sql.strip():
-        raise ValidationError({"sql": "A hook needs SQL to run; delete the hook if there is none."})
+        raise ValidationError({"sql": "A hook needs SQL; delete the hook if there is none."})
 
 
 def _error_text(error: PipekitError) -> str:
@@ -102,8 +102,8 @@ def _strategy(module: Module) -> Findings:
     if traits_of(module.merge_strategy).needs_key and not module.key_columns:
         yield (
             "merge_key",
-            f"The strategy {module.merge_strategy} matches rows by their key. Name the destination columns that make a "
-            "row unique, or choose full or append.",
+            f"The strategy {module.merge_strategy} matches rows by their key. Name the destination columns that "
+            "identify a row, or choose full or append.",
         )
     if module.key_sync and not module.key_columns:
         yield "merge_key", "key_sync compares keys. Name the key columns, or turn key_sync off."
@@ -123,8 +123,8 @@ def _latest(module: Module) -> Findings:
     if module.duplicate_keys == DuplicateKeys.KEEP_LATEST and not module.watermark_column:
         yield (
             "duplicate_keys",
-            "The latest of several rows is the one with the highest watermark. Name a watermark column, or "
-            "choose error, so that the run fails.",
+            "keep_latest keeps the row with the highest watermark. Name a watermark column, or choose error, which "
+            "fails the run.",
         )
 
 
@@ -154,7 +154,7 @@ def _cron(module: Module) -> Findings:
 
 def _retries(module: Module) -> Findings:
     if (module.max_retry_delay or 0) < (module.retry_delay or 0):
-        yield "max_retry_delay", "The longest wait between retries is shorter than the first one, retry_delay."
+        yield "max_retry_delay", "The longest wait between retries must not be shorter than the first one, retry_delay."
 
 
 _CHECKS: tuple[Callable[[Module], Findings], ...] = (
