@@ -17,7 +17,8 @@ from pipekit_site.admin_ui.model_admin import BaseAdmin, Button, ReadOnlyMixin
 from runs.admin import formatting
 from runs.admin.actions import CANCEL, MayRun
 from runs.models import GroupRun, Run
-from runs.models.execution import StartedBy
+from runs.models.execution import Execution, StartedBy
+from runs.models.verification import Verification
 
 # the value of the filter for any schedule
 _ANY_SCHEDULE = f"{StartedBy.SCHEDULE}:"
@@ -101,6 +102,11 @@ class RunHistoryAdmin(StateColumns, MayRun, ReadOnlyMixin, BaseAdmin):
         deleted = Q(**{f"{owner}__isnull": True, f"{self.name_field}__icontains": term})
         return queryset.filter(Q(**{f"{owner}__in": matches}) | deleted), False
 
+    def problems(self, row: Execution | None, other: str) -> list[Any]:
+        """Return a fieldset with the row's error and the field ``other``, those that have a value; else no fieldset."""
+        fields = [f"{name}_text" for name in ("error", other) if row is not None and getattr(row, name)]
+        return [("Problems", {"fields": fields})] if fields else []
+
     @display(description="Run", ordering="pk")
     def number(self, run: Run | GroupRun) -> str:
         return f"#{run.pk}"
@@ -120,6 +126,14 @@ class RunHistoryAdmin(StateColumns, MayRun, ReadOnlyMixin, BaseAdmin):
     @display(description="Started by")
     def started_by_current_name(self, run: Run | GroupRun) -> str:
         return formatting.trigger(run, named=True)
+
+    @display(description="Module")
+    def module_link(self, run: Run | Verification) -> str:
+        return html.row_link(run.module) if run.module else f"{run.module_name} (deleted)"
+
+    @display(description="Warnings")
+    def warnings_text(self, run: Run | Verification) -> str:
+        return formatting.warnings(run)
 
     @display(description="Error")
     def error_text(self, run: Run | GroupRun) -> str:
