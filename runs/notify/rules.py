@@ -92,15 +92,18 @@ def _notify_failure(run: Run) -> None:
     reported = Notification.objects.filter(
         module=run.module_id, kind__in=(NotificationKind.FAILURE, NotificationKind.REPEATED), run__gt=last
     )
-    if not reported.exists():
-        kind = NotificationKind.FAILURE
-    elif count % setting("notify_every") == 0:
-        kind = NotificationKind.REPEATED
-    else:
+    if (kind := _failure_kind(reported, count)) is None:
         return
     since = failures.order_by("pk").values_list("finished_at", flat=True).first()
     about = {**_about(run), "failures": count, "since": _iso(since), "error": _error(run)}
     queue(kind, event=f"run:{run.pk}", module=run.module, about=about, now=_end(run), run_id=run.pk)
+
+
+def _failure_kind(reported: models.QuerySet[Notification], count: int) -> NotificationKind | None:
+    """Return the kind of notification of the latest of ``count`` failures in a row; None if it is not reported."""
+    if not reported.exists():
+        return NotificationKind.FAILURE
+    return NotificationKind.REPEATED if count % setting("notify_every") == 0 else None
 
 
 def _notify_group_failure(group_run: GroupRun) -> None:
@@ -119,11 +122,7 @@ def _notify_group_failure(group_run: GroupRun) -> None:
         kind__in=(NotificationKind.FAILURE, NotificationKind.REPEATED),
         about__group_run__gt=last,
     )
-    if not reported.exists():
-        kind = NotificationKind.FAILURE
-    elif count % setting("notify_every") == 0:
-        kind = NotificationKind.REPEATED
-    else:
+    if (kind := _failure_kind(reported, count)) is None:
         return
     first = failures.first()
     about = {
