@@ -12,7 +12,7 @@ from connections import options, registry, validation
 from connections.querysets import ConnectionQuerySet, DriverQuerySet
 from connections.sdk.errors import PipekitError
 from connections.sdk.manifest import Manifest
-from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.parameters import REFERENCE, ConnectionParameters
 from connections.secrets import binding as secret_binding
 from connections.secrets import references as secrets
 from connections.secrets.binding import Binding
@@ -142,7 +142,7 @@ class Connection(Timestamped):
         constraints = [
             models.CheckConstraint(
                 name="connection_password_is_a_reference",
-                condition=models.Q(password="") | models.Q(password__regex=secrets.REFERENCE),
+                condition=models.Q(password="") | models.Q(password__regex=REFERENCE),
                 violation_error_message=validation.LITERAL_PASSWORD,
             )
         ]

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from connections import registry
-from connections.sdk.parameters import ConnectionParameters, Parameter
-from connections.secrets.references import REFERENCE
+from connections.sdk.parameters import REFERENCE, ConnectionParameters, Parameter
 
 # JSON types and their Python types; a bool is an int in Python, so _invalid excludes it
 _TYPES: dict[str, tuple[type, ...]] = {

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 
 from connections import options, own_metadata
 from connections.sdk.errors import PipekitError
-from connections.secrets.references import REFERENCE as REFERENCE
+from connections.sdk.parameters import REFERENCE
 
 if TYPE_CHECKING:
     from connections.models import Connection

@@ -16,10 +16,9 @@ from pathlib import Path
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.files.lock import LockHeld, file_lock
 from connections.sdk.files.private import replace_file
+from connections.sdk.parameters import SECRET_NAME
 
-# of a secret; in a syntax that Python and PostgreSQL share
-NAME = r"[A-Z_][A-Z0-9_]*"
-_LINE = re.compile(rf"[ \t]*({NAME})[ \t]*=[ \t]*(.*?)[ \t]*", re.ASCII | re.DOTALL)
+_LINE = re.compile(rf"[ \t]*({SECRET_NAME})[ \t]*=[ \t]*(.*?)[ \t]*", re.ASCII | re.DOTALL)
 _ESCAPES = {"\\": "\\", '"': '"', "n": "\n", "r": "\r"}
 # seconds to wait for another process that writes the file
 _LOCK_TIMEOUT = 30.0

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connections.sdk.errors import ConfigurationInvalid, SecretMissing
+from connections.sdk.parameters import SECRET_NAME
 from connections.secrets import file as secrets_file
 from connections.secrets.file import Problem
 from connections.secrets.redaction import redactor
 
-NAME = re.compile(secrets_file.NAME, re.ASCII)
-# of a whole reference, for `re.search` and for constraints of the metadata database
-REFERENCE = rf"\A\${secrets_file.NAME}\Z"
+NAME = re.compile(SECRET_NAME, re.ASCII)
 # Variables of the process itself. Users who may edit connections must not be able to send them to a server.
 _OWNED = re.compile(
     r"_|DATABASE_URL|DISPLAY|HOME|HOSTNAME|LANG(UAGE)?|LOGNAME|MAIL|(OLD)?PWD|PATH|SECRET_KEY|SHELL|SHLVL|TERM|TMPDIR|TZ"

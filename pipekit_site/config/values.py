@@ -10,7 +10,7 @@ import environ
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from connections.secrets.references import NAME as SECRET_NAME
+from connections.sdk.parameters import SECRET_NAME
 
 Read = Callable[[Any], Any]
 _HOST = re.compile(r"(\*|\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])", re.IGNORECASE)
@@ -78,7 +78,7 @@ def secret_names(value: Any) -> tuple[str, ...]:
     expected = "names in capital letters such as DB2PW, as a list or separated by commas; [] for none"
     names = [] if value in ("", []) else _items(value, expected)
     for name in names:
-        if not isinstance(name, str) or not SECRET_NAME.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(SECRET_NAME, name):
             raise Unexpected(expected)
     return tuple(names)
 

@@ -10,7 +10,7 @@ from modules.models import Module
 from runs.cli.find import Report
 from runs.models.verification import Verification
 from runs.verifications import execute, report
-from runs.verifications.launch import VerificationRequest, claim
+from runs.verifications.claim import VerificationRequest, claim
 
 # message and hint
 FORCE_ALONE = ("--force needs --repair: only a repair has safety limits.", "Add --repair, or remove --force.")

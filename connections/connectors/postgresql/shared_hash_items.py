@@ -8,7 +8,7 @@ from connections.connectors.postgresql.copy import wire_values
 from connections.connectors.postgresql.hashing import is_padded, padded_text
 from connections.sdk.schema import Column, ColumnInfo
 from connections.sdk.sql.hashing import HashedColumn
-from connections.sdk.sql.types import DataType, Kind, to_arrow
+from connections.sdk.types import DataType, Kind, to_arrow
 
 # integer kinds with their maximum number of digits
 _DIGITS = {Kind.SMALLINT: 5, Kind.INTEGER: 10, Kind.BIGINT: 19}

@@ -20,8 +20,8 @@ from runs.models.verification import Verification, VerificationStatus
 from runs.notify.messages import line, sentence
 from runs.notify.outbox import queue
 from runs.notify.recipients import wanted_channels
-from runs.verifications import outcome
 from runs.verifications import scope as verification_scope
+from runs.verifications.outcome import outcome_of
 
 # how many earlier verifications are searched for one that is comparable
 _SEARCH_LIMIT = 100
@@ -54,7 +54,7 @@ def _report(verification: Verification) -> None:
         "missing": verification.missing,
         "extra": verification.extra,
         "different": verification.different,
-        "outcome": str(outcome.outcome(verification)),
+        "outcome": str(outcome_of(verification)),
         "scope": verification_scope.as_json(verification),
         "compared": _compared(verification),
     }
