@@ -1,4 +1,4 @@
-"""Validation of modules before they are saved, for admin, API and importconfig alike.
+"""Validation of modules before they are saved, shared by the admin and importconfig.
 
 Each check yields (field, message) pairs; a message says what is wrong, why, and what to do. A check yields nothing if a
 field that it needs is missing, because that is reported already.

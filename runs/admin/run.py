@@ -1,4 +1,4 @@
-"""Runs in the admin, read-only; imports the other admin modules of this app."""
+"""Runs in the admin, read-only."""
 
 from __future__ import annotations
 
@@ -18,10 +18,6 @@ from pipekit_site.admin_ui.model_admin import Button
 from runs.admin import formatting, module_pages
 from runs.admin.actions import CANCEL, cancel, run_again
 from runs.admin.base import RunColumns, RunHistoryAdmin, StartedByFilter
-from runs.admin.group_run import GroupRunAdmin as GroupRunAdmin
-from runs.admin.notification import NotificationAdmin as NotificationAdmin
-from runs.admin.setting import SettingAdmin as SettingAdmin
-from runs.admin.verification import VerificationAdmin as VerificationAdmin
 from runs.models import Run
 from runs.models.states import ACTIVE
 

@@ -1,4 +1,6 @@
-"""One tick of the scheduler: finalize dead runs, claim the slots that are due, start their runs. Takes seconds.
+"""One tick of the scheduler: finalizes dead runs, starts what is due, does housekeeping and sends notifications.
+
+It takes a few seconds; each part has a time limit of its own, and the next tick continues where one has ended.
 
 No state is kept in memory between ticks: what is due follows from the database and the time. Ticks may overlap, come
 late or not at all, or be killed anywhere, and the clock may jump: a slot is started at most once, and missed slots are

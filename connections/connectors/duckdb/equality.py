@@ -1,4 +1,4 @@
-"""The text forms of equal values of types that are specific to DuckDB; implements `TypeEquality`."""
+"""Which native types of DuckDB can write one value in several ways; implements `TypeEquality`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Row hashes of which two PostgreSQL servers compute the same value for the same row, for rows that a raw copy moves.
+"""Row hashes to compare tables of two PostgreSQL servers, for rows that a raw copy moves.
 
 The hash is that of the text of the row as a record. Different values of a type have different text, and the settings in
 driver.SESSION make it the same on both servers. `hash_record_extended` would be faster, but has collisions: numbers of

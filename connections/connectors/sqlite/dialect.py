@@ -1,4 +1,4 @@
-"""SQL dialect of SQLite. It has no schemas: `sync.orders` is a table with a dot in its name, `main.orders` `orders`."""
+"""SQL dialect of SQLite. There are no schemas: `sync.orders` is the name of a table, `main.orders` is the table `orders`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds loose key columns: the destination considers values equal there that the comparison considers different."""
+"""Finds key columns in which the destination considers values equal that the comparison considers different."""
 
 from __future__ import annotations
 

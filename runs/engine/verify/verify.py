@@ -1,4 +1,4 @@
-"""Verifies one module: compares every row that its query returns with the destination, exactly."""
+"""Verifies one module: compares the rows that its query returns, or a part of them, with the destination, exactly."""
 
 from __future__ import annotations
 
