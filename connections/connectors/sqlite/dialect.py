@@ -1,4 +1,4 @@
-"""SQL dialect of SQLite. There are no schemas: `sync.orders` is the name of a table, `main.orders` is the table `orders`."""
+"""SQL dialect of SQLite. It has no schemas: `sync.orders` is the name of a table, `main.orders` that of `orders`."""
 
 from __future__ import annotations
 
