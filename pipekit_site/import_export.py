@@ -6,9 +6,9 @@ from connections.configfile import CONNECTIONS
 from connections.models import Driver
 from modules.configfile import GROUPS, MODULES
 from pipekit_site.configfile import export
-from pipekit_site.configfile import load as importing
-from pipekit_site.configfile.importer import ImportOptions
-from pipekit_site.configfile.load import ImportResult
+from pipekit_site.configfile import import_file as importing
+from pipekit_site.configfile.apply_sections import ImportOptions
+from pipekit_site.configfile.import_file import ImportResult
 from runs.models import Run
 from scheduling.configfile import SCHEDULES
 

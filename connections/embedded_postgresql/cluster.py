@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connections.embedded_postgresql import programs
-from connections.embedded_postgresql.place import MARKER
+from connections.embedded_postgresql.directory_checks import MARKER
 from connections.embedded_postgresql.system_user import SystemUser
 from connections.sdk.files.lock import lock_descriptor
 

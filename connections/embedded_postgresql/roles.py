@@ -13,9 +13,9 @@ from typing import Any, cast
 
 import psycopg
 
-from connections.embedded_postgresql import place
+from connections.embedded_postgresql import directory_checks
 from connections.embedded_postgresql.cluster import Cluster
-from connections.embedded_postgresql.place import MARKER
+from connections.embedded_postgresql.directory_checks import MARKER
 from connections.embedded_postgresql.system_user import client_name, system_user
 
 # the role of connections; it owns the databases and everything in them
@@ -58,7 +58,7 @@ def prepare(cluster: Cluster) -> None:
 
 def superuser_settings(directory: str | Path) -> dict[str, str]:
     """Return libpq parameters for a superuser's session, for administration only, never for a connection."""
-    with Cluster.opened(place.real(directory), system_user()) as cluster:
+    with Cluster.opened(directory_checks.real(directory), system_user()) as cluster:
         return _settings(cluster)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from connections.sdk import lock_waits
+from connections.sdk import lock_wait_reports
 from connections.sdk.errors import Cancelled, Lost, PipekitError
 from modules.models import Module
 from runs.engine import retry as retrying
@@ -71,7 +71,7 @@ def _run_engine(
     # closing the generator closes the sessions that it has open
     with (
         closing(_events(recorder.run, plan, retry=retry)) as run_events,
-        lock_waits.reported_to(lambda message: handle(Waiting(message))),
+        lock_wait_reports.reported_to(lambda message: handle(Waiting(message))),
     ):
         for event in run_events:
             handle(event)

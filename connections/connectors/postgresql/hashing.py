@@ -15,7 +15,7 @@ from connections.connectors.postgresql.copy import raw_types
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.sdk.schema import Column, TableName
-from connections.sdk.sql.hashing import HashedColumn, NotHashed, RowHashing
+from connections.sdk.sql.row_hash import HashedColumn, NotHashed, RowHashing
 
 _SINCE = 140000
 _PADDED = frozenset({"character", "bpchar"})

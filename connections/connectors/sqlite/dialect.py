@@ -6,7 +6,7 @@ from connections.sdk.schema import TableName
 from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.row_identity import Names
-from connections.sdk.sql.temporal import lowest_spelling
+from connections.sdk.sql.watermark_timestamps import lowest_spelling
 from connections.sdk.types import DataType, Kind
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from connections.sdk.errors import ConfigurationInvalid, DataError
 from connections.sdk.schema import TableName
 from connections.sdk.sql.grammar import UNKNOWN
-from connections.sdk.sql.temporal import as_kind
+from connections.sdk.sql.watermark_timestamps import as_kind
 from connections.sdk.types import DataType, Kind
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from runs.engine.sessions import open_session
 from runs.engine.verify import open_sides
 from runs.engine.verify.comparison import Comparison
 from runs.engine.verify.equal_keys import EqualKeys
-from runs.engine.verify.loose_columns import loose_columns
+from runs.engine.verify.inexact_key_columns import loose_columns
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.result import ComparisonResult
 from runs.engine.verify.samples import Sample, choose

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from connections import registry
 from connections.sdk.errors import DataError
-from connections.sdk.sql.temporal import Timestamp, as_kind
+from connections.sdk.sql.watermark_timestamps import Timestamp, as_kind
 from connections.sdk.types import DataType, Kind
 
 KINDS = registry.kinds()
