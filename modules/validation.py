@@ -161,8 +161,8 @@ def _retries(module: Module) -> Findings:
 _CHECKS: tuple[Callable[[Module], Findings], ...] = (
     _name,
     _dest_table,
-    column_names.find,
-    watermark_types.find,
+    column_names.column_errors,
+    watermark_types.watermark_errors,
     _placeholders,
     _strategy,
     _latest,

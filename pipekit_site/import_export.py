@@ -27,5 +27,5 @@ def load(text: str | bytes, *, name: str, actor: str, dry_run: bool = False, pru
     Driver.objects.synchronize()
     data = text.encode() if isinstance(text, str) else text
     # modules with an active run cannot be removed
-    options = ImportOptions(name=name, actor=actor, dry_run=dry_run, prune=prune, beside=(Run.objects.active(),))
+    options = ImportOptions(name=name, actor=actor, dry_run=dry_run, prune=prune, blocking_rows=(Run.objects.active(),))
     return importing.load(data, SECTIONS, options)

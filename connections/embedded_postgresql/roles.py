@@ -37,7 +37,7 @@ def write_access(cluster: Cluster) -> None:
     if not cluster.read(_PASSWORD):
         password = secrets.token_urlsafe(24)
         command = f"ALTER ROLE {_SUPERUSER} WITH LOGIN PASSWORD '{password}'\n"
-        cluster.run("postgres", "--single", "-D", cluster.own_name, "postgres", text=command)
+        cluster.run("postgres", "--single", "-D", cluster.server_path, "postgres", text=command)
         cluster.write(_PASSWORD, password)
 
 

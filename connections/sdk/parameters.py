@@ -33,7 +33,7 @@ class ConnectionParameters:
     # what the connection must not reach; defaults to what this process protects
     protection: Protection = field(default_factory=current_protection, repr=False)
 
-    def beside(self, other: ConnectionParameters) -> ConnectionParameters:
+    def marked_if_same_file(self, other: ConnectionParameters) -> ConnectionParameters:
         """Return the parameters, with the option ``same_file`` if ``other`` is the same file; some systems lock it."""
         if (self.kind, self.url) != (other.kind, other.url):
             return self

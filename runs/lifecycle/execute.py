@@ -17,7 +17,7 @@ from runs.engine.destination import find_published
 from runs.engine.events import Event, Published, Waiting, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.retry import Policy
+from runs.engine.retry import RetryPolicy
 from runs.engine.sessions import with_short_timeout
 from runs.lifecycle import plan as planning
 from runs.lifecycle import signals
@@ -141,8 +141,8 @@ def _find(plan: Plan) -> Published | None:
         ) from error
 
 
-def _retry_policy(module: Module) -> Policy:
-    return Policy(
+def _retry_policy(module: Module) -> RetryPolicy:
+    return RetryPolicy(
         max_retries=module.max_retries,
         delay=module.retry_delay,
         max_delay=module.max_retry_delay,

@@ -32,8 +32,8 @@ class MergingDialect(PublishingDialect):
         text = super().duplicate_keys(staging, key, limit=limit)
         return text.removesuffix(f" LIMIT {limit}") + f" OFFSET 0 ROWS FETCH NEXT {limit} ROWS ONLY"
 
-    def without(self, table: TableName, column: str, shown: Names, *, limit: int = 1) -> str:
-        text = super().without(table, column, shown, limit=limit)
+    def select_rows_with_null(self, table: TableName, column: str, shown: Names, *, limit: int = 1) -> str:
+        text = super().select_rows_with_null(table, column, shown, limit=limit)
         return text.removesuffix(f" LIMIT {limit}") + f" FETCH FIRST {limit} ROWS ONLY"
 
     def upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:

@@ -124,7 +124,7 @@ def _streamed_source(
         return add_predicate(tables.query, dialect, key.dest_name, segment.condition, result_name=key.source_name)
 
     side = StreamedSide(
-        plan.source.beside(plan.destination),
+        plan.source.marked_if_same_file(plan.destination),
         query=query,
         read=tables.columns,
         compared=spec,
@@ -149,7 +149,7 @@ def _streamed_destination(
         return f"{text} WHERE {condition}" if condition else text
 
     side = StreamedSide(
-        plan.destination.beside(plan.source),
+        plan.destination.marked_if_same_file(plan.source),
         query=query,
         read=spec.columns,
         compared=spec,

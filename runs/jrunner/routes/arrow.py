@@ -30,7 +30,11 @@ _CLOSE_TIMEOUT = 5.0
 
 def copy(job: Job, reporter: Reporter, cancellation: Cancellation, *, writer: Writer | None = None) -> TransferResult:
     """Copy all rows of the job in one transaction of the destination, or of ``writer`` if given."""
-    job = replace(job, source=job.source.beside(job.destination), destination=job.destination.beside(job.source))
+    job = replace(
+        job,
+        source=job.source.marked_if_same_file(job.destination),
+        destination=job.destination.marked_if_same_file(job.source),
+    )
     reader = connector(job.source.kind, Cap.READ).reader
     writer = writer or connector(job.destination.kind, Cap.WRITE).writer
     assert reader is not None and writer is not None

@@ -108,7 +108,7 @@ def test_a_lock_timeout_names_the_holder_in_the_error(bench: Bench, reports: lis
     with locking_session(bench, "LOCK TABLE sync.t IN ACCESS EXCLUSIVE MODE") as other:
         name = _session_name(other)
         error = timeout_error(
-            reports, lambda seconds: bench.run(bench.plan("SELECT k, v FROM s", lock_seconds=seconds))
+            reports, lambda seconds: bench.run(bench.plan("SELECT k, v FROM s", lock_timeout=seconds))
         )
     assert len(reports) >= 1
     assert name in error.message
