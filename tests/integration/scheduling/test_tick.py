@@ -113,7 +113,7 @@ def test_a_run_that_cannot_be_started_stops_no_other_schedule(settings: Settings
     report = tick.tick(START + MINUTE)
     assert len(report.failed) == 2
     assert Slot.objects.filter(outcome="failed").count() == 2
-    assert "no process" in Schedule.objects.get(pk=rows[0].pk).problem
+    assert Schedule.objects.get(pk=rows[0].pk).problem.startswith("The process cannot be started.")
 
 
 def test_a_failing_reaper_stops_no_schedule_and_its_error_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
