@@ -30,8 +30,6 @@ _MAX_DEPTH = 4
 _MAX_LEAVES = 100
 # the rows that differ are read until two successive reads agree, at most so often
 _MAX_READS = 4
-# seconds between two reads
-_READ_PAUSE = 0.5
 # each key is a condition in the repair's statements, and SQLite nests at most 1000
 _MAX_KEYS = 500
 # seconds after which a statement that still runs is stopped again
@@ -169,7 +167,7 @@ class Comparison:
         ) as differences:
             self._read(differences)
             for _ in range(1, _MAX_READS):
-                time.sleep(_READ_PAUSE)
+                time.sleep(self._pace.seconds_between_reads)
                 self._read(differences)
                 if not differences.unstable():
                     break
