@@ -1,6 +1,7 @@
 """The key that locks a destination table: two runs have the same one exactly if they write the same table.
 
-Names that only a resolver or the server knows to be the same (an alias in DNS, a synonym) have different keys.
+Names that only a resolver or the server knows to be the same (an alias in DNS, a synonym, a table without a schema
+under a search_path that a role sets) have different keys. Publishes of one table exclude each other on the server, too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from connections import registry
 from connections.models import Connection
+from connections.sdk.parameters import ConnectionParameters
 from connections.url import parse
 from connections.url.parse import ConnectionUrl
 from modules.models import Module
@@ -27,7 +29,8 @@ def dest_lock_key(module: Module) -> str:
     url = parse.parse(connection.jdbc_url, kind=connection.driver.kind)
     # the kind “jdbc” stands for many systems; its form is the name of the system
     system = f"{url.kind}:{url.form}" if url.kind == "jdbc" else url.kind
-    table = registry.dialect(url.kind).table_key(module.dest_table_name)
+    parameters = ConnectionParameters(kind=url.kind, url=connection.jdbc_url, options=connection.options or {})
+    table = registry.dialect_for(parameters).table_key(module.dest_table_name)
     key = f"{system}:{_address(connection, url)}:{table}"
     # longer keys do not fit into the column
     return key if len(key) <= _MAX_KEY_LENGTH else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"

@@ -104,6 +104,21 @@ def test_the_names_of_one_table_share_a_key(url: str, one: str, other: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("path", "schema"),
+    [("app", "app"), ("app, other", "app"), ("APP", "app"), ('"App"', "App"), ('"$user", app', "app"), ("", "public")],
+)
+def test_a_table_without_a_schema_is_in_the_first_one_of_the_connection_s_search_path(path: str, schema: str) -> None:
+    by_option = key("jdbc:postgresql://h/dw", "orders", session={"search_path": path})
+    assert by_option == key("jdbc:postgresql://h/dw", f"{schema}.orders")
+
+
+def test_the_url_can_name_the_schema_of_tables_without_one() -> None:
+    url = "jdbc:postgresql://h/dw?currentSchema=app,other"
+    assert key(url, "orders") == key("jdbc:postgresql://h/dw", "app.orders") != key(url, "public.orders")
+    assert key(url, "orders", session={"search_path": "own"}) == key(url, "own.orders")
+
+
+@pytest.mark.parametrize(
     ("url", "one", "other"),
     [
         ("jdbc:postgresql://h/dw", "sync.orders", "sync.Orders"),
