@@ -21,9 +21,8 @@ from runs.admin import formatting
 from runs.admin.actions import RESULT_TEXTS, too_many
 from runs.admin.base import RunHistoryAdmin
 from runs.admin.filters import StartedByFilter
-from runs.lifecycle import cancel as cancelling
 from runs.models.verification import Verification
-from runs.verifications import examples, report
+from runs.verifications import cancel, examples, report
 from runs.verifications import scope as verification_scope
 from runs.verifications.launch import VerificationRequest, launch
 from runs.verifications.outcome import Outcome, outcome
@@ -136,7 +135,7 @@ class VerificationAdmin(RunHistoryAdmin):
         if too_many(request, rows.count(), "Select fewer."):
             return None
         for row in rows:
-            text = RESULT_TEXTS[cancelling.cancel(row)]
+            text = RESULT_TEXTS[cancel.request(row)]
             messages.info(request, html.render("runs/messages/row.html", row=row, text=text))
         return None
 
