@@ -14,7 +14,7 @@ from modules.models import Module
 from runs.cli import text as terminal
 from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage
 from runs.lifecycle import signals
-from runs.verifications import cancel, report
+from runs.verifications import cancel, execute, report
 from runs.verifications.launch import VerificationRequest
 
 
@@ -44,11 +44,10 @@ class Command(VerifyCommand):
             "since": options["since"],
             "sample": options["sample"] and int(options["sample"]),
         }
-        request = VerificationRequest(
-            repair=options["repair"],
-            force=options["force"],
-            options={key: value for key, value in scope.items() if value},
-        )
+        scope = {key: value for key, value in scope.items() if value}
+        if misfit := execute.invalid_option(module, scope):
+            raise refused(misfit, returncode=ExitCode.USAGE)
+        request = VerificationRequest(repair=options["repair"], force=options["force"], options=scope)
         with signals.as_interrupt(deferred=True):
             try:
                 verification = self.verify(module, request, **options)
