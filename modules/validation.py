@@ -15,8 +15,9 @@ from django.core.exceptions import ValidationError
 from connections import registry
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import TableName
-from modules import column_names, cron_expression, overlap, watermark_types
+from modules import column_names, overlap, watermark_types
 from modules.choices import DuplicateKeys, MergeStrategy
+from modules.cron import grammar as cron_grammar
 from modules.query.placeholders import check_placeholders, find_placeholders
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def cron_problem(module: Module) -> str:
     """Return an error message about full_refresh_cron, or an empty string if it is valid."""
     try:
         if module.full_refresh_cron:
-            cron_expression.check(module.full_refresh_cron)
+            cron_grammar.check(module.full_refresh_cron)
     except ValidationError as error:
         return str(error.messages[0])
     return ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from connections import registry
 from connections.sdk.errors import PipekitError
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from modules import implied_watermark
 from modules.choices import MergeStrategy
 

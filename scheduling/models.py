@@ -13,7 +13,7 @@ from django.db import models
 from django.utils.timezone import get_default_timezone_name
 
 from connections.models import NAME, Timestamped
-from modules import cron_expression
+from modules.cron import grammar as cron_grammar
 from modules.models import Group, Module
 from scheduling.querysets import ScheduleQuerySet, SlotQuerySet
 
@@ -68,7 +68,7 @@ class Schedule(Timestamped):
     cron_expr = models.CharField(
         "cron expression",
         max_length=100,
-        validators=[cron_expression.check],
+        validators=[cron_grammar.check],
         help_text="Minute, hour, day, month, weekday (0 4 * * *), or @hourly, @daily, @weekly, @monthly, @yearly.",
     )
     timezone = models.CharField("time zone", max_length=64, default=server_zone, validators=[check_zone])

@@ -23,7 +23,7 @@ from runs.lifecycle import launch as launching
 from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.models import GroupRun, Run
-from runs.settings import current
+from runs.models.setting import current_settings
 
 CANCEL = Button(
     action="cancel",
@@ -108,7 +108,7 @@ def _request(request: HttpRequest, *, dry_run: bool = False, full_refresh: bool 
 
 def _limit() -> int:
     # every run is a process, so one click may start as many as schedules may start per minute
-    return current().runs_per_tick
+    return current_settings().runs_per_tick
 
 
 def too_many(request: HttpRequest, count: int, hint: str) -> bool:

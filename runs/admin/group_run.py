@@ -45,7 +45,7 @@ class RunInline(RunColumns, ReadOnlyMixin, TabularInline):
 class GroupRunAdmin(RunHistoryAdmin):
     name_field, named = "group_name", Group
     inlines = [RunInline]
-    list_display = ["number", "group_name", "state", "started_by", "started", "duration", "outcomes"]
+    list_display = ["number", "group_name", "state", "started_by", "started", "duration", "member_results"]
     list_display_links = ["number", "group_name"]
     list_filter = [("status", ChoicesDropdownFilter), ("group", AutocompleteSelectFilter), StartedByFilter]
     search_fields = ["group_name"]
@@ -58,7 +58,7 @@ class GroupRunAdmin(RunHistoryAdmin):
             None,
             {
                 "fields": [
-                    ("group_link", "state", "outcomes"),
+                    ("group_link", "state", "member_results"),
                     ("started_ago", "ended", "duration"),
                     "started_by_current_name",
                 ]
@@ -97,6 +97,6 @@ class GroupRunAdmin(RunHistoryAdmin):
         return html.render("runs/skipped_members.html", skipped=run.skipped)
 
     @display(description="Runs")
-    def outcomes(self, run: Any) -> str:
+    def member_results(self, run: Any) -> str:
         total = f"of {len(run.members)}" if run.members else ""
-        return html.render("runs/group_outcomes.html", good=run.good_runs, total=total, failed=run.failed_runs)
+        return html.render("runs/group_member_results.html", good=run.good_runs, total=total, failed=run.failed_runs)

@@ -17,15 +17,16 @@ from connections.sdk.errors import PipekitError
 from modules.models import Module
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button
-from runs.admin import formatting
+from runs.admin import formatting, verification_examples
 from runs.admin.actions import RESULT_TEXTS, too_many
 from runs.admin.base import RunHistoryAdmin
 from runs.admin.filters import StartedByFilter
 from runs.models.verification import Verification
-from runs.verifications import cancel, examples, report
+from runs.verifications import cancel, report
 from runs.verifications import scope as verification_scope
-from runs.verifications.launch import VerificationRequest, launch
-from runs.verifications.outcome import Outcome, outcome
+from runs.verifications.claim import VerificationRequest
+from runs.verifications.launch import launch
+from runs.verifications.outcome import VerificationOutcome, outcome_of
 
 VERIFY = Button(action="verify", label="Verify", icon="fact_check", title="Compare the source with the destination")
 _KINDS = ("missing", "extra", "different")
@@ -159,7 +160,7 @@ class VerificationAdmin(RunHistoryAdmin):
 
     @display(description="Status", ordering="status")
     def state(self, row: Any) -> str:
-        ended: Outcome = outcome(row)
+        ended: VerificationOutcome = outcome_of(row)
         colour, sign = formatting.COLOURS[ended]
         return html.badge(ended.label, colour, sign=sign)
 
@@ -203,7 +204,7 @@ class VerificationAdmin(RunHistoryAdmin):
         if not any(row.examples.values()):
             return html.NOTHING
         more = {f"more_{kind}": report.left_out(row, kind) for kind in _KINDS}
-        return examples.rendered(row.examples, more)
+        return verification_examples.rendered(row.examples, more)
 
     @display(description="Repair")
     def repair_run_link(self, row: Verification) -> str:

@@ -9,7 +9,7 @@ from connections.management.base import BaseCommand
 from modules.models import Module
 from runs.models.verification import Verification
 from runs.verifications import execute, report
-from runs.verifications.launch import VerificationRequest, claim
+from runs.verifications.claim import VerificationRequest, claim
 
 # message and hint
 FORCE_ALONE = ("--force needs --repair: only a repair has safety limits.", "Add --repair, or remove --force.")

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, TableName
-from runs.engine.verify.segments import Segment
+from runs.engine.segments import Segment
 
 
 class Strategy(StrEnum):

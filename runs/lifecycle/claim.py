@@ -15,8 +15,9 @@ from django.utils import timezone
 from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
 from modules.models import Group, Module
 from runs.lifecycle.dest_lock import dest_lock_key
+from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.plan import strategy_of
-from runs.lifecycle.reap import reap, reap_group, seems_dead
+from runs.lifecycle.reap import reap, reap_group
 from runs.models import GroupRun, Run
 from runs.models.states import Status, finished
 from runs.process import identity

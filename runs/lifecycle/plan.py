@@ -14,7 +14,7 @@ from modules.models import Hook as HookRow
 from modules.models import Module
 from runs.engine.plan import Hook, Limits, NamedWatermark, Plan, RunOn, Strategy
 from runs.models import Run, Setting
-from runs.settings import current
+from runs.models.setting import current_settings
 
 
 def plan(run: Run, settings: Setting | None = None) -> Plan:
@@ -28,7 +28,7 @@ def plan(run: Run, settings: Setting | None = None) -> Plan:
     assert module is not None, "a run is planned while its module exists"
     strategy = strategy_of(run)
     key = module.key_columns
-    settings = settings or current()
+    settings = settings or current_settings()
     timeout = settings.no_progress_timeout
     return Plan(
         run=run.token,
@@ -84,7 +84,7 @@ def plan_of_destination(run: Run) -> Plan:
     module = run.module
     assert module is not None, "a run is planned while its module exists"
     strategy = strategy_of(run)
-    destination = _parameters(module.dest_connection, current().no_progress_timeout)
+    destination = _parameters(module.dest_connection, current_settings().no_progress_timeout)
     return Plan(
         run=run.token,
         module=module.name,

@@ -7,7 +7,7 @@ import pyarrow as pa
 from connections.connectors.postgresql.copy import wire_values
 from connections.sdk.schema import Column, ColumnInfo
 from connections.sdk.sql.hashing import HashedColumn
-from connections.sdk.sql.types import DataType, Kind, to_arrow
+from connections.sdk.types import DataType, Kind, to_arrow
 
 # integer kinds with their maximum number of digits
 _DIGITS = {Kind.SMALLINT: 5, Kind.INTEGER: 10, Kind.BIGINT: 19}

@@ -13,9 +13,9 @@ from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.sdk.errors import PipekitError, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
+from connections.sdk.sql.final_semicolon import without_final_semicolon
 from connections.sdk.sql.foreign_keys import ForeignKey
-from connections.sdk.sql.statement import statement
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 _PROBE = "pipekit_probe"
 # rows from which the storage class of an expression is inferred
@@ -30,7 +30,7 @@ def describe_query(session: Session, query: str) -> tuple[ColumnInfo, ...]:
 
     An expression has no declared type: it gets the storage class that its first rows have in common, or UNKNOWN.
     """
-    query = statement(query)
+    query = without_final_semicolon(query)
     # CREATE VIEW does not check that the tables exist
     session.fetch(f"SELECT * FROM ({query}\n) LIMIT 0")
     session.execute(f"CREATE TEMP VIEW {_PROBE} AS {query}\n")

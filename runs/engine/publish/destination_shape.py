@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from connections.sdk.errors import SerializationFailed
 from connections.sdk.schema import ColumnInfo, TableInfo
-from connections.sdk.sql.type_grammar import is_type
+from connections.sdk.sql.type_validation import is_type
 from runs.engine.destination import Destination
 from runs.engine.plan import Strategy
 from runs.engine.publish.checks import Staging

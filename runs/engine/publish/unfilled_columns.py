@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from connections.sdk.errors import Refused
 from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
-from connections.sdk.sql.types import NUMERIC_KINDS, Kind
+from connections.sdk.types import NUMERIC_KINDS, Kind
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan, Strategy
 

@@ -11,7 +11,7 @@ from connections import registry
 from connections.sdk.errors import ConfigurationError, DataError, LockTimeout
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.temporal import Timestamp, has_offset
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from modules import implied_watermark
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan, Strategy

@@ -16,7 +16,8 @@ from runs.cli import text as terminal
 from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage
 from runs.lifecycle import signals
 from runs.verifications import report
-from runs.verifications.launch import VerificationRequest, members
+from runs.verifications.claim import VerificationRequest
+from runs.verifications.launch import members
 
 # the worst comes first
 _WORST = (ExitCode.CANCELLED, ExitCode.FAILED, ExitCode.PARTLY, ExitCode.ALREADY_RUNNING, ExitCode.DONE)

@@ -15,7 +15,7 @@ from runs.cli import text as terminal
 from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage
 from runs.lifecycle import signals
 from runs.verifications import cancel, execute, report
-from runs.verifications.launch import VerificationRequest
+from runs.verifications.claim import VerificationRequest
 
 
 class Command(VerifyCommand):

@@ -19,11 +19,11 @@ from django.core.mail.utils import DNS_NAME
 from connections.sdk.errors import AuthenticationFailed, ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.references import store
 from connections.url.addresses import in_daemon_thread
+from runs.models.setting import setting
 from runs.notify import channels
 from runs.notify.channels.addresses import EventLoop
 from runs.notify.messages import Mail, line
 from runs.notify.recipients import recipients
-from runs.settings import setting
 
 _SUBMISSION, _SMTPS = 587, 465
 # seconds to wait for the answer to QUIT, after the mail has been accepted

@@ -15,10 +15,10 @@ from django.utils import timezone
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import PipekitError
+from modules.cron import expression as cron
+from modules.cron import shorthand
 from runs.cli import text
 from scheduling import targets, timestamps
-from scheduling.cron import expression as cron
-from scheduling.cron import shorthand
 from scheduling.models import Action, CatchUp
 from scheduling.targets import Target
 from scheduling.tick import status

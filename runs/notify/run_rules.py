@@ -15,11 +15,11 @@ from django.utils import timezone
 
 from runs.models import GroupRun, Run
 from runs.models.notification import Notification, NotificationKind
+from runs.models.setting import setting
 from runs.models.states import GroupStatus, Status, finished
 from runs.notify.messages import line
 from runs.notify.outbox import queue
 from runs.notify.recipients import wanted_channels
-from runs.settings import setting
 
 # cancelled without a request: by a signal from outside, such as at shutdown
 _STOPPED = models.Q(status=Status.CANCELLED, cancel_requested=False)

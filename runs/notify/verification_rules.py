@@ -19,8 +19,8 @@ from runs.models.verification import Verification
 from runs.notify.messages import line, sentence
 from runs.notify.outbox import queue
 from runs.notify.recipients import wanted_channels
-from runs.verifications import outcome
 from runs.verifications import scope as verification_scope
+from runs.verifications.outcome import outcome_of
 
 # how many earlier verifications are searched for one that is comparable
 _SEARCH_LIMIT = 100
@@ -71,7 +71,7 @@ def _report(verification: Verification) -> None:
         "missing": verification.missing,
         "extra": verification.extra,
         "different": verification.different,
-        "outcome": str(outcome.outcome(verification)),
+        "outcome": str(outcome_of(verification)),
         "scope": verification_scope.as_json(verification),
         "compared": _compared(verification),
     }

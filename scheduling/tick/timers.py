@@ -1,4 +1,4 @@
-"""Triggers: everything that has a cron expression, which is schedules and modules' full_refresh_cron."""
+"""Timers: everything that starts runs by a cron expression, which is schedules and modules' full_refresh_cron."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SCHEDULE = "schedule "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trigger:
+class Timer:
     """What is started and when, and up to when that was evaluated. Exactly one of schedule_id and module_id is set."""
 
     schedule_id: int | None = None
@@ -27,7 +27,7 @@ class Trigger:
     expression: str
     zone: str
     catch_up: str
-    # a trigger without progress is not evaluated for times before this
+    # a timer without progress is not evaluated for times before this
     changed_at: dt.datetime
     progress: Progress | None
     # verify instead of running
@@ -68,13 +68,13 @@ class Trigger:
         return start_group(self.group_to_run, **options)
 
 
-def enabled() -> list[Trigger]:
-    """Return all enabled triggers, in two queries."""
+def enabled() -> list[Timer]:
+    """Return all enabled timers, in two queries."""
     return [*_schedules(), *_full_refreshes()]
 
 
 def mark_disabled(now: dt.datetime) -> None:
-    """Reset the progress of disabled triggers, so that they miss nothing until they are enabled again."""
+    """Reset the progress of disabled timers, so that they miss nothing until they are enabled again."""
     active = Progress.objects.exclude(seen_as="")
     for rows in (
         active.filter(schedule__enabled=False),
@@ -88,10 +88,10 @@ def mark_disabled(now: dt.datetime) -> None:
         Progress.objects.bulk_create(new, ignore_conflicts=True)
 
 
-def _schedules() -> Iterator[Trigger]:
+def _schedules() -> Iterator[Timer]:
     named = {"group_name": F("group__name"), "module_name": F("module__name")}
     for row in Schedule.objects.enabled().select_related("progress").annotate(**named):
-        yield Trigger(
+        yield Timer(
             schedule_id=row.pk,
             name=f"{_SCHEDULE}{row.name}",
             expression=row.cron_expr,
@@ -107,11 +107,11 @@ def _schedules() -> Iterator[Trigger]:
         )
 
 
-def _full_refreshes() -> Iterator[Trigger]:
+def _full_refreshes() -> Iterator[Timer]:
     rows = Module.objects.enabled().exclude(full_refresh_cron="").select_related("full_refresh_progress")
     zone = server_zone()
     for row in rows.only("name", "full_refresh_cron", "updated_at", "full_refresh_progress"):
-        yield Trigger(
+        yield Timer(
             module_id=row.pk,
             name=f"full refresh of {row.name}",
             expression=row.full_refresh_cron,
