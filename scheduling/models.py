@@ -21,8 +21,8 @@ from scheduling.querysets import ScheduleQuerySet, SlotQuerySet
 class CatchUp(models.TextChoices):
     """What is done about missed slots."""
 
-    NONE = "none", "Skip what was missed"
-    LAST = "last", "Run once for all that was missed"
+    NONE = "none", "Skip missed times"
+    LAST = "last", "Run once for all missed times"
 
 
 class Action(models.TextChoices):
@@ -73,7 +73,10 @@ class Schedule(Timestamped):
     )
     timezone = models.CharField("time zone", max_length=64, default=server_zone, validators=[check_zone])
     action = models.CharField(
-        max_length=6, choices=Action.choices, default=Action.RUN, help_text="What is done with the module or the group."
+        max_length=6,
+        choices=Action.choices,
+        default=Action.RUN,
+        help_text="What the schedule does with the group or module.",
     )
     enabled = models.BooleanField(default=True)
     catch_up = models.CharField(max_length=4, choices=CatchUp.choices, default=CatchUp.LAST)

@@ -12,8 +12,8 @@ from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from connections.models import Connection
+from connections.sdk.parameters import REFERENCE
 from connections.secrets import binding
-from connections.validation import REFERENCE
 from pipekit_site.admin_ui.form_fields import JsonWidget
 
 PERMISSION = "connections.use_secret"

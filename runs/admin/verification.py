@@ -19,8 +19,8 @@ from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button
 from runs.admin import formatting, verification_examples
 from runs.admin.actions import RESULT_TEXTS, too_many
-from runs.admin.base import RunHistoryAdmin
-from runs.admin.filters import StartedByFilter
+from runs.admin.base import RunHistoryAdmin, StartedByFilter
+from runs.models.execution import StartedBy
 from runs.models.verification import Verification
 from runs.verifications import cancel, report
 from runs.verifications import scope as verification_scope
@@ -53,7 +53,7 @@ def _launch(
     request: HttpRequest, modules: list[Module], options: dict[str, Any], *, repair: bool
 ) -> HttpResponse | None:
     verification_request = VerificationRequest(
-        trigger="admin", actor=request.user.get_username(), repair=repair, options=options
+        trigger=StartedBy.ADMIN, actor=request.user.get_username(), repair=repair, options=options
     )
     try:
         started = launch(modules, verification_request)
@@ -101,10 +101,8 @@ class VerificationAdmin(RunHistoryAdmin):
         return verifications.select_related("module", "repair_run")
 
     def get_fieldsets(self, request: HttpRequest, obj: Verification | None = None) -> Any:
-        values = {"error_text": obj and obj.error, "warnings_text": obj and obj.warnings}
-        fields = [field for field, value in values.items() if value]
         first, rows, log = self.fieldsets
-        top = [first, *([("Problems", {"fields": fields})] if fields else [])]
+        top = [first, *self.problems(obj, "warnings")]
         # a failed comparison has no counts
         return [*top, rows, log] if obj and obj.missing is not None else [*top, log]
 
@@ -164,10 +162,6 @@ class VerificationAdmin(RunHistoryAdmin):
         colour, sign = formatting.COLOURS[ended]
         return html.badge(ended.label, colour, sign=sign)
 
-    @display(description="Module")
-    def module_link(self, row: Verification) -> str:
-        return html.row_link(row.module) if row.module else f"{row.module_name} (deleted)"
-
     @display(description="Compared")
     def scope(self, row: Verification) -> str:
         return verification_scope.words(row)
@@ -212,10 +206,6 @@ class VerificationAdmin(RunHistoryAdmin):
             return html.NOTHING
         result = report.repair_words(row)
         return html.render("runs/verification/repair.html", run=row.repair_run, result=result)
-
-    @display(description="Warnings")
-    def warnings_text(self, row: Verification) -> str:
-        return formatting.warnings(row)
 
 
 def _brief(row: Verification) -> str:

@@ -6,20 +6,16 @@ If the spool cannot be written either, the next tick finds the process dead and 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connection
-
 from runs.engine.faults import point
 from runs.lifecycle import spool
+from runs.lifecycle.metadata_retry import retry_finish
 from runs.models import Run
 from runs.models.states import IllegalTransition, Status
 
 _log = logging.getLogger(__name__)
-# seconds for which writing is retried before the state goes to the spool
-_TIMEOUT = 120.0
 
 
 def finish(run: Run, status: Status, results: Mapping[str, Any], *, log: Callable[[str], None]) -> None:
@@ -28,15 +24,9 @@ def finish(run: Run, status: Status, results: Mapping[str, Any], *, log: Callabl
     ``log`` is called with lines for the run's log.
     """
     point("record.ending")
-    deadline = time.monotonic() + _TIMEOUT
     try:
-        while not _try_finish(run, status, results, log):
-            if time.monotonic() > deadline:
-                log(f"ended: {status}; {_spool(run, status, results)}")
-                break
-            time.sleep(1)
-        else:
-            log(f"ended: {status}")
+        failure = retry_finish(lambda: run.finish(status, **results), log=log)
+        log(f"ended: {status}" if failure is None else f"ended: {status}; {_spool(run, status, results)}")
     except IllegalTransition as error:
         if Run.objects.filter(pk=run.pk).exists():
             run.refresh_from_db()
@@ -46,16 +36,6 @@ def finish(run: Run, status: Status, results: Mapping[str, Any], *, log: Callabl
     for name, value in {**results, "status": status}.items():
         setattr(run, name, value)
     point("record.ended")
-
-
-def _try_finish(run: Run, status: Status, results: Mapping[str, Any], log: Callable[[str], None]) -> bool:
-    try:
-        run.finish(status, **results)
-    except (DatabaseError, InterfaceError) as error:
-        connection.close()
-        log(f"the metadata could not be written, retrying: {error}")
-        return False
-    return True
 
 
 def _spool(run: Run, status: Status, results: Mapping[str, Any]) -> str:

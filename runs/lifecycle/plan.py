@@ -110,12 +110,12 @@ def strategy_of(run: Run) -> Strategy:
 
 
 def _watermark(module: Module, strategy: Strategy, key: tuple[str, ...]) -> str:
-    """Return the watermark column; only incremental falls back to the first column of the merge key."""
-    if strategy is Strategy.FULL:
+    """Return the watermark column; a strategy may imply the first column of the merge key."""
+    if strategy.traits.replaces_all:
         return ""
     if module.watermark_column:
         return module.watermark_column
-    return key[0] if strategy is Strategy.INCREMENTAL and key else ""
+    return key[0] if strategy.traits.implies_watermark and key else ""
 
 
 def _columns(module: Module) -> tuple[Column, ...]:

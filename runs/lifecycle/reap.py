@@ -17,6 +17,7 @@ from runs.lifecycle import spool
 from runs.lifecycle.dest_lock import dest_lock_key
 from runs.lifecycle.liveness import seems_dead
 from runs.models import GroupRun, Run
+from runs.models.execution import StartedBy
 from runs.models.states import IllegalTransition, Status
 from runs.models.verification import ACTIVE, Verification
 
@@ -85,7 +86,7 @@ def reap_verification(verification: Verification) -> bool:
 
     Return whether this call did it.
     """
-    run = Run.objects.active().filter(trigger=f"verification:{verification.pk}").first()
+    run = Run.objects.active().filter(trigger=StartedBy.VERIFICATION.numbered(verification.pk)).first()
     if run is not None and seems_dead(run):
         if verification.cancel_requested:
             run.request_cancel()

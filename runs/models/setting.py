@@ -11,7 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from connections.models import Timestamped
-from connections.validation import REFERENCE
+from connections.sdk.parameters import REFERENCE
 
 # the primary key of the only row
 ROW = 1

@@ -5,7 +5,6 @@ A verification whose process is dead blocks nobody: the next one finalizes it fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from django.utils import timezone
 
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
+from runs.lifecycle.claim import Requested
 from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.reap import reap_verification
 from runs.models.verification import ACTIVE, Verification, VerificationStatus
@@ -21,16 +21,14 @@ from runs.process import identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerificationRequest:
-    """Who requested a verification, and its options as `Verification.options` stores them."""
+class VerificationRequest(Requested):
+    """Who requested a verification, and its options as `Verification.options` stores them.
 
-    trigger: str = "manual"
-    actor: str = ""
+    Of several verifications, ``on_insert`` is called with the first.
+    """
+
     repair: bool = False
-    force: bool = False
     options: dict[str, Any] | None = None
-    # called with the first new row in the transaction that inserts it; an exception rolls the insert back
-    on_insert: Callable[[Any], None] | None = None
 
 
 def claim(module: Module, request: VerificationRequest) -> Verification:
@@ -61,8 +59,7 @@ def _insert(module: Module, request: VerificationRequest, **fields: Any) -> Veri
                 options=request.options or {},
                 **fields,
             )
-            if request.on_insert is not None:
-                request.on_insert(row)
+            request.inserted(row)
             return row
     except IntegrityError:
         raise _busy(module, Verification.objects.filter(module=module, status__in=ACTIVE).first()) from None

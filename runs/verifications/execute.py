@@ -21,6 +21,7 @@ from runs.lifecycle import plan as planning
 from runs.lifecycle.heartbeat import Heartbeat
 from runs.lifecycle.metadata_retry import retry_metadata
 from runs.models import Run
+from runs.models.execution import StartedBy
 from runs.models.setting import current_settings
 from runs.models.states import Status
 from runs.models.verification import Verification, VerificationStatus
@@ -145,7 +146,7 @@ def _repair(
     from runs.engine.verify.plan_repair import repair_plan
 
     request = claim.Request(
-        trigger=f"verification:{verification.pk}", actor=verification.actor, force=verification.force
+        trigger=StartedBy.VERIFICATION.numbered(verification.pk), actor=verification.actor, force=verification.force
     )
     # checked before the run is inserted: raises if the differences cannot be repaired
     repair_plan(planning.plan(_run_of(module)), result)

@@ -13,7 +13,6 @@ from runs.verifications import launch as verification_launch
 from runs.verifications.claim import VerificationRequest
 from scheduling.models import SlotOutcome
 
-FULL_REFRESH = "full_refresh"
 # called with the id of the inserted run, group run or first verification
 OnInsert = Callable[[int], None]
 

@@ -10,8 +10,9 @@ from typing import Any
 from django.db.models import F
 
 from modules.models import Module
+from runs.models.execution import StartedBy
 from scheduling.models import Action, CatchUp, Progress, Schedule, server_zone
-from scheduling.tick.start import FULL_REFRESH, OnInsert, StartResult, start_group, start_module, start_verification
+from scheduling.tick.start import OnInsert, StartResult, start_group, start_module, start_verification
 
 _SCHEDULE = "schedule "
 
@@ -46,7 +47,7 @@ class Timer:
     @property
     def key(self) -> str:
         """A key that stays the same when the schedule or module is renamed."""
-        return f"full_refresh:{self.module_id}" if self.schedule_id is None else f"schedule:{self.schedule_id}"
+        return timer_key(self.schedule_id, self.module_id)
 
     @property
     def owner(self) -> dict[str, int | None]:
@@ -56,7 +57,7 @@ class Timer:
     def start(self, on_insert: OnInsert) -> StartResult:
         """Start its run; ``on_insert`` is called with the run's id in the transaction that inserts it."""
         if self.module_id is not None:
-            return start_module(self.module_id, trigger=FULL_REFRESH, on_insert=on_insert, full_refresh=True)
+            return start_module(self.module_id, trigger=StartedBy.FULL_REFRESH, on_insert=on_insert, full_refresh=True)
         # the schedule's name is stored with the run, because the schedule may be deleted later
         name = self.name.removeprefix(_SCHEDULE)
         options: dict[str, Any] = {"trigger": self.key, "actor": name, "on_insert": on_insert}
@@ -66,6 +67,13 @@ class Timer:
             return start_module(self.module_to_run, **options)
         assert self.group_to_run is not None, "a schedule fires a group or a module"
         return start_group(self.group_to_run, **options)
+
+
+def timer_key(schedule_id: int | None, module_id: int | None) -> str:
+    """Return the key of a schedule, or of the full refresh of a module; a schedule's runs store it as their trigger."""
+    if schedule_id is not None:
+        return StartedBy.SCHEDULE.numbered(schedule_id)
+    return StartedBy.FULL_REFRESH.numbered(module_id)
 
 
 def enabled() -> list[Timer]:

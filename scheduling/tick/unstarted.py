@@ -12,7 +12,7 @@ from scheduling.models import Slot, SlotOutcome
 from scheduling.tick import alerts, slots
 from scheduling.tick.due import Clock, first_to_fire
 from scheduling.tick.start import StartResult
-from scheduling.tick.timers import Timer
+from scheduling.tick.timers import Timer, timer_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +31,10 @@ def classify(enabled: Sequence[Timer], clock: Clock, *, due: Mapping[str, str]) 
     result, by_key = Unstarted(), {timer.key: timer for timer in enabled}
     # read once: another tick may claim a slot at any time
     unstarted = list(Slot.objects.unstarted())
-    latest = {_key(slot): slot.pk for slot in unstarted}
+    latest = {timer_key(slot.schedule_id, slot.module_id): slot.pk for slot in unstarted}
     for slot in unstarted:
-        timer = by_key.get(_key(slot))
-        if due.get(_key(slot)) == slot.slot_key:
+        timer = by_key.get(timer_key(slot.schedule_id, slot.module_id))
+        if due.get(timer_key(slot.schedule_id, slot.module_id)) == slot.slot_key:
             # another tick has claimed it since this one evaluated the timer, and is about to start it
             continue
         if timer is None:
@@ -59,7 +59,3 @@ def classify(enabled: Sequence[Timer], clock: Clock, *, due: Mapping[str, str]) 
 def _miss(result: Unstarted, timer: Timer, slot: Slot, reason: str) -> None:
     if slots.record_result(slot, StartResult(outcome=SlotOutcome.MISSED, message=reason)):
         result.missed.append((timer, slot))
-
-
-def _key(slot: Slot) -> str:
-    return f"schedule:{slot.schedule_id}" if slot.schedule_id is not None else f"full_refresh:{slot.module_id}"

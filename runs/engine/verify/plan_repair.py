@@ -33,21 +33,20 @@ def repair_plan(plan: Plan, result: VerificationResult) -> Plan:
             f"{plan.module}, and let the system merge.",
         )
     key = tuple(column.dest_name for column in result.compared.key_columns)
-    appends = plan.strategy is Strategy.APPEND
+    traits = plan.strategy.traits
     return replace(
         plan,
         strategy=Strategy.UPSERT,
         merge_key=key,
         watermark=plan.watermark if plan.keep_latest else "",
         # only with a key_sync_query, which may return more keys than the query does
-        key_sync=plan.key_sync and bool(plan.key_sync_query) and plan.strategy is not Strategy.FULL and not appends,
+        key_sync=plan.key_sync and bool(plan.key_sync_query) and not (traits.replaces_all or traits.only_adds),
         repair=_repair(
             result,
             deletes=_deletes(plan, result),
             # an incremental run also replaces all rows of a key by one
-            removes_duplicates=(_deletes_extra(plan) or plan.strategy is Strategy.INCREMENTAL)
-            and not _is_unique(plan, key),
-            rewrites=not appends,
+            removes_duplicates=(_deletes_extra(plan) or traits.replaces_matches) and not _is_unique(plan, key),
+            rewrites=not traits.only_adds,
         ),
     )
 
@@ -56,14 +55,14 @@ def kept(plan: Plan, result: VerificationResult) -> str:
     """Return a sentence about the rows that the repair does not change, and why; empty if there are none."""
     counts, advice = result.comparison.counts, ""
     refresh = f"manage.py runmodule {plan.module} --full-refresh"
-    if plan.strategy is Strategy.APPEND:
+    if plan.strategy.traits.only_adds:
         if counts.extra or counts.different:
             advice = "Runs with merge_strategy append never update or delete rows, so extra and different rows are "
             advice += f"kept; {refresh} makes the table equal."
     elif counts.extra and not _deletes_extra(plan):
         advice = f"{plan.strategy.capitalize()} runs without key_sync delete nothing that the source no longer has, so "
         advice += f"extra rows are kept. Turn key_sync on to have them removed, or run {refresh}."
-    elif counts.extra and plan.key_sync and plan.key_sync_query and plan.strategy is not Strategy.FULL:
+    elif counts.extra and plan.key_sync and plan.key_sync_query and not plan.strategy.traits.replaces_all:
         advice = "Extra rows whose keys key_sync_query returns are kept, as in every run."
     elif counts.extra and not _all_compared(result):
         advice = "With --since, a repair deletes rows only by a few integer keys, because older rows were not compared."
@@ -85,7 +84,7 @@ def why_useless(plan: Plan, result: VerificationResult) -> str:
 
 def _deletes_extra(plan: Plan) -> bool:
     """Return whether the module's own runs delete rows that the source no longer has."""
-    return plan.strategy is Strategy.FULL or (plan.key_sync and plan.strategy is not Strategy.APPEND)
+    return plan.strategy.traits.replaces_all or (plan.key_sync and not plan.strategy.traits.only_adds)
 
 
 def _deletes(plan: Plan, result: VerificationResult) -> bool:
@@ -93,7 +92,7 @@ def _deletes(plan: Plan, result: VerificationResult) -> bool:
         return False
     if not _all_compared(result):
         return False
-    return plan.strategy is Strategy.FULL or not plan.key_sync_query
+    return plan.strategy.traits.replaces_all or not plan.key_sync_query
 
 
 def _all_compared(result: VerificationResult) -> bool:
