@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connections.connectors.sqlite import driver
 from connections.sdk.errors import InvalidValue, PipekitError, QueryInvalid, Refused
-from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.schema import TableName
 from connections.sdk.sql.foreign_keys import lock_deleted
 from runs.engine import events
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import Strategy
 from runs.engine.publish import foreign_keys
 from tests.benches.bench import Bench
 from tests.benches.matrix import first_by_default
+from tests.integration.engine.publish.foreign_keys.invoices import ALL, INVOICES, create_tables, plan_for
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
-
-QUERY = "SELECT id, v FROM s"
-INVOICES = "SELECT no, customer FROM sync.invoice ORDER BY no"
-ALL = [(100, 1), (101, 2)]
-
-
-def _fill(bench: Bench, on_delete: str) -> None:
-    bench.at_source("CREATE TABLE s (id bigint, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'new')")
-    bench.at_destination(
-        "CREATE SCHEMA sync",
-        "CREATE TABLE sync.t (id bigint PRIMARY KEY, v text)",
-        "INSERT INTO sync.t VALUES (1, 'a'), (2, 'b')",
-        f"CREATE TABLE sync.invoice (no int PRIMARY KEY, customer bigint DEFAULT 1 REFERENCES sync.t {on_delete})",
-        "INSERT INTO sync.invoice VALUES (100, 1), (101, 2)",
-    )
-
-
-def _plan(bench: Bench, strategy: Strategy, **changes: object) -> Plan:
-    key = ("id",) if strategy in (Strategy.INCREMENTAL, Strategy.UPSERT) else ()
-    return bench.plan(QUERY, strategy=strategy, merge_key=key, delete_instead_of_truncate=True, **changes)
 
 
 @pytest.mark.parametrize("strategy", first_by_default([Strategy.INCREMENTAL, Strategy.FULL]))
@@ -57,8 +33,8 @@ def _plan(bench: Bench, strategy: Strategy, **changes: object) -> Plan:
 def test_a_delete_that_would_cascade_is_refused_and_causes_a_warning_when_forced(
     pg_bench: Bench, strategy: Strategy, action: str, harm: str, afterwards: list[tuple[int, int | None]]
 ) -> None:
-    _fill(pg_bench, f"ON DELETE {action}")
-    plan = _plan(pg_bench, strategy)
+    create_tables(pg_bench, f"ON DELETE {action}")
+    plan = plan_for(pg_bench, strategy)
     with pytest.raises(Refused) as caught:
         pg_bench.run(plan)
     description = f"{harm} of sync.invoice (foreign key invoice_customer_fkey, ON DELETE {action})"
@@ -73,13 +49,13 @@ def test_a_delete_that_would_cascade_is_refused_and_causes_a_warning_when_forced
 
 @pytest.mark.parametrize("strategy", first_by_default([Strategy.INCREMENTAL, Strategy.FULL]))
 def test_a_refused_run_does_not_lock_the_rows_that_it_would_delete(pg_bench: Bench, strategy: Strategy) -> None:
-    _fill(pg_bench, "ON DELETE CASCADE")
+    create_tables(pg_bench, "ON DELETE CASCADE")
     # a lock on a row is written into its xmax, also by the check of a foreign key
     locked = "SELECT count(*) FROM sync.t WHERE xmax <> 0"
     pg_bench.at_destination("UPDATE sync.t SET v = v")
     assert pg_bench.rows(locked) == [(0,)]
     with pytest.raises(Refused):
-        pg_bench.run(_plan(pg_bench, strategy))
+        pg_bench.run(plan_for(pg_bench, strategy))
     assert pg_bench.rows(locked) == [(0,)]
 
 
@@ -87,7 +63,7 @@ def test_a_refused_run_does_not_lock_the_rows_that_it_would_delete(pg_bench: Ben
 def test_a_reference_inserted_between_the_count_and_the_lock_is_counted(
     pg_bench: Bench, strategy: Strategy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _fill(pg_bench, "ON DELETE CASCADE")
+    create_tables(pg_bench, "ON DELETE CASCADE")
     pg_bench.at_destination("DELETE FROM sync.invoice")
 
     def lock_after_insert(*args: Any) -> str:
@@ -96,7 +72,7 @@ def test_a_reference_inserted_between_the_count_and_the_lock_is_counted(
 
     monkeypatch.setattr(foreign_keys, "lock_deleted", lock_after_insert)
     with pytest.raises(Refused, match=r"delete 1 rows of sync\.invoice"):
-        pg_bench.run(_plan(pg_bench, strategy))
+        pg_bench.run(plan_for(pg_bench, strategy))
     assert pg_bench.rows(INVOICES) == [(102, 2)]
 
 
@@ -104,7 +80,7 @@ def test_a_reference_inserted_between_the_count_and_the_lock_is_counted(
 def test_no_row_can_be_referenced_between_the_last_count_and_its_deletion(
     pg_bench: Bench, strategy: Strategy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _fill(pg_bench, "ON DELETE CASCADE")
+    create_tables(pg_bench, "ON DELETE CASCADE")
     pg_bench.at_destination("DELETE FROM sync.invoice")
     codes = []
 
@@ -118,14 +94,14 @@ def test_no_row_can_be_referenced_between_the_last_count_and_its_deletion(
 
     explain_violations = foreign_keys.explain_violations
     monkeypatch.setattr(foreign_keys, "explain_violations", insert_then_explain)
-    pg_bench.run(_plan(pg_bench, strategy))
+    pg_bench.run(plan_for(pg_bench, strategy))
     assert codes == ["lock_timeout"]
 
 
 @pytest.mark.matrix
 def test_upsert_keeps_the_referencing_rows(pg_bench: Bench) -> None:
-    _fill(pg_bench, "ON DELETE CASCADE")
-    result = pg_bench.run(_plan(pg_bench, Strategy.UPSERT))
+    create_tables(pg_bench, "ON DELETE CASCADE")
+    result = pg_bench.run(plan_for(pg_bench, Strategy.UPSERT))
     assert result.counts == (0, 2, 0)
     assert result.warnings == []
     assert pg_bench.rows(INVOICES) == ALL
@@ -133,8 +109,8 @@ def test_upsert_keeps_the_referencing_rows(pg_bench: Bench) -> None:
 
 @pytest.mark.matrix
 def test_only_rows_that_would_be_replaced_are_counted(pg_bench: Bench) -> None:
-    _fill(pg_bench, "ON DELETE CASCADE")
-    plan = _plan(pg_bench, Strategy.INCREMENTAL)
+    create_tables(pg_bench, "ON DELETE CASCADE")
+    plan = plan_for(pg_bench, Strategy.INCREMENTAL)
     pg_bench.at_source("DELETE FROM s WHERE id = 1")
     with pytest.raises(Refused, match="delete 1 rows of sync.invoice"):
         pg_bench.run(plan)
@@ -144,9 +120,9 @@ def test_only_rows_that_would_be_replaced_are_counted(pg_bench: Bench) -> None:
 
 
 def test_truncate_is_refused_before_the_transfer_with_a_hint_that_delete_would_cascade(pg_bench: Bench) -> None:
-    _fill(pg_bench, "ON DELETE CASCADE")
+    create_tables(pg_bench, "ON DELETE CASCADE")
     with pytest.raises(QueryInvalid, match=r"sync\.t cannot be emptied by TRUNCATE.*sync\.invoice") as caught:
-        pg_bench.run(replace(_plan(pg_bench, Strategy.FULL), delete_instead_of_truncate=False))
+        pg_bench.run(replace(plan_for(pg_bench, Strategy.FULL), delete_instead_of_truncate=False))
     assert "full_publish to delete would delete rows of sync.invoice" in caught.value.hint
     assert not any(isinstance(event, events.Staged) for event in pg_bench.failed.events)
     assert pg_bench.rows(INVOICES) == ALL
@@ -157,9 +133,9 @@ def test_truncate_is_refused_before_the_transfer_with_a_hint_that_delete_would_c
 def test_rows_that_must_not_be_deleted_are_reported_with_the_tables_that_reference_them(
     pg_bench: Bench, action: str, strategy: Strategy
 ) -> None:
-    _fill(pg_bench, action)
+    create_tables(pg_bench, action)
     with pytest.raises(InvalidValue) as caught:
-        pg_bench.run(_plan(pg_bench, strategy))
+        pg_bench.run(plan_for(pg_bench, strategy))
     assert "Rows of sync.invoice (foreign key invoice_customer_fkey" in caught.value.hint
     assert "upsert" in caught.value.hint
     assert pg_bench.rows(INVOICES) == ALL
@@ -168,97 +144,28 @@ def test_rows_that_must_not_be_deleted_are_reported_with_the_tables_that_referen
 @pytest.mark.matrix
 @pytest.mark.parametrize("strategy", [Strategy.FULL, Strategy.INCREMENTAL])
 def test_a_foreign_key_checked_at_commit_accepts_replaced_rows(pg_bench: Bench, strategy: Strategy) -> None:
-    _fill(pg_bench, "DEFERRABLE INITIALLY DEFERRED")
-    pg_bench.run(_plan(pg_bench, strategy))
+    create_tables(pg_bench, "DEFERRABLE INITIALLY DEFERRED")
+    pg_bench.run(plan_for(pg_bench, strategy))
     assert pg_bench.rows("SELECT id, v FROM sync.t ORDER BY 1") == [(1, "a"), (2, "new")]
     assert pg_bench.rows(INVOICES) == ALL
 
 
 @pytest.mark.matrix
 def test_a_foreign_key_that_is_violated_at_commit_is_named(pg_bench: Bench) -> None:
-    _fill(pg_bench, "DEFERRABLE INITIALLY DEFERRED")
+    create_tables(pg_bench, "DEFERRABLE INITIALLY DEFERRED")
     pg_bench.at_source("DELETE FROM s WHERE id = 1")
     with pytest.raises(InvalidValue, match="invoice_customer_fkey") as caught:
-        pg_bench.run(_plan(pg_bench, Strategy.FULL))
+        pg_bench.run(plan_for(pg_bench, Strategy.FULL))
     assert "sync.invoice" in caught.value.hint
     assert pg_bench.rows("SELECT count(*) FROM sync.t") == [(2,)]
 
 
 @pytest.mark.matrix
-def test_tables_that_reference_the_referencing_table_are_named_too(pg_bench: Bench) -> None:
-    _fill(pg_bench, "ON DELETE CASCADE")
-    pg_bench.at_destination("CREATE TABLE sync.line (invoice int REFERENCES sync.invoice ON DELETE CASCADE)")
-    with pytest.raises(Refused, match=r"and through them rows of sync\.line"):
-        pg_bench.run(_plan(pg_bench, Strategy.INCREMENTAL))
-
-
-@pytest.mark.matrix
-def test_rows_of_partitions_are_counted_once(pg_bench: Bench) -> None:
-    pg_bench.at_source("CREATE TABLE s (id bigint, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'new')")
-    pg_bench.at_destination(
-        "CREATE SCHEMA sync",
-        "CREATE TABLE sync.t (id bigint PRIMARY KEY, v text) PARTITION BY RANGE (id)",
-        "CREATE TABLE sync.low PARTITION OF sync.t FOR VALUES FROM (0) TO (2)",
-        "CREATE TABLE sync.rest PARTITION OF sync.t DEFAULT",
-        "INSERT INTO sync.t VALUES (1, 'a'), (2, 'b')",
-        "CREATE TABLE sync.invoice (no int, of bigint REFERENCES sync.t ON DELETE CASCADE) PARTITION BY LIST (no)",
-        "CREATE TABLE sync.invoices PARTITION OF sync.invoice DEFAULT",
-        "INSERT INTO sync.invoice VALUES (100, 1), (101, 2)",
-        "CREATE TABLE sync.memo (about bigint REFERENCES sync.low ON DELETE CASCADE)",
-        "INSERT INTO sync.memo VALUES (1)",
-    )
-    with pytest.raises(Refused) as caught:
-        pg_bench.run(_plan(pg_bench, Strategy.INCREMENTAL))
-    assert "delete 2 rows of sync.invoice (" in caught.value.message
-    assert "delete 1 rows of sync.memo (" in caught.value.message
-    assert caught.value.message.count("foreign key") == 2
-
-
-@pytest.mark.matrix
-def test_foreign_keys_are_found_through_a_view(pg_bench: Bench) -> None:
-    _fill(pg_bench, "ON DELETE CASCADE")
-    pg_bench.at_destination("CREATE VIEW sync.customers AS SELECT id, v FROM sync.t")
-    plan = replace(_plan(pg_bench, Strategy.INCREMENTAL), dest_table=TableName("sync", "customers"))
-    with pytest.raises(Refused, match=r"delete 2 rows of sync\.invoice"):
-        pg_bench.run(plan)
-    assert pg_bench.rows(INVOICES) == ALL
-
-
-@pytest.mark.matrix
-def test_in_a_table_that_references_itself_only_rows_that_are_not_replaced_count(pg_bench: Bench) -> None:
-    pg_bench.at_source("CREATE TABLE s (id bigint, v text)", "INSERT INTO s VALUES (1, 'new')")
-    pg_bench.at_destination(
-        "CREATE SCHEMA sync",
-        "CREATE TABLE sync.t (id bigint PRIMARY KEY, v text, boss bigint REFERENCES sync.t ON DELETE CASCADE)",
-        "INSERT INTO sync.t VALUES (1, 'a', NULL), (2, 'b', 1)",
-    )
-    plan = _plan(pg_bench, Strategy.INCREMENTAL)
-    with pytest.raises(Refused, match="delete 1 rows of sync.t "):
-        pg_bench.run(plan)
-    assert pg_bench.rows("SELECT count(*) FROM sync.t") == [(2,)]
-    pg_bench.at_source("INSERT INTO s VALUES (2, 'new')")
-    assert pg_bench.run(plan).counts == (0, 2, 0)
-
-
-@pytest.mark.matrix
-def test_a_table_that_references_itself_can_be_refreshed(pg_bench: Bench) -> None:
-    pg_bench.at_source("CREATE TABLE s (id bigint, v text)", "INSERT INTO s VALUES (1, 'new')")
-    pg_bench.at_destination(
-        "CREATE SCHEMA sync",
-        "CREATE TABLE sync.t (id bigint PRIMARY KEY REFERENCES sync.t ON DELETE CASCADE, v text)",
-        "INSERT INTO sync.t VALUES (1, 'a')",
-    )
-    for by_delete in (False, True):
-        plan = replace(_plan(pg_bench, Strategy.FULL), delete_instead_of_truncate=by_delete)
-        assert pg_bench.run(plan).counts == (1, 0, 1)
-
-
-@pytest.mark.matrix
 @pytest.mark.parametrize("action", ["CASCADE", "NO ACTION"])
 def test_key_sync_deletes_referencing_rows_only_when_forced(pg_bench: Bench, action: str) -> None:
-    _fill(pg_bench, f"ON DELETE {action}")
+    create_tables(pg_bench, f"ON DELETE {action}")
     pg_bench.at_source("DELETE FROM s WHERE id = 1", "INSERT INTO s SELECT n, 'x' FROM generate_series(3, 30) n")
-    plan = _plan(pg_bench, Strategy.UPSERT, key_sync=True)
+    plan = plan_for(pg_bench, Strategy.UPSERT, key_sync=True)
     with pytest.raises(PipekitError) as caught:
         pg_bench.run(plan)
     assert "sync.invoice (foreign key invoice_customer_fkey" in f"{caught.value.message} {caught.value.hint}"
@@ -273,7 +180,7 @@ def test_key_sync_deletes_referencing_rows_only_when_forced(pg_bench: Bench, act
 
 @pytest.mark.matrix
 def test_a_delete_is_refused_if_a_referencing_table_cannot_be_read(pg_bench: Bench) -> None:
-    _fill(pg_bench, "ON DELETE CASCADE")
+    create_tables(pg_bench, "ON DELETE CASCADE")
     pg_bench.at_destination("CREATE ROLE loader_of_t LOGIN")
     try:
         pg_bench.at_destination(
@@ -281,62 +188,11 @@ def test_a_delete_is_refused_if_a_referencing_table_cannot_be_read(pg_bench: Ben
             "GRANT ALL ON sync.t TO loader_of_t",
             "DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO loader_of_t', current_database()); END $$",
         )
-        plan = _plan(pg_bench, Strategy.INCREMENTAL, destination=replace(pg_bench.destination, username="loader_of_t"))
+        plan = plan_for(
+            pg_bench, Strategy.INCREMENTAL, destination=replace(pg_bench.destination, username="loader_of_t")
+        )
         with pytest.raises(Refused, match="how many is not known"):
             pg_bench.run(plan)
     finally:
         pg_bench.at_destination("DROP OWNED BY loader_of_t CASCADE", "DROP ROLE loader_of_t")
     assert pg_bench.rows(INVOICES) == ALL
-
-
-@pytest.mark.matrix
-@pytest.mark.parametrize("strategy", [Strategy.FULL, Strategy.INCREMENTAL])
-def test_sqlite_does_not_enforce_foreign_keys_so_nothing_cascades(
-    erp: ConnectionParameters, tmp_path: Path, strategy: Strategy
-) -> None:
-    url = f"jdbc:sqlite:{tmp_path / 'target.db'}"
-    bench = Bench(erp, ConnectionParameters(kind="sqlite", url=url, options={"create": True}, name="target"))
-    bench.at_source("CREATE TABLE s (id bigint, v text)", "INSERT INTO s VALUES (1, 'a'), (2, 'new')")
-    bench.at_destination(
-        'CREATE TABLE "sync.t" (id INTEGER PRIMARY KEY, v TEXT)',
-        "INSERT INTO \"sync.t\" VALUES (1, 'a'), (2, 'b')",
-        'CREATE TABLE invoice (no INTEGER, customer INTEGER REFERENCES "sync.t" ON DELETE CASCADE)',
-        "INSERT INTO invoice VALUES (100, 1), (101, 2)",
-    )
-    bench.run(_plan(bench, strategy))
-    assert bench.rows("SELECT no, customer FROM invoice ORDER BY 1") == ALL
-
-
-def test_a_session_turns_foreign_keys_of_sqlite_off(erp: ConnectionParameters, monkeypatch: pytest.MonkeyPatch) -> None:
-    def open_with_foreign_keys(path: Path) -> sqlite3.Connection:
-        # as a build of SQLite does with SQLITE_DEFAULT_FOREIGN_KEYS
-        connection = open_file(path)
-        connection.execute("PRAGMA foreign_keys = ON")
-        return connection
-
-    open_file = driver._open
-    monkeypatch.setattr(driver, "_open", open_with_foreign_keys)
-    bench = Bench(erp, erp)
-    bench.at_source(
-        "CREATE TABLE t (id INTEGER PRIMARY KEY)",
-        "CREATE TABLE child (no INTEGER, customer INTEGER REFERENCES t ON DELETE CASCADE)",
-        "INSERT INTO t VALUES (1)",
-        "INSERT INTO child VALUES (100, 1)",
-        "DELETE FROM t",
-    )
-    assert bench.rows("SELECT no, customer FROM child") == [(100, 1)]
-
-
-@pytest.mark.matrix
-def test_duckdb_names_the_referencing_rows_and_upsert_updates_the_referenced_ones(
-    erp: ConnectionParameters, tmp_path: Path
-) -> None:
-    url = f"jdbc:duckdb:{tmp_path / 'lake.db'}"
-    bench = Bench(erp, ConnectionParameters(kind="duckdb", url=url, options={"create": True}, name="lake"))
-    _fill(bench, "")
-    with pytest.raises(InvalidValue) as caught:
-        bench.run(_plan(bench, Strategy.INCREMENTAL))
-    assert "Rows of sync.invoice (foreign key " in caught.value.hint
-    assert "upsert" in caught.value.hint
-    assert bench.run(_plan(bench, Strategy.UPSERT)).counts == (0, 2, 0)
-    assert bench.rows("SELECT v FROM sync.t ORDER BY id") == [("a",), ("new",)]
