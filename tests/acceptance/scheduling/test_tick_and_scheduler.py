@@ -6,9 +6,6 @@ import datetime as dt
 import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -19,9 +16,8 @@ from scheduling import loop
 from scheduling.models import Schedule, Tick
 from scheduling.tick import tick
 from tests.factories import ModuleFactory, ScheduleFactory
-from tests.processes.commands import wait_until
+from tests.processes.commands import run_in_new_interpreter, start_in_new_interpreter, wait_until
 
-ROOT = Path(__file__).resolve().parents[3]
 Capture = pytest.CaptureFixture[str]
 pytestmark = pytest.mark.django_db
 
@@ -57,8 +53,7 @@ def test_a_tick_does_nothing_while_another_one_is_running(capsys: Capture) -> No
 
 @pytest.mark.django_db(transaction=True)
 def test_the_scheduler_ticks_at_once_and_is_stopped_by_a_signal() -> None:
-    argv = [sys.executable, str(ROOT / "manage.py"), "scheduler"]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+    with start_in_new_interpreter(["scheduler"], os.environ, stdout=None, text=True) as process:
         try:
             wait_until(Tick.objects.exists)
             process.send_signal(signal.SIGTERM)
@@ -93,13 +88,7 @@ print(zombies())
 
 
 def test_the_scheduler_collects_orphaned_processes_that_have_ended() -> None:
-    result = subprocess.run(
-        [sys.executable, "manage.py", "shell", "--no-imports", "-c", ORPHANED_CHILDREN],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    result = run_in_new_interpreter(["shell", "--no-imports", "-c", ORPHANED_CHILDREN], os.environ)
     assert result.stdout == "0\n", result.stderr
 
 

@@ -8,7 +8,6 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.test.utils import CaptureQueriesContext
 
-from connections.models import Driver
 from modules.models import Group, Hook, Module, Watermark
 from tests.factories import (
     GroupFactory,
@@ -77,7 +76,3 @@ def test_with_parts_loads_everything_that_a_run_needs_in_three_queries(django_as
             assert [watermark.connection.driver.kind for watermark in module.watermarks.all()] == ["postgresql"]
             assert len(module.hooks.all()) == 1
     assert len(context) == 3
-
-
-def test_the_test_database_has_the_drivers() -> None:
-    assert Driver.objects.count() >= 10

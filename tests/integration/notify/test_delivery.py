@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +14,6 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from modules.models import Module
-from pipekit_site.config.config import BASE_DIR
 from pipekit_site.doctor import checks, notifications
 from runs import notify
 from runs.models import Run
@@ -24,6 +22,7 @@ from runs.models.states import Status
 from runs.notify.delivery import MAILS, WINDOW
 from tests.factories import ModuleFactory, RunFactory
 from tests.integration.notify.ended_runs import ERROR, NOW, ended
+from tests.processes.commands import start_in_new_interpreter
 from tests.servers.message_settings import ADMIN, status, use_mail_server
 from tests.servers.ports import reserved_port
 from tests.servers.receivers import MailServer, mail_server
@@ -108,7 +107,8 @@ def test_a_mail_not_accepted_for_a_day_is_undelivered_and_shown_and_can_be_retri
         assert len(server.mails) == 1
 
 
-def manage(server: MailServer, *arguments: str) -> subprocess.Popen[str]:
+def start_notify(server: MailServer) -> subprocess.Popen[str]:
+    """Start a process that sends what is due to the mail server."""
     environment = {
         **os.environ,
         "PIPEKIT_SMTP_HOST": "127.0.0.1",
@@ -116,15 +116,14 @@ def manage(server: MailServer, *arguments: str) -> subprocess.Popen[str]:
         "PIPEKIT_SMTP_TO": ADMIN,
         "DJANGO_SETTINGS_MODULE": "pipekit_site.settings",
     }
-    argv = [sys.executable, "manage.py", *arguments]
-    return subprocess.Popen(argv, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True)
+    return start_in_new_interpreter(["notify"], environment, stderr=None, text=True)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_mail_whose_sender_is_killed_is_sent_again_after_the_lease(server: MailServer) -> None:
     ended(ModuleFactory.create())
     server.stalls.set()
-    with manage(server, "notify") as sender:
+    with start_notify(server) as sender:
         assert server.stalled.wait(120)
         sender.kill()
     server.stalls.clear()
@@ -139,7 +138,7 @@ def test_a_mail_whose_sender_is_killed_is_sent_again_after_the_lease(server: Mai
 def test_concurrent_senders_send_each_mail_once(server: MailServer) -> None:
     for _ in range(5):
         ended(ModuleFactory.create())
-    senders = [manage(server, "notify") for _ in range(3)]
+    senders = [start_notify(server) for _ in range(3)]
     outputs = [sender.communicate(timeout=120)[0] for sender in senders]
     assert sum(int(output.split()[0]) for output in outputs) == 5
     assert len({mail["Message-ID"] for mail in server.mails}) == len(server.mails) == 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from connections.sdk.errors import ConfigurationInvalid, PipekitError, SecretMissing
@@ -104,8 +104,7 @@ def test_the_file_may_contain_names_that_are_not_read_from_the_environment(store
     )
 )
 def test_text_that_is_not_a_reference_is_refused_and_not_repeated_in_the_error(text: str) -> None:
-    if text.startswith("$") and references.NAME.fullmatch(text[1:]):
-        return
+    assume(not (text.startswith("$") and references.NAME.fullmatch(text[1:])))
     with pytest.raises(PipekitError) as caught:
         SecretStore().resolve(text)
     if len(text) > 12:
