@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connections.sdk.errors import ConfigurationInvalid
-from connections.sdk.sql.types import DataType
+from connections.sdk.types import DataType
 
 
 @dataclass(frozen=True, slots=True)

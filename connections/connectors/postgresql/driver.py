@@ -24,7 +24,7 @@ from connections.connectors.postgresql.session.backend_status import IDENTITY, B
 from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutConnection
 from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.sql.statement import ONE_QUERY
+from connections.sdk.sql.final_semicolon import ONE_QUERY
 from connections.url import parse
 
 # settings on which text output depends, fixed whatever TZ, LC_ALL, PG* variables or the role's defaults say

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import duckdb
 import pyarrow as pa
 
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 SideName = Literal["source", "destination"]
 _SETTINGS = (

@@ -8,6 +8,7 @@ from typing import Any
 from modules.models import Module
 from runs.models import Run
 from runs.models.notification import Notification
+from runs.models.states import Status
 from tests.factories import create_running_run
 
 ERROR = {"code": "connection_failed", "message": "erp does not answer.", "hint": "Start it.", "detail": "errno 111"}
@@ -17,10 +18,7 @@ NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 def ended(module: Module, status: str = "error", **fields: Any) -> Run:
     """Return a finished run of the module, by default one that a schedule started and that failed."""
     run = create_running_run(module=module, **{"trigger": "schedule:1", **fields})
-    if status in ("success", "dry_run"):
-        getattr(run, f"finish_{status}")()
-    else:
-        getattr(run, f"finish_{status}")(ERROR)
+    run.finish(Status(status), **({} if status in ("success", "dry_run") else {"error": ERROR}))
     return run
 
 

@@ -19,7 +19,8 @@ from django.utils import timezone
 from connections.sdk.errors import AlreadyRunning
 from runs.lifecycle.claim import Request
 from runs.lifecycle.launch import launch
-from runs.lifecycle.reap import reap_all, seems_dead
+from runs.lifecycle.liveness import seems_dead
+from runs.lifecycle.reap import reap_all
 from runs.models import GroupRun, Run
 from runs.process import control, identity
 from tests.benches.bench import Bench

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connections.sdk.sql.types import Kind
+from connections.sdk.types import Kind
 
 K = Kind
 # native type -> kind, or (DECIMAL, precision, scale), or (TEXT, length, fixed)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from connections import registry
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from tests.unit.connections.native_types import CASES, IDS, TABLES, K
 
 

@@ -14,7 +14,7 @@ from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.connectors.postgresql.introspection import describe_query, describe_table
 from connections.sdk.errors import ColumnMissing, TableMissing
 from connections.sdk.schema import Column, ColumnInfo, TableName
-from connections.sdk.sql.statement import statement
+from connections.sdk.sql.final_semicolon import without_final_semicolon
 
 _SHAPE = re.compile(r"([^()]+?)\s*(?:\((\d+)(?:,(-?\d+))?\))?( with(?:out)? time zone)?")
 # types whose binary representation is their text
@@ -110,7 +110,7 @@ def known_types(columns: Sequence[Column]) -> tuple[Types | None, Types | None]:
 
 def types_of_query(session: PostgresqlSession, query: str, columns: Sequence[Column]) -> Types:
     """Describe the query. Raises ColumnMissing when it returns another number of columns."""
-    described = describe_query(session, statement(query))
+    described = describe_query(session, without_final_semicolon(query))
     if len(described) != len(columns):
         raise ColumnMissing(
             f"The source query returns {len(described)} columns, but the module has {len(columns)}.",

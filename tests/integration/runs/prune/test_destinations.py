@@ -16,7 +16,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.publishing import PublishingDialect
 from modules.history import recorded
 from modules.models import Module
-from runs.engine.publish.commit_record import claims_table, commits_table
+from runs.engine.control_tables import claims_table, commits_table
 from runs.engine.sessions import open_session
 from runs.models import Run
 from runs.models.states import Status
