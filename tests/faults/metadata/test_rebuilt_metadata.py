@@ -45,7 +45,7 @@ def rebuild(install: Install, generator: Generator) -> None:
 
 
 @pytest.mark.parametrize("generator", [Strategy.INCREMENTAL, Strategy.APPEND], indirect=True)
-def test_after_the_metadata_is_lost_the_next_run_publishes_what_is_new(install: Install, generator: Generator) -> None:
+def test_after_the_metadata_is_lost_the_next_run_publishes_the_new_rows(install: Install, generator: Generator) -> None:
     rebuild(install, generator)
     assert install.manage("runmodule", "orders", "--quiet").code == 0
     assert digest(stored_rows(generator.bench)) == digest(generator.expected())

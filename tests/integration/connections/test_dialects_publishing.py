@@ -248,10 +248,12 @@ def test_mariadb_returns_any_text_and_name_unchanged(mariadb: Callable[..., list
     assert mariadb(f"SELECT {d.string(text)}") == [[text]]
     if "😀" not in text and not text.endswith(" "):
         column = d.quote(text)
-        statements = ("CREATE DATABASE IF NOT EXISTS n", f"CREATE OR REPLACE TABLE n.t ({column} int)")
-        assert mariadb(*statements, "SELECT column_name FROM information_schema.columns WHERE table_schema = 'n'") == [
-            [text]
-        ]
+        statements = (
+            "CREATE DATABASE IF NOT EXISTS n",
+            f"CREATE OR REPLACE TABLE n.t ({column} int)",
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'n' AND table_name = 't'",
+        )
+        assert mariadb(*statements) == [[text]]
 
 
 @pytest.mark.parametrize("meaning", [kind for kind in Kind if kind not in (Kind.NATIVE, Kind.UNKNOWN)])

@@ -23,7 +23,7 @@ from runs.models.notification import Notification
 from runs.notify import channels
 from runs.notify.channels import email
 from tests.factories import ModuleFactory, change_settings
-from tests.integration.notify.test_run_rules import ended
+from tests.integration.notify.ended_runs import ended
 from tests.servers.message_settings import ADMIN, use_mail_server
 from tests.servers.receivers import MailServer, WebhookServer, dripping_server
 
