@@ -131,7 +131,7 @@ def check_hits(tally: Tally) -> None:
 @pytest.mark.matrix
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("strategy", list(Strategy))
-def test_runs_killed_at_random_while_the_source_changes_lose_and_double_no_row(
+def test_runs_killed_at_random_while_the_source_changes_neither_lose_nor_duplicate_rows(
     pg_bench: Bench, strategy: Strategy, part: int, tmp_path: Path, total: Tally
 ) -> None:
     generator = Generator(pg_bench, strategy, Random(f"{strategy}-{part}"))
