@@ -70,7 +70,7 @@ class Timer:
 
 
 def timer_key(schedule_id: int | None, module_id: int | None) -> str:
-    """Return the key of a schedule, or of the full refresh of a module; a schedule's runs store it as their trigger."""
+    """Return the key of a schedule, which is also the trigger of its runs, or of the full refresh of a module."""
     if schedule_id is not None:
         return StartedBy.SCHEDULE.numbered(schedule_id)
     return StartedBy.FULL_REFRESH.numbered(module_id)
