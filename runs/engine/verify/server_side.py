@@ -94,9 +94,6 @@ class ServerSide:
         # the session only cancels what is running
         pass
 
-    def close(self) -> None:
-        self._session.close()
-
     def _read(self, query: str, fields: Sequence[tuple[str, DataType]]) -> Iterator[pa.RecordBatch]:
         reader = registry.connector(self._parameters.kind, Cap.READ).reader
         assert reader is not None

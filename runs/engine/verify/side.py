@@ -98,10 +98,6 @@ class Side(Protocol):
         """Allow statements again after `stop`. Called when no statement is running."""
         ...
 
-    def close(self) -> None:
-        """Close the side's sessions."""
-        ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
