@@ -35,7 +35,6 @@ SMALL = {
 SMALL_FOLDERS = ("management/commands", "runs/engine/strategies", "templatetags")
 # the others, and why they stand alone
 ALONE = {
-    "connections/management/exit_codes.py": "a promise to scripts",
     "connections/sdk/arrow/batches.py": "sizes of batches, for every reader",
     "connections/sdk/arrow/text_search.py": "used by checks and conversions of all systems",
     "connections/sdk/capabilities.py": "a promise to authors of connectors; imports nothing",
