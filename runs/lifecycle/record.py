@@ -67,7 +67,7 @@ class Recorder:
             self._fail(error)
         elif isinstance(error, Exception):
             self.log("".join(traceback.format_exception(kind, error, trace)))
-            self._fail(_internal_error(error))
+            self._fail(InternalError.from_exception(error, log="The run's log"))
         else:
             return False
         return True
@@ -115,7 +115,7 @@ class Recorder:
                 self._set(merge_sql=f"{run.merge_sql}\n\n{sql}".strip())
                 self.log(f"merge:\n{sql}")
             case events.Warned(message):
-                self._set(warnings=[*run.warnings, _storable(message)])
+                self._set(warnings=[*run.warnings, redactor().text(message)])
                 self.log(f"warning: {message}")
             case events.Waiting(message):
                 self.log(message)
@@ -144,11 +144,15 @@ class Recorder:
 
     def _record_failed_attempt(self, failed: events.AttemptFailed) -> None:
         message = redactor().text(failed.message)
-        started = self.run.attempts[-1]["ended"] if self.run.attempts else _iso(self.run.started_at or timezone.now())
+        started = (
+            self.run.attempts[-1]["ended"]
+            if self.run.attempts
+            else _milliseconds(self.run.started_at or timezone.now())
+        )
         attempt = {
             "number": failed.number,
             "started": started,
-            "ended": _iso(timezone.now()),
+            "ended": _milliseconds(timezone.now()),
             "code": failed.code,
             "message": message,
             "wait": failed.wait,
@@ -183,7 +187,7 @@ class Recorder:
             self.log(f"the metadata could not be written: {error}")
 
     def _fail(self, error: PipekitError) -> None:
-        redacted = {key: _storable(value) for key, value in error.as_dict().items()}
+        redacted = {key: redactor().text(value) for key, value in error.as_dict().items()}
         self.log("\n".join(filter(None, (f"failed: {error.message}", error.hint, error.detail))))
         status = Status.ERROR
         if isinstance(error, Cancelled):
@@ -198,17 +202,5 @@ class Recorder:
         finish(self.run, status, results, log=self.log)
 
 
-def _iso(timestamp: dt.datetime) -> str:
+def _milliseconds(timestamp: dt.datetime) -> str:
     return timestamp.isoformat(timespec="milliseconds")
-
-
-def _storable(text: str) -> str:
-    """Return a text without secrets and with NUL characters escaped, which PostgreSQL cannot store."""
-    return redactor().text(text).replace("\0", "\\0")
-
-
-def _internal_error(error: Exception) -> InternalError:
-    return InternalError(
-        f"Internal error in Pipekit: {type(error).__name__}: {error}",
-        hint="The run's log has the traceback; please report it.",
-    )

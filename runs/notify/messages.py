@@ -46,6 +46,11 @@ def line(value: Any, length: int = 500) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
+def timestamp(at: dt.datetime | None) -> str | None:
+    """Return a point in time as it is in payloads: in UTC, to the second."""
+    return None if at is None else at.astimezone(dt.UTC).isoformat(timespec="seconds")
+
+
 def mail(events: Sequence[Payload], *, key: str) -> Mail:
     """Return the mail for one event, or a digest for several."""
     settings = current_settings()

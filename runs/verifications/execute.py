@@ -56,8 +56,7 @@ def execute(verification: Verification, *, show: Callable[[str], object] = lambd
         _fail(verification, error, results, log)
     except Exception as error:
         log.write("".join(traceback.format_exception(error)))
-        text = f"Internal error in Pipekit: {type(error).__name__}: {error}"
-        _fail(verification, InternalError(text, hint="The log has the traceback; please report it."), results, log)
+        _fail(verification, InternalError.from_exception(error, log="The log"), results, log)
     log.write(summary(verification))
     return verification
 
