@@ -115,7 +115,7 @@ class Recorder:
                 self._set(merge_sql=f"{run.merge_sql}\n\n{sql}".strip())
                 self.log(f"merge:\n{sql}")
             case events.Warned(message):
-                self._set(warnings=[*run.warnings, redactor().text(message)])
+                self._set(warnings=[*run.warnings, _storable(message)])
                 self.log(f"warning: {message}")
             case events.Waiting(message):
                 self.log(message)
@@ -187,7 +187,7 @@ class Recorder:
             self.log(f"the metadata could not be written: {error}")
 
     def _fail(self, error: PipekitError) -> None:
-        redacted = {key: redactor().text(value) for key, value in error.as_dict().items()}
+        redacted = {key: _storable(value) for key, value in error.as_dict().items()}
         self.log("\n".join(filter(None, (f"failed: {error.message}", error.hint, error.detail))))
         status = Status.ERROR
         if isinstance(error, Cancelled):
@@ -204,3 +204,8 @@ class Recorder:
 
 def _milliseconds(timestamp: dt.datetime) -> str:
     return timestamp.isoformat(timespec="milliseconds")
+
+
+def _storable(text: str) -> str:
+    """Return a text without secrets and with NUL characters escaped, as it is in the row afterwards."""
+    return redactor().text(text).replace("\0", "\\0")

@@ -23,10 +23,9 @@ def transition(
 
     The number of updated rows decides which process was first. Raise IllegalTransition for the others.
     """
-    changed = {name: storable(value) for name, value in fields.items()} | {"updated_at": timezone.now()}
-    changed |= {} if status is None else {"status": status}
+    changed = {**fields, "updated_at": timezone.now(), **({} if status is None else {"status": status})}
     rows = type(row)._default_manager.filter(pk=row.pk, status__in=sources, **(only_if or {}))
-    if rows.update(**changed) != 1:
+    if rows.update(**storable(changed)) != 1:
         kind = str(row._meta.verbose_name)
         now = type(row)._default_manager.filter(pk=row.pk).values_list("status", flat=True).first() or "deleted"
         # in a source state still: only_if is what it did not meet

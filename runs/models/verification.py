@@ -10,6 +10,7 @@ from django.db import models
 
 from modules.models import Module
 from runs.models.execution import Execution
+from runs.models.transitions import storable
 
 
 class VerificationStatus(models.TextChoices):
@@ -101,7 +102,7 @@ class Verification(Execution):
 
     def finish(self, status: VerificationStatus, **results: Any) -> None:
         """Set a final status and send `states.finished`."""
-        self._finish(status, results, sources=ACTIVE)
+        self._finish(status, storable(results), sources=ACTIVE)
 
     def finish_error(self, error: dict[str, str], **results: Any) -> None:
         """queued or running -> error."""
