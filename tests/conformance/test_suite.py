@@ -87,6 +87,18 @@ def test_a_connector_named_on_the_command_line_is_tested(pytester: pytest.Pytest
     assert outcomes == {"passed": 4, "skipped": 2, "xfailed": 1}
 
 
+def test_gaps_that_are_not_declared_on_the_command_line_are_named(pytester: pytest.Pytester) -> None:
+    connection = {"url": f"jdbc:sqlite:{pytester.path / 'x.db'}", "options": {"create": True}}
+    result = run(pytester, "--connector", "sqlite", "--connection", json.dumps(connection), "-k", "declared")
+    assert result.parseoutcomes()["failed"] == 2
+    result.stdout.fnmatch_lines_random(
+        ['*on the command line "lacks": ?"nan", "signed_zero"?*', '*on the command line "case_sensitive": false*']
+    )
+    declared = {**connection, "lacks": ["nan", "signed_zero"], "case_sensitive": False}
+    result = run(pytester, "--connector", "sqlite", "--connection", json.dumps(declared), "-k", "declared")
+    assert result.parseoutcomes()["passed"] == 2
+
+
 @pytest.mark.parametrize("connection", ["", "{", "[]", "{}", '{"url": "x", "pasword": "y"}'])
 def test_an_invalid_connection_is_refused(pytester: pytest.Pytester, connection: str) -> None:
     result = run(pytester, "--connector", "sqlite", "--connection", connection, "-k", "refuses_statements")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,7 @@ from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.testing.case import CANARY, ConnectorUnderTest
 from connections.sdk.testing.fixtures import Fixtures
+from connections.sdk.testing.values import FEATURES
 from connections.sdk.testing.workbench import MemoryBatches, Workbench, column
 
 
@@ -62,6 +64,22 @@ class DeclarationTests(Fixtures):
         else:
             with pytest.raises(errors.NotSupported, match=str(capability.name).lower()):
                 registry.connector(kind, capability)
+
+    def test_the_values_that_the_system_lacks_are_declared(self, bench: Workbench) -> None:
+        declared = bench.case.lacks
+        lacking = sorted({*declared, *(feature for feature in FEATURES - declared if not bench.stores(feature))})
+        assert lacking == sorted(declared), (
+            "The system stores some values as others, or refuses them. Declare them, or tests of values fail: "
+            f'lacks=frozenset({lacking}), on the command line "lacks": {json.dumps(lacking)}'
+        )
+
+    def test_whether_the_system_distinguishes_names_by_case_is_declared(self, bench: Workbench) -> None:
+        bench.numbers(1)
+        if bench.case.case_sensitive and bench.has_rows(TableName(bench.case.schema, "PIPEKIT_TEST")):
+            pytest.fail(
+                "Names that differ only in case are the same name. Declare it, or tests of names fail: "
+                'case_sensitive=False, on the command line "case_sensitive": false'
+            )
 
     def test_the_protocols_are_implemented_completely(self, bench: Workbench) -> None:
         with bench.session() as session:
