@@ -122,9 +122,11 @@ class Comparison:
         for part in grid.segments(differing):
             inner = _within(part, segment)
             rows = max(_rows_of(side, grid, inner) for side in (source, destination))
-            is_bounded = inner.low is not None and inner.high is not None
-            if rows <= _LEAF_ROWS or depth == _MAX_DEPTH or not is_bounded or inner.span == 1:
-                leaves.append(Leaf(segment=inner, grid=grid, few=is_bounded and rows <= _LEAF_ROWS))
+            if inner.low is None or inner.high is None:
+                leaves.append(Leaf(segment=inner, grid=grid))
+                continue
+            if rows <= _LEAF_ROWS or depth == _MAX_DEPTH or inner.span == 1:
+                leaves.append(Leaf(segment=inner, grid=grid, few=rows <= _LEAF_ROWS))
                 continue
             if inner.span and inner.span * 2 > grid.width * grid.count:
                 return [Leaf(segment=segment, grid=grid)]
