@@ -144,15 +144,11 @@ class Recorder:
 
     def _record_failed_attempt(self, failed: events.AttemptFailed) -> None:
         message = redactor().text(failed.message)
-        started = (
-            self.run.attempts[-1]["ended"]
-            if self.run.attempts
-            else _milliseconds(self.run.started_at or timezone.now())
-        )
+        started = self.run.attempts[-1]["ended"] if self.run.attempts else _iso(self.run.started_at or timezone.now())
         attempt = {
             "number": failed.number,
             "started": started,
-            "ended": _milliseconds(timezone.now()),
+            "ended": _iso(timezone.now()),
             "code": failed.code,
             "message": message,
             "wait": failed.wait,
@@ -202,10 +198,10 @@ class Recorder:
         finish(self.run, status, results, log=self.log)
 
 
-def _milliseconds(timestamp: dt.datetime) -> str:
+def _iso(timestamp: dt.datetime) -> str:
     return timestamp.isoformat(timespec="milliseconds")
 
 
 def _storable(text: str) -> str:
-    """Return a text without secrets and with NUL characters escaped, as it is in the row afterwards."""
+    """Return a text without secrets and with NUL characters escaped, which PostgreSQL cannot store."""
     return redactor().text(text).replace("\0", "\\0")

@@ -30,7 +30,7 @@ MAILS, SINGLE_MAILS = 20, 10
 # more events than this at once are sent as one digest
 AT_ONCE = 5
 _WEBHOOKS, _MAILED = 200, 5000
-# seconds after which no further message is sent; each channel sends at least one, which has its own time limit
+# seconds in which messages are begun, on all channels; the last one of each channel has its own time limit
 _TIME_LIMIT = 20.0
 _log = logging.getLogger(__name__)
 
