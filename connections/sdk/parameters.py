@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from connections.sdk.files.protection import Protection
 from connections.sdk.files.protection import current as current_protection
+from connections.sdk.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,12 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.files.lock import LockHeld, file_lock
+from connections.sdk.records import dataclass
 
 _LINE = re.compile(r"[ \t]*([A-Z_][A-Z0-9_]*)[ \t]*=[ \t]*(.*?)[ \t]*", re.ASCII | re.DOTALL)
 _ESCAPES = {"\\": "\\", '"': '"', "n": "\n", "r": "\r"}

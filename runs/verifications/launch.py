@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from connections.sdk.errors import AlreadyRunning, PipekitError
+from connections.sdk.records import dataclass
 from modules.models import Module
 from runs.launchers.launcher import launcher
 from runs.lifecycle.reap import reap_verification, seems_dead

@@ -7,11 +7,11 @@ A connector may have a module ``equality.py`` that implements `TypeEquality` for
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
 from connections.sdk.protocols import Session
+from connections.sdk.records import dataclass
 
 
 class Spellings(IntEnum):

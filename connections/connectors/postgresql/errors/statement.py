@@ -7,10 +7,10 @@ Source of the codes: PostgreSQL documentation, appendix "PostgreSQL Error Codes"
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from connections.sdk import errors
+from connections.sdk.records import dataclass
 
 if TYPE_CHECKING:
     import psycopg

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, cast
 
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.blockers import BLOCKERS, describe
 from connections.sdk.errors import NoProgress
+from connections.sdk.records import dataclass
 
 if TYPE_CHECKING:
     from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutConnection
