@@ -12,7 +12,7 @@ from connections import options, registry, validation
 from connections.querysets import ConnectionQuerySet, DriverQuerySet
 from connections.sdk.errors import PipekitError
 from connections.sdk.manifest import Manifest
-from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.parameters import REFERENCE, ConnectionParameters
 from connections.secrets import binding as secret_binding
 from connections.secrets import references as secrets
 from connections.secrets.binding import Binding
@@ -42,13 +42,15 @@ class Driver(Timestamped):
     The rows are made from the manifests of the installed kinds (`DriverQuerySet.synchronize`); edited values are kept.
     """
 
-    kind = models.CharField(max_length=40, unique=True, help_text="The kind of system, as connectors are named.")
-    name = models.CharField(max_length=100, help_text="What pages call it.")
+    kind = models.CharField(
+        max_length=40, unique=True, help_text="The kind of system, which is also the name of its connector."
+    )
+    name = models.CharField(max_length=100, help_text="The name shown in the admin.")
     jar_file = models.CharField(
         "JAR file",
         max_length=255,
         blank=True,
-        help_text="File name in the driver directory; empty where no JDBC is used.",
+        help_text="File name in the driver directory. Empty if JDBC is not used.",
     )
     class_name = models.CharField("Java class", max_length=255, blank=True)
     url_template = models.CharField(
@@ -58,14 +60,14 @@ class Driver(Timestamped):
         "Maven coordinate",
         max_length=255,
         blank=True,
-        help_text="group:artifact:version, from where the jar can be fetched.",
+        help_text="group:artifact:version, from which the JAR file can be downloaded.",
     )
     sha256 = models.CharField(
         "SHA-256",
         max_length=64,
         blank=True,
         validators=[RegexValidator(r"\A[0-9a-f]{64}\Z", "A SHA-256 has 64 lower-case hexadecimal digits.")],
-        help_text="Of the jar; a jar that differs is not loaded.",
+        help_text="Checksum of the JAR file; a file with another checksum is not loaded.",
     )
     # what the kind's manifest declared when the row was last synchronized
     declared = models.JSONField(default=dict, editable=False)
@@ -103,13 +105,13 @@ class Connection(Timestamped):
     name = models.CharField(max_length=100, unique=True, validators=[NAME])
     driver = models.ForeignKey(Driver, on_delete=models.PROTECT, related_name="connections")
     jdbc_url = models.CharField(
-        "URL", max_length=1000, help_text="In JDBC form or the system's own; without user name and password."
+        "URL", max_length=1000, help_text="A JDBC URL, or one in the system's own form, without user name and password."
     )
     username = models.CharField(max_length=200, blank=True)
     password = models.CharField(
         max_length=100,
         blank=True,
-        help_text="A reference such as $DW_PW to a name of the secrets file; never the password itself.",
+        help_text="A reference to a secret, such as $DW_PW; never the password itself.",
     )
     supports_deletes = models.BooleanField(
         default=True, help_text="Off: incremental and upsert only insert, because the system cannot delete or update."
@@ -118,7 +120,9 @@ class Connection(Timestamped):
         default=dict, blank=True, help_text="Session settings, fetch size and properties, as a JSON object."
     )
     max_parallel = models.PositiveSmallIntegerField(
-        default=4, validators=[MinValueValidator(1)], help_text="How many transfers may use it at the same time."
+        default=4,
+        validators=[MinValueValidator(1)],
+        help_text="Maximum number of transfers that use it at the same time.",
     )
     # the target that the references were entered for (see connections.secrets.binding)
     secret_binding = models.JSONField(null=True, blank=True, editable=False)
@@ -138,7 +142,7 @@ class Connection(Timestamped):
         constraints = [
             models.CheckConstraint(
                 name="connection_password_is_a_reference",
-                condition=models.Q(password="") | models.Q(password__regex=validation.REFERENCE),
+                condition=models.Q(password="") | models.Q(password__regex=REFERENCE),
                 violation_error_message=validation.LITERAL_PASSWORD,
             )
         ]

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from connections import registry
-from connections.sdk.parameters import ConnectionParameters, Parameter
+from connections.sdk.parameters import REFERENCE, ConnectionParameters, Parameter
 
-_REFERENCE = re.compile(r"\$[A-Z_][A-Z0-9_]*")
 # JSON types and their Python types; a bool is an int in Python, so _invalid excludes it
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
@@ -24,7 +23,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def problems(options: Any, kind: str, *, reference: str) -> Iterator[str]:
+def problems(options: Any, kind: str) -> Iterator[str]:
     """Yield an error message per problem. Values are never repeated, as they may be secrets."""
     if not isinstance(options, dict):
         yield 'Options must be a JSON object such as {"create": true}.'
@@ -35,14 +34,14 @@ def problems(options: Any, kind: str, *, reference: str) -> Iterator[str]:
         if name not in declared:
             yield f"“{name}” is not an option of {kind}. Its options: {known}."
         else:
-            yield from _invalid(declared[name], options[name], reference)
+            yield from _invalid(declared[name], options[name])
     for name, parameter in declared.items():
         if parameter.required and name not in options:
             yield f"The option “{name}” is required: {parameter.description}"
 
 
-def _invalid(parameter: Parameter, value: Any, reference: str) -> Iterator[str]:
-    if parameter.secret and not (isinstance(value, str) and re.search(reference, value)):
+def _invalid(parameter: Parameter, value: Any) -> Iterator[str]:
+    if parameter.secret and not (isinstance(value, str) and re.search(REFERENCE, value)):
         yield f"The option “{parameter.name}” is a secret: write a reference such as $API_TOKEN, not the value."
     elif not isinstance(value, _TYPES[parameter.type]) or (isinstance(value, bool) and parameter.type != "boolean"):
         yield f"The option “{parameter.name}” must be {_with_article(parameter.type)}: {parameter.description}"
@@ -74,5 +73,5 @@ def resolve_secrets(options: Mapping[str, Any], kind: str, resolve: Callable[[st
     if registry.is_installed(kind):
         secret = {parameter.name for parameter in registry.manifest(kind).parameters if parameter.secret}
     else:
-        secret = {name for name, value in options.items() if isinstance(value, str) and _REFERENCE.fullmatch(value)}
+        secret = {name for name, value in options.items() if isinstance(value, str) and re.search(REFERENCE, value)}
     return {name: resolve(value) if name in secret else value for name, value in options.items()}

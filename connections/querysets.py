@@ -61,10 +61,6 @@ class ConnectionQuerySet(models.QuerySet["Connection"]):
         """Fetch the drivers with the connections, which most methods of a connection need."""
         return self.select_related("driver")
 
-    def untested(self) -> ConnectionQuerySet:
-        """Return the connections that have never been tested."""
-        return self.filter(last_tested_at=None)
-
     def failing(self) -> ConnectionQuerySet:
         """Return the connections whose last test failed."""
         return self.filter(last_test_ok=False)

@@ -20,11 +20,10 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ConfigurationInvalid, DriverMissing, NotSupported, PipekitError
 from connections.sdk.manifest import Manifest
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Connector, Datatypes
+from connections.sdk.protocols import Connector, Datatypes, TypeEquality
 from connections.sdk.sql.dialect import Dialect
 
 if TYPE_CHECKING:
-    from connections.sdk.sql.equality import TypeEquality
     from connections.sdk.sql.hashing import Hashing, SharedHashing
 
 ENTRY_POINTS = "pipekit.connectors"
@@ -172,7 +171,7 @@ def shared_hashing(kind: str) -> SharedHashing | None:
 
 def type_equality(kind: str) -> TypeEquality | None:
     """Import and return the kind's rules for values that are equal though their texts differ, or None."""
-    return cast("TypeEquality | None", _optional_module(kind, "equality"))
+    return cast(TypeEquality | None, _optional_module(kind, "equality"))
 
 
 def connector(kind: str, needs: Cap = Cap.NONE) -> Connector:

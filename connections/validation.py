@@ -9,12 +9,11 @@ from django.core.exceptions import ValidationError
 
 from connections import options, own_metadata
 from connections.sdk.errors import PipekitError
+from connections.sdk.parameters import REFERENCE
 
 if TYPE_CHECKING:
     from connections.models import Connection
 
-# The pattern of `connections.secrets.references`, in a syntax that Python and PostgreSQL share.
-REFERENCE = r"\A\$[A-Z_][A-Z0-9_]*\Z"
 LITERAL_PASSWORD = (
     "A password is not stored here. Write $ and a name in capital letters, such as $DW_PW, and put the password itself "
     "into the secrets file: manage.py secrets set DW_PW."
@@ -62,7 +61,7 @@ def _required_credential(connection: Connection) -> str:
 
 def _option_errors(connection: Connection) -> list[str]:
     try:
-        errors = list(options.problems(connection.options, connection.driver.kind, reference=REFERENCE))
+        errors = list(options.problems(connection.options, connection.driver.kind))
         if not errors:
             own_metadata.check_embedded(connection.options)
         return errors

@@ -5,15 +5,6 @@ from __future__ import annotations
 from django.db.models import TextChoices
 
 
-class MergeStrategy(TextChoices):
-    """How staged rows are merged into the destination table."""
-
-    FULL = "full", "Full: replace everything"
-    INCREMENTAL = "incremental", "Incremental: replace rows by key"
-    APPEND = "append", "Append: only insert"
-    UPSERT = "upsert", "Upsert: insert or update by key"
-
-
 class DuplicateKeys(TextChoices):
     """What is done if the source delivers a key twice."""
 
@@ -24,7 +15,7 @@ class DuplicateKeys(TextChoices):
 class FullPublish(TextChoices):
     """How a full refresh removes the old rows."""
 
-    TRUNCATE = "truncate", "Truncate: quick; readers wait a moment"
+    TRUNCATE = "truncate", "Truncate: fast; readers wait briefly"
     DELETE = "delete", "Delete: slower; readers never wait"
 
 
@@ -32,7 +23,7 @@ class NulBytes(TextChoices):
     """What is done about NUL bytes in text for a destination that cannot store them."""
 
     FAIL = "fail", "Fail the run"
-    STRIP = "strip", "Take them out"
+    STRIP = "strip", "Remove them"
 
 
 class RunOn(TextChoices):
@@ -48,11 +39,11 @@ class OnError(TextChoices):
     """What is done if a hook fails."""
 
     FAIL = "fail", "Fail the run"
-    WARN = "warn", "Warn and go on"
+    WARN = "warn", "Warn and continue"
 
 
 class OnFailure(TextChoices):
     """What a group does after a member has failed."""
 
-    CONTINUE = "continue", "Go on with the next module"
+    CONTINUE = "continue", "Continue with the next module"
     STOP = "stop", "Stop the group"

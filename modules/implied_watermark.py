@@ -5,7 +5,7 @@ That is correct only if the key column grows.
 
 from __future__ import annotations
 
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 # kinds whose values do not grow over time: names, codes, random UUIDs
 _UNORDERED_IN_TIME = frozenset({Kind.TEXT, Kind.UUID, Kind.TIME, Kind.NATIVE})

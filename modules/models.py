@@ -12,11 +12,13 @@ from django.db import models
 
 from connections.models import NAME, Connection, Timestamped
 from connections.sdk.schema import TableName
-from modules.choices import DuplicateKeys, FullPublish, MergeStrategy, NulBytes, OnError, OnFailure, RunOn
-from modules.querysets import GroupMemberQuerySet, ModuleQuerySet
+from modules import strategies
+from modules.choices import DuplicateKeys, FullPublish, NulBytes, OnError, OnFailure, RunOn
+from modules.querysets import ModuleQuerySet
+from modules.strategies import Strategy
 
 PLACEHOLDER = RegexValidator(
-    r"\A[A-Za-z_][A-Za-z0-9_]*\Z", "A watermark's name is letters, digits and “_”, as it stands between the braces."
+    r"\A[A-Za-z_][A-Za-z0-9_]*\Z", "Use letters, digits and “_”, as in the placeholder between the braces."
 )
 
 
@@ -31,31 +33,33 @@ class Module(Timestamped):
         Connection, on_delete=models.PROTECT, related_name="dest_modules", verbose_name="destination connection"
     )
     dest_table = models.CharField(
-        "destination table", max_length=300, help_text="schema.table; made from the source's types when it is missing."
+        "destination table",
+        max_length=300,
+        help_text="schema.table. Created with the source's types if it does not exist.",
     )
     source_query = models.TextField(
         help_text="A SELECT that names every column of the destination: SELECT &quot;DCORD#&quot; AS dcord, … FROM …"
     )
     columns = models.JSONField(
-        null=True, blank=True, help_text="Empty: derived from the query and probed. Else a JSON list of columns."
+        null=True, blank=True, help_text="A JSON list of columns. Empty: derived from the query."
     )
-    merge_strategy = models.CharField(max_length=12, choices=MergeStrategy.choices, default=MergeStrategy.FULL)
+    merge_strategy = models.CharField(max_length=12, choices=strategies.CHOICES, default=Strategy.FULL.value)
     merge_key = models.CharField(
-        max_length=1000, blank=True, help_text="Destination columns that name a row, separated by commas."
+        max_length=1000, blank=True, help_text="Destination columns that identify a row, separated by commas."
     )
     watermark_column = models.CharField(
         max_length=255,
         blank=True,
-        help_text="Destination column that grows; empty: for incremental the first column of the merge key, else none.",
+        help_text="Destination column that grows. Empty: for incremental the first column of the merge key, else none.",
     )
     overlap = models.CharField(
-        max_length=100, blank=True, help_text="Read again what is this close to the watermark: 1000, or 2 days."
+        max_length=100, blank=True, help_text="How far below the watermark rows are read again, such as 1000 or 2 days."
     )
     duplicate_keys = models.CharField(
         max_length=12,
         choices=DuplicateKeys.choices,
         default=DuplicateKeys.ERROR,
-        help_text="When the source delivers a key twice.",
+        help_text="What to do if the source delivers a key twice.",
     )
     full_publish = models.CharField(
         "publish a full refresh by", max_length=8, choices=FullPublish.choices, default=FullPublish.TRUNCATE
@@ -65,26 +69,32 @@ class Module(Timestamped):
         max_length=5,
         choices=NulBytes.choices,
         default=NulBytes.FAIL,
-        help_text="PostgreSQL cannot hold them.",
+        help_text="PostgreSQL cannot store them.",
     )
     key_sync = models.BooleanField(
-        default=False, help_text="After each run delete destination rows whose key the source no longer has."
+        default=False, help_text="After each run, delete destination rows whose key the source no longer has."
     )
-    key_sync_query = models.TextField(blank=True, help_text="Empty: derived from the source query.")
+    key_sync_query = models.TextField(
+        blank=True, help_text="Returns all keys of the source. Empty: derived from the source query."
+    )
     full_refresh_cron = models.CharField(
-        max_length=100, blank=True, help_text="A second cadence on which it runs as full, such as 0 3 * * 0."
+        max_length=100,
+        blank=True,
+        help_text="Cron expression for additional runs with the strategy full, such as 0 3 * * 0.",
     )
     max_retries = models.PositiveSmallIntegerField(
         default=3,
         validators=[MaxValueValidator(20)],
-        help_text="Only failures that can pass by themselves are tried again.",
+        help_text="Only transient failures are retried.",
     )
     retry_delay = models.PositiveIntegerField(
         default=5, validators=[MinValueValidator(1)], help_text="Seconds before the first retry."
     )
-    max_retry_delay = models.PositiveIntegerField(default=900, help_text="Seconds; no wait is longer.")
-    exponential_backoff = models.BooleanField(default=True, help_text="Each wait is twice the one before.")
-    retry_timeout = models.PositiveIntegerField(default=3600, help_text="Seconds after which no retry begins.")
+    max_retry_delay = models.PositiveIntegerField(
+        default=900, help_text="Longest wait between two attempts, in seconds."
+    )
+    exponential_backoff = models.BooleanField(default=True, help_text="Double the wait after each retry.")
+    retry_timeout = models.PositiveIntegerField(default=3600, help_text="Seconds after which no further retry starts.")
     enabled = models.BooleanField(default=True, help_text="Off: groups and schedules skip it.")
     owner = models.CharField(max_length=200, blank=True)
     notes = models.TextField(blank=True)
@@ -133,15 +143,19 @@ class Watermark(Timestamped):
     """A named `{placeholder}` of a module's source query."""
 
     module = models.ForeignKey(Module, on_delete=models.CASCADE, related_name="watermarks")
-    name = models.CharField(max_length=63, validators=[PLACEHOLDER], help_text="since, for {since} in the query.")
+    name = models.CharField(
+        max_length=63,
+        validators=[PLACEHOLDER],
+        help_text="The name of the placeholder: since for {since} in the query.",
+    )
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="watermarks")
-    resolver_sql = models.TextField("resolver SQL", help_text="The first column of its first row is the value.")
+    resolver_sql = models.TextField("resolver SQL", help_text="The value is the first column of its first row.")
     # an empty text is a value; NULL means no default
     default_value = models.CharField(  # noqa: DJ001
         max_length=1000,
         null=True,
         blank=True,
-        help_text="The value when the resolver returns nothing.",
+        help_text="The value if the resolver SQL returns nothing.",
     )
 
     class Meta:
@@ -190,7 +204,9 @@ class Group(Timestamped):
     name = models.CharField(max_length=100, unique=True, validators=[NAME])
     on_failure = models.CharField(max_length=8, choices=OnFailure.choices, default=OnFailure.CONTINUE)
     max_parallel = models.PositiveSmallIntegerField(
-        default=1, validators=[MinValueValidator(1)], help_text="How many members of the same order run at once."
+        default=1,
+        validators=[MinValueValidator(1)],
+        help_text="Maximum number of members with the same run order that run at once.",
     )
     modules = models.ManyToManyField(Module, through="GroupMember", related_name="groups")
 
@@ -207,9 +223,9 @@ class GroupMember(Timestamped):
 
     group = models.ForeignKey(Group, on_delete=models.CASCADE, related_name="members")
     module = models.ForeignKey(Module, on_delete=models.CASCADE, related_name="memberships")
-    run_order = models.PositiveIntegerField(default=1, help_text="Lower runs first; the same order runs side by side.")
-
-    objects = GroupMemberQuerySet.as_manager()
+    run_order = models.PositiveIntegerField(
+        default=1, help_text="Lower numbers run first; members with the same number run in parallel."
+    )
 
     class Meta:
         db_table = "group_member"
@@ -227,7 +243,7 @@ class ModuleHistory(Timestamped):
     # kept when the module is deleted
     module_name = models.CharField(max_length=63)
     version = models.PositiveIntegerField()
-    actor = models.CharField(max_length=200, help_text="Who, or which command.")
+    actor = models.CharField(max_length=200, help_text="The user or command that made the change.")
     changed_at = models.DateTimeField("when", auto_now_add=True)
     diff = models.JSONField()
     # the state of the module in this version, for `restore`

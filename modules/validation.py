@@ -15,9 +15,11 @@ from django.core.exceptions import ValidationError
 from connections import registry
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import TableName
-from modules import column_names, cron_expression, overlap, watermark_types
-from modules.choices import DuplicateKeys, MergeStrategy
+from modules import column_names, overlap, watermark_types
+from modules.choices import DuplicateKeys
+from modules.cron import grammar as cron_grammar
 from modules.query.placeholders import check_placeholders, find_placeholders
+from modules.strategies import traits_of
 
 if TYPE_CHECKING:
     from modules.models import Hook, Module
@@ -27,7 +29,6 @@ Findings = Iterator[tuple[str, str]]
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 # PostgreSQL's limit is 63 bytes, and the staging table of key_sync has the module's name and a suffix
 NAME_BYTES = 58
-_KEYED = (MergeStrategy.INCREMENTAL, MergeStrategy.UPSERT)
 
 
 def check(module: Module) -> None:
@@ -43,7 +44,7 @@ def check(module: Module) -> None:
 def check_hook(hook: Hook) -> None:
     """Raise ValidationError if the hook has no SQL."""
     if not hook.sql.strip():
-        raise ValidationError({"sql": "A hook needs SQL to run; delete the hook if there is none."})
+        raise ValidationError({"sql": "A hook needs SQL; delete the hook if there is none."})
 
 
 def _error_text(error: PipekitError) -> str:
@@ -99,11 +100,11 @@ def _is_bounded(module: Module) -> bool:
 
 
 def _strategy(module: Module) -> Findings:
-    if module.merge_strategy in _KEYED and not module.key_columns:
+    if traits_of(module.merge_strategy).needs_key and not module.key_columns:
         yield (
             "merge_key",
-            f"The strategy {module.merge_strategy} matches rows by their key. Name the destination columns that make a "
-            "row unique, or choose full or append.",
+            f"The strategy {module.merge_strategy} matches rows by their key. Name the destination columns that "
+            "identify a row, or choose full or append.",
         )
     if module.key_sync and not module.key_columns:
         yield "merge_key", "key_sync compares keys. Name the key columns, or turn key_sync off."
@@ -123,8 +124,8 @@ def _latest(module: Module) -> Findings:
     if module.duplicate_keys == DuplicateKeys.KEEP_LATEST and not module.watermark_column:
         yield (
             "duplicate_keys",
-            "The latest of several rows is the one with the highest watermark. Name a watermark column, or "
-            "choose error, so that the run fails.",
+            "keep_latest keeps the row with the highest watermark. Name a watermark column, or choose error, which "
+            "fails the run.",
         )
 
 
@@ -133,7 +134,7 @@ def _overlap(module: Module) -> Findings:
         return
     if problem := overlap.problem(module.overlap):
         yield "overlap", problem
-    elif module.merge_strategy == MergeStrategy.APPEND and not module.watermark_column:
+    elif traits_of(module.merge_strategy).only_adds and not module.watermark_column:
         yield "overlap", "Without a watermark column everything is read anyway. Name one, or leave overlap empty."
 
 
@@ -141,7 +142,7 @@ def cron_problem(module: Module) -> str:
     """Return an error message about full_refresh_cron, or an empty string if it is valid."""
     try:
         if module.full_refresh_cron:
-            cron_expression.check(module.full_refresh_cron)
+            cron_grammar.check(module.full_refresh_cron)
     except ValidationError as error:
         return str(error.messages[0])
     return ""
@@ -154,7 +155,7 @@ def _cron(module: Module) -> Findings:
 
 def _retries(module: Module) -> Findings:
     if (module.max_retry_delay or 0) < (module.retry_delay or 0):
-        yield "max_retry_delay", "The longest wait between retries is shorter than the first one, retry_delay."
+        yield "max_retry_delay", "The longest wait between retries must not be shorter than the first one, retry_delay."
 
 
 _CHECKS: tuple[Callable[[Module], Findings], ...] = (

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from connections import registry
 from connections.sdk.errors import PipekitError
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from modules import implied_watermark
-from modules.choices import MergeStrategy
+from modules.strategies import traits_of
 
 if TYPE_CHECKING:
     from modules.models import Module
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 def find(module: Module) -> Iterator[tuple[str, str]]:
     """Yield (field, message) if the watermark's type cannot be ordered. A run checks this for every column."""
     field = "watermark_column" if module.watermark_column else "merge_key"
-    if module.merge_strategy == MergeStrategy.FULL or (
-        not module.watermark_column and module.merge_strategy != MergeStrategy.INCREMENTAL
-    ):
+    traits = traits_of(module.merge_strategy)
+    if traits.replaces_all or not (module.watermark_column or traits.implies_watermark):
         return
     for data_type in _types(module, module.effective_watermark):
         if data_type.why_unordered:
@@ -37,7 +36,7 @@ def warning(module: Module) -> str:
 
     Only types that the module itself declares are known here; a run checks every column.
     """
-    if module.merge_strategy != MergeStrategy.INCREMENTAL or module.watermark_column.strip():
+    if not traits_of(module.merge_strategy).implies_watermark or module.watermark_column.strip():
         return ""
     name = module.effective_watermark
     types = [*_types(module, name), *_trimmed(module, name)]

@@ -7,7 +7,8 @@ from connections.models import Driver
 from modules.configfile import GROUPS, MODULES
 from pipekit_site.configfile import export
 from pipekit_site.configfile import load as importing
-from pipekit_site.configfile.load import ImportOptions, ImportResult
+from pipekit_site.configfile.importer import ImportOptions
+from pipekit_site.configfile.load import ImportResult
 from runs.models import Run
 from scheduling.configfile import SCHEDULES
 

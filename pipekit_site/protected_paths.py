@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from contextlib import suppress
@@ -15,6 +14,7 @@ from django.db import ProgrammingError, connection, transaction
 
 from connections.connectors.postgresql.metadata import SERVER_DATABASE
 from connections.sdk.files import protection
+from connections.sdk.files.private import replace_file
 from connections.sdk.files.protection import Protection, ServerDatabase
 from pipekit_site.config.config import BASE_DIR, Config
 
@@ -71,8 +71,4 @@ def _write(file: Path, protected: Protection) -> None:
     with suppress(OSError):
         if file.exists() and file.read_text() == text:
             return
-        unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(handle, "w") as opened:
-            opened.write(text)
-        unfinished.replace(file)
+        replace_file(file, text, durable=False)

@@ -155,9 +155,6 @@ STORAGES = {
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
-EMAIL_HOST = PIPEKIT.smtp.host or "localhost"
-EMAIL_PORT = PIPEKIT.smtp.port
-EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = PIPEKIT.smtp.sender or "pipekit@localhost"
 
 REST_FRAMEWORK = {

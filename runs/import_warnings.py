@@ -17,9 +17,9 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import DatabaseMissing, PipekitError, SecretMissing
 from connections.sdk.schema import Column, TableInfo
 from modules import implied_watermark, watermark_types
-from modules.choices import MergeStrategy
 from modules.models import Module
 from modules.query.mapping import map_columns
+from modules.strategies import traits_of
 from runs.engine.extract import columns as column_choice
 from runs.engine.publish import unfilled_columns
 from runs.engine.sessions import for_inspection, open_session
@@ -77,7 +77,7 @@ def _whose(modules: list[Module]) -> str:
 
 
 def _unknown(modules: list[Module]) -> str:
-    if any(module.merge_strategy == MergeStrategy.INCREMENTAL for module in modules):
+    if any(traits_of(module.merge_strategy).replaces_matches for module in modules):
         return f"which columns of {_whose(modules)} are reset"
     return f"whether {_whose(modules)} {'has' if len(modules) == 1 else 'have'} the columns of the query"
 
@@ -89,8 +89,8 @@ def _from_configuration(modules: Iterable[Module]) -> Iterator[str]:
 
 
 def _table_warnings(module: Module, table: TableInfo | None) -> Iterator[str]:
-    is_incremental = module.merge_strategy == MergeStrategy.INCREMENTAL
-    if is_incremental:
+    traits = traits_of(module.merge_strategy)
+    if traits.implies_watermark:
         yield from _watermark_warnings(module, table)
     mapping = map_columns(module.source_query, registry.dialect(module.source_connection.driver.kind))
     if table is None or mapping.star:
@@ -98,7 +98,7 @@ def _table_warnings(module: Module, table: TableInfo | None) -> Iterator[str]:
     columns = [Column(dest_name=column.dest_name, dest_type="") for column in mapping.columns]
     if missing := column_choice.missing_in(table, columns):
         yield f"{module.name}: {missing.message} Its runs will fail. {missing.hint}"
-    if is_incremental and (names := unfilled_columns.unfilled(table, columns)):
+    if traits.replaces_matches and (names := unfilled_columns.unfilled(table, columns)):
         yield f"{module.name}: {unfilled_columns.reset_text(module.dest_table_name, names)}"
 
 

@@ -13,7 +13,7 @@ from django.db import models
 from django.utils.timezone import get_default_timezone_name
 
 from connections.models import NAME, Timestamped
-from modules import cron_expression
+from modules.cron import grammar as cron_grammar
 from modules.models import Group, Module
 from scheduling.querysets import ScheduleQuerySet, SlotQuerySet
 
@@ -21,8 +21,8 @@ from scheduling.querysets import ScheduleQuerySet, SlotQuerySet
 class CatchUp(models.TextChoices):
     """What is done about missed slots."""
 
-    NONE = "none", "Skip what was missed"
-    LAST = "last", "Run once for all that was missed"
+    NONE = "none", "Skip missed times"
+    LAST = "last", "Run once for all missed times"
 
 
 class Action(models.TextChoices):
@@ -68,12 +68,15 @@ class Schedule(Timestamped):
     cron_expr = models.CharField(
         "cron expression",
         max_length=100,
-        validators=[cron_expression.check],
+        validators=[cron_grammar.check],
         help_text="Minute, hour, day, month, weekday (0 4 * * *), or @hourly, @daily, @weekly, @monthly, @yearly.",
     )
     timezone = models.CharField("time zone", max_length=64, default=server_zone, validators=[check_zone])
     action = models.CharField(
-        max_length=6, choices=Action.choices, default=Action.RUN, help_text="What is done with the module or the group."
+        max_length=6,
+        choices=Action.choices,
+        default=Action.RUN,
+        help_text="What the schedule does with the group or module.",
     )
     enabled = models.BooleanField(default=True)
     catch_up = models.CharField(max_length=4, choices=CatchUp.choices, default=CatchUp.LAST)

@@ -1,20 +1,36 @@
-"""The connection form. A secret is sent only to a target for which a permitted user has entered its reference."""
+"""The connection form, and the widget of references to secrets.
+
+A secret is sent only to a target for which a permitted user has entered its reference.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import forms
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from connections.models import Connection
+from connections.sdk.parameters import REFERENCE
 from connections.secrets import binding
-from pipekit_site.admin_ui.form_fields import JsonWidget, ReferenceWidget
+from pipekit_site.admin_ui.form_fields import JsonWidget
 
 PERMISSION = "connections.use_secret"
 NOT_PERMITTED = (
     "Writing a reference to a secret, or changing where one is sent (kind, host, port, user, TLS), takes the permission"
     " “Can write references to secrets”. Ask a user who has it, or leave the password empty."
 )
+
+
+class ReferenceWidget(UnfoldAdminTextInputWidget):
+    """An input that shows only a `$NAME`, so that a password typed by mistake is not sent back to the browser."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__({"autocomplete": "off", "placeholder": "$NAME", **(attrs or {})})
+
+    def format_value(self, value: Any) -> str | None:
+        return str(value) if re.fullmatch(REFERENCE, str(value or "")) else None
 
 
 class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -18,7 +18,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector, Session
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from connections.url import parse
 
 

@@ -10,6 +10,10 @@ from connections.sdk.files.protection import Protection
 from connections.sdk.files.protection import current as current_protection
 from connections.sdk.records import dataclass
 
+# the name of a secret, and a whole `$NAME` reference to one, in a syntax that Python and PostgreSQL share
+SECRET_NAME = r"[A-Z_][A-Z0-9_]*"
+REFERENCE = rf"\A\${SECRET_NAME}\Z"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionParameters:

@@ -10,7 +10,7 @@ depending on the manifest's capabilities, ``driver.py`` (``connect``), ``introsp
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,8 +20,9 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
 from connections.sdk.sql.dialect import Dialect
+from connections.sdk.sql.equality import Equality
 from connections.sdk.sql.foreign_keys import ForeignKey
-from connections.sdk.sql.types import DataType, Rendered
+from connections.sdk.types import DataType, Rendered
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -210,6 +211,14 @@ class Datatypes(Protocol):
 
     def render(self, data_type: DataType) -> Rendered:
         """Return the type that a new column of this meaning gets."""
+        ...
+
+
+class TypeEquality(Protocol):
+    """A connector's ``equality`` module."""
+
+    def equality(self, session: Session, natives: Sequence[str]) -> Mapping[str, Equality]:
+        """Return the equality of each type in ``natives`` that is known."""
         ...
 
 

@@ -21,8 +21,13 @@ else:
         """Add a dataclass's fields and methods to a class, except for methods that the class defines itself."""
 
         def decorate(cls):
+            # the standard library refuses a class that is frozen unlike its base
+            has_frozen_base = any(_is_frozen(base) for base in cls.__mro__[1:])
             # its fields, its slots, and what dataclasses.replace() and the like look for
-            cls = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
+            cls = dataclasses.dataclass(
+                init=False, repr=False, eq=False, slots=slots, kw_only=kw_only, frozen=frozen and has_frozen_base
+            )(cls)
+            cls.__dataclass_params__.frozen = frozen
             methods = {"__init__": _init(cls), "__repr__": _repr}
             if eq:
                 methods |= _comparison(cls, frozen=frozen)
@@ -35,6 +40,10 @@ else:
             return cls
 
         return decorate if cls is None else decorate(cls)
+
+
+def _is_frozen(cls: Any) -> bool:
+    return getattr(cls.__dict__.get("__dataclass_params__"), "frozen", False)
 
 
 def _init(cls: Any) -> Callable[..., None]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.records import dataclass
-from connections.sdk.sql.types import DataType
+from connections.sdk.types import DataType
 
 
 @dataclass(frozen=True, slots=True)

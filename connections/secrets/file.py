@@ -9,16 +9,17 @@ import errno
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
 
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.files.lock import LockHeld, file_lock
+from connections.sdk.files.private import replace_file
+from connections.sdk.parameters import SECRET_NAME
 from connections.sdk.records import dataclass
 
-_LINE = re.compile(r"[ \t]*([A-Z_][A-Z0-9_]*)[ \t]*=[ \t]*(.*?)[ \t]*", re.ASCII | re.DOTALL)
+_LINE = re.compile(rf"[ \t]*({SECRET_NAME})[ \t]*=[ \t]*(.*?)[ \t]*", re.ASCII | re.DOTALL)
 _ESCAPES = {"\\": "\\", '"': '"', "n": "\n", "r": "\r"}
 # seconds to wait for another process that writes the file
 _LOCK_TIMEOUT = 30.0
@@ -68,7 +69,7 @@ def write(path: Path, name: str, value: str) -> None:
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with file_lock(target.with_name(f".{target.name}.lock"), wait=_LOCK_TIMEOUT, remove=True):
-            _replace(target, _with(_lines(target), name, line))
+            replace_file(target, "\n".join([*_with(_lines(target), name, line), ""]))
     except LockHeld as error:
         raise ConfigurationInvalid(
             f"The secrets file {path} is being written by another process.", hint="Try again when that has ended."
@@ -163,24 +164,6 @@ def _with(lines: list[str], name: str, line: str) -> list[str]:
             result.append(line)
             replaced = True
     return result if replaced else [*result, line]
-
-
-def _replace(target: Path, lines: list[str]) -> None:
-    # mkstemp creates it with mode 0600
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write("\n".join([*lines, ""]))
-            file.flush()
-            os.fsync(handle)
-            if target.exists() and os.geteuid() == 0:
-                # root writes it for the user that Pipekit runs as
-                owner = target.stat()
-                os.fchown(handle, owner.st_uid, owner.st_gid)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def _access_problems(path: Path) -> Iterator[Problem]:

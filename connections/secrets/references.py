@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from connections.sdk.errors import ConfigurationInvalid, SecretMissing
+from connections.sdk.parameters import SECRET_NAME
 from connections.sdk.records import dataclass
 from connections.secrets import file as secrets_file
 from connections.secrets.file import Problem
 from connections.secrets.redaction import redactor
 
-NAME = re.compile(r"[A-Z_][A-Z0-9_]*", re.ASCII)
+NAME = re.compile(SECRET_NAME, re.ASCII)
 # Variables of the process itself. Users who may edit connections must not be able to send them to a server.
 _OWNED = re.compile(
     r"_|DATABASE_URL|DISPLAY|HOME|HOSTNAME|LANG(UAGE)?|LOGNAME|MAIL|(OLD)?PWD|PATH|SECRET_KEY|SHELL|SHLVL|TERM|TMPDIR|TZ"

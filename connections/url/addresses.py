@@ -8,7 +8,6 @@ from __future__ import annotations
 import ipaddress
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # Cloud metadata services give credentials to every client on the machine; most have a link-local address.
 METADATA_HOSTS = frozenset(

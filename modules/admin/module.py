@@ -17,8 +17,8 @@ from unfold.decorators import display
 from modules import history, validation, watermark_types
 from modules.admin.forms import HookForm, ModuleForm, WatermarkForm
 from modules.admin.history import ModuleHistoryAdmin
-from modules.choices import MergeStrategy
 from modules.models import Group, GroupMember, Hook, Module, ModuleHistory, Watermark
+from modules.strategies import traits_of
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.form_fields import KnownAutocomplete
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button
@@ -152,7 +152,7 @@ class ModuleAdmin(BaseAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         history.record(form.instance, form.before, actor=_actor(request))
-        if form.instance.merge_strategy == MergeStrategy.INCREMENTAL and "merge_strategy" in form.changed_data:
+        if traits_of(form.instance.merge_strategy).replaces_matches and "merge_strategy" in form.changed_data:
             self.message_user(request, _RESETS, messages.WARNING)
         if warning := watermark_types.warning(form.instance):
             self.message_user(request, warning, messages.WARNING)

@@ -1,16 +1,13 @@
-"""Form widgets for SQL, JSON, password references, and foreign keys to many rows."""
+"""Form widgets for SQL, JSON, and foreign keys to many rows."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.admin.widgets import AutocompleteSelect
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
-
-from connections.validation import REFERENCE
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 
 class SqlWidget(UnfoldAdminTextareaWidget):
@@ -33,16 +30,6 @@ class JsonWidget(SqlWidget):
         except (TypeError, ValueError):
             return value
         return "" if parsed in (None, {}) else json.dumps(parsed, indent=2, ensure_ascii=False)
-
-
-class ReferenceWidget(UnfoldAdminTextInputWidget):
-    """An input that shows only a `$NAME`, so that a password typed by mistake is not sent back to the browser."""
-
-    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        super().__init__({"autocomplete": "off", "placeholder": "$NAME", **(attrs or {})})
-
-    def format_value(self, value: Any) -> str | None:
-        return str(value) if re.fullmatch(REFERENCE, str(value or "")) else None
 
 
 class KnownAutocomplete(AutocompleteSelect):

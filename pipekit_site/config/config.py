@@ -19,7 +19,7 @@ from pipekit_site.config.values import ConfigValue
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 _ENV = environ.Env()
 
-# key -> the reader of its value, and the variables that override it
+# key -> the reader of its value, and the variables that override it; each key is also a field of Config or Smtp
 _KEYS: dict[str, tuple[values.Read, tuple[str, ...]]] = {
     "data_dir": (values.path, ("PIPEKIT_DATA_DIR",)),
     "database": (values.database, ("PIPEKIT_DATABASE",)),
@@ -180,11 +180,7 @@ def _without_proxy(raw: ConfigValue) -> Any:
 
 
 def _config(settings: dict[str, Any], data_dir: Path, file: Path) -> Config:
-    simple = {
-        key: settings[key]
-        for key in ("api_port", "allowed_hosts", "debug", "tls", "secret_environment", "webhook_private")
-        if key in settings
-    }
+    simple = {key: value for key, value in settings.items() if "." not in key and _KEYS[key][0] not in _PATHS}
     names = {"smtp.host": "host", "smtp.port": "port", "smtp.from": "sender", "smtp.to": "to"}
     jrunner = str(settings.get("jrunner_path", ""))
     return Config(

@@ -10,11 +10,11 @@ import environ
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from connections.sdk.parameters import SECRET_NAME
 from connections.sdk.records import dataclass
 
 Read = Callable[[Any], Any]
 _HOST = re.compile(r"(\*|\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])", re.IGNORECASE)
-_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*", re.ASCII)
 _DATABASE_ENGINES = {"django.db.backends.postgresql": "PostgreSQL", "django.db.backends.sqlite3": "SQLite"}
 DATABASE_EXPECTED = "the path of a SQLite file, or postgresql://user:password@host:5432/name"
 
@@ -87,7 +87,7 @@ def secret_names(value: Any) -> tuple[str, ...]:
     expected = "names in capital letters such as DB2PW, as a list or separated by commas; [] for none"
     names = [] if value in ("", []) else _items(value, expected)
     for name in names:
-        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+        if not isinstance(name, str) or not re.fullmatch(SECRET_NAME, name):
             raise Unexpected(expected)
     return tuple(names)
 

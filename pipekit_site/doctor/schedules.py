@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.secrets.references import store
+from modules.cron import expression
 from modules.models import Module
 from pipekit_site.doctor import installation
-from scheduling import triggers
-from scheduling.cron import expression
 from scheduling.models import Schedule, Tick
-from scheduling.tick import status
-from scheduling.triggers import Trigger
+from scheduling.tick import status, timers
+from scheduling.tick.timers import Timer
 
 
 def schedules() -> str:
@@ -28,7 +27,7 @@ def schedules() -> str:
             " environment.",
             hint="; ".join(f"manage.py secrets set {name}" for name in missing),
         )
-    if troubled := [(trigger, problem) for trigger in triggers.enabled() if (problem := _problem(trigger))]:
+    if troubled := [(timer, problem) for timer in timers.enabled() if (problem := _problem(timer))]:
         first, problem = troubled[0]
         raise ConfigurationInvalid(
             f"{len(troubled)} schedules cannot fire; {first.name.removeprefix('schedule ')}: {problem}",
@@ -39,14 +38,14 @@ def schedules() -> str:
     return f"{count} schedules are enabled; the last tick was at {last.finished_at:%H:%M:%S} UTC, by {by}"
 
 
-def _problem(trigger: Trigger) -> str:
+def _problem(timer: Timer) -> str:
     """What keeps it from firing, also before a tick has met it; empty when nothing does."""
     try:
-        expression.parse(trigger.expression)
-        expression.zone_of(trigger.zone)
+        expression.parse(timer.expression)
+        expression.zone_of(timer.zone)
     except PipekitError as error:
         return error.message
-    return trigger.progress.problem if trigger.progress else ""
+    return timer.progress.problem if timer.progress else ""
 
 
 def _only_in_environment() -> list[str]:

@@ -23,7 +23,8 @@ from runs.lifecycle import launch as launching
 from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.models import GroupRun, Run
-from runs.settings import current
+from runs.models.execution import StartedBy
+from runs.models.setting import current_settings
 
 CANCEL = Button(
     action="cancel",
@@ -98,17 +99,17 @@ def cancel(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -
 
 
 def _launch_group(request: HttpRequest, group: Group, *, dry_run: bool = False) -> GroupRun:
-    return launching.launch_group(group, trigger="admin", actor=request.user.get_username(), dry_run=dry_run)
+    return launching.launch_group(group, trigger=StartedBy.ADMIN, actor=request.user.get_username(), dry_run=dry_run)
 
 
 def _request(request: HttpRequest, *, dry_run: bool = False, full_refresh: bool = False) -> Request:
     actor = request.user.get_username()
-    return Request(trigger="admin", actor=actor, dry_run=dry_run, full_refresh=full_refresh)
+    return Request(trigger=StartedBy.ADMIN, actor=actor, dry_run=dry_run, full_refresh=full_refresh)
 
 
 def _limit() -> int:
     # every run is a process, so one click may start as many as schedules may start per minute
-    return current().runs_per_tick
+    return current_settings().runs_per_tick
 
 
 def too_many(request: HttpRequest, count: int, hint: str) -> bool:

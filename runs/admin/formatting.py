@@ -12,6 +12,7 @@ from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.html import NOTHING
 from runs import logs
 from runs.models import GroupRun, Run
+from runs.models.execution import StartedBy
 from runs.models.states import Status
 from runs.models.verification import Verification
 
@@ -36,14 +37,6 @@ COLOURS = {
     "repair_failed": ("danger", "error"),
 }
 COUNTS = ("read", "staged", "inserted", "updated", "deleted")
-# labels of the values of `trigger`; schedules are linked instead
-_TRIGGER_LABELS = {
-    "manual": "command",
-    "admin": "admin",
-    "api": "API",
-    "retry": "retry",
-    "full_refresh": "full refresh",
-}
 
 
 def badge(run: Run | GroupRun | Verification, *, url: str = "") -> str:
@@ -66,11 +59,11 @@ def duration(run: Run | GroupRun | Verification) -> str:
 def trigger(run: Run | GroupRun | Verification, *, named: bool = False) -> str:
     """Return what started it; with ``named`` the current name of a schedule is looked up."""
     kind, _, number = run.trigger.partition(":")
-    if kind == "schedule" and number.isdecimal():
+    if kind == StartedBy.SCHEDULE and number.isdecimal():
         return _schedule(int(number), run.actor, named=named)
-    if kind == "verification" and number.isdecimal():
+    if kind == StartedBy.VERIFICATION and number.isdecimal():
         return html.row_link(Verification(pk=int(number)), f"verification {number}")
-    label = _TRIGGER_LABELS.get(kind, run.trigger)
+    label = StartedBy(run.trigger).label if run.trigger in StartedBy.values else run.trigger
     return f"{label}, {run.actor}" if run.actor else label
 
 

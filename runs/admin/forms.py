@@ -9,7 +9,7 @@ from django import forms
 from django.utils.html import escape
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from pipekit_site.admin_ui.form_fields import ReferenceWidget
+from connections.admin.forms import ReferenceWidget
 from runs.models import Setting
 from runs.models.setting import HEARTBEATS_PER_LEASE, names
 

@@ -16,8 +16,7 @@ from modules.models import Group
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import Button, ReadOnlyMixin
 from runs.admin.actions import CANCEL, cancel
-from runs.admin.base import RunColumns, RunHistoryAdmin
-from runs.admin.filters import StartedByFilter
+from runs.admin.base import RunColumns, RunHistoryAdmin, StartedByFilter
 from runs.models import GroupRun, Run
 from runs.models.querysets import GroupRunQuerySet
 from runs.models.states import GROUP_ACTIVE
@@ -45,7 +44,7 @@ class RunInline(RunColumns, ReadOnlyMixin, TabularInline):
 class GroupRunAdmin(RunHistoryAdmin):
     name_field, named = "group_name", Group
     inlines = [RunInline]
-    list_display = ["number", "group_name", "state", "started_by", "started", "duration", "outcomes"]
+    list_display = ["number", "group_name", "state", "started_by", "started", "duration", "member_results"]
     list_display_links = ["number", "group_name"]
     list_filter = [("status", ChoicesDropdownFilter), ("group", AutocompleteSelectFilter), StartedByFilter]
     search_fields = ["group_name"]
@@ -58,7 +57,7 @@ class GroupRunAdmin(RunHistoryAdmin):
             None,
             {
                 "fields": [
-                    ("group_link", "state", "outcomes"),
+                    ("group_link", "state", "member_results"),
                     ("started_ago", "ended", "duration"),
                     "started_by_current_name",
                 ]
@@ -71,10 +70,8 @@ class GroupRunAdmin(RunHistoryAdmin):
         return group_runs.select_related("group").with_outcomes()
 
     def get_fieldsets(self, request: HttpRequest, obj: GroupRun | None = None) -> Any:
-        values = {"error_text": obj and obj.error, "skipped_members": obj and obj.skipped}
-        fields = [field for field, value in values.items() if value]
-        problems = [("Problems", {"fields": fields})] if fields else []
-        return [*self.fieldsets, *problems, ("Log", {"classes": ["collapse"], "fields": ["log_text"]})]
+        log = ("Log", {"classes": ["collapse"], "fields": ["log_text"]})
+        return [*self.fieldsets, *self.problems(obj, "skipped"), log]
 
     def is_offered(self, button: Button, row: GroupRun) -> bool:
         return not row.is_final
@@ -93,10 +90,10 @@ class GroupRunAdmin(RunHistoryAdmin):
         return html.row_link(run.group) if run.group else f"{run.group_name} (deleted)"
 
     @display(description="Skipped")
-    def skipped_members(self, run: GroupRun) -> str:
+    def skipped_text(self, run: GroupRun) -> str:
         return html.render("runs/skipped_members.html", skipped=run.skipped)
 
     @display(description="Runs")
-    def outcomes(self, run: Any) -> str:
+    def member_results(self, run: Any) -> str:
         total = f"of {len(run.members)}" if run.members else ""
-        return html.render("runs/group_outcomes.html", good=run.good_runs, total=total, failed=run.failed_runs)
+        return html.render("runs/group_member_results.html", good=run.good_runs, total=total, failed=run.failed_runs)

@@ -17,8 +17,7 @@ from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
 from pipekit_site.admin_ui.model_admin import Button
 from runs.admin import formatting, module_pages
 from runs.admin.actions import CANCEL, cancel, run_again
-from runs.admin.base import RunColumns, RunHistoryAdmin
-from runs.admin.filters import StartedByFilter
+from runs.admin.base import RunColumns, RunHistoryAdmin, StartedByFilter
 from runs.admin.group_run import GroupRunAdmin as GroupRunAdmin
 from runs.admin.notification import NotificationAdmin as NotificationAdmin
 from runs.admin.setting import SettingAdmin as SettingAdmin
@@ -76,10 +75,8 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
         return runs.without_texts() if is_list else runs.with_module()
 
     def get_fieldsets(self, request: HttpRequest, obj: Run | None = None) -> Any:
-        values = {"error_text": obj and obj.error, "warnings_text": obj and obj.warnings}
-        fields = [field for field, value in values.items() if value]
         first, *rest = self.fieldsets
-        return [first, ("Problems", {"fields": fields}), *rest] if fields else self.fieldsets
+        return [first, *self.problems(obj, "warnings"), *rest]
 
     def is_offered(self, button: Button, row: Run) -> bool:
         return row.status in ACTIVE if button.action == "cancel" else row.is_final and row.module_id is not None
@@ -98,17 +95,9 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
     def what(self, run: Run) -> str:
         return html.render("runs/strategy_and_trigger.html", strategy=run.strategy, trigger=formatting.trigger(run))
 
-    @display(description="Module")
-    def module_link(self, run: Run) -> str:
-        return html.row_link(run.module) if run.module else f"{run.module_name} (deleted)"
-
     @display(description="Rows")
     def counts(self, run: Run) -> str:
         return formatting.counts(run)
-
-    @display(description="Warnings")
-    def warnings_text(self, run: Run) -> str:
-        return formatting.warnings(run)
 
     @display(description="Watermarks, before → after")
     def watermarks_text(self, run: Run) -> str:

@@ -17,16 +17,17 @@ from connections.sdk.errors import PipekitError
 from modules.models import Module
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button
-from runs.admin import formatting
+from runs.admin import formatting, verification_examples
 from runs.admin.actions import RESULT_TEXTS, too_many
-from runs.admin.base import RunHistoryAdmin
-from runs.admin.filters import StartedByFilter
+from runs.admin.base import RunHistoryAdmin, StartedByFilter
 from runs.lifecycle import cancel as cancelling
+from runs.models.execution import StartedBy
 from runs.models.verification import Verification
-from runs.verifications import examples, report
+from runs.verifications import report
 from runs.verifications import scope as verification_scope
-from runs.verifications.launch import VerificationRequest, launch
-from runs.verifications.outcome import Outcome, outcome
+from runs.verifications.claim import VerificationRequest
+from runs.verifications.launch import launch
+from runs.verifications.outcome import VerificationOutcome, outcome_of
 
 VERIFY = Button(action="verify", label="Verify", icon="fact_check", title="Compare the source with the destination")
 _KINDS = ("missing", "extra", "different")
@@ -53,7 +54,7 @@ def _launch(
     request: HttpRequest, modules: list[Module], options: dict[str, Any], *, repair: bool
 ) -> HttpResponse | None:
     verification_request = VerificationRequest(
-        trigger="admin", actor=request.user.get_username(), repair=repair, options=options
+        trigger=StartedBy.ADMIN, actor=request.user.get_username(), repair=repair, options=options
     )
     try:
         started = launch(modules, verification_request)
@@ -101,10 +102,8 @@ class VerificationAdmin(RunHistoryAdmin):
         return verifications.select_related("module", "repair_run")
 
     def get_fieldsets(self, request: HttpRequest, obj: Verification | None = None) -> Any:
-        values = {"error_text": obj and obj.error, "warnings_text": obj and obj.warnings}
-        fields = [field for field, value in values.items() if value]
         first, rows, log = self.fieldsets
-        top = [first, *([("Problems", {"fields": fields})] if fields else [])]
+        top = [first, *self.problems(obj, "warnings")]
         # a failed comparison has no counts
         return [*top, rows, log] if obj and obj.missing is not None else [*top, log]
 
@@ -160,13 +159,9 @@ class VerificationAdmin(RunHistoryAdmin):
 
     @display(description="Status", ordering="status")
     def state(self, row: Any) -> str:
-        ended: Outcome = outcome(row)
+        ended: VerificationOutcome = outcome_of(row)
         colour, sign = formatting.COLOURS[ended]
         return html.badge(ended.label, colour, sign=sign)
-
-    @display(description="Module")
-    def module_link(self, row: Verification) -> str:
-        return html.row_link(row.module) if row.module else f"{row.module_name} (deleted)"
 
     @display(description="Compared")
     def scope(self, row: Verification) -> str:
@@ -204,7 +199,7 @@ class VerificationAdmin(RunHistoryAdmin):
         if not any(row.examples.values()):
             return html.NOTHING
         more = {f"more_{kind}": report.left_out(row, kind) for kind in _KINDS}
-        return examples.rendered(row.examples, more)
+        return verification_examples.rendered(row.examples, more)
 
     @display(description="Repair")
     def repair_run_link(self, row: Verification) -> str:
@@ -212,10 +207,6 @@ class VerificationAdmin(RunHistoryAdmin):
             return html.NOTHING
         result = report.repair_words(row)
         return html.render("runs/verification/repair.html", run=row.repair_run, result=result)
-
-    @display(description="Warnings")
-    def warnings_text(self, row: Verification) -> str:
-        return formatting.warnings(row)
 
 
 def _brief(row: Verification) -> str:

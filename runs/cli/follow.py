@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from runs import logs
-from runs.lifecycle.reap import reap, reap_group, seems_dead
+from runs.lifecycle.liveness import seems_dead
+from runs.lifecycle.reap import reap, reap_group
 from runs.models import GroupRun, Run
 
 # seconds between two polls

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from django.utils import timezone
@@ -20,7 +19,6 @@ from connections.sdk.errors import (
     Refused,
 )
 from connections.sdk.formatting import counted, indented, one_line, readable_size
-from modules.models import Group, Module
 from runs.engine import events
 from runs.models import GroupRun, Run
 from runs.models.states import FAILED, Status
@@ -37,32 +35,6 @@ class Stream(Protocol):
     def write(self, text: str) -> object: ...
     def isatty(self) -> bool: ...
     def flush(self) -> None: ...
-
-
-def not_found(what: str, name: str, names: Iterable[str]) -> dict[str, str]:
-    """Return the error for a name that does not exist, with the closest match as a suggestion."""
-    if other := _other_kind(what, name):
-        return {
-            "code": "not_found",
-            "message": f"There is no {what} “{name}”. {other[0]}",
-            "hint": other[1],
-            "detail": "",
-        }
-    matches = difflib.get_close_matches(name, list(names), n=1)
-    hint = f"Did you mean “{matches[0]}”?" if matches else "The admin and exportconfig list the names."
-    return {"code": "not_found", "message": f"There is no {what} “{name}”.", "hint": hint, "detail": ""}
-
-
-def _other_kind(what: str, name: str) -> tuple[str, str] | None:
-    """Return message and hint if the name is that of a group instead of a module, or the reverse."""
-    if what == "module" and Group.objects.filter(name=name).exists():
-        return (
-            "It is a group.",
-            f"manage.py rungroup {name} runs its modules, manage.py verifygroup {name} verifies them.",
-        )
-    if what == "group" and Module.objects.filter(name=name).exists():
-        return "It is a module.", f"manage.py runmodule {name} runs it, manage.py verifymodule {name} verifies it."
-    return None
 
 
 def summary(run: Run) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from connections.management.base import BaseCommand
+from connections.management.base import BaseCommand, CommandFailed
 from modules.models import Module
+from runs.cli.find import Report
 from runs.models.verification import Verification
 from runs.verifications import execute, report
-from runs.verifications.launch import VerificationRequest, claim
+from runs.verifications.claim import VerificationRequest, claim
 
 # message and hint
 FORCE_ALONE = ("--force needs --repair: only a repair has safety limits.", "Add --repair, or remove --force.")
@@ -40,6 +41,6 @@ class VerifyCommand(BaseCommand):
         return verification
 
 
-def usage(message: str, hint: str) -> dict[str, str]:
-    """Return the error for options that contradict each other."""
-    return {"code": "usage", "message": message, "hint": hint, "detail": ""}
+def usage_error(message: str, hint: str, *, report: Report) -> CommandFailed:
+    """Return the error for options that are invalid or contradict each other."""
+    return CommandFailed(message, hint=hint, code="usage", report=report)

@@ -19,10 +19,10 @@ from connections.sdk.protocols import Session
 from connections.sdk.records import dataclass
 from connections.sdk.schema import TableInfo, TableName
 from connections.sdk.sql.publishing import PublishingDialect
+from runs.engine import control_tables
 from runs.engine.events import Published
 from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.publish import commit_record
 from runs.engine.sessions import open_session
 
 # lock holders that are named in an error
@@ -115,7 +115,7 @@ class Destination:
 
     def staging_claim(self) -> Claim:
         """Return the run's claim on the module's staging table, to be checked by each transaction that writes to it."""
-        return commit_record.staging_claim(self.dialect, self.plan, shared=True)
+        return control_tables.staging_claim(self.dialect, self.plan, shared=True)
 
     def begin(self, table: TableName) -> None:
         """Execute the first statements of a transaction: lock timeouts, and a lock on the table against publishes."""
@@ -136,14 +136,14 @@ class Destination:
             with self.session.transaction():
                 self.begin(self.table)
                 point(f"{_STEPS[kind]}.begun")
-                commit.published = commit_record.find(self.session, self.dialect, self.plan, kind=kind)
+                commit.published = control_tables.find_commit(self.session, self.dialect, self.plan, kind=kind)
                 is_new = commit.published is None
                 if is_new:
-                    commit_record.hold_claim(self.session, self.dialect, self.plan)
+                    control_tables.hold_claim(self.session, self.dialect, self.plan)
                 is_executed = True
                 yield commit
                 if is_new:
-                    commit_record.write(self.session, self.dialect, self.plan, commit.result, kind=kind)
+                    control_tables.write_commit(self.session, self.dialect, self.plan, commit.result, kind=kind)
                     point(f"{_STEPS[kind]}.before_commit")
         except ConnectionLost as lost:
             # some systems allow only one session at a time
@@ -155,7 +155,7 @@ class Destination:
                 yield commit
 
     def _name_holders(self, error: LockTimeout) -> None:
-        for table in (self.table, self.staging, commit_record.claims_table(self.dialect)):
+        for table in (self.table, self.staging, control_tables.claims_table(self.dialect)):
             if not (sql := self.dialect.lock_holders(table)):
                 return
             try:
@@ -174,8 +174,8 @@ def find_published(plan: Plan, kind: CommitKind = CommitKind.PUBLISH) -> Publish
     """Return what this run has published, None if nothing; waits for a transaction of it that is still running."""
     with Destination.open(plan) as dest, dest.session.transaction():
         dest.begin(dest.table)
-        if dest.describe(commit_record.commits_table(dest.dialect)):
-            return commit_record.find(dest.session, dest.dialect, plan, kind=kind)
+        if dest.describe(control_tables.commits_table(dest.dialect)):
+            return control_tables.find_commit(dest.session, dest.dialect, plan, kind=kind)
     return None
 
 

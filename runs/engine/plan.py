@@ -8,16 +8,8 @@ from enum import StrEnum
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableName
-from runs.engine.verify.segments import Segment
-
-
-class Strategy(StrEnum):
-    """How staged rows are merged into the destination; see `runs.engine.strategies`."""
-
-    FULL = "full"
-    INCREMENTAL = "incremental"
-    APPEND = "append"
-    UPSERT = "upsert"
+from modules.strategies import Strategy as Strategy
+from runs.engine.segments import Segment
 
 
 class RunOn(StrEnum):

@@ -25,6 +25,7 @@ from runs.engine.events import (
     Warned,
     WatermarkResolved,
 )
+from runs.engine.extract import bound_above_source
 from runs.engine.extract import columns as column_choice
 from runs.engine.extract.query import base_query, bounded_query, repair_query
 from runs.engine.faults import point
@@ -34,7 +35,7 @@ from runs.engine.publish.checks import Staging
 from runs.engine.publish.publish import publish
 from runs.engine.sessions import open_session
 from runs.engine.transfer import job, transfer
-from runs.engine.watermarks import above_source, bounds
+from runs.engine.watermarks import bounds
 from runs.engine.watermarks.types import check_watermark_types
 from runs.engine.watermarks.warnings import future_warnings, implied_warnings
 from runs.jrunner.job import Job
@@ -82,7 +83,7 @@ def attempt(plan: Plan) -> Iterator[Event]:
     yield from _after_publish(plan, resolved, staged)
     if not rows:
         # checked last, because key_sync may have removed the row with the highest value
-        yield from map(Warned, above_source.warnings(plan, resolved.query, resolved.bound, staged.columns))
+        yield from map(Warned, bound_above_source.warnings(plan, resolved.query, resolved.bound, staged.columns))
 
 
 def resume(plan: Plan) -> Iterator[Event]:

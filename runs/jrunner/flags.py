@@ -18,12 +18,12 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector, Session
 from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
 from connections.sdk.sql.dialect import Dialect
+from connections.sdk.sql.final_semicolon import without_final_semicolon
 from connections.sdk.sql.publishing import PublishingDialect
-from connections.sdk.sql.statement import statement
-from connections.sdk.sql.type_grammar import is_type
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.sql.type_validation import is_type
+from connections.sdk.types import DataType, Kind
 from connections.url import parse
-from runs.jrunner import install
+from runs.jrunner import protection_file
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.transfer import Transfer
@@ -77,7 +77,7 @@ def _protect() -> None:
 
     Raises Protected when the list of them cannot be read.
     """
-    protection.configure(install.protection())
+    protection.configure(protection_file.read())
 
 
 def _parameters(url: str, username: str, password: str, name: str, *, create: bool = False) -> ConnectionParameters:
@@ -118,7 +118,7 @@ def _read_query(options: argparse.Namespace) -> str:
 def _describe_query(source: ConnectionParameters, query: str) -> tuple[ColumnInfo, ...]:
     connector = registry.connector(source.kind, Cap.READ)
     with closing(connector.connect(source)) as session:
-        return connector.introspector.describe_query(session, statement(query))
+        return connector.introspector.describe_query(session, without_final_semicolon(query))
 
 
 def _prepare_job(

@@ -14,7 +14,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Target
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableName
-from connections.sdk.sql.types import DataType
+from connections.sdk.types import DataType
 
 BATCH_BYTES = 8 * 1024 * 1024
 

@@ -22,7 +22,6 @@ from connections.sdk.arrow.texts import as_text
 from connections.sdk.protocols import Batches, Target
 from connections.sdk.schema import Column
 
-FORMATS = ("csv", "tsv", "json")
 _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
 
 

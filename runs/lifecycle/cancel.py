@@ -14,7 +14,8 @@ from django.core.exceptions import ObjectDoesNotExist
 from connections.sdk.errors import Cancelled, PipekitError
 from runs import logs
 from runs.launchers.launcher import launcher
-from runs.lifecycle.reap import reap, reap_group, reap_verification, seems_dead
+from runs.lifecycle.liveness import seems_dead
+from runs.lifecycle.reap import reap, reap_group, reap_verification
 from runs.models import GroupRun, Run, Verification
 from runs.models.states import GroupStatus, IllegalTransition, Status
 from runs.process.control import ProcessHandle, open_process

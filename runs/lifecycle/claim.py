@@ -15,9 +15,11 @@ from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
 from connections.sdk.records import dataclass
 from modules.models import Group, Module
 from runs.lifecycle.dest_lock import dest_lock_key
+from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.plan import strategy_of
-from runs.lifecycle.reap import reap, reap_group, seems_dead
+from runs.lifecycle.reap import reap, reap_group
 from runs.models import GroupRun, Run
+from runs.models.execution import Execution, StartedBy
 from runs.models.states import Status, finished
 from runs.process import identity
 
@@ -25,17 +27,28 @@ _ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """The options of a run, and who requested it."""
+class Requested:
+    """Who requested a run, group run or verification, and whether the safety limits are overridden."""
 
-    trigger: str = "manual"
+    trigger: str = StartedBy.MANUAL
     actor: str = ""
-    dry_run: bool = False
-    full_refresh: bool = False
     force: bool = False
-    group_run: GroupRun | None = None
     # called with the new row in the transaction that inserts it; an exception rolls the insert back
     on_insert: Callable[[Any], None] | None = None
+
+    def inserted(self, row: Execution) -> None:
+        """Call ``on_insert``, if given."""
+        if self.on_insert is not None:
+            self.on_insert(row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request(Requested):
+    """The options of a run or group run, and who requested it."""
+
+    dry_run: bool = False
+    full_refresh: bool = False
+    group_run: GroupRun | None = None
 
 
 def claim(module: Module, request: Request) -> Run:
@@ -84,7 +97,7 @@ def queue_group(group: Group, request: Request) -> GroupRun:
                     dry_run=request.dry_run,
                     full_refresh=request.full_refresh,
                 )
-                _after_insert(group_run, request)
+                request.inserted(group_run)
                 return group_run
         except IntegrityError:
             _finalize_dead_group_runs(group)
@@ -108,17 +121,12 @@ def _insert(module: Module, request: Request, **fields: Any) -> Run:
             with transaction.atomic():
                 run.save(force_insert=True)
                 run.record(log_path=f"runs/{run.pk}.log")
-                _after_insert(run, request)
+                request.inserted(run)
         except IntegrityError:
             _finalize_dead_conflicts(run)
             continue
         return run
     raise InternalError(f"The run of {module.name} could not be started.", hint="Run it again.")
-
-
-def _after_insert(row: Run | GroupRun, request: Request) -> None:
-    if request.on_insert is not None:
-        request.on_insert(row)
 
 
 def _new(module: Module, request: Request, *, lock_key: str | None = None, **fields: Any) -> Run:

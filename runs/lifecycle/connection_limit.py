@@ -8,8 +8,8 @@ from collections.abc import Callable
 from django.db.models import Q
 
 from connections.models import Connection
+from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.metadata_retry import retry_metadata
-from runs.lifecycle.reap import seems_dead
 from runs.models import Run
 
 # seconds between two queries of the earlier runs

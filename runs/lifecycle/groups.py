@@ -16,8 +16,9 @@ from modules.models import Group, Module
 from runs import logs
 from runs.lifecycle import cancel, claim, launch, signals
 from runs.lifecycle.heartbeat import Heartbeat
+from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.metadata_retry import retry_metadata
-from runs.lifecycle.reap import reap, seems_dead
+from runs.lifecycle.reap import reap
 from runs.models import GroupRun, Run
 from runs.models.states import FAILED, IllegalTransition
 

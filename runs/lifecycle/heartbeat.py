@@ -15,8 +15,7 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from runs.lifecycle.signals import interrupt_main
 from runs.models.process_mixin import ProcessMixin
-from runs.models.setting import Setting
-from runs.settings import current
+from runs.models.setting import Setting, current_settings
 
 # seconds between two polls for a cancel; they only read, so they are more frequent than heartbeats
 _POLL_SECONDS = 1.0
@@ -32,7 +31,7 @@ class Heartbeat:
         self._row, self._on_beat = row, on_beat
         # whether it interrupted because the row was deleted or finalized, not because of a cancel
         self.lost = False
-        self._interval = float((settings or current()).heartbeat_seconds)
+        self._interval = float((settings or current_settings()).heartbeat_seconds)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 

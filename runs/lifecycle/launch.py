@@ -10,6 +10,7 @@ from runs.engine.faults import point
 from runs.launchers.launcher import launcher
 from runs.lifecycle import claim
 from runs.models import GroupRun, Run
+from runs.models.execution import StartedBy
 
 
 def launch(module: Module, request: claim.Request) -> Run:
@@ -25,7 +26,7 @@ def launch(module: Module, request: claim.Request) -> Run:
 def launch_group(
     group: Group,
     *,
-    trigger: str = "manual",
+    trigger: str = StartedBy.MANUAL,
     actor: str = "",
     dry_run: bool = False,
     full_refresh: bool = False,

@@ -11,6 +11,8 @@ from django.db import DatabaseError, IntegrityError, InterfaceError, connection
 _T = TypeVar("_T")
 # seconds; each attempt on SQLite waits for a lock for up to half a minute by itself
 _TIMEOUT = 600.0
+# seconds for which writing a result is retried; a result that was not written is found by the next tick
+_FINISH_TIMEOUT = 120.0
 
 
 def retry_metadata(act: Callable[[], _T]) -> _T:
@@ -26,3 +28,18 @@ def retry_metadata(act: Callable[[], _T]) -> _T:
                 raise
             connection.close()
             time.sleep(1)
+
+
+def retry_finish(finish: Callable[[], object], *, log: Callable[[str], object]) -> Exception | None:
+    """Call ``finish()`` again after database errors, for up to two minutes; return the last one if all calls failed."""
+    deadline = time.monotonic() + _FINISH_TIMEOUT
+    while True:
+        try:
+            finish()
+            return None
+        except (DatabaseError, InterfaceError) as error:
+            connection.close()
+            if time.monotonic() > deadline:
+                return error
+            log(f"the metadata could not be written, retrying: {error}")
+        time.sleep(1)

@@ -13,7 +13,7 @@ from modules.models import Hook as HookRow
 from modules.models import Module
 from runs.engine.plan import Hook, Limits, NamedWatermark, Plan, RunOn, Strategy
 from runs.models import Run, Setting
-from runs.settings import current
+from runs.models.setting import current_settings
 
 
 def plan(run: Run, settings: Setting | None = None) -> Plan:
@@ -27,7 +27,7 @@ def plan(run: Run, settings: Setting | None = None) -> Plan:
     assert module is not None, "a run is planned while its module exists"
     strategy = strategy_of(run)
     key = module.key_columns
-    settings = settings or current()
+    settings = settings or current_settings()
     timeout = settings.no_progress_timeout
     return Plan(
         run=run.token,
@@ -64,7 +64,7 @@ def plan_of_destination(run: Run) -> Plan:
     module = run.module
     assert module is not None, "a run is planned while its module exists"
     strategy = strategy_of(run)
-    destination = _parameters(module.dest_connection, current().no_progress_timeout)
+    destination = _parameters(module.dest_connection, current_settings().no_progress_timeout)
     return Plan(
         run=run.token,
         module=module.name,
@@ -90,12 +90,12 @@ def strategy_of(run: Run) -> Strategy:
 
 
 def _watermark(module: Module, strategy: Strategy, key: tuple[str, ...]) -> str:
-    """Return the watermark column; only incremental falls back to the first column of the merge key."""
-    if strategy is Strategy.FULL:
+    """Return the watermark column; a strategy may imply the first column of the merge key."""
+    if strategy.traits.replaces_all:
         return ""
     if module.watermark_column:
         return module.watermark_column
-    return key[0] if strategy is Strategy.INCREMENTAL and key else ""
+    return key[0] if strategy.traits.implies_watermark and key else ""
 
 
 def _columns(module: Module) -> tuple[Column, ...]:

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 import math
 import time
 from contextlib import suppress
 from dataclasses import replace
 
-from django.utils import timezone
-
 from connections.sdk.errors import Cancelled, Lost, PipekitError
 from runs import logs
 from runs.engine.events import Published
 from runs.engine.plan import Plan
-from runs.launchers.launcher import START_SECONDS
 from runs.lifecycle import plan as planning
 from runs.lifecycle import spool
 from runs.lifecycle.dest_lock import dest_lock_key
+from runs.lifecycle.liveness import seems_dead
 from runs.models import GroupRun, Run
-from runs.models.process_mixin import ProcessMixin
+from runs.models.execution import StartedBy
 from runs.models.states import IllegalTransition, Status
-from runs.models.verification import Verification
-from runs.process import identity
-from runs.settings import current
+from runs.models.verification import ACTIVE, Verification
 
 _log = logging.getLogger(__name__)
-# a queued row without a process is dead after this: its launcher has failed, or died before it stored the process
-_START_TIMEOUT = dt.timedelta(seconds=START_SECONDS + 4)
 _RECOVERED = (
     "The process died after it had published, as the destination's commit record shows. "
     "Remaining hooks and key_sync were skipped."
@@ -59,18 +52,6 @@ def _reap_if_dead(row: Run | GroupRun) -> bool:
         reap(row)
         return True
     return False
-
-
-def seems_dead(row: Run | GroupRun | Verification) -> bool:
-    """Return whether the process has ended or never started; on another machine its heartbeat decides."""
-    if row.status == Status.LOST:
-        return True
-    process = row.process
-    if process is None:
-        return bool(timezone.now() - row.created_at > _START_TIMEOUT)
-    if process.machine == identity.current().machine:
-        return process.is_dead()
-    return row.status == Status.RUNNING and _lease_expired(row)
 
 
 def reap(run: Run) -> None:
@@ -105,7 +86,7 @@ def reap_verification(verification: Verification) -> bool:
 
     Return whether this call did it.
     """
-    run = Run.objects.active().filter(trigger=f"verification:{verification.pk}").first()
+    run = Run.objects.active().filter(trigger=StartedBy.VERIFICATION.numbered(verification.pk)).first()
     if run is not None and seems_dead(run):
         if verification.cancel_requested:
             run.request_cancel()
@@ -118,6 +99,12 @@ def reap_verification(verification: Verification) -> bool:
     except IllegalTransition:
         return False
     return True
+
+
+def reap_verifications() -> int:
+    """Finalize every verification whose process is dead; return how many."""
+    dead = [row for row in Verification.objects.filter(status__in=ACTIVE) if seems_dead(row)]
+    return sum(reap_verification(row) for row in dead)
 
 
 def _finalize_group(group_run: GroupRun) -> None:
@@ -143,19 +130,19 @@ def _finalize(run: Run) -> None:
     elif run.cancel_requested:
         run.finish_cancelled(Cancelled("The run was cancelled; nothing was published.", detail=why_unknown).as_dict())
     else:
-        outcome = "whether it published is not known" if why_unknown else "nothing was published"
-        run.finish_error(_lost(run, outcome, detail=why_unknown).as_dict())
+        effect = "whether it published is not known" if why_unknown else "nothing was published"
+        run.finish_error(_lost(run, effect, detail=why_unknown).as_dict())
 
 
-def _lost(row: Run | GroupRun, outcome: str, *, detail: str = "") -> Lost:
+def _lost(row: Run | GroupRun, effect: str, *, detail: str = "") -> Lost:
     if row.pid is None:
         return Lost(
-            f"The process of this run never started; {outcome}.",
+            f"The process of this run never started; {effect}.",
             hint="Run it again; if this happens again, read its log.",
             detail=detail,
         )
     return Lost(
-        f"The process of this run ended unexpectedly (process {row.pid} on {row.host}); {outcome}.",
+        f"The process of this run ended unexpectedly (process {row.pid} on {row.host}); {effect}.",
         hint="Run it again: it continues from what is in the destination.",
         detail=detail,
     )
@@ -190,18 +177,3 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
         # a commit record proves that the run published, wherever it is; that there is none here proves nothing
         return None, "The module's destination was changed after the run had started, and only the new one was asked."
     return published, ""
-
-
-def _lease_expired(row: ProcessMixin) -> bool:
-    """Return whether the heartbeat of a process on another machine has not changed for the lease.
-
-    The time is measured by this machine's monotonic clock; wall clocks are never compared. Observing processes are
-    short-lived, so each observation is stored on the row, with the machine and boot that its clock belongs to.
-    """
-    here = identity.current()
-    seen, clock = row.sighting or {}, f"{here.machine} {here.boot}"
-    if seen.get("clock") == clock and seen.get("heartbeat") == row.heartbeat:
-        return bool(time.monotonic() - float(seen["at"]) >= current().lease)
-    row.sighting = {"clock": clock, "heartbeat": row.heartbeat, "at": time.monotonic()}
-    row.note(sighting=row.sighting)
-    return False

@@ -1,13 +1,12 @@
 """Records the engine's events in the run's row and log. No other module does.
 
-If the metadata database is busy or unavailable, values are kept and written with the next event. The final state is
-retried, then written to the spool; if that fails too, the next tick finalizes the run by its commit record.
+If the metadata database is busy or unavailable, values are kept and written with the next event, or with the final
+state (see `finish`).
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import time
 import traceback
 from types import TracebackType
@@ -20,18 +19,14 @@ from connections.sdk.errors import Cancelled, InternalError, PipekitError, Refus
 from connections.secrets.redaction import redactor
 from runs import logs
 from runs.engine import events
-from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.lifecycle import spool
+from runs.lifecycle.finish import finish
 from runs.models import Run
-from runs.models.states import IllegalTransition, Status
-from runs.settings import current
+from runs.models.setting import current_settings
+from runs.models.states import Status
 
-_log = logging.getLogger(__name__)
 # seconds between two writes of the progress, few enough for SQLite
 _PROGRESS_SECONDS = 2.0
-# seconds for which writing the final state is retried before it goes to the spool
-_FINISH_TIMEOUT = 120.0
 _PUBLISHING = "publish"
 
 
@@ -52,7 +47,7 @@ class Recorder:
         self._deleted = 0
         self._reconciled: dict[str, int] = {}
         # as they are when the run starts
-        self.settings = current()
+        self.settings = current_settings()
         self._max_log_bytes = self.settings.run_log_megabytes * 1_000_000
         # fields that are set on the run and not yet written to its row
         self._unwritten: dict[str, Any] = {}
@@ -198,45 +193,9 @@ class Recorder:
         self._finish(status, error=redacted)
 
     def _finish(self, status: Status, **results: Any) -> None:
-        """Write the final state, with retries. If another process finalized the run before, its result stands."""
-        point("record.ending")
         results = {**self._unwritten, **results, "finished_at": timezone.now()}
         self._unwritten = {}
-        deadline = time.monotonic() + _FINISH_TIMEOUT
-        try:
-            while not self._try_finish(status, results):
-                if time.monotonic() > deadline:
-                    self.log(f"ended: {status}; {self._spool(status, results)}")
-                    break
-                time.sleep(1)
-            else:
-                self.log(f"ended: {status}")
-        except IllegalTransition as error:
-            if Run.objects.filter(pk=self.run.pk).exists():
-                self.run.refresh_from_db()
-                self.log(f"ended as {status}, but: {error.message}")
-                return
-            self.log(f"ended: {status}; the run was deleted from the metadata database")
-        for name, value in {**results, "status": status}.items():
-            setattr(self.run, name, value)
-        point("record.ended")
-
-    def _spool(self, status: Status, results: dict[str, Any]) -> str:
-        try:
-            return f"stored in {spool.write(self.run, status, results)} for the next tick"
-        except OSError as error:
-            # the next tick finds the process dead and finalizes the run by its commit record
-            _log.error("Run %s ended: %s. Neither metadata nor spool could be written: %s.", self.run.pk, status, error)
-            return f"neither metadata nor spool could be written: {error}"
-
-    def _try_finish(self, status: Status, results: dict[str, Any]) -> bool:
-        try:
-            self.run.finish(status, **results)
-        except (DatabaseError, InterfaceError) as error:
-            connection.close()
-            self.log(f"the metadata could not be written, retrying: {error}")
-            return False
-        return True
+        finish(self.run, status, results, log=self.log)
 
 
 def _iso(timestamp: dt.datetime) -> str:

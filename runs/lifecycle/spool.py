@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist
 from django.db import DataError, IntegrityError
 
+from connections.sdk.files.private import replace_file
 from runs.models import Run
 from runs.models.states import IllegalTransition, Status
 
@@ -27,16 +27,8 @@ def write(run: Run, status: Status, fields: dict[str, Any]) -> Path:
     """Write the final state of a run to a file, durably and atomically; return its path. Raise OSError on failure."""
     directory = _directory()
     directory.mkdir(mode=0o700, exist_ok=True)
-    file, unfinished = directory / f"{run.token}.json", directory / f"{run.token}.part"
-    try:
-        with unfinished.open("w", encoding="utf-8") as opened:
-            json.dump({"token": run.token, "status": status, "fields": fields}, opened, default=_serialize)
-            opened.flush()
-            os.fsync(opened.fileno())
-        unfinished.replace(file)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
-        raise
+    file = directory / f"{run.token}.json"
+    replace_file(file, json.dumps({"token": run.token, "status": status, "fields": fields}, default=_serialize))
     return file
 
 

@@ -5,21 +5,17 @@ The row of a run is its lock: partial unique indexes allow one active run per mo
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings as conf
-from django.db import models, transaction
-from django.utils import timezone
+from django.db import models
 
-from connections.models import Timestamped
 from modules.models import Module
 from runs.models import states
+from runs.models.execution import Execution
 from runs.models.group_run import GroupRun
-from runs.models.process_mixin import ProcessMixin
 from runs.models.querysets import RunQuerySet
 from runs.models.states import IllegalTransition, Status
 from runs.models.transitions import transition
@@ -41,7 +37,7 @@ def new_token() -> str:
     return str(uuid.uuid4())
 
 
-class Run(ProcessMixin, Timestamped):
+class Run(Execution):
     """One execution of a module. It changes only through its transition methods, and never once it is final."""
 
     ACTIVE = states.ACTIVE
@@ -53,8 +49,6 @@ class Run(ProcessMixin, Timestamped):
     # identifies the run outside this database (commit record, files); the same for every attempt
     token = models.CharField(max_length=36, default=new_token, unique=True, editable=False)
     status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
-    trigger = models.CharField(max_length=60, default="manual")
-    actor = models.CharField(max_length=200, blank=True)
     attempt = models.PositiveSmallIntegerField(default=1)
     # failed attempts that were retried: [{"number", "started", "ended", "code", "message", "wait"}, ...]
     attempts = models.JSONField(null=True, blank=True)
@@ -62,8 +56,6 @@ class Run(ProcessMixin, Timestamped):
     dry_run = models.BooleanField(default=False)
     full_refresh = models.BooleanField(default=False)
     force = models.BooleanField(default=False)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
     # when the commit at the destination was confirmed; from then on it is too late to cancel
     published_at = models.DateTimeField(null=True, blank=True)
 
@@ -80,8 +72,6 @@ class Run(ProcessMixin, Timestamped):
     warnings = models.JSONField(default=list, blank=True)
     # [{"step": "transfer", "seconds": 1.25}, ...] in order
     steps = models.JSONField(default=list, blank=True)
-    # null, or code, message, hint and detail
-    error = models.JSONField(null=True, blank=True)
     log_path = models.CharField(max_length=500, blank=True)
 
     # the destination's address and table, normalised: one active run at a time may write it
@@ -124,45 +114,21 @@ class Run(ProcessMixin, Timestamped):
         """The path of its log. The row stores it relative to the log directory, so that an installation can move."""
         return Path(conf.PIPEKIT.log_dir) / self.log_path
 
-    @property
-    def is_active(self) -> bool:
-        return self.status in states.ACTIVE
-
-    @property
-    def is_final(self) -> bool:
-        return self.status in states.TERMINAL
-
-    @property
-    def seconds(self) -> float | None:
-        """The duration in seconds, up to now while it runs; None if it has not started."""
-        if self.started_at is None:
-            return None
-        end: dt.datetime = self.finished_at or timezone.now()
-        return round((end - self.started_at).total_seconds(), 3)
-
     def start(self, **process: Any) -> None:
         """queued -> running, in the process whose fields are ``process`` (see `ProcessIdentity.as_fields`)."""
-        self._move(Status.RUNNING, sources=[Status.QUEUED], started_at=timezone.now(), **process)
+        self._start(Status.RUNNING, process, sources=[Status.QUEUED])
 
     def mark_lost(self, *, heartbeat: int) -> None:
         """running -> lost, unless the heartbeat has advanced beyond the given one."""
-        self._move(Status.LOST, sources=[Status.RUNNING], only_if={"heartbeat": heartbeat})
+        transition(self, Status.LOST, sources=[Status.RUNNING], fields={}, only_if={"heartbeat": heartbeat})
 
     def finish_success(self, **results: Any) -> None:
         """running or lost -> success."""
         self.finish(Status.SUCCESS, **results)
 
-    def finish_dry_run(self, **results: Any) -> None:
-        """running -> dry_run."""
-        self.finish(Status.DRY_RUN, **results)
-
     def finish_error(self, error: dict[str, str], **results: Any) -> None:
         """queued, running or lost -> error; from queued when its process never started."""
         self.finish(Status.ERROR, error=error, **results)
-
-    def finish_refused(self, error: dict[str, str], **results: Any) -> None:
-        """running -> refused, by a safety limit."""
-        self.finish(Status.REFUSED, error=error, **results)
 
     def finish_cancelled(self, error: dict[str, str], **results: Any) -> None:
         """queued, running or lost -> cancelled."""
@@ -170,20 +136,4 @@ class Run(ProcessMixin, Timestamped):
 
     def finish(self, status: Status, **results: Any) -> None:
         """Set a final status and send `states.finished`. Raise IllegalTransition if it is not allowed."""
-        with transaction.atomic():
-            self._move(status, sources=states.ALLOWED_FROM[status], **{"finished_at": timezone.now(), **results})
-            states.finished.send(Run, instance=self)
-
-    def record(self, **fields: Any) -> None:
-        """Update fields of an active run. Raise IllegalTransition once it is final."""
-        self._move(None, sources=states.ACTIVE, **fields)
-
-    def _move(
-        self,
-        status: Status | None,
-        *,
-        sources: Collection[str],
-        only_if: dict[str, Any] | None = None,
-        **fields: Any,
-    ) -> None:
-        transition(self, status, sources=sources, fields=fields, only_if=only_if)
+        self._finish(status, results, sources=states.ALLOWED_FROM[status])

@@ -11,7 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 
 from connections.models import Timestamped
-from connections.validation import REFERENCE
+from connections.sdk.parameters import REFERENCE
 
 # the primary key of the only row
 ROW = 1
@@ -84,7 +84,7 @@ def _text(label: str, validator: Any) -> models.TextField[str, str]:
 
 
 class Setting(Timestamped):
-    """The settings. `runs.settings.current` returns them; while there is no row, each has its default."""
+    """The settings. `current_settings` returns them; while there is no row, each has its default."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ROW, editable=False)
     min_full_share = _share("Minimum share of the rows it replaces that a full refresh must deliver", 0.5)
@@ -161,7 +161,7 @@ class Setting(Timestamped):
     def refresh_from_db(self, using: str | None = None, fields: Any = None, from_queryset: Any = None) -> None:
         """Load fields again. Raise ValueError for a setting whose stored value is invalid.
 
-        Django calls this for a field that is read while it is not loaded; `runs.settings.current` leaves those out.
+        Django calls this for a field that is read while it is not loaded; `current_settings` leaves those out.
         """
         for name in fields or ():
             if name in self.invalid:
@@ -173,3 +173,21 @@ def names() -> tuple[str, ...]:
     """Return the names of all settings."""
     own = [field.name for field in Setting._meta.concrete_fields if field.editable and not field.primary_key]
     return tuple(own)
+
+
+def current_settings() -> Setting:
+    """Return the settings as stored now, or the defaults. Reading one whose stored value is invalid raises ValueError.
+
+    It is one query. What belongs to one decision is read from one result; what an operator may change meanwhile is
+    read again.
+    """
+    row = Setting.objects.first() or Setting()
+    for name in row.invalid.keys() & set(names()):
+        # Django asks `Setting.refresh_from_db` for it
+        del row.__dict__[name]
+    return row
+
+
+def setting(name: str) -> Any:
+    """Return one setting as stored now, or its default."""
+    return getattr(current_settings(), name)

@@ -1,4 +1,4 @@
-"""Transitions of runs and group runs from one status to another, each in one conditional UPDATE."""
+"""Transitions of runs, group runs and verifications from one status to another, each in one conditional UPDATE."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ def transition(
     changed = {**fields, "updated_at": timezone.now(), **({} if status is None else {"status": status})}
     rows = type(row)._default_manager.filter(pk=row.pk, status__in=sources, **(only_if or {}))
     if rows.update(**storable(changed)) != 1:
+        kind = str(row._meta.verbose_name)
         now = type(row)._default_manager.filter(pk=row.pk).values_list("status", flat=True).first() or "deleted"
+        # in a source state still: only_if is what it did not meet
+        state = "was changed" if now in sources else f"is {now}"
         raise IllegalTransition(
-            f"Run {row.pk} is {now}, so it cannot {f'become {status}' if status else 'be changed'}.",
-            hint="Another process changed it first; look at the run.",
+            f"{kind.capitalize()} {row.pk} {state}, so it cannot {f'become {status}' if status else 'be changed'}.",
+            hint=f"Another process changed it first; look at the {kind}.",
         )
     for name, value in changed.items():
         setattr(row, name, value)

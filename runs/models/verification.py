@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings as conf
-from django.db import models, transaction
-from django.utils import timezone
+from django.db import models
 
-from connections.models import Timestamped
 from modules.models import Module
-from runs.models.process_mixin import ProcessMixin
-from runs.models.states import IllegalTransition, finished
+from runs.models.execution import Execution
 from runs.models.transitions import storable
 
 
@@ -28,10 +24,9 @@ class VerificationStatus(models.TextChoices):
 
 
 ACTIVE = (VerificationStatus.QUEUED, VerificationStatus.RUNNING)
-_ANY = models.Q()
 
 
-class Verification(ProcessMixin, Timestamped):
+class Verification(Execution):
     """One comparison of a module's source with its destination."""
 
     ACTIVE = ACTIVE
@@ -40,8 +35,6 @@ class Verification(ProcessMixin, Timestamped):
     # kept when the module is deleted
     module_name = models.CharField("module", max_length=63)
     status = models.CharField(max_length=10, choices=VerificationStatus.choices, default=VerificationStatus.QUEUED)
-    trigger = models.CharField(max_length=60, default="manual")
-    actor = models.CharField(max_length=200, blank=True)
     repair = models.BooleanField(default=False)
     # override the safety limits of the repair
     force = models.BooleanField(default=False)
@@ -49,8 +42,6 @@ class Verification(ProcessMixin, Timestamped):
     options = models.JSONField(default=dict, blank=True)
     # null, or the scope as resolved: {"since": "2026-11-27", "since_column": "changed", "sampled": true}
     compared = models.JSONField(null=True, blank=True)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
 
     source_rows = models.BigIntegerField(null=True, blank=True)
     dest_rows = models.BigIntegerField("destination rows", null=True, blank=True)
@@ -66,8 +57,6 @@ class Verification(ProcessMixin, Timestamped):
     repair_run = models.ForeignKey(
         "runs.Run", on_delete=models.SET_NULL, null=True, blank=True, related_name="verifications"
     )
-    # null, or code, message, hint and detail
-    error = models.JSONField(null=True, blank=True)
 
     class Meta:
         db_table = "verification"
@@ -86,10 +75,6 @@ class Verification(ProcessMixin, Timestamped):
 
     def __str__(self) -> str:
         return f"{self.module_name} #{self.pk}"
-
-    @property
-    def is_final(self) -> bool:
-        return self.status not in ACTIVE
 
     @property
     def is_repair_finished(self) -> bool:
@@ -111,34 +96,14 @@ class Verification(ProcessMixin, Timestamped):
     def log_file(self) -> Path:
         return Path(conf.PIPEKIT.log_dir) / f"verifications/{self.pk}.log"
 
-    @property
-    def seconds(self) -> float | None:
-        """The duration in seconds, up to now while it runs; None if it has not started."""
-        if self.started_at is None:
-            return None
-        end: dt.datetime = self.finished_at or timezone.now()
-        return round((end - self.started_at).total_seconds(), 3)
-
     def start(self, **process: Any) -> None:
         """queued -> running. Raise IllegalTransition if it has ended or a cancel was requested."""
-        fields = {"started_at": timezone.now(), **process}
-        self._move(VerificationStatus.RUNNING, only_if=models.Q(cancel_requested=False), **fields)
+        self._start(VerificationStatus.RUNNING, process, sources=ACTIVE, only_if={"cancel_requested": False})
 
     def finish(self, status: VerificationStatus, **results: Any) -> None:
         """Set a final status and send `states.finished`."""
-        with transaction.atomic():
-            self._move(status, finished_at=timezone.now(), **results)
-            finished.send(Verification, instance=self)
+        self._finish(status, storable(results), sources=ACTIVE)
 
     def finish_error(self, error: dict[str, str], **results: Any) -> None:
         """queued or running -> error."""
         self.finish(VerificationStatus.ERROR, error=error, **results)
-
-    def _move(self, status: VerificationStatus, only_if: models.Q = _ANY, **fields: Any) -> None:
-        changed = storable({**fields, "status": status, "updated_at": timezone.now()})
-        if Verification.objects.filter(only_if, pk=self.pk, status__in=ACTIVE).update(**changed) != 1:
-            raise IllegalTransition(
-                f"Verification {self.pk} has ended or was cancelled.", hint="Start another one instead."
-            )
-        for name, value in changed.items():
-            setattr(self, name, value)

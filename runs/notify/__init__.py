@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from runs.notify import differences as differences
+from runs.notify import verification_rules as verification_rules
 from runs.notify.missed_times import Missed, on_missed
 from runs.notify.overdue import find_late, ran_automatically
-from runs.notify.rules import on_finished
+from runs.notify.run_rules import on_finished
 
 __all__ = [
     "Missed",

@@ -18,8 +18,7 @@ from django.utils import timezone
 from connections.sdk.records import dataclass
 from connections.secrets.redaction import redactor
 from runs.models.notification import NotificationKind
-from runs.models.setting import Setting
-from runs.settings import current
+from runs.models.setting import Setting, current_settings
 
 Payload = Mapping[str, Any]
 _NAME_LENGTH, _SUBJECT_LENGTH, _DIGEST_ITEMS = 63, 150, 200
@@ -49,18 +48,20 @@ def line(value: Any, length: int = 500) -> str:
 
 def mail(events: Sequence[Payload], *, key: str) -> Mail:
     """Return the mail for one event, or a digest for several."""
-    settings = current()
+    settings = current_settings()
     return _one(events[0], key, settings) if len(events) == 1 else _digest(events, key, settings)
 
 
 def test_mail() -> Mail:
     """Return the mail that tests the configuration."""
-    return Mail(subject=sentence("test_subject"), text=_text("test", current()), key=timezone.now().isoformat())
+    return Mail(
+        subject=sentence("test_subject"), text=_text("test", current_settings()), key=timezone.now().isoformat()
+    )
 
 
 def link(payload: Payload) -> str:
     """Return the URL of the admin page of the reported object; empty if the setting `site_url` is."""
-    return _link(payload, current())
+    return _link(payload, current_settings())
 
 
 def _link(payload: Payload, settings: Setting) -> str:

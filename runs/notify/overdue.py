@@ -9,11 +9,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from modules.models import Module
 from runs.models import Run
 from runs.models.notification import Notification, NotificationKind
+from runs.models.setting import setting
 from runs.models.states import Status
 from runs.notify.outbox import queue
 from runs.notify.recipients import wanted_channels
-from runs.notify.rules import started_manually
-from runs.settings import setting
+from runs.notify.run_rules import started_manually
 
 
 def find_late(now: dt.datetime, modules: QuerySet[Module] | None = None) -> int:

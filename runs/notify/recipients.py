@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from runs.models.notification import Channel
-from runs.settings import setting
+from runs.models.setting import setting
 
 
 def recipients() -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from connections.sdk.protocols import Session
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from modules.models import Module, ModuleHistory
-from runs.engine.publish import commit_record
+from runs.engine import control_tables
 from runs.engine.sessions import open_session
 from runs.models import Run
 from runs.prune.result import Pruned
@@ -56,7 +56,7 @@ def _prune(connection: Connection, before: str, dry_run: bool) -> Iterator[Prune
     # a database file that does not exist is not created
     parameters = replace(parameters, options={**parameters.options, "create": False})
     with open_session(parameters, Cap.WRITE) as opened:
-        tables = (commit_record.claims_table(dialect), commit_record.commits_table(dialect))
+        tables = (control_tables.claims_table(dialect), control_tables.commits_table(dialect))
         if not all(connector.introspector.describe_table(opened, table) for table in tables):
             return
         leftovers = _leftovers(opened, dialect)
@@ -70,7 +70,7 @@ def _prune(connection: Connection, before: str, dry_run: bool) -> Iterator[Prune
 
 def _leftovers(opened: Session, dialect: PublishingDialect) -> list[tuple[str, str]]:
     """Return module and run of each claim of a deleted module by a finished run of this installation."""
-    claims = opened.fetch(f"SELECT module, run FROM {dialect.qualified(commit_record.claims_table(dialect))}")
+    claims = opened.fetch(f"SELECT module, run FROM {dialect.qualified(control_tables.claims_table(dialect))}")
     modules = set(Module.objects.values_list("name", flat=True))
     deleted = sorted((module, run) for module, run in claims if module not in modules)
     return [(module, run) for module, run in deleted if Run.objects.final().filter(token=run).exists()]
@@ -78,7 +78,7 @@ def _leftovers(opened: Session, dialect: PublishingDialect) -> list[tuple[str, s
 
 def _drop(opened: Session, dialect: PublishingDialect, module: str, run: str) -> bool:
     """Drop a module's staging tables and its claim, unless another run has claimed the module since."""
-    claims, mark = dialect.qualified(commit_record.claims_table(dialect)), dialect.placeholder
+    claims, mark = dialect.qualified(control_tables.claims_table(dialect)), dialect.placeholder
     staging = dialect.staging_table(module)
     with opened.transaction():
         for sql in dialect.begin_publish(staging, lock_seconds=_LOCK_TIMEOUT):
@@ -93,7 +93,7 @@ def _drop(opened: Session, dialect: PublishingDialect, module: str, run: str) ->
 
 
 def _old_commits(opened: Session, dialect: PublishingDialect, before: str) -> list[str]:
-    commits = dialect.qualified(commit_record.commits_table(dialect))
+    commits = dialect.qualified(control_tables.commits_table(dialect))
     rows = opened.fetch(f"SELECT DISTINCT run FROM {commits} WHERE published_at < {dialect.placeholder}", (before,))
     # the commit records of active runs are still needed
     active = set(Run.objects.active().values_list("token", flat=True))
@@ -101,7 +101,7 @@ def _old_commits(opened: Session, dialect: PublishingDialect, before: str) -> li
 
 
 def _delete_commits(opened: Session, dialect: PublishingDialect, runs: Sequence[str], before: str) -> None:
-    commits, mark = dialect.qualified(commit_record.commits_table(dialect)), dialect.placeholder
+    commits, mark = dialect.qualified(control_tables.commits_table(dialect)), dialect.placeholder
     for start in range(0, len(runs), _BATCH_SIZE):
         batch = runs[start : start + _BATCH_SIZE]
         marks = ", ".join([mark] * len(batch))

@@ -10,15 +10,15 @@ from pathlib import Path
 from django.conf import settings
 
 from runs.models import GroupRun, Run, Verification
+from runs.models.setting import current_settings
 from runs.prune.result import Pruned
-from runs.settings import current
 
 _DIRECTORIES = ("runs", "group_runs", "verifications")
 
 
 def prune_logs(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
     """Delete log files older than the setting log_retention_days."""
-    limit = now - dt.timedelta(days=current().log_retention_days)
+    limit = now - dt.timedelta(days=current_settings().log_retention_days)
     old, error = _old(limit), ""
     for count, file in enumerate(old):
         if dry_run:

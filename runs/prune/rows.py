@@ -12,8 +12,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from runs.models import GroupRun, Run, Verification, states
 from runs.models.notification import Delivery, Notification
+from runs.models.setting import current_settings
 from runs.prune.result import Pruned
-from runs.settings import current
 
 # target duration of a transaction in seconds; the pause after it, as a multiple of its duration and at least
 _TARGET_SECONDS, _PAUSE_FACTOR, _MIN_PAUSE = 0.02, 3, 0.02
@@ -59,7 +59,7 @@ def old_runs(now: dt.datetime) -> QuerySet[Run]:
 
 def limit(now: dt.datetime) -> dt.datetime:
     """Return the time before which rows are old, by the setting run_retention_days."""
-    return now - dt.timedelta(days=current().run_retention_days)
+    return now - dt.timedelta(days=current_settings().run_retention_days)
 
 
 def delete(rows: QuerySet[Any], *, dry_run: bool) -> int:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from modules.models import Module
 from runs.lifecycle import cancel as cancelling
 from runs.lifecycle.cancel import CancelResult
+from runs.lifecycle.reap import reap_verifications
 from runs.models.verification import ACTIVE, Verification
-from runs.verifications.launch import queued_behind, reap_dead, start
-from runs.verifications.outcome import outcome
+from runs.verifications.launch import queued_behind, start
+from runs.verifications.outcome import outcome_of
 
 CANCELLED = "cancelled"
 
 
 def cancel(module: Module) -> tuple[Verification | None, str]:
     """Cancel the module's active verification; return it and the result in words, None if there is none."""
-    reap_dead()
+    reap_verifications()
     row = Verification.objects.filter(module=module, status__in=ACTIVE).first()
     return (None, "") if row is None else (row, described(row, stop(row)))
 
@@ -36,6 +37,6 @@ def described(verification: Verification, result: CancelResult) -> str:
     if result is CancelResult.CANCELLED:
         return CANCELLED
     if result is CancelResult.ENDED:
-        return f"over already: {outcome(verification).label.lower()}"
+        return f"over already: {outcome_of(verification).label.lower()}"
     where = verification.host or "another machine"
     return f"requested, still {verification.status}: its process is {verification.pid} on {where}"

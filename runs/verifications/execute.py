@@ -21,9 +21,10 @@ from runs.lifecycle import plan as planning
 from runs.lifecycle.heartbeat import Heartbeat
 from runs.lifecycle.metadata_retry import retry_metadata
 from runs.models import Run
+from runs.models.execution import StartedBy
+from runs.models.setting import current_settings
 from runs.models.states import Status
 from runs.models.verification import Verification, VerificationStatus
-from runs.settings import current
 from runs.verifications import record, scope
 from runs.verifications.report import summary
 from runs.verifications.results import results as results_of
@@ -67,25 +68,25 @@ def _verify(verification: Verification, results: dict[str, Any], log: Verificati
     module = verification.module
     assert module is not None, "a module is verified while it exists"
     plan, options = retry_metadata(lambda: (planning.plan(_run_of(module)), _options(verification)))
-    comparison = verify(plan, options, log=log, progress=record.progress(verification))
-    results |= results_of(comparison)
+    result = verify(plan, options, log=log, progress=record.progress(verification))
+    results |= results_of(result)
     point("verification.compared")
-    if not comparison.outcome.counts.total:
+    if not result.comparison.counts.total:
         return
     if not verification.repair:
-        useless = why_useless(plan, comparison)
+        useless = why_useless(plan, result)
         results["compared"]["repairable"] = not useless
         results["warnings"] += [useless] if useless else []
         return
-    run = _repair(verification, module, comparison, results, log)
+    run = _repair(verification, module, result, results, log)
     if run.status != Status.SUCCESS:
         results["error"] = _error_of(run, verification)
         log.write(f"repair {run.status}: {results['error']['message']}\n{results['error']['hint']}")
         return
     point("verification.repaired")
     # the same sample again: only its rows were repaired
-    left = verify(plan, replace(options, same=comparison.sample, sample=0), log=log)
-    after = left.outcome.counts
+    left = verify(plan, replace(options, same=result.sample, sample=0), log=log)
+    after = left.comparison.counts
     if after.total:
         verb = "is" if after.missing == 1 else "are"
         text = (
@@ -114,7 +115,7 @@ def _options(verification: Verification) -> Any:
     from runs.engine.verify.pace import Pace
     from runs.engine.verify.verify import Options
 
-    options, settings = verification.options, current()
+    options, settings = verification.options, current_settings()
     return Options(
         columns=tuple(options.get("columns") or ()),
         since=options.get("since") or "",
@@ -126,26 +127,26 @@ def _options(verification: Verification) -> Any:
 
 
 def _repair(
-    verification: Verification, module: Module, comparison: Any, results: dict[str, Any], log: VerificationLog
+    verification: Verification, module: Module, result: Any, results: dict[str, Any], log: VerificationLog
 ) -> Run:
     from runs.engine.verify.plan_repair import repair_plan
 
     request = claim.Request(
-        trigger=f"verification:{verification.pk}", actor=verification.actor, force=verification.force
+        trigger=StartedBy.VERIFICATION.numbered(verification.pk), actor=verification.actor, force=verification.force
     )
     # checked before the run is inserted: raises if the differences cannot be repaired
-    repair_plan(planning.plan(_run_of(module)), comparison)
+    repair_plan(planning.plan(_run_of(module)), result)
 
     def change(plan: Plan) -> Plan:
-        return repair_plan(plan, comparison)
+        return repair_plan(plan, result)
 
     # a block of its own: a run shields its block from interrupts, and the comparison after it can be cancelled
     with signals.as_interrupt(deferred=True) as received:
         run = claim.claim(module, request)
-        differing = counted(comparison.outcome.counts.total)
+        differing = counted(result.comparison.counts.total)
         ranges = (
             ""
-            if comparison.compared.range_column is not None
+            if result.compared.range_column is not None
             else "; the whole query is read, because its key is not an integer"
         )
         log(f"repairing by run {run.pk}: {differing} to repair{ranges}")

@@ -10,7 +10,7 @@ from django.db import models
 from runs.models.verification import Verification, VerificationStatus
 
 
-class Outcome(models.TextChoices):
+class VerificationOutcome(models.TextChoices):
     """The outcome of a verification."""
 
     QUEUED = "queued", "Queued"
@@ -31,20 +31,21 @@ class Outcome(models.TextChoices):
     ERROR = "error", "Error"
 
 
-def outcome(verification: Verification) -> Outcome:
+def outcome_of(verification: Verification) -> VerificationOutcome:
     """Return the outcome, or queued or running while it has not ended."""
     code = (verification.error or {}).get("code", "")
     if code == "cancelled":
-        return Outcome.CANCELLED
+        return VerificationOutcome.CANCELLED
     if verification.status == VerificationStatus.EQUAL:
         is_empty = verification.source_rows == 0 and verification.dest_rows == 0
-        return Outcome.NO_ROWS if is_empty else Outcome.EQUAL
+        return VerificationOutcome.NO_ROWS if is_empty else VerificationOutcome.EQUAL
     if verification.status != VerificationStatus.DIFFERENT:
-        return Outcome(str(verification.status))
+        return VerificationOutcome(str(verification.status))
     if verification.is_repair_finished:
         if code:
-            return Outcome.UNCONFIRMED
-        return Outcome.PARTLY_REPAIRED if (verification.repaired or {}).get("left") else Outcome.REPAIRED
+            return VerificationOutcome.UNCONFIRMED
+        is_partial = (verification.repaired or {}).get("left")
+        return VerificationOutcome.PARTLY_REPAIRED if is_partial else VerificationOutcome.REPAIRED
     if code:
-        return Outcome.REFUSED if code == "safety_limit" else Outcome.REPAIR_FAILED
-    return Outcome.DIFFERENT
+        return VerificationOutcome.REFUSED if code == "safety_limit" else VerificationOutcome.REPAIR_FAILED
+    return VerificationOutcome.DIFFERENT

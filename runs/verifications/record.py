@@ -8,14 +8,13 @@ from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from runs.lifecycle.metadata_retry import retry_finish
 from runs.models.states import IllegalTransition
 from runs.models.verification import Verification, VerificationStatus
 
 Log = Callable[[str], None]
 # seconds between two writes of the progress, few enough for SQLite
 _PROGRESS_SECONDS = 2.0
-# seconds for which writing the result is retried; after that the next tick finds the process dead
-_FINISH_TIMEOUT = 120.0
 
 
 def progress(verification: Verification) -> Callable[[int], None]:
@@ -37,23 +36,15 @@ def progress(verification: Verification) -> Callable[[int], None]:
 
 def finish(verification: Verification, status: VerificationStatus, log: Log, **results: Any) -> None:
     """Write the final state, with retries. If another process finalized the verification before, its result stands."""
-    deadline = time.monotonic() + _FINISH_TIMEOUT
-    while True:
-        try:
-            verification.finish(status, **results)
-            return
-        except IllegalTransition as error:
-            log(f"ended as {status}, but: {error.message}")
-            _reload(verification, status, results)
-            return
-        except (DatabaseError, InterfaceError) as error:
-            connection.close()
-            if time.monotonic() > deadline:
-                log(f"ended: {status}; the result could not be written: {error}")
-                _set(verification, status, results)
-                return
-            log(f"the metadata could not be written, retrying: {error}")
-            time.sleep(1)
+    try:
+        failure = retry_finish(lambda: verification.finish(status, **results), log=log)
+    except IllegalTransition as error:
+        log(f"ended as {status}, but: {error.message}")
+        _reload(verification, status, results)
+        return
+    if failure is not None:
+        log(f"ended: {status}; the result could not be written: {failure}")
+        _set(verification, status, results)
 
 
 def _reload(verification: Verification, status: VerificationStatus, results: dict[str, Any]) -> None:

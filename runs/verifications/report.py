@@ -9,10 +9,10 @@ from connections.management.exit_codes import ExitCode
 from connections.sdk.formatting import counted
 from runs.models.verification import Verification, VerificationStatus
 from runs.verifications import scope
-from runs.verifications.outcome import Outcome, outcome
+from runs.verifications.outcome import VerificationOutcome, outcome_of
 
 _KINDS = ("missing", "extra", "different")
-_REPAIR_SUGGESTED = (Outcome.DIFFERENT, Outcome.CANCELLED)
+_REPAIR_SUGGESTED = (VerificationOutcome.DIFFERENT, VerificationOutcome.CANCELLED)
 
 
 def exit_code(verification: Verification) -> ExitCode:
@@ -35,7 +35,7 @@ def as_json(verification: Verification) -> dict[str, Any]:
         "verification": verification.pk,
         "module": verification.module_name,
         "status": str(verification.status),
-        "outcome": str(outcome(verification)),
+        "outcome": str(outcome_of(verification)),
         "scope": scope.as_json(verification),
         "source_rows": verification.source_rows,
         "dest_rows": verification.dest_rows,
@@ -57,9 +57,10 @@ def not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
 def summary(verification: Verification) -> str:
     """Return a text of several lines: outcome, scope, counts, examples, repair and warnings."""
     name, number = verification.module_name, verification.pk
-    ended = outcome(verification)
+    ended = outcome_of(verification)
     if verification.missing is None:
-        return f"{name}: {'cancelled' if ended is Outcome.CANCELLED else 'not verified'} (verification {number})"
+        words = "cancelled" if ended is VerificationOutcome.CANCELLED else "not verified"
+        return f"{name}: {words} (verification {number})"
     sides = (verification.source_rows or 0, verification.dest_rows or 0)
     rows = f"{counted(sides[0])} at the source, {sides[1]:,} in the destination"
     lines = [
@@ -80,10 +81,11 @@ def summary(verification: Verification) -> str:
 
 def repair_words(verification: Verification) -> str:
     """Return what the repair changed and what is left, in one line; empty if no repair was started."""
-    ended = outcome(verification)
+    ended = outcome_of(verification)
     if verification.repair_run_id is None:
         return ""
-    stopped = {Outcome.REFUSED: "refused by a safety limit", Outcome.CANCELLED: "cancelled"}.get(ended, "failed")
+    words = {VerificationOutcome.REFUSED: "refused by a safety limit", VerificationOutcome.CANCELLED: "cancelled"}
+    stopped = words.get(ended, "failed")
     if (repaired := verification.repaired) is None:
         return stopped
     # extra rows are deleted without being read
@@ -92,7 +94,7 @@ def repair_words(verification: Verification) -> str:
     after = "not compared again"
     if not verification.is_repair_finished:
         after = f"then {stopped}, and not compared again"
-    elif ended is Outcome.REPAIRED:
+    elif ended is VerificationOutcome.REPAIRED:
         after = "compared again, no row differs"
     elif left := repaired.get("left"):
         after = f"compared again, {left:,} still {'differs' if left == 1 else 'differ'}"

@@ -6,32 +6,32 @@ from os.path import commonprefix
 from typing import Any
 
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import NUMERIC_KINDS, Kind
+from connections.sdk.types import NUMERIC_KINDS, Kind
 
 _INTEGERS = NUMERIC_KINDS - {Kind.DECIMAL, Kind.REAL, Kind.DOUBLE}
 # characters of a value that are kept, and how many of these precede the first difference
 _MAX_LENGTH, _BEFORE = 200, 50
 
 
-def results(comparison: Any) -> dict[str, Any]:
+def results(result: Any) -> dict[str, Any]:
     """Return the fields of the verification."""
-    outcome, columns = comparison.outcome, comparison.compared.key_columns
+    comparison, columns = result.comparison, result.compared.key_columns
     return {
-        "source_rows": outcome.source_rows,
-        "dest_rows": outcome.dest_rows,
-        "missing": outcome.counts.missing,
-        "extra": outcome.counts.extra,
-        "different": outcome.counts.different,
+        "source_rows": comparison.source_rows,
+        "dest_rows": comparison.dest_rows,
+        "missing": comparison.counts.missing,
+        "extra": comparison.counts.extra,
+        "different": comparison.counts.different,
         "compared": {
-            "since": comparison.since.value if comparison.since else None,
-            "since_column": comparison.since.column if comparison.since else None,
-            "sampled": comparison.sample is not None,
+            "since": result.since.value if result.since else None,
+            "since_column": result.since.column if result.since else None,
+            "sampled": result.sample is not None,
         },
-        "warnings": list(comparison.warnings),
+        "warnings": list(result.warnings),
         "examples": {
-            "missing": [_key(key.key, columns) for key in outcome.missing],
-            "extra": [_key(key.key, columns) for key in outcome.extra],
-            "different": [_different(value, columns) for value in outcome.different],
+            "missing": [_key(key.key, columns) for key in comparison.missing],
+            "extra": [_key(key.key, columns) for key in comparison.extra],
+            "different": [_different(value, columns) for value in comparison.different],
         },
     }
 

@@ -9,11 +9,11 @@ from itertools import islice
 from django.utils import timezone
 
 from connections.sdk.errors import PipekitError
+from modules.cron import expression as cron
+from modules.cron import shorthand
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.html import NOTHING
 from runs.models import GroupRun, Run, Verification
-from scheduling.cron import expression as cron
-from scheduling.cron import shorthand
 from scheduling.models import Action, Schedule, Slot
 
 # outcome -> colour and icon

@@ -15,6 +15,7 @@ from unfold.paginator import InfinitePaginator
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button, ReadOnlyMixin
+from runs.models.execution import StartedBy
 from scheduling.admin import formatting
 from scheduling.models import Action, Schedule, Slot
 
@@ -64,9 +65,9 @@ class ScheduleAdmin(BaseAdmin):
             yield f"{'Group' if row.group else 'Module'} {row.target}", html.page_of(row.target)
         if row.action == Action.RUN:
             runs = "runs.grouprun" if row.group else "runs.run"
-            yield "Runs it started", html.list_of(runs, by=f"schedule:{row.pk}")
+            yield "Runs it started", html.list_of(runs, by=StartedBy.SCHEDULE.numbered(row.pk))
         else:
-            yield "Verifications it started", html.list_of("runs.verification", by=f"schedule:{row.pk}")
+            yield "Verifications it started", html.list_of("runs.verification", by=StartedBy.SCHEDULE.numbered(row.pk))
         yield "Scheduled times", html.list_of("scheduling.slot", schedule__id__exact=row.pk)
 
     def is_offered(self, button: Button, row: Schedule) -> bool:

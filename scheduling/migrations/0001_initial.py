@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import django.core.validators
 import django.db.models.deletion
-import modules.cron_expression
+import modules.cron.grammar
 import scheduling.models
 from django.db import migrations, models
 
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
                 ('name', models.CharField(max_length=100, unique=True, validators=[django.core.validators.RegexValidator('\\A[A-Za-z0-9][A-Za-z0-9_. -]*\\Z', 'Use letters, digits, “_”, “.”, “-” and spaces, beginning with a letter or digit.')])),
-                ('cron_expr', models.CharField(help_text='Minute, hour, day, month, weekday (0 4 * * *), or @hourly, @daily, @weekly, @monthly, @yearly.', max_length=100, validators=[modules.cron_expression.check], verbose_name='cron expression')),
+                ('cron_expr', models.CharField(help_text='Minute, hour, day, month, weekday (0 4 * * *), or @hourly, @daily, @weekly, @monthly, @yearly.', max_length=100, validators=[modules.cron.grammar.check], verbose_name='cron expression')),
                 ('timezone', models.CharField(default=scheduling.models.server_zone, max_length=64, validators=[scheduling.models.check_zone], verbose_name='time zone')),
                 ('enabled', models.BooleanField(default=True)),
                 ('catch_up', models.CharField(choices=[('none', 'Skip what was missed'), ('last', 'Run once for all that was missed')], default='last', max_length=4)),

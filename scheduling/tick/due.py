@@ -1,6 +1,6 @@
-"""Evaluates a trigger at a time: nothing is due, one slot is to be started, or slots were missed. Pure functions.
+"""Evaluates a timer at a time: nothing is due, one slot is to be started, or slots were missed. Pure functions.
 
-A trigger that is new, changed or enabled again is never started for times in the past, and any number of missed slots
+A timer that is new, changed or enabled again is never started for times in the past, and any number of missed slots
 is caught up by at most one run.
 """
 
@@ -11,9 +11,9 @@ from collections import deque
 from itertools import islice
 
 from connections.sdk.records import dataclass
-from scheduling.cron import expression as cron
+from modules.cron import expression as cron
 from scheduling.models import CatchUp
-from scheduling.triggers import Trigger
+from scheduling.tick.timers import Timer
 
 _MINUTE = dt.timedelta(minutes=1)
 _RESOLUTION = dt.timedelta(microseconds=1)
@@ -51,11 +51,11 @@ class DueSlot:
     lost_until: dt.datetime | None = None
 
 
-def due_slot(trigger: Trigger, clock: Clock) -> DueSlot | None:
+def due_slot(timer: Timer, clock: Clock) -> DueSlot | None:
     """Return what is due, or None. Raise ConfigurationInvalid if the expression or time zone is invalid."""
-    expression, zone = cron.parse(trigger.expression), cron.zone_of(trigger.zone)
-    since = _since(trigger, clock)
-    fired_from = max(since, first_to_fire(trigger, clock))
+    expression, zone = cron.parse(timer.expression), cron.zone_of(timer.zone)
+    since = _since(timer, clock)
+    fired_from = max(since, first_to_fire(timer, clock))
     lost = sum(1 for _ in islice(cron.slots(expression, zone, after=since, until=fired_from), _MAX_COUNT))
     last = _last(expression, zone, since, fired_from) if lost else None
     window = deque(cron.slots(expression, zone, after=fired_from, until=clock.now), maxlen=1000)
@@ -69,23 +69,23 @@ def due_slot(trigger: Trigger, clock: Clock) -> DueSlot | None:
     return DueSlot(slot=last, fire=False, missed_before=lost - 1, lost=lost, lost_until=lost_until)
 
 
-def _since(trigger: Trigger, clock: Clock) -> dt.datetime:
+def _since(timer: Timer, clock: Clock) -> dt.datetime:
     """Return the time after which slots have not been evaluated yet."""
-    progress = trigger.progress
-    if progress is not None and progress.seen_as == trigger.seen_as:
+    progress = timer.progress
+    if progress is not None and progress.seen_as == timer.seen_as:
         since = progress.seen_until
-    elif progress is None or (progress.seen_as and progress.seen_until < trigger.changed_at):
-        since = trigger.changed_at
+    elif progress is None or (progress.seen_as and progress.seen_until < timer.changed_at):
+        since = timer.changed_at
     else:
         # enabled again, or changed without updating `updated_at`
-        since = max(clock.this_minute, trigger.changed_at)
+        since = max(clock.this_minute, timer.changed_at)
     # now is in the past (clock set back, or tick --at): slots that were started have their rows
     return since if since <= clock.now else clock.this_minute
 
 
-def first_to_fire(trigger: Trigger, clock: Clock) -> dt.datetime:
+def first_to_fire(timer: Timer, clock: Clock) -> dt.datetime:
     """Return the time before which a slot is not caught up any more."""
-    if trigger.catch_up == CatchUp.NONE:
+    if timer.catch_up == CatchUp.NONE:
         return clock.unbroken_since.replace(second=0, microsecond=0) - _RESOLUTION
     return clock.now - clock.grace
 

@@ -1,4 +1,4 @@
-"""The scheduling part of a tick: evaluate all triggers, record missed slots, start due runs up to the limit.
+"""The scheduling part of a tick: evaluate all timers, record missed slots, start due runs up to the limit.
 
 A slot is first claimed, then marked as started in the transaction that inserts its run. Wherever a tick dies, a slot
 that is still claimed has no run, and the next tick starts it.
@@ -15,13 +15,12 @@ from functools import partial
 
 from connections.sdk.records import dataclass
 from runs.engine.faults import point
-from runs.settings import current
-from scheduling import triggers
+from runs.models.setting import current_settings
 from scheduling.models import Slot, SlotOutcome
-from scheduling.tick import alerts, slots, unstarted
+from scheduling.tick import alerts, slots, timers, unstarted
 from scheduling.tick.due import GAP, Clock, DueSlot, due_slot
 from scheduling.tick.start import StartResult
-from scheduling.triggers import Trigger
+from scheduling.tick.timers import Timer
 
 # time limit for starting runs; each start may first have to finalize a dead run by asking its destination
 _TIME_LIMIT = 40.0
@@ -30,10 +29,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class TickReport:
-    """What a tick did, by the names of its triggers."""
+    """What a tick did, by the names of its timers."""
 
     at: dt.datetime
-    # names of triggers that were started, skipped (still running, disabled) and missed
+    # names of timers that were started, skipped (still running, disabled) and missed
     started: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     missed: list[str] = field(default_factory=list)
@@ -43,7 +42,7 @@ class TickReport:
     waiting: int = 0
 
     def problems(self) -> list[str]:
-        """Return a line for each trigger that was not started as scheduled."""
+        """Return a line for each timer that was not started as scheduled."""
         lines = [f"{name}: {reason}" for name, reason in self.failed.items()]
         lines += [f"{name}: skipped; it is still running, or disabled" for name in self.skipped]
         return lines + [f"{name}: missed" for name in self.missed]
@@ -51,62 +50,62 @@ class TickReport:
 
 @dataclass(slots=True, kw_only=True)
 class _Evaluation:
-    """Triggers by what is due: a slot to start, only missed slots, or nothing."""
+    """Timers by what is due: a slot to start, only missed slots, or nothing."""
 
-    to_start: list[tuple[Trigger, DueSlot]]
-    missed: list[tuple[Trigger, DueSlot]]
-    idle: list[Trigger]
+    to_start: list[tuple[Timer, DueSlot]]
+    missed: list[tuple[Timer, DueSlot]]
+    idle: list[Timer]
 
 
 def fire(clock: Clock) -> TickReport:
     """Start everything that is due at the clock's now."""
     report = TickReport(at=clock.now)
-    triggers.mark_disabled(clock.now)
-    enabled = triggers.enabled()
+    timers.mark_disabled(clock.now)
+    enabled = timers.enabled()
     evaluation = _evaluate(enabled, clock, report)
-    point("tick.judged")
+    point("tick.evaluated")
     _record_missed(evaluation.missed, clock, report)
     slots.advance(evaluation.idle, clock.now)
-    due_keys = {trigger.key: due.slot.key for trigger, due in evaluation.to_start}
+    due_keys = {timer.key: due.slot.key for timer, due in evaluation.to_start}
     left = unstarted.classify(enabled, clock, due=due_keys)
-    report.missed += [trigger.name for trigger, _ in left.missed]
+    report.missed += [timer.name for timer, _ in left.missed]
     _start(left.to_start, evaluation.to_start, clock, report)
     return report
 
 
-def _evaluate(enabled: Sequence[Trigger], clock: Clock, report: TickReport) -> _Evaluation:
+def _evaluate(enabled: Sequence[Timer], clock: Clock, report: TickReport) -> _Evaluation:
     evaluation = _Evaluation(to_start=[], missed=[], idle=[])
-    for trigger in enabled:
+    for timer in enabled:
         try:
-            due = due_slot(trigger, clock)
+            due = due_slot(timer, clock)
         except Exception as error:  # an invalid schedule does not affect the others
-            report.failed[trigger.name] = reason = slots.record_error(trigger, error)
-            alerts.cannot_fire(trigger, reason, clock.now)
+            report.failed[timer.name] = reason = slots.record_error(timer, error)
+            alerts.cannot_fire(timer, reason, clock.now)
             continue
         if due is None:
-            evaluation.idle.append(trigger)
+            evaluation.idle.append(timer)
         else:
-            (evaluation.to_start if due.fire else evaluation.missed).append((trigger, due))
+            (evaluation.to_start if due.fire else evaluation.missed).append((timer, due))
     return evaluation
 
 
-def _record_missed(missed: Sequence[tuple[Trigger, DueSlot]], clock: Clock, report: TickReport) -> None:
+def _record_missed(missed: Sequence[tuple[Timer, DueSlot]], clock: Clock, report: TickReport) -> None:
     slots.record_missed(missed, clock.now)
-    report.missed = [trigger.name for trigger, _ in missed]
+    report.missed = [timer.name for timer, _ in missed]
 
 
 def _start(
-    claimed: Sequence[tuple[Trigger, Slot]], due_slots: list[tuple[Trigger, DueSlot]], clock: Clock, report: TickReport
+    claimed: Sequence[tuple[Timer, Slot]], due_slots: list[tuple[Timer, DueSlot]], clock: Clock, report: TickReport
 ) -> None:
     """Start what is due, up to runs_per_tick. The progress of the rest is not advanced, so the next tick starts it."""
     # slots that have just become due come before slots that are caught up
     due_slots.sort(key=lambda due: (due[1].slot.at < clock.unbroken_since - GAP, due[1].slot.at))
-    limit, started_count, deadline = current().runs_per_tick, 0, time.monotonic() + _TIME_LIMIT
+    limit, started_count, deadline = current_settings().runs_per_tick, 0, time.monotonic() + _TIME_LIMIT
     # slots that an earlier tick claimed have waited longest
-    claims: list[tuple[Trigger, Callable[[], Slot | None]]]
-    claims = [(trigger, partial(_claimed, slot)) for trigger, slot in claimed]
-    claims += [(trigger, partial(slots.claim, trigger, due, clock.now)) for trigger, due in due_slots]
-    for trigger, claim in claims:
+    claims: list[tuple[Timer, Callable[[], Slot | None]]]
+    claims = [(timer, partial(_claimed, slot)) for timer, slot in claimed]
+    claims += [(timer, partial(slots.claim, timer, due, clock.now)) for timer, due in due_slots]
+    for timer, claim in claims:
         if started_count >= limit or time.monotonic() > deadline:
             report.waiting += 1
             continue
@@ -114,40 +113,40 @@ def _start(
         if slot is None:
             continue
         point("tick.claimed")
-        result = _try_start(trigger, slot)
+        result = _try_start(timer, slot)
         if result is None:
             continue
         point("tick.started")
         slots.record_result(slot, result)
-        point("tick.settled")
+        point("tick.recorded")
         started_count += result.outcome not in (SlotOutcome.SKIPPED, SlotOutcome.CLAIMED)
-        _report(trigger, result, report)
+        _report(timer, result, report)
         if result.outcome == SlotOutcome.FAILED and result.run_id is None:
-            alerts.not_started(trigger, slot, result.message, clock.now)
+            alerts.not_started(timer, slot, result.message, clock.now)
 
 
 def _claimed(slot: Slot) -> Slot:
     return slot
 
 
-def _try_start(trigger: Trigger, slot: Slot) -> StartResult | None:
+def _try_start(timer: Timer, slot: Slot) -> StartResult | None:
     """Start the run of a claimed slot; return None if another tick has started it."""
     try:
-        return trigger.start(partial(slots.mark_started, slot))
+        return timer.start(partial(slots.mark_started, slot))
     except slots.SlotTaken:
         return None
     except Exception as error:  # the other slots are started all the same
-        _log.exception("%s could not be started.", trigger.name)
+        _log.exception("%s could not be started.", timer.name)
         return StartResult(outcome=SlotOutcome.FAILED, message=f"{type(error).__name__}: {error}")
 
 
-def _report(trigger: Trigger, result: StartResult, report: TickReport) -> None:
+def _report(timer: Timer, result: StartResult, report: TickReport) -> None:
     match result.outcome:
         case SlotOutcome.STARTED:
-            report.started.append(trigger.name)
+            report.started.append(timer.name)
         case SlotOutcome.SKIPPED:
-            report.skipped.append(trigger.name)
+            report.skipped.append(timer.name)
         case SlotOutcome.CLAIMED:
             report.waiting += 1
         case _:
-            report.failed[trigger.name] = result.message
+            report.failed[timer.name] = result.message

@@ -1,4 +1,4 @@
-"""Writes slots and the progress of triggers. Inserting the row of a slot claims it.
+"""Writes slots and the progress of timers. Inserting the row of a slot claims it.
 
 A claimed slot is marked as started in the transaction that inserts its run, so a claimed slot has no run.
 """
@@ -15,25 +15,25 @@ from scheduling.models import Progress, Schedule, Slot, SlotOutcome
 from scheduling.tick import alerts
 from scheduling.tick.due import DueSlot
 from scheduling.tick.start import StartResult
-from scheduling.triggers import Trigger
+from scheduling.tick.timers import Timer
 
 
-def claim(trigger: Trigger, due: DueSlot, now: dt.datetime) -> Slot | None:
-    """Claim a slot and advance its trigger. Return None if another tick has claimed it, or the schedule was deleted.
+def claim(timer: Timer, due: DueSlot, now: dt.datetime) -> Slot | None:
+    """Claim a slot and advance its timer. Return None if another tick has claimed it, or the schedule was deleted.
 
     This is committed before the run starts; if the tick dies in between, the slot stays claimed.
     """
-    slot = _row(trigger, due, now, SlotOutcome.CLAIMED)
+    slot = _row(timer, due, now, SlotOutcome.CLAIMED)
     try:
         with transaction.atomic():
             slot.save(force_insert=True)
-            if trigger.schedule_id is not None:
-                Schedule.objects.filter(pk=trigger.schedule_id).update(last_fired_at=now)
-            advance([trigger], now)
-            alerts.missed([(trigger, due)], now)
+            if timer.schedule_id is not None:
+                Schedule.objects.filter(pk=timer.schedule_id).update(last_fired_at=now)
+            advance([timer], now)
+            alerts.missed([(timer, due)], now)
     except IntegrityError:
-        is_claimed = Slot.objects.filter(slot_key=due.slot.key, **trigger.owner).exists()
-        advance([trigger] if is_claimed else [], now)
+        is_claimed = Slot.objects.filter(slot_key=due.slot.key, **timer.owner).exists()
+        advance([timer] if is_claimed else [], now)
         return None
     return slot
 
@@ -61,22 +61,22 @@ def record_result(slot: Slot, result: StartResult) -> bool:
     return True
 
 
-def record_missed(missed: Sequence[tuple[Trigger, DueSlot]], now: dt.datetime) -> None:
-    """Insert one row for each trigger that missed slots, whatever their number, and queue notifications."""
-    rows = [_row(trigger, due, now, SlotOutcome.MISSED) for trigger, due in missed]
+def record_missed(missed: Sequence[tuple[Timer, DueSlot]], now: dt.datetime) -> None:
+    """Insert one row for each timer that missed slots, whatever their number, and queue notifications."""
+    rows = [_row(timer, due, now, SlotOutcome.MISSED) for timer, due in missed]
     with transaction.atomic():
         Slot.objects.bulk_create(rows, ignore_conflicts=True)
-        advance([trigger for trigger, _ in missed], now)
+        advance([timer for timer, _ in missed], now)
         alerts.missed(missed, now)
 
 
-def advance(triggers: Sequence[Trigger], now: dt.datetime) -> None:
-    """Record that the triggers have been evaluated up to now."""
+def advance(timers: Sequence[Timer], now: dt.datetime) -> None:
+    """Record that the timers have been evaluated up to now."""
     for key in ("schedule_id", "module_id"):
         rows = [
-            Progress(**trigger.owner, seen_until=now, seen_as=trigger.seen_as)
-            for trigger in triggers
-            if trigger.owner[key] is not None
+            Progress(**timer.owner, seen_until=now, seen_as=timer.seen_as)
+            for timer in timers
+            if timer.owner[key] is not None
         ]
         Progress.objects.bulk_create(
             rows,
@@ -86,19 +86,19 @@ def advance(triggers: Sequence[Trigger], now: dt.datetime) -> None:
         )
 
 
-def record_error(trigger: Trigger, error: Exception) -> str:
-    """Record why a trigger cannot be evaluated and return the text. It is not advanced, so a fix loses no slot."""
+def record_error(timer: Timer, error: Exception) -> str:
+    """Record why a timer cannot be evaluated and return the text. It is not advanced, so a fix loses no slot."""
     text = error.message if isinstance(error, PipekitError) else f"{type(error).__name__}: {error}"
-    initial = {"seen_until": trigger.changed_at, "seen_as": trigger.seen_as}
-    row, _ = Progress.objects.get_or_create(**trigger.owner, defaults=initial)
+    initial = {"seen_until": timer.changed_at, "seen_as": timer.seen_as}
+    row, _ = Progress.objects.get_or_create(**timer.owner, defaults=initial)
     if row.error != text:
         Progress.objects.filter(pk=row.pk).update(error=text)
     return text
 
 
-def _row(trigger: Trigger, due: DueSlot, now: dt.datetime, outcome: SlotOutcome) -> Slot:
+def _row(timer: Timer, due: DueSlot, now: dt.datetime, outcome: SlotOutcome) -> Slot:
     return Slot(
-        **trigger.owner,
+        **timer.owner,
         slot_key=due.slot.key,
         due_at=due.slot.at,
         claimed_at=now,

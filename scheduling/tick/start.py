@@ -1,4 +1,4 @@
-"""Starts the runs of triggers. Expected failures are returned as an outcome and not raised."""
+"""Starts the runs of timers. Expected failures are returned as an outcome and not raised."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from connections.sdk.records import dataclass
 from modules.models import Group, Module
 from runs.lifecycle import claim, launch
 from runs.verifications import launch as verification_launch
-from runs.verifications.launch import VerificationRequest
+from runs.verifications.claim import VerificationRequest
 from scheduling.models import SlotOutcome
 
-FULL_REFRESH = "full_refresh"
 # called with the id of the inserted run, group run or first verification
 OnInsert = Callable[[int], None]
 

@@ -21,8 +21,7 @@ from connections.management.exit_codes import ExitCode
 from runs import notify
 from runs.engine.faults import point
 from runs.lifecycle import reap
-from runs.settings import current
-from runs.verifications import launch
+from runs.models.setting import current_settings
 from scheduling.models import Slot, Tick
 from scheduling.tick import fire, housekeeping, lock
 from scheduling.tick.due import GAP, Clock
@@ -40,8 +39,10 @@ def tick(now: dt.datetime) -> TickReport:
     """Start everything that is due at ``now``. Only errors of the metadata database are raised."""
     now = now.astimezone(dt.UTC)
     error = _run_task(lambda: reap.reap_all(seconds=_REAP_TIME_LIMIT))
-    _run_task(launch.reap_dead)
-    clock = Clock(now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=current().misfire_grace_hours))
+    _run_task(reap.reap_verifications)
+    clock = Clock(
+        now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=current_settings().misfire_grace_hours)
+    )
     report = fire.fire(clock)
     point("tick.fired")
     # hourly, and not after a jump of the clock: deleting a slot's row too early would allow it to start again

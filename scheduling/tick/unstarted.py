@@ -13,54 +13,50 @@ from scheduling.models import Slot, SlotOutcome
 from scheduling.tick import alerts, slots
 from scheduling.tick.due import Clock, first_to_fire
 from scheduling.tick.start import StartResult
-from scheduling.triggers import Trigger
+from scheduling.tick.timers import Timer, timer_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unstarted:
     """Claimed slots to start now, and those that are missed for good."""
 
-    to_start: list[tuple[Trigger, Slot]] = field(default_factory=list)
-    missed: list[tuple[Trigger, Slot]] = field(default_factory=list)
+    to_start: list[tuple[Timer, Slot]] = field(default_factory=list)
+    missed: list[tuple[Timer, Slot]] = field(default_factory=list)
 
 
-def classify(enabled: Sequence[Trigger], clock: Clock, *, due: Mapping[str, str]) -> Unstarted:
+def classify(enabled: Sequence[Timer], clock: Clock, *, due: Mapping[str, str]) -> Unstarted:
     """Return the claimed slots to start, and the missed ones, which are recorded and reported.
 
-    ``due`` maps the key of a trigger to the key of its slot that is due now: one run is enough for both slots.
+    ``due`` maps the key of a timer to the key of its slot that is due now: one run is enough for both slots.
     """
-    result, by_key = Unstarted(), {trigger.key: trigger for trigger in enabled}
+    result, by_key = Unstarted(), {timer.key: timer for timer in enabled}
     # read once: another tick may claim a slot at any time
     unstarted = list(Slot.objects.unstarted())
-    latest = {_key(slot): slot.pk for slot in unstarted}
+    latest = {timer_key(slot.schedule_id, slot.module_id): slot.pk for slot in unstarted}
     for slot in unstarted:
-        trigger = by_key.get(_key(slot))
-        if due.get(_key(slot)) == slot.slot_key:
-            # another tick has claimed it since this one evaluated the trigger, and is about to start it
+        timer = by_key.get(timer_key(slot.schedule_id, slot.module_id))
+        if due.get(timer_key(slot.schedule_id, slot.module_id)) == slot.slot_key:
+            # another tick has claimed it since this one evaluated the timer, and is about to start it
             continue
-        if trigger is None:
+        if timer is None:
             slots.record_result(
                 slot, StartResult(outcome=SlotOutcome.SKIPPED, message="Disabled before it was started.")
             )
-        elif slot.due_at < first_to_fire(trigger, clock):
+        elif slot.due_at < first_to_fire(timer, clock):
             _miss(
                 result,
-                trigger,
+                timer,
                 slot,
                 slot.message or "The tick that should have started it died, and none followed in time.",
             )
-        elif trigger.key in due or latest[trigger.key] != slot.pk:
-            _miss(result, trigger, slot, "It was not started before the next time was due.")
+        elif timer.key in due or latest[timer.key] != slot.pk:
+            _miss(result, timer, slot, "It was not started before the next time was due.")
         else:
-            result.to_start.append((trigger, slot))
+            result.to_start.append((timer, slot))
     alerts.not_started_in_time(result.missed, clock.now)
     return result
 
 
-def _miss(result: Unstarted, trigger: Trigger, slot: Slot, reason: str) -> None:
+def _miss(result: Unstarted, timer: Timer, slot: Slot, reason: str) -> None:
     if slots.record_result(slot, StartResult(outcome=SlotOutcome.MISSED, message=reason)):
-        result.missed.append((trigger, slot))
-
-
-def _key(slot: Slot) -> str:
-    return f"schedule:{slot.schedule_id}" if slot.schedule_id is not None else f"full_refresh:{slot.module_id}"
+        result.missed.append((timer, slot))

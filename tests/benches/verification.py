@@ -32,7 +32,7 @@ def run_verification(
 
 def counts(result: VerificationResult) -> tuple[int, int, int]:
     """Return the numbers of missing, extra and different rows."""
-    differences = result.outcome.counts
+    differences = result.comparison.counts
     return differences.missing, differences.extra, differences.different
 
 

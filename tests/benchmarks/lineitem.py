@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import DataType
+from connections.sdk.types import DataType
 
 _NAMES = [
     "l_orderkey", "l_partkey", "l_suppkey", "l_linenumber", "l_quantity", "l_extendedprice", "l_discount", "l_tax",

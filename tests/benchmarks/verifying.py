@@ -86,18 +86,18 @@ def run(url: str, rounds: int) -> None:
     pairs = []
     for _ in range(rounds):
         seconds, result = verify_table(url)
-        assert result.outcome.counts.total == 0, "the tables are equal"
+        assert result.comparison.counts.total == 0, "the tables are equal"
         pairs.append((seconds, hash_seconds(url)))
     verification, baseline = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
     ratio = verification / baseline
     verdict = "ok" if ratio <= _LIMIT else "TOO SLOW"
-    rows = f"{result.outcome.source_rows:,} equal rows"
+    rows = f"{result.comparison.source_rows:,} equal rows"
     print(f"{rows:32} {verification:7.2f} s  {baseline:7.2f} s  {ratio:5.2f}x  (at most {_LIMIT:.2f}x) {verdict}")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("UPDATE sync.lineitem SET l_tax = l_tax + 1 WHERE l_orderkey IN (1, 3000000, 6000000)")
         changed = connection.execute("SELECT count(*) FROM sync.lineitem WHERE l_tax >= 1").fetchone()
     seconds, result = verify_table(url)
-    assert changed is not None and result.outcome.counts.different == changed[0], "each changed row is reported"
+    assert changed is not None and result.comparison.counts.different == changed[0], "each changed row is reported"
     print(f"{f'{changed[0]} different rows':32} {seconds:7.2f} s")
 
 
@@ -108,12 +108,12 @@ def run_to_duckdb(url: str, destination: ConnectionParameters, rounds: int) -> N
         seconds, result = verify_table(url, destination)
         with patch.object(ServerSides, "shared", return_value=not_hashed):
             baseline_seconds, baseline_result = verify_table(url, destination)
-        assert result.outcome.counts.total == baseline_result.outcome.counts.total == 0, "the tables are equal"
+        assert result.comparison.counts.total == baseline_result.comparison.counts.total == 0, "the tables are equal"
         pairs.append((seconds, baseline_seconds))
     verification, baseline = (statistics.median(pair[side] for pair in pairs) for side in (0, 1))
     ratio = verification / baseline
     verdict = "ok" if ratio < 1 else "TOO SLOW"
-    rows = f"{result.outcome.source_rows:,} rows, DuckDB"
+    rows = f"{result.comparison.source_rows:,} rows, DuckDB"
     print(f"{rows:32} {verification:7.2f} s  {baseline:7.2f} s  {ratio:5.2f}x  (less than 1.00x) {verdict}")
 
 

@@ -22,8 +22,8 @@ from pipekit_site import settings
 settings.DATABASES["default"]["OPTIONS"]["timeout"] = 0.5
 django.setup()
 from django.core.management import call_command
-from runs.lifecycle import record
-record._FINISH_TIMEOUT = 1.0
+from runs.lifecycle import metadata_retry
+metadata_retry._FINISH_TIMEOUT = 1.0
 call_command("runmodule", "orders", "--json")
 """
 

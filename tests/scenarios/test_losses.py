@@ -29,7 +29,7 @@ def test_a_row_below_a_bound_that_the_source_sorts_differently_is_missing(bench:
     )
     result = run_verification(bench, "SELECT id AS id, ts AS ts FROM s", watermark="ts")
     assert counts(result) == (1, 0, 0)
-    assert [key.key for key in result.outcome.missing] == [("2",)]
+    assert [key.key for key in result.comparison.missing] == [("2",)]
 
 
 def test_a_key_that_keep_latest_removed_is_missing(bench: Bench) -> None:
@@ -45,7 +45,7 @@ def test_a_key_that_keep_latest_removed_is_missing(bench: Bench) -> None:
     query = "SELECT k AS k, ts AS ts, v AS v FROM s"
     result = run_verification(bench, query, merge_key=("k",), watermark="ts", keep_latest=True)
     assert counts(result) == (1, 0, 0)
-    assert [key.key for key in result.outcome.missing] == [("2",)]
+    assert [key.key for key in result.comparison.missing] == [("2",)]
 
 
 @pytest.mark.parametrize("source", ["postgresql", "sqlite"])
@@ -116,7 +116,8 @@ def test_keys_that_differ_only_in_case_are_one_key_if_the_destination_ignores_ca
     )
     result = run_verification(bench, "SELECT code AS code, v AS v FROM s", merge_key=("code",))
     assert counts(result) == (0, 0, 1)
-    assert [(value.column, value.source, value.destination) for value in result.outcome.different] == [("v", "x", "y")]
+    (value,) = result.comparison.different
+    assert (value.column, value.source, value.destination) == ("v", "x", "y")
 
 
 def test_rows_inserted_again_for_a_null_key_are_extra(bench: Bench, tmp_path: Path) -> None:

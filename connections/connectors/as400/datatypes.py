@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from connections.sdk.sql.type_spelling import Spelling, TypeTable
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.sql.type_parsing import ParsedType, TypeTable
+from connections.sdk.types import DataType, Kind, Rendered
 
 _TABLE = TypeTable(
     kinds={
@@ -97,13 +97,13 @@ _LONGEST_VARCHAR = 8000
 
 def parse(native: str) -> DataType:
     """Return the meaning of a DB2 for i type."""
-    spelling = Spelling.read(native)
-    if spelling is None:
+    parsed = ParsedType.read(native)
+    if parsed is None:
         return DataType.unknown(native)
-    if _DECFLOAT.fullmatch(spelling.name):
+    if _DECFLOAT.fullmatch(parsed.name):
         return DataType(kind=Kind.DECIMAL, native=native)
-    name = _NO_CHARACTERS.sub(" for bit data", spelling.name)
-    return _TABLE.meaning(replace(spelling, name=_CCSID.sub("", name)), native)
+    name = _NO_CHARACTERS.sub(" for bit data", parsed.name)
+    return _TABLE.meaning(replace(parsed, name=_CCSID.sub("", name)), native)
 
 
 def render(data_type: DataType) -> Rendered:

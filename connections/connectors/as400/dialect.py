@@ -8,7 +8,7 @@ from __future__ import annotations
 from connections.sdk.sql.dialect import Dialect
 from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.temporal import Timestamp
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 
 class As400Dialect(Dialect):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
-from connections.sdk.sql.type_spelling import decimal
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.sql.type_parsing import decimal
+from connections.sdk.types import DataType, Kind, Rendered
 
 _WRAPPED = re.compile(r"(?:Nullable|LowCardinality)\((.*)\)", re.DOTALL)
 _AGGREGATE = re.compile(r"SimpleAggregateFunction\(\w+(?:\([^()]*\))?,\s*(.*)\)", re.DOTALL)

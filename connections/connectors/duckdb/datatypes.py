@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from connections.sdk.sql.type_spelling import decimal
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.sql.type_parsing import decimal
+from connections.sdk.types import DataType, Kind, Rendered
 
 _DECIMAL = re.compile(r"(?:decimal|numeric)\((\d+),\s*(\d+)\)")
 _KINDS = {

@@ -14,8 +14,8 @@ from connections.sdk.schema import TableName
 from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.row_identity import Names, unused
-from connections.sdk.sql.type_grammar import checked
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.sql.type_validation import checked
+from connections.sdk.types import DataType, Kind
 from connections.url import parse
 
 _RESERVED = frozenset({"main", "temp", "system"})

@@ -17,7 +17,7 @@ from connections.sdk.files.private import private_umask
 from connections.sdk.files.session import FileSession, missing_file
 from connections.sdk.lock_waits import Wait
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.sql.statement import ONE_QUERY
+from connections.sdk.sql.final_semicolon import ONE_QUERY
 from connections.url import parse
 
 # queries must not access other files or the network, or install extensions

@@ -19,8 +19,8 @@ from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import ReadAgain
 from connections.sdk.schema import Column
-from connections.sdk.sql.statement import statement
-from connections.sdk.sql.types import to_arrow
+from connections.sdk.sql.final_semicolon import without_final_semicolon
+from connections.sdk.types import to_arrow
 
 # DuckDB's vector size
 _ROWS = 2048
@@ -55,7 +55,7 @@ class DuckdbBatches:
     ) -> None:
         self.parameters = parameters
         self.size = size
-        self.query = statement(query)
+        self.query = without_final_semicolon(query)
         self.columns = columns
         self.batch_bytes = batch_bytes
         self.schema = pa.schema([(column.dest_name, to_arrow(column.data_type)) for column in columns])

@@ -12,11 +12,11 @@ from connections.connectors.duckdb import driver, memory
 from connections.connectors.duckdb.dialect import DIALECT
 from connections.connectors.duckdb.native_texts import NativeTexts
 from connections.sdk.arrow import compute as pc
-from connections.sdk.arrow.counts import check_counts
 from connections.sdk.arrow.invalid_values import first_value, invalid_value
 from connections.sdk.protocols import Batches, Target
+from connections.sdk.row_counts import check_counts
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import Kind
+from connections.sdk.types import Kind
 
 _STREAM = "pipekit_stream"
 # resolution of the coarser timestamp types in microseconds, to which a cast would round

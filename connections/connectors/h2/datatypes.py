@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from connections.sdk.sql.type_spelling import Spelling, TypeTable
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.sql.type_parsing import ParsedType, TypeTable
+from connections.sdk.types import DataType, Kind, Rendered
 
 # java_object, geometry and row are unknown: they are transferred as text
 _TABLE = TypeTable(
@@ -68,17 +68,17 @@ _FLOATING = "DECFLOAT(100000)"
 
 def parse(native: str) -> DataType:
     """Return the meaning of an H2 type."""
-    spelling = Spelling.read(native)
+    parsed = ParsedType.read(native)
     low = native.strip().lower()
     if low.startswith("interval ") or low.endswith(" array") or " array[" in low:
         return DataType(kind=Kind.NATIVE, native=native)
-    if spelling is None:
+    if parsed is None:
         return DataType.unknown(native)
-    if spelling.name == "decfloat":
+    if parsed.name == "decfloat":
         return DataType(kind=Kind.DECIMAL, native=native)
-    if spelling.name == "enum":
+    if parsed.name == "enum":
         return DataType(kind=Kind.TEXT, native=native)
-    return _TABLE.meaning(spelling, native)
+    return _TABLE.meaning(parsed, native)
 
 
 def render(data_type: DataType) -> Rendered:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from connections.sdk.schema import TableName
 from connections.sdk.sql.merge import MergingDialect
 from connections.sdk.sql.temporal import Timestamp
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 
 class H2Dialect(MergingDialect):

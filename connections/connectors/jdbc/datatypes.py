@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from connections.sdk.sql.type_spelling import Spelling, TypeTable
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.sql.type_parsing import ParsedType, TypeTable
+from connections.sdk.types import DataType, Kind, Rendered
 
 # array, struct, ref, distinct, java_object, other and null are unknown: they are transferred as the driver's text
 _TABLE = TypeTable(
@@ -69,8 +69,8 @@ _SPELLINGS = {
 
 def parse(native: str) -> DataType:
     """Return the meaning of a JDBC type."""
-    spelling = Spelling.read(native)
-    return DataType.unknown(native) if spelling is None else _TABLE.meaning(spelling, native)
+    parsed = ParsedType.read(native)
+    return DataType.unknown(native) if parsed is None else _TABLE.meaning(parsed, native)
 
 
 def render(data_type: DataType) -> Rendered:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from connections.sdk.sql.type_spelling import Spelling, TypeTable, decimal
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.sql.type_parsing import ParsedType, TypeTable, decimal
+from connections.sdk.types import DataType, Kind, Rendered
 
 # geometries, vector and inet are unknown: they are transferred as text
 _TABLE = TypeTable(
@@ -107,27 +107,27 @@ def parse(native: str) -> DataType:
     low = native.strip().lower()
     if low.startswith(("enum(", "set(")):
         return DataType(kind=Kind.TEXT, native=native)
-    spelling = Spelling.read(native)
-    if spelling is None:
+    parsed = ParsedType.read(native)
+    if parsed is None:
         return DataType.unknown(native)
-    name = _DECORATION.sub("", spelling.name)
-    unsigned = name.endswith(" unsigned") or name == "serial" or "zerofill" in spelling.name
+    name = _DECORATION.sub("", parsed.name)
+    unsigned = name.endswith(" unsigned") or name == "serial" or "zerofill" in parsed.name
     name = "bigint" if name == "serial" else name.removesuffix(" unsigned")
-    return _meaning(replace(spelling, name=name), native, unsigned=unsigned)
+    return _meaning(replace(parsed, name=name), native, unsigned=unsigned)
 
 
-def _meaning(spelling: Spelling, native: str, *, unsigned: bool) -> DataType:
-    name = spelling.name
+def _meaning(parsed: ParsedType, native: str, *, unsigned: bool) -> DataType:
+    name = parsed.name
     if unsigned and name in _WIDE_UNSIGNED:
         return decimal(20, 0, native=native)
     if unsigned and name in _UNSIGNED:
         return DataType(kind=_UNSIGNED[name], native=native)
     # BOOLEAN is an alias of tinyint(1), the only integer type for which newer servers show a display width
-    if spelling.arguments in (("1",), ()) and name == "bit" or name == "tinyint" and spelling.arguments == ("1",):
+    if parsed.arguments in (("1",), ()) and name == "bit" or name == "tinyint" and parsed.arguments == ("1",):
         return DataType(kind=Kind.SMALLINT if unsigned else Kind.BOOLEAN, native=native)
-    if name == "float" and len(spelling.arguments) == 1 and (spelling.number(0) or 0) > 24:
+    if name == "float" and len(parsed.arguments) == 1 and (parsed.number(0) or 0) > 24:
         return DataType(kind=Kind.DOUBLE, native=native)
-    return _TABLE.meaning(spelling, native)
+    return _TABLE.meaning(parsed, native)
 
 
 def render(data_type: DataType) -> Rendered:

@@ -5,8 +5,8 @@ All numbers except BINARY_FLOAT and BINARY_DOUBLE are stored as decimals, includ
 
 from __future__ import annotations
 
-from connections.sdk.sql.type_spelling import Spelling, TypeTable, decimal
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.sql.type_parsing import ParsedType, TypeTable, decimal
+from connections.sdk.types import DataType, Kind, Rendered
 
 # geometries, vector, bfile and object types are unknown: they are transferred as text
 _TABLE = TypeTable(
@@ -74,15 +74,15 @@ _LONGEST_VARCHAR = 1000
 
 def parse(native: str) -> DataType:
     """Return the meaning of an Oracle type; NUMBER(p,0) becomes the smallest integer kind that holds it."""
-    spelling = Spelling.read(native)
-    if spelling is None:
+    parsed = ParsedType.read(native)
+    if parsed is None:
         return _interval(native)
-    name = spelling.name
+    name = parsed.name
     if name == "number":
-        return _number(spelling, native)
+        return _number(parsed, native)
     if name in _FLOATING:
         return DataType(kind=Kind.DECIMAL, native=native)
-    return _interval(native) if name.startswith("interval ") else _TABLE.meaning(spelling, native)
+    return _interval(native) if name.startswith("interval ") else _TABLE.meaning(parsed, native)
 
 
 def _interval(native: str) -> DataType:
@@ -92,12 +92,12 @@ def _interval(native: str) -> DataType:
     return DataType.unknown(native)
 
 
-def _number(spelling: Spelling, native: str) -> DataType:
-    if not spelling.arguments:
+def _number(parsed: ParsedType, native: str) -> DataType:
+    if not parsed.arguments:
         return DataType(kind=Kind.DECIMAL, native=native)
     # * is the maximum precision
-    precision = _WIDEST_DECIMAL if spelling.arguments[0] == "*" else spelling.number(0)
-    number = decimal(precision, spelling.number(1), native=native)
+    precision = _WIDEST_DECIMAL if parsed.arguments[0] == "*" else parsed.number(0)
+    number = decimal(precision, parsed.number(1), native=native)
     if number.scale == 0 and number.precision is not None:
         for digits, kind in _INTEGERS:
             if number.precision <= digits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from connections.connectors.postgresql import datatypes, driver, introspection
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.sdk.capabilities import Cap
-from connections.sdk.sql.connector import SqlConnector
+from connections.sdk.connector import SqlConnector
 
 CONNECTOR = SqlConnector(
     kind="postgresql",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.types import DataType, Kind, Rendered
 
 _SHAPE = re.compile(r"(?P<name>[a-z_\" ]+?)\s*(\((?P<a>\d+)(,(?P<b>-?\d+))?\))?(?P<zone> with(out)? time zone)?")
 _KINDS = {

@@ -9,7 +9,7 @@ from connections.sdk.schema import TableName
 from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.sql.row_identity import Names
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 # first key of the advisory lock that publishes of the same table take
 PUBLISHING = 1886415723

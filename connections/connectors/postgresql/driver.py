@@ -24,7 +24,7 @@ from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutCo
 from connections.connectors.postgresql.session.settings import SESSION, address, idle_timeout, settings
 from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.sql.statement import ONE_QUERY
+from connections.sdk.sql.final_semicolon import ONE_QUERY
 
 # client_connection_check_interval exists since this version; on some platforms the server refuses to set it
 _CHECKS_CLIENTS_SINCE = 140000

@@ -83,8 +83,17 @@ def _term(expression: str, native: str) -> str:
 
 
 def _as_text(expression: str, native: str) -> str:
-    # a cast of char(n) to text would drop the padding blanks, which COPY sends
-    return f"textin(bpcharout({expression}))" if _base(native) in _PADDED else f"({expression})::text"
+    return padded_text(expression) if is_padded(native) else f"({expression})::text"
+
+
+def is_padded(native: str) -> bool:
+    """Return whether the type is char(n), whose values are padded with blanks."""
+    return _base(native) in _PADDED
+
+
+def padded_text(expression: str) -> str:
+    """Return the SQL for the text of a char(n) as COPY sends it; a cast to text would drop the padding blanks."""
+    return f"textin(bpcharout({expression}))"
 
 
 def _base(native: str) -> str:

@@ -16,7 +16,7 @@ from connections.sdk.errors import QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
 from connections.sdk.sql.foreign_keys import ForeignKey
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 _QUERIES = Path(__file__).with_name("queries")
 _KINDS = {"r": "table", "p": "partitioned table", "v": "view", "m": "materialized view", "f": "foreign table"}

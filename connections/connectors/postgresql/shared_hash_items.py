@@ -5,13 +5,13 @@ from __future__ import annotations
 import pyarrow as pa
 
 from connections.connectors.postgresql.copy import wire_values
+from connections.connectors.postgresql.hashing import is_padded, padded_text
 from connections.sdk.schema import Column, ColumnInfo
 from connections.sdk.sql.hashing import HashedColumn
-from connections.sdk.sql.types import DataType, Kind, to_arrow
+from connections.sdk.types import DataType, Kind, to_arrow
 
 # integer kinds with their maximum number of digits
 _DIGITS = {Kind.SMALLINT: 5, Kind.INTEGER: 10, Kind.BIGINT: 19}
-_PADDED = frozenset({"character", "bpchar"})
 _NAN = {Kind.DOUBLE: "7ff8000000000000", Kind.REAL: "7fc00000"}
 _SENT = {Kind.TIME: "time_send", Kind.TIMESTAMP: "timestamp_send", Kind.TIMESTAMPTZ: "timestamptz_send"}
 _DAYS = "CASE {0} WHEN 'infinity' THEN 2147483647 WHEN '-infinity' THEN -2147483647 ELSE {0} - DATE '1970-01-01' END"
@@ -83,9 +83,8 @@ def _text(expression: str, info: ColumnInfo, column: Column) -> HashedColumn | N
     if info.data_type.kind is Kind.BINARY:
         return None
     text = wire_values.value(expression, info.native_type, column)
-    if text == expression and info.native_type.partition("(")[0] in _PADDED:
-        # a cast to text would drop the padding blanks, which COPY sends
-        text = f"textin(bpcharout({expression}))"
+    if text == expression and is_padded(info.native_type):
+        text = padded_text(expression)
     if column.data_type.fixed:
         text = f"rtrim({text}, ' ')"
     return HashedColumn(expression=expression, term=f"octet_length({text})", text=text)

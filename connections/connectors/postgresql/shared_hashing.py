@@ -16,8 +16,8 @@ from connections.connectors.postgresql.introspection import describe_query, desc
 from connections.connectors.postgresql.shared_hash_items import hashed_column
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import Column, ColumnInfo, TableName
+from connections.sdk.sql.final_semicolon import without_final_semicolon
 from connections.sdk.sql.hashing import HashedColumn, NotHashed
-from connections.sdk.sql.statement import statement
 
 # trim_scale exists since version 13, client_connection_check_interval since 14
 _SINCE = 140000
@@ -30,7 +30,7 @@ _PROBED = "(6,,150,t)é €"
 def source(
     session: PostgresqlSession, query: str, columns: Mapping[int, Column], *, signed_zero: bool
 ) -> tuple[HashedColumn, ...] | NotHashed:
-    described = describe_query(session, statement(query))
+    described = describe_query(session, without_final_semicolon(query))
     pairs = [(f"q.c{position}", described[position], column) for position, column in columns.items()]
     return _hashed(session, pairs, signed_zero=signed_zero)
 

@@ -12,7 +12,7 @@ from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.texts import as_text
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import Kind
+from connections.sdk.types import Kind
 
 _NUMBER = r"^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 _EXACT_DIGITS = 15

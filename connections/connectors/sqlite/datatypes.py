@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from connections.sdk.sql.type_spelling import decimal
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.sql.type_parsing import decimal
+from connections.sdk.types import DataType, Kind, Rendered
 
 _SHAPE = re.compile(r"(?P<name>[a-z_0-9 ]+?)\s*(\(\s*(?P<a>\d+)\s*(,\s*(?P<b>\d+)\s*)?\))?(?P<rest>[a-z ]*)")
 _KINDS = {

@@ -7,7 +7,7 @@ from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.row_identity import Names
 from connections.sdk.sql.temporal import lowest_spelling
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 
 class SqliteDialect(PublishingDialect):

@@ -17,7 +17,7 @@ from connections.sdk.files.private import create_private
 from connections.sdk.files.protection import METADATA_TABLES, refused_database
 from connections.sdk.files.session import FileSession, missing_file
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.sql.statement import ONE_QUERY
+from connections.sdk.sql.final_semicolon import ONE_QUERY
 from connections.url import parse
 
 T = TypeVar("T")

@@ -13,9 +13,9 @@ from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.sdk.errors import PipekitError, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import ALL_CHANGES, ColumnInfo, TableInfo, TableName, bare_name
+from connections.sdk.sql.final_semicolon import without_final_semicolon
 from connections.sdk.sql.foreign_keys import ForeignKey
-from connections.sdk.sql.statement import statement
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 _PROBE = "pipekit_probe"
 # rows from which the storage class of an expression is inferred
@@ -30,7 +30,7 @@ def describe_query(session: Session, query: str) -> tuple[ColumnInfo, ...]:
 
     An expression has no declared type: it gets the storage class that its first rows have in common, or UNKNOWN.
     """
-    query = statement(query)
+    query = without_final_semicolon(query)
     # CREATE VIEW does not check that the tables exist
     session.fetch(f"SELECT * FROM ({query}\n) LIMIT 0")
     session.execute(f"CREATE TEMP VIEW {_PROBE} AS {query}\n")
@@ -62,40 +62,21 @@ def _column(name: str, native: str, stored: dict[str, Kind]) -> ColumnInfo:
 
 def describe_table(session: Session, table: TableName) -> TableInfo | None:
     name = whole_name(table)
-    # generated columns are hidden (2 virtual, 3 stored), as are the inner columns of virtual tables (1)
-    rows = session.fetch(
-        'SELECT name, type, "notnull", pk, dflt_value, hidden FROM pragma_table_xinfo(?) WHERE hidden <> 1', (name,)
-    )
-    if not rows:
+    if not (rows := _column_rows(session, name)):
         return None
     collations = _collations(session, table, [row[0] for row in rows])
     primary = tuple(row[0] for row in sorted((r for r in rows if r[3]), key=lambda row: int(row[3])))
     indexes = session.fetch('SELECT name, origin FROM pragma_index_list(?) WHERE "unique" AND NOT partial', (name,))
+    # a primary key without an index is the rowid
+    is_rowid = len(primary) == 1 and not any(origin == "pk" for _, origin in indexes)
     keys = [pairs for index, _ in indexes if (pairs := _index(session, index))]
     # ON CONFLICT (columns) uses only an index with the collations of its columns
     usable = [tuple(column for column, _ in pairs) for pairs in keys if _has_column_collations(pairs, collations)]
-    # a primary key without an index is the rowid
-    is_rowid = len(primary) == 1 and not any(origin == "pk" for _, origin in indexes)
     kind = _kind(session, name)
-    if any(row[1].upper() == _ANY for row in rows) and _is_strict(session, name):
-        # ANY in a STRICT table has no affinity, as a column without type in other tables
-        rows = [(row[0], "" if row[1].upper() == _ANY else row[1], *row[2:]) for row in rows]
     return TableInfo(
         name=table,
-        columns=tuple(
-            ColumnInfo(
-                name=column,
-                native_type=native,
-                data_type=parse(native),
-                nullable=not notnull,
-                generated=bool(hidden),
-                # INTEGER PRIMARY KEY is the rowid
-                identity="by default" if is_rowid and column in primary else "",
-                default=default or "",
-                collation=collations.get(column, ""),
-            )
-            for column, native, notnull, _, default, hidden in rows
-        ),
+        # INTEGER PRIMARY KEY is the rowid
+        columns=tuple(_table_column(row, collations, identity=is_rowid and row[0] in primary) for row in rows),
         primary_key=primary,
         unique_keys=tuple(dict.fromkeys(([primary] if is_rowid or primary in usable else []) + usable)),
         collated_keys=tuple(
@@ -109,6 +90,32 @@ def describe_table(session: Session, table: TableName) -> TableInfo | None:
         # rows written by a view's INSTEAD OF triggers are not counted, so their number cannot be checked
         accepts=frozenset() if kind == "view" else ALL_CHANGES - {"truncate"},
         may_fill=kind == "view" or _has_insert_triggers(session, name),
+    )
+
+
+def _column_rows(session: Session, name: str) -> list[tuple[Any, ...]]:
+    """Return name, type, NOT NULL, position in the primary key, default and kind of generation of each column."""
+    # generated columns are hidden (2 virtual, 3 stored), as are the inner columns of virtual tables (1)
+    rows = session.fetch(
+        'SELECT name, type, "notnull", pk, dflt_value, hidden FROM pragma_table_xinfo(?) WHERE hidden <> 1', (name,)
+    )
+    if any(row[1].upper() == _ANY for row in rows) and _is_strict(session, name):
+        # ANY in a STRICT table has no affinity, as a column without type in other tables
+        return [(row[0], "" if row[1].upper() == _ANY else row[1], *row[2:]) for row in rows]
+    return list(rows)
+
+
+def _table_column(row: tuple[Any, ...], collations: dict[str, str], *, identity: bool) -> ColumnInfo:
+    column, native, notnull, _, default, hidden = row
+    return ColumnInfo(
+        name=column,
+        native_type=native,
+        data_type=parse(native),
+        nullable=not notnull,
+        generated=bool(hidden),
+        identity="by default" if identity else "",
+        default=default or "",
+        collation=collations.get(column, ""),
     )
 
 

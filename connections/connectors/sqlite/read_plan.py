@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column
-from connections.sdk.sql.statement import statement
-from connections.sdk.sql.types import Kind, to_arrow
+from connections.sdk.sql.final_semicolon import without_final_semicolon
+from connections.sdk.types import Kind, to_arrow
 
 _WHOLE = frozenset({Kind.SMALLINT, Kind.INTEGER, Kind.BIGINT})
 _NUMERIC = _WHOLE | {Kind.REAL, Kind.DOUBLE, Kind.DECIMAL}
@@ -87,7 +87,7 @@ def plan(query: str, columns: Sequence[Column], *, mixed: frozenset[int], rows: 
         all_outputs.extend(own)
         if condition := wrong_class(name, column, mixed=position in mixed):
             conditions.append((position, condition))
-    with_query = f"WITH q({', '.join(names)}) AS (\n{statement(query)}\n)"
+    with_query = f"WITH q({', '.join(names)}) AS (\n{without_final_semicolon(query)}\n)"
     return ReadPlan(
         sql=f"{with_query}\n{_seeded(all_outputs, conditions, rows)}",
         seeds=rows,

@@ -29,7 +29,7 @@ from connections.sdk.files.protection import refused_database
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import ReadAgain
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import Kind, to_arrow
+from connections.sdk.types import Kind, to_arrow
 
 # rows per batch of the driver; the batches are concatenated to larger ones
 _ROWS = 512

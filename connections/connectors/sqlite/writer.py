@@ -15,10 +15,10 @@ from connections.connectors.sqlite.driver import created_path
 from connections.connectors.sqlite.errors import from_adbc
 from connections.connectors.sqlite.reader import check_metadata, database
 from connections.sdk.arrow import adbc
-from connections.sdk.arrow.counts import check_counts
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Target
+from connections.sdk.row_counts import check_counts
 from connections.sdk.schema import Column, TableName
 
 

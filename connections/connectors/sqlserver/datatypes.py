@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from connections.sdk.sql.type_spelling import Spelling, TypeTable
-from connections.sdk.sql.types import DataType, Kind, Rendered
+from connections.sdk.sql.type_parsing import ParsedType, TypeTable
+from connections.sdk.types import DataType, Kind, Rendered
 
 # sql_variant, hierarchyid, geography, geometry and vector are unknown: they are transferred as text
 _TABLE = TypeTable(
@@ -80,10 +80,10 @@ _LONGEST_NVARCHAR = 4000
 
 def parse(native: str) -> DataType:
     """Return the meaning of a SQL Server type, also as JDBC reports it (``int identity``)."""
-    spelling = Spelling.read(native)
-    if spelling is None:
+    parsed = ParsedType.read(native)
+    if parsed is None:
         return DataType.unknown(native)
-    return _TABLE.meaning(replace(spelling, name=spelling.name.removesuffix(" identity")), native)
+    return _TABLE.meaning(replace(parsed, name=parsed.name.removesuffix(" identity")), native)
 
 
 def render(data_type: DataType) -> Rendered:

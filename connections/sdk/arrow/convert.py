@@ -13,7 +13,7 @@ from connections.sdk.arrow import numbers, texts, times
 from connections.sdk.arrow.decimals import checked_decimal_text
 from connections.sdk.arrow.invalid_values import first_failing, invalid_value
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import DataType, Kind, to_arrow
+from connections.sdk.types import DataType, Kind, to_arrow
 
 _CONVERTERS = {
     Kind.BOOLEAN: numbers.to_boolean,

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.text_search import may_contain
-from connections.sdk.sql.types import DataType
+from connections.sdk.types import DataType
 
 _DIGITS = 38
 _SHAPE = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,9})?$"

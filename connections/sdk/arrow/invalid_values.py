@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from connections.sdk.arrow.calendar import calendar_text
 from connections.sdk.errors import InvalidValue
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import Kind
+from connections.sdk.types import Kind
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,11 +19,33 @@ def create_private(path: Path) -> None:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
 
 
-def give_to_owner_of(directory: Path, created: Path | int) -> None:
-    """As root, change the owner of ``created`` to that of ``directory``, the user who runs Pipekit there."""
+def give_to_owner_of(existing: Path, created: Path | int) -> None:
+    """As root, change the owner of ``created`` to that of ``existing``: of a directory, the user who runs Pipekit."""
     if os.geteuid() == 0:
-        owner = directory.stat()
+        owner = existing.stat()
         os.chown(created, owner.st_uid, owner.st_gid)
+
+
+def replace_file(file: Path, text: str, *, durable: bool = True) -> None:
+    """Replace a file atomically by one of mode 0600 with ``text`` in UTF-8; it need not exist before.
+
+    When root does it, the file belongs to the owner of the one it replaces, else of its directory. With ``durable`` the
+    text is on the disk first. Raises OSError, and leaves no temporary file.
+    """
+    directory = file.absolute().parent
+    # mkstemp creates it with mode 0600
+    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=directory)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as opened:
+            opened.write(text)
+            opened.flush()
+            if durable:
+                os.fsync(handle)
+            give_to_owner_of(file if file.exists() else directory, handle)
+        os.replace(name, file)
+    except BaseException:
+        os.unlink(name)
+        raise
 
 
 def private_directory(path: Path) -> Path:

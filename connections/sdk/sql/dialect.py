@@ -13,7 +13,7 @@ from connections.sdk.errors import ConfigurationInvalid, DataError
 from connections.sdk.schema import TableName
 from connections.sdk.sql.grammar import UNKNOWN
 from connections.sdk.sql.temporal import as_kind
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 if TYPE_CHECKING:
     from connections.sdk.parameters import ConnectionParameters

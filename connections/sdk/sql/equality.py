@@ -6,11 +6,8 @@ A connector may have a module ``equality.py`` that implements `TypeEquality` for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Protocol
 
-from connections.sdk.protocols import Session
 from connections.sdk.records import dataclass
 
 
@@ -34,11 +31,3 @@ class Equality:
 
     spellings: Spellings
     unbounded: str
-
-
-class TypeEquality(Protocol):
-    """A connector's ``equality`` module."""
-
-    def equality(self, session: Session, natives: Sequence[str]) -> Mapping[str, Equality]:
-        """Return the equality of each type in ``natives`` that is known."""
-        ...

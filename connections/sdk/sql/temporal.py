@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 from connections.sdk.errors import DataError
 from connections.sdk.records import dataclass
-from connections.sdk.sql.types import Kind
+from connections.sdk.types import Kind
 
 _TIMESTAMP = re.compile(
     r"(?P<date>[+-]?[0-9]{4,6}-[0-9]{2}-[0-9]{2})"

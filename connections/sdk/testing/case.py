@@ -13,7 +13,7 @@ from connections import registry
 from connections.sdk.files.protection import Protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector
-from connections.sdk.sql.types import DataType
+from connections.sdk.types import DataType
 
 # a password of which no part may occur in an error
 CANARY = "pw-canary-7391"

@@ -9,10 +9,10 @@ import pytest
 
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.sdk.schema import TableName
-from connections.sdk.sql.types import DataType, Kind, to_arrow
 from connections.sdk.testing.fixtures import Fixtures
 from connections.sdk.testing.values import NAMES, SAMPLES
 from connections.sdk.testing.workbench import Workbench
+from connections.sdk.types import DataType, Kind, to_arrow
 
 # kinds that hold every value of the first
 _WIDER = {

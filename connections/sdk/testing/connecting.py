@@ -143,7 +143,7 @@ class ReadErrorTests(Fixtures):
         ],
     )
     def test_the_reader_reports_a_bad_query(self, bench: Workbench, code: str, query: str) -> None:
-        from connections.sdk.sql.types import Kind
+        from connections.sdk.types import Kind
 
         bench.numbers(1)
         columns = [column("n", Kind.BIGINT)]
@@ -152,7 +152,7 @@ class ReadErrorTests(Fixtures):
 
 def _uses(bench: Workbench, parameters: ConnectionParameters) -> list[Callable[[], object]]:
     """Return everything that opens a connection with these parameters."""
-    from connections.sdk.sql.types import Kind
+    from connections.sdk.types import Kind
 
     columns = [column("n", Kind.BIGINT, bench.native(Kind.BIGINT))]
     uses: list[Callable[[], object]] = [lambda: bench.connector.connect(parameters)]

@@ -14,10 +14,10 @@ import pytest
 from connections import registry
 from connections.sdk.schema import Column
 from connections.sdk.sql.hashing import NotHashed
-from connections.sdk.sql.types import DataType, Kind
 from connections.sdk.testing.fixtures import Fixtures
 from connections.sdk.testing.values import SAMPLES
 from connections.sdk.testing.workbench import Workbench
+from connections.sdk.types import DataType, Kind
 
 _EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)

@@ -12,9 +12,9 @@ import pytest
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
-from connections.sdk.sql.types import Kind
 from connections.sdk.testing.fixtures import Fixtures
 from connections.sdk.testing.workbench import Workbench
+from connections.sdk.types import Kind
 
 COLUMNS, KEY = ("id 1", "id_2", "v"), ("id 1", "id_2")
 Row = tuple[str | None, ...]

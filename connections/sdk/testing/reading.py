@@ -11,11 +11,11 @@ import pytest
 
 from connections.sdk.errors import InvalidValue, PipekitError
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import DataType, Kind, to_arrow
 from connections.sdk.testing.case import as_array
 from connections.sdk.testing.fixtures import Fixtures, wait_for
 from connections.sdk.testing.values import SAMPLES, WRITING
 from connections.sdk.testing.workbench import BATCH_BYTES, Workbench, column, endless, plain
+from connections.sdk.types import DataType, Kind, to_arrow
 
 _SMALL = 64_000
 _MANY = 20_000

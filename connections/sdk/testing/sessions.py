@@ -9,10 +9,10 @@ import pytest
 
 from connections.sdk.errors import PipekitError
 from connections.sdk.protocols import Session
-from connections.sdk.sql.types import Kind
 from connections.sdk.testing.fixtures import Fixtures
 from connections.sdk.testing.values import NAMES, TEXTS, WRITING
 from connections.sdk.testing.workbench import Workbench, endless
+from connections.sdk.types import Kind
 
 
 class _Failure(Exception):

@@ -15,9 +15,9 @@ from connections.sdk.claim import Claim
 from connections.sdk.protocols import ReadAgain, Reader, Session, Target, Writer
 from connections.sdk.schema import Column, ColumnInfo, TableName
 from connections.sdk.sql.publishing import PublishingDialect
-from connections.sdk.sql.types import DataType, Kind, to_arrow
 from connections.sdk.testing.case import ConnectorUnderTest
 from connections.sdk.testing.values import SAMPLES
+from connections.sdk.types import DataType, Kind, to_arrow
 
 BATCH_BYTES = 1_000_000
 

@@ -13,11 +13,11 @@ from connections.sdk.claim import Claim
 from connections.sdk.errors import CountMismatch, DataError, InvalidValue, Overtaken, PipekitError, TableMissing
 from connections.sdk.protocols import Target
 from connections.sdk.schema import Column, TableName
-from connections.sdk.sql.types import DataType, Kind, to_arrow
 from connections.sdk.testing.case import as_array
 from connections.sdk.testing.fixtures import Fixtures
 from connections.sdk.testing.values import SAMPLES
 from connections.sdk.testing.workbench import MemoryBatches, Workbench, plain
+from connections.sdk.types import DataType, Kind, to_arrow
 
 _MANY = 20_000
 

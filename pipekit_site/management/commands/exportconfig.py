@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
+from connections.sdk.files.private import replace_file
 from pipekit_site import import_export
 
 
@@ -44,11 +43,4 @@ def _replace(file: Path, text: str) -> None:
     if file.exists() and not file.is_file():
         file.write_text(text, encoding="utf-8")
         return
-    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.absolute().parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as temporary:
-            temporary.write(text)
-        os.replace(name, file)
-    except BaseException:
-        os.unlink(name)
-        raise
+    replace_file(file, text)

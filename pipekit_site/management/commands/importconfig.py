@@ -15,7 +15,7 @@ from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import ConfigurationInvalid
 from pipekit_site import import_export
 from pipekit_site.configfile.document import MAX_BYTES
-from pipekit_site.configfile.load import Changes
+from pipekit_site.configfile.importer import Changes
 from runs import import_warnings
 
 

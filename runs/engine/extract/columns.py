@@ -11,8 +11,8 @@ from dataclasses import replace
 from connections import registry
 from connections.sdk.errors import ColumnMissing, QueryInvalid
 from connections.sdk.schema import Column, ColumnInfo, TableInfo
-from connections.sdk.sql.type_grammar import checked, is_type
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.sql.type_validation import checked, is_type
+from connections.sdk.types import DataType, Kind
 from modules.query.aliases import check_names, safe_alias
 from modules.query.mapping import QueryMapping, map_columns
 from runs.engine.destination import Destination

@@ -8,7 +8,7 @@ from connections.sdk.errors import CountMismatch, DuplicateKeys, InvalidValue
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableInfo
 from runs.engine.destination import Destination
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import Plan
 from runs.engine.strategies.statement import RowCount, Statement
 
 # columns shown of an example row
@@ -51,7 +51,7 @@ def check_keys(dest: Destination, staging: Staging) -> bool:
     Raises DuplicateKeys when keys are not unique.
     """
     plan = dest.plan
-    if plan.strategy not in (Strategy.INCREMENTAL, Strategy.UPSERT) or not plan.merge_key:
+    if not plan.strategy.traits.needs_key or not plan.merge_key:
         return False
     duplicates = dest.dialect.duplicate_keys(dest.staging, plan.merge_key)
     examples = dest.session.fetch(duplicates)
@@ -139,6 +139,6 @@ def check_deleted(
 def rows_to_publish(dest: Destination, staging: Staging) -> int:
     """Return the number of rows to publish, without those that keep_latest has deleted from staging."""
     plan = dest.plan
-    if plan.keep_latest and plan.watermark and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT):
+    if plan.keep_latest and plan.watermark and plan.strategy.traits.needs_key:
         return dest.count(dest.staging)
     return staging.rows

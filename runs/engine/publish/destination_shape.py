@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from connections.sdk.errors import SerializationFailed
 from connections.sdk.schema import ColumnInfo, TableInfo
-from connections.sdk.sql.type_grammar import is_type
+from connections.sdk.sql.type_validation import is_type
 from runs.engine.destination import Destination
-from runs.engine.plan import Strategy
 from runs.engine.publish.checks import Staging
 from runs.engine.publish.staging import same_type
 
@@ -27,7 +26,7 @@ def lock_and_describe(dest: Destination) -> TableInfo | None:
     table = dest.describe(dest.table)
     if table is None or table.kind not in _LOCKABLE:
         return table
-    if not (lock := dest.dialect.hold_shape(dest.table, writing=dest.plan.strategy is not Strategy.FULL)):
+    if not (lock := dest.dialect.hold_shape(dest.table, writing=not dest.plan.strategy.traits.replaces_all)):
         return table
     dest.session.execute(lock)
     return dest.describe(dest.table)

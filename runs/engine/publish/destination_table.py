@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from connections.sdk.errors import ConfigurationInvalid, QueryInvalid, Refused
 from connections.sdk.schema import Column, TableInfo
 from runs.engine.destination import Destination
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import Plan
 from runs.engine.publish import foreign_keys
 
 _ADVICE = {
@@ -32,7 +32,7 @@ def check(dest: Destination, table: TableInfo | None) -> list[str]:
 
 def _empties_by_truncate(dest: Destination) -> bool:
     plan = dest.plan
-    return plan.strategy is Strategy.FULL and not plan.delete_instead_of_truncate and dest.dialect.truncates
+    return plan.strategy.traits.replaces_all and not plan.delete_instead_of_truncate and dest.dialect.truncates
 
 
 def _check_kind(dest: Destination, table: TableInfo) -> None:
@@ -52,12 +52,12 @@ def _check_kind(dest: Destination, table: TableInfo) -> None:
 
 
 def _needed(dest: Destination) -> frozenset[str]:
-    plan, needed = dest.plan, {"insert"}
-    if plan.strategy is Strategy.FULL:
+    plan, traits, needed = dest.plan, dest.plan.strategy.traits, {"insert"}
+    if traits.replaces_all:
         needed.add("truncate" if _empties_by_truncate(dest) else "delete")
     elif plan.supports_deletes:
-        needed |= {Strategy.UPSERT: {"update"}, Strategy.INCREMENTAL: {"delete"}}.get(plan.strategy, set())
-        needed |= {"delete"} if plan.key_sync else set()
+        needed |= {"update"} if traits.updates_matches else set()
+        needed |= {"delete"} if traits.replaces_matches or plan.key_sync else set()
     return frozenset(needed)
 
 
@@ -96,7 +96,7 @@ def check_columns(plan: Plan, table: TableInfo | None, columns: Sequence[Column]
             f"The table {plan.dest_table} computes {names} itself (GENERATED ALWAYS AS): it cannot be written.",
             hint=f"Remove {names} from the query; instead of *, list the other columns.",
         )
-    rewrites = plan.strategy is Strategy.UPSERT and plan.supports_deletes
+    rewrites = plan.strategy.traits.updates_matches and plan.supports_deletes
     identities = [info.name for info in existing if info.identity == "always" and info.name not in plan.merge_key]
     if rewrites and identities:
         name = identities[0]

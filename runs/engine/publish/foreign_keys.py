@@ -20,7 +20,7 @@ from connections.sdk.sql.foreign_keys import (
     lock_deleted,
 )
 from runs.engine.destination import Destination
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import Plan
 from runs.engine.publish.safety_limits import written_before
 
 # DuckDB's message for an inserted row whose referenced row is missing
@@ -33,16 +33,16 @@ def deletion(dest: Destination, table: TableInfo | None, *, null_keys: bool) -> 
     plan = dest.plan
     if table is None:
         return None
-    if plan.strategy is Strategy.FULL:
+    if plan.strategy.traits.replaces_all:
         return Deletion()
-    if plan.strategy is Strategy.INCREMENTAL and plan.supports_deletes:
+    if plan.strategy.traits.replaces_matches and plan.supports_deletes:
         return Deletion(keys=dest.staging, key=plan.merge_key, null_safe=null_keys)
     return None
 
 
 def may_break(dest: Destination, table: TableInfo | None, deleting: Deletion | None) -> bool:
     """Return whether foreign keys of other tables can affect the publish."""
-    rewrites = dest.plan.strategy is Strategy.UPSERT and not dest.dialect.updates_in_place
+    rewrites = dest.plan.strategy.traits.updates_matches and not dest.dialect.updates_in_place
     return deleting is not None or (table is not None and rewrites)
 
 
@@ -145,7 +145,7 @@ def _advice(dest: Destination, keys: Sequence[ForeignKey]) -> str:
         "an UPDATE also deletes and inserts rows when it sets a column that is a list or has an index, as columns of "
         "unique and foreign keys have"
     )
-    if dest.plan.strategy is Strategy.UPSERT or any(key.own for key in keys):
+    if dest.plan.strategy.traits.updates_matches or any(key.own for key in keys):
         return (
             f"The system checks this before they are inserted again, and {update_caveat}: drop the foreign key, or "
             "exclude such columns from the query."

@@ -23,7 +23,7 @@ from connections.sdk.sql.foreign_keys import ForeignKey
 from runs.engine.destination import CommitKind, Destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
 from runs.engine.faults import point
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import Plan
 from runs.engine.publish import (
     destination_shape,
     destination_table,
@@ -69,7 +69,7 @@ def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
 def _analyze(dest: Destination) -> None:
     """Update the planner's statistics of staging, except for a full refresh, which has no joins."""
     sql = dest.dialect.analyze(dest.staging)
-    if sql and dest.plan.strategy is not Strategy.FULL:
+    if sql and not dest.plan.strategy.traits.replaces_all:
         dest.session.execute(sql)
 
 
@@ -81,7 +81,7 @@ class _Publish:
     ) -> None:
         self.dest, self.plan, self.staging, self.events = dest, dest.plan, staging, events
         self.watermark_counts = watermark_counts
-        self.is_full = dest.plan.strategy is Strategy.FULL
+        self.is_full = dest.plan.strategy.traits.replaces_all
         # the destination table as it is now, None if this run creates it
         self.table: TableInfo | None = None
         # the rows that a full refresh replaces, and the unfilled columns whose values it resets
@@ -196,7 +196,7 @@ class _Publish:
         if plan.repair is not None and not plan.repair.rewrites:
             # existing rows were not changed
             matched = 0
-        insert_only = not plan.supports_deletes and plan.strategy in (Strategy.INCREMENTAL, Strategy.UPSERT)
+        insert_only = not plan.supports_deletes and plan.strategy.traits.needs_key
         new = counts.get(RowCount.INSERTED, 0) + counts.get(RowCount.ADDED, 0)
         assert self.watermark_counts is not None
         self._warn(list(published_warnings(dest, self.staging.columns, self.watermark_counts, watermark)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connections.sdk.errors import Refused
 from connections.sdk.formatting import counted
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import Plan
 
 
 def check_full(plan: Plan, *, staged: int, present: int) -> str:
@@ -12,7 +12,7 @@ def check_full(plan: Plan, *, staged: int, present: int) -> str:
 
     With `force`, return a warning instead; an empty text if the limit is not exceeded.
     """
-    if plan.strategy is not Strategy.FULL or present == 0 or staged >= present * plan.limits.min_full_share:
+    if not plan.strategy.traits.replaces_all or present == 0 or staged >= present * plan.limits.min_full_share:
         return ""
     what = "no rows" if staged == 0 else counted(staged)
     text = (

@@ -12,7 +12,7 @@ from connections.sdk.errors import CountMismatch, InvalidValue
 from connections.sdk.formatting import counted
 from connections.sdk.schema import TableInfo
 from runs.engine.destination import Destination
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import Plan
 from runs.engine.publish.checks import Staging, rows_to_publish
 from runs.engine.strategies.statement import RowCount
 
@@ -56,11 +56,11 @@ def check(
     Returns a warning if the number of rows of the table differs from ``before`` plus the statements' row counts.
     """
     plan, rows, present = dest.plan, rows_to_publish(dest, staging), dest.count(dest.table)
-    if plan.strategy is Strategy.FULL:
+    if plan.strategy.traits.replaces_all:
         _check_full(plan, rows=rows, present=present)
         return []
     expected = before - counts.get(RowCount.DELETED, 0) - counts.get(RowCount.REPLACED, 0) + _added(plan, counts)
-    if plan.strategy is not Strategy.APPEND and plan.supports_deletes:
+    if not plan.strategy.traits.only_adds and plan.supports_deletes:
         _check_keys(dest, counts, rows=rows, null_keys=null_keys)
     elif present < expected:
         raise _rows_lost(plan, min(expected - present, rows), rows)
@@ -92,8 +92,8 @@ def _check_keys(dest: Destination, counts: Mapping[RowCount, int], *, rows: int,
     if arrived < rows:
         raise _rows_lost(plan, rows - arrived, rows)
     # upsert updates all rows that share a key, and does not remove duplicates
-    had = counts.get(RowCount.TARGETS, counts.get(RowCount.MATCHED, 0)) if plan.strategy is Strategy.UPSERT else 0
-    expected = had + (_added(plan, counts) if plan.strategy is Strategy.UPSERT else rows)
+    had = counts.get(RowCount.TARGETS, counts.get(RowCount.MATCHED, 0))
+    expected = had + _added(plan, counts) if plan.strategy.traits.updates_matches else rows
     if targets > expected:
         raise CountMismatch(
             f"{plan.dest_table} has {targets} rows with the {rows} keys of this run, and should have {expected}; "
@@ -105,10 +105,8 @@ def _check_keys(dest: Destination, counts: Mapping[RowCount, int], *, rows: int,
 def _added(plan: Plan, counts: Mapping[RowCount, int]) -> int:
     """Return how many rows the statements inserted, without those that they updated."""
     written = counts.get(RowCount.INSERTED, 0) + counts.get(RowCount.ADDED, 0) + counts.get(RowCount.WRITTEN, 0)
-    rewritten = (
-        counts.get(RowCount.MATCHED, 0) if plan.strategy is Strategy.UPSERT and RowCount.WRITTEN in counts else 0
-    )
-    return written - rewritten
+    updates = plan.strategy.traits.updates_matches and RowCount.WRITTEN in counts
+    return written - (counts.get(RowCount.MATCHED, 0) if updates else 0)
 
 
 def _rows_lost(plan: Plan, lost: int, rows: int) -> CountMismatch:

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from connections.sdk.errors import DiskFull
 from connections.sdk.schema import Column, TableInfo, TableName
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
+from runs.engine import control_tables
 from runs.engine.destination import Destination
 from runs.engine.faults import point
-from runs.engine.publish import commit_record
 
 _SIZES = re.compile(r"\(([^)]*)\)")
 # kinds whose types are the same only if their names are
@@ -24,14 +24,14 @@ _COMPARED_BY_NAME = frozenset({Kind.NATIVE, Kind.UNKNOWN, Kind.JSON})
 def prepare(dest: Destination, columns: Sequence[Column]) -> bool:
     """Claim the module's staging table for this run and make it empty, with the given columns; see `make_empty`."""
     create_control_tables(dest)
-    commit_record.take_claim(dest.session, dest.dialect, dest.plan)
+    control_tables.take_claim(dest.session, dest.dialect, dest.plan)
     point("stage.claimed")
     return make_empty(dest, dest.staging, columns)
 
 
 def create_control_tables(dest: Destination) -> None:
     """Create the tables of commit records and claims if they are missing; safe for concurrent first runs."""
-    definitions = commit_record.definitions(dest.dialect)
+    definitions = control_tables.definitions(dest.dialect)
     if all(dest.describe(table) for table, _ in definitions):
         return
     dest.create_schema(dest.dialect.staging_schema)

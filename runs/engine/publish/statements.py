@@ -65,7 +65,7 @@ def _create_table(dest: Destination, columns: Sequence[Column]) -> Statement:
 def _create_key(dest: Destination) -> list[Statement]:
     """Return the statement for the unique key of a new table; creating it after the load is a quarter faster."""
     plan = dest.plan
-    if plan.strategy not in (Strategy.INCREMENTAL, Strategy.UPSERT) or not plan.supports_deletes:
+    if not plan.strategy.traits.needs_key or not plan.supports_deletes:
         return []
     sql = dest.dialect.create_unique(dest.table, plan.merge_key, version=dest.session.server_version)
     return [Statement(sql)] if sql else []

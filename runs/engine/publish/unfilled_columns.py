@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from connections.sdk.errors import Refused
 from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
-from connections.sdk.sql.types import NUMERIC_KINDS, Kind
+from connections.sdk.types import NUMERIC_KINDS, Kind
 from runs.engine.destination import Destination
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import Plan
 
 # a literal as catalogues show defaults: 7, 'new'::text, CAST('f' AS BOOLEAN)
 _LITERAL = r"(?:'(?:[^']|'')*'|[+-]?\d+(?:\.\d*)?|true|false)"
@@ -57,7 +57,7 @@ def warnings(dest: Destination, table: TableInfo | None, columns: Sequence[Colum
 
 def reset_by_incremental(plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> list[str]:
     """Return the warning that an incremental run resets columns in the rows that it replaces, if there are any."""
-    if plan.strategy is not Strategy.INCREMENTAL or not plan.supports_deletes:
+    if not plan.strategy.traits.replaces_matches or not plan.supports_deletes:
         return []
     infos = unfilled(table, columns)
     return [reset_text(plan.dest_table, infos)] if infos else []

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connections.sdk.sql.types import DataType, Kind, to_arrow
+from connections.sdk.types import DataType, Kind, to_arrow
 
 # a canonical number, except for trailing zeros
 _PLAIN = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$"

@@ -13,11 +13,11 @@ from typing import Any, Self, TypeVar
 
 from connections.sdk.errors import StatementStopped
 from connections.sdk.protocols import ReadAgain
+from runs.engine.segments import Grid, HashGrid, RangeGrid, Segment, is_range_key
 from runs.engine.verify.differences import Differences, DifferingKey, SideName, order_type
 from runs.engine.verify.equal_keys import EqualKeys, pair
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.result import EXAMPLES, ComparisonResult, DifferentValue, Leaf, Rows, different_values
-from runs.engine.verify.segments import Grid, HashGrid, RangeGrid, Segment, is_range_key
 from runs.engine.verify.side import ComparisonSpec, Digest, Side
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ class Comparison:
         self._sides: dict[SideName, Side] = {"source": source, "destination": destination}
         self._compared, self._pace, self._progress = compared, pace, progress
         self._equal_keys, self._is_hash_sample = equal_keys, False
-        self._outcome = ComparisonResult()
+        self._result = ComparisonResult()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="verify")
 
     def __enter__(self) -> Self:
@@ -83,7 +83,7 @@ class Comparison:
         if differing := _differing(source, destination):
             are_few = len(differing) <= len(source | destination) // 2
             to_read = frozenset(differing) if are_few else buckets
-            self._outcome.leaves = [Leaf(segment=Segment(buckets=to_read), grid=grid)]
+            self._result.leaves = [Leaf(segment=Segment(buckets=to_read), grid=grid)]
         return self._read_differences()
 
     def _compare_range(self, low: int, high: int, *, whole: bool) -> None:
@@ -106,7 +106,7 @@ class Comparison:
                 width = max(1, width // 4)
                 continue
             width = self._pace.next_width(width, seconds=time.monotonic() - started)
-            self._outcome.leaves += self._leaves(segment, grid, source, destination, depth=1)
+            self._result.leaves += self._leaves(segment, grid, source, destination, depth=1)
             if end >= high:
                 return
             position = end
@@ -136,9 +136,9 @@ class Comparison:
         self._pace.wait()
         source, destination = self._both(lambda side: side.digest(segment, grid))
         if counted:
-            self._outcome.source_rows += sum(digest.rows for digest in source.values())
-            self._outcome.dest_rows += sum(digest.rows for digest in destination.values())
-            self._progress(self._outcome.source_rows)
+            self._result.source_rows += sum(digest.rows for digest in source.values())
+            self._result.dest_rows += sum(digest.rows for digest in destination.values())
+            self._progress(self._result.source_rows)
         return source, destination
 
     def _both(self, call: Callable[[Side], T]) -> tuple[T, T]:
@@ -156,9 +156,9 @@ class Comparison:
 
     def _read_differences(self) -> ComparisonResult:
         """Read the rows of every leaf until two successive reads agree; return the result with its counts."""
-        outcome = self._outcome
-        if not outcome.leaves:
-            return outcome
+        result = self._result
+        if not result.leaves:
+            return result
         spec = self._compared
         mark = "" if spec.latest_by is None else order_type(spec.columns[spec.latest_by].data_type)
         with Differences(
@@ -170,20 +170,20 @@ class Comparison:
                 self._read(differences)
                 if not differences.unstable():
                     break
-            outcome.counts = differences.counts()
-            outcome.missing = differences.keys("missing", limit=EXAMPLES)
-            outcome.extra = differences.keys("extra", limit=EXAMPLES)
+            result.counts = differences.counts()
+            result.missing = differences.keys("missing", limit=EXAMPLES)
+            result.extra = differences.keys("extra", limit=EXAMPLES)
             if (column := self._compared.range_column) is not None:
                 position = self._compared.key_positions.index(column)
                 keys = differences.key_values(position, limit=_MAX_KEYS)
-                outcome.range_keys = keys if all(key is None or is_range_key(key) for key in keys or ()) else None
-            outcome.different = self._values(differences.keys("different", limit=EXAMPLES))
+                result.range_keys = keys if all(key is None or is_range_key(key) for key in keys or ()) else None
+            result.different = self._values(differences.keys("different", limit=EXAMPLES))
             if self._equal_keys.is_needed:
-                pair(differences, self._equal_keys, outcome, self._compared, is_hash_sample=self._is_hash_sample)
-        return outcome
+                pair(differences, self._equal_keys, result, self._compared, is_hash_sample=self._is_hash_sample)
+        return result
 
     def _read(self, differences: Differences) -> int:
-        for leaf in self._outcome.leaves:
+        for leaf in self._result.leaves:
             self._pace.wait()
             for name, side in self._sides.items():
                 _add(differences, name, side, leaf)
@@ -196,7 +196,7 @@ class Comparison:
 
         # without ranges there is one leaf, which contains all keys
         ranged = self._compared.range_column is not None
-        leaf = Leaf(segment=Segment(), grid=HashGrid(count=1)) if ranged else self._outcome.leaves[0]
+        leaf = Leaf(segment=Segment(), grid=HashGrid(count=1)) if ranged else self._result.leaves[0]
         return different_values(keys, self._compared, segment=leaf.segment, grid=leaf.grid, read_values=read_values)
 
 

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from connections.sdk.records import dataclass
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 SideName = Literal["source", "destination"]
 _SETTINGS = (

@@ -18,7 +18,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import DataError, NotSupported, QueryInvalid
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
 from runs.engine.verify.canonical import canonical, folded
@@ -151,16 +151,16 @@ class EqualKeys:
 def pair(
     differences: Differences,
     equal: EqualKeys,
-    outcome: ComparisonResult,
+    result: ComparisonResult,
     compared: ComparisonSpec,
     *,
     is_hash_sample: bool,
 ) -> None:
     """Pair missing with extra rows whose keys the destination considers equal, and count each pair as different.
 
-    Updates ``outcome``. Raises NotSupported if the pairs are not unique.
+    Updates ``result``. Raises NotSupported if the pairs are not unique.
     """
-    counts = outcome.counts
+    counts = result.counts
     if is_hash_sample and (counts.missing or counts.extra):
         raise equal.refusal("a sample can hold one spelling of a key without the other")
     if not counts.missing:
@@ -169,23 +169,23 @@ def pair(
     extra = differences.keys("extra", limit=_MAX_KEYS + 1)
     if max(len(missing), len(extra)) > _MAX_KEYS:
         # without extra rows no key exists in another spelling, unless extra rows are not counted
-        outcome.unpaired = bool(counts.extra) or compared.partial
+        result.unpaired = bool(counts.extra) or compared.partial
         return
     pairs = _paired(equal, missing, extra, compared)
-    outcome.unpaired = equal.is_incomplete and (bool(counts.extra) or compared.partial)
+    result.unpaired = equal.is_incomplete and (bool(counts.extra) or compared.partial)
     paired_missing, paired_extra = set(pairs), set(pairs.values())
     number = len(pairs)
-    outcome.counts = replace(
+    result.counts = replace(
         counts,
         missing=counts.missing - number,
         extra=counts.extra - len(paired_extra & {key.key for key in extra}),
         different=counts.different + number,
     )
-    outcome.respelled = number
-    outcome.missing = [key for key in missing if key.key not in paired_missing][:EXAMPLES]
-    outcome.extra = [key for key in extra if key.key not in paired_extra][:EXAMPLES]
+    result.respelled = number
+    result.missing = [key for key in missing if key.key not in paired_missing][:EXAMPLES]
+    result.extra = [key for key in extra if key.key not in paired_extra][:EXAMPLES]
     examples = [_example(mine, theirs, compared) for mine, theirs in list(pairs.items())[:EXAMPLES]]
-    outcome.different = [*outcome.different, *examples][: max(EXAMPLES, len(outcome.different))]
+    result.different = [*result.different, *examples][: max(EXAMPLES, len(result.different))]
 
 
 def _paired(

@@ -9,8 +9,8 @@ from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
+from connections.sdk.sql.final_semicolon import without_final_semicolon
 from connections.sdk.sql.hashing import HashedColumn, NotHashed, SharedHashing
-from connections.sdk.sql.statement import statement
 from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
 from runs.engine.verify.differences import SideName
@@ -26,7 +26,7 @@ class ServerSides:
 
     def __init__(self, plan: Plan, tables: Tables, spec: ComparisonSpec, since: Since | None) -> None:
         self._plan, self._tables, self._spec, self._since = plan, tables, spec, since
-        self._query = statement(tables.query)
+        self._query = without_final_semicolon(tables.query)
         self._positions = [tables.columns.index(column) for column in spec.columns]
 
     def both(self, stack: ExitStack) -> Sides | NotHashed:

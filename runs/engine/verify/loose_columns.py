@@ -8,7 +8,7 @@ from connections import registry
 from connections.sdk.protocols import Session
 from connections.sdk.schema import Column
 from connections.sdk.sql.equality import Equality, Spellings
-from connections.sdk.sql.types import Kind
+from connections.sdk.types import Kind
 from runs.engine.plan import Plan
 
 # collations by which the comparison itself folds keys

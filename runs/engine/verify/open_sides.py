@@ -16,10 +16,10 @@ from modules.query.rewrite import add_predicate
 from runs.engine.destination import Destination
 from runs.engine.extract import columns as column_choice
 from runs.engine.plan import Plan
+from runs.engine.segments import Segment
 from runs.engine.sessions import open_session
 from runs.engine.verify.differences import SideName, order_type
 from runs.engine.verify.hash_planning import ServerSides
-from runs.engine.verify.segments import Segment
 from runs.engine.verify.side import ComparisonSpec, Side, Sides, Tables
 from runs.engine.verify.since import Since
 from runs.engine.verify.streamed_side import StreamedSide

@@ -7,9 +7,9 @@ from dataclasses import replace
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid
 from runs.engine.plan import Plan, Repair, Strategy
+from runs.engine.segments import Segment
 from runs.engine.sessions import open_session
 from runs.engine.verify.result import ComparisonResult
-from runs.engine.verify.segments import Segment
 from runs.engine.verify.verify import VerificationResult
 
 
@@ -33,37 +33,36 @@ def repair_plan(plan: Plan, result: VerificationResult) -> Plan:
             f"{plan.module}, and let the system merge.",
         )
     key = tuple(column.dest_name for column in result.compared.key_columns)
-    appends = plan.strategy is Strategy.APPEND
+    traits = plan.strategy.traits
     return replace(
         plan,
         strategy=Strategy.UPSERT,
         merge_key=key,
         watermark=plan.watermark if plan.keep_latest else "",
         # only with a key_sync_query, which may return more keys than the query does
-        key_sync=plan.key_sync and bool(plan.key_sync_query) and plan.strategy is not Strategy.FULL and not appends,
+        key_sync=plan.key_sync and bool(plan.key_sync_query) and not (traits.replaces_all or traits.only_adds),
         repair=_repair(
             result,
             deletes=_deletes(plan, result),
             # an incremental run also replaces all rows of a key by one
-            removes_duplicates=(_deletes_extra(plan) or plan.strategy is Strategy.INCREMENTAL)
-            and not _is_unique(plan, key),
-            rewrites=not appends,
+            removes_duplicates=(_deletes_extra(plan) or traits.replaces_matches) and not _is_unique(plan, key),
+            rewrites=not traits.only_adds,
         ),
     )
 
 
 def kept(plan: Plan, result: VerificationResult) -> str:
     """Return a sentence about the rows that the repair does not change, and why; empty if there are none."""
-    counts, advice = result.outcome.counts, ""
+    counts, advice = result.comparison.counts, ""
     refresh = f"manage.py runmodule {plan.module} --full-refresh"
-    if plan.strategy is Strategy.APPEND:
+    if plan.strategy.traits.only_adds:
         if counts.extra or counts.different:
             advice = "Runs with merge_strategy append never update or delete rows, so extra and different rows are "
             advice += f"kept; {refresh} makes the table equal."
     elif counts.extra and not _deletes_extra(plan):
         advice = f"{plan.strategy.capitalize()} runs without key_sync delete nothing that the source no longer has, so "
         advice += f"extra rows are kept. Turn key_sync on to have them removed, or run {refresh}."
-    elif counts.extra and plan.key_sync and plan.key_sync_query and plan.strategy is not Strategy.FULL:
+    elif counts.extra and plan.key_sync and plan.key_sync_query and not plan.strategy.traits.replaces_all:
         advice = "Extra rows whose keys key_sync_query returns are kept, as in every run."
     elif counts.extra and not _all_compared(result):
         advice = "With --since, a repair deletes rows only by a few integer keys, because older rows were not compared."
@@ -77,7 +76,7 @@ def why_useless(plan: Plan, result: VerificationResult) -> str:
     except ConfigurationInvalid as error:
         return f"{error.message} {error.hint}"
     assert part is not None
-    counts = result.outcome.counts
+    counts = result.comparison.counts
     if counts.missing or (counts.different and part.rewrites) or part.deletes or part.removes_duplicates:
         return ""
     return kept(plan, result)
@@ -85,20 +84,20 @@ def why_useless(plan: Plan, result: VerificationResult) -> str:
 
 def _deletes_extra(plan: Plan) -> bool:
     """Return whether the module's own runs delete rows that the source no longer has."""
-    return plan.strategy is Strategy.FULL or (plan.key_sync and plan.strategy is not Strategy.APPEND)
+    return plan.strategy.traits.replaces_all or (plan.key_sync and not plan.strategy.traits.only_adds)
 
 
 def _deletes(plan: Plan, result: VerificationResult) -> bool:
-    if result.compared.partial or not result.outcome.counts.extra or not _deletes_extra(plan):
+    if result.compared.partial or not result.comparison.counts.extra or not _deletes_extra(plan):
         return False
     if not _all_compared(result):
         return False
-    return plan.strategy is Strategy.FULL or not plan.key_sync_query
+    return plan.strategy.traits.replaces_all or not plan.key_sync_query
 
 
 def _all_compared(result: VerificationResult) -> bool:
     """Return whether every row of the repaired part was compared, and not only those since a watermark's value."""
-    return not result.compared.bounded or result.outcome.range_keys is not None
+    return not result.compared.bounded or result.comparison.range_keys is not None
 
 
 def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
@@ -109,24 +108,24 @@ def _is_unique(plan: Plan, key: tuple[str, ...]) -> bool:
 
 def _repair(result: VerificationResult, *, deletes: bool, removes_duplicates: bool, rewrites: bool) -> Repair:
     """Return the repair of the differing keys if they are few, else of their segments, else of the whole table."""
-    removes_duplicates = removes_duplicates and result.outcome.counts.extra > 0 and _all_compared(result)
+    removes_duplicates = removes_duplicates and result.comparison.counts.extra > 0 and _all_compared(result)
     whole = Repair(deletes=deletes, removes_duplicates=removes_duplicates, rewrites=rewrites)
     column = result.compared.range_column
     if column is None:
         return whole
-    outcome = result.outcome
-    are_few = outcome.range_keys is not None
-    segments = _segments_of_keys(outcome) if are_few else [leaf.segment for leaf in outcome.leaves]
+    comparison = result.comparison
+    are_few = comparison.range_keys is not None
+    segments = _segments_of_keys(comparison) if are_few else [leaf.segment for leaf in comparison.leaves]
     return replace(whole, column=result.compared.columns[column].dest_name, segments=tuple(segments))
 
 
-def _segments_of_keys(outcome: ComparisonResult) -> list[Segment]:
+def _segments_of_keys(comparison: ComparisonResult) -> list[Segment]:
     """Return one segment for each sequence of adjacent keys."""
     segments: list[Segment] = []
-    assert outcome.range_keys is not None
-    if None in outcome.range_keys:
+    assert comparison.range_keys is not None
+    if None in comparison.range_keys:
         segments.append(Segment(low=0, high=0, nulls=True))
-    for key in sorted(int(text) for text in outcome.range_keys if text is not None):
+    for key in sorted(int(text) for text in comparison.range_keys if text is not None):
         if segments and segments[-1].high == key and not segments[-1].nulls:
             segments[-1] = replace(segments[-1], high=key + 1)
         else:

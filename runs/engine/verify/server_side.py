@@ -11,8 +11,8 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Session
 from connections.sdk.schema import Column
 from connections.sdk.sql.hashing import HashedColumn
-from connections.sdk.sql.types import DataType, Kind
-from runs.engine.verify.segments import Grid, RangeGrid, Segment
+from connections.sdk.types import DataType, Kind
+from runs.engine.segments import Grid, RangeGrid, Segment
 from runs.engine.verify.side import ComparisonSpec, Digest, Value, paired
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from connections.sdk.arrow.times import INFINITE_TIMESTAMP
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import DataType, Kind, to_arrow
+from connections.sdk.types import DataType, Kind, to_arrow
 
 # microseconds from 1970 to 2000, the epoch of hashed timestamps
 _EPOCH = 946_684_800_000_000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableInfo
-from runs.engine.verify.segments import Grid, Segment
+from runs.engine.segments import Grid, Segment
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,7 +9,7 @@ from connections.sdk.errors import ConfigurationInvalid, DataError
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.dialect import Dialect
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from runs.engine.destination import Destination
 from runs.engine.watermarks import bounds
 

@@ -20,10 +20,10 @@ from connections.sdk.errors import Cancelled
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, ReadAgain, Reader
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import to_arrow
+from connections.sdk.types import to_arrow
+from runs.engine.segments import Grid, RangeGrid, Segment
 from runs.engine.verify import shared_hash
 from runs.engine.verify.canonical import canonical, folded, has_form
-from runs.engine.verify.segments import Grid, RangeGrid, Segment
 from runs.engine.verify.side import ComparisonSpec, Digest, Value, paired
 
 _BATCH_BYTES = 8_000_000

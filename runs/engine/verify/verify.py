@@ -46,9 +46,9 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationResult:
-    """The result of a verification: the differences, what was compared, and warnings."""
+    """The result of a verification: of its comparison, what was compared, and warnings."""
 
-    outcome: ComparisonResult
+    comparison: ComparisonResult
     compared: ComparisonSpec
     warnings: tuple[str, ...]
     seconds: float
@@ -92,15 +92,15 @@ def verify(
             equal_keys=EqualKeys(plan, spec, loose=loose, pace=options.pace),
         )
         with comparison:
-            outcome = _compare(comparison, bounds, sample)
-    warnings = tuple(_warnings(tables, outcome, spec, is_part=bool(options.since or sample)))
+            result = _compare(comparison, bounds, sample)
+    warnings = tuple(_warnings(tables, result, spec, is_part=bool(options.since or sample)))
     seconds = time.monotonic() - started
     return VerificationResult(
-        outcome=outcome, compared=spec, warnings=warnings, seconds=seconds, sample=sample, since=since
+        comparison=result, compared=spec, warnings=warnings, seconds=seconds, sample=sample, since=since
     )
 
 
-def _warnings(tables: Tables, outcome: ComparisonResult, spec: ComparisonSpec, *, is_part: bool) -> Iterator[str]:
+def _warnings(tables: Tables, result: ComparisonResult, spec: ComparisonSpec, *, is_part: bool) -> Iterator[str]:
     filled = {column.dest_name for column in tables.columns}
     if unfilled := [column.name for column in tables.info.columns if column.name not in filled]:
         yield (
@@ -110,22 +110,22 @@ def _warnings(tables: Tables, outcome: ComparisonResult, spec: ComparisonSpec, *
         yield "Systems order the watermark's values differently, so any one of several rows with one key is accepted."
     if spec.partial:
         yield "Named watermarks bound the query: only rows that it returns now are verified, none is extra."
-    if not outcome.source_rows and not outcome.dest_rows:
+    if not result.source_rows and not result.dest_rows:
         yield f"No row was compared: neither side has any{' of the selected rows' if is_part else ''}."
-    if outcome.respelled:
+    if result.respelled:
         yield (
             "Different rows whose keys the destination considers equal but spells differently:"
-            f" {outcome.respelled:,}. Their other columns were not compared. A repair by key does not change the"
+            f" {result.respelled:,}. Their other columns were not compared. A repair by key does not change the"
             " spelling."
         )
-    if outcome.unpaired:
+    if result.unpaired:
         yield (
             "Too many rows are missing or extra to look for keys that the destination considers equal but spells"
             " differently: such rows may be counted as missing and extra."
         )
-    if outcome.counts.changing:
+    if result.counts.changing:
         yield (
-            f"{counted(outcome.counts.changing, 'key')} differed only in the last read and could not be read again;"
+            f"{counted(result.counts.changing, 'key')} differed only in the last read and could not be read again;"
             " they are not counted, because they were equal before."
         )
 

@@ -14,7 +14,7 @@ from connections.sdk.records import dataclass
 from connections.sdk.schema import TableInfo
 from connections.sdk.sql.dialect import Dialect
 from connections.sdk.sql.temporal import lowest_spelling
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from modules import overlap as overlaps
 from modules.query.placeholders import unused
 from runs.engine.destination import Destination

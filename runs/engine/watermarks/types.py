@@ -9,7 +9,7 @@ from __future__ import annotations
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid, PipekitError, TransientError
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan
 

@@ -11,10 +11,10 @@ from connections.sdk.errors import ConfigurationError, DataError, LockTimeout
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.temporal import Timestamp, has_offset
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from modules import implied_watermark
 from runs.engine.destination import Destination
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import Plan
 from runs.engine.watermarks.bounds import compared_type
 from runs.engine.watermarks.types import source_type
 
@@ -43,7 +43,7 @@ def count_watermarks(dest: Destination, columns: Sequence[Column]) -> WatermarkC
     if column is None:
         return WatermarkCounts()
     compared = compared_type(registry.dialect(plan.source.kind), source_type(plan, column), column.data_type)
-    bounded = plan.strategy is not Strategy.FULL
+    bounded = not plan.strategy.traits.replaces_all
     # if the column is the whole key, no two rows share a value
     ties = bounded and compared.is_numeric and not plan.overlap and plan.merge_key != (plan.watermark,)
     offsets = compared.kind is Kind.TEXT and column.data_type.kind is Kind.TEXT
@@ -71,7 +71,7 @@ def count_before_transaction(dest: Destination, columns: Sequence[Column]) -> Wa
 
 def staged_warnings(plan: Plan, counts: WatermarkCounts) -> Iterator[str]:
     """Yield warnings about the rows in staging, after duplicate keys were removed."""
-    if plan.strategy is Strategy.FULL:
+    if plan.strategy.traits.replaces_all:
         return
     if counts.without:
         yield (

@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from connections.registry import connector
 from connections.sdk.arrow import compute as pc
-from connections.sdk.arrow.counts import check_counts
 from connections.sdk.arrow.text_search import has_nul
 from connections.sdk.capabilities import Cap
 from connections.sdk.protocols import Batches, ReadAgain, Writer
+from connections.sdk.row_counts import check_counts
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.protocol import Reporter

@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from connections.connectors.postgresql.copy import bulk
+from connections.connectors.postgresql.copy.monitor import CopyStatus, monitored
 from connections.connectors.postgresql.copy.raw_types import RawPlan
 from connections.connectors.postgresql.session.backend_status import Backend
-from connections.connectors.postgresql.session.copy_monitor import CopyStatus, monitored
 from connections.sdk import session_cleanup
-from connections.sdk.arrow.counts import check_counts
 from connections.sdk.errors import Cancelled, SerializationFailed
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.sql.statement import statement
+from connections.sdk.row_counts import check_counts
+from connections.sdk.sql.final_semicolon import without_final_semicolon
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.channel import Channel
 from runs.jrunner.job import Job, TransferResult
@@ -102,7 +102,9 @@ class _Pipe:
                 async with source.transaction(isolation="repeatable_read", readonly=True):
                     await self._check_types(source)
                     status = await source.copy_from_query(
-                        self.plan.query(statement(self.job.query)), output=self.channel.put, format="binary"
+                        self.plan.query(without_final_semicolon(self.job.query)),
+                        output=self.channel.put,
+                        format="binary",
                     )
         except BaseException as error:
             self.channel.close(error)
@@ -114,7 +116,7 @@ class _Pipe:
         """Raise SourceChanged when the query's types are not those of the plan: the bytes would be read as others."""
         if self.plan.oids is None:
             return
-        described = await source.prepare(statement(self.job.query))
+        described = await source.prepare(without_final_semicolon(self.job.query))
         if tuple(attribute.type.oid for attribute in described.get_attributes()) != self.plan.oids:
             raise SourceChanged(
                 "The types of the query's columns have changed since they were described; nothing was written.",

@@ -10,9 +10,9 @@ from typing import Any
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
-from modules.models import Group
 from runs.cli import follow, json_report
 from runs.cli import text as terminal
+from runs.cli.find import find_group
 from runs.lifecycle import cancel, launch, signals
 from runs.models import GroupRun
 
@@ -29,16 +29,13 @@ class Command(BaseCommand):
         parser.add_argument("--quiet", action="store_true", help="no progress")
 
     def handle(self, name: str, **options: Any) -> None:
-        refused = partial(CommandFailed.of, report=partial(json_report.group_not_begun, name))
-        group = Group.objects.filter(name=name).first()
-        if group is None:
-            error = terminal.not_found("group", name, Group.objects.values_list("name", flat=True))
-            raise refused(error, returncode=ExitCode.NOT_FOUND)
+        report = partial(json_report.group_not_begun, name)
+        group = find_group(name, report=report)
         try:
             flags = {key: options[key] for key in ("dry_run", "full_refresh")}
             group_run = launch.launch_group(group, **flags)
         except AlreadyRunning as busy:
-            raise refused(busy, returncode=ExitCode.ALREADY_RUNNING) from None
+            raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING, report=report) from None
         if not options["no_wait"]:
             self._wait(group_run, quiet=options["quiet"])
         as_json = json_report.group_as_json

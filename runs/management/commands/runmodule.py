@@ -11,8 +11,8 @@ from typing import Any
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
-from modules.models import Module
 from runs.cli import json_report, text
+from runs.cli.find import find_module
 from runs.lifecycle import claim, signals
 from runs.lifecycle.execute import execute
 from runs.models.states import Status
@@ -35,11 +35,8 @@ class Command(BaseCommand):
         parser.add_argument("--quiet", action="store_true", help="no progress, only warnings")
 
     def handle(self, name: str, **options: Any) -> None:
-        refused = partial(CommandFailed.of, report=partial(json_report.not_begun, name))
-        module = Module.objects.with_connections().filter(name=name).first()
-        if module is None:
-            error = text.not_found("module", name, Module.objects.values_list("name", flat=True))
-            raise refused(error, returncode=ExitCode.NOT_FOUND)
+        report = partial(json_report.not_begun, name)
+        module = find_module(name, report=report)
         request = claim.Request(
             dry_run=options["dry_run"], full_refresh=options["full_refresh"], force=options["force"]
         )
@@ -47,11 +44,11 @@ class Command(BaseCommand):
             try:
                 run = claim.claim(module, request)
             except AlreadyRunning as busy:
-                raise refused(busy, returncode=ExitCode.ALREADY_RUNNING) from None
+                raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING, report=report) from None
             print_event = text.event_printer(self.stderr, quiet=options["quiet"])
             execute(run, on_event=print_event, retry=options["retry"])
         self.write_result(json.dumps(json_report.as_json(run)) if options["json"] else text.summary(run))
         if run.error:
             self.write_error(run.error)
         cancelled_by_term = run.status == Status.CANCELLED and signal.SIGTERM in received
-        self.exit_code = 143 if cancelled_by_term else json_report.exit_code(run)
+        self.exit_code = ExitCode.TERMINATED if cancelled_by_term else json_report.exit_code(run)

@@ -7,11 +7,11 @@ import re
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from connections.management.base import BaseCommand, CommandFailed
-from connections.management.exit_codes import ExitCode
+from connections.management.base import BaseCommand
 from modules.models import Module
 from runs.cli import json_report
 from runs.cli import text as terminal
+from runs.cli.find import not_found
 from runs.models import Run
 
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             runs = runs.filter(module_name=module)
             if not runs.exists() and not Module.objects.filter(name=module).exists():
                 names = Module.objects.values_list("name", flat=True)
-                raise CommandFailed.of(terminal.not_found("module", module, names), returncode=ExitCode.NOT_FOUND)
+                raise not_found("module", module, names)
         if options["json"]:
             self.stdout.write(json.dumps([json_report.as_json(run) for run in runs[:limit]]))
             return

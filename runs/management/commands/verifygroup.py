@@ -11,12 +11,13 @@ from typing import Any
 from connections.management.base import CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
-from modules.models import Group, Module
-from runs.cli import text as terminal
-from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage
+from modules.models import Module
+from runs.cli.find import find_group
+from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage_error
 from runs.lifecycle import signals
 from runs.verifications import report
-from runs.verifications.launch import VerificationRequest, members
+from runs.verifications.claim import VerificationRequest
+from runs.verifications.launch import members
 
 # the worst comes first
 _WORST = (ExitCode.CANCELLED, ExitCode.FAILED, ExitCode.PARTLY, ExitCode.ALREADY_RUNNING, ExitCode.DONE)
@@ -30,21 +31,17 @@ class Command(VerifyCommand):
         super().add_arguments(parser)
 
     def handle(self, name: str, **options: Any) -> None:
-        refused = partial(CommandFailed.of, report=partial(_as_json, name, []))
+        report_failure = partial(_as_json, name, [])
         if options["force"] and not options["repair"]:
-            raise refused(usage(*FORCE_ALONE), returncode=ExitCode.USAGE)
-        group = Group.objects.filter(name=name).first()
-        if group is None:
-            error = terminal.not_found("group", name, Group.objects.values_list("name", flat=True))
-            raise refused(error, returncode=ExitCode.NOT_FOUND)
-        if not (modules := members(group.pk)):
-            error = {
-                "code": "not_found",
-                "message": f"The group “{name}” has no enabled module.",
-                "hint": "Enable one, or add one to the group.",
-                "detail": "",
-            }
-            raise refused(error, returncode=ExitCode.NOT_FOUND)
+            raise usage_error(*FORCE_ALONE, report=report_failure)
+        if not (modules := members(find_group(name, report=report_failure).pk)):
+            raise CommandFailed(
+                f"The group “{name}” has no enabled module.",
+                hint="Enable one, or add one to the group.",
+                code="not_found",
+                returncode=ExitCode.NOT_FOUND,
+                report=report_failure,
+            )
         request = VerificationRequest(repair=options["repair"], force=options["force"])
         results, codes = list[dict[str, Any]](), list[ExitCode]()
         for module in modules:

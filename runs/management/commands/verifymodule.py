@@ -11,11 +11,11 @@ from connections.management.base import CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
-from runs.cli import text as terminal
-from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage
+from runs.cli.find import find_module
+from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage_error
 from runs.lifecycle import signals
 from runs.verifications import cancel, report
-from runs.verifications.launch import VerificationRequest
+from runs.verifications.claim import VerificationRequest
 
 
 class Command(VerifyCommand):
@@ -30,13 +30,10 @@ class Command(VerifyCommand):
         super().add_arguments(parser)
 
     def handle(self, name: str, **options: Any) -> None:
-        refused = partial(CommandFailed.of, report=partial(report.not_begun, name))
+        report_failure = partial(report.not_begun, name)
         if invalid := _usage_error(options):
-            raise refused(usage(*invalid), returncode=ExitCode.USAGE)
-        module = Module.objects.with_connections().filter(name=name).first()
-        if module is None:
-            error = terminal.not_found("module", name, Module.objects.values_list("name", flat=True))
-            raise refused(error, returncode=ExitCode.NOT_FOUND)
+            raise usage_error(*invalid, report=report_failure)
+        module = find_module(name, report=report_failure)
         if options["cancel"]:
             return self._cancel(module, as_json=options["json"])
         scope = {
@@ -53,7 +50,7 @@ class Command(VerifyCommand):
             try:
                 verification = self.verify(module, request, **options)
             except AlreadyRunning as busy:
-                raise refused(busy, returncode=ExitCode.ALREADY_RUNNING) from None
+                raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING, report=report_failure) from None
         if options["json"]:
             self.write_result(json.dumps(report.as_json(verification)))
         self.exit_code = report.exit_code(verification)

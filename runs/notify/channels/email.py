@@ -17,10 +17,10 @@ from django.core.mail.utils import DNS_NAME
 
 from connections.sdk.errors import AuthenticationFailed, ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.references import store
+from runs.models.setting import setting
 from runs.notify import channels
 from runs.notify.messages import Mail, line
 from runs.notify.recipients import recipients
-from runs.settings import setting
 
 _SUBMISSION, _SMTPS = 587, 465
 # seconds to wait for the answer to QUIT, after the mail has been accepted

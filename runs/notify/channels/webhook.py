@@ -24,12 +24,11 @@ from django.conf import settings
 from connections.sdk.errors import ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.redaction import redactor
 from connections.secrets.references import store
-from runs.models.setting import web_address
+from runs.models.setting import current_settings, setting, web_address
 from runs.notify import channels
 from runs.notify.channels import addresses
 from runs.notify.messages import line
 from runs.notify.recipients import webhook_address
-from runs.settings import current, setting
 
 _ANSWER_BYTES = 500
 _HINT = "Check the setting webhook_url and the receiver's log."
@@ -119,7 +118,7 @@ def _may_be_private() -> bool:
     """Return whether private addresses are allowed: by config.yaml, or for a webhook older than that rule."""
     if settings.PIPEKIT.webhook_private:
         return True
-    return current().webhook_unrestricted
+    return current_settings().webhook_unrestricted
 
 
 async def _send(url: httpx2.URL, route: _Route, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:

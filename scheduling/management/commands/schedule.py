@@ -15,10 +15,10 @@ from django.utils import timezone
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import PipekitError
-from runs.cli import text
+from modules.cron import expression as cron
+from modules.cron import shorthand
+from runs.cli.find import not_found
 from scheduling import targets, timestamps
-from scheduling.cron import expression as cron
-from scheduling.cron import shorthand
 from scheduling.models import Action, CatchUp
 from scheduling.targets import Target
 from scheduling.tick import status
@@ -63,8 +63,7 @@ class Command(BaseCommand):
             else:
                 self._set(target, shorthand.expression_of(when), options)
         except targets.NotFound:
-            missing = text.not_found("group or module", name, targets.names(options["kind"]))
-            raise CommandFailed.of(missing, returncode=ExitCode.NOT_FOUND) from None
+            raise not_found("group or module", name, targets.names(options["kind"])) from None
         except ValidationError as error:
             hint = "manage.py help schedule shows the options."
             message = "\n".join(error.messages)

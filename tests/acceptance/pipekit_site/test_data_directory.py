@@ -46,11 +46,10 @@ print(json.dumps({"statuses": statuses, "rows": rows, "before": before, "after":
 SETTINGS = """
 import json
 from runs.models import Setting
-from runs.models.setting import names
-from runs.settings import current
+from runs.models.setting import current_settings, names
 row = Setting.objects.get()
 print(json.dumps({
-    **{name: getattr(current(), name) for name in names() if name not in row.invalid}, "invalid": row.invalid
+    **{name: getattr(current_settings(), name) for name in names() if name not in row.invalid}, "invalid": row.invalid
 }))
 """
 

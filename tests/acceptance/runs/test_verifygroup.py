@@ -8,7 +8,7 @@ import pytest
 
 from modules.models import Module
 from runs.models.verification import Verification, VerificationStatus
-from runs.verifications.launch import VerificationRequest, claim
+from runs.verifications.claim import VerificationRequest, claim
 from tests.benches.bench import Bench
 from tests.factories import GroupFactory, GroupMemberFactory, ModuleFactory
 from tests.processes.commands import call

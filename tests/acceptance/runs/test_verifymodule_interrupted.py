@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 
 from modules.models import Module
+from runs.lifecycle import metadata_retry
 from runs.models import Run, Verification
 from runs.models.verification import VerificationStatus
 from runs.verifications import record
@@ -138,7 +139,7 @@ def test_a_verification_that_another_process_finalizes_does_not_prevent_the_next
 @pytest.fixture
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait for locks of the metadata database."""
-    monkeypatch.setattr(record, "_FINISH_TIMEOUT", 0.0)
+    monkeypatch.setattr(metadata_retry, "_FINISH_TIMEOUT", 0.0)
     monkeypatch.setattr(record, "_PROGRESS_SECONDS", 0.0)
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
     connection.close()

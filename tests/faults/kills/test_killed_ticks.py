@@ -23,7 +23,7 @@ from tests.processes.commands import manage, start, wait_until
 
 pytestmark = pytest.mark.matrix
 DUE = dt.datetime(2027, 1, 11, 3, 0, tzinfo=dt.UTC)
-POINTS = ("tick.judged", "tick.claimed", "launch.queued", "tick.started", "tick.settled", "tick.fired")
+POINTS = ("tick.evaluated", "tick.claimed", "launch.queued", "tick.started", "tick.recorded", "tick.fired")
 
 
 @pytest.fixture

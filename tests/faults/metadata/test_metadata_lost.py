@@ -110,7 +110,8 @@ def test_a_run_continues_during_a_restart_of_the_metadata_server_and_is_recorded
 
 # the result of a run is spooled at once if the metadata is unavailable
 NO_TIMEOUT = (
-    "import runs.lifecycle.record as r; r._FINISH_TIMEOUT = 0; from django.core.management import call_command as c; "
+    "import runs.lifecycle.metadata_retry as r; r._FINISH_TIMEOUT = 0; "
+    "from django.core.management import call_command as c; "
 )
 
 

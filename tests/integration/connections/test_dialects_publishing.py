@@ -15,7 +15,6 @@ import sqlglot
 from connections import registry
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
-from connections.sdk.sql.types import DataType, Kind
 from connections.sdk.testing.publishing import (
     COLUMNS,
     DESTINATION,
@@ -27,6 +26,7 @@ from connections.sdk.testing.publishing import (
     Tables,
     insert_rows,
 )
+from connections.sdk.types import DataType, Kind
 
 DESTINATIONS = ["clickhouse", "h2", "mysql", "oracle", "sqlserver"]
 TABLE, KEYS = TableName("my schema", "Or`d[e]'r"), TableName("pipekit_staging", "keys")

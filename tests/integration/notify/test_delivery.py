@@ -26,7 +26,7 @@ from runs.models.notification import LEASE, Delivery, Notification
 from runs.models.states import Status
 from runs.notify.delivery import MAILS, WINDOW
 from tests.factories import ModuleFactory, RunFactory, change_settings
-from tests.integration.notify.test_rules import ERROR, NOW, ended
+from tests.integration.notify.test_run_rules import ERROR, NOW, ended
 from tests.servers.message_settings import ADMIN, SENDER, status, text, use_mail_server
 from tests.servers.ports import reserved_port
 from tests.servers.receivers import MailServer, mail_server

@@ -15,7 +15,7 @@ from runs import notify
 from runs.models import Setting
 from runs.models.notification import Notification
 from tests.factories import ModuleFactory, change_settings
-from tests.integration.notify.test_rules import ended
+from tests.integration.notify.test_run_rules import ended
 from tests.servers.receivers import WebhookServer
 
 pytestmark = pytest.mark.django_db

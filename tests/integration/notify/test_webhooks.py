@@ -18,7 +18,7 @@ from runs import notify
 from runs.models.notification import Notification
 from runs.notify import channels
 from tests.factories import ModuleFactory, change_settings
-from tests.integration.notify.test_rules import ended
+from tests.integration.notify.test_run_rules import ended
 from tests.servers.message_settings import ADMIN, use_mail_server
 from tests.servers.receivers import MailServer, WebhookServer, dripping_server
 

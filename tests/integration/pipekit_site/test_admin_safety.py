@@ -23,6 +23,7 @@ from runs import logs
 from runs.lifecycle import claim
 from runs.models import GroupRun, Run, Verification
 from runs.models.notification import Notification
+from runs.models.states import Status
 from scheduling.models import Schedule, Slot, SlotOutcome
 from tests.factories import (
     GroupFactory,
@@ -221,10 +222,10 @@ def test_the_overview_counts_no_dry_runs_and_shows_refused_runs_as_refused(admin
     failed = create_running_run()
     failed.finish_error(error)
     create_running_run(dry_run=True).finish_error(error)
-    create_running_run(dry_run=True).finish_refused(error)
+    create_running_run(dry_run=True).finish(Status.REFUSED, error=error)
     assert "refused by a safety limit" not in admin_client.get("/admin/").content.decode()
     refused = create_running_run()
-    refused.finish_refused(error)
+    refused.finish(Status.REFUSED, error=error)
     page = admin_client.get("/admin/").content.decode()
     for label, run in (("failed in 24 hours", failed), ("refused by a safety limit in 24 hours", refused)):
         match = re.search(rf'href="([^"]+)"><span[^>]*>[^<]*</span><b>(\d+)</b><span>{label}', page)

@@ -18,7 +18,7 @@ from connections.sdk.errors import ConfigurationInvalid
 from modules.configfile import MODULES
 from modules.models import Module, ModuleHistory
 from pipekit_site.configfile import load as importing
-from pipekit_site.configfile.load import ImportOptions
+from pipekit_site.configfile.importer import ImportOptions
 from pipekit_site.import_export import SECTIONS
 from tests.benches.config_yaml import EXAMPLE, counts, load
 from tests.factories import RunFactory

@@ -23,7 +23,8 @@ from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
 from runs.lifecycle.claim import Request
 from runs.lifecycle.launch import launch
-from runs.lifecycle.reap import reap_all, seems_dead
+from runs.lifecycle.liveness import seems_dead
+from runs.lifecycle.reap import reap_all
 from runs.models import GroupRun, Run
 from runs.process import control, identity
 from tests.benches.bench import Bench

@@ -21,9 +21,9 @@ TRANSITIONS: dict[str, Callable[[Run], None]] = {
     "start": lambda run: run.start(pid=1),
     "lost": lambda run: run.mark_lost(heartbeat=run.heartbeat),
     "success": lambda run: run.finish_success(read=1),
-    "dry_run": lambda run: run.finish_dry_run(),
+    "dry_run": lambda run: run.finish(Status.DRY_RUN),
     "error": lambda run: run.finish_error(ERROR),
-    "refused": lambda run: run.finish_refused(ERROR),
+    "refused": lambda run: run.finish(Status.REFUSED, error=ERROR),
     "cancelled": lambda run: run.finish_cancelled(ERROR),
 }
 ALLOWED = {
@@ -67,7 +67,7 @@ def test_starting_a_run_records_its_process() -> None:
     run = Run.objects.get(pk=create_running_run().pk)
     assert (run.host, run.machine_id, run.boot_id, run.pid, run.process_started) == ("etl1", "m1", "b1", 4711, 99)
     assert run.started_at is not None
-    assert run.is_active
+    assert run.status in states.ACTIVE
 
 
 def test_finishing_a_run_records_its_results_and_duration() -> None:

@@ -24,7 +24,7 @@ from connections.sdk.sql.publishing import PublishingDialect
 from modules.history import recorded
 from modules.models import Group, Module
 from pipekit_site.config.config import BASE_DIR
-from runs.engine.publish.commit_record import claims_table, commits_table
+from runs.engine.control_tables import claims_table, commits_table
 from runs.engine.sessions import open_session
 from runs.models import GroupRun, Run, Verification
 from runs.models.notification import RETRY_PERIOD, Delivery, Notification

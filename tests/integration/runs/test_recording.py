@@ -14,7 +14,7 @@ from django.db import connection
 
 from connections.sdk.errors import Lost
 from modules.models import Module
-from runs.lifecycle import record, spool
+from runs.lifecycle import metadata_retry, spool
 from runs.lifecycle.reap import reap_all
 from runs.lifecycle.record import Recorder
 from runs.models import Run
@@ -59,7 +59,7 @@ def test_a_run_waits_for_locked_metadata_and_succeeds(bench: Bench, save_module:
 @pytest.fixture
 def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Hardly wait for locks, and write the final state without retries."""
-    monkeypatch.setattr(record, "_FINISH_TIMEOUT", 0.0)
+    monkeypatch.setattr(metadata_retry, "_FINISH_TIMEOUT", 0.0)
     # applies to new connections only
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.1)
     connection.close()

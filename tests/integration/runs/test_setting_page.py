@@ -14,8 +14,7 @@ from django.urls import reverse
 from runs.admin.forms import SettingForm
 from runs.admin.setting import SettingAdmin
 from runs.models import Setting
-from runs.models.setting import names
-from runs.settings import current
+from runs.models.setting import current_settings, names
 from tests.factories import change_settings, settings_form
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +45,7 @@ def test_other_settings_can_be_changed_while_a_stored_lease_is_shorter_than_two_
     change_settings(heartbeat_seconds=60, lease_seconds=10)
     page = reverse("admin:runs_setting_change", args=[1])
     assert admin_client.post(page, settings_form(notify_every="3")).status_code == 302
-    assert current().lease == 120
+    assert current_settings().lease == 120
 
 
 @pytest.mark.parametrize(
@@ -116,7 +115,7 @@ def test_saving_the_form_keeps_changes_that_others_made_to_other_settings(admin_
     change_settings(notify_every=4)
     request = RequestFactory().get("/")
     SettingAdmin(Setting, admin.site).save_model(request, form.save(commit=False), form, change=True)
-    assert (current().runs_per_tick, current().notify_every) == (30, 4)
+    assert (current_settings().runs_per_tick, current_settings().notify_every) == (30, 4)
 
 
 def test_an_invalid_stored_value_is_shown_and_replaced(admin_client: Client) -> None:
@@ -132,4 +131,4 @@ def test_an_invalid_stored_value_is_shown_and_replaced(admin_client: Client) -> 
     assert set(Setting.objects.get().invalid) == {"lease_seconds", "smtp_password", "mails_per_hour"}
     assert admin_client.post(page, settings_form(lease_seconds="90", smtp_password="$MAIL_PW")).status_code == 302
     assert Setting.objects.get().invalid == {"mails_per_hour": 3}
-    assert (current().lease_seconds, current().smtp_password) == (90, "$MAIL_PW")
+    assert (current_settings().lease_seconds, current_settings().smtp_password) == (90, "$MAIL_PW")

@@ -11,15 +11,14 @@ from django.test.utils import CaptureQueriesContext
 
 from runs.admin.forms import SettingForm
 from runs.models import Setting
-from runs.models.setting import names
-from runs.settings import current, setting
+from runs.models.setting import current_settings, names, setting
 from tests.factories import change_settings, settings_form
 
 pytestmark = pytest.mark.django_db
 
 
 def test_settings_that_were_never_changed_have_their_defaults() -> None:
-    assert {name: getattr(current(), name) for name in names()} == {
+    assert {name: getattr(current_settings(), name) for name in names()} == {
         "min_full_share": 0.5,
         "max_delete_share": 0.10,
         "run_retention_days": 400,
@@ -67,7 +66,7 @@ def test_a_valid_value_can_be_stored_and_is_used(name: str, value: Any) -> None:
     row = Setting(**{name: value})
     row.full_clean()
     row.save()
-    assert getattr(current(), name) == setting(name) == value
+    assert getattr(current_settings(), name) == setting(name) == value
 
 
 @pytest.mark.parametrize(
@@ -132,16 +131,16 @@ def test_the_database_allows_one_row_only() -> None:
 def test_all_settings_are_read_with_one_query_and_a_later_read_returns_changes() -> None:
     change_settings(notify_every=3, notification_addresses=["a@b.cd"])
     with CaptureQueriesContext(connection) as queries:
-        settings = current()
+        settings = current_settings()
         assert all(hasattr(settings, name) for name in names())
     assert len(queries) == 1
     change_settings(notify_every=4)
-    assert (settings.notify_every, current().notify_every) == (3, 4)
+    assert (settings.notify_every, current_settings().notify_every) == (3, 4)
 
 
 def test_an_invalid_stored_value_raises_only_when_it_is_read_and_does_not_reveal_secrets() -> None:
     change_settings(notify_every=3, invalid={"lease_seconds": "long", "smtp_password": "hunter2"})
-    settings = current()
+    settings = current_settings()
     assert settings.notify_every == 3
     with pytest.raises(ValueError, match="stored value of the setting lease_seconds is not valid"):
         _ = settings.lease_seconds

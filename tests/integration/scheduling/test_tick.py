@@ -12,9 +12,8 @@ from pytest_django import Settings
 
 from modules.models import Module
 from runs.models import GroupRun, Run
-from scheduling import triggers
 from scheduling.models import Schedule, Slot, Tick
-from scheduling.tick import slots, tick
+from scheduling.tick import slots, tick, timers
 from scheduling.tick.due import Clock, due_slot
 from tests.factories import ModuleFactory
 from tests.integration.scheduling.simulated_time import DAY, HOUR, MINUTE, START, edit, finish_all, play, schedule
@@ -113,7 +112,7 @@ def test_a_run_that_cannot_be_started_stops_no_other_schedule(settings: Settings
     report = tick.tick(START + MINUTE)
     assert len(report.failed) == 2
     assert Slot.objects.filter(outcome="failed").count() == 2
-    assert "no process" in Schedule.objects.get(pk=rows[0].pk).problem
+    assert "process cannot be started" in Schedule.objects.get(pk=rows[0].pk).problem
 
 
 def test_a_failing_reaper_stops_no_schedule_and_its_error_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,12 +149,12 @@ def test_a_fixed_time_fires_once_on_the_days_of_both_clock_changes() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_schedule_deleted_between_evaluation_and_claim_starts_nothing() -> None:
     row = schedule()
-    (trigger,) = triggers.enabled()
+    (timer,) = timers.enabled()
     now = START + MINUTE
-    due = due_slot(trigger, Clock(now=now, unbroken_since=START, grace=HOUR))
+    due = due_slot(timer, Clock(now=now, unbroken_since=START, grace=HOUR))
     assert due is not None
     row.delete()
-    assert slots.claim(trigger, due, now) is None
+    assert slots.claim(timer, due, now) is None
     assert not Slot.objects.exists()
 
 

@@ -90,10 +90,10 @@ def test_a_slot_that_another_tick_has_started_meanwhile_is_not_started_again(mon
     schedule()
     try_start = fire._try_start
 
-    def start_twice(trigger: Any, slot: Slot) -> Any:
-        assert try_start(trigger, slot) is not None
+    def start_twice(timer: Any, slot: Slot) -> Any:
+        assert try_start(timer, slot) is not None
         finish_all()
-        return try_start(trigger, slot)
+        return try_start(timer, slot)
 
     monkeypatch.setattr(fire, "_try_start", start_twice)
     report = tick.tick(START + MINUTE)

@@ -44,7 +44,7 @@ def test_a_row_that_keeps_changing_and_is_never_equal_counts_as_different(
         stop.set()
         thread.join()
     assert counts(result) == (0, 0, 2)
-    assert [value.key for value in result.outcome.different] == [("2",), ("3",)]
+    assert [value.key for value in result.comparison.different] == [("2",), ("3",)]
 
 
 def rows(*values: tuple[int, int]) -> list[pa.RecordBatch]:

@@ -63,7 +63,7 @@ def table_of(bench: Bench) -> str:
 def test_equal_tables_are_reported_as_equal(pair: Bench) -> None:
     result = run_verification(pair, QUERY)
     assert counts(result) == (0, 0, 0)
-    assert (result.outcome.source_rows, result.outcome.dest_rows) == (300, 300)
+    assert (result.comparison.source_rows, result.comparison.dest_rows) == (300, 300)
 
 
 def test_every_kind_of_difference_is_counted_with_its_key(pair: Bench) -> None:
@@ -74,7 +74,7 @@ def test_every_kind_of_difference_is_counted_with_its_key(pair: Bench) -> None:
         f"INSERT INTO {table} VALUES (1000, NULL, NULL)",
         f"UPDATE {table} SET price = 3.5, name = NULL WHERE id = 150",
     )
-    outcome = run_verification(pair, QUERY).outcome
+    outcome = run_verification(pair, QUERY).comparison
     assert (outcome.counts.missing, outcome.counts.extra, outcome.counts.different) == (2, 2, 1)
     assert [key.key for key in outcome.missing] == [("7",), ("8",)]
     assert {key.key for key in outcome.extra} == {("-5",), ("1000",)}
@@ -106,7 +106,7 @@ def test_rows_before_since_are_not_compared(pair: Bench) -> None:
     pair.at_destination(f"DELETE FROM {table} WHERE id IN (7, 250)")
     result = run_verification(pair, QUERY, watermark="id", since="200")
     assert counts(result) == (1, 0, 0)
-    assert (result.outcome.source_rows, result.outcome.dest_rows) == (101, 100)
+    assert (result.comparison.source_rows, result.comparison.dest_rows) == (101, 100)
 
 
 def test_a_since_that_is_no_value_of_the_column_is_refused_with_a_hint(pair: Bench) -> None:
@@ -120,7 +120,7 @@ def test_a_since_that_is_no_value_of_the_column_is_refused_with_a_hint(pair: Ben
 def test_tables_with_a_text_key_are_compared_without_ranges(pair: Bench) -> None:
     table = table_of(pair)
     pair.at_destination(f"DELETE FROM {table} WHERE id = 7", f"UPDATE {table} SET price = 0 WHERE id = 9")
-    outcome = run_verification(pair, QUERY, merge_key=("name", "id")).outcome
+    outcome = run_verification(pair, QUERY, merge_key=("name", "id")).comparison
     assert (outcome.counts.missing, outcome.counts.extra, outcome.counts.different) == (1, 0, 1)
     assert [key.key for key in outcome.missing] == [("name 7", "7")]
 
@@ -194,7 +194,7 @@ def test_differences_in_a_table_of_1200_columns_are_shown(pg_bench: Bench) -> No
         f"CREATE TABLE sync.t (id integer, {columns})",
         "INSERT INTO sync.t (id, c7, c1100) VALUES (1, 1, 3)",
     )
-    different = run_verification(pg_bench, "SELECT * FROM s").outcome.different
+    different = run_verification(pg_bench, "SELECT * FROM s").comparison.different
     assert [(value.column, value.source, value.destination) for value in different] == [("c1100", "2", "3")]
 
 

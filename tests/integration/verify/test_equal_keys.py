@@ -63,7 +63,7 @@ def compare(bench: Bench, **changes: Any) -> VerificationResult:
 def test_a_key_in_another_spelling_is_one_different_row(target: Bench, key_type: KeyType) -> None:
     result = compare(target)
     assert counts(result) == (0, 0, 1)
-    (value,) = result.outcome.different
+    (value,) = result.comparison.different
     assert (value.key, value.column, value.source, value.destination) == (
         (key_type.source_key,),
         "k",
@@ -78,15 +78,15 @@ def test_missing_and_extra_rows_are_still_counted(target: Bench) -> None:
     target.at_destination("INSERT INTO sync.t VALUES ('04:00:00', 'gone')")
     result = compare(target)
     assert counts(result) == (1, 1, 1)
-    assert [key.key for key in result.outcome.missing] == [("03:00:00",)]
-    assert [key.key for key in result.outcome.extra] == [("04:00:00",)]
+    assert [key.key for key in result.comparison.missing] == [("03:00:00",)]
+    assert [key.key for key in result.comparison.extra] == [("04:00:00",)]
 
 
 def test_a_text_that_is_no_value_of_the_key_s_type_is_missing(target: Bench) -> None:
     target.at_source("INSERT INTO s VALUES ('never', 'no interval')")
     result = compare(target)
     assert counts(result) == (1, 0, 1)
-    assert [key.key for key in result.outcome.missing] == [("never",)]
+    assert [key.key for key in result.comparison.missing] == [("never",)]
 
 
 def test_keys_with_the_same_spelling_are_equal(target: Bench, key_type: KeyType) -> None:

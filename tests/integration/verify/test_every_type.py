@@ -70,7 +70,7 @@ def change_each_column(bench: Bench, query: str, others: dict[str, str]) -> Iter
         bench.at_destination("BEGIN", "CREATE TABLE sync.kept AS SELECT * FROM sync.t", "COMMIT")
         bench.at_destination(f"UPDATE sync.t SET {name} = {other}")
         result = run_verification(bench, query)
-        yield ",".join(sorted({value.column for value in result.outcome.different})), counts(result)
+        yield ",".join(sorted({value.column for value in result.comparison.different})), counts(result)
         bench.at_destination("TRUNCATE sync.t", "INSERT INTO sync.t SELECT * FROM sync.kept", "DROP TABLE sync.kept")
 
 

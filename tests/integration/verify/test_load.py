@@ -16,9 +16,9 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import Cancelled
 from runs.engine.destination import Destination
 from runs.engine.plan import Strategy
+from runs.engine.segments import HashGrid, Segment
 from runs.engine.sessions import open_session
 from runs.engine.verify import open_sides
-from runs.engine.verify.segments import HashGrid, Segment
 from runs.engine.verify.server_side import ServerSide
 from runs.engine.verify.side import Side, Sides
 from runs.engine.verify.streamed_side import StreamedSide
@@ -69,7 +69,7 @@ def test_examples_with_keys_that_are_not_integers_take_one_statement_per_side(
     fill(bench).at_destination("UPDATE sync.t SET price = -1 WHERE id % 10 = 0")
     result = run_verification(bench, QUERY, merge_key=("name",))
     assert counts(result) == (0, 0, 5)
-    assert {value.key for value in result.outcome.different} == {(f"name {number}0",) for number in range(1, 6)}
+    assert {value.key for value in result.comparison.different} == {(f"name {number}0",) for number in range(1, 6)}
     assert key_counts == [5, 5]
 
 
@@ -101,7 +101,7 @@ def test_digests_of_many_rows_need_no_temporary_files_on_the_servers(pg_bench: B
     pg_bench.at_source(f"CREATE TABLE s AS {rows}", "ANALYZE s", memory)
     pg_bench.at_destination("CREATE SCHEMA sync", f"CREATE TABLE sync.t AS {rows}", "ANALYZE sync.t", memory)
     result = run_verification(pg_bench, "SELECT id AS id, name AS name FROM s")
-    assert (result.outcome.source_rows, counts(result)) == (40000, (0, 0, 0))
+    assert (result.comparison.source_rows, counts(result)) == (40000, (0, 0, 0))
     for url in (pg_bench.source.url, pg_bench.destination.url):
         # a session reports its statistics when it ends
         wait_until(partial(has_no_backends, url))
@@ -135,7 +135,7 @@ def test_a_range_that_takes_longer_than_the_time_limit_of_its_server_is_compared
     setattr(pair, server, limited)
     stopped = count_stops(monkeypatch)
     result = run_verification(pair, "SELECT id AS id, name AS name FROM s")
-    assert (counts(result), result.outcome.source_rows, result.outcome.dest_rows) == ((0, 0, 0), 300, 300)
+    assert (counts(result), result.comparison.source_rows, result.comparison.dest_rows) == ((0, 0, 0), 300, 300)
     assert stopped, "the other side was not stopped, so that this test shows nothing"
 
 

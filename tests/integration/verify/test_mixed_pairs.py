@@ -79,7 +79,7 @@ def test_every_kind_of_difference_is_found_by_server_side_hashes(pair: Bench) ->
         f"UPDATE {table} SET price = 21.25 WHERE id = 20",
         f"UPDATE {table} SET price = 20.25 WHERE id = 21",
     )
-    outcome = run_verification(pair, QUERY).outcome
+    outcome = run_verification(pair, QUERY).comparison
     assert (outcome.counts.missing, outcome.counts.extra, outcome.counts.different) == (1, 2, 3)
     assert [key.key for key in outcome.missing] == [("7",)]
     assert {key.key for key in outcome.extra} == {("8",), ("1000",)}
@@ -99,7 +99,7 @@ def test_a_row_with_more_columns_than_a_function_has_arguments_is_hashed(between
     pair.run(pair.plan("SELECT * FROM s"))
     assert verify_on_server(pair, "SELECT * FROM s") == (0, 0, 0)
     pair.at_destination("UPDATE sync.t SET c248 = '' WHERE id = 2")
-    assert [value.column for value in run_verification(pair, "SELECT * FROM s").outcome.different] == ["c248"]
+    assert [value.column for value in run_verification(pair, "SELECT * FROM s").comparison.different] == ["c248"]
 
 
 @pytest.mark.matrix
@@ -164,7 +164,7 @@ def _change_each_column(bench: Bench, query: str, types: dict[str, tuple[str, st
     table = table_of(bench)
     for name, (_, value, other) in types.items():
         bench.at_destination(f"UPDATE {table} SET {name} = {other}")
-        different = run_verification(bench, query).outcome.different
+        different = run_verification(bench, query).comparison.different
         yield name, ",".join(sorted({difference.column for difference in different}))
         bench.at_destination(f"UPDATE {table} SET {name} = {value}")
 

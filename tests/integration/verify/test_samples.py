@@ -30,7 +30,7 @@ def test_a_sample_can_be_compared_again(bench: Bench, key: str) -> None:
     options = Options(sample=300, pace=fast_pace())
     first = verify(plan, options)
     second = verify(plan, replace(options, same=first.sample))
-    assert 0 < first.outcome.source_rows < 3000
+    assert 0 < first.comparison.source_rows < 3000
     assert second.sample == first.sample
-    assert second.outcome.missing == first.outcome.missing
-    assert second.outcome.counts == first.outcome.counts
+    assert second.comparison.missing == first.comparison.missing
+    assert second.comparison.counts == first.comparison.counts

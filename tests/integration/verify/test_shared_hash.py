@@ -13,8 +13,8 @@ from connections.connectors.postgresql import shared_hashing
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
 from connections.sdk.sql.hashing import NotHashed
-from connections.sdk.sql.types import DataType, Kind
-from runs.engine.verify.segments import HashGrid, Segment
+from connections.sdk.types import DataType, Kind
+from runs.engine.segments import HashGrid, Segment
 from runs.engine.verify.server_side import ServerSide
 from runs.engine.verify.shared_hash import item
 from runs.engine.verify.side import ComparisonSpec, Side

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connections import registry
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 K = Kind
 # native type -> kind, or (DECIMAL, precision, scale), or (TEXT, length, fixed)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from connections import registry
 from connections.sdk.errors import DataError
 from connections.sdk.sql.temporal import Timestamp, as_kind
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 KINDS = registry.kinds()
 TIMESTAMP = "2026-01-31 23:59:59.123456"

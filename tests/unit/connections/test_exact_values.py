@@ -17,7 +17,7 @@ from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.texts import as_text, hex_text
 from connections.sdk.errors import InvalidValue
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 
 def _column(kind: Kind, precision: int | None = None, scale: int | None = None) -> Column:

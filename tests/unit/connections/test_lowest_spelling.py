@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from connections import registry
 from connections.sdk.sql.temporal import lowest_spelling
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 SPELLINGS = [
     ("2026-01-31 10:00:00", Kind.TIMESTAMP, "2026-01-31 10"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from connections.sdk.sql.statement import statement
+from connections.sdk.sql.final_semicolon import without_final_semicolon
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ from connections.sdk.sql.statement import statement
     ],
 )
 def test_only_the_semicolon_at_the_end_of_a_query_is_removed(query: str, expected: str) -> None:
-    assert statement(query) == expected
+    assert without_final_semicolon(query) == expected

@@ -136,6 +136,19 @@ def test_a_derived_class_has_the_fields_of_its_base_and_its_own_methods() -> Non
     assert one != Base(name="a")
 
 
+def test_dataclasses_of_the_standard_library_may_derive_from_frozen_ones() -> None:
+    @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+    class Standard(Base):
+        """A class of a connector from another package."""
+
+        more: str
+
+    one = Standard(name="a", more="m")
+    assert (one.name, one.size, one.more) == ("a", 1, "m")
+    with pytest.raises(FrozenInstanceError):
+        one.name = "b"  # type: ignore[misc]
+
+
 def test_copies_are_equal() -> None:
     one = Derived(name="a", more="m")
     assert copy.copy(one) == copy.deepcopy(one) == pickle.loads(pickle.dumps(one)) == one

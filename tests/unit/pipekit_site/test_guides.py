@@ -14,6 +14,7 @@ from connections import registry
 from connections.configfile import CONNECTIONS
 from connections.sdk.errors import PipekitError
 from modules.configfile import GROUPS, MODULES
+from modules.strategies import Strategy
 from pipekit_site.config import config
 from pipekit_site.web import help as help_pages
 from runs.models import setting
@@ -68,6 +69,12 @@ def test_every_command_is_described() -> None:
     commands = {name for name, app in get_commands().items() if (ROOT / app.split(".")[0]).is_dir()}
     assert len(commands) > 20
     assert {*commands, "createsuperuser", "changepassword"} - codes("commands") == set()
+
+
+def test_the_table_of_strategies_says_which_need_a_merge_key() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (.*?) ?\|$", (DOCS / "strategies.md").read_text(), re.MULTILINE)
+    needs = {name: "`merge_key`" in needed for name, needed in rows if name in set(Strategy)}
+    assert needs == {strategy.value: strategy.traits.needs_key for strategy in Strategy}
 
 
 def subclasses(base: type[PipekitError]) -> Iterator[type[PipekitError]]:

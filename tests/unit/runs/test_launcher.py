@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from runs.launchers.launcher import LaunchFailed
 from runs.launchers.local import LocalProcess
-from runs.lifecycle.reap import seems_dead
+from runs.lifecycle.liveness import seems_dead
 from runs.models import Run
 
 

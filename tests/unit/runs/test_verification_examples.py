@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runs.verifications.examples import excerpts, rendered
+from runs.admin.verification_examples import excerpts, rendered
 
 LONG = "the same text " * 40
 

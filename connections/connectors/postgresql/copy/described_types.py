@@ -9,7 +9,7 @@ from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.connectors.postgresql.introspection import describe_query, describe_table
 from connections.sdk.errors import ColumnMissing, TableMissing
 from connections.sdk.schema import Column, ColumnInfo, TableName
-from connections.sdk.sql.statement import statement
+from connections.sdk.sql.final_semicolon import without_final_semicolon
 
 # for types by name: whether they have a binary representation that is the same on other servers
 _PORTABLE = """
@@ -21,7 +21,7 @@ FROM unnest(%s::text[]) AS x(name) JOIN pg_type t ON t.oid = to_regtype(x.name)
 
 def types_of_query(session: PostgresqlSession, query: str, columns: Sequence[Column]) -> Types:
     """Describe the query. Raises ColumnMissing when it returns another number of columns."""
-    described = describe_query(session, statement(query))
+    described = describe_query(session, without_final_semicolon(query))
     if len(described) != len(columns):
         raise ColumnMissing(
             f"The source query returns {len(described)} columns, but the module has {len(columns)}.",

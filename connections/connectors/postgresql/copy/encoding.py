@@ -21,7 +21,7 @@ from connections.sdk.arrow.invalid_values import converted
 from connections.sdk.arrow.numbers import check
 from connections.sdk.arrow.texts import as_text
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import Kind, to_arrow
+from connections.sdk.types import Kind, to_arrow
 
 # PostgreSQL's epoch is 2000-01-01
 _EPOCH_DAYS, _EPOCH_MICROS = 10_957, 946_684_800_000_000

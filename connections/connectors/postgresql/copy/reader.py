@@ -32,8 +32,8 @@ from connections.sdk.arrow.batches import rebatch
 from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
-from connections.sdk.sql.statement import statement
-from connections.sdk.sql.types import to_arrow
+from connections.sdk.sql.final_semicolon import without_final_semicolon
+from connections.sdk.types import to_arrow
 
 # status codes of ADBC for a broken connection
 _IO = (adbc_driver_manager.AdbcStatusCode.IO, adbc_driver_manager.AdbcStatusCode.TIMEOUT)
@@ -59,7 +59,7 @@ class PostgresqlBatches:
         self, parameters: ConnectionParameters, query: str, columns: tuple[Column, ...], batch_bytes: int
     ) -> None:
         self.parameters = parameters
-        self.query = statement(query)
+        self.query = without_final_semicolon(query)
         self.columns = columns
         self.batch_bytes = batch_bytes
         self.schema = pa.schema([(column.dest_name, to_arrow(column.data_type)) for column in columns])

@@ -11,7 +11,7 @@ from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.text_search import first_nul, has_nul
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import Kind
+from connections.sdk.types import Kind
 
 _LENGTH = re.compile(r"\s*(?:character varying|varchar|character|char|bpchar)\s*\((\d+)\)\s*", re.IGNORECASE)
 _FRACTION = re.compile(r"\s*time(?:stamp)?(?:tz)?\s*\((\d)\).*", re.IGNORECASE)

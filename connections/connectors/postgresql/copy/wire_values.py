@@ -12,7 +12,7 @@ from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.times import INFINITE_DATE, INFINITE_TIMESTAMP
 from connections.sdk.errors import InvalidValue
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import to_arrow
+from connections.sdk.types import to_arrow
 
 _EXACT_TEXT = frozenset({"text", "character varying", "character", "bpchar", "bytea"})
 _EXACT_NUMBERS = frozenset({"smallint", "integer", "bigint", "real", "double precision", "boolean"})

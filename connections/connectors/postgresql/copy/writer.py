@@ -13,12 +13,12 @@ import pyarrow as pa
 
 from connections.connectors.postgresql.copy import bulk
 from connections.connectors.postgresql.copy.encoding import Encoding, encoding
-from connections.connectors.postgresql.lossy_casts import LossyCastCheck
-from connections.connectors.postgresql.session.copy_monitor import CopyStatus, monitored
+from connections.connectors.postgresql.copy.lossy_casts import LossyCastCheck
+from connections.connectors.postgresql.copy.monitor import CopyStatus, monitored
 from connections.sdk import session_cleanup
-from connections.sdk.arrow.counts import check_counts
 from connections.sdk.arrow.invalid_values import first_value, invalid_value
 from connections.sdk.protocols import Batches, Target
+from connections.sdk.row_counts import check_counts
 
 _BLOCK = 256 * 1024
 _LINE = re.compile(r"COPY .*, line (\d+)(?:, column ([^:\n]*))?")

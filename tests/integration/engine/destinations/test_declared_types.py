@@ -12,7 +12,7 @@ from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, TableName
 from connections.sdk.sql.publishing import PublishingDialect
-from connections.sdk.sql.type_grammar import is_type
+from connections.sdk.sql.type_validation import is_type
 from runs.engine.plan import Strategy
 from tests.benches.bench import Bench, fetch
 

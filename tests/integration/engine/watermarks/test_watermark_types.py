@@ -8,7 +8,7 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid, DataError
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 from runs.engine.events import Staged
 from runs.engine.plan import Plan, Strategy
 from runs.engine.watermarks.bounds import Bound, predicate

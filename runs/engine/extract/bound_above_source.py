@@ -18,7 +18,7 @@ from connections.sdk.schema import Column
 from modules.query.rewrite import select_highest
 from runs.engine.destination import Destination
 from runs.engine.extract.query import bounded_query
-from runs.engine.plan import Plan, Strategy
+from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
 from runs.engine.watermarks.bounds import Bound, minus_overlap
 
@@ -33,7 +33,7 @@ def warnings(plan: Plan, query: str, bound: Bound | None, columns: Sequence[Colu
 
     ``query`` is the query without the bound. Errors of the source or the destination are ignored.
     """
-    if bound is None or bound.value is None or plan.strategy is Strategy.FULL or not bound.data_type.is_numeric:
+    if bound is None or bound.value is None or plan.strategy.traits.replaces_all or not bound.data_type.is_numeric:
         return
     try:
         highest = _suspicious_highest(plan, query, bound, columns)

@@ -1,4 +1,4 @@
-"""Triggers: everything that has a cron expression, which is schedules and modules' full_refresh_cron."""
+"""Timers: everything that starts runs by a cron expression, which is schedules and modules' full_refresh_cron."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from django.db.models import F
 
 from connections.sdk.records import dataclass
 from modules.models import Module
+from runs.models.execution import StartedBy
 from scheduling.models import Action, CatchUp, Progress, Schedule, server_zone
-from scheduling.tick.start import FULL_REFRESH, OnInsert, StartResult, start_group, start_module, start_verification
+from scheduling.tick.start import OnInsert, StartResult, start_group, start_module, start_verification
 
 _SCHEDULE = "schedule "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trigger:
+class Timer:
     """What is started and when, and up to when that was evaluated. Exactly one of schedule_id and module_id is set."""
 
     schedule_id: int | None = None
@@ -27,7 +28,7 @@ class Trigger:
     expression: str
     zone: str
     catch_up: str
-    # a trigger without progress is not evaluated for times before this
+    # a timer without progress is not evaluated for times before this
     changed_at: dt.datetime
     progress: Progress | None
     # verify instead of running
@@ -46,7 +47,7 @@ class Trigger:
     @property
     def key(self) -> str:
         """A key that stays the same when the schedule or module is renamed."""
-        return f"full_refresh:{self.module_id}" if self.schedule_id is None else f"schedule:{self.schedule_id}"
+        return timer_key(self.schedule_id, self.module_id)
 
     @property
     def owner(self) -> dict[str, int | None]:
@@ -56,7 +57,7 @@ class Trigger:
     def start(self, on_insert: OnInsert) -> StartResult:
         """Start its run; ``on_insert`` is called with the run's id in the transaction that inserts it."""
         if self.module_id is not None:
-            return start_module(self.module_id, trigger=FULL_REFRESH, on_insert=on_insert, full_refresh=True)
+            return start_module(self.module_id, trigger=StartedBy.FULL_REFRESH, on_insert=on_insert, full_refresh=True)
         # the schedule's name is stored with the run, because the schedule may be deleted later
         name = self.name.removeprefix(_SCHEDULE)
         options: dict[str, Any] = {"trigger": self.key, "actor": name, "on_insert": on_insert}
@@ -68,13 +69,20 @@ class Trigger:
         return start_group(self.group_to_run, **options)
 
 
-def enabled() -> list[Trigger]:
-    """Return all enabled triggers, in two queries."""
+def timer_key(schedule_id: int | None, module_id: int | None) -> str:
+    """Return the key of a schedule, or of the full refresh of a module; a schedule's runs store it as their trigger."""
+    if schedule_id is not None:
+        return StartedBy.SCHEDULE.numbered(schedule_id)
+    return StartedBy.FULL_REFRESH.numbered(module_id)
+
+
+def enabled() -> list[Timer]:
+    """Return all enabled timers, in two queries."""
     return [*_schedules(), *_full_refreshes()]
 
 
 def mark_disabled(now: dt.datetime) -> None:
-    """Reset the progress of disabled triggers, so that they miss nothing until they are enabled again."""
+    """Reset the progress of disabled timers, so that they miss nothing until they are enabled again."""
     active = Progress.objects.exclude(seen_as="")
     for rows in (
         active.filter(schedule__enabled=False),
@@ -88,10 +96,10 @@ def mark_disabled(now: dt.datetime) -> None:
         Progress.objects.bulk_create(new, ignore_conflicts=True)
 
 
-def _schedules() -> Iterator[Trigger]:
+def _schedules() -> Iterator[Timer]:
     named = {"group_name": F("group__name"), "module_name": F("module__name")}
     for row in Schedule.objects.enabled().select_related("progress").annotate(**named):
-        yield Trigger(
+        yield Timer(
             schedule_id=row.pk,
             name=f"{_SCHEDULE}{row.name}",
             expression=row.cron_expr,
@@ -107,11 +115,11 @@ def _schedules() -> Iterator[Trigger]:
         )
 
 
-def _full_refreshes() -> Iterator[Trigger]:
+def _full_refreshes() -> Iterator[Timer]:
     rows = Module.objects.enabled().exclude(full_refresh_cron="").select_related("full_refresh_progress")
     zone = server_zone()
     for row in rows.only("name", "full_refresh_cron", "updated_at", "full_refresh_progress"):
-        yield Trigger(
+        yield Timer(
             module_id=row.pk,
             name=f"full refresh of {row.name}",
             expression=row.full_refresh_cron,

@@ -43,10 +43,7 @@ def recipient() -> Iterator[None]:
 def ended(module: Module, status: str = "error", **fields: Any) -> Run:
     """Return a finished run of the module, by default one that a schedule started and that failed."""
     run = create_running_run(module=module, **{"trigger": "schedule:1", **fields})
-    if status in ("success", "dry_run"):
-        getattr(run, f"finish_{status}")()
-    else:
-        getattr(run, f"finish_{status}")(ERROR)
+    run.finish(Status(status), **({} if status in ("success", "dry_run") else {"error": ERROR}))
     return run
 
 

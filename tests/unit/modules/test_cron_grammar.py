@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.core.exceptions import ValidationError
 
-from modules import cron_expression
+from modules.cron import grammar
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,11 @@ from modules import cron_expression
         "0 0 * * sun-tue",
         "0 0 * * fri-7",
         "7-7 0 * nov-dec *",
-        *cron_expression.MACROS,
+        *grammar.MACROS,
     ],
 )
 def test_an_expression_that_cron_accepts_is_accepted(text: str) -> None:
-    cron_expression.check(text)
+    grammar.check(text)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_an_expression_that_cron_accepts_is_accepted(text: str) -> None:
 )
 def test_an_invalid_expression_is_refused_with_the_reason(text: str, message: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        cron_expression.check(text)
+        grammar.check(text)
     assert message in caught.value.messages[0]
 
 
@@ -82,7 +82,7 @@ def test_a_reversed_range_is_refused_and_the_equivalent_list_is_suggested(
     text: str, reversed_range: str, replacement: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
-        cron_expression.check(text)
+        grammar.check(text)
     assert f"The range “{reversed_range}” in “{text}” runs backwards" in caught.value.messages[0]
     assert f"Write {replacement} instead." in caught.value.messages[0]
-    cron_expression.check(text.lower().replace(reversed_range, replacement))
+    grammar.check(text.lower().replace(reversed_range, replacement))

@@ -16,8 +16,8 @@ from django.core.exceptions import ValidationError
 
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.records import dataclass
-from modules import cron_expression
-from modules.cron_expression import FIELDS, MACROS, Field
+from modules.cron import grammar
+from modules.cron.grammar import FIELDS, MACROS, Field
 
 UTC = dt.UTC
 _MINUTE = dt.timedelta(minutes=1)
@@ -61,7 +61,7 @@ class Expression:
 def parse(text: str) -> Expression:
     """Parse an expression or macro. Raise ConfigurationInvalid for anything that cron would not accept."""
     try:
-        cron_expression.check(text)
+        grammar.check(text)
     except ValidationError as error:
         raise ConfigurationInvalid(error.messages[0], hint="Correct the cron expression.") from None
     texts = MACROS.get(text, text).lower().split()

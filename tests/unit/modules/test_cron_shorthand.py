@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from connections.sdk.errors import ConfigurationInvalid
-from scheduling.cron import expression as cron
-from scheduling.cron import shorthand
+from modules.cron import expression as cron
+from modules.cron import shorthand
 
 
 @pytest.mark.parametrize(

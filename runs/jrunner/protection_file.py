@@ -15,7 +15,7 @@ from connections.sdk.files.protection import FILE_NAME, Protection
 _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def protection() -> Protection:
+def read() -> Protection:
     """Return what connections must not reach.
 
     Where Pipekit was never started, or the file belongs to another user, that is only its data directory and databases

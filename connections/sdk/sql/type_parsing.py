@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import field, replace
 
 from connections.sdk.records import dataclass
-from connections.sdk.sql.types import DataType, Kind
+from connections.sdk.types import DataType, Kind
 
 _SPELLING = re.compile(r"(?P<before>[^()]+)(\((?P<inside>.*)\))?(?P<after>[^()]*)", re.DOTALL)
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
@@ -20,14 +20,14 @@ _SINGLE_BITS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spelling:
+class ParsedType:
     """The name of a type in lower case, without its arguments, and the arguments."""
 
     name: str
     arguments: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, native: str) -> Spelling | None:
+    def read(cls, native: str) -> ParsedType | None:
         """Return the parsed type, None when it has another syntax."""
         match = _SPELLING.fullmatch(native.strip())
         if match is None:
@@ -56,26 +56,26 @@ class TypeTable:
     fixed: frozenset[str] = frozenset()
     bits: frozenset[str] = frozenset()
 
-    def meaning(self, spelling: Spelling, native: str) -> DataType:
+    def meaning(self, parsed: ParsedType, native: str) -> DataType:
         """Return the meaning of the type, UNKNOWN when its name is not listed."""
-        name = spelling.name
+        name = parsed.name
         kind = self.kinds.get(name)
         if kind is None:
             return DataType.unknown(native)
         data_type = DataType(kind=kind, native=native)
         if kind is Kind.TEXT:
             fixed = name in self.fixed
-            return replace(data_type, length=spelling.number(0) or (1 if fixed else None), fixed=fixed)
+            return replace(data_type, length=parsed.number(0) or (1 if fixed else None), fixed=fixed)
         if kind is Kind.DECIMAL:
-            return self._decimal(spelling, native)
-        if name in self.bits and (spelling.number(0) or _SINGLE_BITS + 1) <= _SINGLE_BITS:
+            return self._decimal(parsed, native)
+        if name in self.bits and (parsed.number(0) or _SINGLE_BITS + 1) <= _SINGLE_BITS:
             return replace(data_type, kind=Kind.REAL)
         return data_type
 
-    def _decimal(self, spelling: Spelling, native: str) -> DataType:
-        precision, scale = spelling.number(0), spelling.number(1)
+    def _decimal(self, parsed: ParsedType, native: str) -> DataType:
+        precision, scale = parsed.number(0), parsed.number(1)
         if precision is None:
-            precision, scale = self.decimals.get(spelling.name, (None, None))
+            precision, scale = self.decimals.get(parsed.name, (None, None))
         return decimal(precision, scale, native=native)
 
 

@@ -14,12 +14,13 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from runs.models import GroupRun, Run
+from runs.models.execution import StartedBy
 from runs.models.notification import Notification, NotificationKind
+from runs.models.setting import setting
 from runs.models.states import GroupStatus, Status, finished
 from runs.notify.messages import line
 from runs.notify.outbox import queue
 from runs.notify.recipients import wanted_channels
-from runs.settings import setting
 
 # cancelled without a request: by a signal from outside, such as at shutdown
 _STOPPED = models.Q(status=Status.CANCELLED, cancel_requested=False)
@@ -67,13 +68,13 @@ def on_group_finished(instance: GroupRun, **kwargs: Any) -> None:
 
 def started_manually() -> models.Q:
     """Return the condition of runs that were started on a terminal."""
-    return models.Q(trigger="manual", group_run=None)
+    return models.Q(trigger=StartedBy.MANUAL, group_run=None)
 
 
 def _notify(run: Run) -> None:
     if run.dry_run or run.module is None:
         return
-    if run.trigger == "manual" and run.group_run_id is None and not setting("notify_manual_runs"):
+    if run.trigger == StartedBy.MANUAL and run.group_run_id is None and not setting("notify_manual_runs"):
         return
     if not wanted_channels():
         return
@@ -91,15 +92,18 @@ def _notify_failure(run: Run) -> None:
     reported = Notification.objects.filter(
         module=run.module_id, kind__in=(NotificationKind.FAILURE, NotificationKind.REPEATED), run__gt=last
     )
-    if not reported.exists():
-        kind = NotificationKind.FAILURE
-    elif count % setting("notify_every") == 0:
-        kind = NotificationKind.REPEATED
-    else:
+    if (kind := _failure_kind(reported, count)) is None:
         return
     since = failures.order_by("pk").values_list("finished_at", flat=True).first()
     about = {**_about(run), "failures": count, "since": _iso(since), "error": _error(run)}
     queue(kind, event=f"run:{run.pk}", module=run.module, about=about, now=_end(run), run_id=run.pk)
+
+
+def _failure_kind(reported: models.QuerySet[Notification], count: int) -> NotificationKind | None:
+    """Return the kind of notification of the latest of ``count`` failures in a row; None if it is not reported."""
+    if not reported.exists():
+        return NotificationKind.FAILURE
+    return NotificationKind.REPEATED if count % setting("notify_every") == 0 else None
 
 
 def _notify_group_failure(group_run: GroupRun) -> None:
@@ -118,11 +122,7 @@ def _notify_group_failure(group_run: GroupRun) -> None:
         kind__in=(NotificationKind.FAILURE, NotificationKind.REPEATED),
         about__group_run__gt=last,
     )
-    if not reported.exists():
-        kind = NotificationKind.FAILURE
-    elif count % setting("notify_every") == 0:
-        kind = NotificationKind.REPEATED
-    else:
+    if (kind := _failure_kind(reported, count)) is None:
         return
     first = failures.first()
     about = {

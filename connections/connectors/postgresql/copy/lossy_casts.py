@@ -17,7 +17,7 @@ from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
-from connections.sdk.sql.types import Kind
+from connections.sdk.types import Kind
 
 # the composite types and domains, and arrays of these, among the given types
 _COMPOSITES = """

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from connections.sdk.errors import ConfigurationInvalid
-from modules.cron_expression import MACROS
+from modules.cron.grammar import MACROS
 
 _DAYS = {
     "sun": "Sundays",

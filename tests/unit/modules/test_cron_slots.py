@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connections.sdk.errors import ConfigurationInvalid
-from modules.cron_expression import MACROS
-from scheduling.cron import expression as cron
+from modules.cron import expression as cron
+from modules.cron.grammar import MACROS
 from tests.servers import cron_daemon
 
 ZONES = (

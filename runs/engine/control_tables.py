@@ -76,7 +76,7 @@ def hold_claim(session: Session, dialect: PublishingDialect, plan: Plan) -> None
     claim.check(session.fetch(claim.sql))
 
 
-def write(session: Session, dialect: PublishingDialect, plan: Plan, published: Published, *, kind: str) -> None:
+def write_commit(session: Session, dialect: PublishingDialect, plan: Plan, published: Published, *, kind: str) -> None:
     """Write the commit record; call it inside the publish transaction."""
     marks = ", ".join([dialect.placeholder] * len(_COMMITS))
     names = ", ".join(name for name, _ in _COMMITS)
@@ -96,7 +96,7 @@ def write(session: Session, dialect: PublishingDialect, plan: Plan, published: P
     )
 
 
-def find(session: Session, dialect: PublishingDialect, plan: Plan, *, kind: str) -> Published | None:
+def find_commit(session: Session, dialect: PublishingDialect, plan: Plan, *, kind: str) -> Published | None:
     """Return what the run published, None if it has no commit record. The table must exist."""
     mark = dialect.placeholder
     rows = session.fetch(

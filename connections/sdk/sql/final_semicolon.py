@@ -20,7 +20,7 @@ _TOKEN = re.compile(
 )
 
 
-def statement(query: str) -> str:
+def without_final_semicolon(query: str) -> str:
     """Return ``query`` without its final semicolon. Comments after it, and other semicolons, are kept."""
     last = None
     for token in _TOKEN.finditer(query):

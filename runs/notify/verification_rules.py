@@ -13,14 +13,15 @@ from django.db import transaction
 from django.dispatch import receiver
 
 from connections.sdk.formatting import counted
+from runs.models.execution import StartedBy
 from runs.models.notification import NotificationKind
 from runs.models.states import finished
-from runs.models.verification import Verification
+from runs.models.verification import Verification, VerificationStatus
 from runs.notify.messages import line, sentence
 from runs.notify.outbox import queue
 from runs.notify.recipients import wanted_channels
-from runs.verifications import outcome
 from runs.verifications import scope as verification_scope
+from runs.verifications.outcome import outcome_of
 
 # how many earlier verifications are searched for one that is comparable
 _SEARCH_LIMIT = 100
@@ -41,27 +42,9 @@ def on_verified(instance: Verification, **kwargs: Any) -> None:
 
 
 def _report(verification: Verification) -> None:
-    kinds = {
-        "different": NotificationKind.DIFFERENT,
-        "equal": NotificationKind.EQUAL,
-        "error": NotificationKind.UNVERIFIED,
-    }
-    kind = kinds[str(verification.status)]
-    if kind is NotificationKind.UNVERIFIED and verification.trigger == "manual":
-        # started on a terminal, where the error was printed
-        return
     if verification.module is None or not wanted_channels():
         return
-    before = _before(verification)
-    differed = before is not None and before.status == "different"
-    if kind is NotificationKind.EQUAL and not (before is not None and differed and _covers(verification, before)):
-        return
-    if (
-        kind is NotificationKind.DIFFERENT
-        and before is not None
-        and differed
-        and _state(before) == _state(verification)
-    ):
+    if (kind := _kind(verification)) is None:
         return
     at: dt.datetime = verification.finished_at  # type: ignore[assignment]
     about: dict[str, Any] = {
@@ -71,7 +54,7 @@ def _report(verification: Verification) -> None:
         "missing": verification.missing,
         "extra": verification.extra,
         "different": verification.different,
-        "outcome": str(outcome.outcome(verification)),
+        "outcome": str(outcome_of(verification)),
         "scope": verification_scope.as_json(verification),
         "compared": _compared(verification),
     }
@@ -87,6 +70,20 @@ def _report(verification: Verification) -> None:
         }
     event = f"verification:{verification.pk}"
     queue(kind, event=event, module=verification.module, about=about, now=at)
+
+
+def _kind(verification: Verification) -> NotificationKind | None:
+    """Return the kind of notification, or None if the result is not reported."""
+    if verification.status == VerificationStatus.ERROR:
+        # started on a terminal, where the error was printed
+        return None if verification.trigger == StartedBy.MANUAL else NotificationKind.UNVERIFIED
+    before = _before(verification)
+    differed = before is not None and before.status == VerificationStatus.DIFFERENT
+    if verification.status == VerificationStatus.EQUAL:
+        is_solved = before is not None and differed and _covers(verification, before)
+        return NotificationKind.EQUAL if is_solved else None
+    is_known = before is not None and differed and _state(before) == _state(verification)
+    return None if is_known else NotificationKind.DIFFERENT
 
 
 def _before(verification: Verification) -> Verification | None:

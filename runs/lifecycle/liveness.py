@@ -1,0 +1,46 @@
+"""Decides whether the process of a run has died: by its pid on this machine, by its heartbeat on another."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+
+from django.utils import timezone
+
+from runs.launchers.launcher import START_SECONDS
+from runs.models import GroupRun, Run
+from runs.models.process_mixin import ProcessMixin
+from runs.models.setting import current_settings
+from runs.models.states import Status
+from runs.models.verification import Verification
+from runs.process import identity
+
+# a queued row without a process is dead after this: its launcher has failed, or died before it stored the process
+_START_TIMEOUT = dt.timedelta(seconds=START_SECONDS + 4)
+
+
+def seems_dead(row: Run | GroupRun | Verification) -> bool:
+    """Return whether the process has ended or never started; on another machine its heartbeat decides."""
+    if row.status == Status.LOST:
+        return True
+    process = row.process
+    if process is None:
+        return bool(timezone.now() - row.created_at > _START_TIMEOUT)
+    if process.machine == identity.current().machine:
+        return process.is_dead()
+    return row.status == Status.RUNNING and _lease_expired(row)
+
+
+def _lease_expired(row: ProcessMixin) -> bool:
+    """Return whether the heartbeat of a process on another machine has not changed for the lease.
+
+    The time is measured by this machine's monotonic clock; wall clocks are never compared. Observing processes are
+    short-lived, so each observation is stored on the row, with the machine and boot that its clock belongs to.
+    """
+    here = identity.current()
+    seen, clock = row.sighting or {}, f"{here.machine} {here.boot}"
+    if seen.get("clock") == clock and seen.get("heartbeat") == row.heartbeat:
+        return bool(time.monotonic() - float(seen["at"]) >= current_settings().lease)
+    row.sighting = {"clock": clock, "heartbeat": row.heartbeat, "at": time.monotonic()}
+    row.note(sighting=row.sighting)
+    return False

@@ -1,0 +1,74 @@
+"""What runs, group runs and verifications have in common: what started them, when they ran, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from connections.models import Timestamped
+from runs.models.process_mixin import ProcessMixin
+from runs.models.states import finished
+from runs.models.transitions import transition
+
+
+class StartedBy(models.TextChoices):
+    """What starts an execution: the value of `trigger`, or its part before a colon and a number."""
+
+    MANUAL = "manual", "command"
+    ADMIN = "admin", "admin"
+    SCHEDULE = "schedule", "schedule"
+    FULL_REFRESH = "full_refresh", "full refresh"
+    # the repair of a verification
+    VERIFICATION = "verification", "verification"
+
+    def numbered(self, number: int | None) -> str:
+        """Return the value of `trigger` for the schedule or verification of this number."""
+        return f"{self.value}:{number}"
+
+
+class Execution(ProcessMixin, Timestamped):
+    """Abstract base of rows that a process executes once. They change only by transitions, until they are final."""
+
+    # the choices are those of the model
+    status: models.CharField[str, str]
+    # of `StartedBy`; for schedules and verifications with a number, such as `schedule:7`
+    trigger = models.CharField(max_length=60, default=StartedBy.MANUAL.value)
+    actor = models.CharField(max_length=200, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    # null, or code, message, hint and detail
+    error = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+    @property
+    def is_final(self) -> bool:
+        return self.status not in self.ACTIVE
+
+    @property
+    def seconds(self) -> float | None:
+        """The duration in seconds, up to now while it runs; None if it has not started."""
+        if self.started_at is None:
+            return None
+        return round(((self.finished_at or timezone.now()) - self.started_at).total_seconds(), 3)
+
+    def record(self, **fields: Any) -> None:
+        """Update fields of an active row. Raise IllegalTransition once it is final."""
+        transition(self, None, sources=self.ACTIVE, fields=fields)
+
+    def _start(
+        self, status: str, process: dict[str, Any], *, sources: Collection[str], only_if: dict[str, Any] | None = None
+    ) -> None:
+        """Set the status of a running row, in the process whose fields are ``process``."""
+        fields = {"started_at": timezone.now(), **process}
+        transition(self, status, sources=sources, fields=fields, only_if=only_if)
+
+    def _finish(self, status: str, results: dict[str, Any], *, sources: Collection[str]) -> None:
+        """Set a final status, and send `states.finished` in the same transaction."""
+        with transaction.atomic():
+            transition(self, status, sources=sources, fields={"finished_at": timezone.now(), **results})
+            finished.send(type(self), instance=self)
