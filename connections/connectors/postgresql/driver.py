@@ -21,7 +21,7 @@ from connections.connectors.postgresql.metadata import (
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
 from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutConnection
-from connections.connectors.postgresql.session.settings import SESSION, address, idle_timeout, settings
+from connections.connectors.postgresql.session.settings import address, idle_timeout, session_settings, settings
 from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.final_semicolon import ONE_QUERY
@@ -153,11 +153,10 @@ def _configure(session: PostgresqlSession, parameters: ConnectionParameters) -> 
 
     Raises Protected when the database is Pipekit's metadata, which is checked by its tables.
     """
-    own = cast(dict[str, Any], parameters.options.get("session") or {})
-    pairs = {**{k: v for k, v in SESSION.items() if k != "client_encoding"}, **own}
+    pairs = session_settings(parameters)
     calls = ", ".join(["set_config(%s, %s, false)"] * len(pairs))
     # one statement, to save round trips
-    rows = session.fetch(f"SELECT ({IS_METADATA}), {calls}", [str(part) for pair in pairs.items() for part in pair])
+    rows = session.fetch(f"SELECT ({IS_METADATA}), {calls}", [part for pair in pairs.items() for part in pair])
     check_metadata(rows[0], parameters)
     if session.server_version >= _CHECKS_CLIENTS_SINCE:
         # the server ends the statement of a killed client early, instead of holding its locks to the end

@@ -18,9 +18,9 @@ from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.lifecycle.launch import launch
 from runs.models import Run
-from runs.process import control
+from runs.process import control, identity
 from tests.benches.bench import Bench
-from tests.factories import RunFactory
+from tests.factories import ModuleFactory, RunFactory
 from tests.processes.commands import alive, backends, is_jrunner, manage, start, wait_until
 
 QUERY = "SELECT k, v FROM s"
@@ -169,6 +169,18 @@ def test_cancelling_during_a_hook_before_the_transfer_stops_the_hook(numbers: Be
     wait_until(lambda: executing(numbers.destination.url, "pg_sleep"))
     assert cancel.stop(run) is CancelResult.CANCELLED
     wait_until(lambda: not backends(numbers.destination.url))
+    assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
+
+
+def test_a_run_that_waits_for_its_turn_ends_when_it_is_cancelled(numbers: Bench, orders: Module) -> None:
+    Connection.objects.update(max_parallel=1)
+    earlier = RunFactory.create(module=ModuleFactory.create(source_connection=orders.source_connection))
+    earlier.start(**identity.current().as_fields())
+    run = launch(orders, Request())
+    wait_until(lambda: run.log_file.exists() and "whose max_parallel is 1" in run.log_file.read_text())
+    started = time.monotonic()
+    assert cancel.stop(run) is CancelResult.CANCELLED
+    assert time.monotonic() - started < 10
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
 
 

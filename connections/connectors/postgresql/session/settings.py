@@ -6,9 +6,10 @@ Imports no driver, since jrunner uses them with asyncpg alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 from connections.connectors.postgresql.session import clear_text
+from connections.connectors.postgresql.url import search_path
 from connections.sdk.parameters import ConnectionParameters
 from connections.url import parse
 
@@ -87,11 +88,17 @@ def address(keywords: Mapping[str, str]) -> str:
     return host if host.startswith("/") else f"{host}:{keywords.get('port', '5432')}"
 
 
+def session_settings(parameters: ConnectionParameters) -> dict[str, str]:
+    """Return the settings of every session except client_encoding: the fixed ones and those of the connection."""
+    path = search_path(parameters)
+    extra = cast(dict[str, Any], parameters.options.get("session") or {})
+    pairs = {**SESSION, **({"search_path": path} if path else {}), **extra}
+    return {key: str(value) for key, value in pairs.items() if key != "client_encoding"}
+
+
 def session_options(parameters: ConnectionParameters) -> str:
-    """Return libpq's ``options`` with the fixed session settings and those of the connection's option ``session``."""
-    extra = cast(dict[str, str], parameters.options.get("session") or {})
-    pairs = {**{k: v for k, v in SESSION.items() if k != "client_encoding"}, **extra}
-    return " ".join(f"-c {key}={_escaped(str(value))}" for key, value in pairs.items())
+    """Return libpq's ``options`` with the session settings."""
+    return " ".join(f"-c {key}={_escaped(value)}" for key, value in session_settings(parameters).items())
 
 
 def _escaped(value: str) -> str:
