@@ -9,13 +9,13 @@ import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from connections.sdk.records import dataclass
 from connections.secrets.redaction import redactor
 from runs.models.notification import NotificationKind
 from runs.models.setting import Setting, current_settings

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 
+from connections.sdk.records import dataclass
 from runs.models.notification import Notification, NotificationKind
 from runs.notify.messages import line, timestamp
 from runs.notify.outbox import rows

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import F
 
+from connections.sdk.records import dataclass
 from modules.models import Module
 from runs.models.execution import StartedBy
 from scheduling.models import Action, CatchUp, Progress, Schedule, server_zone

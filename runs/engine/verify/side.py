@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableInfo
 from runs.engine.segments import Grid, Segment
 
