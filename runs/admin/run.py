@@ -15,7 +15,7 @@ from modules.models import Module
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
 from pipekit_site.admin_ui.model_admin import Button
-from runs.admin import formatting, module_pages
+from runs.admin import formatting
 from runs.admin.actions import CANCEL, cancel, run_again
 from runs.admin.base import RunColumns, RunHistoryAdmin, StartedByFilter
 from runs.models import Run
@@ -127,6 +127,3 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
     @display(description="Heartbeat")
     def heartbeats(self, run: Run) -> str:
         return formatting.heartbeat(run)
-
-
-module_pages.register()

@@ -10,7 +10,6 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -18,6 +17,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from connections.sdk.errors import InternalError, PipekitError
+from connections.sdk.records import dataclass
 from connections.secrets.redaction import redactor
 from runs.models.notification import Channel, Notification, NotificationQuerySet, new_delivery_id
 from runs.models.transitions import storable

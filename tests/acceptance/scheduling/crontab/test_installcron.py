@@ -18,7 +18,7 @@ def test_the_line_is_appended_to_the_crontab_after_a_backup(
     program: Program, settings: Settings, data_dir: Path
 ) -> None:
     program.table = FOREIGN
-    install()
+    call_command("installcron")
     assert program.table is not None
     assert program.table.startswith(FOREIGN)
     assert program.table.count(b"\n") == FOREIGN.count(b"\n") + 1
