@@ -74,7 +74,7 @@ EXPECTED = {
     (25, "modules.qcrh.merge_strategy"): "expected one of full, incremental, append, upsert; did you mean incremental?",
     (27, "modules.qcrh.enabled"): "this key is repeated, first in line 26",
     (28, "modules.qcrh.full_refresh_cron"): "a number is out of range",
-    (30, "modules.qcrh.hooks[1].sql"): "needs SQL to run",
+    (30, "modules.qcrh.hooks[1].sql"): "needs SQL",
     (31, "modules.qcrh.hooks[2].run_on"): "expected one of before, success, failure, always",
     (33, "modules.qcrh.watermarks[1].connection"): "this key is missing",
     (33, "modules.qcrh.watermarks[1].resolver_sql"): "this key is missing",
