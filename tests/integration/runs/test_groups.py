@@ -214,6 +214,21 @@ def test_cancelling_a_group_run_ends_every_member_and_starts_no_more(
     assert group_run.skipped == [{"module": "never", "why": "the group run was cancelled"}]
     wait_until(lambda: not backends(pg_bench.source.url) and not backends(pg_bench.destination.url))
     wait_until(lambda: not alive(group_run.pid))
+    # it saw the request by itself: no signal was needed
+    assert "cancel: still running" not in group_run.log_file.read_text()
+
+
+@pytest.mark.matrix
+def test_one_signal_to_the_process_of_a_group_run_cancels_it(group: Group, member: Member) -> None:
+    member("a", SLOW)
+    member("never")
+    group_run = launch_group(group)
+    wait_until(transferring(group_run))
+    group_run.refresh_from_db()
+    os.kill(group_run.pid or 0, signal.SIGTERM)
+    assert wait_for_end(group_run).status == "cancelled"
+    assert statuses(group_run) == [("a", "cancelled")]
+    assert group_run.skipped == [{"module": "never", "why": "the group run was cancelled"}]
 
 
 @pytest.mark.matrix
