@@ -67,8 +67,11 @@ class Execution(ProcessMixin, Timestamped):
         fields = {"started_at": timezone.now(), **process}
         transition(self, status, sources=sources, fields=fields, only_if=only_if)
 
-    def _finish(self, status: str, results: dict[str, Any], *, sources: Collection[str]) -> None:
+    def _finish(
+        self, status: str, results: dict[str, Any], *, sources: Collection[str], only_if: dict[str, Any] | None = None
+    ) -> None:
         """Set a final status, and send `states.finished` in the same transaction."""
+        fields = {"finished_at": timezone.now(), **results}
         with transaction.atomic():
-            transition(self, status, sources=sources, fields={"finished_at": timezone.now(), **results})
+            transition(self, status, sources=sources, fields=fields, only_if=only_if)
             finished.send(type(self), instance=self)
