@@ -166,7 +166,4 @@ def _finish_cancelled(group_run: GroupRun) -> None:
 
 
 def _reap_if_dead(run: Run) -> bool:
-    if not seems_dead(run):
-        return False
-    reap(run)
-    return True
+    return seems_dead(run) and reap(run)

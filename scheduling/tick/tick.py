@@ -39,7 +39,6 @@ def tick(now: dt.datetime) -> TickReport:
     """Start everything that is due at ``now``. Only errors of the metadata database are raised."""
     now = now.astimezone(dt.UTC)
     error = _run_task(lambda: reap.reap_all(seconds=_REAP_TIME_LIMIT))
-    _run_task(reap.reap_verifications)
     clock = Clock(
         now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=current_settings().misfire_grace_hours)
     )
