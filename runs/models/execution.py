@@ -18,6 +18,7 @@ class StartedBy(models.TextChoices):
     """What starts an execution: the value of `trigger`, or its part before a colon and a number."""
 
     MANUAL = "manual", "command"
+    DEMO = "demo", "demo"
     ADMIN = "admin", "admin"
     SCHEDULE = "schedule", "schedule"
     FULL_REFRESH = "full_refresh", "full refresh"

@@ -123,12 +123,13 @@ def test_a_run_that_was_stopped_without_a_request_to_cancel_is_reported_as_a_fai
     assert events(module)[-1] == "recovery"
 
 
-def test_manual_runs_are_reported_only_if_the_setting_asks_for_it() -> None:
+@pytest.mark.parametrize("trigger", ["manual", "demo"])
+def test_manual_runs_are_reported_only_if_the_setting_asks_for_it(trigger: str) -> None:
     module = ModuleFactory.create()
-    ended(module, trigger="manual")
+    ended(module, trigger=trigger)
     assert events(module) == []
     change_settings(notify_manual_runs=True)
-    ended(module, trigger="manual")
+    ended(module, trigger=trigger)
     assert events(module) == ["failure"]
 
 
@@ -286,7 +287,9 @@ def test_a_module_that_only_ever_fails_is_late() -> None:
 def test_disabled_modules_and_modules_that_only_run_manually_are_not_late() -> None:
     change_settings(late_after_hours=24)
     succeeded(aged(100, enabled=False), 30)
-    RunFactory.create(module=aged(100), status=Status.SUCCESS, finished_at=NOW - dt.timedelta(hours=50))
+    for trigger in ("manual", "demo"):
+        finished_at = NOW - dt.timedelta(hours=50)
+        RunFactory.create(module=aged(100), status=Status.SUCCESS, finished_at=finished_at, trigger=trigger)
     assert notify.find_late(NOW) == 0
 
 
