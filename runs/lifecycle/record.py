@@ -73,8 +73,8 @@ class Recorder:
         return True
 
     def log(self, text: str) -> None:
-        """Append a line to the run's log, without secrets."""
-        logs.write(self.run, redactor().text(text))
+        """Append a line to the run's log."""
+        logs.write(self.run, text)
 
     def cap_log(self) -> None:
         """Cut the middle out of a log that exceeds the setting run_log_megabytes."""

@@ -17,9 +17,9 @@ import pytest
 from django.db import connection
 
 from connections.models import Connection
-from connections.sdk.errors import AlreadyRunning
+from connections.sdk.errors import AlreadyRunning, ConnectionFailed
 from modules.models import Group, GroupMember, Module
-from runs.lifecycle import cancel
+from runs.lifecycle import cancel, claim, groups, signals
 from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.launch import launch_group
 from runs.lifecycle.reap import reap_all
@@ -317,6 +317,24 @@ def test_a_member_that_cannot_start_has_an_error_and_stops_no_other(
     assert (done.code, done.json["status"]) == (5, "partial"), done.err
     assert [(run["module"], run["status"]) for run in done.json["runs"]] == [("broken", "error"), ("good", "success")]
     assert done.json["runs"][0]["error"]["code"] == "url_invalid"
+
+
+def test_the_error_of_a_group_run_and_of_a_member_that_cannot_start_has_no_secrets(
+    group: Group, member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "jdbc:x password=geheim99"
+
+    def fail(*args: Any) -> Any:
+        raise RuntimeError(secret)
+
+    monkeypatch.setattr(groups, "_members", fail)
+    group_run = GroupRun.objects.create(group=group, group_name=group.name, status="running")
+    with signals.as_interrupt():
+        groups.execute_group(group_run)
+    refused = claim.refuse(member("a"), claim.Request(), ConnectionFailed(secret))
+    for row in (GroupRun.objects.get(), Run.objects.get(pk=refused.pk)):
+        assert "password=***" in (row.error or {})["message"]
+    assert "geheim99" not in group_run.log_file.read_text()
 
 
 @pytest.mark.sqlite_metadata
