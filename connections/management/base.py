@@ -7,13 +7,16 @@ run when `serve` starts, and with `manage.py check --all`.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, ClassVar, Literal, NoReturn
 
 from django.core.management.base import BaseCommand as DjangoCommand
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import PipekitError
@@ -64,6 +67,19 @@ class BaseCommand(DjangoCommand):
     error_exit_codes: ClassVar[Mapping[type[PipekitError], int]] = {}
     exit_code: int = ExitCode.DONE
 
+    def create_parser(self, prog_name: str, subcommand: str, **options: Any) -> CommandParser:
+        parser = super().create_parser(prog_name, subcommand, **options)
+        if getattr(self, "_called_from_command_line", False):
+            for each in _with_subparsers(parser):
+                each.error = partial(self._refuse, each.prog)  # type: ignore[method-assign]
+        return parser
+
+    def _refuse(self, program: str, message: str) -> NoReturn:
+        """Report arguments that argparse does not accept in the form of all errors, instead of its own."""
+        text = f"{message[:1].upper()}{message[1:].rstrip('.')}."
+        self.write_error({"code": "usage", "message": text, "hint": f"{program} --help shows what it takes."})
+        sys.exit(ExitCode.USAGE)
+
     def execute(self, *arguments: Any, **options: Any) -> str | None:
         try:
             output = self._execute(*arguments, **options)
@@ -99,6 +115,14 @@ class BaseCommand(DjangoCommand):
     def write_error(self, fields: Mapping[str, str]) -> None:
         """Write an error, as ``PipekitError.as_dict()`` returns it, to stderr."""
         self.stderr.write(error_text(fields))
+
+
+def _with_subparsers(parser: ArgumentParser) -> Iterator[ArgumentParser]:
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from _with_subparsers(each)
 
 
 def error_text(error: Mapping[str, str]) -> str:

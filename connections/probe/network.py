@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from collections.abc import Sequence
 
 from connections.sdk.errors import ConnectionFailed, UrlInvalid
 from connections.url import addresses
+from connections.url.addresses import in_daemon_thread
 
 # seconds, for resolving the host name and for opening the port
 TIMEOUT = 10.0
@@ -17,7 +16,7 @@ TIMEOUT = 10.0
 def resolve_host(host: str) -> list[str]:
     """Return the addresses of a host name. Raises ConnectionFailed, or UrlInvalid for addresses that are forbidden."""
     try:
-        answers = _with_timeout(lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM))
+        answers = in_daemon_thread(lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)).result(TIMEOUT)
     except TimeoutError:
         raise ConnectionFailed(
             f"The host name “{host}” could not be resolved within {TIMEOUT:.0f} s.",
@@ -34,15 +33,6 @@ def resolve_host(host: str) -> list[str]:
     if any(map(addresses.is_forbidden, known)):
         raise UrlInvalid(f"“{host}” is a link-local address or a metadata service.", hint="Name a database server.")
     return resolved
-
-
-def _with_timeout(look_up: Callable[[], list[Any]]) -> list[Any]:
-    # getaddrinfo takes no timeout, and its thread cannot be stopped: it ends by itself
-    pool = ThreadPoolExecutor(1)
-    try:
-        return pool.submit(look_up).result(timeout=TIMEOUT)
-    finally:
-        pool.shutdown(wait=False)
 
 
 def open_port(host: str, port: int, candidates: Sequence[str]) -> None:

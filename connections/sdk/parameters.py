@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from connections.sdk.files.protection import Protection
@@ -32,12 +32,6 @@ class ConnectionParameters:
     name: str = ""
     # what the connection must not reach; defaults to what this process protects
     protection: Protection = field(default_factory=current_protection, repr=False)
-
-    def beside(self, other: ConnectionParameters) -> ConnectionParameters:
-        """Return the parameters, with the option ``same_file`` if ``other`` is the same file; some systems lock it."""
-        if (self.kind, self.url) != (other.kind, other.url):
-            return self
-        return replace(self, options={**self.options, "same_file": True})
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON form for a jrunner job. Contains the password: pass it only by a child's standard input."""

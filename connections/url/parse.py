@@ -5,6 +5,7 @@ Drivers get only rebuilt URLs. `parse` raises UrlInvalid with the reason and the
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from typing import cast
@@ -12,10 +13,11 @@ from typing import cast
 from connections import registry
 from connections.sdk.errors import UrlInvalid
 from connections.sdk.manifest import UrlRules
+from connections.sdk.parameters import ConnectionParameters
 from connections.url import forms
 from connections.url.parts import ConnectionUrl
 
-__all__ = ["ConnectionUrl", "check", "kind_of", "parse", "rebuild"]
+__all__ = ["ConnectionUrl", "check", "kind_of", "parse", "rebuild", "sharing_file"]
 
 # a scheme, which no path begins with; SQLAlchemy appends the driver after a plus sign
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*(\+[A-Za-z0-9_.-]+)?://")
@@ -138,3 +140,16 @@ def rebuild(url: ConnectionUrl) -> str:
 def _expected(kind: str) -> str:
     rules = _rules(kind)
     return f"Expected: {rules.expected}." if rules else ""
+
+
+def sharing_file(
+    source: ConnectionParameters, destination: ConnectionParameters
+) -> tuple[ConnectionParameters, ConnectionParameters]:
+    """Return both with the option ``same_file`` if they lead to one file, which some systems lock; else unchanged."""
+    if source.kind != destination.kind:
+        return source, destination
+    one, other = (parse(parameters.url, source.kind) for parameters in (source, destination))
+    if not (one.is_file and other.is_file and os.path.realpath(one.path) == os.path.realpath(other.path)):
+        return source, destination
+    first, second = (replace(each, options={**each.options, "same_file": True}) for each in (source, destination))
+    return first, second

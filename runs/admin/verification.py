@@ -20,10 +20,9 @@ from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button
 from runs.admin import formatting, verification_examples
 from runs.admin.actions import RESULT_TEXTS, report_failed_launches, too_many
 from runs.admin.base import RunHistoryAdmin, StartedByFilter
-from runs.lifecycle import cancel as cancelling
 from runs.models.execution import StartedBy
 from runs.models.verification import Verification
-from runs.verifications import report
+from runs.verifications import cancel, report
 from runs.verifications import scope as verification_scope
 from runs.verifications.claim import VerificationRequest
 from runs.verifications.launch import launch
@@ -136,7 +135,7 @@ class VerificationAdmin(RunHistoryAdmin):
         if too_many(request, rows.count(), "Select fewer."):
             return None
         for row in rows:
-            text = RESULT_TEXTS[cancelling.cancel(row)]
+            text = RESULT_TEXTS[cancel.request(row)]
             messages.info(request, html.render("runs/messages/row.html", row=row, text=text))
         return None
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 from connections.sdk.errors import PipekitError
 from runs.engine.events import Event, Warned
 from runs.engine.faults import point
-from runs.engine.plan import Plan, RunOn
+from runs.engine.plan import Hook, RunOn
 from runs.engine.sessions import open_session
 
 
-def run(plan: Plan, *run_on: RunOn) -> Generator[Event, None, None]:
+def run(hooks: Sequence[Hook | None], *run_on: RunOn) -> Generator[Event, None, None]:
     """Run the hooks with these values of ``run_on`` in order, each in its own session and with its text unchanged.
 
+    None stands for a hook that cannot be executed, so that the others keep their numbers.
     Raises the error of a hook that must succeed, with the hook's number in the message; others become warnings.
     """
-    for number, hook in enumerate(plan.hooks, start=1):
-        if hook.run_on not in run_on:
+    for number, hook in enumerate(hooks, start=1):
+        if hook is None or hook.run_on not in run_on:
             continue
         point("hooks.before_one")
         try:

@@ -6,7 +6,7 @@ Independent of Django and of the metadata database: it yields events, and the ca
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,7 +29,7 @@ from runs.engine.extract import bound_above_source
 from runs.engine.extract import columns as column_choice
 from runs.engine.extract.query import base_query, bounded_query, repair_query
 from runs.engine.faults import point
-from runs.engine.plan import Plan, RunOn
+from runs.engine.plan import Hook, Plan, RunOn
 from runs.engine.publish import delete_extra, destination_table, key_sync, staging, unfilled_columns
 from runs.engine.publish.checks import Staging
 from runs.engine.publish.publish import publish
@@ -74,7 +74,7 @@ def attempt(plan: Plan) -> Iterator[Event]:
         resolved = yield from _timed("resolve", _resolve(plan))
         yield from dry_run.build(plan, resolved.query, resolved.bound, resolved.table)
         return
-    yield from hooks.run(plan, RunOn.BEFORE)
+    yield from hooks.run(plan.hooks, RunOn.BEFORE)
     resolved = yield from _timed("resolve", _resolve(plan))
     transfer_job = yield from _timed("stage", _stage(plan, resolved))
     rows = yield from _timed("transfer", _transfer(plan, transfer_job))
@@ -90,7 +90,7 @@ def resume(plan: Plan) -> Iterator[Event]:
     """Execute the steps after the publish, which an earlier attempt committed. Staging is recreated, empty."""
     delete_extra.check_resume(plan)
     if not plan.key_sync or not plan.supports_deletes:
-        yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))
+        yield from _timed("hooks", hooks.run(plan.hooks, RunOn.SUCCESS))
         return
     resolved = _without_events(_resolve(plan))
     columns = _without_events(_stage(plan, resolved)).columns
@@ -102,22 +102,26 @@ def _after_publish(plan: Plan, resolved: Resolved, staged: Staging) -> Iterator[
         yield from _timed("reconcile", delete_extra.delete_extra(plan, staged))
     if plan.key_sync and plan.supports_deletes:
         yield from _timed("reconcile", key_sync.reconcile(plan, resolved.query, staged.columns))
-    yield from _timed("hooks", hooks.run(plan, RunOn.SUCCESS))
+    yield from _timed("hooks", hooks.run(plan.hooks, RunOn.SUCCESS))
 
 
 def after_success(plan: Plan) -> Iterator[Event]:
     """Run the hooks for any result, after the last attempt succeeded."""
     if not plan.dry_run:
-        yield from hooks.run(plan, RunOn.ALWAYS)
+        yield from hooks.run(plan.hooks, RunOn.ALWAYS)
         point("run.done")
 
 
 def after_failure(plan: Plan) -> Iterator[Event]:
-    """Run the failure hooks. Their own errors become warnings, so that they do not hide the run's error."""
-    if plan.dry_run:
-        return
+    """Run the failure hooks, except in a dry run."""
+    if not plan.dry_run:
+        yield from failure_hooks(plan.hooks)
+
+
+def failure_hooks(planned: Sequence[Hook | None]) -> Iterator[Event]:
+    """Run the hooks for a failure. Their own errors become warnings, so that they do not hide the run's error."""
     try:
-        yield from hooks.run(plan, RunOn.FAILURE, RunOn.ALWAYS)
+        yield from hooks.run(planned, RunOn.FAILURE, RunOn.ALWAYS)
     except PipekitError as error:
         yield Warned(error.message)
     except Exception as error:

@@ -1,22 +1,27 @@
 """The key that locks a destination table: two runs have the same one exactly if they write the same table.
 
-Names that only a resolver or the server knows to be the same (an alias in DNS, a synonym) have different keys.
+Names that only a resolver or the server knows to be the same (an alias in DNS, a synonym, a table without a schema
+under a search_path that a role sets) have different keys. Publishes of one table exclude each other on the server, too.
 """
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 from pathlib import Path
 
 from connections import registry
 from connections.models import Connection
+from connections.sdk.parameters import ConnectionParameters
 from connections.url import parse
 from connections.url.parse import ConnectionUrl
 from modules.models import Module
 
 _MAX_KEY_LENGTH = 1000
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
+# properties that name the database, of systems whose URLs may name it so
+_DATABASE_PROPERTIES = ("database", "databaseName", "db")
 # the database of a URL that names none
 _DEFAULT_DATABASE = {"postgresql": "postgres"}
 
@@ -27,7 +32,8 @@ def dest_lock_key(module: Module) -> str:
     url = parse.parse(connection.jdbc_url, kind=connection.driver.kind)
     # the kind “jdbc” stands for many systems; its form is the name of the system
     system = f"{url.kind}:{url.form}" if url.kind == "jdbc" else url.kind
-    table = registry.dialect(url.kind).table_key(module.dest_table_name)
+    parameters = ConnectionParameters(kind=url.kind, url=connection.jdbc_url, options=connection.options or {})
+    table = registry.dialect_for(parameters).table_key(module.dest_table_name)
     key = f"{system}:{_address(connection, url)}:{table}"
     # longer keys do not fit into the column
     return key if len(key) <= _MAX_KEY_LENGTH else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
@@ -37,11 +43,21 @@ def _address(connection: Connection, url: ConnectionUrl) -> str:
     """Return server and database, or the file."""
     if url.is_file:
         return os.path.realpath(url.path)
-    database = url.database or url.path or _DEFAULT_DATABASE.get(url.kind, "")
-    if directory := (connection.options or {}).get("embedded"):
-        # the URL only names the database
-        return f"{os.path.realpath(Path(directory).expanduser())}/{database}"
-    host = url.canonical_host
+    named = (url.properties[name] for name in _DATABASE_PROPERTIES if name in url.properties)
+    database = url.database or next(named, "") or url.path or _DEFAULT_DATABASE.get(url.kind, "")
+    directory = (connection.options or {}).get("embedded")
+    if directory or url.host.startswith("/"):
+        # a socket; the URL of an embedded server only names the database
+        place = os.path.realpath(Path(directory).expanduser() if directory else url.host)
+        port = url.default_port if directory else url.port or url.default_port
+        return f"{place}:{port}/{database}"
     # a port takes precedence over the name of an instance
     instance = "" if url.port or not url.instance else f"\\{url.instance.lower()}"
-    return f"{'localhost' if host in _LOOPBACK else host}{instance}:{url.port_or_default}/{database}"
+    return f"{_host(url)}{instance}:{url.port_or_default}/{database}"
+
+
+def _host(url: ConnectionUrl) -> str:
+    host = url.canonical_host
+    if ":" in host and (mapped := ipaddress.IPv6Address(host).ipv4_mapped):
+        host = str(mapped)
+    return "localhost" if host in _LOOPBACK else host

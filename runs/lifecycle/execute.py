@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 
@@ -66,8 +66,15 @@ def _run_engine(
         recorder.record(event)
         on_event(event)
 
-    wait_for_turn(recorder.run, lambda message: handle(Waiting(message)))
-    plan = recorder.plan = change(planning.plan(recorder.run, recorder.settings))
+    try:
+        wait_for_turn(recorder.run, lambda message: handle(Waiting(message)))
+        plan = recorder.plan = change(planning.plan(recorder.run, recorder.settings))
+    except IllegalTransition:
+        raise
+    except Exception:
+        for event in _hooks_without_plan(recorder):
+            handle(event)
+        raise
     # closing the generator closes the sessions that it has open
     with (
         closing(_events(recorder.run, plan, retry=retry)) as run_events,
@@ -75,6 +82,15 @@ def _run_engine(
     ):
         for event in run_events:
             handle(event)
+
+
+def _hooks_without_plan(recorder: Recorder) -> Iterator[Event]:
+    """Run the failure hooks of a run that failed before it had a plan."""
+    if recorder.run.dry_run:
+        return
+    hooks, problems = planning.failure_hooks(recorder.run, recorder.settings)
+    yield from map(Warned, problems)
+    yield from sync.failure_hooks(hooks)
 
 
 def _events(run: Run, plan: Plan, *, retry: bool) -> Generator[Event, None, None]:

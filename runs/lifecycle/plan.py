@@ -7,6 +7,7 @@ from dataclasses import replace
 from django.conf import settings as conf
 
 from connections.models import Connection
+from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
 from modules.models import Hook as HookRow
@@ -57,6 +58,25 @@ def plan(run: Run, settings: Setting | None = None) -> Plan:
         jrunner_path=conf.PIPEKIT.jrunner_path or "",
         log_path=str(run.log_file),
     )
+
+
+def failure_hooks(run: Run, settings: Setting) -> tuple[list[Hook | None], list[str]]:
+    """Return the hooks of a run that cannot be planned, and why some of its failure hooks cannot be executed.
+
+    None stands for such a hook, and for all that are not executed after a failure.
+    """
+    module = run.module
+    assert module is not None, "a run is planned while its module exists"
+    hooks, problems = list[Hook | None](), list[str]()
+    for number, row in enumerate(module.hooks.order_by("run_order", "pk"), start=1):
+        hook = None
+        if row.run_on in (RunOn.FAILURE, RunOn.ALWAYS):
+            try:
+                hook = _hook(row, module, settings.no_progress_timeout)
+            except PipekitError as error:
+                problems.append(f"Hook {number} ({row.run_on}) was not executed: {error.message}")
+        hooks.append(hook)
+    return hooks, problems
 
 
 def plan_of_destination(run: Run) -> Plan:

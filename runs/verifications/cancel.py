@@ -1,4 +1,4 @@
-"""Cancels a verification and waits until it has ended."""
+"""Cancels verifications, as `runs.lifecycle.cancel` does runs."""
 
 from __future__ import annotations
 
@@ -20,12 +20,18 @@ def cancel(module: Module) -> tuple[Verification | None, str]:
     return (None, "") if row is None else (row, described(row, stop(row)))
 
 
-def stop(verification: Verification) -> CancelResult:
-    """Cancel a verification as `runs.lifecycle.cancel.stop` does a run.
+def request(verification: Verification) -> CancelResult:
+    """Request the cancel and return at once; a separate process calls `stop`."""
+    return _with_next(verification, cancelling.cancel(verification))
 
-    If its process must be killed, the verifications that the process was to execute next get another one.
-    """
-    result = cancelling.stop(verification, terminate=not queued_behind(verification))
+
+def stop(verification: Verification) -> CancelResult:
+    """Cancel the verification and wait until it has ended."""
+    return _with_next(verification, cancelling.stop(verification, terminate=not queued_behind(verification)))
+
+
+def _with_next(verification: Verification, result: CancelResult) -> CancelResult:
+    """Start another process for the verifications that a killed one was to execute next; return the result."""
     is_killed = result is CancelResult.CANCELLED and verification.process is not None and verification.process.is_dead()
     if is_killed and (waiting := queued_behind(verification)):
         start(waiting)

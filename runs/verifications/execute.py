@@ -59,6 +59,20 @@ def execute(verification: Verification, *, show: Callable[[str], object] = lambd
     return verification
 
 
+def invalid_option(module: Module, options: dict[str, Any]) -> PipekitError | None:
+    """Return why options of a verification that is not yet begun do not fit the module; see the engine's function."""
+    # imported here: only a comparison needs DuckDB and Arrow
+    from runs.engine.verify import verify
+
+    if not (options.get("columns") or options.get("since")):
+        return None
+    try:
+        plan = planning.plan(_run_of(module))
+    except PipekitError:
+        return None
+    return verify.invalid_option(plan, _options(Verification(options=options)))
+
+
 def _verify(verification: Verification, results: dict[str, Any], log: VerificationLog) -> None:
     """Compare, and repair if requested; ``results``, the fields of the row, is filled as they become known."""
     # imported here: only a comparison needs DuckDB and Arrow

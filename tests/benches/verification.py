@@ -13,7 +13,7 @@ from tests.benches.bench import Bench
 
 def fast_pace() -> Pace:
     """Return a pace that does not slow tests down."""
-    return Pace(per_second=1000)
+    return Pace(per_second=1000, seconds_between_reads=0.05)
 
 
 def run_verification(

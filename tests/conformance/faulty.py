@@ -214,11 +214,11 @@ FAULTS: dict[str, tuple[FaultyConnector, str]] = {
     ),
     "loses the last batch": (
         FaultyConnector(reader=FaultyReader(WithoutLastBatch)),
-        "test_rows_come_in_batches_of_the_size_that_was_asked_for",
+        "test_batches_have_the_requested_size",
     ),
     "reads all rows in one batch": (
         FaultyConnector(reader=FaultyReader(batch_bytes=1 << 30)),
-        "test_rows_come_in_batches_of_the_size_that_was_asked_for",
+        "test_batches_have_the_requested_size",
     ),
     "ends a failed read without an error": (
         FaultyConnector(reader=FaultyReader(WithoutErrors)),
@@ -226,40 +226,43 @@ FAULTS: dict[str, tuple[FaultyConnector, str]] = {
     ),
     "commits each batch": (
         FaultyConnector(writer=BatchByBatch(SQLITE.writer)),
-        "test_an_error_of_the_source_leaves_nothing",
+        "test_an_error_of_the_source_writes_no_rows",
     ),
     "does not clear the table": (
         FaultyConnector(writer=WithoutClear(SQLITE.writer)),
-        "test_rows_are_added_and_with_clear_they_replace_the_others",
+        "test_rows_are_appended_or_replace_existing_rows",
     ),
     "ignores the claim": (
         FaultyConnector(writer=WithoutClaim(SQLITE.writer)),
         "test_only_the_run_that_holds_the_claim_writes",
     ),
-    "does not close sessions": (FaultyConnector(NeverClosed), "test_many_sessions_one_after_the_other"),
+    "does not close sessions": (FaultyConnector(NeverClosed), "test_sessions_can_be_opened_repeatedly"),
     "cancels too late": (FaultyConnector(SlowlyCancelled), "test_a_running_statement_is_cancelled"),
     "lets read-only queries write": (FaultyConnector(WritingReadOnly), "test_a_read_only_query_cannot_write"),
-    "has the same error code for all errors": (FaultyConnector(SameErrorCode), "test_a_missing_table_is_table_missing"),
-    "shows the password in errors": (FaultyConnector(PasswordInErrors), "test_bad_sql_is_query_invalid"),
+    "has the same error code for all errors": (
+        FaultyConnector(SameErrorCode),
+        "test_a_missing_table_is_reported_as_table_missing",
+    ),
+    "shows the password in errors": (FaultyConnector(PasswordInErrors), "test_bad_sql_is_reported_as_query_invalid"),
     "reports names in lower case": (
         FaultyConnector(introspector=LowerCaseNames(SQLITE.introspector)),
         "test_columns_may_have_any_names",
     ),
     "does not escape quotes in names": (
         FaultyConnector(dialect=UnescapedQuotes()),
-        "test_a_quoted_name_is_the_name_that_it_was_made",
+        "test_quoting_preserves_a_name",
     ),
     "compares NULLs by equality": (
         FaultyConnector(dialect=NullsDiffer()),
-        "test_a_publish_leaves_exactly_these_rows",
+        "test_a_publish_produces_the_expected_rows",
     ),
     "lists a capability that it does not have": (
         FaultyConnector(writer=None),
-        "test_a_capability_is_claimed_if_and_only_if",
+        "test_capabilities_match_the_methods",
     ),
     "has other capabilities than its manifest": (
         FaultyConnector(capabilities=SQLITE.capabilities | Cap.STREAM),
-        "test_the_capabilities_are_those_of_the_manifest",
+        "test_capabilities_match_the_manifest",
     ),
 }
 

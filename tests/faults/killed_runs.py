@@ -9,21 +9,15 @@ import os
 import pickle
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from runs.engine.plan import Plan
 from tests.benches.bench import Bench
 from tests.faults.changing_source import committed_kinds, processes_logging_to
+from tests.processes import warm
 from tests.processes.commands import stopped, wait_until
 
-_PROGRAM = """
-import pickle, sys
-from runs.engine import sync
-for event in sync.run(pickle.load(sys.stdin.buffer)):
-    pass
-"""
 # commit records that exist once a run has passed the point
 _COMMIT_POINTS = {"publish": "publish.after_commit", "key_sync": "reconcile.after_commit"}
 
@@ -47,13 +41,13 @@ def fault_environment(fault: str, log: Path) -> dict[str, str]:
     return {"PIPEKIT_FAULTS": fault, "PIPEKIT_FAULT_LOG": str(log)}
 
 
-def read_result(code: int, log: Path) -> RunResult:
+def read_result(code: int, log: Path, err: str = "") -> RunResult:
     """Return the result of a process; if a fault was injected, check that SIGKILL then ended the process."""
     lines = [line.split() for line in log.read_text().splitlines()]
     injected = [number for number, (_, action) in enumerate(lines, start=1) if action != "-"]
     points = [name for name, _ in lines]
     if not injected:
-        assert code == 0, f"it failed by itself after {points}"
+        assert code == 0, f"it failed by itself after {points}: {err}"
         return RunResult(points, killed=False)
     assert injected == [len(lines)], f"it went on after the fault: {lines}"
     assert code == -signal.SIGKILL, f"it was not killed but ended with {code}"
@@ -62,10 +56,11 @@ def read_result(code: int, log: Path) -> RunResult:
 
 def run_with_fault(plan: Plan, fault: str, log: Path) -> RunResult:
     """Run the plan in a process of its own with the fault."""
-    environment = {**os.environ, **fault_environment(fault, log)}
-    argv = [sys.executable, "-c", _PROGRAM]
-    process = subprocess.run(argv, input=pickle.dumps(plan), env=environment, check=False)
-    return read_result(process.returncode, log)
+    file = log.with_suffix(".plan")
+    file.write_bytes(pickle.dumps(plan))
+    process = warm.run_plan(file, env={**os.environ, **fault_environment(fault, log)})
+    _, err = process.communicate()
+    return read_result(process.returncode, log, err)
 
 
 def wait_until_stopped_at(point: str, process: subprocess.Popen[str], log: Path) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 
 from tests.benches.bench import Bench
-from tests.processes.commands import CommandResult, start_in_new_interpreter
+from tests.processes import warm
+from tests.processes.commands import CommandResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +29,14 @@ class Install:
         return CommandResult(process.returncode, out, err)
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        return start_in_new_interpreter(
-            arguments, {**self.environment(), **variables}, stdin=subprocess.DEVNULL, text=True
-        )
+        settings = {"DJANGO_SETTINGS_MODULE": "pipekit_site.settings"}
+        return warm.manage(arguments, env=settings | self.environment(**variables))
 
-    def environment(self) -> dict[str, str]:
-        """Return the environment of a command of this install."""
+    def environment(self, **variables: str) -> dict[str, str]:
+        """Return the environment of a command of this install: no other PIPEKIT_* variables than these."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
         database = {"PIPEKIT_DATABASE": self.database} if self.database else {}
-        return {**inherited, "PIPEKIT_DATA_DIR": str(self.data_dir), **database}
+        return {**inherited, "PIPEKIT_DATA_DIR": str(self.data_dir), **database, **variables}
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Query the metadata in PostgreSQL."""

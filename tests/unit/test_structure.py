@@ -48,7 +48,6 @@ ALONE = {
     "runs/engine/hooks.py": "a step of a run",
     "runs/engine/sessions.py": "shared by the engine, its dry run and imports",
     "runs/launchers/detach.py": "a program of its own, which imports nothing of Pipekit",
-    "runs/notify/channels/addresses.py": "the rule which addresses a webhook may have",
     "runs/notify/recipients.py": "known without importing the clients of SMTP and HTTP",
     "runs/prune/result.py": "shared by all steps",
     "scheduling/timestamps.py": "an option's type, for two commands",

@@ -6,6 +6,7 @@ for a connection also names the catalogue.
 
 from __future__ import annotations
 
+import os
 from pathlib import PurePath
 from typing import Self
 
@@ -61,7 +62,8 @@ class DuckdbDialect(PublishingDialect):
         self.catalog = catalog
 
     def for_connection(self, parameters: ConnectionParameters) -> Self:
-        return type(self)(catalog_name(parse.parse(parameters.url, kind="duckdb").path))
+        # DuckDB follows symbolic links before it names the catalogue
+        return type(self)(catalog_name(os.path.realpath(parse.parse(parameters.url, kind="duckdb").path)))
 
     def qualified(self, table: TableName) -> str:
         if not self.catalog:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from zlib import crc32
+from pathlib import Path
+from typing import Self
 
+from connections.connectors.postgresql.url import search_path
+from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
@@ -30,6 +33,14 @@ class PostgresqlDialect(PublishingDialect):
     row_ids = ("ctid",)
     system_columns = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 
+    def for_connection(self, parameters: ConnectionParameters) -> Self:
+        schemas = [schema for schema in map(_folded, search_path(parameters).split(",")) if schema not in ("", "$user")]
+        if not schemas:
+            return self
+        dialect = type(self)()
+        dialect.default_schema = schemas[0]
+        return dialect
+
     def temporal(self, value: str, data_type: DataType) -> str:
         words = {Kind.DATE: "date", Kind.TIME: "time", Kind.TIMESTAMP: "timestamp", Kind.TIMESTAMPTZ: "timestamptz"}
         return f"{self.string(value)}::{words[data_type.kind]}"
@@ -54,7 +65,7 @@ class PostgresqlDialect(PublishingDialect):
         return (
             f"SET LOCAL lock_timeout = {int(lock_seconds * 1000)}",
             "SET LOCAL idle_in_transaction_session_timeout = '60s'",
-            f"SELECT pg_advisory_xact_lock({PUBLISHING}, {_lock_number(table)})",
+            f"SELECT pg_advisory_xact_lock({PUBLISHING}, {self._lock_number(table)})",
         )
 
     def hold_shape(self, table: TableName, *, writing: bool) -> str:
@@ -79,10 +90,17 @@ class PostgresqlDialect(PublishingDialect):
             "WHERE l.granted AND l.pid <> pg_backend_pid() AND a.datname = current_database()\n"
             f"AND (l.relation = to_regclass({self.string(self.qualified(table))}) OR (l.locktype = 'advisory'"
             # pg_locks shows both keys of an advisory lock as unsigned integers
-            f" AND l.classid::bigint = {PUBLISHING} AND l.objid::bigint = {_lock_number(table) % 2**32}))\n"
+            f" AND l.classid::bigint = {PUBLISHING}"
+            f" AND l.objid::bigint = {self._lock_number(table)}::bigint & {2**32 - 1}))\n"
             "GROUP BY a.pid, a.application_name, a.usename, a.state\n"
             "ORDER BY bool_or(l.mode = 'AccessExclusiveLock') DESC, bool_and(l.mode = 'AccessShareLock'), a.pid"
         )
+
+    def _lock_number(self, table: TableName) -> str:
+        """Return an expression for the second key of the advisory lock; two tables may share a number."""
+        name = self.string(table.table)
+        schema = self.string(table.schema) if table.schema else schema_of_table(name)
+        return f"hashtext(concat({schema}, '.', {name}))"
 
     def analyze(self, table: TableName) -> str:
         return f"ANALYZE {self.qualified(table)}"
@@ -102,9 +120,14 @@ class _IdentityValues(PostgresqlDialect):
         return f"{super().insert_into(table, columns)} OVERRIDING SYSTEM VALUE"
 
 
-def _lock_number(table: TableName) -> int:
-    # second key of the advisory lock; two tables may share a number
-    return crc32(f"{table.schema}.{table.table}".encode()) - 2**31
+def _folded(name: str) -> str:
+    name = name.strip()
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
+def schema_of_table(name: str) -> str:
+    """Return an expression for the schema of a table that is named without one; ``name`` is an expression, too."""
+    return (Path(__file__).with_name("queries") / "schema_of_table.sql").read_text().format(name=name)
 
 
 DIALECT = PostgresqlDialect()

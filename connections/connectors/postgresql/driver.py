@@ -22,6 +22,7 @@ from connections.connectors.postgresql.metadata import (
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
 from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutConnection
+from connections.connectors.postgresql.url import search_path
 from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.final_semicolon import ONE_QUERY
@@ -108,11 +109,17 @@ def address(keywords: Mapping[str, str]) -> str:
     return host if host.startswith("/") else f"{host}:{keywords.get('port', '5432')}"
 
 
+def session_settings(parameters: ConnectionParameters) -> dict[str, str]:
+    """Return the settings of every session except client_encoding: the fixed ones and those of the connection."""
+    path = search_path(parameters)
+    extra = cast(dict[str, Any], parameters.options.get("session") or {})
+    pairs = {**SESSION, **({"search_path": path} if path else {}), **extra}
+    return {key: str(value) for key, value in pairs.items() if key != "client_encoding"}
+
+
 def session_options(parameters: ConnectionParameters) -> str:
-    """Return libpq's ``options`` with the fixed session settings and those of the connection's option ``session``."""
-    extra = cast(dict[str, str], parameters.options.get("session") or {})
-    pairs = {**{k: v for k, v in SESSION.items() if k != "client_encoding"}, **extra}
-    return " ".join(f"-c {key}={_escaped(str(value))}" for key, value in pairs.items())
+    """Return libpq's ``options`` with the session settings."""
+    return " ".join(f"-c {key}={_escaped(value)}" for key, value in session_settings(parameters).items())
 
 
 def _escaped(value: str) -> str:
@@ -235,11 +242,10 @@ def _configure(session: PostgresqlSession, parameters: ConnectionParameters) -> 
 
     Raises Protected when the database is Pipekit's metadata, which is checked by its tables.
     """
-    own = cast(dict[str, Any], parameters.options.get("session") or {})
-    pairs = {**{k: v for k, v in SESSION.items() if k != "client_encoding"}, **own}
+    pairs = session_settings(parameters)
     calls = ", ".join(["set_config(%s, %s, false)"] * len(pairs))
     # one statement, to save round trips
-    rows = session.fetch(f"SELECT ({IS_METADATA}), {calls}", [str(part) for pair in pairs.items() for part in pair])
+    rows = session.fetch(f"SELECT ({IS_METADATA}), {calls}", [part for pair in pairs.items() for part in pair])
     check_metadata(rows[0], parameters)
     if session.server_version >= _CHECKS_CLIENTS_SINCE:
         # the server ends the statement of a killed client early, instead of holding its locks to the end

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import generators, pq
 
 from connections.connectors.postgresql.datatypes import parse
+from connections.connectors.postgresql.dialect import schema_of_table
 from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.connectors.postgresql.errors.statement import from_psycopg
 from connections.sdk.errors import QueryInvalid
@@ -71,16 +72,24 @@ def _column(name: str, native: str, typtype: str, base: str | None, built_in: bo
     return ColumnInfo(name=name, native_type=native, data_type=parse(native))
 
 
+def _in_catalogue(session: Session, table: TableName) -> tuple[str, str]:
+    """Return schema and name of the table that the server means; the schema is empty if it would refuse the name."""
+    if table.schema:
+        return table.schema, table.table
+    schema = session.fetch(f"SELECT {schema_of_table('%s')}", (table.table,))[0][0]
+    return schema or "", table.table
+
+
 def describe_table(session: Session, table: TableName) -> TableInfo | None:
-    schema = table.schema or "public"
-    rows = session.fetch(_query("describe_table"), (schema, table.table))
+    name = _in_catalogue(session, table)
+    rows = session.fetch(_query("describe_table"), name)
     if not rows:
         return None
-    keys = session.fetch(_query("unique_keys"), (schema, table.table))
-    collations = dict(session.fetch(_query("collations"), (schema, table.table)))
+    keys = session.fetch(_query("unique_keys"), name)
+    collations = dict(session.fetch(_query("collations"), name))
     kind, may_fill, updatable = rows[0][-3:]
     return TableInfo(
-        name=TableName(schema, table.table),
+        name=TableName(*name),
         columns=tuple(
             replace(
                 _column(name, native, typtype, base, True),
@@ -112,7 +121,7 @@ def _accepted(kind: str, updatable: int | None) -> frozenset[str]:
 
 
 def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
-    rows = session.fetch(_query("foreign_keys"), (table.schema or "public", table.table))
+    rows = session.fetch(_query("foreign_keys"), _in_catalogue(session, table))
     return tuple(
         ForeignKey(
             constraint=name,
@@ -131,12 +140,12 @@ def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
 
 
 def occupant(session: Session, table: TableName) -> str:
-    rows = session.fetch(_query("occupant"), (table.schema or "public", table.table) * 2)
+    rows = session.fetch(_query("occupant"), _in_catalogue(session, table) * 2)
     return _OCCUPANTS.get(rows[0][0], "object") if rows else ""
 
 
 def similar_tables(session: Session, table: TableName) -> tuple[TableName, ...]:
-    own = (table.schema or "public", table.table)
+    own = _in_catalogue(session, table)
     bare = tuple(map(bare_name, own))
     rows = session.fetch(_query("similar_tables"), bare)
     similar = [TableName(*row) for row in rows if row != own and tuple(map(bare_name, row)) == bare]
@@ -150,7 +159,7 @@ def similar_schemas(session: Session, schema: str) -> tuple[str, ...]:
 
 
 def may_skip_rows(session: Session, table: TableName) -> bool:
-    return bool(session.fetch(_query("may_skip_rows"), (table.schema or "public", table.table))[0][0])
+    return bool(session.fetch(_query("may_skip_rows"), _in_catalogue(session, table))[0][0])
 
 
 def has_schema(session: Session, schema: str) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
 from urllib.parse import unquote
 
 from connections.sdk.errors import UrlInvalid
-from connections.url import parts
+from connections.sdk.parameters import ConnectionParameters
+from connections.url import parse, parts
 from connections.url.forms import encoded, properties, read_network, write_network
 from connections.url.parts import ConnectionUrl
 from connections.url.properties import checked
@@ -59,3 +61,14 @@ def write(url: ConnectionUrl) -> str:
         return write_network(url, "postgresql").replace("//", f"//{user}", 1)
     port = f"&port={url.port}" if url.port else ""
     return f"postgresql://{user}/{encoded(url.database)}?host={url.host}{port}{properties(url, '&', '&')}"
+
+
+def search_path(parameters: ConnectionParameters) -> str:
+    """Return the search_path that the connection sets, empty if it leaves that to the server.
+
+    The option ``session`` takes precedence over the URL's property currentSchema, which the JDBC driver uses so.
+    """
+    session = cast(dict[str, Any], parameters.options.get("session") or {})
+    if path := session.get("search_path"):
+        return str(path)
+    return parse.parse(parameters.url, kind="postgresql").properties.get("currentSchema", "")

@@ -85,10 +85,9 @@ class SqlserverDialect(MergingDialect):
             "IF @answer < 0 THROW 51222, 'Another session holds the table.', 1",
         )
 
-    def without(self, table: TableName, column: str, shown: Names, *, limit: int = 1) -> str:
-        # FETCH needs ORDER BY
-        text = super().without(table, column, shown, limit=limit).removesuffix(f" FETCH FIRST {limit} ROWS ONLY")
-        return text.replace("SELECT ", f"SELECT TOP ({limit}) ", 1)
+    def limited(self, query: str, limit: int) -> str:
+        # FETCH needs ORDER BY and OFFSET
+        return query.replace("SELECT ", f"SELECT TOP ({limit}) ", 1)
 
     def keep_latest(self, staging: TableName, columns: Names, key: Names, watermark: str) -> str:
         # deletes through the common table expression, because there is no row id; NULLs sort lowest

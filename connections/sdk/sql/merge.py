@@ -28,13 +28,8 @@ class MergingDialect(PublishingDialect):
             f"WHERE NOT EXISTS (SELECT 1 FROM {self.qualified(keys)} k WHERE {match})"
         )
 
-    def duplicate_keys(self, staging: TableName, key: Names, *, limit: int = 5) -> str:
-        text = super().duplicate_keys(staging, key, limit=limit)
-        return text.removesuffix(f" LIMIT {limit}") + f" OFFSET 0 ROWS FETCH NEXT {limit} ROWS ONLY"
-
-    def without(self, table: TableName, column: str, shown: Names, *, limit: int = 1) -> str:
-        text = super().without(table, column, shown, limit=limit)
-        return text.removesuffix(f" LIMIT {limit}") + f" FETCH FIRST {limit} ROWS ONLY"
+    def limited(self, query: str, limit: int) -> str:
+        return f"{query} FETCH FIRST {limit} ROWS ONLY"
 
     def upsert(self, table: TableName, staging: TableName, columns: Names, key: Names) -> str:
         inserted = f"INSERT ({self.columns(columns)}) VALUES ({self.columns(columns, prefix='s.')})"

@@ -126,7 +126,18 @@ class PublishingDialect(StrategyDialect):
     def without(self, table: TableName, column: str, shown: Names, *, limit: int = 1) -> str:
         """Return a query for the columns ``shown`` of rows in which ``column`` is NULL."""
         names = self.columns(shown, prefix="t.") or "NULL"
-        return f"SELECT {names} FROM {self.qualified(table)} t WHERE t.{self.quote(column)} IS NULL LIMIT {limit}"
+        query = f"SELECT {names} FROM {self.qualified(table)} t WHERE t.{self.quote(column)} IS NULL"
+        return self.limited(query, limit)
+
+    def some_of(self, table: TableName, columns: Names, limit: int) -> str:
+        """Return a query for these columns of at most so many rows, as the system finds them."""
+        return self.limited(f"SELECT {self.columns(columns, prefix='t.')} FROM {self.qualified(table)} t", limit)
+
+    def highest_up_to(self, table: TableName, column: str, literal: str, limit: int) -> str:
+        """Return a query for the highest values of a column that do not exceed a literal, in descending order."""
+        name = f"t.{self.quote(column)}"
+        query = f"SELECT {name} FROM {self.qualified(table)} t WHERE {name} <= {literal} ORDER BY {name} DESC"
+        return self.limited(query, limit)
 
     def drop_table(self, table: TableName) -> str:
         """Return DROP TABLE IF EXISTS."""

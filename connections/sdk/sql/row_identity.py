@@ -35,12 +35,17 @@ class RowIdentity(Dialect):
     # names of the system's row id; each is hidden by a column of the same name
     row_ids: Names = ("rowid",)
 
+    def limited(self, query: str, limit: int) -> str:
+        """Return a query that begins with SELECT and has no row limit, with one."""
+        return f"{query} LIMIT {limit}"
+
     def duplicate_keys(self, staging: TableName, key: Names, *, limit: int = 5) -> str:
         """Return a query for keys that occur in staging more than once, followed by their count; NULLs are equal."""
         names = self.columns(key)
-        return (
+        return self.limited(
             f"SELECT {names}, count(*) FROM {self.qualified(staging)}\n"
-            f"GROUP BY {names} HAVING count(*) > 1 ORDER BY count(*) DESC LIMIT {limit}"
+            f"GROUP BY {names} HAVING count(*) > 1 ORDER BY count(*) DESC",
+            limit,
         )
 
     def count_keys(self, staging: TableName, key: Names) -> str:

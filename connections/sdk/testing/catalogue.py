@@ -51,7 +51,7 @@ class CatalogueTests(Fixtures):
         assert info.accepts >= {"insert", "update", "delete"}
         assert not info.may_fill
 
-    def test_a_missing_table_is_none(self, bench: Workbench) -> None:
+    def test_describing_a_missing_table_returns_none(self, bench: Workbench) -> None:
         bench.numbers(1)
         introspector = bench.connector.introspector
         with bench.session() as session:
@@ -97,7 +97,7 @@ class CatalogueTests(Fixtures):
                     bench.connector.introspector.describe_query(session, text.format(table.table))
         assert len(bench.rows(bench.select(table))) == 3
 
-    def test_a_plain_table_has_no_dangers(self, bench: Workbench) -> None:
+    def test_a_plain_table_has_no_side_effects(self, bench: Workbench) -> None:
         table, introspector = bench.numbers(1), bench.connector.introspector
         with bench.session() as session:
             assert not introspector.may_skip_rows(session, table)
@@ -114,7 +114,7 @@ class CatalogueTests(Fixtures):
             assert [table.table for table in similar] == ["pipekit_test_Similar"]
             assert bench.connector.introspector.similar_tables(session, bench.table("_Similar")) == ()
 
-    def test_a_foreign_key_is_found_from_the_table_that_it_references(self, bench: Workbench) -> None:
+    def test_foreign_keys_that_reference_a_table_are_found(self, bench: Workbench) -> None:
         number = bench.native(Kind.BIGINT)
         parent = bench.create([("k", number)], suffix="_parent", more=", PRIMARY KEY (k)")
         reference = f", FOREIGN KEY (p) REFERENCES {bench.dialect.qualified(parent)} (k)"

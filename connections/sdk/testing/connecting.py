@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +20,7 @@ from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.testing.case import CANARY, ConnectorUnderTest
 from connections.sdk.testing.fixtures import Fixtures
+from connections.sdk.testing.values import FEATURES
 from connections.sdk.testing.workbench import MemoryBatches, Workbench, column
 
 
@@ -38,15 +40,15 @@ def fails_with(code: str, act: Callable[[], object], *, name: str) -> PipekitErr
 class DeclarationTests(Fixtures):
     """The manifest, the capabilities and the parts of the connector agree."""
 
-    def test_the_capabilities_are_those_of_the_manifest(self, bench: Workbench) -> None:
+    def test_capabilities_match_the_manifest(self, bench: Workbench) -> None:
         manifest = registry.manifest(bench.parameters.kind)
         assert (manifest.name, manifest.capabilities) == (bench.connector.kind, bench.connector.capabilities)
         assert manifest.version and manifest.description and manifest.title
 
-    def test_the_parts_have_the_kind_s_name(self, bench: Workbench) -> None:
+    def test_connector_and_dialect_are_named_after_the_kind(self, bench: Workbench) -> None:
         assert bench.connector.kind == bench.parameters.kind == bench.dialect.name
 
-    def test_a_capability_is_claimed_if_and_only_if_it_is_there(self, bench: Workbench) -> None:
+    def test_capabilities_match_the_methods(self, bench: Workbench) -> None:
         capabilities = bench.connector.capabilities
         assert (bench.connector.reader is not None) == (Cap.READ in capabilities)
         assert (bench.connector.writer is not None) == (Cap.WRITE in capabilities)
@@ -55,7 +57,7 @@ class DeclarationTests(Fixtures):
             assert isinstance(bench.writer.works_here, bool)
 
     @pytest.mark.parametrize("capability", list(Cap))
-    def test_a_capability_that_is_not_claimed_is_refused(self, bench: Workbench, capability: Cap) -> None:
+    def test_a_missing_capability_is_refused_by_name(self, bench: Workbench, capability: Cap) -> None:
         kind = bench.parameters.kind
         if capability in registry.connector(kind).capabilities:
             assert registry.connector(kind, capability).kind == kind
@@ -63,7 +65,23 @@ class DeclarationTests(Fixtures):
             with pytest.raises(errors.NotSupported, match=str(capability.name).lower()):
                 registry.connector(kind, capability)
 
-    def test_every_method_of_the_protocols_is_there(self, bench: Workbench) -> None:
+    def test_the_values_that_the_system_lacks_are_declared(self, bench: Workbench) -> None:
+        declared = bench.case.lacks
+        lacking = sorted({*declared, *(feature for feature in FEATURES - declared if not bench.stores(feature))})
+        assert lacking == sorted(declared), (
+            "The system stores some values as others, or refuses them. Declare them, or tests of values fail: "
+            f'lacks=frozenset({lacking}), on the command line "lacks": {json.dumps(lacking)}'
+        )
+
+    def test_whether_the_system_distinguishes_names_by_case_is_declared(self, bench: Workbench) -> None:
+        bench.numbers(1)
+        if bench.case.case_sensitive and bench.has_rows(TableName(bench.case.schema, "PIPEKIT_TEST")):
+            pytest.fail(
+                "Names that differ only in case are the same name. Declare it, or tests of names fail: "
+                'case_sensitive=False, on the command line "case_sensitive": false'
+            )
+
+    def test_the_protocols_are_implemented_completely(self, bench: Workbench) -> None:
         with bench.session() as session:
             parts: list[tuple[type, object]] = [(Session, session), (Introspector, bench.connector.introspector)]
             parts += [(Reader, bench.connector.reader)] if bench.connector.reader else []
@@ -87,7 +105,7 @@ def _check_signature(protocol: type, name: str, method: Callable[..., object], f
 class ConnectionTests(Fixtures):
     """Sessions open, close, and say what is wrong when they cannot."""
 
-    def test_a_session_works_until_it_is_closed(self, bench: Workbench) -> None:
+    def test_a_closed_session_refuses_statements(self, bench: Workbench) -> None:
         session = bench.connector.connect(bench.parameters)
         try:
             assert session.fetch("SELECT 1") == [(1,)]
@@ -97,18 +115,18 @@ class ConnectionTests(Fixtures):
         with pytest.raises(PipekitError):
             session.fetch("SELECT 1")
 
-    def test_many_sessions_one_after_the_other(self, bench: Workbench) -> None:
+    def test_sessions_can_be_opened_repeatedly(self, bench: Workbench) -> None:
         for number in range(10):
             assert bench.rows(f"SELECT {number}") == [(number,)]
 
-    def test_bad_sql_is_query_invalid(self, bench: Workbench) -> None:
+    def test_bad_sql_is_reported_as_query_invalid(self, bench: Workbench) -> None:
         self._check(bench, "query_invalid", "SELEC 1")
 
-    def test_a_missing_table_is_table_missing(self, bench: Workbench) -> None:
+    def test_a_missing_table_is_reported_as_table_missing(self, bench: Workbench) -> None:
         table = TableName(bench.case.schema, "pipekit_test_missing")
         self._check(bench, "table_missing", f"SELECT * FROM {bench.dialect.qualified(table)}")
 
-    def test_a_missing_column_is_column_missing(self, bench: Workbench) -> None:
+    def test_a_missing_column_is_reported_as_column_missing(self, bench: Workbench) -> None:
         table = bench.numbers(1)
         self._check(bench, "column_missing", f"SELECT t.missing FROM {bench.dialect.qualified(table)} t")
 
@@ -179,7 +197,7 @@ def _check_uses(bench: Workbench, parameters: ConnectionParameters | None, code:
 class MissingDatabaseTests(Fixtures):
     """For systems in which a database or file can be missing."""
 
-    def test_a_missing_database_is_database_missing(
+    def test_a_missing_database_is_reported_as_database_missing(
         self, bench: Workbench, connector_under_test: ConnectorUnderTest
     ) -> None:
         missing, password = connector_under_test.missing_database, connector_under_test.parameters.password
@@ -189,12 +207,12 @@ class MissingDatabaseTests(Fixtures):
 class ServerTests(Fixtures):
     """For systems that are servers, reached over a network."""
 
-    def test_a_refused_connection_is_connection_failed(
+    def test_a_refused_connection_is_reported_as_connection_failed(
         self, bench: Workbench, connector_under_test: ConnectorUnderTest
     ) -> None:
         _check_uses(bench, connector_under_test.refused, "connection_failed", password=CANARY)
 
-    def test_a_wrong_password_is_authentication_failed(
+    def test_a_wrong_password_is_reported_as_authentication_failed(
         self, bench: Workbench, connector_under_test: ConnectorUnderTest
     ) -> None:
         _check_uses(bench, connector_under_test.wrong_password, "authentication_failed", password=CANARY)

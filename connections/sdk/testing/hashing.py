@@ -65,7 +65,7 @@ def _hexadecimal(count: int) -> str:
 class SharedHashingTests(Fixtures):
     """For systems that compute the hash that all systems share."""
 
-    def test_the_hash_of_a_value_is_that_of_the_client(self, bench: Workbench) -> None:
+    def test_hashes_match_those_computed_by_the_client(self, bench: Workbench) -> None:
         hashing = registry.shared_hashing(bench.parameters.kind)
         if hashing is None:
             pytest.skip("The connector computes no hashes.")

@@ -155,7 +155,7 @@ class PublishingTests(Fixtures):
                 session.execute(sql)
         return shown(bench.rows(f"SELECT {d.columns(COLUMNS)} FROM {d.qualified(tables.destination)}"))
 
-    def test_a_publish_leaves_exactly_these_rows(self, bench: Workbench, tables: Tables) -> None:
+    def test_a_publish_produces_the_expected_rows(self, bench: Workbench, tables: Tables) -> None:
         d = bench.publishing
         with bench.session() as session:
             for name, case in STATEMENTS.items():
@@ -186,7 +186,7 @@ class PublishingTests(Fixtures):
             info = bench.connector.introspector.describe_table(session, tables.destination)
         assert info is not None and KEY in info.unique_keys
 
-    def test_a_publish_that_fails_leaves_the_destination_as_it_was(self, bench: Workbench, tables: Tables) -> None:
+    def test_a_failed_publish_leaves_the_destination_unchanged(self, bench: Workbench, tables: Tables) -> None:
         d = bench.publishing
         before = shown(DESTINATION)
         with bench.session() as session, pytest.raises(PipekitError), session.transaction():
@@ -195,7 +195,7 @@ class PublishingTests(Fixtures):
             session.execute("SELEC 1")
         assert shown(bench.rows(f"SELECT * FROM {d.qualified(tables.destination)}")) == before
 
-    def test_tables_that_a_failed_publish_created_are_gone(self, bench: Workbench, tables: Tables) -> None:
+    def test_a_failed_publish_removes_the_tables_it_created(self, bench: Workbench, tables: Tables) -> None:
         d, created = bench.publishing, bench.table("_created")
         if not d.transactional:
             return
@@ -205,7 +205,7 @@ class PublishingTests(Fixtures):
                 session.execute("SELEC 1")
             assert bench.connector.introspector.describe_table(session, created) is None
 
-    def test_the_counts_are_those_of_the_statements(self, bench: Workbench, tables: Tables) -> None:
+    def test_counts_before_a_publish_match_its_statements(self, bench: Workbench, tables: Tables) -> None:
         d, to, staging = bench.publishing, tables.destination, tables.staging
         bench.execute(insert_rows(d, to, [("2", "b'\\", "old")]))
         with bench.session() as session:
@@ -226,7 +226,7 @@ class PublishingTests(Fixtures):
             assert session.fetch(d.count_marks(to, "id_2", ties=False, offsets=False)) == [(1, 0, 0)]
             assert session.fetch(d.clock())[0][0]
 
-    def test_of_duplicate_keys_the_latest_is_kept(self, bench: Workbench, tables: Tables) -> None:
+    def test_the_latest_row_of_each_duplicate_key_is_kept(self, bench: Workbench, tables: Tables) -> None:
         d, staging = bench.publishing, tables.staging
         more: list[Row] = [("4", "d", "newer"), ("4", "d", None), ("5", None, "a"), ("5", None, "b")]
         bench.execute(insert_rows(d, staging, more))
@@ -241,7 +241,7 @@ class PublishingTests(Fixtures):
         ]
         assert bench.rows(d.duplicate_keys(staging, KEY)) == []
 
-    def test_true_duplicates_are_appended_as_often_as_they_come(self, bench: Workbench, tables: Tables) -> None:
+    def test_identical_rows_are_all_appended(self, bench: Workbench, tables: Tables) -> None:
         d, to, staging = bench.publishing, tables.destination, tables.staging
         bench.execute(insert_rows(d, staging, [("4", "d", "new"), ("1", "a", "old"), ("1", "a", "old")]))
         assert bench.rows(d.count_unseen(to, staging, COLUMNS, "v")) == [(5,)]

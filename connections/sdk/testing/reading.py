@@ -88,7 +88,7 @@ class ReadingTests(Fixtures):
             assert str(value) in f"{caught.value.message} {caught.value.detail}"
 
     @pytest.mark.matrix
-    def test_large_values_are_read_whole(self, bench: Workbench) -> None:
+    def test_large_values_are_read_completely(self, bench: Workbench) -> None:
         columns = [("n", bench.native(Kind.BIGINT)), ("t", bench.native(Kind.TEXT)), ("b", bench.native(Kind.BINARY))]
         text, data = "é" * 2_000_000, bytes(range(256)) * 16_000
         table = bench.create(columns, [(1, text, data), (2, "", b""), (3, text[:-1], data[:-1])])
@@ -96,7 +96,7 @@ class ReadingTests(Fixtures):
         assert found.column("t").to_pylist() == [text, "", text[:-1]]
         assert found.column("b").to_pylist() == [data, b"", data[:-1]]
 
-    def test_rows_come_in_batches_of_the_size_that_was_asked_for(self, bench: Workbench) -> None:
+    def test_batches_have_the_requested_size(self, bench: Workbench) -> None:
         table = bench.numbers(_MANY)
         batches = bench.batches(bench.select(table), bench.columns(table), _SMALL)
         assert len(batches) >= 3, "everything came in one batch"

@@ -35,7 +35,7 @@ class SessionTests(Fixtures):
             *((n, "x") for n in (101, 102)),
         ]
 
-    def test_rows_come_in_the_order_of_the_query(self, bench: Workbench) -> None:
+    def test_rows_are_returned_in_the_order_of_the_query(self, bench: Workbench) -> None:
         name = bench.dialect.qualified(bench.numbers(100))
         assert bench.rows(f"SELECT n FROM {name} ORDER BY n DESC") == [(n,) for n in range(100, 0, -1)]
         assert bench.rows(f"SELECT n FROM {name} WHERE n < 0") == []
@@ -58,15 +58,15 @@ class SessionTests(Fixtures):
             (2**63 - 1, None, None, None, None),
         ]
 
-    def test_without_parameters_the_text_is_sent_unchanged(self, bench: Workbench) -> None:
+    def test_a_statement_without_parameters_is_sent_unchanged(self, bench: Workbench) -> None:
         assert bench.rows("SELECT '100 % of %s ? :x $1' AS s WHERE 'a%b' LIKE '%%'") == [("100 % of %s ? :x $1",)]
 
-    def test_a_literal_is_the_text_that_it_was_made_of(self, bench: Workbench) -> None:
+    def test_a_literal_preserves_its_text(self, bench: Workbench) -> None:
         with bench.session() as session:
             for text in TEXTS:
                 assert session.fetch(f"SELECT {bench.dialect.string(text)} AS s") == [(text,)]
 
-    def test_a_quoted_name_is_the_name_that_it_was_made_of(self, bench: Workbench) -> None:
+    def test_quoting_preserves_a_name(self, bench: Workbench) -> None:
         # a column that does not exist would otherwise be found under another spelling
         listed = ", ".join(f"{n} AS {bench.dialect.quote(name)}" for n, name in enumerate(NAMES))
         with bench.session() as session:
@@ -81,7 +81,7 @@ class SessionTests(Fixtures):
             session.execute(f"DELETE FROM {name} WHERE n = 2")
         assert bench.rows(f"SELECT n FROM {name}") == [(3,)]
 
-    def test_a_transaction_that_fails_leaves_nothing(self, bench: Workbench) -> None:
+    def test_a_failed_transaction_changes_nothing(self, bench: Workbench) -> None:
         table = bench.numbers(3)
         name = bench.dialect.qualified(table)
         with bench.session() as session:
@@ -96,7 +96,7 @@ class SessionTests(Fixtures):
             session.execute(f"DELETE FROM {name} WHERE n = 3")
         assert bench.rows(f"SELECT n FROM {name} ORDER BY n") == [(1,), (2,)]
 
-    def test_others_see_a_transaction_only_once_it_is_committed(self, bench: Workbench) -> None:
+    def test_a_transaction_is_visible_to_others_only_after_its_commit(self, bench: Workbench) -> None:
         name = bench.dialect.qualified(bench.numbers(3))
         with bench.session() as session:
             with session.transaction():

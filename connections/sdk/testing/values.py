@@ -178,3 +178,15 @@ SAMPLES = (
         values=('{"a": 1}', "[]", "null", '""', '{"a": [1, null, {"b": "é 学"}]}', "123456789012345678901234567890"),
     ),
 )
+
+# what a system may lack
+FEATURES = frozenset(feature for sample in SAMPLES for feature, _ in sample.needs)
+
+
+def is_same(found: Any, value: Any) -> bool:
+    """Return whether a system has returned the value, also with its sign, or NaN for NaN."""
+    if not isinstance(value, float):
+        return bool(found == value)
+    return isinstance(found, float) and (
+        math.isnan(found) if math.isnan(value) else (found, math.copysign(1, found)) == (value, math.copysign(1, value))
+    )

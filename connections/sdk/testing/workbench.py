@@ -12,11 +12,12 @@ from typing import Any
 import pyarrow as pa
 
 from connections.sdk.claim import Claim
+from connections.sdk.errors import PipekitError
 from connections.sdk.protocols import ReadAgain, Reader, Session, Target, Writer
 from connections.sdk.schema import Column, ColumnInfo, TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.testing.case import ConnectorUnderTest
-from connections.sdk.testing.values import SAMPLES
+from connections.sdk.testing.values import SAMPLES, is_same
 from connections.sdk.types import DataType, Kind, to_arrow
 
 BATCH_BYTES = 1_000_000
@@ -137,6 +138,28 @@ class Workbench:
         values = [sample.stored_by(self.case.lacks) for sample in SAMPLES]
         longest = max(map(len, values))
         return [[*some, *[None] * (longest - len(some))] for some in values]
+
+    def stores(self, feature: str) -> bool:
+        """Return whether the system returns the values of a feature, such as NaN, as they were inserted."""
+        for sample in SAMPLES:
+            rendered = self.connector.datatypes.render(sample.data_type)
+            values = [value for needed, value in sample.needs if needed == feature and not rendered.warning]
+            for value in values:
+                try:
+                    table = self.create([("v", rendered.native)], [(value,)], suffix="_feature")
+                    ((found,),) = self.rows(f"SELECT v FROM {self.dialect.qualified(table)}")
+                except PipekitError:
+                    return False
+                if not is_same(found, value):
+                    return False
+        return True
+
+    def has_rows(self, table: TableName) -> bool:
+        """Return whether the system finds the table by this name, and rows in it."""
+        try:
+            return bool(self.rows(f"SELECT * FROM {self.dialect.qualified(table)}"))
+        except PipekitError:
+            return False
 
     def numbers(self, count: int, *, suffix: str = "") -> TableName:
         """Create a table with ``n`` from 1 to ``count`` and ``s``, a text for each."""

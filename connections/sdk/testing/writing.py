@@ -66,7 +66,7 @@ class WritingTests(Fixtures):
         assert bench.write(table, columns, batches) == _MANY
         assert bench.rows(bench.select(table)) == rows
 
-    def test_no_rows_are_written_as_none(self, bench: Workbench) -> None:
+    def test_an_empty_source_writes_no_rows(self, bench: Workbench) -> None:
         table = bench.numbers(3)
         assert bench.write(table, bench.columns(table), []) == 0
         assert bench.write(table, bench.columns(table), [rows_of(bench.columns(table))]) == 0
@@ -74,7 +74,7 @@ class WritingTests(Fixtures):
         assert bench.write(table, bench.columns(table), [], clear=True) == 0
         assert bench.rows(bench.select(table)) == []
 
-    def test_rows_are_added_and_with_clear_they_replace_the_others(self, bench: Workbench) -> None:
+    def test_rows_are_appended_or_replace_existing_rows(self, bench: Workbench) -> None:
         table = bench.numbers(2)
         columns = bench.columns(table)
         assert bench.write(table, columns, [rows_of(columns, (1, "again"), (1, "again"))]) == 2
@@ -90,7 +90,7 @@ class WritingTests(Fixtures):
         assert bench.rows(bench.select(table)) == [(1, "x", "default"), (2, None, "default")]
 
     @pytest.mark.parametrize("clear", [False, True])
-    def test_an_error_of_the_source_leaves_nothing(self, bench: Workbench, clear: bool) -> None:
+    def test_an_error_of_the_source_writes_no_rows(self, bench: Workbench, clear: bool) -> None:
         table = bench.numbers(2)
         columns = bench.columns(table)
 
@@ -105,7 +105,7 @@ class WritingTests(Fixtures):
         assert bench.write(table, columns, batches[:1], clear=clear) == 5000
 
     @pytest.mark.parametrize("clear", [False, True])
-    def test_a_row_that_the_table_refuses_leaves_nothing(self, bench: Workbench, clear: bool) -> None:
+    def test_a_refused_row_writes_no_rows(self, bench: Workbench, clear: bool) -> None:
         columns_of = [("n", f"{bench.native(Kind.BIGINT)} NOT NULL"), ("s", bench.native(Kind.TEXT))]
         table = bench.create(columns_of, [(1, "kept")])
         columns = bench.columns(table)
@@ -115,7 +115,7 @@ class WritingTests(Fixtures):
         assert isinstance(caught.value, InvalidValue)
         assert bench.rows(bench.select(table)) == [(1, "kept")]
 
-    def test_a_missing_table_is_table_missing(self, bench: Workbench) -> None:
+    def test_a_missing_table_is_reported_as_table_missing(self, bench: Workbench) -> None:
         columns = bench.columns(bench.numbers(1))
         missing = TableName(bench.case.schema, "pipekit_test_missing")
         with pytest.raises(TableMissing):
@@ -130,7 +130,7 @@ class WritingTests(Fixtures):
             bench.writer.write(Target(parameters=bench.parameters, table=table, columns=columns), lying)
         assert bench.rows(bench.select(table)) == [(1, "row 1")]
 
-    def test_others_see_the_rows_only_when_all_are_written(self, bench: Workbench) -> None:
+    def test_rows_are_visible_to_others_only_after_the_write(self, bench: Workbench) -> None:
         table = bench.numbers(1)
         columns = bench.columns(table)
         seen = list[int]()
@@ -174,7 +174,7 @@ class WritingTests(Fixtures):
             pytest.fail("a value was rounded in silence")
 
     @pytest.mark.matrix
-    def test_large_values_are_written_whole(self, bench: Workbench) -> None:
+    def test_large_values_are_written_completely(self, bench: Workbench) -> None:
         columns = [("n", bench.native(Kind.BIGINT)), ("t", bench.native(Kind.TEXT)), ("b", bench.native(Kind.BINARY))]
         table = bench.create(columns)
         text, data = "é" * 2_000_000, bytes(range(256)) * 16_000

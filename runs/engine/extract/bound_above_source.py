@@ -94,9 +94,7 @@ def _is_unusual(plan: Plan, bound: Bound, highest: str, distance: Decimal) -> bo
         name, table = f"t.{dest.dialect.quote(bound.column)}", dest.dialect.qualified(dest.table)
         literal = dest.dialect.literal(highest, bound.data_type)
         above = dest.fetch_int(f"SELECT count(*) FROM {table} t WHERE {name} > {literal}")
-        rows = dest.session.fetch(
-            f"SELECT {name} FROM {table} t WHERE {name} <= {literal} ORDER BY {name} DESC LIMIT {_SAMPLE}"
-        )
+        rows = dest.session.fetch(dest.dialect.highest_up_to(dest.table, bound.column, literal, _SAMPLE))
     values = [Decimal(str(row[0])) for row in rows]
     usual = max((high - low for high, low in zip(values, values[1:], strict=False)), default=Decimal(1))
     return above > _FEW or (above > 0 and distance > above * max(usual, Decimal(1)))

@@ -102,9 +102,8 @@ def check_full(dest: Destination, table: TableInfo | None, before: Sequence[str]
 
 def _columns_with_values(dest: Destination, infos: Sequence[ColumnInfo]) -> list[str]:
     """Return the columns that hold values; a sample of rows usually suffices, else the whole table is read once."""
-    names = dest.dialect.columns([info.name for info in infos], prefix="t.")
-    sample = f"(SELECT {names} FROM {_target(dest)} t LIMIT {_SAMPLE})"
-    filled = _with_count(infos, dest.session.fetch(f"SELECT {_counts(dest, infos)} FROM {sample} t")[0])
+    sample = dest.dialect.some_of(dest.table, tuple(info.name for info in infos), _SAMPLE)
+    filled = _with_count(infos, dest.session.fetch(f"SELECT {_counts(dest, infos)} FROM ({sample}) t")[0])
     if rest := [info for info in infos if info.name not in filled]:
         filled += _with_count(rest, dest.session.fetch(f"SELECT {_counts(dest, rest)} FROM {_target(dest)} t")[0])
     return filled

@@ -30,8 +30,6 @@ _MAX_DEPTH = 4
 _MAX_LEAVES = 100
 # the rows that differ are read until two successive reads agree, at most so often
 _MAX_READS = 4
-# seconds between two reads
-_READ_PAUSE = 0.5
 # each key is a condition in the repair's statements, and SQLite nests at most 1000
 _MAX_KEYS = 500
 # seconds after which a statement that still runs is stopped again
@@ -83,7 +81,9 @@ class Comparison:
         if differing := _differing(source, destination):
             are_few = len(differing) <= len(source | destination) // 2
             to_read = frozenset(differing) if are_few else buckets
-            self._result.leaves = [Leaf(segment=Segment(buckets=to_read), grid=grid)]
+            rows = max(sum(d.rows for b, d in side.items() if b in differing) for side in (source, destination))
+            few = are_few and rows <= _LEAF_ROWS
+            self._result.leaves = [Leaf(segment=Segment(buckets=to_read), grid=grid, few=few)]
         return self._read_differences()
 
     def _compare_range(self, low: int, high: int, *, whole: bool) -> None:
@@ -122,8 +122,11 @@ class Comparison:
         for part in grid.segments(differing):
             inner = _within(part, segment)
             rows = max(_rows_of(side, grid, inner) for side in (source, destination))
-            if rows <= _LEAF_ROWS or depth == _MAX_DEPTH or inner.low is None or inner.high is None or inner.span == 1:
+            if inner.low is None or inner.high is None:
                 leaves.append(Leaf(segment=inner, grid=grid))
+                continue
+            if rows <= _LEAF_ROWS or depth == _MAX_DEPTH or inner.span == 1:
+                leaves.append(Leaf(segment=inner, grid=grid, few=rows <= _LEAF_ROWS))
                 continue
             if inner.span and inner.span * 2 > grid.width * grid.count:
                 return [Leaf(segment=segment, grid=grid)]
@@ -166,7 +169,7 @@ class Comparison:
         ) as differences:
             self._read(differences)
             for _ in range(1, _MAX_READS):
-                time.sleep(_READ_PAUSE)
+                time.sleep(self._pace.seconds_between_reads)
                 self._read(differences)
                 if not differences.unstable():
                     break
@@ -240,7 +243,7 @@ def _add(differences: Differences, name: SideName, side: Side, leaf: Leaf) -> No
     """Add the rows of a leaf, reading again if the side's reader was not exact."""
     while True:
         try:
-            differences.add(name, side.hashes(leaf.segment, leaf.grid))
+            differences.add(name, side.hashes(leaf.segment, leaf.grid, few=leaf.few))
             return
         except ReadAgain:
             # the side's next read is more careful, and `add` has stored nothing

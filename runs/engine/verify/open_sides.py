@@ -11,6 +11,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ColumnMissing, TableMissing
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.hashing import NotHashed
+from connections.url import parse
 from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import add_predicate
 from runs.engine.destination import Destination
@@ -124,7 +125,7 @@ def _streamed_source(
         return add_predicate(tables.query, dialect, key.dest_name, segment.condition, result_name=key.source_name)
 
     side = StreamedSide(
-        plan.source.beside(plan.destination),
+        parse.sharing_file(plan.source, plan.destination)[0],
         query=query,
         read=tables.columns,
         compared=spec,
@@ -149,7 +150,7 @@ def _streamed_destination(
         return f"{text} WHERE {condition}" if condition else text
 
     side = StreamedSide(
-        plan.destination.beside(plan.source),
+        parse.sharing_file(plan.source, plan.destination)[1],
         query=query,
         read=spec.columns,
         compared=spec,

@@ -13,6 +13,8 @@ _FIRST_SHARE, _GROWTH = 64, 8
 class Pace:
     """The limits: ``statement_seconds`` is the target duration of a statement, ``per_second`` the maximum rate.
 
+    The rows that differ are read again after ``seconds_between_reads``.
+
     Ranges grow from a small first one until a statement takes that long, whatever the table's size and the distribution
     of its keys. The fixed duration of a statement, for example for reading the whole table, is not reduced by a smaller
     range; a statement may take twice as long as that.
@@ -20,6 +22,7 @@ class Pace:
 
     statement_seconds: float = 20.0
     per_second: float = 5.0
+    seconds_between_reads: float = 0.5
     _next: float = field(default=0.0, init=False)
     # width and seconds of the last range
     _last: tuple[int, float] | None = field(default=None, init=False)

@@ -27,10 +27,11 @@ class DifferentValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """A segment whose rows are read, with the grid of its buckets."""
+    """A segment whose rows are read, with the grid of its buckets, and whether they are few."""
 
     segment: Segment
     grid: Grid
+    few: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

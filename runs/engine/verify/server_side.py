@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from connections import registry
 from connections.sdk.capabilities import Cap
@@ -11,12 +12,9 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Session
 from connections.sdk.schema import Column
 from connections.sdk.sql.hashing import HashedColumn
-from connections.sdk.types import DataType, Kind
+from connections.sdk.types import DataType, Kind, to_arrow
 from runs.engine.segments import Grid, RangeGrid, Segment
 from runs.engine.verify.side import ComparisonSpec, Digest, Value, paired
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _BATCH_BYTES = 8_000_000
 # columns whose values are read at once: PostgreSQL limits a select list to 1664 entries
@@ -56,7 +54,7 @@ class ServerSide:
         )
         return {int(bucket): Digest(int(count), int(checksum)) for bucket, count, checksum in rows}
 
-    def hashes(self, segment: Segment, grid: Grid) -> Iterator[pa.RecordBatch]:
+    def hashes(self, segment: Segment, grid: Grid, *, few: bool = False) -> Iterator[pa.RecordBatch]:
         names = [f"k{number}" for number in range(len(self._compared.key_positions))]
         texts = [self._text(position) for position in self._compared.key_positions]
         if (latest := self._compared.latest_by) is not None:
@@ -67,7 +65,9 @@ class ServerSide:
             f"SELECT {self._key_hash} AS key_hash, {self._row_hash} AS row_hash, {listed}\n"
             f"FROM {self._relation}{self._where(segment, grid)}"
         )
-        yield from self._read(query, [("key_hash", _BIGINT), ("row_hash", _BIGINT), *((name, _TEXT) for name in names)])
+        fields = [("key_hash", _BIGINT), ("row_hash", _BIGINT), *((name, _TEXT) for name in names)]
+        # a stream has connections of its own, which take longer to open than a few rows to read
+        yield from self._fetch(query, fields) if few else self._stream(query, fields)
 
     def values(self, segment: Segment, grid: Grid, key_hashes: Collection[int]) -> dict[int, Sequence[Value]]:
         wanted = f"{self._key_hash} IN ({', '.join(map(str, key_hashes))})"
@@ -97,7 +97,14 @@ class ServerSide:
     def close(self) -> None:
         self._session.close()
 
-    def _read(self, query: str, fields: Sequence[tuple[str, DataType]]) -> Iterator[pa.RecordBatch]:
+    def _fetch(self, query: str, fields: Sequence[tuple[str, DataType]]) -> Iterator[pa.RecordBatch]:
+        schema = pa.schema([(name, to_arrow(data_type)) for name, data_type in fields])
+        if rows := self._session.fetch(query):
+            columns = zip(*rows, strict=True)
+            arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+            yield pa.record_batch(arrays, schema=schema)
+
+    def _stream(self, query: str, fields: Sequence[tuple[str, DataType]]) -> Iterator[pa.RecordBatch]:
         reader = registry.connector(self._parameters.kind, Cap.READ).reader
         assert reader is not None
         columns = [Column(dest_name=name, dest_type="", data_type=data_type) for name, data_type in fields]

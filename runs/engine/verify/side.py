@@ -79,10 +79,11 @@ class Side(Protocol):
         """Return the digest of every bucket of the segment that is not empty."""
         ...
 
-    def hashes(self, segment: Segment, grid: Grid) -> Iterator[pa.RecordBatch]:
+    def hashes(self, segment: Segment, grid: Grid, *, few: bool = False) -> Iterator[pa.RecordBatch]:
         """Yield the segment's rows: ``key_hash``, ``row_hash`` (64-bit integers), and the key columns as text.
 
-        With `ComparisonSpec.latest_by`, the text of that column is added as ``mark``.
+        With `ComparisonSpec.latest_by`, the text of that column is added as ``mark``. If the rows are ``few``, they
+        need not be streamed.
         """
         ...
 

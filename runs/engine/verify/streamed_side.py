@@ -78,7 +78,7 @@ class StreamedSide:
         rows = self._fetch(segment, text)
         return {int(bucket): Digest(int(count), int(checksum)) for bucket, count, checksum in rows}
 
-    def hashes(self, segment: Segment, grid: Grid) -> Iterator[pa.RecordBatch]:
+    def hashes(self, segment: Segment, grid: Grid, *, few: bool = False) -> Iterator[pa.RecordBatch]:
         """See `Side`. Raises ReadAgain when the reader was not exact; the next call uses a more careful one."""
         texts = [self._text(position) for position in self._compared.key_positions]
         listed = ", ".join(f"{text} AS k{number}" for number, text in enumerate(texts))

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from connections.sdk.capabilities import Cap
+from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, PipekitError
 from connections.sdk.formatting import counted
 from runs.engine.destination import Destination
 from runs.engine.events import WatermarkResolved
@@ -97,6 +98,25 @@ def verify(
     return VerificationResult(
         comparison=result, compared=spec, warnings=warnings, seconds=seconds, sample=sample, since=since
     )
+
+
+def invalid_option(plan: Plan, options: Options) -> PipekitError | None:
+    """Return why ``columns`` or ``since`` does not fit the module; None if they fit, or if that cannot be determined.
+
+    An error that has other causes is not returned: the verification itself reports it.
+    """
+    try:
+        with open_session(plan.destination, Cap.READ) as session:
+            dest = Destination(plan, session)
+            tables = open_sides.describe(dest, _query(plan))
+            try:
+                since = parse_since(options.since, dest, tables.info) if options.since else None
+                open_sides.compared(plan, tables, options.columns, since)
+            except (ColumnMissing, ConfigurationInvalid) as error:
+                return error
+    except PipekitError:
+        pass
+    return None
 
 
 def _warnings(tables: Tables, result: ComparisonResult, spec: ComparisonSpec, *, is_part: bool) -> Iterator[str]:

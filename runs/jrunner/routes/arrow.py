@@ -16,6 +16,7 @@ from connections.sdk.arrow.text_search import has_nul
 from connections.sdk.capabilities import Cap
 from connections.sdk.protocols import Batches, ReadAgain, Writer
 from connections.sdk.row_counts import check_counts
+from connections.url import parse
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.protocol import Reporter
@@ -30,7 +31,8 @@ _CLOSE_TIMEOUT = 5.0
 
 def copy(job: Job, reporter: Reporter, cancellation: Cancellation, *, writer: Writer | None = None) -> TransferResult:
     """Copy all rows of the job in one transaction of the destination, or of ``writer`` if given."""
-    job = replace(job, source=job.source.beside(job.destination), destination=job.destination.beside(job.source))
+    source, destination = parse.sharing_file(job.source, job.destination)
+    job = replace(job, source=source, destination=destination)
     reader = connector(job.source.kind, Cap.READ).reader
     writer = writer or connector(job.destination.kind, Cap.WRITE).writer
     assert reader is not None and writer is not None

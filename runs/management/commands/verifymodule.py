@@ -14,7 +14,7 @@ from modules.models import Module
 from runs.cli.find import find_module
 from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage_error
 from runs.lifecycle import signals
-from runs.verifications import cancel, report
+from runs.verifications import cancel, execute, report
 from runs.verifications.claim import VerificationRequest
 
 
@@ -41,11 +41,10 @@ class Command(VerifyCommand):
             "since": options["since"],
             "sample": options["sample"] and int(options["sample"]),
         }
-        request = VerificationRequest(
-            repair=options["repair"],
-            force=options["force"],
-            options={key: value for key, value in scope.items() if value},
-        )
+        scope = {key: value for key, value in scope.items() if value}
+        if misfit := execute.invalid_option(module, scope):
+            raise CommandFailed.of(misfit, returncode=ExitCode.USAGE, report=report_failure)
+        request = VerificationRequest(repair=options["repair"], force=options["force"], options=scope)
         with signals.as_interrupt(deferred=True):
             try:
                 verification = self.verify(module, request, **options)

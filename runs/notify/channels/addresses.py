@@ -6,15 +6,25 @@ effect.
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from typing import Any
 
 from connections.sdk.errors import ConfigurationInvalid
 from connections.url import addresses
+from connections.url.addresses import in_daemon_thread
 
 _HINT = "Use a receiver on the internet, or allow this machine and private networks: webhook_private in config.yaml."
 
 
-def resolve(host: str, port: int, *, private: bool) -> list[str]:
+class EventLoop(asyncio.SelectorEventLoop):
+    """An event loop whose lookups of names can be abandoned, so that a timeout ends them, too."""
+
+    async def getaddrinfo(self, host: Any, port: Any, **keywords: Any) -> Any:
+        return await asyncio.wrap_future(in_daemon_thread(lambda: socket.getaddrinfo(host, port, **keywords)))
+
+
+async def resolve(host: str, port: int, *, private: bool) -> list[str]:
     """Return the addresses of a host, in the resolver's order.
 
     Raise ConfigurationInvalid if one of them is link-local or a cloud metadata service, or, unless ``private``, this
@@ -22,7 +32,7 @@ def resolve(host: str, port: int, *, private: bool) -> list[str]:
     """
     if host.rstrip(".").lower() in addresses.METADATA_HOSTS:
         raise ConfigurationInvalid("The webhook's address is a metadata service; nothing was sent.", hint=_HINT)
-    answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    answers = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     resolved = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
     for address in resolved:
         _check(addresses.parsed(address), private=private)

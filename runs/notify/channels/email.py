@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import uuid
 from collections.abc import Iterator
@@ -17,14 +18,18 @@ from django.core.mail.utils import DNS_NAME
 
 from connections.sdk.errors import AuthenticationFailed, ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.references import store
+from connections.url.addresses import in_daemon_thread
 from runs.models.setting import setting
 from runs.notify import channels
+from runs.notify.channels.addresses import EventLoop
 from runs.notify.messages import Mail, line
 from runs.notify.recipients import recipients
 
 _SUBMISSION, _SMTPS = 587, 465
 # seconds to wait for the answer to QUIT, after the mail has been accepted
 _QUIT_TIMEOUT = 2.0
+# seconds for the name of this machine
+_NAME_TIMEOUT = 3.0
 _HINT = "Check smtp in config.yaml and the settings smtp_security, smtp_username and smtp_password."
 
 
@@ -40,8 +45,8 @@ def send(mail: Mail) -> str:
         raise ConfigurationInvalid("No mail recipient is configured.", hint="Set notification_addresses, or smtp.to.")
     message, security = _message(mail, to), _security()
     login = (setting("smtp_username"), store().resolve(setting("smtp_password")))
-    with _translated(smtp.host, smtp.port):
-        refused = asyncio.run(_send(message, security, login))
+    with _translated(smtp.host, smtp.port), asyncio.Runner(loop_factory=EventLoop) as runner:
+        refused = runner.run(_send(message, security, login))
     return f"The mail server refused: {', '.join(refused)}." if refused else ""
 
 
@@ -68,7 +73,7 @@ async def _send(message: EmailMessage, security: str, login: tuple[str, str]) ->
     smtp = aiosmtplib.SMTP(
         hostname=settings.PIPEKIT.smtp.host,
         port=settings.PIPEKIT.smtp.port,
-        local_hostname=DNS_NAME.get_fqdn(),
+        local_hostname=await _local_name(),
         timeout=channels.IDLE_TIMEOUT,
         use_tls=security == "tls",
         # below, where a server without STARTTLS gets an error of its own
@@ -97,6 +102,15 @@ async def _send(message: EmailMessage, security: str, login: tuple[str, str]) ->
             # closing alone would wait for the server to end TLS, and the loop does not run that long
             transport.abort()
             await asyncio.sleep(0)
+
+
+async def _local_name() -> str:
+    """Return this machine's name for the greeting; without its domain if the resolver takes too long."""
+    try:
+        async with asyncio.timeout(_NAME_TIMEOUT):
+            return str(await asyncio.wrap_future(in_daemon_thread(DNS_NAME.get_fqdn)))
+    except TimeoutError:
+        return socket.gethostname()
 
 
 async def _log_in(smtp: aiosmtplib.SMTP, security: str, login: tuple[str, str]) -> None:

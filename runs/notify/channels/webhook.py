@@ -36,7 +36,7 @@ _HINT = "Check the setting webhook_url and the receiver's log."
 
 def post(event: Mapping[str, Any], *, delivery_id: str) -> None:
     """Deliver one event; any 2xx response is success. Raise a PipekitError otherwise."""
-    url, secret = _url(), _secret()
+    url, secret, private = _url(), _secret(), _may_be_private()
     body = json.dumps({"delivery": delivery_id, **event}, ensure_ascii=False).encode()
     timestamp = str(int(time.time()))
     headers = {
@@ -50,7 +50,8 @@ def post(event: Mapping[str, Any], *, delivery_id: str) -> None:
     }
     try:
         target = httpx2.URL(url)
-        status, answer = asyncio.run(_send(target, _route(target), headers, body))
+        with asyncio.Runner(loop_factory=addresses.EventLoop) as runner:
+            status, answer = runner.run(_send(target, headers, body, private=private))
     except TimeoutError:
         raise ConnectionFailed(
             f"The webhook is too slow: The server took longer than {channels.TOTAL_TIMEOUT:g} s.", hint=_HINT
@@ -97,21 +98,22 @@ class _Route:
     proxy: str | None = None
 
 
-def _route(url: httpx2.URL) -> _Route:
+async def _route(url: httpx2.URL, *, private: bool) -> _Route:
     """Return the route to the host of a URL. Raise ConfigurationInvalid if one of its addresses is not allowed."""
     netloc = url.netloc.decode("ascii")
     proxy = urllib.request.getproxies().get(url.scheme)
     if not proxy or urllib.request.proxy_bypass(netloc):
-        return _Route(addresses=_resolve(url))
-    # the proxy resolves the name itself; the check here is made as far as it is possible
+        return _Route(addresses=await _resolve(url, private=private))
+    # the proxy resolves the name itself; the check here is made as far as it is possible, also in time
     with suppress(OSError, ValueError):
-        _resolve(url)
+        async with asyncio.timeout(channels.TOTAL_TIMEOUT / 3):
+            await _resolve(url, private=private)
     return _Route(proxy=proxy if "://" in proxy else f"http://{proxy}")
 
 
-def _resolve(url: httpx2.URL) -> Sequence[str]:
+async def _resolve(url: httpx2.URL, *, private: bool) -> Sequence[str]:
     port = url.port or (443 if url.scheme == "https" else 80)
-    return addresses.resolve(url.host, port, private=_may_be_private())
+    return await addresses.resolve(url.host, port, private=private)
 
 
 def _may_be_private() -> bool:
@@ -121,19 +123,21 @@ def _may_be_private() -> bool:
     return current_settings().webhook_unrestricted
 
 
-async def _send(url: httpx2.URL, route: _Route, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
+async def _send(url: httpx2.URL, headers: Mapping[str, str], body: bytes, *, private: bool) -> tuple[int, str]:
     """Return the status and the start of the answer. Raise TimeoutError after TOTAL_TIMEOUT."""
-    async with (
-        asyncio.timeout(channels.TOTAL_TIMEOUT),
-        httpx2.AsyncClient(
-            verify=ssl.create_default_context(),
-            timeout=channels.IDLE_TIMEOUT,
-            proxy=route.proxy,
-            # neither another proxy nor logins from .netrc
-            trust_env=False,
-            follow_redirects=False,
-        ) as client,
-    ):
+    async with asyncio.timeout(channels.TOTAL_TIMEOUT):
+        return await _send_on(await _route(url, private=private), url, headers, body)
+
+
+async def _send_on(route: _Route, url: httpx2.URL, headers: Mapping[str, str], body: bytes) -> tuple[int, str]:
+    async with httpx2.AsyncClient(
+        verify=ssl.create_default_context(),
+        timeout=channels.IDLE_TIMEOUT,
+        proxy=route.proxy,
+        # neither another proxy nor logins from .netrc
+        trust_env=False,
+        follow_redirects=False,
+    ) as client:
         if route.proxy:
             return await _request(client, client.build_request("POST", url, headers=headers, content=body))
         error: Exception = OSError("the host has no address")

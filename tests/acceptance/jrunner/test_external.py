@@ -136,7 +136,7 @@ def test_a_cancelled_program_ends_with_the_processes_that_it_started(
     assert not alive(int(pid.read_text()))
 
 
-def test_what_a_failed_program_has_started_ends_too(tmp_path: Path, database_url: str) -> None:
+def test_processes_started_by_a_failed_program_are_ended(tmp_path: Path, database_url: str) -> None:
     pid = tmp_path / "pid"
     work, _ = _job(tmp_path, database_url, f"sleep 60 >/dev/null 2>&1 & echo $! > {pid}; exit 3")
     outcome = run_job(work)

@@ -6,18 +6,15 @@ import errno
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from pipekit_site.config.config import BASE_DIR
 from pipekit_site.metadata import backup
-from tests.acceptance.pipekit_site.test_start_up import environment, manage
 from tests.processes.commands import wait_until
+from tests.processes.install import Install
 
 # both tables get a row in one transaction, so they have the same number of rows in every consistent copy
 WRITER = """
@@ -45,29 +42,29 @@ def rows(file: Path) -> tuple[int, int]:
 
 
 @pytest.fixture
-def install(tmp_path: Path) -> Path:
-    data_dir = tmp_path / "var"
-    result = manage(data_dir, "migrate", "--verbosity", "0")
-    assert result.returncode == 0, result.stderr
-    return data_dir
+def install(tmp_path: Path) -> Install:
+    install = Install(tmp_path / "var")
+    result = install.manage("migrate", "--verbosity", "0")
+    assert result.code == 0, result.err
+    return install
 
 
 @pytest.mark.matrix
-def test_a_backup_during_writes_is_consistent_and_can_be_restored(install: Path, tmp_path: Path) -> None:
-    program = [sys.executable, "manage.py", "shell", "--no-imports", "-c", WRITER]
-    with subprocess.Popen(program, cwd=BASE_DIR, env=environment(install), stdout=subprocess.PIPE, text=True) as writer:
+def test_a_backup_during_writes_is_consistent_and_can_be_restored(install: Install, tmp_path: Path) -> None:
+    metadata = install.data_dir / "pipekit.db"
+    with install.start("shell", "--no-imports", "-c", WRITER) as writer:
         try:
             assert writer.stdout is not None
             assert writer.stdout.readline() == "ready\n"
-            before = rows(install / "pipekit.db")
-            result = manage(install, "backup")
-            assert (result.returncode, result.stderr) == (0, "")
-            backup = Path(result.stdout.strip())
+            before = rows(metadata)
+            result = install.manage("backup")
+            assert (result.code, result.err) == (0, "")
+            backup = Path(result.out.strip())
             # the writer has written before, during and after the backup
-            wait_until(lambda: rows(install / "pipekit.db")[0] > rows(backup)[0])
+            wait_until(lambda: rows(metadata)[0] > rows(backup)[0])
         finally:
             writer.kill()
-    assert (backup.parent, backup.stat().st_mode & 0o777) == (install / "backups", 0o600)
+    assert (backup.parent, backup.stat().st_mode & 0o777) == (install.data_dir / "backups", 0o600)
     assert [file.name for file in backup.parent.iterdir()] == [backup.name]
     groups, group_runs = rows(backup)
     assert 20 <= before[0] <= groups == group_runs
@@ -75,8 +72,8 @@ def test_a_backup_during_writes_is_consistent_and_can_be_restored(install: Path,
     restored = tmp_path / "restored"
     restored.mkdir()
     backup.rename(restored / "pipekit.db")
-    doctor = manage(restored, "doctor", "--json")
-    checks = {check["name"]: check for check in json.loads(doctor.stdout)["checks"]}
+    doctor = Install(restored).manage("doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(doctor.out)["checks"]}
     assert checks["metadata database"]["ok"], checks["metadata database"]
     assert checks["migrations"]["ok"]
     assert rows(restored / "pipekit.db") == (groups, group_runs)
@@ -137,7 +134,7 @@ def test_a_backup_that_cannot_be_written_leaves_no_file(tmp_path: Path) -> None:
 
 
 def test_a_backup_of_metadata_in_postgresql_is_refused_in_favour_of_pg_dump(database_url: str, tmp_path: Path) -> None:
-    result = manage(tmp_path, "backup", PIPEKIT_DATABASE=database_url)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert "pg_dump" in result.stderr
+    result = Install(tmp_path).manage("backup", PIPEKIT_DATABASE=database_url)
+    assert (result.code, result.out) == (2, "")
+    assert "pg_dump" in result.err
     assert not (tmp_path / "backups").exists()

@@ -15,15 +15,15 @@ from django.core.management import call_command
 
 from connections.management.base import CommandFailed
 from pipekit_site.config.config import BASE_DIR
-from tests.acceptance.pipekit_site.test_start_up import environment, manage
 from tests.processes.commands import start_in_new_interpreter
+from tests.processes.install import Install
 
 # each test starts several processes
 pytestmark = pytest.mark.matrix
 
 
 def start(data_dir: Path, *words: str, **settings: Any) -> subprocess.Popen[str]:
-    return start_in_new_interpreter(words, environment(data_dir), text=True, **settings)
+    return start_in_new_interpreter(words, Install(data_dir).environment(), text=True, **settings)
 
 
 def guarded(statement: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -42,7 +42,7 @@ def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path: Path) -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert "Traceback" not in err
-    assert manage(tmp_path, "runs").returncode == 0
+    assert Install(tmp_path).manage("runs").code == 0
 
 
 def test_a_command_whose_stdout_is_closed_ends_without_a_traceback(tmp_path: Path) -> None:
@@ -66,9 +66,9 @@ def test_output_to_a_full_device_is_an_error_without_a_traceback(tmp_path: Path)
 
 def test_a_file_that_cannot_be_opened_is_named_in_an_error_with_a_fix(tmp_path: Path) -> None:
     (tmp_path / "locks" / "migrate.lock").mkdir(parents=True)
-    result = manage(tmp_path, "runs")
-    assert result.returncode == 1
-    assert result.stderr.startswith(f"error: {tmp_path}/locks/migrate.lock: Is a directory.\nfix:   ")
+    result = Install(tmp_path).manage("runs")
+    assert result.code == 1
+    assert result.err.startswith(f"error: {tmp_path}/locks/migrate.lock: Is a directory.\nfix:   ")
 
 
 def test_an_unexpected_error_is_one_line_without_passwords() -> None:
@@ -83,16 +83,16 @@ def test_the_option_traceback_prints_the_traceback_of_an_unexpected_error() -> N
 
 
 def test_an_unknown_command_exits_with_2_and_a_similar_one_is_suggested(tmp_path: Path) -> None:
-    result = manage(tmp_path, "runmodul", "x")
-    assert result.returncode == 2
-    assert "Did you mean runmodule?" in result.stderr
+    result = Install(tmp_path).manage("runmodul", "x")
+    assert result.code == 2
+    assert "Did you mean runmodule?" in result.err
 
 
 def test_output_is_utf_8_whatever_the_encoding_of_the_machine(tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "manage.py", "secrets", "check"],
         cwd=BASE_DIR,
-        env=environment(tmp_path, PYTHONIOENCODING="ascii", LC_ALL="C"),
+        env=Install(tmp_path).environment(PYTHONIOENCODING="ascii", LC_ALL="C"),
         capture_output=True,
         timeout=60,
         check=False,

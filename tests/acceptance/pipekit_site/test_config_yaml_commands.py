@@ -62,7 +62,7 @@ def test_importconfig_dry_run_prints_only_a_diff_on_stdout_and_changes_nothing(
 
 
 @pytest.mark.django_db
-def test_importconfig_deletes_what_the_file_lacks_only_with_the_option_prune(file: Path) -> None:
+def test_importconfig_deletes_rows_missing_from_the_file_only_with_the_option_prune(file: Path) -> None:
     load(EXAMPLE)
     file.write_text(EXAMPLE.replace("nightly-4am", "nightly-5am"))
     call_command("importconfig", str(file))

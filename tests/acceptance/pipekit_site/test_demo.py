@@ -19,7 +19,7 @@ from rich.console import Console
 from pipekit_site.config.config import BASE_DIR
 from pipekit_site.demo import compare, demo, display, source
 from runs.models import Run
-from tests.acceptance.pipekit_site.test_start_up import environment, manage
+from tests.processes.install import Install
 
 
 def test_the_closing_tables_fit_80_columns_without_truncated_numbers() -> None:
@@ -79,7 +79,7 @@ def test_ctrl_c_during_a_run_ends_the_demo_and_cancels_the_run(tmp_path: Path) -
     process = subprocess.Popen(
         [sys.executable, "-u", "manage.py", "demo"],
         cwd=BASE_DIR,
-        env=environment(tmp_path, PIPEKIT_FAULTS="transfer.started=sleep:20"),
+        env=Install(tmp_path).environment(PIPEKIT_FAULTS="transfer.started=sleep:20"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -97,7 +97,7 @@ def test_ctrl_c_during_a_run_ends_the_demo_and_cancels_the_run(tmp_path: Path) -
         _, err = process.communicate(timeout=120)
         assert process.returncode == 130
         assert "Traceback" not in err
-        runs = manage(tmp_path, "runs").stdout
+        runs = Install(tmp_path).manage("runs").out
         assert "cancelled" in runs and len(runs.splitlines()) == 1
     finally:
-        assert manage(tmp_path, "demo", "--stop").returncode == 0
+        assert Install(tmp_path).manage("demo", "--stop").code == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -16,43 +15,32 @@ from pathlib import Path
 import pytest
 
 from pipekit_site.config.config import BASE_DIR
-from tests.processes.commands import run_in_new_interpreter
+from tests.processes.install import Install
 from tests.servers.ports import reserved_port
 
 # each test starts several processes
 pytestmark = pytest.mark.matrix
 
 
-def environment(data_dir: Path, **variables: str) -> dict[str, str]:
-    """Return the environment of a command with this data directory and no other settings than ``variables``."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PIPEKIT_")}
-    return {**inherited, "PIPEKIT_DATA_DIR": str(data_dir), **variables}
-
-
-def manage(data_dir: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a new process with this data directory."""
-    return run_in_new_interpreter(arguments, environment(data_dir, **variables))
-
-
 def test_a_wrong_configuration_exits_with_2_and_a_message_without_a_traceback(tmp_path: Path) -> None:
-    result = manage(tmp_path, "check", PIPEKIT_API_PORT="many")
-    assert result.returncode == 2
-    assert "api_port, set in PIPEKIT_API_PORT: expected a port" in result.stderr
-    assert "Traceback" not in result.stderr
-    assert result.stdout == ""
+    result = Install(tmp_path).manage("check", PIPEKIT_API_PORT="many")
+    assert result.code == 2
+    assert "api_port, set in PIPEKIT_API_PORT: expected a port" in result.err
+    assert "Traceback" not in result.err
+    assert result.out == ""
 
 
 def test_a_data_directory_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    result = manage(tmp_path / "file" / "var", "check")
-    assert result.returncode == 2
-    assert "data_dir" in result.stderr
-    assert "Traceback" not in result.stderr
+    result = Install(tmp_path / "file" / "var").manage("check")
+    assert result.code == 2
+    assert "data_dir" in result.err
+    assert "Traceback" not in result.err
 
 
 def test_only_the_owner_may_read_private_files_and_others_may_traverse_the_data_directory(tmp_path: Path) -> None:
     data_dir = tmp_path / "var"
-    assert manage(data_dir, "migrate", "--verbosity", "0").returncode == 0
+    assert Install(data_dir).manage("migrate", "--verbosity", "0").code == 0
     assert data_dir.stat().st_mode & 0o777 == 0o711
     for name in ("pipekit.db", "secret_key"):
         assert (data_dir / name).stat().st_mode & 0o777 == 0o600
@@ -62,7 +50,10 @@ def test_processes_that_are_started_together_use_the_same_secret_key(tmp_path: P
     program = "import pipekit_site.settings as settings; print(settings.SECRET_KEY)"
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", program], cwd=BASE_DIR, env=environment(tmp_path / "var"), stdout=subprocess.PIPE
+            [sys.executable, "-c", program],
+            cwd=BASE_DIR,
+            env=Install(tmp_path / "var").environment(),
+            stdout=subprocess.PIPE,
         )
         for _ in range(4)
     ]
@@ -98,14 +89,7 @@ def wait_for(process: subprocess.Popen[str], url: str) -> tuple[int, str, str]:
 
 
 def test_serve_creates_a_new_data_directory_and_shows_the_admin_with_its_styles(tmp_path: Path, port: int) -> None:
-    server = subprocess.Popen(
-        [sys.executable, "manage.py", "serve", "--port", str(port)],
-        cwd=BASE_DIR,
-        env=environment(tmp_path / "var"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    server = Install(tmp_path / "var").start("serve", "--port", str(port))
     try:
         status, _, page = wait_for(server, f"http://127.0.0.1:{port}/admin/login/")
         assert status == 200
@@ -126,7 +110,7 @@ def test_serve_on_a_port_in_use_exits_with_2(tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        result = manage(tmp_path, "serve", "--port", str(listener.getsockname()[1]))
-    assert result.returncode == 2
-    assert "Address already in use" in result.stderr
-    assert "Traceback" not in result.stderr
+        result = Install(tmp_path).manage("serve", "--port", str(listener.getsockname()[1]))
+    assert result.code == 2
+    assert "Address already in use" in result.err
+    assert "Traceback" not in result.err

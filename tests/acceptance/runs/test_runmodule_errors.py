@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connections.sdk.parameters import ConnectionParameters
-from modules.models import Module
+from modules.models import Hook, Module
 from runs.models import Run
 from tests.acceptance.runs.test_runmodule import QUERY, Save
 from tests.acceptance.runs.test_runmodule import orders as orders
@@ -66,6 +66,25 @@ def test_a_missing_secret_is_named(orders: Bench, save_module: Save, save_connec
     error = error_of(call("runmodule", "qcrh", "--json"))
     assert error["code"] == "secret_missing"
     assert "NOT_THERE" in error["message"]
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_a_run_that_cannot_be_planned_executes_its_failure_hooks(
+    orders: Bench, save_module: Save, save_connection: Any, dry: bool
+) -> None:
+    orders.at_destination("CREATE TABLE hook_log (n int)")
+    sourceless = save_connection(replace(orders.source, name="erp2"), password="$NOT_THERE")
+    module = save_module("qcrh", QUERY, source=sourceless)
+    for number, run_on in enumerate(("before", "failure", "success", "always", "failure")):
+        Hook.objects.create(
+            module=module, sql=f"INSERT INTO hook_log VALUES ({number})", run_on=run_on, run_order=number
+        )
+    Hook.objects.filter(run_order=4).update(connection=sourceless)
+    result = call("runmodule", "qcrh", "--json", *(["--dry-run"] if dry else []))
+    assert error_of(result)["code"] == "secret_missing"
+    assert orders.rows("SELECT n FROM hook_log ORDER BY n") == ([] if dry else [(1,), (3,)])
+    expected = "Hook 5 (failure) was not executed: "
+    assert [text.startswith(expected) and "NOT_THERE" in text for text in result.json["warnings"]] == [True] * (not dry)
 
 
 def test_a_missing_table_is_named(orders: Bench, save_module: Save) -> None:

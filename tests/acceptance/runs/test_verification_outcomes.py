@@ -124,13 +124,31 @@ def test_a_repair_that_leaves_differences_is_called_partly_repaired(bench: Bench
 def test_the_output_about_differences_names_the_command_that_repairs_them(bench: Bench, admin_client: Client) -> None:
     spoil(bench)
     result = verifymodule("orders", "--since", "1", "--columns", "name")
-    assert (result.code, result.json if result.out.startswith("{") else None) == (1, None)
+    assert (result.code, result.json if result.out.startswith("{") else None) == (2, None)
     assert result.err.count("has no watermark column") == 1
     result = verifymodule("orders", "--columns", "name")
     assert "to repair it: manage.py verifymodule orders --repair --columns name" in result.out
     assert "only the key and name: 100 rows at the source, 100 in the destination" in result.out
     _, changelist = pages(admin_client)
     assert "only the key and name" in changelist
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "code"),
+    [
+        (("--columns", "name,nothere"), "The query returns no column “nothere”.", "column_missing"),
+        (("--since", "1"), "has no watermark column", "configuration_invalid"),
+        (("--since", "yesterday"), "--since yesterday: ", "configuration_invalid"),
+    ],
+)
+def test_options_that_do_not_fit_the_module_are_refused_before_a_verification_is_created(
+    bench: Bench, arguments: tuple[str, ...], message: str, code: str
+) -> None:
+    Module.objects.update(watermark_column="id" if "yesterday" in arguments else "")
+    result = verifymodule("orders", *arguments, "--json")
+    assert (result.code, result.json["verification"], result.json["error"]["code"]) == (2, None, code)
+    assert message in result.json["error"]["message"]
+    assert not Verification.objects.exists()
 
 
 def test_a_verification_that_has_compared_no_rows_is_not_called_equal(bench: Bench, admin_client: Client) -> None:

@@ -6,9 +6,6 @@ import datetime as dt
 import json
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -18,10 +15,9 @@ from runs.models import GroupRun, Run
 from scheduling import loop
 from scheduling.models import Schedule, Tick
 from scheduling.tick import tick
-from tests.factories import ScheduleFactory
-from tests.processes.commands import wait_until
+from tests.factories import ModuleFactory, ScheduleFactory
+from tests.processes.commands import run_in_new_interpreter, start_in_new_interpreter, wait_until
 
-ROOT = Path(__file__).resolve().parents[3]
 Capture = pytest.CaptureFixture[str]
 pytestmark = pytest.mark.django_db
 
@@ -32,13 +28,16 @@ def nowhere(settings: Settings) -> None:
 
 
 def test_tick_starts_what_is_due_at_the_given_timestamp(capsys: Capture) -> None:
-    row = ScheduleFactory.create()
+    by_group = ScheduleFactory.create()
+    by_module = ScheduleFactory.create(group=None, module=ModuleFactory.create())
     Schedule.objects.update(updated_at=dt.datetime(2027, 1, 1, tzinfo=dt.UTC))
     call_command("tick", "--at", "2027-01-11T04:00:00+01:00")
-    assert capsys.readouterr().out == "1 started\n"
+    assert capsys.readouterr().out == "2 started\n"
     call_command("tick", "--at", "2027-01-11T04:00:20", "--json")
     assert json.loads(capsys.readouterr().out)["started"] == []
-    assert GroupRun.objects.get().trigger == f"schedule:{row.pk}"
+    assert GroupRun.objects.get().trigger == f"schedule:{by_group.pk}"
+    run = Run.objects.get()
+    assert (run.module, run.status, run.trigger) == (by_module.module, "queued", f"schedule:{by_module.pk}")
 
 
 def test_a_tick_does_nothing_while_another_one_is_running(capsys: Capture) -> None:
@@ -54,8 +53,7 @@ def test_a_tick_does_nothing_while_another_one_is_running(capsys: Capture) -> No
 
 @pytest.mark.django_db(transaction=True)
 def test_the_scheduler_ticks_at_once_and_is_stopped_by_a_signal() -> None:
-    argv = [sys.executable, str(ROOT / "manage.py"), "scheduler"]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+    with start_in_new_interpreter(["scheduler"], os.environ, stdout=None, text=True) as process:
         try:
             wait_until(Tick.objects.exists)
             process.send_signal(signal.SIGTERM)
@@ -90,13 +88,7 @@ print(zombies())
 
 
 def test_the_scheduler_collects_orphaned_processes_that_have_ended() -> None:
-    result = subprocess.run(
-        [sys.executable, "manage.py", "shell", "--no-imports", "-c", ORPHANED_CHILDREN],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    result = run_in_new_interpreter(["shell", "--no-imports", "-c", ORPHANED_CHILDREN], os.environ)
     assert result.stdout == "0\n", result.stderr
 
 
@@ -119,5 +111,5 @@ def test_a_tick_that_fails_does_not_end_the_scheduler(monkeypatch: pytest.Monkey
 def test_the_scheduler_waits_for_the_full_minute() -> None:
     now = dt.datetime(2027, 1, 11, 4, 0, 42, 500_000, tzinfo=dt.UTC)
     next_tick = now + dt.timedelta(seconds=loop._until_next_minute(now))
-    assert (next_tick.minute, next_tick.second) == (1, 0)
-    assert not Run.objects.exists()
+    # a moment later, so that the slot of this minute is due
+    assert next_tick == dt.datetime(2027, 1, 11, 4, 1, 0, 50_000, tzinfo=dt.UTC)

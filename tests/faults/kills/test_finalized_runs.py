@@ -48,7 +48,7 @@ def test_a_run_that_had_published_is_successful_even_if_its_module_was_given_ano
 
 
 @pytest.mark.parametrize("point", ["publish.after_commit", "transfer.finished"])
-def test_what_a_run_published_is_not_known_once_its_module_was_given_another_destination(
+def test_the_result_of_a_killed_run_is_unknown_if_its_module_has_another_destination_now(
     orders: Module, save_connection: Any, warehouse_of: Callable[[str], ConnectionParameters], point: str
 ) -> None:
     run = kill(point, "runmodule", "orders")
@@ -77,7 +77,7 @@ def test_the_deletes_of_a_killed_repair_are_counted(bench: Bench, orders: Module
     assert (finalized(run).status, run.inserted, run.deleted) == ("success", 1, 2)
 
 
-def test_a_run_that_is_interrupted_after_its_commit_is_successful_whatever_was_added_to_its_module(
+def test_a_run_interrupted_after_its_commit_is_successful_even_if_its_module_has_changed(
     orders: Module,
 ) -> None:
     process = start("runmodule", "orders", PIPEKIT_FAULTS="publish.after_commit=stop")

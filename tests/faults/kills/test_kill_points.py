@@ -124,7 +124,7 @@ class Sweep:
 @pytest.mark.matrix
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("generator", list(Strategy), indirect=True)
-def test_a_run_killed_at_any_point_loses_and_doubles_no_row(
+def test_a_run_killed_at_any_point_neither_loses_nor_duplicates_rows(
     generator: Generator, part: int, tmp_path: Path, total: Tally
 ) -> None:
     generator.bench.run(generator.plan())
@@ -137,7 +137,7 @@ def test_a_run_killed_at_any_point_loses_and_doubles_no_row(
 @pytest.mark.matrix
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("generator", [Strategy.INCREMENTAL], indirect=True)
-def test_a_first_load_killed_at_any_point_loses_and_doubles_no_row(
+def test_a_first_load_killed_at_any_point_neither_loses_nor_duplicates_rows(
     generator: Generator, part: int, tmp_path: Path, total: Tally
 ) -> None:
     sweep = Sweep(generator, tmp_path, total, part=part, parts=PARTS, first_load=True)

@@ -80,13 +80,14 @@ class Sweep:
     def run(self, fault: str = "#{}=kill9") -> None:
         for number in range(1 + self.part, MAX_POINTS, self.parts):
             self.generator.change_rows()
-            result, run = self._run_with_fault(fault.format(number), self.directory / str(number))
+            log = self.directory / str(number)
+            result, run = self._run_with_fault(fault.format(number), log)
             if not result.killed:
                 self.all_points = result.points
                 return
             self.killed.append(result.points[-1])
             self.tally.injected += 1
-            self._check_next_run(run)
+            self._check_next_run(run, log)
             self._check_finalized(run, result)
         raise AssertionError("no run got through")
 
@@ -110,8 +111,8 @@ class Sweep:
             assert table_bytes(bench) == before
         return result, run
 
-    def _check_next_run(self, killed: Run) -> None:
-        """Run the command again: it need not wait, and publishes everything."""
+    def _check_next_run(self, killed: Run, log: Path) -> None:
+        """Run the command again: it need not wait, and publishes everything. Nothing is left of the killed run."""
         result = manage("runmodule", "orders", "--json")
         assert result.code == 0, result.err
         run = Run.objects.latest("pk")
@@ -120,7 +121,7 @@ class Sweep:
         waited = (run.started_at - self.killed_at).total_seconds()
         self.tally.stuck += waited > MAX_WAIT
         self.tally.compare(self.generator)
-        self.tally.stuck += not is_cleaned_up(self.generator.bench, self.directory / str(len(self.killed)))
+        self.tally.stuck += not is_cleaned_up(self.generator.bench, log)
         self.tally.stuck += Run.objects.active().count()
 
     def _check_finalized(self, run: Run, result: RunResult) -> None:

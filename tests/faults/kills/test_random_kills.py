@@ -6,7 +6,6 @@ import os
 import pickle
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,17 +18,10 @@ import pytest
 from runs.engine.plan import Plan, Strategy
 from tests.benches.bench import Bench
 from tests.faults.changing_source import Generator, count_differences, digest, processes_logging_to, stored_rows
+from tests.faults.killed_runs import fault_environment
+from tests.processes import warm
 from tests.processes.commands import backends, wait_until
 
-# reports when the run begins, so that no kill is spent on the imports
-_PROGRAM = """
-import pickle, sys
-from runs.engine import sync
-plan = pickle.load(sys.stdin.buffer)
-print("begins", flush=True)
-for event in sync.run(plan):
-    pass
-"""
 # the runs that are killed are processes of their own; the complete runs between them transfer rows in this process
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 ROWS, KILLS, PARTS = 2000, 50, 2
@@ -64,16 +56,22 @@ def total(request: pytest.FixtureRequest) -> Iterator[Tally]:
     assert tally.hit >= MIN_HITS_OF_ALL * tally.attempted
 
 
-def start_run(plan: Plan, log: Path) -> subprocess.Popen[bytes]:
-    """Start the run in a process of its own and return when it begins. It and its jrunner log their fault points."""
-    environment = {**os.environ, "PIPEKIT_FAULTS": "nowhere=none", "PIPEKIT_FAULT_LOG": str(log)}
-    argv = [sys.executable, "-c", _PROGRAM]
-    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-    assert process.stdin and process.stdout
-    pickle.dump(plan, process.stdin)
-    process.stdin.close()
-    assert process.stdout.readline() == b"begins\n"
+def start_run(plan: Plan, log: Path) -> subprocess.Popen[str]:
+    """Start the run in a process of its own and return when it begins, so that no kill is spent on the imports.
+
+    It and its jrunner log their fault points.
+    """
+    file = log.with_suffix(".plan")
+    file.write_bytes(pickle.dumps(plan))
+    process = warm.run_plan(file, env={**os.environ, **fault_environment("nowhere=none", log)})
+    assert process.stdout and process.stdout.readline() == "begins\n"
     return process
+
+
+def close(process: subprocess.Popen[str]) -> None:
+    for stream in (process.stdout, process.stderr):
+        assert stream
+        stream.close()
 
 
 def measure(plan: Plan, log: Path) -> float:
@@ -81,7 +79,7 @@ def measure(plan: Plan, log: Path) -> float:
     process = start_run(plan, log)
     started = time.monotonic()
     assert process.wait(60) == 0
-    process.stdout.close()  # type: ignore[union-attr]
+    close(process)
     return time.monotonic() - started
 
 
@@ -93,7 +91,7 @@ def run_and_kill(plan: Plan, log: Path, *, after: float) -> bool:
     except subprocess.TimeoutExpired:
         process.kill()
     process.wait(60)
-    process.stdout.close()  # type: ignore[union-attr]
+    close(process)
     assert process.returncode in (0, -signal.SIGKILL)
     return process.returncode == -signal.SIGKILL
 
@@ -133,7 +131,7 @@ def check_hits(tally: Tally) -> None:
 @pytest.mark.matrix
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("strategy", list(Strategy))
-def test_runs_killed_at_random_while_the_source_changes_lose_and_double_no_row(
+def test_runs_killed_at_random_while_the_source_changes_neither_lose_nor_duplicate_rows(
     pg_bench: Bench, strategy: Strategy, part: int, tmp_path: Path, total: Tally
 ) -> None:
     generator = Generator(pg_bench, strategy, Random(f"{strategy}-{part}"))

@@ -72,7 +72,7 @@ def test_a_run_whose_metadata_connections_are_terminated_continues_and_is_record
 
 @pytest.fixture
 def server() -> Iterator[Path]:
-    """The directory of a PostgreSQL server for metadata only, which tests stop."""
+    """The directory of a PostgreSQL server for metadata only."""
     directory = Path(tempfile.mkdtemp(prefix="pk-"))
     directory.chmod(0o755)
     try:
@@ -154,12 +154,14 @@ def test_a_launched_run_waits_for_metadata_that_is_restarting(server: Path, benc
 
 
 @pytest.mark.matrix
-def test_25_modules_of_a_parallel_group_run_once_each(install: Install, bench: Bench) -> None:
+def test_25_modules_of_a_parallel_group_run_once_each(server: Path, bench: Bench, tmp_path: Path) -> None:
+    # the metadata on a server of its own: 25 runs need more connections than one server allows by default
+    install = install_on(server, tmp_path, bench)
     names = [f"m{number}" for number in range(25)]
     members = ", ".join(f"{{module: {name}}}" for name in names)
     install.configure(bench, *names, extra=f"groups: {{all: {{max_parallel: 25, members: [{members}]}}}}")
     result = install.manage("rungroup", "all", "--json")
-    assert result.code == 0, result.err
+    assert result.code == 0, result.out
     assert {run["status"] for run in result.json["runs"]} == {"success"}
     assert sorted(run["module"] for run in result.json["runs"]) == sorted(names)
     assert install.rows("SELECT count(*), count(DISTINCT module_id), sum(inserted) FROM run_log") == [(25, 25, 50)]

@@ -45,7 +45,7 @@ def rebuild(install: Install, generator: Generator) -> None:
 
 
 @pytest.mark.parametrize("generator", [Strategy.INCREMENTAL, Strategy.APPEND], indirect=True)
-def test_after_the_metadata_is_lost_the_next_run_publishes_what_is_new(install: Install, generator: Generator) -> None:
+def test_after_the_metadata_is_lost_the_next_run_publishes_the_new_rows(install: Install, generator: Generator) -> None:
     rebuild(install, generator)
     assert install.manage("runmodule", "orders", "--quiet").code == 0
     assert digest(stored_rows(generator.bench)) == digest(generator.expected())
@@ -83,7 +83,7 @@ def test_a_run_that_was_active_when_the_metadata_was_lost_does_not_publish_after
     _, err = unrecorded.communicate(timeout=90)
     # it was overtaken, or noticed before that that its row is missing
     assert unrecorded.returncode in (1, 130), err
-    assert "nothing was published" in err
+    assert "nothing was published" in err or "this one published nothing" in err
     assert digest(stored_rows(generator.bench)) == digest(generator.expected())
     assert runs(install) == ["success"]
 

@@ -193,22 +193,39 @@ def test_wide_rows_are_transferred_in_small_batches(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["SELECT * FROM read_csv('/etc/passwd')", "SELECT n, v FROM missing", "SELECT n, v FROM s; DROP TABLE s"]
+    ("query", "message"),
+    [
+        ("SELECT n, v FROM read_csv('{}', header = true)", "file system operations are disabled"),
+        ("SELECT n, v FROM '{}'", "file system operations are disabled"),
+        ("SELECT n, v FROM s; DROP TABLE s", "not a single query"),
+    ],
 )
-def test_a_duckdb_query_can_only_read_its_own_file(lake: System, warehouse: System, query: str) -> None:
+def test_a_duckdb_query_can_only_read_its_own_file(
+    lake: System, warehouse: System, tmp_path: Path, query: str, message: str
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("n,v\n1,x\n")
     _create_tables(lake, "text", "'kept'", warehouse, "text")
-    with pytest.raises(PipekitError):
-        transfer_rows(job(lake, query, warehouse))
+    with pytest.raises(PipekitError) as caught:
+        transfer_rows(job(lake, query.format(other), warehouse))
+    assert message in f"{caught.value.message} {caught.value.detail}"
     assert lake.rows("SELECT count(*) FROM s") == [(2,)]
+    assert warehouse.rows("SELECT * FROM t") == []
 
 
 @pytest.mark.parametrize(
-    "query", ["DELETE FROM s RETURNING n, v", "SELECT n, v FROM s; DROP TABLE s", "SELECT n, v FROM missing"]
+    "query",
+    [
+        "DELETE FROM s RETURNING n, v",
+        "UPDATE s SET v = 'new' RETURNING n, v",
+        "INSERT INTO s VALUES (3, 'new') RETURNING n, v",
+        "SELECT n, v FROM s; DROP TABLE s",
+    ],
 )
 def test_a_sqlite_query_cannot_write(tmp_path: Path, warehouse: System, query: str) -> None:
     erp = sqlite(tmp_path / "erp.db")
     _create_tables(erp, "text", "'kept'", warehouse, "text")
     with pytest.raises(PipekitError):
         transfer_rows(job(erp, query, warehouse))
-    assert erp.rows("SELECT count(*) FROM s") == [(2,)]
+    assert erp.rows("SELECT n, v FROM s ORDER BY n") == [(1, None), (2, "kept")]
     assert warehouse.rows("SELECT * FROM t") == []

@@ -1,13 +1,12 @@
-"""Transfers from PostgreSQL: the raw route keeps every byte, the others keep values exactly or fail."""
+"""Transfers within PostgreSQL: the raw route keeps every byte, Arrow keeps values exactly or fails."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
 from connections.sdk.errors import InvalidValue, PipekitError
-from tests.benches.small_databases import System, duckdb, job, postgresql, sqlite, transfer_rows, transfer_values
+from tests.benches.small_databases import System, job, transfer_rows, transfer_values
+from tests.integration.jrunner.postgresql_tables import create_destination, create_source
 
 # type, value in SQL, text of the value in the destination
 VALUES = [
@@ -57,32 +56,6 @@ BY_ID = [("mood[]", "'{ok,sad}'", "{ok,sad}"), ("pair", "'(1,x)'", "(1,x)"), ("r
 NOT_BY_ARROW = {("numeric(10,2)", "'NaN'"), ("timestamp", "'294276-12-31 23:59:59.999999'")}
 
 
-@pytest.fixture(scope="module")
-def warehouse(postgresql_server: str) -> System:
-    system = postgresql(postgresql_server)
-    system.execute(
-        "DROP TABLE IF EXISTS s, t",
-        "DROP TYPE IF EXISTS mood, pair CASCADE",
-        "DROP DOMAIN IF EXISTS percentage CASCADE",
-        "CREATE TYPE mood AS ENUM ('sad', 'ok')",
-        "CREATE TYPE pair AS (a integer, b text)",
-        "CREATE DOMAIN percentage AS integer CHECK (VALUE BETWEEN 0 AND 100)",
-    )
-    return system
-
-
-def _source(system: System, native: str, value: str) -> None:
-    system.execute(
-        "DROP TABLE IF EXISTS s",
-        f"CREATE TABLE s (n integer, v {native})",
-        f"INSERT INTO s VALUES (1, NULL), (2, {value})",
-    )
-
-
-def _destination(system: System, native: str) -> None:
-    system.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n integer, v {native})")
-
-
 def _texts(cases: list[tuple[str, str, str]], dest_type: str = "") -> dict[tuple[str, str, str], str]:
     return {(native, value, dest_type or native): text for native, value, text in cases}
 
@@ -117,7 +90,7 @@ def test_values_of_every_type_with_a_binary_encoder_arrive_by_arrow(
     warehouse: System, native: str, value: str, expected: str
 ) -> None:
     """With a smallint in the destination the raw route is not used, and no other column makes the job use CSV."""
-    _source(warehouse, native, value)
+    create_source(warehouse, native, value)
     warehouse.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n smallint, v {native})")
     route, _ = transfer_rows(job(warehouse, "SELECT n, v FROM s", warehouse))
     assert route == "arrow"
@@ -129,7 +102,7 @@ def test_values_of_every_type_with_a_binary_encoder_arrive_by_arrow(
 
 @pytest.mark.parametrize(("native", "value"), sorted(NOT_BY_ARROW))
 def test_a_value_that_arrow_cannot_transfer_is_named(warehouse: System, native: str, value: str) -> None:
-    _source(warehouse, native, value)
+    create_source(warehouse, native, value)
     warehouse.execute("DROP TABLE IF EXISTS t", f"CREATE TABLE t (n smallint, v {native})")
     with pytest.raises(InvalidValue, match="“v”: "):
         transfer_rows(job(warehouse, "SELECT n, v FROM s", warehouse))
@@ -140,8 +113,8 @@ def test_a_value_that_arrow_cannot_transfer_is_named(warehouse: System, native: 
 def test_values_with_object_ids_are_not_transferred_by_the_raw_route_into_their_own_type(
     warehouse: System, native: str, value: str, expected: str
 ) -> None:
-    _source(warehouse, native, value)
-    _destination(warehouse, native)
+    create_source(warehouse, native, value)
+    create_destination(warehouse, native)
     route, _ = transfer_rows(job(warehouse, "SELECT * FROM s", warehouse))
     assert route == "arrow"
     assert warehouse.rows("SELECT v::text FROM t ORDER BY n") == [(None,), (expected,)]
@@ -183,8 +156,8 @@ NARROWER = [
 def test_a_narrower_column_accepts_values_that_fit_and_refuses_others(
     warehouse: System, native: str, good: str, dest_type: str, expected: str, bad: str
 ) -> None:
-    _source(warehouse, native, good)
-    _destination(warehouse, dest_type)
+    create_source(warehouse, native, good)
+    create_destination(warehouse, dest_type)
     route, _ = transfer_rows(job(warehouse, "SELECT * FROM s", warehouse))
     assert route == "arrow"
     assert warehouse.rows("SELECT v::text FROM t ORDER BY n") == [(None,), (expected,)]
@@ -192,127 +165,6 @@ def test_a_narrower_column_accepts_values_that_fit_and_refuses_others(
     with pytest.raises(InvalidValue, match="“v”"):
         transfer_rows(job(warehouse, "SELECT * FROM s", warehouse))
     assert warehouse.rows("SELECT * FROM t") == []
-
-
-TO_SQLITE = [
-    ("smallint", "-32768", "SMALLINT", (-32768, "integer")),
-    ("bigint", "9223372036854775807", "BIGINT", (9223372036854775807, "integer")),
-    ("numeric(10,2)", "-0.01", "DECIMAL(10,2)", (-0.01, "real")),
-    ("numeric(38,10)", "0.0000000001", "TEXT", ("0.0000000001", "text")),
-    ("numeric(50,5)", "123456789012345678901234567890.12345", "TEXT", ("123456789012345678901234567890.12345", "text")),
-    ("double precision", "0.1", "DOUBLE", (0.1, "real")),
-    ("double precision", "'-Infinity'", "DOUBLE", (float("-inf"), "real")),
-    ("boolean", "true", "BOOLEAN", (1, "integer")),
-    ("text", "''", "TEXT", ("", "text")),
-    ("text", "'007'", "TEXT", ("007", "text")),
-    ("text", "'é😀\n'", "TEXT", ("é😀\n", "text")),
-    ("char(5)", "'ab'", "TEXT", ("ab   ", "text")),
-    ("bytea", "'\\x00ff'", "BLOB", (b"\x00\xff", "blob")),
-    ("bytea", "''", "BLOB", (b"", "blob")),
-    ("date", "'1969-12-31'", "DATE_TEXT", ("1969-12-31", "text")),
-    ("timestamp", "'9999-12-31 23:59:59.999999'", "TIMESTAMP_TEXT", ("9999-12-31 23:59:59.999999", "text")),
-    ("timestamp", "'2020-01-01 10:00'", "TIMESTAMP_TEXT", ("2020-01-01 10:00:00", "text")),
-    ("timestamptz", "'2020-01-01 00:00:00.5+05:30'", "TIMESTAMPTZ_TEXT", ("2019-12-31 18:30:00.5+00:00", "text")),
-    ("time", "'10:00:00.25'", "TIME_TEXT", ("10:00:00.25", "text")),
-    ("uuid", "'00112233-4455-6677-8899-aabbccddeeff'", "UUID_TEXT", ("00112233-4455-6677-8899-aabbccddeeff", "text")),
-    ("jsonb", "'{\"a\": 1.10}'", "JSON_TEXT", ('{"a": 1.10}', "text")),
-    ("integer[]", "'{1,NULL,3}'", "TEXT", ("{1,NULL,3}", "text")),
-    ("interval", "'1 mon'", "TEXT", ("1 mon", "text")),
-    ("money", "12.34", "TEXT", ("12.34", "text")),
-    ("mood", "'ok'", "TEXT", ("ok", "text")),
-]
-
-
-def test_values_arrive_exactly_in_sqlite(warehouse: System, tmp_path: Path) -> None:
-    copy = sqlite(tmp_path / "copy.db")
-    cases = [case[:3] for case in TO_SQLITE]
-    assert transfer_values(warehouse, copy, cases, "{}").values == {case[:3]: case[3][0] for case in TO_SQLITE}
-    assert transfer_values(warehouse, copy, cases, "typeof({})").values == {case[:3]: case[3][1] for case in TO_SQLITE}
-
-
-NOT_IN_SQLITE = [
-    ("double precision", "'NaN'", "DOUBLE", "nan"),
-    ("date", "'infinity'", "DATE_TEXT", "infinity"),
-    ("date", "'0044-03-15 BC'", "DATE_TEXT", "0044-03-15 BC"),
-    ("timestamp", "'10000-01-01'", "TIMESTAMP_TEXT", "10000-01-01 00:00:00"),
-    ("timestamp", "'294276-12-31'", "TIMESTAMP_TEXT", "294276-12-31 00:00:00"),
-    ("time", "'24:00'", "TIME_TEXT", "24:00:00"),
-    ("numeric", "12345678901234567.8", "NUMERIC", "12345678901234567.8"),
-    ("text", "'007'", "STRING", "007"),
-    ("text", "'1e5'", "DATETIME", "1e5"),
-]
-
-
-@pytest.mark.parametrize(("native", "value", "dest_type", "shown"), NOT_IN_SQLITE)
-def test_a_value_that_sqlite_would_alter_is_refused(
-    warehouse: System, tmp_path: Path, native: str, value: str, dest_type: str, shown: str
-) -> None:
-    _source(warehouse, native, value)
-    copy = sqlite(tmp_path / "copy.db")
-    _destination(copy, dest_type)
-    with pytest.raises(InvalidValue) as caught:
-        transfer_rows(job(warehouse, "SELECT * FROM s", copy))
-    assert "“v”" in caught.value.message and shown in caught.value.message
-    assert copy.rows("SELECT * FROM t") == []
-
-
-TO_DUCKDB = [
-    ("bigint", "-9223372036854775808", "BIGINT", "-9223372036854775808"),
-    (
-        "numeric(38,10)",
-        "1234567890123456789012345678.1234567891",
-        "DECIMAL(38,10)",
-        "1234567890123456789012345678.1234567891",
-    ),
-    ("numeric(50,5)", "123456789012345678901234567890.12345", "VARCHAR", "123456789012345678901234567890.12345"),
-    ("numeric", "'NaN'", "VARCHAR", "NaN"),
-    ("numeric(20,0)", "18446744073709551615", "UBIGINT", "18446744073709551615"),
-    ("real", "0.1", "FLOAT", "0.1"),
-    ("double precision", "'NaN'", "DOUBLE", "nan"),
-    ("text", "''", "VARCHAR", ""),
-    ("bytea", "'\\x00ff'", "BLOB", "\\x00\\xFF"),
-    ("date", "'infinity'", "DATE", "infinity"),
-    ("date", "'0044-03-15 BC'", "DATE", "0044-03-15 (BC)"),
-    ("timestamp", "'-infinity'", "TIMESTAMP", "-infinity"),
-    ("timestamp", "'2020-01-01 10:00:00'", "TIMESTAMP_S", "2020-01-01 10:00:00"),
-    ("timestamptz", "'2020-01-01 00:00:00.123456+05:30'", "TIMESTAMPTZ", "2019-12-31 18:30:00.123456+00"),
-    ("time", "'24:00'", "TIME", "24:00:00"),
-    ("uuid", "'00112233-4455-6677-8899-aabbccddeeff'", "UUID", "00112233-4455-6677-8899-aabbccddeeff"),
-    ("json", "'{\"a\":  1}'", "JSON", '{"a":  1}'),
-    ("integer[]", "'{1,NULL,3}'", "VARCHAR", "{1,NULL,3}"),
-    ("interval", "'1 mon 2 days'", "INTERVAL", "1 month 2 days"),
-    ("mood", "'ok'", "VARCHAR", "ok"),
-]
-
-
-def test_values_arrive_exactly_in_duckdb(warehouse: System, tmp_path: Path) -> None:
-    result = transfer_values(
-        warehouse, duckdb(tmp_path / "copy.duckdb"), [case[:3] for case in TO_DUCKDB], "{}::VARCHAR"
-    )
-    assert result.values == {case[:3]: case[3] for case in TO_DUCKDB}
-
-
-NOT_IN_DUCKDB = [
-    ("timestamp", "'294276-12-31'", "TIMESTAMP", "294276-12-31 00:00:00"),
-    ("timestamp", "'2020-01-01 10:00:00.5'", "TIMESTAMP_S", "2020-01-01 10:00:00.5"),
-    ("numeric", "'NaN'", "DECIMAL(10,2)", "nan"),
-    ("smallint", "-1", "UTINYINT", "-1"),
-    ("text", "'{x'", "JSON", "{x"),
-    ("text", "'abc'", "UUID", "abc"),
-]
-
-
-@pytest.mark.parametrize(("native", "value", "dest_type", "shown"), NOT_IN_DUCKDB)
-def test_a_value_that_duckdb_would_alter_is_refused(
-    warehouse: System, tmp_path: Path, native: str, value: str, dest_type: str, shown: str
-) -> None:
-    _source(warehouse, native, value)
-    copy = duckdb(tmp_path / "copy.duckdb")
-    _destination(copy, dest_type)
-    with pytest.raises(InvalidValue) as caught:
-        transfer_rows(job(warehouse, "SELECT * FROM s", copy))
-    assert "“v”" in caught.value.message and shown in caught.value.message
-    assert copy.rows("SELECT * FROM t") == []
 
 
 @pytest.mark.parametrize(
@@ -332,7 +184,7 @@ def test_a_value_that_duckdb_would_alter_is_refused(
 def test_a_query_may_end_with_a_semicolon_or_a_comment_and_have_any_column_names(
     warehouse: System, query: str, dest_type: str
 ) -> None:
-    _destination(warehouse, dest_type)
+    create_destination(warehouse, dest_type)
     route, _ = transfer_rows(job(warehouse, query, warehouse))
     assert route == ("raw" if dest_type == "text" else "arrow")
     assert warehouse.rows("SELECT n, v FROM t") == [(1, "a")]
@@ -344,8 +196,8 @@ def test_a_query_may_end_with_a_semicolon_or_a_comment_and_have_any_column_names
     ["WITH gone AS (DELETE FROM s RETURNING n) SELECT n, 'x' AS v FROM gone", "SELECT 1 AS n, 'x'; DELETE FROM s"],
 )
 def test_a_source_query_cannot_write(warehouse: System, query: str, dest_type: str) -> None:
-    _source(warehouse, "text", "'kept'")
-    _destination(warehouse, dest_type)
+    create_source(warehouse, "text", "'kept'")
+    create_destination(warehouse, dest_type)
     with pytest.raises(PipekitError):
         transfer_rows(job(warehouse, query, warehouse))
     assert warehouse.rows("SELECT v FROM s ORDER BY n") == [(None,), ("kept",)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from django.db import IntegrityError, transaction
 
-from connections.models import Driver
 from modules.models import Group, Hook, Watermark
 from tests.factories import (
     GroupMemberFactory,
@@ -45,7 +44,3 @@ def test_a_module_is_at_most_once_in_a_group() -> None:
     member = GroupMemberFactory.create()
     with pytest.raises(IntegrityError), transaction.atomic():
         GroupMemberFactory.create(group=member.group, module=member.module)
-
-
-def test_the_test_database_has_the_drivers() -> None:
-    assert Driver.objects.count() >= 10

@@ -21,6 +21,12 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def recipient(db: None) -> None:
+    """Have mails sent to one address."""
+    change_settings(notification_addresses=["etl@example.com"])
+
+
+@pytest.fixture
 def secrets_file(tmp_path: Path) -> Iterator[Path]:
     previous = references.store().path
     references.configure(tmp_path / "secrets.env")

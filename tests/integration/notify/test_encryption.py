@@ -16,7 +16,7 @@ from connections.secrets import references
 from runs import notify
 from runs.models.notification import Notification
 from tests.factories import ModuleFactory, change_settings
-from tests.integration.notify.test_run_rules import ended
+from tests.integration.notify.ended_runs import ended
 from tests.servers.message_settings import use_mail_server
 from tests.servers.receivers import MailServer, WebhookServer, webhook_server
 

@@ -1,55 +1,29 @@
-"""Notification rules of runs: first failures, every n-th failure, recoveries and late modules. Nothing is sent."""
+"""Notification rules of runs: first failures, every n-th failure and recoveries. Nothing is sent."""
 
 from __future__ import annotations
 
 import datetime as dt
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.db import DatabaseError, transaction
-from django.utils import timezone
 
 from connections.secrets.redaction import redactor
-from modules.models import Group, Module
 from pipekit_site.config.config import BASE_DIR
-from runs import notify
 from runs.models import Run
 from runs.models.notification import Notification, NotificationKind
 from runs.models.states import Status
-from runs.notify import messages
 from tests.factories import (
-    GroupFactory,
     GroupRunFactory,
     ModuleFactory,
-    RunFactory,
     change_settings,
     create_running_run,
 )
+from tests.integration.notify.ended_runs import ERROR, ended, events
 
-pytestmark = pytest.mark.django_db
-ERROR = {"code": "connection_failed", "message": "erp does not answer.", "hint": "Start it.", "detail": "errno 111"}
-NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
-
-
-@pytest.fixture(autouse=True)
-def recipient() -> Iterator[None]:
-    change_settings(notification_addresses=["etl@example.com"])
-    yield
-
-
-def ended(module: Module, status: str = "error", **fields: Any) -> Run:
-    """Return a finished run of the module, by default one that a schedule started and that failed."""
-    run = create_running_run(module=module, **{"trigger": "schedule:1", **fields})
-    run.finish(Status(status), **({} if status in ("success", "dry_run") else {"error": ERROR}))
-    return run
-
-
-def events(module: Module) -> list[str]:
-    """Return the kinds of the module's notifications, in order."""
-    return list(Notification.objects.filter(module=module).order_by("pk").values_list("kind", flat=True))
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("recipient")]
 
 
 def test_the_first_failure_is_reported_with_its_error_and_hint() -> None:
@@ -234,123 +208,7 @@ def test_a_notification_that_cannot_be_queued_is_logged_and_does_not_stop_the_ru
     assert "could not be written into the outbox" in caplog.text
 
 
-def aged(hours: float, **fields: Any) -> Module:
-    """Return a module that was created so many hours before NOW."""
-    module = ModuleFactory.create(**fields)
-    Module.objects.filter(pk=module.pk).update(created_at=NOW - dt.timedelta(hours=hours))
-    return module
-
-
-def succeeded(module: Module, hours: float, **fields: Any) -> Run:
-    """Return a scheduled run of the module that succeeded so many hours before NOW."""
-    at = NOW - dt.timedelta(hours=hours)
-    return RunFactory.create(module=module, status=Status.SUCCESS, finished_at=at, trigger="schedule:1", **fields)
-
-
-def test_no_module_is_late_while_late_after_hours_is_unset() -> None:
-    succeeded(aged(1000), 999)
-    assert notify.find_late(NOW) == 0
-
-
-def test_a_module_without_a_success_for_too_long_is_reported_once_on_every_channel() -> None:
-    change_settings(late_after_hours=24, webhook_url="https://hooks.example.com/x")
-    late, on_time = aged(100), aged(100)
-    succeeded(late, 25)
-    succeeded(on_time, 23)
-    assert [notify.find_late(NOW + dt.timedelta(minutes=minute)) for minute in range(3)] == [1, 0, 0]
-    assert events(late) == ["late", "late"]
-    assert events(on_time) == []
-    about = Notification.objects.order_by("pk")[0].about
-    assert (about["since"], about["hours"]) == ("2026-11-20T11:00:00+00:00", 24)
-
-
-def test_the_success_of_a_late_module_is_reported_and_it_may_be_late_again() -> None:
-    change_settings(late_after_hours=24)
-    module = aged(100)
-    succeeded(module, 30)
-    notify.find_late(NOW)
-    run = create_running_run(module=module, trigger="schedule:1")
-    run.finish_success()
-    assert events(module) == ["late", "recovery"]
-    assert notify.find_late(timezone.now() + dt.timedelta(hours=25)) == 1
-    assert events(module) == ["late", "recovery", "late"]
-
-
-def test_a_module_that_only_ever_fails_is_late() -> None:
-    change_settings(late_after_hours=24)
-    module = aged(25)
-    ended(module)
-    assert notify.find_late(NOW) == 1
-    assert events(module) == ["failure", "late"]
-
-
-def test_disabled_modules_and_modules_that_only_run_manually_are_not_late() -> None:
-    change_settings(late_after_hours=24)
-    succeeded(aged(100, enabled=False), 30)
-    for trigger in ("manual", "demo"):
-        finished_at = NOW - dt.timedelta(hours=50)
-        RunFactory.create(module=aged(100), status=Status.SUCCESS, finished_at=finished_at, trigger=trigger)
-    assert notify.find_late(NOW) == 0
-
-
-def test_only_the_modules_given_to_find_late_can_be_late() -> None:
-    change_settings(late_after_hours=24)
-    never_ran, other = aged(25), aged(100)
-    succeeded(other, 30)
-    assert notify.find_late(NOW, Module.objects.filter(pk=never_ran.pk)) == 1
-    assert (events(never_ran), events(other)) == (["late"], [])
-
-
 def test_finishing_a_successful_run_takes_at_most_ten_queries(django_assert_max_num_queries: Any) -> None:
     run = create_running_run(trigger="schedule:1")
     with django_assert_max_num_queries(10):
         run.finish_success()
-
-
-def group_run_ends(group: Group, error: dict[str, str] | None) -> int:
-    """Run a group, which itself fails with the error, or succeeds; return the number of its run."""
-    group_run = GroupRunFactory.create(group=group, trigger="schedule:2")
-    group_run.start()
-    if error:
-        group_run.finish_error(error)
-    else:
-        group_run.finish()
-    return int(group_run.pk)
-
-
-def test_the_failure_of_a_group_run_itself_is_reported_with_the_name_of_its_group() -> None:
-    group = GroupFactory.create(name="nightly")
-    change_settings(notify_every=3)
-    for error in (ERROR, ERROR, ERROR, None, ERROR):
-        group_run_ends(group, error)
-    rows = Notification.objects.order_by("pk")
-    assert [(row.kind, row.about.get("failures")) for row in rows] == [
-        ("failure", 1),
-        ("repeated", 3),
-        ("recovery", None),
-        ("failure", 1),
-    ]
-    assert rows[2].about["since"] == rows[1].about["since"]
-    assert {(row.about["group"], row.about["module"], row.module) for row in rows} == {("nightly", None, None)}
-    assert str(rows[0]) == "group nightly: Failed"
-    assert messages.headline(rows[1].about) == "group nightly has failed 3 times in a row"
-
-
-def test_a_group_that_failed_before_there_was_a_recipient_is_reported_with_its_next_failure() -> None:
-    group = GroupFactory.create(name="nightly")
-    change_settings(notification_addresses=[])
-    group_run_ends(group, ERROR)
-    change_settings(notification_addresses=["etl@example.com"])
-    second = group_run_ends(group, ERROR)
-    group_run_ends(group, ERROR)
-    row = Notification.objects.get()
-    assert (row.kind, row.about["failures"], row.about["group_run"]) == ("failure", 2, second)
-
-
-def test_a_group_whose_failure_was_not_reported_has_no_recovery() -> None:
-    group = GroupFactory.create(name="nightly")
-    change_settings(notification_addresses=[])
-    group_run_ends(group, ERROR)
-    change_settings(notification_addresses=["etl@example.com"])
-    group_run_ends(group, None)
-    assert not Notification.objects.exists()

@@ -6,9 +6,13 @@ import datetime as dt
 import hashlib
 import hmac
 import json
+import socket
+import threading
 import time
+from typing import Any
 
 import pytest
+from django.core.mail.utils import DNS_NAME
 from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import Settings
@@ -17,8 +21,9 @@ from connections.secrets import references
 from runs import notify
 from runs.models.notification import Notification
 from runs.notify import channels
+from runs.notify.channels import email
 from tests.factories import ModuleFactory, change_settings
-from tests.integration.notify.test_run_rules import ended
+from tests.integration.notify.ended_runs import ended
 from tests.servers.message_settings import ADMIN, use_mail_server
 from tests.servers.receivers import MailServer, WebhookServer, dripping_server
 
@@ -164,3 +169,48 @@ def test_a_server_that_answers_byte_by_byte_runs_into_the_total_timeout(
     row = Notification.objects.get()
     assert (row.status, row.attempts) == ("pending", 1)
     assert "The server took longer than 1 s." in row.last_error
+
+
+@pytest.mark.parametrize("channel", ["http", "smtp"])
+def test_a_resolver_that_hangs_runs_into_the_total_timeout(
+    settings: Settings, short_timeout: None, monkeypatch: pytest.MonkeyPatch, channel: str
+) -> None:
+    answered = threading.Event()
+    real = socket.getaddrinfo
+
+    def hanging(host: Any, *arguments: Any, **keywords: Any) -> Any:
+        if str(host).endswith(".invalid"):
+            answered.wait(10)
+        return real("127.0.0.1", *arguments, **keywords)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hanging)
+    if channel == "http":
+        monkeypatch.setenv("no_proxy", "*")
+        references.store().set("HOOK_SECRET", "shared-5518")
+        change_settings(webhook_url="http://hooks.invalid:9/hook", webhook_secret="$HOOK_SECRET")
+        change_settings(notification_addresses=[])
+    else:
+        use_mail_server(settings, 9, host="mail.invalid")
+    ended(ModuleFactory.create())
+    start = time.monotonic()
+    try:
+        assert notify.send_due() == 0
+        assert time.monotonic() - start < 5
+        # a thread that is not a daemon would hold the process at its end
+        assert [thread.name for thread in threading.enumerate() if not thread.daemon] == ["MainThread"]
+    finally:
+        answered.set()
+    assert "The server took longer than 1 s." in Notification.objects.get().last_error
+
+
+def test_a_hanging_look_up_of_this_machine_s_name_does_not_prevent_a_mail(
+    server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(DNS_NAME, "get_fqdn", lambda: answered.wait(30))
+    monkeypatch.setattr(email, "_NAME_TIMEOUT", 0.2)
+    ended(ModuleFactory.create())
+    try:
+        assert notify.send_due() == 1
+    finally:
+        answered.set()

@@ -69,7 +69,7 @@ def test_other_processes_can_write_while_a_file_is_validated() -> None:
     assert counts() == {"connections": 2, "modules": 1, "groups": 1, "schedules": 1}
 
 
-def test_an_import_is_validated_again_if_rows_were_changed_meanwhile() -> None:
+def test_an_import_is_validated_again_if_rows_change_during_the_validation() -> None:
     load(EXAMPLE)
     usernames = []
 
@@ -77,7 +77,7 @@ def test_an_import_is_validated_again_if_rows_were_changed_meanwhile() -> None:
         usernames.append(list(Connection.objects.values_list("username", flat=True)))
         if len(usernames) == 1:
             with other_session() as other:
-                other.execute("UPDATE connection SET username = 'meanwhile'")
+                other.execute("UPDATE connection SET username = 'other'")
 
     text = EXAMPLE.replace("merge_key: dcord", "merge_key: dcord, dcotyp")
     importing.load(text.encode(), sections_that_call(rename_once), ImportOptions(name="x", actor="me"))

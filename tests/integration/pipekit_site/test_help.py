@@ -13,7 +13,8 @@ from pipekit_site.web import help as help_pages
 
 
 @pytest.mark.django_db
-def test_every_help_page_opens(admin_client: Client) -> None:
+def test_every_help_page_and_image_opens(admin_client: Client) -> None:
+    images = set()
     for name in help_pages.names():
         page = help_pages.page(name)
         response = admin_client.get(page.url)
@@ -24,6 +25,8 @@ def test_every_help_page_opens(admin_client: Client) -> None:
         for source in re.findall(r'<img src="([^"]+)"', page.html):
             image = admin_client.get(source)
             assert (image.status_code, image["Content-Type"]) == (200, "image/png")
+            images.add(source.rpartition("/")[2])
+    assert images == {file.name for file in (help_pages.DIRECTORY / "images").iterdir()}
 
 
 @pytest.mark.django_db

@@ -25,8 +25,8 @@ from pytest_django import Settings
 
 from pipekit_site.config.config import BASE_DIR
 from pipekit_site.management.commands import serve
-from tests.acceptance.pipekit_site.test_start_up import environment
 from tests.integration.pipekit_site.test_logins import LIMIT, PAGE
+from tests.processes.install import Install
 from tests.servers.ports import reserved_port
 
 
@@ -81,7 +81,7 @@ def served(tmp_path: Path) -> Iterator[str]:
 
 
 def server_process(port: int, data_dir: Path) -> Iterator[str]:
-    variables = environment(data_dir, DJANGO_SUPERUSER_PASSWORD="right-pw-5521")
+    variables = Install(data_dir).environment(DJANGO_SUPERUSER_PASSWORD="right-pw-5521")
     createsuperuser = [
         sys.executable,
         "manage.py",

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 
 from connections import registry
-from tests.acceptance.pipekit_site.test_start_up import manage
+from tests.processes.install import Install
 
 
 @pytest.mark.django_db
@@ -35,8 +35,10 @@ def insert(connection: psycopg.Connection[tuple[object, ...]], status: str) -> i
 def test_postgresql_enforces_one_active_run_per_destination_and_protects_ended_runs(
     database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    result = manage(tmp_path_factory.mktemp("var"), "migrate", "--verbosity", "0", PIPEKIT_DATABASE=database_url)
-    assert result.returncode == 0, result.stderr
+    result = Install(tmp_path_factory.mktemp("var")).manage(
+        "migrate", "--verbosity", "0", PIPEKIT_DATABASE=database_url
+    )
+    assert result.code == 0, result.err
     with psycopg.connect(database_url, autocommit=True) as connection:
         assert connection.execute("SELECT count(*) FROM driver").fetchone() == (len(registry.kinds()),)
         active, ended = insert(connection, "running"), insert(connection, "success")
@@ -61,5 +63,5 @@ def test_check_has_no_warnings_with_metadata_in_postgresql(
     database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     data_dir = tmp_path_factory.mktemp("var")
-    result = manage(data_dir, "check", "--fail-level", "WARNING", PIPEKIT_DATABASE=database_url)
-    assert result.returncode == 0, result.stderr
+    result = Install(data_dir).manage("check", "--fail-level", "WARNING", PIPEKIT_DATABASE=database_url)
+    assert result.code == 0, result.err

@@ -9,17 +9,17 @@ import pytest
 from django.core.checks import run_checks
 
 from pipekit_site import checks
-from tests.acceptance.pipekit_site.test_start_up import manage
+from tests.processes.install import Install
 
 
 def test_check_deploy_has_no_warnings_with_the_profile_set_in_a_variable_or_the_file(tmp_path: Path) -> None:
-    assert manage(tmp_path, "migrate", "--verbosity", "0", PIPEKIT_TLS="true").returncode == 0
-    by_variable = manage(tmp_path, "check", "--deploy", "--fail-level", "WARNING", PIPEKIT_TLS="true")
+    assert Install(tmp_path).manage("migrate", "--verbosity", "0", PIPEKIT_TLS="true").code == 0
+    by_variable = Install(tmp_path).manage("check", "--deploy", "--fail-level", "WARNING", PIPEKIT_TLS="true")
     (tmp_path / "config.yaml").write_text("tls: true\nallowed_hosts: [etl.example.com]\n")
-    by_file = manage(tmp_path, "check", "--deploy", "--fail-level", "WARNING")
+    by_file = Install(tmp_path).manage("check", "--deploy", "--fail-level", "WARNING")
     for result in (by_variable, by_file):
-        assert result.returncode == 0, result.stderr
-        assert "no issues" in result.stdout
+        assert result.code == 0, result.err
+        assert "no issues" in result.out
 
 
 @pytest.mark.django_db
@@ -50,11 +50,11 @@ print(json.dumps({
 @pytest.mark.parametrize("profile", ["true", "false"])
 def test_with_the_profile_plain_http_is_redirected_and_cookies_are_secure(tmp_path: Path, profile: str) -> None:
     variables = {"PIPEKIT_TLS": profile, "PIPEKIT_ALLOWED_HOSTS": "testserver"}
-    assert manage(tmp_path, "migrate", "--verbosity", "0", **variables).returncode == 0
-    result = manage(tmp_path, "shell", "--no-imports", "-c", REQUESTS, **variables)
-    assert result.returncode == 0, result.stderr
+    assert Install(tmp_path).manage("migrate", "--verbosity", "0", **variables).code == 0
+    result = Install(tmp_path).manage("shell", "--no-imports", "-c", REQUESTS, **variables)
+    assert result.code == 0, result.err
     has_profile = profile == "true"
-    assert json.loads(result.stdout) == {
+    assert json.loads(result.out) == {
         "plain": [301, "https://testserver/admin/login/"] if has_profile else [200, None],
         "health": True,
         "secure": [200, "max-age=31536000" if has_profile else None],

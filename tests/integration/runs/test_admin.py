@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 
 import pytest
@@ -50,7 +51,8 @@ def test_the_list_shows_states_and_can_be_searched_by_module(admin_client: Clien
     create_running_run(module=ModuleFactory.create(name="qcrh"))
     RunFactory.create(module=ModuleFactory.create(name="other"))
     changelist = reverse("admin:runs_run_changelist")
-    assert "Running" in admin_client.get(changelist).content.decode()
+    content = admin_client.get(changelist).content.decode()
+    assert re.findall(r'data-label="Status">.*?</span>(\w+)</span>', content) == ["Queued", "Running"]
     results = admin_client.get(changelist, {"q": "qcrh"}).context["cl"].result_list
     assert [run.module_name for run in results] == ["qcrh"]
 

@@ -115,7 +115,8 @@ def test_a_second_click_on_the_page_of_a_module_redirects_to_the_run_of_the_firs
     admin_client: Client, commands: list[tuple[str, ...]]
 ) -> None:
     module = ModuleFactory.create()
-    first_url, _ = press(admin_client, MODULES, "run_now", module, from_page="1")
+    first_url, content = press(admin_client, MODULES, "run_now", module, from_page="1")
+    assert "nothing was started a second time" not in content
     second_url, content = press(admin_client, MODULES, "run_now", module, from_page="1")
     run = Run.objects.get()
     assert first_url == second_url == f"{RUNS}{run.pk}/change/"
@@ -129,10 +130,11 @@ def test_a_second_click_on_the_page_of_a_group_redirects_to_the_group_run_of_the
     group = Group.objects.create(name="nightly")
     GroupMember.objects.create(group=group, module=ModuleFactory.create())
     first_url, content = press(admin_client, GROUPS, "run_groups", group, from_page="1")
-    assert "nightly #" in content
+    assert "nothing was started a second time" not in content
     second_url, content = press(admin_client, GROUPS, "run_groups", group, from_page="1")
     assert first_url == second_url == f"{GROUP_RUNS}{GroupRun.objects.get().pk}/change/"
     assert "nothing was started a second time" in content
+    assert len(commands) == 1
 
 
 def test_run_again_starts_a_run_with_the_same_options(admin_client: Client, commands: list[tuple[str, ...]]) -> None:

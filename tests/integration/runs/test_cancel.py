@@ -172,6 +172,18 @@ def test_cancelling_during_a_hook_before_the_transfer_stops_the_hook(numbers: Be
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
 
 
+def test_a_run_that_waits_for_its_turn_ends_when_it_is_cancelled(numbers: Bench, orders: Module) -> None:
+    Connection.objects.update(max_parallel=1)
+    earlier = RunFactory.create(module=ModuleFactory.create(source_connection=orders.source_connection))
+    earlier.start(**identity.current().as_fields())
+    run = launch(orders, Request())
+    wait_until(lambda: run.log_file.exists() and "whose max_parallel is 1" in run.log_file.read_text())
+    started = time.monotonic()
+    assert cancel.stop(run) is CancelResult.CANCELLED
+    assert time.monotonic() - started < 10
+    assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
+
+
 @pytest.mark.matrix
 def test_a_run_started_on_a_terminal_can_be_cancelled_too(numbers: Bench, orders: Module, tmp_path: Path) -> None:
     faults = {"PIPEKIT_FAULTS": "publish.before_commit=sleep:600", "PIPEKIT_FAULT_LOG": str(tmp_path / "faults")}

@@ -85,7 +85,7 @@ def test_a_claimed_slot_of_a_schedule_that_was_disabled_is_skipped(monkeypatch: 
     assert Slot.objects.get().outcome == "skipped"
 
 
-def test_a_slot_that_another_tick_has_started_meanwhile_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slot_started_by_another_tick_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tick hangs between claiming and starting, and the next tick starts its slot."""
     schedule()
     try_start = fire._try_start

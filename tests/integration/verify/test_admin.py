@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from runs.models import Verification
+from runs.process import identity
 from runs.process.identity import ProcessIdentity
 from tests.factories import ModuleFactory, RunFactory, change_settings
 from tests.processes.launchers import NullLauncher
@@ -114,6 +116,19 @@ def test_a_running_verification_can_be_cancelled(admin_client: Client) -> None:
     assert "is being cancelled" in page
     # the process that waits for its end, and kills it if it hangs
     assert started == [["cancelrun", "--verification", str(row.pk)]]
+
+
+def test_cancelling_a_verification_whose_process_was_killed_starts_those_that_waited_for_it(
+    admin_client: Client,
+) -> None:
+    dead = replace(identity.current(), pid=2**22 - 1, started=1).as_fields()
+    first = create_verification(status="running", **dead)
+    second = create_verification(status="queued", missing=None, **dead)
+    page = press(admin_client, "runs_verification", "cancel_verification", first.pk)
+    first.refresh_from_db()
+    assert (first.error or {})["code"] == "cancelled"
+    assert "is cancelled." in page
+    assert started == [["carryout", "--verification", str(second.pk)]]
 
 
 def test_a_user_without_permission_to_run_cannot_verify(client: Client) -> None:

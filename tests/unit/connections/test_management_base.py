@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import call_command, load_command_class
 
 from connections.management.base import BaseCommand, CommandFailed
 from connections.sdk.errors import AlreadyRunning, ConfigurationInvalid, DatabaseMissing, PipekitError, UrlInvalid
@@ -65,6 +65,32 @@ def test_a_failed_command_also_writes_its_report_as_json() -> None:
     assert (code, json.loads(out)) == (4, {"run": None, "error": busy.as_dict()})
     assert err == "error: It is running.\nfix:   Wait.\ncode:  already_running\n"
     assert run(Command(failure))[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--nonsense",), "Unrecognized arguments: --nonsense."),
+        (("--verbosity", "7"), "Argument -v/--verbosity: invalid choice: 7 (choose from 0, 1, 2, 3)."),
+    ],
+)
+def test_arguments_that_are_not_accepted_are_errors_like_others(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        Command().run_from_argv(["manage.py", "do", *arguments])
+    assert ended.value.code == 2
+    fix = "manage.py do --help shows what it takes."
+    assert capsys.readouterr() == ("", f"error: {message}\nfix:   {fix}\ncode:  usage\n")
+
+
+def test_the_arguments_of_an_action_are_checked_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    command = load_command_class("pipekit_site", "secrets")
+    for words, fix in (([], "manage.py secrets --help"), (["set"], "manage.py secrets set --help")):
+        with pytest.raises(SystemExit) as ended:
+            command.run_from_argv(["manage.py", "secrets", *words])
+        error = capsys.readouterr().err
+        assert (ended.value.code, f"fix:   {fix} shows" in error, "usage:" in error) == (2, True, False)
 
 
 def test_a_command_called_from_python_raises_an_exception() -> None:

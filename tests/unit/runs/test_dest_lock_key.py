@@ -26,7 +26,11 @@ SAME_ADDRESS = [
     ("jdbc:postgresql://[::1]/dw", "jdbc:postgresql://localhost/dw"),
     ("jdbc:postgresql://h/postgres", "jdbc:postgresql://h"),
     ("jdbc:postgresql://h/dw?ApplicationName=a", "jdbc:postgresql://h/dw"),
+    ("jdbc:postgresql://[::ffff:127.0.0.1]/dw", "jdbc:postgresql://localhost/dw"),
+    ("jdbc:postgresql://[::ffff:192.0.2.7]/dw", "jdbc:postgresql://192.0.2.7/dw"),
+    ("postgresql:///dw?host=/run/pg", "postgresql://etl@/dw?host=/run/pg/&port=5432"),
     ("jdbc:sqlserver://h;databaseName=dw", "jdbc:sqlserver://H:1433;databaseName=dw"),
+    ("jdbc:clickhouse://h/dw", "jdbc:clickhouse://h:8123/?database=dw"),
     ("jdbc:sqlserver://h\\one;databaseName=dw", "jdbc:sqlserver://h;instanceName=ONE;databaseName=dw"),
     ("jdbc:sqlserver://h\\one:1500;databaseName=dw", "jdbc:sqlserver://h:1500;databaseName=dw"),
     ("jdbc:mysql://h/dw", "jdbc:mysql://h:3306/dw"),
@@ -56,6 +60,8 @@ def test_a_connection_of_the_generic_kind_shares_the_key_of_the_system_in_its_ur
         ("jdbc:sqlserver://h\\one;databaseName=dw", "jdbc:sqlserver://h\\two;databaseName=dw"),
         ("jdbc:sqlserver://h\\one;databaseName=dw", "jdbc:sqlserver://h;databaseName=dw"),
         ("jdbc:duckdb:/data/a.duckdb", "jdbc:duckdb:/data/b.duckdb"),
+        ("postgresql:///dw?host=/run/pg", "postgresql:///dw?host=/run/pg&port=5433"),
+        ("jdbc:snowflake://a.snowflakecomputing.com/?db=a", "jdbc:snowflake://a.snowflakecomputing.com/?db=b"),
     ],
 )
 def test_different_addresses_have_different_keys(one: str, other: str) -> None:
@@ -73,6 +79,13 @@ def test_the_links_to_a_file_share_its_key(tmp_path: Path) -> None:
     (tmp_path / "other.db").symlink_to(tmp_path / "data/dw.db")
     keys = {key(f"jdbc:sqlite:{tmp_path}/{name}") for name in ("data/dw.db", "link/dw.db", "other.db")}
     assert len(keys) == 1
+
+
+def test_the_links_to_the_directory_of_a_socket_share_its_key(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    socket, link = (key(f"postgresql:///dw?host={tmp_path}/{name}") for name in ("run", "link"))
+    assert socket == link == key("jdbc:postgresql://h/dw", embedded=str(tmp_path / "link"))
 
 
 def test_a_relative_path_shares_the_key_of_the_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,6 +114,21 @@ def test_the_url_of_an_embedded_server_names_only_the_database(tmp_path: Path) -
 )
 def test_the_names_of_one_table_share_a_key(url: str, one: str, other: str) -> None:
     assert key(url, one) == key(url, other)
+
+
+@pytest.mark.parametrize(
+    ("path", "schema"),
+    [("app", "app"), ("app, other", "app"), ("APP", "app"), ('"App"', "App"), ('"$user", app', "app"), ("", "public")],
+)
+def test_a_table_without_a_schema_is_in_the_first_one_of_the_connection_s_search_path(path: str, schema: str) -> None:
+    by_option = key("jdbc:postgresql://h/dw", "orders", session={"search_path": path})
+    assert by_option == key("jdbc:postgresql://h/dw", f"{schema}.orders")
+
+
+def test_the_url_can_name_the_schema_of_tables_without_one() -> None:
+    url = "jdbc:postgresql://h/dw?currentSchema=app,other"
+    assert key(url, "orders") == key("jdbc:postgresql://h/dw", "app.orders") != key(url, "public.orders")
+    assert key(url, "orders", session={"search_path": "own"}) == key(url, "own.orders")
 
 
 @pytest.mark.parametrize(

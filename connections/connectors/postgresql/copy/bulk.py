@@ -13,7 +13,7 @@ import asyncpg
 
 from connections.connectors.postgresql.copy import guarded_connect
 from connections.connectors.postgresql.dialect import DIALECT
-from connections.connectors.postgresql.driver import SESSION, address, idle_timeout, settings
+from connections.connectors.postgresql.driver import address, idle_timeout, session_settings, settings
 from connections.connectors.postgresql.errors.connect import from_connect_exception
 from connections.connectors.postgresql.errors.statement import connection_lost, from_server
 from connections.connectors.postgresql.metadata import (
@@ -36,8 +36,6 @@ _STATUS = re.compile(r"COPY (\d+)")
 async def connect(parameters: ConnectionParameters) -> Any:
     """Open a connection with the same session settings as for control SQL. Raises as `driver.connect`."""
     keywords = settings(parameters)
-    extra = parameters.options.get("session") or {}
-    session = {key: value for key, value in {**SESSION, **extra}.items() if key != "client_encoding"}
     try:
         connection = await guarded_connect.connect(
             keywords,
@@ -50,7 +48,7 @@ async def connect(parameters: ConnectionParameters) -> Any:
             database=keywords["dbname"],
             timeout=float(keywords["connect_timeout"]),
             statement_cache_size=0,
-            server_settings={**session, "application_name": keywords["application_name"]},
+            server_settings={**session_settings(parameters), "application_name": keywords["application_name"]},
         )
     except (TimeoutError, asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
         raise from_connect_exception(error, name=parameters.name, address=address(keywords)) from None

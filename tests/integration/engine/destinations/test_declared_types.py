@@ -84,15 +84,17 @@ def test_a_column_type_of_the_module_with_more_than_a_type_is_refused(files: Ben
         files.run(files.plan("SELECT k AS k FROM s", dest_table=TableName("", "t"), columns=(own,)))
 
 
-@pytest.mark.parametrize("kind", sorted(registry.kinds()))
-def test_every_dialect_refuses_a_type_with_more_than_a_type(kind: str) -> None:
+# systems that cannot be a destination
+NO_DESTINATIONS = {"as400", "jdbc", "snowflake"}
+
+
+@pytest.mark.parametrize("declared", [text for text in HOSTILE if text != "TEXT NOT NULL"])
+@pytest.mark.parametrize("kind", sorted({*registry.kinds()} - NO_DESTINATIONS))
+def test_every_dialect_refuses_a_type_with_more_than_a_type(kind: str, declared: str) -> None:
     dialect = registry.dialect(kind)
-    if not isinstance(dialect, PublishingDialect):
-        return
-    for declared in HOSTILE:
-        if not declared.endswith(" NOT NULL"):
-            with pytest.raises(ConfigurationInvalid):
-                dialect.create_table(TableName("", "t"), [("v", declared)])
+    assert isinstance(dialect, PublishingDialect)
+    with pytest.raises(ConfigurationInvalid, match="cannot be used as the type of a column"):
+        dialect.create_table(TableName("", "t"), [("v", declared)])
 
 
 @pytest.mark.parametrize(
@@ -142,4 +144,4 @@ def test_types_described_by_duckdb_are_recognized(tmp_path: Path) -> None:
     query = "SELECT 'it''s'::mood AS m, {'a b': 1, 'check': 2} AS s, [1] AS l, map {'k': 1.5} AS p, 1::UTINYINT AS u"
     columns = describe(session, query)
     session.close()
-    assert all(is_type(column.native_type) for column in columns)  # type: ignore[attr-defined]
+    assert [is_type(column.native_type) for column in columns] == [True] * 5  # type: ignore[attr-defined]

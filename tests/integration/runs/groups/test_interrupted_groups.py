@@ -1,4 +1,4 @@
-"""Runs of groups: the order of the members, parallel members, failures, cancels and processes that die."""
+"""Group runs that are cancelled, killed, started twice, or whose members change or run already."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from itertools import count
-from typing import Any
 
-import psycopg
 import pytest
 from django.db import connection
 
-from connections.models import Connection
 from connections.sdk.errors import AlreadyRunning, ConnectionFailed
-from modules.models import Group, GroupMember, Module
+from modules.models import Group, Module
 from runs.lifecycle import cancel, claim, groups, signals
 from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.launch import launch_group
@@ -26,44 +21,10 @@ from runs.lifecycle.reap import reap_all
 from runs.models import GroupRun, Run
 from tests.benches.bench import Bench
 from tests.benches.blocked_queries import BLOCKING_EXPRESSION, block_queries
+from tests.integration.runs.groups.members import BAD, GOOD, Member, statuses, wait_for_end
 from tests.processes.commands import alive, backends, manage, start, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.matrix]
-Member = Callable[..., Module]
-GOOD, BAD = "SELECT 1 AS k", "SELECT k FROM nothere"
-
-
-@pytest.fixture
-def group(pg_bench: Bench, db: None) -> Group:
-    return Group.objects.create(name="nightly")
-
-
-@pytest.fixture
-def member(group: Group, pg_bench: Bench, save_module: Any, save_connection: Any) -> Iterator[Member]:
-    """Return a function that adds a module to the group, by default after those before it."""
-    numbers = count(1)
-    source = save_connection(pg_bench.source)
-
-    def add(name: str, query: str = GOOD, *, order: int | None = None, **fields: Any) -> Module:
-        module: Module = save_module(name, query, source=source, **fields)
-        GroupMember.objects.create(group=group, module=module, run_order=order or next(numbers))
-        return module
-
-    yield add
-
-
-def statuses(group_run: GroupRun) -> list[tuple[str, str]]:
-    """Return the module and the status of each run, in the order of their creation."""
-    return list(group_run.runs.order_by("pk").values_list("module_name", "status"))
-
-
-def wait_for_end(group_run: GroupRun) -> GroupRun:
-    def is_final() -> bool:
-        group_run.refresh_from_db()
-        return group_run.is_final
-
-    wait_until(is_final)
-    return group_run
 
 
 @contextmanager
@@ -73,108 +34,6 @@ def locked_metadata() -> Iterator[None]:
         locker.execute("BEGIN IMMEDIATE")
         yield
         locker.execute("ROLLBACK")
-
-
-def test_members_run_in_their_order_after_a_failure_too_and_disabled_ones_are_skipped(
-    group: Group, member: Member
-) -> None:
-    member("last", order=9)
-    member("bad", BAD, order=2)
-    member("disabled", order=3, enabled=False)
-    member("first", order=1)
-    done = manage("rungroup", "nightly", "--json")
-    assert done.code == 5, done.err
-    result = done.json
-    assert set(result) >= {"group_run", "group", "status", "runs"}
-    assert (result["group"], result["status"]) == ("nightly", "partial")
-    assert [(run["module"], run["status"]) for run in result["runs"]] == [
-        ("first", "success"),
-        ("bad", "error"),
-        ("last", "success"),
-    ]
-    assert result["runs"][1]["error"]["code"] == "table_missing"
-    assert result["skipped"] == [{"module": "disabled", "why": "it is disabled"}]
-    assert "first: success" in done.err
-    runs = list(Run.objects.order_by("pk"))
-    assert len(runs) == 3
-    assert all(before.finished_at <= after.started_at for before, after in zip(runs, runs[1:], strict=False))  # type: ignore[operator]
-
-
-def test_a_group_that_stops_on_failure_skips_the_remaining_members(group: Group, member: Member) -> None:
-    Group.objects.update(on_failure="stop")
-    member("bad", BAD)
-    member("never")
-    done = manage("rungroup", "nightly", "--json")
-    assert (done.code, done.json["status"]) == (1, "error")
-    assert [run["module"] for run in done.json["runs"]] == ["bad"]
-    assert done.json["skipped"] == [{"module": "never", "why": "a member before it failed"}]
-
-
-@pytest.mark.matrix
-def test_members_of_the_same_order_run_in_parallel_up_to_the_limit(
-    group: Group, member: Member, pg_bench: Bench
-) -> None:
-    Group.objects.update(max_parallel=2)
-    for number in range(3):
-        member(f"m{number}", f"SELECT 1 AS k, {BLOCKING_EXPRESSION} AS s", order=1)
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
-    with psycopg.connect(pg_bench.source.url, autocommit=True) as observer, block_queries(pg_bench.source.url):
-        group_run = launch_group(Group.objects.get())
-        wait_until(lambda: observer.execute(waiting).fetchone() == (2,))
-        # a third run would start within this time
-        time.sleep(3)
-        assert observer.execute(waiting).fetchone() == (2,)
-        assert Run.objects.count() == 2
-    assert wait_for_end(group_run).status == "success"
-    assert len(statuses(group_run)) == 3
-
-
-@pytest.mark.matrix
-def test_members_wait_while_earlier_runs_use_their_connection_up_to_its_limit(
-    group: Group, member: Member, pg_bench: Bench
-) -> None:
-    Group.objects.update(max_parallel=3)
-    for number in range(3):
-        member(f"m{number}", f"SELECT 1 AS k, {BLOCKING_EXPRESSION} AS s", order=1)
-    Connection.objects.filter(source_modules__isnull=False).update(max_parallel=1)
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
-    with psycopg.connect(pg_bench.source.url, autocommit=True) as observer, block_queries(pg_bench.source.url):
-        group_run = launch_group(Group.objects.get())
-        wait_until(lambda: "max_parallel is 1: runs" in "".join(map(_log_of, Run.objects.order_by("pk")[2:])))
-        wait_until(lambda: observer.execute(waiting).fetchone() == (1,))
-        # a second transfer would start within this time
-        time.sleep(3)
-        assert observer.execute(waiting).fetchone() == (1,)
-        assert Run.objects.active().count() == 3
-    assert wait_for_end(group_run).status == "success"
-    assert [status for _, status in statuses(group_run)] == ["success"] * 3
-
-
-def _log_of(run: Run) -> str:
-    return run.log_file.read_text() if run.log_file.exists() else ""
-
-
-@pytest.mark.matrix
-def test_a_dry_run_of_a_group_consists_of_dry_runs(group: Group, member: Member) -> None:
-    member("a")
-    done = manage("rungroup", "nightly", "--dry-run")
-    assert done.code == 0, done.err
-    assert "nightly: dry_run" in done.out
-    assert [run.status for run in Run.objects.all()] == ["dry_run"]
-
-
-@pytest.mark.matrix
-def test_the_summary_shows_the_warnings_of_members(group: Group, member: Member) -> None:
-    module = member("a", "SELECT chr(65) AS k, 1 AS v")
-    Module.objects.filter(pk=module.pk).update(merge_strategy="incremental", merge_key="k")
-    done = manage("rungroup", "nightly", "--quiet")
-    assert "    warning: There is no watermark_column" in done.out
-
-
-def test_an_unknown_group_gives_exit_code_3_and_a_similar_name(group: Group) -> None:
-    done = manage("rungroup", "nightyl")
-    assert done.code == 3
-    assert "Did you mean “nightly”?" in done.err
 
 
 SLOW = "SELECT 1 AS k, pg_sleep(600)::text AS s"
@@ -305,26 +164,12 @@ def test_a_member_that_is_disabled_or_deleted_while_the_group_runs_is_skipped(
     assert not slow.runs.active().exists()
 
 
-def test_a_member_that_cannot_start_has_an_error_and_stops_no_other(
-    group: Group, member: Member, save_connection: Any, pg_bench: Bench
-) -> None:
-    broken = member("broken")
-    member("good")
-    invalid = save_connection(replace(pg_bench.destination, name="invalid"))
-    type(invalid).objects.filter(pk=invalid.pk).update(jdbc_url="nonsense")
-    Module.objects.filter(pk=broken.pk).update(dest_connection=invalid)
-    done = manage("rungroup", "nightly", "--json")
-    assert (done.code, done.json["status"]) == (5, "partial"), done.err
-    assert [(run["module"], run["status"]) for run in done.json["runs"]] == [("broken", "error"), ("good", "success")]
-    assert done.json["runs"][0]["error"]["code"] == "url_invalid"
-
-
 def test_the_error_of_a_group_run_and_of_a_member_that_cannot_start_has_no_secrets(
     group: Group, member: Member, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = "jdbc:x password=geheim99"
 
-    def fail(*args: Any) -> Any:
+    def fail(*args: object) -> None:
         raise RuntimeError(secret)
 
     monkeypatch.setattr(groups, "_members", fail)

@@ -1,0 +1,136 @@
+"""A table without a schema is, on PostgreSQL, the one that the server means by the search_path of the connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from connections import registry
+from connections.sdk.errors import ConfigurationInvalid, LockTimeout
+from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.schema import TableName
+from runs.engine import events
+from runs.engine.destination import Destination
+from runs.engine.plan import Strategy
+from runs.engine.verify.verify import Options, verify
+from tests.benches.bench import Bench
+from tests.benches.verification import counts, fast_pace
+
+pytestmark = pytest.mark.usefixtures("transfer_in_process")
+
+ORDERS = TableName("", "orders")
+QUERY = "SELECT k, v FROM s"
+
+
+def by_option(warehouse: ConnectionParameters) -> ConnectionParameters:
+    return replace(warehouse, options={"session": {"search_path": "app, other"}})
+
+
+def by_url(warehouse: ConnectionParameters) -> ConnectionParameters:
+    return replace(warehouse, url=f"{warehouse.url}&currentSchema=app,other")
+
+
+def by_role(warehouse: ConnectionParameters) -> ConnectionParameters:
+    parts = urlsplit(warehouse.url)
+    return replace(warehouse, url=urlunsplit(parts._replace(netloc="of_app@")))
+
+
+@pytest.fixture
+def role(postgresql_server: str, warehouse: ConnectionParameters) -> Iterator[None]:
+    with psycopg.connect(postgresql_server, autocommit=True) as connection:
+        connection.execute("CREATE ROLE of_app LOGIN SUPERUSER")
+        connection.execute("ALTER ROLE of_app SET search_path TO app, other")
+    yield
+    with psycopg.connect(warehouse.url, autocommit=True) as connection:
+        connection.execute("DROP OWNED BY of_app CASCADE")
+        connection.execute("DROP ROLE of_app")
+
+
+@pytest.fixture(params=[by_option, by_url, by_role], ids=["option", "url", "role"])
+def app_bench(bench: Bench, role: None, request: pytest.FixtureRequest) -> Bench:
+    """SQLite to PostgreSQL, in whose database each of three schemas could have the table `orders`."""
+    bench.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'a'), (2, 'b')")
+    bench.at_destination("CREATE SCHEMA app", "CREATE SCHEMA other")
+    return Bench(bench.source, request.param(bench.destination))
+
+
+def test_a_new_table_is_created_in_the_current_schema(app_bench: Bench) -> None:
+    app_bench.at_destination("CREATE TABLE public.orders (k text, other int)")
+    plan = app_bench.plan(QUERY, dest_table=ORDERS, strategy=Strategy.UPSERT, merge_key=("k",))
+    app_bench.run(plan)
+    app_bench.at_source("UPDATE s SET v = 'c' WHERE k = 2")
+    assert app_bench.run(plan).counts == (0, 2, 0)
+    assert app_bench.rows("SELECT k, v FROM app.orders ORDER BY k") == [(1, "a"), (2, "c")]
+    assert app_bench.rows("SELECT * FROM public.orders") == []
+    assert counts(verify(plan, Options(pace=fast_pace()))) == (0, 0, 0)
+
+
+def test_the_first_table_of_the_path_is_filled_with_its_own_types(app_bench: Bench) -> None:
+    app_bench.at_destination(
+        "CREATE TABLE other.orders (k numeric(9,2) PRIMARY KEY, v varchar(1))", "CREATE TABLE public.orders (k text)"
+    )
+    plan = app_bench.plan(QUERY, dest_table=ORDERS, strategy=Strategy.INCREMENTAL, merge_key=("k",), watermark="k")
+    app_bench.run(plan)
+    app_bench.at_source("INSERT INTO s VALUES (3, 'c')")
+    app_bench.run(plan)
+    assert app_bench.rows("SELECT count(*), sum(k) FROM other.orders") == [(3, 6)]
+    assert app_bench.rows("SELECT to_regclass('app.orders')") == [(None,)]
+    assert counts(verify(plan, Options(pace=fast_pace()))) == (0, 0, 0)
+
+
+def test_the_name_of_another_object_in_the_current_schema_is_refused(app_bench: Bench) -> None:
+    app_bench.at_destination("CREATE SEQUENCE app.orders")
+    with pytest.raises(ConfigurationInvalid, match="orders is the name of a sequence"):
+        app_bench.run(app_bench.plan(QUERY, dest_table=ORDERS))
+
+
+def test_triggers_and_foreign_keys_are_those_of_the_table_that_is_filled(app_bench: Bench) -> None:
+    app_bench.at_destination(
+        "CREATE TABLE app.orders (k int PRIMARY KEY, v text)",
+        "CREATE TABLE app.lines (k int REFERENCES app.orders)",
+        "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        "CREATE TRIGGER skip BEFORE INSERT ON app.orders FOR EACH ROW EXECUTE FUNCTION skip()",
+    )
+    session = registry.connector("postgresql").connect(app_bench.destination)
+    introspector = registry.connector("postgresql").introspector
+    try:
+        assert introspector.may_skip_rows(session, ORDERS)
+        assert [key.table for key in introspector.foreign_keys(session, ORDERS)] == [TableName("app", "lines")]
+    finally:
+        session.close()
+
+
+def test_a_similar_name_in_the_current_schema_is_noticed(app_bench: Bench) -> None:
+    app_bench.at_destination('CREATE TABLE app."Orders" (k int)')
+    session = registry.connector("postgresql").connect(app_bench.destination)
+    try:
+        similar = registry.connector("postgresql").introspector.similar_tables(session, ORDERS)
+    finally:
+        session.close()
+    assert similar == (TableName("app", "Orders"),)
+
+
+def test_both_names_of_the_table_lock_the_same_publish(app_bench: Bench) -> None:
+    app_bench.at_destination("CREATE TABLE app.orders (k int, v text)")
+    plan = app_bench.plan(QUERY, lock_seconds=0.5)
+    named, unnamed = (replace(plan, dest_table=table) for table in (TableName("app", "orders"), ORDERS))
+    with Destination.open(named) as first, first.session.transaction():
+        first.begin(first.table)
+        with (
+            pytest.raises(LockTimeout, match="locks on orders are held by process"),
+            Destination.open(unnamed) as second,
+            second.session.transaction(),
+        ):
+            second.begin(second.table)
+
+
+def test_the_path_is_that_of_the_source_too(bench: Bench, shop: ConnectionParameters) -> None:
+    both = Bench(by_url(shop), bench.destination)
+    both.at_source("CREATE SCHEMA app", "CREATE TABLE app.s (k int)", "INSERT INTO app.s VALUES (7)")
+    result = both.run(both.plan("SELECT k FROM s"))
+    assert result.last(events.Staged).rows == 1
+    assert both.rows() == [(7,)]
