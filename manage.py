@@ -57,5 +57,9 @@ if __name__ == "__main__":
     keep_private()
     # imports leave nothing to collect; it is enabled again when the command is loaded
     gc.disable()
-    with command_line.guarded():
-        main()
+    try:
+        with command_line.guarded():
+            main()
+    finally:
+        # Python ends with several collections, which do not visit what is frozen
+        gc.freeze()

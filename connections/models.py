@@ -122,7 +122,7 @@ class Connection(Timestamped):
     max_parallel = models.PositiveSmallIntegerField(
         default=4,
         validators=[MinValueValidator(1)],
-        help_text="Maximum number of transfers that use it at the same time.",
+        help_text="Maximum number of runs that use it at the same time.",
     )
     # the target that the references were entered for (see connections.secrets.binding)
     secret_binding = models.JSONField(null=True, blank=True, editable=False)

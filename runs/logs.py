@@ -11,12 +11,12 @@ import datetime as dt
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from connections.sdk.files.lock import lock_descriptor
 from connections.sdk.formatting import indented, visible
+from connections.sdk.records import dataclass
 from connections.secrets.redaction import redactor
 
 # bytes kept of the beginning, including the line about the cut: padded with dashes, it ends exactly here, which is how

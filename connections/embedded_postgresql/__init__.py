@@ -11,8 +11,6 @@ import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
-import psycopg
-
 from connections.embedded_postgresql import place, roles
 from connections.embedded_postgresql.cluster import Cluster, create
 from connections.embedded_postgresql.roles import ROLE as ROLE
@@ -45,7 +43,7 @@ def socket_directory(directory: str | Path, *, within: str | Path | None = None)
             if not cluster.is_ready():
                 _start(cluster)
             return cluster.client_directory()
-    except (*_ERRORS, psycopg.Error) as error:
+    except _ERRORS as error:
         raise _failed(path, "did not start", error) from error
 
 
@@ -58,6 +56,9 @@ def _failed(path: Path, what: str, error: Exception) -> ConnectionFailed:
 
 
 def _start(cluster: Cluster) -> None:
+    # imported late: most often the server runs already, and jrunner uses another driver
+    import psycopg
+
     with cluster.locked():
         if cluster.runs() and cluster.is_prepared:
             cluster.wait()
@@ -66,7 +67,10 @@ def _start(cluster: Cluster) -> None:
         cluster.stop()
         roles.write_access(cluster)
         cluster.start()
-        roles.prepare(cluster)
+        try:
+            roles.prepare(cluster)
+        except psycopg.Error as error:
+            raise _failed(cluster.path, "did not start", error) from error
 
 
 def stop(directory: str | Path) -> None:

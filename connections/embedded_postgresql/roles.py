@@ -9,14 +9,15 @@ from __future__ import annotations
 import secrets
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
-
-import psycopg
+from typing import TYPE_CHECKING, Any, cast
 
 from connections.embedded_postgresql import place
 from connections.embedded_postgresql.cluster import Cluster
 from connections.embedded_postgresql.place import MARKER
 from connections.embedded_postgresql.system_user import client_name, system_user
+
+if TYPE_CHECKING:
+    import psycopg
 
 # the role of connections; it owns the databases and everything in them
 ROLE = "pipekit"
@@ -73,6 +74,9 @@ def _settings(cluster: Cluster) -> dict[str, str]:
 
 
 def _superuser(cluster: Cluster, database: str) -> psycopg.Connection[tuple[Any, ...]]:
+    # imported late: needed only once per data directory
+    import psycopg
+
     settings: dict[str, Any] = {**_settings(cluster), "dbname": database}
     return psycopg.connect(**settings, autocommit=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 
 
@@ -23,3 +24,19 @@ class ExitCode(IntEnum):
     CANCELLED = 130
     # 128 + SIGTERM
     TERMINATED = 143
+
+
+# the worst comes first
+_RANKING = (
+    ExitCode.CANCELLED,
+    ExitCode.FAILED,
+    ExitCode.REFUSED,
+    ExitCode.PARTLY,
+    ExitCode.ALREADY_RUNNING,
+    ExitCode.DONE,
+)
+
+
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
+    """Return the exit code of a command that did several things: the worst of theirs, DONE if there are none."""
+    return min(codes, key=_RANKING.index, default=ExitCode.DONE)

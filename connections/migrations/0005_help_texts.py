@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='connection',
             name='max_parallel',
-            field=models.PositiveSmallIntegerField(default=4, help_text='Maximum number of transfers that use it at the same time.', validators=[django.core.validators.MinValueValidator(1)]),
+            field=models.PositiveSmallIntegerField(default=4, help_text='Maximum number of runs that use it at the same time.', validators=[django.core.validators.MinValueValidator(1)]),
         ),
         migrations.AlterField(
             model_name='connection',

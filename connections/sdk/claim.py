@@ -6,10 +6,11 @@ Without it, a writer that outlives its run could mix its rows with those of the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from connections.sdk.errors import Overtaken
+from connections.sdk.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

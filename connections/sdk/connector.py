@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import cast
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Datatypes, Introspector, Reader, Session, Writer
+from connections.sdk.records import dataclass
 from connections.sdk.sql.dialect import Dialect
 
 

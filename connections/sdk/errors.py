@@ -256,6 +256,12 @@ class InternalError(PipekitError):
 
     code = "internal"
 
+    @classmethod
+    def from_exception(cls, error: Exception, *, log: str) -> InternalError:
+        """Return the error that reports an unexpected exception; ``log`` names the log that has its traceback."""
+        text = f"Internal error in Pipekit: {type(error).__name__}: {error}"
+        return cls(text, hint=f"{log} has the traceback; please report it.")
+
 
 def _classes_by_code(base: type[PipekitError]) -> dict[str, type[PipekitError]]:
     classes = {base.code: base}

@@ -54,11 +54,12 @@ Keys of ``url``:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.parameters import Parameter
+from connections.sdk.records import dataclass
 
 AUTH_TYPES = ("none", "basic", "token", "oauth", "service_account")
 OPTION_TYPES = ("string", "integer", "number", "boolean", "object", "array")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from connections.sdk.files.protection import Protection
 from connections.sdk.files.protection import current as current_protection
+from connections.sdk.records import dataclass
 
 # the name of a secret, and a whole `$NAME` reference to one, in a syntax that Python and PostgreSQL share
 SECRET_NAME = r"[A-Z_][A-Z0-9_]*"

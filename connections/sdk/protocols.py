@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.claim import Claim
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
 from connections.sdk.sql.dialect import Dialect
 from connections.sdk.sql.equality import Equality

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from connections.sdk.errors import ConfigurationInvalid
+from connections.sdk.records import dataclass
 from connections.sdk.types import DataType
 
 

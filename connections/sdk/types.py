@@ -7,9 +7,10 @@ Timestamps have microseconds; those with time zone are in UTC.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from connections.sdk.records import dataclass
 
 if TYPE_CHECKING:  # pyarrow takes a quarter of a second to import; control code never needs it
     import pyarrow as pa

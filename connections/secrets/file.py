@@ -10,13 +10,14 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.files.lock import LockHeld, file_lock
 from connections.sdk.files.private import replace_file
 from connections.sdk.parameters import SECRET_NAME
+from connections.sdk.records import dataclass
 
 _LINE = re.compile(rf"[ \t]*({SECRET_NAME})[ \t]*=[ \t]*(.*?)[ \t]*", re.ASCII | re.DOTALL)
 _ESCAPES = {"\\": "\\", '"': '"', "n": "\n", "r": "\r"}

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from connections.sdk.errors import ConfigurationInvalid, SecretMissing
 from connections.sdk.parameters import SECRET_NAME
+from connections.sdk.records import dataclass
 from connections.secrets import file as secrets_file
 from connections.secrets.file import Problem
 from connections.secrets.redaction import redactor

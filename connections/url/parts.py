@@ -11,10 +11,11 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote
 
 from connections.sdk.errors import UrlInvalid
+from connections.sdk.records import dataclass
 from connections.url.addresses import METADATA_HOSTS, is_forbidden
 
 # RFC 1123, and the underscore that occurs in names of Windows hosts and containers

@@ -10,12 +10,12 @@ import datetime as dt
 import itertools
 import zoneinfo
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 from django.core.exceptions import ValidationError
 
 from connections.sdk.errors import ConfigurationInvalid
+from connections.sdk.records import dataclass
 from modules.cron import grammar
 from modules.cron.grammar import FIELDS, MACROS, Field
 

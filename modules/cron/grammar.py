@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
+
+from connections.sdk.records import dataclass
 
 # macro -> the expression it stands for
 MACROS = {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 
+from connections.sdk.records import dataclass
 from connections.sdk.sql.grammar import SPECIFIC_CLAUSES, Grammar
 from modules.query.pieces import TokenKind
 from modules.query.tokenizer import Token

@@ -5,9 +5,8 @@ Nothing is guessed: a column whose name or expression is not certain is an error
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from connections.sdk.errors import QueryInvalid
+from connections.sdk.records import dataclass
 from connections.sdk.sql.dialect import Dialect
 from modules.query.aliases import safe_alias
 from modules.query.outline import Outline, outline

@@ -6,9 +6,9 @@ Clauses are found by their keywords at the outermost depth. Trailing clauses mus
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from connections.sdk.errors import QueryInvalid
+from connections.sdk.records import dataclass
 from connections.sdk.sql.dialect import Dialect
 from modules.query.clauses import SET_OPERATIONS, TAIL, Clause, clauses, pairs_names, select_head
 from modules.query.needs_subquery import needs_result

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from connections.sdk.errors import DataError, TokenUnknown
+from connections.sdk.records import dataclass
 from connections.sdk.sql.dialect import Dialect
 from modules.query.pieces import TokenKind
 from modules.query.tokenizer import Token, read

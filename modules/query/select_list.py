@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from connections.sdk.errors import ColumnUnmapped
+from connections.sdk.records import dataclass
 from connections.sdk.sql.dialect import Dialect
 from modules.query.pieces import TokenKind
 from modules.query.tokenizer import Token, source_text

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from connections.sdk.errors import QueryInvalid
+from connections.sdk.records import dataclass
 from connections.sdk.sql.dialect import Dialect
 from modules.query.pieces import Piece, TokenKind, split
 from modules.query.words import words

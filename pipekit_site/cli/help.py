@@ -34,8 +34,9 @@ class CommandLine(ManagementUtility):
     def fetch_command(self, subcommand: str) -> Any:
         """Return the command, and enable the garbage collection, which is disabled while modules are imported."""
         command = super().fetch_command(subcommand)
-        # modules live as long as the process
+        # modules live as long as the process, and a run imports more of them
         gc.freeze()
+        gc.set_threshold(10_000)
         gc.enable()
         return command
 

@@ -6,15 +6,15 @@ relative to the file's directory (or to manage.py's), so that an installation ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from connections.sdk.records import dataclass
 from pipekit_site.config import values
-from pipekit_site.config.file import ConfigValue, read
+from pipekit_site.config.values import ConfigValue
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 _ENV = environ.Env()
@@ -140,7 +140,12 @@ def _config_file(problems: list[str]) -> Path:
 
 def _from_file(file: Path, problems: list[str]) -> dict[str, ConfigValue]:
     try:
-        return read(file, known=frozenset(_KEYS), problems=problems) if file.is_file() else {}
+        if not file.is_file():
+            return {}
+        # imported late: most installations have no file, and the YAML parser takes long to load
+        from pipekit_site.config.file import read
+
+        return read(file, known=frozenset(_KEYS), problems=problems)
     except OSError as error:
         problems.append(f"  {file} cannot be read: {error.strerror}.")
         return {}

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from connections.sdk.records import dataclass
 from connections.sdk.strict_yaml import NotUtf8, NotYaml, compose
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigValue:
-    """A raw value, and where it is set: a variable's name, or the file and line."""
-
-    value: Any
-    where: str
+from pipekit_site.config.values import ConfigValue
 
 
 def read(file: Path, *, known: frozenset[str], problems: list[str]) -> dict[str, ConfigValue]:

@@ -11,11 +11,20 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from connections.sdk.parameters import SECRET_NAME
+from connections.sdk.records import dataclass
 
 Read = Callable[[Any], Any]
 _HOST = re.compile(r"(\*|\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])", re.IGNORECASE)
 _DATABASE_ENGINES = {"django.db.backends.postgresql": "PostgreSQL", "django.db.backends.sqlite3": "SQLite"}
 DATABASE_EXPECTED = "the path of a SQLite file, or postgresql://user:password@host:5432/name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigValue:
+    """A raw value, and where it is set: a variable's name, or the file and line."""
+
+    value: Any
+    where: str
 
 
 class Unexpected(ValueError):

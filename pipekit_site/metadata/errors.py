@@ -14,6 +14,7 @@ from django.db import Error, InterfaceError, OperationalError, connection
 
 from connections.connectors.postgresql.errors.causes import Cause, cause_of
 from connections.management.base import error_text
+from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
 from pipekit_site.config import config as bootstrap
@@ -100,7 +101,7 @@ def exit_on_error() -> Iterator[None]:
 
 def _exit(error: MetadataUnavailable) -> None:
     print(error_text(error.as_dict()), file=sys.stderr)
-    raise SystemExit(1)
+    raise SystemExit(ExitCode.FAILED)
 
 
 def _place() -> str:

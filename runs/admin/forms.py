@@ -16,6 +16,7 @@ from runs.models.setting import HEARTBEATS_PER_LEASE, names
 # settings that decide how the mail server gets its password; its host and port are in config.yaml
 _GUARDS = frozenset({"smtp_security", "smtp_username"})
 _DEFAULTS = Setting()
+_ADDRESSES = Setting._meta.get_field("notification_addresses")
 
 
 class AddressesField(forms.CharField):
@@ -38,7 +39,7 @@ class SettingForm(forms.ModelForm):  # type: ignore[type-arg]
 
     may_use_secrets = False
     notification_addresses = AddressesField(
-        label=Setting._meta.get_field("notification_addresses").verbose_name, required=False
+        label=_ADDRESSES.verbose_name, help_text=_ADDRESSES.help_text, required=False
     )
 
     class Meta:
@@ -52,12 +53,12 @@ class SettingForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
-            field.help_text = f"{name}; default: {shown(getattr(_DEFAULTS, name))}"
+            field.help_text = f"{field.help_text} ({name}; default: {shown(getattr(_DEFAULTS, name))})"
             if name in self.instance.invalid:
                 stored = self.initial[name] = self.instance.invalid[name]
                 # it may be a secret where a reference is expected
                 text = "" if isinstance(field.widget, ReferenceWidget) else f" {escape(json.dumps(stored))}"
-                field.help_text += f". The stored value{text} is not valid, and what needs it fails."
+                field.help_text += f" The stored value{text} is not valid, and what needs it fails."
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

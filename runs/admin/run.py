@@ -1,4 +1,4 @@
-"""Runs in the admin, read-only; imports the other admin modules of this app."""
+"""Runs in the admin, read-only."""
 
 from __future__ import annotations
 
@@ -15,13 +15,9 @@ from modules.models import Module
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.date_filter import TimestampRangeFilter
 from pipekit_site.admin_ui.model_admin import Button
-from runs.admin import formatting, module_pages
+from runs.admin import formatting
 from runs.admin.actions import CANCEL, cancel, run_again
 from runs.admin.base import RunColumns, RunHistoryAdmin, StartedByFilter
-from runs.admin.group_run import GroupRunAdmin as GroupRunAdmin
-from runs.admin.notification import NotificationAdmin as NotificationAdmin
-from runs.admin.setting import SettingAdmin as SettingAdmin
-from runs.admin.verification import VerificationAdmin as VerificationAdmin
 from runs.models import Run
 from runs.models.states import ACTIVE
 
@@ -131,6 +127,3 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
     @display(description="Heartbeat")
     def heartbeats(self, run: Run) -> str:
         return formatting.heartbeat(run)
-
-
-module_pages.register()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import cast
 
@@ -17,6 +16,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.claim import Claim
 from connections.sdk.errors import ConnectionLost, LockTimeout, PipekitError
 from connections.sdk.protocols import Session
+from connections.sdk.records import dataclass
 from connections.sdk.schema import TableInfo, TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from runs.engine import control_tables

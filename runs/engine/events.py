@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from connections.sdk.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A statement is waiting for a lock; ``message`` names the lock and its holders."""
+    """The run is waiting, for a lock or for a connection that is in use; ``message`` names it and its holders."""
 
     message: str
 
@@ -110,7 +110,7 @@ class AttemptFailed:
     code: str
     message: str
     wait: float
-    # the connection failed: retried at once and not counted as a retry
+    # the connection failed: retried after a second and not counted as a retry
     connecting: bool = False
 
 

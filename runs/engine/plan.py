@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableName
 from modules.strategies import Strategy as Strategy
 from runs.engine.segments import Segment

@@ -8,10 +8,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from itertools import count
 
 from connections.sdk.errors import ConnectionFailed, PipekitError
+from connections.sdk.records import dataclass
 from runs.engine import sync
 from runs.engine.destination import find_published
 from runs.engine.events import AttemptFailed, Event, Published

@@ -7,7 +7,8 @@ Otherwise the only segment is the whole table, divided by a hash of the key.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+
+from connections.sdk.records import dataclass
 
 # buckets outside of a grid's ranges
 NULLS, BELOW = -2, -1

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
+from connections.sdk.records import dataclass
 from connections.sdk.schema import TableInfo
 from runs.engine import dry_run, hooks
 from runs.engine.destination import Destination

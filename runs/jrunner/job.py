@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from connections import registry
@@ -12,6 +12,7 @@ from connections.sdk.claim import Claim
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Target
+from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableName
 from connections.sdk.types import DataType
 

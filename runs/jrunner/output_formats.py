@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from typing import IO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.texts import as_text
 from connections.sdk.protocols import Batches, Target
 from connections.sdk.schema import Column

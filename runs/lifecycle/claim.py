@@ -6,13 +6,13 @@ A run whose process is dead blocks nobody: the next run finalizes it first, by t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
+from connections.sdk.records import dataclass
 from modules.models import Group, Module
 from runs.lifecycle.dest_lock import dest_lock_key
 from runs.lifecycle.liveness import seems_dead

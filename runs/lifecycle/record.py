@@ -67,7 +67,7 @@ class Recorder:
             self._fail(error)
         elif isinstance(error, Exception):
             self.log("".join(traceback.format_exception(kind, error, trace)))
-            self._fail(_internal_error(error))
+            self._fail(InternalError.from_exception(error, log="The run's log"))
         else:
             return False
         return True
@@ -208,10 +208,3 @@ def _iso(timestamp: dt.datetime) -> str:
 def _storable(text: str) -> str:
     """Return a text without secrets and with NUL characters escaped, which PostgreSQL cannot store."""
     return redactor().text(text).replace("\0", "\\0")
-
-
-def _internal_error(error: Exception) -> InternalError:
-    return InternalError(
-        f"Internal error in Pipekit: {type(error).__name__}: {error}",
-        hint="The run's log has the traceback; please report it.",
-    )

@@ -27,7 +27,7 @@ class StartedBy(models.TextChoices):
     VERIFICATION = "verification", "verification"
 
     def numbered(self, number: int | None) -> str:
-        """Return the value of `trigger` for the schedule or verification of this number."""
+        """Return the value with a number, such as `schedule:7`: a trigger, or the key of a timer."""
         return f"{self.value}:{number}"
 
 

@@ -69,58 +69,78 @@ validate_reference = RegexValidator(
 validate_line = RegexValidator(r"[\x00-\x1f\x7f]", "Expected a line of text.", inverse_match=True)
 
 
-def _whole(label: str, default: int, least: int, most: int) -> models.PositiveIntegerField[int, int]:
+def _whole(label: str, text: str, default: int, least: int, most: int) -> models.PositiveIntegerField[int, int]:
     expected = f"Expected a whole number from {least} to {most}."
     limits = [MinValueValidator(least, expected), MaxValueValidator(most, expected)]
-    return models.PositiveIntegerField(label, default=default, validators=limits)
+    return models.PositiveIntegerField(label, default=default, validators=limits, help_text=text)
 
 
-def _share(label: str, default: float) -> models.FloatField[float, float]:
-    return models.FloatField(label, default=default, validators=[validate_share])
+def _share(label: str, text: str, default: float) -> models.FloatField[float, float]:
+    return models.FloatField(label, default=default, validators=[validate_share], help_text=text)
 
 
-def _text(label: str, validator: Any) -> models.TextField[str, str]:
-    return models.TextField(label, default="", blank=True, validators=[validator])
+def _text(label: str, text: str, validator: Any) -> models.TextField[str, str]:
+    return models.TextField(label, default="", blank=True, validators=[validator], help_text=text)
 
 
 class Setting(Timestamped):
     """The settings. `current_settings` returns them; while there is no row, each has its default."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ROW, editable=False)
-    min_full_share = _share("Minimum share of the rows it replaces that a full refresh must deliver", 0.5)
-    max_delete_share = _share("Maximum share of a table that key_sync may delete", 0.10)
-    run_retention_days = _whole("Days for which runs are kept", 400, 1, 36500)
-    log_retention_days = _whole("Days for which logs of runs are kept", 30, 1, 36500)
+    min_full_share = _share(
+        "Minimum share of a full refresh", "Share of the rows it replaces that a full refresh must deliver.", 0.5
+    )
+    max_delete_share = _share("Maximum share of deletes", "Share of a table that key_sync or a repair may delete.", 0.1)
+    run_retention_days = _whole("Retention of runs", "Days for which runs are kept.", 400, 1, 36500)
+    log_retention_days = _whole("Retention of logs", "Days for which logs of runs are kept.", 30, 1, 36500)
     no_progress_timeout = _whole(
-        "Seconds without progress or traffic after which a transfer or connection times out; 0: never", 300, 0, 86400
+        *("Progress timeout", "Seconds without progress or traffic until a transfer or connection fails; 0: never."),
+        *(300, 0, 86400),
     )
-    heartbeat_seconds = _whole("Seconds between two heartbeats of a run", 5, 1, 60)
+    heartbeat_seconds = _whole("Heartbeat interval", "Seconds between two heartbeats of a run.", 5, 1, 60)
     lease_seconds = _whole(
-        "Seconds without a heartbeat after which a run on another machine is considered dead", 60, 10, 3600
+        *("Heartbeat timeout", "Seconds without a heartbeat until a run on another machine is considered dead."),
+        *(60, 10, 3600),
     )
-    run_log_megabytes = _whole("Maximum size of a run's log in megabytes", 50, 1, 10000)
-    misfire_grace_hours = _whole("Hours within which a missed time of a schedule is still caught up", 6, 1, 1000)
+    run_log_megabytes = _whole("Maximum size of a log", "Megabytes of the log of a run.", 50, 1, 10000)
+    misfire_grace_hours = _whole(
+        "Catch-up period", "Hours within which a missed time of a schedule is still caught up.", 6, 1, 1000
+    )
     runs_per_tick = _whole(
-        "Maximum number of runs that schedules start per minute; others follow in the next minutes", 20, 1, 1000
+        *("Runs per minute", "Maximum number of runs that schedules start per minute; others follow later."),
+        *(20, 1, 1000),
     )
-    verify_statement_seconds = _whole("Target duration in seconds of one statement of a verification", 20, 1, 3600)
-    verify_statements_per_second = _whole("Maximum number of statements per second of a verification", 5, 1, 1000)
+    verify_statement_seconds = _whole(
+        "Duration of a statement", "Target duration in seconds of one statement of a verification.", 20, 1, 3600
+    )
+    verify_statements_per_second = _whole(
+        "Statements per second", "Maximum number of statements per second of a verification.", 5, 1, 1000
+    )
     notification_addresses = models.JSONField(
-        "Recipients of failure notifications by e-mail", default=list, blank=True, validators=[validate_addresses]
+        "Recipients",
+        default=list,
+        blank=True,
+        validators=[validate_addresses],
+        help_text="E-mail addresses to which failures are reported.",
     )
-    notify_every = _whole("After the first failure, report every n-th in a row", 10, 1, 10000)
-    notify_manual_runs = models.BooleanField("Also report runs started on a terminal", default=False)
+    notify_every = _whole(
+        "Repeated failures", "After the first failure, every n-th in a row is reported.", 10, 1, 10000
+    )
+    notify_manual_runs = models.BooleanField(
+        "Manual runs", default=False, help_text="Also report runs started on a terminal."
+    )
     late_after_hours = models.FloatField(
-        "Hours without a success after which a module is reported as late",
+        "Late after",
         null=True,
         blank=True,
         validators=[validate_hours],
+        help_text="Hours without a success until a module is reported as late.",
     )
-    site_url = _text("Address of this installation, for links in mails", validate_web_address)
-    webhook_url = _text("Webhook address for events, or a $NAME reference to it", validate_webhook)
-    webhook_secret = _text("$NAME of the secret that signs webhook requests", validate_reference)
+    site_url = _text("Site URL", "Address of this installation, for links in mails.", validate_web_address)
+    webhook_url = _text("Address", "URL to which events are posted, or a $NAME reference to it.", validate_webhook)
+    webhook_secret = _text("Signing secret", "$NAME of the secret that signs the requests.", validate_reference)
     smtp_security = models.CharField(
-        "Encryption of the connection to the mail server",
+        "Encryption",
         max_length=8,
         default="auto",
         choices=[
@@ -129,9 +149,10 @@ class Setting(Timestamped):
             ("starttls", "starttls"),
             ("tls", "tls"),
         ],
+        help_text="Encryption of the connection to the mail server.",
     )
-    smtp_username = _text("User name at the mail server", validate_line)
-    smtp_password = _text("$NAME of the password at the mail server", validate_reference)
+    smtp_username = _text("User name", "User name at the mail server.", validate_line)
+    smtp_password = _text("Password", "$NAME of the password at the mail server.", validate_reference)
     # a webhook stored before private addresses were refused: allowed until its address is changed
     webhook_unrestricted = models.BooleanField(default=False, editable=False)
     # what earlier versions stored and a field cannot hold, by setting; also settings that no longer exist

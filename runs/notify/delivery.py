@@ -10,7 +10,6 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -18,6 +17,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from connections.sdk.errors import InternalError, PipekitError
+from connections.sdk.records import dataclass
 from connections.secrets.redaction import redactor
 from runs.models.notification import Channel, Notification, NotificationQuerySet, new_delivery_id
 from runs.models.transitions import storable
@@ -30,7 +30,7 @@ MAILS, SINGLE_MAILS = 20, 10
 # more events than this at once are sent as one digest
 AT_ONCE = 5
 _WEBHOOKS, _MAILED = 200, 5000
-# time limit of one channel; with a last message that runs into its own deadline, a tick stays below a minute
+# seconds in which messages are begun, on all channels; the last one of each channel has its own time limit
 _TIME_LIMIT = 20.0
 _log = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from connections.sdk.records import dataclass
 from connections.secrets.redaction import redactor
 from runs.models.notification import NotificationKind
 from runs.models.setting import Setting, current_settings
@@ -44,6 +44,11 @@ def line(value: Any, length: int = 500) -> str:
     """Return any value as one line of visible text without secrets, shortened to ``length`` characters."""
     text = _UNSEEN.sub(" ", redactor().text(str(value))).strip()
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def timestamp(at: dt.datetime | None) -> str | None:
+    """Return a point in time as it is in payloads: in UTC, to the second."""
+    return None if at is None else at.astimezone(dt.UTC).isoformat(timespec="seconds")
 
 
 def mail(events: Sequence[Payload], *, key: str) -> Mail:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 
+from connections.sdk.records import dataclass
 from runs.models.notification import Notification, NotificationKind
-from runs.notify.messages import line
+from runs.notify.messages import line, timestamp
 from runs.notify.outbox import rows
 from runs.notify.recipients import wanted_channels
 
@@ -53,15 +53,11 @@ def _rows(missed: Missed, now: dt.datetime, channels: Sequence[Any]) -> list[Not
         **({"group": missed.group} if missed.group else {}),
         "schedule": missed.schedule,
         "missed": missed.count,
-        "due": _iso(missed.last),
-        "at": _iso(now),
+        "due": timestamp(missed.last),
+        "at": timestamp(now),
         "error": {"code": "missed", "message": line(missed.message, 2000), "hint": line(missed.hint, 1000)},
     }
     # one a day: a schedule may miss every minute of a day
     event = f"missed:{missed.key}:{now.astimezone(dt.UTC):%Y-%m-%d}"
     named = {"module_id": missed.module_id, "module_name": missed.module}
     return rows(NotificationKind.MISSED, channels, event=event, about=about, now=now, **named)
-
-
-def _iso(timestamp: dt.datetime | None) -> str | None:
-    return None if timestamp is None else timestamp.astimezone(dt.UTC).isoformat(timespec="seconds")

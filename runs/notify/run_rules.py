@@ -18,7 +18,7 @@ from runs.models.execution import StartedBy
 from runs.models.notification import Notification, NotificationKind
 from runs.models.setting import setting
 from runs.models.states import GroupStatus, Status, finished
-from runs.notify.messages import line
+from runs.notify.messages import line, timestamp
 from runs.notify.outbox import queue
 from runs.notify.recipients import wanted_channels
 
@@ -97,7 +97,7 @@ def _notify_failure(run: Run) -> None:
     if (kind := _failure_kind(reported, count)) is None:
         return
     since = failures.order_by("pk").values_list("finished_at", flat=True).first()
-    about = {**_about(run), "failures": count, "since": _iso(since), "error": _error(run)}
+    about = {**_about(run), "failures": count, "since": timestamp(since), "error": _error(run)}
     queue(kind, event=f"run:{run.pk}", module=run.module, about=about, now=_end(run), run_id=run.pk)
 
 
@@ -131,7 +131,7 @@ def _notify_group_failure(group_run: GroupRun) -> None:
         **_about(group_run),
         "group": group_run.group_name,
         "failures": count,
-        "since": _iso(first.finished_at if first else None),
+        "since": timestamp(first.finished_at if first else None),
         "error": _error(group_run),
     }
     queue(kind, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
@@ -177,7 +177,7 @@ def _failures(run: Run) -> models.QuerySet[Run]:
 
 def _about(run: Run | GroupRun) -> dict[str, Any]:
     number = "group_run" if isinstance(run, GroupRun) else "run"
-    return {number: run.pk, "status": str(run.status), "trigger": run.trigger, "at": _iso(_end(run))}
+    return {number: run.pk, "status": str(run.status), "trigger": run.trigger, "at": timestamp(_end(run))}
 
 
 def _error(run: Run | GroupRun) -> dict[str, str]:
@@ -189,7 +189,3 @@ def _error(run: Run | GroupRun) -> dict[str, str]:
 def _end(run: Run | GroupRun) -> dt.datetime:
     end: dt.datetime = run.finished_at or timezone.now()
     return end
-
-
-def _iso(timestamp: dt.datetime | None) -> str | None:
-    return None if timestamp is None else timestamp.astimezone(dt.UTC).isoformat(timespec="seconds")

@@ -5,13 +5,13 @@ A verification whose process is dead blocks nobody: the next one finalizes it fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from connections.sdk.errors import AlreadyRunning
+from connections.sdk.records import dataclass
 from modules.models import Module
 from runs.lifecycle.claim import Requested
 from runs.lifecycle.liveness import seems_dead

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connections.sdk import lock_waits
 from connections.sdk.errors import Cancelled, InternalError, PipekitError
@@ -28,6 +28,9 @@ from runs.models.verification import Verification, VerificationStatus
 from runs.verifications import record, scope
 from runs.verifications.report import summary
 from runs.verifications.results import results as results_of
+
+if TYPE_CHECKING:  # only a comparison imports DuckDB and Arrow
+    from runs.engine.verify.verify import Options, VerificationResult
 
 
 def execute(verification: Verification, *, show: Callable[[str], object] = lambda text: None) -> Verification:
@@ -53,8 +56,7 @@ def execute(verification: Verification, *, show: Callable[[str], object] = lambd
         _fail(verification, error, results, log)
     except Exception as error:
         log.write("".join(traceback.format_exception(error)))
-        text = f"Internal error in Pipekit: {type(error).__name__}: {error}"
-        _fail(verification, InternalError(text, hint="The log has the traceback; please report it."), results, log)
+        _fail(verification, InternalError.from_exception(error, log="The log"), results, log)
     log.write(summary(verification))
     return verification
 
@@ -125,7 +127,7 @@ def _run_of(module: Module) -> Run:
     return Run(module=module, module_name=module.name, force=False)
 
 
-def _options(verification: Verification) -> Any:
+def _options(verification: Verification) -> Options:
     from runs.engine.verify.pace import Pace
     from runs.engine.verify.verify import Options
 
@@ -141,7 +143,11 @@ def _options(verification: Verification) -> Any:
 
 
 def _repair(
-    verification: Verification, module: Module, result: Any, results: dict[str, Any], log: VerificationLog
+    verification: Verification,
+    module: Module,
+    result: VerificationResult,
+    results: dict[str, Any],
+    log: VerificationLog,
 ) -> Run:
     from runs.engine.verify.plan_repair import repair_plan
 

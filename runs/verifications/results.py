@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from os.path import commonprefix
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connections.sdk.schema import Column
 from connections.sdk.types import NUMERIC_KINDS, Kind
+
+if TYPE_CHECKING:  # only a comparison imports DuckDB and Arrow
+    from runs.engine.verify.result import DifferentValue
+    from runs.engine.verify.verify import VerificationResult
 
 _INTEGERS = NUMERIC_KINDS - {Kind.DECIMAL, Kind.REAL, Kind.DOUBLE}
 # characters of a value that are kept, and how many of these precede the first difference
 _MAX_LENGTH, _BEFORE = 200, 50
 
 
-def results(result: Any) -> dict[str, Any]:
+def results(result: VerificationResult) -> dict[str, Any]:
     """Return the fields of the verification."""
     comparison, columns = result.comparison, result.compared.key_columns
     return {
@@ -36,7 +40,7 @@ def results(result: Any) -> dict[str, Any]:
     }
 
 
-def _different(value: Any, columns: tuple[Column, ...]) -> dict[str, Any]:
+def _different(value: DifferentValue, columns: tuple[Column, ...]) -> dict[str, Any]:
     source, destination = value.source, value.destination
     start = 0
     if source is not None and destination is not None:

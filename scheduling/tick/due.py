@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import deque
-from dataclasses import dataclass
 from itertools import islice
 
+from connections.sdk.records import dataclass
 from modules.cron import expression as cron
 from scheduling.models import CatchUp
 from scheduling.tick.timers import Timer

@@ -10,9 +10,10 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
+from connections.sdk.records import dataclass
 from runs.engine.faults import point
 from runs.models.setting import current_settings
 from scheduling.models import Slot, SlotOutcome

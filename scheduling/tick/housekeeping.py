@@ -45,7 +45,7 @@ def find_late(now: dt.datetime) -> int:
 
 
 def _expected(since: dt.datetime) -> QuerySet[Module]:
-    """Return these modules; schedules created after ``since`` do not count yet."""
+    """Return the modules that run by themselves: those that did before, and those scheduled before ``since``."""
     scheduled = Schedule.objects.enabled().filter(created_at__lt=since)
     groups = Group.objects.filter(schedules__in=scheduled)
     ran = notify.ran_automatically().filter(pk=OuterRef("pk"))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from connections.sdk.errors import AlreadyRunning, PipekitError
+from connections.sdk.records import dataclass
 from modules.models import Group, Module
 from runs.lifecycle import claim, launch
 from runs.verifications import launch as verification_launch

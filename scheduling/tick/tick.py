@@ -36,7 +36,10 @@ _log = logging.getLogger(__name__)
 
 
 def tick(now: dt.datetime) -> TickReport:
-    """Start everything that is due at ``now``. Only errors of the metadata database are raised."""
+    """Start everything that is due at ``now``.
+
+    Raise errors of the metadata database, and ValueError if a stored setting is invalid.
+    """
     now = now.astimezone(dt.UTC)
     error = _run_task(lambda: reap.reap_all(seconds=_REAP_TIME_LIMIT))
     clock = Clock(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import F
 
+from connections.sdk.records import dataclass
 from modules.models import Module
 from runs.models.execution import StartedBy
 from scheduling.models import Action, CatchUp, Progress, Schedule, server_zone
@@ -70,7 +70,7 @@ class Timer:
 
 
 def timer_key(schedule_id: int | None, module_id: int | None) -> str:
-    """Return the key of a schedule, or of the full refresh of a module; a schedule's runs store it as their trigger."""
+    """Return the key of a schedule, which is also the trigger of its runs, or of the full refresh of a module."""
     if schedule_id is not None:
         return StartedBy.SCHEDULE.numbered(schedule_id)
     return StartedBy.FULL_REFRESH.numbered(module_id)

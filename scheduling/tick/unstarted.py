@@ -6,8 +6,9 @@ They are started by a later tick, as long as their schedule catches up missed sl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from connections.sdk.records import dataclass
 from scheduling.models import Slot, SlotOutcome
 from scheduling.tick import alerts, slots
 from scheduling.tick.due import Clock, first_to_fire

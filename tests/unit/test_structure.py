@@ -35,8 +35,8 @@ SMALL = {
 SMALL_FOLDERS = ("management/commands", "runs/engine/strategies", "templatetags")
 # the others, and why they stand alone
 ALONE = {
-    "connections/management/exit_codes.py": "a promise to scripts",
     "connections/sdk/arrow/batches.py": "sizes of batches, for every reader",
+    "connections/sdk/arrow/compute.py": "Arrow's functions, for readers and writers of all systems",
     "connections/sdk/arrow/text_search.py": "used by checks and conversions of all systems",
     "connections/sdk/capabilities.py": "a promise to authors of connectors; imports nothing",
     "connections/sdk/process_memory.py": "the first import of every process; imports nothing",

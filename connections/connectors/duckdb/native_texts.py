@@ -12,9 +12,9 @@ from decimal import Decimal
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from connections.connectors.duckdb.driver import SAFETY
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.schema import Column
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from connections.connectors.duckdb import driver, memory
 from connections.connectors.duckdb.dialect import DIALECT
 from connections.connectors.duckdb.native_texts import NativeTexts
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.invalid_values import first_value, invalid_value
 from connections.sdk.protocols import Batches, Target
 from connections.sdk.row_counts import check_counts

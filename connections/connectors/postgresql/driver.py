@@ -1,15 +1,14 @@
-"""Sessions for control SQL on PostgreSQL, with psycopg: connection parameters and session settings."""
+"""Sessions for control SQL on PostgreSQL, with psycopg."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
 import psycopg
 
-from connections import embedded_postgresql
 from connections.connectors.postgresql.errors.connect import from_connect_exception
 from connections.connectors.postgresql.errors.statement import from_psycopg
 from connections.connectors.postgresql.metadata import (
@@ -22,33 +21,11 @@ from connections.connectors.postgresql.metadata import (
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
 from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutConnection
-from connections.connectors.postgresql.url import search_path
+from connections.connectors.postgresql.session.settings import address, idle_timeout, session_settings, settings
 from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.final_semicolon import ONE_QUERY
-from connections.url import parse
 
-# settings on which text output depends, fixed whatever TZ, LC_ALL, PG* variables or the role's defaults say
-SESSION = {
-    "TimeZone": "UTC",
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-    "standard_conforming_strings": "on",
-    "client_encoding": "UTF8",
-    "lc_numeric": "C",
-    "lc_monetary": "C",
-    # if off, {NULL} is an array with the text NULL
-    "array_nulls": "on",
-    "xmloption": "content",
-    "quote_all_identifiers": "off",
-    "default_transaction_read_only": "off",
-}
-# libpq keywords for properties of JDBC URLs; others have the same name
-_KEYWORDS = {"ssl": "sslmode", "connectTimeout": "connect_timeout", "ApplicationName": "application_name"}
-# seconds for which a server may be idle, if the option no_progress_timeout is not set
-_DEFAULT_IDLE_TIMEOUT = 300
 # client_connection_check_interval exists since this version; on some platforms the server refuses to set it
 _CHECKS_CLIENTS_SINCE = 140000
 # errors for text that is not a single query, or that writes
@@ -58,72 +35,6 @@ _NOT_A_QUERY = (
     psycopg.errors.InvalidCursorDefinition,
     psycopg.errors.ReadOnlySqlTransaction,
 )
-# keeps libpq and asyncpg from sending the password in PGPASSWORD or ~/.pgpass to the host of a connection
-_NO_PASSWORD_FILE = "/dev/null/none"
-_LIBPQ = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "application_name"})
-
-
-def settings(parameters: ConnectionParameters) -> dict[str, str]:
-    """Return the libpq keywords for a connection; ``host`` may be a socket directory.
-
-    With the option ``embedded`` (a data directory) the server there is started if it is not running. The password is
-    always that of the connection, even if empty.
-    """
-    url = parse.parse(parameters.url, kind="postgresql")
-    keywords = {
-        "host": url.host,
-        "port": str(url.port or 5432),
-        "dbname": url.database or "postgres",
-        "user": parameters.username or url.username or "postgres",
-        "connect_timeout": str(parameters.options.get("connect_timeout", 10)),
-        "application_name": "pipekit",
-        "keepalives_idle": "30",
-        "keepalives_interval": "10",
-        "keepalives_count": "6",
-        # milliseconds for which sent data may remain unacknowledged
-        "tcp_user_timeout": "90000",
-    }
-    if directory := parameters.options.get("embedded"):
-        host = embedded_postgresql.socket_directory(directory, within=parameters.protection.data_dir or None)
-        keywords["host"] = host
-        # connections of earlier versions name the superuser, as which only Pipekit itself logs in
-        keywords["user"] = embedded_postgresql.ROLE if keywords["user"] == "postgres" else keywords["user"]
-    for key, value in url.properties.items():
-        keyword = _KEYWORDS.get(key, key)
-        if keyword in _LIBPQ:
-            is_ssl = keyword == "sslmode"
-            keywords[keyword] = {"true": "require", "false": "disable"}.get(value, value) if is_ssl else value
-    login = {"password": parameters.password, "passfile": _NO_PASSWORD_FILE}
-    given = {key: value for key, value in keywords.items() if value}
-    return given | login | clear_text.keywords(keywords, parameters)
-
-
-def idle_timeout(parameters: ConnectionParameters) -> float:
-    """Return the seconds for which the server may be idle; 0 means no timeout."""
-    return float(parameters.options.get("no_progress_timeout", _DEFAULT_IDLE_TIMEOUT))
-
-
-def address(keywords: Mapping[str, str]) -> str:
-    """Return host and port of the libpq keywords, for messages."""
-    host = keywords.get("host", "localhost")
-    return host if host.startswith("/") else f"{host}:{keywords.get('port', '5432')}"
-
-
-def session_settings(parameters: ConnectionParameters) -> dict[str, str]:
-    """Return the settings of every session except client_encoding: the fixed ones and those of the connection."""
-    path = search_path(parameters)
-    extra = cast(dict[str, Any], parameters.options.get("session") or {})
-    pairs = {**SESSION, **({"search_path": path} if path else {}), **extra}
-    return {key: str(value) for key, value in pairs.items() if key != "client_encoding"}
-
-
-def session_options(parameters: ConnectionParameters) -> str:
-    """Return libpq's ``options`` with the session settings."""
-    return " ".join(f"-c {key}={_escaped(value)}" for key, value in session_settings(parameters).items())
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace(" ", "\\ ")
 
 
 class PostgresqlSession:

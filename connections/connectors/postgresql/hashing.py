@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from connections.connectors.postgresql.copy import raw_types
+from connections.connectors.postgresql.copy import described_types, raw_types
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.sdk.schema import Column, TableName
@@ -37,8 +37,8 @@ def plan(
     """Return the SQL with which both servers hash the module's rows, or why they cannot compute the same hashes."""
     if min(source.server_version, destination.server_version) < _SINCE:
         return NotHashed(why="a server is older than PostgreSQL 14")
-    have = raw_types.types_of_query(source, query, columns)
-    want = raw_types.types_of_table(destination, table, columns)
+    have = described_types.types_of_query(source, query, columns)
+    want = described_types.types_of_table(destination, table, columns)
     raw_plan = raw_types.compare(have, want, columns, trim=False)
     if isinstance(raw_plan, raw_types.NotRaw):
         return NotHashed(why=raw_plan.why)

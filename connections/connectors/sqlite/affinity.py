@@ -7,8 +7,8 @@ a number is stored as a number, of which SQLite keeps fifteen digits.
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.texts import as_text
 from connections.sdk.schema import Column
@@ -30,10 +30,10 @@ def stored(array: pa.Array, column: Column) -> pa.Array:
     """Return ``array`` as it is bound to parameters. Raises InvalidValue for a value that SQLite would change."""
     kind = array.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
-        return array.cast(pa.int64())
+        return pc.cast(array, pa.int64())
     if pa.types.is_floating(kind):
         _refuse(array, pc.is_nan(array), column, "is not a number, which SQLite would store as NULL")
-        return array.cast(pa.float64())
+        return pc.cast(array, pa.float64())
     if pa.types.is_binary(kind):
         return array
     text = as_text(array, column)

@@ -8,8 +8,8 @@ converted.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from connections.sdk.records import dataclass
 from connections.sdk.schema import Column
 from connections.sdk.sql.final_semicolon import without_final_semicolon
 from connections.sdk.types import Kind, to_arrow

@@ -9,17 +9,18 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from pathlib import Path
 from urllib.parse import quote
 
 import adbc_driver_manager
-import adbc_driver_sqlite.dbapi as adbc
+import adbc_driver_sqlite
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from connections.connectors.sqlite.driver import IS_METADATA, checked_path
 from connections.connectors.sqlite.errors import from_adbc
 from connections.connectors.sqlite.read_plan import ReadPlan, is_number, plan
+from connections.sdk.arrow import adbc
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.batches import rebatch
 from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.arrow.invalid_values import invalid_value
@@ -113,7 +114,9 @@ class SqliteBatches:
         """Return the error for the first value whose storage class its column must not have."""
         with _opened(self.parameters) as cursor:
             cursor.execute(self.plan.first_wrong_class)
-            position, value = cursor.fetchone()
+            row = cursor.fetchone()
+        assert row is not None
+        position, value = row
         column = self.columns[position]
         expected = "bytes (a BLOB), not text" if column.data_type.kind is Kind.BINARY else "text, not bytes (a BLOB)"
         why = f"has the wrong storage class: expected {expected}"
@@ -141,13 +144,10 @@ class SqliteBatches:
 
 
 @contextlib.contextmanager
-def _opened(parameters: ConnectionParameters) -> Iterator[Any]:
+def _opened(parameters: ConnectionParameters) -> Iterator[adbc.Cursor]:
     path = checked_path(parameters)
     try:
-        with (
-            adbc.connect(f"file:{quote(str(path))}?mode=ro", autocommit=True) as connection,
-            connection.cursor() as cursor,
-        ):
+        with adbc.Cursor(database(path, "ro")) as cursor:
             cursor.execute("PRAGMA busy_timeout = 30000")
             check_metadata(cursor, parameters.name)
             yield cursor
@@ -155,17 +155,28 @@ def _opened(parameters: ConnectionParameters) -> Iterator[Any]:
         raise from_adbc(error, name=parameters.name, path=path) from None
 
 
-def check_metadata(cursor: Any, name: str) -> None:
+def database(path: Path, mode: str) -> adbc_driver_manager.AdbcDatabase:
+    """Return ADBC's database for the file; ``mode`` is ``ro`` or ``rw``."""
+    uri = f"file:{quote(str(path))}?mode={mode}"
+    # in the package's wheels; its own search takes longer than a small transfer, as it imports importlib.resources
+    library = Path(adbc_driver_sqlite.__file__).with_name("libadbc_driver_sqlite.so")
+    if library.is_file():
+        return adbc_driver_manager.AdbcDatabase(driver=str(library), uri=uri)
+    return adbc_driver_sqlite.connect(uri)
+
+
+def check_metadata(cursor: adbc.Cursor, name: str) -> None:
     """Raise Protected when the open file is Pipekit's metadata or a copy of it."""
     cursor.execute(IS_METADATA)
-    if cursor.fetchone()[0]:
+    row = cursor.fetchone()
+    if row is None or row[0]:
         raise refused_database(name)
 
 
-def _stream(cursor: Any, read_plan: ReadPlan) -> Iterator[pa.RecordBatch]:
-    cursor.adbc_statement.set_options(**{"adbc.sqlite.query.batch_rows": read_plan.seeds})
+def _stream(cursor: adbc.Cursor, read_plan: ReadPlan) -> Iterator[pa.RecordBatch]:
+    cursor.set_options(**{"adbc.sqlite.query.batch_rows": read_plan.seeds})
     cursor.execute(read_plan.sql)
-    stream = iter(cursor.fetch_record_batch())
+    stream = iter(cursor.record_batches())
     # the first batch consists of the seed rows
     next(stream)
     yield from stream

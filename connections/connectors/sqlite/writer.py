@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import Any
-from urllib.parse import quote
 
 import adbc_driver_manager
-import adbc_driver_sqlite.dbapi as adbc
 import pyarrow as pa
 
 from connections.connectors.sqlite.affinity import stored
@@ -16,7 +13,8 @@ from connections.connectors.sqlite.busy_wait import execute_by_adbc
 from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.connectors.sqlite.driver import created_path
 from connections.connectors.sqlite.errors import from_adbc
-from connections.connectors.sqlite.reader import check_metadata
+from connections.connectors.sqlite.reader import check_metadata, database
+from connections.sdk.arrow import adbc
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Target
@@ -43,7 +41,7 @@ class SqliteWriter:
                 arrays = [stored(batch.column(i), column) for i, column in enumerate(columns)]
                 _check_rowid(arrays, columns, rowid_column)
                 # parameters are bound by position, so the names do not matter
-                cursor.executemany(
+                cursor.execute_batch(
                     _insert(table, columns), pa.record_batch(arrays, names=[str(i) for i in range(len(arrays))])
                 )
             written = _changes(cursor) - before
@@ -56,7 +54,7 @@ def _insert(table: TableName, columns: Sequence[Column]) -> str:
     return f"INSERT INTO {DIALECT.qualified(table)} ({names}) VALUES ({', '.join('?' * len(columns))})"
 
 
-def _rowid_column(cursor: Any, table: TableName) -> str:
+def _rowid_column(cursor: adbc.Cursor, table: TableName) -> str:
     """Return the column that is an alias of the rowid and generates numbers for NULL; empty if there is none.
 
     It is the only column of the primary key, which then has no index.
@@ -81,18 +79,17 @@ def _check_rowid(arrays: Sequence[pa.Array], columns: Sequence[Column], rowid_co
             )
 
 
-def _changes(cursor: Any) -> int:
+def _changes(cursor: adbc.Cursor) -> int:
     # the rows changed by this connection, including those changed by triggers
     cursor.execute("SELECT total_changes()")
-    return int(cursor.fetchone()[0])
+    return int(cursor.fetchall()[0][0])
 
 
 @contextlib.contextmanager
-def _transaction(parameters: ConnectionParameters) -> Iterator[Any]:
+def _transaction(parameters: ConnectionParameters) -> Iterator[adbc.Cursor]:
     path = created_path(parameters)
     try:
-        uri = f"file:{quote(str(path))}?mode=rw"
-        with adbc.connect(uri, autocommit=True) as connection, connection.cursor() as cursor:
+        with adbc.Cursor(database(path, "rw")) as cursor:
             cursor.execute("PRAGMA busy_timeout = 30000")
             check_metadata(cursor, parameters.name)
             if parameters.options.get("same_file"):

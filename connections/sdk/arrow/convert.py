@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow import numbers, texts, times
 from connections.sdk.arrow.decimals import checked_decimal_text
 from connections.sdk.arrow.invalid_values import first_failing, invalid_value
@@ -82,7 +83,7 @@ def _to_text(array: pa.Array) -> pa.Array:
 def _to_binary(array: pa.Array) -> pa.Array:
     if pa.types.is_string(array.type):
         raise pa.ArrowInvalid("text is not bytes")
-    return array.cast(pa.binary())
+    return pc.cast(array, pa.binary())
 
 
 def _is_utf8(array: pa.Array) -> bool:

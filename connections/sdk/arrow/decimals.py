@@ -8,8 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.text_search import may_contain
 from connections.sdk.types import DataType
 

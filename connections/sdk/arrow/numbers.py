@@ -8,8 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.decimals import decimal_from_text, rescaled
 
 _BOOLEANS = pa.array(["0", "false", "f", "1", "true", "t"])
@@ -41,10 +41,10 @@ def to_integer(array: pa.Array, target: pa.DataType) -> pa.Array:
     """Convert booleans, numbers without a fraction, and their text."""
     kind = array.type
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind):
-        return array.cast(target)
+        return pc.cast(array, target)
     if pa.types.is_floating(kind):
         check(pc.less_equal(pc.abs(array), EXACT_INTEGER), "beyond the integers that a double represents exactly")
-        return array.cast(target)
+        return pc.cast(array, target)
     if pa.types.is_string(kind):
         # Arrow's cast reads 0x10 as sixteen
         check(pc.match_substring_regex(array, r"^[+-]?[0-9]+(\.0*)?$"), "not a whole number")
@@ -95,7 +95,7 @@ def to_double(array: pa.Array, target: pa.DataType) -> pa.Array:
     """Convert booleans, numbers that a double holds exactly, and their text."""
     kind = array.type
     if pa.types.is_floating(kind):
-        return array.cast(target)
+        return pc.cast(array, target)
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         # Arrow's safe cast raises for an integer that has no exact double
         return array.cast(pa.int64()).cast(target)

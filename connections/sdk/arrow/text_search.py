@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from connections.sdk.arrow import compute as pc
 
 
 def may_contain(array: pa.Array, byte: bytes) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import binascii
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.invalid_values import converted
 from connections.sdk.arrow.times import iso_text
 from connections.sdk.schema import Column
@@ -27,7 +27,7 @@ def as_text(array: pa.Array, column: Column) -> pa.Array:
         return converted(array, column, iso_text)
     if pa.types.is_decimal(array.type):
         return plain_digits(array)
-    return array.cast(pa.string())
+    return pc.cast(array, pa.string())
 
 
 def hex_text(array: pa.Array) -> pa.Array:

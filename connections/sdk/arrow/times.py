@@ -6,8 +6,8 @@ The functions raise ArrowInvalid for a value that cannot be converted exactly.
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.numbers import check
 
 INFINITE_DATE = 2**31 - 1

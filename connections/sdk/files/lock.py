@@ -12,11 +12,11 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from connections.sdk.errors import PermissionDenied
 from connections.sdk.files.private import give_to_owner_of, private_directory
+from connections.sdk.records import dataclass
 
 # directory of the locks, in the data directory
 FOLDER = "locks"

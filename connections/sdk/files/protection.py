@@ -7,10 +7,11 @@ that did not call it no connection can be opened. Independent of Django.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from connections.sdk.errors import Protected
+from connections.sdk.records import dataclass
 
 # tables that exist together only in Pipekit's metadata, or in a copy of it
 METADATA_TABLES = ("auth_user", "connection", "django_migrations", "module", "run_log")

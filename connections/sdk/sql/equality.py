@@ -6,8 +6,9 @@ A connector may have a module ``equality.py`` that implements `TypeEquality` for
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+
+from connections.sdk.records import dataclass
 
 
 class Spellings(IntEnum):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from connections.sdk.records import dataclass
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.row_identity import Names

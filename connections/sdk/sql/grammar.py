@@ -6,7 +6,7 @@ every clause is assumed that some system has, and text that systems read differe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from connections.sdk.records import dataclass
 
 # clauses that only some systems have; elsewhere their words are names
 SPECIFIC_CLAUSES = frozenset(

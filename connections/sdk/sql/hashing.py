@@ -22,9 +22,9 @@ Columns of other kinds cannot be hashed.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
+from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableName
 
 

@@ -7,10 +7,11 @@ them as text; for it the bound is the text that sorts lowest.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from connections.sdk.errors import DataError
+from connections.sdk.records import dataclass
 from connections.sdk.types import Kind
 
 _TIMESTAMP = re.compile(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from connections.sdk.records import dataclass
 from connections.sdk.types import DataType, Kind
 
 _SPELLING = re.compile(r"(?P<before>[^()]+)(\((?P<inside>.*)\))?(?P<after>[^()]*)", re.DOTALL)

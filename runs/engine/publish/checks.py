@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from connections.sdk.errors import CountMismatch, DuplicateKeys, InvalidValue
+from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableInfo
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan

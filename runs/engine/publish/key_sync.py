@@ -19,12 +19,11 @@ from runs.engine.destination import CommitKind, Destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Staged, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.publish import foreign_keys, safety_limits, side_effects
+from runs.engine.publish import foreign_keys, key_order, safety_limits, side_effects
 from runs.engine.publish.checks import check_deleted
 from runs.engine.publish.staging import make_empty
 from runs.engine.strategies.statement import RowCount, Statement
 from runs.engine.transfer import job, transfer
-from runs.engine.watermarks import key_order
 
 
 def reconcile(plan: Plan, base_query: str, columns: Sequence[Column]) -> Generator[Event, None, None]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 
+from connections.sdk.records import dataclass
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.row_identity import Names

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
 
+from connections.sdk.records import dataclass
 from connections.sdk.types import DataType, Kind
 
 SideName = Literal["source", "destination"]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from connections.sdk.records import dataclass
 
 # the first range is one of so many parts of the keys; the next ones are up to so many times as wide as the last
 _FIRST_SHARE, _GROWTH = 64, 8

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from connections.sdk.records import dataclass
 from runs.engine.segments import Grid, RangeGrid, Segment, is_range_key
 from runs.engine.verify.differences import DifferenceCounts, DifferingKey
 from runs.engine.verify.side import ComparisonSpec, Value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+
+from connections.sdk.records import dataclass
 
 # ranges of a sample, for a table with an integer key
 _RANGES = 20

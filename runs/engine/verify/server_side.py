@@ -94,9 +94,6 @@ class ServerSide:
         # the session only cancels what is running
         pass
 
-    def close(self) -> None:
-        self._session.close()
-
     def _fetch(self, query: str, fields: Sequence[tuple[str, DataType]]) -> Iterator[pa.RecordBatch]:
         schema = pa.schema([(name, to_arrow(data_type)) for name, data_type in fields])
         if rows := self._session.fetch(query):

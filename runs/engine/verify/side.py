@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableInfo
 from runs.engine.segments import Grid, Segment
 
@@ -97,10 +97,6 @@ class Side(Protocol):
 
     def resume(self) -> None:
         """Allow statements again after `stop`. Called when no statement is running."""
-        ...
-
-    def close(self) -> None:
-        """Close the side's sessions."""
         ...
 
 

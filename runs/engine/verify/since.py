@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid, DataError
+from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.dialect import Dialect
 from connections.sdk.types import DataType, Kind

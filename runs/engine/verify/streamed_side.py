@@ -113,6 +113,7 @@ class StreamedSide:
         self._stopped = False
 
     def close(self) -> None:
+        """Close the DuckDB in which the rows are compared."""
         self._duckdb.close()
 
     def _fetch(self, segment: Segment, text: str) -> list[tuple[Any, ...]]:

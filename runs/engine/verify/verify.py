@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any
 
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, PipekitError
 from connections.sdk.formatting import counted
+from connections.sdk.records import dataclass
 from runs.engine.destination import Destination
 from runs.engine.events import WatermarkResolved
 from runs.engine.extract.query import base_query

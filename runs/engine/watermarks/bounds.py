@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal, localcontext
 
 from connections import registry
 from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, DataError, TableMissing
+from connections.sdk.records import dataclass
 from connections.sdk.schema import TableInfo
 from connections.sdk.sql.dialect import Dialect
 from connections.sdk.sql.temporal import lowest_spelling

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connections import registry
 from connections.sdk.errors import ConfigurationError, DataError, LockTimeout
+from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableInfo
 from connections.sdk.sql.temporal import Timestamp, has_offset
 from connections.sdk.types import DataType, Kind

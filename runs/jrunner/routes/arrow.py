@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from connections.registry import connector
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.text_search import has_nul
 from connections.sdk.capabilities import Cap
 from connections.sdk.protocols import Batches, ReadAgain, Writer

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from connections.sdk.records import dataclass
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.protocol import Reporter
+
+if TYPE_CHECKING:
+    from connections.connectors.postgresql.copy.raw_types import Types
 
 Copy = Callable[[Job, Reporter, Cancellation], TransferResult]
 
@@ -49,17 +53,12 @@ def _arrow(why: str) -> Route:
 
 
 def _postgresql(job: Job) -> Route:
-    from connections.connectors.postgresql import driver
     from connections.connectors.postgresql.copy import raw_types
     from runs.jrunner.routes import raw as raw_copy
 
     source, destination = raw_types.known_types(job.columns) if job.typed else (None, None)
-    if source is None:
-        with closing(driver.connect(job.source)) as session:
-            source = raw_types.types_of_query(session, job.query, job.columns)
-    if destination is None:
-        with closing(driver.connect(job.destination)) as session:
-            destination = raw_types.types_of_table(session, job.table, job.columns)
+    if source is None or destination is None:
+        source, destination = _described(job, source, destination)
     raw_plan = raw_types.compare(source, destination, job.columns, trim=job.trim)
     if isinstance(raw_plan, raw_types.NotRaw):
         return _arrow(raw_plan.why)
@@ -70,6 +69,21 @@ def _postgresql(job: Job) -> Route:
         why=why,
         copy=lambda job, reporter, cancellation: raw_copy.copy(job, raw_plan, reporter, cancellation),
     )
+
+
+def _described(job: Job, source: Types | None, destination: Types | None) -> tuple[Types, Types]:
+    """Return the types of both sides; those that are not known are asked of their servers."""
+    # imported late: psycopg takes longer to load than a small copy takes to run
+    from connections.connectors.postgresql import driver
+    from connections.connectors.postgresql.copy import described_types
+
+    if source is None:
+        with closing(driver.connect(job.source)) as session:
+            source = described_types.types_of_query(session, job.query, job.columns)
+    if destination is None:
+        with closing(driver.connect(job.destination)) as session:
+            destination = described_types.types_of_table(session, job.table, job.columns)
+    return source, destination
 
 
 _RAW: dict[tuple[str, str], Callable[[Job], Route]] = {("postgresql", "postgresql"): _postgresql}

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 
 from connections.management.base import BaseCommand
-from connections.management.exit_codes import ExitCode
+from connections.management.exit_codes import ExitCode, worst
 from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
 from runs.cli import json_report
@@ -50,7 +50,7 @@ class Command(BaseCommand):
                 self.stderr.write(str(error))
                 self.exit_code = ExitCode.FAILED
 
-    def _run(self, pk: int) -> int:
+    def _run(self, pk: int) -> ExitCode:
         run = Run.objects.with_module().get(pk=pk)
         try:
             claim.start(run)
@@ -61,18 +61,18 @@ class Command(BaseCommand):
             return json_report.exit_code(run)
         return json_report.exit_code(execute(run, retry=True))
 
-    def _group_run(self, pk: int) -> int:
+    def _group_run(self, pk: int) -> ExitCode:
         group_run = GroupRun.objects.select_related("group").get(pk=pk)
         group_run.start(**identity.current().as_fields())
         groups.execute_group(group_run)
         return json_report.exit_code(group_run)
 
-    def _verifications(self, pks: list[int], received: list[int]) -> int:
+    def _verifications(self, pks: list[int], received: list[int]) -> ExitCode:
         """Execute one after another, whatever the outcome of each; a signal to this process cancels the rest."""
-        codes: list[int] = []
+        codes: list[ExitCode] = []
         for position, pk in enumerate(pks):
             if received:
-                return max([*codes, *map(self._cancel, pks[position:])])
+                return worst([*codes, *map(self._cancel, pks[position:])])
             # a block of its own: an interrupt of one verification must not affect the next
             with signals.as_interrupt(deferred=True) as own:
                 try:
@@ -80,25 +80,25 @@ class Command(BaseCommand):
                 except Exception as error:  # the others are executed all the same
                     self.stderr.write(redactor().text(f"Verification {pk}: {type(error).__name__}: {error}"))
                     connection.close()
-                    codes.append(1)
+                    codes.append(ExitCode.FAILED)
             received += [number for number in own if number != signals.FROM_THREAD]
-        return max(codes)
+        return worst(codes)
 
-    def _verification(self, pk: int) -> int:
+    def _verification(self, pk: int) -> ExitCode:
         verification = retry_metadata(lambda: Verification.objects.select_related("module").filter(pk=pk).first())
         if verification is None or verification.module is None:
-            return 1
+            return ExitCode.FAILED
         try:
             retry_metadata(lambda: verification.start(**identity.current().as_fields()))
         except IllegalTransition as error:
             self.stderr.write(str(error))
-            return self._cancel(pk) if verification.cancel_requested else 1
+            return self._cancel(pk) if verification.cancel_requested else ExitCode.FAILED
         verifying.execute(verification)
         return report.exit_code(verification)
 
-    def _cancel(self, pk: int) -> int:
+    def _cancel(self, pk: int) -> ExitCode:
         verification = Verification.objects.filter(pk=pk).first()
         if verification is not None and not verification.is_final:
             error = cancelled_before_start()
             record.finish(verification, VerificationStatus.ERROR, self.stderr.write, error=error)
-        return 130
+        return ExitCode.CANCELLED

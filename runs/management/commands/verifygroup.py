@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from connections.management.base import CommandFailed
-from connections.management.exit_codes import ExitCode
+from connections.management.exit_codes import ExitCode, worst
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
 from runs.cli.find import find_group
@@ -18,9 +18,6 @@ from runs.lifecycle import signals
 from runs.verifications import report
 from runs.verifications.claim import VerificationRequest
 from runs.verifications.launch import members
-
-# the worst comes first
-_WORST = (ExitCode.CANCELLED, ExitCode.FAILED, ExitCode.PARTLY, ExitCode.ALREADY_RUNNING, ExitCode.DONE)
 
 
 class Command(VerifyCommand):
@@ -56,7 +53,7 @@ class Command(VerifyCommand):
                 break
         if options["json"]:
             self.write_result(json.dumps(_as_json(name, results, None)))
-        self.exit_code = next(code for code in _WORST if code in codes)
+        self.exit_code = worst(codes)
 
     def _verify(self, module: Module, request: VerificationRequest, **options: Any) -> tuple[dict[str, Any], ExitCode]:
         """Verify one module; return the result for JSON, and the exit code."""

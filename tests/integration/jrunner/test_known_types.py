@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from connections.connectors.postgresql import driver
-from connections.connectors.postgresql.copy import raw_types
+from connections.connectors.postgresql.copy import described_types, raw_types
 from connections.sdk.errors import InvalidValue
 from connections.sdk.parameters import ConnectionParameters
 from runs.jrunner.job import Job
@@ -52,7 +52,7 @@ def typed_job(system: System, query: str, source_types: Sequence[str]) -> Job:
 def test_the_built_in_types_are_those_of_the_server(system: System) -> None:
     with closing(driver.connect(system.parameters)) as session:
         names = list(raw_types._BUILT_IN)
-        assert dict(session.fetch(raw_types._PORTABLE, (names,))) == dict.fromkeys(names, True)
+        assert dict(session.fetch(described_types._PORTABLE, (names,))) == dict.fromkeys(names, True)
         oids = session.fetch("SELECT n, to_regtype(n)::oid::bigint FROM unnest(%s::text[]) n", (names,))
         assert dict(oids) == raw_types._BUILT_IN
         spelled = session.fetch("SELECT n, format_type(to_regtype(n), NULL) FROM unnest(%s::text[]) n", (names,))

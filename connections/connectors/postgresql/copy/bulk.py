@@ -13,7 +13,6 @@ import asyncpg
 
 from connections.connectors.postgresql.copy import guarded_connect
 from connections.connectors.postgresql.dialect import DIALECT
-from connections.connectors.postgresql.driver import address, idle_timeout, session_settings, settings
 from connections.connectors.postgresql.errors.connect import from_connect_exception
 from connections.connectors.postgresql.errors.statement import connection_lost, from_server
 from connections.connectors.postgresql.metadata import (
@@ -24,6 +23,7 @@ from connections.connectors.postgresql.metadata import (
     check_server_database,
 )
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
+from connections.connectors.postgresql.session.settings import address, idle_timeout, session_settings, settings
 from connections.sdk import errors
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Target

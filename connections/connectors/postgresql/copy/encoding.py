@@ -9,12 +9,12 @@ from typing import Any, Protocol, cast
 
 import pgpq
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 from pgpq import encoders
 from pgpq.schema import Jsonb
 
 from connections.connectors.postgresql.copy import value_checks
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow import times
 from connections.sdk.arrow.calendar import calendar_texts
 from connections.sdk.arrow.invalid_values import converted

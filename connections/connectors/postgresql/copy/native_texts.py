@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.invalid_values import first_failing, invalid_value
 from connections.sdk.arrow.numbers import check, to_double, to_real
 from connections.sdk.schema import Column

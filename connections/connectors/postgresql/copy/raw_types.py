@@ -1,20 +1,16 @@
 """Planning of raw copies, in which binary COPY data is passed unchanged between two PostgreSQL servers.
 
 The receiving server silently rounds and truncates values to the precision or length of a column, so only types with the
-same or a greater one are accepted.
+same or a greater one are accepted. What the columns do not tell is asked by `described_types`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from connections.connectors.postgresql.driver import PostgresqlSession
-from connections.connectors.postgresql.introspection import describe_query, describe_table
-from connections.sdk.errors import ColumnMissing, TableMissing
-from connections.sdk.schema import Column, ColumnInfo, TableName
-from connections.sdk.sql.final_semicolon import without_final_semicolon
+from connections.sdk.records import dataclass
+from connections.sdk.schema import Column
 
 _SHAPE = re.compile(r"([^()]+?)\s*(?:\((\d+)(?:,(-?\d+))?\))?( with(?:out)? time zone)?")
 # types whose binary representation is their text
@@ -49,12 +45,6 @@ _BUILT_IN = {
     "timestamp without time zone": 1114,
     "uuid": 2950,
 }
-# for types by name: whether they have a binary representation that is the same on other servers
-_PORTABLE = """
-SELECT x.name, t.typsend <> 0 AND t.typreceive <> 0 AND x.name !~ '^reg'
-       AND (t.oid < 16384 OR t.typtype = 'e' OR (t.typtype = 'b' AND t.typelem = 0))
-FROM unnest(%s::text[]) AS x(name) JOIN pg_type t ON t.oid = to_regtype(x.name)
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,22 +98,6 @@ def known_types(columns: Sequence[Column]) -> tuple[Types | None, Types | None]:
     return _built_in([column.source_type for column in columns]), destination
 
 
-def types_of_query(session: PostgresqlSession, query: str, columns: Sequence[Column]) -> Types:
-    """Describe the query. Raises ColumnMissing when it returns another number of columns."""
-    described = describe_query(session, without_final_semicolon(query))
-    if len(described) != len(columns):
-        raise ColumnMissing(
-            f"The source query returns {len(described)} columns, but the module has {len(columns)}.",
-            hint="Refresh the module's columns from its query.",
-        )
-    return _types(session, described)
-
-
-def types_of_table(session: PostgresqlSession, table: TableName, columns: Sequence[Column]) -> Types:
-    """Describe the columns of the table. Raises TableMissing or ColumnMissing."""
-    return _types(session, _destination_columns(session, table, columns))
-
-
 def compare(source: Types, destination: Types, columns: Sequence[Column], *, trim: bool) -> RawPlan | NotRaw:
     """Return the casts needed between the types of both sides, or why a raw copy is impossible."""
     portable = source.portable & destination.portable
@@ -137,25 +111,8 @@ def compare(source: Types, destination: Types, columns: Sequence[Column], *, tri
     return RawPlan(casts=tuple(casts), oids=source.oids)
 
 
-def _destination_columns(session: PostgresqlSession, table: TableName, columns: Sequence[Column]) -> list[ColumnInfo]:
-    info = describe_table(session, table)
-    if info is None:
-        raise TableMissing(f"There is no table {table} in the destination.", hint="Create it, or check its name.")
-    dest_columns = [info.column(column.dest_name) for column in columns]
-    if None in dest_columns:
-        name = columns[dest_columns.index(None)].dest_name
-        raise ColumnMissing(f"The table {table} has no column “{name}”.", hint="Add it, or change the mapping.")
-    return [column for column in dest_columns if column]
-
-
-def _types(session: PostgresqlSession, columns: Sequence[ColumnInfo]) -> Types:
-    names = [_name(column.native_type) for column in columns]
-    portable = frozenset(name for name, portable in session.fetch(_PORTABLE, (names,)) if portable)
-    return Types(natives=tuple(column.native_type for column in columns), portable=portable)
-
-
 def _built_in(natives: Sequence[str]) -> Types | None:
-    names = [_name(native) for native in natives]
+    names = [base_name(native) for native in natives]
     if not all(name in _BUILT_IN for name in names):
         return None
     return Types(natives=tuple(natives), portable=frozenset(names), oids=tuple(_BUILT_IN[name] for name in names))
@@ -170,7 +127,8 @@ def _parts(native: str) -> tuple[str, int | None, int | None]:
     return name, int(match[2]) if match[2] else None, int(match[3]) if match[3] else None
 
 
-def _name(native: str) -> str:
+def base_name(native: str) -> str:
+    """Return the name of a type without its length, precision or scale."""
     return _parts(native)[0]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import adbc_driver_manager
-import adbc_driver_postgresql.dbapi as adbc
+import adbc_driver_postgresql
 import pyarrow as pa
 from psycopg.conninfo import make_conninfo
 
@@ -25,7 +25,9 @@ from connections.connectors.postgresql.metadata import (
 )
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
+from connections.connectors.postgresql.session.settings import address, idle_timeout, session_options, settings
 from connections.sdk import errors, session_cleanup
+from connections.sdk.arrow import adbc
 from connections.sdk.arrow.batches import rebatch
 from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.parameters import ConnectionParameters
@@ -99,28 +101,29 @@ class PostgresqlBatches:
         return [column.native_type for column in columns]
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[Any]:
-        settings = driver.settings(self.parameters)
-        options = driver.session_options(self.parameters) + _READ_ONLY
+    def _opened(self) -> Iterator[adbc.Cursor]:
+        keywords = settings(self.parameters)
+        options = session_options(self.parameters) + _READ_ONLY
 
-        def connect(keywords: dict[str, Any]) -> Any:
-            return adbc.connect(make_conninfo(**keywords, options=options, client_encoding="UTF8"), autocommit=True)
+        def connect(given: dict[str, Any]) -> adbc.Cursor:
+            uri = make_conninfo(**given, options=options, client_encoding="UTF8")
+            return adbc.Cursor(adbc_driver_postgresql.connect(uri))
 
         try:
-            connection = clear_text.opened(settings, connect, adbc_driver_manager.Error)
+            opened = clear_text.opened(keywords, connect, adbc_driver_manager.Error)
         except adbc_driver_manager.Error as error:
-            raise from_connect_exception(error, name=self.parameters.name, address=driver.address(settings)) from None
-        with connection, connection.cursor() as cursor:
+            raise from_connect_exception(error, name=self.parameters.name, address=address(keywords)) from None
+        with opened as cursor:
             self._check_metadata(cursor)
-            self._backend = self._identify(cursor, settings)
-            self._stop = cursor.adbc_cancel
+            self._backend = self._identify(cursor, keywords)
+            self._stop = cursor.cancel
             try:
                 with session_cleanup.terminated_by(self._backend.terminate):
                     yield cursor
             finally:
                 self._stop = None
 
-    def _check_metadata(self, cursor: Any) -> None:
+    def _check_metadata(self, cursor: adbc.Cursor) -> None:
         """Raise Protected when the connection leads to Pipekit's metadata.
 
         Checked again, because it may lead to another server than the session that described the query.
@@ -134,27 +137,26 @@ class PostgresqlBatches:
             return
         check_server_database(row, self.parameters)
 
-    def _fetch_row(self, cursor: Any, sql: str) -> Any:
+    def _fetch_row(self, cursor: adbc.Cursor, sql: str) -> Any:
         try:
             cursor.execute(sql)
             return cursor.fetchone()
         except (adbc_driver_manager.Error, OSError) as error:
             raise translated(error, name=self.parameters.name) from None
 
-    def _identify(self, cursor: Any, settings: dict[str, str]) -> Backend:
+    def _identify(self, cursor: adbc.Cursor, keywords: dict[str, str]) -> Backend:
         row = None
         if not self._pooled:
             with contextlib.suppress(adbc_driver_manager.Error):
                 cursor.execute(IDENTITY)
                 row = cursor.fetchone()
-        return Backend.of(settings, row, idle_timeout=driver.idle_timeout(self.parameters))
+        return Backend.of(keywords, row, idle_timeout=idle_timeout(self.parameters))
 
-    def _stream(self, cursor: Any, text: str) -> Iterator[pa.RecordBatch]:
+    def _stream(self, cursor: adbc.Cursor, text: str) -> Iterator[pa.RecordBatch]:
         try:
-            cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": self.batch_bytes // 4})
+            cursor.set_options(**{"adbc.postgresql.batch_size_hint_bytes": self.batch_bytes // 4})
             cursor.execute(text)
-            # the reader of fetch_record_batch() would lose the SQLSTATE, message and context of an error
-            yield from cursor._results.reader
+            yield from cursor.reader
         except (adbc_driver_manager.Error, OSError, pa.ArrowException) as error:
             raise translated(error, name=self.parameters.name) from None
 

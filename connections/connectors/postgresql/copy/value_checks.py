@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from connections.connectors.postgresql.copy import native_texts
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.text_search import first_nul, has_nul
 from connections.sdk.schema import Column

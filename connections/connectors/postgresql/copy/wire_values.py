@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.calendar import timestamp_text
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.arrow.times import INFINITE_DATE, INFINITE_TIMESTAMP

@@ -7,12 +7,13 @@ Source of the codes: PostgreSQL documentation, appendix "PostgreSQL Error Codes"
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-import psycopg
+from typing import TYPE_CHECKING, Any
 
 from connections.sdk import errors
+from connections.sdk.records import dataclass
+
+if TYPE_CHECKING:
+    import psycopg
 
 # class and hint
 _Translation = tuple[type[errors.PipekitError], str]
@@ -107,6 +108,9 @@ def from_psycopg(error: psycopg.Error, *, name: str) -> errors.PipekitError:
     """Return Pipekit's error for a failed statement of the connection ``name``."""
     if translated := from_server(error, name=name):
         return translated
+    # imported late: it is loaded already if there is an error of it, and takes long where only asyncpg is used
+    import psycopg
+
     text = str(error).strip() or type(error).__name__
     if isinstance(error, psycopg.OperationalError):
         return connection_lost(text, name=name)
@@ -129,8 +133,8 @@ def _reported(error: BaseException) -> _Report | None:
     state = getattr(error, "sqlstate", None)
     if not state:
         return None
-    if isinstance(error, psycopg.Error):
-        fields = error.diag
+    # of psycopg only
+    if (fields := getattr(error, "diag", None)) is not None:
         return _Report(
             state=state,
             message=fields.message_primary or str(error).strip() or type(error).__name__,

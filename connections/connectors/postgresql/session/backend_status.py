@@ -1,21 +1,23 @@
 """Asks a server over a second connection for the state of a session, and terminates the session.
 
 The idle session itself cannot tell a query that takes an hour from a server that hangs or a network that drops packets.
+psycopg is imported on use: it takes longer to load than a small transfer to run, which asks nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
-
-import psycopg
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, cast
 
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.blockers import BLOCKERS, describe
-from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutConnection
 from connections.sdk.errors import NoProgress
+from connections.sdk.records import dataclass
+
+if TYPE_CHECKING:
+    from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutConnection
 
 # seconds for connecting and for a query; the maximum applies to `is_busy` if the idle timeout is long enough
 _MIN_TIMEOUT, _MAX_TIMEOUT = 4, 30
@@ -27,6 +29,10 @@ IDENTITY = f"SELECT pid, {_BACKEND_START}, {_SERVER_START} FROM pg_stat_activity
 _BACKEND = f"SELECT {{}} FROM pg_stat_activity WHERE pid = %s AND {_BACKEND_START} = %s"
 _IS_BUSY = _BACKEND.format("state = 'active' AND coalesce(wait_event_type, '') NOT IN ('Client', 'Lock')")
 _TERMINATE = _BACKEND.format("pg_terminate_backend(pid)")
+
+
+class _Failed(Exception):
+    """The server refused the connection, or the query failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +83,20 @@ class Backend:
                 return row is not None and bool(row[0])
         except NoProgress:
             return False
-        except psycopg.Error as error:
+        except _Failed as error:
             # a server that refuses the connection is alive
             return "FATAL" in str(error)
 
     def describe_lock_wait(self) -> str:
         """Return the lock for which the session waits and its holders; empty if for none, or if the query fails."""
-        with contextlib.suppress(psycopg.Error, NoProgress), _connected(self.settings, _MIN_TIMEOUT) as connection:
+        with contextlib.suppress(_Failed, NoProgress), _connected(self.settings, _MIN_TIMEOUT) as connection:
             if self._is_known(connection):
                 return describe(connection.execute(cast(Any, BLOCKERS), (self.pid,)).fetchall())
         return ""
 
     def terminate(self) -> None:
         """Terminate the session at the server; do nothing when the server does not answer or does not know it."""
-        with contextlib.suppress(psycopg.Error, NoProgress), _connected(self.settings, _MIN_TIMEOUT) as connection:
+        with contextlib.suppress(_Failed, NoProgress), _connected(self.settings, _MIN_TIMEOUT) as connection:
             if self._is_known(connection):
                 connection.execute(cast(Any, _TERMINATE), (self.pid, self.backend_start))
 
@@ -101,15 +107,21 @@ class Backend:
         return row is not None and row[0] == self.server_start
 
 
-def _connection(settings: Mapping[str, Any]) -> IdleTimeoutConnection:
-    return IdleTimeoutConnection.connect(**settings, autocommit=True)
-
-
 @contextlib.contextmanager
 def _connected(settings: Mapping[str, str], timeout: int) -> Iterator[IdleTimeoutConnection]:
-    connection = clear_text.opened({**settings, "connect_timeout": str(timeout)}, _connection, psycopg.OperationalError)
-    connection.idle_timeout = timeout
+    """Yield a connection of its own. Raises _Failed for errors of psycopg."""
+    import psycopg
+
+    from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutConnection
+
+    def connect(keywords: Mapping[str, Any]) -> IdleTimeoutConnection:
+        return IdleTimeoutConnection.connect(**keywords, autocommit=True)
+
     try:
-        yield connection
-    finally:
-        connection.close()
+        keywords = {**settings, "connect_timeout": str(timeout)}
+        connection = clear_text.opened(keywords, connect, psycopg.OperationalError)
+        connection.idle_timeout = timeout
+        with contextlib.closing(connection):
+            yield connection
+    except psycopg.Error as error:
+        raise _Failed(str(error)) from error
