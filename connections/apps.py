@@ -1,4 +1,4 @@
-"""Configuration of the Django app `connections`."""
+"""The Django app `connections`: creates and updates the drivers after a migration."""
 
 from __future__ import annotations
 

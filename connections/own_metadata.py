@@ -30,10 +30,10 @@ def check_url(text: str, kind: str) -> None:
 def check_embedded(options: Mapping[str, Any]) -> None:
     """Raise ConfigurationInvalid if the embedded server's directory is neither Pipekit's own nor could become so."""
     if directory := options.get("embedded"):
-        from connections.embedded_postgresql import place
+        from connections.embedded_postgresql import directory_checks
 
         try:
-            place.check(place.real(directory), protection.current().data_dir)
+            directory_checks.check(directory_checks.real(directory), protection.current().data_dir)
         except OSError as error:
             raise ConfigurationInvalid(
                 f"The directory {directory} cannot be read: {error.strerror}.",

@@ -1,4 +1,4 @@
-"""Querysets of drivers and connections."""
+"""QuerySets of drivers and connections."""
 
 from __future__ import annotations
 

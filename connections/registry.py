@@ -24,7 +24,7 @@ from connections.sdk.protocols import Connector, Datatypes, TypeEquality
 from connections.sdk.sql.dialect import Dialect
 
 if TYPE_CHECKING:
-    from connections.sdk.sql.hashing import Hashing, SharedHashing
+    from connections.sdk.sql.row_hash import Hashing, SharedHashing
 
 ENTRY_POINTS = "pipekit.connectors"
 MANIFEST = "connector.yaml"

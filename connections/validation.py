@@ -1,4 +1,4 @@
-"""Validation of a connection before it is saved, shared by admin, API and commands."""
+"""Validation of a connection before it is saved, shared by the admin and the commands."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What to sync: modules, their groups, watermarks and hooks, their validation and history."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _TEXTS = ("source_name", "source_expression", "source_type", "dest_name", "dest_type")
 
 
-def find(module: Module) -> Iterator[tuple[str, str]]:
+def column_errors(module: Module) -> Iterator[tuple[str, str]]:
     """Yield (field, message) for errors in the columns, the query's mapping, and the names that refer to columns."""
     yield from _shape(module.columns)
     if not module.source_query or module.source_connection_id is None:

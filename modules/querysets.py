@@ -1,4 +1,4 @@
-"""QuerySet of modules."""
+"""QuerySets of modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The merge strategies and what sets them apart, for validation, the engine and the admin. No Django."""
+"""The merge strategies and their properties, for validation, the engine and the admin. No Django."""
 
 from __future__ import annotations
 

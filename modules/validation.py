@@ -1,4 +1,4 @@
-"""Validation of modules before they are saved, for admin, API and importconfig alike.
+"""Validation of modules before they are saved, shared by the admin and importconfig.
 
 Each check yields (field, message) pairs; a message says what is wrong, why, and what to do. A check yields nothing if a
 field that it needs is missing, because that is reported already.
@@ -161,8 +161,8 @@ def _retries(module: Module) -> Findings:
 _CHECKS: tuple[Callable[[Module], Findings], ...] = (
     _name,
     _dest_table,
-    column_names.find,
-    watermark_types.find,
+    column_names.column_errors,
+    watermark_types.watermark_errors,
     _placeholders,
     _strategy,
     _latest,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from modules.models import Module
 
 
-def find(module: Module) -> Iterator[tuple[str, str]]:
+def watermark_errors(module: Module) -> Iterator[tuple[str, str]]:
     """Yield (field, message) if the watermark's type cannot be ordered. A run checks this for every column."""
     field = "watermark_column" if module.watermark_column else "merge_key"
     traits = traits_of(module.merge_strategy)

@@ -1,4 +1,4 @@
-"""Admin of Django's users and groups, with Unfold's forms."""
+"""Users and groups of Django in the admin, with Unfold's forms."""
 
 from __future__ import annotations
 

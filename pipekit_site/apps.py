@@ -1,4 +1,4 @@
-"""Configuration of the Django app `pipekit_site`: registers system checks, sets secrets file and protected paths."""
+"""The Django app `pipekit_site`: registers system checks, sets secrets file and protected paths."""
 
 from __future__ import annotations
 

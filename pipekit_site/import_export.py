@@ -6,9 +6,9 @@ from connections.configfile import CONNECTIONS
 from connections.models import Driver
 from modules.configfile import GROUPS, MODULES
 from pipekit_site.configfile import export
-from pipekit_site.configfile import load as importing
-from pipekit_site.configfile.importer import ImportOptions
-from pipekit_site.configfile.load import ImportResult
+from pipekit_site.configfile import import_file as importing
+from pipekit_site.configfile.apply_sections import ImportOptions
+from pipekit_site.configfile.import_file import ImportResult
 from runs.models import Run
 from scheduling.configfile import SCHEDULES
 
@@ -27,5 +27,5 @@ def load(text: str | bytes, *, name: str, actor: str, dry_run: bool = False, pru
     Driver.objects.synchronize()
     data = text.encode() if isinstance(text, str) else text
     # modules with an active run cannot be removed
-    options = ImportOptions(name=name, actor=actor, dry_run=dry_run, prune=prune, beside=(Run.objects.active(),))
+    options = ImportOptions(name=name, actor=actor, dry_run=dry_run, prune=prune, blocking_rows=(Run.objects.active(),))
     return importing.load(data, SECTIONS, options)

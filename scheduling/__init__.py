@@ -1,0 +1,1 @@
+"""When modules and groups run: schedules, the tick, the crontab."""

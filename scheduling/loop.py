@@ -32,7 +32,7 @@ def _tick(write: Callable[[str], object]) -> None:
     now = timezone.now()
     close_old_connections()
     try:
-        report = tick.tick_alone(now)
+        report = tick.tick_and_housekeeping(now)
     except lock.TickHangs as error:
         write(f"{now:%H:%M:%S} {error.message} {error.hint}")
         return

@@ -1,4 +1,4 @@
-"""Admin of the connections app, in modules by model; Django's autodiscovery imports this package."""
+"""The admin of drivers and connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Admin of drivers and connections. Of a password, only the `$NAME` reference is ever shown."""
+"""Drivers and connections in the admin. Of a password, only the `$NAME` reference is ever shown."""
 
 from __future__ import annotations
 

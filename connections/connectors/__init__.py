@@ -1,0 +1,1 @@
+"""One package per kind of system, with the same file names in each. No Django."""

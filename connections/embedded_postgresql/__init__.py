@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
-from connections.embedded_postgresql import place, roles
+from connections.embedded_postgresql import directory_checks, roles
 from connections.embedded_postgresql.cluster import Cluster, create
 from connections.embedded_postgresql.roles import ROLE as ROLE
 from connections.embedded_postgresql.roles import superuser_settings as superuser_settings
@@ -34,10 +34,10 @@ def ensure_running(directory: str | Path, *, within: str | Path | None = None) -
 
 def socket_directory(directory: str | Path, *, within: str | Path | None = None) -> str:
     """Do the same as ``ensure_running``, and return the path of the socket's directory, valid in this process."""
-    path = place.real(directory)
+    path = directory_checks.real(directory)
     try:
-        place.check(path, within)
-        if not place.is_cluster(path):
+        directory_checks.check(path, within)
+        if not directory_checks.is_cluster(path):
             create(path, system_user())
         with Cluster.opened(path, system_user()) as cluster:
             if not cluster.is_ready():
@@ -75,9 +75,9 @@ def _start(cluster: Cluster) -> None:
 
 def stop(directory: str | Path) -> None:
     """Stop the server of ``directory`` if it runs. Raises ConnectionFailed if it does not stop."""
-    path = place.real(directory)
+    path = directory_checks.real(directory)
     try:
-        if place.is_cluster(path):
+        if directory_checks.is_cluster(path):
             with Cluster.opened(path, system_user()) as cluster, cluster.locked():
                 cluster.stop()
     except _ERRORS as error:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from connections.embedded_postgresql import programs
-from connections.embedded_postgresql.place import MARKER
+from connections.embedded_postgresql.directory_checks import MARKER
 from connections.embedded_postgresql.system_user import SystemUser
 from connections.sdk.files.lock import lock_descriptor
 
@@ -52,7 +52,7 @@ class Cluster:
             os.close(handle)
 
     @property
-    def own_name(self) -> str:
+    def server_path(self) -> str:
         """Return the path of the directory as the server's programs are given it."""
         is_plain = self.user.uid == os.geteuid() and _is_plain(self.path)
         return str(self.path) if is_plain or not _PROC.exists() else f"{_PROC}/{self.handle}"
@@ -155,14 +155,14 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server, with the Unix socket in the data directory only, and wait until it is ready."""
-        name = self.own_name
+        name = self.server_path
         options = f"-h '' -k {shlex.quote(name)}"
         self.run("pg_ctl", "-D", name, "-l", f"{name}/log", "-o", options, "-w", "-t", str(_TIMEOUT), "start")
 
     def stop(self) -> None:
         """Stop the server if it runs, whatever started it, terminating its sessions."""
         if self.runs():
-            self.run("pg_ctl", "-D", self.own_name, "-m", "fast", "-w", "-t", str(_TIMEOUT), "stop")
+            self.run("pg_ctl", "-D", self.server_path, "-m", "fast", "-w", "-t", str(_TIMEOUT), "stop")
 
 
 def create(path: Path, user: SystemUser) -> None:
@@ -176,7 +176,7 @@ def create(path: Path, user: SystemUser) -> None:
             os.chown(unfinished, user.uid, user.gid)
         with Cluster.opened(unfinished, user) as cluster:
             words = ("--auth=peer", "--encoding=utf8", "--username=postgres")
-            cluster.run("initdb", "-D", cluster.own_name, *words)
+            cluster.run("initdb", "-D", cluster.server_path, *words)
         with suppress(FileExistsError):
             _move(unfinished, path)
     finally:

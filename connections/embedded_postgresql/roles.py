@@ -11,9 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from connections.embedded_postgresql import place
+from connections.embedded_postgresql import directory_checks
 from connections.embedded_postgresql.cluster import Cluster
-from connections.embedded_postgresql.place import MARKER
+from connections.embedded_postgresql.directory_checks import MARKER
 from connections.embedded_postgresql.system_user import client_name, system_user
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def write_access(cluster: Cluster) -> None:
     if not cluster.read(_PASSWORD):
         password = secrets.token_urlsafe(24)
         command = f"ALTER ROLE {_SUPERUSER} WITH LOGIN PASSWORD '{password}'\n"
-        cluster.run("postgres", "--single", "-D", cluster.own_name, "postgres", text=command)
+        cluster.run("postgres", "--single", "-D", cluster.server_path, "postgres", text=command)
         cluster.write(_PASSWORD, password)
 
 
@@ -59,7 +59,7 @@ def prepare(cluster: Cluster) -> None:
 
 def superuser_settings(directory: str | Path) -> dict[str, str]:
     """Return libpq parameters for a superuser's session, for administration only, never for a connection."""
-    with Cluster.opened(place.real(directory), system_user()) as cluster:
+    with Cluster.opened(directory_checks.real(directory), system_user()) as cluster:
         return _settings(cluster)
 
 

@@ -1,0 +1,1 @@
+"""What a connector is made of: protocols, errors, types, manifest. No Django."""

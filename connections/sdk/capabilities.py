@@ -1,4 +1,4 @@
-"""Capabilities of connectors. The planner checks them before a run starts, so that no run fails half way."""
+"""Capabilities of connectors. `registry.connector` checks those that a task needs before anything connects."""
 
 from __future__ import annotations
 

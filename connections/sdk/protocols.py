@@ -88,15 +88,15 @@ class Introspector(Protocol):
         """Return the description of a table or view, None when there is none of exactly this name."""
         ...
 
-    def may_skip_rows(self, session: Session, table: TableName) -> bool:
-        """Return whether something about the table, such as a trigger or a rule, may discard inserted rows."""
+    def may_change_written_rows(self, session: Session, table: TableName) -> bool:
+        """Return whether something about the table, such as a trigger or a rule, may change what is written."""
         ...
 
     def foreign_keys(self, session: Session, table: TableName) -> tuple[ForeignKey, ...]:
         """Return the foreign keys that reference the table or its partitions, and so are affected by a DELETE."""
         ...
 
-    def occupant(self, session: Session, table: TableName) -> str:
+    def conflicting_object(self, session: Session, table: TableName) -> str:
         """Return the kind of object (sequence, type, ...) whose name prevents creating the table; empty for none."""
         ...
 

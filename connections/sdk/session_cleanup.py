@@ -1,4 +1,4 @@
-"""Terminates the sessions at the servers when a process must exit without closing them in the regular way.
+"""Terminates sessions at the servers when a process must exit without closing them.
 
 Exiting closes the sockets, but a server does not notice this when the network path of the session is broken, and would
 keep the session and its locks.

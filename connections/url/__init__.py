@@ -1,0 +1,1 @@
+"""Parses, validates and writes connection URLs. No Django."""

@@ -1,0 +1,1 @@
+"""Cron expressions: grammar, times in time zones, and short forms."""

@@ -12,7 +12,7 @@ from modules.query.words import PER_RESULT, ROW_NUMBERS, is_aggregate
 _IN_PLACE = frozenset({"FROM", "WHERE", "ORDER BY"}) | TAIL
 
 
-def needs_result(
+def reason_for_subquery(
     tokens: Sequence[Token], body: tuple[int, int], clauses: Sequence[Clause], *, head: str, dialect: Dialect
 ) -> str:
     """Return why a condition cannot be added to WHERE; empty if it can."""

@@ -11,7 +11,7 @@ from connections.sdk.errors import QueryInvalid
 from connections.sdk.records import dataclass
 from connections.sdk.sql.dialect import Dialect
 from modules.query.clauses import SET_OPERATIONS, TAIL, Clause, clauses, pairs_names, select_head
-from modules.query.needs_subquery import needs_result
+from modules.query.needs_subquery import reason_for_subquery
 from modules.query.refusals import (
     ONE_SELECT,
     WRITES,
@@ -121,7 +121,7 @@ def _body(
         from_end=(_region(own_clauses, "FROM", first_stop) or (0, first_stop))[1] - 1,
         why=joins[0].name
         if joins
-        else needs_result(tokens, (begin, tail), own_clauses, head=head.name, dialect=dialect),
+        else reason_for_subquery(tokens, (begin, tail), own_clauses, head=head.name, dialect=dialect),
         set_operation=bool(joins),
         bare_order_end=_order_end(all_clauses, tail, limited=limited),
         late_limit=any(clause.name in _LIMITS and clause.index > tail for clause in all_clauses),

@@ -1,0 +1,1 @@
+"""Base classes and building blocks of the admin's pages, for all apps."""

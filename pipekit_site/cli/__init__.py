@@ -1,0 +1,1 @@
+"""The command line of manage.py: errors, output and help."""

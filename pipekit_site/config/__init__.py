@@ -1,0 +1,1 @@
+"""The installation's config.yaml and its environment variables."""

@@ -1,0 +1,1 @@
+"""Export and import of the configuration as YAML. The sections are registered by the apps."""

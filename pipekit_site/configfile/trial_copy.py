@@ -38,17 +38,17 @@ def _tables(sections: Sequence[Section]) -> Iterator[tuple[type[models.Model], S
 
 
 @contextmanager
-def private_copy(sections: Sequence[Section], beside: Sequence[models.QuerySet[Any]]) -> Iterator[State]:
+def private_copy(sections: Sequence[Section], blocking_rows: Sequence[models.QuerySet[Any]]) -> Iterator[State]:
     """Direct the block's queries to the copy; yield the state of the copied rows.
 
-    ``beside`` are rows of other tables that decide what may be removed. The copy does not enforce foreign keys.
+    ``blocking_rows`` are rows of other tables that decide what may be removed. The copy does not enforce foreign keys.
     """
     live: Any = connections[DEFAULT_DB_ALIAS]
     copy: Any = type(live)({**live.settings_dict, "NAME": ":memory:", "OPTIONS": {}}, DEFAULT_DB_ALIAS)
     copy.connect()
     try:
         with _read_transaction(live):
-            _copy(live, copy, sections, beside)
+            _copy(live, copy, sections, blocking_rows)
             copied = state(sections)
         connections[DEFAULT_DB_ALIAS] = copy
         try:
@@ -74,10 +74,10 @@ def _read_transaction(live: Any) -> Iterator[None]:
             cursor.execute("ROLLBACK")
 
 
-def _copy(live: Any, copy: Any, sections: Sequence[Section], beside: Sequence[models.QuerySet[Any]]) -> None:
+def _copy(live: Any, copy: Any, sections: Sequence[Section], blocking_rows: Sequence[models.QuerySet[Any]]) -> None:
     targets = {field.related_model for model, _ in _tables(sections) for field in model._meta.concrete_fields}
     copied = dict.fromkeys([*(model for model, _ in _tables(sections)), *(target for target in targets if target)])
-    querysets = [model._base_manager.all() for model in copied] + list(beside)
+    querysets = [model._base_manager.all() for model in copied] + list(blocking_rows)
     with live.cursor() as reading, copy.cursor() as writing:
         writing.execute("PRAGMA foreign_keys = OFF")
         reading.execute(f"{_SCHEMA} ORDER BY type DESC")

@@ -1,0 +1,1 @@
+"""The demo: sample data, its syncs and their display."""

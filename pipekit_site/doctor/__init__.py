@@ -1,0 +1,1 @@
+"""The checks of the installation that `manage.py doctor` runs."""

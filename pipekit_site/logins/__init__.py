@@ -1,0 +1,1 @@
+"""Logins to the admin, throttled, and changes of passwords."""

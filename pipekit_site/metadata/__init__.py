@@ -1,0 +1,1 @@
+"""The metadata database: its URL, migration, errors and backup."""

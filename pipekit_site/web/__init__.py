@@ -1,0 +1,1 @@
+"""Dashboard, Help, health check, static files and security headers."""

@@ -53,7 +53,7 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
             {
                 "fields": [
                     ("module_link", "state"),
-                    ("how", "attempt"),
+                    ("strategy_and_options", "attempt"),
                     ("started_ago", "ended"),
                     ("started_by_current_name", "duration"),
                 ]
@@ -108,7 +108,7 @@ class RunAdmin(RunColumns, RunHistoryAdmin):
         return html.code(run.merge_sql)
 
     @display(description="Strategy")
-    def how(self, run: Run) -> str:
+    def strategy_and_options(self, run: Run) -> str:
         flags = {"dry run": run.dry_run, "full refresh": run.full_refresh, "safety limits off": run.force}
         return ", ".join([run.strategy or html.NOTHING, *(word for word, on in flags.items() if on)])
 

@@ -1,4 +1,4 @@
-"""The JSON of runs for scripts, and the exit codes of commands that waited for them."""
+"""The JSON of runs for scripts, and the exit codes of commands by the state of a run."""
 
 from __future__ import annotations
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
 
 from django.utils import timezone
 
@@ -18,8 +16,7 @@ from connections.sdk.errors import (
     Overtaken,
     Refused,
 )
-from connections.sdk.formatting import counted, indented, one_line, readable_size
-from runs.engine import events
+from connections.sdk.formatting import counted, one_line
 from runs.models import GroupRun, Run
 from runs.models.states import FAILED, Status
 
@@ -27,14 +24,6 @@ from runs.models.states import FAILED, Status
 _ROLLED_BACK = {error.code for error in (Refused, DuplicateKeys, NullKeys, InvalidValue, CountMismatch)}
 # say themselves what was published, or cannot know it
 _SAID_BY_ERROR = {error.code for error in (Cancelled, Lost, Overtaken)}
-
-
-class Stream(Protocol):
-    """An output stream of a command, as Django's OutputWrapper is one."""
-
-    def write(self, text: str) -> object: ...
-    def isatty(self) -> bool: ...
-    def flush(self) -> None: ...
 
 
 def summary(run: Run) -> str:
@@ -106,33 +95,3 @@ def line(run: Run) -> str:
 
 def _line(number: str, module: str, status: str, started: str, duration: str, rows: str, problem: str) -> str:
     return f"{number:>7}  {module:<24}  {status:<15}  {started:<19}  {duration:>10}  {rows:>14}  {problem}".rstrip()
-
-
-def event_printer(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
-    """Return a callback that prints events, progress at most once a second; with ``quiet`` only warnings."""
-    last = 0.0
-
-    def print_event(event: events.Event) -> None:
-        nonlocal last
-        if quiet:
-            if isinstance(event, events.Warned):
-                stream.write(f"warning: {indented(event.message)}")
-            return
-        match event:
-            case events.StepStarted(step):
-                stream.write(f"{step} ...")
-            case events.RouteChosen(route, why):
-                stream.write(f"  route {route}: {one_line(why)}")
-            case events.Progress(rows, size) if time.monotonic() - last >= 1:
-                last = time.monotonic()
-                moved = "" if rows is None else f"{counted(rows)}, "
-                stream.write(f"  {moved}{readable_size(size)}")
-            case events.AttemptFailed():
-                stream.write(f"  attempt {event.number} failed: {indented(event.message)}")
-                stream.write(f"  retrying in {event.wait:.1f} s")
-            case events.Waiting(message):
-                stream.write(f"  {one_line(message)}")
-            case events.Warned(message):
-                stream.write(f"  warning: {indented(message)}")
-
-    return print_event

@@ -1,6 +1,6 @@
 """The destination of a run: an open session with its dialect, and the transactions that publish.
 
-No statement waits for a lock longer than the plan's lock_seconds. The error of a lock timeout names the sessions that
+No statement waits for a lock longer than the plan's lock_timeout. The error of a lock timeout names the sessions that
 hold the lock; they are not terminated.
 """
 
@@ -74,7 +74,7 @@ class Destination:
         """Open a session for the block. Raises LockTimeout with the names of the lock's holders."""
         with open_session(plan.destination, Cap.WRITE) as session:
             dest = cls(plan, session)
-            for sql in dest.dialect.bound_waits(lock_seconds=plan.lock_seconds):
+            for sql in dest.dialect.set_lock_timeout(lock_seconds=plan.lock_timeout):
                 session.execute(sql)
             try:
                 yield dest
@@ -94,9 +94,9 @@ class Destination:
         """Return the first value of the query's first row, an integer."""
         return int(self.session.fetch(sql)[0][0])
 
-    def may_skip_rows(self) -> bool:
-        """Return whether something about the module's table, such as a trigger, may discard rows or add others."""
-        return self.introspector.may_skip_rows(self.session, self.table)
+    def may_change_written_rows(self) -> bool:
+        """Return whether the module's table has something, such as a trigger, that may discard or add rows."""
+        return self.introspector.may_change_written_rows(self.session, self.table)
 
     def create_schema(self, schema: str) -> None:
         """Create the schema if it does not exist. Outside the publish transaction, so that no other session waits.
@@ -119,7 +119,7 @@ class Destination:
 
     def begin(self, table: TableName) -> None:
         """Execute the first statements of a transaction: lock timeouts, and a lock on the table against publishes."""
-        for sql in self.dialect.begin_publish(table, lock_seconds=self.plan.lock_seconds):
+        for sql in self.dialect.begin_publish(table, lock_seconds=self.plan.lock_timeout):
             self.session.execute(sql)
 
     @contextmanager

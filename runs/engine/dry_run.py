@@ -18,8 +18,9 @@ from runs.engine.extract import columns as column_choice
 from runs.engine.extract.query import bounded_query
 from runs.engine.plan import Plan
 from runs.engine.publish import destination_table, unfilled_columns
-from runs.engine.publish.statements import STRATEGIES, publication, statements
+from runs.engine.publish.statements import publication, statements
 from runs.engine.sessions import for_inspection, open_session
+from runs.engine.strategies import STRATEGIES
 from runs.engine.watermarks.bounds import Bound
 from runs.engine.watermarks.warnings import implied_warnings
 

@@ -1,4 +1,4 @@
-"""Step six, hooks: executes the user's SQL before and after the other steps, on the connection that each hook names."""
+"""Executes the hooks: the user's SQL before and after the steps of a run, on the connection that each hook names."""
 
 from __future__ import annotations
 

@@ -111,8 +111,8 @@ class Plan:
     dry_run: bool = False
     # an executable that copies the rows instead of the bundled jrunner
     jrunner_path: str = ""
-    # lock timeout at the destination, in seconds
-    lock_seconds: float = 30.0
+    # seconds that a statement waits for a lock at the destination
+    lock_timeout: float = 30.0
     # seconds without progress after which the transfer fails; 0 = never
     no_progress_timeout: float = 300.0
     # the file to which jrunner appends its log; empty = standard error

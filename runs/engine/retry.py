@@ -22,15 +22,15 @@ _CONNECTS, _CONNECT_DELAY = 3, 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class RetryPolicy:
     """How often and for how long a run is retried. Delays are in seconds."""
 
-    max_retries: int = 3
-    delay: float = 5
-    max_delay: float = 900
-    exponential: bool = True
+    max_retries: int
+    delay: float
+    max_delay: float
+    exponential: bool
     # seconds after the start of the first attempt; no attempt begins later
-    timeout: float = 3600
+    timeout: float
 
     def wait(self, retry: int) -> float:
         """Return the seconds to wait before a retry (1, 2, ...): random, so that runs do not all retry at once."""
@@ -41,13 +41,16 @@ class Policy:
 class Budget:
     """The retries and the time that a policy has left during a run."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
         self._ends = time.monotonic() + policy.timeout
         self._retries = self._connects = 0
 
-    def spend(self, error: PipekitError) -> tuple[float, bool] | None:
-        """Return the wait before the next attempt and whether the connection failed; None if no attempt is left."""
+    def next_delay(self, error: PipekitError) -> tuple[float, bool] | None:
+        """Count a failed attempt; return the wait before the next one and whether the connection failed.
+
+        None if no attempt is left.
+        """
         if not error.retryable:
             return None
         connecting = isinstance(error, ConnectionFailed) and self._connects < _CONNECTS
@@ -63,7 +66,7 @@ class Budget:
         return None if is_exhausted else (wait, connecting)
 
 
-def run(plan: Plan, policy: Policy, *, still_ours: Callable[[], bool]) -> Generator[Event, None, None]:
+def run(plan: Plan, policy: RetryPolicy, *, still_ours: Callable[[], bool]) -> Generator[Event, None, None]:
     """Run the plan as `sync.run` does, retrying as the policy allows; AttemptFailed is yielded between two attempts.
 
     ``still_ours`` returns whether this process still owns the run.
@@ -76,11 +79,11 @@ def run(plan: Plan, policy: Policy, *, still_ours: Callable[[], bool]) -> Genera
                 yield event
             break
         except PipekitError as error:
-            spent = budget.spend(error)
-            if spent is None or not still_ours():
+            delay = budget.next_delay(error)
+            if delay is None or not still_ours():
                 yield from sync.after_failure(plan)
                 raise
-            wait, connecting = spent
+            wait, connecting = delay
             yield AttemptFailed(
                 number=number, code=error.code, message=error.message, wait=round(wait, 3), connecting=connecting
             )

@@ -1,4 +1,4 @@
-"""Segments of a table that one statement compares, and the grids that divide a segment into buckets.
+"""Segments: the parts of a table that one statement compares. Grids: how a segment is divided into smaller parts.
 
 If the first key column is an integer on both sides, a segment is a range of it, which the key's index can find.
 Otherwise the only segment is the whole table, divided by a hash of the key.

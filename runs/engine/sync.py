@@ -1,4 +1,4 @@
-"""Executes one run of a plan: resolve, stage, transfer, publish, reconcile, hooks.
+"""The steps of one attempt, in order: resolve, stage, transfer, publish, reconcile; before and after them the hooks.
 
 Independent of Django and of the metadata database: it yields events, and the caller records them.
 """

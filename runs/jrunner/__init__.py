@@ -1,0 +1,1 @@
+"""jrunner, a program of its own that moves rows. No Django."""

@@ -6,7 +6,7 @@ import json
 import sys
 import traceback
 
-from connections.sdk import lock_waits
+from connections.sdk import lock_wait_reports
 from connections.sdk.errors import Cancelled, ConfigurationInvalid, InternalError, PipekitError
 from runs.jrunner.cancel import CANCELLED, FAILED, Cancellation
 from runs.jrunner.job import Job, TransferResult
@@ -42,7 +42,7 @@ class Transfer:
         idle_timeout = float(job.options.get("no_progress_timeout", 0))
         with (
             periodic_reports(self.reporter, idle_timeout=idle_timeout),
-            lock_waits.reported_to(self.reporter.waiting),
+            lock_wait_reports.reported_to(self.reporter.waiting),
         ):
             route = choose(job)
             self.reporter.route(route.name, route.why)

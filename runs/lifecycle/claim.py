@@ -14,7 +14,7 @@ from django.utils import timezone
 from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
 from connections.sdk.records import dataclass
 from modules.models import Group, Module
-from runs.lifecycle.dest_lock import dest_lock_key
+from runs.lifecycle.destination_key import dest_lock_key
 from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.plan import strategy_of
 from runs.lifecycle.reap import reap, reap_group

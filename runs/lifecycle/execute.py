@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from connections.sdk import lock_waits
+from connections.sdk import lock_wait_reports
 from connections.sdk.errors import Cancelled, Lost, PipekitError
 from modules.models import Module
 from runs.engine import retry as retrying
@@ -17,7 +17,7 @@ from runs.engine.destination import find_published
 from runs.engine.events import Event, Published, Waiting, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.retry import Policy
+from runs.engine.retry import RetryPolicy
 from runs.engine.sessions import with_short_timeout
 from runs.lifecycle import plan as planning
 from runs.lifecycle import signals
@@ -78,7 +78,7 @@ def _run_engine(
     # closing the generator closes the sessions that it has open
     with (
         closing(_events(recorder.run, plan, retry=retry)) as run_events,
-        lock_waits.reported_to(lambda message: handle(Waiting(message))),
+        lock_wait_reports.reported_to(lambda message: handle(Waiting(message))),
     ):
         for event in run_events:
             handle(event)
@@ -157,8 +157,8 @@ def _find(plan: Plan) -> Published | None:
         ) from error
 
 
-def _retry_policy(module: Module) -> Policy:
-    return Policy(
+def _retry_policy(module: Module) -> RetryPolicy:
+    return RetryPolicy(
         max_retries=module.max_retries,
         delay=module.retry_delay,
         max_delay=module.max_retry_delay,

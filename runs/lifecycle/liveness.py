@@ -1,4 +1,8 @@
-"""Decides whether the process of a run has died: by its pid on this machine, by its heartbeat on another."""
+"""Decides whether the process of a run, group run or verification has died or never started.
+
+On this machine its boot, pid and start time decide, on another its heartbeat; a queued row has no process yet, and is
+dead after a timeout.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the engine's plan of a run from the metadata. No other module converts models to engine objects."""
+"""Builds the engine's plan of a run from the metadata: the module, its connections and the settings."""
 
 from __future__ import annotations
 

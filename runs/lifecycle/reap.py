@@ -18,7 +18,7 @@ from runs.engine.events import Published
 from runs.engine.plan import Plan
 from runs.lifecycle import plan as planning
 from runs.lifecycle import spool
-from runs.lifecycle.dest_lock import dest_lock_key
+from runs.lifecycle.destination_key import dest_lock_key
 from runs.lifecycle.liveness import seems_dead
 from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy

@@ -1,4 +1,4 @@
-"""Signal handling of runs: signals to end raise KeyboardInterrupt once, so that a run can clean up.
+"""Signal handling of runs: termination signals raise KeyboardInterrupt once, so that a run can clean up.
 
 The signals are SIGINT, SIGTERM and SIGHUP; a requested cancel counts as one.
 """

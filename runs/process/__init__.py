@@ -1,0 +1,1 @@
+"""The identity of a process, and sending signals to it."""

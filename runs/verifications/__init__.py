@@ -1,0 +1,1 @@
+"""Verifications as rows and processes: claim, launch, execute, record and report."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from connections.sdk import lock_waits
+from connections.sdk import lock_wait_reports
 from connections.sdk.errors import Cancelled, InternalError, PipekitError
 from connections.sdk.formatting import counted
 from connections.secrets.redaction import redactor
@@ -44,7 +44,7 @@ def execute(verification: Verification, *, show: Callable[[str], object] = lambd
     try:
         signals.end_deferral()
         log(f"comparing {scope.words(verification)}")
-        with Heartbeat(verification), lock_waits.reported_to(log):
+        with Heartbeat(verification), lock_wait_reports.reported_to(log):
             _verify(verification, results, log)
             signals.shield()
             status = VerificationStatus.DIFFERENT if _differs(results) else VerificationStatus.EQUAL

@@ -1,0 +1,1 @@
+"""The line in the user's crontab that runs the tick every minute."""

@@ -24,7 +24,7 @@ _MAX_COUNT = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clock:
+class TickTimes:
     """The times of a tick: now, since when ticks have come every minute, and how long a slot can be caught up."""
 
     now: dt.datetime
@@ -51,14 +51,14 @@ class DueSlot:
     lost_until: dt.datetime | None = None
 
 
-def due_slot(timer: Timer, clock: Clock) -> DueSlot | None:
+def due_slot(timer: Timer, times: TickTimes) -> DueSlot | None:
     """Return what is due, or None. Raise ConfigurationInvalid if the expression or time zone is invalid."""
     expression, zone = cron.parse(timer.expression), cron.zone_of(timer.zone)
-    since = _since(timer, clock)
-    fired_from = max(since, first_to_fire(timer, clock))
+    since = _since(timer, times)
+    fired_from = max(since, first_to_fire(timer, times))
     lost = sum(1 for _ in islice(cron.slots(expression, zone, after=since, until=fired_from), _MAX_COUNT))
     last = _last(expression, zone, since, fired_from) if lost else None
-    window = deque(cron.slots(expression, zone, after=fired_from, until=clock.now), maxlen=1000)
+    window = deque(cron.slots(expression, zone, after=fired_from, until=times.now), maxlen=1000)
     lost_until = last.at if last else None
     if window:
         return DueSlot(
@@ -69,7 +69,7 @@ def due_slot(timer: Timer, clock: Clock) -> DueSlot | None:
     return DueSlot(slot=last, fire=False, missed_before=lost - 1, lost=lost, lost_until=lost_until)
 
 
-def _since(timer: Timer, clock: Clock) -> dt.datetime:
+def _since(timer: Timer, times: TickTimes) -> dt.datetime:
     """Return the time after which slots have not been evaluated yet."""
     progress = timer.progress
     if progress is not None and progress.seen_as == timer.seen_as:
@@ -78,16 +78,16 @@ def _since(timer: Timer, clock: Clock) -> dt.datetime:
         since = timer.changed_at
     else:
         # enabled again, or changed without updating `updated_at`
-        since = max(clock.this_minute, timer.changed_at)
+        since = max(times.this_minute, timer.changed_at)
     # now is in the past (clock set back, or tick --at): slots that were started have their rows
-    return since if since <= clock.now else clock.this_minute
+    return since if since <= times.now else times.this_minute
 
 
-def first_to_fire(timer: Timer, clock: Clock) -> dt.datetime:
+def first_to_fire(timer: Timer, times: TickTimes) -> dt.datetime:
     """Return the time before which a slot is not caught up any more."""
     if timer.catch_up == CatchUp.NONE:
-        return clock.unbroken_since.replace(second=0, microsecond=0) - _RESOLUTION
-    return clock.now - clock.grace
+        return times.unbroken_since.replace(second=0, microsecond=0) - _RESOLUTION
+    return times.now - times.grace
 
 
 def _last(expression: cron.Expression, zone: dt.tzinfo, since: dt.datetime, until: dt.datetime) -> cron.Slot:

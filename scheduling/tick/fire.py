@@ -18,7 +18,7 @@ from runs.engine.faults import point
 from runs.models.setting import current_settings
 from scheduling.models import Slot, SlotOutcome
 from scheduling.tick import alerts, slots, timers, unstarted
-from scheduling.tick.due import GAP, Clock, DueSlot, due_slot
+from scheduling.tick.due import GAP, DueSlot, TickTimes, due_slot
 from scheduling.tick.start import StartResult
 from scheduling.tick.timers import Timer
 
@@ -57,30 +57,30 @@ class _Evaluation:
     idle: list[Timer]
 
 
-def fire(clock: Clock) -> TickReport:
-    """Start everything that is due at the clock's now."""
-    report = TickReport(at=clock.now)
-    timers.mark_disabled(clock.now)
+def fire(times: TickTimes) -> TickReport:
+    """Start everything that is due at the time of the tick."""
+    report = TickReport(at=times.now)
+    timers.mark_disabled(times.now)
     enabled = timers.enabled()
-    evaluation = _evaluate(enabled, clock, report)
+    evaluation = _evaluate(enabled, times, report)
     point("tick.evaluated")
-    _record_missed(evaluation.missed, clock, report)
-    slots.advance(evaluation.idle, clock.now)
+    _record_missed(evaluation.missed, times, report)
+    slots.advance(evaluation.idle, times.now)
     due_keys = {timer.key: due.slot.key for timer, due in evaluation.to_start}
-    left = unstarted.classify(enabled, clock, due=due_keys)
+    left = unstarted.classify(enabled, times, due=due_keys)
     report.missed += [timer.name for timer, _ in left.missed]
-    _start(left.to_start, evaluation.to_start, clock, report)
+    _start(left.to_start, evaluation.to_start, times, report)
     return report
 
 
-def _evaluate(enabled: Sequence[Timer], clock: Clock, report: TickReport) -> _Evaluation:
+def _evaluate(enabled: Sequence[Timer], times: TickTimes, report: TickReport) -> _Evaluation:
     evaluation = _Evaluation(to_start=[], missed=[], idle=[])
     for timer in enabled:
         try:
-            due = due_slot(timer, clock)
+            due = due_slot(timer, times)
         except Exception as error:  # an invalid schedule does not affect the others
             report.failed[timer.name] = reason = slots.record_error(timer, error)
-            alerts.cannot_fire(timer, reason, clock.now)
+            alerts.cannot_fire(timer, reason, times.now)
             continue
         if due is None:
             evaluation.idle.append(timer)
@@ -89,22 +89,22 @@ def _evaluate(enabled: Sequence[Timer], clock: Clock, report: TickReport) -> _Ev
     return evaluation
 
 
-def _record_missed(missed: Sequence[tuple[Timer, DueSlot]], clock: Clock, report: TickReport) -> None:
-    slots.record_missed(missed, clock.now)
+def _record_missed(missed: Sequence[tuple[Timer, DueSlot]], times: TickTimes, report: TickReport) -> None:
+    slots.record_missed(missed, times.now)
     report.missed = [timer.name for timer, _ in missed]
 
 
 def _start(
-    claimed: Sequence[tuple[Timer, Slot]], due_slots: list[tuple[Timer, DueSlot]], clock: Clock, report: TickReport
+    claimed: Sequence[tuple[Timer, Slot]], due_slots: list[tuple[Timer, DueSlot]], times: TickTimes, report: TickReport
 ) -> None:
     """Start what is due, up to runs_per_tick. The progress of the rest is not advanced, so the next tick starts it."""
     # slots that have just become due come before slots that are caught up
-    due_slots.sort(key=lambda due: (due[1].slot.at < clock.unbroken_since - GAP, due[1].slot.at))
+    due_slots.sort(key=lambda due: (due[1].slot.at < times.unbroken_since - GAP, due[1].slot.at))
     limit, started_count, deadline = current_settings().runs_per_tick, 0, time.monotonic() + _TIME_LIMIT
     # slots that an earlier tick claimed have waited longest
     claims: list[tuple[Timer, Callable[[], Slot | None]]]
     claims = [(timer, partial(_claimed, slot)) for timer, slot in claimed]
-    claims += [(timer, partial(slots.claim, timer, due, clock.now)) for timer, due in due_slots]
+    claims += [(timer, partial(slots.claim, timer, due, times.now)) for timer, due in due_slots]
     for timer, claim in claims:
         if started_count >= limit or time.monotonic() > deadline:
             report.waiting += 1
@@ -122,7 +122,7 @@ def _start(
         started_count += result.outcome not in (SlotOutcome.SKIPPED, SlotOutcome.CLAIMED)
         _report(timer, result, report)
         if result.outcome == SlotOutcome.FAILED and result.run_id is None:
-            alerts.not_started(timer, slot, result.message, clock.now)
+            alerts.not_started(timer, slot, result.message, times.now)
 
 
 def _claimed(slot: Slot) -> Slot:

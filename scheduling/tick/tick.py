@@ -1,4 +1,6 @@
-"""One tick of the scheduler: finalize dead runs, claim the slots that are due, start their runs. Takes seconds.
+"""One tick of the scheduler: finalizes dead runs, starts what is due, does housekeeping and sends notifications.
+
+It takes a few seconds; each part has a time limit of its own, and the next tick continues where one has ended.
 
 No state is kept in memory between ticks: what is due follows from the database and the time. Ticks may overlap, come
 late or not at all, or be killed anywhere, and the clock may jump: a slot is started at most once, and missed slots are
@@ -24,7 +26,7 @@ from runs.lifecycle import reap
 from runs.models.setting import current_settings
 from scheduling.models import Slot, Tick
 from scheduling.tick import fire, housekeeping, lock
-from scheduling.tick.due import GAP, Clock
+from scheduling.tick.due import GAP, TickTimes
 from scheduling.tick.fire import TickReport
 
 # seconds for finalizing dead runs, which may wait for destinations; the next tick continues
@@ -42,20 +44,20 @@ def tick(now: dt.datetime) -> TickReport:
     """
     now = now.astimezone(dt.UTC)
     error = _run_task(lambda: reap.reap_all(seconds=_REAP_TIME_LIMIT))
-    clock = Clock(
+    times = TickTimes(
         now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=current_settings().misfire_grace_hours)
     )
-    report = fire.fire(clock)
+    report = fire.fire(times)
     point("tick.fired")
     # hourly, and not after a jump of the clock: deleting a slot's row too early would allow it to start again
-    if now.minute == 0 and clock.unbroken_since < now - _STEADY:
+    if now.minute == 0 and times.unbroken_since < now - _STEADY:
         Slot.objects.older_than(now - _SLOT_RETENTION).delete()
-    fields = {"at": now, "unbroken_since": clock.unbroken_since, "finished_at": timezone.now(), "error": error}
+    fields = {"at": now, "unbroken_since": times.unbroken_since, "finished_at": timezone.now(), "error": error}
     Tick.objects.update_or_create(pk=1, defaults={**fields, "started": len(report.started)})
     return report
 
 
-def tick_alone(now: dt.datetime) -> TickReport | None:
+def tick_and_housekeeping(now: dt.datetime) -> TickReport | None:
     """Tick, then do housekeeping and send notifications. Return None if another tick of this installation is running.
 
     Raise TickHangs, after everything else, if that tick has been running for too long.
@@ -80,7 +82,7 @@ def cron_tick() -> None:
     for name in ("tick.log", "prune.log"):
         _truncate_large(Path(settings.PIPEKIT.log_dir) / name)
     try:
-        report = tick_alone(timezone.now())
+        report = tick_and_housekeeping(timezone.now())
     except lock.TickHangs as error:
         _log.error("%s %s", error.message, error.hint)
         logging.shutdown()

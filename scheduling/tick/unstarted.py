@@ -11,7 +11,7 @@ from dataclasses import field
 from connections.sdk.records import dataclass
 from scheduling.models import Slot, SlotOutcome
 from scheduling.tick import alerts, slots
-from scheduling.tick.due import Clock, first_to_fire
+from scheduling.tick.due import TickTimes, first_to_fire
 from scheduling.tick.start import StartResult
 from scheduling.tick.timers import Timer, timer_key
 
@@ -24,7 +24,7 @@ class Unstarted:
     missed: list[tuple[Timer, Slot]] = field(default_factory=list)
 
 
-def classify(enabled: Sequence[Timer], clock: Clock, *, due: Mapping[str, str]) -> Unstarted:
+def classify(enabled: Sequence[Timer], times: TickTimes, *, due: Mapping[str, str]) -> Unstarted:
     """Return the claimed slots to start, and the missed ones, which are recorded and reported.
 
     ``due`` maps the key of a timer to the key of its slot that is due now: one run is enough for both slots.
@@ -42,7 +42,7 @@ def classify(enabled: Sequence[Timer], clock: Clock, *, due: Mapping[str, str]) 
             slots.record_result(
                 slot, StartResult(outcome=SlotOutcome.SKIPPED, message="Disabled before it was started.")
             )
-        elif slot.due_at < first_to_fire(timer, clock):
+        elif slot.due_at < first_to_fire(timer, times):
             _miss(
                 result,
                 timer,
@@ -53,7 +53,7 @@ def classify(enabled: Sequence[Timer], clock: Clock, *, due: Mapping[str, str]) 
             _miss(result, timer, slot, "It was not started before the next time was due.")
         else:
             result.to_start.append((timer, slot))
-    alerts.not_started_in_time(result.missed, clock.now)
+    alerts.not_started_in_time(result.missed, times.now)
     return result
 
 

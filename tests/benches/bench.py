@@ -12,8 +12,14 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.engine import events, sync
 from runs.engine.plan import Plan, Strategy
+from runs.engine.retry import RetryPolicy
 
 Rows = list[tuple[Any, ...]]
+
+
+def retry_policy(**changes: Any) -> RetryPolicy:
+    """Return the policy of a module whose fields have their defaults, with these changes."""
+    return replace(RetryPolicy(max_retries=3, delay=5, max_delay=900, exponential=True, timeout=3600), **changes)
 
 
 @dataclass

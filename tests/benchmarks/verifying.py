@@ -24,9 +24,9 @@ from connections import embedded_postgresql
 from connections.sdk.files import protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
-from connections.sdk.sql.hashing import NotHashed
+from connections.sdk.sql.row_hash import NotHashed
 from runs.engine.plan import Plan, Strategy
-from runs.engine.verify.hash_planning import ServerSides
+from runs.engine.verify.open_server_sides import ServerSides
 from runs.engine.verify.verify import Options, VerificationResult, verify
 from tests.benchmarks.lineitem import generate, types
 from tests.benchmarks.transfer import Bench

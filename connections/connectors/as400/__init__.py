@@ -1,0 +1,1 @@
+"""The connector of DB2 for i (AS/400)."""

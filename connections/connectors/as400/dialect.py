@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from connections.sdk.sql.dialect import Dialect
 from connections.sdk.sql.grammar import Grammar
-from connections.sdk.sql.temporal import Timestamp
+from connections.sdk.sql.watermark_timestamps import Timestamp
 from connections.sdk.types import DataType, Kind
 
 

@@ -14,7 +14,7 @@ from connections.sdk.schema import TableName
 from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
 from connections.sdk.sql.row_identity import Names
-from connections.sdk.sql.temporal import Timestamp
+from connections.sdk.sql.watermark_timestamps import Timestamp
 from connections.sdk.types import DataType, Kind
 
 _EXACT = re.compile(r"[+-]?\d+(?:\.(\d*))?", re.ASCII)

@@ -15,7 +15,7 @@ from connections.sdk import errors
 from connections.sdk.files.file_check import check_file
 from connections.sdk.files.private import private_umask
 from connections.sdk.files.session import FileSession, missing_file
-from connections.sdk.lock_waits import Wait
+from connections.sdk.lock_wait_reports import Wait
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.final_semicolon import ONE_QUERY
 from connections.url import parse

@@ -1,4 +1,4 @@
-"""The text forms of equal values of types that are specific to DuckDB; implements `TypeEquality`."""
+"""Which native types of DuckDB can write one value in several ways; implements `TypeEquality`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from connections.sdk.protocols import Session
-from connections.sdk.sql.equality import Equality, Spellings
+from connections.sdk.sql.equality import Equality, TextForms
 
 _ENUM = re.compile(r"enum\((?:\s*'(?:[^']|'')*'\s*,?)+\)", re.IGNORECASE)
 # types whose equal values always have the same output; not float and double (0, -0), and not interval
@@ -19,10 +19,10 @@ _ONE_SHOWN = re.compile(
 
 def equality(session: Session, natives: Sequence[str]) -> Mapping[str, Equality]:
     """Return the equality of the types, which is determined by their names."""
-    return {name: Equality(spellings=_spellings(name), unbounded=name) for name in natives}
+    return {name: Equality(text_forms=_text_forms(name), unbounded=name) for name in natives}
 
 
-def _spellings(native: str) -> Spellings:
+def _text_forms(native: str) -> TextForms:
     if _ENUM.fullmatch(native.strip()):
-        return Spellings.ONE
-    return Spellings.ONE_SHOWN if _ONE_SHOWN.fullmatch(native.strip()) else Spellings.SEVERAL
+        return TextForms.ONE
+    return TextForms.ONE_SHOWN if _ONE_SHOWN.fullmatch(native.strip()) else TextForms.SEVERAL

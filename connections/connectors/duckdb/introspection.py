@@ -84,7 +84,7 @@ def _unquoted(name: str) -> str:
     return name[1:-1].replace('""', '"') if name.startswith('"') else name
 
 
-def may_skip_rows(session: Session, table: TableName) -> bool:
+def may_change_written_rows(session: Session, table: TableName) -> bool:
     """Return False: DuckDB has neither triggers nor rules."""
     return False
 
@@ -111,7 +111,7 @@ def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
     )
 
 
-def occupant(session: Session, table: TableName) -> str:
+def conflicting_object(session: Session, table: TableName) -> str:
     """Return nothing: only tables and views can have the name of a table."""
     return ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connections.sdk.schema import TableName
 from connections.sdk.sql.merge import MergingDialect
-from connections.sdk.sql.temporal import Timestamp
+from connections.sdk.sql.watermark_timestamps import Timestamp
 from connections.sdk.types import DataType, Kind
 
 

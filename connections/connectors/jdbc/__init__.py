@@ -1,0 +1,1 @@
+"""The connector of any system with a JDBC driver."""

@@ -11,7 +11,7 @@ from connections.sdk.schema import TableName
 from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.merge import MergingDialect
 from connections.sdk.sql.row_identity import Names
-from connections.sdk.sql.temporal import Timestamp
+from connections.sdk.sql.watermark_timestamps import Timestamp
 from connections.sdk.types import DataType, Kind
 
 # number of hashes of 32 characters that fit into one text

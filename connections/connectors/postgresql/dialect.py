@@ -68,7 +68,7 @@ class PostgresqlDialect(PublishingDialect):
             f"SELECT pg_advisory_xact_lock({PUBLISHING}, {self._lock_number(table)})",
         )
 
-    def hold_shape(self, table: TableName, *, writing: bool) -> str:
+    def lock_against_alter(self, table: TableName, *, writing: bool) -> str:
         # the lock mode of the statements that follow, so that it cannot cause additional deadlocks
         return f"LOCK TABLE {self.qualified(table)} IN {'ROW EXCLUSIVE' if writing else 'ACCESS SHARE'} MODE"
 
@@ -78,7 +78,7 @@ class PostgresqlDialect(PublishingDialect):
     def with_identity_values(self) -> PublishingDialect:
         return _IdentityValues()
 
-    def bound_waits(self, *, lock_seconds: float) -> tuple[str, ...]:
+    def set_lock_timeout(self, *, lock_seconds: float) -> tuple[str, ...]:
         return (f"SET lock_timeout = {int(lock_seconds * 1000)}",)
 
     def lock_holders(self, table: TableName) -> str:

@@ -1,4 +1,4 @@
-"""The text forms of equal values of types that are specific to PostgreSQL; implements `TypeEquality`."""
+"""Which native types of PostgreSQL can write one value in several ways; implements `TypeEquality`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from connections.sdk.protocols import Session
-from connections.sdk.sql.equality import Equality, Spellings
+from connections.sdk.sql.equality import Equality, TextForms
 
 _BOUNDS = re.compile(r"\s*\(\d+(,\s*-?\d+)?\)")
 # types that have the length one if none is given
@@ -65,7 +65,7 @@ def equality(session: Session, natives: Sequence[str]) -> Mapping[str, Equality]
     # the query has no row for a type that does not exist
     return {
         name: Equality(
-            spellings=_spellings(kind, element_kind, element, is_array=is_array, built_in=built_in),
+            text_forms=_text_forms(kind, element_kind, element, is_array=is_array, built_in=built_in),
             unbounded=unbounded(name),
         )
         for name, kind, is_array, element_kind, element, built_in in session.fetch(query, (list(natives),))
@@ -82,9 +82,9 @@ def unbounded(native: str) -> str:
     return wide + name[len(element) :]
 
 
-def _spellings(kind: str, element_kind: str, element: str, *, is_array: bool, built_in: bool) -> Spellings:
+def _text_forms(kind: str, element_kind: str, element: str, *, is_array: bool, built_in: bool) -> TextForms:
     if kind == "e":
-        return Spellings.ONE
+        return TextForms.ONE
     if (is_array and element_kind == "e") or (built_in and element in _ONE_SHOWN):
-        return Spellings.ONE_SHOWN
-    return Spellings.SEVERAL
+        return TextForms.ONE_SHOWN
+    return TextForms.SEVERAL

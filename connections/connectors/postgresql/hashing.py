@@ -1,4 +1,4 @@
-"""Row hashes of which two PostgreSQL servers compute the same value for the same row, for rows that a raw copy moves.
+"""Row hashes to compare tables of two PostgreSQL servers, for rows that a raw copy moves.
 
 The hash is that of the text of the row as a record. Different values of a type have different text, and the settings in
 driver.SESSION make it the same on both servers. `hash_record_extended` would be faster, but has collisions: numbers of
@@ -15,7 +15,7 @@ from connections.connectors.postgresql.copy import described_types, raw_types
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.sdk.schema import Column, TableName
-from connections.sdk.sql.hashing import HashedColumn, NotHashed, RowHashing
+from connections.sdk.sql.row_hash import HashedColumn, NotHashed, RowHashing
 
 _SINCE = 140000
 _PADDED = frozenset({"character", "bpchar"})

@@ -139,8 +139,8 @@ def foreign_keys(session: Session, table: TableName) -> tuple[ForeignKey, ...]:
     )
 
 
-def occupant(session: Session, table: TableName) -> str:
-    rows = session.fetch(_query("occupant"), _in_catalogue(session, table) * 2)
+def conflicting_object(session: Session, table: TableName) -> str:
+    rows = session.fetch(_query("conflicting_object"), _in_catalogue(session, table) * 2)
     return _OCCUPANTS.get(rows[0][0], "object") if rows else ""
 
 
@@ -158,8 +158,8 @@ def similar_schemas(session: Session, schema: str) -> tuple[str, ...]:
     return tuple([name for (name,) in rows if bare_name(name) == bare][:_MAX_SIMILAR])
 
 
-def may_skip_rows(session: Session, table: TableName) -> bool:
-    return bool(session.fetch(_query("may_skip_rows"), _in_catalogue(session, table))[0][0])
+def may_change_written_rows(session: Session, table: TableName) -> bool:
+    return bool(session.fetch(_query("may_change_written_rows"), _in_catalogue(session, table))[0][0])
 
 
 def has_schema(session: Session, schema: str) -> bool:

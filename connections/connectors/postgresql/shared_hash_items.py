@@ -1,4 +1,4 @@
-"""SQL of PostgreSQL for the items of a column in the shared hash; see `connections.sdk.sql.hashing`."""
+"""SQL of PostgreSQL for the items of a column in the shared hash; see `connections.sdk.sql.row_hash`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pyarrow as pa
 from connections.connectors.postgresql.copy import wire_values
 from connections.connectors.postgresql.hashing import is_padded, padded_text
 from connections.sdk.schema import Column, ColumnInfo
-from connections.sdk.sql.hashing import HashedColumn
+from connections.sdk.sql.row_hash import HashedColumn
 from connections.sdk.types import DataType, Kind, to_arrow
 
 # integer kinds with their maximum number of digits

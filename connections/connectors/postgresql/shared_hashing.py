@@ -1,4 +1,4 @@
-"""The shared row hash in PostgreSQL's SQL; see `connections.sdk.sql.hashing` for its definition.
+"""The shared row hash in PostgreSQL's SQL; see `connections.sdk.sql.row_hash` for its definition.
 
 The items are concatenated by the output function of a record, which quotes none of them. They are computed from values
 and not from text output, which depends on settings.
@@ -17,7 +17,7 @@ from connections.connectors.postgresql.shared_hash_items import hashed_column
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import Column, ColumnInfo, TableName
 from connections.sdk.sql.final_semicolon import without_final_semicolon
-from connections.sdk.sql.hashing import HashedColumn, NotHashed
+from connections.sdk.sql.row_hash import HashedColumn, NotHashed
 
 # trim_scale exists since version 13, client_connection_check_interval since 14
 _SINCE = 140000

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from connections.sdk.files import lock_holders
-from connections.sdk.lock_waits import Wait
+from connections.sdk.lock_wait_reports import Wait
 
 T = TypeVar("T")
 # seconds for which a statement waits in total, and in each step

@@ -1,4 +1,4 @@
-"""SQL dialect of SQLite. It has no schemas: `sync.orders` is a table with a dot in its name, `main.orders` `orders`."""
+"""SQL dialect of SQLite. It has no schemas: `sync.orders` is the name of a table, `main.orders` that of `orders`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from connections.sdk.schema import TableName
 from connections.sdk.sql.grammar import Grammar
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.row_identity import Names
-from connections.sdk.sql.temporal import lowest_spelling
+from connections.sdk.sql.watermark_timestamps import lowest_spelling
 from connections.sdk.types import DataType, Kind
 
 
@@ -60,19 +60,21 @@ class SqliteDialect(PublishingDialect):
         # SQLite compares by the collation of the left side; staging has that of the key, even if only its index has it
         return super().same_key(key, staged, target, null_safe=null_safe)
 
-    def _unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str, *, shown: str) -> str:
+    def _missing_copies(
+        self, table: TableName, staging: TableName, columns: Names, watermark: str, *, shown: str
+    ) -> str:
         # joined by row id, because `r.*` and three more columns could exceed the maximum number of columns
         if not (row := self.free_row_id(columns)):
-            return super()._unseen(table, staging, columns, watermark, shown=shown)
+            return super()._missing_copies(table, staging, columns, watermark, shown=shown)
         source = self.qualified(staging)
         text = self.row_text(columns, "s")
-        had = self._had(table, staging, columns, watermark, row="pipekit_row", had="pipekit_had")
+        copies = self._copies_in_table(table, staging, columns, watermark, row="pipekit_row", had="pipekit_had")
         return (
             f"SELECT {shown} FROM (\n"
             f"  SELECT r.*, row_number() OVER (PARTITION BY r.pipekit_row ORDER BY r.pipekit_row) AS pipekit_n\n"
             f"  FROM (SELECT s.{row} AS pipekit_id, {text} AS pipekit_row FROM {source} s) r) u\n"
             f"JOIN {source} s ON s.{row} = u.pipekit_id\n"
-            f"LEFT JOIN ({had}) d ON d.pipekit_row = u.pipekit_row\n"
+            f"LEFT JOIN ({copies}) d ON d.pipekit_row = u.pipekit_row\n"
             f"WHERE u.pipekit_n > coalesce(d.pipekit_had, 0)"
         )
 

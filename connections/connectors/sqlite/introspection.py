@@ -159,7 +159,7 @@ def _collation(session: Session, table: TableName, column: str) -> str:
     return next((name for name, count in zip(texts, row, strict=True) if count == 1), "")
 
 
-def may_skip_rows(session: Session, table: TableName) -> bool:
+def may_change_written_rows(session: Session, table: TableName) -> bool:
     """Return whether it is a view, has triggers, or has constraints with ON CONFLICT IGNORE or REPLACE."""
     return bool(
         session.fetch(
@@ -227,7 +227,7 @@ def _as_table(name: str) -> TableName:
     return TableName(*name.split(".", 1)) if "." in name else TableName("", name)
 
 
-def occupant(session: Session, table: TableName) -> str:
+def conflicting_object(session: Session, table: TableName) -> str:
     rows = session.fetch(
         "SELECT type FROM sqlite_schema WHERE name = ? COLLATE NOCASE AND type NOT IN ('table', 'view', 'trigger')",
         (whole_name(table),),

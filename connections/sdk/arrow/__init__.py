@@ -1,0 +1,1 @@
+"""Exact conversion of values in Arrow batches."""

@@ -1,0 +1,1 @@
+"""File locks, private files, and the protection of Pipekit's own files."""

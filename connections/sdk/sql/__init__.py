@@ -1,0 +1,1 @@
+"""Dialects, statements for publishing, type names and row hashes."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from connections.sdk.errors import ConfigurationInvalid, DataError
 from connections.sdk.schema import TableName
 from connections.sdk.sql.grammar import UNKNOWN
-from connections.sdk.sql.temporal import as_kind
+from connections.sdk.sql.watermark_timestamps import converted_to
 from connections.sdk.types import DataType, Kind
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Dialect:
             return value
         if kind in _TYPED:
             # keep the text unchanged if possible: systems that store dates as text compare the text
-            value = value if _TYPED[kind].fullmatch(value) else as_kind(value, kind)
+            value = value if _TYPED[kind].fullmatch(value) else converted_to(value, kind)
             if not _TYPED[kind].fullmatch(value):
                 raise DataError(f"“{value}” is not a {kind.value}.", hint="Use ISO form, such as 2026-01-31 23:59:59.")
             return self.temporal(value, data_type)

@@ -1,7 +1,7 @@
 """Types whose equal values have several text forms: `1 day` and `24:00:00` are the same interval.
 
 A connector may have a module ``equality.py`` that implements `TypeEquality` for types that are specific to its system
-(Kind.NATIVE). Without the module, and for a type that it does not know, `Spellings.SEVERAL` is assumed.
+(Kind.NATIVE). Without the module, and for a type that it does not know, `TextForms.SEVERAL` is assumed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import IntEnum
 from connections.sdk.records import dataclass
 
 
-class Spellings(IntEnum):
+class TextForms(IntEnum):
     """How many text forms a value of the type has."""
 
     # one for input and output: enums
@@ -29,5 +29,5 @@ class Equality:
     ``unbounded`` is the type without length and precision: a cast of text to it neither truncates nor rounds.
     """
 
-    spellings: Spellings
+    text_forms: TextForms
     unbounded: str

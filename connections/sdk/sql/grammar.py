@@ -1,4 +1,4 @@
-"""Differences between systems in the grammar of queries, as far as reading and filtering depend on them.
+"""Differences between systems in the grammar of queries that matter for splitting a query and adding conditions.
 
 A dialect has one as its attribute ``grammar``. The default describes a system that is known only to its JDBC driver:
 every clause is assumed that some system has, and text that systems read differently is refused.

@@ -96,7 +96,7 @@ class PublishingDialect(StrategyDialect):
         """Return a query that fails when MAX() does not accept the type; it reads no table."""
         return f"SELECT MAX(CAST(NULL AS {native}))"
 
-    def count_marks(self, table: TableName, column: str, *, ties: bool, offsets: bool) -> str:
+    def count_watermark_values(self, table: TableName, column: str, *, ties: bool, offsets: bool) -> str:
         """Return a query for three counts of rows by their watermark ``column``.
 
         These are rows with NULL, with ``ties`` those that have the highest value, and with ``offsets`` those whose text
@@ -115,7 +115,7 @@ class PublishingDialect(StrategyDialect):
             f"FROM (SELECT {', '.join(counts)} FROM {source} t) m"
         )
 
-    def clock(self) -> str:
+    def current_timestamp(self) -> str:
         """Return a query for the system's current time, in UTC or with its offset."""
         return "SELECT CURRENT_TIMESTAMP"
 
@@ -123,7 +123,7 @@ class PublishingDialect(StrategyDialect):
         """Return a query for the number of rows in which any of the columns is NULL."""
         return f"SELECT count(*) FROM {self.qualified(table)} t WHERE {self.any_null(columns, 't')}"
 
-    def without(self, table: TableName, column: str, shown: Names, *, limit: int = 1) -> str:
+    def select_rows_with_null(self, table: TableName, column: str, shown: Names, *, limit: int = 1) -> str:
         """Return a query for the columns ``shown`` of rows in which ``column`` is NULL."""
         names = self.columns(shown, prefix="t.") or "NULL"
         query = f"SELECT {names} FROM {self.qualified(table)} t WHERE t.{self.quote(column)} IS NULL"
@@ -153,7 +153,7 @@ class PublishingDialect(StrategyDialect):
         """Return the first statements of a publish transaction: lock timeouts, and a lock against other publishes."""
         return ()
 
-    def bound_waits(self, *, lock_seconds: float) -> tuple[str, ...]:
+    def set_lock_timeout(self, *, lock_seconds: float) -> tuple[str, ...]:
         """Return the statements that set the lock timeout of a session."""
         return ()
 
@@ -172,7 +172,7 @@ class PublishingDialect(StrategyDialect):
         """
         return ""
 
-    def hold_shape(self, table: TableName, *, writing: bool) -> str:
+    def lock_against_alter(self, table: TableName, *, writing: bool) -> str:
         """Return the statement that prevents ALTER TABLE until the transaction ends; may be empty.
 
         ``writing`` means that rows of the table are written next; otherwise it is only read, or truncated.

@@ -97,7 +97,7 @@ class RowIdentity(Dialect):
         """Return the beginning of an INSERT, up to the list of columns."""
         return f"INSERT INTO {self.qualified(table)} ({self.columns(columns)})"
 
-    def insert_unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str) -> str:
+    def insert_missing_copies(self, table: TableName, staging: TableName, columns: Names, watermark: str) -> str:
         """Return the INSERT of staging rows that the destination lacks, comparing all columns.
 
         If staging has n copies of a row and the destination m, then n - m are inserted. So rows that are read again
@@ -105,25 +105,30 @@ class RowIdentity(Dialect):
         """
         return (
             f"{self.insert_into(table, columns)}\n"
-            f"{self._unseen(table, staging, columns, watermark, shown=self.columns(columns, prefix='s.'))}"
+            f"{self._missing_copies(table, staging, columns, watermark, shown=self.columns(columns, prefix='s.'))}"
         )
 
-    def count_unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str) -> str:
-        """Return a query for the number of rows that `insert_unseen` inserts."""
-        return self._unseen(table, staging, columns, watermark, shown="count(*)")
+    def count_missing_copies(self, table: TableName, staging: TableName, columns: Names, watermark: str) -> str:
+        """Return a query for the number of rows that `insert_missing_copies` inserts."""
+        return self._missing_copies(table, staging, columns, watermark, shown="count(*)")
 
-    def _unseen(self, table: TableName, staging: TableName, columns: Names, watermark: str, *, shown: str) -> str:
+    def _missing_copies(
+        self, table: TableName, staging: TableName, columns: Names, watermark: str, *, shown: str
+    ) -> str:
         source = self.qualified(staging)
         row, number, had = (unused(name, columns) for name in ("pipekit_row", "pipekit_n", "pipekit_had"))
+        copies = self._copies_in_table(table, staging, columns, watermark, row=row, had=had)
         return (
             f"SELECT {shown} FROM (\n"
             f"  SELECT r.*, row_number() OVER (PARTITION BY r.{row} ORDER BY r.{row}) AS {number}\n"
             f"  FROM (SELECT s.*, {self.row_text(columns, 's')} AS {row} FROM {source} s) r) s\n"
-            f"LEFT JOIN ({self._had(table, staging, columns, watermark, row=row, had=had)}) d ON d.{row} = s.{row}\n"
+            f"LEFT JOIN ({copies}) d ON d.{row} = s.{row}\n"
             f"WHERE s.{number} > coalesce(d.{had}, 0)"
         )
 
-    def _had(self, table: TableName, staging: TableName, columns: Names, watermark: str, *, row: str, had: str) -> str:
+    def _copies_in_table(
+        self, table: TableName, staging: TableName, columns: Names, watermark: str, *, row: str, had: str
+    ) -> str:
         """Return a query for the number of copies in the destination of each row whose watermark is in staging."""
         mark, source = self.quote(watermark), self.qualified(staging)
         rows = f"SELECT {self.row_text(columns, 'd')} AS {row} FROM {self.qualified(table)} d"

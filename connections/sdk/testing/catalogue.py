@@ -100,9 +100,9 @@ class CatalogueTests(Fixtures):
     def test_a_plain_table_has_no_side_effects(self, bench: Workbench) -> None:
         table, introspector = bench.numbers(1), bench.connector.introspector
         with bench.session() as session:
-            assert not introspector.may_skip_rows(session, table)
+            assert not introspector.may_change_written_rows(session, table)
             assert introspector.foreign_keys(session, table) == ()
-            assert introspector.occupant(session, bench.table("_free")) == ""
+            assert introspector.conflicting_object(session, bench.table("_free")) == ""
             assert introspector.has_schema(session, bench.case.schema or bench.dialect.default_schema)
             assert not introspector.has_type(session, "pipekit_no_such_type")
 

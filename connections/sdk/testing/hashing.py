@@ -13,7 +13,7 @@ import pytest
 
 from connections import registry
 from connections.sdk.schema import Column
-from connections.sdk.sql.hashing import NotHashed
+from connections.sdk.sql.row_hash import NotHashed
 from connections.sdk.testing.fixtures import Fixtures
 from connections.sdk.testing.values import SAMPLES
 from connections.sdk.testing.workbench import Workbench
@@ -24,7 +24,7 @@ _MICROSECOND = dt.timedelta(microseconds=1)
 
 
 def shared_hash(values: Sequence[Any], columns: Sequence[Column]) -> int:
-    """Return the hash of one row as `connections.sdk.sql.hashing` describes it."""
+    """Return the hash of one row as `connections.sdk.sql.row_hash` describes it."""
     pairs = [_item(value, column.data_type) for value, column in zip(values, columns, strict=True)]
     text = f"({','.join(item for item, _ in pairs)}){''.join(text for _, text in pairs)}"
     return int(hashlib.md5(text.encode()).hexdigest()[:16], 16) >> 1

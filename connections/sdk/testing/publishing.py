@@ -45,9 +45,9 @@ def _statement(name: str, **more: bool) -> Callable[[PublishingDialect, Tables],
     return lambda d, t: [getattr(d, name)(t.destination, t.staging, COLUMNS, KEY, **more)]
 
 
-def _unseen(d: PublishingDialect, t: Tables) -> Sequence[str]:
+def _missing_copies(d: PublishingDialect, t: Tables) -> Sequence[str]:
     # rows that are read again are not duplicated
-    return [d.insert_unseen(t.destination, t.staging, COLUMNS, "v")] * 2
+    return [d.insert_missing_copies(t.destination, t.staging, COLUMNS, "v")] * 2
 
 
 # without the upsert by a unique key, for which a system needs one
@@ -76,8 +76,8 @@ STATEMENTS = {
         statements=lambda d, t: [d.delete_missing(t.destination, t.keys, KEY)],
         expected=[["1", "a", "old"]],
     ),
-    "insert_unseen": PublishCase(
-        statements=_unseen,
+    "insert_missing_copies": PublishCase(
+        statements=_missing_copies,
         expected=[
             ["1", "a", "old"],
             ["2", "b'\\", "new"],
@@ -215,16 +215,18 @@ class PublishingTests(Fixtures):
             assert session.fetch(d.count_matching(to, staging, KEY, null_safe=True)) == [(2,)]
             assert session.fetch(d.count_matching(to, staging, KEY, null_safe=False)) == [(1,)]
             assert session.fetch(d.count_missing(to, tables.keys, KEY)) == [(3,)]
-            assert session.fetch(d.count_unseen(to, staging, COLUMNS, "v")) == [(3,)]
+            assert session.fetch(d.count_missing_copies(to, staging, COLUMNS, "v")) == [(3,)]
             assert session.fetch(d.count_keys(staging, KEY)) == [(3,)]
             assert session.fetch(d.count_null(staging, KEY)) == [(1,)]
             assert session.fetch(d.count_null(staging, KEY[:1])) == [(0,)]
-            assert shown(session.fetch(d.without(staging, "id_2", ("v", "id 1"), limit=5))) == [["new", "3"]]
+            assert shown(session.fetch(d.select_rows_with_null(staging, "id_2", ("v", "id 1"), limit=5))) == [
+                ["new", "3"]
+            ]
             assert session.fetch(d.maximum(staging, "id 1")) == [("4",)]
             assert session.fetch(d.second_highest(staging, "id 1")) == [("3",)]
-            assert session.fetch(d.count_marks(to, "id 1", ties=True, offsets=True)) == [(0, 1, 0)]
-            assert session.fetch(d.count_marks(to, "id_2", ties=False, offsets=False)) == [(1, 0, 0)]
-            assert session.fetch(d.clock())[0][0]
+            assert session.fetch(d.count_watermark_values(to, "id 1", ties=True, offsets=True)) == [(0, 1, 0)]
+            assert session.fetch(d.count_watermark_values(to, "id_2", ties=False, offsets=False)) == [(1, 0, 0)]
+            assert session.fetch(d.current_timestamp())[0][0]
 
     def test_the_latest_row_of_each_duplicate_key_is_kept(self, bench: Workbench, tables: Tables) -> None:
         d, staging = bench.publishing, tables.staging
@@ -244,6 +246,6 @@ class PublishingTests(Fixtures):
     def test_identical_rows_are_all_appended(self, bench: Workbench, tables: Tables) -> None:
         d, to, staging = bench.publishing, tables.destination, tables.staging
         bench.execute(insert_rows(d, staging, [("4", "d", "new"), ("1", "a", "old"), ("1", "a", "old")]))
-        assert bench.rows(d.count_unseen(to, staging, COLUMNS, "v")) == [(5,)]
-        found = self._published(bench, tables, [d.insert_unseen(to, staging, COLUMNS, "v")])
+        assert bench.rows(d.count_missing_copies(to, staging, COLUMNS, "v")) == [(5,)]
+        found = self._published(bench, tables, [d.insert_missing_copies(to, staging, COLUMNS, "v")])
         assert (found.count(["4", "d", "new"]), found.count(["1", "a", "old"])) == (2, 2)

@@ -1,4 +1,4 @@
-"""The workbench: creates, fills, reads and writes tables of the system under test independently of the connector."""
+"""Access of the tests to the system under test: creates, fills, reads and writes its tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py demo`: all of Pipekit in a minute, on a machine that has only Python."""
+"""`manage.py demo`: syncs sample tables with each strategy into an embedded PostgreSQL; needs nothing but Python."""
 
 from __future__ import annotations
 

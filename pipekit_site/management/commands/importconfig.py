@@ -14,8 +14,8 @@ from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import ConfigurationInvalid
 from pipekit_site import import_export
+from pipekit_site.configfile.apply_sections import Changes
 from pipekit_site.configfile.document import MAX_BYTES
-from pipekit_site.configfile.importer import Changes
 from runs import import_warnings
 
 

@@ -1,0 +1,1 @@
+"""The query at the source and its columns."""

@@ -1,0 +1,1 @@
+"""Staging, and the transaction that changes the destination, with its checks and limits."""

@@ -88,7 +88,7 @@ def check_numbered(dest: Destination, staging: Staging, table: TableInfo | None)
         if table is None or column.dest_name not in table.autonumbered:
             continue
         shown = tuple(name for name in names if name != column.dest_name)[:_SHOWN]
-        if rows := dest.session.fetch(dest.dialect.without(dest.staging, column.dest_name, shown)):
+        if rows := dest.session.fetch(dest.dialect.select_rows_with_null(dest.staging, column.dest_name, shown)):
             others = ", ".join(f"{name}: {value!s:.40}" for name, value in zip(shown, rows[0], strict=False))
             raise InvalidValue(
                 f"Column “{column.dest_name}”: NULL, in the row ({others}), would become the next number in "
@@ -106,7 +106,7 @@ def check_arrived(dest: Destination, staging: Staging, counts: Mapping[RowCount,
         targets = counts.get(RowCount.TARGETS, matched)
         lost += max(targets - counts.get(RowCount.REWRITTEN, targets), 0)
     elif RowCount.ADDED in counts:
-        lost = counts.get(RowCount.UNSEEN, counts[RowCount.ADDED]) - counts[RowCount.ADDED]
+        lost = counts.get(RowCount.MISSING_COPIES, counts[RowCount.ADDED]) - counts[RowCount.ADDED]
     else:
         lost = rows - counts.get(RowCount.WRITTEN, 0)
     if lost:

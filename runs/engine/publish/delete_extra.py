@@ -104,7 +104,7 @@ def _delete(dest: Destination, staged: Staging, events: list[Event]) -> int:
         deleted = dest.session.execute(sql)
         side_effects.run_deferred(dest)
     statement = Statement(sql, RowCount.DELETED, remaining=counting)
-    may_return = dest.may_skip_rows()
+    may_return = dest.may_change_written_rows()
     check_deleted(dest, statement, deleted=deleted, targets=extra, may_return=may_return)
     if may_return:
         side_effects.check_remaining(dest, before=present, deleted=extra, what="the repair")

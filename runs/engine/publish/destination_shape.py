@@ -26,7 +26,7 @@ def lock_and_describe(dest: Destination) -> TableInfo | None:
     table = dest.describe(dest.table)
     if table is None or table.kind not in _LOCKABLE:
         return table
-    if not (lock := dest.dialect.hold_shape(dest.table, writing=not dest.plan.strategy.traits.replaces_all)):
+    if not (lock := dest.dialect.lock_against_alter(dest.table, writing=not dest.plan.strategy.traits.replaces_all)):
         return table
     dest.session.execute(lock)
     return dest.describe(dest.table)

@@ -63,7 +63,7 @@ def _needed(dest: Destination) -> frozenset[str]:
 
 def _check_new(dest: Destination) -> list[str]:
     introspector, session = dest.introspector, dest.session
-    if what := introspector.occupant(session, dest.table):
+    if what := introspector.conflicting_object(session, dest.table):
         raise ConfigurationInvalid(
             f"{dest.table} is the name of a {what}, so no table of that name can be created.",
             hint="Choose another dest_table.",

@@ -51,7 +51,7 @@ class _Removal:
             )
             return 0
         references = self._check_references()
-        may_return = dest.may_skip_rows()
+        may_return = dest.may_change_written_rows()
         before = dest.count(dest.table) if may_return else 0
         inputs = publication(dest, self.columns, table, null_keys=False)
         insert = inputs.dialect.insert_missing(dest.table, dest.staging, inputs.columns, inputs.key, null_safe=False)

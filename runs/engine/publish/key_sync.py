@@ -99,7 +99,7 @@ def _delete_missing(dest: Destination, table: TableName, read: int, events: list
         deleted = dest.session.execute(sql) if to_delete else 0
         side_effects.run_deferred(dest)
     statement = Statement(sql, RowCount.DELETED, remaining=counting)
-    may_return = bool(to_delete) and dest.may_skip_rows()
+    may_return = bool(to_delete) and dest.may_change_written_rows()
     check_deleted(dest, statement, deleted=deleted, targets=to_delete, may_return=may_return)
     if may_return:
         side_effects.check_remaining(dest, before=present, deleted=to_delete, what="key_sync")

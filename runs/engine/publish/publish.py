@@ -88,7 +88,7 @@ class _Publish:
         self.replaced, self.filled = 0, list[str]()
         # the rows of the table before the statements, needed if it may skip rows
         self.before = 0
-        self.null_keys = self.may_skip_rows = False
+        self.null_keys = self.may_change_written_rows = False
 
     def apply(self) -> Published:
         """Execute the statements with all checks."""
@@ -142,9 +142,11 @@ class _Publish:
 
     def _statements(self) -> list[Statement]:
         dest, columns = self.dest, self.staging.columns
-        self.may_skip_rows = side_effects.may_occur(dest, self.table)
-        self.before = dest.count(dest.table) if self.may_skip_rows and not self.is_full else self.replaced
-        inputs = publication(dest, columns, self.table, null_keys=self.null_keys, may_skip_rows=self.may_skip_rows)
+        self.may_change_written_rows = side_effects.may_occur(dest, self.table)
+        self.before = dest.count(dest.table) if self.may_change_written_rows and not self.is_full else self.replaced
+        inputs = publication(
+            dest, columns, self.table, null_keys=self.null_keys, may_change_written_rows=self.may_change_written_rows
+        )
         built = statements(dest, columns, self.table, inputs)
         self.events.append(MergeSqlBuilt(";\n\n".join(statement.sql for statement in built) + ";"))
         return built
@@ -183,7 +185,7 @@ class _Publish:
         if self.is_full and counts[RowCount.WRITTEN] != staging.rows:
             # its insert copies all of staging, so its row count is the number of staged rows
             check_complete(dest, staging)
-        if self.may_skip_rows:
+        if self.may_change_written_rows:
             self._warn(side_effects.check(dest, staging, counts, before=self.before, null_keys=self.null_keys))
         check_arrived(dest, staging, counts)
 

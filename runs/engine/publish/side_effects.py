@@ -24,7 +24,7 @@ _HINT = (
 
 def may_occur(dest: Destination, table: TableInfo | None) -> bool:
     """Return whether the table may change rows differently from what a statement says."""
-    return table is not None and dest.may_skip_rows()
+    return table is not None and dest.may_change_written_rows()
 
 
 def run_deferred(dest: Destination) -> None:

@@ -6,17 +6,9 @@ from collections.abc import Sequence
 
 from connections.sdk.schema import Column, TableInfo
 from runs.engine.destination import Destination
-from runs.engine.plan import Strategy
 from runs.engine.publish import destination_table
-from runs.engine.strategies import append, full, incremental, upsert
+from runs.engine.strategies import STRATEGIES
 from runs.engine.strategies.statement import Publication, Statement
-
-STRATEGIES = {
-    Strategy.FULL: full.statements,
-    Strategy.INCREMENTAL: incremental.statements,
-    Strategy.APPEND: append.statements,
-    Strategy.UPSERT: upsert.statements,
-}
 
 
 def publication(
@@ -25,7 +17,7 @@ def publication(
     table: TableInfo | None,
     *,
     null_keys: bool,
-    may_skip_rows: bool = False,
+    may_change_written_rows: bool = False,
 ) -> Publication:
     """Return the input of the strategy."""
     plan, dialect = dest.plan, dest.dialect
@@ -45,7 +37,7 @@ def publication(
         supports_deletes=plan.supports_deletes,
         rewrites=plan.repair is None or plan.repair.rewrites,
         truncate=not plan.delete_instead_of_truncate,
-        may_skip_rows=may_skip_rows,
+        may_change_written_rows=may_change_written_rows,
     )
 
 

@@ -10,10 +10,10 @@ def statements(p: Publication) -> list[Statement]:
     if p.is_new or not p.watermark:
         return [p.insert_all()]
     args = (p.table, p.staging, p.columns, p.watermark)
-    added = Statement(p.dialect.insert_unseen(*args), RowCount.ADDED)
+    added = Statement(p.dialect.insert_missing_copies(*args), RowCount.ADDED)
     # counted before the insert, and only if rows may be skipped, because it costs as much as the insert
     return (
-        [Statement(p.dialect.count_unseen(*args), RowCount.UNSEEN, is_query=True), added]
-        if p.may_skip_rows
+        [Statement(p.dialect.count_missing_copies(*args), RowCount.MISSING_COPIES, is_query=True), added]
+        if p.may_change_written_rows
         else [added]
     )

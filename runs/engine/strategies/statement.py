@@ -20,7 +20,7 @@ class RowCount(Enum):
     # the second number of that query: rows of the destination with such a key; in a full refresh all its rows
     TARGETS = auto()
     # a query: staged rows that the destination lacks
-    UNSEEN = auto()
+    MISSING_COPIES = auto()
     # inserted or updated rows
     WRITTEN = auto()
     # inserted rows, all of them new
@@ -70,7 +70,7 @@ class Publication:
     rewrites: bool = True
     truncate: bool = True
     # a trigger, a rule or a policy of the table may skip rows
-    may_skip_rows: bool = False
+    may_change_written_rows: bool = False
 
     def insert_all(self) -> Statement:
         return Statement(self.dialect.insert_all(self.table, self.staging, self.columns), RowCount.WRITTEN)

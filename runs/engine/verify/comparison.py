@@ -15,7 +15,7 @@ from connections.sdk.errors import StatementStopped
 from connections.sdk.protocols import ReadAgain
 from runs.engine.segments import Grid, HashGrid, RangeGrid, Segment, is_range_key
 from runs.engine.verify.differences import Differences, DifferingKey, SideName, order_type
-from runs.engine.verify.equal_keys import EqualKeys, pair
+from runs.engine.verify.equal_keys import KeyMatcher, pair
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.result import EXAMPLES, ComparisonResult, DifferentValue, Leaf, Rows, different_values
 from runs.engine.verify.side import ComparisonSpec, Digest, Side
@@ -41,7 +41,7 @@ Digests = dict[int, Digest]
 class Comparison:
     """The comparison of two sides, for one call of `compare_ranges` or `compare_table`; a context manager.
 
-    ``progress`` is called with the number of source rows compared so far. ``equal_keys`` matches keys that the
+    ``progress`` is called with the number of source rows compared so far. ``key_matcher`` matches keys that the
     destination considers equal.
     """
 
@@ -53,11 +53,11 @@ class Comparison:
         *,
         pace: Pace,
         progress: Callable[[int], None],
-        equal_keys: EqualKeys,
+        key_matcher: KeyMatcher,
     ) -> None:
         self._sides: dict[SideName, Side] = {"source": source, "destination": destination}
         self._compared, self._pace, self._progress = compared, pace, progress
-        self._equal_keys, self._is_hash_sample = equal_keys, False
+        self._key_matcher, self._is_hash_sample = key_matcher, False
         self._result = ComparisonResult()
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="verify")
 
@@ -181,8 +181,8 @@ class Comparison:
                 keys = differences.key_values(position, limit=_MAX_KEYS)
                 result.range_keys = keys if all(key is None or is_range_key(key) for key in keys or ()) else None
             result.different = self._values(differences.keys("different", limit=EXAMPLES))
-            if self._equal_keys.is_needed:
-                pair(differences, self._equal_keys, result, self._compared, is_hash_sample=self._is_hash_sample)
+            if self._key_matcher.is_needed:
+                pair(differences, self._key_matcher, result, self._compared, is_hash_sample=self._is_hash_sample)
         return result
 
     def _read(self, differences: Differences) -> int:

@@ -37,18 +37,18 @@ _FLOATS = frozenset({Kind.DOUBLE, Kind.REAL})
 _TEXT = DataType(kind=Kind.TEXT)
 
 
-class EqualKeys:
+class KeyMatcher:
     """Queries the destination for keys in other spellings; ``is_needed`` if it can have any.
 
-    ``loose`` are the columns in which keys can have several spellings, as `loose_columns` returns them.
+    ``inexact`` are the columns in which keys can have several spellings, as `inexact_key_columns` returns them.
     ``is_incomplete`` is set if keys were skipped after too many queries had failed because of invalid values.
     """
 
-    def __init__(self, plan: Plan, compared: ComparisonSpec, *, loose: Mapping[str, str], pace: Pace) -> None:
-        self._plan, self._compared, self._loose, self._pace = plan, compared, loose, pace
+    def __init__(self, plan: Plan, compared: ComparisonSpec, *, inexact: Mapping[str, str], pace: Pace) -> None:
+        self._plan, self._compared, self._inexact, self._pace = plan, compared, inexact, pace
         self._columns = compared.key_columns
         self._dialect = registry.dialect_for(plan.destination)
-        self.is_needed = bool(compared.key) and bool(loose)
+        self.is_needed = bool(compared.key) and bool(inexact)
         self.is_incomplete = False
         self._failures = 0
 
@@ -71,7 +71,7 @@ class EqualKeys:
     def refusal(self, why: str) -> NotSupported:
         """Return the error that this module's keys cannot be compared, with the reason."""
         names = ", ".join(
-            f"{column.dest_name} ({_type_of(column)})" for column in self._columns if column.dest_name in self._loose
+            f"{column.dest_name} ({_type_of(column)})" for column in self._columns if column.dest_name in self._inexact
         )
         return NotSupported(
             f"{self._plan.module} cannot be compared exactly: the destination considers values of its key {names} equal"
@@ -102,10 +102,10 @@ class EqualKeys:
         return [(mine, theirs) for mine, theirs in spelled if self._is_respelled(mine, theirs)]
 
     def _is_respelled(self, mine: Key, theirs: Key) -> bool:
-        """Return whether the keys differ only in loose columns; in others a cast may have truncated or rounded text."""
+        """Return whether the keys differ only in inexact columns; in others a cast may have truncated or rounded."""
         pairs = zip(self.form(mine), self.form(theirs), self._columns, strict=True)
         different = [column.dest_name for one, other, column in pairs if one != other]
-        return bool(different) and self._loose.keys() >= set(different)
+        return bool(different) and self._inexact.keys() >= set(different)
 
     def _form(self, text: str | None, column: Column) -> str | None:
         if text is None:
@@ -145,12 +145,12 @@ class EqualKeys:
         if column.data_type.kind is Kind.TEXT:
             # without the column's length, which would truncate it
             return f"CAST({value} AS {'bpchar' if column.data_type.fixed else 'text'})"
-        return f"CAST({value} AS {self._loose.get(column.dest_name, column.dest_type)})"
+        return f"CAST({value} AS {self._inexact.get(column.dest_name, column.dest_type)})"
 
 
 def pair(
     differences: Differences,
-    equal: EqualKeys,
+    equal: KeyMatcher,
     result: ComparisonResult,
     compared: ComparisonSpec,
     *,
@@ -189,7 +189,7 @@ def pair(
 
 
 def _paired(
-    equal: EqualKeys, missing: Sequence[DifferingKey], extra: Sequence[DifferingKey], compared: ComparisonSpec
+    equal: KeyMatcher, missing: Sequence[DifferingKey], extra: Sequence[DifferingKey], compared: ComparisonSpec
 ) -> dict[Key, Key]:
     """Return the destination's spelling of each missing key that it has in another one."""
     unpaired_extra = {equal.form(key.key): key.key for key in extra}

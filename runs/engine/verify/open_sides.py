@@ -10,7 +10,7 @@ from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import ColumnMissing, TableMissing
 from connections.sdk.schema import Column, TableInfo
-from connections.sdk.sql.hashing import NotHashed
+from connections.sdk.sql.row_hash import NotHashed
 from connections.url import parse
 from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import add_predicate
@@ -20,7 +20,7 @@ from runs.engine.plan import Plan
 from runs.engine.segments import Segment
 from runs.engine.sessions import open_session
 from runs.engine.verify.differences import SideName, order_type
-from runs.engine.verify.hash_planning import ServerSides
+from runs.engine.verify.open_server_sides import ServerSides
 from runs.engine.verify.side import ComparisonSpec, Side, Sides, Tables
 from runs.engine.verify.since import Since
 from runs.engine.verify.streamed_side import StreamedSide

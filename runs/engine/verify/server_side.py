@@ -11,7 +11,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Batches, Session
 from connections.sdk.schema import Column
-from connections.sdk.sql.hashing import HashedColumn
+from connections.sdk.sql.row_hash import HashedColumn
 from connections.sdk.types import DataType, Kind, to_arrow
 from runs.engine.segments import Grid, RangeGrid, Segment
 from runs.engine.verify.side import ComparisonSpec, Digest, Value, paired

@@ -1,4 +1,4 @@
-"""The shared row hash of `connections.sdk.sql.hashing`, computed in DuckDB over rows that were read."""
+"""The shared row hash of `connections.sdk.sql.row_hash`, computed in DuckDB over rows that were read."""
 
 from __future__ import annotations
 

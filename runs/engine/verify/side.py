@@ -1,4 +1,4 @@
-"""The interface of a side: one of the two tables that are compared."""
+"""The interface that a verification needs of a table: digests of segments of its rows, and the rows themselves."""
 
 from __future__ import annotations
 

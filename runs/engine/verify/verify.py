@@ -1,4 +1,4 @@
-"""Verifies one module: compares every row that its query returns with the destination, exactly."""
+"""Verifies one module: compares the rows that its query returns, or a part of them, with the destination, exactly."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
 from runs.engine.verify import open_sides
 from runs.engine.verify.comparison import Comparison
-from runs.engine.verify.equal_keys import EqualKeys
-from runs.engine.verify.loose_columns import loose_columns
+from runs.engine.verify.equal_keys import KeyMatcher
+from runs.engine.verify.inexact_key_columns import inexact_key_columns
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.result import ComparisonResult
 from runs.engine.verify.samples import Sample, choose
@@ -79,7 +79,7 @@ def verify(
             tables = open_sides.describe(dest, query)
             since = parse_since(options.since, dest, tables.info) if options.since else None
             spec = open_sides.compared(plan, tables, options.columns, since)
-            loose = loose_columns(plan, spec.key_columns, session) if spec.key else {}
+            inexact = inexact_key_columns(plan, spec.key_columns, session) if spec.key else {}
             bounds = _bounds(dest, spec)
             sample = options.same or (_sample(dest, options, bounds, log) if options.sample else None)
         both = open_sides.open_sides(plan, tables, spec, since, stack)
@@ -90,7 +90,7 @@ def verify(
             spec,
             pace=options.pace,
             progress=progress,
-            equal_keys=EqualKeys(plan, spec, loose=loose, pace=options.pace),
+            key_matcher=KeyMatcher(plan, spec, inexact=inexact, pace=options.pace),
         )
         with comparison:
             result = _compare(comparison, bounds, sample)

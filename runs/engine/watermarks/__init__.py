@@ -1,0 +1,1 @@
+"""Bounds of what a run reads: their values, types and warnings."""

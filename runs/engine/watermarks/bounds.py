@@ -13,7 +13,7 @@ from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, DataErro
 from connections.sdk.records import dataclass
 from connections.sdk.schema import TableInfo
 from connections.sdk.sql.dialect import Dialect
-from connections.sdk.sql.temporal import lowest_spelling
+from connections.sdk.sql.watermark_timestamps import lowest_spelling
 from connections.sdk.types import DataType, Kind
 from modules import overlap as overlaps
 from modules.query.placeholders import unused

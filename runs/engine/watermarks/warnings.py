@@ -10,7 +10,7 @@ from connections import registry
 from connections.sdk.errors import ConfigurationError, DataError, LockTimeout
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableInfo
-from connections.sdk.sql.temporal import Timestamp, has_offset
+from connections.sdk.sql.watermark_timestamps import Timestamp, has_offset
 from connections.sdk.types import DataType, Kind
 from modules import implied_watermark
 from runs.engine.destination import Destination
@@ -49,7 +49,7 @@ def count_watermarks(dest: Destination, columns: Sequence[Column]) -> WatermarkC
     offsets = compared.kind is Kind.TEXT and column.data_type.kind is Kind.TEXT
     if not bounded and not offsets:
         return WatermarkCounts()
-    sql = dest.dialect.count_marks(dest.staging, plan.watermark, ties=ties, offsets=offsets)
+    sql = dest.dialect.count_watermark_values(dest.staging, plan.watermark, ties=ties, offsets=offsets)
     without, sharing, with_offset = map(int, dest.session.fetch(sql)[0])
     return WatermarkCounts(without=without, sharing=sharing, with_offset=with_offset)
 
@@ -159,7 +159,7 @@ def _in_future(dest: Destination, value: str) -> bool:
     if timestamp.date[4] != "-":
         # a year with more than four digits, or before year 1
         return timestamp.date[0] != "-"
-    now = Timestamp.parse(str(dest.session.fetch(dest.dialect.clock())[0][0]))
+    now = Timestamp.parse(str(dest.session.fetch(dest.dialect.current_timestamp())[0][0]))
     if now is None:
         return False
     try:

@@ -1,0 +1,1 @@
+"""The ways in which jrunner moves rows: raw, arrow, external."""

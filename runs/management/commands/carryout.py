@@ -1,4 +1,4 @@
-"""`manage.py carryout`: the command of a launched process. Executes a queued run, group run or verifications."""
+"""`manage.py carryout`: executes queued runs, group runs and verifications, as the process launched for them."""
 
 from __future__ import annotations
 

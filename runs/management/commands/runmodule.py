@@ -11,7 +11,7 @@ from typing import Any
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
-from runs.cli import json_report, text
+from runs.cli import json_report, progress, text
 from runs.cli.find import find_module
 from runs.lifecycle import claim, signals
 from runs.lifecycle.execute import execute
@@ -45,7 +45,7 @@ class Command(BaseCommand):
                 run = claim.claim(module, request)
             except AlreadyRunning as busy:
                 raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING, report=report) from None
-            print_event = text.event_printer(self.stderr, quiet=options["quiet"])
+            print_event = progress.event_printer(self.stderr, quiet=options["quiet"])
             execute(run, on_event=print_event, retry=options["retry"])
         self.write_result(json.dumps(json_report.as_json(run)) if options["json"] else text.summary(run))
         if run.error:

@@ -31,7 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object on stdout, nothing else there")
 
     def handle(self, **options: Any) -> None:
-        report = tick.tick_alone(timestamps.in_zone(options["at"]) if options["at"] else timezone.now())
+        report = tick.tick_and_housekeeping(timestamps.in_zone(options["at"]) if options["at"] else timezone.now())
         if report is None:
             self.stderr.write("Another tick is running; it starts what is due.")
             return

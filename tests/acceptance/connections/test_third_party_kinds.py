@@ -221,6 +221,7 @@ def test_connections_of_third_party_kinds_are_imported_tested_and_used_by_runs(
         assert archive.execute("SELECT count(*) FROM orders").fetchone() == (3,)
 
 
+@pytest.mark.matrix
 def test_a_secret_option_in_the_error_and_the_log_of_a_reader_is_shown_and_stored_nowhere(
     tmp_path: Path, manage: Manage, hosts: Path, service: str, database_url: str
 ) -> None:
@@ -245,6 +246,7 @@ def results(completed: subprocess.CompletedProcess[str]) -> Any:
     return json.loads(completed.stdout.rpartition("RESULTS")[2])
 
 
+@pytest.mark.matrix
 def test_connections_of_third_party_kinds_are_added_and_tested_in_the_admin(
     manage: Manage, hosts: Path, service: str
 ) -> None:

@@ -18,6 +18,8 @@ import pytest
 from tests.acceptance.data_directory.make import ARCHIVE, DIRECTORY, change
 from tests.processes.install import Install
 
+pytestmark = pytest.mark.matrix
+
 # requests the admin pages of all rows, and restores a former version of a module
 PAGES = """
 import json

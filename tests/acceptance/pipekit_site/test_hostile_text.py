@@ -19,7 +19,7 @@ from connections.sdk.formatting import indented, one_line, visible
 from connections.secrets.redaction import RedactingFilter
 from pipekit_site.config.config import BASE_DIR
 from runs import logs
-from runs.cli import text as terminal
+from runs.cli import progress
 from runs.engine import events
 from runs.jrunner.protocol import Reporter
 
@@ -54,7 +54,7 @@ def test_an_error_cannot_imitate_other_lines_of_the_terminal() -> None:
 
 def test_progress_and_warnings_cannot_imitate_other_lines_of_the_terminal() -> None:
     stream = io.StringIO()
-    on_event = terminal.event_printer(SimpleNamespace(write=lambda text: stream.write(f"{text}\n")), quiet=False)
+    on_event = progress.event_printer(SimpleNamespace(write=lambda text: stream.write(f"{text}\n")), quiet=False)
     on_event(events.Warned(FORGED))
     on_event(events.RouteChosen("arrow", FORGED))
     assert is_harmless(stream.getvalue())

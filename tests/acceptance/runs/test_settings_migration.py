@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg.rows import dict_row
 
 from tests.processes.install import Install
@@ -58,6 +59,7 @@ def _parsed(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
+@pytest.mark.matrix
 def test_no_stored_value_is_lost_on_sqlite(tmp_path: Path) -> None:
     install = Install(tmp_path)
     assert install.manage("migrate", "runs", BEFORE, "--verbosity", "0").code == 0
@@ -72,6 +74,7 @@ def test_no_stored_value_is_lost_on_sqlite(tmp_path: Path) -> None:
         check(dict(row))
 
 
+@pytest.mark.matrix
 def test_no_stored_value_is_lost_on_postgresql(database_url: str, tmp_path: Path) -> None:
     install = Install(tmp_path, database_url)
     assert install.manage("migrate", "runs", BEFORE, "--verbosity", "0").code == 0

@@ -101,7 +101,7 @@ def test_a_tick_that_fails_does_not_end_the_scheduler(monkeypatch: pytest.Monkey
             raise RuntimeError("no")
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(tick, "tick_alone", fail_then_end)
+    monkeypatch.setattr(tick, "tick_and_housekeeping", fail_then_end)
     monkeypatch.setattr(loop, "_until_next_minute", lambda now: 0.01)
     monkeypatch.setattr(loop, "close_old_connections", lambda: None)
     assert loop.loop(lambda line: None) == signal.SIGINT

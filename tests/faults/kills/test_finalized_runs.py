@@ -47,6 +47,7 @@ def test_a_run_that_had_published_is_successful_even_if_its_module_was_given_ano
     assert (finalized(run).status, run.inserted) == ("success", 2)
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("point", ["publish.after_commit", "transfer.finished"])
 def test_the_result_of_a_killed_run_is_unknown_if_its_module_has_another_destination_now(
     orders: Module, save_connection: Any, warehouse_of: Callable[[str], ConnectionParameters], point: str
@@ -66,6 +67,7 @@ def test_a_killed_run_that_had_not_published_says_so(orders: Module) -> None:
     assert "nothing was published" in error["message"]
 
 
+@pytest.mark.matrix
 def test_the_deletes_of_a_killed_repair_are_counted(bench: Bench, orders: Module) -> None:
     bench.at_destination(
         "CREATE SCHEMA sync",
@@ -92,6 +94,7 @@ def test_a_run_interrupted_after_its_commit_is_successful_even_if_its_module_has
     assert "too late" in run.warnings[-1]
 
 
+@pytest.mark.matrix
 def test_a_killed_run_is_finalized_without_the_secrets_of_other_connections(orders: Module) -> None:
     run = kill("publish.after_commit", "runmodule", "orders")
     HookFactory.create(module=orders, connection=WarehouseFactory.create(password="$NOT_THERE"))

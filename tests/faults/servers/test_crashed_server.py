@@ -39,8 +39,9 @@ import pickle, sys
 from base64 import b64decode
 from connections.sdk.errors import PipekitError
 from runs.engine import events, retry
+from tests.benches.bench import retry_policy
 plan, retries = pickle.loads(b64decode(sys.stdin.read()))
-policy = retry.Policy(max_retries=retries, delay=0.1)
+policy = retry_policy(max_retries=retries, delay=0.1)
 try:
     for event in retry.run(plan, policy, still_ours=lambda: True):
         if isinstance(event, events.AttemptFailed):

@@ -17,14 +17,13 @@ from connections.sdk.errors import PipekitError
 from runs.engine import retry
 from runs.engine.events import AttemptFailed, Event, Published, StepStarted
 from runs.engine.plan import Plan, Strategy
-from runs.engine.retry import Policy
-from tests.benches.bench import Bench
+from tests.benches.bench import Bench, retry_policy
 from tests.faults.changing_source import Generator, digest, stored_rows, table_bytes
 
 pytestmark = pytest.mark.matrix
 
 # how often, and for how many seconds each time, a run waits for a lock
-POLICY, LOCK_SECONDS = Policy(max_retries=2, delay=0.1), 0.3
+POLICY, LOCK_SECONDS = retry_policy(max_retries=2, delay=0.1), 0.3
 HOLDER = "nightly report"
 
 
@@ -88,7 +87,7 @@ def test_a_run_whose_table_stays_locked_fails_with_an_error_that_names_the_holde
     bench, before = generator.bench, table_bytes(generator.bench)
     with holder(bench) as other:
         hold(other, mode)
-        events, error = run_with_retries(generator.plan(lock_seconds=LOCK_SECONDS))
+        events, error = run_with_retries(generator.plan(lock_timeout=LOCK_SECONDS))
         message = check_lock_timeouts(events, error)
         assert f"locks on sync.t are held by process {other.info.backend_pid} ({HOLDER}, user postgres," in message
         lock = mode.title().replace(" ", "") + "Lock"
@@ -109,7 +108,7 @@ def test_a_lock_that_is_released_before_the_retry_costs_one_attempt(generator: G
             if isinstance(event, AttemptFailed):
                 other.rollback()
 
-        events, error = run_with_retries(generator.plan(lock_seconds=LOCK_SECONDS), release)
+        events, error = run_with_retries(generator.plan(lock_timeout=LOCK_SECONDS), release)
     assert error is None
     assert [event.code for event in events if isinstance(event, AttemptFailed)] == ["lock_timeout"]
     assert digest(stored_rows(generator.bench)) == digest(generator.expected())
@@ -118,10 +117,10 @@ def test_a_lock_that_is_released_before_the_retry_costs_one_attempt(generator: G
 def test_a_reader_blocks_a_truncate_and_is_named_but_does_not_block_a_delete(generator: Generator) -> None:
     with holder(generator.bench) as reader:
         reader.execute("SELECT count(*) FROM sync.t")
-        message = check_lock_timeouts(*run_with_retries(generator.plan(lock_seconds=LOCK_SECONDS)))
+        message = check_lock_timeouts(*run_with_retries(generator.plan(lock_timeout=LOCK_SECONDS)))
         assert f"process {reader.info.backend_pid} ({HOLDER}" in message
         assert "AccessShareLock" in message
-        _, error = run_with_retries(generator.plan(lock_seconds=LOCK_SECONDS, delete_instead_of_truncate=True))
+        _, error = run_with_retries(generator.plan(lock_timeout=LOCK_SECONDS, delete_instead_of_truncate=True))
         assert error is None
     assert digest(stored_rows(generator.bench)) == digest(generator.expected())
 
@@ -135,7 +134,7 @@ def test_a_table_that_is_locked_after_the_publish_keeps_the_published_rows(gener
             if isinstance(event, Published):
                 hold(other, "SHARE")
 
-        events, error = run_with_retries(generator.plan(lock_seconds=LOCK_SECONDS), lock)
+        events, error = run_with_retries(generator.plan(lock_timeout=LOCK_SECONDS), lock)
         assert HOLDER in check_lock_timeouts(events, error)
         assert last_step(events) == "reconcile"
         assert len([event for event in events if isinstance(event, Published)]) == 1
@@ -146,4 +145,4 @@ def test_a_table_that_is_locked_after_the_publish_keeps_the_published_rows(gener
 
 def test_the_check_fails_if_the_table_is_not_locked(generator: Generator) -> None:
     with pytest.raises(AssertionError, match="the run did not wait for a lock"):
-        check_lock_timeouts(*run_with_retries(generator.plan(lock_seconds=LOCK_SECONDS)))
+        check_lock_timeouts(*run_with_retries(generator.plan(lock_timeout=LOCK_SECONDS)))

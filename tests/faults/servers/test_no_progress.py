@@ -20,7 +20,7 @@ from connections.sdk.parameters import ConnectionParameters
 from runs.engine import events, retry
 from runs.engine.plan import Hook, Plan, RunOn, Strategy
 from runs.process.control import descendants
-from tests.benches.bench import Bench, Result
+from tests.benches.bench import Bench, Result, retry_policy
 from tests.faults.servers.stopped_server import COPYING, PUBLISHING, Stopper
 from tests.processes.commands import alive, backends, is_jrunner, wait_until
 from tests.servers.proxy import Fault, Proxy
@@ -223,7 +223,7 @@ def test_a_retry_finds_the_commit_of_a_server_that_was_stopped(
     plan = with_timeout(wide(pg_bench).plan(QUERY, strategy=Strategy.APPEND, watermark="k"))
     stopper, run_events = publishing("publish.before_commit"), []
     with stopper.active():
-        for event in retry.run(plan, retry.Policy(max_retries=2, delay=0), still_ours=lambda: True):
+        for event in retry.run(plan, retry_policy(max_retries=2, delay=0), still_ours=lambda: True):
             run_events.append(event)
             if isinstance(event, events.AttemptFailed):
                 stopper.resume()

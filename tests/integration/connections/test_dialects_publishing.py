@@ -47,10 +47,12 @@ def _statements(kind: str) -> dict[str, str]:
         "maximum": d.maximum(TABLE, "v"),
         "second_highest": d.second_highest(TABLE, "v"),
         "count_null": d.count_null(staging, KEY),
-        "count_marks": d.count_marks(staging, "v", ties=True, offsets=True),
-        "count_marks without ties and offsets": d.count_marks(staging, "v", ties=False, offsets=False),
-        "without": d.without(staging, "v", KEY, limit=5),
-        "without other columns": d.without(staging, "v", ()),
+        "count_watermark_values": d.count_watermark_values(staging, "v", ties=True, offsets=True),
+        "count_watermark_values without ties and offsets": d.count_watermark_values(
+            staging, "v", ties=False, offsets=False
+        ),
+        "select_rows_with_null": d.select_rows_with_null(staging, "v", KEY, limit=5),
+        "select_rows_with_null without other columns": d.select_rows_with_null(staging, "v", ()),
         "empty_table": d.empty_table(TABLE),
         "analyze": d.analyze(TABLE),
         "count": d.count(TABLE),
@@ -61,8 +63,8 @@ def _statements(kind: str) -> dict[str, str]:
         "some_of": d.some_of(TABLE, COLUMNS, 1000),
         "highest_up_to": d.highest_up_to(TABLE, "v", "5", 100),
         "keep_latest": d.keep_latest(staging, COLUMNS, KEY, "v"),
-        "insert_unseen": d.insert_unseen(TABLE, staging, COLUMNS, "v"),
-        "count_unseen": d.count_unseen(TABLE, staging, COLUMNS, "v"),
+        "insert_missing_copies": d.insert_missing_copies(TABLE, staging, COLUMNS, "v"),
+        "count_missing_copies": d.count_missing_copies(TABLE, staging, COLUMNS, "v"),
         "count_keys": d.count_keys(staging, KEY),
         "upsert": d.upsert(TABLE, staging, COLUMNS, KEY),
         "upsert of keys only": d.upsert(TABLE, staging, KEY, KEY),
@@ -91,10 +93,10 @@ def test_sqlglot_parses_every_statement_as_one_statement(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["h2", "oracle", "sqlserver"])
 def test_systems_without_limit_get_the_row_limit_that_they_have(kind: str) -> None:
     assert [name for name, sql in _statements(kind).items() if re.search(r"\bLIMIT\b", sql)] == []
-    assert _dialect("oracle").without(TableName("", "S"), "A", ("B",), limit=5) == (
+    assert _dialect("oracle").select_rows_with_null(TableName("", "S"), "A", ("B",), limit=5) == (
         'SELECT t."B" FROM "S" t WHERE t."A" IS NULL FETCH FIRST 5 ROWS ONLY'
     )
-    assert _dialect("sqlserver").without(TableName("", "S"), "A", ("B",), limit=5) == (
+    assert _dialect("sqlserver").select_rows_with_null(TableName("", "S"), "A", ("B",), limit=5) == (
         "SELECT TOP (5) t.[B] FROM [S] t WHERE t.[A] IS NULL"
     )
 
@@ -225,7 +227,7 @@ def test_mariadb_counts_the_rows_that_a_publish_will_change(mariadb: Callable[..
     d, staging = _dialect("mysql"), _dialect("mysql").staging_table("orders")
     doubled = insert_rows(d, TABLE, [("2", "b'\\", "old")])
     assert mariadb(*_prepared(d), doubled, d.count_pairs(TABLE, staging, KEY, null_safe=True)) == [["2", "3"]]
-    assert mariadb(*_prepared(d), d.count_unseen(TABLE, staging, COLUMNS, "v")) == [["3"]]
+    assert mariadb(*_prepared(d), d.count_missing_copies(TABLE, staging, COLUMNS, "v")) == [["3"]]
     assert mariadb(*_prepared(d), d.count_keys(staging, KEY)) == [["3"]]
 
 

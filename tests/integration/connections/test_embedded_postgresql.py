@@ -230,7 +230,7 @@ def start_earlier_version(path: Path) -> None:
     path.mkdir(mode=0o700)
     os.chown(path, user.uid, user.gid)
     with Cluster.opened(path, user) as cluster:
-        cluster.run("initdb", "-D", cluster.own_name, "--auth=trust", "--encoding=utf8", "-U", "postgres")
+        cluster.run("initdb", "-D", cluster.server_path, "--auth=trust", "--encoding=utf8", "-U", "postgres")
         cluster.write(".handle_pids.json", "[]")
         cluster.start()
     with psycopg.connect(host=str(path), user="postgres", dbname="postgres", autocommit=True) as connection:

@@ -10,6 +10,8 @@ import pytest
 from connections.sdk.errors import PipekitError
 from tests.benches.small_databases import System, duckdb, job, transfer_rows
 
+pytestmark = pytest.mark.matrix
+
 _VALUE_MEGABYTES = 40
 
 

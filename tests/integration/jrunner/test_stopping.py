@@ -48,7 +48,7 @@ def _is_copying(url: str) -> Callable[[], bool]:
     return check
 
 
-@pytest.fixture(params=["postgresql", "sqlite", "duckdb"])
+@pytest.fixture(params=["postgresql", *(pytest.param(kind, marks=pytest.mark.matrix) for kind in ("sqlite", "duckdb"))])
 def slow_job(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> tuple[Job, System]:
     """Create a job that takes minutes, by the raw route or by arrow, and a destination with an old row."""
     destinations = {

@@ -17,8 +17,8 @@ from connections.models import Connection
 from connections.sdk.errors import ConfigurationInvalid
 from modules.configfile import MODULES
 from modules.models import Module, ModuleHistory
-from pipekit_site.configfile import load as importing
-from pipekit_site.configfile.importer import ImportOptions
+from pipekit_site.configfile import import_file as importing
+from pipekit_site.configfile.apply_sections import ImportOptions
 from pipekit_site.import_export import SECTIONS
 from tests.benches.config_yaml import EXAMPLE, counts, load
 from tests.factories import RunFactory

@@ -12,6 +12,7 @@ from pipekit_site import checks
 from tests.processes.install import Install
 
 
+@pytest.mark.matrix
 def test_check_deploy_has_no_warnings_with_the_profile_set_in_a_variable_or_the_file(tmp_path: Path) -> None:
     assert Install(tmp_path).manage("migrate", "--verbosity", "0", PIPEKIT_TLS="true").code == 0
     by_variable = Install(tmp_path).manage("check", "--deploy", "--fail-level", "WARNING", PIPEKIT_TLS="true")

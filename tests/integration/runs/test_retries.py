@@ -15,14 +15,14 @@ import pytest
 from connections.connectors.postgresql.errors.statement import from_psycopg
 from connections.sdk import errors
 from modules.models import Hook, Module
-from runs.engine.retry import Budget, Policy
+from runs.engine.retry import Budget
 from runs.lifecycle import cancel
 from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.lifecycle.launch import launch
 from runs.models import Run
 from runs.models.notification import Notification
-from tests.benches.bench import Bench
+from tests.benches.bench import Bench, retry_policy
 from tests.benches.blocked_queries import BLOCKING_EXPRESSION, block_queries
 from tests.factories import change_settings
 from tests.processes.commands import alive, manage, wait_until
@@ -35,7 +35,7 @@ QUERY = "SELECT k, v FROM s"
 
 
 def test_waits_are_random_below_a_bound_that_doubles_up_to_the_maximum() -> None:
-    policy = Policy(delay=5, max_delay=900)
+    policy = retry_policy(delay=5, max_delay=900)
     for retry, bound in ((1, 5), (2, 10), (3, 20), (8, 640), (9, 900), (500, 900)):
         waits = [policy.wait(retry) for _ in range(300)]
         assert 0 <= min(waits) < bound * 0.2
@@ -95,7 +95,7 @@ def subclasses(base: type[errors.PipekitError]) -> Iterator[type[errors.PipekitE
 def test_every_error_is_listed_and_only_those_that_may_pass_are_retried() -> None:
     classes = {cls.code: cls for cls in subclasses(errors.PipekitError)}
     assert set(classes) == {*RETRIED, *NOT_RETRIED}
-    retried = {code for code, cls in classes.items() if Budget(Policy()).spend(cls("it failed")) is not None}
+    retried = {code for code, cls in classes.items() if Budget(retry_policy()).next_delay(cls("it failed")) is not None}
     assert retried == set(RETRIED)
 
 
@@ -114,16 +114,16 @@ def test_the_sqlstate_of_a_postgresql_error_decides_whether_it_is_retried(state:
 
 
 def test_retries_are_limited_and_failed_connects_are_counted_separately() -> None:
-    budget = Budget(Policy(max_retries=2))
+    budget = Budget(retry_policy(max_retries=2))
     lost, unreachable = errors.ConnectionLost("reset"), errors.ConnectionFailed("closed")
-    assert [budget.spend(unreachable) for _ in range(3)] == [(1.0, True)] * 3
-    assert [(budget.spend(lost) or (0, True))[1] for _ in range(2)] == [False, False]
-    assert budget.spend(lost) is None
+    assert [budget.next_delay(unreachable) for _ in range(3)] == [(1.0, True)] * 3
+    assert [(budget.next_delay(lost) or (0, True))[1] for _ in range(2)] == [False, False]
+    assert budget.next_delay(lost) is None
 
 
 def test_there_is_no_retry_after_the_timeout() -> None:
-    budget = Budget(Policy(timeout=0))
-    assert budget.spend(errors.ConnectionLost("reset")) is None
+    budget = Budget(retry_policy(timeout=0))
+    assert budget.next_delay(errors.ConnectionLost("reset")) is None
 
 
 @pytest.fixture

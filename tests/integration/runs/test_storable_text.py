@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 from runs.lifecycle import claim, spool
-from runs.lifecycle.dest_lock import dest_lock_key
+from runs.lifecycle.destination_key import dest_lock_key
 from runs.models import Run
 from runs.models.states import Status
 from runs.models.transitions import storable

@@ -14,7 +14,7 @@ from modules.models import Module
 from runs.models import GroupRun, Run
 from scheduling.models import Schedule, Slot, Tick
 from scheduling.tick import slots, tick, timers
-from scheduling.tick.due import Clock, due_slot
+from scheduling.tick.due import TickTimes, due_slot
 from tests.factories import ModuleFactory
 from tests.integration.scheduling.simulated_time import DAY, HOUR, MINUTE, START, edit, finish_all, play, schedule
 
@@ -151,7 +151,7 @@ def test_a_schedule_deleted_between_evaluation_and_claim_starts_nothing() -> Non
     row = schedule()
     (timer,) = timers.enabled()
     now = START + MINUTE
-    due = due_slot(timer, Clock(now=now, unbroken_since=START, grace=HOUR))
+    due = due_slot(timer, TickTimes(now=now, unbroken_since=START, grace=HOUR))
     assert due is not None
     row.delete()
     assert slots.claim(timer, due, now) is None

@@ -144,4 +144,4 @@ def test_a_tick_started_by_cron_fails_while_another_hangs(hanging_tick: None) ->
 @pytest.mark.django_db(transaction=True)
 def test_a_tick_that_finds_another_just_started_does_nothing_and_does_not_fail() -> None:
     with lock.only_tick():
-        assert tick.tick_alone(timezone.now()) is None
+        assert tick.tick_and_housekeeping(timezone.now()) is None

@@ -12,7 +12,7 @@ from connections import registry
 from connections.connectors.postgresql import shared_hashing
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
-from connections.sdk.sql.hashing import NotHashed
+from connections.sdk.sql.row_hash import NotHashed
 from connections.sdk.types import DataType, Kind
 from runs.engine.segments import HashGrid, Segment
 from runs.engine.verify.server_side import ServerSide

@@ -9,10 +9,10 @@ import pytest
 from connections import registry
 from connections.connectors.postgresql.equality import unbounded
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.sql.equality import Spellings
+from connections.sdk.sql.equality import TextForms
 from tests.benches.bench import fetch
 
-ONE, ONE_SHOWN, SEVERAL = Spellings
+ONE, ONE_SHOWN, SEVERAL = TextForms
 # a type, two texts of one value, and how many texts the connector says that equal values have
 POSTGRESQL = [
     ("inet", "10.0.0.1/32", "10.0.0.1", ONE_SHOWN),
@@ -54,12 +54,12 @@ def moods(warehouse: ConnectionParameters) -> ConnectionParameters:
     return warehouse
 
 
-def spellings_of(parameters: ConnectionParameters, names: list[str]) -> dict[str, Spellings]:
+def spellings_of(parameters: ConnectionParameters, names: list[str]) -> dict[str, TextForms]:
     module = registry.type_equality(parameters.kind)
     assert module is not None
     session = registry.connector(parameters.kind).connect(parameters)
     try:
-        return {name: equality.spellings for name, equality in module.equality(session, names).items()}
+        return {name: equality.text_forms for name, equality in module.equality(session, names).items()}
     finally:
         session.close()
 

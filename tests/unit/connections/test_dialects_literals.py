@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from connections import registry
 from connections.sdk.errors import DataError
-from connections.sdk.sql.temporal import Timestamp, as_kind
+from connections.sdk.sql.watermark_timestamps import Timestamp, converted_to
 from connections.sdk.types import DataType, Kind
 
 KINDS = registry.kinds()
@@ -149,12 +149,12 @@ CONVERTED = [
 def test_a_timestamp_is_converted_to_the_type_of_the_column_and_rounded_down(
     value: str, kind: Kind, expected: str
 ) -> None:
-    assert as_kind(value, kind) == expected
+    assert converted_to(value, kind) == expected
 
 
 def test_a_timestamp_after_the_year_9999_cannot_be_converted_to_utc() -> None:
     with pytest.raises(DataError, match="cannot be converted"):
-        as_kind("12026-01-31 10:00:00+02", Kind.TIMESTAMP)
+        converted_to("12026-01-31 10:00:00+02", Kind.TIMESTAMP)
 
 
 @given(st.datetimes(), st.integers(0, 12))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connections import registry
-from connections.sdk.sql.temporal import lowest_spelling
+from connections.sdk.sql.watermark_timestamps import lowest_spelling
 from connections.sdk.types import DataType, Kind
 
 SPELLINGS = [

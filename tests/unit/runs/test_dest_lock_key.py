@@ -9,7 +9,7 @@ import pytest
 
 from connections.models import Connection, Driver
 from modules.models import Module
-from runs.lifecycle.dest_lock import dest_lock_key
+from runs.lifecycle.destination_key import dest_lock_key
 
 
 def key(url: str, table: str = "sync.orders", *, kind: str = "", **options: Any) -> str:

@@ -1,0 +1,1 @@
+"""Reads and writes rows: raw COPY between two servers, and Arrow batches."""

@@ -1,0 +1,1 @@
+"""Translates errors of connecting and of statements to Pipekit's, with their causes."""

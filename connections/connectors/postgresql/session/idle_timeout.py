@@ -12,7 +12,7 @@ import psycopg
 from psycopg import waiting
 
 from connections.sdk.errors import NoProgress
-from connections.sdk.lock_waits import Wait
+from connections.sdk.lock_wait_reports import Wait
 
 T = TypeVar("T")
 # seconds between two checks of the clock and of signals

@@ -98,7 +98,7 @@ def test_triggers_and_foreign_keys_are_those_of_the_table_that_is_filled(app_ben
     session = registry.connector("postgresql").connect(app_bench.destination)
     introspector = registry.connector("postgresql").introspector
     try:
-        assert introspector.may_skip_rows(session, ORDERS)
+        assert introspector.may_change_written_rows(session, ORDERS)
         assert [key.table for key in introspector.foreign_keys(session, ORDERS)] == [TableName("app", "lines")]
     finally:
         session.close()
@@ -116,7 +116,7 @@ def test_a_similar_name_in_the_current_schema_is_noticed(app_bench: Bench) -> No
 
 def test_both_names_of_the_table_lock_the_same_publish(app_bench: Bench) -> None:
     app_bench.at_destination("CREATE TABLE app.orders (k int, v text)")
-    plan = app_bench.plan(QUERY, lock_seconds=0.5)
+    plan = app_bench.plan(QUERY, lock_timeout=0.5)
     named, unnamed = (replace(plan, dest_table=table) for table in (TableName("app", "orders"), ORDERS))
     with Destination.open(named) as first, first.session.transaction():
         first.begin(first.table)

@@ -105,7 +105,7 @@ def test_the_statements_of_a_publish_are_right_with_columns_of_any_name(
             session.execute(dialect.create_table(table, [(name, "integer") for name in columns]))
         session.execute(f"INSERT INTO {dialect.qualified(target)} VALUES (1, 10, 7), (2, 10, 7)")
         session.execute(f"INSERT INTO {dialect.qualified(staging)} VALUES (2, 10, 7), (2, 20, 8), (3, 10, 7)")
-        session.execute(dialect.insert_unseen(target, staging, columns, mark))
+        session.execute(dialect.insert_missing_copies(target, staging, columns, mark))
         expected = [(1, 10, 7), (2, 10, 7), (2, 20, 8), (3, 10, 7)]
         assert fetch_sorted(session, dialect, target) == expected
         assert session.fetch(dialect.duplicate_keys(staging, key)) == [(2, 2)]

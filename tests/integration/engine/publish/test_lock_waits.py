@@ -16,7 +16,7 @@ import pytest
 from connections import registry
 from connections.connectors.duckdb import driver as duckdb_driver
 from connections.connectors.sqlite import busy_wait
-from connections.sdk import lock_waits
+from connections.sdk import lock_wait_reports
 from connections.sdk.errors import ConnectionFailed, LockTimeout
 from runs.engine.plan import Strategy
 from tests.benches.bench import Bench
@@ -28,9 +28,9 @@ pytestmark = pytest.mark.usefixtures("transfer_in_process")
 @pytest.fixture(autouse=True)
 def reports(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Return the list of reports, of which the first comes after 0.3 seconds."""
-    monkeypatch.setattr(lock_waits, "FIRST", 0.3)
+    monkeypatch.setattr(lock_wait_reports, "FIRST", 0.3)
     messages: list[str] = []
-    with lock_waits.reported_to(messages.append):
+    with lock_wait_reports.reported_to(messages.append):
         yield messages
 
 
@@ -108,7 +108,7 @@ def test_a_lock_timeout_names_the_holder_in_the_error(bench: Bench, reports: lis
     with locking_session(bench, "LOCK TABLE sync.t IN ACCESS EXCLUSIVE MODE") as other:
         name = _session_name(other)
         error = timeout_error(
-            reports, lambda seconds: bench.run(bench.plan("SELECT k, v FROM s", lock_seconds=seconds))
+            reports, lambda seconds: bench.run(bench.plan("SELECT k, v FROM s", lock_timeout=seconds))
         )
     assert len(reports) >= 1
     assert name in error.message

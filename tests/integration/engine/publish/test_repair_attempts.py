@@ -12,7 +12,7 @@ from runs.engine import retry, sync
 from runs.engine.plan import Hook, Plan, Repair, RunOn, Strategy
 from runs.engine.publish import delete_extra as repairing
 from runs.engine.publish.checks import StagingChanged
-from tests.benches.bench import Bench
+from tests.benches.bench import Bench, retry_policy
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -40,7 +40,7 @@ def test_an_attempt_after_the_publish_deletes_nothing_and_fails_with_a_hint(
 
     monkeypatch.setattr(repairing, "_delete_in_transaction", raise_lock_timeout)
     with pytest.raises(CountMismatch, match="extra") as caught:
-        list(retry.run(repair, retry.Policy(delay=0), still_ours=lambda: True))
+        list(retry.run(repair, retry_policy(delay=0), still_ours=lambda: True))
     assert "--repair" in caught.value.hint
     assert pg_bench.rows("SELECT count(*), max(v) FROM sync.t") == [(30, "x")]
 

@@ -67,7 +67,7 @@ def test_rows_are_equal_only_if_all_their_values_are(
         # one row exists already, its duplicate does not
         session.execute("INSERT INTO staging VALUES ('a', 'a', 1)")
         session.execute("INSERT INTO target VALUES ('a', 'a', 1), (NULL, NULL, 1)")
-        sql = dialect.insert_unseen(TARGET, STAGING, columns, "n")
+        sql = dialect.insert_missing_copies(TARGET, STAGING, columns, "n")
         assert session.execute(sql) == len(pairs) - 1
         assert session.execute(sql) == 0
         rows = session.fetch("SELECT a, b FROM target")
@@ -82,7 +82,7 @@ def test_rows_with_the_maximum_number_of_columns_are_compared(
     with _tables(parameters, [(name, "smallint") for name in columns]) as session:
         for table, first in (("target", 1), ("staging", 1), ("staging", 2)):
             session.execute(f"INSERT INTO {table} VALUES ({first}{', 7' * (len(columns) - 1)})")
-        session.execute(_dialect(parameters).insert_unseen(TARGET, STAGING, columns, "c0"))
+        session.execute(_dialect(parameters).insert_missing_copies(TARGET, STAGING, columns, "c0"))
         assert session.fetch("SELECT c0 FROM target ORDER BY 1") == [(1,), (2,)]
 
 

@@ -1,4 +1,4 @@
-"""The key that locks a destination table: two runs have the same one exactly if they write the same table.
+"""The key of a destination table; a unique index on it allows one active run. The same table has the same key.
 
 Names that only a resolver or the server knows to be the same (an alias in DNS, a synonym, a table without a schema
 under a search_path that a role sets) have different keys. Publishes of one table exclude each other on the server, too.

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from connections.sdk import lock_waits
-from connections.sdk.lock_waits import Wait
+from connections.sdk import lock_wait_reports
+from connections.sdk.lock_wait_reports import Wait
 
 
 class Clock:
@@ -28,13 +28,13 @@ def clock() -> Clock:
 
 @pytest.fixture(autouse=True)
 def no_failures_logged_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock_waits, "_logged", set())
+    monkeypatch.setattr(lock_wait_reports, "_logged", set())
 
 
 @pytest.fixture
 def reports() -> Iterator[list[str]]:
     reports: list[str] = []
-    with lock_waits.reported_to(reports.append):
+    with lock_wait_reports.reported_to(reports.append):
         yield reports
 
 
@@ -100,7 +100,7 @@ def test_an_error_in_reporting_is_logged_once(clock: Clock, caplog: pytest.LogCa
         raise ValueError("the log is closed")
 
     wait = Wait(lambda: "waiting", clock=clock)
-    with lock_waits.reported_to(report), caplog.at_level(logging.WARNING):
+    with lock_wait_reports.reported_to(report), caplog.at_level(logging.WARNING):
         poll_for(wait, clock, seconds=100)
     assert wait.last == "waiting"
     assert caplog.messages == ["A wait for a lock could not be reported: ValueError: the log is closed"]

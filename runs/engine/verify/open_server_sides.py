@@ -10,7 +10,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Session
 from connections.sdk.sql.final_semicolon import without_final_semicolon
-from connections.sdk.sql.hashing import HashedColumn, NotHashed, SharedHashing
+from connections.sdk.sql.row_hash import HashedColumn, NotHashed, SharedHashing
 from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
 from runs.engine.verify.differences import SideName

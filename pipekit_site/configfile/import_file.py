@@ -11,9 +11,9 @@ import yaml
 from django.db import connection, transaction
 
 from connections.sdk.errors import ConfigurationInvalid
+from pipekit_site.configfile.apply_sections import Changes, Importer, ImportOptions, Trial
 from pipekit_site.configfile.document import Entry, compose, entries, is_null, tag
 from pipekit_site.configfile.export import VERSION, export
-from pipekit_site.configfile.importer import Changes, Importer, ImportOptions, Trial
 from pipekit_site.configfile.problems import FileInvalid, Findings, suggest
 from pipekit_site.configfile.sections import Section
 from pipekit_site.configfile.trial_copy import private_copy
@@ -47,7 +47,7 @@ def load(data: bytes, sections: Sequence[Section], options: ImportOptions) -> Im
             return _import(root, sections, options)
     for _ in range(_ATTEMPTS):
         trial = Trial()
-        with private_copy(sections, options.beside) as copied, transaction.atomic():
+        with private_copy(sections, options.blocking_rows) as copied, transaction.atomic():
             result = _import(root, sections, options, trial=trial)
         if options.dry_run:
             return result

@@ -75,7 +75,7 @@ class Timestamp:
         return replace(self, date=f"{year}-{shifted:%m-%d}", time=f"{shifted:%H:%M:%S}", offset="")
 
 
-def as_kind(value: str, kind: Kind) -> str:
+def converted_to(value: str, kind: Kind) -> str:
     """Return the text of a date or timestamp in the form of ``kind``; other text is returned unchanged.
 
     For a date the time is dropped, for a timestamp without time zone the offset, both after conversion to UTC, the

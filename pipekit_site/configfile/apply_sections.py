@@ -41,7 +41,7 @@ class ImportOptions:
     dry_run: bool = False
     prune: bool = False
     # rows of other tables that decide whether something may be pruned
-    beside: Sequence[models.QuerySet[Any]] = ()
+    blocking_rows: Sequence[models.QuerySet[Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)

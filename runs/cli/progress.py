@@ -1,0 +1,48 @@
+"""What runmodule shows while it runs: steps, progress, waits, retries and warnings, as plain lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from connections.sdk.formatting import counted, indented, one_line, readable_size
+from runs.engine import events
+
+
+class Stream(Protocol):
+    """An output stream of a command, as Django's OutputWrapper is one."""
+
+    def write(self, text: str) -> object: ...
+    def isatty(self) -> bool: ...
+    def flush(self) -> None: ...
+
+
+def event_printer(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
+    """Return a callback that prints events, progress at most once a second; with ``quiet`` only warnings."""
+    last = 0.0
+
+    def print_event(event: events.Event) -> None:
+        nonlocal last
+        if quiet:
+            if isinstance(event, events.Warned):
+                stream.write(f"warning: {indented(event.message)}")
+            return
+        match event:
+            case events.StepStarted(step):
+                stream.write(f"{step} ...")
+            case events.RouteChosen(route, why):
+                stream.write(f"  route {route}: {one_line(why)}")
+            case events.Progress(rows, size) if time.monotonic() - last >= 1:
+                last = time.monotonic()
+                moved = "" if rows is None else f"{counted(rows)}, "
+                stream.write(f"  {moved}{readable_size(size)}")
+            case events.AttemptFailed():
+                stream.write(f"  attempt {event.number} failed: {indented(event.message)}")
+                stream.write(f"  retrying in {event.wait:.1f} s")
+            case events.Waiting(message):
+                stream.write(f"  {one_line(message)}")
+            case events.Warned(message):
+                stream.write(f"  warning: {indented(message)}")
+
+    return print_event
