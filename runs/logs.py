@@ -17,6 +17,7 @@ from typing import BinaryIO, Protocol
 from connections.sdk.files.lock import lock_descriptor
 from connections.sdk.formatting import indented, visible
 from connections.sdk.records import dataclass
+from connections.secrets.redaction import redactor
 
 # bytes kept of the beginning, including the line about the cut: padded with dashes, it ends exactly here, which is how
 # it is recognised
@@ -38,7 +39,8 @@ class Logged(Protocol):
 
 
 def write(run: Logged, text: str) -> None:
-    """Append one line with a timestamp. An OSError, such as a full disk, is ignored."""
+    """Append one line with a timestamp, without secrets. An OSError, such as a full disk, is ignored."""
+    text = redactor().text(text)
     now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
     with suppress(OSError):
         run.log_file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from pipekit_site.demo import compare, display, source
 from runs.lifecycle import claim, signals
 from runs.lifecycle.execute import execute
 from runs.models import Run
+from runs.models.execution import StartedBy
 from runs.models.states import Status
 
 _HERE = Path(__file__).parent
@@ -101,7 +102,7 @@ def _run_all(console: Console) -> list[Run]:
         for name in names:
             module = Module.objects.with_connections().get(name=name)
             with signals.as_interrupt(deferred=True) as received:
-                run = claim.claim(module, claim.Request(trigger="demo"))
+                run = claim.claim(module, claim.Request(trigger=StartedBy.DEMO))
                 runs.append(execute(run, on_event=bar(name)))
             if received:
                 # the run has ended well, and the demo ends with it

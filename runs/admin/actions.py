@@ -6,8 +6,8 @@ the pages of runs are read-only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -23,7 +23,7 @@ from runs.lifecycle import launch as launching
 from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.models import GroupRun, Run
-from runs.models.execution import StartedBy
+from runs.models.execution import Execution, StartedBy
 from runs.models.setting import current_settings
 
 CANCEL = Button(
@@ -36,9 +36,10 @@ CANCEL = Button(
 RESULT_TEXTS = {
     CancelResult.REQUESTED: "is being cancelled and ends within 20 seconds.",
     CancelResult.CANCELLED: "is cancelled.",
-    CancelResult.TOO_LATE: "cannot be cancelled any more: its rows are published.",
+    CancelResult.TOO_LATE: "is being ended: its rows are published; its remaining hooks and key_sync are skipped.",
     CancelResult.ENDED: "has already ended.",
 }
+Launched = TypeVar("Launched", bound=Execution)
 
 
 class MayRun:
@@ -125,20 +126,29 @@ def _launch(request: HttpRequest, rows: QuerySet[Any], launch: Callable[[Any], R
     hint = "Add them to a group, which runs a limited number of modules in parallel, and run the group."
     if too_many(request, rows.count(), hint):
         return None
-    started: list[Run | GroupRun] = []
+    launched: list[Run | GroupRun] = []
     conflicting: Run | GroupRun | None = None
     for row in rows:
         try:
-            started.append(launch(row))
+            launched.append(launch(row))
         except AlreadyRunning as error:
             conflicting = _conflicting(row, error)
             messages.warning(request, _conflict_text(conflicting, error))
         except PipekitError as error:
             messages.error(request, f"{error.message} {error.hint}")
-    if started:
+    if started := report_failed_launches(request, launched):
         messages.success(request, html.render("runs/messages/started.html", rows=started))
-    target = started[0] if started else conflicting
+    target = next(iter([*started, *launched]), conflicting)
     return HttpResponseRedirect(html.page_of(target)) if target and FROM_PAGE in request.POST else None
+
+
+def report_failed_launches(request: HttpRequest, launched: Sequence[Launched]) -> list[Launched]:
+    """Add an error to the page for each row whose process could not be started; return the other rows."""
+    for row in launched:
+        if row.error:
+            text = f"did not start: {row.error['message']} {row.error['hint']}".strip()
+            messages.error(request, html.render("runs/messages/row.html", row=row, text=text))
+    return [row for row in launched if not row.error]
 
 
 def _conflicting(row: Module | Group, error: AlreadyRunning) -> Run | GroupRun | None:

@@ -18,7 +18,7 @@ from modules.models import Module
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button
 from runs.admin import formatting, verification_examples
-from runs.admin.actions import RESULT_TEXTS, too_many
+from runs.admin.actions import RESULT_TEXTS, report_failed_launches, too_many
 from runs.admin.base import RunHistoryAdmin, StartedByFilter
 from runs.models.execution import StartedBy
 from runs.models.verification import Verification
@@ -56,16 +56,17 @@ def _launch(
         trigger=StartedBy.ADMIN, actor=request.user.get_username(), repair=repair, options=options
     )
     try:
-        started = launch(modules, verification_request)
+        launched = launch(modules, verification_request)
     except PipekitError as error:
         messages.warning(request, f"{error.message} {error.hint}")
         return None
-    if not started:
+    if not launched:
         return None
-    only = started[0] if len(started) == 1 else None
-    text = html.render("runs/messages/verification_started.html", row=only, count=len(started))
-    messages.success(request, text)
-    return HttpResponseRedirect(html.page_of(started[0])) if FROM_PAGE in request.POST else None
+    if started := report_failed_launches(request, launched):
+        only = started[0] if len(started) == 1 else None
+        text = html.render("runs/messages/verification_started.html", row=only, count=len(started))
+        messages.success(request, text)
+    return HttpResponseRedirect(html.page_of(launched[0])) if FROM_PAGE in request.POST else None
 
 
 @admin.register(Verification)

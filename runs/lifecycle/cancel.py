@@ -109,12 +109,15 @@ def _reap(row: Row) -> None:
 
 
 def _finish_queued(row: Row) -> None:
+    """Finalize a row that is queued. Raise IllegalTransition if its process has started it."""
+    only_if = {"status": Status.QUEUED}
     if isinstance(row, Run):
-        row.finish_cancelled(Cancelled("The run was cancelled before it started.").as_dict())
+        error = Cancelled("The run was cancelled before it started.").as_dict()
+        row.finish_cancelled(error, only_if=only_if)
     elif isinstance(row, GroupRun):
-        row.finish_cancelled()
+        row.finish_cancelled(only_if=only_if)
     else:
-        row.finish_error(cancelled_before_start())
+        row.finish_error(cancelled_before_start(), only_if=only_if)
 
 
 def cancelled_before_start() -> dict[str, str]:

@@ -19,7 +19,7 @@ from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.plan import strategy_of
 from runs.lifecycle.reap import reap, reap_group
 from runs.models import GroupRun, Run
-from runs.models.execution import Execution, StartedBy
+from runs.models.execution import Execution, StartedBy, without_secrets
 from runs.models.states import Status, finished
 from runs.process import identity
 
@@ -106,7 +106,11 @@ def queue_group(group: Group, request: Request) -> GroupRun:
 
 def refuse(module: Module, request: Request, error: PipekitError) -> Run:
     """Insert a run that could not start, with status error and this error."""
-    final: dict[str, Any] = {"status": Status.ERROR, "error": error.as_dict(), "finished_at": timezone.now()}
+    final: dict[str, Any] = {
+        "status": Status.ERROR,
+        "error": without_secrets(error.as_dict()),
+        "finished_at": timezone.now(),
+    }
     run = _new(module, request, lock_key="", **final)
     with transaction.atomic():
         run.save(force_insert=True)

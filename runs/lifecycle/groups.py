@@ -29,6 +29,7 @@ _POLL_SECONDS = 0.5
 def execute_group(group_run: GroupRun) -> None:
     """Execute a started group run to its end. If another process finalized it, that result stands."""
     try:
+        signals.end_deferral()
         with Heartbeat(group_run):
             error = _run(group_run)
             signals.shield()
@@ -165,7 +166,4 @@ def _finish_cancelled(group_run: GroupRun) -> None:
 
 
 def _reap_if_dead(run: Run) -> bool:
-    if not seems_dead(run):
-        return False
-    reap(run)
-    return True
+    return seems_dead(run) and reap(run)

@@ -7,8 +7,12 @@ import math
 import time
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError
 
 from connections.sdk.errors import Cancelled, Lost, PipekitError
+from connections.secrets.redaction import redactor
 from runs import logs
 from runs.engine.events import Published
 from runs.engine.plan import Plan
@@ -29,12 +33,15 @@ _RECOVERED = (
 
 
 def reap_all(*, seconds: float = math.inf) -> int:
-    """Finalize every run and group run whose process is dead, and import spooled results; return how many.
+    """Finalize every verification, run and group run whose process is dead, and import spooled results.
 
-    After ``seconds`` no further row is started, because each may wait for a destination that does not answer.
+    Return how many. After ``seconds`` no further row is started, because each may wait for a destination that does not
+    answer.
     """
     count, deadline = spool.import_files(), time.monotonic() + seconds
-    for row in (*Run.objects.active().with_module(), *GroupRun.objects.active()):
+    # verifications first: they pass their cancel on to their repair run
+    verifications = Verification.objects.filter(status__in=ACTIVE)
+    for row in (*verifications, *Run.objects.active().with_module(), *GroupRun.objects.active()):
         if time.monotonic() > deadline:
             break
         try:
@@ -45,26 +52,42 @@ def reap_all(*, seconds: float = math.inf) -> int:
     return count
 
 
-def _reap_if_dead(row: Run | GroupRun) -> bool:
+def _reap_if_dead(row: Run | GroupRun | Verification) -> bool:
     if isinstance(row, GroupRun):
         return reap_group(row)
-    if seems_dead(row):
-        reap(row)
-        return True
-    return False
+    if not seems_dead(row):
+        return False
+    return reap(row) if isinstance(row, Run) else reap_verification(row)
 
 
-def reap(run: Run) -> None:
-    """Finalize a dead run: success if its commit record exists, else error `lost`. Safe to call concurrently."""
+def reap(run: Run) -> bool:
+    """Finalize a dead run: success if its commit record exists, else error `lost`. Safe to call concurrently.
+
+    Return whether this call did it; a run whose process lives after all is left to it.
+    """
     spool.import_files()
     # deleted or finalized by another process meanwhile
     with suppress(IllegalTransition, Run.DoesNotExist):
-        run.refresh_from_db()
+        if not _is_still_dead(run):
+            return False
         # it is lost already if an earlier reaper died in between
         if run.status == Status.RUNNING:
             run.mark_lost(heartbeat=run.heartbeat)
         _finalize(run)
         logs.write(run, f"finalized without its process: {run.status}")
+        return True
+    return False
+
+
+def _is_still_dead(row: Run | GroupRun | Verification) -> bool:
+    """Load the row again, which may be older than its process, and return whether it is to be finalized."""
+    row.refresh_from_db()
+    return not row.is_final and seems_dead(row)
+
+
+def _as_loaded(row: Run | GroupRun | Verification) -> dict[str, Any]:
+    """Return the condition that no process has started or continued the row since it was loaded."""
+    return {"status": row.status, "heartbeat": row.heartbeat}
 
 
 def reap_group(group_run: GroupRun) -> bool:
@@ -76,7 +99,9 @@ def reap_group(group_run: GroupRun) -> bool:
             reap(run)
     if group_run.runs.active().exists():
         return False
-    with suppress(IllegalTransition):
+    with suppress(IllegalTransition, GroupRun.DoesNotExist):
+        if not _is_still_dead(group_run):
+            return group_run.is_final
         _finalize_group(group_run)
     return True
 
@@ -86,8 +111,13 @@ def reap_verification(verification: Verification) -> bool:
 
     Return whether this call did it.
     """
-    run = Run.objects.active().filter(trigger=StartedBy.VERIFICATION.numbered(verification.pk)).first()
-    if run is not None and seems_dead(run):
+    try:
+        if not _is_still_dead(verification):
+            return False
+    except Verification.DoesNotExist:
+        return False
+    run = Run.objects.filter(trigger=StartedBy.VERIFICATION.numbered(verification.pk)).first()
+    if run is not None and not run.is_final and seems_dead(run):
         if verification.cancel_requested:
             run.request_cancel()
         reap(run)
@@ -95,7 +125,8 @@ def reap_verification(verification: Verification) -> bool:
     if verification.cancel_requested:
         error = Cancelled("The verification was cancelled.", hint="Start it again.")
     try:
-        verification.finish_error(error.as_dict(), **({} if run is None else {"repair_run": run}))
+        repair_run = {} if run is None else {"repair_run": run}
+        verification.finish_error(error.as_dict(), only_if=_as_loaded(verification), **repair_run)
     except IllegalTransition:
         return False
     return True
@@ -110,15 +141,19 @@ def reap_verifications() -> int:
 def _finalize_group(group_run: GroupRun) -> None:
     handled = {*group_run.runs.values_list("module_name", flat=True), *(each["module"] for each in group_run.skipped)}
     left = [name for name in group_run.members if name not in handled]
+    only_if = _as_loaded(group_run)
     if group_run.cancel_requested:
-        group_run.finish_cancelled()
+        group_run.finish_cancelled(only_if=only_if)
     elif group_run.status == Status.RUNNING and group_run.members and not left:
-        group_run.finish()
+        group_run.finish(only_if=only_if)
     else:
-        group_run.finish_error(_lost(group_run, "members that were not run: " + ", ".join(left or ["all"])).as_dict())
+        error = _lost(group_run, "members that were not run: " + ", ".join(left or ["all"]))
+        group_run.finish_error(error.as_dict(), only_if=only_if)
 
 
 def _finalize(run: Run) -> None:
+    # queued or lost; the process of a queued run may start it meanwhile
+    only_if = {"status": run.status}
     published, why_unknown = _ask_destination(run)
     if published is not None:
         run.finish_success(
@@ -126,12 +161,14 @@ def _finalize(run: Run) -> None:
             updated=published.updated,
             deleted=published.deleted,
             warnings=[*run.warnings, _RECOVERED],
+            only_if=only_if,
         )
     elif run.cancel_requested:
-        run.finish_cancelled(Cancelled("The run was cancelled; nothing was published.", detail=why_unknown).as_dict())
+        cancelled = Cancelled("The run was cancelled; nothing was published.", detail=why_unknown)
+        run.finish_cancelled(cancelled.as_dict(), only_if=only_if)
     else:
         effect = "whether it published is not known" if why_unknown else "nothing was published"
-        run.finish_error(_lost(run, effect, detail=why_unknown).as_dict())
+        run.finish_error(_lost(run, effect, detail=why_unknown).as_dict(), only_if=only_if)
 
 
 def _lost(row: Run | GroupRun, effect: str, *, detail: str = "") -> Lost:
@@ -173,6 +210,12 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
     except PipekitError as error:
         # the run ends all the same: the next one starts from the destination's data in either case
         return None, f"The destination could not be asked: {error.message}"
+    except (DatabaseError, InterfaceError):
+        # the metadata is unavailable, and could not record the end either
+        raise
+    except Exception as error:  # such as an invalid setting: a run that is never finalized would block its module
+        _log.exception("The destination of %s could not be asked.", run)
+        return None, redactor().text(f"The destination could not be asked: {type(error).__name__}: {error}")
     if published is None and not is_same:
         # a commit record proves that the run published, wherever it is; that there is none here proves nothing
         return None, "The module's destination was changed after the run had started, and only the new one was asked."

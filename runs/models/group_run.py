@@ -58,17 +58,17 @@ class GroupRun(Execution):
         """queued -> running, in the process whose fields are ``process``."""
         self._start(GroupStatus.RUNNING, process, sources=[GroupStatus.QUEUED])
 
-    def finish(self) -> None:
+    def finish(self, *, only_if: dict[str, Any] | None = None) -> None:
         """running -> dry_run, success, partial or error, depending on its runs."""
         status = states.group_status(self.runs.values_list("status", flat=True))
-        self._finish(status, {}, sources=[GroupStatus.RUNNING])
+        self._finish(status, {}, sources=[GroupStatus.RUNNING], only_if=only_if)
 
-    def finish_error(self, error: dict[str, str]) -> None:
+    def finish_error(self, error: dict[str, str], *, only_if: dict[str, Any] | None = None) -> None:
         """End it with an error of the group run itself: partial if any of its runs succeeded, else error."""
         any_succeeded = self.runs.filter(status__in=states.SUCCESSFUL).exists()
         status = GroupStatus.PARTIAL if any_succeeded else GroupStatus.ERROR
-        self._finish(status, {"error": error}, sources=states.GROUP_ACTIVE)
+        self._finish(status, {"error": error}, sources=states.GROUP_ACTIVE, only_if=only_if)
 
-    def finish_cancelled(self) -> None:
+    def finish_cancelled(self, *, only_if: dict[str, Any] | None = None) -> None:
         """queued or running -> cancelled."""
-        self._finish(GroupStatus.CANCELLED, {}, sources=states.GROUP_ACTIVE)
+        self._finish(GroupStatus.CANCELLED, {}, sources=states.GROUP_ACTIVE, only_if=only_if)

@@ -134,6 +134,9 @@ class Run(Execution):
         """queued, running or lost -> cancelled."""
         self.finish(Status.CANCELLED, error=error, **results)
 
-    def finish(self, status: Status, **results: Any) -> None:
-        """Set a final status and send `states.finished`. Raise IllegalTransition if it is not allowed."""
-        self._finish(status, results, sources=states.ALLOWED_FROM[status])
+    def finish(self, status: Status, *, only_if: dict[str, Any] | None = None, **results: Any) -> None:
+        """Set a final status and send `states.finished`.
+
+        Raise IllegalTransition if it is not allowed, or if a field of the row differs from ``only_if``.
+        """
+        self._finish(status, results, sources=states.ALLOWED_FROM[status], only_if=only_if)

@@ -100,9 +100,9 @@ class Verification(Execution):
         """queued -> running. Raise IllegalTransition if it has ended or a cancel was requested."""
         self._start(VerificationStatus.RUNNING, process, sources=ACTIVE, only_if={"cancel_requested": False})
 
-    def finish(self, status: VerificationStatus, **results: Any) -> None:
-        """Set a final status and send `states.finished`."""
-        self._finish(status, storable(results), sources=ACTIVE)
+    def finish(self, status: VerificationStatus, *, only_if: dict[str, Any] | None = None, **results: Any) -> None:
+        """Set a final status and send `states.finished`, unless a field of the row differs from ``only_if``."""
+        self._finish(status, storable(results), sources=ACTIVE, only_if=only_if)
 
     def finish_error(self, error: dict[str, str], **results: Any) -> None:
         """queued or running -> error."""

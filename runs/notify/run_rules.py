@@ -32,6 +32,8 @@ _NOT_OF_RUNS = (
     NotificationKind.EQUAL,
     NotificationKind.UNVERIFIED,
 )
+# started by a command on a terminal
+_ON_TERMINAL = (StartedBy.MANUAL, StartedBy.DEMO)
 # maximum lengths of an error's texts
 _LENGTHS = {"code": 60, "message": 2000, "hint": 1000}
 _log = logging.getLogger(__name__)
@@ -68,13 +70,13 @@ def on_group_finished(instance: GroupRun, **kwargs: Any) -> None:
 
 def started_manually() -> models.Q:
     """Return the condition of runs that were started on a terminal."""
-    return models.Q(trigger=StartedBy.MANUAL, group_run=None)
+    return models.Q(trigger__in=_ON_TERMINAL, group_run=None)
 
 
 def _notify(run: Run) -> None:
     if run.dry_run or run.module is None:
         return
-    if run.trigger == StartedBy.MANUAL and run.group_run_id is None and not setting("notify_manual_runs"):
+    if run.trigger in _ON_TERMINAL and run.group_run_id is None and not setting("notify_manual_runs"):
         return
     if not wanted_channels():
         return

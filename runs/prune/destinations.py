@@ -1,7 +1,8 @@
 """Removes leftovers in destinations: staging tables of deleted modules, and old commit records.
 
-A staging table is dropped only if its claim names a finished run of this installation and no module has its name. The
-tables of another installation in the same database are never touched.
+A staging table is dropped only if its claim names a finished run of this installation and no module has its name.
+Commit records are deleted only if a module of this installation has or had their module's name. The tables and commit
+records of another installation in the same database are never touched.
 """
 
 from __future__ import annotations
@@ -93,11 +94,23 @@ def _drop(opened: Session, dialect: PublishingDialect, module: str, run: str) ->
 
 
 def _old_commits(opened: Session, dialect: PublishingDialect, before: str) -> list[str]:
+    """Return the runs of old commit records that modules of this installation wrote, without active runs."""
     commits = dialect.qualified(control_tables.commits_table(dialect))
-    rows = opened.fetch(f"SELECT DISTINCT run FROM {commits} WHERE published_at < {dialect.placeholder}", (before,))
+    old = opened.fetch(
+        f"SELECT DISTINCT run, module FROM {commits} WHERE published_at < {dialect.placeholder}", (before,)
+    )
     # the commit records of active runs are still needed
     active = set(Run.objects.active().values_list("token", flat=True))
-    return sorted(run for (run,) in rows if run not in active)
+    own = _module_names()
+    return sorted(run for run, module in old if module in own and run not in active)
+
+
+def _module_names() -> set[str]:
+    """Return the names that modules of this installation have or had."""
+    names = set(Module.objects.values_list("name", flat=True))
+    for model in (ModuleHistory, Run):
+        names.update(model.objects.order_by().values_list("module_name", flat=True).distinct())
+    return names
 
 
 def _delete_commits(opened: Session, dialect: PublishingDialect, runs: Sequence[str], before: str) -> None:

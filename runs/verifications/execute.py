@@ -208,10 +208,9 @@ class VerificationLog:
 
     def __call__(self, text: str) -> None:
         """Log a line of progress and show it."""
-        redacted = redactor().text(text)
-        logs.write(self._verification, redacted)
-        self._show(redacted)
+        self.write(text)
+        self._show(redactor().text(text))
 
     def write(self, text: str) -> None:
         """Log a text without showing it."""
-        logs.write(self._verification, redactor().text(text))
+        logs.write(self._verification, text)

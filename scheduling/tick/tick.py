@@ -44,7 +44,6 @@ def tick(now: dt.datetime) -> TickReport:
     """
     now = now.astimezone(dt.UTC)
     error = _run_task(lambda: reap.reap_all(seconds=_REAP_TIME_LIMIT))
-    _run_task(reap.reap_verifications)
     times = TickTimes(
         now=now, unbroken_since=_unbroken_since(now), grace=dt.timedelta(hours=current_settings().misfire_grace_hours)
     )

@@ -77,7 +77,9 @@ def test_a_module_that_only_ever_fails_is_late() -> None:
 def test_disabled_modules_and_modules_that_only_run_manually_are_not_late() -> None:
     change_settings(late_after_hours=24)
     succeeded(aged(100, enabled=False), 30)
-    RunFactory.create(module=aged(100), status=Status.SUCCESS, finished_at=NOW - dt.timedelta(hours=50))
+    for trigger in ("manual", "demo"):
+        finished_at = NOW - dt.timedelta(hours=50)
+        RunFactory.create(module=aged(100), status=Status.SUCCESS, finished_at=finished_at, trigger=trigger)
     assert notify.find_late(NOW) == 0
 
 

@@ -97,12 +97,13 @@ def test_a_run_that_was_stopped_without_a_request_to_cancel_is_reported_as_a_fai
     assert events(module)[-1] == "recovery"
 
 
-def test_manual_runs_are_reported_only_if_the_setting_asks_for_it() -> None:
+@pytest.mark.parametrize("trigger", ["manual", "demo"])
+def test_manual_runs_are_reported_only_if_the_setting_asks_for_it(trigger: str) -> None:
     module = ModuleFactory.create()
-    ended(module, trigger="manual")
+    ended(module, trigger=trigger)
     assert events(module) == []
     change_settings(notify_manual_runs=True)
-    ended(module, trigger="manual")
+    ended(module, trigger=trigger)
     assert events(module) == ["failure"]
 
 

@@ -10,9 +10,12 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 from django.test import Client
+from django.utils import timezone
 
+from connections.sdk.errors import InternalError
 from modules.models import Group, GroupMember, Module
-from runs.models import GroupRun, Run
+from runs.models import GroupRun, Run, Verification
+from runs.process import identity
 from runs.process.identity import ProcessIdentity
 from tests.benches.bench import Bench
 from tests.factories import ModuleFactory, RunFactory, change_settings, create_running_run
@@ -38,6 +41,13 @@ def commands(settings: Any, transactional_db: None) -> list[tuple[str, ...]]:
     settings.RUN_LAUNCHER = f"{__name__}.RecordingLauncher"
     RecordingLauncher.commands = []
     return RecordingLauncher.commands
+
+
+class FailingLauncher:
+    """Starts no process, and fails."""
+
+    def launch(self, words: Any, *, log: Any) -> ProcessIdentity | None:
+        raise InternalError("The process could not be started.", hint="Free some memory.")
 
 
 @pytest.fixture
@@ -75,6 +85,30 @@ def test_run_now_starts_a_process_and_links_to_the_run(admin_client: Client, mod
     assert (run.status, run.trigger, run.actor, run.inserted) == ("success", "admin", "admin", 2)
     assert bench.rows("SELECT k FROM sync.numbers ORDER BY k") == [(1,), (2,)]
     assert "ended: success" in admin_client.get(f"{RUNS}{run.pk}/change/").content.decode()
+
+
+@pytest.mark.parametrize("action", ["run_now", "verify"])
+def test_a_process_that_could_not_be_started_is_shown_as_an_error(
+    admin_client: Client, transactional_db: None, settings: Any, action: str
+) -> None:
+    settings.RUN_LAUNCHER = f"{__name__}.FailingLauncher"
+    url, content = press(admin_client, MODULES, action, ModuleFactory.create(), from_page="1")
+    row: Any = (Run if action == "run_now" else Verification).objects.get()
+    assert row.is_final
+    assert "could not be started. Free some memory." in content
+    assert f"{row}</a> did not start:" in content
+    assert "Started:" not in content
+    assert "Verification started" not in content
+    assert url.endswith(f"/{row.pk}/change/")
+
+
+def test_a_cancel_after_the_publish_says_that_the_remaining_steps_are_skipped(
+    admin_client: Client, commands: list[tuple[str, ...]]
+) -> None:
+    run = RunFactory.create(status="running", published_at=timezone.now(), **identity.current().as_fields())
+    _, content = press(admin_client, RUNS, "cancel", run)
+    assert "its rows are published; its remaining hooks and key_sync are skipped." in content
+    assert commands == [("cancelrun", str(run.pk))]
 
 
 def test_a_second_click_on_the_page_of_a_module_redirects_to_the_run_of_the_first(

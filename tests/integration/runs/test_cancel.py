@@ -17,10 +17,10 @@ from runs.lifecycle import cancel
 from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.claim import Request
 from runs.lifecycle.launch import launch
-from runs.models import Run
+from runs.models import GroupRun, Run, Verification
 from runs.process import control, identity
 from tests.benches.bench import Bench
-from tests.factories import ModuleFactory, RunFactory
+from tests.factories import GroupRunFactory, ModuleFactory, RunFactory
 from tests.processes.commands import alive, backends, is_jrunner, manage, start, wait_until
 
 QUERY = "SELECT k, v FROM s"
@@ -238,6 +238,24 @@ def test_a_queued_run_that_is_cancelled_is_never_executed(orders: Module) -> Non
     assert "cancelled" in done.err
     assert is_final(run)
     assert run.started_at is None
+
+
+def test_a_queued_run_that_starts_while_it_is_cancelled_is_not_finalized_by_the_cancel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = (RunFactory.create(), GroupRunFactory.create(), Verification.objects.create(module=ModuleFactory.create()))
+
+    def start_first(row: Run | GroupRun | Verification) -> bool:
+        started = type(row).objects.filter(pk=row.pk, status="queued")
+        assert started.update(status="running", **identity.current().as_fields()) == 1
+        return False
+
+    monkeypatch.setattr(cancel, "seems_dead", start_first)
+    for row in rows:
+        assert cancel._request(row) is CancelResult.REQUESTED
+        row.refresh_from_db()
+        # its process sees the request
+        assert (row.status, row.cancel_requested) == ("running", True)
 
 
 @pytest.mark.matrix

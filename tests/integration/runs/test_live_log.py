@@ -37,6 +37,13 @@ def read_all(log: Log, offset: int = 0, limit: int = 1 << 20) -> tuple[str, int]
     return "".join(texts), offset
 
 
+def test_a_line_of_the_log_has_no_secrets(log: Log) -> None:
+    logs.write(log, "could not connect with password=geheim99")
+    text = read_all(log)[0]
+    assert "password=***" in text
+    assert "geheim99" not in text
+
+
 @pytest.mark.parametrize("length", [9, 500, 3000, 15_000, 40_000])
 def test_a_log_that_is_cut_repeatedly_shows_one_cut_and_readers_miss_no_new_line(log: Log, length: int) -> None:
     def lines(first: int, last: int) -> bytes:

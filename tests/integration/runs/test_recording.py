@@ -14,6 +14,7 @@ from django.db import connection
 
 from connections.sdk.errors import Lost
 from modules.models import Module
+from runs.engine.events import AttemptFailed, Warned
 from runs.lifecycle import metadata_retry, spool
 from runs.lifecycle.reap import reap_all
 from runs.lifecycle.record import Recorder
@@ -80,6 +81,17 @@ def test_a_result_that_cannot_be_written_is_spooled_and_imported_by_the_tick(sho
     stored = Run.objects.get()
     assert (stored.status, stored.inserted, stored.finished_at) == ("success", 3, run.finished_at)
     assert reap_all() == 0
+
+
+def test_a_warning_that_a_retry_repeats_is_recorded_once() -> None:
+    run = RunFactory.create(status="running", pid=1, log_path="runs/retried.log")
+    with Recorder(run) as recorder:
+        recorder.record(Warned("There is no watermark_column."))
+        recorder.record(AttemptFailed(number=1, code="connection_lost", message="reset", wait=0.1, connecting=False))
+        recorder.record(Warned("There is no watermark_column."))
+        recorder.record(Warned("Another one."))
+    stored = Run.objects.get()
+    assert (stored.status, stored.warnings) == ("success", ["There is no watermark_column.", "Another one."])
 
 
 def test_a_spooled_result_of_a_run_that_is_final_changes_nothing() -> None:

@@ -12,9 +12,9 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from django.db import connection
 
-from connections.sdk.errors import AlreadyRunning
+from connections.sdk.errors import AlreadyRunning, ConnectionFailed
 from modules.models import Group, Module
-from runs.lifecycle import cancel
+from runs.lifecycle import cancel, claim, groups, signals
 from runs.lifecycle.cancel import CancelResult
 from runs.lifecycle.launch import launch_group
 from runs.lifecycle.reap import reap_all
@@ -73,6 +73,21 @@ def test_cancelling_a_group_run_ends_every_member_and_starts_no_more(
     assert group_run.skipped == [{"module": "never", "why": "the group run was cancelled"}]
     wait_until(lambda: not backends(pg_bench.source.url) and not backends(pg_bench.destination.url))
     wait_until(lambda: not alive(group_run.pid))
+    # it saw the request by itself: no signal was needed
+    assert "cancel: still running" not in group_run.log_file.read_text()
+
+
+@pytest.mark.matrix
+def test_one_signal_to_the_process_of_a_group_run_cancels_it(group: Group, member: Member) -> None:
+    member("a", SLOW)
+    member("never")
+    group_run = launch_group(group)
+    wait_until(transferring(group_run))
+    group_run.refresh_from_db()
+    os.kill(group_run.pid or 0, signal.SIGTERM)
+    assert wait_for_end(group_run).status == "cancelled"
+    assert statuses(group_run) == [("a", "cancelled")]
+    assert group_run.skipped == [{"module": "never", "why": "the group run was cancelled"}]
 
 
 @pytest.mark.matrix
@@ -147,6 +162,24 @@ def test_a_member_that_is_disabled_or_deleted_while_the_group_runs_is_skipped(
         {"module": "deleted", "why": "it was deleted"},
     ]
     assert not slow.runs.active().exists()
+
+
+def test_the_error_of_a_group_run_and_of_a_member_that_cannot_start_has_no_secrets(
+    group: Group, member: Member, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "jdbc:x password=geheim99"
+
+    def fail(*args: object) -> None:
+        raise RuntimeError(secret)
+
+    monkeypatch.setattr(groups, "_members", fail)
+    group_run = GroupRun.objects.create(group=group, group_name=group.name, status="running")
+    with signals.as_interrupt():
+        groups.execute_group(group_run)
+    refused = claim.refuse(member("a"), claim.Request(), ConnectionFailed(secret))
+    for row in (GroupRun.objects.get(), Run.objects.get(pk=refused.pk)):
+        assert "password=***" in (row.error or {})["message"]
+    assert "geheim99" not in group_run.log_file.read_text()
 
 
 @pytest.mark.sqlite_metadata

@@ -119,11 +119,16 @@ def test_old_commit_records_are_removed_except_that_of_an_active_run(
     )
     with open_session(destination) as session:
         session.execute(f"INSERT INTO {commits} (run, kind, module, published_at) VALUES {values}")
+        # of another installation that shares this destination
+        session.execute(
+            f"INSERT INTO {commits} (run, kind, module, published_at)"
+            f" VALUES ('foreign', 'publish', 'unknown', '{(NOW - 900 * DAY).isoformat(timespec='seconds')}')"
+        )
     assert pruned(dry_run=True) == {f"commit records in {destination.name}": 2}
     assert pruned() == {f"commit records in {destination.name}": 2}
     with open_session(destination) as session:
         kept = {run for (run,) in session.fetch(f"SELECT run FROM {commits}")}
-    assert kept == {"young", active.token, Run.objects.earliest("pk").token}
+    assert kept == {"young", "foreign", active.token, Run.objects.earliest("pk").token}
 
 
 @pytest.mark.django_db

@@ -1,0 +1,113 @@
+"""Finalizing dead runs, group runs and verifications: never one whose process lives, and always to the end."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from modules.models import Module
+from runs.lifecycle import reap
+from runs.lifecycle.claim import Request, claim
+from runs.models import GroupRun, Run, Setting, Verification
+from runs.process import identity
+from scheduling.tick.tick import tick
+from tests.factories import GroupRunFactory, ModuleFactory, RunFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Row = Run | GroupRun | Verification
+
+
+def create_each(**fields: Any) -> list[Row]:
+    """Create a run, a group run and a verification."""
+    module = ModuleFactory.create()
+    verification = Verification.objects.create(module=module, module_name=module.name, **fields)
+    return [RunFactory.create(**fields), GroupRunFactory.create(**fields), verification]
+
+
+def reap_row(row: Row) -> None:
+    function: Any = {Run: reap.reap, GroupRun: reap.reap_group, Verification: reap.reap_verification}[type(row)]
+    function(row)
+
+
+def dead_process() -> dict[str, Any]:
+    return {**identity.current().as_fields(), "boot_id": "another boot"}
+
+
+@pytest.mark.parametrize("status", ["queued", "running"])
+def test_a_row_that_seemed_dead_when_it_was_loaded_and_has_a_process_now_is_left_to_it(status: str) -> None:
+    rows = create_each(status=status, **dead_process())
+    for row in rows:
+        type(row).objects.filter(pk=row.pk).update(**identity.current().as_fields(), status="running")
+        reap_row(row)
+        row.refresh_from_db()
+        assert (row.status, row.error) == ("running", None)
+
+
+def test_a_queued_row_that_starts_while_it_is_finalized_is_left_to_its_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = create_each()
+    for row in rows:
+        type(row).objects.filter(pk=row.pk).update(created_at=timezone.now() - dt.timedelta(minutes=1))
+
+    def start_after(row: Row) -> bool:
+        type(row).objects.filter(pk=row.pk).update(status="running", **identity.current().as_fields())
+        return row.status == "queued"
+
+    monkeypatch.setattr(reap, "seems_dead", start_after)
+    for row in rows:
+        reap_row(row)
+        row.refresh_from_db()
+        assert (row.status, row.error) == ("running", None)
+
+
+def test_the_tick_ends_a_killed_verification_with_its_repair_run_and_passes_a_cancel_on() -> None:
+    module = ModuleFactory.create()
+    row = Verification.objects.create(
+        module=module, module_name=module.name, status="running", cancel_requested=True, **dead_process()
+    )
+    run = RunFactory.create(module=module, trigger=f"verification:{row.pk}", status="lost", dry_run=True)
+    tick(timezone.now())
+    row.refresh_from_db()
+    run.refresh_from_db()
+    assert (run.status, (run.error or {})["code"]) == ("cancelled", "cancelled")
+    assert (row.repair_run, (row.error or {})["code"]) == (run, "cancelled")
+
+
+def test_a_verification_whose_repair_run_was_finalized_before_still_names_it() -> None:
+    module = ModuleFactory.create()
+    row = Verification.objects.create(module=module, module_name=module.name, status="running", **dead_process())
+    run = RunFactory.create(module=module, trigger=f"verification:{row.pk}", status="success")
+    assert reap.reap_verification(row)
+    assert Verification.objects.get().repair_run == run
+
+
+def test_a_verification_that_cannot_be_finalized_keeps_no_run_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleFactory.create()
+    Verification.objects.create(module=module, module_name=module.name, status="running", **dead_process())
+    run = RunFactory.create(status="lost", dry_run=True)
+
+    def fail(*args: Any) -> bool:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(reap, "reap_verification", fail)
+    tick(timezone.now())
+    assert Run.objects.get(pk=run.pk).is_final
+
+
+def test_a_killed_run_is_finalized_and_the_next_starts_even_if_its_destination_cannot_be_asked(
+    bench: Any, save_module: Callable[..., Module]
+) -> None:
+    module = save_module("orders", "SELECT 1 AS k")
+    run = claim(module, Request())
+    Run.objects.filter(pk=run.pk).update(**dead_process())
+    Setting.objects.create(invalid={"no_progress_timeout": "soon"})
+    after = claim(module, Request())
+    run.refresh_from_db()
+    error = run.error or {}
+    assert (run.status, error["code"]) == ("error", "lost")
+    assert "whether it published is not known" in error["message"]
+    assert "no_progress_timeout" in error["detail"]
+    assert after.status == "running"
