@@ -29,7 +29,7 @@ _BARE = r"""[^\s;&,'"(){}\[\]][^\s;&,]*"""
 # a value that has been replaced already
 _REPLACED = r"""\*\*\*(?=[\s;&,'"(){}\[\]]|$)"""
 _VALUE = rf"""(?!\$[A-Za-z_])(?:{_REPLACED}|(?:{_QUOTED}|\{{(?:[^}}\n]|\}}\}})*(?:\}}|$))(?:{_BARE})?|{_BARE})"""
-_PATTERNS = (
+PATTERNS = (
     # scheme://user:password@, but not scheme://host:port/path@
     (r"(://[^\s:/?#@]{0,200}:)(?!\d{1,5}(?:[/?#;\s]|$))\S{1,2000}@", rf"\1{HIDDEN}@"),
     (r"(jdbc:oracle:\w{1,10}:[^\s/@]{1,200}/)\S{1,2000}@", rf"\1{HIDDEN}@"),
@@ -42,12 +42,14 @@ _PATTERNS = (
     ),
     (rf"(\bPASSWORD\s{{1,3}}){_QUOTED}", rf"\1{HIDDEN}"),
 )
+# what every match of a pattern contains when it is casefolded: few texts do, and looking for these is fast
+CONTAINED = ("://", "jdbc:oracle:", "passw", "pwd", "passphrase", "dent")
 
 
 @cache
 def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     # not compiled at import: that takes a while, and most processes have nothing to redact
-    return tuple((re.compile(pattern, re.IGNORECASE | re.MULTILINE), replacement) for pattern, replacement in _PATTERNS)
+    return tuple((re.compile(pattern, re.IGNORECASE | re.MULTILINE), replacement) for pattern, replacement in PATTERNS)
 
 
 class Redactor:
@@ -76,8 +78,10 @@ class Redactor:
         """Return the text with `***` in place of every secret."""
         if self._pattern is not None:
             text = self._pattern.sub(HIDDEN, text)
-        for pattern, replacement in _patterns():
-            text = pattern.sub(replacement, text)
+        folded = text.casefold()
+        if any(part in folded for part in CONTAINED):
+            for pattern, replacement in _patterns():
+                text = pattern.sub(replacement, text)
         return text
 
 
