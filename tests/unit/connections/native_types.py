@@ -245,5 +245,3 @@ TABLES = {
     "h2": H2,
     "jdbc": JDBC,
 }
-CASES = [(kind, native, expected) for kind, table in TABLES.items() for native, expected in table.items()]
-IDS = [f"{kind} {native}" for kind, native, _ in CASES]

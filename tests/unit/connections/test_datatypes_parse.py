@@ -8,19 +8,20 @@ import pytest
 
 from connections import registry
 from connections.sdk.types import DataType, Kind
-from tests.unit.connections.native_types import CASES, IDS, TABLES, K
+from tests.unit.connections.native_types import TABLES, K
 
 
-@pytest.mark.parametrize(("kind", "native", "expected"), CASES, ids=IDS)
-def test_a_native_type_is_parsed(kind: str, native: str, expected: Kind | tuple[object, ...]) -> None:
-    data_type = registry.datatypes(kind).parse(native)
-    assert data_type.native == native
-    if not isinstance(expected, tuple):
-        assert (data_type.kind, data_type.fixed) == (expected, False)
-    elif expected[0] is K.DECIMAL:
-        assert (data_type.kind, data_type.precision, data_type.scale) == expected
-    else:
-        assert (data_type.kind, data_type.length, data_type.fixed) == expected
+@pytest.mark.parametrize("kind", TABLES)
+def test_native_types_are_parsed(kind: str) -> None:
+    for native, expected in TABLES[kind].items():
+        data_type = registry.datatypes(kind).parse(native)
+        assert data_type.native == native
+        if not isinstance(expected, tuple):
+            assert (native, data_type.kind, data_type.fixed) == (native, expected, False)
+        elif expected[0] is K.DECIMAL:
+            assert (native, data_type.kind, data_type.precision, data_type.scale) == (native, *expected)
+        else:
+            assert (native, data_type.kind, data_type.length, data_type.fixed) == (native, *expected)
 
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -36,24 +37,18 @@ def test_a_decimal_with_an_invalid_precision_is_parsed_as_one_without(kind: str)
     assert parse("decimal(x)").kind is K.DECIMAL
 
 
+# types that are rendered as a wider one that has all their values
+WIDER = {"oracle": {K.SMALLINT, K.INTEGER, K.BIGINT, K.DATE}, "sqlite": {K.REAL}}
+
+
 @pytest.mark.parametrize("kind", registry.kinds())
-@pytest.mark.parametrize("type_kind", list(Kind))
-def test_every_kind_of_type_is_rendered_exactly_or_with_a_warning(kind: str, type_kind: Kind) -> None:
+def test_every_kind_of_type_is_rendered_exactly_or_with_a_warning(kind: str) -> None:
     datatypes = registry.datatypes(kind)
-    rendered = datatypes.render(DataType(kind=type_kind, native="odd"))
-    parsed = datatypes.parse(rendered.native)
-    assert rendered.native
-    if type_kind in (K.NATIVE, K.UNKNOWN):
-        assert rendered.warning
-    if parsed.kind is not type_kind and not rendered.warning:
-        # rendered as a wider type that has all its values
-        assert (kind, type_kind) in {
-            ("oracle", K.SMALLINT),
-            ("oracle", K.INTEGER),
-            ("oracle", K.BIGINT),
-            ("oracle", K.DATE),
-            ("sqlite", K.REAL),
-        }
+    rendered = {type_kind: datatypes.render(DataType(kind=type_kind, native="odd")) for type_kind in Kind}
+    assert all(result.native for result in rendered.values())
+    assert rendered[K.NATIVE].warning and rendered[K.UNKNOWN].warning
+    exact = {type_kind: datatypes.parse(result.native) for type_kind, result in rendered.items() if not result.warning}
+    assert {type_kind for type_kind, parsed in exact.items() if parsed.kind is not type_kind} == WIDER.get(kind, set())
 
 
 # Oracle's integers are decimals: each is parsed as the next wider integer type
@@ -64,13 +59,14 @@ WIDENED_BY_ORACLE = {
 }
 
 
-@pytest.mark.parametrize(("kind", "native", "expected"), CASES, ids=IDS)
-def test_a_rendered_type_that_is_parsed_is_rendered_the_same(kind: str, native: str, expected: object) -> None:
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_rendered_type_that_is_parsed_is_rendered_the_same(kind: str) -> None:
     datatypes = registry.datatypes(kind)
-    first = datatypes.render(datatypes.parse(native))
-    second = datatypes.render(datatypes.parse(first.native))
     widened = WIDENED_BY_ORACLE if kind == "oracle" else {}
-    assert second.native == widened.get(first.native, first.native)
+    for native in TABLES[kind]:
+        first = datatypes.render(datatypes.parse(native))
+        second = datatypes.render(datatypes.parse(first.native))
+        assert second.native == widened.get(first.native, first.native), native
 
 
 @pytest.mark.parametrize(
