@@ -82,8 +82,13 @@ def test_with_keep_latest_an_older_row_is_different(
     ("native", "new", "old"),
     [
         ("timestamp", "0044-03-15 00:00:00.25 BC", "0050-03-15 00:00:00 BC"),
-        ("timestamptz", "0044-03-15 00:00:00+00 BC", "0050-03-15 00:00:00+00 BC"),
-        ("date", "0044-03-15 BC", "0050-03-15 BC"),
+        *(
+            pytest.param(*values, marks=pytest.mark.matrix)
+            for values in [
+                ("timestamptz", "0044-03-15 00:00:00+00 BC", "0050-03-15 00:00:00+00 BC"),
+                ("date", "0044-03-15 BC", "0050-03-15 BC"),
+            ]
+        ),
     ],
 )
 def test_with_keep_latest_a_row_of_an_earlier_year_bc_is_different(

@@ -158,6 +158,7 @@ def hosts(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.matrix
 def configuration(hosts: Path, service: str, database_url: str) -> str:
     return f"""\
 connections:

@@ -96,6 +96,7 @@ def test_an_executable_that_does_not_exist_is_reported_as_a_missing_driver(tmp_p
     assert "jrunner_path" in outcome.last["error"]["hint"]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("command", ["yes line | head -c 300000000", "head -c 60000000 /dev/zero"])
 def test_only_the_beginning_of_a_very_long_output_is_logged_and_its_end_is_in_the_error(
     tmp_path: Path, database_url: str, command: str

@@ -75,6 +75,7 @@ def test_no_stored_value_is_lost_on_sqlite(tmp_path: Path) -> None:
 
 
 @pytest.mark.matrix
+@pytest.mark.matrix
 def test_no_stored_value_is_lost_on_postgresql(database_url: str, tmp_path: Path) -> None:
     install = Install(tmp_path, database_url)
     assert install.manage("migrate", "runs", BEFORE, "--verbosity", "0").code == 0

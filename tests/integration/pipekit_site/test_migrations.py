@@ -32,6 +32,7 @@ def insert(connection: psycopg.Connection[tuple[object, ...]], status: str) -> i
 
 
 @pytest.mark.matrix
+@pytest.mark.matrix
 def test_postgresql_enforces_one_active_run_per_destination_and_protects_ended_runs(
     database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

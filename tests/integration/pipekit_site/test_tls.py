@@ -48,7 +48,7 @@ print(json.dumps({
 """
 
 
-@pytest.mark.parametrize("profile", ["true", "false"])
+@pytest.mark.parametrize("profile", ["true", pytest.param("false", marks=pytest.mark.matrix)])
 def test_with_the_profile_plain_http_is_redirected_and_cookies_are_secure(tmp_path: Path, profile: str) -> None:
     variables = {"PIPEKIT_TLS": profile, "PIPEKIT_ALLOWED_HOSTS": "testserver"}
     assert Install(tmp_path).manage("migrate", "--verbosity", "0", **variables).code == 0

@@ -53,6 +53,7 @@ def test_a_run_whose_process_was_killed_does_not_block_the_next_launch(
 
 
 @pytest.mark.matrix
+@pytest.mark.matrix
 def test_the_statement_of_a_killed_run_in_the_destination_is_ended(numbers: Bench, save_module: Save) -> None:
     numbers.at_destination(
         "CREATE SCHEMA sync",

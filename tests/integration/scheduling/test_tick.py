@@ -49,6 +49,8 @@ def test_the_full_refresh_cron_of_a_module_fires_in_the_server_s_time_zone() -> 
     assert Slot.objects.get().module == module
 
 
+@pytest.mark.matrix
+@pytest.mark.matrix
 def test_several_ticks_in_one_minute_start_a_slot_once() -> None:
     schedule()
     for _ in range(3):

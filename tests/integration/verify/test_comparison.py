@@ -204,6 +204,7 @@ def test_a_missing_destination_table_is_an_error_that_hints_at_the_first_run(ben
         run_verification(bench, QUERY)
 
 
+@pytest.mark.matrix
 def test_unknown_columns_are_refused(pair: Bench) -> None:
     with pytest.raises(ColumnMissing, match="no column “prise”"):
         run_verification(pair, QUERY, columns=("prise",))
