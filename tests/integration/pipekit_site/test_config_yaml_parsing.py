@@ -74,11 +74,7 @@ def test_invalid_yaml_is_reported_with_its_line(data: bytes, line: int) -> None:
     assert "this is not valid YAML" in str(error)
 
 
-# three times as many examples if they are random; by default they are derandomized
-@settings(
-    max_examples=settings().max_examples * (1 if settings().derandomize else 3),
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_mangled_file_is_accepted_or_refused_with_findings(data: st.DataObject) -> None:
     """Files of cut, repeated and swapped lines raise no other exception, and a dry run imports no part of them."""
