@@ -70,9 +70,7 @@ class DriverAdmin(BaseAdmin):
         """What the connector can do."""
         if (manifest := driver.manifest) is None:
             return html.badge("not installed", "danger") if driver.kind else html.NOTHING
-        return (
-            ", ".join(str(cap.name).lower() for cap in manifest.capabilities) or "be written and checked, not run yet"
-        )
+        return ", ".join(str(cap.name).lower() for cap in manifest.capabilities) or "dry run only"
 
     @display(description="URLs")
     def url_form(self, driver: Driver) -> str:
