@@ -7,8 +7,7 @@ the database could silently round or truncate values when they are copied from s
 from __future__ import annotations
 
 from connections.sdk.errors import SerializationFailed
-from connections.sdk.schema import ColumnInfo, TableInfo
-from connections.sdk.sql.type_validation import is_type
+from connections.sdk.schema import TableInfo
 from runs.engine.destination import Destination
 from runs.engine.publish.checks import Staging
 from runs.engine.publish.staging import same_type
@@ -42,7 +41,7 @@ def check(dest: Destination, staging: Staging, table: TableInfo | None) -> None:
         info = table.column(column.dest_name)
         if info is None:
             raise _changed(f"The column {column.dest_name} of {dest.table} was dropped after the rows were staged")
-        if not same_type(column.dest_type, usable_type(dest, info), dest.datatypes.parse):
+        if not same_type(column.dest_type, dest.type_in_ddl(info), dest.datatypes.parse):
             raise _changed(
                 f"The column {column.dest_name} of {dest.table} was {column.dest_type} when the rows were staged, "
                 f"and is {info.native_type} now"
@@ -53,10 +52,3 @@ def _changed(what: str) -> DestinationChanged:
     return DestinationChanged(
         f"{what}; nothing was published.", hint="Run it again: the rows are then staged for the table as it is now."
     )
-
-
-def usable_type(dest: Destination, existing: ColumnInfo) -> str:
-    """Return an existing column's type for use in DDL: as reported if it is a valid type, else an equivalent one."""
-    if not existing.native_type or is_type(existing.native_type):
-        return existing.native_type
-    return dest.datatypes.render(existing.data_type).native
