@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from connections import registry
 from connections.sdk.capabilities import Cap
-from connections.sdk.errors import PipekitError
+from connections.sdk.errors import CountMismatch, PipekitError
 from connections.sdk.records import dataclass
 from connections.sdk.schema import TableInfo
 from runs.engine import dry_run, hooks
@@ -87,8 +87,17 @@ def attempt(plan: Plan) -> Iterator[Event]:
 
 
 def resume(plan: Plan) -> Iterator[Event]:
-    """Execute the steps after the publish, which an earlier attempt committed. Staging is recreated, empty."""
-    delete_extra.check_resume(plan)
+    """Execute the steps after the publish, which an earlier attempt committed. Staging is recreated, empty.
+
+    Raises CountMismatch for a repair that deletes rows, which is never retried.
+    """
+    if delete_extra.deletes(plan):
+        # staging is the list of keys to keep: every row of the repaired part would seem to be extra
+        raise CountMismatch(
+            f"The repair of {plan.module} was interrupted after its rows were published; whether extra rows were"
+            " deleted is not known.",
+            hint=f"Run it again: manage.py verifymodule {plan.module} --repair.",
+        )
     if not plan.key_sync or not plan.supports_deletes:
         yield from _timed("hooks", hooks.run(plan.hooks, RunOn.SUCCESS))
         return

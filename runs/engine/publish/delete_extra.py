@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from connections.sdk.errors import CountMismatch
 from connections.sdk.sql.foreign_keys import Deletion
-from runs.engine.destination import CommitKind, Destination, find_published
+from runs.engine.destination import CommitKind, Destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
 from runs.engine.plan import Plan
 from runs.engine.publish import duplicate_rows, foreign_keys, safety_limits, side_effects
@@ -21,18 +20,6 @@ from runs.engine.strategies.statement import RowCount, Statement
 def deletes(plan: Plan) -> bool:
     """Return whether the plan is a repair that deletes extra or duplicate rows."""
     return plan.repair is not None and (plan.repair.deletes or plan.repair.removes_duplicates) and plan.supports_deletes
-
-
-def check_resume(plan: Plan) -> None:
-    """Raise CountMismatch when an earlier attempt published the rows but did not delete the extra ones.
-
-    A retry cannot do it: its staging table is empty, so that every row of the repaired part would seem to be extra.
-    """
-    if deletes(plan) and find_published(plan, CommitKind.REPAIR) is None:
-        raise CountMismatch(
-            f"The repair of {plan.module} was interrupted after its rows were published; extra rows were not deleted.",
-            hint=f"Run it again: manage.py verifymodule {plan.module} --repair.",
-        )
 
 
 def delete_extra(plan: Plan, staged: Staging) -> Generator[Event, None, None]:
