@@ -19,7 +19,7 @@ from connections.sdk.formatting import visible
 from connections.sdk.schema import Column, TableName
 from connections.secrets.redaction import redactor
 from runs.engine.events import Event, Progress, RouteChosen, Staged, Waiting, Warned
-from runs.engine.jrunner_protocol import IdleTimer, messages
+from runs.engine.jrunner_output import IdleTimer, messages
 from runs.engine.plan import Plan
 from runs.jrunner.job import Job
 

@@ -74,9 +74,9 @@ def main(arguments: list[str]) -> int:
         return run(JobTransfer(cancellation).run, cancellation, parent)
     _require(options, ("scu", "sq") if options.f else ("scu", "sq", "dcu", "dt"))
     # imported late: a job needs none of it
-    from runs.jrunner import flags
+    from runs.jrunner import flags_transfer
 
-    transfer = flags.PrintTransfer if options.f else flags.FlagsTransfer
+    transfer = flags_transfer.PrintTransfer if options.f else flags_transfer.FlagsTransfer
     return run(transfer(options, cancellation).run, cancellation, None)
 
 

@@ -1,4 +1,4 @@
-"""The job of one transfer and its result. The engine passes the job as JSON; `flags` makes it from flags."""
+"""The job of one transfer and its result. The engine passes the job as JSON; `flags_transfer` makes it from flags."""
 
 from __future__ import annotations
 

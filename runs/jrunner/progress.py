@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from connections.registry import connector
 from connections.sdk.errors import ConnectionFailed, ConnectionLost, PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
 
 # reports per no_progress_timeout, and the longest interval between two of them in seconds
 _REPORTS, _LONGEST = 5, 30.0

@@ -11,7 +11,7 @@ from connections.sdk.errors import Cancelled, ConfigurationInvalid, InternalErro
 from runs.jrunner.cancel import CANCELLED, FAILED, Cancellation
 from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.progress import periodic_reports
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
 from runs.jrunner.routes.choose import choose
 
 

@@ -9,7 +9,7 @@ from runs.engine.plan import Plan
 from runs.engine.transfer import staged
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
 from runs.jrunner.routes.choose import choose
 
 

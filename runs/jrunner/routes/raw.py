@@ -19,7 +19,7 @@ from connections.sdk.row_counts import check_counts
 from connections.sdk.sql.final_semicolon import without_final_semicolon
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job, TransferResult
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
 from runs.jrunner.routes.byte_queue import ByteQueue
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from connections.sdk.parameters import ConnectionParameters
 from modules.models import Module
-from runs.engine.jrunner_protocol import IdleTimer
+from runs.engine.jrunner_output import IdleTimer
 from runs.models import Run, Verification
 from tests.benches.bench import Bench
 from tests.processes.commands import resume_when_stopped, start, stopped, wait_until
