@@ -1,24 +1,32 @@
-"""The output of jrunner: JSON lines on standard output, log lines on standard error, both without secrets."""
+"""Writes the output of jrunner: messages to standard output, log lines to standard error, both without secrets."""
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from connections.sdk.errors import PipekitError
 from connections.sdk.formatting import indented
 from connections.secrets.redaction import Redactor, redactor
+from runs.jrunner.protocol import (
+    DoneMessage,
+    ErrorMessage,
+    Message,
+    ProgressMessage,
+    RouteMessage,
+    WaitingMessage,
+    WarningMessage,
+    to_line,
+)
 
-# seconds between two progress events
+# seconds between two progress messages
 _INTERVAL = 0.5
 
 
 class Reporter:
-    """Writes events and log lines. Without ``events``, standard output is reserved for rows."""
+    """Writes messages and log lines. Without ``events``, standard output is reserved for rows."""
 
     def __init__(self, secrets: tuple[str, ...] = (), *, events: bool = True) -> None:
         self.redacted = Redactor(secrets).text
@@ -43,13 +51,13 @@ class Reporter:
         """Write the text to standard error, without secrets."""
         print(f"jrunner: {indented(self.redacted(text))}", file=sys.stderr, flush=True)
 
-    def event(self, name: str, **values: Any) -> None:
-        """Write an event as a JSON line. The caller redacts values that may contain secrets."""
+    def send(self, message: Message) -> None:
+        """Write a message. The caller redacts values that may contain secrets."""
         if not self.events:
             return
         with self._lock:
             try:
-                sys.stdout.write(json.dumps({"event": name, **values}, ensure_ascii=False) + "\n")
+                sys.stdout.write(f"{to_line(message)}\n")
                 sys.stdout.flush()
             except OSError:
                 # the reader has closed the pipe; whether to stop is decided by `cancel`
@@ -57,16 +65,16 @@ class Reporter:
 
     def route(self, route: str, why: str) -> None:
         self.log(f"route {route}: {why}")
-        self.event("route", route=route, why=self.redacted(why))
+        self.send(RouteMessage(route=route, why=self.redacted(why)))
 
     def warning(self, message: str) -> None:
         self.log(f"warning: {message}")
-        self.event("warning", message=self.redacted(message))
+        self.send(WarningMessage(message=self.redacted(message)))
 
     def waiting(self, message: str) -> None:
         """Report that a statement waits for a lock."""
         if self.events:
-            self.event("waiting", message=self.redacted(message))
+            self.send(WaitingMessage(message=self.redacted(message)))
         else:
             self.log(message)
 
@@ -76,19 +84,19 @@ class Reporter:
         now = time.monotonic()
         if now - self._last_progress >= _INTERVAL:
             self._last_progress = now
-            self.event("progress", rows=rows, bytes=size)
+            self.send(ProgressMessage(rows=rows, bytes=size))
 
     def periodic_progress(self, *, is_busy: bool) -> None:
         """Report the totals whether or not they have changed."""
         rows, size = self.totals
-        self.event("progress", rows=rows, bytes=size, at_work=is_busy)
+        self.send(ProgressMessage(rows=rows, bytes=size, at_work=is_busy))
 
     def done(self, route: str, *, read: int, written: int, size: int) -> None:
         seconds = round(time.monotonic() - self.started, 3)
         self.log(f"{written} rows in {seconds} s")
-        self.event("done", route=route, rows_read=read, rows_written=written, bytes=size, seconds=seconds)
+        self.send(DoneMessage(route=route, rows_read=read, rows_written=written, bytes=size, seconds=seconds))
 
     def error(self, error: PipekitError) -> None:
         fields = {key: value if key == "code" else self.redacted(value) for key, value in error.as_dict().items()}
         self.log("\n".join(part for part in (fields["message"], fields["hint"], fields["detail"]) if part))
-        self.event("error", error=fields)
+        self.send(ErrorMessage(error=fields))
