@@ -1,4 +1,4 @@
-"""Describes both systems' columns and creates a missing destination table, for transfers by command line flags."""
+"""Transfers by command line flags: describe the columns of both systems, and create a missing destination table."""
 
 from __future__ import annotations
 
