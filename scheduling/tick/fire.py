@@ -17,7 +17,7 @@ from connections.sdk.records import dataclass
 from runs.engine.faults import point
 from runs.models.setting import current_settings
 from scheduling.models import Slot, SlotOutcome
-from scheduling.tick import alerts, slots, timers, unstarted
+from scheduling.tick import notifications, slots, timers, unstarted
 from scheduling.tick.due import GAP, DueSlot, TickTimes, due_slot
 from scheduling.tick.start import StartResult
 from scheduling.tick.timers import Timer
@@ -80,7 +80,7 @@ def _evaluate(enabled: Sequence[Timer], times: TickTimes, report: TickReport) ->
             due = due_slot(timer, times)
         except Exception as error:  # an invalid schedule does not affect the others
             report.failed[timer.name] = reason = slots.record_error(timer, error)
-            alerts.cannot_fire(timer, reason, times.now)
+            notifications.cannot_fire(timer, reason, times.now)
             continue
         if due is None:
             evaluation.idle.append(timer)
@@ -138,7 +138,7 @@ def _start_slot(timer: Timer, slot: Slot, limit: _Limit, times: TickTimes, repor
         limit.runs -= 1
     _report(timer, result, report)
     if result.outcome == SlotOutcome.FAILED and result.run_id is None:
-        alerts.not_started(timer, slot, result.message, times.now)
+        notifications.not_started(timer, slot, result.message, times.now)
 
 
 def _try_start(timer: Timer, slot: Slot) -> StartResult | None:

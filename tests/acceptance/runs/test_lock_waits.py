@@ -87,7 +87,7 @@ def test_a_transfer_that_waits_for_a_locked_file_logs_it(
     assert bench.rows('SELECT k FROM "sync.orders"') == [(1,)]
 
 
-def test_waiting_for_a_lock_does_not_restart_the_idle_timeout() -> None:
+def test_waiting_for_a_lock_does_not_restart_the_no_progress_timeout() -> None:
     timer = ProgressTimer(60)
     timer._last_progress -= 50
     timer.on_message(WaitingMessage(message="waiting for a lock"))

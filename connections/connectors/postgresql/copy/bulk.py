@@ -23,7 +23,7 @@ from connections.connectors.postgresql.metadata import (
     check_server_database,
 )
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
-from connections.connectors.postgresql.session.settings import address, idle_timeout, session_settings, settings
+from connections.connectors.postgresql.session.settings import address, no_progress_timeout, session_settings, settings
 from connections.sdk import errors
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Target
@@ -107,7 +107,7 @@ async def backend(connection: Any, parameters: ConnectionParameters) -> Backend:
     return Backend.of(
         settings(parameters),
         tuple(row) if row else None,
-        idle_timeout=idle_timeout(parameters),
+        no_progress_timeout=no_progress_timeout(parameters),
         reported_pid=connection.get_server_pid(),
     )
 
