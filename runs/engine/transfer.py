@@ -18,7 +18,7 @@ from connections.sdk.errors import CountMismatch, Lost, from_dict
 from connections.sdk.formatting import visible
 from connections.sdk.schema import Column, TableName
 from connections.secrets.redaction import redactor
-from runs.engine.events import Event, Progress, RouteChosen, Staged, Waiting, Warned
+from runs.engine.events import Event, RouteChosen, Staged, TransferProgress, Waiting, Warned
 from runs.engine.jrunner_output import ProgressTimer, messages
 from runs.engine.plan import Plan
 from runs.jrunner.job import Job
@@ -140,7 +140,7 @@ def _log(plan: Plan, line: str) -> None:
 def _event(message: RouteMessage | ProgressMessage | WaitingMessage | WarningMessage) -> Event:
     match message:
         case ProgressMessage():
-            return Progress(message.rows, message.bytes)
+            return TransferProgress(message.rows, message.bytes)
         case RouteMessage():
             return RouteChosen(message.route, message.why)
         case WaitingMessage():
