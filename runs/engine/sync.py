@@ -31,8 +31,8 @@ from runs.engine.extract.query import base_query, bounded_query, repair_query
 from runs.engine.faults import point
 from runs.engine.plan import Hook, Plan, RunOn
 from runs.engine.publish import delete_extra, destination_table, key_sync, staging, unfilled_columns
-from runs.engine.publish.checks import Staging
 from runs.engine.publish.publish import publish
+from runs.engine.publish.staging import StagedRows
 from runs.engine.sessions import open_session
 from runs.engine.transfer import job, transfer
 from runs.engine.watermarks import bounds
@@ -78,7 +78,7 @@ def attempt(plan: Plan) -> Iterator[Event]:
     resolved = yield from _timed("resolve", _resolve(plan))
     transfer_job = yield from _timed("stage", _stage(plan, resolved))
     rows = yield from _timed("transfer", _transfer(plan, transfer_job))
-    staged = Staging(columns=transfer_job.columns, rows=rows, existed=resolved.table is not None)
+    staged = StagedRows(columns=transfer_job.columns, rows=rows, existed=resolved.table is not None)
     yield from _timed("publish", publish(plan, staged))
     yield from _after_publish(plan, resolved, staged)
     if not rows:
@@ -103,10 +103,10 @@ def resume(plan: Plan) -> Iterator[Event]:
         return
     resolved = _without_events(_resolve(plan))
     columns = _without_events(_stage(plan, resolved)).columns
-    yield from _after_publish(plan, resolved, Staging(columns=columns, rows=0))
+    yield from _after_publish(plan, resolved, StagedRows(columns=columns, rows=0))
 
 
-def _after_publish(plan: Plan, resolved: Resolved, staged: Staging) -> Iterator[Event]:
+def _after_publish(plan: Plan, resolved: Resolved, staged: StagedRows) -> Iterator[Event]:
     if delete_extra.deletes(plan):
         yield from _timed("reconcile", delete_extra.delete_extra(plan, staged))
     if plan.key_sync and plan.supports_deletes:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from connections.sdk.errors import SerializationFailed
 from connections.sdk.schema import TableInfo
 from runs.engine.destination import Destination
-from runs.engine.publish.checks import Staging
-from runs.engine.publish.staging import same_type
+from runs.engine.publish.staging import StagedRows, same_type
 
 # a view need not be locked: the type of a column that it reads cannot be changed
 _LOCKABLE = frozenset({"table", "partitioned table"})
@@ -31,13 +30,13 @@ def lock_and_describe(dest: Destination) -> TableInfo | None:
     return dest.describe(dest.table)
 
 
-def check(dest: Destination, staging: Staging, table: TableInfo | None) -> None:
+def check(dest: Destination, staged: StagedRows, table: TableInfo | None) -> None:
     """Raise DestinationChanged when the table differs from the one that the rows were staged for."""
     if table is None:
-        if staging.existed:
+        if staged.existed:
             raise _changed(f"The table {dest.table} was dropped after the rows were staged")
         return
-    for column in staging.columns:
+    for column in staged.columns:
         info = table.column(column.dest_name)
         if info is None:
             raise _changed(f"The column {column.dest_name} of {dest.table} was dropped after the rows were staged")
