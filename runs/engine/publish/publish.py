@@ -34,7 +34,7 @@ from runs.engine.publish import (
 )
 from runs.engine.publish.checks import check_arrived, check_complete, check_deleted, check_keys, check_numbered
 from runs.engine.publish.staging import StagedRows
-from runs.engine.publish.statements import publication, statements
+from runs.engine.publish.statements import statements, strategy_input
 from runs.engine.strategies.statement import RowCount, Statement
 from runs.engine.watermarks.warnings import (
     WatermarkCounts,
@@ -56,7 +56,7 @@ def publish(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
             watermark_counts = count_before_transaction(dest, staged.columns)
             with dest.publishing(CommitKind.PUBLISH) as commit:
                 if commit.published is None:
-                    commit.published = _Publish(dest, staged, watermark_counts, events).apply()
+                    commit.published = _PublishTransaction(dest, staged, watermark_counts, events).apply()
     except PipekitError:
         yield from (event for event in events if isinstance(event, MergeSqlBuilt))
         raise
@@ -74,7 +74,7 @@ def _analyze(dest: Destination) -> None:
         dest.session.execute(sql)
 
 
-class _Publish:
+class _PublishTransaction:
     """Steps 3 to 6 of one publish transaction. ``events`` receives its warnings and statements."""
 
     def __init__(
@@ -145,7 +145,7 @@ class _Publish:
         dest, columns = self.dest, self.staged.columns
         self.may_change_written_rows = side_effects.may_occur(dest, self.table)
         self.before = dest.count(dest.table) if self.may_change_written_rows and not self.is_full else self.replaced
-        inputs = publication(
+        inputs = strategy_input(
             dest, columns, self.table, null_keys=self.null_keys, may_change_written_rows=self.may_change_written_rows
         )
         built = statements(dest, columns, self.table, inputs)
