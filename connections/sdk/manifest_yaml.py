@@ -95,6 +95,8 @@ def _url(value: Value) -> UrlRules:
         suffixes=_texts(fields, "suffixes", r"\.[a-z0-9]+", "the ending of a file name, such as .db"),
         plain_paths=fields.optional("plain_paths", Value.flag) or False,
         default_port=fields.optional("default_port", Value.integer),
+        default_database=fields.optional("default_database", Value.text) or "",
+        database_properties=_texts(fields, "database_properties", r"[A-Za-z_]+", "the name of a property"),
         separator=fields.optional("separator", lambda text: text.one_of(("&", ";"))) or "&",
         properties=_properties(fields),
     )
