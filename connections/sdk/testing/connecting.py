@@ -65,6 +65,9 @@ class DeclarationTests(Fixtures):
             with pytest.raises(errors.NotSupported, match=str(capability.name).lower()):
                 registry.connector(kind, capability)
 
+    def test_the_dialect_says_whether_zero_keeps_its_sign(self, bench: Workbench) -> None:
+        assert bench.dialect.keeps_signed_zero is ("signed_zero" not in bench.case.lacks)
+
     def test_the_values_that_the_system_lacks_are_declared(self, bench: Workbench) -> None:
         declared = bench.case.lacks
         lacking = sorted({*declared, *(feature for feature in FEATURES - declared if not bench.stores(feature))})
