@@ -16,6 +16,7 @@ from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, NotSuppo
 from connections.sdk.files import protection
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import Connector, Session
+from connections.sdk.row_counts import TransferResult
 from connections.sdk.schema import Column, ColumnInfo, TableInfo, TableName
 from connections.sdk.sql.dialect import Dialect
 from connections.sdk.sql.final_semicolon import without_final_semicolon
@@ -25,7 +26,7 @@ from connections.sdk.types import DataType, Kind
 from connections.url import parse
 from runs.jrunner import protection_file
 from runs.jrunner.cancel import Cancellation
-from runs.jrunner.job import Job, TransferResult
+from runs.jrunner.job import Job
 from runs.jrunner.transfer import Transfer
 
 _DATES_AND_TIMES = frozenset({Kind.DATE, Kind.TIME, Kind.TIMESTAMP, Kind.TIMESTAMPTZ})

@@ -8,8 +8,9 @@ import traceback
 
 from connections.sdk import lock_wait_reports
 from connections.sdk.errors import Cancelled, ConfigurationInvalid, InternalError, PipekitError
+from connections.sdk.row_counts import TransferResult
 from runs.jrunner.cancel import CANCELLED, FAILED, Cancellation
-from runs.jrunner.job import Job, TransferResult
+from runs.jrunner.job import Job
 from runs.jrunner.progress import periodic_reports
 from runs.jrunner.reporter import Reporter
 from runs.jrunner.routes.choose import choose

@@ -22,8 +22,9 @@ from connections.registry import connector, dialect_for
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import Cancelled, ConfigurationInvalid, DriverMissing, ExternalFailed, InternalError
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.row_counts import TransferResult
 from runs.jrunner.cancel import Cancellation
-from runs.jrunner.job import Job, TransferResult
+from runs.jrunner.job import Job
 from runs.jrunner.progress import is_reachable
 from runs.jrunner.reporter import Reporter
 

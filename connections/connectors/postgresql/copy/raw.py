@@ -1,4 +1,4 @@
-"""The raw route, PostgreSQL to PostgreSQL: pipes a binary COPY TO into a binary COPY FROM, byte for byte."""
+"""The raw copy from PostgreSQL to PostgreSQL: pipes a binary COPY TO into a binary COPY FROM, byte for byte."""
 
 from __future__ import annotations
 
@@ -9,30 +9,28 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from connections.connectors.postgresql.copy import bulk
+from connections.connectors.postgresql.copy.byte_queue import ByteQueue
 from connections.connectors.postgresql.copy.monitor import CopyStatus, monitored
 from connections.connectors.postgresql.copy.raw_types import RawPlan
 from connections.connectors.postgresql.session.backend_status import Backend
 from connections.sdk import session_cleanup
 from connections.sdk.errors import Cancelled, SerializationFailed
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.row_counts import check_counts
+from connections.sdk.raw_copy import Cancellation, RawJob, Reporter
+from connections.sdk.row_counts import TransferResult, check_counts
 from connections.sdk.sql.final_semicolon import without_final_semicolon
-from runs.jrunner.cancel import Cancellation
-from runs.jrunner.job import Job, TransferResult
-from runs.jrunner.reporter import Reporter
-from runs.jrunner.routes.byte_queue import ByteQueue
 
 
 class SourceChanged(SerializationFailed):
     """The source was altered after its columns were described; a retry describes them again."""
 
 
-def copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
+def copy(job: RawJob, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
     """Copy all rows of the job in one transaction of the destination, from one snapshot of the source."""
     return asyncio.run(_copy(job, plan, reporter, cancellation))
 
 
-async def _copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
+async def _copy(job: RawJob, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     pipe = _Pipe(job, plan, reporter)
@@ -44,7 +42,7 @@ async def _copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cance
 
     cancellation.on_request(stop)
     try:
-        async with _session(job.source) as (source, reading), _session(job.destination) as (destination, _):
+        async with _session(job.source) as (source, reading), _session(job.target.parameters) as (destination, _):
             reporter.is_busy = reading.is_busy
             return await pipe.move(source, destination)
     except asyncio.CancelledError:
@@ -68,7 +66,7 @@ async def _session(parameters: ConnectionParameters) -> AsyncIterator[tuple[Any,
 class _Pipe:
     """The two COPY statements of one transfer and the queue between them."""
 
-    def __init__(self, job: Job, plan: RawPlan, reporter: Reporter) -> None:
+    def __init__(self, job: RawJob, plan: RawPlan, reporter: Reporter) -> None:
         self.job = job
         self.plan = plan
         self.reporter = reporter
@@ -77,7 +75,7 @@ class _Pipe:
         self.complete = False
 
     async def move(self, source: Any, destination: Any) -> TransferResult:
-        with bulk.translated(self.job.destination.name):
+        with bulk.translated(self.job.target.parameters.name):
             async with destination.transaction():
                 await bulk.begin(destination, self.job.target)
                 read, written = await self._both(source, destination)
@@ -124,11 +122,11 @@ class _Pipe:
             )
 
     async def _write(self, destination: Any) -> int:
-        async with monitored(self.job.destination, destination) as watch:
+        async with monitored(self.job.target.parameters, destination) as watch:
             status = await destination.copy_to_table(
-                self.job.table.table,
-                schema_name=self.job.table.schema or None,
-                columns=[column.dest_name for column in self.job.columns],
+                self.job.target.table.table,
+                schema_name=self.job.target.table.schema or None,
+                columns=[column.dest_name for column in self.job.target.columns],
                 format="binary",
                 source=self._blocks(watch),
             )
