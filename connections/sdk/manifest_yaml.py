@@ -101,6 +101,9 @@ def _url(value: Value) -> UrlRules:
         properties=_properties(fields),
     )
     fields.end()
+    allowed = [declared.name for declared in rules.properties.values()]
+    if unknown := [name for name in rules.database_properties if name not in allowed]:
+        raise value.refuse(f"“{unknown[0]}” of database_properties is not allowed in the URL", "one of the properties")
     if (form == "https") == bool(rules.prefixes):
         raise value.refuse(
             "a URL needs prefixes or the form https", "prefixes, and none for https, whose URLs do not tell their kind"
