@@ -24,6 +24,7 @@ from connections.sdk.protocols import Connector, Datatypes, TypeEquality
 from connections.sdk.sql.dialect import Dialect
 
 if TYPE_CHECKING:
+    from connections.sdk.raw_copy import RawCopies
     from connections.sdk.sql.row_hash import Hashing, SharedHashing
 
 ENTRY_POINTS = "pipekit.connectors"
@@ -172,6 +173,11 @@ def shared_hashing(kind: str) -> SharedHashing | None:
 def type_equality(kind: str) -> TypeEquality | None:
     """Import and return the kind's rules for values that are equal though their texts differ, or None."""
     return cast(TypeEquality | None, _optional_module(kind, "equality"))
+
+
+def raw_copies(kind: str) -> RawCopies | None:
+    """Import and return the kind's raw copies between two systems of the kind, or None."""
+    return cast("RawCopies | None", _optional_module(kind, "raw_copy"))
 
 
 def connector(kind: str, needs: Cap = Cap.NONE) -> Connector:

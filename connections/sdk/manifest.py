@@ -43,6 +43,8 @@ Keys of ``url``:
     File name endings that mean this kind, and whether a path without prefix is a URL of it.
 ``default_port``
     The port of a URL without one. Not for files.
+``default_database``, ``database_properties``
+    The database of a URL that names none, and the properties that name it where the URL's path does not.
 ``separator``
     What separates properties: ``&`` (then they begin with ``?``; the default) or ``;``.
 ``properties``, ``choices``
@@ -111,6 +113,8 @@ class UrlRules:
     suffixes: tuple[str, ...] = ()
     plain_paths: bool = False
     default_port: int | None = None
+    default_database: str = ""
+    database_properties: tuple[str, ...] = ()
     separator: str = "&"
     properties: Mapping[str, UrlProperty] = field(default_factory=dict)
 
@@ -170,7 +174,9 @@ def _url_rules(data: Mapping[str, Any]) -> UrlRules:
     properties = {
         name: UrlProperty(**{**item, **_tuples(item, "choices")}) for name, item in data["properties"].items()
     }
-    return UrlRules(**{**data, **_tuples(data, "prefixes", "suffixes"), "properties": properties})
+    return UrlRules(
+        **{**data, **_tuples(data, "prefixes", "suffixes", "database_properties"), "properties": properties}
+    )
 
 
 def _tuples(data: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -95,10 +95,15 @@ def _url(value: Value) -> UrlRules:
         suffixes=_texts(fields, "suffixes", r"\.[a-z0-9]+", "the ending of a file name, such as .db"),
         plain_paths=fields.optional("plain_paths", Value.flag) or False,
         default_port=fields.optional("default_port", Value.integer),
+        default_database=fields.optional("default_database", Value.text) or "",
+        database_properties=_texts(fields, "database_properties", r"[A-Za-z_]+", "the name of a property"),
         separator=fields.optional("separator", lambda text: text.one_of(("&", ";"))) or "&",
         properties=_properties(fields),
     )
     fields.end()
+    allowed = [declared.name for declared in rules.properties.values()]
+    if unknown := [name for name in rules.database_properties if name not in allowed]:
+        raise value.refuse(f"“{unknown[0]}” of database_properties is not allowed in the URL", "one of the properties")
     if (form == "https") == bool(rules.prefixes):
         raise value.refuse(
             "a URL needs prefixes or the form https", "prefixes, and none for https, whose URLs do not tell their kind"

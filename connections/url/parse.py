@@ -17,7 +17,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.url import forms
 from connections.url.parts import ConnectionUrl
 
-__all__ = ["ConnectionUrl", "check", "kind_of", "parse", "rebuild", "sharing_file"]
+__all__ = ["ConnectionUrl", "check", "database_of", "kind_of", "parse", "rebuild", "sharing_file"]
 
 # a scheme, which no path begins with; SQLAlchemy appends the driver after a plus sign
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9.-]*(\+[A-Za-z0-9_.-]+)?://")
@@ -115,6 +115,15 @@ def _unknown_scheme(driver: str | None, kind: str) -> UrlInvalid:
             hint=f"Leave the + and the driver out. {_expected(kind)}",
         )
     return UrlInvalid("The URL's scheme is unknown.", hint=_expected(kind))
+
+
+def database_of(url: ConnectionUrl) -> str:
+    """Return the database that a URL leads to: the one it names, or else the kind's default; empty if it has none."""
+    rules = _rules(url.kind)
+    if url.database or rules is None:
+        return url.database or url.path
+    named = (url.properties[name] for name in rules.database_properties if name in url.properties)
+    return next(named, "") or url.path or rules.default_database
 
 
 def check(url: str, kind: str) -> None:

@@ -20,10 +20,6 @@ from modules.models import Module
 
 _MAX_KEY_LENGTH = 1000
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
-# properties that name the database, of systems whose URLs may name it so
-_DATABASE_PROPERTIES = ("database", "databaseName", "db")
-# the database of a URL that names none
-_DEFAULT_DATABASE = {"postgresql": "postgres"}
 
 
 def dest_lock_key(module: Module) -> str:
@@ -43,8 +39,7 @@ def _address(connection: Connection, url: ConnectionUrl) -> str:
     """Return server and database, or the file."""
     if url.is_file:
         return os.path.realpath(url.path)
-    named = (url.properties[name] for name in _DATABASE_PROPERTIES if name in url.properties)
-    database = url.database or next(named, "") or url.path or _DEFAULT_DATABASE.get(url.kind, "")
+    database = parse.database_of(url)
     directory = (connection.options or {}).get("embedded")
     if directory or url.host.startswith("/"):
         # a socket; the URL of an embedded server only names the database

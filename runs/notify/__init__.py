@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 
+from django.utils import timezone
+
 from runs.notify import verification_rules as verification_rules
 from runs.notify.missed_times import Missed, on_missed
 from runs.notify.overdue import find_late, ran_automatically
@@ -27,4 +29,4 @@ def send_due(now: dt.datetime | None = None) -> int:
     # imported late: runs only insert rows, and need no clients of SMTP and HTTP
     from runs.notify import delivery
 
-    return delivery.send_due(now)
+    return delivery.deliver_outbox(now or timezone.now())

@@ -10,10 +10,11 @@ from typing import Any
 
 from connections import registry
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.row_counts import TransferResult
 from connections.sdk.schema import Column, TableName
 from runs.jrunner.cancel import Cancellation
-from runs.jrunner.job import Job, TransferResult
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.job import Job
+from runs.jrunner.reporter import Reporter
 from runs.jrunner.routes.choose import choose
 
 

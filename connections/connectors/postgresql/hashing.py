@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from connections.connectors.postgresql.copy import described_types, raw_types
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.driver import PostgresqlSession
+from connections.sdk.raw_copy import NotRaw
 from connections.sdk.schema import Column, TableName
 from connections.sdk.sql.row_hash import HashedColumn, NotHashed, RowHashing
 
@@ -40,7 +41,7 @@ def plan(
     have = described_types.types_of_query(source, query, columns)
     want = described_types.types_of_table(destination, table, columns)
     raw_plan = raw_types.compare(have, want, columns, trim=False)
-    if isinstance(raw_plan, raw_types.NotRaw):
+    if isinstance(raw_plan, NotRaw):
         return NotHashed(why=raw_plan.why)
     if source.fetch(PROBE) != destination.fetch(PROBE):
         return NotHashed(why="the two servers hash a row differently, or encode text differently")

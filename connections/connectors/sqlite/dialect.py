@@ -22,6 +22,8 @@ class SqliteDialect(PublishingDialect):
     )
     max_identifier = 255
     folds_to = ""
+    folds_ascii_only = True
+    keeps_signed_zero = False
     truncates = False
     row_ids = ("rowid", "_rowid_", "oid")
 

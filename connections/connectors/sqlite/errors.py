@@ -7,6 +7,7 @@ from pathlib import Path
 
 from connections.connectors.sqlite import busy_wait
 from connections.sdk import errors
+from connections.sdk.sql.foreign_keys import ForeignKeyViolated
 
 _CORRECT_SQL = "Correct the SQL; its text is on the run."
 _CONSTRAINT = "The rows break a constraint of the destination table."
@@ -45,6 +46,8 @@ def from_sqlite3(error: sqlite3.Error, *, name: str, path: Path | None = None) -
     # a function that is not authorized has only the general code
     if "authorized" in low:
         return errors.PermissionDenied(text, hint=_NOT_AUTHORIZED)
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        return ForeignKeyViolated(text, hint=_CONSTRAINT)
     error_class, hint = _BY_CODE.get(code, (errors.QueryInvalid, _CORRECT_SQL))
     return error_class(text, hint=hint)
 

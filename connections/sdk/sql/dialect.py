@@ -47,6 +47,10 @@ class Dialect:
     default_schema = ""
     # whether a backslash is an escape character inside '...'
     backslash_escapes = False
+    # collations that ignore case do so for ASCII letters only
+    folds_ascii_only = False
+    # columns of floating-point numbers keep the sign of zero
+    keeps_signed_zero = True
     # names of the system columns that every table has
     system_columns: frozenset[str] = frozenset()
 

@@ -1,9 +1,10 @@
-"""Foreign keys that reference a table, and SQL to count the rows that a DELETE would affect through them."""
+"""Foreign keys that reference a table, their violation, and SQL to count the rows that a DELETE affects by them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from connections.sdk.errors import InvalidValue
 from connections.sdk.records import dataclass
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
@@ -44,6 +45,21 @@ class ForeignKey:
         """Return the name of the key for messages."""
         name = self.constraint or f"on {', '.join(self.columns)}"
         return f"{self.table} (foreign key {name}, ON DELETE {self.on_delete})"
+
+
+class ForeignKeyViolated(InvalidValue):
+    """A foreign key refused a row.
+
+    ``constraint`` is empty where the system does not name it. ``is_referencing`` says that the row would reference one
+    that does not exist; otherwise it is a row to be deleted that others reference, or the system does not say which.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", detail: str = "", constraint: str = "", is_referencing: bool = False
+    ) -> None:
+        super().__init__(message, hint=hint, detail=detail)
+        self.constraint = constraint
+        self.is_referencing = is_referencing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

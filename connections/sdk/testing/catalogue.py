@@ -9,6 +9,7 @@ import pytest
 
 from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.sdk.schema import TableName
+from connections.sdk.sql.foreign_keys import ForeignKeyViolated
 from connections.sdk.testing.fixtures import Fixtures
 from connections.sdk.testing.values import NAMES, SAMPLES
 from connections.sdk.testing.workbench import Workbench
@@ -115,14 +116,34 @@ class CatalogueTests(Fixtures):
             assert bench.connector.introspector.similar_tables(session, bench.table("_Similar")) == ()
 
     def test_foreign_keys_that_reference_a_table_are_found(self, bench: Workbench) -> None:
-        number = bench.native(Kind.BIGINT)
-        parent = bench.create([("k", number)], suffix="_parent", more=", PRIMARY KEY (k)")
-        reference = f", FOREIGN KEY (p) REFERENCES {bench.dialect.qualified(parent)} (k)"
-        child = bench.create([("p", number)], suffix="_child", more=reference)
+        parent, child = self._referenced_and_referencing(bench)
         with bench.session() as session:
             (key,) = bench.connector.introspector.foreign_keys(session, parent)
             assert bench.connector.introspector.foreign_keys(session, child) == ()
         assert "pipekit_test_child" in str(key)
+
+    def test_the_violation_of_a_foreign_key_is_reported_as_such(self, bench: Workbench) -> None:
+        parent, child = self._referenced_and_referencing(bench)
+        names = [bench.dialect.qualified(table) for table in (parent, child)]
+        for name in names:
+            bench.execute(f"INSERT INTO {name} VALUES (1)")
+        with bench.session() as session:
+            (key,) = bench.connector.introspector.foreign_keys(session, parent)
+            if not key.enforced:
+                pytest.skip("sessions do not enforce foreign keys")
+            with pytest.raises(ForeignKeyViolated) as deleting:
+                session.execute(f"DELETE FROM {names[0]}")
+            with pytest.raises(ForeignKeyViolated) as inserting:
+                session.execute(f"INSERT INTO {names[1]} VALUES (2)")
+        assert not deleting.value.is_referencing
+        assert {deleting.value.constraint, inserting.value.constraint} <= {"", key.constraint}
+
+    @staticmethod
+    def _referenced_and_referencing(bench: Workbench) -> tuple[TableName, TableName]:
+        number = bench.native(Kind.BIGINT)
+        parent = bench.create([("k", number)], suffix="_parent", more=", PRIMARY KEY (k)")
+        reference = f", FOREIGN KEY (p) REFERENCES {bench.dialect.qualified(parent)} (k)"
+        return parent, bench.create([("p", number)], suffix="_child", more=reference)
 
 
 class NameTests(Fixtures):

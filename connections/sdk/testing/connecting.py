@@ -15,7 +15,7 @@ from connections.sdk import errors
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Introspector, Reader, Session, Target, Writer
+from connections.sdk.protocols import Introspector, Reader, Session, Writer, WriteTarget
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.testing.case import CANARY, ConnectorUnderTest
@@ -64,6 +64,9 @@ class DeclarationTests(Fixtures):
         else:
             with pytest.raises(errors.NotSupported, match=str(capability.name).lower()):
                 registry.connector(kind, capability)
+
+    def test_the_dialect_says_whether_zero_keeps_its_sign(self, bench: Workbench) -> None:
+        assert bench.dialect.keeps_signed_zero is ("signed_zero" not in bench.case.lacks)
 
     def test_the_values_that_the_system_lacks_are_declared(self, bench: Workbench) -> None:
         declared = bench.case.lacks
@@ -181,7 +184,7 @@ def _uses(bench: Workbench, parameters: ConnectionParameters) -> list[Callable[[
 
         batches = MemoryBatches(pa.schema([("n", pa.int64())]), [])
         table = TableName(bench.case.schema, "pipekit_test")
-        target = Target(parameters=parameters, table=table, columns=columns)
+        target = WriteTarget(parameters=parameters, table=table, columns=columns)
         uses.append(lambda: writer.write(target, batches))
     return uses
 

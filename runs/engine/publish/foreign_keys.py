@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from connections.sdk.errors import InvalidValue, PipekitError, QueryInvalid, Refused
+from connections.sdk.errors import QueryInvalid, Refused
 from connections.sdk.schema import TableInfo
 from connections.sdk.sql.foreign_keys import (
     CASCADES,
     Deletion,
     ForeignKey,
+    ForeignKeyViolated,
     count_orphans,
     count_referencing,
     lock_deleted,
@@ -23,8 +24,6 @@ from runs.engine.destination import Destination
 from runs.engine.plan import Plan
 from runs.engine.publish.safety_limits import written_before
 
-# DuckDB's message for an inserted row whose referenced row is missing
-_REFERENCE_MISSING = "does not exist in the referenced table"
 _UPSERT = "Use merge_strategy: upsert, which updates rows in place and deletes none"
 
 
@@ -123,17 +122,12 @@ def explain_violations(dest: Destination, keys: Sequence[ForeignKey], *, returns
     """
     try:
         yield
-    except InvalidValue as error:
+    except ForeignKeyViolated as error:
         if blocking := _blocking(error, keys):
             advice = (
                 _advice(dest, blocking) if returns else f"Delete those rows first{_or_without_key_sync(dest.plan)}."
             )
             error.hint = f"Rows of {_listed(blocking)} reference rows that would be deleted. {advice}"
-        elif _REFERENCE_MISSING in error.message:
-            error.hint = (
-                "Load the referenced table first. Rows that reference other rows of the same table cannot be loaded in "
-                "one run with them, because each row is checked at once: drop such a foreign key."
-            )
         raise
 
 
@@ -157,17 +151,12 @@ def _or_without_key_sync(plan: Plan) -> str:
     return "; otherwise turn key_sync off" if plan.key_sync else ""
 
 
-def _blocking(error: PipekitError, keys: Sequence[ForeignKey]) -> list[ForeignKey]:
-    text = f"{error.message} {error.detail}"
-    if "insert or update on table" in text or _REFERENCE_MISSING in text:
-        # the violation of an inserted row, not of the DELETE
+def _blocking(error: ForeignKeyViolated, keys: Sequence[ForeignKey]) -> list[ForeignKey]:
+    """Return the foreign keys that may have prevented the DELETE, none if it was not the DELETE that violated one."""
+    if error.is_referencing:
         return []
-    named = [key for key in keys if key.constraint and f'"{key.constraint}"' in text]
-    if named:
-        return named
-    # systems that do not name the constraint have English messages
-    enforced = [key for key in keys if key.enforced and not key.cascades]
-    return enforced if "foreign key" in text.lower() else []
+    named = [key for key in keys if key.constraint and key.constraint == error.constraint]
+    return named or [key for key in keys if key.enforced and not key.cascades]
 
 
 def _indirect_effects(dest: Destination, key: ForeignKey) -> str:

@@ -60,13 +60,14 @@ def compared(plan: Plan, tables: Tables, names: Sequence[str], since: Since | No
     wanted = {*names, *key, *needed} if names else set(known)
     columns = tuple(column for column in tables.columns if column.dest_name in wanted)
     positions = {column.dest_name: position for position, column in enumerate(columns)}
+    dialect = registry.dialect(plan.destination.kind)
     spec = ComparisonSpec(
         columns=columns,
         key=tuple(positions[name] for name in key),
         partial=bool(find_placeholders(plan.source_query, registry.dialect(plan.source.kind))),
         bounded=since is not None,
-        ascii_only=plan.destination.kind == "sqlite",
-        signed_zero=plan.destination.kind != "sqlite",
+        ascii_only=dialect.folds_ascii_only,
+        signed_zero=dialect.keeps_signed_zero,
         one_per_key=one_per_key,
         latest_by=_latest_by(columns, plan.watermark) if one_per_key else None,
     )

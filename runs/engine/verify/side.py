@@ -40,9 +40,9 @@ class ComparisonSpec:
     partial: bool = False
     # only rows since a watermark's value are compared
     bounded: bool = False
-    # the destination's NOCASE folds only ASCII letters
+    # the destination's collations that ignore case do so for ASCII letters only
     ascii_only: bool = False
-    # the destination distinguishes -0.0 from 0.0, unlike SQLite
+    # the destination distinguishes -0.0 from 0.0
     signed_zero: bool = True
 
     @property

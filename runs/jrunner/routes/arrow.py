@@ -15,11 +15,11 @@ from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.text_search import has_nul
 from connections.sdk.capabilities import Cap
 from connections.sdk.protocols import Batches, ReadAgain, Writer
-from connections.sdk.row_counts import check_counts
+from connections.sdk.row_counts import TransferResult, check_counts
 from connections.url import parse
 from runs.jrunner.cancel import Cancellation
-from runs.jrunner.job import Job, TransferResult
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.job import Job
+from runs.jrunner.reporter import Reporter
 
 # batches that are read ahead
 _QUEUE_SIZE = 4

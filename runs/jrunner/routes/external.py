@@ -22,10 +22,11 @@ from connections.registry import connector, dialect_for
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import Cancelled, ConfigurationInvalid, DriverMissing, ExternalFailed, InternalError
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.row_counts import TransferResult
 from runs.jrunner.cancel import Cancellation
-from runs.jrunner.job import Job, TransferResult
+from runs.jrunner.job import Job
 from runs.jrunner.progress import is_reachable
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
 
 _LAST_LINES = 20
 # bytes of the program's output that are logged, that are kept of its end, and that are read at once

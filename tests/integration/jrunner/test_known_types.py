@@ -11,11 +11,11 @@ import pytest
 
 from connections.connectors.postgresql import driver
 from connections.connectors.postgresql.copy import described_types, raw_types
+from connections.connectors.postgresql.copy.raw import SourceChanged
 from connections.sdk.errors import InvalidValue
 from connections.sdk.parameters import ConnectionParameters
 from runs.jrunner.job import Job
 from runs.jrunner.routes.choose import choose
-from runs.jrunner.routes.raw import SourceChanged
 from tests.benches.small_databases import System, job, postgresql, transfer_rows
 
 

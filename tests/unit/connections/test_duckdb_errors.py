@@ -7,6 +7,7 @@ import pytest
 
 from connections.connectors.duckdb.errors import from_duckdb
 from connections.sdk import errors
+from connections.sdk.sql.foreign_keys import ForeignKeyViolated
 
 
 @pytest.mark.parametrize(
@@ -30,3 +31,17 @@ def test_the_error_of_a_statement_is_classified(sql: str, error_class: type[erro
     error = from_duckdb(caught.value, name="lake")
     assert type(error) is error_class
     assert error.message.startswith("lake: ") and error.hint
+
+
+@pytest.mark.parametrize(
+    ("sql", "is_referencing"), [("DELETE FROM parent", False), ("INSERT INTO child VALUES (2)", True)]
+)
+def test_the_violation_of_a_foreign_key_says_which_row_violates_it(sql: str, is_referencing: bool) -> None:
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE parent (k INTEGER PRIMARY KEY); INSERT INTO parent VALUES (1)")
+        connection.execute("CREATE TABLE child (p INTEGER REFERENCES parent); INSERT INTO child VALUES (1)")
+        with pytest.raises(duckdb.Error) as caught:
+            connection.execute(sql)
+    error = from_duckdb(caught.value, name="lake")
+    assert isinstance(error, ForeignKeyViolated)
+    assert (error.code, error.constraint, error.is_referencing) == ("value_misfit", "", is_referencing)

@@ -113,6 +113,8 @@ url:
     word: [sslMode, time zone]
   choices:
     sslMode: [on, verify]
+  default_database: main
+  database_properties: [sslMode]
 jdbc: {class: a.b.Driver, maven: "a.b:c:1.0"}
 """
 
@@ -123,6 +125,7 @@ def test_a_manifest_declares_urls_and_the_jdbc_driver(read: Callable[[str], Mani
     assert rules is not None and jdbc_driver is not None
     assert (rules.form, rules.prefixes, rules.suffixes) == ("network", ("thing:",), (".thing",))
     assert (rules.default_port, rules.separator, rules.plain_paths) == (99, "&", False)
+    assert (rules.default_database, rules.database_properties) == ("main", ("sslMode",))
     assert {name: (one.name, one.type, one.choices) for name, one in rules.properties.items()} == {
         "ssl": ("ssl", "boolean", ()),
         "sslmode": ("sslMode", "word", ("on", "verify")),
@@ -140,7 +143,8 @@ def test_a_manifest_declares_urls_and_the_jdbc_driver(read: Callable[[str], Mani
         ("word: [sslMode", "word: [SSL, sslMode", 32, "“SSL” is given twice"),
         ("    boolean: [ssl]", "    bool: [ssl]", 31, "“bool” is unknown"),
         ("sslMode: [on", "other: [on", 34, "“other” is unknown"),
-        ("class: a.b.Driver", "class: Driver", 35, "does not fit"),
+        ("database_properties: [sslMode]", "database_properties: [db]", 24, "“db” of database_properties"),
+        ("class: a.b.Driver", "class: Driver", 37, "does not fit"),
     ],
 )
 def test_invalid_url_rules_are_refused_with_file_and_line(

@@ -10,6 +10,7 @@ import pytest
 from connections.connectors.sqlite.driver import _authorize, _authorize_reading
 from connections.connectors.sqlite.errors import from_adbc, from_sqlite3
 from connections.sdk import errors
+from connections.sdk.sql.foreign_keys import ForeignKeyViolated
 
 
 def execute_failing(sql: str, connection: sqlite3.Connection) -> errors.PipekitError:
@@ -35,6 +36,16 @@ def test_the_error_of_a_statement_is_classified(sql: str, error_class: type[erro
     error = execute_failing(sql, connection)
     assert type(error) is error_class
     assert error.message.startswith("erp: ") and error.hint
+
+
+def test_the_violation_of_a_foreign_key_is_reported_as_such() -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(
+        "PRAGMA foreign_keys = ON; CREATE TABLE p (k PRIMARY KEY); CREATE TABLE c (k REFERENCES p)"
+    )
+    error = execute_failing("INSERT INTO c VALUES (1)", connection)
+    assert isinstance(error, ForeignKeyViolated)
+    assert (error.code, error.constraint) == ("value_misfit", "")
 
 
 def test_an_unauthorized_function_is_denied() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from connections.sdk.raw_copy import NotRaw
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column
 
@@ -65,13 +66,6 @@ class RawPlan:
         names = [f"c{position}" for position in range(len(self.casts))]
         values = [(cast or "{}").format(f"q.{name}") for cast, name in zip(self.casts, names, strict=True)]
         return f"\nSELECT {', '.join(values)} FROM (\n{query}\n) AS q({', '.join(names)})\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotRaw:
-    """The reason why the bytes cannot be passed unchanged."""
-
-    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from connections.sdk import errors
 from connections.sdk.records import dataclass
+from connections.sdk.sql.foreign_keys import ForeignKeyViolated
 
 if TYPE_CHECKING:
     import psycopg
@@ -22,6 +23,7 @@ _CONNECTION_LOST = "The network or the server failed; run it again."
 _SERVER_FAULT = "The server has an internal problem; see its log, or ask its administrator."
 _BY_STATE: dict[str, _Translation] = {
     "22012": (errors.InvalidValue, "Guard the division in the SQL, as in a / NULLIF(b, 0)."),
+    "23503": (ForeignKeyViolated, "The rows violate a constraint of the destination table."),
     "25006": (
         errors.QueryInvalid,
         "Sources are read in a read-only transaction: remove what writes. A destination must not be a standby server.",
@@ -69,7 +71,8 @@ _BY_CLASS: dict[str, _Translation] = {
     "XX": (errors.ConfigurationError, _SERVER_FAULT),
 }
 _OTHERWISE: _Translation = (errors.QueryInvalid, "Correct the SQL; its text is on the run.")
-_FOREIGN_KEY = "23503"
+# how the message of an inserted or updated row begins, on servers with English messages
+_REFERENCING = "insert or update on table"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +100,13 @@ def from_server(error: BaseException, *, name: str) -> errors.PipekitError | Non
     if report is None:
         return None
     translated = from_sqlstate(report.state, report.message, name=name, more=report.more)
-    if report.state == _FOREIGN_KEY and report.table:
-        translated.hint = (
-            f"Rows of {report.table} would reference rows that do not exist (foreign key {report.constraint})."
-        )
+    if isinstance(translated, ForeignKeyViolated):
+        translated.constraint = report.constraint
+        translated.is_referencing = report.message.startswith(_REFERENCING)
+        if report.table:
+            translated.hint = (
+                f"Rows of {report.table} would reference rows that do not exist (foreign key {report.constraint})."
+            )
     return translated
 
 

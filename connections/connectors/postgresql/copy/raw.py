@@ -1,4 +1,4 @@
-"""The raw route, PostgreSQL to PostgreSQL: pipes a binary COPY TO into a binary COPY FROM, byte for byte."""
+"""The raw copy from PostgreSQL to PostgreSQL: pipes a binary COPY TO into a binary COPY FROM, byte for byte."""
 
 from __future__ import annotations
 
@@ -9,30 +9,28 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from connections.connectors.postgresql.copy import bulk
+from connections.connectors.postgresql.copy.byte_queue import ByteQueue
 from connections.connectors.postgresql.copy.monitor import CopyStatus, monitored
 from connections.connectors.postgresql.copy.raw_types import RawPlan
 from connections.connectors.postgresql.session.backend_status import Backend
 from connections.sdk import session_cleanup
 from connections.sdk.errors import Cancelled, SerializationFailed
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.row_counts import check_counts
+from connections.sdk.raw_copy import Cancellation, RawJob, Reporter
+from connections.sdk.row_counts import TransferResult, check_counts
 from connections.sdk.sql.final_semicolon import without_final_semicolon
-from runs.jrunner.cancel import Cancellation
-from runs.jrunner.channel import Channel
-from runs.jrunner.job import Job, TransferResult
-from runs.jrunner.protocol import Reporter
 
 
 class SourceChanged(SerializationFailed):
     """The source was altered after its columns were described; a retry describes them again."""
 
 
-def copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
+def copy(job: RawJob, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
     """Copy all rows of the job in one transaction of the destination, from one snapshot of the source."""
     return asyncio.run(_copy(job, plan, reporter, cancellation))
 
 
-async def _copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
+async def _copy(job: RawJob, plan: RawPlan, reporter: Reporter, cancellation: Cancellation) -> TransferResult:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     pipe = _Pipe(job, plan, reporter)
@@ -44,7 +42,7 @@ async def _copy(job: Job, plan: RawPlan, reporter: Reporter, cancellation: Cance
 
     cancellation.on_request(stop)
     try:
-        async with _session(job.source) as (source, reading), _session(job.destination) as (destination, _):
+        async with _session(job.source) as (source, reading), _session(job.target.parameters) as (destination, _):
             reporter.is_busy = reading.is_busy
             return await pipe.move(source, destination)
     except asyncio.CancelledError:
@@ -66,24 +64,24 @@ async def _session(parameters: ConnectionParameters) -> AsyncIterator[tuple[Any,
 
 
 class _Pipe:
-    """The two COPY statements of one transfer and the channel between them."""
+    """The two COPY statements of one transfer and the queue between them."""
 
-    def __init__(self, job: Job, plan: RawPlan, reporter: Reporter) -> None:
+    def __init__(self, job: RawJob, plan: RawPlan, reporter: Reporter) -> None:
         self.job = job
         self.plan = plan
         self.reporter = reporter
-        self.channel = Channel()
+        self.queue = ByteQueue()
         # all rows are in the destination and counted; only the commit is missing
         self.complete = False
 
     async def move(self, source: Any, destination: Any) -> TransferResult:
-        with bulk.translated(self.job.destination.name):
+        with bulk.translated(self.job.target.parameters.name):
             async with destination.transaction():
                 await bulk.begin(destination, self.job.target)
                 read, written = await self._both(source, destination)
                 check_counts(read, written)
                 self.complete = True
-        return TransferResult(read=read, written=written, size=self.channel.total)
+        return TransferResult(read=read, written=written, size=self.queue.total)
 
     async def _both(self, source: Any, destination: Any) -> tuple[int, int]:
         """Run both COPY statements. An error of the source makes the destination's COPY fail with the same error."""
@@ -103,13 +101,13 @@ class _Pipe:
                     await self._check_types(source)
                     status = await source.copy_from_query(
                         self.plan.query(without_final_semicolon(self.job.query)),
-                        output=self.channel.put,
+                        output=self.queue.put,
                         format="binary",
                     )
         except BaseException as error:
-            self.channel.close(error)
+            self.queue.close(error)
             raise
-        self.channel.close()
+        self.queue.close()
         return bulk.rows_of(status)
 
     async def _check_types(self, source: Any) -> None:
@@ -124,20 +122,20 @@ class _Pipe:
             )
 
     async def _write(self, destination: Any) -> int:
-        async with monitored(self.job.destination, destination) as watch:
+        async with monitored(self.job.target.parameters, destination) as watch:
             status = await destination.copy_to_table(
-                self.job.table.table,
-                schema_name=self.job.table.schema or None,
-                columns=[column.dest_name for column in self.job.columns],
+                self.job.target.table.table,
+                schema_name=self.job.target.table.schema or None,
+                columns=[column.dest_name for column in self.job.target.columns],
                 format="binary",
                 source=self._blocks(watch),
             )
         return bulk.rows_of(status)
 
     async def _blocks(self, watch: CopyStatus) -> AsyncIterator[bytes]:
-        async for block in self.channel.blocks():
+        async for block in self.queue.blocks():
             if watch.failed:
                 return
             yield block
             # rows as the destination counts them; the bytes are not parsed here
-            self.reporter.progress(watch.rows, self.channel.total)
+            self.reporter.progress(watch.rows, self.queue.total)
