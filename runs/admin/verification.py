@@ -22,10 +22,11 @@ from runs.admin.actions import RESULT_TEXTS, report_failed_launches, too_many
 from runs.admin.base import RunHistoryAdmin, StartedByFilter
 from runs.models.execution import StartedBy
 from runs.models.verification import Verification
-from runs.verifications import cancel, report
+from runs.verifications import report
 from runs.verifications import scope as verification_scope
-from runs.verifications.claim import VerificationRequest
-from runs.verifications.launch import launch
+from runs.verifications.cancel import cancel_verification
+from runs.verifications.insert import VerificationRequest
+from runs.verifications.launch import launch_verifications
 from runs.verifications.outcome import VerificationOutcome, outcome_of
 
 VERIFY = Button(action="verify", label="Verify", icon="fact_check", title="Compare the source with the destination")
@@ -56,7 +57,7 @@ def _launch(
         trigger=StartedBy.ADMIN, actor=request.user.get_username(), repair=repair, options=options
     )
     try:
-        launched = launch(modules, verification_request)
+        launched = launch_verifications(modules, verification_request)
     except PipekitError as error:
         messages.warning(request, f"{error.message} {error.hint}")
         return None
@@ -135,7 +136,7 @@ class VerificationAdmin(RunHistoryAdmin):
         if too_many(request, rows.count(), "Select fewer."):
             return None
         for row in rows:
-            text = RESULT_TEXTS[cancel.request(row)]
+            text = RESULT_TEXTS[cancel_verification(row)]
             messages.info(request, html.render("runs/messages/row.html", row=row, text=text))
         return None
 

@@ -40,7 +40,7 @@ class CancelResult(StrEnum):
     ENDED = "over already"
 
 
-def cancel(row: Row) -> CancelResult:
+def cancel_execution(row: Row) -> CancelResult:
     """Request the cancel and return at once; a separate process makes the run end within 20 seconds."""
     try:
         result = _request(row)
@@ -58,7 +58,7 @@ def cancel(row: Row) -> CancelResult:
     return result
 
 
-def stop(row: Row, *, terminate: bool = True) -> CancelResult:
+def stop_execution(row: Row, *, terminate: bool = True) -> CancelResult:
     """Cancel and wait for the end; return REQUESTED only if the process is out of reach and still runs.
 
     Without ``terminate`` the process gets no SIGTERM, which would also end what it is to execute next.

@@ -1,4 +1,4 @@
-"""Executes one claimed run in this process: makes the plan, runs the engine, records its events."""
+"""Executes one run in this process: makes the plan, runs the engine, records its events."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from django.db import DatabaseError, InterfaceError, connection
 from connections.sdk import lock_wait_reports
 from connections.sdk.errors import Cancelled, Lost, PipekitError
 from modules.models import Module
-from runs.engine import retry as retrying
 from runs.engine import sync
 from runs.engine.destination import find_published
 from runs.engine.events import Event, Published, Waiting, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.retry import RetryPolicy
+from runs.engine.retry import RetryPolicy, run_with_retries
 from runs.engine.sessions import with_short_timeout
-from runs.lifecycle import plan as planning
 from runs.lifecycle import signals
 from runs.lifecycle.connection_limit import wait_for_turn
 from runs.lifecycle.heartbeat import Heartbeat
+from runs.lifecycle.plan import build_failure_hooks, build_plan
 from runs.lifecycle.record import Recorder
 from runs.models import Run
 from runs.models.states import IllegalTransition
 
 
-def execute(
+def execute_run(
     run: Run,
     *,
     on_event: Callable[[Event], None] = lambda event: None,
@@ -68,7 +67,7 @@ def _run_engine(
 
     try:
         wait_for_turn(recorder.run, lambda message: handle(Waiting(message)))
-        plan = recorder.plan = change(planning.plan(recorder.run, recorder.settings))
+        plan = recorder.plan = change(build_plan(recorder.run, recorder.settings))
     except IllegalTransition:
         raise
     except Exception:
@@ -88,7 +87,7 @@ def _hooks_without_plan(recorder: Recorder) -> Iterator[Event]:
     """Run the failure hooks of a run that failed before it had a plan."""
     if recorder.run.dry_run:
         return
-    hooks, problems = planning.failure_hooks(recorder.run, recorder.settings)
+    hooks, problems = build_failure_hooks(recorder.run, recorder.settings)
     yield from map(Warned, problems)
     yield from sync.failure_hooks(hooks)
 
@@ -97,7 +96,7 @@ def _events(run: Run, plan: Plan, *, retry: bool) -> Generator[Event, None, None
     if not retry:
         return sync.run(plan)
     assert run.module is not None
-    return retrying.run(plan, _retry_policy(run.module), still_ours=lambda: _still_ours(run))
+    return run_with_retries(plan, _retry_policy(run.module), still_ours=lambda: _still_ours(run))
 
 
 def _still_ours(run: Run) -> bool:

@@ -18,7 +18,7 @@ from runs.models.states import IllegalTransition, Status
 _log = logging.getLogger(__name__)
 
 
-def finish(run: Run, status: Status, results: Mapping[str, Any], *, log: Callable[[str], None]) -> None:
+def finish_run(run: Run, status: Status, results: Mapping[str, Any], *, log: Callable[[str], None]) -> None:
     """Write the status and the fields ``results``. If another process finalized the run before, its result stands.
 
     ``log`` is called with lines for the run's log.

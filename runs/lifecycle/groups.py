@@ -14,8 +14,11 @@ from django.db import DatabaseError, InterfaceError, connection
 from connections.sdk.errors import InternalError, PipekitError
 from modules.models import Group, Module
 from runs import logs
-from runs.lifecycle import cancel, claim, launch, signals
+from runs.lifecycle import signals
+from runs.lifecycle.cancel import cancel_execution
 from runs.lifecycle.heartbeat import Heartbeat
+from runs.lifecycle.insert import RunRequest, insert_failed_run
+from runs.lifecycle.launch import launch_run
 from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.metadata_retry import retry_metadata
 from runs.lifecycle.reap import reap
@@ -26,7 +29,7 @@ from runs.models.states import FAILED, IllegalTransition
 _POLL_SECONDS = 0.5
 
 
-def execute_group(group_run: GroupRun) -> None:
+def execute_group_run(group_run: GroupRun) -> None:
     """Execute a started group run to its end. If another process finalized it, that result stands."""
     try:
         signals.end_deferral()
@@ -62,7 +65,7 @@ class _Group:
     def __init__(self, group_run: GroupRun) -> None:
         assert group_run.group is not None, "a group runs while it exists"
         self.row, self.group = group_run, group_run.group
-        self._request = claim.Request(
+        self._request = RunRequest(
             trigger=group_run.trigger,
             actor=group_run.actor,
             dry_run=group_run.dry_run,
@@ -115,11 +118,11 @@ class _Group:
             # launched by an earlier call, after which the metadata failed
             return run
         try:
-            return launch.launch(module, self._request)
+            return launch_run(module, self._request)
         except PipekitError as error:
             if not Module.objects.filter(pk=module.pk).exists():
                 return None
-            return claim.refuse(module, self._request, error)
+            return insert_failed_run(module, self._request, error)
 
     def _has_ended(self, run: Run) -> bool:
         try:
@@ -148,7 +151,7 @@ def _cancel(group_run: GroupRun) -> None:
     """Cancel the active runs, wait for them, then finalize the group run."""
     logs.write(group_run, "cancelling")
     for run in retry_metadata(lambda: list(group_run.runs.active())):
-        cancel.cancel(run)
+        cancel_execution(run)
     deadline = time.monotonic() + 30
     while retry_metadata(lambda: group_run.runs.active().exists()) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)

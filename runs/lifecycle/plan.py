@@ -17,7 +17,7 @@ from runs.models import Run, Setting
 from runs.models.setting import current_settings
 
 
-def plan(run: Run, settings: Setting | None = None) -> Plan:
+def build_plan(run: Run, settings: Setting | None = None) -> Plan:
     """Return the plan of a run, secrets resolved: call it only in the process that connects.
 
     ``settings`` are by default those of now.
@@ -60,7 +60,7 @@ def plan(run: Run, settings: Setting | None = None) -> Plan:
     )
 
 
-def failure_hooks(run: Run, settings: Setting) -> tuple[list[Hook | None], list[str]]:
+def build_failure_hooks(run: Run, settings: Setting) -> tuple[list[Hook | None], list[str]]:
     """Return the hooks of a run that cannot be planned, and why some of its failure hooks cannot be executed.
 
     None stands for such a hook, and for all that are not executed after a failure.
@@ -79,7 +79,7 @@ def failure_hooks(run: Run, settings: Setting) -> tuple[list[Hook | None], list[
     return hooks, problems
 
 
-def plan_of_destination(run: Run) -> Plan:
+def build_destination_plan(run: Run) -> Plan:
     """Return a plan that is enough to find what the run published; it needs no secret but the destination's."""
     module = run.module
     assert module is not None, "a run is planned while its module exists"

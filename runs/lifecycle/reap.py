@@ -16,10 +16,10 @@ from connections.secrets.redaction import redactor
 from runs import logs
 from runs.engine.events import Published
 from runs.engine.plan import Plan
-from runs.lifecycle import plan as planning
 from runs.lifecycle import spool
 from runs.lifecycle.destination_key import dest_lock_key
 from runs.lifecycle.liveness import seems_dead
+from runs.lifecycle.plan import build_destination_plan
 from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy
 from runs.models.states import IllegalTransition, Status
@@ -205,7 +205,7 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
         # it cannot have published
         return None, ""
     try:
-        published = _find_published(planning.plan_of_destination(run))
+        published = _find_published(build_destination_plan(run))
         is_same = run.dest_lock_key in ("", dest_lock_key(run.module))
     except PipekitError as error:
         # the run ends all the same: the next one starts from the destination's data in either case

@@ -20,7 +20,7 @@ from connections.secrets.redaction import redactor
 from runs import logs
 from runs.engine import events
 from runs.engine.plan import Plan
-from runs.lifecycle.finish import finish
+from runs.lifecycle.finish import finish_run
 from runs.models import Run
 from runs.models.setting import current_settings
 from runs.models.states import Status
@@ -198,7 +198,7 @@ class Recorder:
     def _finish(self, status: Status, **results: Any) -> None:
         results = {**self._unwritten, **results, "finished_at": timezone.now()}
         self._unwritten = {}
-        finish(self.run, status, results, log=self.log)
+        finish_run(self.run, status, results, log=self.log)
 
 
 def _iso(timestamp: dt.datetime) -> str:

@@ -26,7 +26,7 @@ def exit_code(verification: Verification) -> ExitCode:
     return ExitCode.FAILED
 
 
-def as_json(verification: Verification) -> dict[str, Any]:
+def verification_as_json(verification: Verification) -> dict[str, Any]:
     """Return the verification as JSON; scripts rely on its keys.
 
     ``status`` and the counts are the result of the comparison; ``outcome`` includes the repair.
@@ -49,12 +49,12 @@ def as_json(verification: Verification) -> dict[str, Any]:
     }
 
 
-def not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
+def verification_not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
     """Return the JSON of a verification that could not be started; its number is null."""
-    return as_json(Verification(module_name=module, status=VerificationStatus.ERROR, error=dict(error)))
+    return verification_as_json(Verification(module_name=module, status=VerificationStatus.ERROR, error=dict(error)))
 
 
-def summary(verification: Verification) -> str:
+def verification_summary(verification: Verification) -> str:
     """Return a text of several lines: outcome, scope, counts, examples, repair and warnings."""
     name, number = verification.module_name, verification.pk
     ended = outcome_of(verification)

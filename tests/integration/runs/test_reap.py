@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from modules.models import Module
 from runs.lifecycle import reap
-from runs.lifecycle.claim import Request, claim
+from runs.lifecycle.insert import RunRequest, insert_run
 from runs.models import GroupRun, Run, Setting, Verification
 from runs.process import identity
 from scheduling.tick.tick import tick
@@ -101,10 +101,10 @@ def test_a_killed_run_is_finalized_and_the_next_starts_even_if_its_destination_c
     bench: Any, save_module: Callable[..., Module]
 ) -> None:
     module = save_module("orders", "SELECT 1 AS k")
-    run = claim(module, Request())
+    run = insert_run(module, RunRequest())
     Run.objects.filter(pk=run.pk).update(**dead_process())
     Setting.objects.create(invalid={"no_progress_timeout": "soon"})
-    after = claim(module, Request())
+    after = insert_run(module, RunRequest())
     run.refresh_from_db()
     error = run.error or {}
     assert (run.status, error["code"]) == ("error", "lost")
