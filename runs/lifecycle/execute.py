@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, InterfaceError, connection
 
@@ -26,18 +27,21 @@ from runs.lifecycle.record import Recorder
 from runs.models import Run
 from runs.models.states import IllegalTransition
 
+if TYPE_CHECKING:  # only a comparison imports DuckDB and Arrow
+    from runs.engine.verify.verify import VerificationResult
+
 
 def execute_run(
     run: Run,
     *,
     on_event: Callable[[Event], None] = lambda event: None,
     retry: bool = False,
-    change: Callable[[Plan], Plan] = lambda plan: plan,
+    repair: VerificationResult | None = None,
 ) -> Run:
     """Execute the run and return it in its final state; errors are recorded in it and not raised.
 
     ``on_event`` is called with each event after it is recorded. With ``retry``, transient failures are retried by the
-    module's retry policy. ``change`` may return a modified plan.
+    module's retry policy. With ``repair`` it repairs these differences.
     """
     with Recorder(run) as recorder:
         point("run.claimed")
@@ -45,7 +49,7 @@ def execute_run(
         try:
             signals.end_deferral()
             with heartbeat:
-                _run_engine(recorder, on_event, retry=retry, change=change)
+                _run_engine(recorder, on_event, retry=retry, repair=repair)
                 # from here a cancel is too late
                 signals.shield()
         except KeyboardInterrupt:
@@ -59,7 +63,7 @@ def execute_run(
 
 
 def _run_engine(
-    recorder: Recorder, on_event: Callable[[Event], None], *, retry: bool, change: Callable[[Plan], Plan]
+    recorder: Recorder, on_event: Callable[[Event], None], *, retry: bool, repair: VerificationResult | None
 ) -> None:
     def handle(event: Event) -> None:
         recorder.record(event)
@@ -67,7 +71,7 @@ def _run_engine(
 
     try:
         wait_for_turn(recorder.run, lambda message: handle(Waiting(message)))
-        plan = recorder.plan = change(build_plan(recorder.run, recorder.settings))
+        plan = recorder.plan = _plan(recorder, repair)
     except IllegalTransition:
         raise
     except Exception:
@@ -83,11 +87,30 @@ def _run_engine(
             handle(event)
 
 
+def _plan(recorder: Recorder, repair: VerificationResult | None) -> Plan:
+    run = recorder.run
+    return build_plan(
+        _module(run),
+        token=run.token,
+        full_refresh=run.full_refresh,
+        force=run.force,
+        dry_run=run.dry_run,
+        log_path=run.log_file,
+        settings=recorder.settings,
+        repair=repair,
+    )
+
+
+def _module(run: Run) -> Module:
+    assert run.module is not None, "a module cannot be deleted while it runs"
+    return run.module
+
+
 def _hooks_without_plan(recorder: Recorder) -> Iterator[Event]:
     """Run the failure hooks of a run that failed before it had a plan."""
     if recorder.run.dry_run:
         return
-    hooks, problems = build_failure_hooks(recorder.run, recorder.settings)
+    hooks, problems = build_failure_hooks(_module(recorder.run), recorder.settings)
     yield from map(Warned, problems)
     yield from sync.failure_hooks(hooks)
 
@@ -95,8 +118,7 @@ def _hooks_without_plan(recorder: Recorder) -> Iterator[Event]:
 def _events(run: Run, plan: Plan, *, retry: bool) -> Generator[Event, None, None]:
     if not retry:
         return sync.run(plan)
-    assert run.module is not None
-    return run_with_retries(plan, _retry_policy(run.module), still_ours=lambda: _still_ours(run))
+    return run_with_retries(plan, _retry_policy(_module(run)), still_ours=lambda: _still_ours(run))
 
 
 def _still_ours(run: Run) -> bool:

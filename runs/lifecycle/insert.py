@@ -134,7 +134,7 @@ def _insert(module: Module, request: RunRequest, **fields: Any) -> Run:
 
 
 def _new(module: Module, request: RunRequest, *, lock_key: str | None = None, **fields: Any) -> Run:
-    run = Run(
+    return Run(
         module=module,
         module_name=module.name,
         group_run=request.group_run,
@@ -144,10 +144,9 @@ def _new(module: Module, request: RunRequest, *, lock_key: str | None = None, **
         full_refresh=request.full_refresh,
         force=request.force,
         dest_lock_key=dest_lock_key(module) if lock_key is None else lock_key,
+        strategy=strategy_of(module, full_refresh=request.full_refresh),
         **fields,
     )
-    run.strategy = strategy_of(run)
-    return run
 
 
 def _finalize_dead_conflicts(wanted: Run) -> None:

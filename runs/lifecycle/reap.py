@@ -205,7 +205,7 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
         # it cannot have published
         return None, ""
     try:
-        published = _find_published(build_destination_plan(run))
+        published = _find_published(build_destination_plan(run.module, token=run.token, full_refresh=run.full_refresh))
         is_same = run.dest_lock_key in ("", dest_lock_key(run.module))
     except PipekitError as error:
         # the run ends all the same: the next one starts from the destination's data in either case

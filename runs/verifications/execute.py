@@ -14,7 +14,6 @@ from connections.secrets.redaction import redactor
 from modules.models import Module
 from runs import logs
 from runs.engine.faults import point
-from runs.engine.plan import Plan
 from runs.lifecycle import signals
 from runs.lifecycle.execute import execute_run
 from runs.lifecycle.heartbeat import Heartbeat
@@ -73,7 +72,7 @@ def invalid_option(module: Module, options: dict[str, Any]) -> PipekitError | No
     if not (options.get("columns") or options.get("since")):
         return None
     try:
-        plan = build_plan(_run_of(module))
+        plan = build_plan(module)
     except PipekitError:
         return None
     return verify.invalid_option(plan, _options(Verification(options=options)))
@@ -87,7 +86,7 @@ def _verify(verification: Verification, results: dict[str, Any], log: Verificati
 
     module = verification.module
     assert module is not None, "a module is verified while it exists"
-    plan, options = retry_metadata(lambda: (build_plan(_run_of(module)), _options(verification)))
+    plan, options = retry_metadata(lambda: (build_plan(module), _options(verification)))
     result = verify(plan, options, log=log, progress=progress_recorder(verification))
     results |= result_fields(result)
     point("verification.compared")
@@ -126,11 +125,6 @@ def _error_of(run: Run, verification: Verification) -> dict[str, str]:
     return {name: str(error.get(name) or "") for name in ("code", "message", "hint", "detail")}
 
 
-def _run_of(module: Module) -> Run:
-    """Return an unsaved run, from which the plan is made: a comparison has no run of its own."""
-    return Run(module=module, module_name=module.name, force=False)
-
-
 def _options(verification: Verification) -> Options:
     from runs.engine.verify.pace import Pace
     from runs.engine.verify.verify import Options
@@ -153,17 +147,11 @@ def _repair(
     results: dict[str, Any],
     log: VerificationLog,
 ) -> Run:
-    from runs.engine.verify.plan_repair import repair_plan
-
     request = RunRequest(
         trigger=StartedBy.VERIFICATION.numbered(verification.pk), actor=verification.actor, force=verification.force
     )
     # checked before the run is inserted: raises if the differences cannot be repaired
-    repair_plan(build_plan(_run_of(module)), result)
-
-    def change(plan: Plan) -> Plan:
-        return repair_plan(plan, result)
-
+    build_plan(module, repair=result)
     # a block of its own: a run shields its block from interrupts, and the comparison after it can be cancelled
     with signals.as_interrupt(deferred=True) as received:
         run = insert_run(module, request)
@@ -176,7 +164,7 @@ def _repair(
         log(f"repairing by run {run.pk}: {differing} to repair{ranges}")
         results["repair_run"] = run
         point("verification.repairing")
-        execute_run(run, change=change)
+        execute_run(run, repair=result)
     if run.published_at is not None:
         results["repaired"] = {
             "pulled": run.read,
