@@ -1,4 +1,4 @@
-"""The JSON of runs for scripts, and the exit codes of commands by the state of a run."""
+"""The JSON of runs and group runs, for scripts."""
 
 from __future__ import annotations
 
@@ -6,22 +6,8 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from connections.management.exit_codes import ExitCode
 from runs.models import GroupRun, Run
 from runs.models.states import GroupStatus, Status
-
-_EXIT_CODES: dict[str, ExitCode] = {
-    Status.SUCCESS: ExitCode.DONE,
-    Status.DRY_RUN: ExitCode.DONE,
-    Status.REFUSED: ExitCode.REFUSED,
-    Status.CANCELLED: ExitCode.CANCELLED,
-    GroupStatus.PARTIAL: ExitCode.PARTLY,
-}
-
-
-def exit_code(run: Run | GroupRun) -> ExitCode:
-    """Return the exit code of a command that waited for this run."""
-    return _EXIT_CODES.get(str(run.status), ExitCode.FAILED)
 
 
 def run_as_json(run: Run) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from runs.lifecycle.heartbeat import Heartbeat
 from runs.lifecycle.plan import build_failure_hooks, build_plan
 from runs.lifecycle.record import Recorder
 from runs.models import Run
-from runs.models.states import IllegalTransition
+from runs.models.transitions import IllegalTransition
 
 if TYPE_CHECKING:  # only a comparison imports DuckDB and Arrow
     from runs.engine.verify.verify import VerificationResult

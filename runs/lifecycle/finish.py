@@ -13,7 +13,8 @@ from runs.engine.faults import point
 from runs.lifecycle import spool
 from runs.lifecycle.metadata_retry import retry_finish
 from runs.models import Run
-from runs.models.states import IllegalTransition, Status
+from runs.models.states import Status
+from runs.models.transitions import IllegalTransition
 
 _log = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ from runs.lifecycle.cancel import cancel_execution
 from runs.lifecycle.heartbeat import Heartbeat
 from runs.lifecycle.insert import RunRequest, insert_failed_run
 from runs.lifecycle.launch import launch_run
-from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.metadata_retry import retry_metadata
-from runs.lifecycle.reap import reap
+from runs.lifecycle.reap import reap_if_dead
 from runs.models import GroupRun, Run
-from runs.models.states import FAILED, IllegalTransition
+from runs.models.states import FAILED
+from runs.models.transitions import IllegalTransition
 
 # seconds between two queries of the members' rows
 _POLL_SECONDS = 0.5
@@ -36,7 +36,7 @@ def execute_group_run(group_run: GroupRun) -> None:
         with Heartbeat(group_run):
             error = _run(group_run)
             signals.shield()
-        retry_metadata(lambda: group_run.finish_error(error.as_dict()) if error else group_run.finish())
+        retry_metadata(lambda: group_run.finish_error(error.as_dict()) if error else group_run.finish_by_runs())
     except KeyboardInterrupt:
         signals.shield()
         _cancel(group_run)
@@ -53,7 +53,7 @@ def _run(group_run: GroupRun) -> PipekitError | None:
         raise
     except Exception as error:
         logs.write(group_run, f"failed: {type(error).__name__}: {error}")
-        while retry_metadata(lambda: [run for run in group_run.runs.active() if not _reap_if_dead(run)]):
+        while retry_metadata(lambda: [run for run in group_run.runs.active() if not reap_if_dead(run)]):
             time.sleep(_POLL_SECONDS)
         return error if isinstance(error, PipekitError) else InternalError(f"{type(error).__name__}: {error}")
     return None
@@ -127,8 +127,7 @@ class _Group:
     def _has_ended(self, run: Run) -> bool:
         try:
             run.refresh_from_db()
-            if not run.is_final and seems_dead(run):
-                reap(run)
+            reap_if_dead(run)
         except Run.DoesNotExist:
             logs.write(self.row, f"{run.module_name}: run {run.pk} was deleted")
             return True
@@ -162,11 +161,6 @@ def _cancel(group_run: GroupRun) -> None:
 
 
 def _finish_cancelled(group_run: GroupRun) -> None:
-    handled = {*group_run.runs.values_list("module_name", flat=True), *(each["module"] for each in group_run.skipped)}
-    left = [{"module": name, "why": "the group run was cancelled"} for name in group_run.members if name not in handled]
+    left = [{"module": name, "why": "the group run was cancelled"} for name in group_run.members_not_run()]
     group_run.record(skipped=[*group_run.skipped, *left])
     group_run.finish_cancelled()
-
-
-def _reap_if_dead(run: Run) -> bool:
-    return seems_dead(run) and reap(run)

@@ -17,10 +17,11 @@ from modules.models import Group, Module
 from runs.lifecycle.destination_key import dest_lock_key
 from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.plan import strategy_of
-from runs.lifecycle.reap import reap, reap_group
+from runs.lifecycle.reap import reap, reap_if_dead
 from runs.models import GroupRun, Run
 from runs.models.execution import Execution, StartedBy, without_secrets
-from runs.models.states import Status, finished
+from runs.models.states import Status
+from runs.models.transitions import finished
 from runs.process import identity
 
 _ATTEMPTS = 3
@@ -165,10 +166,10 @@ def _finalize_dead_conflicts(wanted: Run) -> None:
 
 def _finalize_dead_group_runs(group: Group) -> None:
     for other in GroupRun.objects.active().filter(group=group, dry_run=False):
-        if reap_group(other):
-            continue
-        raise AlreadyRunning(
-            f"The group {group.name} cannot start: its run {other.pk} is {other.status}.",
-            hint=f"Wait for it, or stop it: manage.py cancelrun --group-run {other.pk}.",
-            detail=str(other.pk),
-        )
+        reap_if_dead(other)
+        if GroupRun.objects.active().filter(pk=other.pk).exists():
+            raise AlreadyRunning(
+                f"The group {group.name} cannot start: its run {other.pk} is {other.status}.",
+                hint=f"Wait for it, or stop it: manage.py cancelrun --group-run {other.pk}.",
+                detail=str(other.pk),
+            )

@@ -12,13 +12,14 @@ from typing import Any
 from django.conf import settings as conf
 from django.db import models
 
+from connections.sdk.errors import Cancelled
 from modules.models import Module
 from runs.models import states
 from runs.models.execution import Execution
 from runs.models.group_run import GroupRun
 from runs.models.querysets import RunQuerySet
-from runs.models.states import IllegalTransition, Status
-from runs.models.transitions import transition
+from runs.models.states import Status
+from runs.models.transitions import IllegalTransition, transition
 
 
 def keep_runs(collector: Any, field: Any, runs: Any, using: str) -> None:
@@ -41,6 +42,7 @@ class Run(Execution):
     """One execution of a module. It changes only through its transition methods, and never once it is final."""
 
     ACTIVE = states.ACTIVE
+    ALLOWED_FROM = states.ALLOWED_FROM
 
     module = models.ForeignKey(Module, on_delete=keep_runs, null=True, related_name="runs")
     # kept when the module is deleted
@@ -134,9 +136,6 @@ class Run(Execution):
         """queued, running or lost -> cancelled."""
         self.finish(Status.CANCELLED, error=error, **results)
 
-    def finish(self, status: Status, *, only_if: dict[str, Any] | None = None, **results: Any) -> None:
-        """Set a final status and send `states.finished`.
-
-        Raise IllegalTransition if it is not allowed, or if a field of the row differs from ``only_if``.
-        """
-        self._finish(status, results, sources=states.ALLOWED_FROM[status], only_if=only_if)
+    def cancel_queued(self) -> None:
+        error = Cancelled("The run was cancelled before it started.")
+        self.finish_cancelled(error.as_dict(), only_if={"status": Status.QUEUED})

@@ -20,7 +20,7 @@ from connections.sdk.errors import InternalError, PipekitError
 from connections.sdk.records import dataclass
 from connections.secrets.redaction import redactor
 from runs.models.notification import Channel, Notification, NotificationQuerySet, new_delivery_id
-from runs.models.transitions import storable
+from runs.models.storable import storable
 from runs.notify import messages
 from runs.notify.recipients import recipients, wanted_channels, webhook_address
 

@@ -15,7 +15,7 @@ from django.dispatch import receiver
 from connections.sdk.formatting import counted
 from runs.models.execution import StartedBy
 from runs.models.notification import NotificationKind
-from runs.models.states import finished
+from runs.models.transitions import finished
 from runs.models.verification import Verification, VerificationStatus
 from runs.notify.messages import line, sentence
 from runs.notify.outbox import queue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modules.models import Module
 from runs.lifecycle.cancel import CancelResult, cancel_execution, stop_execution
-from runs.lifecycle.reap import reap_verifications
+from runs.lifecycle.reap import reap_if_dead
 from runs.models.verification import ACTIVE, Verification
 from runs.verifications.launch import queued_behind, start_verifications
 from runs.verifications.outcome import outcome_of
@@ -14,8 +14,10 @@ CANCELLED = "cancelled"
 
 def stop_verification_of(module: Module) -> tuple[Verification | None, str]:
     """Cancel the module's active verification; return it and the result in words, None if there is none."""
-    reap_verifications()
-    row = Verification.objects.filter(module=module, status__in=ACTIVE).first()
+    active = Verification.objects.filter(module=module, status__in=ACTIVE)
+    for dead in active:
+        reap_if_dead(dead)
+    row = active.all().first()
     return (None, "") if row is None else (row, described(row, stop_verification(row)))
 
 

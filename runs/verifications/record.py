@@ -9,7 +9,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, connection
 
 from runs.lifecycle.metadata_retry import retry_finish
-from runs.models.states import IllegalTransition
+from runs.models.transitions import IllegalTransition
 from runs.models.verification import Verification, VerificationStatus
 
 Log = Callable[[str], None]

@@ -1,11 +1,10 @@
-"""The output of the verify commands: JSON for scripts, a text summary, and the exit code."""
+"""The output of the verify commands: JSON for scripts, and a text summary."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from connections.management.exit_codes import ExitCode
 from connections.sdk.formatting import counted
 from runs.models.verification import Verification, VerificationStatus
 from runs.verifications import scope
@@ -13,17 +12,6 @@ from runs.verifications.outcome import VerificationOutcome, outcome_of
 
 _KINDS = ("missing", "extra", "different")
 _REPAIR_SUGGESTED = (VerificationOutcome.DIFFERENT, VerificationOutcome.CANCELLED)
-
-
-def exit_code(verification: Verification) -> ExitCode:
-    """Return DONE for equal or repaired, PARTLY for different, FAILED for an error, CANCELLED for cancelled."""
-    if (verification.error or {}).get("code") == "cancelled":
-        return ExitCode.CANCELLED
-    if verification.status == VerificationStatus.EQUAL:
-        return ExitCode.DONE
-    if verification.status == VerificationStatus.DIFFERENT:
-        return ExitCode.DONE if verification.is_repaired else ExitCode.PARTLY
-    return ExitCode.FAILED
 
 
 def verification_as_json(verification: Verification) -> dict[str, Any]:

@@ -11,18 +11,16 @@ from connections.management.base import BaseCommand
 from connections.management.exit_codes import ExitCode, worst
 from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
-from runs.cli import json_report
+from runs.cli.exit_codes import exit_code_of
 from runs.lifecycle import signals
-from runs.lifecycle.cancel import cancelled_before_start
 from runs.lifecycle.execute import execute_run
 from runs.lifecycle.groups import execute_group_run
 from runs.lifecycle.insert import start_run
 from runs.lifecycle.metadata_retry import retry_metadata
 from runs.models import GroupRun, Run
-from runs.models.states import IllegalTransition
-from runs.models.verification import Verification, VerificationStatus
+from runs.models.transitions import IllegalTransition
+from runs.models.verification import Verification, VerificationStatus, cancelled_before_start
 from runs.process import identity
-from runs.verifications import report
 from runs.verifications.execute import execute_verification
 from runs.verifications.record import finish_verification
 
@@ -61,14 +59,14 @@ class Command(BaseCommand):
             raise
         except PipekitError as error:
             run.finish_error(error.as_dict())
-            return json_report.exit_code(run)
-        return json_report.exit_code(execute_run(run, retry=True))
+            return exit_code_of(run)
+        return exit_code_of(execute_run(run, retry=True))
 
     def _group_run(self, pk: int) -> ExitCode:
         group_run = GroupRun.objects.select_related("group").get(pk=pk)
         group_run.start(**identity.current().as_fields())
         execute_group_run(group_run)
-        return json_report.exit_code(group_run)
+        return exit_code_of(group_run)
 
     def _verifications(self, pks: list[int], received: list[int]) -> ExitCode:
         """Execute one after another, whatever the outcome of each; a signal to this process cancels the rest."""
@@ -97,7 +95,7 @@ class Command(BaseCommand):
             self.stderr.write(str(error))
             return self._cancel(pk) if verification.cancel_requested else ExitCode.FAILED
         execute_verification(verification)
-        return report.exit_code(verification)
+        return exit_code_of(verification)
 
     def _cancel(self, pk: int) -> ExitCode:
         verification = Verification.objects.filter(pk=pk).first()

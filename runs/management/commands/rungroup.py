@@ -11,6 +11,7 @@ from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
 from runs.cli import follow, json_report
+from runs.cli.exit_codes import exit_code_of
 from runs.cli.find import find_group
 from runs.cli.text import group_run_summary
 from runs.lifecycle import signals
@@ -45,7 +46,7 @@ class Command(BaseCommand):
         if group_run.error:
             self.write_error(group_run.error)
         if group_run.is_final or not options["no_wait"]:
-            self.exit_code = json_report.exit_code(group_run)
+            self.exit_code = exit_code_of(group_run)
 
     def _wait(self, group_run: GroupRun, *, quiet: bool) -> None:
         """Print the progress until the group run has ended; Ctrl+C cancels it."""

@@ -12,6 +12,7 @@ from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
 from runs.cli import json_report, progress
+from runs.cli.exit_codes import exit_code_of
 from runs.cli.find import find_module
 from runs.cli.text import run_summary
 from runs.lifecycle import signals
@@ -51,4 +52,4 @@ class Command(BaseCommand):
         if run.error:
             self.write_error(run.error)
         cancelled_by_term = run.status == Status.CANCELLED and signal.SIGTERM in received
-        self.exit_code = ExitCode.TERMINATED if cancelled_by_term else json_report.exit_code(run)
+        self.exit_code = ExitCode.TERMINATED if cancelled_by_term else exit_code_of(run)

@@ -12,6 +12,7 @@ from connections.management.base import CommandFailed
 from connections.management.exit_codes import ExitCode, worst
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
+from runs.cli.exit_codes import exit_code_of
 from runs.cli.find import find_group
 from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage_error
 from runs.lifecycle import signals
@@ -62,7 +63,7 @@ class Command(VerifyCommand):
         except AlreadyRunning as busy:
             self.write_error(busy.as_dict())
             return report.verification_not_begun(module.name, busy.as_dict()), ExitCode.ALREADY_RUNNING
-        return report.verification_as_json(verification), report.exit_code(verification)
+        return report.verification_as_json(verification), exit_code_of(verification)
 
 
 def _as_json(group: str, results: list[dict[str, Any]], error: Mapping[str, str] | None) -> dict[str, Any]:

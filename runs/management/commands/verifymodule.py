@@ -11,6 +11,7 @@ from connections.management.base import CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
+from runs.cli.exit_codes import exit_code_of
 from runs.cli.find import find_module
 from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage_error
 from runs.lifecycle import signals
@@ -54,7 +55,7 @@ class Command(VerifyCommand):
                 raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING, report=report_failure) from None
         if options["json"]:
             self.write_result(json.dumps(report.verification_as_json(verification)))
-        self.exit_code = report.exit_code(verification)
+        self.exit_code = exit_code_of(verification)
 
     def _cancel(self, module: Module, *, as_json: bool) -> None:
         verification, answer = stop_verification_of(module)

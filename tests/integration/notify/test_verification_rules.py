@@ -32,7 +32,7 @@ def ended(module: Module, status: str, counts: tuple[int, int, int] = (0, 0, 0),
     options = fields.pop("options", {})
     row = Verification.objects.create(module=module, module_name=module.name, trigger="schedule:1", options=options)
     results = dict(zip(("missing", "extra", "different"), counts, strict=True))
-    row.finish(status, **{**results, **fields})  # type: ignore[arg-type]
+    row.finish(status, **{**results, **fields})
     return row
 
 

@@ -28,11 +28,6 @@ def create_each(**fields: Any) -> list[Row]:
     return [RunFactory.create(**fields), GroupRunFactory.create(**fields), verification]
 
 
-def reap_row(row: Row) -> None:
-    function: Any = {Run: reap.reap, GroupRun: reap.reap_group, Verification: reap.reap_verification}[type(row)]
-    function(row)
-
-
 def dead_process() -> dict[str, Any]:
     return {**identity.current().as_fields(), "boot_id": "another boot"}
 
@@ -42,7 +37,7 @@ def test_a_row_that_seemed_dead_when_it_was_loaded_and_has_a_process_now_is_left
     rows = create_each(status=status, **dead_process())
     for row in rows:
         type(row).objects.filter(pk=row.pk).update(**identity.current().as_fields(), status="running")
-        reap_row(row)
+        reap.reap(row)
         row.refresh_from_db()
         assert (row.status, row.error) == ("running", None)
 
@@ -58,7 +53,7 @@ def test_a_queued_row_that_starts_while_it_is_finalized_is_left_to_its_process(m
 
     monkeypatch.setattr(reap, "seems_dead", start_after)
     for row in rows:
-        reap_row(row)
+        reap.reap(row)
         row.refresh_from_db()
         assert (row.status, row.error) == ("running", None)
 
@@ -80,7 +75,7 @@ def test_a_verification_whose_repair_run_was_finalized_before_still_names_it() -
     module = ModuleFactory.create()
     row = Verification.objects.create(module=module, module_name=module.name, status="running", **dead_process())
     run = RunFactory.create(module=module, trigger=f"verification:{row.pk}", status="success")
-    assert reap.reap_verification(row)
+    assert reap.reap(row)
     assert Verification.objects.get().repair_run == run
 
 
@@ -92,7 +87,7 @@ def test_a_verification_that_cannot_be_finalized_keeps_no_run_from_it(monkeypatc
     def fail(*args: Any) -> bool:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(reap, "reap_verification", fail)
+    monkeypatch.setattr(reap, "_finalize_verification", fail)
     tick(timezone.now())
     assert Run.objects.get(pk=run.pk).is_final
 

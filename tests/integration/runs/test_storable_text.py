@@ -13,7 +13,7 @@ from runs.lifecycle.destination_key import dest_lock_key
 from runs.lifecycle.insert import RunRequest, queue_run
 from runs.models import Run
 from runs.models.states import Status
-from runs.models.transitions import storable
+from runs.models.storable import storable
 from tests.factories import ConnectionFactory, ModuleFactory, RunFactory
 
 
