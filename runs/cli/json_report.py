@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from connections.sdk.formatting import iso_milliseconds
 from runs.models import GroupRun, Run
 from runs.models.states import GroupStatus, Status
 
@@ -70,4 +71,4 @@ def _group_run_as_json(group_run: GroupRun, runs: Iterable[Run]) -> dict[str, An
 
 
 def _iso(timestamp: dt.datetime | None) -> str | None:
-    return timestamp.isoformat(timespec="milliseconds") if timestamp else None
+    return iso_milliseconds(timestamp) if timestamp else None

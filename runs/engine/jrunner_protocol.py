@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from connections.sdk.errors import NoProgress
+from connections.sdk.protocols import MAX_BUSY_SECONDS
 
 Message = dict[str, Any]
-# seconds after which a source that is busy but delivers nothing times out
-LONGEST = 86400.0
 _BLOCK = 65536
 
 
@@ -35,7 +34,7 @@ class IdleTimer:
         totals = message.get("rows"), message.get("bytes")
         if message["event"] != "progress" or totals != self._totals:
             self._totals, self._last_movement, self._last_progress = totals, now, now
-        elif message.get("at_work") and now - self._last_movement < LONGEST:
+        elif message.get("at_work") and now - self._last_movement < MAX_BUSY_SECONDS:
             self._last_progress = now
 
     def remaining(self) -> float | None:
