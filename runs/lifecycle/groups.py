@@ -12,6 +12,7 @@ from itertools import groupby
 from django.db import DatabaseError, InterfaceError, connection
 
 from connections.sdk.errors import InternalError, PipekitError
+from modules.choices import OnFailure
 from modules.models import Group, Module
 from runs import logs
 from runs.lifecycle import signals
@@ -92,7 +93,7 @@ class _Group:
     def _start(self, pk: int, name: str) -> list[Run]:
         # read only now: it may have been changed, disabled or deleted since the group run started
         module = retry_metadata(lambda: Module.objects.with_connections().filter(pk=pk).first())
-        if self._failed and self.group.on_failure == "stop":
+        if self._failed and self.group.on_failure == OnFailure.STOP:
             why = "a member before it failed"
         elif module is None:
             why = "it was deleted"

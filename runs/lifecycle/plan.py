@@ -12,9 +12,10 @@ from connections.models import Connection
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
+from modules.choices import DuplicateKeys, FullPublish, NulBytes, OnError, RunOn
 from modules.models import Hook as HookRow
 from modules.models import Module
-from runs.engine.plan import Hook, Limits, NamedWatermark, Plan, RunOn, Strategy
+from runs.engine.plan import Hook, Limits, NamedWatermark, Plan, Strategy
 from runs.models.setting import Setting, current_settings
 
 if TYPE_CHECKING:  # only a comparison imports DuckDB and Arrow
@@ -62,9 +63,9 @@ def build_plan(
         key_sync=module.key_sync,
         key_sync_query=module.key_sync_query,
         supports_deletes=module.dest_connection.supports_deletes,
-        keep_latest=module.duplicate_keys == "keep_latest",
-        delete_instead_of_truncate=module.full_publish == "delete",
-        strip_nul_bytes=module.nul_bytes == "strip",
+        keep_latest=module.duplicate_keys == DuplicateKeys.KEEP_LATEST,
+        delete_instead_of_truncate=module.full_publish == FullPublish.DELETE,
+        strip_nul_bytes=module.nul_bytes == NulBytes.STRIP,
         limits=Limits(min_full_share=settings.min_full_share, max_delete_share=settings.max_delete_share),
         force=force,
         dry_run=dry_run,
@@ -154,5 +155,5 @@ def _hook(hook: HookRow, module: Module, timeout: int) -> Hook:
         sql=hook.sql,
         run_on=RunOn(hook.run_on),
         connection=_parameters(hook.connection or module.dest_connection, timeout),
-        must_succeed=hook.on_error == "fail",
+        must_succeed=hook.on_error == OnError.FAIL,
     )
