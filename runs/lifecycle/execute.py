@@ -54,11 +54,11 @@ def execute_run(
                 signals.shield()
         except KeyboardInterrupt:
             signals.shield()
-            _stop(recorder, lost=heartbeat.lost)
+            _stop(recorder, is_row_gone=heartbeat.is_row_gone)
         except IllegalTransition:
             # finalized by another process, or deleted; a write noticed before the heartbeat did
             signals.shield()
-            _stop(recorder, lost=_is_gone(run))
+            _stop(recorder, is_row_gone=_is_gone(run))
     return run
 
 
@@ -138,7 +138,7 @@ def _is_gone(run: Run) -> bool:
         return True
 
 
-def _stop(recorder: Recorder, *, lost: bool) -> None:
+def _stop(recorder: Recorder, *, is_row_gone: bool) -> None:
     """Raise Cancelled, or Lost if no cancel was requested, unless the interrupted run had published already."""
     # by the plan that was executed: the module may have been changed since
     plan = recorder.plan if recorder.publishing and not recorder.published else None
@@ -146,7 +146,7 @@ def _stop(recorder: Recorder, *, lost: bool) -> None:
         # counted as published even if the row that would record it is gone
         with suppress(IllegalTransition):
             recorder.record(published)
-    if not recorder.published and lost:
+    if not recorder.published and is_row_gone:
         raise Lost(
             "The run's row was deleted from the metadata database, or finalized by another process; nothing was"
             " published.",
@@ -154,7 +154,7 @@ def _stop(recorder: Recorder, *, lost: bool) -> None:
         )
     if not recorder.published:
         raise Cancelled("The run was cancelled; nothing was published.")
-    if lost:
+    if is_row_gone:
         recorder.record(
             Warned(
                 "The run's row was deleted from the metadata database or finalized by another process; remaining hooks"

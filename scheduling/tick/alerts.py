@@ -20,9 +20,9 @@ def missed(due_slots: Sequence[tuple[Timer, DueSlot]], now: dt.datetime) -> None
     """Report missed times that are not caught up; those that a later run catches up are not reported."""
     _queue(
         [
-            _missed(timer, count=due.lost, last=due.lost_until, message=_NO_TICK, hint=_NO_TICK_HINT)
+            _missed(timer, count=due.dropped, last=due.dropped_until, message=_NO_TICK, hint=_NO_TICK_HINT)
             for timer, due in due_slots
-            if due.lost
+            if due.dropped
         ],
         now,
     )

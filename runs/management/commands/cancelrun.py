@@ -27,7 +27,7 @@ class Command(BaseCommand):
             model = GroupRun
         elif options["verification"]:
             model = Verification
-        name = {Run: "run", GroupRun: "group run", Verification: "verification"}[model]
+        name = model._meta.verbose_name
         row = model._default_manager.filter(pk=run).first()
         if row is None:
             hint = "The admin lists them." if model is Verification else "manage.py runs lists the numbers."
