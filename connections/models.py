@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
@@ -132,6 +133,8 @@ class Connection(Timestamped):
 
     objects = ConnectionQuerySet.as_manager()
 
+    # return whether something writes to a connection; the apps above this one add theirs
+    destination_checks: ClassVar[list[Callable[[Connection], bool]]] = []
     # True if the references were not entered again with the values being saved, so the stored binding is kept
     keeps_binding = False
 
@@ -169,6 +172,11 @@ class Connection(Timestamped):
         if self.options is None:
             self.options = {}
         validation.check(self)
+
+    @property
+    def is_destination(self) -> bool:
+        """Whether something that is configured writes to it."""
+        return any(check(self) for check in self.destination_checks)
 
     def references(self) -> list[str]:
         """Return all references to secrets, from the password and the secret options."""

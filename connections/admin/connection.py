@@ -7,13 +7,12 @@ from copy import deepcopy
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
-from connections import checks
+from connections import recorded_test
 from connections.admin.forms import PERMISSION, ConnectionForm, for_user
 from connections.models import Connection, Driver
 from connections.probe import Result
@@ -70,9 +69,7 @@ class DriverAdmin(BaseAdmin):
         """What the connector can do."""
         if (manifest := driver.manifest) is None:
             return html.badge("not installed", "danger") if driver.kind else html.NOTHING
-        return (
-            ", ".join(str(cap.name).lower() for cap in manifest.capabilities) or "be written and checked, not run yet"
-        )
+        return ", ".join(str(cap.name).lower() for cap in manifest.capabilities) or "dry run only"
 
     @display(description="URLs")
     def url_form(self, driver: Driver) -> str:
@@ -100,7 +97,7 @@ class DriverAdmin(BaseAdmin):
 @admin.register(Connection)
 class ConnectionAdmin(BaseAdmin):
     form = ConnectionForm
-    list_display = ["name", "kind", "url", "login", "last_test", "module_count"]
+    list_display = ["name", "kind", "url", "login", "last_test"]
     list_filter = [("driver", RelatedDropdownFilter), "last_test_ok", "supports_deletes"]
     list_select_related = ["driver"]
     list_fullwidth = True
@@ -126,11 +123,6 @@ class ConnectionAdmin(BaseAdmin):
         ("Last test", {"fields": ["tested", "last_test_message"]}),
     ]
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
-        # subqueries: joining both relations would multiply the counts
-        counts = {name: _count(f"{name}_modules") for name in ("source", "dest")}
-        return super().get_queryset(request).annotate(reads=counts["source"], writes=counts["dest"])
-
     def get_fieldsets(self, request: HttpRequest, obj: Connection | None = None) -> Any:
         if obj and self.has_change_permission(request, obj):
             return self.fieldsets
@@ -146,12 +138,6 @@ class ConnectionAdmin(BaseAdmin):
         form = super().get_form(request, obj, change, **kwargs)
         return for_user(form, may_use_secrets=request.user.has_perm(PERMISSION))
 
-    def related(self, row: Any) -> Iterable[tuple[str, str]]:
-        if row.reads:
-            yield f"{row.reads} modules read from it", _modules("source", row)
-        if row.writes:
-            yield f"{row.writes} modules write to it", _modules("dest", row)
-
     def has_test_permission(self, request: HttpRequest) -> bool:
         return self.has_change_permission(request)
 
@@ -163,7 +149,7 @@ class ConnectionAdmin(BaseAdmin):
             self.message_user(request, f"{message} manage.py testconnection NAME.", messages.WARNING)
             return None
         for connection in selected:
-            result = checks.run_test(connection)
+            result = recorded_test.run_test(connection)
             self.message_user(request, _test_message(result), messages.SUCCESS if result.ok else messages.ERROR)
         return HttpResponseRedirect(html.page_of(selected[0])) if selected and FROM_PAGE in request.POST else None
 
@@ -205,25 +191,9 @@ class ConnectionAdmin(BaseAdmin):
     def tested(self, connection: Connection) -> str:
         return self.last_test(connection)
 
-    @display(description="Modules", ordering="reads")
-    def module_count(self, connection: Any) -> str:
-        counts = {"source": (connection.reads, "from"), "dest": (connection.writes, "into")}
-        return (
-            html.links((_modules(side, connection), f"{n} {word}") for side, (n, word) in counts.items() if n) or "none"
-        )
-
 
 def _connections_with(reference: str) -> list[Connection]:
     return [row for row in Connection.objects.with_driver() if reference in row.references()]
-
-
-def _count(related: str) -> Coalesce:
-    rows = Connection.objects.filter(pk=OuterRef("pk")).order_by().annotate(n=Count(related)).values("n")
-    return Coalesce(Subquery(rows), 0, output_field=IntegerField())
-
-
-def _modules(side: str, connection: Connection) -> str:
-    return html.list_of("modules.module", **{f"{side}_connection__id__exact": connection.pk})
 
 
 def _secret(reference: str) -> str:

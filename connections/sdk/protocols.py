@@ -171,7 +171,7 @@ class ReadAgain(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class WriteTarget:
     """What a writer writes to: an existing table, by the columns in the order of the batches' fields.
 
     With ``clear`` its rows are deleted first. With ``claim`` rows are written only while the run holds the claim.
@@ -193,7 +193,7 @@ class Writer(Protocol):
 
     works_here: bool
 
-    def write(self, target: Target, batches: Batches) -> int:
+    def write(self, target: WriteTarget, batches: Batches) -> int:
         """Write all batches in one transaction. Return the number of rows as counted by the *system*.
 
         1. Check and lock the target's claim. Raises Overtaken when another run holds it.

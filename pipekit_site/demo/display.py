@@ -40,7 +40,7 @@ def bars(console: Console) -> Iterator[Callable[[str], Callable[[events.Event], 
                 match event:
                     case events.StepStarted(step) if step in ("resolve", "stage", "transfer"):
                         progress.update(task, completed=_STEPS[step] - 1, what=step)
-                    case events.Progress(int(rows), _) | events.Staged(rows, _):
+                    case events.TransferProgress(int(rows), _) | events.Staged(rows, _):
                         progress.update(task, what=f"{rows:,} rows")
                     case events.Published():
                         progress.update(task, what=f"{event.inserted:,} new, {event.updated:,} rewritten")

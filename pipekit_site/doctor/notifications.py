@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 
-from django.conf import settings
+from django.conf import settings as conf
 from django.utils import timezone
 
 from connections.sdk.errors import ConfigurationInvalid
 from runs.models.notification import Notification
+from runs.models.setting import current_settings
 from runs.notify.recipients import recipients, wanted_channels
 
 _RECENT = dt.timedelta(days=7)
@@ -16,7 +17,8 @@ _RECENT = dt.timedelta(days=7)
 
 def notifications() -> str:
     """Check the delivery of notifications of the last week."""
-    if recipients() and not settings.PIPEKIT.smtp.host:
+    settings = current_settings()
+    if recipients(settings) and not conf.PIPEKIT.smtp.host:
         raise ConfigurationInvalid(
             "E-mail recipients are set, but no mail server.", hint="Set smtp.host in config.yaml."
         )
@@ -30,7 +32,7 @@ def notifications() -> str:
     retrying = Notification.objects.pending().filter(attempts__gt=0)
     if last := retrying.first():
         return f"{retrying.count()} are being retried: {last.last_error}"
-    channels = " and ".join(channel.label for channel in wanted_channels())
+    channels = " and ".join(channel.label for channel in wanted_channels(settings))
     if channels:
         return f"failures are reported by {channels}"
     return "not set up; failures are only shown in the admin and by manage.py runs. See manage.py notify --test"

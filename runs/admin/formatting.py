@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from django.apps import apps
 from django.utils import timezone
 
 from connections.sdk.formatting import readable_size, visible
@@ -56,24 +56,29 @@ def duration(run: Run | GroupRun | Verification) -> str:
     return elapsed if run.finished_at else f"{elapsed} so far"
 
 
+# formats a trigger with the number of a row, by its kind: (number, actor, whether to look up the row's name)
+_NUMBERED: dict[str, Callable[[int, str, bool], str]] = {}
+
+
+def register_trigger(kind: StartedBy, formatted: Callable[[int, str, bool], str]) -> None:
+    """Register how triggers of a kind are shown, for an app whose rows start runs and that is above this one."""
+    _NUMBERED[kind] = formatted
+
+
 def trigger(run: Run | GroupRun | Verification, *, named: bool = False) -> str:
     """Return what started it; with ``named`` the current name of a schedule is looked up."""
     kind, _, number = run.trigger.partition(":")
-    if kind == StartedBy.SCHEDULE and number.isdecimal():
-        return _schedule(int(number), run.actor, named=named)
-    if kind == StartedBy.VERIFICATION and number.isdecimal():
-        return html.row_link(Verification(pk=int(number)), f"verification {number}")
+    if kind in _NUMBERED and number.isdecimal():
+        return _NUMBERED[kind](int(number), run.actor, named)
     label = StartedBy(run.trigger).label if run.trigger in StartedBy.values else run.trigger
     return f"{label}, {run.actor}" if run.actor else label
 
 
-def _schedule(pk: int, name: str, *, named: bool) -> str:
-    """``name`` is the schedule's name when the run started; empty for runs of earlier versions."""
-    # not imported: the app scheduling is above this one
-    model = apps.get_model("scheduling", "Schedule")
-    former_name = name or f"#{pk}"
-    schedule = model._default_manager.filter(pk=pk).first() if named else model(pk=pk, name=former_name)
-    return html.row_link(schedule, f"schedule {schedule}") if schedule else f"schedule {former_name} (deleted)"
+def _verification(pk: int, _actor: str, _named: bool) -> str:
+    return html.row_link(Verification(pk=pk), f"verification {pk}")
+
+
+register_trigger(StartedBy.VERIFICATION, _verification)
 
 
 def seconds(number: float) -> str:

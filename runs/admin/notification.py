@@ -16,6 +16,7 @@ from unfold.paginator import InfinitePaginator
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, BaseAdmin, Button, ReadOnlyMixin
 from runs.models.notification import Delivery, Notification
+from runs.models.setting import current_settings
 from runs.notify import messages as notification_texts
 
 _COLOURS = {
@@ -104,4 +105,4 @@ class NotificationAdmin(ReadOnlyMixin, BaseAdmin):
 
     @display(description="Text")
     def text(self, row: Any) -> str:
-        return html.code(notification_texts.mail([row.about], key="").text)
+        return html.code(notification_texts.mail([row.about], current_settings(), key="").text)

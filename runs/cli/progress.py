@@ -33,7 +33,7 @@ def event_printer(stream: Stream, *, quiet: bool) -> Callable[[events.Event], No
                 stream.write(f"{step} ...")
             case events.RouteChosen(route, why):
                 stream.write(f"  route {route}: {one_line(why)}")
-            case events.Progress(rows, size) if time.monotonic() - last >= 1:
+            case events.TransferProgress(rows, size) if time.monotonic() - last >= 1:
                 last = time.monotonic()
                 moved = "" if rows is None else f"{counted(rows)}, "
                 stream.write(f"  {moved}{readable_size(size)}")

@@ -17,8 +17,9 @@ from connections.sdk.claim import Claim
 from connections.sdk.errors import ConnectionLost, LockTimeout, PipekitError
 from connections.sdk.protocols import Session
 from connections.sdk.records import dataclass
-from connections.sdk.schema import TableInfo, TableName
+from connections.sdk.schema import ColumnInfo, TableInfo, TableName
 from connections.sdk.sql.publishing import PublishingDialect
+from connections.sdk.sql.type_validation import is_type
 from runs.engine import control_tables
 from runs.engine.events import Published
 from runs.engine.faults import point
@@ -85,6 +86,12 @@ class Destination:
     def describe(self, table: TableName) -> TableInfo | None:
         """Return the description of a table or view, None when there is none of exactly this name."""
         return self.introspector.describe_table(self.session, table)
+
+    def type_in_ddl(self, column: ColumnInfo) -> str:
+        """Return the type of an existing column, for DDL: as reported if it is a valid type, else an equivalent one."""
+        if not column.native_type or is_type(column.native_type):
+            return column.native_type
+        return self.datatypes.render(column.data_type).native
 
     def count(self, table: TableName) -> int:
         """Return the number of rows of the table."""

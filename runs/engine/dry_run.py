@@ -23,7 +23,7 @@ from runs.engine.extract.columns import (
 from runs.engine.extract.query import bounded_query
 from runs.engine.plan import Plan
 from runs.engine.publish import destination_table, unfilled_columns
-from runs.engine.publish.statements import publication, statements
+from runs.engine.publish.statements import statements, strategy_input
 from runs.engine.sessions import for_inspection, open_session
 from runs.engine.strategies import STRATEGIES
 from runs.engine.watermarks.bounds import Bound
@@ -80,7 +80,7 @@ def _merge_sql(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *
     with Destination.open(plan) as dest:
         if table is None and has_types:
             columns, warnings = with_destination_types(dest, columns, None)
-        inputs = publication(dest, columns, table, null_keys=False)
+        inputs = strategy_input(dest, columns, table, null_keys=False)
         if table is None and not has_types:
             heading = (
                 f"-- {one_line(str(dest.table))} does not exist; the first run creates it, with the source's types.\n\n"

@@ -51,7 +51,7 @@ class RouteChosen:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TransferProgress:
     """Rows and bytes moved so far; ``rows`` is None where they are not counted in transit."""
 
     rows: int | None
@@ -121,7 +121,7 @@ Event = (
     | SourceQueryBuilt
     | MergeSqlBuilt
     | RouteChosen
-    | Progress
+    | TransferProgress
     | Warned
     | Waiting
     | Staged

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from connections import registry
 from connections.sdk.capabilities import Cap
-from connections.sdk.errors import PipekitError
+from connections.sdk.errors import CountMismatch, PipekitError
 from connections.sdk.records import dataclass
 from connections.sdk.schema import TableInfo
 from runs.engine import dry_run, hooks
@@ -31,8 +31,8 @@ from runs.engine.extract.query import base_query, bounded_query, repair_query
 from runs.engine.faults import point
 from runs.engine.plan import Hook, Plan, RunOn
 from runs.engine.publish import delete_extra, destination_table, key_sync, staging, unfilled_columns
-from runs.engine.publish.checks import Staging
 from runs.engine.publish.publish import publish
+from runs.engine.publish.staging import StagedRows
 from runs.engine.sessions import open_session
 from runs.engine.transfer import job, transfer
 from runs.engine.watermarks import bounds
@@ -78,7 +78,7 @@ def attempt(plan: Plan) -> Iterator[Event]:
     resolved = yield from _timed("resolve", _resolve(plan))
     transfer_job = yield from _timed("stage", _stage(plan, resolved))
     rows = yield from _timed("transfer", _transfer(plan, transfer_job))
-    staged = Staging(columns=transfer_job.columns, rows=rows, existed=resolved.table is not None)
+    staged = StagedRows(columns=transfer_job.columns, rows=rows, existed=resolved.table is not None)
     yield from _timed("publish", publish(plan, staged))
     yield from _after_publish(plan, resolved, staged)
     if not rows:
@@ -87,17 +87,26 @@ def attempt(plan: Plan) -> Iterator[Event]:
 
 
 def resume(plan: Plan) -> Iterator[Event]:
-    """Execute the steps after the publish, which an earlier attempt committed. Staging is recreated, empty."""
-    delete_extra.check_resume(plan)
+    """Execute the steps after the publish, which an earlier attempt committed. Staging is recreated, empty.
+
+    Raises CountMismatch for a repair that deletes rows, which is never retried.
+    """
+    if delete_extra.deletes(plan):
+        # staging is the list of keys to keep: every row of the repaired part would seem to be extra
+        raise CountMismatch(
+            f"The repair of {plan.module} was interrupted after its rows were published; whether extra rows were"
+            " deleted is not known.",
+            hint=f"Run it again: manage.py verifymodule {plan.module} --repair.",
+        )
     if not plan.key_sync or not plan.supports_deletes:
         yield from _timed("hooks", hooks.run(plan.hooks, RunOn.SUCCESS))
         return
     resolved = _without_events(_resolve(plan))
     columns = _without_events(_stage(plan, resolved)).columns
-    yield from _after_publish(plan, resolved, Staging(columns=columns, rows=0))
+    yield from _after_publish(plan, resolved, StagedRows(columns=columns, rows=0))
 
 
-def _after_publish(plan: Plan, resolved: Resolved, staged: Staging) -> Iterator[Event]:
+def _after_publish(plan: Plan, resolved: Resolved, staged: StagedRows) -> Iterator[Event]:
     if delete_extra.deletes(plan):
         yield from _timed("reconcile", delete_extra.delete_extra(plan, staged))
     if plan.key_sync and plan.supports_deletes:

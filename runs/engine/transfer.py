@@ -18,10 +18,18 @@ from connections.sdk.errors import CountMismatch, Lost, from_dict
 from connections.sdk.formatting import visible
 from connections.sdk.schema import Column, TableName
 from connections.secrets.redaction import redactor
-from runs.engine.events import Event, Progress, RouteChosen, Staged, Waiting, Warned
-from runs.engine.jrunner_protocol import IdleTimer, messages
+from runs.engine.events import Event, RouteChosen, Staged, TransferProgress, Waiting, Warned
+from runs.engine.jrunner_output import ProgressTimer, messages
 from runs.engine.plan import Plan
 from runs.jrunner.job import Job
+from runs.jrunner.protocol import (
+    DoneMessage,
+    ErrorMessage,
+    ProgressMessage,
+    RouteMessage,
+    WaitingMessage,
+    WarningMessage,
+)
 
 # seconds for the child to end: its own grace period, and the time in which it terminates its sessions
 _GRACE = 11.0
@@ -74,26 +82,26 @@ def transfer(plan: Plan, work: Job) -> Iterator[Event]:
     longer than the plan's no_progress_timeout, CountMismatch when its two counts differ.
     """
     child = _start(plan)
-    trailer: dict[str, Any] | None = None
+    done: DoneMessage | None = None
     finished = False
     try:
         _send_job(child, work)
-        for message in messages(child, IdleTimer(plan.no_progress_timeout), partial(_log, plan)):
-            if message["event"] == "error":
-                raise from_dict(message["error"])
-            if message["event"] == "done":
-                trailer = message
-            elif (event := _event(message)) is not None:
-                yield event
+        for message in messages(child, ProgressTimer(plan.no_progress_timeout), partial(_log, plan)):
+            if isinstance(message, ErrorMessage):
+                raise from_dict(message.error)
+            if isinstance(message, DoneMessage):
+                done = message
+            else:
+                yield _event(message)
         finished = True
     finally:
         _end(child, terminate=not finished)
-    if trailer is None:
+    if done is None:
         raise Lost(
             f"jrunner ended without a result ({_exit_status(child.returncode)}); nothing was published.",
             hint="Run it again; if it happens again, check the kernel's out-of-memory messages.",
         )
-    yield staged(trailer)
+    yield staged(done)
 
 
 def _start(plan: Plan) -> subprocess.Popen[bytes]:
@@ -129,24 +137,26 @@ def _log(plan: Plan, line: str) -> None:
         log.write(text)
 
 
-def _event(message: dict[str, Any]) -> Event | None:
-    if message["event"] == "progress":
-        return Progress(message["rows"], message["bytes"])
-    if message["event"] == "route":
-        return RouteChosen(message["route"], message.get("why", ""))
-    if message["event"] == "waiting":
-        return Waiting(message["message"])
-    return Warned(message["message"]) if message["event"] == "warning" else None
+def _event(message: RouteMessage | ProgressMessage | WaitingMessage | WarningMessage) -> Event:
+    match message:
+        case ProgressMessage():
+            return TransferProgress(message.rows, message.bytes)
+        case RouteMessage():
+            return RouteChosen(message.route, message.why)
+        case WaitingMessage():
+            return Waiting(message.message)
+        case WarningMessage():
+            return Warned(message.message)
 
 
-def staged(trailer: dict[str, Any]) -> Staged:
+def staged(done: DoneMessage) -> Staged:
     """Return the event for jrunner's result. Raises CountMismatch when its two counts differ."""
-    read, written = trailer["rows_read"], trailer["rows_written"]
-    if read != written:
+    if done.rows_read != done.rows_written:
         raise CountMismatch(
-            f"The source delivered {read} rows, staging holds {written}; nothing was published.", hint="Run it again."
+            f"The source delivered {done.rows_read} rows, staging holds {done.rows_written}; nothing was published.",
+            hint="Run it again.",
         )
-    return Staged(written, trailer["bytes"])
+    return Staged(done.rows_written, done.bytes)
 
 
 def _end(child: subprocess.Popen[bytes], *, terminate: bool) -> None:

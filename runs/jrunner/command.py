@@ -1,8 +1,7 @@
-"""The command line of jrunner: its flags, and the environment of its process."""
+"""The command of jrunner: starts the transfer of a job or of flags, in a process independent of its environment."""
 
 from __future__ import annotations
 
-import argparse
 import io
 import logging
 import os
@@ -11,6 +10,7 @@ import time
 
 from connections.sdk.process_memory import keep_private
 from connections.secrets.redaction import RedactingFilter
+from runs.jrunner import flags
 from runs.jrunner.cancel import Cancellation, Parent, cancel_on_signals, run
 from runs.jrunner.transfer import JobTransfer
 
@@ -25,42 +25,6 @@ _IGNORED_VARIABLES = (
     "PGSERVICE",
     "PGSERVICEFILE",
 )
-_DESCRIPTION = """\
-Copies the rows of a source query into a table, with their exact values and in one transaction.
-The destination table is created from the query's types when it does not exist."""
-_EPILOG = """\
-passwords: -scp and -dcp take $NAME (the value of that environment variable; write '$NAME' in quotes, or your shell
-puts the value itself into the arguments) or - (one line of standard input each, the source's first; prompted for when
-standard input is a terminal). A password written out is visible to every user of this machine.
-
-output: JSON lines on standard output (route, progress, waiting, warning, then done or error), a log on standard error;
-with -f rows on standard output. Exit code 0 done, 1 failed, 2 usage error, 130 cancelled."""
-
-
-def argument_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m runs.jrunner",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--job", choices=["-"], help="read everything as a JSON job from standard input instead of flags"
-    )
-    parser.add_argument("-scu", metavar="URL", help="source: JDBC URL, the system's own URL, or a file")
-    parser.add_argument("-scn", metavar="NAME", default="", help="source: username")
-    parser.add_argument("-scp", metavar="PASSWORD", default="", help="source: password, as $NAME or - (see below)")
-    parser.add_argument("-dcu", metavar="URL", help="destination: URL")
-    parser.add_argument("-dcn", metavar="NAME", default="", help="destination: username")
-    parser.add_argument("-dcp", metavar="PASSWORD", default="", help="destination: password, as $NAME or -")
-    parser.add_argument("-sq", metavar="FILE", help="file with the source query")
-    parser.add_argument("-dt", metavar="TABLE", help="destination table, as schema.table")
-    parser.add_argument("-t", action="store_true", help="trim trailing blanks from text")
-    parser.add_argument("-c", action="store_true", help="clear the table first, in the same transaction")
-    parser.add_argument("-f", choices=["csv", "tsv", "json"], help="print the rows instead of writing them")
-    parser.add_argument("--strip-nul", action="store_true", help="remove NUL bytes from text instead of failing")
-    return parser
 
 
 def main(arguments: list[str]) -> int:
@@ -68,15 +32,14 @@ def main(arguments: list[str]) -> int:
     isolate()
     parent, cancellation = Parent(), Cancellation()
     cancel_on_signals(cancellation)
-    options = argument_parser().parse_args(arguments)
+    options = flags.parse(arguments)
     if options.job:
         parent.follow(cancellation)
         return run(JobTransfer(cancellation).run, cancellation, parent)
-    _require(options, ("scu", "sq") if options.f else ("scu", "sq", "dcu", "dt"))
     # imported late: a job needs none of it
-    from runs.jrunner import flags
+    from runs.jrunner import flags_transfer
 
-    transfer = flags.PrintTransfer if options.f else flags.FlagsTransfer
+    transfer = flags_transfer.PrintTransfer if options.f else flags_transfer.FlagsTransfer
     return run(transfer(options, cancellation).run, cancellation, None)
 
 
@@ -100,8 +63,3 @@ def isolate() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # a lone surrogate must not keep an error from being reported
             stream.reconfigure(encoding="utf-8", errors="backslashreplace" if stream is not sys.stdin else "strict")
-
-
-def _require(options: argparse.Namespace, names: tuple[str, ...]) -> None:
-    if missing := [f"-{name}" for name in names if not getattr(options, name)]:
-        argument_parser().error(f"{', '.join(missing)} needed")

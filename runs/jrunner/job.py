@@ -1,4 +1,4 @@
-"""The job of one transfer and its result. The engine passes the job as JSON; `flags` makes it from flags."""
+"""The job of one transfer and its result. The engine passes the job as JSON; `flags_transfer` makes it from flags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from connections.options import secret_values
 from connections.sdk.claim import Claim
 from connections.sdk.errors import ConfigurationInvalid
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Target
+from connections.sdk.protocols import WriteTarget
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableName
 from connections.sdk.types import DataType
@@ -88,9 +88,9 @@ class Job:
         }
 
     @property
-    def target(self) -> Target:
+    def target(self) -> WriteTarget:
         """What the rows are written to."""
-        return Target(
+        return WriteTarget(
             parameters=self.destination, table=self.table, columns=self.columns, clear=self.clear, claim=self.claim
         )
 

@@ -19,7 +19,7 @@ import pyarrow.csv
 
 from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.texts import as_text
-from connections.sdk.protocols import Batches, Target
+from connections.sdk.protocols import Batches, WriteTarget
 from connections.sdk.schema import Column
 
 _ESCAPES = (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"))
@@ -33,7 +33,7 @@ class PrintingWriter:
     def __init__(self, format: str) -> None:
         self._blocks = {"csv": _csv, "tsv": _tsv, "json": _json}[format]
 
-    def write(self, target: Target, batches: Batches) -> int:
+    def write(self, target: WriteTarget, batches: Batches) -> int:
         with tempfile.TemporaryFile(prefix="jrunner-") as spool:
             for block in self._blocks(target.columns, batches):
                 spool.write(block)

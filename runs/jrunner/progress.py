@@ -12,17 +12,17 @@ from contextlib import contextmanager
 from connections.registry import connector
 from connections.sdk.errors import ConnectionFailed, ConnectionLost, PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
 
 # reports per no_progress_timeout, and the longest interval between two of them in seconds
 _REPORTS, _LONGEST = 5, 30.0
 
 
 @contextmanager
-def periodic_reports(reporter: Reporter, *, idle_timeout: float) -> Iterator[None]:
-    """Report from a thread while the block runs; ``idle_timeout`` is no_progress_timeout in seconds (0: none)."""
+def periodic_reports(reporter: Reporter, *, no_progress_timeout: float) -> Iterator[None]:
+    """Report from a thread while the block runs, several times per ``no_progress_timeout`` (seconds; 0: none)."""
     stopped = threading.Event()
-    interval = min(idle_timeout / _REPORTS, _LONGEST) if idle_timeout else _LONGEST
+    interval = min(no_progress_timeout / _REPORTS, _LONGEST) if no_progress_timeout else _LONGEST
     thread = threading.Thread(target=_report, args=(reporter, stopped, interval), name="progress", daemon=True)
     thread.start()
     try:

@@ -1,94 +1,101 @@
-"""The output of jrunner: JSON lines on standard output, log lines on standard error, both without secrets."""
+"""The messages of jrunner: one JSON object per line on its standard output.
+
+``event`` names the message; the other keys are the fields of its class.
+"""
 
 from __future__ import annotations
 
 import json
-import sys
-import threading
-import time
-from collections.abc import Callable
-from typing import Any
+from dataclasses import fields
+from typing import Any, ClassVar
 
-from connections.sdk.errors import PipekitError
-from connections.sdk.formatting import indented
-from connections.secrets.redaction import Redactor, redactor
-
-# seconds between two progress events
-_INTERVAL = 0.5
+from connections.sdk.records import dataclass
 
 
-class Reporter:
-    """Writes events and log lines. Without ``events``, standard output is reserved for rows."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteMessage:
+    """The route that was chosen, and why."""
 
-    def __init__(self, secrets: tuple[str, ...] = (), *, events: bool = True) -> None:
-        self.redacted = Redactor(secrets).text
-        self.events = events
-        self.started = time.monotonic()
-        # rows and bytes so far
-        self.totals = (0, 0)
-        # called from another thread while nothing moves: is the source, or else this process, busy?
-        self.is_busy: Callable[[], bool] = lambda: False
-        self._lock = threading.Lock()
-        self._last_progress = 0.0
+    event: ClassVar[str] = "route"
+    route: str
+    why: str
 
-    def begin(self, secrets: tuple[str, ...]) -> None:
-        """Begin a transfer with these secrets, which are never written; its time is measured from now."""
-        self.redacted = Redactor(secrets).text
-        # for log records of libraries
-        for secret in secrets:
-            redactor().add(secret)
-        self.started = time.monotonic()
 
-    def log(self, text: str) -> None:
-        """Write the text to standard error, without secrets."""
-        print(f"jrunner: {indented(self.redacted(text))}", file=sys.stderr, flush=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgressMessage:
+    """The totals so far.
 
-    def event(self, name: str, **values: Any) -> None:
-        """Write an event as a JSON line. The caller redacts values that may contain secrets."""
-        if not self.events:
-            return
-        with self._lock:
-            try:
-                sys.stdout.write(json.dumps({"event": name, **values}, ensure_ascii=False) + "\n")
-                sys.stdout.flush()
-            except OSError:
-                # the reader has closed the pipe; whether to stop is decided by `cancel`
-                self.events = False
+    ``at_work`` is only in periodic reports: nothing has moved since the last one, but the source, or else jrunner
+    itself, is busy.
+    """
 
-    def route(self, route: str, why: str) -> None:
-        self.log(f"route {route}: {why}")
-        self.event("route", route=route, why=self.redacted(why))
+    event: ClassVar[str] = "progress"
+    rows: int
+    bytes: int
+    at_work: bool | None = None
 
-    def warning(self, message: str) -> None:
-        self.log(f"warning: {message}")
-        self.event("warning", message=self.redacted(message))
 
-    def waiting(self, message: str) -> None:
-        """Report that a statement waits for a lock."""
-        if self.events:
-            self.event("waiting", message=self.redacted(message))
-        else:
-            self.log(message)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingMessage:
+    """A statement waits for a lock; ``message`` names its holders."""
 
-    def progress(self, rows: int, size: int) -> None:
-        """Report the totals so far, at most twice a second."""
-        self.totals = rows, size
-        now = time.monotonic()
-        if now - self._last_progress >= _INTERVAL:
-            self._last_progress = now
-            self.event("progress", rows=rows, bytes=size)
+    event: ClassVar[str] = "waiting"
+    message: str
 
-    def periodic_progress(self, *, is_busy: bool) -> None:
-        """Report the totals whether or not they have changed."""
-        rows, size = self.totals
-        self.event("progress", rows=rows, bytes=size, at_work=is_busy)
 
-    def done(self, route: str, *, read: int, written: int, size: int) -> None:
-        seconds = round(time.monotonic() - self.started, 3)
-        self.log(f"{written} rows in {seconds} s")
-        self.event("done", route=route, rows_read=read, rows_written=written, bytes=size, seconds=seconds)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarningMessage:
+    """A warning for the user."""
 
-    def error(self, error: PipekitError) -> None:
-        fields = {key: value if key == "code" else self.redacted(value) for key, value in error.as_dict().items()}
-        self.log("\n".join(part for part in (fields["message"], fields["hint"], fields["detail"]) if part))
-        self.event("error", error=fields)
+    event: ClassVar[str] = "warning"
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoneMessage:
+    """The rows are committed: as the source delivered them, and as the destination counted them."""
+
+    event: ClassVar[str] = "done"
+    route: str
+    rows_read: int
+    rows_written: int
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorMessage:
+    """The transfer failed. ``error`` is the error as of `PipekitError.as_dict`."""
+
+    event: ClassVar[str] = "error"
+    error: dict[str, Any]
+
+
+Message = RouteMessage | ProgressMessage | WaitingMessage | WarningMessage | DoneMessage | ErrorMessage
+_CLASSES: dict[str, type[Message]] = {
+    kind.event: kind
+    for kind in (RouteMessage, ProgressMessage, WaitingMessage, WarningMessage, DoneMessage, ErrorMessage)
+}
+
+
+def to_line(message: Message) -> str:
+    """Return the message as one line of JSON, without ``at_work`` where there is none."""
+    values = {field.name: getattr(message, field.name) for field in fields(message)}
+    if values.get("at_work", True) is None:
+        del values["at_work"]
+    return json.dumps({"event": message.event, **values}, ensure_ascii=False)
+
+
+def parse(line: bytes) -> Message | None:
+    """Return the message of a line, None for a line that is no message: drivers and libraries may print, too."""
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(values, dict):
+        return None
+    kind = _CLASSES.get(str(values.pop("event", "")))
+    try:
+        return kind(**values) if kind else None
+    except TypeError:
+        return None

@@ -11,7 +11,7 @@ from connections.sdk.errors import Cancelled, ConfigurationInvalid, InternalErro
 from runs.jrunner.cancel import CANCELLED, FAILED, Cancellation
 from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.progress import periodic_reports
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
 from runs.jrunner.routes.choose import choose
 
 
@@ -39,9 +39,9 @@ class Transfer:
 
     def copy(self, job: Job) -> tuple[str, TransferResult]:
         """Copy the job's rows by the fastest exact route; return its name and the counts."""
-        idle_timeout = float(job.options.get("no_progress_timeout", 0))
+        no_progress_timeout = float(job.options.get("no_progress_timeout", 0))
         with (
-            periodic_reports(self.reporter, idle_timeout=idle_timeout),
+            periodic_reports(self.reporter, no_progress_timeout=no_progress_timeout),
             lock_wait_reports.reported_to(self.reporter.waiting),
         ):
             route = choose(job)

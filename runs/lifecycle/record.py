@@ -93,7 +93,7 @@ class Recorder:
                 self._write()
             case events.RouteChosen(route, why):
                 self.log(f"route {route}: {why}")
-            case events.Progress(rows, size):
+            case events.TransferProgress(rows, size):
                 self._set(bytes=size, **({} if rows is None else {"read": rows}))
                 self._write_throttled()
             case events.Staged() | events.Published() | events.Reconciled():

@@ -207,8 +207,3 @@ def current_settings() -> Setting:
         # Django asks `Setting.refresh_from_db` for it
         del row.__dict__[name]
     return row
-
-
-def setting(name: str) -> Any:
-    """Return one setting as stored now, or its default."""
-    return getattr(current_settings(), name)

@@ -20,9 +20,10 @@ from connections.sdk.errors import InternalError, PipekitError
 from connections.sdk.records import dataclass
 from connections.secrets.redaction import redactor
 from runs.models.notification import Channel, Notification, NotificationQuerySet, new_delivery_id
+from runs.models.setting import Setting, current_settings
 from runs.models.storable import storable
 from runs.notify import messages
-from runs.notify.recipients import recipients, wanted_channels, webhook_address
+from runs.notify.recipients import recipients, wanted_channels
 
 # rate limit: at most this many mails per window, and only digests after the first SINGLE_MAILS
 WINDOW = dt.timedelta(minutes=10)
@@ -34,30 +35,28 @@ _WEBHOOKS, _MAILED = 200, 5000
 _TIME_LIMIT = 20.0
 _log = logging.getLogger(__name__)
 
-Group = Sequence[Notification]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Rows that are sent as one message."""
 
     claim: str
-    rows: Group
+    rows: Sequence[Notification]
 
 
 def send_due(now: dt.datetime | None = None) -> int:
     """Send what is due on every channel; return how many notifications were delivered. Delivery errors do not raise."""
     now, deadline = now or timezone.now(), time.monotonic() + _TIME_LIMIT
-    return sum(_send(channel, now, deadline) for channel in Channel)
+    return sum(_deliver_due(channel, now, deadline) for channel in Channel)
 
 
-def _send(channel: Channel, now: dt.datetime, deadline: float) -> int:
-    """Send a channel's batches until one fails or the deadline passes, then release those that were not attempted."""
+def _deliver_due(channel: Channel, now: dt.datetime, deadline: float) -> int:
+    """Deliver a channel's batches until one fails or the deadline passes, then release those not attempted."""
     batches, sent = _claim(channel, now), 0
     while batches:
         batch = batches.pop(0)
         try:
-            remark = _DELIVER[channel](batch.rows)
+            remark = _DELIVER[channel](batch.rows, current_settings())
         except Exception as error:
             Notification.objects.mark_failed(batch.claim, now, error=_error_text(error))
             break
@@ -74,12 +73,12 @@ def _claim(channel: Channel, now: dt.datetime) -> list[Batch]:
         return []
     with transaction.atomic():
         # other senders wait for these row locks, then see the claims
-        groups = _GROUP[channel](due.select_for_update(), now)
-        return [Batch(claim=Notification.objects.claim([row.pk for row in group], now), rows=group) for group in groups]
+        batches = _DIVIDE[channel](due.select_for_update(), now)
+        return [Batch(claim=Notification.objects.claim([row.pk for row in rows], now), rows=rows) for rows in batches]
 
 
-def _mails(due: NotificationQuerySet, now: dt.datetime) -> list[Group]:
-    """Return the mails that may be sent now: a few events one by one, many as a digest, none beyond the rate limit.
+def _into_mails(due: NotificationQuerySet, now: dt.datetime) -> list[list[Notification]]:
+    """Return the rows of each mail that may be sent now: few events one by one, many as a digest, up to the rate limit.
 
     A module's later notifications wait for its earlier ones, so that mails arrive in order.
     """
@@ -95,39 +94,44 @@ def _mails(due: NotificationQuerySet, now: dt.datetime) -> list[Group]:
     return [[row] for row in rows] if one_by_one else [rows]
 
 
-def _posts(due: NotificationQuerySet, now: dt.datetime) -> list[Group]:
+def _into_posts(due: NotificationQuerySet, now: dt.datetime) -> list[list[Notification]]:
     return [[row] for row in due[:_WEBHOOKS]]
 
 
-def _mail(rows: Group) -> str:
+def _deliver_by_mail(rows: Sequence[Notification], settings: Setting) -> str:
     key = " ".join(row.delivery_id for row in rows)
-    return _send_mail(messages.mail([row.about for row in rows], key=key))
+    return _send_mail(messages.mail([row.about for row in rows], settings, key=key), settings)
 
 
-def _post(rows: Group) -> str:
+def _deliver_by_webhook(rows: Sequence[Notification], settings: Setting) -> str:
     for row in rows:
-        _send_webhook({**row.about, "url": messages.link(row.about) or None}, delivery_id=row.delivery_id)
+        event = {**row.about, "url": messages.link(row.about, settings) or None}
+        _post_event(event, settings, delivery_id=row.delivery_id)
     return ""
 
 
-def _send_mail(mail: messages.Mail) -> str:
+def _send_mail(mail: messages.Mail, settings: Setting) -> str:
     # imported here, because most ticks have nothing to send
     from runs.notify.channels import email
 
-    return email.send(mail)
+    return email.send(mail, settings)
 
 
-def _send_webhook(event: dict[str, Any], *, delivery_id: str) -> None:
+def _post_event(event: dict[str, Any], settings: Setting, *, delivery_id: str) -> None:
     from runs.notify.channels import webhook
 
-    webhook.post(event, delivery_id=delivery_id)
+    webhook.post(event, settings, delivery_id=delivery_id)
 
 
-_GROUP: dict[Channel, Callable[[NotificationQuerySet, dt.datetime], list[Group]]] = {
-    Channel.EMAIL: _mails,
-    Channel.WEBHOOK: _posts,
+# how due rows are divided into messages, and how one message is delivered, returning a remark
+_DIVIDE: dict[Channel, Callable[[NotificationQuerySet, dt.datetime], list[list[Notification]]]] = {
+    Channel.EMAIL: _into_mails,
+    Channel.WEBHOOK: _into_posts,
 }
-_DELIVER: dict[Channel, Callable[[Group], str]] = {Channel.EMAIL: _mail, Channel.WEBHOOK: _post}
+_DELIVER: dict[Channel, Callable[[Sequence[Notification], Setting], str]] = {
+    Channel.EMAIL: _deliver_by_mail,
+    Channel.WEBHOOK: _deliver_by_webhook,
+}
 
 
 def _error_text(error: Exception) -> str:
@@ -149,17 +153,18 @@ class ChannelResult:
 
 def send_tests() -> list[ChannelResult]:
     """Send a test message directly, without the outbox, on every configured channel."""
-    return [_try(channel) for channel in wanted_channels()]
+    settings = current_settings()
+    return [_send_test(channel, settings) for channel in wanted_channels(settings)]
 
 
-def _try(channel: Channel) -> ChannelResult:
+def _send_test(channel: Channel, settings: Setting) -> ChannelResult:
     try:
         if channel == Channel.EMAIL:
-            remark = _send_mail(messages.test_mail())
-            message = remark or f"sent to {', '.join(recipients())}"
+            remark = _send_mail(messages.test_mail(settings), settings)
+            message = remark or f"sent to {', '.join(recipients(settings))}"
             return ChannelResult(channel=channel, ok=not remark, message=message)
-        _send_webhook({"event": "test"}, delivery_id=new_delivery_id())
-        return ChannelResult(channel=channel, ok=True, message=f"posted to {webhook_address()}")
+        _post_event({"event": "test"}, settings, delivery_id=new_delivery_id())
+        return ChannelResult(channel=channel, ok=True, message=f"posted to {settings.webhook_url}")
     except PipekitError as error:
         message = " ".join(filter(None, (error.message, error.detail)))
         return ChannelResult(

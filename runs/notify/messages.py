@@ -18,7 +18,7 @@ from django.utils import timezone
 from connections.sdk.records import dataclass
 from connections.secrets.redaction import redactor
 from runs.models.notification import NotificationKind
-from runs.models.setting import Setting, current_settings
+from runs.models.setting import Setting
 
 Payload = Mapping[str, Any]
 _NAME_LENGTH, _SUBJECT_LENGTH, _DIGEST_ITEMS = 63, 150, 200
@@ -51,25 +51,18 @@ def timestamp(at: dt.datetime | None) -> str | None:
     return None if at is None else at.astimezone(dt.UTC).isoformat(timespec="seconds")
 
 
-def mail(events: Sequence[Payload], *, key: str) -> Mail:
+def mail(events: Sequence[Payload], settings: Setting, *, key: str) -> Mail:
     """Return the mail for one event, or a digest for several."""
-    settings = current_settings()
     return _one(events[0], key, settings) if len(events) == 1 else _digest(events, key, settings)
 
 
-def test_mail() -> Mail:
+def test_mail(settings: Setting) -> Mail:
     """Return the mail that tests the configuration."""
-    return Mail(
-        subject=sentence("test_subject"), text=_text("test", current_settings()), key=timezone.now().isoformat()
-    )
+    return Mail(subject=sentence("test_subject"), text=_text("test", settings), key=timezone.now().isoformat())
 
 
-def link(payload: Payload) -> str:
+def link(payload: Payload, settings: Setting) -> str:
     """Return the URL of the admin page of the reported object; empty if the setting `site_url` is."""
-    return _link(payload, current_settings())
-
-
-def _link(payload: Payload, settings: Setting) -> str:
     site = settings.site_url.rstrip("/")
     for name, page in _PAGES.items():
         if site and payload.get(name):
@@ -144,7 +137,7 @@ def _event(payload: Payload, settings: Setting) -> dict[str, Any]:
         "failures": payload.get("failures"),
         "at": _local_time(payload.get("at")),
         "run": _run(payload),
-        "url": _link(payload, settings),
+        "url": link(payload, settings),
     }
 
 

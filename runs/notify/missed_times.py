@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 from django.db import transaction
 
 from connections.sdk.records import dataclass
-from runs.models.notification import Notification, NotificationKind
+from runs.models.notification import Channel, Notification, NotificationKind
+from runs.models.setting import current_settings
 from runs.notify.messages import line, timestamp
 from runs.notify.outbox import rows
 from runs.notify.recipients import wanted_channels
@@ -38,7 +38,7 @@ class Missed:
 def on_missed(missed: Sequence[Missed], now: dt.datetime) -> None:
     """Queue notifications of missed times. Its own errors are logged and do not interrupt the tick."""
     try:
-        channels = wanted_channels()
+        channels = wanted_channels(current_settings())
         new = [row for each in missed for row in _rows(each, now, channels)] if channels else []
         with transaction.atomic():
             Notification.objects.bulk_create(new, ignore_conflicts=True)
@@ -46,7 +46,7 @@ def on_missed(missed: Sequence[Missed], now: dt.datetime) -> None:
         _log.exception("The missed times of %s schedules could not be written into the outbox.", len(missed))
 
 
-def _rows(missed: Missed, now: dt.datetime, channels: Sequence[Any]) -> list[Notification]:
+def _rows(missed: Missed, now: dt.datetime, channels: Sequence[Channel]) -> list[Notification]:
     about = {
         "event": str(NotificationKind.MISSED),
         "module": missed.module or None,

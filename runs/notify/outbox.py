@@ -8,11 +8,11 @@ from typing import Any
 
 from modules.models import Module
 from runs.models.notification import RETRY_PERIOD, Channel, Notification, NotificationKind
-from runs.notify.recipients import wanted_channels
 
 
 def queue(
     kind: NotificationKind,
+    channels: Iterable[Channel],
     *,
     event: str,
     about: dict[str, Any],
@@ -20,10 +20,10 @@ def queue(
     module: Module | None = None,
     run_id: int | None = None,
 ) -> None:
-    """Insert the event for every channel; ``event`` is its unique key, so a second insert of it does nothing."""
+    """Insert the event for each channel; ``event`` is its unique key, so a second insert of it does nothing."""
     about = {"event": str(kind), "module": module.name if module else None, **about}
     named = {"module_id": module.pk if module else None, "module_name": module.name if module else "", "run_id": run_id}
-    new = rows(kind, wanted_channels(), event=event, about=about, now=now, **named)
+    new = rows(kind, channels, event=event, about=about, now=now, **named)
     Notification.objects.bulk_create(new, ignore_conflicts=True)
 
 

@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from modules.models import Module
 from runs.models import Run
 from runs.models.notification import Notification, NotificationKind
-from runs.models.setting import setting
+from runs.models.setting import current_settings
 from runs.models.states import Status
 from runs.notify.outbox import queue
 from runs.notify.recipients import wanted_channels
@@ -22,8 +22,9 @@ def find_late(now: dt.datetime, modules: QuerySet[Module] | None = None) -> int:
     ``modules`` are those that are expected to run automatically, by default those that ever did; disabled ones are
     ignored. Safe to call repeatedly.
     """
-    hours = setting("late_after_hours")
-    if hours is None or not wanted_channels():
+    settings = current_settings()
+    hours = settings.late_after_hours
+    if hours is None or not (channels := wanted_channels(settings)):
         return 0
     hours = int(hours) if hours == int(hours) else hours
     overdue = late(now - dt.timedelta(hours=hours), ran_automatically() if modules is None else modules)
@@ -32,7 +33,7 @@ def find_late(now: dt.datetime, modules: QuerySet[Module] | None = None) -> int:
     for event, module in new.items():
         since = (module.succeeded_at or module.created_at).astimezone(dt.UTC).isoformat(timespec="seconds")  # type: ignore[attr-defined]
         about = {"at": now.astimezone(dt.UTC).isoformat(timespec="seconds"), "since": since, "hours": hours}
-        queue(NotificationKind.LATE, event=event, module=module, about=about, now=now)
+        queue(NotificationKind.LATE, channels, event=event, module=module, about=about, now=now)
     return len(new)
 
 

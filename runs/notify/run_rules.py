@@ -16,7 +16,7 @@ from django.utils import timezone
 from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy
 from runs.models.notification import Notification, NotificationKind
-from runs.models.setting import setting
+from runs.models.setting import Setting, current_settings
 from runs.models.states import GroupStatus, Status
 from runs.models.transitions import finished
 from runs.notify.messages import line, timestamp
@@ -77,40 +77,43 @@ def started_manually() -> models.Q:
 def _notify(run: Run) -> None:
     if run.dry_run or run.module is None:
         return
-    if run.trigger in _ON_TERMINAL and run.group_run_id is None and not setting("notify_manual_runs"):
+    settings = current_settings()
+    if run.trigger in _ON_TERMINAL and run.group_run_id is None and not settings.notify_manual_runs:
         return
-    if not wanted_channels():
+    if not wanted_channels(settings):
         return
     if run.status == Status.SUCCESS:
-        _notify_recovery(run)
+        _notify_recovery(run, settings)
     elif Run.objects.filter(FAILED, pk=run.pk).exists():
-        _notify_failure(run)
+        _notify_failure(run, settings)
 
 
-def _notify_failure(run: Run) -> None:
-    assert run.module is not None
+def _notify_failure(run: Run, settings: Setting) -> None:
     last = _successes(run).values_list("pk", flat=True).first() or 0
-    failures = _failures(run).filter(pk__gt=last)
+    failures = _failures(run, settings).filter(pk__gt=last)
     count = failures.count()
     reported = Notification.objects.filter(
         module=run.module_id, kind__in=(NotificationKind.FAILURE, NotificationKind.REPEATED), run__gt=last
     )
-    if (kind := _failure_kind(reported, count)) is None:
+    if (kind := _failure_kind(reported, count, settings)) is None:
         return
     since = failures.order_by("pk").values_list("finished_at", flat=True).first()
     about = {**_about(run), "failures": count, "since": timestamp(since), "error": _error(run)}
-    queue(kind, event=f"run:{run.pk}", module=run.module, about=about, now=_end(run), run_id=run.pk)
+    _queue_for_run(kind, run, about, settings)
 
 
-def _failure_kind(reported: models.QuerySet[Notification], count: int) -> NotificationKind | None:
+def _failure_kind(reported: models.QuerySet[Notification], count: int, settings: Setting) -> NotificationKind | None:
     """Return the kind of notification of the latest of ``count`` failures in a row; None if it is not reported."""
     if not reported.exists():
         return NotificationKind.FAILURE
-    return NotificationKind.REPEATED if count % setting("notify_every") == 0 else None
+    return NotificationKind.REPEATED if count % settings.notify_every == 0 else None
 
 
 def _notify_group_failure(group_run: GroupRun) -> None:
-    if group_run.dry_run or not wanted_channels():
+    if group_run.dry_run:
+        return
+    settings = current_settings()
+    if not (channels := wanted_channels(settings)):
         return
     ended = GroupRun.objects.filter(group_name=group_run.group_name, dry_run=False, pk__lte=group_run.pk)
     last = (
@@ -125,7 +128,7 @@ def _notify_group_failure(group_run: GroupRun) -> None:
         kind__in=(NotificationKind.FAILURE, NotificationKind.REPEATED),
         about__group_run__gt=last,
     )
-    if (kind := _failure_kind(reported, count)) is None:
+    if (kind := _failure_kind(reported, count, settings)) is None:
         return
     first = failures.first()
     about = {
@@ -135,7 +138,7 @@ def _notify_group_failure(group_run: GroupRun) -> None:
         "since": timestamp(first.finished_at if first else None),
         "error": _error(group_run),
     }
-    queue(kind, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
+    queue(kind, channels, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
 
 
 def _notify_group_recovery(group_run: GroupRun) -> None:
@@ -146,12 +149,12 @@ def _notify_group_recovery(group_run: GroupRun) -> None:
     if group_run.status != GroupStatus.SUCCESS or last is None or last.kind == NotificationKind.RECOVERY:
         return
     about = {**_about(group_run), "group": group_run.group_name, "since": last.about.get("since")}
-    queue(NotificationKind.RECOVERY, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
+    channels = wanted_channels(current_settings())
+    queue(NotificationKind.RECOVERY, channels, event=f"group_run:{group_run.pk}", about=about, now=_end(group_run))
 
 
-def _notify_recovery(run: Run) -> None:
+def _notify_recovery(run: Run, settings: Setting) -> None:
     """Queue a recovery notification if a failure was reported since the last one."""
-    assert run.module is not None
     reported = Notification.objects.filter(module=run.module_id).exclude(kind__in=_NOT_OF_RUNS).order_by("-pk")
     last = reported.first()
     if last is None or last.kind == NotificationKind.RECOVERY:
@@ -159,10 +162,20 @@ def _notify_recovery(run: Run) -> None:
     recovered = reported.filter(kind=NotificationKind.RECOVERY).values_list("pk", flat=True).first() or 0
     first = reported.filter(pk__gt=recovered).order_by("pk").first()
     assert first is not None
-    failures = _failures(run).filter(pk__gte=first.run_id).count() if first.run_id else 0
+    failures = _failures(run, settings).filter(pk__gte=first.run_id).count() if first.run_id else 0
     about = {**_about(run), "failures": failures, "since": first.about.get("since")}
+    _queue_for_run(NotificationKind.RECOVERY, run, about, settings)
+
+
+def _queue_for_run(kind: NotificationKind, run: Run, about: dict[str, Any], settings: Setting) -> None:
     queue(
-        NotificationKind.RECOVERY, event=f"run:{run.pk}", module=run.module, about=about, now=_end(run), run_id=run.pk
+        kind,
+        wanted_channels(settings),
+        event=f"run:{run.pk}",
+        module=run.module,
+        about=about,
+        now=_end(run),
+        run_id=run.pk,
     )
 
 
@@ -171,9 +184,9 @@ def _successes(run: Run) -> models.QuerySet[Run]:
     return Run.objects.filter(module=run.module_id, status=Status.SUCCESS).newest_first()
 
 
-def _failures(run: Run) -> models.QuerySet[Run]:
+def _failures(run: Run, settings: Setting) -> models.QuerySet[Run]:
     failures = Run.objects.filter(FAILED, module=run.module_id, dry_run=False, pk__lte=run.pk)
-    return failures if setting("notify_manual_runs") else failures.exclude(started_manually())
+    return failures if settings.notify_manual_runs else failures.exclude(started_manually())
 
 
 def _about(run: Run | GroupRun) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from django.dispatch import receiver
 from connections.sdk.formatting import counted
 from runs.models.execution import StartedBy
 from runs.models.notification import NotificationKind
+from runs.models.setting import current_settings
 from runs.models.transitions import finished
 from runs.models.verification import Verification, VerificationStatus
 from runs.notify.messages import line, sentence
@@ -42,7 +43,7 @@ def on_verified(instance: Verification, **kwargs: Any) -> None:
 
 
 def _report(verification: Verification) -> None:
-    if verification.module is None or not wanted_channels():
+    if verification.module is None or not (channels := wanted_channels(current_settings())):
         return
     if (kind := _kind(verification)) is None:
         return
@@ -69,7 +70,7 @@ def _report(verification: Verification) -> None:
             "hint": line(_hint(verification), 1000),
         }
     event = f"verification:{verification.pk}"
-    queue(kind, event=event, module=verification.module, about=about, now=at)
+    queue(kind, channels, event=event, module=verification.module, about=about, now=at)
 
 
 def _kind(verification: Verification) -> NotificationKind | None:

@@ -66,6 +66,17 @@ def run_of(slot: Slot) -> str:
     return html.row_link(model(pk=slot.run_id), f"{model._meta.verbose_name} #{slot.run_id}")
 
 
+def trigger_of_run(pk: int, name: str, named: bool) -> str:
+    """Return a link to the schedule that started a run.
+
+    ``name`` is its name when the run started, empty for runs of earlier versions; with ``named`` its current name is
+    looked up.
+    """
+    former_name = name or f"#{pk}"
+    schedule = Schedule.objects.filter(pk=pk).first() if named else Schedule(pk=pk, name=former_name)
+    return html.row_link(schedule, f"schedule {schedule}") if schedule else f"schedule {former_name} (deleted)"
+
+
 def next_times(schedule: Schedule) -> str:
     """Return the next five times, one per line."""
     try:

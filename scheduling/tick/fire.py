@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import field
 from functools import partial
 
@@ -17,7 +17,7 @@ from connections.sdk.records import dataclass
 from runs.engine.faults import point
 from runs.models.setting import current_settings
 from scheduling.models import Slot, SlotOutcome
-from scheduling.tick import alerts, slots, timers, unstarted
+from scheduling.tick import notifications, slots, timers, unstarted
 from scheduling.tick.due import GAP, DueSlot, TickTimes, due_slot
 from scheduling.tick.start import StartResult
 from scheduling.tick.timers import Timer
@@ -80,7 +80,7 @@ def _evaluate(enabled: Sequence[Timer], times: TickTimes, report: TickReport) ->
             due = due_slot(timer, times)
         except Exception as error:  # an invalid schedule does not affect the others
             report.failed[timer.name] = reason = slots.record_error(timer, error)
-            alerts.cannot_fire(timer, reason, times.now)
+            notifications.cannot_fire(timer, reason, times.now)
             continue
         if due is None:
             evaluation.idle.append(timer)
@@ -94,39 +94,51 @@ def _record_missed(missed: Sequence[tuple[Timer, DueSlot]], times: TickTimes, re
     report.missed = [timer.name for timer, _ in missed]
 
 
+@dataclass(slots=True, kw_only=True)
+class _Limit:
+    """How many more runs a tick may start, and until when."""
+
+    runs: int
+    deadline: float
+
+    def is_reached(self) -> bool:
+        return self.runs <= 0 or time.monotonic() > self.deadline
+
+
 def _start(
     claimed: Sequence[tuple[Timer, Slot]], due_slots: list[tuple[Timer, DueSlot]], times: TickTimes, report: TickReport
 ) -> None:
     """Start what is due, up to runs_per_tick. The progress of the rest is not advanced, so the next tick starts it."""
+    limit = _Limit(runs=current_settings().runs_per_tick, deadline=time.monotonic() + _TIME_LIMIT)
+    # slots that an earlier tick claimed have waited longest
+    for timer, slot in claimed:
+        if limit.is_reached():
+            report.waiting += 1
+        else:
+            _start_slot(timer, slot, limit, times, report)
     # slots that have just become due come before slots that are caught up
     due_slots.sort(key=lambda due: (due[1].slot.at < times.unbroken_since - GAP, due[1].slot.at))
-    limit, started_count, deadline = current_settings().runs_per_tick, 0, time.monotonic() + _TIME_LIMIT
-    # slots that an earlier tick claimed have waited longest
-    claims: list[tuple[Timer, Callable[[], Slot | None]]]
-    claims = [(timer, partial(_claimed, slot)) for timer, slot in claimed]
-    claims += [(timer, partial(slots.claim, timer, due, times.now)) for timer, due in due_slots]
-    for timer, claim in claims:
-        if started_count >= limit or time.monotonic() > deadline:
+    for timer, due in due_slots:
+        if limit.is_reached():
             report.waiting += 1
-            continue
-        slot = claim()
-        if slot is None:
-            continue
-        point("tick.claimed")
-        result = _try_start(timer, slot)
-        if result is None:
-            continue
-        point("tick.started")
-        slots.record_result(slot, result)
-        point("tick.recorded")
-        started_count += result.outcome not in (SlotOutcome.SKIPPED, SlotOutcome.CLAIMED)
-        _report(timer, result, report)
-        if result.outcome == SlotOutcome.FAILED and result.run_id is None:
-            alerts.not_started(timer, slot, result.message, times.now)
+        elif claimed_slot := slots.claim(timer, due, times.now):
+            _start_slot(timer, claimed_slot, limit, times, report)
 
 
-def _claimed(slot: Slot) -> Slot:
-    return slot
+def _start_slot(timer: Timer, slot: Slot, limit: _Limit, times: TickTimes, report: TickReport) -> None:
+    """Start the run of a claimed slot, and record and report the result, unless another tick has started it."""
+    point("tick.claimed")
+    result = _try_start(timer, slot)
+    if result is None:
+        return
+    point("tick.started")
+    slots.record_result(slot, result)
+    point("tick.recorded")
+    if result.outcome not in (SlotOutcome.SKIPPED, SlotOutcome.CLAIMED):
+        limit.runs -= 1
+    _report(timer, result, report)
+    if result.outcome == SlotOutcome.FAILED and result.run_id is None:
+        notifications.not_started(timer, slot, result.message, times.now)
 
 
 def _try_start(timer: Timer, slot: Slot) -> StartResult | None:

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 
 from connections.sdk.errors import PipekitError
 from scheduling.models import Progress, Schedule, Slot, SlotOutcome
-from scheduling.tick import alerts
+from scheduling.tick import notifications
 from scheduling.tick.due import DueSlot
 from scheduling.tick.start import StartResult
 from scheduling.tick.timers import Timer
@@ -30,7 +30,7 @@ def claim(timer: Timer, due: DueSlot, now: dt.datetime) -> Slot | None:
             if timer.schedule_id is not None:
                 Schedule.objects.filter(pk=timer.schedule_id).update(last_fired_at=now)
             advance([timer], now)
-            alerts.missed([(timer, due)], now)
+            notifications.missed([(timer, due)], now)
     except IntegrityError:
         is_claimed = Slot.objects.filter(slot_key=due.slot.key, **timer.owner).exists()
         advance([timer] if is_claimed else [], now)
@@ -67,7 +67,7 @@ def record_missed(missed: Sequence[tuple[Timer, DueSlot]], now: dt.datetime) -> 
     with transaction.atomic():
         Slot.objects.bulk_create(rows, ignore_conflicts=True)
         advance([timer for timer, _ in missed], now)
-        alerts.missed(missed, now)
+        notifications.missed(missed, now)
 
 
 def advance(timers: Sequence[Timer], now: dt.datetime) -> None:

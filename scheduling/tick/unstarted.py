@@ -10,7 +10,7 @@ from dataclasses import field
 
 from connections.sdk.records import dataclass
 from scheduling.models import Slot, SlotOutcome
-from scheduling.tick import alerts, slots
+from scheduling.tick import notifications, slots
 from scheduling.tick.due import TickTimes, first_to_fire
 from scheduling.tick.start import StartResult
 from scheduling.tick.timers import Timer, timer_key
@@ -53,7 +53,7 @@ def classify(enabled: Sequence[Timer], times: TickTimes, *, due: Mapping[str, st
             _miss(result, timer, slot, "It was not started before the next time was due.")
         else:
             result.to_start.append((timer, slot))
-    alerts.not_started_in_time(result.missed, times.now)
+    notifications.not_started_in_time(result.missed, times.now)
     return result
 
 

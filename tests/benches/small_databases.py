@@ -13,7 +13,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column, TableName
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job, TransferResult
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
 from runs.jrunner.routes.choose import choose
 
 

@@ -9,7 +9,8 @@ from runs.engine.plan import Plan
 from runs.engine.transfer import staged
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.protocol import DoneMessage
+from runs.jrunner.reporter import Reporter
 from runs.jrunner.routes.choose import choose
 
 
@@ -17,4 +18,5 @@ def transfer(plan: Plan, job: Job) -> Iterator[Event]:
     # the job as jrunner receives it
     received = Job.from_json(job.as_json())
     result = choose(received).copy(received, Reporter(events=False), Cancellation())
-    yield staged({"rows_read": result.read, "rows_written": result.written, "bytes": result.size})
+    done = DoneMessage(route="", rows_read=result.read, rows_written=result.written, bytes=result.size, seconds=0.0)
+    yield staged(done)

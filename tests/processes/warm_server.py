@@ -29,7 +29,7 @@ _IMPORTS = {
         *("runs.engine.sync", "connections.registry"),
     ),
     "runs.jrunner": (
-        *("runs.jrunner.command", "runs.jrunner.flags", "runs.jrunner.routes.choose", "asyncpg", "psycopg"),
+        *("runs.jrunner.command", "runs.jrunner.flags_transfer", "runs.jrunner.routes.choose", "asyncpg", "psycopg"),
         *("pyarrow.compute", "duckdb", "pgpq", "adbc_driver_sqlite.dbapi", "adbc_driver_postgresql.dbapi"),
     ),
     "tests.processes.run_plan": ("runs.engine.sync", "psycopg"),

@@ -20,7 +20,6 @@ SMALL = {
     "models.py": "Django looks for it by name",
     "formats.py": "Django looks for it by name",
     "__main__.py": "Python looks for it by name",
-    "checks.py": "the system checks of an app",
     "querysets.py": "the query sets of an app, beside its models",
     "configfile.py": "the sections of an app in the configuration file",
     "import_export.py": "all sections together",
@@ -35,6 +34,7 @@ SMALL = {
 SMALL_FOLDERS = ("management/commands", "runs/engine/strategies", "templatetags")
 # the others, and why they stand alone
 ALONE = {
+    "connections/recorded_test.py": "the test of a stored connection, for the command and the admin",
     "connections/sdk/arrow/batches.py": "sizes of batches, for every reader",
     "connections/sdk/arrow/compute.py": "Arrow's functions, for readers and writers of all systems",
     "connections/sdk/arrow/text_search.py": "used by checks and conversions of all systems",

@@ -13,7 +13,7 @@ from connections.connectors.duckdb.dialect import DIALECT
 from connections.connectors.duckdb.native_texts import NativeTexts
 from connections.sdk.arrow import compute as pc
 from connections.sdk.arrow.invalid_values import first_value, invalid_value
-from connections.sdk.protocols import Batches, Target
+from connections.sdk.protocols import Batches, WriteTarget
 from connections.sdk.row_counts import check_counts
 from connections.sdk.schema import Column
 from connections.sdk.types import Kind
@@ -32,7 +32,7 @@ class DuckdbWriter:
 
     works_here = True
 
-    def write(self, target: Target, batches: Batches) -> int:
+    def write(self, target: WriteTarget, batches: Batches) -> int:
         parameters = target.parameters
         session = driver.connect(parameters)
         try:

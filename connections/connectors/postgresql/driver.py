@@ -20,8 +20,8 @@ from connections.connectors.postgresql.metadata import (
 )
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
-from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutConnection
-from connections.connectors.postgresql.session.settings import address, idle_timeout, session_settings, settings
+from connections.connectors.postgresql.session.no_progress import TimeoutConnection
+from connections.connectors.postgresql.session.settings import address, no_progress_timeout, session_settings, settings
 from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.final_semicolon import ONE_QUERY
@@ -40,10 +40,10 @@ _NOT_A_QUERY = (
 class PostgresqlSession:
     """A psycopg connection in autocommit mode.
 
-    Every statement has an idle timeout, after which the server is asked over another connection whether it is busy.
+    After no_progress_timeout the server is asked over another connection whether it is busy with the statement.
     """
 
-    def __init__(self, connection: IdleTimeoutConnection, *, name: str) -> None:
+    def __init__(self, connection: TimeoutConnection, *, name: str) -> None:
         self.connection = connection
         self.name = name
         self.server_version = connection.info.server_version
@@ -113,7 +113,7 @@ def connect(parameters: ConnectionParameters) -> PostgresqlSession:
         _configure(session, parameters)
         if parameters.protection.databases:
             _check_server(session, parameters)
-        session.backend = _set_idle_timeout(connection, parameters, keywords)
+        session.backend = _set_no_progress_timeout(connection, parameters, keywords)
     except BaseException:
         session.close()
         raise
@@ -129,22 +129,22 @@ def _check_server(session: PostgresqlSession, parameters: ConnectionParameters) 
     check_server_database(rows[0], parameters)
 
 
-def _connection(keywords: dict[str, str]) -> IdleTimeoutConnection:
-    return IdleTimeoutConnection.connect(**cast(dict[str, Any], keywords), client_encoding="UTF8", autocommit=True)
+def _connection(keywords: dict[str, str]) -> TimeoutConnection:
+    return TimeoutConnection.connect(**cast(dict[str, Any], keywords), client_encoding="UTF8", autocommit=True)
 
 
-def _set_idle_timeout(
-    connection: IdleTimeoutConnection, parameters: ConnectionParameters, keywords: dict[str, str]
+def _set_no_progress_timeout(
+    connection: TimeoutConnection, parameters: ConnectionParameters, keywords: dict[str, str]
 ) -> Backend:
     row = None
     with contextlib.suppress(psycopg.Error):
         row = connection.execute(cast(Any, IDENTITY)).fetchone()
-    seconds = idle_timeout(parameters)
-    backend = Backend.of(keywords, row, idle_timeout=seconds, reported_pid=connection.info.backend_pid)
+    seconds = no_progress_timeout(parameters)
+    backend = Backend.of(keywords, row, no_progress_timeout=seconds, reported_pid=connection.info.backend_pid)
     connection.label = parameters.name or connection.label
     connection.is_busy, connection.terminate = backend.is_busy, backend.terminate
     connection.describe_lock_wait = backend.describe_lock_wait
-    connection.idle_timeout = seconds
+    connection.no_progress_timeout = seconds
     return backend
 
 

@@ -17,7 +17,7 @@ from connections.connectors.sqlite.reader import check_metadata, database
 from connections.sdk.arrow import adbc
 from connections.sdk.arrow.invalid_values import invalid_value
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Batches, Target
+from connections.sdk.protocols import Batches, WriteTarget
 from connections.sdk.row_counts import check_counts
 from connections.sdk.schema import Column, TableName
 
@@ -27,7 +27,7 @@ class SqliteWriter:
 
     works_here = True
 
-    def write(self, target: Target, batches: Batches) -> int:
+    def write(self, target: WriteTarget, batches: Batches) -> int:
         table, columns = target.table, target.columns
         with _transaction(target.parameters) as cursor:
             if target.claim:

@@ -15,7 +15,7 @@ from connections.sdk import errors
 from connections.sdk.capabilities import Cap
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Introspector, Reader, Session, Target, Writer
+from connections.sdk.protocols import Introspector, Reader, Session, Writer, WriteTarget
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.testing.case import CANARY, ConnectorUnderTest
@@ -181,7 +181,7 @@ def _uses(bench: Workbench, parameters: ConnectionParameters) -> list[Callable[[
 
         batches = MemoryBatches(pa.schema([("n", pa.int64())]), [])
         table = TableName(bench.case.schema, "pipekit_test")
-        target = Target(parameters=parameters, table=table, columns=columns)
+        target = WriteTarget(parameters=parameters, table=table, columns=columns)
         uses.append(lambda: writer.write(target, batches))
     return uses
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from connections.sdk.claim import Claim
 from connections.sdk.errors import PipekitError
-from connections.sdk.protocols import ReadAgain, Reader, Session, Target, Writer
+from connections.sdk.protocols import ReadAgain, Reader, Session, Writer, WriteTarget
 from connections.sdk.schema import Column, ColumnInfo, TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.testing.case import ConnectorUnderTest
@@ -227,7 +227,7 @@ class Workbench:
         """Write batches by the writer."""
         schema = pa.schema([(column.dest_name, to_arrow(column.data_type)) for column in columns])
         source = MemoryBatches(schema, batches, before)
-        target = Target(parameters=self.parameters, table=table, columns=columns, clear=clear, claim=claim)
+        target = WriteTarget(parameters=self.parameters, table=table, columns=columns, clear=clear, claim=claim)
         return self.writer.write(target, source)
 
     def drop_all(self) -> None:

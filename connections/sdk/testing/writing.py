@@ -11,7 +11,7 @@ import pytest
 from connections.sdk.arrow.convert import convert_exactly
 from connections.sdk.claim import Claim
 from connections.sdk.errors import CountMismatch, DataError, InvalidValue, Overtaken, PipekitError, TableMissing
-from connections.sdk.protocols import Target
+from connections.sdk.protocols import WriteTarget
 from connections.sdk.schema import Column, TableName
 from connections.sdk.testing.case import as_array
 from connections.sdk.testing.fixtures import Fixtures
@@ -127,7 +127,7 @@ class WritingTests(Fixtures):
         schema = pa.schema([(c.dest_name, to_arrow(c.data_type)) for c in columns])
         lying = MemoryBatches(schema, [rows_of(columns, (2, "x"))], before=lambda number: setattr(lying, "rows", 5))
         with pytest.raises(CountMismatch):
-            bench.writer.write(Target(parameters=bench.parameters, table=table, columns=columns), lying)
+            bench.writer.write(WriteTarget(parameters=bench.parameters, table=table, columns=columns), lying)
         assert bench.rows(bench.select(table)) == [(1, "row 1")]
 
     def test_rows_are_visible_to_others_only_after_the_write(self, bench: Workbench) -> None:

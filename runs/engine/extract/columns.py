@@ -17,7 +17,6 @@ from modules.query.aliases import check_names, safe_alias
 from modules.query.mapping import QueryMapping, map_columns
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan
-from runs.engine.publish.destination_shape import usable_type
 
 
 def columns_from_probe(plan: Plan, query: str, probed: Sequence[ColumnInfo]) -> tuple[Column, ...]:
@@ -102,7 +101,7 @@ def with_destination_types(
     for column in columns:
         existing = table.column(column.dest_name) if table else None
         if existing is not None:
-            native = usable_type(dest, existing)
+            native = dest.type_in_ddl(existing)
         elif (own := by_module.get(column.dest_name)) and own.dest_type:
             native = checked(own.dest_type)
         else:

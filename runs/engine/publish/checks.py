@@ -5,24 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connections.sdk.errors import CountMismatch, DuplicateKeys, InvalidValue
-from connections.sdk.records import dataclass
-from connections.sdk.schema import Column, TableInfo
+from connections.sdk.schema import TableInfo
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan
+from runs.engine.publish.staging import StagedRows
 from runs.engine.strategies.statement import RowCount, Statement
 
 # columns shown of an example row
 _SHOWN = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Staging:
-    """The staged rows: their columns, and how many jrunner wrote."""
-
-    columns: tuple[Column, ...]
-    rows: int
-    # the destination table existed when the rows were staged
-    existed: bool = False
 
 
 class StagingChanged(CountMismatch):
@@ -31,21 +21,21 @@ class StagingChanged(CountMismatch):
     retryable = True
 
 
-def check_complete(dest: Destination, staging: Staging) -> None:
+def check_complete(dest: Destination, staged: StagedRows) -> None:
     """Count staging. Raises StagingChanged as `check_present` does."""
-    check_present(dest.plan, staging, dest.count(dest.staging), consequence="nothing was published")
+    check_present(dest.plan, staged, dest.count(dest.staging), consequence="nothing was published")
 
 
-def check_present(plan: Plan, staging: Staging, present: int, *, consequence: str) -> None:
+def check_present(plan: Plan, staged: StagedRows, present: int, *, consequence: str) -> None:
     """Raise StagingChanged when staging does not contain as many rows as were written."""
-    if present != staging.rows:
+    if present != staged.rows:
         raise StagingChanged(
-            f"Staging of {plan.module} holds {present} rows, {staging.rows} were written; {consequence}.",
+            f"Staging of {plan.module} holds {present} rows, {staged.rows} were written; {consequence}.",
             hint="A restart of the destination empties it. Run it again.",
         )
 
 
-def check_keys(dest: Destination, staging: Staging) -> bool:
+def check_keys(dest: Destination, staged: StagedRows) -> bool:
     """Return whether any key in staging contains NULL, after keep_latest has removed older rows of each key.
 
     Raises DuplicateKeys when keys are not unique.
@@ -56,7 +46,7 @@ def check_keys(dest: Destination, staging: Staging) -> bool:
     duplicates = dest.dialect.duplicate_keys(dest.staging, plan.merge_key)
     examples = dest.session.fetch(duplicates)
     if examples and plan.keep_latest and plan.watermark:
-        _keep_latest(dest, staging)
+        _keep_latest(dest, staged)
         examples = dest.session.fetch(duplicates)
     if examples:
         shown = "; ".join(f"({', '.join(map(str, row[:-1]))}) {row[-1]} times" for row in examples)
@@ -67,11 +57,11 @@ def check_keys(dest: Destination, staging: Staging) -> bool:
     return bool(dest.fetch_int(dest.dialect.count_null(dest.staging, plan.merge_key)))
 
 
-def _keep_latest(dest: Destination, staging: Staging) -> None:
+def _keep_latest(dest: Destination, staged: StagedRows) -> None:
     """Delete the older rows of each key from staging. Raises CountMismatch unless one row of each key remains."""
     plan, dialect = dest.plan, dest.dialect
     keys = dest.fetch_int(dialect.count_keys(dest.staging, plan.merge_key))
-    names = tuple(column.dest_name for column in staging.columns)
+    names = tuple(column.dest_name for column in staged.columns)
     dest.session.execute(dialect.keep_latest(dest.staging, names, plan.merge_key, plan.watermark))
     if (remaining := dest.count(dest.staging)) != keys:
         raise CountMismatch(
@@ -81,10 +71,10 @@ def _keep_latest(dest: Destination, staging: Staging) -> None:
         )
 
 
-def check_numbered(dest: Destination, staging: Staging, table: TableInfo | None) -> None:
+def check_numbered(dest: Destination, staged: StagedRows, table: TableInfo | None) -> None:
     """Raise an error for NULL in an autoincrement column: each run would insert the row with another number."""
-    names = tuple(column.dest_name for column in staging.columns)
-    for column in staging.columns:
+    names = tuple(column.dest_name for column in staged.columns)
+    for column in staged.columns:
         if table is None or column.dest_name not in table.autonumbered:
             continue
         shown = tuple(name for name in names if name != column.dest_name)[:_SHOWN]
@@ -98,9 +88,9 @@ def check_numbered(dest: Destination, staging: Staging, table: TableInfo | None)
             )
 
 
-def check_arrived(dest: Destination, staging: Staging, counts: Mapping[RowCount, int]) -> None:
+def check_arrived(dest: Destination, staged: StagedRows, counts: Mapping[RowCount, int]) -> None:
     """Raise CountMismatch unless every staged row was inserted or updated; a trigger or rule can skip some."""
-    rows, matched = rows_to_publish(dest, staging), counts.get(RowCount.MATCHED, 0)
+    rows, matched = rows_to_publish(dest, staged), counts.get(RowCount.MATCHED, 0)
     if RowCount.INSERTED in counts:
         lost = rows - matched - counts[RowCount.INSERTED]
         targets = counts.get(RowCount.TARGETS, matched)
@@ -136,9 +126,9 @@ def check_deleted(
     )
 
 
-def rows_to_publish(dest: Destination, staging: Staging) -> int:
+def rows_to_publish(dest: Destination, staged: StagedRows) -> int:
     """Return the number of rows to publish, without those that keep_latest has deleted from staging."""
     plan = dest.plan
     if plan.keep_latest and plan.watermark and plan.strategy.traits.needs_key:
         return dest.count(dest.staging)
-    return staging.rows
+    return staged.rows

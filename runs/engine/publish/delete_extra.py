@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from connections.sdk.errors import CountMismatch
 from connections.sdk.sql.foreign_keys import Deletion
-from runs.engine.destination import CommitKind, Destination, find_published
+from runs.engine.destination import CommitKind, Destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
 from runs.engine.plan import Plan
 from runs.engine.publish import duplicate_rows, foreign_keys, safety_limits, side_effects
-from runs.engine.publish.checks import Staging, check_deleted, check_present
+from runs.engine.publish.checks import check_deleted, check_present
+from runs.engine.publish.staging import StagedRows
 from runs.engine.strategies.statement import RowCount, Statement
 
 
@@ -23,19 +23,7 @@ def deletes(plan: Plan) -> bool:
     return plan.repair is not None and (plan.repair.deletes or plan.repair.removes_duplicates) and plan.supports_deletes
 
 
-def check_resume(plan: Plan) -> None:
-    """Raise CountMismatch when an earlier attempt published the rows but did not delete the extra ones.
-
-    A retry cannot do it: its staging table is empty, so that every row of the repaired part would seem to be extra.
-    """
-    if deletes(plan) and find_published(plan, CommitKind.REPAIR) is None:
-        raise CountMismatch(
-            f"The repair of {plan.module} was interrupted after its rows were published; extra rows were not deleted.",
-            hint=f"Run it again: manage.py verifymodule {plan.module} --repair.",
-        )
-
-
-def delete_extra(plan: Plan, staged: Staging) -> Generator[Event, None, None]:
+def delete_extra(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
     """Delete the rows, yielding events; the last one is Reconciled. Raises Refused above max_delete_share."""
     events: list[Event] = []
     with Destination.open(plan) as dest, dest.publishing(CommitKind.REPAIR) as commit:
@@ -47,7 +35,7 @@ def delete_extra(plan: Plan, staged: Staging) -> Generator[Event, None, None]:
     yield Reconciled(commit.result.deleted or 0, what="the repair")
 
 
-def _delete_in_transaction(dest: Destination, staged: Staging, events: list[Event]) -> int:
+def _delete_in_transaction(dest: Destination, staged: StagedRows, events: list[Event]) -> int:
     repair, deleted = dest.plan.repair, 0
     assert repair is not None
     _check_staging(dest, staged)
@@ -60,7 +48,7 @@ def _delete_in_transaction(dest: Destination, staged: Staging, events: list[Even
     return deleted
 
 
-def _check_staging(dest: Destination, staged: Staging) -> None:
+def _check_staging(dest: Destination, staged: StagedRows) -> None:
     """Raise StagingChanged when staging, the list of keys to keep, is not complete."""
     present = dest.count(dest.staging)
     if dest.plan.keep_latest and 0 < present < staged.rows:
@@ -78,7 +66,7 @@ def _is_repaired(dest: Destination, row: str) -> str:
     return f"{text} AND {condition}" if condition else text
 
 
-def _delete(dest: Destination, staged: Staging, events: list[Event]) -> int:
+def _delete(dest: Destination, staged: StagedRows, events: list[Event]) -> int:
     """Delete rows whose key is not in staging, after checking the limits and the foreign keys of other tables."""
     plan, dialect = dest.plan, dest.dialect
     is_repaired = f"AND {_is_repaired(dest, 'd')}"

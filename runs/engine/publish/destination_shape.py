@@ -7,11 +7,9 @@ the database could silently round or truncate values when they are copied from s
 from __future__ import annotations
 
 from connections.sdk.errors import SerializationFailed
-from connections.sdk.schema import ColumnInfo, TableInfo
-from connections.sdk.sql.type_validation import is_type
+from connections.sdk.schema import TableInfo
 from runs.engine.destination import Destination
-from runs.engine.publish.checks import Staging
-from runs.engine.publish.staging import same_type
+from runs.engine.publish.staging import StagedRows, same_type
 
 # a view need not be locked: the type of a column that it reads cannot be changed
 _LOCKABLE = frozenset({"table", "partitioned table"})
@@ -32,17 +30,17 @@ def lock_and_describe(dest: Destination) -> TableInfo | None:
     return dest.describe(dest.table)
 
 
-def check(dest: Destination, staging: Staging, table: TableInfo | None) -> None:
+def check(dest: Destination, staged: StagedRows, table: TableInfo | None) -> None:
     """Raise DestinationChanged when the table differs from the one that the rows were staged for."""
     if table is None:
-        if staging.existed:
+        if staged.existed:
             raise _changed(f"The table {dest.table} was dropped after the rows were staged")
         return
-    for column in staging.columns:
+    for column in staged.columns:
         info = table.column(column.dest_name)
         if info is None:
             raise _changed(f"The column {column.dest_name} of {dest.table} was dropped after the rows were staged")
-        if not same_type(column.dest_type, usable_type(dest, info), dest.datatypes.parse):
+        if not same_type(column.dest_type, dest.type_in_ddl(info), dest.datatypes.parse):
             raise _changed(
                 f"The column {column.dest_name} of {dest.table} was {column.dest_type} when the rows were staged, "
                 f"and is {info.native_type} now"
@@ -53,10 +51,3 @@ def _changed(what: str) -> DestinationChanged:
     return DestinationChanged(
         f"{what}; nothing was published.", hint="Run it again: the rows are then staged for the table as it is now."
     )
-
-
-def usable_type(dest: Destination, existing: ColumnInfo) -> str:
-    """Return an existing column's type for use in DDL: as reported if it is a valid type, else an equivalent one."""
-    if not existing.native_type or is_type(existing.native_type):
-        return existing.native_type
-    return dest.datatypes.render(existing.data_type).native

@@ -11,7 +11,7 @@ from runs.engine.destination import Destination
 from runs.engine.events import Event, MergeSqlBuilt, Warned
 from runs.engine.publish import destination_shape, foreign_keys, side_effects, unfilled_columns
 from runs.engine.publish.checks import check_deleted
-from runs.engine.publish.statements import publication
+from runs.engine.publish.statements import strategy_input
 from runs.engine.strategies.statement import RowCount, Statement
 
 # returns the SQL condition on a row with this alias
@@ -53,7 +53,7 @@ class _Removal:
         references = self._check_references()
         may_return = dest.may_change_written_rows()
         before = dest.count(dest.table) if may_return else 0
-        inputs = publication(dest, self.columns, table, null_keys=False)
+        inputs = strategy_input(dest, self.columns, table, null_keys=False)
         insert = inputs.dialect.insert_missing(dest.table, dest.staging, inputs.columns, inputs.key, null_safe=False)
         removed = self._replace(insert, references, rows=rows, distinct=distinct, may_return=may_return)
         if may_return:

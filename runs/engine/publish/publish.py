@@ -32,8 +32,9 @@ from runs.engine.publish import (
     side_effects,
     unfilled_columns,
 )
-from runs.engine.publish.checks import Staging, check_arrived, check_complete, check_deleted, check_keys, check_numbered
-from runs.engine.publish.statements import publication, statements
+from runs.engine.publish.checks import check_arrived, check_complete, check_deleted, check_keys, check_numbered
+from runs.engine.publish.staging import StagedRows
+from runs.engine.publish.statements import statements, strategy_input
 from runs.engine.strategies.statement import RowCount, Statement
 from runs.engine.watermarks.warnings import (
     WatermarkCounts,
@@ -44,7 +45,7 @@ from runs.engine.watermarks.warnings import (
 )
 
 
-def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
+def publish(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
     """Publish the staged rows, yielding events; the last one is Published. An error leaves the table unchanged."""
     # yielded only after COMMIT, so that the caller cannot keep the transaction open
     events: list[Event] = []
@@ -52,10 +53,10 @@ def publish(plan: Plan, staging: Staging) -> Generator[Event, None, None]:
         with Destination.open(plan) as dest:
             dest.create_schema(dest.table.schema)
             _analyze(dest)
-            watermark_counts = count_before_transaction(dest, staging.columns)
+            watermark_counts = count_before_transaction(dest, staged.columns)
             with dest.publishing(CommitKind.PUBLISH) as commit:
                 if commit.published is None:
-                    commit.published = _Publish(dest, staging, watermark_counts, events).apply()
+                    commit.published = _PublishTransaction(dest, staged, watermark_counts, events).apply()
     except PipekitError:
         yield from (event for event in events if isinstance(event, MergeSqlBuilt))
         raise
@@ -73,13 +74,13 @@ def _analyze(dest: Destination) -> None:
         dest.session.execute(sql)
 
 
-class _Publish:
+class _PublishTransaction:
     """Steps 3 to 6 of one publish transaction. ``events`` receives its warnings and statements."""
 
     def __init__(
-        self, dest: Destination, staging: Staging, watermark_counts: WatermarkCounts | None, events: list[Event]
+        self, dest: Destination, staged: StagedRows, watermark_counts: WatermarkCounts | None, events: list[Event]
     ) -> None:
-        self.dest, self.plan, self.staging, self.events = dest, dest.plan, staging, events
+        self.dest, self.plan, self.staged, self.events = dest, dest.plan, staged, events
         self.watermark_counts = watermark_counts
         self.is_full = dest.plan.strategy.traits.replaces_all
         # the destination table as it is now, None if this run creates it
@@ -105,27 +106,27 @@ class _Publish:
 
     def _check_table(self) -> None:
         """Lock the destination table against ALTER TABLE; check it, and the safety limit of a full refresh."""
-        dest, staging = self.dest, self.staging
+        dest, staged = self.dest, self.staged
         self.table = destination_shape.lock_and_describe(dest)
-        destination_shape.check(dest, staging, self.table)
-        destination_table.check_columns(self.plan, self.table, staging.columns)
+        destination_shape.check(dest, staged, self.table)
+        destination_table.check_columns(self.plan, self.table, staged.columns)
         if self.is_full and self.table is not None:
             # counted before the statements, because TRUNCATE has no row count
-            if unfilled := unfilled_columns.unfilled(self.table, staging.columns):
+            if unfilled := unfilled_columns.unfilled(self.table, staged.columns):
                 self.replaced, self.filled = unfilled_columns.count_filled(dest, unfilled)
             else:
                 self.replaced = dest.count(dest.table)
-        if warning := safety_limits.check_full(self.plan, staged=staging.rows, present=self.replaced):
+        if warning := safety_limits.check_full(self.plan, staged=staged.rows, present=self.replaced):
             self._warn([warning])
 
     def _check_staging(self) -> None:
         """Check that staging is complete, its keys and its watermarks."""
         if not self.is_full:
-            check_complete(self.dest, self.staging)
-        check_numbered(self.dest, self.staging, self.table)
-        self.null_keys = check_keys(self.dest, self.staging)
+            check_complete(self.dest, self.staged)
+        check_numbered(self.dest, self.staged, self.table)
+        self.null_keys = check_keys(self.dest, self.staged)
         if self.watermark_counts is None:
-            self.watermark_counts = count_watermarks(self.dest, self.staging.columns)
+            self.watermark_counts = count_watermarks(self.dest, self.staged.columns)
         self._warn(list(staged_warnings(self.plan, self.watermark_counts)))
 
     def _check_references(self) -> tuple[Sequence[ForeignKey], foreign_keys.OrphanedRows]:
@@ -141,10 +142,10 @@ class _Publish:
         return keys, orphaned
 
     def _statements(self) -> list[Statement]:
-        dest, columns = self.dest, self.staging.columns
+        dest, columns = self.dest, self.staged.columns
         self.may_change_written_rows = side_effects.may_occur(dest, self.table)
         self.before = dest.count(dest.table) if self.may_change_written_rows and not self.is_full else self.replaced
-        inputs = publication(
+        inputs = strategy_input(
             dest, columns, self.table, null_keys=self.null_keys, may_change_written_rows=self.may_change_written_rows
         )
         built = statements(dest, columns, self.table, inputs)
@@ -180,14 +181,14 @@ class _Publish:
 
     def _check_result(self, counts: dict[RowCount, int]) -> None:
         """Check what triggers did, and that all rows arrived."""
-        dest, staging = self.dest, self.staging
+        dest, staged = self.dest, self.staged
         self._warn(unfilled_columns.check_full(dest, self.table, self.filled, emptied=True))
-        if self.is_full and counts[RowCount.WRITTEN] != staging.rows:
+        if self.is_full and counts[RowCount.WRITTEN] != staged.rows:
             # its insert copies all of staging, so its row count is the number of staged rows
-            check_complete(dest, staging)
+            check_complete(dest, staged)
         if self.may_change_written_rows:
-            self._warn(side_effects.check(dest, staging, counts, before=self.before, null_keys=self.null_keys))
-        check_arrived(dest, staging, counts)
+            self._warn(side_effects.check(dest, staged, counts, before=self.before, null_keys=self.null_keys))
+        check_arrived(dest, staged, counts)
 
     def _published(self, counts: dict[RowCount, int]) -> Published:
         dest, plan = self.dest, self.plan
@@ -201,7 +202,7 @@ class _Publish:
         insert_only = not plan.supports_deletes and plan.strategy.traits.needs_key
         new = counts.get(RowCount.INSERTED, 0) + counts.get(RowCount.ADDED, 0)
         assert self.watermark_counts is not None
-        self._warn(list(published_warnings(dest, self.staging.columns, self.watermark_counts, watermark)))
+        self._warn(list(published_warnings(dest, self.staged.columns, self.watermark_counts, watermark)))
         return Published(
             inserted=new or max(counts.get(RowCount.WRITTEN, 0) - matched, 0),
             # an insert-only system merges rows itself, later, and does not report how many

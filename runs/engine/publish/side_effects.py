@@ -13,7 +13,8 @@ from connections.sdk.formatting import counted
 from connections.sdk.schema import TableInfo
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan
-from runs.engine.publish.checks import Staging, rows_to_publish
+from runs.engine.publish.checks import rows_to_publish
+from runs.engine.publish.staging import StagedRows
 from runs.engine.strategies.statement import RowCount
 
 _HINT = (
@@ -49,13 +50,13 @@ def check_remaining(dest: Destination, *, before: int, deleted: int, what: str) 
 
 
 def check(
-    dest: Destination, staging: Staging, counts: Mapping[RowCount, int], *, before: int, null_keys: bool
+    dest: Destination, staged: StagedRows, counts: Mapping[RowCount, int], *, before: int, null_keys: bool
 ) -> list[str]:
     """Raise CountMismatch unless the staged rows are in the table as the strategy promises.
 
     Returns a warning if the number of rows of the table differs from ``before`` plus the statements' row counts.
     """
-    plan, rows, present = dest.plan, rows_to_publish(dest, staging), dest.count(dest.table)
+    plan, rows, present = dest.plan, rows_to_publish(dest, staged), dest.count(dest.table)
     if plan.strategy.traits.replaces_all:
         _check_full(plan, rows=rows, present=present)
         return []

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from connections.sdk.errors import DiskFull
+from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableInfo, TableName
 from connections.sdk.types import DataType, Kind
 from runs.engine import control_tables
@@ -19,6 +20,16 @@ from runs.engine.faults import point
 _SIZES = re.compile(r"\(([^)]*)\)")
 # kinds whose types are the same only if their names are
 _COMPARED_BY_NAME = frozenset({Kind.NATIVE, Kind.UNKNOWN, Kind.JSON})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedRows:
+    """Rows in the staging table: their columns, and how many jrunner wrote."""
+
+    columns: tuple[Column, ...]
+    rows: int
+    # the destination table existed when the rows were staged
+    existed: bool = False
 
 
 def prepare(dest: Destination, columns: Sequence[Column]) -> bool:

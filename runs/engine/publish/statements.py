@@ -8,23 +8,23 @@ from connections.sdk.schema import Column, TableInfo
 from runs.engine.destination import Destination
 from runs.engine.publish import destination_table
 from runs.engine.strategies import STRATEGIES
-from runs.engine.strategies.statement import Publication, Statement
+from runs.engine.strategies.statement import Statement, StrategyInput
 
 
-def publication(
+def strategy_input(
     dest: Destination,
     columns: Sequence[Column],
     table: TableInfo | None,
     *,
     null_keys: bool,
     may_change_written_rows: bool = False,
-) -> Publication:
+) -> StrategyInput:
     """Return the input of the strategy."""
     plan, dialect = dest.plan, dest.dialect
     if destination_table.takes_identity_values(table, columns):
         dialect = dialect.with_identity_values()
     keys = [set(key) for key in table.unique_keys] if table else []
-    return Publication(
+    return StrategyInput(
         dialect=dialect,
         table=dest.table,
         staging=dest.staging,
@@ -42,7 +42,7 @@ def publication(
 
 
 def statements(
-    dest: Destination, columns: Sequence[Column], table: TableInfo | None, inputs: Publication
+    dest: Destination, columns: Sequence[Column], table: TableInfo | None, inputs: StrategyInput
 ) -> list[Statement]:
     """Return the strategy's statements, preceded and followed by those that create a new table and its key."""
     of_strategy = STRATEGIES[dest.plan.strategy](inputs)

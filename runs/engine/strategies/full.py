@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from runs.engine.strategies.statement import Publication, RowCount, Statement
+from runs.engine.strategies.statement import RowCount, Statement, StrategyInput
 
 
-def statements(p: Publication) -> list[Statement]:
+def statements(p: StrategyInput) -> list[Statement]:
     """Return the statements in the order of execution."""
     if p.is_new:
         return [p.insert_all()]

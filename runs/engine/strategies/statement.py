@@ -50,7 +50,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
+class StrategyInput:
     """The input of a strategy, determined inside the publish transaction (or assumed, for a dry run)."""
 
     dialect: PublishingDialect

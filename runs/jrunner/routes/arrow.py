@@ -19,7 +19,7 @@ from connections.sdk.row_counts import check_counts
 from connections.url import parse
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job, TransferResult
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
 
 # batches that are read ahead
 _QUEUE_SIZE = 4

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from connections.sdk.records import dataclass
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job, TransferResult
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
 
 if TYPE_CHECKING:
     from connections.connectors.postgresql.copy.raw_types import Types

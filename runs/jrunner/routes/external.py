@@ -25,7 +25,7 @@ from connections.sdk.parameters import ConnectionParameters
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job, TransferResult
 from runs.jrunner.progress import is_reachable
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
 
 _LAST_LINES = 20
 # bytes of the program's output that are logged, that are kept of its end, and that are read at once

@@ -18,9 +18,9 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.row_counts import check_counts
 from connections.sdk.sql.final_semicolon import without_final_semicolon
 from runs.jrunner.cancel import Cancellation
-from runs.jrunner.channel import Channel
 from runs.jrunner.job import Job, TransferResult
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
+from runs.jrunner.routes.byte_queue import ByteQueue
 
 
 class SourceChanged(SerializationFailed):
@@ -66,13 +66,13 @@ async def _session(parameters: ConnectionParameters) -> AsyncIterator[tuple[Any,
 
 
 class _Pipe:
-    """The two COPY statements of one transfer and the channel between them."""
+    """The two COPY statements of one transfer and the queue between them."""
 
     def __init__(self, job: Job, plan: RawPlan, reporter: Reporter) -> None:
         self.job = job
         self.plan = plan
         self.reporter = reporter
-        self.channel = Channel()
+        self.queue = ByteQueue()
         # all rows are in the destination and counted; only the commit is missing
         self.complete = False
 
@@ -83,7 +83,7 @@ class _Pipe:
                 read, written = await self._both(source, destination)
                 check_counts(read, written)
                 self.complete = True
-        return TransferResult(read=read, written=written, size=self.channel.total)
+        return TransferResult(read=read, written=written, size=self.queue.total)
 
     async def _both(self, source: Any, destination: Any) -> tuple[int, int]:
         """Run both COPY statements. An error of the source makes the destination's COPY fail with the same error."""
@@ -103,13 +103,13 @@ class _Pipe:
                     await self._check_types(source)
                     status = await source.copy_from_query(
                         self.plan.query(without_final_semicolon(self.job.query)),
-                        output=self.channel.put,
+                        output=self.queue.put,
                         format="binary",
                     )
         except BaseException as error:
-            self.channel.close(error)
+            self.queue.close(error)
             raise
-        self.channel.close()
+        self.queue.close()
         return bulk.rows_of(status)
 
     async def _check_types(self, source: Any) -> None:
@@ -135,9 +135,9 @@ class _Pipe:
         return bulk.rows_of(status)
 
     async def _blocks(self, watch: CopyStatus) -> AsyncIterator[bytes]:
-        async for block in self.channel.blocks():
+        async for block in self.queue.blocks():
             if watch.failed:
                 return
             yield block
             # rows as the destination counts them; the bytes are not parsed here
-            self.reporter.progress(watch.rows, self.channel.total)
+            self.reporter.progress(watch.rows, self.queue.total)

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import cast
 
 import aiosmtplib
-from django.conf import settings
+from django.conf import settings as conf
 from django.core.mail import EmailMessage
 from django.core.mail.message import SafeMIMEText, sanitize_address
 from django.core.mail.utils import DNS_NAME
@@ -19,7 +19,7 @@ from django.core.mail.utils import DNS_NAME
 from connections.sdk.errors import AuthenticationFailed, ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.references import store
 from connections.url.addresses import in_daemon_thread
-from runs.models.setting import setting
+from runs.models.setting import Setting
 from runs.notify import channels
 from runs.notify.channels.addresses import EventLoop
 from runs.notify.messages import Mail, line
@@ -33,18 +33,18 @@ _NAME_TIMEOUT = 3.0
 _HINT = "Check smtp in config.yaml and the settings smtp_security, smtp_username and smtp_password."
 
 
-def send(mail: Mail) -> str:
+def send(mail: Mail, settings: Setting) -> str:
     """Send to every recipient; return a remark if the server refused some of them, else an empty string.
 
     Raise a PipekitError if no recipient was accepted.
     """
-    smtp, to = settings.PIPEKIT.smtp, recipients()
+    smtp, to = conf.PIPEKIT.smtp, recipients(settings)
     if not smtp.host:
         raise ConfigurationInvalid("There is no mail server.", hint="Set smtp.host in config.yaml.")
     if not to:
         raise ConfigurationInvalid("No mail recipient is configured.", hint="Set notification_addresses, or smtp.to.")
-    message, security = _message(mail, to), _security()
-    login = (setting("smtp_username"), store().resolve(setting("smtp_password")))
+    message, security = _message(mail, to), _security(settings)
+    login = (settings.smtp_username, store().resolve(settings.smtp_password))
     with _translated(smtp.host, smtp.port), asyncio.Runner(loop_factory=EventLoop) as runner:
         refused = runner.run(_send(message, security, login))
     return f"The mail server refused: {', '.join(refused)}." if refused else ""
@@ -57,22 +57,21 @@ def _message(mail: Mail, to: tuple[str, ...]) -> EmailMessage:
         "Message-ID": f"<{uuid.uuid5(uuid.NAMESPACE_OID, key)}@pipekit>",
         "Auto-Submitted": "auto-generated",
     }
-    return EmailMessage(mail.subject, mail.text, settings.DEFAULT_FROM_EMAIL, list(to), headers=headers)
+    return EmailMessage(mail.subject, mail.text, conf.DEFAULT_FROM_EMAIL, list(to), headers=headers)
 
 
-def _security() -> str:
+def _security(settings: Setting) -> str:
     """Return ``starttls``, ``tls`` or ``none``; the setting ``auto`` decides by the port."""
-    security = str(setting("smtp_security"))
-    if security == "auto":
-        return {_SUBMISSION: "starttls", _SMTPS: "tls"}.get(settings.PIPEKIT.smtp.port, "none")
-    return security
+    if settings.smtp_security == "auto":
+        return {_SUBMISSION: "starttls", _SMTPS: "tls"}.get(conf.PIPEKIT.smtp.port, "none")
+    return settings.smtp_security
 
 
 async def _send(message: EmailMessage, security: str, login: tuple[str, str]) -> list[str]:
     """Send the mail and return the recipients that were refused. Raise TimeoutError after TOTAL_TIMEOUT."""
     smtp = aiosmtplib.SMTP(
-        hostname=settings.PIPEKIT.smtp.host,
-        port=settings.PIPEKIT.smtp.port,
+        hostname=conf.PIPEKIT.smtp.host,
+        port=conf.PIPEKIT.smtp.port,
         local_hostname=await _local_name(),
         timeout=channels.IDLE_TIMEOUT,
         use_tls=security == "tls",

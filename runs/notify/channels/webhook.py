@@ -19,24 +19,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
-from django.conf import settings
+from django.conf import settings as conf
 
 from connections.sdk.errors import ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.redaction import redactor
 from connections.secrets.references import store
-from runs.models.setting import current_settings, setting, web_address
+from runs.models.setting import Setting, web_address
 from runs.notify import channels
 from runs.notify.channels import addresses
 from runs.notify.messages import line
-from runs.notify.recipients import webhook_address
 
 _ANSWER_BYTES = 500
 _HINT = "Check the setting webhook_url and the receiver's log."
 
 
-def post(event: Mapping[str, Any], *, delivery_id: str) -> None:
+def post(event: Mapping[str, Any], settings: Setting, *, delivery_id: str) -> None:
     """Deliver one event; any 2xx response is success. Raise a PipekitError otherwise."""
-    url, secret, private = _url(), _secret(), _may_be_private()
+    url, secret = _url(settings), _secret(settings)
+    # a webhook older than the rule against private addresses may have one
+    private = conf.PIPEKIT.webhook_private or settings.webhook_unrestricted
     body = json.dumps({"delivery": delivery_id, **event}, ensure_ascii=False).encode()
     timestamp = str(int(time.time()))
     headers = {
@@ -68,8 +69,8 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
     return hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
-def _url() -> str:
-    url = webhook_address()
+def _url(settings: Setting) -> str:
+    url = settings.webhook_url
     if not url:
         raise ConfigurationInvalid("No webhook is configured.", hint="Set webhook_url.")
     if not url.startswith("$"):
@@ -80,8 +81,8 @@ def _url() -> str:
         raise ConfigurationInvalid(f"The secret {url} is not an address.", hint=str(error)) from None
 
 
-def _secret() -> str:
-    reference = setting("webhook_secret")
+def _secret(settings: Setting) -> str:
+    reference = settings.webhook_secret
     if not reference:
         raise ConfigurationInvalid(
             "The webhook has no secret to sign with.",
@@ -114,13 +115,6 @@ async def _route(url: httpx2.URL, *, private: bool) -> _Route:
 async def _resolve(url: httpx2.URL, *, private: bool) -> Sequence[str]:
     port = url.port or (443 if url.scheme == "https" else 80)
     return await addresses.resolve(url.host, port, private=private)
-
-
-def _may_be_private() -> bool:
-    """Return whether private addresses are allowed: by config.yaml, or for a webhook older than that rule."""
-    if settings.PIPEKIT.webhook_private:
-        return True
-    return current_settings().webhook_unrestricted
 
 
 async def _send(url: httpx2.URL, headers: Mapping[str, str], body: bytes, *, private: bool) -> tuple[int, str]:

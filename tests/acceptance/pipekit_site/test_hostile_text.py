@@ -21,7 +21,7 @@ from pipekit_site.config.config import BASE_DIR
 from runs import logs
 from runs.cli import progress
 from runs.engine import events
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
 
 # colours, a title, a link (OSC 8), cursor movement, a bell, the CSI of C1, right-to-left text, other line breaks
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x1b]8;;http://x.invalid\x1b\\link\x1b[2Aup\x9b2J\u202edrow\r\x00\x7f\u2028"

@@ -11,7 +11,8 @@ import pytest
 
 from connections.sdk.parameters import ConnectionParameters
 from modules.models import Module
-from runs.engine.jrunner_protocol import IdleTimer
+from runs.engine.jrunner_output import ProgressTimer
+from runs.jrunner.protocol import WaitingMessage
 from runs.models import Run, Verification
 from tests.benches.bench import Bench
 from tests.processes.commands import resume_when_stopped, start, stopped, wait_until
@@ -86,10 +87,10 @@ def test_a_transfer_that_waits_for_a_locked_file_logs_it(
     assert bench.rows('SELECT k FROM "sync.orders"') == [(1,)]
 
 
-def test_waiting_for_a_lock_does_not_restart_the_idle_timeout() -> None:
-    timer = IdleTimer(60)
+def test_waiting_for_a_lock_does_not_restart_the_no_progress_timeout() -> None:
+    timer = ProgressTimer(60)
     timer._last_progress -= 50
-    timer.on_message({"event": "waiting", "message": "waiting for a lock"})
+    timer.on_message(WaitingMessage(message="waiting for a lock"))
     left = timer.remaining()
     assert left is not None
     assert left < 11

@@ -87,7 +87,7 @@ def test_the_list_of_runs_has_a_header_only_on_a_terminal(
 
 def test_a_number_of_bytes_is_formatted_alike_in_the_admin_and_on_the_terminal() -> None:
     lines: list[str] = []
-    progress.event_printer(SimpleNamespace(write=lines.append), quiet=False)(events.Progress(2, 8590))
+    progress.event_printer(SimpleNamespace(write=lines.append), quiet=False)(events.TransferProgress(2, 8590))
     assert lines == ["  2 rows, 8.6 kB"]
     assert "<b>8.6 kB</b>" in formatting.counts(RunFactory.create(bytes=8590))
 

@@ -77,7 +77,7 @@ def test_a_session_that_waits_for_a_lock_is_not_busy(session: PostgresqlSession,
 def test_a_backend_of_unknown_status_is_busy_as_long_as_the_server_answers(session: PostgresqlSession) -> None:
     """A pooler reports another pid than the server's, and the next connection may lead to another server."""
     row = (session.backend.pid, session.backend.backend_start, session.backend.server_start)
-    pooled = Backend.of(session.backend.settings, row, idle_timeout=1, reported_pid=0)
+    pooled = Backend.of(session.backend.settings, row, no_progress_timeout=1, reported_pid=0)
     other_server = replace(session.backend, server_start=session.backend.server_start + 1)
     unreachable = replace(session.backend, settings={**session.backend.settings, "host": "127.0.0.1", "port": "1"})
     assert [pooled.is_busy(), other_server.is_busy(), unreachable.is_busy()] == [True, True, False]
@@ -92,7 +92,7 @@ def test_another_session_that_reuses_the_pid_is_not_terminated(session: Postgres
     assert session.fetch("SELECT 1") == [(1,)]
 
 
-def test_a_running_statement_may_exceed_the_idle_timeout(session: PostgresqlSession) -> None:
+def test_a_running_statement_may_exceed_the_no_progress_timeout(session: PostgresqlSession) -> None:
     start = time.monotonic()
     session.execute("SELECT pg_sleep(2.5)")
     assert time.monotonic() - start > 2

@@ -19,15 +19,16 @@ from tests.benches.bench import Bench, retry_policy
 # prints on standard output, before and between the events, what is not an event
 _NOISY = """
 import sys
-from runs.jrunner import protocol
+from runs.jrunner import protocol, reporter
 from runs.jrunner.command import main
 print("[driver] caf\\xe9 loaded; password is canary-4417")
 print('["not", "an", "event"]')
-event = protocol.Reporter.event
-def noisy(reporter, name, **values):
-    event(reporter, name, **values)
-    print("no line break at the end" if name == "done" else "{broken json", end="" if name == "done" else "\\n")
-protocol.Reporter.event = noisy
+send = reporter.Reporter.send
+def noisy(reporter, message):
+    send(reporter, message)
+    is_last = isinstance(message, protocol.DoneMessage)
+    print("no line break at the end" if is_last else "{broken json", end="" if is_last else "\\n")
+reporter.Reporter.send = noisy
 sys.exit(main(["--job", "-"]))
 """
 

@@ -14,7 +14,7 @@ import pytest
 
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
-from runs.jrunner.protocol import Reporter
+from runs.jrunner.reporter import Reporter
 from runs.jrunner.routes.choose import choose
 from tests.benches.small_databases import System, duckdb, job, postgresql, sqlite
 from tests.processes.commands import alive, wait_until

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pytest_django import DjangoAssertNumQueries
 
+from runs.models.setting import current_settings
 from runs.notify import messages
 from tests.factories import change_settings
 
@@ -21,13 +22,17 @@ def failure(number: int) -> dict[str, Any]:
 def test_the_settings_are_read_once_for_a_mail(count: int, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     change_settings(site_url="https://pipekit.example.com/")
     with django_assert_num_queries(1):
-        mail = messages.mail([failure(number) for number in range(1, count + 1)], key="k")
+        mail = messages.mail([failure(number) for number in range(1, count + 1)], current_settings(), key="k")
     assert mail.text.count("https://pipekit.example.com/") == count
 
 
 def test_texts_are_not_marked_as_safe_html() -> None:
     hostile = {**failure(1), "error": {"code": "x", "message": "<script>", "hint": "<b>"}}
-    mails = [messages.mail([hostile], key="k"), messages.mail([hostile] * 2, key="k"), messages.test_mail()]
+    mails = [
+        messages.mail([hostile], current_settings(), key="k"),
+        messages.mail([hostile] * 2, current_settings(), key="k"),
+        messages.test_mail(current_settings()),
+    ]
     for mail in mails:
         assert (type(mail.text), type(mail.subject)) == (str, str)
     assert "<script>" in mails[0].text
@@ -44,4 +49,4 @@ def test_texts_are_not_marked_as_safe_html() -> None:
 )
 def test_the_footer_says_which_failures_are_reported(every: int, reported: str) -> None:
     change_settings(notify_every=every)
-    assert reported in " ".join(messages.mail([failure(1)], key="k").text.split())
+    assert reported in " ".join(messages.mail([failure(1)], current_settings(), key="k").text.split())

@@ -8,20 +8,23 @@ import sys
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from connections.secrets.redaction import redactor
 from pipekit_site.config.config import BASE_DIR
 from runs.models import Run
 from runs.models.notification import Notification, NotificationKind
 from runs.models.states import Status
+from runs.notify.run_rules import on_finished
 from tests.factories import (
     GroupRunFactory,
     ModuleFactory,
+    RunFactory,
     change_settings,
     create_running_run,
 )
-from tests.integration.notify.ended_runs import ERROR, ended, events
+from tests.integration.notify.ended_runs import ERROR, NOW, ended, events
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("recipient")]
 
@@ -33,6 +36,16 @@ def test_the_first_failure_is_reported_with_its_error_and_hint() -> None:
     assert row.about["error"] == {key: ERROR[key] for key in ("code", "message", "hint")}
     assert (row.about["failures"], row.about["run"], row.about["trigger"]) == (1, run.pk, "schedule:1")
     assert row.due_at == run.finished_at
+
+
+def test_the_settings_are_read_once_for_a_failure_and_for_a_recovery() -> None:
+    module = ModuleFactory.create()
+    for status in ("error", "error", "success"):
+        run = RunFactory.create(module=module, trigger="schedule:1", status=status, finished_at=NOW, error=ERROR)
+        with CaptureQueriesContext(connection) as queries:
+            on_finished(run)
+        assert len([query for query in queries if 'FROM "settings"' in query["sql"]]) == 1
+    assert events(module) == ["failure", "recovery"]
 
 
 def test_the_first_and_every_n_th_of_consecutive_failures_are_reported() -> None:

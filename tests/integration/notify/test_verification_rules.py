@@ -9,6 +9,7 @@ import pytest
 from modules.models import Module
 from runs.models import Verification
 from runs.models.notification import Notification
+from runs.models.setting import current_settings
 from runs.notify import messages
 from runs.verifications import scope
 from tests.factories import ModuleFactory, RunFactory, change_settings
@@ -107,7 +108,8 @@ def test_a_difference_of_a_part_ends_with_the_same_part(orders: Module) -> None:
     assert kinds() == ["different", "equal"]
     different, equal = Notification.objects.order_by("pk")
     assert different.about["scope"]["since"] == "5"
-    assert "rows since 5: 7 rows at the source, 6 in the destination" in messages.mail([different.about], key="k").text
+    text = messages.mail([different.about], current_settings(), key="k").text
+    assert "rows since 5: 7 rows at the source, 6 in the destination" in text
     assert different.about["error"]["hint"] == "manage.py verifymodule orders --repair --since 5"
     assert messages.headline(equal.about) == "orders equals its source again, in the part that was compared"
 

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from django.core.mail.utils import DNS_NAME
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -45,6 +47,13 @@ def test_a_webhook_gets_the_event_with_a_signature(hook: WebhookServer) -> None:
     expected = hmac.new(b"shared-5518", signed_bytes, hashlib.sha256).hexdigest()
     assert post.headers["X-Pipekit-Signature"] == f"sha256={expected}"
     assert abs(int(post.headers["X-Pipekit-Timestamp"]) - timezone.now().timestamp()) < 60
+
+
+def test_the_settings_are_read_once_for_a_message(hook: WebhookServer, server: MailServer) -> None:
+    ended(ModuleFactory.create())
+    with CaptureQueriesContext(connection) as queries:
+        assert send_due() == 2
+    assert len([query for query in queries if 'FROM "settings"' in query["sql"]]) == 2
 
 
 @pytest.mark.parametrize("status_code", [500, 404, 302])

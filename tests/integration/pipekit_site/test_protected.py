@@ -18,7 +18,7 @@ from connections import probe, registry
 from connections.models import Connection, Driver
 from connections.sdk.errors import Protected, from_dict
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Target
+from connections.sdk.protocols import WriteTarget
 from connections.sdk.schema import TableName
 from modules.models import Module, Watermark
 from pipekit_site import protected_paths
@@ -119,7 +119,7 @@ def assert_refused(sly: ConnectionParameters) -> None:
     with pytest.raises(Protected):
         list(batches)
     with pytest.raises(Protected):
-        connector.writer.write(Target(parameters=sly, table=TableName("", "auth_user"), columns=()), batches)
+        connector.writer.write(WriteTarget(parameters=sly, table=TableName("", "auth_user"), columns=()), batches)
     assert probe.probe(lambda: sly, name="sly", kind=sly.kind).error["code"] == "protected"  # type: ignore[index]
 
 

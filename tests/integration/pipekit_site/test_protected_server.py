@@ -18,7 +18,7 @@ from connections.connectors.postgresql.metadata import SERVER_DATABASE
 from connections.sdk.errors import PermissionDenied, Protected
 from connections.sdk.files.protection import METADATA_TABLES, ServerDatabase
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Target
+from connections.sdk.protocols import WriteTarget
 from connections.sdk.schema import TableName
 from tests.benches.bench import Bench
 from tests.benches.small_databases import job, postgresql
@@ -34,7 +34,9 @@ def assert_refused(parameters: ConnectionParameters) -> None:
     for use in (
         lambda: connector.connect(parameters),
         lambda: list(batches),
-        lambda: connector.writer.write(Target(parameters=parameters, table=TableName("", "t"), columns=()), batches),
+        lambda: connector.writer.write(
+            WriteTarget(parameters=parameters, table=TableName("", "t"), columns=()), batches
+        ),
     ):
         with pytest.raises(Protected):
             use()

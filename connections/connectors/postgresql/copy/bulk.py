@@ -23,10 +23,10 @@ from connections.connectors.postgresql.metadata import (
     check_server_database,
 )
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
-from connections.connectors.postgresql.session.settings import address, idle_timeout, session_settings, settings
+from connections.connectors.postgresql.session.settings import address, no_progress_timeout, session_settings, settings
 from connections.sdk import errors
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.protocols import Target
+from connections.sdk.protocols import WriteTarget
 
 _SSL_KEYWORDS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 90_000}
@@ -88,7 +88,7 @@ def _set_keepalive(connection: Any) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-async def begin(connection: Any, target: Target) -> None:
+async def begin(connection: Any, target: WriteTarget) -> None:
     """Begin a writing transaction: check and lock the claim, and with ``clear`` empty the table.
 
     Raises Overtaken when another run has the claim.
@@ -107,7 +107,7 @@ async def backend(connection: Any, parameters: ConnectionParameters) -> Backend:
     return Backend.of(
         settings(parameters),
         tuple(row) if row else None,
-        idle_timeout=idle_timeout(parameters),
+        no_progress_timeout=no_progress_timeout(parameters),
         reported_pid=connection.get_server_pid(),
     )
 

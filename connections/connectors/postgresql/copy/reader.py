@@ -25,7 +25,7 @@ from connections.connectors.postgresql.metadata import (
 )
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.session.backend_status import IDENTITY, Backend
-from connections.connectors.postgresql.session.settings import address, idle_timeout, session_options, settings
+from connections.connectors.postgresql.session.settings import address, no_progress_timeout, session_options, settings
 from connections.sdk import errors, session_cleanup
 from connections.sdk.arrow import adbc
 from connections.sdk.arrow.batches import rebatch
@@ -150,7 +150,7 @@ class PostgresqlBatches:
             with contextlib.suppress(adbc_driver_manager.Error):
                 cursor.execute(IDENTITY)
                 row = cursor.fetchone()
-        return Backend.of(keywords, row, idle_timeout=idle_timeout(self.parameters))
+        return Backend.of(keywords, row, no_progress_timeout=no_progress_timeout(self.parameters))
 
     def _stream(self, cursor: adbc.Cursor, text: str) -> Iterator[pa.RecordBatch]:
         try:

@@ -17,7 +17,7 @@ from connections.connectors.postgresql.copy.lossy_casts import LossyCastCheck
 from connections.connectors.postgresql.copy.monitor import CopyStatus, monitored
 from connections.sdk import session_cleanup
 from connections.sdk.arrow.invalid_values import first_value, invalid_value
-from connections.sdk.protocols import Batches, Target
+from connections.sdk.protocols import Batches, WriteTarget
 from connections.sdk.row_counts import check_counts
 
 _BLOCK = 256 * 1024
@@ -31,7 +31,7 @@ class PostgresqlWriter:
 
     works_here = False
 
-    def write(self, target: Target, batches: Batches) -> int:
+    def write(self, target: WriteTarget, batches: Batches) -> int:
         with closing(LossyCastCheck(target.parameters, target.columns)) as check:
             return asyncio.run(_Copy(target, batches, check).run())
 
@@ -39,7 +39,7 @@ class PostgresqlWriter:
 class _Copy:
     """One COPY with its encoding and checks."""
 
-    def __init__(self, target: Target, batches: Batches, check: LossyCastCheck) -> None:
+    def __init__(self, target: WriteTarget, batches: Batches, check: LossyCastCheck) -> None:
         self.target = target
         self.columns = tuple(target.columns)
         self.batches = batches

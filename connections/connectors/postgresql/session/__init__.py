@@ -1,1 +1,1 @@
-"""Sessions at the server: whether they work, who blocks them, idle timeouts, and passwords in clear text."""
+"""Sessions at the server: whether they work, who blocks them, when they time out, and passwords in clear text."""

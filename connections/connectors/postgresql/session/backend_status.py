@@ -17,9 +17,9 @@ from connections.sdk.errors import NoProgress
 from connections.sdk.records import dataclass
 
 if TYPE_CHECKING:
-    from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutConnection
+    from connections.connectors.postgresql.session.no_progress import TimeoutConnection
 
-# seconds for connecting and for a query; the maximum applies to `is_busy` if the idle timeout is long enough
+# seconds for connecting and for a query; the maximum applies to `is_busy` if no_progress_timeout is long enough
 _MIN_TIMEOUT, _MAX_TIMEOUT = 4, 30
 _MICROSECONDS = "(extract(epoch FROM {}) * 1000000)::bigint"
 _BACKEND_START = _MICROSECONDS.format("backend_start")
@@ -39,7 +39,7 @@ class _Failed(Exception):
 class Backend:
     """The server process of a session. ``settings`` are libpq keywords; ``pid`` is None when it is not known.
 
-    ``idle_timeout`` is that of the session, in seconds; `is_busy` takes about as long at most.
+    ``no_progress_timeout`` is that of the session, in seconds; `is_busy` takes about as long at most.
     """
 
     settings: Mapping[str, str] = field(repr=False)
@@ -47,7 +47,7 @@ class Backend:
     # start of the process and of the server in microseconds: pids are reused, and a name may lead to several servers
     backend_start: int = 0
     server_start: int = 0
-    idle_timeout: float = 0
+    no_progress_timeout: float = 0
 
     @classmethod
     def of(
@@ -55,7 +55,7 @@ class Backend:
         settings: Mapping[str, str],
         row: Sequence[Any] | None,
         *,
-        idle_timeout: float,
+        no_progress_timeout: float,
         reported_pid: int | None = None,
     ) -> Backend:
         """Return the backend for the result of IDENTITY.
@@ -64,9 +64,15 @@ class Backend:
         server's, and then the backend counts as not known.
         """
         if row is None or reported_pid not in (None, row[0]):
-            return cls(settings, idle_timeout=idle_timeout)
+            return cls(settings, no_progress_timeout=no_progress_timeout)
         pid, backend_start, server_start = row
-        return cls(settings, pid=pid, backend_start=backend_start, server_start=server_start, idle_timeout=idle_timeout)
+        return cls(
+            settings,
+            pid=pid,
+            backend_start=backend_start,
+            server_start=server_start,
+            no_progress_timeout=no_progress_timeout,
+        )
 
     def is_busy(self) -> bool:
         """Return whether the server reports that the session is active, and waits neither for us nor for a lock.
@@ -75,7 +81,7 @@ class Backend:
         long as the server accepts connections.
         """
         try:
-            timeout = round(min(max(self.idle_timeout, _MIN_TIMEOUT), _MAX_TIMEOUT))
+            timeout = round(min(max(self.no_progress_timeout, _MIN_TIMEOUT), _MAX_TIMEOUT))
             with _connected(self.settings, timeout) as connection:
                 if not self._is_known(connection):
                     return True
@@ -100,7 +106,7 @@ class Backend:
             if self._is_known(connection):
                 connection.execute(cast(Any, _TERMINATE), (self.pid, self.backend_start))
 
-    def _is_known(self, connection: IdleTimeoutConnection) -> bool:
+    def _is_known(self, connection: TimeoutConnection) -> bool:
         if self.pid is None:
             return False
         row = connection.execute(cast(Any, f"SELECT {_SERVER_START}")).fetchone()
@@ -108,19 +114,19 @@ class Backend:
 
 
 @contextlib.contextmanager
-def _connected(settings: Mapping[str, str], timeout: int) -> Iterator[IdleTimeoutConnection]:
+def _connected(settings: Mapping[str, str], timeout: int) -> Iterator[TimeoutConnection]:
     """Yield a connection of its own. Raises _Failed for errors of psycopg."""
     import psycopg
 
-    from connections.connectors.postgresql.session.idle_timeout import IdleTimeoutConnection
+    from connections.connectors.postgresql.session.no_progress import TimeoutConnection
 
-    def connect(keywords: Mapping[str, Any]) -> IdleTimeoutConnection:
-        return IdleTimeoutConnection.connect(**keywords, autocommit=True)
+    def connect(keywords: Mapping[str, Any]) -> TimeoutConnection:
+        return TimeoutConnection.connect(**keywords, autocommit=True)
 
     try:
         keywords = {**settings, "connect_timeout": str(timeout)}
         connection = clear_text.opened(keywords, connect, psycopg.OperationalError)
-        connection.idle_timeout = timeout
+        connection.no_progress_timeout = timeout
         with contextlib.closing(connection):
             yield connection
     except psycopg.Error as error:

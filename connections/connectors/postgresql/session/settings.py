@@ -33,7 +33,7 @@ SESSION = {
 # libpq keywords for properties of JDBC URLs; others have the same name
 _KEYWORDS = {"ssl": "sslmode", "connectTimeout": "connect_timeout", "ApplicationName": "application_name"}
 # seconds for which a server may be idle, if the option no_progress_timeout is not set
-_DEFAULT_IDLE_TIMEOUT = 300
+_DEFAULT_TIMEOUT = 300
 # keeps libpq and asyncpg from sending the password in PGPASSWORD or ~/.pgpass to the host of a connection
 _NO_PASSWORD_FILE = "/dev/null/none"
 _LIBPQ = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "application_name"})
@@ -77,9 +77,9 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
     return given | login | clear_text.keywords(keywords, parameters)
 
 
-def idle_timeout(parameters: ConnectionParameters) -> float:
+def no_progress_timeout(parameters: ConnectionParameters) -> float:
     """Return the seconds for which the server may be idle; 0 means no timeout."""
-    return float(parameters.options.get("no_progress_timeout", _DEFAULT_IDLE_TIMEOUT))
+    return float(parameters.options.get("no_progress_timeout", _DEFAULT_TIMEOUT))
 
 
 def address(keywords: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import InvalidValue, PipekitError
-from connections.sdk.protocols import Target
+from connections.sdk.protocols import WriteTarget
 from connections.sdk.schema import Column, TableName
 from runs.engine.plan import Strategy
 from tests.benches.bench import Bench, fetch
@@ -107,6 +107,6 @@ def test_the_writer_refuses_the_null_when_it_writes_directly_into_the_table(benc
     assert connector.writer is not None
     batches = connector.reader.read(bench.source, "SELECT id, v FROM s", columns, batch_bytes=1 << 20)
     with pytest.raises(InvalidValue, match="Column “id”"):
-        connector.writer.write(Target(parameters=bench.destination, table=TABLE, columns=columns), batches)
+        connector.writer.write(WriteTarget(parameters=bench.destination, table=TABLE, columns=columns), batches)
     batches.close()
     assert fetch(bench.destination, "SELECT count(*) FROM t") == [(1,)]

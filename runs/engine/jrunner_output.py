@@ -1,40 +1,38 @@
-"""Reads jrunner's events, one JSON object per line, and enforces no_progress_timeout."""
+"""Reads the messages of jrunner from its standard output, and enforces no_progress_timeout."""
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from connections.sdk.errors import NoProgress
 from connections.sdk.protocols import MAX_BUSY_SECONDS
+from runs.jrunner.protocol import Message, ProgressMessage, WaitingMessage, parse
 
-Message = dict[str, Any]
 _BLOCK = 65536
 
 
-class IdleTimer:
+class ProgressTimer:
     """Expires ``seconds`` (0: never) after the last progress: rows or bytes that moved, or a busy source."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._totals: tuple[Any, Any] | None = None
+        self._totals: tuple[int, int] | None = None
         self._last_movement = self._last_progress = time.monotonic()
 
     def on_message(self, message: Message) -> None:
         """Restart the timer if the message reports progress."""
-        if message["event"] == "waiting":
+        if isinstance(message, WaitingMessage):
             # waiting for a lock is no progress
             return
         now = time.monotonic()
-        totals = message.get("rows"), message.get("bytes")
-        if message["event"] != "progress" or totals != self._totals:
+        totals = (message.rows, message.bytes) if isinstance(message, ProgressMessage) else None
+        if totals is None or totals != self._totals:
             self._totals, self._last_movement, self._last_progress = totals, now, now
-        elif message.get("at_work") and now - self._last_movement < MAX_BUSY_SECONDS:
+        elif isinstance(message, ProgressMessage) and message.at_work and now - self._last_movement < MAX_BUSY_SECONDS:
             self._last_progress = now
 
     def remaining(self) -> float | None:
@@ -42,7 +40,7 @@ class IdleTimer:
         return max(0.0, self._last_progress + self.seconds - time.monotonic()) if self.seconds else None
 
 
-def messages(child: subprocess.Popen[bytes], timer: IdleTimer, log: Callable[[str], object]) -> Iterator[Message]:
+def messages(child: subprocess.Popen[bytes], timer: ProgressTimer, log: Callable[[str], object]) -> Iterator[Message]:
     """Yield the child's messages until it closes its output. Raises NoProgress when the timer expires.
 
     ``log`` is called with each line that is no message: drivers and libraries may print, too.
@@ -60,21 +58,12 @@ def messages(child: subprocess.Popen[bytes], timer: IdleTimer, log: Callable[[st
             return
         *lines, partial_line = (partial_line + block).split(b"\n")
         for line in lines:
-            message = _parsed(line)
+            message = parse(line)
             if message is None:
                 log(line.decode("utf-8", "replace"))
                 continue
             timer.on_message(message)
             yield message
-
-
-def _parsed(line: bytes) -> Message | None:
-    """Return the message, None for a line that is none."""
-    try:
-        message = json.loads(line)
-    except ValueError:
-        return None
-    return message if isinstance(message, dict) and "event" in message else None
 
 
 def _no_progress(seconds: float) -> NoProgress:

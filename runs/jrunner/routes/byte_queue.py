@@ -1,4 +1,4 @@
-"""A bounded channel of bytes between two coroutines.
+"""A bounded queue of bytes between two coroutines.
 
 Blocks are joined before they are handed over: switching between coroutines costs more than copying.
 """
@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 _LIMIT = 512 * 1024
 
 
-class Channel:
+class ByteQueue:
     """One producer awaits ``put`` and calls ``close``; one consumer iterates ``blocks``. Buffers about 512 KiB."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Channel:
         self._filled.set()
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """Yield the buffered bytes until the channel is closed."""
+        """Yield the buffered bytes until the queue is closed."""
         while True:
             await self._filled.wait()
             if self._error:

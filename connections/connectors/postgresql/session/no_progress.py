@@ -1,4 +1,4 @@
-"""A psycopg connection with an idle timeout, which also terminates the session at the server."""
+"""A psycopg connection that times out without progress, and then terminates the session at the server."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _INTERVAL = 0.1
 _CANCEL_TIMEOUT = 3.0
 
 
-class IdleTimeoutConnection(psycopg.Connection[tuple[Any, ...]]):
-    """Raises NoProgress after ``idle_timeout`` seconds without traffic; 0 disables the timeout.
+class TimeoutConnection(psycopg.Connection[tuple[Any, ...]]):
+    """Raises NoProgress after ``no_progress_timeout`` seconds without traffic; 0 disables the timeout.
 
     The timer restarts while ``is_busy()``. A session that times out, or whose statement is interrupted, is closed, and
     terminated at the server by ``terminate()``. The callables use other connections.
     """
 
     label = "PostgreSQL"
-    idle_timeout: float = 60.0
+    no_progress_timeout: float = 60.0
     is_busy: Callable[[], bool] = staticmethod(lambda: False)
     terminate: Callable[[], object] = staticmethod(lambda: None)
     # describes the lock for which the session waits and its holders; empty if it does not wait for one
@@ -77,7 +77,7 @@ class IdleTimeoutConnection(psycopg.Connection[tuple[Any, ...]]):
                     continue
                 lock_wait.poll()
                 self.last_lock_wait = lock_wait.last
-                if 0 < self.idle_timeout <= time.monotonic() - timer:
+                if 0 < self.no_progress_timeout <= time.monotonic() - timer:
                     self._check_busy(last_traffic)
                     timer = time.monotonic()
                 wanted = gen.send(ready)
@@ -90,8 +90,8 @@ class IdleTimeoutConnection(psycopg.Connection[tuple[Any, ...]]):
             return
         self.abandon()
         raise NoProgress(
-            f"{self.label}: The server sent nothing for {self.idle_timeout:g} seconds and is not known to be busy; the"
-            " statement timed out.",
+            f"{self.label}: The server sent nothing for {self.no_progress_timeout:g} seconds and is not known to be"
+            " busy; the statement timed out.",
             hint="Check the server and the network, then run it again. The setting no_progress_timeout is the number of"
             " seconds for which a server may be idle.",
         )

@@ -13,13 +13,13 @@ def run_test(
 ) -> probe.Result:
     """Test the connection, save the result and return it.
 
-    Write permissions are tested if ``write`` is true or any module has the connection as its destination.
+    Write permissions are tested if ``write`` is true or the connection is a destination.
     """
     result = probe.probe(
         connection.parameters,
         name=connection.name,
         kind=connection.driver.kind,
-        write=write or connection.dest_modules.exists(),
+        write=write or connection.is_destination,
         on_step=on_step,
     )
     connection.record_test(ok=result.ok, message=result.message)
