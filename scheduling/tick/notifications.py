@@ -29,7 +29,7 @@ def missed(due_slots: Sequence[tuple[Timer, DueSlot]], now: dt.datetime) -> None
 
 
 def not_started_in_time(slots: Sequence[tuple[Timer, Slot]], now: dt.datetime) -> None:
-    """Report claimed slots that were not started before they expired."""
+    """Report reserved slots that were not started before they expired."""
     hint = "Start it manually if it cannot wait until the next time."
     _queue([_missed(timer, count=1, last=slot.due_at, message=slot.message, hint=hint) for timer, slot in slots], now)
 

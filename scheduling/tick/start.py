@@ -86,7 +86,7 @@ def _with_id(on_insert: OnInsert) -> Callable[[Any], None]:
 
 
 def _not_started(error: PipekitError, *, waits: bool = False) -> StartResult:
-    # a full refresh may be due again only in weeks, so its slot stays claimed and the next ticks try again
+    # a full refresh may be due again only in weeks, so its slot stays reserved and the next ticks try again
     busy = SlotOutcome.CLAIMED if waits else SlotOutcome.SKIPPED
     outcome = busy if isinstance(error, AlreadyRunning) else SlotOutcome.FAILED
     return StartResult(outcome=outcome, message=f"{error.message} {error.hint}".strip())
