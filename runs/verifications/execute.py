@@ -25,10 +25,10 @@ from runs.models.execution import StartedBy
 from runs.models.setting import current_settings
 from runs.models.states import Status
 from runs.models.verification import Verification, VerificationStatus
-from runs.verifications import scope
 from runs.verifications.record import finish_verification, progress_recorder
 from runs.verifications.report import verification_summary
 from runs.verifications.results import result_fields
+from runs.verifications.scope import scope_command, scope_words
 
 if TYPE_CHECKING:  # only a comparison imports DuckDB and Arrow
     from runs.engine.verify.verify import Options, VerificationResult
@@ -46,7 +46,7 @@ def execute_verification(
     results: dict[str, Any] = {}
     try:
         signals.end_deferral()
-        log(f"comparing {scope.words(verification)}")
+        log(f"comparing {scope_words(verification)}")
         with Heartbeat(verification), lock_wait_reports.reported_to(log):
             _verify(verification, results, log)
             signals.shield()
@@ -120,7 +120,7 @@ def _error_of(run: Run, verification: Verification) -> dict[str, str]:
     """Return the run's error; for a safety limit with the command that overrides it in the hint."""
     error = dict(run.error or {"code": "internal", "message": f"Run {run.pk} ended as {run.status}.", "hint": ""})
     if run.status == Status.REFUSED:
-        command = scope.command(verification, repair=True, force=True)
+        command = scope_command(verification, repair=True, force=True)
         error["hint"] = f"{error['hint']} The whole command: {command}"
     return {name: str(error.get(name) or "") for name in ("code", "message", "hint", "detail")}
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from connections.sdk.formatting import counted
 from runs.models.verification import Verification, VerificationStatus
-from runs.verifications import scope
 from runs.verifications.outcome import VerificationOutcome, outcome_of
+from runs.verifications.scope import scope_as_json, scope_command, scope_words
 
 _KINDS = ("missing", "extra", "different")
 _REPAIR_SUGGESTED = (VerificationOutcome.DIFFERENT, VerificationOutcome.CANCELLED)
@@ -24,7 +24,7 @@ def verification_as_json(verification: Verification) -> dict[str, Any]:
         "module": verification.module_name,
         "status": str(verification.status),
         "outcome": str(outcome_of(verification)),
-        "scope": scope.as_json(verification),
+        "scope": scope_as_json(verification),
         "source_rows": verification.source_rows,
         "dest_rows": verification.dest_rows,
         **{kind: getattr(verification, kind) for kind in _KINDS},
@@ -53,7 +53,7 @@ def verification_summary(verification: Verification) -> str:
     rows = f"{counted(sides[0])} at the source, {sides[1]:,} in the destination"
     lines = [
         f"{name}: {ended.label.lower()} in {verification.seconds or 0:.2f} s (verification {number})",
-        f"  compared: {scope.words(verification)}: {rows}",
+        f"  compared: {scope_words(verification)}: {rows}",
     ]
     if verification.status == VerificationStatus.DIFFERENT:
         counts = ", ".join(f"{getattr(verification, kind):,} {kind}" for kind in _KINDS)
@@ -63,7 +63,7 @@ def verification_summary(verification: Verification) -> str:
         lines.append(f"  repair by run {verification.repair_run_id}: {repair}")
     lines += [f"  warning: {warning}" for warning in verification.warnings]
     if ended in _REPAIR_SUGGESTED and verification.is_repairable:
-        lines.append(f"  to repair it: {scope.command(verification, repair=True)}")
+        lines.append(f"  to repair it: {scope_command(verification, repair=True)}")
     return "\n".join(lines)
 
 
