@@ -12,7 +12,6 @@ from django.db import models
 
 from connections.models import NAME, Connection, Timestamped
 from connections.sdk.schema import TableName
-from modules import strategies
 from modules.choices import DuplicateKeys, FullPublish, NulBytes, OnError, OnFailure, RunOn
 from modules.querysets import ModuleQuerySet
 from modules.strategies import Strategy
@@ -43,7 +42,7 @@ class Module(Timestamped):
     columns = models.JSONField(
         null=True, blank=True, help_text="A JSON list of columns. Empty: derived from the query."
     )
-    merge_strategy = models.CharField(max_length=12, choices=strategies.CHOICES, default=Strategy.FULL.value)
+    merge_strategy = models.CharField(max_length=12, choices=Strategy.labelled(), default=Strategy.FULL.value)
     merge_key = models.CharField(
         max_length=1000, blank=True, help_text="Destination columns that identify a row, separated by commas."
     )
