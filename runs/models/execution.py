@@ -84,12 +84,9 @@ class Execution(ProcessMixin, Timestamped):
         """Update fields of an active row. Raise IllegalTransition once it is final."""
         transition(self, None, sources=self.ACTIVE, fields=fields)
 
-    def _start(
-        self, status: str, process: dict[str, Any], *, sources: Collection[str], only_if: dict[str, Any] | None = None
-    ) -> None:
-        """Set the status of a running row, in the process whose fields are ``process``."""
-        fields = {"started_at": timezone.now(), **process}
-        transition(self, status, sources=sources, fields=fields, only_if=only_if)
+    def start(self, **process: Any) -> None:
+        """queued -> running, in the process whose fields are ``process`` (see `ProcessIdentity.as_fields`)."""
+        transition(self, Status.RUNNING, sources=[Status.QUEUED], fields={"started_at": timezone.now(), **process})
 
     def cancel_queued(self) -> None:
         """queued -> cancelled. Raise IllegalTransition if its process has started it."""
@@ -106,3 +103,7 @@ class Execution(ProcessMixin, Timestamped):
         with transaction.atomic():
             transition(self, status, sources=self.ALLOWED_FROM[status], fields=fields, only_if=only_if)
             finished.send(type(self), instance=self)
+
+    def finish_error(self, error: dict[str, str], **results: Any) -> None:
+        """End it with this error, from any active state; from queued if its process never started."""
+        self.finish(Status.ERROR, error=error, **results)

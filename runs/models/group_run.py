@@ -56,10 +56,6 @@ class GroupRun(Execution):
     def log_file(self) -> Path:
         return Path(conf.PIPEKIT.log_dir) / f"group_runs/{self.pk}.log"
 
-    def start(self, **process: Any) -> None:
-        """queued -> running, in the process whose fields are ``process``."""
-        self._start(GroupStatus.RUNNING, process, sources=[GroupStatus.QUEUED])
-
     def members_not_run(self) -> list[str]:
         """Return the names of the members that have neither a run nor a reason why they were skipped."""
         handled = {*self.runs.values_list("module_name", flat=True), *(each["module"] for each in self.skipped)}
@@ -70,11 +66,11 @@ class GroupRun(Execution):
         status = states.group_status(self.runs.values_list("status", flat=True))
         self.finish(status, only_if={"status": GroupStatus.RUNNING, **(only_if or {})})
 
-    def finish_error(self, error: dict[str, str], *, only_if: dict[str, Any] | None = None) -> None:
+    def finish_error(self, error: dict[str, str], **results: Any) -> None:
         """End it with an error of the group run itself: partial if any of its runs succeeded, else error."""
         any_succeeded = self.runs.filter(status__in=states.SUCCESSFUL).exists()
         status = GroupStatus.PARTIAL if any_succeeded else GroupStatus.ERROR
-        self.finish(status, error=error, only_if=only_if)
+        self.finish(status, error=error, **results)
 
     def finish_cancelled(self, *, only_if: dict[str, Any] | None = None) -> None:
         """queued or running -> cancelled."""

@@ -116,10 +116,6 @@ class Run(Execution):
         """The path of its log. The row stores it relative to the log directory, so that an installation can move."""
         return Path(conf.PIPEKIT.log_dir) / self.log_path
 
-    def start(self, **process: Any) -> None:
-        """queued -> running, in the process whose fields are ``process`` (see `ProcessIdentity.as_fields`)."""
-        self._start(Status.RUNNING, process, sources=[Status.QUEUED])
-
     def mark_lost(self, *, heartbeat: int) -> None:
         """running -> lost, unless the heartbeat has advanced beyond the given one."""
         transition(self, Status.LOST, sources=[Status.RUNNING], fields={}, only_if={"heartbeat": heartbeat})
@@ -127,10 +123,6 @@ class Run(Execution):
     def finish_success(self, **results: Any) -> None:
         """running or lost -> success."""
         self.finish(Status.SUCCESS, **results)
-
-    def finish_error(self, error: dict[str, str], **results: Any) -> None:
-        """queued, running or lost -> error; from queued when its process never started."""
-        self.finish(Status.ERROR, error=error, **results)
 
     def finish_cancelled(self, error: dict[str, str], **results: Any) -> None:
         """queued, running or lost -> cancelled."""

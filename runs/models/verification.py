@@ -7,11 +7,13 @@ from typing import Any
 
 from django.conf import settings as conf
 from django.db import models
+from django.utils import timezone
 
 from connections.sdk.errors import Cancelled
 from modules.models import Module
 from runs.models.execution import Execution
 from runs.models.storable import storable
+from runs.models.transitions import transition
 
 
 class VerificationStatus(models.TextChoices):
@@ -102,15 +104,13 @@ class Verification(Execution):
 
     def start(self, **process: Any) -> None:
         """queued -> running. Raise IllegalTransition if it has ended or a cancel was requested."""
-        self._start(VerificationStatus.RUNNING, process, sources=ACTIVE, only_if={"cancel_requested": False})
+        fields, only_if = {"started_at": timezone.now(), **process}, {"cancel_requested": False}
+        # running already if it is started again because the answer of the metadata was lost
+        transition(self, VerificationStatus.RUNNING, sources=ACTIVE, fields=fields, only_if=only_if)
 
     def finish(self, status: str, *, only_if: dict[str, Any] | None = None, **results: Any) -> None:
         # its notifications contain the results
         super().finish(status, only_if=only_if, **storable(results))
-
-    def finish_error(self, error: dict[str, str], **results: Any) -> None:
-        """queued or running -> error."""
-        self.finish(VerificationStatus.ERROR, error=error, **results)
 
     def cancel_queued(self) -> None:
         self.finish_error(cancelled_before_start(), only_if={"status": VerificationStatus.QUEUED})
