@@ -14,7 +14,8 @@ class Choice(StrEnum):
 
     label: str
 
-    def __new__(cls, value: str, label: str) -> Self:
+    def __new__(cls, value: str, label: str = "") -> Self:
+        # without a label when a choice is looked up by its value
         choice = str.__new__(cls, value)
         choice._value_, choice.label = value, label
         return choice
