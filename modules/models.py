@@ -12,7 +12,6 @@ from django.db import models
 
 from connections.models import NAME, Connection, Timestamped
 from connections.sdk.schema import TableName
-from modules import strategies
 from modules.choices import DuplicateKeys, FullPublish, NulBytes, OnError, OnFailure, RunOn
 from modules.querysets import ModuleQuerySet
 from modules.strategies import Strategy
@@ -43,7 +42,7 @@ class Module(Timestamped):
     columns = models.JSONField(
         null=True, blank=True, help_text="A JSON list of columns. Empty: derived from the query."
     )
-    merge_strategy = models.CharField(max_length=12, choices=strategies.CHOICES, default=Strategy.FULL.value)
+    merge_strategy = models.CharField(max_length=12, choices=Strategy.labelled(), default=Strategy.FULL.value)
     merge_key = models.CharField(
         max_length=1000, blank=True, help_text="Destination columns that identify a row, separated by commas."
     )
@@ -57,18 +56,18 @@ class Module(Timestamped):
     )
     duplicate_keys = models.CharField(
         max_length=12,
-        choices=DuplicateKeys.choices,
-        default=DuplicateKeys.ERROR,
+        choices=DuplicateKeys.labelled(),
+        default=DuplicateKeys.ERROR.value,
         help_text="What to do if the source delivers a key twice.",
     )
     full_publish = models.CharField(
-        "publish a full refresh by", max_length=8, choices=FullPublish.choices, default=FullPublish.TRUNCATE
+        "publish a full refresh by", max_length=8, choices=FullPublish.labelled(), default=FullPublish.TRUNCATE.value
     )
     nul_bytes = models.CharField(
         "NUL bytes in text",
         max_length=5,
-        choices=NulBytes.choices,
-        default=NulBytes.FAIL,
+        choices=NulBytes.labelled(),
+        default=NulBytes.FAIL.value,
         help_text="PostgreSQL cannot store them.",
     )
     key_sync = models.BooleanField(
@@ -173,7 +172,7 @@ class Hook(Timestamped):
     module = models.ForeignKey(Module, on_delete=models.CASCADE, related_name="hooks")
     run_order = models.PositiveIntegerField(default=1)
     sql = models.TextField("SQL")
-    run_on = models.CharField(max_length=8, choices=RunOn.choices, default=RunOn.SUCCESS)
+    run_on = models.CharField(max_length=8, choices=RunOn.labelled(), default=RunOn.SUCCESS.value)
     connection = models.ForeignKey(
         Connection,
         on_delete=models.PROTECT,
@@ -182,7 +181,7 @@ class Hook(Timestamped):
         related_name="hooks",
         help_text="Empty: the destination.",
     )
-    on_error = models.CharField(max_length=4, choices=OnError.choices, default=OnError.FAIL)
+    on_error = models.CharField(max_length=4, choices=OnError.labelled(), default=OnError.FAIL.value)
 
     class Meta:
         db_table = "hook"
@@ -202,7 +201,7 @@ class Group(Timestamped):
     """Modules that run together, in order."""
 
     name = models.CharField(max_length=100, unique=True, validators=[NAME])
-    on_failure = models.CharField(max_length=8, choices=OnFailure.choices, default=OnFailure.CONTINUE)
+    on_failure = models.CharField(max_length=8, choices=OnFailure.labelled(), default=OnFailure.CONTINUE.value)
     max_parallel = models.PositiveSmallIntegerField(
         default=1,
         validators=[MinValueValidator(1)],

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from connections.sdk.records import dataclass
+from modules.choices import Choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traits:
     """What a strategy needs, and what it does with the rows of the destination."""
 
-    # as the admin shows it
-    label: str = ""
     # everything is read, and all rows of the destination are replaced
     replaces_all: bool = False
     # rows are matched by the merge key, so the module needs one
@@ -27,13 +24,13 @@ class Traits:
     only_adds: bool = False
 
 
-class Strategy(StrEnum):
-    """How staged rows are merged into the destination table. The values are stored and exported."""
+class Strategy(Choice):
+    """How staged rows are merged into the destination table."""
 
-    FULL = "full"
-    INCREMENTAL = "incremental"
-    APPEND = "append"
-    UPSERT = "upsert"
+    FULL = "full", "Full: replace everything"
+    INCREMENTAL = "incremental", "Incremental: replace rows by key"
+    APPEND = "append", "Append: only insert"
+    UPSERT = "upsert", "Upsert: insert or update by key"
 
     @property
     def traits(self) -> Traits:
@@ -41,14 +38,11 @@ class Strategy(StrEnum):
 
 
 _TRAITS: dict[str, Traits] = {
-    Strategy.FULL: Traits(label="Full: replace everything", replaces_all=True),
-    Strategy.INCREMENTAL: Traits(
-        label="Incremental: replace rows by key", needs_key=True, implies_watermark=True, replaces_matches=True
-    ),
-    Strategy.APPEND: Traits(label="Append: only insert", only_adds=True),
-    Strategy.UPSERT: Traits(label="Upsert: insert or update by key", needs_key=True, updates_matches=True),
+    Strategy.FULL: Traits(replaces_all=True),
+    Strategy.INCREMENTAL: Traits(needs_key=True, implies_watermark=True, replaces_matches=True),
+    Strategy.APPEND: Traits(only_adds=True),
+    Strategy.UPSERT: Traits(needs_key=True, updates_matches=True),
 }
-CHOICES = [(strategy.value, strategy.traits.label) for strategy in Strategy]
 
 
 def traits_of(name: str) -> Traits:

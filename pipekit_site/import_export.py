@@ -5,10 +5,9 @@ from __future__ import annotations
 from connections.configfile import CONNECTIONS
 from connections.models import Driver
 from modules.configfile import GROUPS, MODULES
-from pipekit_site.configfile import export
-from pipekit_site.configfile import import_file as importing
 from pipekit_site.configfile.apply_sections import ImportOptions
-from pipekit_site.configfile.import_file import ImportResult
+from pipekit_site.configfile.export import export_sections
+from pipekit_site.configfile.import_file import ImportResult, import_sections
 from runs.models import Run
 from scheduling.configfile import SCHEDULES
 
@@ -18,7 +17,7 @@ SECTIONS = (CONNECTIONS, MODULES, GROUPS, SCHEDULES)
 
 def dump() -> str:
     """Return the configuration as YAML; it contains references to secrets, never secrets."""
-    return export.export(SECTIONS)
+    return export_sections(SECTIONS)
 
 
 def load(text: str | bytes, *, name: str, actor: str, dry_run: bool = False, prune: bool = False) -> ImportResult:
@@ -28,4 +27,4 @@ def load(text: str | bytes, *, name: str, actor: str, dry_run: bool = False, pru
     data = text.encode() if isinstance(text, str) else text
     # modules with an active run cannot be removed
     options = ImportOptions(name=name, actor=actor, dry_run=dry_run, prune=prune, blocking_rows=(Run.objects.active(),))
-    return importing.load(data, SECTIONS, options)
+    return import_sections(data, SECTIONS, options)

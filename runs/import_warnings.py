@@ -20,7 +20,7 @@ from modules import implied_watermark, watermark_types
 from modules.models import Module
 from modules.query.mapping import map_columns
 from modules.strategies import traits_of
-from runs.engine.extract import columns as column_choice
+from runs.engine.extract.columns import column_missing_in
 from runs.engine.publish import unfilled_columns
 from runs.engine.sessions import for_inspection, open_session
 
@@ -96,7 +96,7 @@ def _table_warnings(module: Module, table: TableInfo | None) -> Iterator[str]:
     if table is None or mapping.star:
         return
     columns = [Column(dest_name=column.dest_name, dest_type="") for column in mapping.columns]
-    if missing := column_choice.missing_in(table, columns):
+    if missing := column_missing_in(table, columns):
         yield f"{module.name}: {missing.message} Its runs will fail. {missing.hint}"
     if traits.replaces_matches and (names := unfilled_columns.unfilled(table, columns)):
         yield f"{module.name}: {unfilled_columns.reset_text(module.dest_table_name, names)}"

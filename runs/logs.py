@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from connections.sdk.files.lock import lock_descriptor
-from connections.sdk.formatting import indented, visible
+from connections.sdk.formatting import indented, iso_milliseconds, visible
 from connections.sdk.records import dataclass
 from connections.secrets.redaction import redactor
 
@@ -41,7 +41,7 @@ class Logged(Protocol):
 def write(run: Logged, text: str) -> None:
     """Append one line with a timestamp, without secrets. An OSError, such as a full disk, is ignored."""
     text = redactor().text(text)
-    now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+    now = iso_milliseconds(dt.datetime.now(dt.UTC))
     with suppress(OSError):
         run.log_file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         with open(run.log_file, "ab", opener=_open_private) as file:

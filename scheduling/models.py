@@ -1,7 +1,7 @@
 """Schedules (a cron expression in a time zone that starts one group or module) and the slots at which they were due.
 
-The row of a slot is the claim on it. It is unique, so a slot is started once, even by concurrent ticks or after the
-clock was changed.
+The row of a slot reserves it for the tick that inserts it. It is unique, so a slot is started once, even by concurrent
+ticks or after the clock was changed.
 """
 
 from __future__ import annotations
@@ -146,6 +146,7 @@ class Slot(models.Model):
     # local time without fold, or for wildcard expressions the UTC minute
     slot_key = models.CharField("slot", max_length=20)
     due_at = models.DateTimeField()
+    # when a tick reserved it
     claimed_at = models.DateTimeField()
     outcome = models.CharField(max_length=8, choices=SlotOutcome.choices, default=SlotOutcome.CLAIMED)
     # the number of earlier missed slots that this row also represents

@@ -24,7 +24,7 @@ class SlotQuerySet(models.QuerySet["Slot"]):
         return self.filter(due_at__lt=timestamp)
 
     def unstarted(self) -> SlotQuerySet:
-        """Return claimed slots without a run, in the order in which they were due."""
+        """Return reserved slots without a run, in the order in which they were due."""
         return self.filter(outcome="claimed").order_by("due_at", "pk")
 
     def recent(self, count: int = 10) -> SlotQuerySet:

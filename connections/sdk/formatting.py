@@ -1,10 +1,12 @@
-"""Formats text for terminals, logs and pages: escaped control characters, counts and sizes.
+"""Formats text for terminals, logs and pages: escaped control characters, counts, sizes and timestamps.
 
 Names, notices and error messages may come from a hostile server: an escape sequence could overwrite the screen, and a
 line break could forge a line of Pipekit's own output.
 """
 
 from __future__ import annotations
+
+import datetime as dt
 
 # U+2400 to U+241F are symbols for the C0 control characters; there are none for the C1 characters
 _SYMBOLS = {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"}
@@ -38,3 +40,8 @@ def counted(number: int, noun: str = "row") -> str:
 def readable_size(count: int) -> str:
     """Return a number of bytes in MB (10**6), or in kB (10**3) below 0.1 MB."""
     return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} kB"
+
+
+def iso_milliseconds(timestamp: dt.datetime) -> str:
+    """Return the timestamp in ISO 8601, with milliseconds."""
+    return timestamp.isoformat(timespec="milliseconds")

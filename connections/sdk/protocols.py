@@ -27,6 +27,9 @@ from connections.sdk.types import DataType, Rendered
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# seconds after which a system that delivers nothing times out even if it reports that it is busy
+MAX_BUSY_SECONDS = 86400.0
+
 
 class Session(Protocol):
     """An open connection for control SQL, not for bulk rows. Used by one thread and closed by the code that opened it.

@@ -38,7 +38,7 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def export(sections: Sequence[Section]) -> str:
+def export_sections(sections: Sequence[Section]) -> str:
     """Return all rows of the sections as one YAML document."""
     document = {"version": VERSION, **{section.name: _section(section) for section in sections}}
     return yaml.dump(

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from connections.sdk.errors import ConfigurationInvalid
 from pipekit_site.configfile.apply_sections import Changes, Importer, ImportOptions, Trial
 from pipekit_site.configfile.document import Entry, compose, entries, is_null, tag
-from pipekit_site.configfile.export import VERSION, export
+from pipekit_site.configfile.export import VERSION, export_sections
 from pipekit_site.configfile.problems import FileInvalid, Findings, suggest
 from pipekit_site.configfile.sections import Section
 from pipekit_site.configfile.trial_copy import private_copy
@@ -38,7 +38,7 @@ class ImportResult:
     saved: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
-def load(data: bytes, sections: Sequence[Section], options: ImportOptions) -> ImportResult:
+def import_sections(data: bytes, sections: Sequence[Section], options: ImportOptions) -> ImportResult:
     """Import the file. Raises FileInvalid, without any change, if it has errors."""
     root = compose(data, options.name)
     if connection.vendor != "sqlite":
@@ -72,14 +72,14 @@ def _import(
     findings = Findings()
     top = _top(root, sections, findings)
     _lock()
-    before = export(sections) if options.dry_run else ""
+    before = export_sections(sections) if options.dry_run else ""
     importer = Importer(
         sections=tuple(sections), options=options, findings=findings, rows=top, trial=trial, checked=checked
     )
     changes = importer.run(root)
     if findings.items:
         raise FileInvalid(options.name, findings.items)
-    diff = _diff(before, export(sections)) if options.dry_run else ""
+    diff = _diff(before, export_sections(sections)) if options.dry_run else ""
     # read before the rollback of a dry run
     saved = {section.name: _saved_rows(section, importer.saved.get(section.name, ())) for section in sections}
     transaction.set_rollback(options.dry_run)

@@ -21,8 +21,9 @@ from connections import embedded_postgresql
 from modules.models import GroupMember, Module
 from pipekit_site import import_export
 from pipekit_site.demo import compare, display, source
-from runs.lifecycle import claim, signals
-from runs.lifecycle.execute import execute
+from runs.lifecycle import signals
+from runs.lifecycle.execute import execute_run
+from runs.lifecycle.insert import RunRequest, insert_run
 from runs.models import Run
 from runs.models.execution import StartedBy
 from runs.models.states import Status
@@ -102,8 +103,8 @@ def _run_all(console: Console) -> list[Run]:
         for name in names:
             module = Module.objects.with_connections().get(name=name)
             with signals.as_interrupt(deferred=True) as received:
-                run = claim.claim(module, claim.Request(trigger=StartedBy.DEMO))
-                runs.append(execute(run, on_event=bar(name)))
+                run = insert_run(module, RunRequest(trigger=StartedBy.DEMO))
+                runs.append(execute_run(run, on_event=bar(name)))
             if received:
                 # the run has ended well, and the demo ends with it
                 raise KeyboardInterrupt

@@ -18,10 +18,9 @@ from connections.sdk.errors import AlreadyRunning, PipekitError
 from modules.models import Group, Module
 from pipekit_site.admin_ui import html
 from pipekit_site.admin_ui.model_admin import FROM_PAGE, Button
-from runs.lifecycle import cancel as cancelling
-from runs.lifecycle import launch as launching
-from runs.lifecycle.cancel import CancelResult
-from runs.lifecycle.claim import Request
+from runs.lifecycle.cancel import CancelResult, cancel_execution
+from runs.lifecycle.insert import RunRequest
+from runs.lifecycle.launch import launch_group_run, launch_run
 from runs.models import GroupRun, Run
 from runs.models.execution import Execution, StartedBy
 from runs.models.setting import current_settings
@@ -51,17 +50,17 @@ class MayRun:
 
 @admin.action(description="Run now", permissions=["run"])
 def run_now(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
-    return _launch(request, rows, lambda module: launching.launch(module, _request(request)))
+    return _launch(request, rows, lambda module: launch_run(module, _request(request)))
 
 
 @admin.action(description="Dry run: build the SQL, move nothing", permissions=["run"])
 def dry_run(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
-    return _launch(request, rows, lambda module: launching.launch(module, _request(request, dry_run=True)))
+    return _launch(request, rows, lambda module: launch_run(module, _request(request, dry_run=True)))
 
 
 @admin.action(description="Full refresh: readers see the old rows until it is published", permissions=["run"])
 def full_refresh(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Module]) -> HttpResponse | None:
-    return _launch(request, rows, lambda module: launching.launch(module, _request(request, full_refresh=True)))
+    return _launch(request, rows, lambda module: launch_run(module, _request(request, full_refresh=True)))
 
 
 @admin.action(description="Run now", permissions=["run"])
@@ -81,7 +80,7 @@ def run_again(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Run]
 
     def launch(module: Module) -> Run:
         run = latest[module]
-        return launching.launch(module, _request(request, dry_run=run.dry_run, full_refresh=run.full_refresh))
+        return launch_run(module, _request(request, dry_run=run.dry_run, full_refresh=run.full_refresh))
 
     modules = Module.objects.with_connections().filter(pk__in=[module.pk for module in latest])
     return _launch(request, modules, launch)
@@ -89,23 +88,23 @@ def run_again(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Run]
 
 @admin.action(description="Cancel", permissions=["run"])
 def cancel(model_admin: ModelAdmin, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-    """Cancel each row; see `runs.lifecycle.cancel.cancel`."""
+    """Cancel each row; see `cancel_execution`."""
     selected = list(rows[: _limit() + 1])
     if too_many(request, len(selected), "Cancel the group run instead, or select fewer."):
         return None
     for run in selected:
-        text = RESULT_TEXTS[cancelling.cancel(run)]
+        text = RESULT_TEXTS[cancel_execution(run)]
         messages.info(request, html.render("runs/messages/row.html", row=run, text=text))
     return HttpResponseRedirect(html.page_of(selected[0])) if selected and FROM_PAGE in request.POST else None
 
 
 def _launch_group(request: HttpRequest, group: Group, *, dry_run: bool = False) -> GroupRun:
-    return launching.launch_group(group, trigger=StartedBy.ADMIN, actor=request.user.get_username(), dry_run=dry_run)
+    return launch_group_run(group, trigger=StartedBy.ADMIN, actor=request.user.get_username(), dry_run=dry_run)
 
 
-def _request(request: HttpRequest, *, dry_run: bool = False, full_refresh: bool = False) -> Request:
+def _request(request: HttpRequest, *, dry_run: bool = False, full_refresh: bool = False) -> RunRequest:
     actor = request.user.get_username()
-    return Request(trigger=StartedBy.ADMIN, actor=actor, dry_run=dry_run, full_refresh=full_refresh)
+    return RunRequest(trigger=StartedBy.ADMIN, actor=actor, dry_run=dry_run, full_refresh=full_refresh)
 
 
 def _limit() -> int:

@@ -22,11 +22,12 @@ from runs.admin.actions import RESULT_TEXTS, report_failed_launches, too_many
 from runs.admin.base import RunHistoryAdmin, StartedByFilter
 from runs.models.execution import StartedBy
 from runs.models.verification import Verification
-from runs.verifications import cancel, report
-from runs.verifications import scope as verification_scope
-from runs.verifications.claim import VerificationRequest
-from runs.verifications.launch import launch
+from runs.verifications import report
+from runs.verifications.cancel import cancel_verification
+from runs.verifications.insert import VerificationRequest
+from runs.verifications.launch import launch_verifications
 from runs.verifications.outcome import VerificationOutcome, outcome_of
+from runs.verifications.scope import scope_as_json, scope_words
 
 VERIFY = Button(action="verify", label="Verify", icon="fact_check", title="Compare the source with the destination")
 _KINDS = ("missing", "extra", "different")
@@ -56,7 +57,7 @@ def _launch(
         trigger=StartedBy.ADMIN, actor=request.user.get_username(), repair=repair, options=options
     )
     try:
-        launched = launch(modules, verification_request)
+        launched = launch_verifications(modules, verification_request)
     except PipekitError as error:
         messages.warning(request, f"{error.message} {error.hint}")
         return None
@@ -135,7 +136,7 @@ class VerificationAdmin(RunHistoryAdmin):
         if too_many(request, rows.count(), "Select fewer."):
             return None
         for row in rows:
-            text = RESULT_TEXTS[cancel.request(row)]
+            text = RESULT_TEXTS[cancel_verification(row)]
             messages.info(request, html.render("runs/messages/row.html", row=row, text=text))
         return None
 
@@ -165,16 +166,16 @@ class VerificationAdmin(RunHistoryAdmin):
 
     @display(description="Compared")
     def scope(self, row: Verification) -> str:
-        return verification_scope.words(row)
+        return scope_words(row)
 
     @display(description="Source / destination")
     def rows(self, row: Verification) -> str:
         if row.source_rows is None:
             return html.NOTHING
         rows = f"{formatting.count(row.source_rows)} / {formatting.count(row.dest_rows)}"
-        if verification_scope.as_json(row)["everything"]:
+        if scope_as_json(row)["everything"]:
             return rows
-        return html.render("runs/verification/note.html", value=rows, note=verification_scope.words(row))
+        return html.render("runs/verification/note.html", value=rows, note=scope_words(row))
 
     @display(description="Differences")
     def differences(self, row: Verification) -> str:

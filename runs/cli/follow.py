@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from runs import logs
-from runs.lifecycle.liveness import seems_dead
-from runs.lifecycle.reap import reap, reap_group
+from runs.lifecycle.reap import reap_if_dead
 from runs.models import GroupRun, Run
 
 # seconds between two polls
@@ -30,7 +29,7 @@ def _watch_group(group_run: GroupRun, write: Callable[[str], object]) -> None:
             if statuses.get(run.module_name) != run.status:
                 statuses[run.module_name] = run.status
                 write(f"{run.module_name}: {run.status} (run {run.pk})")
-        if group_run.is_final or reap_group(group_run):
+        if group_run.is_final or reap_if_dead(group_run):
             group_run.refresh_from_db()
             return
         time.sleep(_POLL_SECONDS)
@@ -53,8 +52,7 @@ def follow_log(run: Run, *, follow: bool) -> Iterator[str]:
 def _has_ended(run: Run) -> bool:
     try:
         run.refresh_from_db()
-        if not run.is_final and seems_dead(run):
-            reap(run)
+        reap_if_dead(run)
     except Run.DoesNotExist:
         return True
     return run.is_final

@@ -1,4 +1,4 @@
-"""The JSON of runs for scripts, and the exit codes of commands by the state of a run."""
+"""The JSON of runs and group runs, for scripts."""
 
 from __future__ import annotations
 
@@ -6,25 +6,12 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from connections.management.exit_codes import ExitCode
+from connections.sdk.formatting import iso_milliseconds
 from runs.models import GroupRun, Run
 from runs.models.states import GroupStatus, Status
 
-_EXIT_CODES: dict[str, ExitCode] = {
-    Status.SUCCESS: ExitCode.DONE,
-    Status.DRY_RUN: ExitCode.DONE,
-    Status.REFUSED: ExitCode.REFUSED,
-    Status.CANCELLED: ExitCode.CANCELLED,
-    GroupStatus.PARTIAL: ExitCode.PARTLY,
-}
 
-
-def exit_code(run: Run | GroupRun) -> ExitCode:
-    """Return the exit code of a command that waited for this run."""
-    return _EXIT_CODES.get(str(run.status), ExitCode.FAILED)
-
-
-def as_json(run: Run) -> dict[str, Any]:
+def run_as_json(run: Run) -> dict[str, Any]:
     """Return the run as JSON; scripts rely on its keys. Counts that the destination does not report are null."""
     return {
         "run": run.pk,
@@ -53,29 +40,29 @@ def as_json(run: Run) -> dict[str, Any]:
     }
 
 
-def not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
+def run_not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
     """Return the JSON of a run that could not be started; its number is null."""
-    return as_json(Run(module_name=module, status=Status.ERROR, error=dict(error)))
+    return run_as_json(Run(module_name=module, status=Status.ERROR, error=dict(error)))
 
 
-def group_not_begun(group: str, error: Mapping[str, str]) -> dict[str, Any]:
+def group_run_not_begun(group: str, error: Mapping[str, str]) -> dict[str, Any]:
     """Return the JSON of a group run that could not be started."""
-    return _group_as_json(GroupRun(group_name=group, status=GroupStatus.ERROR, error=dict(error)), [])
+    return _group_run_as_json(GroupRun(group_name=group, status=GroupStatus.ERROR, error=dict(error)), [])
 
 
-def group_as_json(group_run: GroupRun) -> dict[str, Any]:
+def group_run_as_json(group_run: GroupRun) -> dict[str, Any]:
     """Return the group run as JSON, with its runs in the order in which they started."""
-    return _group_as_json(group_run, group_run.runs.order_by("pk"))
+    return _group_run_as_json(group_run, group_run.runs.order_by("pk"))
 
 
-def _group_as_json(group_run: GroupRun, runs: Iterable[Run]) -> dict[str, Any]:
+def _group_run_as_json(group_run: GroupRun, runs: Iterable[Run]) -> dict[str, Any]:
     return {
         "group_run": group_run.pk,
         "group": group_run.group_name,
         "status": str(group_run.status),
         "dry_run": group_run.dry_run,
         "trigger": group_run.trigger,
-        "runs": [as_json(run) for run in runs],
+        "runs": [run_as_json(run) for run in runs],
         "skipped": group_run.skipped,
         "error": group_run.error,
         "started_at": _iso(group_run.started_at),
@@ -84,4 +71,4 @@ def _group_as_json(group_run: GroupRun, runs: Iterable[Run]) -> dict[str, Any]:
 
 
 def _iso(timestamp: dt.datetime | None) -> str | None:
-    return timestamp.isoformat(timespec="milliseconds") if timestamp else None
+    return iso_milliseconds(timestamp) if timestamp else None

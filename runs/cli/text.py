@@ -26,7 +26,7 @@ _ROLLED_BACK = {error.code for error in (Refused, DuplicateKeys, NullKeys, Inval
 _SAID_BY_ERROR = {error.code for error in (Cancelled, Lost, Overtaken)}
 
 
-def summary(run: Run) -> str:
+def run_summary(run: Run) -> str:
     """Return a line with the run's result; for a dry run also the SQL that it built."""
     if run.dry_run:
         return _dry_summary(run)
@@ -69,22 +69,22 @@ def _status(run: Run) -> str:
     return f"{run.status} (dry run)" if is_other else str(run.status)
 
 
-def group_summary(group_run: GroupRun) -> str:
+def group_run_summary(group_run: GroupRun) -> str:
     """Return the result of a group run: a line for it and lines for each member."""
     lines = [f"{group_run.group_name}: {group_run.status} (group run {group_run.pk})"]
     for run in group_run.runs.order_by("pk"):
-        lines.append("  " + (line(run) if run.dry_run else summary(run)))
+        lines.append("  " + (run_line(run) if run.dry_run else run_summary(run)))
         lines += [f"    warning: {one_line(warning)}" for warning in run.warnings]
         lines += [f"    error: {one_line(run.error['message'])}"] if run.error else []
     return "\n".join([*lines, *(f"  {entry['module']}: skipped, {entry['why']}" for entry in group_run.skipped)])
 
 
-def header() -> str:
+def run_list_header() -> str:
     """Return the line above a list of runs."""
     return _line("run", "module", "status", "started", "time", "read", "error")
 
 
-def line(run: Run) -> str:
+def run_line(run: Run) -> str:
     """Return one line of a list of runs."""
     started = timezone.localtime(run.started_at).strftime("%Y-%m-%d %H:%M:%S") if run.started_at else "-"
     duration = "" if run.seconds is None else f"{run.seconds:.2f} s"

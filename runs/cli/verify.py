@@ -9,8 +9,9 @@ from connections.management.base import BaseCommand, CommandFailed
 from modules.models import Module
 from runs.cli.find import Report
 from runs.models.verification import Verification
-from runs.verifications import execute, report
-from runs.verifications.claim import VerificationRequest, claim
+from runs.verifications.execute import execute_verification
+from runs.verifications.insert import VerificationRequest, insert_verification
+from runs.verifications.report import verification_summary
 
 # message and hint
 FORCE_ALONE = ("--force needs --repair: only a repair has safety limits.", "Add --repair, or remove --force.")
@@ -32,10 +33,10 @@ class VerifyCommand(BaseCommand):
 
         Raises AlreadyRunning while the module is being verified.
         """
-        verification = claim(module, request)
-        execute.execute(verification, show=(lambda text: None) if options["quiet"] else self.stderr.write)
+        verification = insert_verification(module, request)
+        execute_verification(verification, show=(lambda text: None) if options["quiet"] else self.stderr.write)
         if not options["json"]:
-            self.write_result(report.summary(verification))
+            self.write_result(verification_summary(verification))
         if verification.error:
             self.write_error(verification.error)
         return verification

@@ -14,7 +14,12 @@ from connections.sdk.formatting import one_line
 from connections.sdk.schema import Column, ColumnInfo, TableInfo
 from runs.engine.destination import Destination
 from runs.engine.events import Event, MergeSqlBuilt, SourceQueryBuilt, Warned
-from runs.engine.extract import columns as column_choice
+from runs.engine.extract.columns import (
+    check_columns_known,
+    columns_from_probe,
+    columns_without_probe,
+    with_destination_types,
+)
 from runs.engine.extract.query import bounded_query
 from runs.engine.plan import Plan
 from runs.engine.publish import destination_table, unfilled_columns
@@ -31,17 +36,14 @@ def build(plan: Plan, query: str, bound: Bound | None, table: TableInfo | None) 
     ``query`` is the query with its named watermarks, ``table`` the destination table if it exists.
     """
     probed = yield from _probe(plan, query)
-    if probed:
-        columns = column_choice.from_probe(plan, query, probed)
-    else:
-        columns = column_choice.without_probe(plan, query, table)
+    columns = columns_from_probe(plan, query, probed) if probed else columns_without_probe(plan, query, table)
     yield SourceQueryBuilt(bounded_query(plan, query, bound, columns))
     if not columns:
         yield Warned(
             "The merge SQL is not known before the first run: the query is SELECT * and there is no table yet."
         )
         return
-    column_choice.check_known(plan, columns, table)
+    check_columns_known(plan, columns, table)
     destination_table.check_columns(plan, table, columns)
     yield from map(Warned, unfilled_columns.reset_by_incremental(plan, table, columns))
     yield from map(Warned, implied_warnings(plan, table, columns))
@@ -77,7 +79,7 @@ def _merge_sql(plan: Plan, columns: Sequence[Column], table: TableInfo | None, *
     heading, warnings = "", list[str]()
     with Destination.open(plan) as dest:
         if table is None and has_types:
-            columns, warnings = column_choice.with_destination_types(dest, columns, None)
+            columns, warnings = with_destination_types(dest, columns, None)
         inputs = strategy_input(dest, columns, table, null_keys=False)
         if table is None and not has_types:
             heading = (

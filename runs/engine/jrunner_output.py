@@ -9,10 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from connections.sdk.errors import NoProgress
+from connections.sdk.protocols import MAX_BUSY_SECONDS
 from runs.jrunner.protocol import Message, ProgressMessage, WaitingMessage, parse
 
-# seconds after which a source that is busy but delivers nothing times out
-LONGEST = 86400.0
 _BLOCK = 65536
 
 
@@ -33,7 +32,7 @@ class ProgressTimer:
         totals = (message.rows, message.bytes) if isinstance(message, ProgressMessage) else None
         if totals is None or totals != self._totals:
             self._totals, self._last_movement, self._last_progress = totals, now, now
-        elif isinstance(message, ProgressMessage) and message.at_work and now - self._last_movement < LONGEST:
+        elif isinstance(message, ProgressMessage) and message.at_work and now - self._last_movement < MAX_BUSY_SECONDS:
             self._last_progress = now
 
     def remaining(self) -> float | None:

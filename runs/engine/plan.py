@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import field
-from enum import StrEnum
 
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.records import dataclass
 from connections.sdk.schema import Column, TableName
+from modules.choices import RunOn as RunOn
 from modules.strategies import Strategy as Strategy
 from runs.engine.segments import Segment
-
-
-class RunOn(StrEnum):
-    """When a hook is executed."""
-
-    BEFORE = "before"
-    SUCCESS = "success"
-    FAILURE = "failure"
-    ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

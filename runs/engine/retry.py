@@ -66,7 +66,9 @@ class Budget:
         return None if is_exhausted else (wait, connecting)
 
 
-def run(plan: Plan, policy: RetryPolicy, *, still_ours: Callable[[], bool]) -> Generator[Event, None, None]:
+def run_with_retries(
+    plan: Plan, policy: RetryPolicy, *, still_ours: Callable[[], bool]
+) -> Generator[Event, None, None]:
     """Run the plan as `sync.run` does, retrying as the policy allows; AttemptFailed is yielded between two attempts.
 
     ``still_ours`` returns whether this process still owns the run.

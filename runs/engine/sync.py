@@ -26,7 +26,7 @@ from runs.engine.events import (
     WatermarkResolved,
 )
 from runs.engine.extract import bound_above_source
-from runs.engine.extract import columns as column_choice
+from runs.engine.extract.columns import columns_from_probe, with_destination_types
 from runs.engine.extract.query import base_query, bounded_query, repair_query
 from runs.engine.faults import point
 from runs.engine.plan import Hook, Plan, RunOn
@@ -182,11 +182,11 @@ def _stage(plan: Plan, resolved: Resolved) -> Step[Job]:
     introspector = registry.connector(plan.source.kind, Cap.READ).introspector
     with open_session(plan.source, Cap.READ) as session:
         probed = introspector.describe_query(session, resolved.query)
-    untyped = column_choice.from_probe(plan, resolved.query, probed)
+    untyped = columns_from_probe(plan, resolved.query, probed)
     query = repair_query(plan, bounded_query(plan, resolved.query, resolved.bound, untyped), untyped)
     yield SourceQueryBuilt(query)
     with Destination.open(plan) as dest:
-        columns, warnings = column_choice.with_destination_types(dest, untyped, resolved.table)
+        columns, warnings = with_destination_types(dest, untyped, resolved.table)
         if plan.watermark:
             check_watermark_types(dest, columns)
         destination_table.check_columns(plan, resolved.table, columns)

@@ -1,1 +1,1 @@
-"""The life of a run: claim, launch, plan, execute, record, heartbeat, cancel, reap."""
+"""The life of a run: insert, launch, plan, execute, record, heartbeat, cancel, reap."""

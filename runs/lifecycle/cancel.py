@@ -11,13 +11,15 @@ from enum import StrEnum
 
 from django.core.exceptions import ObjectDoesNotExist
 
-from connections.sdk.errors import Cancelled, PipekitError
+from connections.sdk.errors import PipekitError
 from runs import logs
 from runs.launchers.launcher import launcher
 from runs.lifecycle.liveness import seems_dead
-from runs.lifecycle.reap import reap, reap_group, reap_verification
-from runs.models import GroupRun, Run, Verification
-from runs.models.states import GroupStatus, IllegalTransition, Status
+from runs.lifecycle.reap import reap
+from runs.models import GroupRun, Run
+from runs.models.execution import Execution
+from runs.models.states import Status
+from runs.models.transitions import IllegalTransition
 from runs.process.control import ProcessHandle, open_process
 
 # seconds after the request until the process gets SIGTERM, until SIGKILL, and until its descendants are killed
@@ -25,9 +27,6 @@ _TERMINATE, _KILL, _KILL_DESCENDANTS = 10.0, 15.0, 18.0
 # seconds until the wait ends anyway: a process of another machine cannot be signalled
 _TIMEOUT = 25.0
 _POLL_SECONDS = 0.2
-# options of the command by which a process of its own stops a row
-_OPTIONS: dict[type, list[str]] = {Run: [], GroupRun: ["--group-run"], Verification: ["--verification"]}
-Row = Run | GroupRun | Verification
 
 
 class CancelResult(StrEnum):
@@ -40,7 +39,7 @@ class CancelResult(StrEnum):
     ENDED = "over already"
 
 
-def cancel(row: Row) -> CancelResult:
+def cancel_execution(row: Execution) -> CancelResult:
     """Request the cancel and return at once; a separate process makes the run end within 20 seconds."""
     try:
         result = _request(row)
@@ -49,7 +48,7 @@ def cancel(row: Row) -> CancelResult:
         return CancelResult.ENDED
     if result is CancelResult.REQUESTED:
         try:
-            launcher().launch(["cancelrun", *_OPTIONS[type(row)], str(row.pk)], log=row.log_file)
+            launcher().launch(["cancelrun", *row.CANCEL_OPTIONS, str(row.pk)], log=row.log_file)
         except PipekitError as error:
             # the request stands, and the run's own process sees it
             logs.write(row, f"cancel: {error.message}")
@@ -58,7 +57,7 @@ def cancel(row: Row) -> CancelResult:
     return result
 
 
-def stop(row: Row, *, terminate: bool = True) -> CancelResult:
+def stop_execution(row: Execution, *, terminate: bool = True) -> CancelResult:
     """Cancel and wait for the end; return REQUESTED only if the process is out of reach and still runs.
 
     Without ``terminate`` the process gets no SIGTERM, which would also end what it is to execute next.
@@ -76,7 +75,7 @@ def stop(row: Row, *, terminate: bool = True) -> CancelResult:
     return _result(row)
 
 
-def _request(row: Row) -> CancelResult:
+def _request(row: Execution) -> CancelResult:
     row.refresh_from_db()
     if row.is_final:
         return CancelResult.ENDED
@@ -88,44 +87,18 @@ def _request(row: Row) -> CancelResult:
     return CancelResult.REQUESTED if not row.is_final else _result(row)
 
 
-def _finalize_without_process(row: Row) -> None:
+def _finalize_without_process(row: Execution) -> None:
     """Finalize the row if its process is dead or has not started yet."""
     if seems_dead(row):
-        _reap(row)
+        reap(row)
     elif row.status == Status.QUEUED:
         # if its process has started meanwhile, that sees the request
         with suppress(IllegalTransition):
-            _finish_queued(row)
+            row.cancel_queued()
     row.refresh_from_db()
 
 
-def _reap(row: Row) -> None:
-    if isinstance(row, Run):
-        reap(row)
-    elif isinstance(row, GroupRun):
-        reap_group(row)
-    else:
-        reap_verification(row)
-
-
-def _finish_queued(row: Row) -> None:
-    """Finalize a row that is queued. Raise IllegalTransition if its process has started it."""
-    only_if = {"status": Status.QUEUED}
-    if isinstance(row, Run):
-        error = Cancelled("The run was cancelled before it started.").as_dict()
-        row.finish_cancelled(error, only_if=only_if)
-    elif isinstance(row, GroupRun):
-        row.finish_cancelled(only_if=only_if)
-    else:
-        row.finish_error(cancelled_before_start(), only_if=only_if)
-
-
-def cancelled_before_start() -> dict[str, str]:
-    """Return the error of a verification that was cancelled while it was queued."""
-    return Cancelled("The verification was cancelled before it started.", hint="Start it again.").as_dict()
-
-
-def _enforce(row: Row, process: ProcessHandle, *, terminate: bool) -> None:
+def _enforce(row: Execution, process: ProcessHandle, *, terminate: bool) -> None:
     """Wait for the end, sending stronger signals as time passes."""
     started = time.monotonic()
     # a group run ends only after its runs, which are cancelled with the same delays
@@ -145,9 +118,9 @@ def _enforce(row: Row, process: ProcessHandle, *, terminate: bool) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _result(row: Row) -> CancelResult:
+def _result(row: Execution) -> CancelResult:
     if not row.is_final:
         return CancelResult.REQUESTED
-    if row.status in (Status.CANCELLED, GroupStatus.CANCELLED) or (row.error or {}).get("code") == Cancelled.code:
+    if row.is_cancelled:
         return CancelResult.CANCELLED
     return CancelResult.TOO_LATE if isinstance(row, Run) and row.status == Status.SUCCESS else CancelResult.ENDED

@@ -1,44 +1,47 @@
-"""Executes one claimed run in this process: makes the plan, runs the engine, records its events."""
+"""Executes one run in this process: makes the plan, runs the engine, records its events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from django.db import DatabaseError, InterfaceError, connection
 
 from connections.sdk import lock_wait_reports
 from connections.sdk.errors import Cancelled, Lost, PipekitError
 from modules.models import Module
-from runs.engine import retry as retrying
 from runs.engine import sync
 from runs.engine.destination import find_published
 from runs.engine.events import Event, Published, Waiting, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
-from runs.engine.retry import RetryPolicy
+from runs.engine.retry import RetryPolicy, run_with_retries
 from runs.engine.sessions import with_short_timeout
-from runs.lifecycle import plan as planning
 from runs.lifecycle import signals
 from runs.lifecycle.connection_limit import wait_for_turn
 from runs.lifecycle.heartbeat import Heartbeat
+from runs.lifecycle.plan import build_failure_hooks, build_plan
 from runs.lifecycle.record import Recorder
 from runs.models import Run
-from runs.models.states import IllegalTransition
+from runs.models.transitions import IllegalTransition
+
+if TYPE_CHECKING:  # only a comparison imports DuckDB and Arrow
+    from runs.engine.verify.verify import VerificationResult
 
 
-def execute(
+def execute_run(
     run: Run,
     *,
     on_event: Callable[[Event], None] = lambda event: None,
     retry: bool = False,
-    change: Callable[[Plan], Plan] = lambda plan: plan,
+    repair: VerificationResult | None = None,
 ) -> Run:
     """Execute the run and return it in its final state; errors are recorded in it and not raised.
 
     ``on_event`` is called with each event after it is recorded. With ``retry``, transient failures are retried by the
-    module's retry policy. ``change`` may return a modified plan.
+    module's retry policy. With ``repair`` it repairs these differences.
     """
     with Recorder(run) as recorder:
         point("run.claimed")
@@ -46,21 +49,21 @@ def execute(
         try:
             signals.end_deferral()
             with heartbeat:
-                _run_engine(recorder, on_event, retry=retry, change=change)
+                _run_engine(recorder, on_event, retry=retry, repair=repair)
                 # from here a cancel is too late
                 signals.shield()
         except KeyboardInterrupt:
             signals.shield()
-            _stop(recorder, lost=heartbeat.lost)
+            _stop(recorder, is_row_gone=heartbeat.is_row_gone)
         except IllegalTransition:
             # finalized by another process, or deleted; a write noticed before the heartbeat did
             signals.shield()
-            _stop(recorder, lost=_is_gone(run))
+            _stop(recorder, is_row_gone=_is_gone(run))
     return run
 
 
 def _run_engine(
-    recorder: Recorder, on_event: Callable[[Event], None], *, retry: bool, change: Callable[[Plan], Plan]
+    recorder: Recorder, on_event: Callable[[Event], None], *, retry: bool, repair: VerificationResult | None
 ) -> None:
     def handle(event: Event) -> None:
         recorder.record(event)
@@ -68,7 +71,7 @@ def _run_engine(
 
     try:
         wait_for_turn(recorder.run, lambda message: handle(Waiting(message)))
-        plan = recorder.plan = change(planning.plan(recorder.run, recorder.settings))
+        plan = recorder.plan = _plan(recorder, repair)
     except IllegalTransition:
         raise
     except Exception:
@@ -84,11 +87,30 @@ def _run_engine(
             handle(event)
 
 
+def _plan(recorder: Recorder, repair: VerificationResult | None) -> Plan:
+    run = recorder.run
+    return build_plan(
+        _module(run),
+        token=run.token,
+        full_refresh=run.full_refresh,
+        force=run.force,
+        dry_run=run.dry_run,
+        log_path=run.log_file,
+        settings=recorder.settings,
+        repair=repair,
+    )
+
+
+def _module(run: Run) -> Module:
+    assert run.module is not None, "a module cannot be deleted while it runs"
+    return run.module
+
+
 def _hooks_without_plan(recorder: Recorder) -> Iterator[Event]:
     """Run the failure hooks of a run that failed before it had a plan."""
     if recorder.run.dry_run:
         return
-    hooks, problems = planning.failure_hooks(recorder.run, recorder.settings)
+    hooks, problems = build_failure_hooks(_module(recorder.run), recorder.settings)
     yield from map(Warned, problems)
     yield from sync.failure_hooks(hooks)
 
@@ -96,8 +118,7 @@ def _hooks_without_plan(recorder: Recorder) -> Iterator[Event]:
 def _events(run: Run, plan: Plan, *, retry: bool) -> Generator[Event, None, None]:
     if not retry:
         return sync.run(plan)
-    assert run.module is not None
-    return retrying.run(plan, _retry_policy(run.module), still_ours=lambda: _still_ours(run))
+    return run_with_retries(plan, _retry_policy(_module(run)), still_ours=lambda: _still_ours(run))
 
 
 def _still_ours(run: Run) -> bool:
@@ -117,7 +138,7 @@ def _is_gone(run: Run) -> bool:
         return True
 
 
-def _stop(recorder: Recorder, *, lost: bool) -> None:
+def _stop(recorder: Recorder, *, is_row_gone: bool) -> None:
     """Raise Cancelled, or Lost if no cancel was requested, unless the interrupted run had published already."""
     # by the plan that was executed: the module may have been changed since
     plan = recorder.plan if recorder.publishing and not recorder.published else None
@@ -125,7 +146,7 @@ def _stop(recorder: Recorder, *, lost: bool) -> None:
         # counted as published even if the row that would record it is gone
         with suppress(IllegalTransition):
             recorder.record(published)
-    if not recorder.published and lost:
+    if not recorder.published and is_row_gone:
         raise Lost(
             "The run's row was deleted from the metadata database, or finalized by another process; nothing was"
             " published.",
@@ -133,7 +154,7 @@ def _stop(recorder: Recorder, *, lost: bool) -> None:
         )
     if not recorder.published:
         raise Cancelled("The run was cancelled; nothing was published.")
-    if lost:
+    if is_row_gone:
         recorder.record(
             Warned(
                 "The run's row was deleted from the metadata database or finalized by another process; remaining hooks"

@@ -13,12 +13,13 @@ from runs.engine.faults import point
 from runs.lifecycle import spool
 from runs.lifecycle.metadata_retry import retry_finish
 from runs.models import Run
-from runs.models.states import IllegalTransition, Status
+from runs.models.states import Status
+from runs.models.transitions import IllegalTransition
 
 _log = logging.getLogger(__name__)
 
 
-def finish(run: Run, status: Status, results: Mapping[str, Any], *, log: Callable[[str], None]) -> None:
+def finish_run(run: Run, status: Status, results: Mapping[str, Any], *, log: Callable[[str], None]) -> None:
     """Write the status and the fields ``results``. If another process finalized the run before, its result stands.
 
     ``log`` is called with lines for the run's log.

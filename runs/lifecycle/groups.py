@@ -12,28 +12,32 @@ from itertools import groupby
 from django.db import DatabaseError, InterfaceError, connection
 
 from connections.sdk.errors import InternalError, PipekitError
+from modules.choices import OnFailure
 from modules.models import Group, Module
 from runs import logs
-from runs.lifecycle import cancel, claim, launch, signals
+from runs.lifecycle import signals
+from runs.lifecycle.cancel import cancel_execution
 from runs.lifecycle.heartbeat import Heartbeat
-from runs.lifecycle.liveness import seems_dead
+from runs.lifecycle.insert import RunRequest, insert_failed_run
+from runs.lifecycle.launch import launch_run
 from runs.lifecycle.metadata_retry import retry_metadata
-from runs.lifecycle.reap import reap
+from runs.lifecycle.reap import reap_if_dead
 from runs.models import GroupRun, Run
-from runs.models.states import FAILED, IllegalTransition
+from runs.models.states import FAILED
+from runs.models.transitions import IllegalTransition
 
 # seconds between two queries of the members' rows
 _POLL_SECONDS = 0.5
 
 
-def execute_group(group_run: GroupRun) -> None:
+def execute_group_run(group_run: GroupRun) -> None:
     """Execute a started group run to its end. If another process finalized it, that result stands."""
     try:
         signals.end_deferral()
         with Heartbeat(group_run):
             error = _run(group_run)
             signals.shield()
-        retry_metadata(lambda: group_run.finish_error(error.as_dict()) if error else group_run.finish())
+        retry_metadata(lambda: group_run.finish_error(error.as_dict()) if error else group_run.finish_by_runs())
     except KeyboardInterrupt:
         signals.shield()
         _cancel(group_run)
@@ -50,7 +54,7 @@ def _run(group_run: GroupRun) -> PipekitError | None:
         raise
     except Exception as error:
         logs.write(group_run, f"failed: {type(error).__name__}: {error}")
-        while retry_metadata(lambda: [run for run in group_run.runs.active() if not _reap_if_dead(run)]):
+        while retry_metadata(lambda: [run for run in group_run.runs.active() if not reap_if_dead(run)]):
             time.sleep(_POLL_SECONDS)
         return error if isinstance(error, PipekitError) else InternalError(f"{type(error).__name__}: {error}")
     return None
@@ -62,7 +66,7 @@ class _Group:
     def __init__(self, group_run: GroupRun) -> None:
         assert group_run.group is not None, "a group runs while it exists"
         self.row, self.group = group_run, group_run.group
-        self._request = claim.Request(
+        self._request = RunRequest(
             trigger=group_run.trigger,
             actor=group_run.actor,
             dry_run=group_run.dry_run,
@@ -89,7 +93,7 @@ class _Group:
     def _start(self, pk: int, name: str) -> list[Run]:
         # read only now: it may have been changed, disabled or deleted since the group run started
         module = retry_metadata(lambda: Module.objects.with_connections().filter(pk=pk).first())
-        if self._failed and self.group.on_failure == "stop":
+        if self._failed and self.group.on_failure == OnFailure.STOP:
             why = "a member before it failed"
         elif module is None:
             why = "it was deleted"
@@ -115,17 +119,16 @@ class _Group:
             # launched by an earlier call, after which the metadata failed
             return run
         try:
-            return launch.launch(module, self._request)
+            return launch_run(module, self._request)
         except PipekitError as error:
             if not Module.objects.filter(pk=module.pk).exists():
                 return None
-            return claim.refuse(module, self._request, error)
+            return insert_failed_run(module, self._request, error)
 
     def _has_ended(self, run: Run) -> bool:
         try:
             run.refresh_from_db()
-            if not run.is_final and seems_dead(run):
-                reap(run)
+            reap_if_dead(run)
         except Run.DoesNotExist:
             logs.write(self.row, f"{run.module_name}: run {run.pk} was deleted")
             return True
@@ -148,7 +151,7 @@ def _cancel(group_run: GroupRun) -> None:
     """Cancel the active runs, wait for them, then finalize the group run."""
     logs.write(group_run, "cancelling")
     for run in retry_metadata(lambda: list(group_run.runs.active())):
-        cancel.cancel(run)
+        cancel_execution(run)
     deadline = time.monotonic() + 30
     while retry_metadata(lambda: group_run.runs.active().exists()) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
@@ -159,11 +162,6 @@ def _cancel(group_run: GroupRun) -> None:
 
 
 def _finish_cancelled(group_run: GroupRun) -> None:
-    handled = {*group_run.runs.values_list("module_name", flat=True), *(each["module"] for each in group_run.skipped)}
-    left = [{"module": name, "why": "the group run was cancelled"} for name in group_run.members if name not in handled]
+    left = [{"module": name, "why": "the group run was cancelled"} for name in group_run.members_not_run()]
     group_run.record(skipped=[*group_run.skipped, *left])
     group_run.finish_cancelled()
-
-
-def _reap_if_dead(run: Run) -> bool:
-    return seems_dead(run) and reap(run)

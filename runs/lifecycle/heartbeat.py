@@ -30,7 +30,7 @@ class Heartbeat:
     ) -> None:
         self._row, self._on_beat = row, on_beat
         # whether it interrupted because the row was deleted or finalized, not because of a cancel
-        self.lost = False
+        self.is_row_gone = False
         self._interval = float((settings or current_settings()).heartbeat_seconds)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -70,7 +70,7 @@ class Heartbeat:
         try:
             if not (self._row.beat() if beat else self._row.must_stop()):
                 return False
-            self.lost = self._row.is_gone()
+            self.is_row_gone = self._row.is_gone()
             return True
         except (DatabaseError, InterfaceError):
             connection.close()

@@ -8,22 +8,22 @@ from connections.sdk.errors import PipekitError
 from modules.models import Group, Module
 from runs.engine.faults import point
 from runs.launchers.launcher import launcher
-from runs.lifecycle import claim
+from runs.lifecycle.insert import RunRequest, queue_group_run, queue_run
 from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy
 
 
-def launch(module: Module, request: claim.Request) -> Run:
+def launch_run(module: Module, request: RunRequest) -> Run:
     """Queue a run and start its process. Raise AlreadyRunning, naming the conflicting run.
 
     If the process cannot be started, the returned run has ended with that error.
     """
-    run = claim.queue(module, request)
+    run = queue_run(module, request)
     _start(run, "--run")
     return run
 
 
-def launch_group(
+def launch_group_run(
     group: Group,
     *,
     trigger: str = StartedBy.MANUAL,
@@ -32,11 +32,9 @@ def launch_group(
     full_refresh: bool = False,
     on_insert: Callable[[GroupRun], None] | None = None,
 ) -> GroupRun:
-    """Queue a group run and start its process. Raises and returns as `launch`."""
-    request = claim.Request(
-        trigger=trigger, actor=actor, dry_run=dry_run, full_refresh=full_refresh, on_insert=on_insert
-    )
-    group_run = claim.queue_group(group, request)
+    """Queue a group run and start its process. Raises and returns as `launch_run`."""
+    request = RunRequest(trigger=trigger, actor=actor, dry_run=dry_run, full_refresh=full_refresh, on_insert=on_insert)
+    group_run = queue_group_run(group, request)
     _start(group_run, "--group-run")
     return group_run
 

@@ -12,18 +12,17 @@ import time
 from django.utils import timezone
 
 from runs.launchers.launcher import START_SECONDS
-from runs.models import GroupRun, Run
+from runs.models.execution import Execution
 from runs.models.process_mixin import ProcessMixin
 from runs.models.setting import current_settings
 from runs.models.states import Status
-from runs.models.verification import Verification
 from runs.process import identity
 
 # a queued row without a process is dead after this: its launcher has failed, or died before it stored the process
 _START_TIMEOUT = dt.timedelta(seconds=START_SECONDS + 4)
 
 
-def seems_dead(row: Run | GroupRun | Verification) -> bool:
+def seems_dead(row: Execution) -> bool:
     """Return whether the process has ended or never started; on another machine its heartbeat decides."""
     if row.status == Status.LOST:
         return True

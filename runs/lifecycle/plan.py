@@ -1,8 +1,10 @@
-"""Builds the engine's plan of a run from the metadata: the module, its connections and the settings."""
+"""Builds the engine's plan of a run or comparison from the metadata: the module, its connections and the settings."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings as conf
 
@@ -10,28 +12,41 @@ from connections.models import Connection
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import Column
+from modules.choices import DuplicateKeys, FullPublish, NulBytes, OnError, RunOn
 from modules.models import Hook as HookRow
 from modules.models import Module
-from runs.engine.plan import Hook, Limits, NamedWatermark, Plan, RunOn, Strategy
-from runs.models import Run, Setting
-from runs.models.setting import current_settings
+from runs.engine.plan import Hook, Limits, NamedWatermark, Plan, Strategy
+from runs.models.setting import Setting, current_settings
+
+if TYPE_CHECKING:  # only a comparison imports DuckDB and Arrow
+    from runs.engine.verify.verify import VerificationResult
 
 
-def plan(run: Run, settings: Setting | None = None) -> Plan:
-    """Return the plan of a run, secrets resolved: call it only in the process that connects.
+def build_plan(
+    module: Module,
+    *,
+    token: str = "",
+    full_refresh: bool = False,
+    force: bool = False,
+    dry_run: bool = False,
+    log_path: Path | None = None,
+    settings: Setting | None = None,
+    repair: VerificationResult | None = None,
+) -> Plan:
+    """Return the plan of a run with this token, secrets resolved: call it only in the process that connects.
 
-    ``settings`` are by default those of now.
+    A comparison has no run, and needs no token. With ``repair`` the plan is that of the run which repairs the
+    differences. ``settings`` are by default those of now.
 
-    Raise SecretMissing for a reference to a secret that does not exist.
+    Raises SecretMissing for a reference to a secret that does not exist, and ConfigurationInvalid if the differences
+    cannot be repaired.
     """
-    module = run.module
-    assert module is not None, "a run is planned while its module exists"
-    strategy = strategy_of(run)
+    strategy = strategy_of(module, full_refresh=full_refresh)
     key = module.key_columns
     settings = settings or current_settings()
     timeout = settings.no_progress_timeout
-    return Plan(
-        run=run.token,
+    plan = Plan(
+        run=token,
         module=module.name,
         strategy=strategy,
         source=_parameters(module.source_connection, timeout),
@@ -48,25 +63,29 @@ def plan(run: Run, settings: Setting | None = None) -> Plan:
         key_sync=module.key_sync,
         key_sync_query=module.key_sync_query,
         supports_deletes=module.dest_connection.supports_deletes,
-        keep_latest=module.duplicate_keys == "keep_latest",
-        delete_instead_of_truncate=module.full_publish == "delete",
-        strip_nul_bytes=module.nul_bytes == "strip",
+        keep_latest=module.duplicate_keys == DuplicateKeys.KEEP_LATEST,
+        delete_instead_of_truncate=module.full_publish == FullPublish.DELETE,
+        strip_nul_bytes=module.nul_bytes == NulBytes.STRIP,
         limits=Limits(min_full_share=settings.min_full_share, max_delete_share=settings.max_delete_share),
-        force=run.force,
-        dry_run=run.dry_run,
+        force=force,
+        dry_run=dry_run,
         no_progress_timeout=timeout,
         jrunner_path=conf.PIPEKIT.jrunner_path or "",
-        log_path=str(run.log_file),
+        log_path=str(log_path or ""),
     )
+    if repair is None:
+        return plan
+    # imported here: only a comparison imports DuckDB and Arrow
+    from runs.engine.verify.plan_repair import repair_plan
+
+    return repair_plan(plan, repair)
 
 
-def failure_hooks(run: Run, settings: Setting) -> tuple[list[Hook | None], list[str]]:
+def build_failure_hooks(module: Module, settings: Setting) -> tuple[list[Hook | None], list[str]]:
     """Return the hooks of a run that cannot be planned, and why some of its failure hooks cannot be executed.
 
     None stands for such a hook, and for all that are not executed after a failure.
     """
-    module = run.module
-    assert module is not None, "a run is planned while its module exists"
     hooks, problems = list[Hook | None](), list[str]()
     for number, row in enumerate(module.hooks.order_by("run_order", "pk"), start=1):
         hook = None
@@ -79,14 +98,12 @@ def failure_hooks(run: Run, settings: Setting) -> tuple[list[Hook | None], list[
     return hooks, problems
 
 
-def plan_of_destination(run: Run) -> Plan:
-    """Return a plan that is enough to find what the run published; it needs no secret but the destination's."""
-    module = run.module
-    assert module is not None, "a run is planned while its module exists"
-    strategy = strategy_of(run)
+def build_destination_plan(module: Module, *, token: str, full_refresh: bool) -> Plan:
+    """Return a plan that is enough to find what a run published; it needs no secret but the destination's."""
+    strategy = strategy_of(module, full_refresh=full_refresh)
     destination = _parameters(module.dest_connection, current_settings().no_progress_timeout)
     return Plan(
-        run=run.token,
+        run=token,
         module=module.name,
         strategy=strategy,
         source=destination,
@@ -103,10 +120,9 @@ def _parameters(connection: Connection, timeout: int) -> ConnectionParameters:
     return replace(parameters, options={**parameters.options, "no_progress_timeout": timeout})
 
 
-def strategy_of(run: Run) -> Strategy:
+def strategy_of(module: Module, *, full_refresh: bool) -> Strategy:
     """Return the module's merge strategy, or `full` for a full refresh."""
-    assert run.module is not None
-    return Strategy.FULL if run.full_refresh else Strategy(run.module.merge_strategy)
+    return Strategy.FULL if full_refresh else Strategy(module.merge_strategy)
 
 
 def _watermark(module: Module, strategy: Strategy, key: tuple[str, ...]) -> str:
@@ -139,5 +155,5 @@ def _hook(hook: HookRow, module: Module, timeout: int) -> Hook:
         sql=hook.sql,
         run_on=RunOn(hook.run_on),
         connection=_parameters(hook.connection or module.dest_connection, timeout),
-        must_succeed=hook.on_error == "fail",
+        must_succeed=hook.on_error == OnError.FAIL,
     )

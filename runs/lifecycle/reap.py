@@ -1,4 +1,7 @@
-"""Finalizes runs whose process has died, with the status that the destination's commit record proves."""
+"""Finalizes runs, group runs and verifications whose process has died.
+
+The destination's commit record proves whether such a run published.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import DatabaseError, InterfaceError
 
 from connections.sdk.errors import Cancelled, Lost, PipekitError
@@ -16,13 +20,14 @@ from connections.secrets.redaction import redactor
 from runs import logs
 from runs.engine.events import Published
 from runs.engine.plan import Plan
-from runs.lifecycle import plan as planning
 from runs.lifecycle import spool
 from runs.lifecycle.destination_key import dest_lock_key
 from runs.lifecycle.liveness import seems_dead
+from runs.lifecycle.plan import build_destination_plan
 from runs.models import GroupRun, Run
-from runs.models.execution import StartedBy
-from runs.models.states import IllegalTransition, Status
+from runs.models.execution import Execution, StartedBy
+from runs.models.states import Status
+from runs.models.transitions import IllegalTransition
 from runs.models.verification import ACTIVE, Verification
 
 _log = logging.getLogger(__name__)
@@ -45,113 +50,87 @@ def reap_all(*, seconds: float = math.inf) -> int:
         if time.monotonic() > deadline:
             break
         try:
-            count += _reap_if_dead(row)
+            count += reap_if_dead(row)
         except Exception:
             # an error of one row must not keep the others from being finalized
             _log.exception("%s could not be finalized.", row)
     return count
 
 
-def _reap_if_dead(row: Run | GroupRun | Verification) -> bool:
-    if isinstance(row, GroupRun):
-        return reap_group(row)
-    if not seems_dead(row):
-        return False
-    return reap(row) if isinstance(row, Run) else reap_verification(row)
+def reap_if_dead(row: Execution) -> bool:
+    """Finalize the row if its process is dead; return whether this call did it (see `reap`)."""
+    return not row.is_final and seems_dead(row) and reap(row)
 
 
-def reap(run: Run) -> bool:
-    """Finalize a dead run: success if its commit record exists, else error `lost`. Safe to call concurrently.
+def reap(row: Execution) -> bool:
+    """Finalize a row whose process seems dead. Safe to call concurrently.
 
-    Return whether this call did it; a run whose process lives after all is left to it.
+    A run whose commit record exists is a success. A group run is finalized once none of its runs is active, a
+    verification together with its repair run.
+
+    Return whether this call did it; a row whose process lives after all is left to it.
     """
     spool.import_files()
+    if isinstance(row, GroupRun) and not _reap_members(row):
+        return False
     # deleted or finalized by another process meanwhile
-    with suppress(IllegalTransition, Run.DoesNotExist):
-        if not _is_still_dead(run):
+    with suppress(IllegalTransition, ObjectDoesNotExist):
+        # it may have been loaded before its process started
+        row.refresh_from_db()
+        if row.is_final or not seems_dead(row):
             return False
-        # it is lost already if an earlier reaper died in between
-        if run.status == Status.RUNNING:
-            run.mark_lost(heartbeat=run.heartbeat)
-        _finalize(run)
-        logs.write(run, f"finalized without its process: {run.status}")
+        match row:
+            case Run():
+                _finalize_run(row)
+            case GroupRun():
+                _finalize_group_run(row)
+            case Verification():
+                _finalize_verification(row)
         return True
     return False
 
 
-def _is_still_dead(row: Run | GroupRun | Verification) -> bool:
-    """Load the row again, which may be older than its process, and return whether it is to be finalized."""
-    row.refresh_from_db()
-    return not row.is_final and seems_dead(row)
+def _reap_members(group_run: GroupRun) -> bool:
+    """Finalize the group run's dead runs; return whether no run is active any more."""
+    for run in group_run.runs.active():
+        reap_if_dead(run)
+    return not group_run.runs.active().exists()
 
 
-def _as_loaded(row: Run | GroupRun | Verification) -> dict[str, Any]:
+def _as_loaded(row: Execution) -> dict[str, Any]:
     """Return the condition that no process has started or continued the row since it was loaded."""
     return {"status": row.status, "heartbeat": row.heartbeat}
 
 
-def reap_group(group_run: GroupRun) -> bool:
-    """Finalize a dead group run once none of its runs is active; return whether it has ended."""
-    if not seems_dead(group_run):
-        return False
-    for run in group_run.runs.active():
-        if seems_dead(run):
-            reap(run)
-    if group_run.runs.active().exists():
-        return False
-    with suppress(IllegalTransition, GroupRun.DoesNotExist):
-        if not _is_still_dead(group_run):
-            return group_run.is_final
-        _finalize_group(group_run)
-    return True
-
-
-def reap_verification(verification: Verification) -> bool:
-    """Finalize a dead verification and its repair run: cancelled if that was requested, else error `lost`.
-
-    Return whether this call did it.
-    """
-    try:
-        if not _is_still_dead(verification):
-            return False
-    except Verification.DoesNotExist:
-        return False
+def _finalize_verification(verification: Verification) -> None:
+    """End it as cancelled if that was requested, else with the error `lost`, and its repair run before."""
     run = Run.objects.filter(trigger=StartedBy.VERIFICATION.numbered(verification.pk)).first()
-    if run is not None and not run.is_final and seems_dead(run):
-        if verification.cancel_requested:
+    if run is not None:
+        if verification.cancel_requested and seems_dead(run):
             run.request_cancel()
-        reap(run)
+        reap_if_dead(run)
     error: PipekitError = Lost("The process of this verification ended unexpectedly.", hint="Start it again.")
     if verification.cancel_requested:
         error = Cancelled("The verification was cancelled.", hint="Start it again.")
-    try:
-        repair_run = {} if run is None else {"repair_run": run}
-        verification.finish_error(error.as_dict(), only_if=_as_loaded(verification), **repair_run)
-    except IllegalTransition:
-        return False
-    return True
+    repair_run = {} if run is None else {"repair_run": run}
+    verification.finish_error(error.as_dict(), only_if=_as_loaded(verification), **repair_run)
 
 
-def reap_verifications() -> int:
-    """Finalize every verification whose process is dead; return how many."""
-    dead = [row for row in Verification.objects.filter(status__in=ACTIVE) if seems_dead(row)]
-    return sum(reap_verification(row) for row in dead)
-
-
-def _finalize_group(group_run: GroupRun) -> None:
-    handled = {*group_run.runs.values_list("module_name", flat=True), *(each["module"] for each in group_run.skipped)}
-    left = [name for name in group_run.members if name not in handled]
-    only_if = _as_loaded(group_run)
+def _finalize_group_run(group_run: GroupRun) -> None:
+    left, only_if = group_run.members_not_run(), _as_loaded(group_run)
     if group_run.cancel_requested:
         group_run.finish_cancelled(only_if=only_if)
     elif group_run.status == Status.RUNNING and group_run.members and not left:
-        group_run.finish(only_if=only_if)
+        group_run.finish_by_runs(only_if=only_if)
     else:
         error = _lost(group_run, "members that were not run: " + ", ".join(left or ["all"]))
         group_run.finish_error(error.as_dict(), only_if=only_if)
 
 
-def _finalize(run: Run) -> None:
+def _finalize_run(run: Run) -> None:
+    # it is lost already if an earlier reaper died in between
+    if run.status == Status.RUNNING:
+        run.mark_lost(heartbeat=run.heartbeat)
     # queued or lost; the process of a queued run may start it meanwhile
     only_if = {"status": run.status}
     published, why_unknown = _ask_destination(run)
@@ -169,6 +148,7 @@ def _finalize(run: Run) -> None:
     else:
         effect = "whether it published is not known" if why_unknown else "nothing was published"
         run.finish_error(_lost(run, effect, detail=why_unknown).as_dict(), only_if=only_if)
+    logs.write(run, f"finalized without its process: {run.status}")
 
 
 def _lost(row: Run | GroupRun, effect: str, *, detail: str = "") -> Lost:
@@ -205,7 +185,7 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
         # it cannot have published
         return None, ""
     try:
-        published = _find_published(planning.plan_of_destination(run))
+        published = _find_published(build_destination_plan(run.module, token=run.token, full_refresh=run.full_refresh))
         is_same = run.dest_lock_key in ("", dest_lock_key(run.module))
     except PipekitError as error:
         # the run ends all the same: the next one starts from the destination's data in either case

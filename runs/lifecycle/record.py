@@ -6,7 +6,6 @@ state (see `finish`).
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 import traceback
 from types import TracebackType
@@ -16,14 +15,16 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
 from connections.sdk.errors import Cancelled, InternalError, PipekitError, Refused
+from connections.sdk.formatting import iso_milliseconds
 from connections.secrets.redaction import redactor
 from runs import logs
 from runs.engine import events
 from runs.engine.plan import Plan
-from runs.lifecycle.finish import finish
+from runs.lifecycle.finish import finish_run
 from runs.models import Run
 from runs.models.setting import current_settings
 from runs.models.states import Status
+from runs.models.storable import storable
 
 # seconds between two writes of the progress, few enough for SQLite
 _PROGRESS_SECONDS = 2.0
@@ -147,16 +148,16 @@ class Recorder:
 
     def _record_failed_attempt(self, failed: events.AttemptFailed) -> None:
         message = redactor().text(failed.message)
-        started = self.run.attempts[-1]["ended"] if self.run.attempts else _iso(self.run.started_at or timezone.now())
+        now, earlier = timezone.now(), self.run.attempts or []
         attempt = {
             "number": failed.number,
-            "started": started,
-            "ended": _iso(timezone.now()),
+            "started": earlier[-1]["ended"] if earlier else iso_milliseconds(self.run.started_at or now),
+            "ended": iso_milliseconds(now),
             "code": failed.code,
             "message": message,
             "wait": failed.wait,
         }
-        self._set(attempts=[*(self.run.attempts or []), attempt], attempt=failed.number + 1)
+        self._set(attempts=[*earlier, attempt], attempt=failed.number + 1)
         if not self.published:
             self._set(steps=[], merge_sql="")
         what = "connection" if failed.connecting else "attempt"
@@ -198,13 +199,9 @@ class Recorder:
     def _finish(self, status: Status, **results: Any) -> None:
         results = {**self._unwritten, **results, "finished_at": timezone.now()}
         self._unwritten = {}
-        finish(self.run, status, results, log=self.log)
-
-
-def _iso(timestamp: dt.datetime) -> str:
-    return timestamp.isoformat(timespec="milliseconds")
+        finish_run(self.run, status, results, log=self.log)
 
 
 def _storable(text: str) -> str:
-    """Return a text without secrets and with NUL characters escaped, which PostgreSQL cannot store."""
-    return redactor().text(text).replace("\0", "\\0")
+    """Return a text as it is in the row: without secrets, and without characters that cannot be stored."""
+    return str(storable(redactor().text(text)))

@@ -18,7 +18,8 @@ from django.db import DataError, IntegrityError
 
 from connections.sdk.files.private import replace_file
 from runs.models import Run
-from runs.models.states import IllegalTransition, Status
+from runs.models.states import Status
+from runs.models.transitions import IllegalTransition
 
 _log = logging.getLogger(__name__)
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
 
 from django.db import models, transaction
 from django.utils import timezone
 
 from connections.models import Timestamped
+from connections.sdk.errors import Cancelled
 from connections.secrets.redaction import redactor
 from runs.models.process_mixin import ProcessMixin
-from runs.models.states import finished
-from runs.models.transitions import transition
+from runs.models.states import Status
+from runs.models.transitions import finished, transition
 
 
 class StartedBy(models.TextChoices):
@@ -39,6 +41,11 @@ def without_secrets(error: dict[str, Any]) -> dict[str, Any]:
 class Execution(ProcessMixin, Timestamped):
     """Abstract base of rows that a process executes once. They change only by transitions, until they are final."""
 
+    # the states from which each final state can be reached
+    ALLOWED_FROM: ClassVar[Mapping[Any, Collection[str]]] = {}
+    # options of the command `cancelrun` that say that a number is such a row's
+    CANCEL_OPTIONS: ClassVar[Collection[str]] = ()
+
     # the choices are those of the model
     status: models.CharField[str, str]
     # of `StartedBy`; for schedules and verifications with a number, such as `schedule:7`
@@ -57,6 +64,16 @@ class Execution(ProcessMixin, Timestamped):
         return self.status not in self.ACTIVE
 
     @property
+    def is_cancelled(self) -> bool:
+        """Whether it was ended by a cancel; a verification that was has the status of what it found until then."""
+        return self.status == Status.CANCELLED or (self.error or {}).get("code") == Cancelled.code
+
+    @property
+    def log_file(self) -> Path:
+        """The path of its log."""
+        raise NotImplementedError
+
+    @property
     def seconds(self) -> float | None:
         """The duration in seconds, up to now while it runs; None if it has not started."""
         if self.started_at is None:
@@ -67,20 +84,26 @@ class Execution(ProcessMixin, Timestamped):
         """Update fields of an active row. Raise IllegalTransition once it is final."""
         transition(self, None, sources=self.ACTIVE, fields=fields)
 
-    def _start(
-        self, status: str, process: dict[str, Any], *, sources: Collection[str], only_if: dict[str, Any] | None = None
-    ) -> None:
-        """Set the status of a running row, in the process whose fields are ``process``."""
-        fields = {"started_at": timezone.now(), **process}
-        transition(self, status, sources=sources, fields=fields, only_if=only_if)
+    def start(self, **process: Any) -> None:
+        """queued -> running, in the process whose fields are ``process`` (see `ProcessIdentity.as_fields`)."""
+        transition(self, Status.RUNNING, sources=[Status.QUEUED], fields={"started_at": timezone.now(), **process})
 
-    def _finish(
-        self, status: str, results: dict[str, Any], *, sources: Collection[str], only_if: dict[str, Any] | None = None
-    ) -> None:
-        """Set a final status, and send `states.finished` in the same transaction. The error has no secrets."""
+    def cancel_queued(self) -> None:
+        """queued -> cancelled. Raise IllegalTransition if its process has started it."""
+        raise NotImplementedError
+
+    def finish(self, status: str, *, only_if: dict[str, Any] | None = None, **results: Any) -> None:
+        """Set a final status, and send `finished` in the same transaction. The error is stored without secrets.
+
+        Raise IllegalTransition if it is not allowed, or if a field of the row differs from ``only_if``.
+        """
         fields = {"finished_at": timezone.now(), **results}
         if fields.get("error"):
             fields["error"] = without_secrets(fields["error"])
         with transaction.atomic():
-            transition(self, status, sources=sources, fields=fields, only_if=only_if)
+            transition(self, status, sources=self.ALLOWED_FROM[status], fields=fields, only_if=only_if)
             finished.send(type(self), instance=self)
+
+    def finish_error(self, error: dict[str, str], **results: Any) -> None:
+        """End it with this error, from any active state; from queued if its process never started."""
+        self.finish(Status.ERROR, error=error, **results)

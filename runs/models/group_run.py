@@ -22,6 +22,8 @@ class GroupRun(Execution):
     """
 
     ACTIVE = states.GROUP_ACTIVE
+    ALLOWED_FROM = states.GROUP_ALLOWED_FROM
+    CANCEL_OPTIONS = ("--group-run",)
 
     group = models.ForeignKey(Group, on_delete=models.SET_NULL, null=True, related_name="group_runs")
     # kept when the group is deleted
@@ -54,21 +56,25 @@ class GroupRun(Execution):
     def log_file(self) -> Path:
         return Path(conf.PIPEKIT.log_dir) / f"group_runs/{self.pk}.log"
 
-    def start(self, **process: Any) -> None:
-        """queued -> running, in the process whose fields are ``process``."""
-        self._start(GroupStatus.RUNNING, process, sources=[GroupStatus.QUEUED])
+    def members_not_run(self) -> list[str]:
+        """Return the names of the members that have neither a run nor a reason why they were skipped."""
+        handled = {*self.runs.values_list("module_name", flat=True), *(each["module"] for each in self.skipped)}
+        return [name for name in self.members if name not in handled]
 
-    def finish(self, *, only_if: dict[str, Any] | None = None) -> None:
+    def finish_by_runs(self, *, only_if: dict[str, Any] | None = None) -> None:
         """running -> dry_run, success, partial or error, depending on its runs."""
         status = states.group_status(self.runs.values_list("status", flat=True))
-        self._finish(status, {}, sources=[GroupStatus.RUNNING], only_if=only_if)
+        self.finish(status, only_if={"status": GroupStatus.RUNNING, **(only_if or {})})
 
-    def finish_error(self, error: dict[str, str], *, only_if: dict[str, Any] | None = None) -> None:
+    def finish_error(self, error: dict[str, str], **results: Any) -> None:
         """End it with an error of the group run itself: partial if any of its runs succeeded, else error."""
         any_succeeded = self.runs.filter(status__in=states.SUCCESSFUL).exists()
         status = GroupStatus.PARTIAL if any_succeeded else GroupStatus.ERROR
-        self._finish(status, {"error": error}, sources=states.GROUP_ACTIVE, only_if=only_if)
+        self.finish(status, error=error, **results)
 
     def finish_cancelled(self, *, only_if: dict[str, Any] | None = None) -> None:
         """queued or running -> cancelled."""
-        self._finish(GroupStatus.CANCELLED, {}, sources=states.GROUP_ACTIVE, only_if=only_if)
+        self.finish(GroupStatus.CANCELLED, only_if=only_if)
+
+    def cancel_queued(self) -> None:
+        self.finish_cancelled(only_if={"status": GroupStatus.QUEUED})

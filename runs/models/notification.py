@@ -17,7 +17,7 @@ from modules.models import Module
 
 # deliveries are retried for this long
 RETRY_PERIOD = dt.timedelta(hours=24)
-# a sender's claim expires after this, and another sender may take the rows
+# a sender's lease of rows expires after this, and another sender may send them
 LEASE = dt.timedelta(minutes=5)
 _FIRST_DELAY = dt.timedelta(minutes=1)
 _MAX_DELAY = dt.timedelta(minutes=30)
@@ -66,30 +66,30 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         """Return pending notifications whose next attempt is due, oldest first."""
         return self.pending().filter(channel=channel, due_at__lte=now).order_by("due_at", "pk")
 
-    def claim(self, pks: Iterable[int], now: dt.datetime) -> str:
-        """Claim the rows for one sender until the lease expires; return the id of the claim."""
-        claim = str(uuid.uuid4())
-        self.filter(pk__in=list(pks)).pending().update(claim=claim, claimed_at=now, due_at=now + LEASE)
-        return claim
+    def lease(self, pks: Iterable[int], now: dt.datetime) -> str:
+        """Lease the rows to one sender for the time LEASE; return the id of the lease."""
+        lease = str(uuid.uuid4())
+        self.filter(pk__in=list(pks)).pending().update(claim=lease, claimed_at=now, due_at=now + LEASE)
+        return lease
 
-    def release(self, claims: Iterable[str], now: dt.datetime) -> None:
-        """Release claimed rows that were not attempted."""
-        self.pending().filter(claim__in=list(claims)).update(claim="", claimed_at=None, due_at=now)
+    def release(self, leases: Iterable[str], now: dt.datetime) -> None:
+        """End the leases of rows that were not attempted."""
+        self.pending().filter(claim__in=list(leases)).update(claim="", claimed_at=None, due_at=now)
 
-    def mark_sent(self, claim: str, now: dt.datetime, *, remark: str = "") -> int:
-        """Record a delivery. The claim is kept: it identifies the message that carried these rows."""
+    def mark_sent(self, lease: str, now: dt.datetime, *, remark: str = "") -> int:
+        """Record a delivery. The lease is kept: it identifies the message that carried these rows."""
         sent = {"status": Delivery.SENT, "sent_at": now, "last_error": remark, "attempts": models.F("attempts") + 1}
-        return self.pending().filter(claim=claim).update(**sent)
+        return self.pending().filter(claim=lease).update(**sent)
 
-    def mark_failed(self, claim: str, now: dt.datetime, *, error: str) -> None:
+    def mark_failed(self, lease: str, now: dt.datetime, *, error: str) -> None:
         """Record a failed attempt and schedule the next one with exponential backoff, until ``give_up_at``."""
-        rows = self.pending().filter(claim=claim)
+        rows = self.pending().filter(claim=lease)
         attempts = rows.aggregate(most=models.Max("attempts"))["most"] or 0
         delay = min(_FIRST_DELAY * 2 ** min(attempts, 10), _MAX_DELAY)
         attempt: dict[str, Any] = {"attempts": models.F("attempts") + 1, "last_error": error}
-        unclaimed = {"claim": "", "claimed_at": None}
-        rows.filter(give_up_at__lte=now).update(status=Delivery.UNDELIVERED, **attempt, **unclaimed)
-        rows.update(due_at=now + delay, **attempt, **unclaimed)
+        unleased = {"claim": "", "claimed_at": None}
+        rows.filter(give_up_at__lte=now).update(status=Delivery.UNDELIVERED, **attempt, **unleased)
+        rows.update(due_at=now + delay, **attempt, **unleased)
 
     def retry(self, now: dt.datetime) -> int:
         """Queue undelivered notifications again, with a new deadline."""
@@ -119,6 +119,7 @@ class Notification(Timestamped):
     give_up_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True, blank=True)
     last_error = models.TextField(blank=True)
+    # the id of the lease, and its beginning
     claim = models.CharField(max_length=36, blank=True, editable=False)
     claimed_at = models.DateTimeField(null=True, blank=True, editable=False)
 

@@ -12,13 +12,14 @@ from typing import Any
 from django.conf import settings as conf
 from django.db import models
 
+from connections.sdk.errors import Cancelled
 from modules.models import Module
 from runs.models import states
 from runs.models.execution import Execution
 from runs.models.group_run import GroupRun
 from runs.models.querysets import RunQuerySet
-from runs.models.states import IllegalTransition, Status
-from runs.models.transitions import transition
+from runs.models.states import Status
+from runs.models.transitions import IllegalTransition, transition
 
 
 def keep_runs(collector: Any, field: Any, runs: Any, using: str) -> None:
@@ -41,6 +42,7 @@ class Run(Execution):
     """One execution of a module. It changes only through its transition methods, and never once it is final."""
 
     ACTIVE = states.ACTIVE
+    ALLOWED_FROM = states.ALLOWED_FROM
 
     module = models.ForeignKey(Module, on_delete=keep_runs, null=True, related_name="runs")
     # kept when the module is deleted
@@ -114,10 +116,6 @@ class Run(Execution):
         """The path of its log. The row stores it relative to the log directory, so that an installation can move."""
         return Path(conf.PIPEKIT.log_dir) / self.log_path
 
-    def start(self, **process: Any) -> None:
-        """queued -> running, in the process whose fields are ``process`` (see `ProcessIdentity.as_fields`)."""
-        self._start(Status.RUNNING, process, sources=[Status.QUEUED])
-
     def mark_lost(self, *, heartbeat: int) -> None:
         """running -> lost, unless the heartbeat has advanced beyond the given one."""
         transition(self, Status.LOST, sources=[Status.RUNNING], fields={}, only_if={"heartbeat": heartbeat})
@@ -126,17 +124,10 @@ class Run(Execution):
         """running or lost -> success."""
         self.finish(Status.SUCCESS, **results)
 
-    def finish_error(self, error: dict[str, str], **results: Any) -> None:
-        """queued, running or lost -> error; from queued when its process never started."""
-        self.finish(Status.ERROR, error=error, **results)
-
     def finish_cancelled(self, error: dict[str, str], **results: Any) -> None:
         """queued, running or lost -> cancelled."""
         self.finish(Status.CANCELLED, error=error, **results)
 
-    def finish(self, status: Status, *, only_if: dict[str, Any] | None = None, **results: Any) -> None:
-        """Set a final status and send `states.finished`.
-
-        Raise IllegalTransition if it is not allowed, or if a field of the row differs from ``only_if``.
-        """
-        self._finish(status, results, sources=states.ALLOWED_FROM[status], only_if=only_if)
+    def cancel_queued(self) -> None:
+        error = Cancelled("The run was cancelled before it started.")
+        self.finish_cancelled(error.as_dict(), only_if={"status": Status.QUEUED})

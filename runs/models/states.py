@@ -1,23 +1,10 @@
-"""States of runs and group runs: which hold the lock, which are final, and which transitions are allowed."""
+"""States of runs and group runs: which hold the lock, which are final, and from which others these are reached."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from django.db.models import TextChoices
-from django.dispatch import Signal
-
-from connections.sdk.errors import PipekitError
-
-# Sent in the transaction that gives a run, group run or verification its final status. The sender is the model, and
-# ``instance`` the row. An exception in a receiver undoes the transition.
-finished = Signal()
-
-
-class IllegalTransition(PipekitError):
-    """The transition is not allowed from the row's state, usually because another process changed it first."""
-
-    code = "illegal_transition"
 
 
 class Status(TextChoices):
@@ -61,6 +48,13 @@ ALLOWED_FROM: dict[Status, tuple[Status, ...]] = {
     Status.CANCELLED: ACTIVE,
 }
 GROUP_ACTIVE = (GroupStatus.QUEUED, GroupStatus.RUNNING)
+GROUP_ALLOWED_FROM: dict[GroupStatus, tuple[GroupStatus, ...]] = {
+    GroupStatus.SUCCESS: (GroupStatus.RUNNING,),
+    GroupStatus.DRY_RUN: (GroupStatus.RUNNING,),
+    GroupStatus.PARTIAL: GROUP_ACTIVE,
+    GroupStatus.ERROR: GROUP_ACTIVE,
+    GroupStatus.CANCELLED: GROUP_ACTIVE,
+}
 
 
 def group_status(statuses: Iterable[str]) -> GroupStatus:

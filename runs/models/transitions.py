@@ -1,4 +1,7 @@
-"""Transitions of runs, group runs and verifications from one status to another, each in one conditional UPDATE."""
+"""Transitions of runs, group runs and verifications from one status to another, each in one conditional UPDATE.
+
+The last one, to a final status, is signalled.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,21 @@ from collections.abc import Collection
 from typing import Any
 
 from django.db import models
+from django.dispatch import Signal
 from django.utils import timezone
 
-from runs.models.states import IllegalTransition
+from connections.sdk.errors import PipekitError
+from runs.models.storable import storable
+
+# Sent in the transaction that gives a run, group run or verification its final status. The sender is the model, and
+# ``instance`` the row. An exception in a receiver undoes the transition.
+finished = Signal()
+
+
+class IllegalTransition(PipekitError):
+    """The transition is not allowed from the row's state, usually because another process changed it first."""
+
+    code = "illegal_transition"
 
 
 def transition(
@@ -36,17 +51,3 @@ def transition(
         )
     for name, value in changed.items():
         setattr(row, name, value)
-
-
-def storable(value: Any) -> Any:
-    """Escape characters that a metadata database cannot store, also within lists and dictionaries.
-
-    These are NUL (PostgreSQL) and lone surrogates (all databases).
-    """
-    if isinstance(value, str):
-        return value.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode("utf-8")
-    if isinstance(value, dict):
-        return {storable(key): storable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [storable(item) for item in value]
-    return value

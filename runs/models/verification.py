@@ -7,10 +7,13 @@ from typing import Any
 
 from django.conf import settings as conf
 from django.db import models
+from django.utils import timezone
 
+from connections.sdk.errors import Cancelled
 from modules.models import Module
 from runs.models.execution import Execution
-from runs.models.transitions import storable
+from runs.models.storable import storable
+from runs.models.transitions import transition
 
 
 class VerificationStatus(models.TextChoices):
@@ -24,12 +27,15 @@ class VerificationStatus(models.TextChoices):
 
 
 ACTIVE = (VerificationStatus.QUEUED, VerificationStatus.RUNNING)
+_FINAL = (VerificationStatus.EQUAL, VerificationStatus.DIFFERENT, VerificationStatus.ERROR)
 
 
 class Verification(Execution):
     """One comparison of a module's source with its destination."""
 
     ACTIVE = ACTIVE
+    ALLOWED_FROM = dict.fromkeys(_FINAL, ACTIVE)
+    CANCEL_OPTIONS = ("--verification",)
 
     module = models.ForeignKey(Module, on_delete=models.SET_NULL, null=True, related_name="verifications")
     # kept when the module is deleted
@@ -98,12 +104,18 @@ class Verification(Execution):
 
     def start(self, **process: Any) -> None:
         """queued -> running. Raise IllegalTransition if it has ended or a cancel was requested."""
-        self._start(VerificationStatus.RUNNING, process, sources=ACTIVE, only_if={"cancel_requested": False})
+        fields, only_if = {"started_at": timezone.now(), **process}, {"cancel_requested": False}
+        # running already if it is started again because the answer of the metadata was lost
+        transition(self, VerificationStatus.RUNNING, sources=ACTIVE, fields=fields, only_if=only_if)
 
-    def finish(self, status: VerificationStatus, *, only_if: dict[str, Any] | None = None, **results: Any) -> None:
-        """Set a final status and send `states.finished`, unless a field of the row differs from ``only_if``."""
-        self._finish(status, storable(results), sources=ACTIVE, only_if=only_if)
+    def finish(self, status: str, *, only_if: dict[str, Any] | None = None, **results: Any) -> None:
+        # its notifications contain the results
+        super().finish(status, only_if=only_if, **storable(results))
 
-    def finish_error(self, error: dict[str, str], **results: Any) -> None:
-        """queued or running -> error."""
-        self.finish(VerificationStatus.ERROR, error=error, **results)
+    def cancel_queued(self) -> None:
+        self.finish_error(cancelled_before_start(), only_if={"status": VerificationStatus.QUEUED})
+
+
+def cancelled_before_start() -> dict[str, str]:
+    """Return the error of a verification that was cancelled while it was queued."""
+    return Cancelled("The verification was cancelled before it started.", hint="Start it again.").as_dict()

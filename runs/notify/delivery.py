@@ -1,6 +1,6 @@
 """Delivery of the outbox. Any number of senders may work at once, and a crash loses no message.
 
-A row is claimed in a short transaction, sent outside it, then marked. If a sender dies in between, its claim expires
+A row is leased in a short transaction, sent outside it, then marked. If a sender dies in between, its lease expires
 and the message is sent again with the same delivery id: delivery is at least once.
 """
 
@@ -14,13 +14,14 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef
+from django.utils import timezone
 
 from connections.sdk.errors import InternalError, PipekitError
 from connections.sdk.records import dataclass
 from connections.secrets.redaction import redactor
 from runs.models.notification import Channel, Notification, NotificationQuerySet, new_delivery_id
 from runs.models.setting import Setting, current_settings
-from runs.models.transitions import storable
+from runs.models.storable import storable
 from runs.notify import messages
 from runs.notify.recipients import recipients, wanted_channels
 
@@ -39,41 +40,41 @@ _log = logging.getLogger(__name__)
 class Batch:
     """Rows that are sent as one message."""
 
-    claim: str
+    lease: str
     rows: Sequence[Notification]
 
 
-def deliver_outbox(now: dt.datetime) -> int:
-    """Deliver what is due on every channel; see `runs.notify.send_due`."""
-    deadline = time.monotonic() + _TIME_LIMIT
+def send_due(now: dt.datetime | None = None) -> int:
+    """Send what is due on every channel; return how many notifications were delivered. Delivery errors do not raise."""
+    now, deadline = now or timezone.now(), time.monotonic() + _TIME_LIMIT
     return sum(_deliver_due(channel, now, deadline) for channel in Channel)
 
 
 def _deliver_due(channel: Channel, now: dt.datetime, deadline: float) -> int:
     """Deliver a channel's batches until one fails or the deadline passes, then release those not attempted."""
-    batches, sent = _claim(channel, now), 0
+    batches, sent = _lease(channel, now), 0
     while batches:
         batch = batches.pop(0)
         try:
             remark = _DELIVER[channel](batch.rows, current_settings())
         except Exception as error:
-            Notification.objects.mark_failed(batch.claim, now, error=_error_text(error))
+            Notification.objects.mark_failed(batch.lease, now, error=_error_text(error))
             break
-        sent += Notification.objects.mark_sent(batch.claim, now, remark=remark)
+        sent += Notification.objects.mark_sent(batch.lease, now, remark=remark)
         if time.monotonic() > deadline:
             break
-    Notification.objects.release([batch.claim for batch in batches], now)
+    Notification.objects.release([batch.lease for batch in batches], now)
     return sent
 
 
-def _claim(channel: Channel, now: dt.datetime) -> list[Batch]:
+def _lease(channel: Channel, now: dt.datetime) -> list[Batch]:
     due = Notification.objects.due(channel, now)
     if not due.exists():
         return []
     with transaction.atomic():
-        # other senders wait for these row locks, then see the claims
+        # other senders wait for these row locks, then see the leases
         batches = _DIVIDE[channel](due.select_for_update(), now)
-        return [Batch(claim=Notification.objects.claim([row.pk for row in rows], now), rows=rows) for rows in batches]
+        return [Batch(lease=Notification.objects.lease([row.pk for row in rows], now), rows=rows) for rows in batches]
 
 
 def _into_mails(due: NotificationQuerySet, now: dt.datetime) -> list[list[Notification]]:

@@ -17,7 +17,8 @@ from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy
 from runs.models.notification import Notification, NotificationKind
 from runs.models.setting import Setting, current_settings
-from runs.models.states import GroupStatus, Status, finished
+from runs.models.states import GroupStatus, Status
+from runs.models.transitions import finished
 from runs.notify.messages import line, timestamp
 from runs.notify.outbox import queue
 from runs.notify.recipients import wanted_channels

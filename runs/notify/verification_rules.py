@@ -16,13 +16,13 @@ from connections.sdk.formatting import counted
 from runs.models.execution import StartedBy
 from runs.models.notification import NotificationKind
 from runs.models.setting import current_settings
-from runs.models.states import finished
+from runs.models.transitions import finished
 from runs.models.verification import Verification, VerificationStatus
 from runs.notify.messages import line, sentence
 from runs.notify.outbox import queue
 from runs.notify.recipients import wanted_channels
-from runs.verifications import scope as verification_scope
 from runs.verifications.outcome import outcome_of
+from runs.verifications.scope import scope_as_json, scope_command, scope_words
 
 # how many earlier verifications are searched for one that is comparable
 _SEARCH_LIMIT = 100
@@ -56,7 +56,7 @@ def _report(verification: Verification) -> None:
         "extra": verification.extra,
         "different": verification.different,
         "outcome": str(outcome_of(verification)),
-        "scope": verification_scope.as_json(verification),
+        "scope": scope_as_json(verification),
         "compared": _compared(verification),
     }
     if kind is NotificationKind.UNVERIFIED:
@@ -98,14 +98,14 @@ def _before(verification: Verification) -> Verification | None:
 
 def _covers(equal: Verification, other: Verification) -> bool:
     """Return whether ``equal`` compared at least what ``other`` compared; a sample covers no other scope."""
-    scope = verification_scope.as_json(equal)
+    scope = scope_as_json(equal)
     # options are compared as requested, because `2 days` resolves to another value each time
     same = all((equal.options.get(name) or None) == (other.options.get(name) or None) for name in ("columns", "since"))
     return bool(scope["everything"]) or (same and not scope["sample"])
 
 
 def _compared(verification: Verification) -> str:
-    words = verification_scope.words(verification)
+    words = scope_words(verification)
     if verification.source_rows is None:
         return words
     return f"{words}: {counted(verification.source_rows)} at the source, {verification.dest_rows:,} in the destination"
@@ -142,4 +142,4 @@ def _hint(verification: Verification) -> str:
         return verification.error.get("hint") or ""
     if verification.repaired is not None or not verification.is_repairable:
         return ""
-    return verification_scope.command(verification, repair=True)
+    return scope_command(verification, repair=True)

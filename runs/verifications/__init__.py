@@ -1,1 +1,1 @@
-"""Verifications as rows and processes: claim, launch, execute, record and report."""
+"""Verifications as rows and processes: insert, launch, execute, record and report."""

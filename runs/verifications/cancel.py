@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 from modules.models import Module
-from runs.lifecycle import cancel as cancelling
-from runs.lifecycle.cancel import CancelResult
-from runs.lifecycle.reap import reap_verifications
+from runs.lifecycle.cancel import CancelResult, cancel_execution, stop_execution
+from runs.lifecycle.reap import reap_if_dead
 from runs.models.verification import ACTIVE, Verification
-from runs.verifications.launch import queued_behind, start
+from runs.verifications.launch import queued_behind, start_verifications
 from runs.verifications.outcome import outcome_of
 
 CANCELLED = "cancelled"
 
 
-def cancel(module: Module) -> tuple[Verification | None, str]:
+def stop_verification_of(module: Module) -> tuple[Verification | None, str]:
     """Cancel the module's active verification; return it and the result in words, None if there is none."""
-    reap_verifications()
-    row = Verification.objects.filter(module=module, status__in=ACTIVE).first()
-    return (None, "") if row is None else (row, described(row, stop(row)))
+    active = Verification.objects.filter(module=module, status__in=ACTIVE)
+    for dead in active:
+        reap_if_dead(dead)
+    row = active.all().first()
+    return (None, "") if row is None else (row, described(row, stop_verification(row)))
 
 
-def request(verification: Verification) -> CancelResult:
-    """Request the cancel and return at once; a separate process calls `stop`."""
-    return _with_next(verification, cancelling.cancel(verification))
+def cancel_verification(verification: Verification) -> CancelResult:
+    """Request the cancel and return at once; a separate process calls `stop_verification`."""
+    return _with_next(verification, cancel_execution(verification))
 
 
-def stop(verification: Verification) -> CancelResult:
+def stop_verification(verification: Verification) -> CancelResult:
     """Cancel the verification and wait until it has ended."""
-    return _with_next(verification, cancelling.stop(verification, terminate=not queued_behind(verification)))
+    return _with_next(verification, stop_execution(verification, terminate=not queued_behind(verification)))
 
 
 def _with_next(verification: Verification, result: CancelResult) -> CancelResult:
     """Start another process for the verifications that a killed one was to execute next; return the result."""
     is_killed = result is CancelResult.CANCELLED and verification.process is not None and verification.process.is_dead()
     if is_killed and (waiting := queued_behind(verification)):
-        start(waiting)
+        start_verifications(waiting)
     return result
 
 
 def described(verification: Verification, result: CancelResult) -> str:
-    """Return the result of `stop` in words."""
+    """Return the result of `stop_verification` in words."""
     if result is CancelResult.CANCELLED:
         return CANCELLED
     if result is CancelResult.ENDED:

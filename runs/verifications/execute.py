@@ -14,26 +14,29 @@ from connections.secrets.redaction import redactor
 from modules.models import Module
 from runs import logs
 from runs.engine.faults import point
-from runs.engine.plan import Plan
-from runs.lifecycle import claim, signals
-from runs.lifecycle import execute as running
-from runs.lifecycle import plan as planning
+from runs.lifecycle import signals
+from runs.lifecycle.execute import execute_run
 from runs.lifecycle.heartbeat import Heartbeat
+from runs.lifecycle.insert import RunRequest, insert_run
 from runs.lifecycle.metadata_retry import retry_metadata
+from runs.lifecycle.plan import build_plan
 from runs.models import Run
 from runs.models.execution import StartedBy
 from runs.models.setting import current_settings
 from runs.models.states import Status
 from runs.models.verification import Verification, VerificationStatus
-from runs.verifications import record, scope
-from runs.verifications.report import summary
-from runs.verifications.results import results as results_of
+from runs.verifications.record import finish_verification, progress_recorder
+from runs.verifications.report import verification_summary
+from runs.verifications.results import result_fields
+from runs.verifications.scope import scope_command, scope_words
 
 if TYPE_CHECKING:  # only a comparison imports DuckDB and Arrow
     from runs.engine.verify.verify import Options, VerificationResult
 
 
-def execute(verification: Verification, *, show: Callable[[str], object] = lambda text: None) -> Verification:
+def execute_verification(
+    verification: Verification, *, show: Callable[[str], object] = lambda text: None
+) -> Verification:
     """Execute the verification and return it in its final state; errors are recorded in it and not raised.
 
     If a step after the comparison fails, such as the repair, the status is `different`, with the error. ``show`` is
@@ -43,12 +46,12 @@ def execute(verification: Verification, *, show: Callable[[str], object] = lambd
     results: dict[str, Any] = {}
     try:
         signals.end_deferral()
-        log(f"comparing {scope.words(verification)}")
+        log(f"comparing {scope_words(verification)}")
         with Heartbeat(verification), lock_wait_reports.reported_to(log):
             _verify(verification, results, log)
             signals.shield()
             status = VerificationStatus.DIFFERENT if _differs(results) else VerificationStatus.EQUAL
-            record.finish(verification, status, log, **results)
+            finish_verification(verification, status, log, **results)
     except KeyboardInterrupt:
         signals.shield()
         _fail(verification, Cancelled("The verification was cancelled.", hint="Start it again."), results, log)
@@ -57,7 +60,7 @@ def execute(verification: Verification, *, show: Callable[[str], object] = lambd
     except Exception as error:
         log.write("".join(traceback.format_exception(error)))
         _fail(verification, InternalError.from_exception(error, log="The log"), results, log)
-    log.write(summary(verification))
+    log.write(verification_summary(verification))
     return verification
 
 
@@ -69,7 +72,7 @@ def invalid_option(module: Module, options: dict[str, Any]) -> PipekitError | No
     if not (options.get("columns") or options.get("since")):
         return None
     try:
-        plan = planning.plan(_run_of(module))
+        plan = build_plan(module)
     except PipekitError:
         return None
     return verify.invalid_option(plan, _options(Verification(options=options)))
@@ -83,9 +86,9 @@ def _verify(verification: Verification, results: dict[str, Any], log: Verificati
 
     module = verification.module
     assert module is not None, "a module is verified while it exists"
-    plan, options = retry_metadata(lambda: (planning.plan(_run_of(module)), _options(verification)))
-    result = verify(plan, options, log=log, progress=record.progress(verification))
-    results |= results_of(result)
+    plan, options = retry_metadata(lambda: (build_plan(module), _options(verification)))
+    result = verify(plan, options, log=log, progress=progress_recorder(verification))
+    results |= result_fields(result)
     point("verification.compared")
     if not result.comparison.counts.total:
         return
@@ -117,14 +120,9 @@ def _error_of(run: Run, verification: Verification) -> dict[str, str]:
     """Return the run's error; for a safety limit with the command that overrides it in the hint."""
     error = dict(run.error or {"code": "internal", "message": f"Run {run.pk} ended as {run.status}.", "hint": ""})
     if run.status == Status.REFUSED:
-        command = scope.command(verification, repair=True, force=True)
+        command = scope_command(verification, repair=True, force=True)
         error["hint"] = f"{error['hint']} The whole command: {command}"
     return {name: str(error.get(name) or "") for name in ("code", "message", "hint", "detail")}
-
-
-def _run_of(module: Module) -> Run:
-    """Return an unsaved run, from which the plan is made: a comparison has no run of its own."""
-    return Run(module=module, module_name=module.name, force=False)
 
 
 def _options(verification: Verification) -> Options:
@@ -149,20 +147,14 @@ def _repair(
     results: dict[str, Any],
     log: VerificationLog,
 ) -> Run:
-    from runs.engine.verify.plan_repair import repair_plan
-
-    request = claim.Request(
+    request = RunRequest(
         trigger=StartedBy.VERIFICATION.numbered(verification.pk), actor=verification.actor, force=verification.force
     )
     # checked before the run is inserted: raises if the differences cannot be repaired
-    repair_plan(planning.plan(_run_of(module)), result)
-
-    def change(plan: Plan) -> Plan:
-        return repair_plan(plan, result)
-
+    build_plan(module, repair=result)
     # a block of its own: a run shields its block from interrupts, and the comparison after it can be cancelled
     with signals.as_interrupt(deferred=True) as received:
-        run = claim.claim(module, request)
+        run = insert_run(module, request)
         differing = counted(result.comparison.counts.total)
         ranges = (
             ""
@@ -172,7 +164,7 @@ def _repair(
         log(f"repairing by run {run.pk}: {differing} to repair{ranges}")
         results["repair_run"] = run
         point("verification.repairing")
-        running.execute(run, change=change)
+        execute_run(run, repair=result)
     if run.published_at is not None:
         results["repaired"] = {
             "pulled": run.read,
@@ -193,7 +185,7 @@ def _fail(verification: Verification, error: PipekitError, results: dict[str, An
     redacted = {name: redactor().text(text) for name, text in error.as_dict().items()}
     log.write("\n".join(filter(None, (f"failed: {redacted['message']}", redacted["hint"], redacted["detail"]))))
     status = VerificationStatus.DIFFERENT if _differs(results) else VerificationStatus.ERROR
-    record.finish(verification, status, log, **{**results, "error": redacted})
+    finish_verification(verification, status, log, **{**results, "error": redacted})
 
 
 def _differs(results: dict[str, Any]) -> bool:

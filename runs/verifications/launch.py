@@ -9,16 +9,16 @@ from connections.sdk.errors import AlreadyRunning, PipekitError
 from modules.models import Module
 from runs.launchers.launcher import launcher
 from runs.models.verification import Verification, VerificationStatus
-from runs.verifications.claim import VerificationRequest, queue
+from runs.verifications.insert import VerificationRequest, queue_verification
 
 
-def members(group_pk: int | None) -> list[Module]:
+def enabled_members(group_pk: int | None) -> list[Module]:
     """Return the enabled modules of a group in run order."""
     modules = Module.objects.with_connections().filter(enabled=True, memberships__group=group_pk)
     return list(dict.fromkeys(modules.order_by("memberships__run_order", "pk")))
 
 
-def launch(modules: Sequence[Module], request: VerificationRequest) -> list[Verification]:
+def launch_verifications(modules: Sequence[Module], request: VerificationRequest) -> list[Verification]:
     """Queue a verification of each module and start one process that executes them one after another.
 
     Modules that are being verified already are left out; raise AlreadyRunning if that is true of all of them. If the
@@ -29,14 +29,14 @@ def launch(modules: Sequence[Module], request: VerificationRequest) -> list[Veri
     for module in modules:
         try:
             own_request = request if not queued else replace(request, on_insert=None)
-            queued.append(queue(module, own_request))
+            queued.append(queue_verification(module, own_request))
         except AlreadyRunning as error:
             busy = error
     if not queued:
         if busy is not None:
             raise busy
         return []
-    start(queued)
+    start_verifications(queued)
     return queued
 
 
@@ -48,7 +48,7 @@ def queued_behind(verification: Verification) -> list[Verification]:
     return list(Verification.objects.filter(status=VerificationStatus.QUEUED, **same).order_by("pk"))
 
 
-def start(queued: Sequence[Verification]) -> None:
+def start_verifications(queued: Sequence[Verification]) -> None:
     """Start one process that executes queued verifications one after another; if it fails, they end with the error."""
     args = ["carryout", "--verification", *(str(row.pk) for row in queued)]
     try:

@@ -34,7 +34,7 @@ class VerificationOutcome(models.TextChoices):
 def outcome_of(verification: Verification) -> VerificationOutcome:
     """Return the outcome, or queued or running while it has not ended."""
     code = (verification.error or {}).get("code", "")
-    if code == "cancelled":
+    if verification.is_cancelled:
         return VerificationOutcome.CANCELLED
     if verification.status == VerificationStatus.EQUAL:
         is_empty = verification.source_rows == 0 and verification.dest_rows == 0

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, connection
 
 from runs.lifecycle.metadata_retry import retry_finish
-from runs.models.states import IllegalTransition
+from runs.models.transitions import IllegalTransition
 from runs.models.verification import Verification, VerificationStatus
 
 Log = Callable[[str], None]
@@ -17,7 +17,7 @@ Log = Callable[[str], None]
 _PROGRESS_SECONDS = 2.0
 
 
-def progress(verification: Verification) -> Callable[[int], None]:
+def progress_recorder(verification: Verification) -> Callable[[int], None]:
     """Return a callback that stores the number of rows compared, at most every few seconds."""
     written = time.monotonic()
 
@@ -34,7 +34,7 @@ def progress(verification: Verification) -> Callable[[int], None]:
     return note
 
 
-def finish(verification: Verification, status: VerificationStatus, log: Log, **results: Any) -> None:
+def finish_verification(verification: Verification, status: VerificationStatus, log: Log, **results: Any) -> None:
     """Write the final state, with retries. If another process finalized the verification before, its result stands."""
     try:
         failure = retry_finish(lambda: verification.finish(status, **results), log=log)

@@ -1,32 +1,20 @@
-"""The output of the verify commands: JSON for scripts, a text summary, and the exit code."""
+"""The output of the verify commands: JSON for scripts, and a text summary."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from connections.management.exit_codes import ExitCode
 from connections.sdk.formatting import counted
 from runs.models.verification import Verification, VerificationStatus
-from runs.verifications import scope
 from runs.verifications.outcome import VerificationOutcome, outcome_of
+from runs.verifications.scope import scope_as_json, scope_command, scope_words
 
 _KINDS = ("missing", "extra", "different")
 _REPAIR_SUGGESTED = (VerificationOutcome.DIFFERENT, VerificationOutcome.CANCELLED)
 
 
-def exit_code(verification: Verification) -> ExitCode:
-    """Return DONE for equal or repaired, PARTLY for different, FAILED for an error, CANCELLED for cancelled."""
-    if (verification.error or {}).get("code") == "cancelled":
-        return ExitCode.CANCELLED
-    if verification.status == VerificationStatus.EQUAL:
-        return ExitCode.DONE
-    if verification.status == VerificationStatus.DIFFERENT:
-        return ExitCode.DONE if verification.is_repaired else ExitCode.PARTLY
-    return ExitCode.FAILED
-
-
-def as_json(verification: Verification) -> dict[str, Any]:
+def verification_as_json(verification: Verification) -> dict[str, Any]:
     """Return the verification as JSON; scripts rely on its keys.
 
     ``status`` and the counts are the result of the comparison; ``outcome`` includes the repair.
@@ -36,7 +24,7 @@ def as_json(verification: Verification) -> dict[str, Any]:
         "module": verification.module_name,
         "status": str(verification.status),
         "outcome": str(outcome_of(verification)),
-        "scope": scope.as_json(verification),
+        "scope": scope_as_json(verification),
         "source_rows": verification.source_rows,
         "dest_rows": verification.dest_rows,
         **{kind: getattr(verification, kind) for kind in _KINDS},
@@ -49,12 +37,12 @@ def as_json(verification: Verification) -> dict[str, Any]:
     }
 
 
-def not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
+def verification_not_begun(module: str, error: Mapping[str, str]) -> dict[str, Any]:
     """Return the JSON of a verification that could not be started; its number is null."""
-    return as_json(Verification(module_name=module, status=VerificationStatus.ERROR, error=dict(error)))
+    return verification_as_json(Verification(module_name=module, status=VerificationStatus.ERROR, error=dict(error)))
 
 
-def summary(verification: Verification) -> str:
+def verification_summary(verification: Verification) -> str:
     """Return a text of several lines: outcome, scope, counts, examples, repair and warnings."""
     name, number = verification.module_name, verification.pk
     ended = outcome_of(verification)
@@ -65,7 +53,7 @@ def summary(verification: Verification) -> str:
     rows = f"{counted(sides[0])} at the source, {sides[1]:,} in the destination"
     lines = [
         f"{name}: {ended.label.lower()} in {verification.seconds or 0:.2f} s (verification {number})",
-        f"  compared: {scope.words(verification)}: {rows}",
+        f"  compared: {scope_words(verification)}: {rows}",
     ]
     if verification.status == VerificationStatus.DIFFERENT:
         counts = ", ".join(f"{getattr(verification, kind):,} {kind}" for kind in _KINDS)
@@ -75,7 +63,7 @@ def summary(verification: Verification) -> str:
         lines.append(f"  repair by run {verification.repair_run_id}: {repair}")
     lines += [f"  warning: {warning}" for warning in verification.warnings]
     if ended in _REPAIR_SUGGESTED and verification.is_repairable:
-        lines.append(f"  to repair it: {scope.command(verification, repair=True)}")
+        lines.append(f"  to repair it: {scope_command(verification, repair=True)}")
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ _INTEGERS = NUMERIC_KINDS - {Kind.DECIMAL, Kind.REAL, Kind.DOUBLE}
 _MAX_LENGTH, _BEFORE = 200, 50
 
 
-def results(result: VerificationResult) -> dict[str, Any]:
+def result_fields(result: VerificationResult) -> dict[str, Any]:
     """Return the fields of the verification."""
     comparison, columns = result.comparison, result.compared.key_columns
     return {

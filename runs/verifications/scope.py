@@ -9,7 +9,7 @@ from connections.sdk.formatting import counted
 from runs.models.verification import Verification
 
 
-def as_json(verification: Verification) -> dict[str, Any]:
+def scope_as_json(verification: Verification) -> dict[str, Any]:
     """Return the scope as JSON; null means all columns, all times, or all rows.
 
     ``since`` is the value that was compared with, once an interval such as `2 days` has been resolved to one.
@@ -30,9 +30,9 @@ def is_whole_instead(verification: Verification) -> bool:
     return bool(verification.options.get("sample")) and (verification.compared or {}).get("sampled") is False
 
 
-def words(verification: Verification) -> str:
+def scope_words(verification: Verification) -> str:
     """Return the scope in words, such as `every row and column` or `rows since id 5; only the key and a, b`."""
-    scope = as_json(verification)
+    scope = scope_as_json(verification)
     parts = []
     if scope["sample"]:
         parts.append(f"a sample of about {counted(scope['sample'])}")
@@ -49,7 +49,7 @@ def words(verification: Verification) -> str:
     return "; ".join(parts)
 
 
-def command(verification: Verification, *, repair: bool = False, force: bool = False) -> str:
+def scope_command(verification: Verification, *, repair: bool = False, force: bool = False) -> str:
     """Return the command that compares the same scope again."""
     options = verification.options
     parts = ["manage.py", "verifymodule", shlex.quote(verification.module_name)]

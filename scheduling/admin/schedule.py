@@ -142,7 +142,7 @@ class SlotAdmin(ReadOnlyMixin, BaseAdmin):
     search_fields = ["schedule__name", "module__name"]
     search_help_text = "Schedule or module"
     empty_text = "No schedule was due yet. Every time at which a schedule is due is recorded here, started or not."
-    fields = ["due", "what", "state", "run", "claimed", "missed_before", "message"]
+    fields = ["due", "what", "state", "run", "reserved", "missed_before", "message"]
 
     @display(description="Scheduled time", ordering="due_at")
     def due(self, slot: Slot) -> str:
@@ -162,8 +162,8 @@ class SlotAdmin(ReadOnlyMixin, BaseAdmin):
     def run(self, slot: Slot) -> str:
         return formatting.run_of(slot)
 
-    @display(description="Claimed", ordering="claimed_at")
-    def claimed(self, slot: Slot) -> str:
+    @display(description="Reserved", ordering="claimed_at")
+    def reserved(self, slot: Slot) -> str:
         return html.timestamp(slot.claimed_at)
 
     @display(description="Message")

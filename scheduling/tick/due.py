@@ -41,14 +41,14 @@ class TickTimes:
 class DueSlot:
     """The latest slot, whether to start it (``fire``) or it was missed, and how many earlier ones were missed.
 
-    ``lost`` of the missed slots are not caught up by any run, the last of them at ``lost_until``.
+    ``dropped`` of the missed slots are not caught up by any run, the last of them at ``dropped_until``.
     """
 
     slot: cron.Slot
     fire: bool
     missed_before: int
-    lost: int = 0
-    lost_until: dt.datetime | None = None
+    dropped: int = 0
+    dropped_until: dt.datetime | None = None
 
 
 def due_slot(timer: Timer, times: TickTimes) -> DueSlot | None:
@@ -56,17 +56,21 @@ def due_slot(timer: Timer, times: TickTimes) -> DueSlot | None:
     expression, zone = cron.parse(timer.expression), cron.zone_of(timer.zone)
     since = _since(timer, times)
     fired_from = max(since, first_to_fire(timer, times))
-    lost = sum(1 for _ in islice(cron.slots(expression, zone, after=since, until=fired_from), _MAX_COUNT))
-    last = _last(expression, zone, since, fired_from) if lost else None
+    dropped = sum(1 for _ in islice(cron.slots(expression, zone, after=since, until=fired_from), _MAX_COUNT))
+    last = _last(expression, zone, since, fired_from) if dropped else None
     window = deque(cron.slots(expression, zone, after=fired_from, until=times.now), maxlen=1000)
-    lost_until = last.at if last else None
+    dropped_until = last.at if last else None
     if window:
         return DueSlot(
-            slot=window[-1], fire=True, missed_before=lost + len(window) - 1, lost=lost, lost_until=lost_until
+            slot=window[-1],
+            fire=True,
+            missed_before=dropped + len(window) - 1,
+            dropped=dropped,
+            dropped_until=dropped_until,
         )
     if last is None:
         return None
-    return DueSlot(slot=last, fire=False, missed_before=lost - 1, lost=lost, lost_until=lost_until)
+    return DueSlot(slot=last, fire=False, missed_before=dropped - 1, dropped=dropped, dropped_until=dropped_until)
 
 
 def _since(timer: Timer, times: TickTimes) -> dt.datetime:

@@ -1,7 +1,7 @@
 """The scheduling part of a tick: evaluate all timers, record missed slots, start due runs up to the limit.
 
-A slot is first claimed, then marked as started in the transaction that inserts its run. Wherever a tick dies, a slot
-that is still claimed has no run, and the next tick starts it.
+A slot is first reserved, then marked as started in the transaction that inserts its run. Wherever a tick dies, a slot
+that is still reserved has no run, and the next tick starts it.
 """
 
 from __future__ import annotations
@@ -106,12 +106,12 @@ class _Limit:
 
 
 def _start(
-    claimed: Sequence[tuple[Timer, Slot]], due_slots: list[tuple[Timer, DueSlot]], times: TickTimes, report: TickReport
+    reserved: Sequence[tuple[Timer, Slot]], due_slots: list[tuple[Timer, DueSlot]], times: TickTimes, report: TickReport
 ) -> None:
     """Start what is due, up to runs_per_tick. The progress of the rest is not advanced, so the next tick starts it."""
     limit = _Limit(runs=current_settings().runs_per_tick, deadline=time.monotonic() + _TIME_LIMIT)
-    # slots that an earlier tick claimed have waited longest
-    for timer, slot in claimed:
+    # slots that an earlier tick reserved have waited longest
+    for timer, slot in reserved:
         if limit.is_reached():
             report.waiting += 1
         else:
@@ -121,12 +121,12 @@ def _start(
     for timer, due in due_slots:
         if limit.is_reached():
             report.waiting += 1
-        elif claimed_slot := slots.claim(timer, due, times.now):
-            _start_slot(timer, claimed_slot, limit, times, report)
+        elif reserved_slot := slots.reserve(timer, due, times.now):
+            _start_slot(timer, reserved_slot, limit, times, report)
 
 
 def _start_slot(timer: Timer, slot: Slot, limit: _Limit, times: TickTimes, report: TickReport) -> None:
-    """Start the run of a claimed slot, and record and report the result, unless another tick has started it."""
+    """Start the run of a reserved slot, and record and report the result, unless another tick has started it."""
     point("tick.claimed")
     result = _try_start(timer, slot)
     if result is None:
@@ -142,7 +142,7 @@ def _start_slot(timer: Timer, slot: Slot, limit: _Limit, times: TickTimes, repor
 
 
 def _try_start(timer: Timer, slot: Slot) -> StartResult | None:
-    """Start the run of a claimed slot; return None if another tick has started it."""
+    """Start the run of a reserved slot; return None if another tick has started it."""
     try:
         return timer.start(partial(slots.mark_started, slot))
     except slots.SlotTaken:

@@ -20,16 +20,16 @@ def missed(due_slots: Sequence[tuple[Timer, DueSlot]], now: dt.datetime) -> None
     """Report missed times that are not caught up; those that a later run catches up are not reported."""
     _queue(
         [
-            _missed(timer, count=due.lost, last=due.lost_until, message=_NO_TICK, hint=_NO_TICK_HINT)
+            _missed(timer, count=due.dropped, last=due.dropped_until, message=_NO_TICK, hint=_NO_TICK_HINT)
             for timer, due in due_slots
-            if due.lost
+            if due.dropped
         ],
         now,
     )
 
 
 def not_started_in_time(slots: Sequence[tuple[Timer, Slot]], now: dt.datetime) -> None:
-    """Report claimed slots that were not started before they expired."""
+    """Report reserved slots that were not started before they expired."""
     hint = "Start it manually if it cannot wait until the next time."
     _queue([_missed(timer, count=1, last=slot.due_at, message=slot.message, hint=hint) for timer, slot in slots], now)
 

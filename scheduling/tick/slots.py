@@ -1,6 +1,6 @@
-"""Writes slots and the progress of timers. Inserting the row of a slot claims it.
+"""Writes slots and the progress of timers. Inserting the row of a slot reserves it.
 
-A claimed slot is marked as started in the transaction that inserts its run, so a claimed slot has no run.
+A reserved slot is marked as started in the transaction that inserts its run, so a reserved slot has no run.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from scheduling.tick.start import StartResult
 from scheduling.tick.timers import Timer
 
 
-def claim(timer: Timer, due: DueSlot, now: dt.datetime) -> Slot | None:
-    """Claim a slot and advance its timer. Return None if another tick has claimed it, or the schedule was deleted.
+def reserve(timer: Timer, due: DueSlot, now: dt.datetime) -> Slot | None:
+    """Reserve a slot and advance its timer. Return None if another tick has reserved it, or the schedule was deleted.
 
-    This is committed before the run starts; if the tick dies in between, the slot stays claimed.
+    This is committed before the run starts; if the tick dies in between, the slot stays reserved.
     """
     slot = _row(timer, due, now, SlotOutcome.CLAIMED)
     try:
@@ -32,8 +32,8 @@ def claim(timer: Timer, due: DueSlot, now: dt.datetime) -> Slot | None:
             advance([timer], now)
             notifications.missed([(timer, due)], now)
     except IntegrityError:
-        is_claimed = Slot.objects.filter(slot_key=due.slot.key, **timer.owner).exists()
-        advance([timer] if is_claimed else [], now)
+        is_reserved = Slot.objects.filter(slot_key=due.slot.key, **timer.owner).exists()
+        advance([timer] if is_reserved else [], now)
         return None
     return slot
 
@@ -43,7 +43,7 @@ class SlotTaken(Exception):
 
 
 def mark_started(slot: Slot, run_id: int) -> None:
-    """Mark a claimed slot as started. Call it in the transaction that inserts the run. Raise SlotTaken."""
+    """Mark a reserved slot as started. Call it in the transaction that inserts the run. Raise SlotTaken."""
     rows = Slot.objects.filter(pk=slot.pk, outcome=SlotOutcome.CLAIMED)
     if rows.update(outcome=SlotOutcome.STARTED, run_id=run_id, message="") != 1:
         raise SlotTaken

@@ -8,9 +8,10 @@ from typing import Any
 from connections.sdk.errors import AlreadyRunning, PipekitError
 from connections.sdk.records import dataclass
 from modules.models import Group, Module
-from runs.lifecycle import claim, launch
-from runs.verifications import launch as verification_launch
-from runs.verifications.claim import VerificationRequest
+from runs.lifecycle.insert import RunRequest
+from runs.lifecycle.launch import launch_group_run, launch_run
+from runs.verifications.insert import VerificationRequest
+from runs.verifications.launch import enabled_members, launch_verifications
 from scheduling.models import SlotOutcome
 
 # called with the id of the inserted run, group run or first verification
@@ -36,8 +37,8 @@ def start_module(
     if not module.enabled:
         return StartResult(outcome=SlotOutcome.SKIPPED, message=f"The module {module.name} is disabled.")
     try:
-        request = claim.Request(trigger=trigger, actor=actor, full_refresh=full_refresh, on_insert=_with_id(on_insert))
-        run = launch.launch(module, request)
+        request = RunRequest(trigger=trigger, actor=actor, full_refresh=full_refresh, on_insert=_with_id(on_insert))
+        run = launch_run(module, request)
     except PipekitError as error:
         return _not_started(error, waits=full_refresh)
     if run.error:
@@ -51,7 +52,7 @@ def start_group(pk: int, *, trigger: str, on_insert: OnInsert, actor: str = "") 
     if group is None:
         return StartResult(outcome=SlotOutcome.FAILED, message="The group was deleted.")
     try:
-        group_run = launch.launch_group(group, trigger=trigger, actor=actor, on_insert=_with_id(on_insert))
+        group_run = launch_group_run(group, trigger=trigger, actor=actor, on_insert=_with_id(on_insert))
     except PipekitError as error:
         return _not_started(error)
     if group_run.error:
@@ -64,14 +65,14 @@ def start_verification(
 ) -> StartResult:
     """Start the verification of a module, or of a group's enabled modules one after another."""
     if module_pk is None:
-        modules = verification_launch.members(group_pk)
+        modules = enabled_members(group_pk)
     else:
         modules = list(Module.objects.with_connections().filter(enabled=True, pk=module_pk))
     if not modules:
         return StartResult(outcome=SlotOutcome.SKIPPED, message="There is no enabled module to verify.")
     request = VerificationRequest(trigger=trigger, actor=actor, on_insert=_with_id(on_insert))
     try:
-        started = verification_launch.launch(modules, request)
+        started = launch_verifications(modules, request)
     except PipekitError as error:
         return _not_started(error)
     failed = next((row for row in started if row.error), None)
@@ -85,7 +86,7 @@ def _with_id(on_insert: OnInsert) -> Callable[[Any], None]:
 
 
 def _not_started(error: PipekitError, *, waits: bool = False) -> StartResult:
-    # a full refresh may be due again only in weeks, so its slot stays claimed and the next ticks try again
+    # a full refresh may be due again only in weeks, so its slot stays reserved and the next ticks try again
     busy = SlotOutcome.CLAIMED if waits else SlotOutcome.SKIPPED
     outcome = busy if isinstance(error, AlreadyRunning) else SlotOutcome.FAILED
     return StartResult(outcome=outcome, message=f"{error.message} {error.hint}".strip())

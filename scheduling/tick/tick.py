@@ -20,10 +20,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from connections.management.exit_codes import ExitCode
-from runs import notify
 from runs.engine.faults import point
 from runs.lifecycle import reap
 from runs.models.setting import current_settings
+from runs.notify.delivery import send_due
 from scheduling.models import Slot, Tick
 from scheduling.tick import fire, housekeeping, lock
 from scheduling.tick.due import GAP, TickTimes
@@ -71,7 +71,7 @@ def tick_and_housekeeping(now: dt.datetime) -> TickReport | None:
     # outside the lock: these are safe to run concurrently, and no slot has to wait for a mail server
     _run_task(lambda: housekeeping.prune_daily(now))
     _run_task(lambda: housekeeping.find_late(now))
-    _run_task(notify.send_due)
+    _run_task(send_due)
     if hanging is not None:
         raise hanging
     return report

@@ -1,4 +1,4 @@
-"""Claimed slots without a run: the tick that claimed them died, or their module was busy.
+"""Reserved slots without a run: the tick that reserved them died, or their module was busy.
 
 They are started by a later tick, as long as their schedule catches up missed slots.
 """
@@ -18,25 +18,25 @@ from scheduling.tick.timers import Timer, timer_key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unstarted:
-    """Claimed slots to start now, and those that are missed for good."""
+    """Reserved slots to start now, and those that are missed for good."""
 
     to_start: list[tuple[Timer, Slot]] = field(default_factory=list)
     missed: list[tuple[Timer, Slot]] = field(default_factory=list)
 
 
 def classify(enabled: Sequence[Timer], times: TickTimes, *, due: Mapping[str, str]) -> Unstarted:
-    """Return the claimed slots to start, and the missed ones, which are recorded and reported.
+    """Return the reserved slots to start, and the missed ones, which are recorded and reported.
 
     ``due`` maps the key of a timer to the key of its slot that is due now: one run is enough for both slots.
     """
     result, by_key = Unstarted(), {timer.key: timer for timer in enabled}
-    # read once: another tick may claim a slot at any time
+    # read once: another tick may reserve a slot at any time
     unstarted = list(Slot.objects.unstarted())
     latest = {timer_key(slot.schedule_id, slot.module_id): slot.pk for slot in unstarted}
     for slot in unstarted:
         timer = by_key.get(timer_key(slot.schedule_id, slot.module_id))
         if due.get(timer_key(slot.schedule_id, slot.module_id)) == slot.slot_key:
-            # another tick has claimed it since this one evaluated the timer, and is about to start it
+            # another tick has reserved it since this one evaluated the timer, and is about to start it
             continue
         if timer is None:
             slots.record_result(

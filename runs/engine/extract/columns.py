@@ -19,7 +19,7 @@ from runs.engine.destination import Destination
 from runs.engine.plan import Plan
 
 
-def from_probe(plan: Plan, query: str, probed: Sequence[ColumnInfo]) -> tuple[Column, ...]:
+def columns_from_probe(plan: Plan, query: str, probed: Sequence[ColumnInfo]) -> tuple[Column, ...]:
     """Return one column per result column, with both names and the source's type, without the destination's type.
 
     Raises QueryInvalid when the query's text and the probe differ in the number of columns, ConfigurationInvalid when
@@ -66,7 +66,7 @@ def _from_select_list(mapping: QueryMapping, probed: Sequence[ColumnInfo]) -> tu
     )
 
 
-def without_probe(plan: Plan, query: str, table: TableInfo | None) -> tuple[Column, ...]:
+def columns_without_probe(plan: Plan, query: str, table: TableInfo | None) -> tuple[Column, ...]:
     """Return the columns as far as they are known without the source, for a dry run.
 
     Empty when the query is ``SELECT *`` and the destination does not exist yet.
@@ -92,7 +92,7 @@ def with_destination_types(
     kind; the destination's type mapping. Raises ColumnMissing when an existing table or the query lacks a column.
     """
     plan = dest.plan
-    check_known(plan, columns, table)
+    check_columns_known(plan, columns, table)
     _check_names(dest, [column.dest_name for column in columns])
     collations = table.key_collations(plan.merge_key) if table else {}
     by_module = {column.dest_name: column for column in plan.columns}
@@ -131,7 +131,7 @@ def _mapped_type(dest: Destination, column: Column) -> tuple[str, str]:
     return rendered.native, rendered.warning
 
 
-def check_known(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> None:
+def check_columns_known(plan: Plan, columns: Sequence[Column], table: TableInfo | None) -> None:
     """Raise ColumnMissing for a name that the query does not return, or that the destination does not have."""
     names = {column.dest_name for column in columns}
     required = {*plan.merge_key, *([plan.watermark] if plan.watermark else []), *(c.dest_name for c in plan.columns)}
@@ -141,11 +141,11 @@ def check_known(plan: Plan, columns: Sequence[Column], table: TableInfo | None) 
             hint=f"It returns {', '.join(c.dest_name for c in columns)}; "
             "merge key, watermark and columns use these names.",
         )
-    if table is not None and (error := missing_in(table, columns)):
+    if table is not None and (error := column_missing_in(table, columns)):
         raise error
 
 
-def missing_in(table: TableInfo, columns: Sequence[Column]) -> ColumnMissing | None:
+def column_missing_in(table: TableInfo, columns: Sequence[Column]) -> ColumnMissing | None:
     """Return the error about the first column of the query that the table lacks, None if it lacks none."""
     if not (names := [c.dest_name for c in columns if table.column(c.dest_name) is None]):
         return None

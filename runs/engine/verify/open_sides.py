@@ -15,7 +15,7 @@ from connections.url import parse
 from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import add_predicate
 from runs.engine.destination import Destination
-from runs.engine.extract import columns as column_choice
+from runs.engine.extract.columns import columns_from_probe, with_destination_types
 from runs.engine.plan import Plan
 from runs.engine.segments import Segment
 from runs.engine.sessions import open_session
@@ -37,8 +37,8 @@ def describe(dest: Destination, query: str) -> Tables:
         )
     with open_session(plan.source, Cap.READ) as source:
         probed = registry.connector(plan.source.kind, Cap.READ).introspector.describe_query(source, query)
-    named = column_choice.from_probe(plan, query, probed)
-    columns, _ = column_choice.with_destination_types(dest, named, info)
+    named = columns_from_probe(plan, query, probed)
+    columns, _ = with_destination_types(dest, named, info)
     if not plan.merge_key:
         # the table's own key identifies the rows, with its own collations
         collations = info.key_collations(_table_key(info, [column.dest_name for column in columns]))

@@ -7,10 +7,9 @@ from typing import Any
 
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
-from runs.lifecycle import cancel
-from runs.lifecycle.cancel import CancelResult
+from runs.lifecycle.cancel import CancelResult, stop_execution
 from runs.models import GroupRun, Run, Verification
-from runs.verifications import cancel as verification_cancel
+from runs.verifications.cancel import stop_verification
 
 
 class Command(BaseCommand):
@@ -28,14 +27,14 @@ class Command(BaseCommand):
             model = GroupRun
         elif options["verification"]:
             model = Verification
-        name = {Run: "run", GroupRun: "group run", Verification: "verification"}[model]
+        name = model._meta.verbose_name
         row = model._default_manager.filter(pk=run).first()
         if row is None:
             hint = "The admin lists them." if model is Verification else "manage.py runs lists the numbers."
             raise CommandFailed(
                 f"There is no {name} {run}.", hint=hint, code="not_found", returncode=ExitCode.NOT_FOUND
             )
-        result = verification_cancel.stop(row) if isinstance(row, Verification) else cancel.stop(row)
+        result = stop_verification(row) if isinstance(row, Verification) else stop_execution(row)
         texts = {
             CancelResult.CANCELLED: "cancelled",
             CancelResult.TOO_LATE: "too late, published",

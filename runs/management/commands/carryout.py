@@ -11,17 +11,18 @@ from connections.management.base import BaseCommand
 from connections.management.exit_codes import ExitCode, worst
 from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
-from runs.cli import json_report
-from runs.lifecycle import claim, groups, signals
-from runs.lifecycle.cancel import cancelled_before_start
-from runs.lifecycle.execute import execute
+from runs.cli.exit_codes import exit_code_of
+from runs.lifecycle import signals
+from runs.lifecycle.execute import execute_run
+from runs.lifecycle.groups import execute_group_run
+from runs.lifecycle.insert import start_run
 from runs.lifecycle.metadata_retry import retry_metadata
 from runs.models import GroupRun, Run
-from runs.models.states import IllegalTransition
-from runs.models.verification import Verification, VerificationStatus
+from runs.models.transitions import IllegalTransition
+from runs.models.verification import Verification, VerificationStatus, cancelled_before_start
 from runs.process import identity
-from runs.verifications import execute as verifying
-from runs.verifications import record, report
+from runs.verifications.execute import execute_verification
+from runs.verifications.record import finish_verification
 
 
 class Command(BaseCommand):
@@ -53,19 +54,19 @@ class Command(BaseCommand):
     def _run(self, pk: int) -> ExitCode:
         run = Run.objects.with_module().get(pk=pk)
         try:
-            claim.start(run)
+            start_run(run)
         except IllegalTransition:
             raise
         except PipekitError as error:
             run.finish_error(error.as_dict())
-            return json_report.exit_code(run)
-        return json_report.exit_code(execute(run, retry=True))
+            return exit_code_of(run)
+        return exit_code_of(execute_run(run, retry=True))
 
     def _group_run(self, pk: int) -> ExitCode:
         group_run = GroupRun.objects.select_related("group").get(pk=pk)
         group_run.start(**identity.current().as_fields())
-        groups.execute_group(group_run)
-        return json_report.exit_code(group_run)
+        execute_group_run(group_run)
+        return exit_code_of(group_run)
 
     def _verifications(self, pks: list[int], received: list[int]) -> ExitCode:
         """Execute one after another, whatever the outcome of each; a signal to this process cancels the rest."""
@@ -93,12 +94,12 @@ class Command(BaseCommand):
         except IllegalTransition as error:
             self.stderr.write(str(error))
             return self._cancel(pk) if verification.cancel_requested else ExitCode.FAILED
-        verifying.execute(verification)
-        return report.exit_code(verification)
+        execute_verification(verification)
+        return exit_code_of(verification)
 
     def _cancel(self, pk: int) -> ExitCode:
         verification = Verification.objects.filter(pk=pk).first()
         if verification is not None and not verification.is_final:
             error = cancelled_before_start()
-            record.finish(verification, VerificationStatus.ERROR, self.stderr.write, error=error)
+            finish_verification(verification, VerificationStatus.ERROR, self.stderr.write, error=error)
         return ExitCode.CANCELLED

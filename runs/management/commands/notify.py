@@ -7,9 +7,8 @@ from typing import Any
 
 from connections.management.base import BaseCommand
 from connections.management.exit_codes import ExitCode
-from runs import notify
 from runs.models.notification import Notification
-from runs.notify.delivery import send_tests
+from runs.notify.delivery import send_due, send_tests
 
 _NO_CHANNEL = (
     "No notification channel is configured. Set smtp in config.yaml and the setting notification_addresses, or the"
@@ -25,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *, test: bool, **options: Any) -> None:
         if not test:
-            sent = notify.send_due()
+            sent = send_due()
             pending, undelivered = Notification.objects.pending(), Notification.objects.undelivered()
             self.stdout.write(f"{sent} sent, {pending.count()} waiting, {undelivered.count()} undelivered")
             return

@@ -11,9 +11,12 @@ from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
 from runs.cli import follow, json_report
-from runs.cli import text as terminal
+from runs.cli.exit_codes import exit_code_of
 from runs.cli.find import find_group
-from runs.lifecycle import cancel, launch, signals
+from runs.cli.text import group_run_summary
+from runs.lifecycle import signals
+from runs.lifecycle.cancel import stop_execution
+from runs.lifecycle.launch import launch_group_run
 from runs.models import GroupRun
 
 
@@ -29,21 +32,21 @@ class Command(BaseCommand):
         parser.add_argument("--quiet", action="store_true", help="no progress")
 
     def handle(self, name: str, **options: Any) -> None:
-        report = partial(json_report.group_not_begun, name)
+        report = partial(json_report.group_run_not_begun, name)
         group = find_group(name, report=report)
         try:
             flags = {key: options[key] for key in ("dry_run", "full_refresh")}
-            group_run = launch.launch_group(group, **flags)
+            group_run = launch_group_run(group, **flags)
         except AlreadyRunning as busy:
             raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING, report=report) from None
         if not options["no_wait"]:
             self._wait(group_run, quiet=options["quiet"])
-        as_json = json_report.group_as_json
-        self.write_result(json.dumps(as_json(group_run)) if options["json"] else terminal.group_summary(group_run))
+        as_json = json_report.group_run_as_json
+        self.write_result(json.dumps(as_json(group_run)) if options["json"] else group_run_summary(group_run))
         if group_run.error:
             self.write_error(group_run.error)
         if group_run.is_final or not options["no_wait"]:
-            self.exit_code = json_report.exit_code(group_run)
+            self.exit_code = exit_code_of(group_run)
 
     def _wait(self, group_run: GroupRun, *, quiet: bool) -> None:
         """Print the progress until the group run has ended; Ctrl+C cancels it."""
@@ -52,4 +55,4 @@ class Command(BaseCommand):
                 follow.watch_group(group_run, lambda text: None if quiet else self.stderr.write(text))
             except KeyboardInterrupt:
                 signals.shield()
-                cancel.stop(group_run)
+                stop_execution(group_run)

@@ -11,10 +11,13 @@ from typing import Any
 from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
-from runs.cli import json_report, progress, text
+from runs.cli import json_report, progress
+from runs.cli.exit_codes import exit_code_of
 from runs.cli.find import find_module
-from runs.lifecycle import claim, signals
-from runs.lifecycle.execute import execute
+from runs.cli.text import run_summary
+from runs.lifecycle import signals
+from runs.lifecycle.execute import execute_run
+from runs.lifecycle.insert import RunRequest, insert_run
 from runs.models.states import Status
 
 
@@ -35,20 +38,18 @@ class Command(BaseCommand):
         parser.add_argument("--quiet", action="store_true", help="no progress, only warnings")
 
     def handle(self, name: str, **options: Any) -> None:
-        report = partial(json_report.not_begun, name)
+        report = partial(json_report.run_not_begun, name)
         module = find_module(name, report=report)
-        request = claim.Request(
-            dry_run=options["dry_run"], full_refresh=options["full_refresh"], force=options["force"]
-        )
+        request = RunRequest(dry_run=options["dry_run"], full_refresh=options["full_refresh"], force=options["force"])
         with signals.as_interrupt(deferred=True) as received:
             try:
-                run = claim.claim(module, request)
+                run = insert_run(module, request)
             except AlreadyRunning as busy:
                 raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING, report=report) from None
             print_event = progress.event_printer(self.stderr, quiet=options["quiet"])
-            execute(run, on_event=print_event, retry=options["retry"])
-        self.write_result(json.dumps(json_report.as_json(run)) if options["json"] else text.summary(run))
+            execute_run(run, on_event=print_event, retry=options["retry"])
+        self.write_result(json.dumps(json_report.run_as_json(run)) if options["json"] else run_summary(run))
         if run.error:
             self.write_error(run.error)
         cancelled_by_term = run.status == Status.CANCELLED and signal.SIGTERM in received
-        self.exit_code = ExitCode.TERMINATED if cancelled_by_term else json_report.exit_code(run)
+        self.exit_code = ExitCode.TERMINATED if cancelled_by_term else exit_code_of(run)

@@ -9,9 +9,9 @@ from typing import Any
 
 from connections.management.base import BaseCommand
 from modules.models import Module
-from runs.cli import json_report
-from runs.cli import text as terminal
 from runs.cli.find import not_found
+from runs.cli.json_report import run_as_json
+from runs.cli.text import run_line, run_list_header
 from runs.models import Run
 
 
@@ -33,13 +33,13 @@ class Command(BaseCommand):
                 names = Module.objects.values_list("name", flat=True)
                 raise not_found("module", module, names)
         if options["json"]:
-            self.stdout.write(json.dumps([json_report.as_json(run) for run in runs[:limit]]))
+            self.stdout.write(json.dumps([run_as_json(run) for run in runs[:limit]]))
             return
         if self.stdout.isatty():
             # the header is for people: a pipe gets only runs
-            self.stdout.write(terminal.header())
+            self.stdout.write(run_list_header())
         for run in runs.without_texts()[:limit]:
-            self.stdout.write(terminal.line(run))
+            self.stdout.write(run_line(run))
 
 
 def _count(text: str) -> int:

@@ -12,12 +12,13 @@ from connections.management.base import CommandFailed
 from connections.management.exit_codes import ExitCode, worst
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
+from runs.cli.exit_codes import exit_code_of
 from runs.cli.find import find_group
 from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage_error
 from runs.lifecycle import signals
 from runs.verifications import report
-from runs.verifications.claim import VerificationRequest
-from runs.verifications.launch import members
+from runs.verifications.insert import VerificationRequest
+from runs.verifications.launch import enabled_members
 
 
 class Command(VerifyCommand):
@@ -31,7 +32,7 @@ class Command(VerifyCommand):
         report_failure = partial(_as_json, name, [])
         if options["force"] and not options["repair"]:
             raise usage_error(*FORCE_ALONE, report=report_failure)
-        if not (modules := members(find_group(name, report=report_failure).pk)):
+        if not (modules := enabled_members(find_group(name, report=report_failure).pk)):
             raise CommandFailed(
                 f"The group “{name}” has no enabled module.",
                 hint="Enable one, or add one to the group.",
@@ -61,8 +62,8 @@ class Command(VerifyCommand):
             verification = self.verify(module, request, **options)
         except AlreadyRunning as busy:
             self.write_error(busy.as_dict())
-            return report.not_begun(module.name, busy.as_dict()), ExitCode.ALREADY_RUNNING
-        return report.as_json(verification), report.exit_code(verification)
+            return report.verification_not_begun(module.name, busy.as_dict()), ExitCode.ALREADY_RUNNING
+        return report.verification_as_json(verification), exit_code_of(verification)
 
 
 def _as_json(group: str, results: list[dict[str, Any]], error: Mapping[str, str] | None) -> dict[str, Any]:

@@ -11,11 +11,14 @@ from connections.management.base import CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
+from runs.cli.exit_codes import exit_code_of
 from runs.cli.find import find_module
 from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage_error
 from runs.lifecycle import signals
-from runs.verifications import cancel, execute, report
-from runs.verifications.claim import VerificationRequest
+from runs.verifications import report
+from runs.verifications.cancel import CANCELLED, stop_verification_of
+from runs.verifications.execute import invalid_option
+from runs.verifications.insert import VerificationRequest
 
 
 class Command(VerifyCommand):
@@ -30,9 +33,9 @@ class Command(VerifyCommand):
         super().add_arguments(parser)
 
     def handle(self, name: str, **options: Any) -> None:
-        report_failure = partial(report.not_begun, name)
-        if invalid := _usage_error(options):
-            raise usage_error(*invalid, report=report_failure)
+        report_failure = partial(report.verification_not_begun, name)
+        if unusable := _usage_error(options):
+            raise usage_error(*unusable, report=report_failure)
         module = find_module(name, report=report_failure)
         if options["cancel"]:
             return self._cancel(module, as_json=options["json"])
@@ -42,8 +45,8 @@ class Command(VerifyCommand):
             "sample": options["sample"] and int(options["sample"]),
         }
         scope = {key: value for key, value in scope.items() if value}
-        if misfit := execute.invalid_option(module, scope):
-            raise CommandFailed.of(misfit, returncode=ExitCode.USAGE, report=report_failure)
+        if invalid := invalid_option(module, scope):
+            raise CommandFailed.of(invalid, returncode=ExitCode.USAGE, report=report_failure)
         request = VerificationRequest(repair=options["repair"], force=options["force"], options=scope)
         with signals.as_interrupt(deferred=True):
             try:
@@ -51,22 +54,22 @@ class Command(VerifyCommand):
             except AlreadyRunning as busy:
                 raise CommandFailed.of(busy, returncode=ExitCode.ALREADY_RUNNING, report=report_failure) from None
         if options["json"]:
-            self.write_result(json.dumps(report.as_json(verification)))
-        self.exit_code = report.exit_code(verification)
+            self.write_result(json.dumps(report.verification_as_json(verification)))
+        self.exit_code = exit_code_of(verification)
 
     def _cancel(self, module: Module, *, as_json: bool) -> None:
-        verification, answer = cancel.cancel(module)
+        verification, answer = stop_verification_of(module)
         if verification is None:
             raise CommandFailed(
                 f"{module.name} is not being verified.",
                 hint="There is no verification to stop.",
                 code="not_found",
                 returncode=ExitCode.NOT_FOUND,
-                report=partial(report.not_begun, module.name),
+                report=partial(report.verification_not_begun, module.name),
             )
         text = f"verification {verification.pk}: {answer}"
-        self.write_result(json.dumps(report.as_json(verification)) if as_json else text)
-        self.exit_code = ExitCode.DONE if answer == cancel.CANCELLED else ExitCode.FAILED
+        self.write_result(json.dumps(report.verification_as_json(verification)) if as_json else text)
+        self.exit_code = ExitCode.DONE if answer == CANCELLED else ExitCode.FAILED
 
 
 def _usage_error(options: dict[str, Any]) -> tuple[str, str] | None:

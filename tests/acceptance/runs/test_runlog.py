@@ -11,8 +11,7 @@ import pytest
 from modules.models import Module
 from runs import logs
 from runs.cli import follow
-from runs.lifecycle import cancel
-from runs.lifecycle.cancel import CancelResult
+from runs.lifecycle.cancel import CancelResult, stop_execution
 from runs.models import GroupRun, Run
 from runs.process import identity
 from tests.benches.bench import Bench
@@ -140,11 +139,11 @@ def test_runlog_follows_a_log_until_the_run_has_ended(orders: Module) -> None:
 def test_the_error_of_a_run_process_that_cannot_start_is_in_the_log_of_the_run(
     orders: Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runs.lifecycle.claim import Request
-    from runs.lifecycle.launch import launch
+    from runs.lifecycle.insert import RunRequest
+    from runs.lifecycle.launch import launch_run
 
     monkeypatch.setenv("PIPEKIT_API_PORT", "nonsense")
-    run = launch(orders, Request())
+    run = launch_run(orders, RunRequest())
     wait_until(lambda: run.log_file.exists() and "PIPEKIT_API_PORT" in run.log_file.read_text())
 
 
@@ -190,4 +189,4 @@ def test_waiting_for_a_group_run_ends_when_it_is_deleted() -> None:
 def test_cancelling_a_run_that_is_deleted_says_that_it_has_ended() -> None:
     run = RunFactory.create()
     Run.objects.filter(pk=run.pk).delete()
-    assert cancel.stop(run) is CancelResult.ENDED
+    assert stop_execution(run) is CancelResult.ENDED

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from connections.management.base import CommandFailed
 from runs.admin import formatting
-from runs.cli import json_report, progress, text
+from runs.cli import json_report, progress
+from runs.cli.text import run_summary
 from runs.engine import events
 from tests.factories import RunFactory
 
@@ -24,7 +25,7 @@ def failed_counts(code: str, **fields: Any) -> str:
     """Return the counts in the summary of a run that failed with this error code."""
     error = {"code": code, "message": "No.", "hint": "", "detail": ""}
     run = RunFactory.create(**{"status": "error", "error": error, **fields})
-    return text.summary(run).partition("): ")[2]
+    return run_summary(run).partition("): ")[2]
 
 
 def test_a_failure_before_the_publish_says_that_nothing_was_published_and_shows_only_known_counts() -> None:
@@ -68,7 +69,7 @@ def test_dry_runs_are_marked_in_the_list_and_in_the_json(
     call_command("runs")
     second, first = capsys.readouterr().out.splitlines()
     assert "  error (dry run)  " in second and "(dry run)" not in first
-    assert (json_report.as_json(run)["dry_run"], json_report.as_json(dry)["dry_run"]) == (False, True)
+    assert (json_report.run_as_json(run)["dry_run"], json_report.run_as_json(dry)["dry_run"]) == (False, True)
 
 
 def test_the_list_of_runs_has_a_header_only_on_a_terminal(

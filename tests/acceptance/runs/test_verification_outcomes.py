@@ -9,7 +9,7 @@ from django.urls import reverse
 from modules.models import Module
 from runs.models import Run, Verification
 from runs.models.notification import Notification
-from runs.verifications import report
+from runs.verifications.report import verification_summary
 from tests.acceptance.runs.test_verifymodule import orders as orders
 from tests.acceptance.runs.test_verifymodule import spoil, spoil_all, verifymodule
 from tests.benches.bench import Bench
@@ -93,7 +93,7 @@ def test_a_refused_repair_shows_how_many_rows_it_has_written_before(bench: Bench
     assert "none was deleted. The 1 row read before is published." in result.json["error"]["message"]
     assert "max_delete_share allows 10%" in result.json["error"]["message"]
     assert result.json["repaired"] == {"pulled": 1, "inserted": 0, "updated": 1, "deleted": 0, "finished": False}
-    text = report.summary(Verification.objects.get())
+    text = verification_summary(Verification.objects.get())
     assert "found before the repair: 0 missing" in text
     assert "1 rewritten, 0 deleted; then refused by a safety limit, and not compared again" in text
 

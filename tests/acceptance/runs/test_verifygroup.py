@@ -8,7 +8,7 @@ import pytest
 
 from modules.models import Module
 from runs.models.verification import Verification, VerificationStatus
-from runs.verifications.claim import VerificationRequest, claim
+from runs.verifications.insert import VerificationRequest, insert_verification
 from tests.benches.bench import Bench
 from tests.factories import GroupFactory, GroupMemberFactory, ModuleFactory
 from tests.processes.commands import call
@@ -55,7 +55,7 @@ def test_the_modules_that_differ_are_repaired_with_the_option_repair(nightly: Be
 
 
 def test_a_module_that_is_already_being_verified_is_an_error_and_the_others_are_verified(nightly: Bench) -> None:
-    claim(Module.objects.get(name="items"), VerificationRequest())
+    insert_verification(Module.objects.get(name="items"), VerificationRequest())
     result = call("verifygroup", "nightly", "--json")
     assert result.code == 4
     assert [row["status"] for row in result.json["verifications"]] == ["error", "equal"]

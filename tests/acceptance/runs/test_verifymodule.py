@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from modules.models import Module
-from runs.lifecycle import claim
+from runs.lifecycle.insert import RunRequest, insert_run
 from runs.models import Run
 from runs.models.notification import Notification
 from runs.models.verification import Verification, VerificationStatus
@@ -232,7 +232,7 @@ def test_examples_of_long_keys_are_cut(orders: Bench) -> None:
 def test_differences_are_stored_if_the_repair_cannot_start_because_the_module_is_running(orders: Bench) -> None:
     spoil(orders)
     module = Module.objects.with_connections().get()
-    run = claim.claim(module, claim.Request())
+    run = insert_run(module, RunRequest())
     result = verifymodule("orders", "--repair", "--json")
     assert (result.code, result.json["status"], result.json["missing"], result.json["extra"]) == (5, "different", 2, 2)
     assert (result.json["error"]["code"], result.json["error"]["detail"]) == ("already_running", str(run.pk))

@@ -15,6 +15,7 @@ from runs.lifecycle import metadata_retry
 from runs.models import Run, Verification
 from runs.models.verification import VerificationStatus
 from runs.verifications import record
+from runs.verifications.record import finish_verification, progress_recorder
 from tests.benches.bench import Bench
 from tests.factories import ModuleFactory
 from tests.integration.runs.test_recording import locked
@@ -151,8 +152,8 @@ def test_a_locked_metadata_database_does_not_change_the_result_of_a_verification
     row = Verification.objects.create(module=module, module_name=module.name, status=VerificationStatus.RUNNING)
     messages: list[str] = []
     with locked():
-        record.progress(row)(5)
-        record.finish(row, VerificationStatus.DIFFERENT, messages.append, missing=3)
+        progress_recorder(row)(5)
+        finish_verification(row, VerificationStatus.DIFFERENT, messages.append, missing=3)
     assert (row.status, row.missing) == ("different", 3)
     assert "could not be written" in messages[-1]
 
@@ -161,7 +162,7 @@ def test_a_locked_metadata_database_does_not_change_the_result_of_a_verification
 def test_progress_is_not_written_for_each_row(django_assert_num_queries: Callable[..., object]) -> None:
     module = ModuleFactory.create()
     row = Verification.objects.create(module=module, module_name=module.name, status=VerificationStatus.RUNNING)
-    on_progress = record.progress(row)
+    on_progress = progress_recorder(row)
     with django_assert_num_queries(0):  # type: ignore[attr-defined]
         for rows in range(100):
             on_progress(rows)

@@ -29,9 +29,9 @@ _LAUNCH = """
 import time, django
 django.setup()
 from modules.models import Module
-from runs.lifecycle.claim import Request
-from runs.lifecycle.launch import launch
-launch(Module.objects.get(name="orders"), Request(trigger="api"))
+from runs.lifecycle.insert import RunRequest
+from runs.lifecycle.launch import launch_run
+launch_run(Module.objects.get(name="orders"), RunRequest(trigger="api"))
 time.sleep(600)
 """
 _COMMAND = f"{shlex.quote(sys.executable)} manage.py runmodule orders --quiet & wait"

@@ -139,8 +139,8 @@ def test_a_result_is_spooled_while_the_metadata_is_unavailable_and_imported_by_t
 def test_a_launched_run_waits_for_metadata_that_is_restarting(server: Path, bench: Bench, tmp_path: Path) -> None:
     install = install_on(server, tmp_path, bench)
     queue_run = (
-        "from runs.lifecycle import claim as c; from modules.models import Module as M; "
-        "c.queue(M.objects.get(), c.Request())"
+        "from runs.lifecycle import insert; from modules.models import Module; "
+        "insert.queue_run(Module.objects.get(), insert.RunRequest())"
     )
     assert install.manage("shell", "--no-imports", "-c", queue_run).code == 0
     embedded_postgresql.stop(server)

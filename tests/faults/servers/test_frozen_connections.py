@@ -15,10 +15,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from modules.models import Module
-from runs.lifecycle import cancel
-from runs.lifecycle.cancel import CancelResult
-from runs.lifecycle.claim import Request
-from runs.lifecycle.launch import launch
+from runs.lifecycle.cancel import CancelResult, cancel_execution
+from runs.lifecycle.insert import RunRequest
+from runs.lifecycle.launch import launch_run
 from runs.models import Run
 from tests.benches.bench import Bench
 from tests.factories import change_settings
@@ -73,7 +72,7 @@ def test_a_cancel_ends_a_run_whose_connection_is_frozen(
     # inherited by the run and its jrunner, which are found by it
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(tmp_path / "points"))
     proxy.break_at(Fault.FREEZE, step[0], after=step[1])
-    run = launch(orders, Request())
+    run = launch_run(orders, RunRequest())
     wait_until(lambda: proxy.fired)
     check_frozen(proxy)
     # the run does not end by itself
@@ -81,7 +80,7 @@ def test_a_cancel_ends_a_run_whose_connection_is_frozen(
     assert list(processes_logging_to(tmp_path / "points"))
     monkeypatch.delenv("PIPEKIT_FAULT_LOG")
     cancelled_at = time.monotonic()
-    assert cancel.cancel(run) is CancelResult.REQUESTED
+    assert cancel_execution(run) is CancelResult.REQUESTED
     wait_until(lambda: Run.objects.get(pk=run.pk).is_final)
     wait_until(lambda: not list(processes_logging_to(tmp_path / "points")))
     # including the frozen session, whose connection is still open
@@ -111,13 +110,13 @@ def test_a_cancel_ends_a_run_whose_server_is_stopped(
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(log))
     monkeypatch.setenv("PIPEKIT_FAULTS", "publish.begun=sleep:1")
     with stopper.active():
-        run = launch(orders, Request())
+        run = launch_run(orders, RunRequest())
         wait_until(lambda: stopper.fired)
         time.sleep(2)
         monkeypatch.delenv("PIPEKIT_FAULT_LOG")
         monkeypatch.delenv("PIPEKIT_FAULTS")
         cancelled_at = time.monotonic()
-        assert cancel.cancel(run) is CancelResult.REQUESTED
+        assert cancel_execution(run) is CancelResult.REQUESTED
         wait_until(lambda: Run.objects.get(pk=run.pk).is_final)
         wait_until(lambda: not list(processes_logging_to(log)))
         assert time.monotonic() - cancelled_at < 20
@@ -137,7 +136,7 @@ def test_a_run_whose_connection_freezes_times_out_and_is_retried(pg_bench: Bench
     change_settings(no_progress_timeout=3)
     Module.objects.filter(pk=orders.pk).update(max_retries=1, retry_delay=1)
     proxy.break_at(Fault.FREEZE, TRANSFER[0])
-    run = launch(orders, Request())
+    run = launch_run(orders, RunRequest())
     wait_until(lambda: Run.objects.get(pk=run.pk).is_final, seconds=90)
     check_frozen(proxy)
     run.refresh_from_db()

@@ -17,8 +17,9 @@ import pytest
 
 from connections.sdk.errors import NoProgress, PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from runs.engine import events, retry
+from runs.engine import events
 from runs.engine.plan import Hook, Plan, RunOn, Strategy
+from runs.engine.retry import run_with_retries
 from runs.process.control import descendants
 from tests.benches.bench import Bench, Result, retry_policy
 from tests.faults.servers.stopped_server import COPYING, PUBLISHING, Stopper
@@ -223,7 +224,7 @@ def test_a_retry_finds_the_commit_of_a_server_that_was_stopped(
     plan = with_timeout(wide(pg_bench).plan(QUERY, strategy=Strategy.APPEND, watermark="k"))
     stopper, run_events = publishing("publish.before_commit"), []
     with stopper.active():
-        for event in retry.run(plan, retry_policy(max_retries=2, delay=0), still_ours=lambda: True):
+        for event in run_with_retries(plan, retry_policy(max_retries=2, delay=0), still_ours=lambda: True):
             run_events.append(event)
             if isinstance(event, events.AttemptFailed):
                 stopper.resume()

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from runs.engine import retry, sync, transfer
+from runs.engine import sync, transfer
 from runs.engine.events import Event, Warned
 from runs.engine.plan import Hook, Plan, RunOn
+from runs.engine.retry import run_with_retries
 from tests.benches.bench import Bench, retry_policy
 
 # prints on standard output, before and between the events, what is not an event
@@ -54,7 +55,7 @@ def test_an_internal_error_runs_the_failure_hooks(
     bench: Bench, plan: Plan, monkeypatch: pytest.MonkeyPatch, retried: bool
 ) -> None:
     monkeypatch.setattr(sync, "transfer", broken)
-    events = retry.run(plan, retry_policy(), still_ours=lambda: True) if retried else sync.run(plan)
+    events = run_with_retries(plan, retry_policy(), still_ours=lambda: True) if retried else sync.run(plan)
     with pytest.raises(ZeroDivisionError):
         list(events)
     assert bench.rows("SELECT event FROM hook_log ORDER BY 1") == [("always",), ("failure",)]

@@ -19,7 +19,7 @@ from runs import notify
 from runs.models import Run
 from runs.models.notification import LEASE, Delivery, Notification
 from runs.models.states import Status
-from runs.notify.delivery import MAILS, WINDOW
+from runs.notify.delivery import MAILS, WINDOW, send_due
 from tests.factories import ModuleFactory, RunFactory
 from tests.integration.notify.ended_runs import ERROR, NOW, ended
 from tests.processes.commands import start_in_new_interpreter
@@ -63,11 +63,11 @@ def test_a_thousand_failures_in_ten_minutes_are_reported_in_at_most_twenty_mails
     while now <= NOW + WINDOW:
         while runs and (finished_at := runs[0].finished_at) is not None and finished_at <= now:
             notify.on_finished(runs.pop(0))
-        notify.send_due(now)
+        send_due(now)
         now += dt.timedelta(seconds=seconds)
     assert 1 < len(server.mails) <= MAILS
     for minute in range(1, 12):
-        notify.send_due(NOW + WINDOW + minute * MINUTE)
+        send_due(NOW + WINDOW + minute * MINUTE)
     assert Notification.objects.filter(status=Delivery.SENT).count() == count
     subjects = [mail["Subject"] for mail in server.mails]
     reported = [int(subject.split()[1]) if "notifications" in subject else 1 for subject in subjects]
@@ -78,12 +78,12 @@ def test_a_mail_server_that_was_down_gets_each_mail_once_after_it_is_up_again(se
     use_mail_server(settings, port)
     finished_at = ended(ModuleFactory.create()).finished_at
     assert finished_at is not None
-    sent = [notify.send_due(finished_at + minute * MINUTE) for minute in range(20)]
+    sent = [send_due(finished_at + minute * MINUTE) for minute in range(20)]
     row = Notification.objects.get()
     assert (sum(sent), row.status, row.attempts) == (0, "pending", 5)
     assert f"127.0.0.1:{port} cannot be reached" in row.last_error
     with mail_server(port) as server:
-        assert sum(notify.send_due(finished_at + minute * MINUTE) for minute in range(20, 80)) == 1
+        assert sum(send_due(finished_at + minute * MINUTE) for minute in range(20, 80)) == 1
         assert len(server.mails) == 1
     assert status() == "sent"
 
@@ -96,7 +96,7 @@ def test_a_mail_not_accepted_for_a_day_is_undelivered_and_shown_and_can_be_retri
     finished_at = ended(ModuleFactory.create(name="qcrh")).finished_at
     assert finished_at is not None
     for half_hour in range(50):
-        notify.send_due(finished_at + half_hour * 30 * MINUTE)
+        send_due(finished_at + half_hour * 30 * MINUTE)
     assert status() == "undelivered"
     (check,) = checks.run([("notifications", notifications.notifications)])
     assert not check.ok
@@ -105,7 +105,7 @@ def test_a_mail_not_accepted_for_a_day_is_undelivered_and_shown_and_can_be_retri
     assert "cannot be reached" in admin_client.get(changelist, {"status": "undelivered"}).content.decode()
     admin_client.post(changelist, {"action": "retry", "_selected_action": [Notification.objects.get().pk]})
     with mail_server(port) as server:
-        assert notify.send_due() == 1
+        assert send_due() == 1
         assert len(server.mails) == 1
 
 
@@ -130,8 +130,8 @@ def test_a_mail_whose_sender_is_killed_is_sent_again_after_the_lease(server: Mai
         sender.kill()
     server.stalls.clear()
     assert (status(), server.mails) == ("pending", [])
-    assert notify.send_due(timezone.now() + MINUTE) == 0
-    assert notify.send_due(timezone.now() + LEASE) == 1
+    assert send_due(timezone.now() + MINUTE) == 0
+    assert send_due(timezone.now() + LEASE) == 1
     assert len(server.mails) == 1
 
 
@@ -148,9 +148,9 @@ def test_concurrent_senders_send_each_mail_once(server: MailServer) -> None:
 
 def test_a_mail_that_is_sent_again_keeps_its_message_id(server: MailServer) -> None:
     ended(ModuleFactory.create())
-    notify.send_due()
+    send_due()
     Notification.objects.update(status=Delivery.PENDING)
-    notify.send_due(timezone.now() + LEASE + MINUTE)
+    send_due(timezone.now() + LEASE + MINUTE)
     first, second = server.mails
     assert first["Message-ID"] == second["Message-ID"]
 
@@ -160,14 +160,14 @@ def test_a_recovery_is_not_sent_before_the_failure_that_it_ends(settings: Settin
     use_mail_server(settings, 1)
     ended(module)
     first_attempt = timezone.now()
-    assert notify.send_due(first_attempt) == 0
+    assert send_due(first_attempt) == 0
     with mail_server() as server:
         use_mail_server(settings, server.port)
         ended(module, "success")
         ended(other)
         # the failure's next attempt is in a minute; only the other module's mail is sent before
-        assert notify.send_due(first_attempt + MINUTE / 2) == 1
-        assert notify.send_due(first_attempt + 3 * MINUTE) == 2
+        assert send_due(first_attempt + MINUTE / 2) == 1
+        assert send_due(first_attempt + 3 * MINUTE) == 2
         assert [mail["Subject"].split(" (")[0] for mail in server.mails] == [
             "[Pipekit] other failed",
             "[Pipekit] qcrh failed",

@@ -13,8 +13,8 @@ import pytest
 from pytest_django import Settings
 
 from connections.secrets import references
-from runs import notify
 from runs.models.notification import Notification
+from runs.notify.delivery import send_due
 from tests.factories import ModuleFactory, change_settings
 from tests.integration.notify.ended_runs import ended
 from tests.servers.message_settings import use_mail_server
@@ -62,7 +62,7 @@ def test_the_certificate_is_verified_against_the_host_name_of_the_url(
 ) -> None:
     with webhook_server(tls) as hook:
         queue_event_for(f"https://hooks.invalid:{hook.port}/hook")
-        assert notify.send_due() == 1
+        assert send_due() == 1
     assert hook.posts[0].headers["Host"] == f"hooks.invalid:{hook.port}"
 
 
@@ -73,7 +73,7 @@ def test_a_certificate_for_another_host_name_is_refused(
     monkeypatch.setenv("no_proxy", "*")
     with webhook_server(tls) as hook:
         queue_event_for(f"https://{host}:{hook.port}/hook")
-        assert notify.send_due() == 0
+        assert send_due() == 0
     assert "Hostname mismatch" in Notification.objects.get().last_error
     assert hook.posts == []
 
@@ -91,7 +91,7 @@ def test_the_next_address_is_used_if_one_refuses_the_connection(
     monkeypatch.setattr(socket, "getaddrinfo", two_addresses)
     with webhook_server() as hook:
         queue_event_for(f"http://hooks.invalid:{hook.port}/hook")
-        assert notify.send_due() == 1
+        assert send_due() == 1
     assert len(hook.posts) == 1
 
 
@@ -99,7 +99,7 @@ def test_the_proxy_of_the_environment_is_used(hook: WebhookServer, monkeypatch: 
     monkeypatch.setenv("http_proxy", f"127.0.0.1:{hook.port}")
     monkeypatch.setenv("no_proxy", "")
     queue_event_for("http://hooks.invalid/hook?token=canary-9127")
-    assert notify.send_due() == 1
+    assert send_due() == 1
     assert hook.posts[0].path == "http://hooks.invalid/hook?token=canary-9127"
     assert hook.posts[0].headers["Host"] == "hooks.invalid"
 
@@ -110,7 +110,7 @@ def test_a_mail_is_sent_over_tls(settings: Settings, server: MailServer, tls: ss
     references.store().set("MAIL_PW", "pw-7741")
     change_settings(smtp_security=security, smtp_username="etl", smtp_password="$MAIL_PW")
     ended(ModuleFactory.create())
-    assert notify.send_due() == 1
+    assert send_due() == 1
     assert server.encrypted == [True]
 
 
@@ -122,6 +122,6 @@ def test_a_mail_server_with_a_certificate_for_another_host_name_gets_no_mail(
     use_mail_server(settings, server.port, host="localhost")
     change_settings(smtp_security=security)
     ended(ModuleFactory.create())
-    assert notify.send_due() == 0
+    assert send_due() == 0
     assert "certificate verify failed" in Notification.objects.get().last_error
     assert server.mails == []

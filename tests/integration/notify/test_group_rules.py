@@ -24,7 +24,7 @@ def group_run_ends(group: Group, error: dict[str, str] | None) -> int:
     if error:
         group_run.finish_error(error)
     else:
-        group_run.finish()
+        group_run.finish_by_runs()
     return int(group_run.pk)
 
 

@@ -17,6 +17,7 @@ from modules.models import Module
 from pipekit_site.doctor import checks, notifications
 from runs import notify
 from runs.models.notification import Notification
+from runs.notify.delivery import send_due
 from tests.factories import ModuleFactory, change_settings
 from tests.integration.notify.ended_runs import NOW, ended
 from tests.servers.message_settings import ADMIN, SENDER, status, text, use_mail_server
@@ -29,7 +30,7 @@ MINUTE = dt.timedelta(minutes=1)
 def test_a_mail_reports_the_error_its_time_the_number_of_failures_and_a_hint(server: MailServer) -> None:
     change_settings(site_url="https://etl.example.com/", notification_addresses=["ops@example.com", ADMIN])
     run = ended(ModuleFactory.create(name="qcrh"))
-    assert notify.send_due() == 1
+    assert send_due() == 1
     (mail,) = server.mails
     assert (mail["Subject"], mail["From"]) == ("[Pipekit] qcrh failed (connection_failed)", SENDER)
     assert mail["To"] == f"{ADMIN}, ops@example.com"
@@ -39,7 +40,7 @@ def test_a_mail_reports_the_error_its_time_the_number_of_failures_and_a_hint(ser
     assert f"https://etl.example.com/admin/runs/run/{run.pk}/change/" in body
     assert f"{timezone.localtime(run.finished_at):%Y-%m-%d %H:%M:%S %z}" in body
     assert status() == "sent"
-    assert notify.send_due() == 0
+    assert send_due() == 0
 
 
 def test_each_kind_of_event_has_its_own_subject(server: MailServer) -> None:
@@ -48,7 +49,7 @@ def test_each_kind_of_event_has_its_own_subject(server: MailServer) -> None:
     for run_status in ("refused", "error", "success"):
         ended(module, run_status)
     notify.find_late(timezone.now() + dt.timedelta(hours=2))
-    assert notify.send_due(timezone.now() + dt.timedelta(hours=2)) == 4
+    assert send_due(timezone.now() + dt.timedelta(hours=2)) == 4
     assert [mail["Subject"] for mail in server.mails] == [
         "[Pipekit] qcrh was refused (connection_failed)",
         "[Pipekit] qcrh has failed 2 times in a row (connection_failed)",
@@ -61,7 +62,7 @@ def test_more_than_five_events_at_once_are_sent_as_one_mail(server: MailServer) 
     modules = [ModuleFactory.create(name=f"t{number}") for number in range(6)]
     for module in modules:
         ended(module)
-    assert notify.send_due() == 6
+    assert send_due() == 6
     (mail,) = server.mails
     assert mail["Subject"] == "[Pipekit] 6 notifications: 6 failed"
     assert all(f"{module.name} failed" in text(server) for module in modules)
@@ -77,7 +78,7 @@ def test_module_names_and_errors_cannot_inject_headers_or_reveal_secrets(server:
     redactor().add("canary-5583")
     row.about = {**row.about, "module": bad, "error": {"code": bad, "message": f"{bad} canary-5583", "hint": bad}}
     row.save()
-    assert notify.send_due() == 1
+    assert send_due() == 1
     (mail,) = server.mails
     assert mail["Bcc"] is None
     assert mail["Subject"].startswith("[Pipekit] x Bcc: evil@example.com hello failed (x Bcc: evil")
@@ -91,11 +92,11 @@ def test_a_refused_recipient_is_recorded_and_the_others_get_the_mail(server: Mai
     change_settings(notification_addresses=["gone@example.com"])
     server.refused = {"gone@example.com"}
     ended(ModuleFactory.create())
-    assert notify.send_due() == 1
+    assert send_due() == 1
     assert Notification.objects.get().last_error == "The mail server refused: gone@example.com."
     server.refused.add(ADMIN)
     ended(ModuleFactory.create())
-    assert notify.send_due() == 0
+    assert send_due() == 0
     assert "rejected the mail" in Notification.objects.order_by("-pk")[0].last_error
 
 
@@ -104,10 +105,10 @@ def test_the_login_is_used_and_a_refused_login_is_recorded_without_the_password(
     change_settings(smtp_username="etl", smtp_password="$MAIL_PW")
     server.password = "right-8812"
     ended(ModuleFactory.create())
-    assert notify.send_due() == 1
+    assert send_due() == 1
     server.password = "another"
     ended(ModuleFactory.create())
-    assert notify.send_due() == 0
+    assert send_due() == 0
     error = Notification.objects.order_by("-pk")[0].last_error
     assert "refused the login" in error
     assert "right-8812" not in error
@@ -116,7 +117,7 @@ def test_the_login_is_used_and_a_refused_login_is_recorded_without_the_password(
 def test_a_server_that_lacks_the_required_starttls_gets_no_mail(server: MailServer) -> None:
     change_settings(smtp_security="starttls")
     ended(ModuleFactory.create())
-    assert notify.send_due() == 0
+    assert send_due() == 0
     assert "STARTTLS" in Notification.objects.get().last_error
     assert server.mails == []
 
@@ -124,7 +125,7 @@ def test_a_server_that_lacks_the_required_starttls_gets_no_mail(server: MailServ
 def test_recipients_without_a_mail_server_are_reported_by_the_notification_and_by_doctor(settings: Settings) -> None:
     use_mail_server(settings, 25, host="")
     ended(ModuleFactory.create())
-    notify.send_due()
+    send_due()
     assert "There is no mail server." in Notification.objects.get().last_error
     (check,) = checks.run([("notifications", notifications.notifications)])
     assert (check.ok, check.hint) == (False, "Set smtp.host in config.yaml.")
@@ -153,7 +154,7 @@ def test_a_missed_time_is_reported_with_its_due_time_and_many_are_reported_in_on
     )
     for _ in range(2):
         notify.on_missed([missed], NOW)
-    assert notify.send_due(NOW) == 1
+    assert send_due(NOW) == 1
     assert server.mails[0]["Subject"] == "[Pipekit] qcrh was not run: schedule nightly missed 3 times"
     body = text(server)
     for part in ("was due:    2026-11-21", "The scheduler was not running.", "fix:        Was this machine off?"):
@@ -163,6 +164,6 @@ def test_a_missed_time_is_reported_with_its_due_time_and_many_are_reported_in_on
     assert Notification.objects.count() == 1
     many = [replace(missed, key=f"schedule:{number}", module_id=None, group=f"g{number}") for number in range(2, 2002)]
     notify.on_missed(many, NOW)
-    assert notify.send_due(NOW) == 2000
+    assert send_due(NOW) == 2000
     assert server.mails[1]["Subject"] == "[Pipekit] 2000 notifications: 2000 missed"
     assert "group g2 was not run" in text(server, 1)

@@ -11,7 +11,7 @@ from runs.models import Verification
 from runs.models.notification import Notification
 from runs.models.setting import current_settings
 from runs.notify import messages
-from runs.verifications import scope
+from runs.verifications.scope import scope_words
 from tests.factories import ModuleFactory, RunFactory, change_settings
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +33,7 @@ def ended(module: Module, status: str, counts: tuple[int, int, int] = (0, 0, 0),
     options = fields.pop("options", {})
     row = Verification.objects.create(module=module, module_name=module.name, trigger="schedule:1", options=options)
     results = dict(zip(("missing", "extra", "different"), counts, strict=True))
-    row.finish(status, **{**results, **fields})  # type: ignore[arg-type]
+    row.finish(status, **{**results, **fields})
     return row
 
 
@@ -150,6 +150,6 @@ def test_the_scope_in_words_is_as_its_docstring_shows(orders: Module) -> None:
     part = Verification(
         module=orders, options={"since": "5", "columns": ["a", "b"]}, compared={"since": "5", "since_column": "id"}
     )
-    docstring = scope.words.__doc__ or ""
-    assert f"`{scope.words(whole)}`" in docstring
-    assert f"`{scope.words(part)}`" in docstring
+    docstring = scope_words.__doc__ or ""
+    assert f"`{scope_words(whole)}`" in docstring
+    assert f"`{scope_words(part)}`" in docstring

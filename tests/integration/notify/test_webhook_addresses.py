@@ -11,9 +11,9 @@ import pytest
 from pytest_django import Settings
 
 from connections.secrets import references
-from runs import notify
 from runs.models import Setting
 from runs.models.notification import Notification
+from runs.notify.delivery import send_due
 from tests.factories import ModuleFactory, change_settings
 from tests.integration.notify.ended_runs import ended
 from tests.servers.receivers import WebhookServer
@@ -33,7 +33,7 @@ def delivery_error(url: str) -> str:
     Notification.objects.all().delete()
     change_settings(webhook_url=url)
     ended(ModuleFactory.create())
-    assert notify.send_due() == 0
+    assert send_due() == 0
     return Notification.objects.get().last_error
 
 
@@ -71,7 +71,7 @@ def test_a_url_in_a_secret_is_checked_too(hook: WebhookServer) -> None:
 def test_config_yaml_can_allow_private_addresses(settings: Settings, hook: WebhookServer) -> None:
     settings.PIPEKIT = replace(settings.PIPEKIT, webhook_private=True)
     ended(ModuleFactory.create())
-    assert notify.send_due() == 1
+    assert send_due() == 1
     assert len(hook.posts) == 1
 
 
@@ -93,7 +93,7 @@ def test_a_host_name_is_resolved_once_and_the_checked_address_is_used(
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     change_settings(webhook_url=f"http://hooks.invalid:{hook.port}/hook")
     ended(ModuleFactory.create())
-    assert notify.send_due() == 1
+    assert send_due() == 1
     assert lookups == ["hooks.invalid"]
     assert hook.posts[0].headers["Host"] == f"hooks.invalid:{hook.port}"
 
@@ -117,6 +117,6 @@ def test_a_webhook_from_before_the_restriction_keeps_working_until_its_url_is_ch
     change_settings(webhook_url=hook.url, webhook_unrestricted=True)
     change_settings(webhook_url=hook.url, notify_every=3)
     ended(ModuleFactory.create())
-    assert notify.send_due() == 1
+    assert send_due() == 1
     assert "this machine or a private network" in delivery_error(f"{hook.url}&other=1")
     assert not Setting.objects.get().webhook_unrestricted

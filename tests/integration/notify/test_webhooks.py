@@ -20,10 +20,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from connections.secrets import references
-from runs import notify
 from runs.models.notification import Notification
 from runs.notify import channels
 from runs.notify.channels import email
+from runs.notify.delivery import send_due
 from tests.factories import ModuleFactory, change_settings
 from tests.integration.notify.ended_runs import ended
 from tests.servers.message_settings import ADMIN, use_mail_server
@@ -36,7 +36,7 @@ MINUTE = dt.timedelta(minutes=1)
 def test_a_webhook_gets_the_event_with_a_signature(hook: WebhookServer) -> None:
     change_settings(site_url="https://etl.example.com")
     run = ended(ModuleFactory.create(name="qcrh"))
-    assert notify.send_due() == 1
+    assert send_due() == 1
     (post,) = hook.posts
     body = json.loads(post.body)
     assert (body["event"], body["module"], body["run"], body["failures"]) == ("failure", "qcrh", run.pk, 1)
@@ -52,7 +52,7 @@ def test_a_webhook_gets_the_event_with_a_signature(hook: WebhookServer) -> None:
 def test_the_settings_are_read_once_for_a_message(hook: WebhookServer, server: MailServer) -> None:
     ended(ModuleFactory.create())
     with CaptureQueriesContext(connection) as queries:
-        assert notify.send_due() == 2
+        assert send_due() == 2
     assert len([query for query in queries if 'FROM "settings"' in query["sql"]]) == 2
 
 
@@ -62,12 +62,12 @@ def test_a_webhook_that_does_not_answer_2xx_is_retried_with_the_same_delivery_id
 ) -> None:
     hook.status, hook.location = status_code, hook.url if status_code == 302 else ""
     ended(ModuleFactory.create())
-    assert notify.send_due() == 0
+    assert send_due() == 0
     error = Notification.objects.get().last_error
     assert f"The webhook answered {status_code}. said the receiver" in error
     assert "canary-9127" not in error
     hook.status, hook.location = 204, ""
-    assert notify.send_due(timezone.now() + 2 * MINUTE) == 1
+    assert send_due(timezone.now() + 2 * MINUTE) == 1
     assert len(hook.posts) == 2
     assert len({post.headers["X-Pipekit-Delivery"] for post in hook.posts}) == 1
 
@@ -76,13 +76,13 @@ def test_the_url_of_a_webhook_may_be_a_secret(hook: WebhookServer) -> None:
     references.store().set("HOOK_URL", hook.url)
     change_settings(webhook_url="$HOOK_URL")
     ended(ModuleFactory.create())
-    assert notify.send_due() == 1
+    assert send_due() == 1
 
 
 def test_a_webhook_without_a_signing_secret_gets_nothing(hook: WebhookServer) -> None:
     change_settings(webhook_secret="")
     ended(ModuleFactory.create())
-    assert notify.send_due() == 0
+    assert send_due() == 0
     assert "no secret to sign with" in Notification.objects.get().last_error
     assert hook.posts == []
 
@@ -90,7 +90,7 @@ def test_a_webhook_without_a_signing_secret_gets_nothing(hook: WebhookServer) ->
 def test_a_failing_channel_does_not_delay_the_other(server: MailServer, hook: WebhookServer) -> None:
     hook.status = 500
     ended(ModuleFactory.create())
-    assert notify.send_due() == 1
+    assert send_due() == 1
     assert dict(Notification.objects.values_list("channel", "status")) == {"email": "sent", "webhook": "pending"}
 
 
@@ -98,11 +98,11 @@ def test_a_failing_webhook_is_attempted_once_per_delivery_and_not_once_per_event
     hook.status = 500
     for _ in range(4):
         ended(ModuleFactory.create())
-    notify.send_due()
+    send_due()
     assert len(hook.posts) == 1
     hook.status = 200
-    assert notify.send_due() == 3
-    assert notify.send_due(timezone.now() + 2 * MINUTE) == 1
+    assert send_due() == 3
+    assert send_due(timezone.now() + 2 * MINUTE) == 1
 
 
 def test_the_test_message_is_sent_on_every_channel(
@@ -173,7 +173,7 @@ def test_a_server_that_answers_byte_by_byte_runs_into_the_total_timeout(
             change_settings(smtp_security="tls" if scheme == "smtps" else "none")
         ended(ModuleFactory.create())
         start = time.monotonic()
-        assert notify.send_due() == 0
+        assert send_due() == 0
         assert time.monotonic() - start < 8
     row = Notification.objects.get()
     assert (row.status, row.attempts) == ("pending", 1)
@@ -203,7 +203,7 @@ def test_a_resolver_that_hangs_runs_into_the_total_timeout(
     ended(ModuleFactory.create())
     start = time.monotonic()
     try:
-        assert notify.send_due() == 0
+        assert send_due() == 0
         assert time.monotonic() - start < 5
         # a thread that is not a daemon would hold the process at its end
         assert [thread.name for thread in threading.enumerate() if not thread.daemon] == ["MainThread"]
@@ -220,6 +220,6 @@ def test_a_hanging_look_up_of_this_machine_s_name_does_not_prevent_a_mail(
     monkeypatch.setattr(email, "_NAME_TIMEOUT", 0.2)
     ended(ModuleFactory.create())
     try:
-        assert notify.send_due() == 1
+        assert send_due() == 1
     finally:
         answered.set()

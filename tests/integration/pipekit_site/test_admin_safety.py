@@ -20,7 +20,7 @@ from connections.sdk.errors import AlreadyRunning
 from modules import history
 from modules.models import Group, Module
 from runs import logs
-from runs.lifecycle import claim
+from runs.lifecycle.insert import RunRequest, insert_failed_run
 from runs.models import GroupRun, Run, Verification
 from runs.models.notification import Notification
 from runs.models.states import Status
@@ -264,7 +264,7 @@ def test_the_failed_runs_of_a_day_are_those_that_ended_in_it_whenever_they_start
     long = failed_run(started=30 * HOUR, ended=HOUR)
     failed_run(started=31 * HOUR, ended=25 * HOUR)
     error = AlreadyRunning("It did not start.", hint="")
-    never_started = claim.refuse(ModuleFactory.create(), claim.Request(), error)
+    never_started = insert_failed_run(ModuleFactory.create(), RunRequest(), error)
     assert tile(admin_client, "failed in 24 hours") == ("3", keys([recent, long, never_started]))
 
 

@@ -17,8 +17,8 @@ from connections.models import Connection
 from connections.sdk.errors import ConfigurationInvalid
 from modules.configfile import MODULES
 from modules.models import Module, ModuleHistory
-from pipekit_site.configfile import import_file as importing
 from pipekit_site.configfile.apply_sections import ImportOptions
+from pipekit_site.configfile.import_file import import_sections
 from pipekit_site.import_export import SECTIONS
 from tests.benches.config_yaml import EXAMPLE, counts, load
 from tests.factories import RunFactory
@@ -64,7 +64,7 @@ def test_other_processes_can_write_while_a_file_is_validated() -> None:
                 other.execute(f"INSERT INTO django_session ({columns}) VALUES ('x', '', '2027-01-01')")
                 rowcounts.append(other.execute("DELETE FROM django_session").rowcount)
 
-    importing.load(EXAMPLE.encode(), sections_that_call(write), ImportOptions(name="x", actor="me"))
+    import_sections(EXAMPLE.encode(), sections_that_call(write), ImportOptions(name="x", actor="me"))
     assert rowcounts == [1]
     assert counts() == {"connections": 2, "modules": 1, "groups": 1, "schedules": 1}
 
@@ -80,7 +80,7 @@ def test_an_import_is_validated_again_if_rows_change_during_the_validation() -> 
                 other.execute("UPDATE connection SET username = 'other'")
 
     text = EXAMPLE.replace("merge_key: dcord", "merge_key: dcord, dcotyp")
-    importing.load(text.encode(), sections_that_call(rename_once), ImportOptions(name="x", actor="me"))
+    import_sections(text.encode(), sections_that_call(rename_once), ImportOptions(name="x", actor="me"))
     # validated, validated again with the changed rows, written
     assert len(usernames) == 3
     assert Module.objects.get().merge_key == "dcord, dcotyp"
@@ -97,7 +97,7 @@ def test_an_import_is_refused_if_rows_are_changed_again_and_again() -> None:
 
     text = EXAMPLE.replace("merge_key: dcord", "merge_key: dcord, dcotyp")
     with pytest.raises(ConfigurationInvalid, match="changed by another process"):
-        importing.load(text.encode(), sections_that_call(rename), ImportOptions(name="x", actor="me"))
+        import_sections(text.encode(), sections_that_call(rename), ImportOptions(name="x", actor="me"))
     assert Module.objects.get().merge_key == "dcord"
 
 

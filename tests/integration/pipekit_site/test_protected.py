@@ -24,8 +24,8 @@ from modules.models import Module, Watermark
 from pipekit_site import protected_paths
 from pipekit_site.config.config import BASE_DIR
 from pipekit_site.metadata import backup
-from runs.lifecycle import claim
-from runs.lifecycle.execute import execute
+from runs.lifecycle.execute import execute_run
+from runs.lifecycle.insert import RunRequest, insert_run
 from tests.benches.small_databases import System, job, sqlite
 from tests.processes.jrunner import run, run_job
 
@@ -94,7 +94,7 @@ def test_a_run_from_the_metadata_into_itself_cannot_create_a_superuser(tmp_path:
             "is_superuser", "CASE username WHEN 'editor' THEN 1 ELSE is_superuser END AS is_superuser"
         ),
     )
-    row = execute(claim.claim(module, claim.Request()))
+    row = execute_run(insert_run(module, RunRequest()))
     user.refresh_from_db()
     assert not user.is_superuser
     assert row.error is not None and row.error["code"] == "protected"
@@ -251,7 +251,7 @@ def test_hooks_and_resolvers_on_the_metadata_are_refused(
         Watermark.objects.create(
             module=module, name="w", connection=metadata, resolver_sql="SELECT password FROM auth_user"
         )
-    row = execute(claim.claim(module, claim.Request()))
+    row = execute_run(insert_run(module, RunRequest()))
     assert row.error is not None and row.error["code"] == "protected"
     assert isinstance(from_dict(row.error), Protected)
 

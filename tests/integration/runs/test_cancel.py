@@ -14,9 +14,9 @@ from connections.models import Connection
 from connections.sdk.parameters import ConnectionParameters
 from modules.models import Hook, Module
 from runs.lifecycle import cancel
-from runs.lifecycle.cancel import CancelResult
-from runs.lifecycle.claim import Request
-from runs.lifecycle.launch import launch
+from runs.lifecycle.cancel import CancelResult, cancel_execution, stop_execution
+from runs.lifecycle.insert import RunRequest
+from runs.lifecycle.launch import launch_run
 from runs.models import GroupRun, Run, Verification
 from runs.process import control, identity
 from tests.benches.bench import Bench
@@ -68,10 +68,10 @@ def test_cancelling_at_any_step_before_the_commit_leaves_the_destination_unchang
 ) -> None:
     monkeypatch.setenv("PIPEKIT_FAULTS", f"{point}=sleep:600")
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(tmp_path / "faults"))
-    run = launch(orders, Request())
+    run = launch_run(orders, RunRequest())
     wait_until(lambda: fired(tmp_path / "faults"))
     started = time.monotonic()
-    assert cancel.stop(run) is CancelResult.CANCELLED
+    assert stop_execution(run) is CancelResult.CANCELLED
     assert time.monotonic() - started < 30
     assert (run.status, (run.error or {})["code"]) == ("cancelled", "cancelled")
     wait_until(lambda: not alive(run.pid))
@@ -101,12 +101,12 @@ def test_cancelling_during_the_transfer_ends_jrunner_and_the_source_query(
     numbers: Bench, save_module: Save, save_connection: Callable[..., Connection]
 ) -> None:
     slow = "SELECT g AS k, repeat('x', 2000) AS v, pg_sleep(0.005)::text AS s FROM generate_series(1, 100000) AS g"
-    run = launch(save_module("slow", slow, source=save_connection(numbers.source)), Request())
+    run = launch_run(save_module("slow", slow, source=save_connection(numbers.source)), RunRequest())
     # before jrunner starts, the run itself executes the query to learn its columns
     wait_until(lambda: jrunners(run))
     wait_until(lambda: executing(numbers.source.url, "generate_series"))
     processes = jrunners(run)
-    assert cancel.cancel(run) is CancelResult.REQUESTED
+    assert cancel_execution(run) is CancelResult.REQUESTED
     wait_until(lambda: is_final(run))
     assert run.status == "cancelled"
     wait_until(lambda: not any(map(alive, processes)))
@@ -118,9 +118,9 @@ def test_cancelling_during_the_transfer_ends_jrunner_and_the_source_query(
 def test_cancelling_a_publish_that_waits_for_a_lock_ends_its_session(numbers: Bench, orders: Module) -> None:
     with psycopg.connect(numbers.destination.url) as holder:
         holder.execute("LOCK TABLE sync.orders IN ACCESS EXCLUSIVE MODE")
-        run = launch(orders, Request())
+        run = launch_run(orders, RunRequest())
         wait_until(lambda: waits_for_lock(numbers.destination.url, holder.info.backend_pid))
-        assert cancel.stop(run) is CancelResult.CANCELLED
+        assert stop_execution(run) is CancelResult.CANCELLED
         wait_until(lambda: backends(numbers.destination.url) == 1)
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
 
@@ -138,7 +138,7 @@ def test_a_cancel_after_the_commit_is_too_late_and_the_run_succeeds(
 ) -> None:
     monkeypatch.setenv("PIPEKIT_FAULTS", "publish.after_commit=sleep:600")
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(tmp_path / "faults"))
-    run = launch(orders, Request())
+    run = launch_run(orders, RunRequest())
     wait_until(lambda: fired(tmp_path / "faults"))
     done = manage("cancelrun", str(run.pk))
     assert (done.code, done.out.strip()) == (1, f"run {run.pk}: too late, published"), done.err
@@ -153,10 +153,10 @@ def test_cancelling_during_a_hook_after_the_commit_stops_the_hook_and_keeps_the_
     numbers: Bench, orders: Module
 ) -> None:
     Hook.objects.create(module=orders, sql="SELECT pg_sleep(600)")
-    run = launch(orders, Request())
+    run = launch_run(orders, RunRequest())
     wait_until(lambda: executing(numbers.destination.url, "pg_sleep"))
     wait_until(lambda: Run.objects.get(pk=run.pk).published_at)
-    assert cancel.cancel(run) is CancelResult.TOO_LATE
+    assert cancel_execution(run) is CancelResult.TOO_LATE
     wait_until(lambda: is_final(run))
     assert (run.status, run.inserted) == ("success", 2)
     wait_until(lambda: not backends(numbers.destination.url))
@@ -165,9 +165,9 @@ def test_cancelling_during_a_hook_after_the_commit_stops_the_hook_and_keeps_the_
 @pytest.mark.matrix
 def test_cancelling_during_a_hook_before_the_transfer_stops_the_hook(numbers: Bench, orders: Module) -> None:
     Hook.objects.create(module=orders, sql="SELECT pg_sleep(600)", run_on="before")
-    run = launch(orders, Request())
+    run = launch_run(orders, RunRequest())
     wait_until(lambda: executing(numbers.destination.url, "pg_sleep"))
-    assert cancel.stop(run) is CancelResult.CANCELLED
+    assert stop_execution(run) is CancelResult.CANCELLED
     wait_until(lambda: not backends(numbers.destination.url))
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
 
@@ -176,10 +176,10 @@ def test_a_run_that_waits_for_its_turn_ends_when_it_is_cancelled(numbers: Bench,
     Connection.objects.update(max_parallel=1)
     earlier = RunFactory.create(module=ModuleFactory.create(source_connection=orders.source_connection))
     earlier.start(**identity.current().as_fields())
-    run = launch(orders, Request())
+    run = launch_run(orders, RunRequest())
     wait_until(lambda: run.log_file.exists() and "whose max_parallel is 1" in run.log_file.read_text())
     started = time.monotonic()
-    assert cancel.stop(run) is CancelResult.CANCELLED
+    assert stop_execution(run) is CancelResult.CANCELLED
     assert time.monotonic() - started < 10
     assert numbers.rows("SELECT * FROM sync.orders") == [(1, "old")]
 
@@ -206,10 +206,10 @@ def test_a_process_that_ignores_the_cancel_is_killed_and_its_run_finalized(
     monkeypatch.setattr(cancel, "_KILL_DESCENDANTS", 3.0)
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(tmp_path / "faults"))
     monkeypatch.setenv("PIPEKIT_FAULTS", "publish.begun=stop")
-    run = launch(orders, Request())
+    run = launch_run(orders, RunRequest())
     wait_until(lambda: fired(tmp_path / "faults", "stop"))
     run.refresh_from_db()
-    assert cancel.stop(run) is CancelResult.CANCELLED
+    assert stop_execution(run) is CancelResult.CANCELLED
     assert "cancel: still running; kill" in run.log_file.read_text()
     assert not alive(run.pid)
     wait_until(lambda: not backends(numbers.destination.url))
@@ -222,7 +222,7 @@ def test_cancelling_a_run_whose_process_is_dead_finalizes_it(
 ) -> None:
     monkeypatch.setenv("PIPEKIT_FAULTS", "transfer.started=kill9")
     monkeypatch.setenv("PIPEKIT_FAULT_LOG", str(tmp_path / "faults"))
-    run = launch(orders, Request())
+    run = launch_run(orders, RunRequest())
     wait_until(lambda: fired(tmp_path / "faults", "kill9"))
     run.refresh_from_db()
     wait_until(lambda: not alive(run.pid))
@@ -232,7 +232,7 @@ def test_cancelling_a_run_whose_process_is_dead_finalizes_it(
 
 def test_a_queued_run_that_is_cancelled_is_never_executed(orders: Module) -> None:
     run = RunFactory.create(module=orders)
-    assert cancel.stop(run) is CancelResult.CANCELLED
+    assert stop_execution(run) is CancelResult.CANCELLED
     done = manage("carryout", "--run", str(run.pk))
     assert done.code == 1
     assert "cancelled" in done.err
@@ -281,7 +281,7 @@ def test_cancelling_a_run_into_duckdb_leaves_the_file_unchanged(
     assert manage("runmodule", "ducks", "--quiet").code == 0
     numbers.at_source("UPDATE s SET v = 'newer'")
     monkeypatch.setenv("PIPEKIT_FAULTS", "publish.before_commit=sleep:600")
-    run = launch(Module.objects.get(name="ducks"), Request())
+    run = launch_run(Module.objects.get(name="ducks"), RunRequest())
     wait_until(lambda: fired(tmp_path / "faults"))
-    assert cancel.stop(run) is CancelResult.CANCELLED
+    assert stop_execution(run) is CancelResult.CANCELLED
     assert duckdb.rows("SELECT DISTINCT v FROM sync.ducks") == [("new",)]

@@ -17,8 +17,8 @@ import pytest
 from django.utils import timezone
 
 from connections.sdk.errors import AlreadyRunning
-from runs.lifecycle.claim import Request
-from runs.lifecycle.launch import launch
+from runs.lifecycle.insert import RunRequest
+from runs.lifecycle.launch import launch_run
 from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.reap import reap_all
 from runs.models import GroupRun, Run
@@ -37,14 +37,14 @@ def test_a_run_whose_process_was_killed_does_not_block_the_next_launch(
 ) -> None:
     module = save_module("orders", QUERY)
     monkeypatch.setenv("PIPEKIT_FAULTS", "transfer.started=sleep:600")
-    killed = launch(module, Request())
+    killed = launch_run(module, RunRequest())
     wait_until(lambda: Run.objects.get(pk=killed.pk).steps)
     with pytest.raises(AlreadyRunning, match=f"run {killed.pk}"):
-        launch(module, Request())
+        launch_run(module, RunRequest())
     os.kill(Run.objects.get(pk=killed.pk).pid or 0, signal.SIGKILL)
     monkeypatch.undo()
     wait_until(lambda: seems_dead(Run.objects.get(pk=killed.pk)))
-    run = launch(module, Request())
+    run = launch_run(module, RunRequest())
     wait_until(lambda: is_final(run))
     assert run.status == "success"
     killed.refresh_from_db()
@@ -62,7 +62,7 @@ def test_the_statement_of_a_killed_run_in_the_destination_is_ended(numbers: Benc
         " $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$",
         "CREATE TRIGGER slow BEFORE INSERT ON sync.orders FOR EACH ROW EXECUTE FUNCTION sync.slow()",
     )
-    run = launch(save_module("orders", QUERY), Request())
+    run = launch_run(save_module("orders", QUERY), RunRequest())
     sleeping = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
     wait_until(lambda: numbers.rows(sleeping) == [(1,)])
     os.kill(Run.objects.get(pk=run.pk).pid or 0, signal.SIGKILL)
@@ -81,7 +81,7 @@ def test_a_process_killed_before_it_started_its_run_does_not_block_the_next_laun
     process.wait()
     first = RunFactory.create(module=module, dest_lock_key="")
     first.assign_process(**dead.as_fields())
-    run = launch(module, Request())
+    run = launch_run(module, RunRequest())
     wait_until(lambda: is_final(run))
     assert run.status == "success"
     assert is_final(first)
@@ -200,7 +200,7 @@ def test_the_heartbeat_continues_while_a_run_waits_for_a_lock(numbers: Bench, sa
     numbers.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.orders (k integer, v text)")
     with psycopg.connect(numbers.destination.url) as holder:
         holder.execute("LOCK TABLE sync.orders IN ACCESS EXCLUSIVE MODE")
-        run = launch(save_module("orders", QUERY), Request())
+        run = launch_run(save_module("orders", QUERY), RunRequest())
         wait_until(lambda: Run.objects.filter(pk=run.pk, heartbeat__gte=2).exists())
         assert not is_final(run)
     wait_until(lambda: is_final(run))

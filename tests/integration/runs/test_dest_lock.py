@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.errors import AlreadyRunning
-from runs.lifecycle import claim
+from runs.lifecycle.insert import RunRequest, insert_run, queue_run, start_run
 from runs.models import Run
 from tests.factories import ConnectionFactory, ModuleFactory, WarehouseFactory
 from tests.processes.commands import call
@@ -20,9 +20,9 @@ def test_a_module_is_refused_while_another_writes_its_table_by_an_address_spelle
     first = ModuleFactory.create(name="first", dest_table="public.orders")
     other = WarehouseFactory.create(jdbc_url=url)
     second = ModuleFactory.create(name="second", dest_connection=other, dest_table="orders")
-    claim.claim(first, claim.Request())
+    insert_run(first, RunRequest())
     with pytest.raises(AlreadyRunning, match="of first is running and writes the same table"):
-        claim.queue(second, claim.Request())
+        queue_run(second, RunRequest())
 
 
 def test_a_module_is_refused_while_another_writes_its_file_by_a_link(tmp_path: Path) -> None:
@@ -33,17 +33,17 @@ def test_a_module_is_refused_while_another_writes_its_file_by_a_link(tmp_path: P
         )
         for file, table in (("dw.db", "main.orders"), ("link.db", "Orders"))
     )
-    claim.claim(first, claim.Request())
+    insert_run(first, RunRequest())
     with pytest.raises(AlreadyRunning, match="writes the same table"):
-        claim.queue(second, claim.Request())
+        queue_run(second, RunRequest())
 
 
 def test_a_queued_run_whose_module_was_given_another_table_locks_that_one_when_it_starts() -> None:
     first = ModuleFactory.create(name="first", dest_table="sync.old")
-    run = claim.queue(first, claim.Request())
+    run = queue_run(first, RunRequest())
     type(first).objects.filter(pk=first.pk).update(dest_table="sync.new")
     second = ModuleFactory.create(name="second", dest_connection=first.dest_connection, dest_table="sync.new")
-    other = claim.claim(second, claim.Request())
+    other = insert_run(second, RunRequest())
     assert call("carryout", "--run", str(run.pk)).code == 1
     run.refresh_from_db()
     assert run.error is not None
@@ -53,8 +53,8 @@ def test_a_queued_run_whose_module_was_given_another_table_locks_that_one_when_i
 
 def test_a_queued_run_whose_module_was_given_another_table_no_longer_locks_the_old_one() -> None:
     first = ModuleFactory.create(name="first", dest_table="sync.old")
-    run = claim.queue(first, claim.Request())
+    run = queue_run(first, RunRequest())
     type(first).objects.filter(pk=first.pk).update(dest_table="sync.new")
-    claim.start(Run.objects.get(pk=run.pk))
+    start_run(Run.objects.get(pk=run.pk))
     second = ModuleFactory.create(name="second", dest_connection=first.dest_connection, dest_table="sync.old")
-    assert claim.claim(second, claim.Request()).status == "running"
+    assert insert_run(second, RunRequest()).status == "running"

@@ -16,8 +16,8 @@ import pytest
 from django.utils import timezone
 
 from connections.sdk.errors import AlreadyRunning
-from runs.lifecycle.claim import Request
-from runs.lifecycle.launch import launch
+from runs.lifecycle.insert import RunRequest
+from runs.lifecycle.launch import launch_run
 from runs.models import Run
 from tests.benches.bench import Bench
 from tests.integration.runs.orders import QUERY, Save, is_final
@@ -32,7 +32,7 @@ def test_launching_returns_a_queued_run_which_its_own_process_executes(numbers: 
     with psycopg.connect(numbers.destination.url) as holder:
         # the run cannot end while the table is locked
         holder.execute("LOCK TABLE sync.orders IN ACCESS EXCLUSIVE MODE")
-        run = launch(module, Request(trigger="api", actor="anna"))
+        run = launch_run(module, RunRequest(trigger="api", actor="anna"))
         assert not Run.objects.get(pk=run.pk).is_final
     assert (run.status, run.trigger, run.actor) == ("queued", "api", "anna")
     wait_until(lambda: is_final(run))
@@ -47,10 +47,10 @@ import os, sys, time
 import django
 django.setup()
 from modules.models import Module
-from runs.lifecycle.claim import Request
-from runs.lifecycle.launch import launch
+from runs.lifecycle.insert import RunRequest
+from runs.lifecycle.launch import launch_run
 try:
-    run = launch(Module.objects.get(name="orders"), Request(trigger="api"))
+    run = launch_run(Module.objects.get(name="orders"), RunRequest(trigger="api"))
     print(run.pk, flush=True)
 except Exception as error:
     print(type(error).__name__, error.detail, flush=True)
@@ -94,10 +94,10 @@ def test_a_launcher_killed_before_it_started_a_process_blocks_the_next_launch_fo
     abandoned = Run.objects.get()
     assert (abandoned.status, abandoned.pid) == ("queued", None)
     with pytest.raises(AlreadyRunning):
-        launch(module, Request())
+        launch_run(module, RunRequest())
 
     wait_until(lambda: timezone.now() - abandoned.created_at > dt.timedelta(seconds=14.5))
-    run = launch(module, Request())
+    run = launch_run(module, RunRequest())
     wait_until(lambda: is_final(run))
     assert is_final(abandoned)
     code = abandoned.error["code"] if abandoned.error else ""
@@ -111,7 +111,7 @@ def test_a_run_is_no_child_of_its_launcher_and_inherits_no_open_files(
     monkeypatch.setenv("PIPEKIT_FAULTS", "transfer.started=stop")
     read_end, write_end = os.pipe()
     os.set_inheritable(write_end, True)
-    run = launch(save_module("orders", QUERY), Request())
+    run = launch_run(save_module("orders", QUERY), RunRequest())
     wait_until(lambda: Run.objects.get(pk=run.pk).steps)
     pid = Run.objects.get(pk=run.pk).pid
     assert pid is not None
@@ -144,12 +144,12 @@ def test_a_run_whose_process_cannot_be_started_fails_at_once_and_does_not_block_
 ) -> None:
     module = save_module("orders", QUERY)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nopython"))
-    run = launch(module, Request())
+    run = launch_run(module, RunRequest())
     assert run.error is not None
     assert (run.status, run.error["code"]) == ("error", "launch_failed")
     assert "nopython" in run.error["detail"]
     monkeypatch.undo()
-    again = launch(module, Request())
+    again = launch_run(module, RunRequest())
     wait_until(lambda: is_final(again))
     assert again.status == "success"
 
@@ -163,7 +163,7 @@ class QueueingLauncher:
 
 def test_the_launcher_can_be_replaced_in_the_settings(save_module: Save, settings: Any) -> None:
     settings.RUN_LAUNCHER = "tests.integration.runs.test_launch.QueueingLauncher"
-    run = launch(save_module("orders", QUERY), Request())
+    run = launch_run(save_module("orders", QUERY), RunRequest())
     run.refresh_from_db()
     assert (run.status, run.pid) == ("queued", None)
 
@@ -174,7 +174,7 @@ def test_25_modules_run_concurrently_without_failing_on_locked_metadata(
 ) -> None:
     pg_bench.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'one'), (2, 'two')")
     source = save_connection(pg_bench.source)
-    runs = [launch(save_module(f"m{n}", QUERY, source=source), Request(trigger="schedule:1")) for n in range(25)]
+    runs = [launch_run(save_module(f"m{n}", QUERY, source=source), RunRequest(trigger="schedule:1")) for n in range(25)]
     wait_until(lambda: not Run.objects.active().exists())
     assert {run.status for run in Run.objects.all()} == {"success"}
     for run in runs:

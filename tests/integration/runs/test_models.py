@@ -12,7 +12,8 @@ from django.db.models import ProtectedError
 
 from pipekit_site.config.config import BASE_DIR
 from runs.models import GroupRun, Run, states
-from runs.models.states import GroupStatus, IllegalTransition, Status
+from runs.models.states import GroupStatus, Status
+from runs.models.transitions import IllegalTransition
 from tests.factories import GroupFactory, GroupRunFactory, ModuleFactory, RunFactory, create_running_run
 
 pytestmark = pytest.mark.django_db
@@ -218,12 +219,12 @@ def test_the_status_of_a_group_run_follows_from_those_of_its_runs(statuses: list
     group_run.start()
     for status in statuses:
         RunFactory.create(group_run=group_run, status=status)
-    group_run.finish()
+    group_run.finish_by_runs()
     stored = GroupRun.objects.get()
     assert stored.status == expected
     assert stored.finished_at is not None
     with pytest.raises(IllegalTransition):
-        group_run.finish()
+        group_run.finish_by_runs()
 
 
 def test_a_group_has_at_most_one_active_run() -> None:

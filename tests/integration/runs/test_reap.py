@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from modules.models import Module
 from runs.lifecycle import reap
-from runs.lifecycle.claim import Request, claim
+from runs.lifecycle.insert import RunRequest, insert_run
 from runs.models import GroupRun, Run, Setting, Verification
 from runs.process import identity
 from scheduling.tick.tick import tick
@@ -28,11 +28,6 @@ def create_each(**fields: Any) -> list[Row]:
     return [RunFactory.create(**fields), GroupRunFactory.create(**fields), verification]
 
 
-def reap_row(row: Row) -> None:
-    function: Any = {Run: reap.reap, GroupRun: reap.reap_group, Verification: reap.reap_verification}[type(row)]
-    function(row)
-
-
 def dead_process() -> dict[str, Any]:
     return {**identity.current().as_fields(), "boot_id": "another boot"}
 
@@ -42,7 +37,7 @@ def test_a_row_that_seemed_dead_when_it_was_loaded_and_has_a_process_now_is_left
     rows = create_each(status=status, **dead_process())
     for row in rows:
         type(row).objects.filter(pk=row.pk).update(**identity.current().as_fields(), status="running")
-        reap_row(row)
+        reap.reap(row)
         row.refresh_from_db()
         assert (row.status, row.error) == ("running", None)
 
@@ -58,7 +53,7 @@ def test_a_queued_row_that_starts_while_it_is_finalized_is_left_to_its_process(m
 
     monkeypatch.setattr(reap, "seems_dead", start_after)
     for row in rows:
-        reap_row(row)
+        reap.reap(row)
         row.refresh_from_db()
         assert (row.status, row.error) == ("running", None)
 
@@ -80,7 +75,7 @@ def test_a_verification_whose_repair_run_was_finalized_before_still_names_it() -
     module = ModuleFactory.create()
     row = Verification.objects.create(module=module, module_name=module.name, status="running", **dead_process())
     run = RunFactory.create(module=module, trigger=f"verification:{row.pk}", status="success")
-    assert reap.reap_verification(row)
+    assert reap.reap(row)
     assert Verification.objects.get().repair_run == run
 
 
@@ -92,7 +87,7 @@ def test_a_verification_that_cannot_be_finalized_keeps_no_run_from_it(monkeypatc
     def fail(*args: Any) -> bool:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(reap, "reap_verification", fail)
+    monkeypatch.setattr(reap, "_finalize_verification", fail)
     tick(timezone.now())
     assert Run.objects.get(pk=run.pk).is_final
 
@@ -101,10 +96,10 @@ def test_a_killed_run_is_finalized_and_the_next_starts_even_if_its_destination_c
     bench: Any, save_module: Callable[..., Module]
 ) -> None:
     module = save_module("orders", "SELECT 1 AS k")
-    run = claim(module, Request())
+    run = insert_run(module, RunRequest())
     Run.objects.filter(pk=run.pk).update(**dead_process())
     Setting.objects.create(invalid={"no_progress_timeout": "soon"})
-    after = claim(module, Request())
+    after = insert_run(module, RunRequest())
     run.refresh_from_db()
     error = run.error or {}
     assert (run.status, error["code"]) == ("error", "lost")

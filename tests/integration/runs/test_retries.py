@@ -16,10 +16,9 @@ from connections.connectors.postgresql.errors.statement import from_psycopg
 from connections.sdk import errors
 from modules.models import Hook, Module
 from runs.engine.retry import Budget
-from runs.lifecycle import cancel
-from runs.lifecycle.cancel import CancelResult
-from runs.lifecycle.claim import Request
-from runs.lifecycle.launch import launch
+from runs.lifecycle.cancel import CancelResult, stop_execution
+from runs.lifecycle.insert import RunRequest
+from runs.lifecycle.launch import launch_run
 from runs.models import Run
 from runs.models.notification import Notification
 from tests.benches.bench import Bench, retry_policy
@@ -153,7 +152,7 @@ def test_a_run_whose_session_is_killed_during_the_transfer_is_retried_and_publis
     Module.objects.update(source_query=f"SELECT k, v || {BLOCKING_EXPRESSION} AS v FROM s")
     url = getattr(pg_bench, side).url
     with psycopg.connect(url, autocommit=True) as killer, block_queries(pg_bench.source.url):
-        run = launch(orders, Request(trigger="schedule:1"))
+        run = launch_run(orders, RunRequest(trigger="schedule:1"))
 
         def kill() -> bool:
             rows = killer.execute(
@@ -181,7 +180,7 @@ def test_a_failure_after_the_publish_is_retried_without_publishing_again(orders:
     destination.save()
     with psycopg.connect(pg_bench.destination.url) as holder:
         holder.execute("LOCK TABLE sync.busy IN ACCESS EXCLUSIVE MODE")
-        run = launch(orders, Request(trigger="schedule:1"))
+        run = launch_run(orders, RunRequest(trigger="schedule:1"))
         wait_until(lambda: Run.objects.get(pk=run.pk).attempts)
     wait_until(lambda: is_final(run))
     assert (run.status, run.inserted, run.read) == ("success", 2, 2), run.error
@@ -199,7 +198,7 @@ def test_a_run_whose_statements_exceed_the_server_s_timeout_is_retried_and_its_f
     source = orders.source_connection
     source.options = {"session": {"statement_timeout": "500ms"}}
     source.save()
-    run = launch(orders, Request(trigger="schedule:1"))
+    run = launch_run(orders, RunRequest(trigger="schedule:1"))
     wait_until(lambda: is_final(run))
     assert (run.status, (run.error or {})["code"], run.attempt) == ("error", "statement_stopped", 2), run.error
     assert Notification.objects.get().run == run
@@ -214,7 +213,7 @@ def test_a_reboot_during_the_wait_for_the_next_attempt_does_not_block_the_next_r
     hook = Hook.objects.create(module=orders, sql="SET lock_timeout = '100ms'; LOCK TABLE sync.busy", run_on="before")
     with psycopg.connect(pg_bench.destination.url) as holder:
         holder.execute("LOCK TABLE sync.busy IN ACCESS EXCLUSIVE MODE")
-        run = launch(orders, Request(trigger="schedule:1"))
+        run = launch_run(orders, RunRequest(trigger="schedule:1"))
         wait_until(lambda: Run.objects.get(pk=run.pk).attempts)
     run.refresh_from_db()
     os.kill(run.pid or 0, signal.SIGKILL)
@@ -222,7 +221,7 @@ def test_a_reboot_during_the_wait_for_the_next_attempt_does_not_block_the_next_r
     # after the reboot another process has its pid: this one
     Run.objects.filter(pk=run.pk).update(boot_id="before", pid=os.getpid())
     hook.delete()
-    again = launch(orders, Request(trigger="schedule:1"))
+    again = launch_run(orders, RunRequest(trigger="schedule:1"))
     wait_until(lambda: is_final(again))
     run.refresh_from_db()
     assert (run.status, (run.error or {})["code"]) == ("error", "lost")
@@ -237,10 +236,10 @@ def test_a_cancel_ends_the_wait_for_the_next_attempt(orders: Module, pg_bench: B
     Hook.objects.create(module=orders, sql=hook, run_on="before")
     with psycopg.connect(pg_bench.destination.url) as holder:
         holder.execute("LOCK TABLE sync.busy IN ACCESS EXCLUSIVE MODE")
-        run = launch(orders, Request(trigger="schedule:1"))
+        run = launch_run(orders, RunRequest(trigger="schedule:1"))
         wait_until(lambda: Run.objects.get(pk=run.pk).attempts)
         start = time.monotonic()
-        assert cancel.stop(run) is CancelResult.CANCELLED
+        assert stop_execution(run) is CancelResult.CANCELLED
         assert time.monotonic() - start < 5
 
 

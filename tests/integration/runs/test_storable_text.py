@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from runs.lifecycle import claim, spool
+from runs.lifecycle import spool
 from runs.lifecycle.destination_key import dest_lock_key
+from runs.lifecycle.insert import RunRequest, queue_run
 from runs.models import Run
 from runs.models.states import Status
-from runs.models.transitions import storable
+from runs.models.storable import storable
 from tests.factories import ConnectionFactory, ModuleFactory, RunFactory
 
 
@@ -77,6 +78,6 @@ def test_tables_of_destinations_with_very_long_urls_have_different_lock_keys_tha
     keys = [dest_lock_key(module) for module in modules]
     assert len(set(keys)) == 2
     assert all(len(key) <= 1000 for key in keys)
-    runs = [claim.queue(module, claim.Request()) for module in modules]
+    runs = [queue_run(module, RunRequest()) for module in modules]
     assert [Run.objects.get(pk=run.pk).dest_lock_key for run in runs] == keys
     assert json.dumps(keys).count("sha256:") == 2

@@ -149,14 +149,14 @@ def test_a_fixed_time_fires_once_on_the_days_of_both_clock_changes() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_schedule_deleted_between_evaluation_and_claim_starts_nothing() -> None:
+def test_a_schedule_deleted_between_evaluation_and_reservation_starts_nothing() -> None:
     row = schedule()
     (timer,) = timers.enabled()
     now = START + MINUTE
     due = due_slot(timer, TickTimes(now=now, unbroken_since=START, grace=HOUR))
     assert due is not None
     row.delete()
-    assert slots.claim(timer, due, now) is None
+    assert slots.reserve(timer, due, now) is None
     assert not Slot.objects.exists()
 
 

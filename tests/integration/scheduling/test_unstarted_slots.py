@@ -1,4 +1,4 @@
-"""Slots that a tick claimed but did not start: the next tick starts them once, or they are missed and reported."""
+"""Slots that a tick reserved but did not start: the next tick starts them once, or they are missed and reported."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_claimed_slot_of_a_schedule_that_was_disabled_is_skipped(monkeypatch: 
 
 
 def test_a_slot_started_by_another_tick_is_not_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tick hangs between claiming and starting, and the next tick starts its slot."""
+    """A tick hangs between reserving and starting, and the next tick starts its slot."""
     schedule()
     try_start = fire._try_start
 
@@ -102,17 +102,17 @@ def test_a_slot_started_by_another_tick_is_not_started_again(monkeypatch: pytest
     assert Slot.objects.get().outcome == "started"
 
 
-def test_a_slot_that_another_tick_has_just_claimed_is_left_to_that_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slot_that_another_tick_has_just_reserved_is_left_to_that_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     row = schedule()
     evaluate = fire._evaluate
 
-    def evaluate_and_claim(*args: Any) -> Any:
+    def evaluate_and_reserve(*args: Any) -> Any:
         evaluation = evaluate(*args)
         Slot.objects.create(schedule=row, slot_key="2027-01-11T04:00", due_at=START + MINUTE / 2, claimed_at=START)
         return evaluation
 
     with monkeypatch.context() as patched:
-        patched.setattr(fire, "_evaluate", evaluate_and_claim)
+        patched.setattr(fire, "_evaluate", evaluate_and_reserve)
         report = tick.tick(START + MINUTE)
     assert (report.started, report.missed) == ([], [])
     assert Slot.objects.get().outcome == "claimed"
@@ -163,21 +163,21 @@ def test_a_slot_that_could_not_be_started_and_left_no_run_is_reported() -> None:
     assert "could not be started" in notification.about["error"]["message"]
 
 
-def test_a_slot_that_another_tick_claims_while_this_one_reads_them_is_left_to_the_other(
+def test_a_slot_that_another_tick_reserves_while_this_one_reads_them_is_left_to_the_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     row, unstarted = schedule(), SlotQuerySet.unstarted
     assert len(tick.tick(START + MINUTE).started) == 1
     finish_all()
 
-    def and_claim(slots: SlotQuerySet) -> Any:
-        # evaluated before the other tick claims its slot
+    def and_reserve(slots: SlotQuerySet) -> Any:
+        # evaluated before the other tick reserves its slot
         read = list(unstarted(slots))
         now = START + MINUTE
         Slot.objects.get_or_create(schedule=row, slot_key="other", defaults={"due_at": now, "claimed_at": now})
         return read
 
-    monkeypatch.setattr(SlotQuerySet, "unstarted", and_claim)
+    monkeypatch.setattr(SlotQuerySet, "unstarted", and_reserve)
     assert tick.tick(START + 2 * MINUTE).started == []
     monkeypatch.undo()
     assert len(tick.tick(START + 3 * MINUTE).started) == 1

@@ -13,14 +13,13 @@ from psycopg import waiting
 
 from connections.sdk.errors import NoProgress
 from connections.sdk.lock_wait_reports import Wait
+from connections.sdk.protocols import MAX_BUSY_SECONDS
 
 T = TypeVar("T")
 # seconds between two checks of the clock and of signals
 _INTERVAL = 0.1
 # seconds to wait for the cancellation of a statement
 _CANCEL_TIMEOUT = 3.0
-# seconds after which a statement times out even if the server reports that it is busy
-LONGEST = 86400.0
 
 
 class TimeoutConnection(psycopg.Connection[tuple[Any, ...]]):
@@ -87,7 +86,7 @@ class TimeoutConnection(psycopg.Connection[tuple[Any, ...]]):
             return result
 
     def _check_busy(self, last_traffic: float) -> None:
-        if time.monotonic() - last_traffic < LONGEST and self.is_busy():
+        if time.monotonic() - last_traffic < MAX_BUSY_SECONDS and self.is_busy():
             return
         self.abandon()
         raise NoProgress(

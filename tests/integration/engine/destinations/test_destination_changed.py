@@ -12,9 +12,10 @@ import pytest
 from connections.sdk.errors import InvalidValue, PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
-from runs.engine import events, retry, sync
+from runs.engine import events, sync
 from runs.engine.plan import Plan, Strategy
 from runs.engine.publish.destination_shape import DestinationChanged
+from runs.engine.retry import run_with_retries
 from tests.benches.bench import Bench, retry_policy
 from tests.benches.matrix import first_by_default
 from tests.processes.commands import wait_until
@@ -78,7 +79,7 @@ def test_the_next_attempt_stages_the_rows_for_the_altered_table(pg_bench: Bench)
     altered = False
     plan = _plan(bench, Strategy.FULL)
     reported: list[events.Event] = []
-    for event in retry.run(plan, retry_policy(delay=0), still_ours=lambda: True):
+    for event in run_with_retries(plan, retry_policy(delay=0), still_ours=lambda: True):
         reported.append(event)
         if isinstance(event, events.StepFinished) and event.step == "transfer" and not altered:
             altered = True

@@ -8,10 +8,11 @@ from uuid import uuid4
 import pytest
 
 from connections.sdk.errors import CountMismatch, LockTimeout
-from runs.engine import retry, sync
+from runs.engine import sync
 from runs.engine.plan import Plan, Repair, Strategy
 from runs.engine.publish import delete_extra as repairing
 from runs.engine.publish.checks import StagingChanged
+from runs.engine.retry import run_with_retries
 from tests.benches.bench import Bench, retry_policy
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
@@ -40,7 +41,7 @@ def test_an_attempt_after_the_publish_deletes_nothing_and_fails_with_a_hint(
 
     monkeypatch.setattr(repairing, "_delete_in_transaction", raise_lock_timeout)
     with pytest.raises(CountMismatch, match="extra") as caught:
-        list(retry.run(repair, retry_policy(delay=0), still_ours=lambda: True))
+        list(run_with_retries(repair, retry_policy(delay=0), still_ours=lambda: True))
     assert "--repair" in caught.value.hint
     assert pg_bench.rows("SELECT count(*), max(v) FROM sync.t") == [(30, "x")]
 

@@ -17,17 +17,18 @@ from modules.models import Group, Module
 from runs.lifecycle.destination_key import dest_lock_key
 from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.plan import strategy_of
-from runs.lifecycle.reap import reap, reap_group
+from runs.lifecycle.reap import reap, reap_if_dead
 from runs.models import GroupRun, Run
 from runs.models.execution import Execution, StartedBy, without_secrets
-from runs.models.states import Status, finished
+from runs.models.states import Status
+from runs.models.transitions import finished
 from runs.process import identity
 
 _ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Requested:
+class ExecutionRequest:
     """Who requested a run, group run or verification, and whether the safety limits are overridden."""
 
     trigger: str = StartedBy.MANUAL
@@ -43,7 +44,7 @@ class Requested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request(Requested):
+class RunRequest(ExecutionRequest):
     """The options of a run or group run, and who requested it."""
 
     dry_run: bool = False
@@ -51,7 +52,7 @@ class Request(Requested):
     group_run: GroupRun | None = None
 
 
-def claim(module: Module, request: Request) -> Run:
+def insert_run(module: Module, request: RunRequest) -> Run:
     """Insert a running run of this process. Raise AlreadyRunning, naming the conflicting run.
 
     A dry run takes no lock, so it conflicts with nothing.
@@ -60,12 +61,12 @@ def claim(module: Module, request: Request) -> Run:
     return _insert(module, request, status=Status.RUNNING, started_at=timezone.now(), **here)
 
 
-def queue(module: Module, request: Request) -> Run:
-    """Insert a queued run, which holds its locks until its process starts it. Raises as `claim`."""
+def queue_run(module: Module, request: RunRequest) -> Run:
+    """Insert a queued run, which holds its locks until its process starts it. Raises as `insert_run`."""
     return _insert(module, request, status=Status.QUEUED)
 
 
-def start(run: Run) -> None:
+def start_run(run: Run) -> None:
     """Start a queued run in this process, with the lock of the table that its module names now.
 
     That may have been changed since the run was queued. Raises AlreadyRunning, naming the conflicting run, and
@@ -84,7 +85,7 @@ def start(run: Run) -> None:
     raise InternalError(f"The run of {run.module_name} could not be started.", hint="Run it again.")
 
 
-def queue_group(group: Group, request: Request) -> GroupRun:
+def queue_group_run(group: Group, request: RunRequest) -> GroupRun:
     """Insert a queued group run. Raise AlreadyRunning, naming the conflicting one."""
     for _ in range(_ATTEMPTS):
         try:
@@ -104,7 +105,7 @@ def queue_group(group: Group, request: Request) -> GroupRun:
     raise InternalError(f"The run of group {group.name} could not be queued.", hint="Run it again.")
 
 
-def refuse(module: Module, request: Request, error: PipekitError) -> Run:
+def insert_failed_run(module: Module, request: RunRequest, error: PipekitError) -> Run:
     """Insert a run that could not start, with status error and this error."""
     final: dict[str, Any] = {
         "status": Status.ERROR,
@@ -118,7 +119,7 @@ def refuse(module: Module, request: Request, error: PipekitError) -> Run:
     return run
 
 
-def _insert(module: Module, request: Request, **fields: Any) -> Run:
+def _insert(module: Module, request: RunRequest, **fields: Any) -> Run:
     for _ in range(_ATTEMPTS):
         run = _new(module, request, **fields)
         try:
@@ -133,8 +134,8 @@ def _insert(module: Module, request: Request, **fields: Any) -> Run:
     raise InternalError(f"The run of {module.name} could not be started.", hint="Run it again.")
 
 
-def _new(module: Module, request: Request, *, lock_key: str | None = None, **fields: Any) -> Run:
-    run = Run(
+def _new(module: Module, request: RunRequest, *, lock_key: str | None = None, **fields: Any) -> Run:
+    return Run(
         module=module,
         module_name=module.name,
         group_run=request.group_run,
@@ -144,10 +145,9 @@ def _new(module: Module, request: Request, *, lock_key: str | None = None, **fie
         full_refresh=request.full_refresh,
         force=request.force,
         dest_lock_key=dest_lock_key(module) if lock_key is None else lock_key,
+        strategy=strategy_of(module, full_refresh=request.full_refresh),
         **fields,
     )
-    run.strategy = strategy_of(run)
-    return run
 
 
 def _finalize_dead_conflicts(wanted: Run) -> None:
@@ -166,10 +166,10 @@ def _finalize_dead_conflicts(wanted: Run) -> None:
 
 def _finalize_dead_group_runs(group: Group) -> None:
     for other in GroupRun.objects.active().filter(group=group, dry_run=False):
-        if reap_group(other):
-            continue
-        raise AlreadyRunning(
-            f"The group {group.name} cannot start: its run {other.pk} is {other.status}.",
-            hint=f"Wait for it, or stop it: manage.py cancelrun --group-run {other.pk}.",
-            detail=str(other.pk),
-        )
+        reap_if_dead(other)
+        if GroupRun.objects.active().filter(pk=other.pk).exists():
+            raise AlreadyRunning(
+                f"The group {group.name} cannot start: its run {other.pk} is {other.status}.",
+                hint=f"Wait for it, or stop it: manage.py cancelrun --group-run {other.pk}.",
+                detail=str(other.pk),
+            )

@@ -13,15 +13,15 @@ from django.utils import timezone
 from connections.sdk.errors import AlreadyRunning
 from connections.sdk.records import dataclass
 from modules.models import Module
-from runs.lifecycle.claim import Requested
+from runs.lifecycle.insert import ExecutionRequest
 from runs.lifecycle.liveness import seems_dead
-from runs.lifecycle.reap import reap_verification
+from runs.lifecycle.reap import reap
 from runs.models.verification import ACTIVE, Verification, VerificationStatus
 from runs.process import identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerificationRequest(Requested):
+class VerificationRequest(ExecutionRequest):
     """Who requested a verification, and its options as `Verification.options` stores them.
 
     Of several verifications, ``on_insert`` is called with the first.
@@ -31,14 +31,14 @@ class VerificationRequest(Requested):
     options: dict[str, Any] | None = None
 
 
-def claim(module: Module, request: VerificationRequest) -> Verification:
+def insert_verification(module: Module, request: VerificationRequest) -> Verification:
     """Insert a running verification of this process. Raise AlreadyRunning while the module is being verified."""
     here = identity.current().as_fields()
     return _insert(module, request, status=VerificationStatus.RUNNING, started_at=timezone.now(), **here)
 
 
-def queue(module: Module, request: VerificationRequest) -> Verification:
-    """Insert a queued verification. Raises as `claim`."""
+def queue_verification(module: Module, request: VerificationRequest) -> Verification:
+    """Insert a queued verification. Raises as `insert_verification`."""
     return _insert(module, request, status=VerificationStatus.QUEUED)
 
 
@@ -46,7 +46,7 @@ def _insert(module: Module, request: VerificationRequest, **fields: Any) -> Veri
     for other in Verification.objects.filter(module=module, status__in=ACTIVE):
         if not seems_dead(other):
             raise _busy(module, other)
-        reap_verification(other)
+        reap(other)
     try:
         with transaction.atomic():
             row = Verification.objects.create(
