@@ -86,8 +86,9 @@ def _is_still_dead(row: Run | GroupRun | Verification) -> bool:
 
 
 def _as_loaded(row: Run | GroupRun | Verification) -> dict[str, Any]:
-    """Return the condition that no process has started or continued the row since it was loaded."""
-    return {"status": row.status, "heartbeat": row.heartbeat}
+    """Return the condition that no process has started, continued or taken over the row since it was loaded."""
+    names = ("status", "heartbeat", "machine_id", "boot_id", "pid", "process_started")
+    return {name: getattr(row, name) for name in names}
 
 
 def reap_group(group_run: GroupRun) -> bool:

@@ -10,6 +10,7 @@ from django.db import models
 
 from modules.models import Module
 from runs.models.execution import Execution
+from runs.models.states import IllegalTransition
 from runs.models.transitions import storable
 
 
@@ -97,8 +98,15 @@ class Verification(Execution):
         return Path(conf.PIPEKIT.log_dir) / f"verifications/{self.pk}.log"
 
     def start(self, **process: Any) -> None:
-        """queued -> running. Raise IllegalTransition if it has ended or a cancel was requested."""
-        self._start(VerificationStatus.RUNNING, process, sources=ACTIVE, only_if={"cancel_requested": False})
+        """queued -> running. Raise IllegalTransition if another process runs it, it has ended, or is to be cancelled.
+
+        The process that runs it may call this again, after the answer of the metadata database was lost.
+        """
+        status, only_if = VerificationStatus.RUNNING, {"cancel_requested": False}
+        try:
+            self._start(status, process, sources=[VerificationStatus.QUEUED], only_if=only_if)
+        except IllegalTransition:
+            self._start(status, process, sources=[status], only_if={**only_if, **process})
 
     def finish(self, status: VerificationStatus, *, only_if: dict[str, Any] | None = None, **results: Any) -> None:
         """Set a final status and send `states.finished`, unless a field of the row differs from ``only_if``."""

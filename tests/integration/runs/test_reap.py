@@ -63,6 +63,22 @@ def test_a_queued_row_that_starts_while_it_is_finalized_is_left_to_its_process(m
         assert (row.status, row.error) == ("running", None)
 
 
+def test_a_queued_verification_that_another_process_takes_over_while_it_is_finalized_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = ModuleFactory.create()
+    row = Verification.objects.create(module=module, module_name=module.name, **dead_process())
+
+    def take_over_after(row: Row) -> bool:
+        Verification.objects.update(**identity.current().as_fields())
+        return True
+
+    monkeypatch.setattr(reap, "seems_dead", take_over_after)
+    reap_row(row)
+    row.refresh_from_db()
+    assert (row.status, row.error) == ("queued", None)
+
+
 def test_the_tick_ends_a_killed_verification_with_its_repair_run_and_passes_a_cancel_on() -> None:
     module = ModuleFactory.create()
     row = Verification.objects.create(
