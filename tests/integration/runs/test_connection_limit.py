@@ -31,10 +31,20 @@ def running(**module: Any) -> Run:
     return run
 
 
+class StopWaiting(Exception):
+    """Raised instead of a wait after which no other run ends."""
+
+
 def waited_for(run: Run, monkeypatch: pytest.MonkeyPatch, *ends: Run) -> list[str]:
     """Let the run wait for its turn, while one of the other runs ends at each poll; return what it reported."""
     reasons, ending = list[str](), iter(ends)
-    monkeypatch.setattr(time, "sleep", lambda seconds: next(ending).finish_success())
+
+    def end_next(seconds: float) -> None:
+        if (ended := next(ending, None)) is None:
+            raise StopWaiting
+        ended.finish_success()
+
+    monkeypatch.setattr(time, "sleep", end_next)
     wait_for_turn(run, reasons.append)
     assert list(ending) == []
     return reasons
@@ -51,6 +61,57 @@ def test_a_run_waits_until_fewer_earlier_runs_use_its_connection(
         f"waiting for erp, whose max_parallel is 2: runs {', '.join(names)}",
         f"waiting for erp, whose max_parallel is 2: runs {names[0]}, {names[2]}",
     ]
+
+
+def test_runs_that_wait_for_another_connection_use_none(erp: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    Connection.objects.update(max_parallel=1)
+    warehouse = ConnectionFactory.create(name="warehouse", max_parallel=2)
+    first, second, third = (running(source_connection=erp, dest_connection=warehouse) for _ in range(3))
+    for waiting in (second, third):
+        with pytest.raises(StopWaiting):
+            waited_for(waiting, monkeypatch)
+    other = running(dest_connection=warehouse)
+    # of the runs of the warehouse only the first has begun
+    assert waited_for(other, monkeypatch) == []
+    assert waited_for(second, monkeypatch, first) == [
+        f"waiting for erp, whose max_parallel is 1: runs {first.pk} ({first.module_name})"
+    ]
+    # the two that have begun, although one of them is later
+    last = running(dest_connection=warehouse)
+    both = f"runs {second.pk} ({second.module_name}), {other.pk} ({other.module_name})"
+    assert waited_for(last, monkeypatch, other) == [f"waiting for warehouse, whose max_parallel is 2: {both}"]
+    with pytest.raises(StopWaiting):
+        waited_for(third, monkeypatch)
+    assert waited_for(third, monkeypatch, second) == [
+        f"waiting for erp, whose max_parallel is 1: runs {second.pk} ({second.module_name})"
+    ]
+
+
+def test_a_run_that_waited_counts_later_ones_that_have_begun(erp: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    Connection.objects.update(max_parallel=1)
+    warehouse = ConnectionFactory.create(name="warehouse", max_parallel=1)
+    first = running(source_connection=erp)
+    second = running(source_connection=erp, dest_connection=warehouse)
+    with pytest.raises(StopWaiting):
+        waited_for(second, monkeypatch)
+    later = running(dest_connection=warehouse)
+    # not started
+    RunFactory.create(module=ModuleFactory.create(dest_connection=warehouse))
+    assert waited_for(later, monkeypatch) == []
+    first.finish_success()
+    assert waited_for(second, monkeypatch, later) == [
+        f"waiting for warehouse, whose max_parallel is 1: runs {later.pk} ({later.module_name})"
+    ]
+
+
+def test_runs_that_wait_for_the_same_connection_begin_in_their_order(
+    erp: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Connection.objects.update(max_parallel=1)
+    first, second, third = (running(source_connection=erp) for _ in range(3))
+    with pytest.raises(StopWaiting):
+        waited_for(second, monkeypatch)
+    assert waited_for(third, monkeypatch, first, second)[-1].endswith(f"runs {second.pk} ({second.module_name})")
 
 
 def test_runs_of_other_connections_dry_runs_and_dead_runs_are_not_waited_for(
