@@ -161,7 +161,7 @@ def _finalize(run: Run) -> None:
             inserted=published.inserted,
             updated=published.updated,
             deleted=published.deleted,
-            warnings=[*run.warnings, _RECOVERED],
+            warnings=[*run.warnings, _RECOVERED, *([why_unknown] if why_unknown else [])],
             only_if=only_if,
         )
     elif run.cancel_requested:
@@ -186,27 +186,39 @@ def _lost(row: Run | GroupRun, effect: str, *, detail: str = "") -> Lost:
     )
 
 
-def _find_published(plan: Plan) -> Published | None:
-    """Return what the run committed: its publish, and the deletes of key_sync and of a repair if it reached them."""
+def _find_published(plan: Plan) -> tuple[Published | None, str]:
+    """Return what the run committed: its publish, and the deletes of key_sync and of a repair if it reached them.
+
+    The text is empty, or says that those deletes could not be found out.
+    """
     # imported here: a tick rarely finds a dead run, and the engine would double its imports
     from runs.engine.destination import CommitKind, find_published
 
     published = find_published(plan)
     if published is None:
-        return None
+        return None, ""
     # whichever steps the run had: the module does not tell that it was a repair, and may have lost its key_sync
-    later = [found for kind in (CommitKind.KEY_SYNC, CommitKind.REPAIR) if (found := find_published(plan, kind))]
-    deleted = [each.deleted for each in (published, *later) if each.deleted is not None]
-    return replace(published, deleted=sum(deleted) if deleted else None)
+    commits, unknown = [published], ""
+    try:
+        for kind in (CommitKind.KEY_SYNC, CommitKind.REPAIR):
+            if found := find_published(plan, kind):
+                commits.append(found)
+    except Exception as error:  # whatever it is, the run has published
+        message = error.message if isinstance(error, PipekitError) else f"{type(error).__name__}: {error}"
+        unknown = redactor().text(
+            f"The number of deleted rows may be incomplete: the destination could not be asked for all: {message}"
+        )
+    deleted = [each.deleted for each in commits if each.deleted is not None]
+    return replace(published, deleted=sum(deleted) if deleted else None), unknown
 
 
 def _ask_destination(run: Run) -> tuple[Published | None, str]:
-    """Return what the run committed, or why that could not be found out."""
+    """Return what the run committed, and why that, or a part of it, could not be found out."""
     if run.status == Status.QUEUED or run.module is None or run.dry_run:
         # it cannot have published
         return None, ""
     try:
-        published = _find_published(planning.plan_of_destination(run))
+        published, unknown = _find_published(planning.plan_of_destination(run))
         is_same = run.dest_lock_key in ("", dest_lock_key(run.module))
     except PipekitError as error:
         # the run ends all the same: the next one starts from the destination's data in either case
@@ -220,4 +232,4 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
     if published is None and not is_same:
         # a commit record proves that the run published, wherever it is; that there is none here proves nothing
         return None, "The module's destination was changed after the run had started, and only the new one was asked."
-    return published, ""
+    return published, unknown

@@ -5,13 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
+from connections.sdk.errors import ConnectionLost
 from modules.models import Module
+from runs.engine import destination
+from runs.engine.destination import CommitKind, find_published
+from runs.engine.events import Published
+from runs.engine.plan import Plan
 from runs.lifecycle import reap
 from runs.lifecycle.claim import Request, claim
+from runs.lifecycle.execute import execute
 from runs.models import GroupRun, Run, Setting, Verification
 from runs.process import identity
 from scheduling.tick.tick import tick
@@ -111,6 +118,29 @@ def test_a_verification_that_cannot_be_finalized_keeps_no_run_from_it(monkeypatc
     monkeypatch.setattr(reap, "reap_verification", fail)
     tick(timezone.now())
     assert Run.objects.get(pk=run.pk).is_final
+
+
+def test_a_killed_run_whose_commit_was_found_is_a_success_even_if_the_destination_fails_after_that(
+    bench: Any, save_module: Callable[..., Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = save_module("orders", "SELECT 1 AS k")
+    run = execute(claim(module, Request()))
+    killed = Run.objects.create(
+        module=module, module_name="orders", status="running", token=str(uuid4()), strategy="full", **dead_process()
+    )
+    bench.at_destination(f"UPDATE pipekit_staging.pipekit_commits SET run = '{killed.token}' WHERE run = '{run.token}'")
+
+    def fail_after_publish(plan: Plan, kind: CommitKind = CommitKind.PUBLISH) -> Published | None:
+        if kind == CommitKind.PUBLISH:
+            return find_published(plan)
+        raise ConnectionLost("The connection is lost.")
+
+    monkeypatch.setattr(destination, "find_published", fail_after_publish)
+    assert reap.reap(killed)
+    killed.refresh_from_db()
+    assert (killed.status, killed.inserted) == ("success", 1)
+    assert "The connection is lost." in killed.warnings[-1]
+    assert "number of deleted rows" in killed.warnings[-1]
 
 
 def test_a_killed_run_is_finalized_and_the_next_starts_even_if_its_destination_cannot_be_asked(
