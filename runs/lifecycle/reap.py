@@ -18,7 +18,7 @@ from runs.engine.events import Published
 from runs.engine.plan import Plan
 from runs.lifecycle import plan as planning
 from runs.lifecycle import spool
-from runs.lifecycle.destination_key import dest_lock_key
+from runs.lifecycle.destination_key import is_key_of
 from runs.lifecycle.liveness import seems_dead
 from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy
@@ -219,7 +219,7 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
         return None, ""
     try:
         published, unknown = _find_published(planning.plan_of_destination(run))
-        is_same = run.dest_lock_key in ("", dest_lock_key(run.module))
+        is_same = not run.dest_lock_key or is_key_of(run.dest_lock_key, run.module)
     except PipekitError as error:
         # the run ends all the same: the next one starts from the destination's data in either case
         return None, f"The destination could not be asked: {error.message}"
