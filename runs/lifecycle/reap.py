@@ -104,7 +104,9 @@ def reap_group(group_run: GroupRun) -> bool:
         if not _is_still_dead(group_run):
             return group_run.is_final
         _finalize_group(group_run)
-    return True
+        return True
+    # another process has ended, deleted or started it
+    return not GroupRun.objects.active().filter(pk=group_run.pk).exists()
 
 
 def reap_verification(verification: Verification) -> bool:

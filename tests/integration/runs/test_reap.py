@@ -70,6 +70,26 @@ def test_a_queued_row_that_starts_while_it_is_finalized_is_left_to_its_process(m
         assert (row.status, row.error) == ("running", None)
 
 
+def test_a_group_run_that_starts_while_it_is_finalized_has_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    group_run = GroupRunFactory.create(status="queued", **dead_process())
+
+    calls = list[GroupRun]()
+
+    def start_after(row: GroupRun) -> bool:
+        calls.append(row)
+        if len(calls) == 2:
+            GroupRun.objects.filter(pk=row.pk).update(status="running", **identity.current().as_fields())
+        return True
+
+    monkeypatch.setattr(reap, "seems_dead", start_after)
+    assert not reap.reap_group(group_run)
+    group_run.refresh_from_db()
+    assert group_run.status == "running"
+    # finalized by another process
+    GroupRun.objects.update(status="error")
+    assert reap.reap_group(group_run)
+
+
 def test_a_queued_verification_that_another_process_takes_over_while_it_is_finalized_is_left_to_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
