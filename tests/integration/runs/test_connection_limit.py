@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
+import itertools
+import random
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from connections.models import Connection
+from runs.lifecycle import connection_limit
 from runs.lifecycle.connection_limit import wait_for_turn
 from runs.models import Run
 from runs.process import identity
@@ -138,3 +145,34 @@ def test_a_run_without_earlier_ones_takes_one_query(erp: Connection, django_asse
     run = running(source_connection=erp)
     with django_assert_num_queries(1):
         wait_for_turn(run, print)
+
+
+@pytest.mark.matrix
+@pytest.mark.django_db(transaction=True)
+def test_concurrent_runs_never_exceed_a_limit_and_all_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_limit, "_POLL_SECONDS", 0.01)
+    limits = {"a": 1, "b": 2, "c": 2, "d": 3}
+    connections = [ConnectionFactory.create(name=name, max_parallel=limit) for name, limit in limits.items()]
+    pairs = random.Random(7).choices(list(itertools.permutations(connections, 2)), k=24)
+    runs = [running(source_connection=source, dest_connection=destination) for source, destination in pairs]
+    using, most, lock = collections.Counter[str](), collections.Counter[str](), threading.Lock()
+
+    def execute(run: Run) -> None:
+        assert run.module is not None
+        names = [run.module.source_connection.name, run.module.dest_connection.name]
+        try:
+            wait_for_turn(run, lambda reason: None)
+            with lock:
+                using.update(names)
+                most.update({name: using[name] - most[name] for name in names if using[name] > most[name]})
+            time.sleep(0.2)
+            with lock:
+                using.subtract(names)
+            run.finish_success()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        list(pool.map(execute, runs))
+    assert all(most[name] <= limit for name, limit in limits.items()), most
+    assert {run.status for run in Run.objects.all()} == {"success"}
