@@ -1,7 +1,8 @@
 """`dataclass` as in the standard library, for classes that are defined whenever a run, a tick or jrunner starts.
 
 The standard library compiles up to six methods for each class: for a hundred classes a tenth of the time of a small
-run. Here a class gets closures instead; creating an instance takes a little longer. No ``InitVar`` and no order.
+run. Here a class gets closures instead; creating an instance takes a little longer. There is no ``InitVar``, no
+``__post_init__`` and no order.
 """
 
 from __future__ import annotations
@@ -18,9 +19,14 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(cls=None, /, *, frozen=False, slots=False, kw_only=False, eq=True):
-        """Add a dataclass's fields and methods to a class, except for methods that the class defines itself."""
+        """Add a dataclass's fields and methods to a class, except for methods that the class defines itself.
+
+        Raises TypeError for a class with ``__post_init__``, which would not be called.
+        """
 
         def decorate(cls):
+            if hasattr(cls, "__post_init__"):
+                raise TypeError(f"{cls.__qualname__} has __post_init__: use the standard library's dataclass")
             # the standard library refuses a class that is frozen unlike its base
             has_frozen_base = any(_is_frozen(base) for base in cls.__mro__[1:])
             # its fields, its slots, and what dataclasses.replace() and the like look for

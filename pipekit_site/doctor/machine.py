@@ -30,6 +30,7 @@ DEPENDENCIES = {
     "psycopg": "psycopg",
     "asyncpg": "asyncpg",
     "pgpq": "pgpq",
+    "adbc-driver-manager": "adbc_driver_manager",
     "adbc-driver-sqlite": "adbc_driver_sqlite",
     "adbc-driver-postgresql": "adbc_driver_postgresql",
     "duckdb": "duckdb",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from connections.sdk.formatting import counted, indented, one_line, readable_size
+from connections.secrets.redaction import redactor
 from runs.engine import events
 
 
@@ -19,30 +20,33 @@ class Stream(Protocol):
 
 
 def event_printer(stream: Stream, *, quiet: bool) -> Callable[[events.Event], None]:
-    """Return a callback that prints events, progress at most once a second; with ``quiet`` only warnings."""
+    """Return a callback that prints events, redacted, progress at most once a second; with ``quiet`` only warnings."""
     last = 0.0
+
+    def write(text: str) -> None:
+        stream.write(redactor().text(text))
 
     def print_event(event: events.Event) -> None:
         nonlocal last
         if quiet:
             if isinstance(event, events.Warned):
-                stream.write(f"warning: {indented(event.message)}")
+                write(f"warning: {indented(event.message)}")
             return
         match event:
             case events.StepStarted(step):
-                stream.write(f"{step} ...")
+                write(f"{step} ...")
             case events.RouteChosen(route, why):
-                stream.write(f"  route {route}: {one_line(why)}")
+                write(f"  route {route}: {one_line(why)}")
             case events.TransferProgress(rows, size) if time.monotonic() - last >= 1:
                 last = time.monotonic()
                 moved = "" if rows is None else f"{counted(rows)}, "
-                stream.write(f"  {moved}{readable_size(size)}")
+                write(f"  {moved}{readable_size(size)}")
             case events.AttemptFailed():
-                stream.write(f"  attempt {event.number} failed: {indented(event.message)}")
-                stream.write(f"  retrying in {event.wait:.1f} s")
+                write(f"  attempt {event.number} failed: {indented(event.message)}")
+                write(f"  retrying in {event.wait:.1f} s")
             case events.Waiting(message):
-                stream.write(f"  {one_line(message)}")
+                write(f"  {one_line(message)}")
             case events.Warned(message):
-                stream.write(f"  warning: {indented(message)}")
+                write(f"  warning: {indented(message)}")
 
     return print_event

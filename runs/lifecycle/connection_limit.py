@@ -5,22 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from django.db import transaction
 from django.db.models import Q
 
 from connections.models import Connection
 from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.metadata_retry import retry_metadata
 from runs.models import Run
+from runs.models.states import Status
 
 # seconds between two queries of the earlier runs
 _POLL_SECONDS = 1.0
 
 
 def wait_for_turn(run: Run, report: Callable[[str], object]) -> None:
-    """Wait while ``max_parallel`` or more earlier runs use a connection of the run's module.
+    """Wait while ``max_parallel`` or more other runs use a connection of the run's module.
 
-    A run waits only for those with a lower id, so the first one never waits. Dry runs move no rows: they neither wait
-    nor count. ``report`` is called with what is waited for, whenever that changes.
+    A run waits for those with a lower id, so the first one never waits. Earlier runs that wait for another connection
+    use none: a run that they would only hold up overtakes them, and they wait for it if it has begun. Dry runs move no
+    rows: they neither wait nor count. ``report`` is called with what is waited for, whenever that changes.
     """
     reported = ""
     while not run.dry_run and (reason := retry_metadata(lambda: _reason(run))):
@@ -31,21 +34,56 @@ def wait_for_turn(run: Run, report: Callable[[str], object]) -> None:
 
 
 def _reason(run: Run) -> str:
-    """Return why the run must wait; empty if it need not."""
-    assert run.module is not None, "a module runs while it exists"
-    own = {run.module.source_connection_id, run.module.dest_connection_id}
+    """Return why the run must wait, and store in its row for which connections; empty if it need not."""
+    others = _others(run)
+    reasons = _reasons(run, others)
+    # runs count all that were started before them as users, so that two cannot begin at once and exceed the limit
+    is_in_order = run.waits_for is None and all(other.waits_for is None for other in others)
+    if reasons or is_in_order:
+        _store(run, reasons)
+    else:
+        with transaction.atomic():
+            # one run at a time decides to use these connections (on SQLite the transaction excludes other processes)
+            list(Connection.objects.select_for_update(no_key=True).filter(pk__in=_connections(run)).order_by("pk"))
+            reasons = _reasons(run, _others(run))
+            _store(run, reasons)
+    return next(iter(reasons.values()), "")
+
+
+def _others(run: Run) -> list[Run]:
+    """Return the live runs that share a connection with this one: earlier ones, and later ones that may have begun."""
+    own = _connections(run)
     uses = Q(module__source_connection__in=own) | Q(module__dest_connection__in=own)
-    earlier = Run.objects.active().filter(uses, pk__lt=run.pk, dry_run=False).with_module().order_by("pk")
-    alive = [other for other in earlier if not seems_dead(other)]
-    if not alive:
-        return ""
-    for connection in Connection.objects.filter(pk__in=own).order_by("name"):
-        using = [other for other in alive if connection.pk in _connections(other)]
-        if len(using) >= connection.max_parallel:
-            listed = ", ".join(f"{other.pk} ({other.module_name})" for other in using)
-            return f"waiting for {connection.name}, whose max_parallel is {connection.max_parallel}: runs {listed}"
-    return ""
+    which = Q(pk__lt=run.pk)
+    if run.waits_for is not None:
+        which |= Q(pk__gt=run.pk, status=Status.RUNNING, waits_for__isnull=True)
+    active = Run.objects.active().filter(uses, which, dry_run=False).with_module().order_by("pk")
+    return [other for other in active if not seems_dead(other)]
 
 
-def _connections(run: Run) -> tuple[int, ...]:
-    return () if run.module is None else (run.module.source_connection_id, run.module.dest_connection_id)
+def _reasons(run: Run, others: list[Run]) -> dict[int, str]:
+    """Return the connections for which the run must wait, by primary key, with the reason in words."""
+    reasons: dict[int, str] = {}
+    for connection in Connection.objects.filter(pk__in=_connections(run)).order_by("name") if others else ():
+        # those that wait for this connection alone are before this run in its queue
+        counted = [
+            other
+            for other in others
+            if connection.pk in _connections(other) and other.waits_for in (None, [connection.pk])
+        ]
+        if len(counted) >= connection.max_parallel:
+            listed = ", ".join(f"{other.pk} ({other.module_name})" for other in counted)
+            limit = f"whose max_parallel is {connection.max_parallel}"
+            reasons[connection.pk] = f"waiting for {connection.name}, {limit}: runs {listed}"
+    return reasons
+
+
+def _store(run: Run, reasons: dict[int, str]) -> None:
+    waits_for = sorted(reasons) or None
+    if waits_for != run.waits_for:
+        run.note(waits_for=waits_for)
+        run.waits_for = waits_for
+
+
+def _connections(run: Run) -> set[int]:
+    return set() if run.module is None else {run.module.source_connection_id, run.module.dest_connection_id}

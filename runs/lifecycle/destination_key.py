@@ -31,6 +31,26 @@ def dest_lock_key(module: Module) -> str:
     parameters = ConnectionParameters(kind=url.kind, url=connection.jdbc_url, options=connection.options or {})
     table = registry.dialect_for(parameters).table_key(module.dest_table_name)
     key = f"{system}:{_address(connection, url)}:{table}"
+    return _shortened(key)
+
+
+def is_key_of(key: str, module: Module) -> bool:
+    """Return whether a run with this key writes the module's table. Raises UrlInvalid.
+
+    The key may be one that an earlier version stored: it has the address as the URL spells it, and the system's usual
+    schema.
+    """
+    if key == dest_lock_key(module):
+        return True
+    connection, table = module.dest_connection, module.dest_table_name
+    kind = connection.driver.kind
+    url = parse.parse(connection.jdbc_url, kind=kind)
+    address = url.path if url.is_file else f"{url.host}:{url.port}/{url.database or url.path}"
+    schema = table.schema or registry.dialect(kind).default_schema
+    return key == _shortened(f"{kind}:{address}:{schema}.{table.table}")
+
+
+def _shortened(key: str) -> str:
     # longer keys do not fit into the column
     return key if len(key) <= _MAX_KEY_LENGTH else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 

@@ -38,12 +38,23 @@ def _lease_expired(row: ProcessMixin) -> bool:
     """Return whether the heartbeat of a process on another machine has not changed for the lease.
 
     The time is measured by this machine's monotonic clock; wall clocks are never compared. Observing processes are
-    short-lived, so each observation is stored on the row, with the machine and boot that its clock belongs to.
+    short-lived, so each observation is stored on the row, one for each machine and boot, to which its clock belongs.
     """
     here = identity.current()
-    seen, clock = row.sighting or {}, f"{here.machine} {here.boot}"
-    if seen.get("clock") == clock and seen.get("heartbeat") == row.heartbeat:
-        return bool(time.monotonic() - float(seen["at"]) >= current_settings().lease)
-    row.sighting = {"clock": clock, "heartbeat": row.heartbeat, "at": time.monotonic()}
+    clock, seen = f"{here.machine} {here.boot}", _first_seen(row)
+    if clock in seen:
+        return bool(time.monotonic() - seen[clock] >= current_settings().lease)
+    row.sighting = {"heartbeat": row.heartbeat, "first_seen": {**seen, clock: time.monotonic()}}
     row.note(sighting=row.sighting)
     return False
+
+
+def _first_seen(row: ProcessMixin) -> dict[str, float]:
+    """Return when each clock observed the row's heartbeat first."""
+    sighting = row.sighting or {}
+    if sighting.get("heartbeat") != row.heartbeat:
+        return {}
+    if "clock" in sighting:
+        # stored by an earlier version: the last observation only
+        return {sighting["clock"]: float(sighting["at"])}
+    return dict(sighting["first_seen"])

@@ -21,7 +21,7 @@ from runs import logs
 from runs.engine.events import Published
 from runs.engine.plan import Plan
 from runs.lifecycle import spool
-from runs.lifecycle.destination_key import dest_lock_key
+from runs.lifecycle.destination_key import is_key_of
 from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.plan import build_destination_plan
 from runs.models import GroupRun, Run
@@ -98,8 +98,9 @@ def _reap_members(group_run: GroupRun) -> bool:
 
 
 def _as_loaded(row: Execution) -> dict[str, Any]:
-    """Return the condition that no process has started or continued the row since it was loaded."""
-    return {"status": row.status, "heartbeat": row.heartbeat}
+    """Return the condition that no process has started, continued or taken over the row since it was loaded."""
+    names = ("status", "heartbeat", "machine_id", "boot_id", "pid", "process_started")
+    return {name: getattr(row, name) for name in names}
 
 
 def _finalize_verification(verification: Verification) -> None:
@@ -139,7 +140,7 @@ def _finalize_run(run: Run) -> None:
             inserted=published.inserted,
             updated=published.updated,
             deleted=published.deleted,
-            warnings=[*run.warnings, _RECOVERED],
+            warnings=[*run.warnings, _RECOVERED, *([why_unknown] if why_unknown else [])],
             only_if=only_if,
         )
     elif run.cancel_requested:
@@ -165,28 +166,41 @@ def _lost(row: Run | GroupRun, effect: str, *, detail: str = "") -> Lost:
     )
 
 
-def _find_published(plan: Plan) -> Published | None:
-    """Return what the run committed: its publish, and the deletes of key_sync and of a repair if it reached them."""
+def _find_published(plan: Plan) -> tuple[Published | None, str]:
+    """Return what the run committed: its publish, and the deletes of key_sync and of a repair if it reached them.
+
+    The text is empty, or says that those deletes could not be found out.
+    """
     # imported here: a tick rarely finds a dead run, and the engine would double its imports
     from runs.engine.destination import CommitKind, find_published
 
     published = find_published(plan)
     if published is None:
-        return None
+        return None, ""
     # whichever steps the run had: the module does not tell that it was a repair, and may have lost its key_sync
-    later = [found for kind in (CommitKind.KEY_SYNC, CommitKind.REPAIR) if (found := find_published(plan, kind))]
-    deleted = [each.deleted for each in (published, *later) if each.deleted is not None]
-    return replace(published, deleted=sum(deleted) if deleted else None)
+    commits, unknown = [published], ""
+    try:
+        for kind in (CommitKind.KEY_SYNC, CommitKind.REPAIR):
+            if found := find_published(plan, kind):
+                commits.append(found)
+    except Exception as error:  # whatever it is, the run has published
+        message = error.message if isinstance(error, PipekitError) else f"{type(error).__name__}: {error}"
+        unknown = redactor().text(
+            f"The number of deleted rows may be incomplete: the destination could not be asked for all: {message}"
+        )
+    deleted = [each.deleted for each in commits if each.deleted is not None]
+    return replace(published, deleted=sum(deleted) if deleted else None), unknown
 
 
 def _ask_destination(run: Run) -> tuple[Published | None, str]:
-    """Return what the run committed, or why that could not be found out."""
+    """Return what the run committed, and why that, or a part of it, could not be found out."""
     if run.status == Status.QUEUED or run.module is None or run.dry_run:
         # it cannot have published
         return None, ""
     try:
-        published = _find_published(build_destination_plan(run.module, token=run.token, full_refresh=run.full_refresh))
-        is_same = run.dest_lock_key in ("", dest_lock_key(run.module))
+        plan = build_destination_plan(run.module, token=run.token, full_refresh=run.full_refresh)
+        published, unknown = _find_published(plan)
+        is_same = not run.dest_lock_key or is_key_of(run.dest_lock_key, run.module)
     except PipekitError as error:
         # the run ends all the same: the next one starts from the destination's data in either case
         return None, f"The destination could not be asked: {error.message}"
@@ -199,4 +213,4 @@ def _ask_destination(run: Run) -> tuple[Published | None, str]:
     if published is None and not is_same:
         # a commit record proves that the run published, wherever it is; that there is none here proves nothing
         return None, "The module's destination was changed after the run had started, and only the new one was asked."
-    return published, ""
+    return published, unknown

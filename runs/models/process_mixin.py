@@ -27,7 +27,7 @@ class ProcessMixin(models.Model):
     # other machines compare this counter and never wall clocks
     heartbeat = models.BigIntegerField(default=0)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
-    # the last heartbeat that another machine observed, and when by its own clock: see runs.lifecycle.liveness
+    # the last heartbeat that other machines observed, and since when by their own clocks: see runs.lifecycle.liveness
     sighting = models.JSONField(null=True, blank=True, editable=False)
     cancel_requested = models.BooleanField(default=False)
 

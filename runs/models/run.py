@@ -78,6 +78,8 @@ class Run(Execution):
 
     # the destination's address and table, normalised: one active run at a time may write it
     dest_lock_key = models.CharField(max_length=1000, blank=True)
+    # the keys of the connections that the run waits for (see runs.lifecycle.connection_limit), null if for none
+    waits_for = models.JSONField(null=True, editable=False)
 
     objects = RunQuerySet.as_manager()
 

@@ -13,7 +13,7 @@ from connections.sdk.errors import Cancelled
 from modules.models import Module
 from runs.models.execution import Execution
 from runs.models.storable import storable
-from runs.models.transitions import transition
+from runs.models.transitions import IllegalTransition, transition
 
 
 class VerificationStatus(models.TextChoices):
@@ -103,10 +103,16 @@ class Verification(Execution):
         return Path(conf.PIPEKIT.log_dir) / f"verifications/{self.pk}.log"
 
     def start(self, **process: Any) -> None:
-        """queued -> running. Raise IllegalTransition if it has ended or a cancel was requested."""
-        fields, only_if = {"started_at": timezone.now(), **process}, {"cancel_requested": False}
-        # running already if it is started again because the answer of the metadata was lost
-        transition(self, VerificationStatus.RUNNING, sources=ACTIVE, fields=fields, only_if=only_if)
+        """queued -> running. Raise IllegalTransition if another process runs it, it has ended, or is to be cancelled.
+
+        The process that runs it may call this again, after the answer of the metadata database was lost.
+        """
+        status, fields = VerificationStatus.RUNNING, {"started_at": timezone.now(), **process}
+        only_if = {"cancel_requested": False}
+        try:
+            transition(self, status, sources=[VerificationStatus.QUEUED], fields=fields, only_if=only_if)
+        except IllegalTransition:
+            transition(self, status, sources=[status], fields=fields, only_if={**only_if, **process})
 
     def finish(self, status: str, *, only_if: dict[str, Any] | None = None, **results: Any) -> None:
         # its notifications contain the results

@@ -8,8 +8,9 @@ records of another installation in the same database are never touched.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import cast
 
 from connections import registry
@@ -33,9 +34,11 @@ _BATCH_SIZE = 200
 def prune_destinations(now: dt.datetime, dry_run: bool) -> Iterator[Pruned]:
     """Prune every destination; one that cannot be reached is reported and tried again the next time."""
     before = limit(now).astimezone(dt.UTC).isoformat(timespec="seconds")
+    # read from all runs, so once, and only if there is a destination with commit records
+    module_names = cache(_module_names)
     for connection in destinations():
         try:
-            yield from _prune(connection, before, dry_run)
+            yield from _prune(connection, before, dry_run, module_names)
         except NotSupported:
             # it cannot be written, so nothing was ever left there
             continue
@@ -50,7 +53,9 @@ def destinations() -> list[Connection]:
     return list(Connection.objects.with_driver().filter(name__in=[name for name in names if name]).order_by("name"))
 
 
-def _prune(connection: Connection, before: str, dry_run: bool) -> Iterator[Pruned]:
+def _prune(
+    connection: Connection, before: str, dry_run: bool, module_names: Callable[[], set[str]]
+) -> Iterator[Pruned]:
     kind = connection.driver.kind
     parameters = connection.parameters()
     connector, dialect = registry.connector(kind, Cap.WRITE), cast(PublishingDialect, registry.dialect_for(parameters))
@@ -63,7 +68,7 @@ def _prune(connection: Connection, before: str, dry_run: bool) -> Iterator[Prune
         leftovers = _leftovers(opened, dialect)
         dropped = leftovers if dry_run else [claim for claim in leftovers if _drop(opened, dialect, *claim)]
         yield Pruned(what=f"staging tables in {connection.name}", count=len(dropped))
-        old = _old_commits(opened, dialect, before)
+        old = _old_commits(opened, dialect, before, module_names)
         if not dry_run:
             _delete_commits(opened, dialect, old, before)
         yield Pruned(what=f"commit records in {connection.name}", count=len(old))
@@ -93,7 +98,9 @@ def _drop(opened: Session, dialect: PublishingDialect, module: str, run: str) ->
     return True
 
 
-def _old_commits(opened: Session, dialect: PublishingDialect, before: str) -> list[str]:
+def _old_commits(
+    opened: Session, dialect: PublishingDialect, before: str, module_names: Callable[[], set[str]]
+) -> list[str]:
     """Return the runs of old commit records that modules of this installation wrote, without active runs."""
     commits = dialect.qualified(control_tables.commits_table(dialect))
     old = opened.fetch(
@@ -101,7 +108,7 @@ def _old_commits(opened: Session, dialect: PublishingDialect, before: str) -> li
     )
     # the commit records of active runs are still needed
     active = set(Run.objects.active().values_list("token", flat=True))
-    own = _module_names()
+    own = module_names()
     return sorted(run for run, module in old if module in own and run not in active)
 
 

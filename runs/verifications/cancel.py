@@ -6,7 +6,7 @@ from modules.models import Module
 from runs.lifecycle.cancel import CancelResult, cancel_execution, stop_execution
 from runs.lifecycle.reap import reap_if_dead
 from runs.models.verification import ACTIVE, Verification
-from runs.verifications.launch import queued_behind, start_verifications
+from runs.verifications.launch import queued_behind, start_verifications, take_over_queued_behind
 from runs.verifications.outcome import outcome_of
 
 CANCELLED = "cancelled"
@@ -32,9 +32,12 @@ def stop_verification(verification: Verification) -> CancelResult:
 
 
 def _with_next(verification: Verification, result: CancelResult) -> CancelResult:
-    """Start another process for the verifications that a killed one was to execute next; return the result."""
+    """Start another process for the verifications that a killed one was to execute next; return the result.
+
+    Of several concurrent cancels only the one that takes them over starts it.
+    """
     is_killed = result is CancelResult.CANCELLED and verification.process is not None and verification.process.is_dead()
-    if is_killed and (waiting := queued_behind(verification)):
+    if is_killed and (waiting := take_over_queued_behind(verification)):
         start_verifications(waiting)
     return result
 

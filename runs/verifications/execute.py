@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from django.db import DatabaseError, InterfaceError, connection
+
 from connections.sdk import lock_wait_reports
 from connections.sdk.errors import Cancelled, InternalError, PipekitError
 from connections.sdk.formatting import counted
@@ -65,7 +67,10 @@ def execute_verification(
 
 
 def invalid_option(module: Module, options: dict[str, Any]) -> PipekitError | None:
-    """Return why options of a verification that is not yet begun do not fit the module; see the engine's function."""
+    """Return why options of a verification that is not yet begun do not fit the module; see the engine's function.
+
+    Return None if the metadata fails or a setting is invalid, too: the verification itself reports that.
+    """
     # imported here: only a comparison needs DuckDB and Arrow
     from runs.engine.verify import verify
 
@@ -73,9 +78,11 @@ def invalid_option(module: Module, options: dict[str, Any]) -> PipekitError | No
         return None
     try:
         plan = build_plan(module)
-    except PipekitError:
+        parsed = _options(Verification(options=options))
+    except (PipekitError, ValueError, DatabaseError, InterfaceError):
+        connection.close_if_unusable_or_obsolete()
         return None
-    return verify.invalid_option(plan, _options(Verification(options=options)))
+    return verify.invalid_option(plan, parsed)
 
 
 def _verify(verification: Verification, results: dict[str, Any], log: VerificationLog) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from connections.sdk.errors import AlreadyRunning, PipekitError
 from modules.models import Module
 from runs.launchers.launcher import launcher
 from runs.models.verification import Verification, VerificationStatus
+from runs.process import identity
 from runs.verifications.insert import VerificationRequest, queue_verification
 
 
@@ -44,8 +46,21 @@ def queued_behind(verification: Verification) -> list[Verification]:
     """Return the queued verifications that the process of this one is to execute after it."""
     if (process := verification.process) is None:
         return []
+    return list(Verification.objects.filter(**_queued_for(process)).order_by("pk"))
+
+
+def take_over_queued_behind(verification: Verification) -> list[Verification]:
+    """Assign the verifications that `queued_behind` returns to this process; return those not taken over by another."""
+    if (process := verification.process) is None:
+        return []
+    here = identity.current().as_fields()
+    waiting = Verification.objects.filter(**_queued_for(process))
+    return [row for row in queued_behind(verification) if waiting.filter(pk=row.pk).update(**here)]
+
+
+def _queued_for(process: identity.ProcessIdentity) -> dict[str, Any]:
     same = {name: value for name, value in process.as_fields().items() if name != "host"}
-    return list(Verification.objects.filter(status=VerificationStatus.QUEUED, **same).order_by("pk"))
+    return {"status": VerificationStatus.QUEUED, **same}
 
 
 def start_verifications(queued: Sequence[Verification]) -> None:

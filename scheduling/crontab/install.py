@@ -22,6 +22,7 @@ from scheduling.crontab import file as crontab
 from scheduling.crontab.file import CrontabFailed
 
 _MAX_LINE_BYTES = 990
+_OTHER_PATH = "Use a path without it, or keep `manage.py scheduler` running instead."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,11 @@ def _django_crontab() -> Crontab:
     crontab_maker = Crontab(verbosity=0)
     crontab_maker.settings.PYTHON_EXECUTABLE = _word(sys.executable, "The path of Python")
     crontab_maker.settings.DJANGO_MANAGE_PATH = _word(settings.CRONTAB_DJANGO_MANAGE_PATH, "The path of Pipekit")
-    variables = [f"{name}={_word(value, name)}" for name, value in _environment().items()]
+    in_file = "Set it in config.yaml instead, and unset the variable."
+    variables = [
+        f"{name}={_word(value, name, hint=_OTHER_PATH if name == 'PIPEKIT_CONFIG' else in_file)}"
+        for name, value in _environment().items()
+    ]
     # env works in any shell that the crontab may set
     crontab_maker.settings.COMMAND_PREFIX = " ".join(["env", *variables]) if variables else ""
     log = _word(str(Path(settings.PIPEKIT.log_dir) / "tick.log"), "The path of the log directory")
@@ -145,12 +150,12 @@ def _environment() -> dict[str, str]:
     return variables
 
 
-def _word(text: str, what: str) -> str:
+def _word(text: str, what: str, *, hint: str = _OTHER_PATH) -> str:
     """Return the text quoted as one word for sh. Raise ConfigurationInvalid if a crontab line cannot contain it."""
     if match := re.search(r"[#%\\\n\r\x00]", text):
         raise ConfigurationInvalid(
             f"{what}, {text!r}, contains the character {match[0]!r}, which a crontab line cannot hold.",
-            hint="Use a path without it, or keep `manage.py scheduler` running instead.",
+            hint=hint,
         )
     return shlex.quote(text)
 

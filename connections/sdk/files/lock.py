@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from connections.sdk.errors import PermissionDenied
-from connections.sdk.files.private import give_to_owner_of, private_directory
+from connections.sdk.files.private import give_new_to_owner_of, private_directory
 from connections.sdk.records import dataclass
 
 # directory of the locks, in the data directory
@@ -111,7 +111,7 @@ def _is_same_file(file: Path, handle: int) -> bool:
 def _check_owner(file: Path, handle: int) -> None:
     status = os.fstat(handle)
     if status.st_uid == 0:
-        give_to_owner_of(file.parent, handle)
+        give_new_to_owner_of(file.parent, handle)
     if not stat.S_ISREG(status.st_mode) or os.geteuid() not in (0, status.st_uid):
         raise PermissionDenied(
             f"The lock file {file} belongs to another user, or is not a regular file.",

@@ -20,17 +20,27 @@ def create_private(path: Path) -> None:
 
 
 def give_to_owner_of(existing: Path, created: Path | int) -> None:
-    """As root, change the owner of ``created`` to that of ``existing``: of a directory, the user who runs Pipekit."""
+    """As root, change the owner of ``created`` to that of ``existing``: of a directory, the user who runs Pipekit.
+
+    Raises OSError where that differs and even root cannot change it, as on NFS.
+    """
     if os.geteuid() == 0:
-        owner = existing.stat()
-        os.chown(created, owner.st_uid, owner.st_gid)
+        wanted, status = existing.stat(), os.stat(created)
+        if (status.st_uid, status.st_gid) != (wanted.st_uid, wanted.st_gid):
+            os.chown(created, wanted.st_uid, wanted.st_gid)
+
+
+def give_new_to_owner_of(directory: Path, created: Path | int) -> None:
+    """Change the owner of a new file as `give_to_owner_of` does, if possible: root's file is better than none."""
+    with contextlib.suppress(OSError):
+        give_to_owner_of(directory, created)
 
 
 def replace_file(file: Path, text: str, *, durable: bool = True) -> None:
     """Replace a file atomically by one of mode 0600 with ``text`` in UTF-8; it need not exist before.
 
-    When root does it, the file belongs to the owner of the one it replaces, else of its directory. With ``durable`` the
-    text is on the disk first. Raises OSError, and leaves no temporary file.
+    When root does it, the file belongs to the owner of the one it replaces, else, if possible, of its directory. With
+    ``durable`` the text is on the disk first. Raises OSError, and leaves no temporary file.
     """
     directory = file.absolute().parent
     # mkstemp creates it with mode 0600
@@ -41,7 +51,10 @@ def replace_file(file: Path, text: str, *, durable: bool = True) -> None:
             opened.flush()
             if durable:
                 os.fsync(handle)
-            give_to_owner_of(file if file.exists() else directory, handle)
+            if file.exists():
+                give_to_owner_of(file, handle)
+            else:
+                give_new_to_owner_of(directory, handle)
         os.replace(name, file)
     except BaseException:
         os.unlink(name)
@@ -51,12 +64,12 @@ def replace_file(file: Path, text: str, *, durable: bool = True) -> None:
 def private_directory(path: Path) -> Path:
     """Return ``path``, a directory of mode 0700, which is created when missing.
 
-    When root creates it, it belongs to the owner of its parent. Raises PermissionDenied when it is a symbolic link or
-    another user's.
+    When root creates it, it belongs, if possible, to the owner of its parent. Raises PermissionDenied when it is a
+    symbolic link or another user's.
     """
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700, parents=True)
-        give_to_owner_of(path.parent, path)
+        give_new_to_owner_of(path.parent, path)
     status = path.lstat()
     if not stat.S_ISDIR(status.st_mode) or os.geteuid() not in (0, status.st_uid):
         raise PermissionDenied(

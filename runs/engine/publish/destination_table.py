@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connections.sdk.errors import ConfigurationInvalid, QueryInvalid, Refused
-from connections.sdk.schema import Column, TableInfo
+from connections import registry
+from connections.sdk.errors import ConfigurationInvalid, PipekitError, QueryInvalid, Refused
+from connections.sdk.schema import Column, TableInfo, TableName
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan
 from runs.engine.publish import foreign_keys
@@ -81,10 +82,36 @@ def _check_new(dest: Destination) -> list[str]:
             )
         return [f"{text}. A second table is created because the run was forced."]
     schema = dest.table.schema
-    if not schema or introspector.has_schema(session, schema):
+    if not schema:
+        return _warn_of_usual_schema(dest)
+    if introspector.has_schema(session, schema):
         return []
     existing = ", ".join(introspector.similar_schemas(session, schema))
     return [f"There is no schema {schema}, but there is {existing}; names must match exactly."] if existing else []
+
+
+def _warn_of_usual_schema(dest: Destination) -> list[str]:
+    """Warn of a new table in the connection's schema if one of this name in the system's usual schema has rows."""
+    usual = registry.dialect(dest.plan.destination.kind).default_schema
+    if usual == dest.dialect.default_schema:
+        return []
+    table = TableName(usual, dest.table.table)
+    info = dest.describe(table)
+    if info is None or "table" not in info.kind or not _has_rows(dest, table):
+        return []
+    return [
+        f"{dest.table} is named without a schema, and the connection's search_path, not {usual}, decides where the new"
+        f" table is created. The table {table}, which has rows, is not filled; if it is meant, write dest_table:"
+        f" {table}."
+    ]
+
+
+def _has_rows(dest: Destination, table: TableName) -> bool:
+    try:
+        return bool(dest.session.fetch(dest.dialect.limited(f"SELECT 1 FROM {dest.dialect.qualified(table)}", 1)))
+    except PipekitError:
+        # a table that this user may not read is not one that modules have filled
+        return False
 
 
 def check_columns(plan: Plan, table: TableInfo | None, columns: Sequence[Column]) -> None:

@@ -11,6 +11,7 @@ from django.core.management.base import OutputWrapper
 from django.utils import timezone
 
 from connections.management.base import CommandFailed
+from connections.secrets.redaction import redactor
 from runs.admin import formatting
 from runs.cli import json_report, progress
 from runs.cli.text import run_summary
@@ -83,6 +84,22 @@ def test_the_list_of_runs_has_a_header_only_on_a_terminal(
     header, same = capsys.readouterr().out.splitlines()
     assert header.split() == ["run", "module", "status", "started", "time", "read", "error"]
     assert same == line and header.index("status") == line.index("success") and str(run.pk) in line
+
+
+def test_the_progress_shows_no_secrets() -> None:
+    redactor().add("canary-6614")
+    lines: list[str] = []
+    shown: list[events.Event] = [
+        events.Warned("A failure hook failed: KeyError: 'canary-6614'"),
+        events.Waiting("waiting for canary-6614"),
+        events.AttemptFailed(number=1, code="connection_failed", message="no canary-6614", wait=1),
+    ]
+    for quiet in (False, True):
+        print_event = progress.event_printer(SimpleNamespace(write=lines.append), quiet=quiet)
+        for event in shown:
+            print_event(event)
+    assert len(lines) == 5
+    assert "canary" not in "".join(lines)
 
 
 def test_a_number_of_bytes_is_formatted_alike_in_the_admin_and_on_the_terminal() -> None:

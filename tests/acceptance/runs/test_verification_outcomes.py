@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
 
 from modules.models import Module
-from runs.models import Run, Verification
+from runs.models import Run, Setting, Verification
 from runs.models.notification import Notification
+from runs.verifications import execute
 from runs.verifications.report import verification_summary
 from tests.acceptance.runs.test_verifymodule import orders as orders
 from tests.acceptance.runs.test_verifymodule import spoil, spoil_all, verifymodule
@@ -212,3 +214,21 @@ def test_a_running_verification_can_be_cancelled_with_the_command_that_the_error
     assert cancelled_again.code == 3
     assert verifymodule("orders", "--cancel", "--json").json["error"]["code"] == "not_found"
     assert "orders is not being verified" in cancelled_again.err
+
+
+@pytest.mark.parametrize("setting", ["no_progress_timeout", "verify_statement_seconds"])
+def test_an_invalid_setting_is_reported_by_the_verification_if_options_are_given(bench: Bench, setting: str) -> None:
+    Setting.objects.create(invalid={setting: "soon"})
+    result = verifymodule("orders", "--columns", "name", "--json")
+    assert result.code == 1
+    row = Verification.objects.get()
+    assert setting in (row.error or {})["message"] + (row.error or {})["detail"]
+    assert (result.json["verification"], result.json["error"]) == (row.pk, row.error)
+
+
+def test_the_options_are_not_checked_while_the_metadata_fails(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Setting:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(execute, "current_settings", fail)
+    assert execute.invalid_option(Module.objects.get(), {"columns": ["nothere"]}) is None

@@ -7,11 +7,12 @@ import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from connections import registry
-from connections.sdk.files.private import private_umask
+from connections.sdk.files.private import private_directory, private_umask, replace_file
 from connections.sdk.parameters import ConnectionParameters
 from tests.benches.small_databases import System, job
 from tests.processes.jrunner import run_job
@@ -76,3 +77,48 @@ def test_the_umask_is_restored_when_the_outermost_private_umask_ends() -> None:
             pass
         assert os.umask(0o077) == 0o077
     assert os.umask(0) == 0
+
+
+@pytest.fixture
+def no_chown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process be root on a file system that refuses changes of the owner, as NFS with root_squash does."""
+
+    def refuse(*args: Any) -> None:
+        raise PermissionError("Operation not permitted")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", refuse)
+
+
+def test_files_of_the_same_owner_are_written_by_root_where_the_owner_cannot_be_changed(
+    no_chown: None, tmp_path: Path
+) -> None:
+    file = private_directory(tmp_path / "spool") / "run.json"
+    replace_file(file, "1")
+    replace_file(file, "2")
+    assert file.read_text() == "2"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can create files of another user")
+def test_new_files_are_written_by_root_where_the_owner_cannot_be_changed(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    os.chown(tmp_path, 4417, 4417)
+    existing = tmp_path / "secrets.env"
+    existing.write_text("A=1")
+    os.chown(existing, 4417, 4417)
+    request.getfixturevalue("no_chown")
+    replace_file(private_directory(tmp_path / "spool") / "run.json", "1")
+    replace_file(tmp_path / "run.json", "1")
+    # a user who could read it before could not any more
+    with pytest.raises(PermissionError):
+        replace_file(existing, "A=2")
+    assert existing.read_text() == "A=1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can create files of another user")
+def test_files_that_root_writes_belong_to_the_owner_of_the_directory(tmp_path: Path) -> None:
+    os.chown(tmp_path, 4417, 4418)
+    file = private_directory(tmp_path / "spool") / "run.json"
+    replace_file(file, "1")
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in (file, file.parent)} == {(4417, 4418)}

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
+import itertools
+import random
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from connections.models import Connection
+from runs.lifecycle import connection_limit
 from runs.lifecycle.connection_limit import wait_for_turn
 from runs.models import Run
 from runs.process import identity
@@ -31,10 +38,20 @@ def running(**module: Any) -> Run:
     return run
 
 
+class StopWaiting(Exception):
+    """Raised instead of a wait after which no other run ends."""
+
+
 def waited_for(run: Run, monkeypatch: pytest.MonkeyPatch, *ends: Run) -> list[str]:
     """Let the run wait for its turn, while one of the other runs ends at each poll; return what it reported."""
     reasons, ending = list[str](), iter(ends)
-    monkeypatch.setattr(time, "sleep", lambda seconds: next(ending).finish_success())
+
+    def end_next(seconds: float) -> None:
+        if (ended := next(ending, None)) is None:
+            raise StopWaiting
+        ended.finish_success()
+
+    monkeypatch.setattr(time, "sleep", end_next)
     wait_for_turn(run, reasons.append)
     assert list(ending) == []
     return reasons
@@ -51,6 +68,57 @@ def test_a_run_waits_until_fewer_earlier_runs_use_its_connection(
         f"waiting for erp, whose max_parallel is 2: runs {', '.join(names)}",
         f"waiting for erp, whose max_parallel is 2: runs {names[0]}, {names[2]}",
     ]
+
+
+def test_runs_that_wait_for_another_connection_use_none(erp: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    Connection.objects.update(max_parallel=1)
+    warehouse = ConnectionFactory.create(name="warehouse", max_parallel=2)
+    first, second, third = (running(source_connection=erp, dest_connection=warehouse) for _ in range(3))
+    for waiting in (second, third):
+        with pytest.raises(StopWaiting):
+            waited_for(waiting, monkeypatch)
+    other = running(dest_connection=warehouse)
+    # of the runs of the warehouse only the first has begun
+    assert waited_for(other, monkeypatch) == []
+    assert waited_for(second, monkeypatch, first) == [
+        f"waiting for erp, whose max_parallel is 1: runs {first.pk} ({first.module_name})"
+    ]
+    # the two that have begun, although one of them is later
+    last = running(dest_connection=warehouse)
+    both = f"runs {second.pk} ({second.module_name}), {other.pk} ({other.module_name})"
+    assert waited_for(last, monkeypatch, other) == [f"waiting for warehouse, whose max_parallel is 2: {both}"]
+    with pytest.raises(StopWaiting):
+        waited_for(third, monkeypatch)
+    assert waited_for(third, monkeypatch, second) == [
+        f"waiting for erp, whose max_parallel is 1: runs {second.pk} ({second.module_name})"
+    ]
+
+
+def test_a_run_that_waited_counts_later_ones_that_have_begun(erp: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    Connection.objects.update(max_parallel=1)
+    warehouse = ConnectionFactory.create(name="warehouse", max_parallel=1)
+    first = running(source_connection=erp)
+    second = running(source_connection=erp, dest_connection=warehouse)
+    with pytest.raises(StopWaiting):
+        waited_for(second, monkeypatch)
+    later = running(dest_connection=warehouse)
+    # not started
+    RunFactory.create(module=ModuleFactory.create(dest_connection=warehouse))
+    assert waited_for(later, monkeypatch) == []
+    first.finish_success()
+    assert waited_for(second, monkeypatch, later) == [
+        f"waiting for warehouse, whose max_parallel is 1: runs {later.pk} ({later.module_name})"
+    ]
+
+
+def test_runs_that_wait_for_the_same_connection_begin_in_their_order(
+    erp: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Connection.objects.update(max_parallel=1)
+    first, second, third = (running(source_connection=erp) for _ in range(3))
+    with pytest.raises(StopWaiting):
+        waited_for(second, monkeypatch)
+    assert waited_for(third, monkeypatch, first, second)[-1].endswith(f"runs {second.pk} ({second.module_name})")
 
 
 def test_runs_of_other_connections_dry_runs_and_dead_runs_are_not_waited_for(
@@ -77,3 +145,34 @@ def test_a_run_without_earlier_ones_takes_one_query(erp: Connection, django_asse
     run = running(source_connection=erp)
     with django_assert_num_queries(1):
         wait_for_turn(run, print)
+
+
+@pytest.mark.matrix
+@pytest.mark.django_db(transaction=True)
+def test_concurrent_runs_never_exceed_a_limit_and_all_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_limit, "_POLL_SECONDS", 0.01)
+    limits = {"a": 1, "b": 2, "c": 2, "d": 3}
+    connections = [ConnectionFactory.create(name=name, max_parallel=limit) for name, limit in limits.items()]
+    pairs = random.Random(7).choices(list(itertools.permutations(connections, 2)), k=24)
+    runs = [running(source_connection=source, dest_connection=destination) for source, destination in pairs]
+    using, most, lock = collections.Counter[str](), collections.Counter[str](), threading.Lock()
+
+    def execute(run: Run) -> None:
+        assert run.module is not None
+        names = [run.module.source_connection.name, run.module.dest_connection.name]
+        try:
+            wait_for_turn(run, lambda reason: None)
+            with lock:
+                using.update(names)
+                most.update({name: using[name] - most[name] for name in names if using[name] > most[name]})
+            time.sleep(0.2)
+            with lock:
+                using.subtract(names)
+            run.finish_success()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(runs)) as pool:
+        list(pool.map(execute, runs))
+    assert all(most[name] <= limit for name, limit in limits.items()), most
+    assert {run.status for run in Run.objects.all()} == {"success"}

@@ -149,6 +149,29 @@ def test_a_run_on_another_machine_is_dead_once_its_heartbeat_has_stopped_for_the
     assert not seems_dead(Run.objects.get())
 
 
+def test_several_machines_that_observe_a_dead_run_measure_the_lease_each_by_its_own_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run_of_this_process(machine_id="elsewhere:1", heartbeat=7)
+    here = identity.current()
+
+    def seems_dead_at(machine: str, seconds: float) -> bool:
+        monkeypatch.setattr(identity, "current", lambda: replace(here, machine=machine))
+        # monotonic clocks begin when a machine boots
+        monkeypatch.setattr(time, "monotonic", lambda: seconds + {"b": 1000.0, "c": 5e6}[machine])
+        return seems_dead(Run.objects.get())
+
+    for seconds in (0.0, 20.0, 40.0):
+        assert not seems_dead_at("b", seconds)
+        assert not seems_dead_at("c", seconds)
+    Run.objects.update(heartbeat=8)
+    for seconds in (70.0, 100.0, 125.0):
+        assert not seems_dead_at("b", seconds)
+        assert not seems_dead_at("c", seconds)
+    assert seems_dead_at("c", 131.0)
+    assert seems_dead_at("b", 131.0)
+
+
 def test_a_run_whose_heartbeats_are_rarer_than_the_lease_is_not_dead_between_two_of_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

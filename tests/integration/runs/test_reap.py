@@ -5,12 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
+from connections.sdk.errors import ConnectionLost
 from modules.models import Module
+from runs.engine import destination
+from runs.engine.destination import CommitKind, find_published
+from runs.engine.events import Published
+from runs.engine.plan import Plan
 from runs.lifecycle import reap
+from runs.lifecycle.execute import execute_run
 from runs.lifecycle.insert import RunRequest, insert_run
 from runs.models import GroupRun, Run, Setting, Verification
 from runs.process import identity
@@ -58,6 +65,35 @@ def test_a_queued_row_that_starts_while_it_is_finalized_is_left_to_its_process(m
         assert (row.status, row.error) == ("running", None)
 
 
+def test_a_group_run_that_starts_while_it_is_finalized_has_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    group_run = GroupRunFactory.create(status="queued", **dead_process())
+
+    def start_after(row: GroupRun) -> bool:
+        GroupRun.objects.filter(pk=row.pk).update(status="running", **identity.current().as_fields())
+        return True
+
+    monkeypatch.setattr(reap, "seems_dead", start_after)
+    assert not reap.reap(group_run)
+    group_run.refresh_from_db()
+    assert group_run.status == "running"
+
+
+def test_a_queued_verification_that_another_process_takes_over_while_it_is_finalized_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = ModuleFactory.create()
+    row = Verification.objects.create(module=module, module_name=module.name, **dead_process())
+
+    def take_over_after(row: Row) -> bool:
+        Verification.objects.update(**identity.current().as_fields())
+        return True
+
+    monkeypatch.setattr(reap, "seems_dead", take_over_after)
+    reap.reap(row)
+    row.refresh_from_db()
+    assert (row.status, row.error) == ("queued", None)
+
+
 def test_the_tick_ends_a_killed_verification_with_its_repair_run_and_passes_a_cancel_on() -> None:
     module = ModuleFactory.create()
     row = Verification.objects.create(
@@ -90,6 +126,29 @@ def test_a_verification_that_cannot_be_finalized_keeps_no_run_from_it(monkeypatc
     monkeypatch.setattr(reap, "_finalize_verification", fail)
     tick(timezone.now())
     assert Run.objects.get(pk=run.pk).is_final
+
+
+def test_a_killed_run_whose_commit_was_found_is_a_success_even_if_the_destination_fails_after_that(
+    bench: Any, save_module: Callable[..., Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = save_module("orders", "SELECT 1 AS k")
+    run = execute_run(insert_run(module, RunRequest()))
+    killed = Run.objects.create(
+        module=module, module_name="orders", status="running", token=str(uuid4()), strategy="full", **dead_process()
+    )
+    bench.at_destination(f"UPDATE pipekit_staging.pipekit_commits SET run = '{killed.token}' WHERE run = '{run.token}'")
+
+    def fail_after_publish(plan: Plan, kind: CommitKind = CommitKind.PUBLISH) -> Published | None:
+        if kind == CommitKind.PUBLISH:
+            return find_published(plan)
+        raise ConnectionLost("The connection is lost.")
+
+    monkeypatch.setattr(destination, "find_published", fail_after_publish)
+    assert reap.reap(killed)
+    killed.refresh_from_db()
+    assert (killed.status, killed.inserted) == ("success", 1)
+    assert "The connection is lost." in killed.warnings[-1]
+    assert "number of deleted rows" in killed.warnings[-1]
 
 
 def test_a_killed_run_is_finalized_and_the_next_starts_even_if_its_destination_cannot_be_asked(

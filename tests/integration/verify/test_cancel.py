@@ -11,7 +11,12 @@ import pytest
 
 from modules.models import Module
 from runs.lifecycle import cancel
+from runs.lifecycle.cancel import CancelResult
 from runs.models import Run, Verification
+from runs.models.transitions import IllegalTransition
+from runs.process import identity
+from runs.verifications import cancel as verification_cancel
+from runs.verifications import launch
 from tests.benches.bench import Bench
 from tests.processes.commands import alive, call, manage, start, stopped, wait_until
 
@@ -87,6 +92,45 @@ def test_the_verifications_that_waited_for_one_that_was_killed_are_executed(modu
     assert code(process) == -signal.SIGKILL
     wait_until(lambda: code_of(rows[1]) == "equal")
     assert code_of(rows[0]) == "cancelled"
+
+
+def test_two_cancels_of_one_verification_start_one_process_for_the_verifications_that_waited(
+    modules: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = {**identity.current().as_fields(), "boot_id": "another boot"}
+    killed, waiting = [
+        Verification.objects.create(module=module, module_name=module.name, **dead)
+        for module in Module.objects.order_by("pk")
+    ]
+    killed.finish_error({"code": "cancelled", "message": ""})
+    launched: list[list[str]] = []
+
+    class Launcher:
+        def launch(self, args: list[str], *, log: Path) -> identity.ProcessIdentity:
+            launched.append(args)
+            if len(launched) == 1:
+                # the other cancel arrives while the process starts
+                verification_cancel._with_next(killed, CancelResult.CANCELLED)
+            return identity.current()
+
+    monkeypatch.setattr(launch, "launcher", Launcher)
+    verification_cancel._with_next(killed, CancelResult.CANCELLED)
+    assert launched == [["carryout", "--verification", str(waiting.pk)]]
+    waiting.refresh_from_db()
+    assert (waiting.status, waiting.process) == ("queued", identity.current())
+
+
+def test_a_verification_that_runs_is_not_started_again_by_another_process(modules: list[str]) -> None:
+    module = Module.objects.get(name="orders")
+    row = Verification.objects.create(module=module, module_name=module.name)
+    here = identity.current().as_fields()
+    row.start(**here)
+    # again after the answer of the metadata database was lost
+    row.start(**here)
+    with pytest.raises(IllegalTransition):
+        row.start(**{**here, "process_started": here["process_started"] + 1})
+    row.refresh_from_db()
+    assert row.process == identity.current()
 
 
 def test_the_repair_run_of_a_verification_that_is_killed_ends_with_it(modules: list[str], bench: Bench) -> None:

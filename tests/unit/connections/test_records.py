@@ -152,3 +152,14 @@ def test_dataclasses_of_the_standard_library_may_derive_from_frozen_ones() -> No
 def test_copies_are_equal() -> None:
     one = Derived(name="a", more="m")
     assert copy.copy(one) == copy.deepcopy(one) == pickle.loads(pickle.dumps(one)) == one
+
+
+def test_a_class_with_post_init_is_refused() -> None:
+    with pytest.raises(TypeError, match="__post_init__"):
+
+        @records.dataclass
+        class Checked:
+            name: str
+
+            def __post_init__(self) -> None:
+                raise AssertionError("never called")

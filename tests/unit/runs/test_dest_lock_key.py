@@ -9,13 +9,17 @@ import pytest
 
 from connections.models import Connection, Driver
 from modules.models import Module
-from runs.lifecycle.destination_key import dest_lock_key
+from runs.lifecycle.destination_key import dest_lock_key, is_key_of
+
+
+def module(url: str, table: str, kind: str = "", **options: Any) -> Module:
+    kind = kind or url.removeprefix("jdbc:").partition(":")[0]
+    connection = Connection(driver=Driver(kind=kind), jdbc_url=url, options=options)
+    return Module(name="orders", dest_connection=connection, dest_table=table)
 
 
 def key(url: str, table: str = "sync.orders", *, kind: str = "", **options: Any) -> str:
-    kind = kind or url.removeprefix("jdbc:").partition(":")[0]
-    connection = Connection(driver=Driver(kind=kind), jdbc_url=url, options=options)
-    return dest_lock_key(Module(name="orders", dest_connection=connection, dest_table=table))
+    return dest_lock_key(module(url, table, kind, **options))
 
 
 SAME_ADDRESS = [
@@ -141,3 +145,21 @@ def test_the_url_can_name_the_schema_of_tables_without_one() -> None:
 )
 def test_different_tables_have_different_keys(url: str, one: str, other: str) -> None:
     assert key(url, one) != key(url, other)
+
+
+@pytest.mark.parametrize(
+    ("url", "table", "stored"),
+    [
+        ("jdbc:postgresql://DB.example.com/dw", "sync.orders", "postgresql:DB.example.com:None/dw:sync.orders"),
+        ("jdbc:postgresql://127.0.0.1:5432/dw", "orders", "postgresql:127.0.0.1:5432/dw:public.orders"),
+        ("jdbc:postgresql://h/dw?currentSchema=app", "orders", "postgresql:h:None/dw:public.orders"),
+        ("jdbc:sqlite:/data//dw.db", "Orders", "sqlite:/data/dw.db:.Orders"),
+        ("jdbc:duckdb:dw.duckdb", "sync.Orders", "duckdb:dw.duckdb:sync.Orders"),
+    ],
+)
+def test_the_key_that_an_earlier_version_stored_is_that_of_the_same_table(url: str, table: str, stored: str) -> None:
+    destination = module(url, table)
+    assert is_key_of(stored, destination)
+    assert is_key_of(dest_lock_key(destination), destination)
+    assert not is_key_of(f"{stored}2", destination)
+    assert not is_key_of(key("jdbc:postgresql://other/dw"), destination)

@@ -75,6 +75,19 @@ def test_a_path_that_a_crontab_line_cannot_contain_is_refused(
     assert program.table == FOREIGN
 
 
+def test_a_variable_that_a_crontab_line_cannot_contain_is_to_be_set_in_the_file(
+    program: Program, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "postgresql://pk@127.0.0.1/my%20metadata"
+    monkeypatch.setenv("PIPEKIT_DATABASE", url)
+    settings.PIPEKIT = replace(settings.PIPEKIT, database=url)
+    error = error_of(capsys)
+    assert "PIPEKIT_DATABASE" in error
+    assert "contains the character '%'" in error
+    assert "Set it in config.yaml" in error
+    assert program.table is None
+
+
 def test_a_password_in_an_environment_variable_is_refused(
     program: Program, settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

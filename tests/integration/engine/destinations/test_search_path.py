@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
@@ -67,6 +67,26 @@ def test_a_new_table_is_created_in_the_current_schema(app_bench: Bench) -> None:
     assert app_bench.rows("SELECT k, v FROM app.orders ORDER BY k") == [(1, "a"), (2, "c")]
     assert app_bench.rows("SELECT * FROM public.orders") == []
     assert counts(verify(plan, Options(pace=fast_pace()))) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("connect", [by_option, by_url])
+def test_a_new_table_beside_one_with_rows_in_the_usual_schema_is_warned_of(
+    bench: Bench, connect: Callable[[ConnectionParameters], ConnectionParameters]
+) -> None:
+    bench.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'a')")
+    bench.at_destination("CREATE SCHEMA app", "CREATE TABLE public.orders (k int, v text)")
+    app_bench = Bench(bench.source, connect(bench.destination))
+    plan = app_bench.plan(QUERY, dest_table=ORDERS)
+    # an empty table in public is not one that modules fill
+    assert app_bench.run(plan).warnings == []
+    app_bench.at_destination("DROP TABLE app.orders", "INSERT INTO public.orders VALUES (1, 'a')")
+    assert app_bench.run(plan).warnings == [
+        "orders is named without a schema, and the connection's search_path, not public, decides where the new table is"
+        " created. The table public.orders, which has rows, is not filled; if it is meant, write dest_table:"
+        " public.orders."
+    ]
+    assert app_bench.rows("SELECT k FROM app.orders") == [(1,)]
+    assert app_bench.run(plan).warnings == []
 
 
 def test_the_first_table_of_the_path_is_filled_with_its_own_types(app_bench: Bench) -> None:

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connections import registry
@@ -16,7 +18,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.publishing import PublishingDialect
 from modules.history import recorded
 from modules.models import Module
-from runs.engine.control_tables import claims_table, commits_table
+from runs.engine.control_tables import claims_table, commits_table, definitions
 from runs.engine.sessions import open_session
 from runs.models import Run
 from runs.models.states import Status
@@ -129,6 +131,24 @@ def test_old_commit_records_are_removed_except_that_of_an_active_run(
     with open_session(destination) as session:
         kept = {run for (run,) in session.fetch(f"SELECT run FROM {commits}")}
     assert kept == {"young", "foreign", active.token, Run.objects.earliest("pk").token}
+
+
+@pytest.mark.django_db
+def test_the_names_of_all_runs_are_read_once_for_all_destinations(
+    tmp_path: Path, save_connection: Callable[..., Any]
+) -> None:
+    for name in ("one", "two"):
+        parameters = ConnectionParameters(
+            kind="sqlite", url=f"jdbc:sqlite:{tmp_path / name}", options={"create": True}, name=name
+        )
+        ModuleFactory.create(dest_connection=save_connection(parameters))
+        with open_session(parameters) as session:
+            for _, sql in definitions(dialect_of(parameters)):
+                session.execute(sql)
+    with CaptureQueriesContext(connection) as queries:
+        assert pruned() == {}
+    names = [query for query in queries if 'SELECT DISTINCT "run_log"."module_name"' in query["sql"]]
+    assert len(names) == 1
 
 
 @pytest.mark.django_db
