@@ -1,6 +1,6 @@
 """Inserts the row of a run, which is also its lock: a unique index decides which of several processes is first.
 
-A run whose process is dead blocks nobody: the next run finalizes it first, by the destination's commit record.
+A run whose process is dead does not prevent the next run, which finalizes it first by the destination's commit record.
 """
 
 from __future__ import annotations

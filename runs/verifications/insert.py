@@ -1,6 +1,6 @@
 """Inserts the row of a verification, which is also its lock: a module is verified once at a time.
 
-A verification whose process is dead blocks nobody: the next one finalizes it first.
+A verification whose process is dead does not prevent the next one, which finalizes it first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The settings of PostgreSQL sessions: libpq's keywords of a connection, and what the server is told to use.
+"""The settings of PostgreSQL sessions: keywords of libpq for a connection, and parameters set on the server.
 
 Imports no driver, since jrunner uses them with asyncpg alone.
 """
