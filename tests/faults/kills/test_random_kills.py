@@ -26,8 +26,10 @@ from tests.processes.commands import backends, wait_until
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 ROWS, KILLS, PARTS = 2000, 50, 2
 KILLS_PER_TEST = KILLS // PARTS
-# some kills come after the end of the run, more so if the machine becomes faster meanwhile: the shares that must hit
-MIN_HITS, MIN_HITS_OF_ALL = 0.25, 0.5
+# some kills come after the end of their run; so many more than the wanted ones are attempted at most
+MAX_ATTEMPTS_PER_KILL = 4
+# how much later than the longest run known the kills may come, while they hit: the machine may have become slower
+LATER = 1.1
 
 
 @dataclass
@@ -53,7 +55,6 @@ def total(request: pytest.FixtureRequest) -> Iterator[Tally]:
     yield tally
     with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
         print(f"\n{tally}")
-    assert tally.hit >= MIN_HITS_OF_ALL * tally.attempted
 
 
 def start_run(plan: Plan, log: Path) -> subprocess.Popen[str]:
@@ -83,17 +84,19 @@ def measure(plan: Plan, log: Path) -> float:
     return time.monotonic() - started
 
 
-def run_and_kill(plan: Plan, log: Path, *, after: float) -> bool:
-    """Run the plan and kill it this many seconds after its begin; return whether the kill ended it."""
+def run_and_kill(plan: Plan, log: Path, *, after: float) -> float | None:
+    """Run the plan and kill it this many seconds after its begin; return how long it took if it had ended before."""
     process = start_run(plan, log)
+    started = time.monotonic()
     try:
         process.wait(after)
     except subprocess.TimeoutExpired:
         process.kill()
     process.wait(60)
+    seconds = time.monotonic() - started
     close(process)
     assert process.returncode in (0, -signal.SIGKILL)
-    return process.returncode == -signal.SIGKILL
+    return None if process.returncode == -signal.SIGKILL else seconds
 
 
 def wait_until_cleaned_up(bench: Bench, log: Path) -> None:
@@ -103,15 +106,21 @@ def wait_until_cleaned_up(bench: Bench, log: Path) -> None:
 
 
 def sweep(generator: Generator, log: Path, *, kills: int, delay: float = 0.0) -> Tally:
-    """Kill runs at random times, all ``delay`` seconds later, each followed by a complete one; return the tally."""
+    """Kill runs at random times, all ``delay`` seconds later, each followed by a complete one; return the tally.
+
+    The times are drawn from the duration of a run, which follows the machine's speed: what ended before its kill
+    says how long a run takes now, and each kill that hits lets the next come a little later.
+    """
     bench, tally = generator.bench, Tally()
     seconds = min(measure(generator.plan(run=uuid4().hex), log) for _ in range(2))
-    for _ in range(kills):
+    while tally.hit < kills and tally.attempted < kills * MAX_ATTEMPTS_PER_KILL:
         before = digest(generator.expected())
         generator.change_rows()
         expected = generator.expected()
         tally.attempted += 1
-        hit = run_and_kill(generator.plan(run=uuid4().hex), log, after=delay + generator.random.uniform(0, seconds))
+        ended = run_and_kill(generator.plan(run=uuid4().hex), log, after=delay + generator.random.uniform(0, seconds))
+        hit = ended is None
+        seconds = seconds * LATER if ended is None else ended
         tally.hit += hit
         after = digest(stored_rows(bench))
         assert after in (before, digest(expected))
@@ -124,8 +133,8 @@ def sweep(generator: Generator, log: Path, *, kills: int, delay: float = 0.0) ->
     return tally
 
 
-def check_hits(tally: Tally) -> None:
-    assert tally.hit >= MIN_HITS * tally.attempted, "too few of the kills hit a run"
+def check_hits(tally: Tally, kills: int) -> None:
+    assert tally.hit >= kills, "too few of the kills hit a run"
 
 
 @pytest.mark.matrix
@@ -140,7 +149,7 @@ def test_runs_killed_at_random_while_the_source_changes_neither_lose_nor_duplica
     tally = sweep(generator, tmp_path / "points", kills=KILLS_PER_TEST)
     for name in vars(total):
         setattr(total, name, getattr(total, name) + getattr(tally, name))
-    check_hits(tally)
+    check_hits(tally, KILLS_PER_TEST)
     assert (tally.lost, tally.doubled) == (0, 0)
 
 
@@ -153,9 +162,9 @@ def test_the_check_of_the_hits_fails_if_the_kills_come_too_late(
     generator.create_table(50)
     pg_bench.run(generator.plan())
     tally = sweep(generator, tmp_path / "points", kills=1, delay=60)
-    assert (tally.attempted, tally.hit) == (1, 0)
+    assert (tally.attempted, tally.hit) == (MAX_ATTEMPTS_PER_KILL, 0)
     with pytest.raises(AssertionError, match="too few"):
-        check_hits(tally)
+        check_hits(tally, 1)
 
 
 def test_the_comparison_detects_a_lost_row_a_doubled_row_and_a_changed_value() -> None:
