@@ -144,7 +144,7 @@ class Setting(Timestamped):
         max_length=8,
         default="auto",
         choices=[
-            ("auto", "auto: by the port (587 starttls, 465 tls, else none)"),
+            ("auto", "auto: by the port (587 starttls, 465 tls, else STARTTLS if the server offers it)"),
             ("none", "none"),
             ("starttls", "starttls"),
             ("tls", "tls"),

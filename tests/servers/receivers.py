@@ -54,6 +54,7 @@ class _SmtpHandler(socketserver.StreamRequestHandler):
 
     def on_auth(self, method: str, token: str) -> None:
         _, user, password = base64.b64decode(token).decode().split("\0")
+        self.server.logins.append(user)
         is_valid = (user, password) == ("etl", self.server.password)
         self.send("235 accepted" if is_valid else f"535 {password} is wrong")
 
@@ -102,6 +103,8 @@ class MailServer(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", port), _SmtpHandler)
         self.mails: list[EmailMessage] = []
         self.refused: set[str] = set()
+        # the user of each login
+        self.logins: list[str] = []
         # for each mail, whether it was sent over TLS
         self.encrypted: list[bool] = []
         # with a context, the connection uses TLS from its start, or after STARTTLS

@@ -18,7 +18,7 @@ from django.core.mail.utils import DNS_NAME
 
 from connections.sdk.errors import AuthenticationFailed, ConfigurationInvalid, ConnectionFailed, ExternalFailed
 from connections.secrets.references import store
-from connections.url.addresses import in_daemon_thread
+from connections.url.addresses import in_daemon_thread, parsed
 from runs.models.setting import Setting
 from runs.notify import channels
 from runs.notify.channels.addresses import EventLoop
@@ -61,9 +61,9 @@ def _message(mail: Mail, to: tuple[str, ...]) -> EmailMessage:
 
 
 def _security(settings: Setting) -> str:
-    """Return ``starttls``, ``tls`` or ``none``; the setting ``auto`` decides by the port."""
+    """Return ``starttls``, ``tls`` or ``none``, or ``auto`` for STARTTLS only if the server offers it."""
     if settings.smtp_security == "auto":
-        return {_SUBMISSION: "starttls", _SMTPS: "tls"}.get(conf.PIPEKIT.smtp.port, "none")
+        return {_SUBMISSION: "starttls", _SMTPS: "tls"}.get(conf.PIPEKIT.smtp.port, "auto")
     return settings.smtp_security
 
 
@@ -113,17 +113,47 @@ async def _local_name() -> str:
 
 
 async def _log_in(smtp: aiosmtplib.SMTP, security: str, login: tuple[str, str]) -> None:
-    """Encrypt the connection and log in, as configured. Raise SMTPNotSupported if the server cannot do it."""
+    """Encrypt the connection and log in, as configured. Raise SMTPNotSupported if the server cannot do it.
+
+    Raise ConfigurationInvalid if ``auto`` would send the login unencrypted to another machine.
+    """
     await smtp.ehlo()
-    if security == "starttls":
-        if not smtp.supports_extension("starttls"):
-            raise aiosmtplib.SMTPNotSupported("STARTTLS")
-        await smtp.starttls()
+    has_starttls = smtp.supports_extension("starttls")
+    must_protect = all(login) and not _is_this_machine(smtp.transport)
+    if security == "starttls" and not has_starttls:
+        raise aiosmtplib.SMTPNotSupported("STARTTLS")
+    if security == "auto" and not has_starttls and must_protect:
+        raise ConfigurationInvalid(
+            f"The mail server {smtp.hostname} does not offer encryption (STARTTLS), so the user name and the password"
+            " are not sent to it.",
+            hint="Set smtp.port in config.yaml to a port of the server that is encrypted (587 or 465). Set smtp_security"
+            " to none to send them unencrypted.",
+        )
+    if security == "starttls" or (security == "auto" and has_starttls):
+        if security == "auto" and not must_protect:
+            # the mail would also be sent unencrypted, so the certificate decides nothing
+            await smtp.starttls(tls_context=_unverified())
+        else:
+            await smtp.starttls()
         await smtp.ehlo()
     if all(login):
         if not smtp.supports_extension("auth"):
             raise aiosmtplib.SMTPNotSupported("login (SMTP AUTH)")
         await smtp.login(*login)
+
+
+def _is_this_machine(transport: asyncio.BaseTransport | None) -> bool:
+    """Return whether the other end of the connection is this machine."""
+    peer, own = (transport and transport.get_extra_info(name) for name in ("peername", "sockname"))
+    address = parsed(str(peer[0])) if peer else None
+    return address is not None and (address.is_loopback or bool(own and peer[0] == own[0]))
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 @contextmanager

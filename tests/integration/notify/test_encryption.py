@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import shutil
 import socket
 import ssl
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from connections.secrets import references
 from runs.models.notification import Notification
+from runs.notify.channels import email
 from runs.notify.delivery import send_due
 from tests.factories import ModuleFactory, change_settings
 from tests.integration.notify.ended_runs import ended
@@ -125,3 +128,63 @@ def test_a_mail_server_with_a_certificate_for_another_host_name_gets_no_mail(
     assert send_due() == 0
     assert "certificate verify failed" in Notification.objects.get().last_error
     assert server.mails == []
+
+
+@pytest.fixture
+def login(server: MailServer) -> None:
+    """Configure a login with the default encryption."""
+    references.store().set("MAIL_PW", "pw-7741")
+    server.password = "pw-7741"
+    change_settings(smtp_security="auto", smtp_username="etl", smtp_password="$MAIL_PW")
+
+
+def test_auto_encrypts_on_any_port_if_the_server_offers_it(server: MailServer, tls: ssl.SSLContext, login: None) -> None:
+    server.tls, server.starttls = tls, True
+    ended(ModuleFactory.create())
+    assert send_due() == 1
+    assert server.encrypted == [True]
+
+
+def test_auto_sends_no_login_unencrypted_to_another_machine(
+    server: MailServer, login: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(email, "_is_this_machine", lambda transport: False)
+    ended(ModuleFactory.create())
+    assert send_due() == 0
+    error = Notification.objects.get().last_error
+    assert "does not offer encryption (STARTTLS)" in error
+    assert "Set smtp_security to none" in error
+    assert (server.logins, server.mails) == ([], [])
+    change_settings(smtp_security="none")
+    ended(ModuleFactory.create())
+    assert send_due(timezone.now() + dt.timedelta(days=1)) == 2
+    assert server.encrypted == [False, False]
+
+
+def test_auto_sends_a_login_unencrypted_to_this_machine(server: MailServer, login: None) -> None:
+    ended(ModuleFactory.create())
+    assert send_due() == 1
+    assert (server.logins, server.encrypted) == (["etl"], [False])
+
+
+def test_auto_sends_no_login_to_another_machine_whose_certificate_is_not_valid(
+    settings: Settings, server: MailServer, tls: ssl.SSLContext, login: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(email, "_is_this_machine", lambda transport: False)
+    server.tls, server.starttls = tls, True
+    use_mail_server(settings, server.port, host="localhost")
+    ended(ModuleFactory.create())
+    assert send_due() == 0
+    assert "certificate verify failed" in Notification.objects.get().last_error
+    assert (server.logins, server.mails) == ([], [])
+
+
+def test_auto_sends_a_mail_without_login_whatever_the_certificate(
+    settings: Settings, server: MailServer, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(email, "_is_this_machine", lambda transport: False)
+    server.tls, server.starttls = tls, True
+    use_mail_server(settings, server.port, host="localhost")
+    ended(ModuleFactory.create())
+    assert send_due() == 1
+    assert server.encrypted == [True]
