@@ -1,6 +1,6 @@
 """The history of modules: every change of fields, watermarks and hooks as JSON, and restoring earlier versions.
 
-All edits of a module are made within `recorded`, so that admin, API and commands record the same history.
+Edits of a module are made within `recorded`; the admin, whose transaction is Django's, calls `begin` and `record`.
 """
 
 from __future__ import annotations
@@ -54,6 +54,12 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def begin(module: Module) -> dict[str, Any]:
+    """Begin an edit in the current transaction: lock the module and return its snapshot, for `record`."""
+    _lock(module)
+    return snapshot(module)
+
+
 def record(module: Module, before: dict[str, Any], *, actor: str) -> ModuleHistory | None:
     """Insert a version with the changes since ``before``; return None if nothing changed."""
     after = snapshot(module)
@@ -71,8 +77,7 @@ def record(module: Module, before: dict[str, Any], *, actor: str) -> ModuleHisto
 def recorded(module: Module, *, actor: str) -> Iterator[None]:
     """Context manager for an edit of a module and its parts, in one transaction with its history row."""
     with transaction.atomic():
-        _lock(module)
-        before = snapshot(module)
+        before = begin(module)
         yield
         record(module, before, actor=actor)
 

@@ -146,7 +146,7 @@ class ModuleAdmin(BaseAdmin):
         return HttpResponseRedirect(html.page_of(modules[0])) if FROM_PAGE in request.POST else None
 
     def save_model(self, request: HttpRequest, obj: Module, form: Any, change: bool) -> None:
-        form.before = history.snapshot(obj)
+        form.before = history.begin(obj)
         super().save_model(request, obj, form, change)
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:

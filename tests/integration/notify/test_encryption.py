@@ -138,7 +138,9 @@ def login(server: MailServer) -> None:
     change_settings(smtp_security="auto", smtp_username="etl", smtp_password="$MAIL_PW")
 
 
-def test_auto_encrypts_on_any_port_if_the_server_offers_it(server: MailServer, tls: ssl.SSLContext, login: None) -> None:
+def test_auto_encrypts_on_any_port_if_the_server_offers_it(
+    server: MailServer, tls: ssl.SSLContext, login: None
+) -> None:
     server.tls, server.starttls = tls, True
     ended(ModuleFactory.create())
     assert send_due() == 1
