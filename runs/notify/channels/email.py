@@ -126,8 +126,8 @@ async def _log_in(smtp: aiosmtplib.SMTP, security: str, login: tuple[str, str]) 
         raise ConfigurationInvalid(
             f"The mail server {smtp.hostname} does not offer encryption (STARTTLS), so the user name and the password"
             " are not sent to it.",
-            hint="Set smtp.port in config.yaml to a port of the server that is encrypted (587 or 465). Set smtp_security"
-            " to none to send them unencrypted.",
+            hint="Set smtp.port in config.yaml to a port of the server that is encrypted (587 or 465). To send them"
+            " unencrypted, set smtp_security to none.",
         )
     if security == "starttls" or (security == "auto" and has_starttls):
         if security == "auto" and not must_protect:

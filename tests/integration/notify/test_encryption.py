@@ -138,9 +138,7 @@ def login(server: MailServer) -> None:
     change_settings(smtp_security="auto", smtp_username="etl", smtp_password="$MAIL_PW")
 
 
-def test_auto_encrypts_on_any_port_if_the_server_offers_it(
-    server: MailServer, tls: ssl.SSLContext, login: None
-) -> None:
+def test_auto_encrypts_on_any_port_that_offers_it(server: MailServer, tls: ssl.SSLContext, login: None) -> None:
     server.tls, server.starttls = tls, True
     ended(ModuleFactory.create())
     assert send_due() == 1
@@ -155,7 +153,7 @@ def test_auto_sends_no_login_unencrypted_to_another_machine(
     assert send_due() == 0
     error = Notification.objects.get().last_error
     assert "does not offer encryption (STARTTLS)" in error
-    assert "Set smtp_security to none" in error
+    assert "set smtp_security to none" in error
     assert (server.logins, server.mails) == ([], [])
     change_settings(smtp_security="none")
     ended(ModuleFactory.create())
