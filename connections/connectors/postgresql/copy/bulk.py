@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ import asyncpg
 from connections.connectors.postgresql.copy import guarded_connect
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.errors.connect import from_connect_exception
-from connections.connectors.postgresql.errors.statement import connection_lost, from_server
+from connections.connectors.postgresql.errors.statement import connection_lost, from_server, label
 from connections.connectors.postgresql.metadata import (
     IS_METADATA,
     SERVER_DATABASE,
@@ -30,12 +30,23 @@ from connections.sdk.protocols import WriteTarget
 
 _SSL_KEYWORDS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6, "TCP_USER_TIMEOUT": 90_000}
+_CONNECT_ERRORS = (
+    TimeoutError,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.exceptions.TargetServerAttributeNotMatched,
+)
 _STATUS = re.compile(r"COPY (\d+)")
 
 
 async def connect(parameters: ConnectionParameters) -> Any:
-    """Open a connection with the same session settings as for control SQL. Raises as `driver.connect`."""
+    """Open a connection with the same session settings as for control SQL. Raises as `driver.connect`.
+
+    Raises ConfigurationInvalid if the URL requires a protection that asyncpg does not have.
+    """
     keywords = settings(parameters)
+    _check_protection(keywords, parameters.name)
     try:
         connection = await guarded_connect.connect(
             keywords,
@@ -48,11 +59,13 @@ async def connect(parameters: ConnectionParameters) -> Any:
             database=keywords["dbname"],
             timeout=float(keywords["connect_timeout"]),
             statement_cache_size=0,
+            target_session_attrs=keywords.get("target_session_attrs"),
             server_settings={**session_settings(parameters), "application_name": keywords["application_name"]},
         )
-    except (TimeoutError, asyncpg.PostgresError, OSError, asyncpg.InterfaceError) as error:
+    except _CONNECT_ERRORS as error:
         raise from_connect_exception(error, name=parameters.name, address=address(keywords)) from None
-    _set_keepalive(connection)
+    if keywords.get("keepalives") != "0":
+        _set_keepalive(connection)
     try:
         with translated(parameters.name):
             check_metadata(await connection.fetchrow(IS_METADATA), parameters)
@@ -62,6 +75,20 @@ async def connect(parameters: ConnectionParameters) -> Any:
         connection.terminate()
         raise
     return connection
+
+
+def _check_protection(keywords: Mapping[str, str], name: str) -> None:
+    if keywords.get("gssencmode") == "require":
+        raise errors.ConfigurationInvalid(
+            f"{label(name)} The URL has gssEncMode=require, but rows cannot be copied with encryption by GSSAPI.",
+            hint="Remove it, and use sslmode=verify-full with sslrootcert.",
+        )
+    # a verified certificate protects from the same attack: a server that passes the login on to another
+    if keywords.get("channel_binding") == "require" and keywords.get("sslmode") != "verify-full":
+        raise errors.ConfigurationInvalid(
+            f"{label(name)} The URL has channel_binding=require, but rows are copied without channel binding.",
+            hint="Add sslmode=verify-full with sslrootcert, which protects as well, or remove channel_binding.",
+        )
 
 
 async def _check_server(connection: Any, parameters: ConnectionParameters) -> None:

@@ -103,6 +103,9 @@ class PostgresqlBatches:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[adbc.Cursor]:
         keywords = settings(self.parameters)
+        if keywords.get("target_session_attrs") == "read-write":
+            # the session itself is read-only
+            keywords["target_session_attrs"] = "primary"
         options = session_options(self.parameters) + _READ_ONLY
 
         def connect(given: dict[str, Any]) -> adbc.Cursor:

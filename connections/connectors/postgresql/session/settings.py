@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from connections.connectors.postgresql.session import clear_text
 from connections.connectors.postgresql.url import search_path
+from connections.sdk.errors import UrlInvalid
 from connections.sdk.parameters import ConnectionParameters
 from connections.url import parse
 
@@ -31,19 +32,55 @@ SESSION = {
     "default_transaction_read_only": "off",
 }
 # libpq keywords for properties of JDBC URLs; others have the same name
-_KEYWORDS = {"ssl": "sslmode", "connectTimeout": "connect_timeout", "ApplicationName": "application_name"}
+_KEYWORDS = {
+    "ssl": "sslmode",
+    "ApplicationName": "application_name",
+    "gssEncMode": "gssencmode",
+    "targetServerType": "target_session_attrs",
+    "tcpKeepAlive": "keepalives",
+}
+# libpq's values for those of the JDBC driver and for booleans, by keyword; others are the same
+_VALUES = {
+    "sslmode": {"on": "require", "off": "disable"},
+    "keepalives": {"on": "1", "off": "0"},
+    "gssencmode": {"allow": "prefer"},
+    "target_session_attrs": {
+        "master": "primary",
+        "slave": "standby",
+        "secondary": "standby",
+        "preferPrimary": "any",
+        "preferSlave": "prefer-standby",
+        "preferSecondary": "prefer-standby",
+    },
+}
+_BOOLEANS = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
+# properties that limit the seconds for connecting; the lowest limit counts
+_CONNECT_TIMEOUTS = ("connectTimeout", "connect_timeout", "loginTimeout")
+_DEFAULT_CONNECT_TIMEOUT = 10
 # seconds for which a server may be idle, if the option no_progress_timeout is not set
 _DEFAULT_TIMEOUT = 300
 # keeps libpq and asyncpg from sending the password in PGPASSWORD or ~/.pgpass to the host of a connection
 _NO_PASSWORD_FILE = "/dev/null/none"
-_LIBPQ = frozenset({"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "application_name"})
+_LIBPQ = frozenset(
+    {
+        "application_name",
+        "channel_binding",
+        "gssencmode",
+        "keepalives",
+        "sslcert",
+        "sslkey",
+        "sslmode",
+        "sslrootcert",
+        "target_session_attrs",
+    }
+)
 
 
 def settings(parameters: ConnectionParameters) -> dict[str, str]:
     """Return the libpq keywords for a connection; ``host`` may be a socket directory.
 
     With the option ``embedded`` (a data directory) the server there is started if it is not running. The password is
-    always that of the connection, even if empty.
+    always that of the connection, even if empty. Raises UrlInvalid for a connect timeout of less than a second.
     """
     url = parse.parse(parameters.url, kind="postgresql")
     keywords = {
@@ -51,7 +88,7 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
         "port": str(url.port or 5432),
         "dbname": url.database or "postgres",
         "user": parameters.username or url.username or "postgres",
-        "connect_timeout": str(parameters.options.get("connect_timeout", 10)),
+        "connect_timeout": str(_connect_timeout(url.properties, parameters)),
         "application_name": "pipekit",
         "keepalives_idle": "30",
         "keepalives_interval": "10",
@@ -70,11 +107,23 @@ def settings(parameters: ConnectionParameters) -> dict[str, str]:
     for key, value in url.properties.items():
         keyword = _KEYWORDS.get(key, key)
         if keyword in _LIBPQ:
-            is_ssl = keyword == "sslmode"
-            keywords[keyword] = {"true": "require", "false": "disable"}.get(value, value) if is_ssl else value
+            keywords[keyword] = _VALUES.get(keyword, {}).get(_BOOLEANS.get(value.lower(), value), value)
     login = {"password": parameters.password, "passfile": _NO_PASSWORD_FILE}
     given = {key: value for key, value in keywords.items() if value}
     return given | login | clear_text.keywords(keywords, parameters)
+
+
+def _connect_timeout(properties: Mapping[str, str], parameters: ConnectionParameters) -> int:
+    """Return the seconds for connecting: the lowest of the URL's limits and the engine's."""
+    limits = {name: int(properties[name]) for name in _CONNECT_TIMEOUTS if name in properties}
+    for name, seconds in limits.items():
+        # libpq and asyncpg take 0 and negative numbers as no limit, or as no time at all
+        if seconds < 1:
+            raise UrlInvalid(
+                f"The value of the property “{name}” is not valid.", hint="Expected a number of seconds, at least 1."
+            )
+    engine = parameters.options.get("connect_timeout")
+    return min([*limits.values(), *([int(engine)] if engine else [])], default=_DEFAULT_CONNECT_TIMEOUT)
 
 
 def no_progress_timeout(parameters: ConnectionParameters) -> float:
@@ -91,8 +140,10 @@ def address(keywords: Mapping[str, str]) -> str:
 def session_settings(parameters: ConnectionParameters) -> dict[str, str]:
     """Return the settings of every session except client_encoding: the fixed ones and those of the connection."""
     path = search_path(parameters)
+    read_only = parse.parse(parameters.url, kind="postgresql").properties.get("readOnly", "").lower()
+    fixed = {**SESSION, "default_transaction_read_only": _BOOLEANS.get(read_only, "off")}
     extra = cast(dict[str, Any], parameters.options.get("session") or {})
-    pairs = {**SESSION, **({"search_path": path} if path else {}), **extra}
+    pairs = {**fixed, **({"search_path": path} if path else {}), **extra}
     return {key: str(value) for key, value in pairs.items() if key != "client_encoding"}
 
 
