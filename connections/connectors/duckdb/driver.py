@@ -37,6 +37,11 @@ def database_path(parameters: ConnectionParameters) -> str:
     return parse.parse(parameters.url, kind="duckdb").path
 
 
+def url_property(parameters: ConnectionParameters, name: str) -> str:
+    """Return the property of the connection's URL, empty if it is not set."""
+    return parse.parse(parameters.url, kind="duckdb").properties.get(name, "")
+
+
 class DuckdbSession(FileSession[duckdb.DuckDBPyConnection]):
     """A connection in autocommit mode. ``resources`` are released when it is closed."""
 
@@ -103,11 +108,34 @@ def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> Duc
     with contextlib.ExitStack() as resources:
         # DuckDB creates all its files, including the WAL and spilled blocks, with the umask of the process
         resources.enter_context(private_umask())
-        connection = _open(path, parameters, read_only=read_only)
+        # a process can open a file only in one mode at a time
+        by_url = url_property(parameters, "access_mode").lower() == "read_only" and not parameters.options.get(
+            "same_file"
+        )
+        connection = _open(path, parameters, read_only=read_only or by_url)
         resources.callback(connection.close)
+        _set_limits(connection, parameters)
         # in a process that looks interactive, DuckDB would print a progress bar among the events
         connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         return DuckdbSession(connection, name=parameters.name, resources=resources.pop_all())
+
+
+def _is_read_only(parameters: ConnectionParameters) -> bool:
+    """Return whether the URL says so; a file that is also written can be opened only in that mode."""
+    is_written = parameters.options.get("same_file")
+    return not is_written and url_property(parameters, "access_mode").lower() == "read_only"
+
+
+def _set_limits(connection: duckdb.DuckDBPyConnection, parameters: ConnectionParameters) -> None:
+    """Set the limits in the URL. Raises UrlInvalid for one that DuckDB refuses."""
+    for name in ("threads", "memory_limit"):
+        if value := url_property(parameters, name):
+            try:
+                connection.execute(f"SET {name} = '{value}'")
+            except duckdb.Error as error:
+                raise errors.UrlInvalid(
+                    f"{label(parameters.name)} The value of the property “{name}” is not valid.", hint=str(error)
+                ) from error
 
 
 def _open(path: Path, parameters: ConnectionParameters, *, read_only: bool) -> duckdb.DuckDBPyConnection:

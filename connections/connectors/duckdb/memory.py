@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connections.connectors.duckdb.dialect import DIALECT
-from connections.connectors.duckdb.driver import DuckdbSession
+from connections.connectors.duckdb.driver import DuckdbSession, url_property
 from connections.sdk.parameters import ConnectionParameters
 
 _MEGABYTE = 1_000_000
@@ -26,15 +26,15 @@ def needed(columns: int) -> int:
 
 
 def set_limit(session: DuckdbSession, parameters: ConnectionParameters, size: int) -> None:
-    """Limit the session to ``size`` bytes, or to the connection's option ``memory_limit`` (such as ``"1GB"``)."""
+    """Limit the session to ``size`` bytes, or to the `configured_limit` (such as ``"1GB"``)."""
     limit = DIALECT.string(configured_limit(parameters) or f"{size}B")
     for setting in (f"SET memory_limit = {limit}", *_SETTINGS):
         session.execute(setting)
 
 
 def configured_limit(parameters: ConnectionParameters) -> str:
-    """Return the connection's option ``memory_limit``, empty if it is not set."""
-    return str(parameters.options.get("memory_limit") or "")
+    """Return the connection's option ``memory_limit``, or the property in its URL; empty if neither is set."""
+    return str(parameters.options.get("memory_limit") or "") or url_property(parameters, "memory_limit")
 
 
 def next_limit(size: int) -> int:

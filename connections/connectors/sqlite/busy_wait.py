@@ -10,17 +10,25 @@ from typing import Any, TypeVar
 
 from connections.sdk.files import lock_holders
 from connections.sdk.lock_wait_reports import Wait
+from connections.sdk.parameters import ConnectionParameters
+from connections.url import parse
 
 T = TypeVar("T")
-# seconds for which a statement waits in total, and in each step
+# seconds for which a statement waits in total, unless the URL has a busy_timeout, and in each step
 WAITS, _STEP = 30.0, 1.0
 # bytes on which SQLite places its locks (https://www.sqlite.org/src/file/src/os.h): pending, reserved and shared in the
 # database file; in WAL mode that of the writer in the -shm file
 _PENDING, _SHARED, _LAST, _WAL_WRITER = 0x40000000, 0x40000002, 0x40000002 + 509, 120
 
 
-def wait_for(connection: sqlite3.Connection, path: Path, execute: Callable[[], T]) -> T:
-    """Return ``execute()``, which is repeated while the file is busy, for up to WAITS seconds.
+def total(parameters: ConnectionParameters) -> float:
+    """Return the seconds for which statements of a connection wait: busy_timeout in its URL, or WAITS."""
+    milliseconds = parse.parse(parameters.url, kind="sqlite").properties.get("busy_timeout")
+    return WAITS if milliseconds is None else max(int(milliseconds), 0) / 1000
+
+
+def wait_for(connection: sqlite3.Connection, path: Path, execute: Callable[[], T], *, total: float) -> T:
+    """Return ``execute()``, which is repeated while the file is busy, for up to ``total`` seconds.
 
     Only for statements without effect if they fail: BEGIN, COMMIT, and single statements outside a transaction.
     """
@@ -30,14 +38,15 @@ def wait_for(connection: sqlite3.Connection, path: Path, execute: Callable[[], T
         is_locked = isinstance(error, sqlite3.OperationalError) and is_busy(error)
         return is_locked and connection.in_transaction == was_open
 
-    return _repeated(execute, path, pragma=connection.execute, may_repeat=may_repeat)
+    return _repeated(execute, path, total, pragma=connection.execute, may_repeat=may_repeat)
 
 
-def execute_by_adbc(cursor: Any, path: Path, sql: str) -> None:
+def execute_by_adbc(cursor: Any, path: Path, sql: str, *, total: float) -> None:
     """Execute BEGIN or COMMIT on a cursor of ADBC, waiting as `wait_for` does."""
     _repeated(
         lambda: cursor.execute(sql),
         path,
+        total,
         pragma=cursor.execute,
         may_repeat=lambda error: "locked" in str(error).lower(),
     )
@@ -46,14 +55,15 @@ def execute_by_adbc(cursor: Any, path: Path, sql: str) -> None:
 def _repeated(
     execute: Callable[[], T],
     path: Path,
+    total: float,
     *,
     pragma: Callable[[str], object],
     may_repeat: Callable[[Exception], bool],
 ) -> T:
-    """Return ``execute()``, repeated for up to WAITS seconds after errors for which ``may_repeat`` returns true."""
-    deadline, wait = time.monotonic() + WAITS, Wait(lambda: describe(path))
+    """Return ``execute()``, repeated for up to ``total`` seconds after errors for which ``may_repeat`` returns true."""
+    deadline, wait = time.monotonic() + total, Wait(lambda: describe(path))
     try:
-        pragma(f"PRAGMA busy_timeout = {int(_STEP * 1000)}")
+        pragma(f"PRAGMA busy_timeout = {int(min(_STEP, total) * 1000)}")
         while True:
             try:
                 return execute()
@@ -62,7 +72,7 @@ def _repeated(
                     raise
             wait.poll()
     finally:
-        pragma(f"PRAGMA busy_timeout = {int(WAITS * 1000)}")
+        pragma(f"PRAGMA busy_timeout = {int(total * 1000)}")
 
 
 def is_busy(error: sqlite3.Error) -> bool:

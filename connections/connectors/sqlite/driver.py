@@ -61,9 +61,11 @@ class SqliteSession(FileSession[sqlite3.Connection]):
     error_class = sqlite3.Error
     begin = "BEGIN IMMEDIATE"
 
-    def __init__(self, connection: sqlite3.Connection, *, name: str, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, name: str, path: Path, waits: float) -> None:
         super().__init__(connection, name=name)
         self.path = path
+        # seconds to wait for other processes
+        self.waits = waits
 
     def fetch_read_only(self, query: str) -> tuple[Any, ...] | None:
         with self._translated():
@@ -99,11 +101,11 @@ class SqliteSession(FileSession[sqlite3.Connection]):
         # inside a transaction a failed statement may have had effects, so it cannot be repeated
         if self.connection.in_transaction:
             return execute()
-        return busy_wait.wait_for(self.connection, self.path, execute)
+        return busy_wait.wait_for(self.connection, self.path, execute, total=self.waits)
 
     def _commit(self) -> None:
         # a COMMIT that found the file busy had no effect
-        busy_wait.wait_for(self.connection, self.path, lambda: self.connection.execute("COMMIT"))
+        busy_wait.wait_for(self.connection, self.path, lambda: self.connection.execute("COMMIT"), total=self.waits)
 
     def _roll_back(self) -> None:
         # SQLite may have rolled back already, for example when the disk is full
@@ -122,15 +124,17 @@ def connect(parameters: ConnectionParameters) -> SqliteSession:
 
     Raises Protected for a file of Pipekit itself. SQL of the session cannot access other files.
     """
-    path = created_path(parameters)
+    path, waits = created_path(parameters), busy_wait.total(parameters)
     with contextlib.ExitStack() as opened:
         try:
-            connection = _open(path)
+            connection = _open(path, waits)
             opened.callback(connection.close)
             connection.set_authorizer(_authorize)
             # some builds of SQLite enforce foreign keys by default
             connection.execute("PRAGMA foreign_keys = OFF")
-            is_metadata = busy_wait.wait_for(connection, path, lambda: connection.execute(IS_METADATA).fetchone()[0])
+            is_metadata = busy_wait.wait_for(
+                connection, path, lambda: connection.execute(IS_METADATA).fetchone()[0], total=waits
+            )
         except sqlite3.Error as error:
             translated = from_sqlite3(error, name=parameters.name)
             if isinstance(translated, errors.DatabaseMissing):
@@ -139,7 +143,7 @@ def connect(parameters: ConnectionParameters) -> SqliteSession:
         if is_metadata:
             raise refused_database(parameters.name)
         opened.pop_all()
-        return SqliteSession(connection, name=parameters.name, path=path)
+        return SqliteSession(connection, name=parameters.name, path=path, waits=waits)
 
 
 def _authorize(action: int, first: str | None, *_: str | None) -> int:
@@ -147,12 +151,12 @@ def _authorize(action: int, first: str | None, *_: str | None) -> int:
     return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_ATTACH and first not in _NAMELESS else sqlite3.SQLITE_OK
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, waits: float) -> sqlite3.Connection:
     try:
-        return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None, timeout=30)
+        return sqlite3.connect(f"file:{quote(str(path))}?mode=rw", uri=True, isolation_level=None, timeout=waits)
     except sqlite3.OperationalError:
         # a source file may be read-only
-        return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, timeout=30)
+        return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, timeout=waits)
 
 
 def _connection_failed(parameters: ConnectionParameters, path: Path, error: sqlite3.Error) -> errors.PipekitError:

@@ -16,6 +16,7 @@ import adbc_driver_manager
 import adbc_driver_sqlite
 import pyarrow as pa
 
+from connections.connectors.sqlite import busy_wait
 from connections.connectors.sqlite.driver import IS_METADATA, checked_path
 from connections.connectors.sqlite.errors import from_adbc
 from connections.connectors.sqlite.read_plan import ReadPlan, is_number, plan
@@ -148,7 +149,7 @@ def _opened(parameters: ConnectionParameters) -> Iterator[adbc.Cursor]:
     path = checked_path(parameters)
     try:
         with adbc.Cursor(database(path, "ro")) as cursor:
-            cursor.execute("PRAGMA busy_timeout = 30000")
+            cursor.execute(f"PRAGMA busy_timeout = {int(busy_wait.total(parameters) * 1000)}")
             check_metadata(cursor, parameters.name)
             yield cursor
     except adbc_driver_manager.Error as error:

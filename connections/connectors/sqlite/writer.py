@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import adbc_driver_manager
 import pyarrow as pa
 
+from connections.connectors.sqlite import busy_wait
 from connections.connectors.sqlite.affinity import stored
-from connections.connectors.sqlite.busy_wait import execute_by_adbc
 from connections.connectors.sqlite.dialect import DIALECT, whole_name
 from connections.connectors.sqlite.driver import created_path
 from connections.connectors.sqlite.errors import from_adbc
@@ -87,22 +87,22 @@ def _changes(cursor: adbc.Cursor) -> int:
 
 @contextlib.contextmanager
 def _transaction(parameters: ConnectionParameters) -> Iterator[adbc.Cursor]:
-    path = created_path(parameters)
+    path, waits = created_path(parameters), busy_wait.total(parameters)
     try:
         with adbc.Cursor(database(path, "rw")) as cursor:
-            cursor.execute("PRAGMA busy_timeout = 30000")
+            cursor.execute(f"PRAGMA busy_timeout = {int(waits * 1000)}")
             check_metadata(cursor, parameters.name)
             if parameters.options.get("same_file"):
                 # spilling the cache needs an exclusive lock, but the same file is still being read
                 cursor.execute("PRAGMA cache_spill = OFF")
             # take the write lock now, so that no later statement waits for it
-            execute_by_adbc(cursor, path, "BEGIN IMMEDIATE")
+            busy_wait.execute_by_adbc(cursor, path, "BEGIN IMMEDIATE", total=waits)
             try:
                 yield cursor
             except BaseException:
                 cursor.execute("ROLLBACK")
                 raise
-            execute_by_adbc(cursor, path, "COMMIT")
+            busy_wait.execute_by_adbc(cursor, path, "COMMIT", total=waits)
     except adbc_driver_manager.Error as error:
         raise from_adbc(error, name=parameters.name, path=path) from None
 
