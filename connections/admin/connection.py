@@ -73,8 +73,12 @@ class DriverAdmin(BaseAdmin):
 
     @display(description="URLs")
     def url_form(self, driver: Driver) -> str:
+        """The form of URLs, and the properties that may be in them without effect."""
         manifest = driver.manifest
-        return manifest.url.expected if manifest and manifest.url else html.NOTHING
+        if manifest is None or manifest.url is None:
+            return html.NOTHING
+        ignored = ", ".join(sorted(one.name for one in manifest.url.properties.values() if not one.has_effect))
+        return f"{manifest.url.expected}. Accepted without effect: {ignored}." if ignored else manifest.url.expected
 
     @display(description="Login")
     def login(self, driver: Driver) -> str:

@@ -51,6 +51,9 @@ Keys of ``url``:
     The allowed properties by type of their values: ``boolean``, ``integer``, ``word``, ``list``, ``text``, ``zone``,
     ``path`` and ``mark`` (see `connections.url.properties`). All others are refused: list none that makes a driver run
     SQL, load code, read or write files, or open another connection. ``choices`` limits a property to some values.
+``without_effect``
+    Those of the properties that are accepted because URLs contain them, and otherwise ignored. The driver's page lists
+    them.
 """
 
 from __future__ import annotations
@@ -97,6 +100,7 @@ class UrlProperty:
     name: str
     type: str
     choices: tuple[str, ...] = ()
+    has_effect: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

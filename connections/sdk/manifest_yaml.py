@@ -119,17 +119,20 @@ def _properties(fields: Fields) -> dict[str, UrlProperty]:
     """Return the allowed properties by name in lower case."""
     by_type = fields.optional("properties", Value.fields)
     choices = fields.optional("choices", Value.fields)
+    ignored = fields.optional("without_effect", Value.items) or []
     types: dict[str, str] = {}
     for type_name in PROPERTY_TYPES if by_type else ():
         for item in (by_type and by_type.optional(type_name, Value.items)) or ():
             if item.text().lower() in map(str.lower, types):
                 raise item.refuse(f"the property “{item.text()}” is given twice", "each property once")
             types[item.text()] = type_name
+    without_effect = {item.one_of(tuple(types)) for item in ignored}
     properties = {
         name.lower(): UrlProperty(
             name=name,
             type=type_name,
             choices=tuple(item.text() for item in (choices and choices.optional(name, Value.items)) or ()),
+            has_effect=name not in without_effect,
         )
         for name, type_name in types.items()
     }

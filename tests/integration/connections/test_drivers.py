@@ -106,3 +106,8 @@ def test_a_driver_whose_kind_is_no_longer_installed_is_kept_with_its_connections
     assert Driver.objects.get(kind="gone").url_template == "gone://{host}"
     assert Driver.objects.get(kind="gone").manifest is None
     assert Connection.objects.get(pk=row.pk).references() == ["$GONE_KEY", "$GONE_PW"]
+
+
+def test_the_page_of_a_driver_lists_the_properties_without_effect(admin_client: Client) -> None:
+    page = reverse("admin:connections_driver_change", args=[Driver.objects.get(kind="sqlite").pk])
+    assert "Accepted without effect: cache_size." in admin_client.get(page).content.decode()

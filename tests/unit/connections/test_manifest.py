@@ -113,6 +113,7 @@ url:
     word: [sslMode, time zone]
   choices:
     sslMode: [on, verify]
+  without_effect: [time zone]
   default_database: main
   database_properties: [sslMode]
 jdbc: {class: a.b.Driver, maven: "a.b:c:1.0"}
@@ -131,6 +132,7 @@ def test_a_manifest_declares_urls_and_the_jdbc_driver(read: Callable[[str], Mani
         "sslmode": ("sslMode", "word", ("on", "verify")),
         "time zone": ("time zone", "word", ()),
     }
+    assert [one.name for one in rules.properties.values() if not one.has_effect] == ["time zone"]
     assert (jdbc_driver.class_name, jdbc_driver.maven) == ("a.b.Driver", "a.b:c:1.0")
 
 
@@ -144,7 +146,8 @@ def test_a_manifest_declares_urls_and_the_jdbc_driver(read: Callable[[str], Mani
         ("    boolean: [ssl]", "    bool: [ssl]", 31, "“bool” is unknown"),
         ("sslMode: [on", "other: [on", 34, "“other” is unknown"),
         ("database_properties: [sslMode]", "database_properties: [db]", 24, "“db” of database_properties"),
-        ("class: a.b.Driver", "class: Driver", 37, "does not fit"),
+        ("without_effect: [time zone]", "without_effect: [other]", 35, "“other” is unknown"),
+        ("class: a.b.Driver", "class: Driver", 38, "does not fit"),
     ],
 )
 def test_invalid_url_rules_are_refused_with_file_and_line(
