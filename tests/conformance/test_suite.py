@@ -87,6 +87,15 @@ def test_a_connector_named_on_the_command_line_is_tested(pytester: pytest.Pytest
     assert outcomes == {"passed": 4, "skipped": 2, "xfailed": 1}
 
 
+def test_the_snapshot_of_a_read_is_tested_unless_the_system_has_none(pytester: pytest.Pytester) -> None:
+    connection = {"url": f"jdbc:sqlite:{pytester.path / 'x.db'}", "options": {"create": True}}
+    arguments = ["--connector", "sqlite", "-k", "one_snapshot", "--connection"]
+    result = run(pytester, *arguments, json.dumps(connection), "--collect-only")
+    result.stdout.fnmatch_lines(["*test_a_read_sees_one_snapshot*"])
+    result = run(pytester, *arguments, json.dumps({**connection, "snapshots": False}))
+    assert result.parseoutcomes()["skipped"] == 1
+
+
 def test_gaps_that_are_not_declared_on_the_command_line_are_named(pytester: pytest.Pytester) -> None:
     connection = {"url": f"jdbc:sqlite:{pytester.path / 'x.db'}", "options": {"create": True}}
     result = run(pytester, "--connector", "sqlite", "--connection", json.dumps(connection), "-k", "declared")

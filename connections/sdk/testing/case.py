@@ -19,7 +19,7 @@ from connections.sdk.types import DataType
 CANARY = "pw-canary-7391"
 _KEYS = frozenset(
     {"url", "username", "password", "options", "refused_url", "missing_database_url", "schema", "lacks"}
-    | {"case_sensitive", "known_gaps"}
+    | {"case_sensitive", "snapshots", "known_gaps"}
 )
 
 
@@ -63,6 +63,8 @@ class ConnectorUnderTest:
     lacks: frozenset[str] = frozenset()
     # whether names that differ only in case are different names
     case_sensitive: bool = True
+    # whether others can write while a query is read, which then must see one snapshot
+    snapshots: bool = True
     # whether the database is thrown away after the test, so that nothing needs to be dropped
     disposable: bool = False
     # seconds after which a cancelled statement must have ended
@@ -79,8 +81,8 @@ class ConnectorUnderTest:
         """Return the connector for the command line's ``--connector KIND --connection JSON``.
 
         The keys are url, username, password and options of the connection; refused_url and missing_database_url of
-        connections that must fail; and schema, lacks, case_sensitive and known_gaps as the attributes of this class.
-        Raises ValueError for text that is not such an object.
+        connections that must fail; and schema, lacks, case_sensitive, snapshots and known_gaps as the
+        attributes of this class. Raises ValueError for text that is not such an object.
         """
         data = json.loads(text)
         if not isinstance(data, dict) or "url" not in data or data.keys() - _KEYS:
@@ -106,6 +108,7 @@ class ConnectorUnderTest:
             missing_database=failing("missing_database_url"),
             lacks=frozenset(data.get("lacks", ())),
             case_sensitive=data.get("case_sensitive", True),
+            snapshots=data.get("snapshots", True),
             known_gaps=data.get("known_gaps", {}),
         )
 

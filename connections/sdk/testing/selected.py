@@ -8,7 +8,7 @@ from connections.sdk.capabilities import Cap
 from connections.sdk.testing.case import ConnectorUnderTest
 from connections.sdk.testing.connecting import ReadErrorTests
 from connections.sdk.testing.publishing import PublishingTests
-from connections.sdk.testing.reading import ReadingTests
+from connections.sdk.testing.reading import ReadingTests, SnapshotTests
 from connections.sdk.testing.suite import ConnectorSuite, ServerTests, SharedHashingTests
 from connections.sdk.testing.writing import WritingTests
 
@@ -17,7 +17,7 @@ class TestConnector(ConnectorSuite, ServerTests):
     """Sessions and catalogue."""
 
 
-class TestSource(ReadErrorTests, ReadingTests, SharedHashingTests):
+class TestSource(ReadErrorTests, ReadingTests, SnapshotTests, SharedHashingTests):
     """Reading."""
 
     @pytest.fixture(autouse=True)
