@@ -87,6 +87,9 @@ def test_every_error_code_is_described() -> None:
     # other tests define their own errors
     error_codes = {error.code for error in subclasses(PipekitError) if not error.__module__.startswith("tests")}
     assert {"safety_limit", "no_progress", "protected"} <= error_codes
+    for file in ROOT.glob("*/management/commands/*.py"):
+        error_codes |= set(re.findall(r'"(\w+)"', "".join(re.findall(r"code=.*", file.read_text()))))
+    assert {"over_already", "address_in_use", "address_invalid"} <= error_codes
     assert error_codes - codes("commands") == set()
 
 
