@@ -51,7 +51,7 @@ def steps(state: State, *, write: bool) -> Iterator[tuple[str, Callable[[State],
     yield "driver", _driver
     if health_check.is_declared(registry.manifest(state.parameters.kind), state.url):
         yield "health", _health
-    if state.url.is_file and not Path(state.url.path).exists() and state.parameters.options.get("create"):
+    if state.url.is_file and not Path(state.url.path).exists() and state.parameters.create:
         yield "file", _new_file
         return
     yield "file" if state.url.is_file else "login", _login

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
-from typing import Any
+from dataclasses import field, replace
+from typing import Any, cast
 
 from connections.sdk.files.protection import Protection
 from connections.sdk.files.protection import current as current_protection
@@ -20,8 +20,9 @@ class ConnectionParameters:
     """Everything needed to open a connection, including the resolved password.
 
     Exists only in processes that connect. ``url`` is a JDBC URL or the system's own form (``postgresql://``, a libpq
-    socket path, a file). ``options`` are those declared by the connector's manifest. ``repr`` shows neither the
-    password nor the options, some of which are secrets.
+    socket path, a file). ``options`` are those declared by the connector's manifest, and those that the engine sets;
+    the properties below return the latter. ``repr`` shows neither the password nor the options, some of which are
+    secrets.
     """
 
     kind: str
@@ -33,6 +34,30 @@ class ConnectionParameters:
     name: str = ""
     # what the connection must not reach; defaults to what this process protects
     protection: Protection = field(default_factory=current_protection, repr=False)
+
+    @property
+    def create(self) -> bool:
+        """Whether a missing file is created. The engine sets it to False where it only looks at what exists."""
+        return bool(self.options.get("create"))
+
+    @property
+    def connect_timeout(self) -> int | None:
+        """Seconds within which the connection must be open, while a user waits; None leaves them to the connector."""
+        return cast("int | None", self.options.get("connect_timeout"))
+
+    @property
+    def no_progress_timeout(self) -> float | None:
+        """Seconds for which the system may be idle during a statement; 0 means no limit, None that none is set."""
+        return cast("float | None", self.options.get("no_progress_timeout"))
+
+    @property
+    def same_file(self) -> bool:
+        """Whether source and destination of the transfer are one file, which some systems lock."""
+        return bool(self.options.get("same_file"))
+
+    def with_options(self, **options: Any) -> ConnectionParameters:
+        """Return the parameters with these options in addition, or instead of those of the same names."""
+        return replace(self, options={**self.options, **options})
 
     def as_json(self) -> dict[str, Any]:
         """Return the JSON form for a jrunner job. Contains the password: pass it only by a child's standard input."""

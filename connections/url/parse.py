@@ -160,5 +160,4 @@ def sharing_file(
     one, other = (parse(parameters.url, source.kind) for parameters in (source, destination))
     if not (one.is_file and other.is_file and os.path.realpath(one.path) == os.path.realpath(other.path)):
         return source, destination
-    first, second = (replace(each, options={**each.options, "same_file": True}) for each in (source, destination))
-    return first, second
+    return source.with_options(same_file=True), destination.with_options(same_file=True)

@@ -68,7 +68,7 @@ def _probe(plan: Plan, query: str) -> Generator[Event, None, tuple[ColumnInfo, .
         yield Warned(f"The source could not be reached, so its tables and columns were not checked: {error.message}")
         return ()
     except DatabaseMissing as error:
-        if plan.source.options.get("create"):
+        if plan.source.create:
             # a run would create the file, and then fail because the query's tables do not exist
             error.hint = "Check the path in the URL: a run would create an empty file there, which has no tables."
         raise

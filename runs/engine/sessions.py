@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from connections import registry
 from connections.sdk.capabilities import Cap
@@ -17,13 +16,12 @@ _SHORT_TIMEOUT = 4
 
 def with_short_timeout(parameters: ConnectionParameters) -> ConnectionParameters:
     """Return the parameters with a short connect_timeout."""
-    return replace(parameters, options={**parameters.options, "connect_timeout": _SHORT_TIMEOUT})
+    return parameters.with_options(connect_timeout=_SHORT_TIMEOUT)
 
 
 def for_inspection(parameters: ConnectionParameters) -> ConnectionParameters:
     """Return the parameters for only reading what exists: a short timeout, and a missing file is not created."""
-    options = with_short_timeout(parameters).options
-    return replace(parameters, options={name: value for name, value in options.items() if name != "create"})
+    return with_short_timeout(parameters).with_options(create=False)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,9 +114,8 @@ def build_destination_plan(module: Module, *, token: str, full_refresh: bool) ->
 
 
 def _parameters(connection: Connection, timeout: int) -> ConnectionParameters:
-    """Return the connection's parameters with the idle timeout."""
-    parameters = connection.parameters()
-    return replace(parameters, options={**parameters.options, "no_progress_timeout": timeout})
+    """Return the connection's parameters with the option no_progress_timeout."""
+    return connection.parameters().with_options(no_progress_timeout=timeout)
 
 
 def strategy_of(module: Module, *, full_refresh: bool) -> Strategy:

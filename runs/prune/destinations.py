@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import cache
 from typing import cast
 
@@ -60,7 +59,7 @@ def _prune(
     parameters = connection.parameters()
     connector, dialect = registry.connector(kind, Cap.WRITE), cast(PublishingDialect, registry.dialect_for(parameters))
     # a database file that does not exist is not created
-    parameters = replace(parameters, options={**parameters.options, "create": False})
+    parameters = parameters.with_options(create=False)
     with open_session(parameters, Cap.WRITE) as opened:
         tables = (control_tables.claims_table(dialect), control_tables.commits_table(dialect))
         if not all(connector.introspector.describe_table(opened, table) for table in tables):

@@ -103,7 +103,7 @@ def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> Duc
     """
     path = Path(database_path(parameters)).absolute()
     check_file(path, parameters.protection, name=parameters.name)
-    if not path.exists() and not parameters.options.get("create"):
+    if not path.exists() and not parameters.create:
         raise missing_file(path, label(parameters.name))
     with contextlib.ExitStack() as resources:
         # DuckDB creates all its files, including the WAL and spilled blocks, with the umask of the process
@@ -122,8 +122,7 @@ def connect(parameters: ConnectionParameters, *, read_only: bool = False) -> Duc
 
 def _is_read_only(parameters: ConnectionParameters) -> bool:
     """Return whether the URL says so; a file that is also written can be opened only in that mode."""
-    is_written = parameters.options.get("same_file")
-    return not is_written and url_property(parameters, "access_mode").lower() == "read_only"
+    return not parameters.same_file and url_property(parameters, "access_mode").lower() == "read_only"
 
 
 def _set_limits(connection: duckdb.DuckDBPyConnection, parameters: ConnectionParameters) -> None:

@@ -64,7 +64,7 @@ class DuckdbBatches:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         # a process can open a file only in one mode at a time
-        session = driver.connect(self.parameters, read_only=not self.parameters.options.get("same_file"))
+        session = driver.connect(self.parameters, read_only=not self.parameters.same_file)
         self._stop = session.cancel
         try:
             memory.set_limit(session, self.parameters, self.size)

@@ -48,7 +48,7 @@ def created_path(parameters: ConnectionParameters) -> Path:
     Raises DatabaseMissing when it is missing and the option is not set.
     """
     path = checked_path(parameters)
-    if parameters.options.get("create"):
+    if parameters.create:
         create_private(path)
     elif not path.exists():
         raise missing_file(path, label(parameters.name))

@@ -92,7 +92,7 @@ def _transaction(parameters: ConnectionParameters) -> Iterator[adbc.Cursor]:
         with adbc.Cursor(database(path, "rw")) as cursor:
             cursor.execute(f"PRAGMA busy_timeout = {int(waits * 1000)}")
             check_metadata(cursor, parameters.name)
-            if parameters.options.get("same_file"):
+            if parameters.same_file:
                 # spilling the cache needs an exclusive lock, but the same file is still being read
                 cursor.execute("PRAGMA cache_spill = OFF")
             # take the write lock now, so that no later statement waits for it

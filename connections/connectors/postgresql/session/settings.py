@@ -122,13 +122,12 @@ def _connect_timeout(properties: Mapping[str, str], parameters: ConnectionParame
             raise UrlInvalid(
                 f"The value of the property “{name}” is not valid.", hint="Expected a number of seconds, at least 1."
             )
-    engine = parameters.options.get("connect_timeout")
-    return min([*limits.values(), *([int(engine)] if engine else [])], default=_DEFAULT_CONNECT_TIMEOUT)
+    return min([*limits.values(), *filter(None, [parameters.connect_timeout])], default=_DEFAULT_CONNECT_TIMEOUT)
 
 
 def no_progress_timeout(parameters: ConnectionParameters) -> float:
     """Return the seconds for which the server may be idle; 0 means no timeout."""
-    return float(parameters.options.get("no_progress_timeout", _DEFAULT_TIMEOUT))
+    return float(_DEFAULT_TIMEOUT if parameters.no_progress_timeout is None else parameters.no_progress_timeout)
 
 
 def address(keywords: Mapping[str, str]) -> str:
