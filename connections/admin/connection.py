@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
@@ -39,7 +40,10 @@ class DriverAdmin(BaseAdmin):
     search_fields = ["name", "kind", "maven"]
     empty_text = "A driver is a kind of system. Drivers come with the installation: manage.py migrate."
     fieldsets = [
-        (None, {"fields": ["name", "kind", "description", "capabilities", "url_form", "login", "url_template"]}),
+        (
+            None,
+            {"fields": ["name", "kind", "description", "capabilities", "url_form", "login", "options", "url_template"]},
+        ),
         (
             "JDBC",
             {
@@ -53,7 +57,7 @@ class DriverAdmin(BaseAdmin):
         return super().get_queryset(request).annotate(used_by=Count("connections"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Driver | None = None) -> list[str]:
-        declared = ["description", "capabilities", "url_form", "login"]
+        declared = ["description", "capabilities", "url_form", "login", "options"]
         # connectors are found by the kind
         return ["kind", *declared] if obj else declared
 
@@ -87,6 +91,13 @@ class DriverAdmin(BaseAdmin):
             return html.NOTHING
         names = ", ".join(f"${env_var.name}: {env_var.description}" for env_var in manifest.env_vars)
         return f"{_LOGINS[manifest.auth_type]} {names}".strip()
+
+    @display(description="Options")
+    def options(self, driver: Driver) -> str:
+        """The options of connections of this kind, with their defaults."""
+        parameters = driver.manifest.parameters if driver.manifest else ()
+        given = [(one, "" if one.default in (None, {}, []) else json.dumps(one.default)) for one in parameters]
+        return html.render("connections/options.html", options=given) or html.NOTHING
 
     def related(self, row: Driver) -> Iterable[tuple[str, str]]:
         yield "Connections", html.list_of("connections.connection", driver__id__exact=row.pk)

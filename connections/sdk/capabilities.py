@@ -8,14 +8,10 @@ from enum import Flag, auto
 class Cap(Flag):
     """What a connector can do."""
 
-    # lists schemas, tables and their columns
+    # describes tables and queries: has an introspector
     DISCOVER = auto()
     # reads batches, whole or incremental
     READ = auto()
-    # delivers changes continuously
-    STREAM = auto()
-    # can be attached and queried in place, without copying
-    REMOTE = auto()
     # accepts rows: staging, publishing
     WRITE = auto()
 

@@ -10,8 +10,8 @@ Unknown keys, missing keys and values of the wrong type are refused with file an
     The connector object, ``package.module:NAME``. Imported only by processes that connect. Required if there are
     capabilities.
 ``capabilities``
-    A list of ``discover``, ``read``, ``stream``, ``remote`` and ``write``. Must equal the ``capabilities`` of the
-    connector object. Empty: modules on this kind can be written and checked, but rows cannot be moved.
+    A list of ``discover``, ``read`` and ``write``. Must equal the ``capabilities`` of the connector object.
+    Empty: modules on this kind can be written and checked, but rows cannot be moved.
 ``auth``
     ``type`` is ``none``, ``basic``, ``token``, ``oauth`` or ``service_account``. ``env_vars`` lists the credentials
     (``name``, ``description``, ``required``): the first is the connection's password, each other one the secret option

@@ -79,7 +79,7 @@ class ConnectionParameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """The declaration of one option of a connector, which the form, the API, masking and logs all use."""
+    """The declaration of one option of a connector, used by validation, binding, redaction and the driver's page."""
 
     name: str
     description: str

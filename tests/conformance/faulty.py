@@ -261,7 +261,7 @@ FAULTS: dict[str, tuple[FaultyConnector, str]] = {
         "test_capabilities_match_the_methods",
     ),
     "has other capabilities than its manifest": (
-        FaultyConnector(capabilities=SQLITE.capabilities | Cap.STREAM),
+        FaultyConnector(capabilities=SQLITE.capabilities & ~Cap.DISCOVER),
         "test_capabilities_match_the_manifest",
     ),
 }

@@ -32,7 +32,7 @@ def _collate(collation: str) -> str:
 class PublishingDialect(StrategyDialect):
     """The dialect of a system that can be a destination. The methods return SQL text."""
 
-    # DDL and DML can be rolled back together; if False, the connection's page shows "not atomic"
+    # DDL and DML can be rolled back together; if not, the conformance suite does not require it
     transactional = True
     # TRUNCATE can be rolled back
     truncates = True

@@ -144,9 +144,10 @@ async def _log_in(smtp: aiosmtplib.SMTP, security: str, login: tuple[str, str]) 
 
 def _is_this_machine(transport: asyncio.BaseTransport | None) -> bool:
     """Return whether the other end of the connection is this machine."""
-    peer, own = (transport and transport.get_extra_info(name) for name in ("peername", "sockname"))
+    peer = transport.get_extra_info("peername") if transport else None
+    own = transport.get_extra_info("sockname") if transport else None
     address = parsed(str(peer[0])) if peer else None
-    return address is not None and (address.is_loopback or bool(own and peer[0] == own[0]))
+    return address is not None and (address.is_loopback or bool(peer and own and peer[0] == own[0]))
 
 
 def _unverified() -> ssl.SSLContext:

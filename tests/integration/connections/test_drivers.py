@@ -111,3 +111,13 @@ def test_a_driver_whose_kind_is_no_longer_installed_is_kept_with_its_connections
 def test_the_page_of_a_driver_lists_the_properties_without_effect(admin_client: Client) -> None:
     page = reverse("admin:connections_driver_change", args=[Driver.objects.get(kind="sqlite").pk])
     assert "Accepted without effect: cache_size." in admin_client.get(page).content.decode()
+
+
+def test_the_page_of_a_driver_lists_the_options_with_their_defaults(admin_client: Client) -> None:
+    page = reverse("admin:connections_driver_change", args=[Driver.objects.get(kind="duckdb").pk])
+    content = admin_client.get(page).content.decode()
+    assert (
+        "create: Create the file when it does not exist; otherwise a missing file is an error. Default: false"
+        in content
+    )
+    assert "memory_limit: Maximum memory" in content

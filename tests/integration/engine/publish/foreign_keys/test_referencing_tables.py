@@ -107,9 +107,9 @@ def test_sqlite_does_not_enforce_foreign_keys_so_nothing_cascades(
 
 
 def test_a_session_turns_foreign_keys_of_sqlite_off(erp: ConnectionParameters, monkeypatch: pytest.MonkeyPatch) -> None:
-    def open_with_foreign_keys(path: Path) -> sqlite3.Connection:
+    def open_with_foreign_keys(path: Path, waits: float) -> sqlite3.Connection:
         # as a build of SQLite does with SQLITE_DEFAULT_FOREIGN_KEYS
-        connection = open_file(path)
+        connection = open_file(path, waits)
         connection.execute("PRAGMA foreign_keys = ON")
         return connection
 
