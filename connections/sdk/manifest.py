@@ -53,6 +53,9 @@ Keys of ``url``:
     The allowed properties by type of their values: ``boolean``, ``integer``, ``word``, ``list``, ``text``, ``zone``,
     ``path`` and ``mark`` (see `connections.url.properties`). All others are refused: list none that makes a driver run
     SQL, load code, read or write files, or open another connection. ``choices`` limits a property to some values.
+``target``
+    Those of the properties that decide where, or how well protected, secrets are sent. Names that speak of TLS,
+    certificates or authentication need not be listed.
 ``without_effect``
     Those of the properties that are accepted because URLs contain them, and otherwise ignored. The driver's page lists
     them.
@@ -103,6 +106,8 @@ class UrlProperty:
     type: str
     choices: tuple[str, ...] = ()
     has_effect: bool = True
+    # decides who can read or receive what is sent
+    target: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,8 @@ from connections.sdk.manifest import (
 from connections.sdk.parameters import Parameter
 from connections.sdk.strict_yaml import Fields, Value, read
 
+# names of URL properties that decide who can read or receive what is sent, whether the manifest says so or not
+_PROTECTION = re.compile(r"(?i).*(ssl|tls|encrypt|trust|secure|cert|authentication|publickey).*")
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 
 
@@ -126,6 +128,7 @@ def _properties(fields: Fields) -> dict[str, UrlProperty]:
             if item.text().lower() in map(str.lower, types):
                 raise item.refuse(f"the property “{item.text()}” is given twice", "each property once")
             types[item.text()] = type_name
+    targets = {item.one_of(tuple(types)) for item in fields.optional("target", Value.items) or []}
     without_effect = {item.one_of(tuple(types)) for item in ignored}
     properties = {
         name.lower(): UrlProperty(
@@ -133,6 +136,7 @@ def _properties(fields: Fields) -> dict[str, UrlProperty]:
             type=type_name,
             choices=tuple(item.text() for item in (choices and choices.optional(name, Value.items)) or ()),
             has_effect=name not in without_effect,
+            target=name in targets or _PROTECTION.fullmatch(name) is not None,
         )
         for name, type_name in types.items()
     }

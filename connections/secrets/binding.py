@@ -6,16 +6,12 @@ any of these changes, the reference has to be entered again; until then it does 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from connections import options
+from connections import options, registry
 from connections.sdk.errors import PipekitError, SecretMissing
 from connections.url import parse
-
-# URL properties that decide who can read or receive what is sent
-_PROTECTION = re.compile(r"(?i).*(ssl|tls|encrypt|trust|secure|cert|authentication|publickey).*")
 
 Binding = dict[str, Any]
 
@@ -49,6 +45,8 @@ def references(*, kind: str, password: str, given: Mapping[str, Any]) -> list[st
 def target(*, kind: str, url: str, username: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the place secrets are sent to, in JSON types. Raises UrlInvalid."""
     parts = parse.parse(url, kind)
+    rules = registry.manifest(parts.kind).url
+    targets = {one.name for one in rules.properties.values() if one.target} if rules else set()
     values: dict[str, Any] = {
         "kind": kind,
         "system": parts.kind,
@@ -58,7 +56,7 @@ def target(*, kind: str, url: str, username: str, given: Mapping[str, Any]) -> d
         "instance": parts.instance,
         "path": parts.path,
         "username": username or parts.username,
-        "protection": {name: value for name, value in parts.properties.items() if _PROTECTION.fullmatch(name)},
+        "protection": {name: value for name, value in parts.properties.items() if name in targets},
         **{name: given[name] for name in options.target_names(kind) if (given or {}).get(name)},
     }
     return {name: value for name, value in values.items() if value}

@@ -29,6 +29,8 @@ OTHER_TARGETS = [
     {"jdbc_url": "jdbc:postgresql://127.0.0.2:5432/dw"},
     {"jdbc_url": "jdbc:postgresql://127.0.0.1:5433/dw"},
     {"jdbc_url": "jdbc:postgresql://127.0.0.1/dw?sslmode=disable"},
+    {"jdbc_url": "jdbc:postgresql://127.0.0.1/dw?channel_binding=disable"},
+    {"jdbc_url": "jdbc:postgresql://127.0.0.1/dw?gssEncMode=disable"},
     {"jdbc_url": "postgresql:///dw?host=/tmp"},
     {"username": "other"},
     {"options": {"allow_cleartext_password": True}},
@@ -99,6 +101,30 @@ def test_the_migration_binds_existing_secrets_to_their_targets(warehouse: Connec
         row.parameters()
     import_module("connections.migrations.0003_secret_binding").bind(apps, SimpleNamespace(connection=metadata))
     assert Connection.objects.get(pk=row.pk).parameters().password == "canary-4417"
+
+
+@pytest.mark.parametrize("protection", ["channel_binding=require", "sslmode=require&gssEncMode=prefer"])
+def test_the_migration_extends_bindings_by_properties_that_were_not_part_of_them(
+    warehouse: Connection, protection: str
+) -> None:
+    row = changed(warehouse, jdbc_url=f"{URL}?{protection}")
+    row.save()
+    bound = row.secret_binding or {}
+    old = {name: value for name, value in bound["target"]["protection"].items() if name == "sslmode"}
+    target = {**bound["target"], "protection": old}
+    if not old:
+        del target["protection"]
+    row = changed(warehouse, secret_binding={**bound, "target": target})
+    with pytest.raises(SecretMissing):
+        row.parameters()
+    extend = import_module("connections.migrations.0006_protection_properties").extend
+    extend(apps, SimpleNamespace(connection=metadata))
+    row = Connection.objects.with_driver().get(pk=row.pk)
+    assert row.secret_binding == bound
+    row = changed(warehouse, secret_binding={**bound, "target": target}, jdbc_url=f"{URL[:-7]}5433/dw?{protection}")
+    extend(apps, SimpleNamespace(connection=metadata))
+    with pytest.raises(SecretMissing):
+        Connection.objects.with_driver().get(pk=row.pk).parameters()
 
 
 def client_with(*permissions: str) -> Client:

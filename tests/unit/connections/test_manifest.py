@@ -132,6 +132,7 @@ def test_a_manifest_declares_urls_and_the_jdbc_driver(read: Callable[[str], Mani
         "sslmode": ("sslMode", "word", ("on", "verify")),
         "time zone": ("time zone", "word", ()),
     }
+    assert [one.name for one in rules.properties.values() if one.target] == ["ssl", "sslMode"]
     assert [one.name for one in rules.properties.values() if not one.has_effect] == ["time zone"]
     assert (jdbc_driver.class_name, jdbc_driver.maven) == ("a.b.Driver", "a.b:c:1.0")
 
