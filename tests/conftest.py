@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from collections import Counter
 
 import hypothesis
 import pytest
@@ -34,6 +35,21 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("long_run")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the cases of a parametrized test beyond its ``default_cases`` as part of the long matrices.
+
+    The cases that were collected count, so one that is selected by its name is not deselected.
+    """
+    cases = Counter[str]()
+    for item in items:
+        if marker := item.get_closest_marker("default_cases"):
+            test = item.nodeid.partition("[")[0]
+            cases[test] += 1
+            if cases[test] > marker.args[0]:
+                item.add_marker(pytest.mark.matrix)
+
+
 def pytest_collection_finish() -> None:
     """Exclude what the session keeps, such as tests, Django and drivers, from further garbage collections."""
     gc.collect()
@@ -42,8 +58,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Use two workers per core, since tests wait for processes and servers about half of the time."""
-    return 2 * (os.cpu_count() or 1)
+    """Use one worker more than there are cores, since tests wait for processes and servers part of the time."""
+    return 1 + (os.cpu_count() or 1)
 
 
 def is_long_run(markers: str) -> bool:

@@ -55,3 +55,5 @@ from pipekit_site.settings import DATABASES  # noqa: E402
 DATABASES["default"]["TEST"] = {"NAME": DATABASES["default"]["NAME"]}
 # the default hasher takes 0.4 s per login
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# files are found when they are requested; listing them takes longer than most requests, for every client of a test
+WHITENOISE_AUTOREFRESH = True

@@ -32,3 +32,27 @@ def test_property_tests_generate_random_examples_only_in_the_long_run(request: p
 )
 def test_a_run_is_long_if_its_marker_expression_selects_the_matrix(markers: str, expected: bool) -> None:
     assert is_long_run(markers) is expected
+
+
+def test_the_default_run_has_the_first_cases_of_a_test_and_the_matrices_have_the_others(
+    pytester: pytest.Pytester,
+) -> None:
+    pytester.makeconftest("from tests.conftest import pytest_collection_modifyitems")
+    file = pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.default_cases(2)
+        @pytest.mark.parametrize("number", range(5))
+        def test_a_number(number): ...
+
+        def test_another(): ...
+        """
+    )
+    arguments = ("-p", "no:django", "-W", "ignore")
+    for markers, names, expected in [
+        ("not matrix", (file,), {"passed": 3, "deselected": 3}),
+        ("matrix", (file,), {"passed": 3, "deselected": 3}),
+        ("not matrix", (f"{file}::test_a_number[4]",), {"passed": 1}),
+    ]:
+        pytester.runpytest_inprocess(*arguments, "-m", markers, *names).assert_outcomes(**expected)

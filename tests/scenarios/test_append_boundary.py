@@ -25,6 +25,7 @@ def rows(bench: Bench) -> Rows:
     return bench.rows(f"SELECT * FROM {table} ORDER BY 1, 2")
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_without_a_watermark_that_are_read_again_are_not_added_again(between: Between, kind: str) -> None:
     bench = between("sqlite", kind)

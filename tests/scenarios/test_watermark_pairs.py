@@ -57,6 +57,7 @@ CHOSEN = [
 ]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("source", "dest", "declared", "dest_declared", "seed"), CHOSEN)
 def test_no_row_is_left_out_where_source_and_destination_sort_differently(
     between: Callable[[str, str], Bench], source: str, dest: str, declared: str, dest_declared: str, seed: int

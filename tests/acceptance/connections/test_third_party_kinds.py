@@ -187,6 +187,7 @@ modules:
 """
 
 
+@pytest.mark.matrix
 def test_connections_of_third_party_kinds_are_imported_tested_and_used_by_runs(
     tmp_path: Path, manage: Manage, hosts: Path, service: str, database_url: str
 ) -> None:

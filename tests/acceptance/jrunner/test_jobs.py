@@ -57,6 +57,7 @@ def test_an_error_of_the_server_shows_no_password(
     assert "s3cr3t" not in outcome.output + outcome.log
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("column_type", ["timestamptz", pytest.param("text", marks=pytest.mark.matrix)])
 def test_time_zone_and_locale_of_the_machine_have_no_effect(
     column_type: str, database_url: str, tmp_path: Path

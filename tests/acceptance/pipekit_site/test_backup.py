@@ -133,6 +133,7 @@ def test_a_backup_that_cannot_be_written_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.matrix
 def test_a_backup_of_metadata_in_postgresql_is_refused_in_favour_of_pg_dump(database_url: str, tmp_path: Path) -> None:
     result = Install(tmp_path).manage("backup", PIPEKIT_DATABASE=database_url)
     assert (result.code, result.out) == (2, "")

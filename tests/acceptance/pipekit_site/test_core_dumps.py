@@ -45,6 +45,7 @@ def start(words: Sequence[str], data_dir: Path) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_process_leaves_no_core_dump_and_is_considered_alive_until_it_ends(program: str, tmp_path: Path) -> None:
     process = start(PROGRAMS[program], tmp_path)

@@ -69,6 +69,7 @@ def test_a_failed_check_exits_with_1_and_is_printed_with_a_hint(capsys: pytest.C
     assert "✔ python: Python 3." in out
 
 
+@pytest.mark.matrix
 def test_doctor_works_in_an_installation_in_which_other_commands_refuse_to_run(tmp_path: Path) -> None:
     """The metadata are not migrated, and everybody may read the secrets file."""
     (tmp_path / "config.yaml").write_text("driver_dir: jars\n")

@@ -48,6 +48,7 @@ def check(*arguments: str) -> int:
     return 0
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("stdin", ["s€cret $x#'\" =", "s€cret $x#'\" =\n", "s€cret $x#'\" =\r\n"])
 def test_set_reads_the_value_from_stdin(file: Path, stdin: str) -> None:
     result = manage("set", "DW_PW", secrets_file=file, stdin=stdin.encode())

@@ -152,6 +152,7 @@ def test_a_dry_run_has_the_warnings_of_the_import_and_changes_nothing(
     assert ("note" in Module.objects.get().source_query) is not dry_run
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.parametrize("strategy", ["full", "incremental", "append", "upsert"])
 def test_the_import_warns_of_a_column_that_the_destination_lacks(

@@ -245,6 +245,7 @@ def test_a_run_whose_row_is_deleted_before_it_publishes_is_lost(orders: Bench, s
     assert orders.rows("SELECT to_regclass('sync.qcrh')") == [(None,)]
 
 
+@pytest.mark.matrix
 def test_a_run_whose_row_is_deleted_after_its_commit_is_successful(orders: Bench, save_module: Save) -> None:
     save_module("qcrh", QUERY)
     run = run_deleted_at("publish.after_commit")

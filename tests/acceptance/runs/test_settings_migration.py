@@ -89,6 +89,7 @@ def test_no_stored_value_is_lost_on_postgresql(database_url: str, tmp_path: Path
         check(row)
 
 
+@pytest.mark.matrix
 def test_there_is_no_row_in_an_installation_with_default_settings(tmp_path: Path) -> None:
     install = Install(tmp_path)
     assert install.manage("migrate", "--verbosity", "0").code == 0

@@ -46,6 +46,7 @@ def test_all_enabled_modules_are_verified_in_their_order(nightly: Bench) -> None
     assert verifications == [("items", "different", 1), ("orders", "equal", 0)]
 
 
+@pytest.mark.matrix
 def test_the_modules_that_differ_are_repaired_with_the_option_repair(nightly: Bench) -> None:
     result = call("verifygroup", "nightly", "--repair", "--quiet")
     assert result.code == 0

@@ -178,6 +178,7 @@ def test_a_verification_whose_process_is_dead_does_not_block_the_next(orders: Be
     assert (dead.status, dead.error["code"]) == ("error", "lost")
 
 
+@pytest.mark.matrix
 def test_a_repair_deletes_no_rows_that_a_named_watermark_excludes(orders: Bench) -> None:
     Module.objects.update(source_query="SELECT id AS id, name AS name FROM s WHERE id > {since}")
     module = Module.objects.get()

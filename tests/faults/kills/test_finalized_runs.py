@@ -41,6 +41,7 @@ def finalized(run: Run) -> Run:
     return run
 
 
+@pytest.mark.matrix
 def test_a_run_that_had_published_is_successful_even_if_its_module_was_given_another_table(orders: Module) -> None:
     run = kill("publish.after_commit", "runmodule", "orders")
     Module.objects.filter(pk=orders.pk).update(dest_table="sync.other")

@@ -163,6 +163,7 @@ def test_a_fault_that_does_not_kill_the_run_is_rejected(generator: Generator, tm
         run_with_fault(plan_with_hooks(generator), "#3=sleep:0", tmp_path / "slept")
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("point", ["transfer.started", "publish.before_commit", "publish.after_commit"])
 def test_a_killed_run_has_published_only_if_it_was_killed_after_the_commit(
     generator: Generator, point: str, tmp_path: Path

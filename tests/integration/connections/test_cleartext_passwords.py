@@ -106,6 +106,7 @@ def test_the_backend_status_check_sends_no_password(server: ClearTextServer) -> 
     assert server.password_requests and server.passwords == []
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("way", WAYS)
 def test_a_password_is_sent_over_tls(server: ClearTextServer, way: str, tmp_path: Path) -> None:
     if (openssl := shutil.which("openssl")) is None:

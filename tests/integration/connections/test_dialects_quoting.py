@@ -69,6 +69,7 @@ def postgresql(postgresql_server: str) -> Iterator[Callable[[str, str], tuple[st
         yield _select("postgresql", run)
 
 
+@pytest.mark.matrix
 @given(name=names, text=texts)
 def test_postgresql_returns_any_name_and_text_unchanged(
     postgresql: Callable[[str, str], tuple[str, Any]], name: str, text: str
@@ -106,6 +107,7 @@ def _tokens(kind: str, sql: str) -> list[tuple[TokenType, str]]:
     return [(token.token_type, token.text) for token in SqlglotDialect.get_or_raise(TOKENIZERS[kind]).tokenize(sql)]
 
 
+@pytest.mark.default_cases(5)
 @pytest.mark.parametrize("kind", KINDS)
 @given(name=names)
 def test_a_quoted_name_is_one_token_with_that_name(kind: str, name: str) -> None:

@@ -64,6 +64,7 @@ def fetch(parameters: ConnectionParameters, sql: str) -> list[tuple[Any, ...]]:
         return session.fetch(sql)
 
 
+@pytest.mark.matrix
 def test_the_server_runs_below_a_private_directory_without_changing_its_mode(directory: Path, home: Path) -> None:
     assert fetch(parameters(directory, home), "SELECT 1") == [(1,)]
     assert [stat.S_IMODE(path.stat().st_mode) for path in (home.parent, directory)] == [0o700, 0o700]
@@ -136,6 +137,7 @@ def test_the_superuser_cannot_connect_over_the_socket_without_a_password(directo
         psycopg.connect(host=cluster.client_directory(), user="postgres", dbname="postgres")
 
 
+@pytest.mark.matrix
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 def test_other_users_of_the_machine_cannot_connect() -> None:
     # everyone may enter the directory, so only the server itself can refuse the connection

@@ -36,6 +36,7 @@ def create_claim(destination: System, *, run: str) -> Claim:
     return Claim(sql=f"SELECT run FROM claims WHERE module = 'm'{shared}", run="mine", module="m")
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("source", "destination"), ROUTES)
 def test_a_run_whose_table_is_claimed_by_another_run_neither_writes_nor_clears(
     system: Systems, source: str, destination: str

@@ -93,6 +93,7 @@ def test_duckdb_values_arrive_exactly_in_postgresql(lake: System, warehouse: Sys
     assert result.values == {case[:3]: case[3] for case in DUCKDB_TO_POSTGRESQL}
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(("native", "value", "dest_type", "shown"), INVALID)
 def test_an_invalid_value_of_duckdb_is_named_and_the_destination_stays_empty(
     lake: System, warehouse: System, native: str, value: str, dest_type: str, shown: str

@@ -85,6 +85,7 @@ def test_values_of_every_type_arrive_by_arrow(warehouse: System) -> None:
     assert (result.route, result.values) == ("arrow", expected)
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize(("native", "value", "expected"), [case for case in VALUES if case[:2] not in NOT_BY_ARROW])
 def test_values_of_every_type_with_a_binary_encoder_arrive_by_arrow(
     warehouse: System, native: str, value: str, expected: str
@@ -152,6 +153,7 @@ NARROWER = [
 ]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("native", "good", "dest_type", "expected", "bad"), NARROWER)
 def test_a_narrower_column_accepts_values_that_fit_and_refuses_others(
     warehouse: System, native: str, good: str, dest_type: str, expected: str, bad: str
@@ -167,6 +169,7 @@ def test_a_narrower_column_accepts_values_that_fit_and_refuses_others(
     assert warehouse.rows("SELECT * FROM t") == []
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(
     "query",
     [

@@ -65,6 +65,7 @@ def _executed(kind: str) -> Iterator[tuple[str, str]]:
             yield column, query
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_query_with_a_watermark_predicate_returns_its_newer_rows(systems: dict[str, System], kind: str) -> None:
     cases = list(_executed(kind))
@@ -140,6 +141,7 @@ TYPES = {
 }
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize("column", TYPES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_watermark_of_any_type_returns_the_newer_rows_of_any_query(

@@ -18,12 +18,14 @@ from tests.queries.grammar import Drawn, queries
 EXAMPLES = settings(max_examples=120)
 
 
+@pytest.mark.matrix
 @EXAMPLES
 @given(drawn=queries(brackets=False), data=st.data())
 def test_the_mapping_agrees_with_sqlite(sqlite: System, drawn: Drawn, data: st.DataObject) -> None:
     _check_mapping(sqlite, drawn, data)
 
 
+@pytest.mark.matrix
 @EXAMPLES
 @given(drawn=queries(), data=st.data())
 def test_the_mapping_agrees_with_duckdb(duck: System, drawn: Drawn, data: st.DataObject) -> None:

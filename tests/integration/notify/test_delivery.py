@@ -121,6 +121,7 @@ def start_notify(server: MailServer) -> subprocess.Popen[str]:
     return start_in_new_interpreter(["notify"], environment, stderr=None, text=True)
 
 
+@pytest.mark.matrix
 @pytest.mark.django_db(transaction=True)
 def test_a_mail_whose_sender_is_killed_is_sent_again_after_the_lease(server: MailServer) -> None:
     ended(ModuleFactory.create())

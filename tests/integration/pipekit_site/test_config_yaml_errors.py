@@ -130,6 +130,7 @@ def test_a_reference_to_an_invalid_entry_is_not_reported_as_missing() -> None:
     assert [finding.where for finding in error.findings] == ["connections.erp.driver"]
 
 
+@pytest.mark.default_cases(11)
 @pytest.mark.parametrize(
     "password",
     [

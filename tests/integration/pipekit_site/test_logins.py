@@ -60,6 +60,7 @@ def test_failures_from_another_address_do_not_lock_out_a_user(client: Client, an
     assert log_in(client, "right-pw-5521", address="192.0.2.1") == 302
 
 
+@pytest.mark.matrix
 def test_an_address_is_refused_after_failures_of_many_users(client: Client, ann: User) -> None:
     for number in range(throttle.BY_ADDRESS):
         assert log_in(client, "wrong", username=f"user{number}") == 200
@@ -140,6 +141,7 @@ def test_changing_the_password_resets_the_failures(client: Client, ann: User) ->
     assert ann.check_password(old)
 
 
+@pytest.mark.matrix
 def test_failures_of_other_users_do_not_limit_a_password_change(client: Client, ann: User) -> None:
     bob = User.objects.create_superuser("bob", password="right-pw-7731")
     others = [User.objects.create_superuser(f"user {number}") for number in range(throttle.BY_ADDRESS // LIMIT)]

@@ -48,6 +48,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("profile", ["true", pytest.param("false", marks=pytest.mark.matrix)])
 def test_with_the_profile_plain_http_is_redirected_and_cookies_are_secure(tmp_path: Path, profile: str) -> None:
     variables = {"PIPEKIT_TLS": profile, "PIPEKIT_ALLOWED_HOSTS": "testserver"}

@@ -158,6 +158,7 @@ def test_a_selection_above_the_limit_starts_nothing_and_shows_a_hint(
     assert (len(commands), Run.objects.count()) == (3, 3)
 
 
+@pytest.mark.matrix
 def test_cancel_ends_a_running_run(
     admin_client: Client, module: Module, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +179,7 @@ def test_cancelling_a_run_that_has_ended_shows_a_message(admin_client: Client, c
     assert commands == []
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("page", "action"), [(MODULES, "run_now"), (MODULES, "full_refresh"), (RUNS, "cancel")])
 def test_a_user_without_the_permission_to_run_sees_no_button_and_cannot_use_it(
     client: Client, commands: list[tuple[str, ...]], page: str, action: str

@@ -139,6 +139,7 @@ def test_of_two_concurrent_launches_one_is_refused_with_the_run_of_the_other(num
     assert run.status == "success"
 
 
+@pytest.mark.matrix
 def test_a_run_whose_process_cannot_be_started_fails_at_once_and_does_not_block_the_next(
     numbers: Bench, save_module: Save, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ def test_a_line_of_the_log_has_no_secrets(log: Log) -> None:
     assert "geheim99" not in text
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("length", [9, 500, 3000, 15_000, 40_000])
 def test_a_log_that_is_cut_repeatedly_shows_one_cut_and_readers_miss_no_new_line(log: Log, length: int) -> None:
     def lines(first: int, last: int) -> bytes:
@@ -121,6 +122,7 @@ for number in range(4000):
 """
 
 
+@pytest.mark.matrix
 def test_concurrent_writers_lose_and_split_no_line_while_the_log_is_cut(log: Log) -> None:
     argv = [sys.executable, "-c", WRITER, str(log.log_file)]
     root = Path(logs.__file__).parents[1]

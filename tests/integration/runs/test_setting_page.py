@@ -48,6 +48,7 @@ def test_other_settings_can_be_changed_while_a_stored_lease_is_shorter_than_two_
     assert current_settings().lease == 120
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(
     ("key", "typed", "stored"),
     [

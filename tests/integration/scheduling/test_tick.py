@@ -68,6 +68,7 @@ def test_a_clock_that_is_set_back_starts_no_slot_twice() -> None:
     assert not [key for key, count in Counter(Slot.objects.values_list("slot_key", flat=True)).items() if count > 1]
 
 
+@pytest.mark.matrix
 def test_schedules_fire_again_after_a_clock_that_was_years_ahead_is_corrected() -> None:
     schedule("*/10 * * * *")
     play(START, 10 * MINUTE)

@@ -80,6 +80,7 @@ def test_cancelrun_ends_a_verification_by_its_number(modules: list[str]) -> None
     assert call("cancelrun", "--verification", "4417").code == 3
 
 
+@pytest.mark.matrix
 def test_the_verifications_that_waited_for_one_that_was_killed_are_executed(modules: list[str]) -> None:
     rows = [
         Verification.objects.create(module=module, module_name=module.name) for module in Module.objects.order_by("pk")
@@ -133,6 +134,7 @@ def test_a_verification_that_runs_is_not_started_again_by_another_process(module
     assert row.process == identity.current()
 
 
+@pytest.mark.matrix
 def test_the_repair_run_of_a_verification_that_is_killed_ends_with_it(modules: list[str], bench: Bench) -> None:
     process = hanging("publish.begun", "verifymodule", "orders", "--repair")
     row, run = Verification.objects.get(), Run.objects.get()

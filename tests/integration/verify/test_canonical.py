@@ -79,6 +79,7 @@ def test_a_document_is_equal_as_jsonb_writes_it(bench: Bench) -> None:
     assert counts(run_verification(bench, QUERY)) == (0, 0, 0)
 
 
+@pytest.mark.matrix
 def test_documents_with_lone_surrogates_and_huge_exponents_are_compared(bench: Bench) -> None:
     _documents(
         bench,

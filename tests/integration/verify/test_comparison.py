@@ -210,6 +210,7 @@ def test_unknown_columns_are_refused(pair: Bench) -> None:
         run_verification(pair, QUERY, columns=("prise",))
 
 
+@pytest.mark.matrix
 def test_tens_of_thousands_of_differences_are_counted_exactly(pg_bench: Bench) -> None:
     pg_bench.at_source(
         "CREATE TABLE s AS SELECT i AS id, 'name ' || i AS name, i + 0.5 AS price FROM generate_series(1, 60000) i"

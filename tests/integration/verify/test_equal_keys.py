@@ -107,6 +107,7 @@ def test_keep_latest_with_two_spellings_of_one_key_is_refused(target: Bench, key
         compare(target, watermark="v", keep_latest=True)
 
 
+@pytest.mark.matrix
 def test_a_sample_with_keys_in_several_spellings_is_refused(target: Bench) -> None:
     target.at_source(
         "INSERT INTO s WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 59)"

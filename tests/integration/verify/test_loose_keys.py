@@ -65,6 +65,7 @@ def test_a_sample_with_an_enum_key_is_compared(bench: Bench) -> None:
     assert different == 0
 
 
+@pytest.mark.matrix
 def test_above_the_limit_the_counts_come_with_a_warning(bench: Bench) -> None:
     create_tables(bench, "interval", "('1 day', 0)")
     bench.at_source(
@@ -76,6 +77,7 @@ def test_above_the_limit_the_counts_come_with_a_warning(bench: Bench) -> None:
     assert UNPAIRED in " ".join(result.warnings)
 
 
+@pytest.mark.matrix
 def test_a_sample_with_an_enum_key_of_duckdb_is_compared(
     erp: Any, warehouse_of: Callable[[str], ConnectionParameters]
 ) -> None:
@@ -103,6 +105,7 @@ def test_an_address_in_another_spelling_is_the_same_key(bench: Bench) -> None:
     assert counts(compare(bench)) == (0, 0, 1)
 
 
+@pytest.mark.matrix
 def test_a_sample_with_an_address_key_is_compared_between_two_postgresql_systems(
     shop: Any, warehouse: ConnectionParameters
 ) -> None:
@@ -115,6 +118,7 @@ def test_a_sample_with_an_address_key_is_compared_between_two_postgresql_systems
     assert different == 0
 
 
+@pytest.mark.matrix
 def test_key_lookups_keep_to_the_pace_of_the_comparison(bench: Bench) -> None:
     create_tables(bench, "interval")
     bench.at_source(f"INSERT INTO s {NUMBERS.format(600)} SELECT '01:00:00', n FROM i")
@@ -142,6 +146,7 @@ def test_keys_that_are_invalid_in_the_destination_are_missing(bench: Bench) -> N
     assert counts(compare(bench)) == (2, 0, 0)
 
 
+@pytest.mark.matrix
 def test_only_a_part_of_many_invalid_keys_is_looked_up(bench: Bench) -> None:
     create_tables(bench, "interval", "('1 day', 0)")
     bench.at_source(

@@ -14,6 +14,7 @@ from tests.benches.verification import counts, reason_for_reading, run_verificat
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
 
+@pytest.mark.matrix
 def test_all_rows_are_read_if_a_column_cannot_be_hashed_by_the_server(between: Callable[[str, str], Bench]) -> None:
     pair = between("postgresql", "duckdb")
     pair.at_source("CREATE TABLE s (id integer, j jsonb, v text)", "INSERT INTO s VALUES (1, '[1]', 'a')")

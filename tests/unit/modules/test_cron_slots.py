@@ -68,6 +68,7 @@ def timestamp(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text)
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("zone", ZONES)
 def test_slots_around_the_clock_changes_of_2027_equal_those_of_the_daemon(zone: str) -> None:
     slot_count = 0

@@ -47,6 +47,7 @@ def _bench(source: ConnectionParameters, directory: Path, name: str) -> Bench:
     return bench
 
 
+@pytest.mark.default_cases(11)
 @pytest.mark.parametrize("name", [*AMBIGUOUS, *OTHERS])
 def test_catalog_name_is_the_name_that_duckdb_uses(tmp_path: Path, name: str) -> None:
     with duckdb.connect(str(tmp_path / name)) as connection:

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.usefixtures("transfer_in_process")
 _LONG = "l" * 63
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("column", "strategy"),
     [
@@ -47,6 +48,7 @@ def test_a_column_of_any_name_can_be_the_key_and_the_watermark(bench: Bench, col
     assert bench.rows(f"SELECT {quoted}, v FROM sync.t ORDER BY 1") == [(1, "a"), (2, "b"), (3, "c")]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     "table",
     [
@@ -65,6 +67,7 @@ def test_a_schema_and_table_of_any_name_can_be_the_destination(bench: Bench, tab
     assert bench.rows(f"SELECT k FROM {schema}.{name}") == [(1,)]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 @pytest.mark.parametrize("strategy", Strategy)
 def test_names_with_percent_signs_are_synced_verified_repaired_and_deleted_by_key(

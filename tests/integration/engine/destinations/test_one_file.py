@@ -27,6 +27,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(("kind", "spelling"), SPELLINGS)
 def test_a_file_is_its_own_destination_however_its_path_is_spelled(directory: Path, kind: str, spelling: str) -> None:
     def connection(path: object) -> ConnectionParameters:

@@ -83,6 +83,7 @@ def test_sqlite_values_arrive_unchanged(bench: Bench) -> None:
 
 
 # the overflow below tests that jrunner's error about an invalid value is passed on to its parent
+@pytest.mark.default_cases(2)
 @pytest.mark.usefixtures("transfer_in_process")
 @pytest.mark.parametrize(
     ("declared", "value", "example"),

@@ -173,6 +173,7 @@ def test_a_column_that_the_destination_lacks_fails_the_dry_run_with_an_unreachab
         bench.run(plan)
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("strategy", Strategy)
 def test_without_a_table_the_dry_run_builds_the_statements_of_the_first_run(bench: Bench, strategy: Strategy) -> None:
     bench.at_destination(f"DROP TABLE {target(bench)}")

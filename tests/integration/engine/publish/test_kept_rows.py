@@ -73,6 +73,7 @@ def _plan(bench: Bench, method: str, **changes: object) -> Plan:
     return bench.plan(QUERY, limits=Limits(max_delete_share=1), **{**keyed[method], **changes})
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("name", "method"),
     [

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("transfer_in_process")
 COLUMNS = (Column(dest_name="k", dest_type="integer"), Column(dest_name="v", dest_type="text"))
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_a_failed_run_leaves_the_destination_byte_for_byte(numbers: Bench, strategy: Strategy) -> None:
     numbers.run(numbers.plan(QUERY))
@@ -92,6 +93,7 @@ def test_a_first_load_without_rows_creates_an_empty_table(numbers: Bench) -> Non
     assert numbers.rows() == []
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_publishing_the_same_run_again_changes_nothing(numbers: Bench, strategy: Strategy) -> None:
     plan = plan_for(numbers, strategy, run="the-run")
@@ -121,6 +123,7 @@ def test_a_run_that_was_overtaken_cannot_write_to_staging(numbers: Bench) -> Non
     assert numbers.rows("SELECT * FROM pipekit_staging.m") == []
 
 
+@pytest.mark.default_cases(2)
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_a_staging_table_that_lost_rows_is_not_published(numbers: Bench, strategy: Strategy) -> None:
     plan = plan_for(numbers, strategy, run="the-run")

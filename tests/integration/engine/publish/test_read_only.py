@@ -80,6 +80,7 @@ WRITES = {
 }
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("target", KINDS, indirect=True)
 def test_a_resolver_cannot_write(target: ConnectionParameters, tmp_path: Path) -> None:
     marker = tmp_path / "marker"

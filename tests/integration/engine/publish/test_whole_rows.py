@@ -74,6 +74,7 @@ def test_rows_are_equal_only_if_all_their_values_are(
     assert sorted(rows, key=repr) == sorted([*pairs, ("a", "a")], key=repr)
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_with_the_maximum_number_of_columns_are_compared(
     warehouse_of: Callable[[str], ConnectionParameters], kind: str

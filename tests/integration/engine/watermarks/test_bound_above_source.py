@@ -83,6 +83,7 @@ def test_a_run_with_nothing_to_read_has_no_warnings(bench: Bench) -> None:
     assert result.warnings == []
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("rows", "deleted"),
     [
@@ -115,6 +116,7 @@ def test_key_sync_removes_the_stray_row_so_there_is_no_warning(between: Between)
     assert len(keys(bench)) == 20
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("overlap", ["", "10"])
 @pytest.mark.parametrize("query", ["SELECT * FROM s", "SELECT max(k) AS k, v AS v FROM s GROUP BY v"])
 def test_the_warning_comes_for_every_form_of_query_and_with_an_overlap(

@@ -33,6 +33,7 @@ def table_name(bench: Bench) -> str:
     return '"sync.t"' if bench.destination.kind == "sqlite" else "sync.t"
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("orders", KINDS, indirect=True)
 def test_the_first_run_uses_the_default_and_the_second_queries_the_table(orders: Bench) -> None:
     plan = since(orders, f"SELECT max(k) FROM {table_name(orders)} AS t WHERE k > (SELECT 0)")

@@ -31,6 +31,7 @@ def keys(bench: Bench) -> list[int]:
     return [row[0] for row in bench.rows(f"SELECT k FROM {table} ORDER BY 1")]
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize(
     ("declared", "strategy"),
     [("text", Strategy.UPSERT), ("datetime", Strategy.INCREMENTAL), ("timestamp", Strategy.APPEND)],
@@ -101,6 +102,7 @@ def test_a_highest_value_that_cannot_be_compared_with_texts_is_an_error(
         bench.run(by_w(bench))
 
 
+@pytest.mark.default_cases(4)
 @pytest.mark.parametrize(
     ("dest", "native", "exists"),
     [
@@ -156,6 +158,7 @@ def test_an_interval_bounds_an_interval(between: Between) -> None:
     assert keys(bench) == [1, 2]
 
 
+@pytest.mark.matrix
 @pytest.mark.parametrize("dest", first_by_default(["duckdb", "sqlite", "postgresql"]))
 def test_a_duckdb_enum_is_compared_in_the_order_of_its_members(between: Between, dest: str) -> None:
     bench = between("duckdb", dest)

@@ -28,6 +28,7 @@ def by_w(bench: Bench, **changes: object) -> Plan:
     )
 
 
+@pytest.mark.default_cases(1)
 @pytest.mark.parametrize("dest", KINDS)
 def test_a_highest_number_shared_by_several_rows_causes_a_warning_and_an_overlap_brings_their_ties(
     between: Between, dest: str
@@ -58,6 +59,7 @@ def test_unique_numbers_and_types_compared_with_at_least_cause_no_warning(
     assert bench.run(by_w(bench)).warnings == []
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize(
     ("dest", "declared", "value"),
     [
@@ -88,6 +90,7 @@ def test_a_number_that_is_no_date_is_not_taken_for_one_in_the_future(between: Be
     assert bench.run(by_w(bench)).warnings == []
 
 
+@pytest.mark.default_cases(3)
 @pytest.mark.parametrize("value", ["99999999", "99999999999999"])
 @pytest.mark.parametrize("dest", KINDS)
 def test_nines_among_dates_are_taken_for_a_date_in_the_future(between: Between, dest: str, value: str) -> None:

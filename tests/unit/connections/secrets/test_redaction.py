@@ -152,6 +152,7 @@ def test_texts_that_contain_no_part_of_a_pattern_need_not_be_searched(text: str)
     assert any(part in text.casefold() for part in CONTAINED)
 
 
+@pytest.mark.matrix
 def test_patterns_do_not_backtrack_on_long_hostile_text() -> None:
     started = time.process_time()
     for text in (
