@@ -26,7 +26,7 @@ SMALL = {
     "dialect.py": "every kind of system has one",
     "equality.py": "every kind of system whose values are compared has one",
     "metadata.py": "every kind of system that can hold the metadata has one",
-    "url.py": "every kind of system with a URL of its own form has one",
+    "url_syntax.py": "every kind of system with a URL of its own form has one",
 }
 # folders of which each file is one command, one strategy, one template library
 SMALL_FOLDERS = ("management/commands", "runs/engine/strategies", "templatetags")
