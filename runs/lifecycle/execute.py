@@ -20,9 +20,9 @@ from runs.engine.plan import Plan
 from runs.engine.retry import RetryPolicy, run_with_retries
 from runs.engine.sessions import with_short_timeout
 from runs.lifecycle import signals
+from runs.lifecycle.build_plan import build_failure_hooks, build_plan
 from runs.lifecycle.connection_limit import wait_for_turn
 from runs.lifecycle.heartbeat import Heartbeat
-from runs.lifecycle.plan import build_failure_hooks, build_plan
 from runs.lifecycle.record import Recorder
 from runs.models import Run
 from runs.models.transitions import IllegalTransition

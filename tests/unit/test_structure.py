@@ -43,7 +43,7 @@ ALONE = {
     "connections/sdk/sql/final_semicolon.py": "used by all drivers and by the engine",
     "connections/sdk/testing/selected.py": "the module that the plug-in's command line collects",
     "modules/implied_watermark.py": "used without Django, by the engine",
-    "runs/cli/exit_codes.py": "for all commands that wait",
+    "runs/cli/exit_code_by_status.py": "for all commands that wait",
     "runs/engine/hooks.py": "a step of a run",
     "runs/engine/sessions.py": "shared by the engine, its dry run and imports",
     "runs/launchers/detach.py": "a program of its own, which imports nothing of Pipekit",

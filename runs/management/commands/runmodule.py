@@ -12,7 +12,7 @@ from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
 from runs.cli import json_report, progress
-from runs.cli.exit_codes import exit_code_of
+from runs.cli.exit_code_by_status import exit_code_of
 from runs.cli.find import find_module
 from runs.cli.text import run_summary
 from runs.lifecycle import signals

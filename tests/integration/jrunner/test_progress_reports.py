@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.parameters import ConnectionParameters
-from runs.jrunner.progress import is_reachable
+from runs.jrunner.progress_reports import is_reachable
 from tests.benches.small_databases import duckdb, job, postgresql, sqlite
 from tests.processes.jrunner import ROOT, JrunnerResult, run_job
 
