@@ -29,7 +29,7 @@ BULK = ("pyarrow", "adbc_driver_manager", "duckdb", "numpy", "pandas")
 OTHER = ("sqlglot", "croniter", "psycopg", "asyncpg", "smtplib", "aiosmtplib", "httpx2", "urllib.request")
 
 # what jrunner imports on no route of these tests
-JRUNNER = ("django", "sqlglot", "duckdb", "connections.embedded_postgresql", "modules.query.tokenizer")
+JRUNNER = ("django", "sqlglot", "duckdb", "connections.embedded_postgresql", "modules.query.tokens")
 
 # the class decorator that compiles methods; connections.sdk.records has one that does not
 _COMPILED = re.compile(r"^from dataclasses import .*\bdataclass\b(?! as)", re.MULTILINE)

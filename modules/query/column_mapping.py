@@ -12,7 +12,7 @@ from modules.query.aliases import safe_alias
 from modules.query.outline import Outline, outline
 from modules.query.pieces import TokenKind
 from modules.query.select_list import Tokens, is_column, is_star, parse_item, trimmed
-from modules.query.tokenizer import Token
+from modules.query.tokens import Token
 from modules.query.words import is_reserved
 
 
