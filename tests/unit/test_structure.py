@@ -25,7 +25,7 @@ SMALL = {
     "datatypes.py": "every kind of system has one",
     "dialect.py": "every kind of system has one",
     "equality.py": "every kind of system whose values are compared has one",
-    "metadata.py": "every kind of system that can hold the metadata has one",
+    "own_metadata.py": "every kind of system that can hold the metadata has one",
     "url_syntax.py": "every kind of system with a URL of its own form has one",
 }
 # folders of which each file is one command, one strategy, one template library

@@ -14,7 +14,7 @@ import pytest
 
 from connections import own_metadata, registry
 from connections.connectors.postgresql.copy.reader import PostgresqlBatches
-from connections.connectors.postgresql.metadata import SERVER_DATABASE
+from connections.connectors.postgresql.own_metadata import SERVER_DATABASE
 from connections.sdk.errors import PermissionDenied, Protected
 from connections.sdk.files.protection import METADATA_TABLES, ServerDatabase
 from connections.sdk.parameters import ConnectionParameters
