@@ -14,7 +14,7 @@ import pytest
 
 from pipekit_site.config.config import BASE_DIR
 from runs.jrunner.job import Job
-from tests.benches.small_databases import job, postgresql, sqlite
+from tests.harness.small_databases import job, postgresql, sqlite
 from tests.processes.install import Install
 
 # the admin, the API, the text interface, and their servers

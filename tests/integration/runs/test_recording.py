@@ -20,8 +20,8 @@ from runs.lifecycle.reap import reap_all
 from runs.lifecycle.record import Recorder
 from runs.models import Run
 from runs.models.states import Status
-from tests.benches.bench import Bench
 from tests.factories import RunFactory
+from tests.harness.bench import Bench
 from tests.processes.commands import resume_when_stopped, start, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

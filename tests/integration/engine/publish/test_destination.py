@@ -15,7 +15,7 @@ from runs.engine.destination import CommitKind, Destination, find_published
 from runs.engine.events import Published
 from runs.engine.plan import Plan
 from runs.engine.publish import staging
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 COLUMNS = (Column(dest_name="k", dest_type="integer"),)
 INSERT = "INSERT INTO sync.t VALUES (1)"

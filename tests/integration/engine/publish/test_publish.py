@@ -15,7 +15,7 @@ from runs.engine.destination import find_published
 from runs.engine.plan import Strategy
 from runs.engine.publish import publish
 from runs.engine.publish.staging import StagedRows
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.integration.engine.publish.numbers import QUERY, plan_for, stored_rows
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
