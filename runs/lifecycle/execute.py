@@ -13,10 +13,10 @@ from connections.sdk import lock_wait_reports
 from connections.sdk.errors import Cancelled, Lost, PipekitError
 from modules.models import Module
 from runs.engine import sync
-from runs.engine.destination import find_published
 from runs.engine.events import Event, Published, Waiting, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
+from runs.engine.publish.commit import find_published
 from runs.engine.retry import RetryPolicy, run_with_retries
 from runs.engine.sessions import with_short_timeout
 from runs.lifecycle import signals

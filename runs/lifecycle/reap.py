@@ -172,7 +172,7 @@ def _find_published(plan: Plan) -> tuple[Published | None, str]:
     The text is empty, or says that those deletes could not be found out.
     """
     # imported here: a tick rarely finds a dead run, and the engine would double its imports
-    from runs.engine.destination import CommitKind, find_published
+    from runs.engine.publish.commit import CommitKind, find_published
 
     published = find_published(plan)
     if published is None:
