@@ -122,7 +122,7 @@ class CatalogueTests(Fixtures):
             assert bench.connector.introspector.foreign_keys(session, child) == ()
         assert "pipekit_test_child" in str(key)
 
-    def test_the_violation_of_a_foreign_key_is_reported_as_such(self, bench: Workbench) -> None:
+    def test_the_violation_of_a_foreign_key_is_reported_as_such_if_sessions_enforce_it(self, bench: Workbench) -> None:
         parent, child = self._referenced_and_referencing(bench)
         names = [bench.dialect.qualified(table) for table in (parent, child)]
         for name in names:
@@ -130,7 +130,8 @@ class CatalogueTests(Fixtures):
         with bench.session() as session:
             (key,) = bench.connector.introspector.foreign_keys(session, parent)
             if not key.enforced:
-                pytest.skip("sessions do not enforce foreign keys")
+                assert session.execute(f"DELETE FROM {names[0]}") in (1, -1)
+                return
             with pytest.raises(ForeignKeyViolated) as deleting:
                 session.execute(f"DELETE FROM {names[0]}")
             with pytest.raises(ForeignKeyViolated) as inserting:
