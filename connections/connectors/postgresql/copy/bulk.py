@@ -15,7 +15,7 @@ from connections.connectors.postgresql.copy import guarded_connect
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.errors.connect import from_connect_exception
 from connections.connectors.postgresql.errors.statement import connection_lost, from_server, label
-from connections.connectors.postgresql.metadata import (
+from connections.connectors.postgresql.own_metadata import (
     IS_METADATA,
     SERVER_DATABASE,
     UNIDENTIFIED,
@@ -87,7 +87,8 @@ def _check_protection(keywords: Mapping[str, str], name: str) -> None:
     if keywords.get("channel_binding") == "require" and keywords.get("sslmode") != "verify-full":
         raise errors.ConfigurationInvalid(
             f"{label(name)} The URL has channel_binding=require, but rows are copied without channel binding.",
-            hint="Add sslmode=verify-full with sslrootcert, which protects as well, or remove channel_binding.",
+            hint="Add sslmode=verify-full and sslrootcert=/etc/ssl/certs/ca-certificates.crt (or the file with your "
+            "authority's certificate), which protects as well, or remove channel_binding.",
         )
 
 

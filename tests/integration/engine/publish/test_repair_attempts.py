@@ -13,7 +13,7 @@ from runs.engine.plan import Plan, Repair, Strategy
 from runs.engine.publish import delete_extra as repairing
 from runs.engine.publish.checks import StagingChanged
 from runs.engine.retry import run_with_retries
-from tests.benches.bench import Bench, retry_policy
+from tests.harness.bench import Bench, retry_policy
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
