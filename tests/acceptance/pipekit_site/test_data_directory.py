@@ -142,6 +142,13 @@ def test_schedules_keep_their_times_and_time_zones(
     assert {time.weekday() for time in times} <= set(weekdays)
 
 
+def test_the_crontab_line_of_that_version_ticks(install: Install) -> None:
+    # the hash of its entry, as its installcron wrote it
+    result = install.manage("crontab", "run", "5bcbb274f51d6b5edeb315b1aba8c9e4", "--settings=pipekit_site.settings")
+    assert (result.code, result.out) == (0, "")
+    assert shell(install, "from scheduling.models import Tick\nprint(Tick.objects.filter(error='').count())") == 1
+
+
 def test_a_module_continues_from_its_watermark_and_can_be_verified_and_repaired(install: Install) -> None:
     change(install.data_dir / "files" / "erp.db", "INSERT INTO ORDERS VALUES (5, 50, 'fifth')")
     run = install.manage("runmodule", "orders", "--json")
