@@ -44,7 +44,10 @@ _BY_STATE: dict[str, _Translation] = {
     "3D000": (errors.DatabaseMissing, "Check the database name in the connection's URL."),
     "42501": (errors.PermissionDenied, "Grant the connection's user the privilege named in the message."),
     "42P01": (errors.TableMissing, "Check schema and table, and that the connection's user may see them."),
-    "3F000": (errors.TableMissing, "Check the schema's name."),
+    "3F000": (
+        errors.TableMissing,
+        "Check the schema's name, also in the connection: currentSchema in its URL, or search_path.",
+    ),
     "42703": (errors.ColumnMissing, "Check the column's spelling; quoted names keep upper and lower case."),
     "55P03": (errors.LockTimeout, "Another session holds a lock on the table; the run is retried."),
     "40P01": (errors.SerializationFailed, "Two sessions waited for each other (deadlock); run it again."),
