@@ -149,14 +149,14 @@ def test_a_run_that_begins_is_not_recorded_as_waiting_after_a_failed_commit(
     with pytest.raises(StopWaiting):
         waited_for(second, monkeypatch)
     first.finish_success()
-    commit, failures = BaseDatabaseWrapper._commit, iter([OperationalError("the server closed the connection")])
+    commit, failures = BaseDatabaseWrapper.commit, iter([OperationalError("the server closed the connection")])
 
     def fail_once(self: BaseDatabaseWrapper) -> None:
         if error := next(failures, None):
             raise error
         commit(self)
 
-    monkeypatch.setattr(BaseDatabaseWrapper, "_commit", fail_once)
+    monkeypatch.setattr(BaseDatabaseWrapper, "commit", fail_once)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     wait_for_turn(second, print)
     assert next(failures, None) is None

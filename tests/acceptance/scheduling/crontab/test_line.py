@@ -139,7 +139,7 @@ def test_the_line_has_the_same_hash_in_all_versions(program: Program, settings: 
 
 @pytest.mark.parametrize("job_hash", HASHES)
 def test_every_line_that_a_version_has_installed_ticks_once(job_hash: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = []
+    ticks = list[object]()
     monkeypatch.setattr(tick, "tick_and_housekeeping", ticks.append)
     call_command("crontab", "run", job_hash)
     assert len(ticks) == 1
