@@ -122,8 +122,9 @@ else:
     # all are about HTTPS; pipekit.W003 replaces them by one warning with advice
     SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 
-# the only line that installcron adds to the crontab; schedules are rows
-CRONJOBS = [("* * * * *", "scheduling.tick.tick.cron_tick")]
+# The crontab line holds a hash of its entry, so no entry may change: lines of earlier versions have to keep ticking.
+# installcron writes the first one, and only that; the others are names of the same function.
+CRONJOBS = [("* * * * *", "scheduling.ticking.cron_tick"), ("* * * * *", "scheduling.tick.tick.cron_tick")]
 CRONTAB_EXECUTABLE = shutil.which("crontab") or "crontab"
 CRONTAB_PYTHON_EXECUTABLE = sys.executable
 CRONTAB_DJANGO_MANAGE_PATH = str(BASE_DIR / "manage.py")

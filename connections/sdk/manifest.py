@@ -191,4 +191,5 @@ def _url_rules(data: Mapping[str, Any]) -> UrlRules:
 
 
 def _tuples(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: tuple(data[name]) for name in names}
+    # a process of an earlier version, which starts the jrunner of this one, does not know every key
+    return {name: tuple(data.get(name, ())) for name in names}

@@ -19,6 +19,8 @@ from pipekit_site.metadata import errors
 
 # commands that use the database as it is
 _UNMIGRATED = frozenset({"backup", "check", "doctor"})
+# a command of django-crontab, by which cron ticks: the first tick after an upgrade migrates, like any other command
+_OF_CRON = "crontab"
 # seconds for which commands started by Pipekit wait for a server that is restarting
 _CONNECT_TIMEOUTS = {"carryout": 60.0}
 # key of the advisory lock of migrations: "pipekit" in ASCII
@@ -26,11 +28,12 @@ _LOCK = 0x706970656B6974
 
 
 def prepare_for(command: str) -> None:
-    """Migrate the database if it is new or older than this version, and ``command`` is one of Pipekit's that needs it.
+    """Migrate the database if it is new or older than this version, and ``command`` is one that needs it.
 
     Raises MetadataUnavailable.
     """
-    if get_commands().get(command) not in our_apps() or command in _UNMIGRATED:
+    is_ours = command == _OF_CRON or get_commands().get(command) in our_apps()
+    if not is_ours or command in _UNMIGRATED:
         return
     try:
         _connect(_CONNECT_TIMEOUTS.get(command, 0.0))

@@ -76,6 +76,8 @@ class Plan:
     destination: ConnectionParameters
     dest_table: TableName
     source_query: str
+    # the table that earlier runs filled, if dest_table meant that one then and may mean another one now
+    former_table: TableName | None = None
     # as the module defines them; empty = derived from the query and its description by the source
     columns: tuple[Column, ...] = ()
     merge_key: tuple[str, ...] = ()

@@ -10,12 +10,15 @@ from django.conf import settings as conf
 from connections.models import Connection
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from connections.sdk.schema import Column
+from connections.sdk.schema import Column, TableName
 from modules.choices import DuplicateKeys, FullPublish, NulBytes, OnError, RunOn
 from modules.models import Hook as HookRow
 from modules.models import Module
 from runs.engine.plan import Hook, Limits, NamedWatermark, Plan, Strategy
+from runs.lifecycle.destination_key import is_key_of_table, table_without_url_schema
+from runs.models import Run
 from runs.models.setting import Setting, current_settings
+from runs.models.states import Status
 
 if TYPE_CHECKING:  # only a comparison imports DuckDB and Arrow
     from runs.engine.verify.verify import VerificationResult
@@ -52,6 +55,7 @@ def build_plan(
         destination=_parameters(module.dest_connection, timeout),
         dest_table=module.dest_table_name,
         source_query=module.source_query,
+        former_table=_former_table(module),
         columns=_columns(module),
         merge_key=key,
         watermark=_watermark(module, strategy, key),
@@ -111,6 +115,15 @@ def build_destination_plan(module: Module, *, token: str, full_refresh: bool) ->
         source_query="",
         watermark=_watermark(module, strategy, module.key_columns),
     )
+
+
+def _former_table(module: Module) -> TableName | None:
+    """Return the table that the module's last successful run filled, if the schema in the URL has replaced it since."""
+    if (table := table_without_url_schema(module)) is None:
+        return None
+    succeeded = Run.objects.filter(module=module, status=Status.SUCCESS, dry_run=False).order_by("-pk")
+    key = succeeded.values_list("dest_lock_key", flat=True).first()
+    return table if key and is_key_of_table(key, module, table) else None
 
 
 def _parameters(connection: Connection, timeout: int) -> ConnectionParameters:

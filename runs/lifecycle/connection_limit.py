@@ -21,9 +21,10 @@ _POLL_SECONDS = 1.0
 def wait_for_turn(run: Run, report: Callable[[str], object]) -> None:
     """Wait while ``max_parallel`` or more other runs use a connection of the run's module.
 
-    A run waits for those with a lower id, so the first one never waits. Earlier runs that wait for another connection
-    use none: a run that they would only hold up overtakes them, and they wait for it if it has begun. Dry runs move no
-    rows: they neither wait nor count. ``report`` is called with what is waited for, whenever that changes.
+    A run waits for those with a lower id, so the first one never waits. Earlier runs that wait for a connection which
+    this one does not use are overtaken, and wait for it if it has begun: several runs, each of one of the two
+    connections of a run, can keep it waiting while they take turns. Dry runs move no rows: they neither wait nor count.
+    ``report`` is called with what is waited for, whenever that changes.
     """
     reported = ""
     while not run.dry_run and (reason := retry_metadata(lambda: _reason(run))):
@@ -39,14 +40,16 @@ def _reason(run: Run) -> str:
     reasons = _reasons(run, others)
     # runs count all that were started before them as users, so that two cannot begin at once and exceed the limit
     is_in_order = run.waits_for is None and all(other.waits_for is None for other in others)
-    if reasons or is_in_order:
-        _store(run, reasons)
-    else:
+    if not reasons and not is_in_order:
         with transaction.atomic():
             # one run at a time decides to use these connections (on SQLite the transaction excludes other processes)
             list(Connection.objects.select_for_update(no_key=True).filter(pk__in=_connections(run)).order_by("pk"))
             reasons = _reasons(run, _others(run))
-            _store(run, reasons)
+            _note(run, reasons)
+    else:
+        _note(run, reasons)
+    # not before the transaction is committed: after a failed one, what the row says must be written again
+    run.waits_for = _waits_for(reasons)
     return next(iter(reasons.values()), "")
 
 
@@ -63,13 +66,15 @@ def _others(run: Run) -> list[Run]:
 
 def _reasons(run: Run, others: list[Run]) -> dict[int, str]:
     """Return the connections for which the run must wait, by primary key, with the reason in words."""
+    own = _connections(run)
     reasons: dict[int, str] = {}
-    for connection in Connection.objects.filter(pk__in=_connections(run)).order_by("name") if others else ():
-        # those that wait for this connection alone are before this run in its queue
+    for connection in Connection.objects.filter(pk__in=own).order_by("name") if others else ():
+        # of those that wait, the ones that could begin in this run's place are before it in the queue
         counted = [
             other
             for other in others
-            if connection.pk in _connections(other) and other.waits_for in (None, [connection.pk])
+            if connection.pk in _connections(other)
+            and (other.waits_for is None or (connection.pk in other.waits_for and own.issuperset(other.waits_for)))
         ]
         if len(counted) >= connection.max_parallel:
             listed = ", ".join(f"{other.pk} ({other.module_name})" for other in counted)
@@ -78,11 +83,13 @@ def _reasons(run: Run, others: list[Run]) -> dict[int, str]:
     return reasons
 
 
-def _store(run: Run, reasons: dict[int, str]) -> None:
-    waits_for = sorted(reasons) or None
-    if waits_for != run.waits_for:
+def _note(run: Run, reasons: dict[int, str]) -> None:
+    if (waits_for := _waits_for(reasons)) != run.waits_for:
         run.note(waits_for=waits_for)
-        run.waits_for = waits_for
+
+
+def _waits_for(reasons: dict[int, str]) -> list[int] | None:
+    return sorted(reasons) or None
 
 
 def _connections(run: Run) -> set[int]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from connections import registry
 from connections.models import Connection
 from connections.sdk.parameters import ConnectionParameters
+from connections.sdk.schema import TableName
 from connections.url import parse
 from connections.url.parse import ConnectionUrl
 from modules.models import Module
@@ -24,14 +25,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 def dest_lock_key(module: Module) -> str:
     """Return the key of the table that the module writes now. Raises UrlInvalid."""
-    connection = module.dest_connection
-    url = parse.parse(connection.jdbc_url, kind=connection.driver.kind)
-    # the kind “jdbc” stands for many systems; its form is the name of the system
-    system = f"{url.kind}:{url.form}" if url.kind == "jdbc" else url.kind
-    parameters = ConnectionParameters(kind=url.kind, url=connection.jdbc_url, options=connection.options or {})
-    table = registry.dialect_for(parameters).table_key(module.dest_table_name)
-    key = f"{system}:{_address(connection, url)}:{table}"
-    return _shortened(key)
+    return _key(module, module.dest_table_name)
 
 
 def is_key_of(key: str, module: Module) -> bool:
@@ -40,14 +34,44 @@ def is_key_of(key: str, module: Module) -> bool:
     The key may be one that an earlier version stored: it has the address as the URL spells it, and the system's usual
     schema.
     """
-    if key == dest_lock_key(module):
+    return is_key_of_table(key, module, module.dest_table_name)
+
+
+def is_key_of_table(key: str, module: Module, table: TableName) -> bool:
+    """Return whether a run with this key writes the table of the module's connection. Raises UrlInvalid."""
+    if key == _key(module, table):
         return True
-    connection, table = module.dest_connection, module.dest_table_name
+    connection = module.dest_connection
     kind = connection.driver.kind
     url = parse.parse(connection.jdbc_url, kind=kind)
     address = url.path if url.is_file else f"{url.host}:{url.port}/{url.database or url.path}"
     schema = table.schema or registry.dialect(kind).default_schema
     return key == _shortened(f"{kind}:{address}:{schema}.{table.table}")
+
+
+def table_without_url_schema(module: Module) -> TableName | None:
+    """Return the table that the module would write if its connection's URL named no schema; None if it is the same.
+
+    Earlier versions ignored such a schema. A search_path among the session settings takes precedence in all versions.
+    """
+    connection, table = module.dest_connection, module.dest_table_name
+    session: dict[str, object] = (connection.options or {}).get("session") or {}
+    if table.schema or "search_path" in session:
+        return None
+    kind = connection.driver.kind
+    usual = registry.dialect(kind).default_schema
+    url_only = ConnectionParameters(kind=kind, url=connection.jdbc_url)
+    return None if registry.dialect_for(url_only).default_schema == usual else TableName(usual, table.table)
+
+
+def _key(module: Module, table: TableName) -> str:
+    connection = module.dest_connection
+    url = parse.parse(connection.jdbc_url, kind=connection.driver.kind)
+    # the kind “jdbc” stands for many systems; its form is the name of the system
+    system = f"{url.kind}:{url.form}" if url.kind == "jdbc" else url.kind
+    parameters = ConnectionParameters(kind=url.kind, url=connection.jdbc_url, options=connection.options or {})
+    name = registry.dialect_for(parameters).table_key(table)
+    return _shortened(f"{system}:{_address(connection, url)}:{name}")
 
 
 def _shortened(key: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from connections.sdk.errors import AlreadyRunning, PipekitError
 from modules.models import Module
 from runs.launchers.launcher import launcher
+from runs.models.transitions import IllegalTransition
 from runs.models.verification import Verification, VerificationStatus
 from runs.process import identity
 from runs.verifications.insert import VerificationRequest, queue_verification
@@ -70,7 +72,9 @@ def start_verifications(queued: Sequence[Verification]) -> None:
         process = launcher().launch(args, log=queued[0].log_file)
     except PipekitError as error:
         for row in queued:
-            row.finish_error(error.as_dict())
+            # one that was cancelled meanwhile has ended
+            with suppress(IllegalTransition):
+                row.finish_error(error.as_dict())
         return
     if process is not None:
         rows = Verification.objects.filter(pk__in=[row.pk for row in queued], status=VerificationStatus.QUEUED)

@@ -51,6 +51,11 @@ def installed_lines() -> list[str]:
     return [line for line in _lines(text) if _is_ours(line)]
 
 
+def is_current(lines: list[str]) -> bool:
+    """Return whether `install` would leave our lines as they are. Raise ConfigurationInvalid if it would be refused."""
+    return lines == [_our_line()]
+
+
 def _replace(ours: str) -> Installed:
     """1. Read, 2. back up, 3. write, 4. read back, and restore the backup if anything is unexpected."""
     program = crontab.program()
@@ -107,6 +112,8 @@ def _back_up(before: bytes | None) -> Path | None:
 def _our_line() -> str:
     django_crontab = _django_crontab()
     django_crontab.crontab_lines = []
+    # the other entries are those of earlier versions' lines
+    django_crontab.settings.CRONJOBS = settings.CRONJOBS[:1]
     django_crontab.add_jobs()
     (line,) = django_crontab.crontab_lines
     line = str(line).removesuffix("\n")

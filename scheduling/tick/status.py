@@ -57,4 +57,16 @@ def what_to_do(lines: list[str]) -> str:
         return "This machine has no crontab program: keep `manage.py scheduler` running, or install cron."
     if not lines:
         return "manage.py installcron, or keep `manage.py scheduler` running."
-    return "The line is in the crontab. Check that cron runs (systemctl status cron); its output is in logs/tick.log."
+    check_cron = "that cron runs (systemctl status cron); its output is in logs/tick.log."
+    if _is_current(lines):
+        return f"The line is in the crontab. Check {check_cron}"
+    found = "line in the crontab is" if len(lines) == 1 else f"{len(lines)} lines in the crontab are"
+    return f"The {found} not what manage.py installcron writes now: run it. If that does not help, check {check_cron}"
+
+
+def _is_current(lines: list[str]) -> bool:
+    try:
+        return install.is_current(lines)
+    except PipekitError:
+        # installcron would be refused in this environment, so it is not what to do
+        return True

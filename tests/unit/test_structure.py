@@ -50,6 +50,7 @@ ALONE = {
     "runs/models/storable.py": "for rows, and for what notifications say of them",
     "runs/notify/recipients.py": "known without importing the clients of SMTP and HTTP",
     "runs/prune/result.py": "shared by all steps",
+    "scheduling/ticking.py": "installed crontab lines depend on its name",
     "scheduling/timestamps.py": "an option's type, for two commands",
     "pipekit_site/admin_ui/date_filter.py": "a filter of lists",
     "pipekit_site/doctor/notifications.py": "a topic of doctor's checks",

@@ -50,8 +50,9 @@ class ForeignKey:
 class ForeignKeyViolated(InvalidValue):
     """A foreign key refused a row.
 
-    ``constraint`` is empty where the system does not name it. ``is_referencing`` says that the row would reference one
-    that does not exist; otherwise it is a row to be deleted that others reference, or the system does not say which.
+    ``constraint`` and ``table``, which has it, are empty where the system does not name them. ``is_referencing`` says
+    that the row would reference one that does not exist, or may do so because the message is in another language;
+    otherwise it is a row to be deleted that others reference, or the system does not say which.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class ForeignKeyViolated(InvalidValue):
     ) -> None:
         super().__init__(message, hint=hint, detail=detail)
         self.constraint = constraint
+        self.table: TableName | None = None
         self.is_referencing = is_referencing
 
 

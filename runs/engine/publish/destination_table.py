@@ -21,14 +21,32 @@ def check(dest: Destination, table: TableInfo | None) -> list[str]:
     """Check the existing table, or the name of a new one; return warnings.
 
     Raises ConfigurationInvalid for a table that cannot be written, QueryInvalid for one that cannot be truncated,
-    Refused when a new table would have nearly the same name as an existing one.
+    Refused for one that earlier runs did not fill, or when a new table would have nearly the same name as another.
     """
     if table is None:
         return _check_new(dest)
+    warnings = _check_former(dest, table)
     _check_kind(dest, table)
     if _empties_by_truncate(dest):
         foreign_keys.check_truncate(dest)
-    return []
+    return warnings
+
+
+def _check_former(dest: Destination, table: TableInfo) -> list[str]:
+    """Raise Refused if earlier runs filled another table, which still exists, by the same name."""
+    former = dest.plan.former_table
+    if former is None or former.schema == table.name.schema or dest.describe(former) is None:
+        return []
+    text = (
+        f"{dest.table} is now {table.name}, by the schema in the URL of the connection; earlier runs of the module"
+        f" filled {former}"
+    )
+    if dest.plan.force:
+        return [f"{text}. {table.name} is filled because the run was forced."]
+    raise Refused(
+        f"{text}. Nothing was changed.",
+        hint=f"Write dest_table: {former}. If {table.name} is meant, write that, or run it once with --force.",
+    )
 
 
 def _empties_by_truncate(dest: Destination) -> bool:
@@ -97,7 +115,7 @@ def _warn_of_usual_schema(dest: Destination) -> list[str]:
         return []
     table = TableName(usual, dest.table.table)
     info = dest.describe(table)
-    if info is None or "table" not in info.kind or not _has_rows(dest, table):
+    if info is None or "insert" not in info.accepts or not _has_rows(dest, table):
         return []
     return [
         f"{dest.table} is named without a schema, and the connection's search_path, not {usual}, decides where the new"

@@ -153,9 +153,11 @@ def _or_without_key_sync(plan: Plan) -> str:
 
 def _blocking(error: ForeignKeyViolated, keys: Sequence[ForeignKey]) -> list[ForeignKey]:
     """Return the foreign keys that may have prevented the DELETE, none if it was not the DELETE that violated one."""
+    named = [key for key in keys if error.constraint and (key.table, key.constraint) == (error.table, error.constraint)]
     if error.is_referencing:
-        return []
-    named = [key for key in keys if key.constraint and key.constraint == error.constraint]
+        # rows are written to the destination only, so a key of another table was violated by the DELETE
+        return [key for key in named if not key.own]
+    # systems that name no constraint; a key of a partition has a name of its own
     return named or [key for key in keys if key.enforced and not key.cascades]
 
 

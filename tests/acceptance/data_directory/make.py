@@ -135,6 +135,13 @@ class Installation:
         return result.stdout
 
 
+def extract(to: Path) -> None:
+    """Extract the archive, with connections to the extracted files."""
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(to, filter="data")
+    change(to / "pipekit.db", f"UPDATE connection SET jdbc_url = replace(jdbc_url, '{DIRECTORY}', '{to}')")
+
+
 def change(file: Path, *statements: str) -> None:
     """Execute SQL statements in a SQLite file."""
     with closing(sqlite3.connect(file)) as connection, connection:

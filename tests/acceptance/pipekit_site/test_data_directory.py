@@ -8,14 +8,13 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sqlite3
-import tarfile
 import zoneinfo
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.data_directory.make import ARCHIVE, DIRECTORY, change
+from tests.acceptance.data_directory.make import DIRECTORY, change, extract
 from tests.processes.install import Install
 
 pytestmark = pytest.mark.matrix
@@ -58,10 +57,7 @@ print(json.dumps({
 
 @pytest.fixture
 def install(tmp_path: Path) -> Install:
-    """Extract the data directory; its connections are changed to the extracted files."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(tmp_path, filter="data")
-    change(tmp_path / "pipekit.db", f"UPDATE connection SET jdbc_url = replace(jdbc_url, '{DIRECTORY}', '{tmp_path}')")
+    extract(tmp_path)
     return Install(tmp_path)
 
 
@@ -140,6 +136,15 @@ def test_schedules_keep_their_times_and_time_zones(
     assert len(times) == 2
     assert {(time.hour, time.minute) for time in times} == {(hour, minute)}
     assert {time.weekday() for time in times} <= set(weekdays)
+
+
+def test_the_crontab_line_of_that_version_ticks(install: Install) -> None:
+    # nothing is to be started
+    change(install.data_dir / "pipekit.db", "UPDATE schedule SET enabled = 0")
+    # the hash of its entry, as its installcron wrote it
+    result = install.manage("crontab", "run", "5bcbb274f51d6b5edeb315b1aba8c9e4", "--settings=pipekit_site.settings")
+    assert (result.code, result.out) == (0, "")
+    assert shell(install, "from scheduling.models import Tick\nprint(Tick.objects.filter(error='').count())") == 1
 
 
 def test_a_module_continues_from_its_watermark_and_can_be_verified_and_repaired(install: Install) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.utils import timezone
 
 from pipekit_site.doctor import checks
@@ -56,16 +57,39 @@ def test_a_last_tick_older_than_three_minutes_is_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "hint"), [("", "manage.py installcron"), ("* * * * * x # ours", "systemctl status cron")]
+    ("lines", "hint"),
+    [
+        ("", "manage.py installcron, or keep"),
+        ("current", "The line is in the crontab. Check that cron runs (systemctl status cron)"),
+        ("* * * * * x # ours", "The line in the crontab is not what manage.py installcron writes now: run it."),
+        ("current\ncurrent", "The 2 lines in the crontab are not what manage.py installcron writes now: run it."),
+    ],
 )
 def test_with_a_crontab_program_the_hint_depends_on_its_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: str, hint: str
 ) -> None:
+    # keeps the crontab in the file `table`
     program = tmp_path / "crontab"
-    program.write_text(f"#!/bin/sh\nprintf '%s\\n' '{lines.replace('ours', settings.CRONTAB_COMMENT)}'\n")
+    program.write_text(f"#!/bin/sh\ncd {tmp_path}\n[ $1 = - ] && exec /bin/cat >table\n/bin/cat table\n")
     program.chmod(0o755)
+    table = tmp_path / "table"
+    table.touch()
+    call_command("installcron")
+    current = table.read_text().strip()
+    table.write_text(lines.replace("current", current).replace("ours", settings.CRONTAB_COMMENT))
     ScheduleFactory.create()
-    assert hint in check_schedules().hint
+    assert check_schedules().hint.startswith(hint)
+
+
+def test_a_line_is_not_blamed_where_installcron_would_be_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "crontab"
+    program.write_text(f"#!/bin/sh\necho '* * * * * x # {settings.CRONTAB_COMMENT}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("TZ", "100%")
+    ScheduleFactory.create()
+    assert check_schedules().hint.startswith("The line is in the crontab. Check that cron runs")
 
 
 def test_a_schedule_that_cannot_fire_is_reported() -> None:

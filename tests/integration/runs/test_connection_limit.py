@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from connections.models import Connection
@@ -119,6 +120,47 @@ def test_runs_that_wait_for_the_same_connection_begin_in_their_order(
     with pytest.raises(StopWaiting):
         waited_for(second, monkeypatch)
     assert waited_for(third, monkeypatch, first, second)[-1].endswith(f"runs {second.pk} ({second.module_name})")
+
+
+def test_a_run_that_waits_for_two_connections_is_overtaken_only_by_runs_of_one(
+    erp: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Connection.objects.update(max_parallel=1)
+    warehouse = ConnectionFactory.create(name="warehouse", max_parallel=1)
+    first, second = (running(source_connection=erp, dest_connection=warehouse) for _ in range(2))
+    with pytest.raises(StopWaiting):
+        waited_for(second, monkeypatch)
+    first.finish_success()
+    third = running(source_connection=erp, dest_connection=warehouse)
+    with pytest.raises(StopWaiting):
+        waited_for(third, monkeypatch)
+    of_one = running(dest_connection=warehouse)
+    assert waited_for(of_one, monkeypatch) == []
+    assert waited_for(second, monkeypatch, of_one)[0].endswith(f"runs {of_one.pk} ({of_one.module_name})")
+    assert waited_for(third, monkeypatch, second)[0].endswith(f"runs {second.pk} ({second.module_name})")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_begins_is_not_recorded_as_waiting_after_a_failed_commit(
+    erp: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Connection.objects.update(max_parallel=1)
+    first, second = running(source_connection=erp), running(source_connection=erp)
+    with pytest.raises(StopWaiting):
+        waited_for(second, monkeypatch)
+    first.finish_success()
+    commit, failures = BaseDatabaseWrapper.commit, iter([OperationalError("the server closed the connection")])
+
+    def fail_once(self: BaseDatabaseWrapper) -> None:
+        if error := next(failures, None):
+            raise error
+        commit(self)
+
+    monkeypatch.setattr(BaseDatabaseWrapper, "commit", fail_once)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    wait_for_turn(second, print)
+    assert next(failures, None) is None
+    assert Run.objects.get(pk=second.pk).waits_for is None
 
 
 def test_runs_of_other_connections_dry_runs_and_dead_runs_are_not_waited_for(

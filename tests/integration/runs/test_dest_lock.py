@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from connections.sdk.errors import AlreadyRunning
+from connections.sdk.schema import TableName
 from runs.lifecycle.insert import RunRequest, insert_run, queue_run, start_run
+from runs.lifecycle.plan import build_plan
 from runs.models import Run
-from tests.factories import ConnectionFactory, ModuleFactory, WarehouseFactory
+from tests.factories import ConnectionFactory, ModuleFactory, RunFactory, WarehouseFactory
 from tests.processes.commands import call
 
 pytestmark = pytest.mark.django_db
@@ -58,3 +61,43 @@ def test_a_queued_run_whose_module_was_given_another_table_no_longer_locks_the_o
     start_run(Run.objects.get(pk=run.pk))
     second = ModuleFactory.create(name="second", dest_connection=first.dest_connection, dest_table="sync.old")
     assert insert_run(second, RunRequest()).status == "running"
+
+
+APP = "jdbc:postgresql://127.0.0.1:5432/dw?currentSchema=app"
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "table", "key", "former"),
+    [
+        # as version 43a2c86 stored it, and as it is stored now
+        (APP, {}, "orders", "postgresql:127.0.0.1:5432/dw:public.orders", "public.orders"),
+        (APP, {}, "orders", "postgresql:localhost:5432/dw:public.orders", "public.orders"),
+        # runs that have filled the table of the schema
+        (APP, {}, "orders", "postgresql:localhost:5432/dw:app.orders", None),
+        # another table, or another database
+        (APP, {}, "orders", "postgresql:localhost:5432/dw:public.other", None),
+        (APP, {}, "orders", "postgresql:localhost:5432/old:public.orders", None),
+        # the schema is named, or set by a session setting, which has always applied
+        (APP, {}, "app.orders", "postgresql:127.0.0.1:5432/dw:public.orders", None),
+        (APP, {"session": {"search_path": "app"}}, "orders", "postgresql:127.0.0.1:5432/dw:public.orders", None),
+        (APP.split("?")[0], {}, "orders", "postgresql:127.0.0.1:5432/dw:public.orders", None),
+        (f"{APP.split('?')[0]}?currentSchema=public", {}, "orders", "postgresql:127.0.0.1:5432/dw:public.orders", None),
+    ],
+)
+def test_the_table_that_earlier_runs_filled_is_known_by_the_key_of_the_last_success(
+    monkeypatch: pytest.MonkeyPatch, url: str, options: dict[str, Any], table: str, key: str, former: str | None
+) -> None:
+    monkeypatch.setenv("DW_PW", "x")
+    warehouse = WarehouseFactory.create(jdbc_url=url, options=options)
+    module = ModuleFactory.create(dest_connection=warehouse, dest_table=table)
+    RunFactory.create(module=module, status="success", dest_lock_key=key)
+    RunFactory.create(module=module, status="success", dest_lock_key="", dry_run=True)
+    RunFactory.create(module=module, status="error", dest_lock_key="postgresql:localhost:5432/dw:app.orders")
+    plan = build_plan(module)
+    assert plan.former_table == (TableName.parse(former) if former else None)
+
+
+def test_a_module_without_a_successful_run_has_filled_no_other_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DW_PW", "x")
+    module = ModuleFactory.create(dest_connection=WarehouseFactory.create(jdbc_url=APP), dest_table="orders")
+    assert build_plan(module).former_table is None

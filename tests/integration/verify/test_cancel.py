@@ -69,7 +69,6 @@ def test_the_command_ends_a_verification_that_hangs(modules: list[str]) -> None:
 
 
 @pytest.mark.matrix
-@pytest.mark.matrix
 def test_cancelrun_ends_a_verification_by_its_number(modules: list[str]) -> None:
     process = hanging("verification.compared", "verifymodule", "orders")
     row = Verification.objects.get()

@@ -167,6 +167,14 @@ def test_a_manifest_is_the_same_after_conversion_to_json_and_back(kind: str) -> 
     assert Manifest.from_json(json.loads(json.dumps(manifest.as_json()))) == manifest
 
 
+def test_the_json_form_of_an_earlier_version_may_lack_a_list() -> None:
+    """A run that is alive while Pipekit is upgraded starts the new jrunner with its own manifests."""
+    manifest = registry.manifest("sqlite")
+    data = manifest.as_json()
+    del data["url"]["database_properties"]
+    assert Manifest.from_json(json.loads(json.dumps(data))) == manifest
+
+
 def test_a_connector_that_differs_from_its_manifest_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(registry.manifest("sqlite"), capabilities=Cap.READ)
     registry._load.cache_clear()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from connections.sdk import errors
 from connections.sdk.records import dataclass
+from connections.sdk.schema import TableName
 from connections.sdk.sql.foreign_keys import ForeignKeyViolated
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _CONNECTION_LOST = "The network or the server failed; run it again."
 _SERVER_FAULT = "The server has an internal problem; see its log, or ask its administrator."
 _BY_STATE: dict[str, _Translation] = {
     "22012": (errors.InvalidValue, "Guard the division in the SQL, as in a / NULLIF(b, 0)."),
+    # ON DELETE RESTRICT, since PostgreSQL 18
+    "23001": (ForeignKeyViolated, "The rows violate a constraint of the destination table."),
     "23503": (ForeignKeyViolated, "The rows violate a constraint of the destination table."),
     "25006": (
         errors.QueryInvalid,
@@ -41,7 +44,10 @@ _BY_STATE: dict[str, _Translation] = {
     "3D000": (errors.DatabaseMissing, "Check the database name in the connection's URL."),
     "42501": (errors.PermissionDenied, "Grant the connection's user the privilege named in the message."),
     "42P01": (errors.TableMissing, "Check schema and table, and that the connection's user may see them."),
-    "3F000": (errors.TableMissing, "Check the schema's name."),
+    "3F000": (
+        errors.TableMissing,
+        "Check the schema's name, also in the connection: currentSchema in its URL, or search_path.",
+    ),
     "42703": (errors.ColumnMissing, "Check the column's spelling; quoted names keep upper and lower case."),
     "55P03": (errors.LockTimeout, "Another session holds a lock on the table; the run is retried."),
     "40P01": (errors.SerializationFailed, "Two sessions waited for each other (deadlock); run it again."),
@@ -71,8 +77,8 @@ _BY_CLASS: dict[str, _Translation] = {
     "XX": (errors.ConfigurationError, _SERVER_FAULT),
 }
 _OTHERWISE: _Translation = (errors.QueryInvalid, "Correct the SQL; its text is on the run.")
-# how the message of an inserted or updated row begins, on servers with English messages
-_REFERENCING = "insert or update on table"
+# how the message of a row to be deleted begins, on servers with English messages
+_REFERENCED = "update or delete on table"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +89,8 @@ class _Report:
     message: str
     # its detail, hint and context
     more: tuple[str, ...] = ()
-    # the qualified table and the constraint that a row violates
-    table: str = ""
+    # the constraint that a row violates, and the table that has it
+    table: TableName | None = None
     constraint: str = ""
 
 
@@ -101,8 +107,8 @@ def from_server(error: BaseException, *, name: str) -> errors.PipekitError | Non
         return None
     translated = from_sqlstate(report.state, report.message, name=name, more=report.more)
     if isinstance(translated, ForeignKeyViolated):
-        translated.constraint = report.constraint
-        translated.is_referencing = report.message.startswith(_REFERENCING)
+        translated.constraint, translated.table = report.constraint, report.table
+        translated.is_referencing = not report.message.startswith(_REFERENCED)
         if report.table:
             translated.hint = (
                 f"Rows of {report.table} would reference rows that do not exist (foreign key {report.constraint})."
@@ -145,7 +151,7 @@ def _reported(error: BaseException) -> _Report | None:
             state=state,
             message=fields.message_primary or str(error).strip() or type(error).__name__,
             more=_present(fields.message_detail, fields.message_hint, fields.context),
-            table=f"{fields.schema_name}.{fields.table_name}" if fields.table_name else "",
+            table=TableName(fields.schema_name or "", fields.table_name) if fields.table_name else None,
             constraint=fields.constraint_name or "",
         )
     # the protocol's fields, which ADBC passes on as pairs

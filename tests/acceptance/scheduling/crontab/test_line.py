@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 from pytest_django import Settings
 
 from pipekit_site.config import config
 from scheduling.models import Tick
+from scheduling.tick import tick
 from tests.acceptance.scheduling.crontab.program import Program, install, own_lines
 
 
@@ -123,3 +125,21 @@ def test_paths_with_special_characters_are_quoted(program: Program, settings: Se
     install()
     run_as_cron(own_lines(program, settings)[0])
     assert (directory / "logs" / "tick.log").read_text() == "['crontab', 'run']\n"
+
+
+# the hashes of the lines that versions have installed; only the first is still installed
+HASHES = ["5bcbb274f51d6b5edeb315b1aba8c9e4", "34219b65837f24580cbc95b61da778ae"]
+
+
+def test_the_line_has_the_same_hash_in_all_versions(program: Program, settings: Settings) -> None:
+    install()
+    (line,) = own_lines(program, settings)
+    assert f" crontab run {HASHES[0]} --settings=pipekit_site.settings >> ".encode() in line
+
+
+@pytest.mark.parametrize("job_hash", HASHES)
+def test_every_line_that_a_version_has_installed_ticks_once(job_hash: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = list[object]()
+    monkeypatch.setattr(tick, "tick_and_housekeeping", ticks.append)
+    call_command("crontab", "run", job_hash)
+    assert len(ticks) == 1

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from connections import registry
-from connections.sdk.errors import ConfigurationInvalid, LockTimeout
+from connections.sdk.errors import ConfigurationInvalid, LockTimeout, Refused, TableMissing
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.engine import events
@@ -87,6 +87,68 @@ def test_a_new_table_beside_one_with_rows_in_the_usual_schema_is_warned_of(
     ]
     assert app_bench.rows("SELECT k FROM app.orders") == [(1,)]
     assert app_bench.run(plan).warnings == []
+
+
+def test_a_table_that_earlier_runs_did_not_fill_is_refused_unless_forced(bench: Bench) -> None:
+    bench.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'a'), (2, 'b')")
+    bench.at_destination(
+        "CREATE SCHEMA app",
+        "CREATE TABLE public.orders (k int, v text)",
+        "CREATE TABLE app.orders (k int, v text)",
+        "INSERT INTO app.orders VALUES (77, 'of the application'), (78, 'of the application')",
+    )
+    app_bench = Bench(bench.source, by_url(bench.destination))
+    plan = app_bench.plan(QUERY, dest_table=ORDERS, former_table=TableName("public", "orders"))
+    for refused in (plan, replace(plan, dry_run=True)):
+        with pytest.raises(Refused) as caught:
+            app_bench.run(refused)
+        assert caught.value.message == (
+            "orders is now app.orders, by the schema in the URL of the connection; earlier runs of the module filled"
+            " public.orders. Nothing was changed."
+        )
+        assert caught.value.hint == (
+            "Write dest_table: public.orders. If app.orders is meant, write that, or run it once with --force."
+        )
+    assert app_bench.rows("SELECT k FROM app.orders ORDER BY k") == [(77,), (78,)]
+    (warning,) = app_bench.run(replace(plan, force=True)).warnings
+    assert warning.endswith("app.orders is filled because the run was forced.")
+    assert app_bench.rows("SELECT k FROM app.orders ORDER BY k") == [(1,), (2,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["ALTER TABLE public.orders SET SCHEMA app", "CREATE VIEW other.orders AS SELECT 1 AS k"],
+    ids=["moved", "the same"],
+)
+def test_a_table_that_earlier_runs_filled_is_not_refused(bench: Bench, statement: str) -> None:
+    bench.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'a')")
+    bench.at_destination(
+        "CREATE SCHEMA app", "CREATE SCHEMA other", "CREATE TABLE public.orders (k int, v text)", statement
+    )
+    app_bench = Bench(bench.source, replace(bench.destination, url=f"{bench.destination.url}&currentSchema=app,public"))
+    plan = app_bench.plan(QUERY, dest_table=ORDERS, former_table=TableName("public", "orders"))
+    assert app_bench.run(plan).warnings == []
+
+
+def test_a_view_in_the_usual_schema_is_warned_of_too(bench: Bench) -> None:
+    bench.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'a')")
+    bench.at_destination(
+        "CREATE SCHEMA app",
+        "CREATE TABLE public.base (k int, v text)",
+        "INSERT INTO public.base VALUES (1, 'a')",
+        "CREATE VIEW public.orders AS SELECT * FROM public.base",
+    )
+    app_bench = Bench(bench.source, by_url(bench.destination))
+    (warning,) = app_bench.run(app_bench.plan(QUERY, dest_table=ORDERS)).warnings
+    assert warning.endswith("if it is meant, write dest_table: public.orders.")
+
+
+def test_the_error_of_a_path_without_a_schema_names_the_property(bench: Bench) -> None:
+    bench.at_source("CREATE TABLE s (k INTEGER, v TEXT)")
+    app_bench = Bench(bench.source, replace(bench.destination, url=f"{bench.destination.url}&currentSchema=missing"))
+    with pytest.raises(TableMissing) as caught:
+        app_bench.run(app_bench.plan(QUERY, dest_table=ORDERS))
+    assert "currentSchema in its URL" in caught.value.hint
 
 
 def test_the_first_table_of_the_path_is_filled_with_its_own_types(app_bench: Bench) -> None:
