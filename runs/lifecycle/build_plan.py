@@ -15,7 +15,7 @@ from modules.choices import DuplicateKeys, FullPublish, NulBytes, OnError, RunOn
 from modules.models import Hook as HookRow
 from modules.models import Module
 from runs.engine.plan import Hook, Limits, NamedWatermark, Plan, Strategy
-from runs.lifecycle.destination_key import is_key_of_table, table_without_url_schema
+from runs.lifecycle.dest_lock_key import is_key_of_table, table_without_url_schema
 from runs.models import Run
 from runs.models.setting import Setting, current_settings
 from runs.models.states import Status

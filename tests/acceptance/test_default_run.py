@@ -50,9 +50,9 @@ def test_the_default_run_has_the_first_cases_of_a_test_and_the_matrices_have_the
         """
     )
     arguments = ("-p", "no:django", "-W", "ignore")
-    for markers, names, expected in [
-        ("not matrix", (file,), {"passed": 3, "deselected": 3}),
-        ("matrix", (file,), {"passed": 3, "deselected": 3}),
-        ("not matrix", (f"{file}::test_a_number[4]",), {"passed": 1}),
+    for markers, name, expected in [
+        ("not matrix", f"{file}", {"passed": 3, "deselected": 3}),
+        ("matrix", f"{file}", {"passed": 3, "deselected": 3}),
+        ("not matrix", f"{file}::test_a_number[4]", {"passed": 1}),
     ]:
-        pytester.runpytest_inprocess(*arguments, "-m", markers, *names).assert_outcomes(**expected)
+        pytester.runpytest_inprocess(*arguments, "-m", markers, name).assert_outcomes(**expected)

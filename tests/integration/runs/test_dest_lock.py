@@ -9,8 +9,8 @@ import pytest
 
 from connections.sdk.errors import AlreadyRunning
 from connections.sdk.schema import TableName
+from runs.lifecycle.build_plan import build_plan
 from runs.lifecycle.insert import RunRequest, insert_run, queue_run, start_run
-from runs.lifecycle.plan import build_plan
 from runs.models import Run
 from tests.factories import ConnectionFactory, ModuleFactory, RunFactory, WarehouseFactory
 from tests.processes.commands import call
