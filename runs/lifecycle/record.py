@@ -22,7 +22,6 @@ from runs.engine import events
 from runs.engine.plan import Plan
 from runs.lifecycle.finish import finish_run
 from runs.models import Run
-from runs.models.setting import current_settings
 from runs.models.states import Status
 from runs.models.storable import storable
 
@@ -47,9 +46,8 @@ class Recorder:
         # rows deleted by the publish, and by each step after it
         self._deleted = 0
         self._reconciled: dict[str, int] = {}
-        # as they are when the run starts
-        self.settings = current_settings()
-        self._max_log_bytes = self.settings.run_log_megabytes * 1_000_000
+        # None until the settings are read, and if that one cannot be read
+        self.max_log_bytes: int | None = None
         # fields that are set on the run and not yet written to its row
         self._unwritten: dict[str, Any] = {}
 
@@ -78,8 +76,9 @@ class Recorder:
         logs.write(self.run, text)
 
     def cap_log(self) -> None:
-        """Cut the middle out of a log that exceeds the setting run_log_megabytes."""
-        logs.cap(self.run, most=self._max_log_bytes)
+        """Cut the middle out of a log that exceeds its limit."""
+        if self.max_log_bytes is not None:
+            logs.cap(self.run, most=self.max_log_bytes)
 
     def record(self, event: events.Event) -> None:
         """Record one event in the log and the row. Raise IllegalTransition if the run was finalized elsewhere."""
@@ -121,6 +120,8 @@ class Recorder:
                 if warning not in run.warnings:
                     self._set(warnings=[*run.warnings, warning])
                 self.log(f"warning: {message}")
+            case events.HookSucceeded(number):
+                self.log(f"hook {number} done")
             case events.Waiting(message):
                 self.log(message)
 
