@@ -83,9 +83,7 @@ def test_a_hook_whose_failure_is_a_warning_is_executed_again_with_the_one_that_m
     assert logged(numbers) == ["lenient", "strict"]
 
 
-def test_hooks_before_the_run_are_executed_at_each_attempt(
-    numbers: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hooks_before_the_run_are_executed_at_each_attempt(numbers: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     transfer, calls = sync.transfer, []
 
     def lost_once(*arguments: Any) -> Iterator[Event]:

@@ -53,9 +53,7 @@ def test_a_tick_without_a_limit_of_runs_sends_notifications_and_raises_afterward
     assert reported == TASKS
 
 
-def test_a_tick_whose_metadata_fail_tries_the_other_tasks(
-    reported: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tick_whose_metadata_fail_tries_the_other_tasks(reported: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
         raise OperationalError("the connection was lost")
 
@@ -176,5 +174,3 @@ def test_why_a_schedule_cannot_fire_is_stored_and_reported_without_secrets(secre
     text = slots.record_error(timer, AlreadyRunning(f"no, {secret}"))
     assert text.startswith("no, ")
     assert secret not in text + Progress.objects.get().error
-
-

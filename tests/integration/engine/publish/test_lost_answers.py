@@ -1,4 +1,4 @@
-"""The answer to a COMMIT that succeeded is lost: the statements and warnings of the transaction are yielded all the same."""
+"""The answer to a COMMIT that succeeded is lost: its statements and warnings are yielded all the same."""
 
 from __future__ import annotations
 
