@@ -25,7 +25,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 @pytest.fixture
-def orders(numbers: Bench, save_module: Callable[..., Module]) -> Module:
+def orders(bench: Bench, save_module: Callable[..., Module]) -> Module:
+    bench.at_source("CREATE TABLE s (k INTEGER, v TEXT)", "INSERT INTO s VALUES (1, 'one'), (2, 'two')")
     return save_module("orders", "SELECT k, v FROM s", merge_strategy="upsert", merge_key="k")
 
 
@@ -60,9 +61,9 @@ def test_a_group_run_starts_in_spite_of_it(db: None, metadata_fail_once: list[st
     assert (GroupRun.objects.get().status, len(metadata_fail_once)) == ("success", 2)
 
 
-def test_a_verification_starts_in_spite_of_it(orders: Module, numbers: Bench, metadata_fail_once: list[str]) -> None:
-    numbers.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.orders AS VALUES (1, 'one'), (2, 'two')")
-    numbers.at_destination("ALTER TABLE sync.orders RENAME column1 TO k", "ALTER TABLE sync.orders RENAME column2 TO v")
+def test_a_verification_starts_in_spite_of_it(orders: Module, bench: Bench, metadata_fail_once: list[str]) -> None:
+    bench.at_destination("CREATE SCHEMA sync", "CREATE TABLE sync.orders AS VALUES (1, 'one'), (2, 'two')")
+    bench.at_destination("ALTER TABLE sync.orders RENAME column1 TO k", "ALTER TABLE sync.orders RENAME column2 TO v")
     row = queue_verification(orders, VerificationRequest())
     done = call("carryout", "--verification", str(row.pk))
     assert (Verification.objects.get().status, len(metadata_fail_once), done.code) == ("equal", 2, 0)
