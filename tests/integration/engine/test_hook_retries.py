@@ -16,6 +16,8 @@ from runs.engine import hooks, sync
 from runs.engine.events import Event, Warned
 from runs.engine.plan import Hook, Plan, RunOn, Strategy
 from runs.engine.retry import run_with_retries
+from runs.engine.sessions import open_session
+from tests.benches import transfer_in_process
 from tests.benches.bench import Bench, retry_policy
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
@@ -47,7 +49,6 @@ def logged(bench: Bench) -> list[str]:
 def lose(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that makes the connection of the hook of this name fail so many times."""
     left: dict[str, int] = {}
-    open_session = hooks.open_session
 
     def open_or_fail(connection: ConnectionParameters) -> AbstractContextManager[Session]:
         if left.get(connection.name, 0):
@@ -84,13 +85,13 @@ def test_a_hook_whose_failure_is_a_warning_is_executed_again_with_the_one_that_m
 
 
 def test_hooks_before_the_run_are_executed_at_each_attempt(numbers: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    transfer, calls = sync.transfer, []
+    calls: list[int] = []
 
     def lost_once(*arguments: Any) -> Iterator[Event]:
         calls.append(1)
         if len(calls) == 1:
             raise ConnectionLost("reset")
-        return transfer(*arguments)
+        return transfer_in_process.transfer(*arguments)
 
     monkeypatch.setattr(sync, "transfer", lost_once)
     list(retried(plan_with(numbers, hook(numbers, "before", RunOn.BEFORE), hook(numbers, "after"))))

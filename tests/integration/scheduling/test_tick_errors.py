@@ -18,7 +18,7 @@ from runs.models import GroupRun, Run, Setting, Verification
 from runs.models.notification import Notification
 from runs.process.identity import ProcessIdentity
 from scheduling.models import Progress, Slot, Tick
-from scheduling.tick import slots, tick, timers
+from scheduling.tick import fire, housekeeping, slots, tick, timers
 from tests.factories import ModuleFactory, RunFactory, change_settings
 from tests.integration.scheduling.simulated_time import MINUTE, START, schedule
 
@@ -30,7 +30,7 @@ SECRET = "canary-8850"
 def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the names of the tasks after a tick, as they are called."""
     called: list[str] = []
-    for module, name in ((tick.housekeeping, "prune_daily"), (tick.housekeeping, "find_late"), (tick, "send_due")):
+    for module, name in ((housekeeping, "prune_daily"), (housekeeping, "find_late"), (tick, "send_due")):
         monkeypatch.setattr(module, name, lambda *_, name=name: called.append(name))
     return called
 
@@ -57,7 +57,7 @@ def test_a_tick_whose_metadata_fail_tries_the_other_tasks(reported: list[str], m
     def fail(*arguments: object) -> None:
         raise OperationalError("the connection was lost")
 
-    monkeypatch.setattr(tick.fire, "fire", fail)
+    monkeypatch.setattr(fire, "fire", fail)
     with pytest.raises(DatabaseError):
         tick.tick_and_housekeeping(START)
     assert reported == TASKS
