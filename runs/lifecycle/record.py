@@ -46,6 +46,8 @@ class Recorder:
         # rows deleted by the publish, and by each step after it
         self._deleted = 0
         self._reconciled: dict[str, int] = {}
+        # the statements of the last attempt that failed and had some
+        self._failed_merge_sql = ""
         # None until the settings are read, and if that one cannot be read
         self.max_log_bytes: int | None = None
         # fields that are set on the run and not yet written to its row
@@ -144,6 +146,9 @@ class Recorder:
         self._set(inserted=event.inserted, updated=event.updated, deleted=event.deleted, published_at=timezone.now())
         if (name := event.watermark_column) in (watermarks := self.run.watermarks):
             self._set(watermarks={**watermarks, name: {**watermarks[name], "out": event.watermark}})
+        if event.recovered and not self.run.merge_sql:
+            # the last attempt had executed it, and then lost the connection
+            self._set(merge_sql=self._failed_merge_sql)
         how = " (found in the commit record)" if event.recovered else ""
         self.log(f"published{how}: {event.inserted} inserted, {event.updated} updated, {event.deleted} deleted")
 
@@ -160,6 +165,7 @@ class Recorder:
         }
         self._set(attempts=[*earlier, attempt], attempt=failed.number + 1)
         if not self.published:
+            self._failed_merge_sql = self.run.merge_sql or self._failed_merge_sql
             self._set(steps=[], merge_sql="")
         what = "connection" if failed.connecting else "attempt"
         self.log(f"attempt {failed.number} failed: {failed.code}: {message}")
