@@ -173,8 +173,9 @@ def _stop(recorder: Recorder, *, is_row_gone: bool, failure: BaseException | Non
 
     ``failure`` is the error that the run met before it noticed; it is logged, or a warning if the run had published.
     """
+    text = failure.message if isinstance(failure, PipekitError) else f"{type(failure).__name__}: {failure}"
     if failure is not None:
-        recorder.log(f"failed: {type(failure).__name__}: {failure}")
+        recorder.log(f"failed: {text}")
     # by the plan that was executed: the module may have been changed since
     plan = recorder.plan if recorder.publishing and not recorder.published else None
     if plan is not None and (published := _find(plan)):
@@ -190,7 +191,7 @@ def _stop(recorder: Recorder, *, is_row_gone: bool, failure: BaseException | Non
     if not recorder.published:
         raise Cancelled("The run was cancelled; nothing was published.")
     if failure is not None:
-        recorder.record(Warned(str(failure)))
+        recorder.record(Warned(text))
     if is_row_gone:
         recorder.record(
             Warned(
