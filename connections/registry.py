@@ -136,9 +136,9 @@ def _module(kind: str, name: str) -> ModuleType:
     return import_module(f"{_package(kind)}.{name}")
 
 
-def url_module(kind: str) -> Any:
-    """Import and return the kind's ``url.py``, for kinds whose manifest names no form of URLs."""
-    return _module(kind, "url")
+def url_syntax(kind: str) -> Any:
+    """Import and return the kind's ``url_syntax.py``, for kinds whose manifest names no form of URLs."""
+    return _module(kind, "url_syntax")
 
 
 def dialect(kind: str) -> Dialect:

@@ -11,7 +11,7 @@ from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from modules.choices import DuplicateKeys
 from modules.query.aliases import check_names, safe_alias, suggest
-from modules.query.mapping import map_columns
+from modules.query.column_mapping import map_columns
 
 if TYPE_CHECKING:
     from modules.models import Module

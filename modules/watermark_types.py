@@ -46,7 +46,7 @@ def warning(module: Module) -> str:
 def _trimmed(module: Module, name: str) -> Iterator[DataType]:
     """Yield TEXT for a column that the query trims."""
     # imported here: slow to import, and needed only where modules are saved
-    from modules.query.mapping import map_columns
+    from modules.query.column_mapping import map_columns
 
     try:
         mapping = map_columns(module.source_query, registry.dialect(module.source_connection.driver.kind))

@@ -14,8 +14,8 @@ class PipekitSiteConfig(AppConfig):
 
     def ready(self) -> None:
         from pipekit_site import (
-            checks,  # noqa: F401 - registers the system checks
             protected_paths,
+            system_checks,  # noqa: F401 - registers the system checks
         )
 
         config = settings.PIPEKIT

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.db import ProgrammingError, connection, transaction
 
-from connections.connectors.postgresql.metadata import SERVER_DATABASE
+from connections.connectors.postgresql.own_metadata import SERVER_DATABASE
 from connections.sdk.files import protection
 from connections.sdk.files.private import replace_file
 from connections.sdk.files.protection import Protection, ServerDatabase

@@ -18,7 +18,7 @@ from connections.sdk.errors import DatabaseMissing, PipekitError, SecretMissing
 from connections.sdk.schema import Column, TableInfo
 from modules import implied_watermark, watermark_types
 from modules.models import Module
-from modules.query.mapping import map_columns
+from modules.query.column_mapping import map_columns
 from modules.strategies import traits_of
 from runs.engine.extract.columns import column_missing_in
 from runs.engine.publish import unfilled_columns

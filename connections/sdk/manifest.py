@@ -34,8 +34,8 @@ Keys of ``url``:
     The form as shown in error messages, and with ``{placeholders}`` as shown on the driver's page.
 ``form``
     The syntax: ``network`` (``prefix//host:port/database``), ``file`` (``prefix/path``) or ``https``
-    (``https://host:port/path``; ``http://`` only for this machine). Without it, ``url.py`` beside the manifest has
-    ``read(rest, prefix) -> ConnectionUrl`` and ``write(url) -> str``.
+    (``https://host:port/path``; ``http://`` only for this machine). Without it, ``url_syntax.py`` beside the
+    manifest has ``read(rest, prefix) -> ConnectionUrl`` and ``write(url) -> str``.
 ``prefixes``
     What a URL begins with, each ending in a colon; the first one is written. Not with ``form: https``, whose URLs do
     not tell their kind.
@@ -49,8 +49,8 @@ Keys of ``url``:
     What separates properties: ``&`` (then they begin with ``?``; the default) or ``;``.
 ``properties``, ``choices``
     The allowed properties by type of their values: ``boolean``, ``integer``, ``word``, ``list``, ``text``, ``zone``,
-    ``path`` and ``mark`` (see `connections.url.properties`). All others are refused: list none that makes a driver run
-    SQL, load code, read or write files, or open another connection. ``choices`` limits a property to some values.
+    ``path`` and ``mark`` (see `connections.url.property_check`). All others are refused: list none that makes a driver
+    run SQL, load code, read or write files, or open another connection. ``choices`` limits a property to some values.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class UrlProperty:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlRules:
-    """The key ``url`` of a manifest. ``form`` is empty if the kind has a ``url.py``.
+    """The key ``url`` of a manifest. ``form`` is empty if the kind has a ``url_syntax.py``.
 
     ``properties`` maps names in lower case to the allowed properties.
     """

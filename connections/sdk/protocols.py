@@ -2,8 +2,8 @@
 
 A connector is one package, ``connections/connectors/<kind>/`` or that of an entry point. It contains ``connector.yaml``
 (the manifest, see `connections.sdk.manifest`), ``dialect.py`` (``DIALECT``, with the traits of its ``grammar``),
-``datatypes.py`` (``parse``, ``render``), ``url.py`` if its URLs have a syntax of their own (``read``, ``write``) and,
-depending on the manifest's capabilities, ``driver.py`` (``connect``), ``introspection.py`` (Introspector),
+``datatypes.py`` (``parse``, ``render``), ``url_syntax.py`` if its URLs have a syntax of their own (``read``, ``write``)
+and, depending on the manifest's capabilities, ``driver.py`` (``connect``), ``introspection.py`` (Introspector),
 ``reader.py`` (Reader) and ``writer.py`` (Writer). ``connector.py`` combines them as ``CONNECTOR``, the manifest's
 ``entrypoint``. Drivers connect and generate no SQL; dialects generate SQL and do not connect.
 """

@@ -14,7 +14,7 @@ from connections import registry
 from connections.sdk.errors import UrlInvalid
 from connections.sdk.manifest import UrlRules
 from connections.sdk.parameters import ConnectionParameters
-from connections.url import forms
+from connections.url import syntaxes
 from connections.url.parts import ConnectionUrl
 
 __all__ = ["ConnectionUrl", "check", "database_of", "kind_of", "parse", "rebuild", "sharing_file"]
@@ -100,12 +100,12 @@ def _all_rules() -> dict[str, UrlRules]:
 
 def _read(rest: str, prefix: str, *, kind: str, rules: UrlRules) -> ConnectionUrl:
     if rules.form == "network":
-        return forms.read_network(rest, kind, rules.separator)
+        return syntaxes.read_network(rest, kind, rules.separator)
     if rules.form == "file":
-        return forms.read_file(rest, kind, rules.separator)
+        return syntaxes.read_file(rest, kind, rules.separator)
     if rules.form == "https":
-        return forms.read_https(rest, kind, prefix.rstrip(":"))
-    return cast(ConnectionUrl, registry.url_module(kind).read(rest, prefix))
+        return syntaxes.read_https(rest, kind, prefix.rstrip(":"))
+    return cast(ConnectionUrl, registry.url_syntax(kind).read(rest, prefix))
 
 
 def _unknown_scheme(driver: str | None, kind: str) -> UrlInvalid:
@@ -138,12 +138,12 @@ def rebuild(url: ConnectionUrl) -> str:
         raise UrlInvalid(f"There is no URL form for “{url.kind}”.")
     if rules.form == "network":
         opening = "?" if rules.separator == "&" else ";"
-        return forms.write_network(url, rules.prefixes[0].rstrip(":"), opening=opening, separator=rules.separator)
+        return syntaxes.write_network(url, rules.prefixes[0].rstrip(":"), opening=opening, separator=rules.separator)
     if rules.form == "file":
-        return forms.write_file(url, rules.prefixes[0].rstrip(":"), rules.separator)
+        return syntaxes.write_file(url, rules.prefixes[0].rstrip(":"), rules.separator)
     if rules.form == "https":
-        return forms.write_https(url)
-    return cast(str, registry.url_module(url.kind).write(url))
+        return syntaxes.write_https(url)
+    return cast(str, registry.url_syntax(url.kind).write(url))
 
 
 def _expected(kind: str) -> str:

@@ -8,7 +8,7 @@ from itertools import takewhile
 from connections.sdk.records import dataclass
 from connections.sdk.sql.grammar import SPECIFIC_CLAUSES, Grammar
 from modules.query.pieces import TokenKind
-from modules.query.tokenizer import Token
+from modules.query.tokens import Token
 
 SET_OPERATIONS = frozenset({"UNION", "INTERSECT", "EXCEPT", "MINUS"})
 # words between a set operation and the next query

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from connections.sdk.sql.dialect import Dialect
 from modules.query.clauses import TAIL, Clause
-from modules.query.tokenizer import Token
+from modules.query.tokens import Token
 from modules.query.words import PER_RESULT, ROW_NUMBERS, is_aggregate
 
 _IN_PLACE = frozenset({"FROM", "WHERE", "ORDER BY"}) | TAIL

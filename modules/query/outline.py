@@ -20,7 +20,7 @@ from modules.query.refusals import (
     refuse_second_statement,
     refuse_writes,
 )
-from modules.query.tokenizer import Token, read
+from modules.query.tokens import Token, read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

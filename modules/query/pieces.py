@@ -74,7 +74,7 @@ def split_by_sqlglot(query: str, dialect: Dialect) -> list[Piece]:
     # imported late: most queries do not need it
     from sqlglot.errors import TokenError
 
-    from modules.query.dialects import tokenizer
+    from modules.query.tokenizers import tokenizer
 
     try:
         tokens = tokenizer(dialect.grammar).tokenize(query)

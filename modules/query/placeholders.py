@@ -13,7 +13,7 @@ from connections.sdk.errors import DataError, TokenUnknown
 from connections.sdk.records import dataclass
 from connections.sdk.sql.dialect import Dialect
 from modules.query.pieces import TokenKind
-from modules.query.tokenizer import Token, read
+from modules.query.tokens import Token, read
 
 _NAME = re.compile(r"(?<!\{)\{([A-Za-z_][A-Za-z0-9_]*)\}(?!\})")
 # longer literals are not repeated in error messages

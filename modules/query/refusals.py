@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from connections.sdk.errors import QueryInvalid
 from connections.sdk.sql.dialect import Dialect
 from modules.query.clauses import SET_OPERATIONS, Clause
-from modules.query.tokenizer import Token, source_text
+from modules.query.tokens import Token, source_text
 from modules.query.words import words
 
 WRITES = frozenset({"DELETE", "INSERT", "MERGE", "UPDATE"})

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from connections.sdk.errors import ColumnUnmapped, QueryInvalid
 from connections.sdk.sql.dialect import Dialect
 from modules.query.aliases import suggest
-from modules.query.mapping import MappedColumn, QueryMapping, mapping_of
+from modules.query.column_mapping import MappedColumn, QueryMapping, mapping_of
 from modules.query.outline import Outline, outline
-from modules.query.tokenizer import read
+from modules.query.tokens import read
 
 Insertion = tuple[int, str]
 

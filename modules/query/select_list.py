@@ -8,7 +8,7 @@ from connections.sdk.errors import ColumnUnmapped
 from connections.sdk.records import dataclass
 from connections.sdk.sql.dialect import Dialect
 from modules.query.pieces import TokenKind
-from modules.query.tokenizer import Token, source_text
+from modules.query.tokens import Token, source_text
 from modules.query.words import ENDING, EXPECTING, TYPING, VALUES
 
 Tokens = Sequence[Token]

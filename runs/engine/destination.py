@@ -1,4 +1,4 @@
-"""The destination of a run: an open session with its dialect, and the transactions that publish.
+"""The destination of a run: an open session with its dialect.
 
 No statement waits for a lock longer than the plan's lock_timeout. The error of a lock timeout names the sessions that
 hold the lock; they are not terminated.
@@ -8,51 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import cast
 
 from connections import registry
 from connections.sdk.capabilities import Cap
 from connections.sdk.claim import Claim
-from connections.sdk.errors import ConnectionLost, LockTimeout, PipekitError
+from connections.sdk.errors import LockTimeout, PipekitError
 from connections.sdk.protocols import Session
-from connections.sdk.records import dataclass
 from connections.sdk.schema import ColumnInfo, TableInfo, TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.type_validation import is_type
 from runs.engine import control_tables
-from runs.engine.events import Published
-from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.sessions import open_session
 
 # lock holders that are named in an error
 _NAMED = 5
-
-
-class CommitKind(StrEnum):
-    """The kind of a commit record. A run has at most one of each."""
-
-    PUBLISH = "publish"
-    KEY_SYNC = "key_sync"
-    REPAIR = "repair"
-
-
-# fault points are named by the step of the run
-_STEPS = {CommitKind.PUBLISH: "publish", CommitKind.KEY_SYNC: "reconcile", CommitKind.REPAIR: "repair"}
-
-
-@dataclass(slots=True)
-class Commit:
-    """What a transaction of `Destination.publishing` commits: set by its block, unless the run committed before."""
-
-    published: Published | None = None
-
-    @property
-    def result(self) -> Published:
-        """What is committed, after the transaction."""
-        assert self.published is not None
-        return self.published
 
 
 class Destination:
@@ -129,38 +100,6 @@ class Destination:
         for sql in self.dialect.begin_publish(table, lock_seconds=self.plan.lock_timeout):
             self.session.execute(sql)
 
-    @contextmanager
-    def publishing(self, kind: CommitKind) -> Iterator[Commit]:
-        """Execute the block in a transaction that ends with the run's commit record of this kind, then COMMIT.
-
-        The transaction locks the table and looks for an earlier commit of the run, which the block must check: only if
-        ``Commit.published`` is None, it executes its statements and sets the attribute. Until COMMIT it holds the claim
-        on staging; raises Overtaken when a later run has the claim. If the connection is lost, the commit record, read
-        in a new session, shows whether the transaction was committed; raises ConnectionLost if it was not.
-        """
-        commit, is_executed = Commit(), False
-        try:
-            with self.session.transaction():
-                self.begin(self.table)
-                point(f"{_STEPS[kind]}.begun")
-                commit.published = control_tables.find_commit(self.session, self.dialect, self.plan, kind=kind)
-                is_new = commit.published is None
-                if is_new:
-                    control_tables.hold_claim(self.session, self.dialect, self.plan)
-                is_executed = True
-                yield commit
-                if is_new:
-                    control_tables.write_commit(self.session, self.dialect, self.plan, commit.result, kind=kind)
-                    point(f"{_STEPS[kind]}.before_commit")
-        except ConnectionLost as lost:
-            # some systems allow only one session at a time
-            self.session.close()
-            commit.published = _find_after(lost, self.plan, kind)
-            if commit.published is None:
-                raise
-            if not is_executed:
-                yield commit
-
     def _name_holders(self, error: LockTimeout) -> None:
         for table in (self.table, self.staging, control_tables.claims_table(self.dialect)):
             if not (sql := self.dialect.lock_holders(table)):
@@ -175,23 +114,3 @@ class Destination:
                 error.message = f"{error.message} — locks on {table} are held by {named}."
                 error.args = (error.message,)
                 return
-
-
-def find_published(plan: Plan, kind: CommitKind = CommitKind.PUBLISH) -> Published | None:
-    """Return what this run has published, None if nothing; waits for a transaction of it that is still running."""
-    with Destination.open(plan) as dest, dest.session.transaction():
-        dest.begin(dest.table)
-        if dest.describe(control_tables.commits_table(dest.dialect)):
-            return control_tables.find_commit(dest.session, dest.dialect, plan, kind=kind)
-    return None
-
-
-def _find_after(lost: ConnectionLost, plan: Plan, kind: CommitKind) -> Published | None:
-    """Return what `find_published` returns; if it fails, raise ``lost``, which then says that the result is unknown."""
-    try:
-        return find_published(plan, kind)
-    except PipekitError as error:
-        lost.message = f"{lost.message} Whether it was committed is not known: the destination cannot be reached."
-        lost.args = (lost.message,)
-        lost.detail = f"{lost.detail}\n{error.message}".strip()
-        raise lost from error

@@ -13,14 +13,14 @@ from connections.sdk.errors import DatabaseMissing, NotSupported, TransientError
 from connections.sdk.formatting import one_line
 from connections.sdk.schema import Column, ColumnInfo, TableInfo
 from runs.engine.destination import Destination
-from runs.engine.events import Event, MergeSqlBuilt, SourceQueryBuilt, Warned
+from runs.engine.events import Event, MergeSqlBuilt, Warned
 from runs.engine.extract.columns import (
     check_columns_known,
     columns_from_probe,
     columns_without_probe,
     with_destination_types,
 )
-from runs.engine.extract.query import bounded_query
+from runs.engine.extract.query import bounded_query, source_query_event
 from runs.engine.plan import Plan
 from runs.engine.publish import destination_table, unfilled_columns
 from runs.engine.publish.statements import statements, strategy_input
@@ -37,7 +37,7 @@ def build(plan: Plan, query: str, bound: Bound | None, table: TableInfo | None) 
     """
     probed = yield from _probe(plan, query)
     columns = columns_from_probe(plan, query, probed) if probed else columns_without_probe(plan, query, table)
-    yield SourceQueryBuilt(bounded_query(plan, query, bound, columns))
+    yield source_query_event(plan, query, bounded_query(plan, query, bound, columns))
     if not columns:
         yield Warned(
             "The merge SQL is not known before the first run: the query is SELECT * and there is no table yet."

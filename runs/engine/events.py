@@ -30,9 +30,10 @@ class WatermarkResolved:
 
 @dataclass(frozen=True, slots=True)
 class SourceQueryBuilt:
-    """The query, exactly as sent to the source."""
+    """The query, exactly as sent to the source; why a condition made the user's query a subquery of it, if it did."""
 
     sql: str
+    subquery_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

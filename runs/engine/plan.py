@@ -1,4 +1,4 @@
-"""The plan of one run, an immutable value that `runs.lifecycle.plan` makes from the configuration."""
+"""The plan of one run, an immutable value that `runs.lifecycle.build_plan` makes from the configuration."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from itertools import count
 from connections.sdk.errors import ConnectionFailed, PipekitError
 from connections.sdk.records import dataclass
 from runs.engine import sync
-from runs.engine.destination import find_published
 from runs.engine.events import AttemptFailed, Event, HookSucceeded, Published
 from runs.engine.plan import Plan
+from runs.engine.publish.commit import find_published
 
 # a failed connection is retried this often, after so many seconds, without being counted as a retry
 _CONNECTS, _CONNECT_DELAY = 3, 1.0

@@ -18,7 +18,6 @@ from runs.engine import dry_run, hooks
 from runs.engine.destination import Destination
 from runs.engine.events import (
     Event,
-    SourceQueryBuilt,
     Staged,
     StepFinished,
     StepStarted,
@@ -27,7 +26,7 @@ from runs.engine.events import (
 )
 from runs.engine.extract import bound_above_source
 from runs.engine.extract.columns import columns_from_probe, with_destination_types
-from runs.engine.extract.query import base_query, bounded_query, repair_query
+from runs.engine.extract.query import base_query, bounded_query, repair_query, source_query_event
 from runs.engine.faults import point
 from runs.engine.plan import Hook, Plan, RunOn
 from runs.engine.publish import delete_extra, destination_table, key_sync, staging, unfilled_columns
@@ -192,7 +191,7 @@ def _stage(plan: Plan, resolved: Resolved) -> Step[Job]:
         probed = introspector.describe_query(session, resolved.query)
     untyped = columns_from_probe(plan, resolved.query, probed)
     query = repair_query(plan, bounded_query(plan, resolved.query, resolved.bound, untyped), untyped)
-    yield SourceQueryBuilt(query)
+    yield source_query_event(plan, resolved.query, query)
     with Destination.open(plan) as dest:
         columns, warnings = with_destination_types(dest, untyped, resolved.table)
         if plan.watermark:

@@ -11,7 +11,7 @@ from connections.sdk.errors import Cancelled, ConfigurationInvalid, InternalErro
 from connections.sdk.row_counts import TransferResult
 from runs.jrunner.cancel import CANCELLED, FAILED, Cancellation
 from runs.jrunner.job import Job
-from runs.jrunner.progress import periodic_reports
+from runs.jrunner.progress_reports import periodic_reports
 from runs.jrunner.reporter import Reporter
 from runs.jrunner.routes.choose import choose
 

@@ -13,17 +13,17 @@ from connections.sdk import lock_wait_reports
 from connections.sdk.errors import Cancelled, Lost, PipekitError
 from modules.models import Module
 from runs.engine import sync
-from runs.engine.destination import find_published
 from runs.engine.events import Event, Published, Waiting, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
+from runs.engine.publish.commit import find_published
 from runs.engine.retry import RetryPolicy, run_with_retries
 from runs.engine.sessions import with_short_timeout
 from runs.lifecycle import signals
+from runs.lifecycle.build_plan import build_failure_hooks, build_plan
 from runs.lifecycle.connection_limit import wait_for_turn
 from runs.lifecycle.heartbeat import Heartbeat
 from runs.lifecycle.metadata_retry import retry_metadata
-from runs.lifecycle.plan import build_failure_hooks, build_plan
 from runs.lifecycle.record import Recorder
 from runs.models import Run
 from runs.models.setting import Setting, current_settings

@@ -14,9 +14,9 @@ from django.utils import timezone
 from connections.sdk.errors import AlreadyRunning, InternalError, PipekitError
 from connections.sdk.records import dataclass
 from modules.models import Group, Module
-from runs.lifecycle.destination_key import dest_lock_key
+from runs.lifecycle.build_plan import strategy_of
+from runs.lifecycle.dest_lock_key import dest_lock_key
 from runs.lifecycle.liveness import seems_dead
-from runs.lifecycle.plan import strategy_of
 from runs.lifecycle.reap import reap, reap_if_dead
 from runs.models import GroupRun, Run
 from runs.models.execution import Execution, StartedBy, without_secrets

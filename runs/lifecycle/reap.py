@@ -21,10 +21,10 @@ from runs import logs
 from runs.engine.events import Published
 from runs.engine.plan import Plan
 from runs.lifecycle import spool
-from runs.lifecycle.destination_key import is_key_of
+from runs.lifecycle.build_plan import build_destination_plan
+from runs.lifecycle.dest_lock_key import is_key_of
 from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.metadata_retry import close_if_broken
-from runs.lifecycle.plan import build_destination_plan
 from runs.models import GroupRun, Run
 from runs.models.execution import Execution, StartedBy
 from runs.models.states import Status
@@ -181,7 +181,7 @@ def _find_published(plan: Plan) -> tuple[Published | None, str]:
     The text is empty, or says that those deletes could not be found out.
     """
     # imported here: a tick rarely finds a dead run, and the engine would double its imports
-    from runs.engine.destination import CommitKind, find_published
+    from runs.engine.publish.commit import CommitKind, find_published
 
     published = find_published(plan)
     if published is None:

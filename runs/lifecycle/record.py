@@ -110,8 +110,10 @@ class Recorder:
             case events.WatermarkResolved(name, value):
                 self._set(watermarks={**run.watermarks, name: {"in": value, "out": None}})
                 self.log(f"watermark {name} = {value!r}")
-            case events.SourceQueryBuilt(sql):
+            case events.SourceQueryBuilt(sql, reason):
                 self._set(source_query=sql)
+                if reason:
+                    self.log(f"the query becomes a subquery, so that a condition can be added; reason: {reason}")
                 self.log(f"source query:\n{sql}")
             case events.MergeSqlBuilt(sql):
                 self._set(merge_sql=f"{run.merge_sql}\n\n{sql}".strip())

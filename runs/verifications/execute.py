@@ -17,11 +17,11 @@ from modules.models import Module
 from runs import logs
 from runs.engine.faults import point
 from runs.lifecycle import signals
+from runs.lifecycle.build_plan import build_plan
 from runs.lifecycle.execute import execute_run
 from runs.lifecycle.heartbeat import Heartbeat
 from runs.lifecycle.insert import RunRequest, insert_run
 from runs.lifecycle.metadata_retry import retry_metadata
-from runs.lifecycle.plan import build_plan
 from runs.models import Run
 from runs.models.execution import StartedBy
 from runs.models.setting import current_settings

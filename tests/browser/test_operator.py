@@ -10,7 +10,7 @@ import pytest
 from modules import history
 from modules.models import Module
 from runs.models import Run
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.matrix
 HOSTILE = '<img src=x onerror="document.title=1"></script>'

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 
 from runs.engine.plan import Plan, Strategy
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 Row = tuple[int, str, int]
 QUERY = "SELECT k, v, w FROM s"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runs.engine.plan import Plan
-from tests.benches.bench import Bench
 from tests.faults.changing_source import committed_kinds, processes_logging_to
+from tests.harness.bench import Bench
 from tests.processes import warm
 from tests.processes.commands import stopped, wait_until
 

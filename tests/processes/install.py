@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.processes import warm
 from tests.processes.commands import CommandResult
 

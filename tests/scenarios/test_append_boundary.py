@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from runs.engine.plan import Plan, Strategy
-from tests.benches.bench import Bench, Rows
-from tests.benches.matrix import first_by_default
+from tests.harness.bench import Bench, Rows
+from tests.harness.matrix import first_by_default
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

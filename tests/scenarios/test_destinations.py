@@ -11,7 +11,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.engine import events
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 # each run starts processes
 pytestmark = pytest.mark.matrix

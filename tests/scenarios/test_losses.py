@@ -11,8 +11,8 @@ import pytest
 from connections.sdk.errors import InvalidValue
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import NamedWatermark, Strategy
-from tests.benches.bench import Bench
-from tests.benches.verification import counts, run_verification
+from tests.harness.bench import Bench
+from tests.harness.verification import counts, run_verification
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -6,7 +6,7 @@ import pytest
 
 from connections.sdk.errors import DuplicateKeys
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

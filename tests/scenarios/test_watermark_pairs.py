@@ -9,7 +9,7 @@ import pytest
 
 from connections.sdk.schema import TableName
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench, fetch
+from tests.harness.bench import Bench, fetch
 from tests.scenarios.watermark_histories import DESTINATIONS, SOURCES, Pair, history, pairs
 
 

@@ -25,8 +25,8 @@ SMALL = {
     "datatypes.py": "every kind of system has one",
     "dialect.py": "every kind of system has one",
     "equality.py": "every kind of system whose values are compared has one",
-    "metadata.py": "every kind of system that can hold the metadata has one",
-    "url.py": "every kind of system with a URL of its own form has one",
+    "own_metadata.py": "every kind of system that can hold the metadata has one",
+    "url_syntax.py": "every kind of system with a URL of its own form has one",
 }
 # folders of which each file is one command, one strategy, one template library
 SMALL_FOLDERS = ("management/commands", "runs/engine/strategies", "templatetags")
@@ -43,7 +43,7 @@ ALONE = {
     "connections/sdk/sql/final_semicolon.py": "used by all drivers and by the engine",
     "connections/sdk/testing/selected.py": "the module that the plug-in's command line collects",
     "modules/implied_watermark.py": "used without Django, by the engine",
-    "runs/cli/exit_codes.py": "for all commands that wait",
+    "runs/cli/exit_code_by_status.py": "for all commands that wait",
     "runs/engine/hooks.py": "a step of a run",
     "runs/engine/sessions.py": "shared by the engine, its dry run and imports",
     "runs/launchers/detach.py": "a program of its own, which imports nothing of Pipekit",

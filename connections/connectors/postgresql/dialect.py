@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from connections.connectors.postgresql.url import search_path
+from connections.connectors.postgresql.url_syntax import search_path
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from connections.sdk.sql.grammar import Grammar

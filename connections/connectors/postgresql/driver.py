@@ -11,7 +11,7 @@ import psycopg
 
 from connections.connectors.postgresql.errors.connect import from_connect_exception
 from connections.connectors.postgresql.errors.statement import from_psycopg
-from connections.connectors.postgresql.metadata import (
+from connections.connectors.postgresql.own_metadata import (
     IS_METADATA,
     SERVER_DATABASE,
     UNIDENTIFIED,

@@ -14,7 +14,7 @@ from connections.sdk.schema import Column, ColumnInfo, TableInfo
 from connections.sdk.sql.type_validation import checked, is_type
 from connections.sdk.types import DataType, Kind
 from modules.query.aliases import check_names, safe_alias
-from modules.query.mapping import QueryMapping, map_columns
+from modules.query.column_mapping import QueryMapping, map_columns
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from connections import registry
 from connections.sdk.schema import Column
+from modules.query.column_mapping import map_columns
 from modules.query.placeholders import replace_placeholders
 from modules.query.rewrite import add_predicate
+from runs.engine.events import SourceQueryBuilt
 from runs.engine.plan import Plan
 from runs.engine.watermarks.bounds import Bound, predicate
 from runs.engine.watermarks.types import check_pair, source_type
@@ -46,3 +48,10 @@ def repair_query(plan: Plan, query: str, columns: Sequence[Column]) -> str:
     column = next(column for column in columns if column.dest_name == repair.column)
     dialect = registry.dialect(plan.source.kind)
     return add_predicate(query, dialect, column.dest_name, repair.condition, result_name=column.source_name)
+
+
+def source_query_event(plan: Plan, query: str, built: str) -> SourceQueryBuilt:
+    """Return the event for the source query ``built`` from the user's query, which a condition may have changed."""
+    if built == query:
+        return SourceQueryBuilt(built)
+    return SourceQueryBuilt(built, map_columns(query, registry.dialect(plan.source.kind)).why)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from connections.sdk.sql.foreign_keys import Deletion
-from runs.engine.destination import CommitKind, Destination
+from runs.engine.destination import Destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Warned
 from runs.engine.plan import Plan
 from runs.engine.publish import duplicate_rows, foreign_keys, safety_limits, side_effects
 from runs.engine.publish.checks import check_deleted, check_present
+from runs.engine.publish.commit import CommitKind, publish_transaction
 from runs.engine.publish.staging import StagedRows
 from runs.engine.strategies.statement import RowCount, Statement
 
@@ -26,7 +27,7 @@ def deletes(plan: Plan) -> bool:
 def delete_extra(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
     """Delete the rows, yielding events; the last one is Reconciled. Raises Refused above max_delete_share."""
     events: list[Event] = []
-    with Destination.open(plan) as dest, dest.publishing(CommitKind.REPAIR) as commit:
+    with Destination.open(plan) as dest, publish_transaction(dest, CommitKind.REPAIR) as commit:
         if commit.published is None:
             deleted = _delete_in_transaction(dest, staged, events)
             commit.published = Published(inserted=0, updated=0, deleted=deleted)

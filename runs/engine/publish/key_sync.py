@@ -15,12 +15,13 @@ from connections.sdk.schema import Column, TableName
 from connections.sdk.sql.foreign_keys import Deletion
 from modules.query.placeholders import find_placeholders
 from modules.query.rewrite import select_columns
-from runs.engine.destination import CommitKind, Destination
+from runs.engine.destination import Destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Reconciled, Staged, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
 from runs.engine.publish import foreign_keys, key_order, safety_limits, side_effects
 from runs.engine.publish.checks import check_deleted
+from runs.engine.publish.commit import CommitKind, publish_transaction
 from runs.engine.publish.staging import make_empty
 from runs.engine.strategies.statement import RowCount, Statement
 from runs.engine.transfer import job, transfer
@@ -72,7 +73,7 @@ def key_query(plan: Plan, base_query: str, keys: Sequence[Column]) -> str:
 
 def _delete(plan: Plan, table: TableName, read: int) -> Iterator[Event]:
     events: list[Event] = []
-    with Destination.open(plan) as dest, dest.publishing(CommitKind.KEY_SYNC) as commit:
+    with Destination.open(plan) as dest, publish_transaction(dest, CommitKind.KEY_SYNC) as commit:
         if commit.published is None:
             deleted = _delete_missing(dest, table, read, events)
             commit.published = Published(inserted=0, updated=0, deleted=deleted)

@@ -10,7 +10,7 @@ The transaction, in order:
 6. Check what triggers did, and that all rows arrived.
 7. Write the commit record; COMMIT.
 
-`Destination.publishing` executes steps 1, 2 and 7.
+`publish_transaction` executes steps 1, 2 and 7.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Generator, Sequence
 from connections.sdk.errors import InvalidValue, PipekitError
 from connections.sdk.schema import TableInfo
 from connections.sdk.sql.foreign_keys import ForeignKey
-from runs.engine.destination import CommitKind, Destination
+from runs.engine.destination import Destination
 from runs.engine.events import Event, MergeSqlBuilt, Published, Warned
 from runs.engine.faults import point
 from runs.engine.plan import Plan
@@ -33,6 +33,7 @@ from runs.engine.publish import (
     unfilled_columns,
 )
 from runs.engine.publish.checks import check_arrived, check_complete, check_deleted, check_keys, check_numbered
+from runs.engine.publish.commit import CommitKind, publish_transaction
 from runs.engine.publish.staging import StagedRows
 from runs.engine.publish.statements import statements, strategy_input
 from runs.engine.strategies.statement import RowCount, Statement
@@ -54,7 +55,7 @@ def publish(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
             dest.create_schema(dest.table.schema)
             _analyze(dest)
             watermark_counts = count_before_transaction(dest, staged.columns)
-            with dest.publishing(CommitKind.PUBLISH) as commit:
+            with publish_transaction(dest, CommitKind.PUBLISH) as commit:
                 if commit.published is None:
                     commit.published = _PublishTransaction(dest, staged, watermark_counts, events).apply()
     except PipekitError:

@@ -25,7 +25,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.row_counts import TransferResult
 from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
-from runs.jrunner.progress import is_reachable
+from runs.jrunner.progress_reports import is_reachable
 from runs.jrunner.reporter import Reporter
 
 _LAST_LINES = 20

@@ -11,7 +11,7 @@ from connections.management.base import BaseCommand
 from connections.management.exit_codes import ExitCode, worst
 from connections.sdk.errors import PipekitError
 from connections.secrets.redaction import redactor
-from runs.cli.exit_codes import exit_code_of
+from runs.cli.exit_code_by_status import exit_code_of
 from runs.lifecycle import signals
 from runs.lifecycle.execute import execute_run
 from runs.lifecycle.groups import execute_group_run

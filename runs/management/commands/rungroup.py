@@ -11,7 +11,7 @@ from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
 from runs.cli import follow, json_report
-from runs.cli.exit_codes import exit_code_of
+from runs.cli.exit_code_by_status import exit_code_of
 from runs.cli.find import find_group
 from runs.cli.text import group_run_summary
 from runs.lifecycle import signals

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from argparse import ArgumentParser
 from functools import partial
 from typing import Any
@@ -12,13 +11,12 @@ from connections.management.base import BaseCommand, CommandFailed
 from connections.management.exit_codes import ExitCode
 from connections.sdk.errors import AlreadyRunning
 from runs.cli import json_report, progress
-from runs.cli.exit_codes import exit_code_of
+from runs.cli.exit_code_by_status import exit_code_of
 from runs.cli.find import find_module
 from runs.cli.text import run_summary
 from runs.lifecycle import signals
 from runs.lifecycle.execute import execute_run
 from runs.lifecycle.insert import RunRequest, insert_run
-from runs.models.states import Status
 
 
 class Command(BaseCommand):
@@ -51,5 +49,4 @@ class Command(BaseCommand):
         self.write_result(json.dumps(json_report.run_as_json(run)) if options["json"] else run_summary(run))
         if run.error:
             self.write_error(run.error)
-        cancelled_by_term = run.status == Status.CANCELLED and signal.SIGTERM in received
-        self.exit_code = ExitCode.TERMINATED if cancelled_by_term else exit_code_of(run)
+        self.exit_code = exit_code_of(run, received=received)

@@ -12,7 +12,7 @@ from connections.management.base import CommandFailed
 from connections.management.exit_codes import ExitCode, worst
 from connections.sdk.errors import AlreadyRunning
 from modules.models import Module
-from runs.cli.exit_codes import exit_code_of
+from runs.cli.exit_code_by_status import exit_code_of
 from runs.cli.find import find_group
 from runs.cli.verify import FORCE_ALONE, VerifyCommand, usage_error
 from runs.lifecycle import signals

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benches.small_databases import System, postgresql, sqlite
+from tests.harness.small_databases import System, postgresql, sqlite
 from tests.processes.jrunner import run
 
 _SECRET = "s3cr3t/pä ss'word"

@@ -11,7 +11,7 @@ import pytest
 
 from connections.sdk.claim import Claim
 from runs.jrunner.job import Job
-from tests.benches.small_databases import System, job, postgresql, sqlite
+from tests.harness.small_databases import System, job, postgresql, sqlite
 from tests.processes.commands import alive, wait_until
 from tests.processes.jrunner import ROOT, finish, run_job, start_job
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.jrunner.test_command import erp as erp
-from tests.benches.small_databases import System, duckdb, job, postgresql, sqlite
+from tests.harness.small_databases import System, duckdb, job, postgresql, sqlite
 from tests.processes.jrunner import finish, run_job, start, start_job
 
 _SECRET = "s3cr3t/pä ss'word"

@@ -14,7 +14,7 @@ import pytest
 
 from pipekit_site.config.config import BASE_DIR
 from runs.jrunner.job import Job
-from tests.benches.small_databases import job, postgresql, sqlite
+from tests.harness.small_databases import job, postgresql, sqlite
 from tests.processes.install import Install
 
 # the admin, the API, the text interface, and their servers
@@ -29,7 +29,7 @@ BULK = ("pyarrow", "adbc_driver_manager", "duckdb", "numpy", "pandas")
 OTHER = ("sqlglot", "croniter", "psycopg", "asyncpg", "smtplib", "aiosmtplib", "httpx2", "urllib.request")
 
 # what jrunner imports on no route of these tests
-JRUNNER = ("django", "sqlglot", "duckdb", "connections.embedded_postgresql", "modules.query.tokenizer")
+JRUNNER = ("django", "sqlglot", "duckdb", "connections.embedded_postgresql", "modules.query.tokens")
 
 # the class decorator that compiles methods; connections.sdk.records has one that does not
 _COMPILED = re.compile(r"^from dataclasses import .*\bdataclass\b(?! as)", re.MULTILINE)

@@ -17,8 +17,8 @@ from runs.models.execution import Execution
 from runs.models.transitions import IllegalTransition
 from runs.process import identity
 from runs.verifications.insert import VerificationRequest, queue_verification
-from tests.benches.bench import Bench
 from tests.factories import GroupRunFactory, RunFactory
+from tests.harness.bench import Bench
 from tests.processes.commands import call
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("transfer_in_process")]

@@ -14,7 +14,7 @@ from modules.models import Module
 from runs.engine.jrunner_output import ProgressTimer
 from runs.jrunner.protocol import WaitingMessage
 from runs.models import Run, Verification
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.processes.commands import resume_when_stopped, start, stopped, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

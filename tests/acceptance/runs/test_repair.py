@@ -12,7 +12,7 @@ from connections.sdk.parameters import ConnectionParameters
 from modules.models import Module
 from runs.models import Run
 from tests.acceptance.runs.test_verifymodule import verifymodule
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.processes.commands import CommandResult
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")

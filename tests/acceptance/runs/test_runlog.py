@@ -14,8 +14,8 @@ from runs.cli import follow
 from runs.lifecycle.cancel import CancelResult, stop_execution
 from runs.models import GroupRun, Run
 from runs.process import identity
-from tests.benches.bench import Bench
 from tests.factories import GroupRunFactory, RunFactory, create_running_run
+from tests.harness.bench import Bench
 from tests.processes.commands import manage, start, wait_until
 
 Save = Callable[..., Module]

@@ -15,7 +15,7 @@ from django.db import connection as metadata
 from connections.models import Connection
 from modules.models import Hook, Module, Watermark
 from runs.models import Run
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.processes import commands
 from tests.processes.commands import call, manage, resume_when_stopped, stopped, wait_until
 

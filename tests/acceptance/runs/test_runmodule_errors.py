@@ -12,7 +12,7 @@ from modules.models import Hook, Module
 from runs.models import Run
 from tests.acceptance.runs.test_runmodule import QUERY, Save
 from tests.acceptance.runs.test_runmodule import orders as orders
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.processes.commands import CommandResult, call, manage
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from modules.models import Module
 from runs.models import Run
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.processes.commands import ROOT, resume_when_stopped, start_in_new_interpreter, wait_until
 
 # each test starts several processes

@@ -14,8 +14,8 @@ from runs.verifications import execute
 from runs.verifications.report import verification_summary
 from tests.acceptance.runs.test_verifymodule import orders as orders
 from tests.acceptance.runs.test_verifymodule import spoil, spoil_all, verifymodule
-from tests.benches.bench import Bench
 from tests.factories import change_settings
+from tests.harness.bench import Bench
 
 # 100 rows synced into sync.orders, by SQLite and PostgreSQL
 pytestmark = pytest.mark.usefixtures("transfer_in_process", "orders")

@@ -9,8 +9,8 @@ import pytest
 from modules.models import Module
 from runs.models.verification import Verification, VerificationStatus
 from runs.verifications.insert import VerificationRequest, insert_verification
-from tests.benches.bench import Bench
 from tests.factories import GroupFactory, GroupMemberFactory, ModuleFactory
+from tests.harness.bench import Bench
 from tests.processes.commands import call
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")

@@ -12,8 +12,8 @@ from runs.models import Run
 from runs.models.notification import Notification
 from runs.models.verification import Verification, VerificationStatus
 from runs.process import identity
-from tests.benches.bench import Bench
 from tests.factories import change_settings
+from tests.harness.bench import Bench
 from tests.processes.commands import CommandResult, call
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")

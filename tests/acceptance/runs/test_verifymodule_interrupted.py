@@ -16,8 +16,8 @@ from runs.models import Run, Verification
 from runs.models.verification import VerificationStatus
 from runs.verifications import record
 from runs.verifications.record import finish_verification, progress_recorder
-from tests.benches.bench import Bench
 from tests.factories import ModuleFactory
+from tests.harness.bench import Bench
 from tests.integration.runs.test_recording import locked
 from tests.processes.commands import resume_when_stopped, start, wait_until
 

@@ -17,9 +17,9 @@ from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine import events
 from runs.engine.plan import Plan, Strategy
-from tests.benches.bench import Bench
 from tests.faults.changing_source import table_bytes
 from tests.faults.disks.small_disks import mounted
+from tests.harness.bench import Bench
 
 QUERY = "SELECT k, v FROM s"
 SMALL, LARGE = "24m", "200m"

@@ -17,11 +17,11 @@ from random import Random
 import pytest
 
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench
 from tests.faults.changing_source import Generator, digest, stored_rows, table_bytes
 from tests.faults.disks.small_disks import mounted
 from tests.faults.installs import database, runs, start_with_short_timeouts
 from tests.faults.killed_runs import fault_environment, wait_until_stopped_at
+from tests.harness.bench import Bench
 from tests.processes.install import Install
 
 pytestmark = pytest.mark.matrix

@@ -12,8 +12,8 @@ from connections.sdk.parameters import ConnectionParameters
 from modules.models import Module
 from runs.lifecycle.reap import reap_all
 from runs.models import Run
-from tests.benches.bench import Bench
 from tests.factories import HookFactory, WarehouseFactory
+from tests.harness.bench import Bench
 from tests.processes.commands import resume_when_stopped, start, stopped, wait_until
 
 QUERY = "SELECT k AS k, v AS v FROM s"

@@ -11,10 +11,10 @@ from uuid import uuid4
 import pytest
 
 from runs.engine.plan import Hook, Plan, RunOn, Strategy
-from tests.benches.bench import Bench
 from tests.faults.changing_source import Generator, digest, stored_rows, table_bytes
 from tests.faults.killed_runs import RunResult, is_cleaned_up, run_with_fault
 from tests.faults.kills.counts import Tally, printed_tally
+from tests.harness.bench import Bench
 
 # when the hooks of a run that succeeds are executed
 HOOK_EVENTS = [RunOn.BEFORE, RunOn.SUCCESS, RunOn.ALWAYS]

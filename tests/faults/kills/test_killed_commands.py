@@ -17,10 +17,10 @@ from django.utils import timezone
 from modules.models import Hook, Module
 from runs.engine.plan import Strategy
 from runs.models import Run
-from tests.benches.bench import Bench
 from tests.faults.changing_source import QUERY, Generator, digest, stored_rows, table_bytes
 from tests.faults.killed_runs import RunResult, fault_environment, is_cleaned_up, read_result
 from tests.faults.kills.counts import Tally, printed_tally
+from tests.harness.bench import Bench
 from tests.processes.commands import manage, start
 
 pytestmark = [pytest.mark.matrix, pytest.mark.django_db(transaction=True)]

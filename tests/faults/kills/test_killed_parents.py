@@ -17,9 +17,9 @@ import pytest
 from modules.models import Module
 from runs.engine.plan import Strategy
 from runs.models import Run
-from tests.benches.bench import Bench
 from tests.faults.changing_source import QUERY, Generator, digest, stored_rows
 from tests.faults.killed_runs import fault_environment
+from tests.harness.bench import Bench
 from tests.processes.commands import ROOT, alive, wait_until
 
 pytestmark = [pytest.mark.matrix, pytest.mark.django_db(transaction=True)]

@@ -17,8 +17,8 @@ from modules.models import Module
 from runs.models import Run
 from runs.models.notification import Notification
 from scheduling.models import Schedule, Slot
-from tests.benches.bench import Bench
 from tests.factories import ScheduleFactory, change_settings
+from tests.harness.bench import Bench
 from tests.processes.commands import manage, start, wait_until
 
 pytestmark = pytest.mark.matrix

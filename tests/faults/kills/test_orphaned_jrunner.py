@@ -13,8 +13,8 @@ from random import Random
 import pytest
 
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench
 from tests.faults.changing_source import Generator, processes_logging_to
+from tests.harness.bench import Bench
 from tests.processes.commands import wait_until
 
 # kills itself when jrunner has its job but is still importing

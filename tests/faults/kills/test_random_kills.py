@@ -16,9 +16,9 @@ from uuid import uuid4
 import pytest
 
 from runs.engine.plan import Plan, Strategy
-from tests.benches.bench import Bench
 from tests.faults.changing_source import Generator, count_differences, digest, processes_logging_to, stored_rows
 from tests.faults.killed_runs import fault_environment
+from tests.harness.bench import Bench
 from tests.processes import warm
 from tests.processes.commands import backends, wait_until
 

@@ -13,9 +13,9 @@ from modules.models import Module
 from runs.engine.plan import Strategy
 from runs.models import Run
 from runs.process import identity
-from tests.benches.bench import Bench
 from tests.faults.changing_source import QUERY, Generator, digest, stored_rows, table_bytes
 from tests.faults.killed_runs import fault_environment, read_result
+from tests.harness.bench import Bench
 from tests.processes.commands import manage, start
 
 pytestmark = [pytest.mark.matrix, pytest.mark.django_db(transaction=True)]

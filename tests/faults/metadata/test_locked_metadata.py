@@ -17,10 +17,10 @@ from random import Random
 import pytest
 
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench
 from tests.faults.changing_source import Generator, digest, stored_rows
 from tests.faults.installs import database, runs, start_with_short_timeouts
 from tests.faults.killed_runs import fault_environment
+from tests.harness.bench import Bench
 from tests.processes.commands import wait_until
 from tests.processes.install import Install
 

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from connections import embedded_postgresql
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.processes.commands import stopped, wait_until
 from tests.processes.install import Install
 

@@ -10,10 +10,10 @@ from random import Random
 import pytest
 
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench
 from tests.faults.changing_source import Generator, digest, stored_rows
 from tests.faults.installs import configure, database, runs
 from tests.faults.killed_runs import fault_environment, read_result, wait_until_stopped_at
+from tests.harness.bench import Bench
 from tests.processes.install import Install
 
 pytestmark = pytest.mark.matrix

@@ -26,9 +26,9 @@ from connections import embedded_postgresql
 from connections.sdk.errors import ConnectionFailed
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import Plan, Strategy
-from tests.benches.bench import Bench
 from tests.faults.changing_source import Generator, committed_kinds, digest, stored_rows, table_bytes
 from tests.faults.killed_runs import fault_environment, wait_until_stopped_at
+from tests.harness.bench import Bench
 from tests.processes.commands import alive, wait_until
 
 pytestmark = pytest.mark.matrix
@@ -39,7 +39,7 @@ import pickle, sys
 from base64 import b64decode
 from connections.sdk.errors import PipekitError
 from runs.engine import events, retry
-from tests.benches.bench import retry_policy
+from tests.harness.bench import retry_policy
 plan, retries = pickle.loads(b64decode(sys.stdin.read()))
 policy = retry_policy(max_retries=retries, delay=0.1)
 try:

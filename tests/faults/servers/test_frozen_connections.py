@@ -19,10 +19,10 @@ from runs.lifecycle.cancel import CancelResult, cancel_execution
 from runs.lifecycle.insert import RunRequest
 from runs.lifecycle.launch import launch_run
 from runs.models import Run
-from tests.benches.bench import Bench
 from tests.factories import change_settings
 from tests.faults.changing_source import processes_logging_to
 from tests.faults.servers.stopped_server import PUBLISHING, Stopper
+from tests.harness.bench import Bench
 from tests.processes.commands import backends, manage, wait_until
 from tests.servers.proxy import Fault, Proxy
 

@@ -17,8 +17,8 @@ from connections.sdk.errors import PipekitError
 from runs.engine import retry
 from runs.engine.events import AttemptFailed, Event, Published, StepStarted
 from runs.engine.plan import Plan, Strategy
-from tests.benches.bench import Bench, retry_policy
 from tests.faults.changing_source import Generator, digest, stored_rows, table_bytes
+from tests.harness.bench import Bench, retry_policy
 
 pytestmark = pytest.mark.matrix
 

@@ -10,7 +10,7 @@ import pytest
 from connections.sdk.errors import PipekitError
 from runs.engine import events
 from runs.engine.plan import Plan, Strategy
-from tests.benches.bench import Bench, Rows
+from tests.harness.bench import Bench, Rows
 from tests.servers.proxy import Fault, Proxy
 
 pytestmark = pytest.mark.matrix

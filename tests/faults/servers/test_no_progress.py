@@ -21,8 +21,8 @@ from runs.engine import events
 from runs.engine.plan import Hook, Plan, RunOn, Strategy
 from runs.engine.retry import run_with_retries
 from runs.process.control import descendants
-from tests.benches.bench import Bench, Result, retry_policy
 from tests.faults.servers.stopped_server import COPYING, PUBLISHING, Stopper
+from tests.harness.bench import Bench, Result, retry_policy
 from tests.processes.commands import alive, backends, is_jrunner, wait_until
 from tests.servers.proxy import Fault, Proxy
 

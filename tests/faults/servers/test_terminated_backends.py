@@ -13,8 +13,8 @@ import pytest
 
 from connections.sdk.errors import PipekitError
 from runs.engine.plan import Plan, Strategy
-from tests.benches.bench import Bench
 from tests.faults.changing_source import QUERY, Generator, count_differences, digest, stored_rows
+from tests.harness.bench import Bench
 
 # each test starts several processes
 pytestmark = pytest.mark.matrix

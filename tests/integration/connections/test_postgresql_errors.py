@@ -17,7 +17,7 @@ from connections.connectors.postgresql import driver
 from connections.sdk import errors
 from connections.sdk.errors import PipekitError
 from connections.sdk.parameters import ConnectionParameters
-from tests.benches.small_databases import System, job, postgresql, sqlite, transfer_rows
+from tests.harness.small_databases import System, job, postgresql, sqlite, transfer_rows
 from tests.processes.commands import wait_until
 
 # refuse() and the trigger on refusing raise an error with any SQLSTATE

@@ -14,7 +14,7 @@ import pytest
 from connections import registry
 from connections.sdk.files.private import private_directory, private_umask, replace_file
 from connections.sdk.parameters import ConnectionParameters
-from tests.benches.small_databases import System, job
+from tests.harness.small_databases import System, job
 from tests.processes.jrunner import run_job
 
 

@@ -15,7 +15,7 @@ from runs.engine import sync, transfer
 from runs.engine.events import Event, Warned
 from runs.engine.plan import Hook, Plan, RunOn
 from runs.engine.retry import run_with_retries
-from tests.benches.bench import Bench, retry_policy
+from tests.harness.bench import Bench, retry_policy
 
 # prints on standard output, before and between the events, what is not an event
 _NOISY = """

@@ -17,8 +17,8 @@ from runs.engine.events import Event, Warned
 from runs.engine.plan import Hook, Plan, RunOn, Strategy
 from runs.engine.retry import run_with_retries
 from runs.engine.sessions import open_session
-from tests.benches import transfer_in_process
-from tests.benches.bench import Bench, retry_policy
+from tests.harness import transfer_in_process
+from tests.harness.bench import Bench, retry_policy
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benches.small_databases import System, postgresql
+from tests.harness.small_databases import System, postgresql
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.benches.small_databases import System
+from tests.harness.small_databases import System
 
 
 def create_source(system: System, native: str, value: str) -> None:

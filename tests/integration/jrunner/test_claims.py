@@ -11,8 +11,8 @@ import pytest
 
 from connections.sdk.claim import Claim
 from connections.sdk.errors import Overtaken
-from tests.benches.blocked_queries import BLOCKING_EXPRESSION, block_queries
-from tests.benches.small_databases import System, duckdb, job, postgresql, sqlite, transfer_rows
+from tests.harness.blocked_queries import BLOCKING_EXPRESSION, block_queries
+from tests.harness.small_databases import System, duckdb, job, postgresql, sqlite, transfer_rows
 from tests.processes.commands import wait_until
 from tests.processes.jrunner import finish, start_job
 

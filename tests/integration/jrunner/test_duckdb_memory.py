@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.errors import PipekitError
-from tests.benches.small_databases import System, duckdb, job, transfer_rows
+from tests.harness.small_databases import System, duckdb, job, transfer_rows
 
 pytestmark = pytest.mark.matrix
 

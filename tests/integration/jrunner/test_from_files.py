@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.errors import InvalidValue, PipekitError
-from tests.benches.small_databases import System, duckdb, job, postgresql, sqlite, transfer_rows, transfer_values
+from tests.harness.small_databases import System, duckdb, job, postgresql, sqlite, transfer_rows, transfer_values
 
 DUCKDB_TO_POSTGRESQL = [
     ("TINYINT", "-128", "smallint", "-128"),

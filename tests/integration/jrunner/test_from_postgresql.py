@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connections.sdk.errors import InvalidValue, PipekitError
-from tests.benches.small_databases import System, job, transfer_rows, transfer_values
+from tests.harness.small_databases import System, job, transfer_rows, transfer_values
 from tests.integration.jrunner.postgresql_tables import create_destination, create_source
 
 # type, value in SQL, text of the value in the destination

@@ -16,7 +16,7 @@ from connections.sdk.errors import InvalidValue
 from connections.sdk.parameters import ConnectionParameters
 from runs.jrunner.job import Job
 from runs.jrunner.routes.choose import choose
-from tests.benches.small_databases import System, job, postgresql, transfer_rows
+from tests.harness.small_databases import System, job, postgresql, transfer_rows
 
 
 @pytest.fixture

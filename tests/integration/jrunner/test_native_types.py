@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.errors import InvalidValue
-from tests.benches.small_databases import System, duckdb, job, postgresql, sqlite, transfer_rows, transfer_values
+from tests.harness.small_databases import System, duckdb, job, postgresql, sqlite, transfer_rows, transfer_values
 from tests.processes.jrunner import run
 
 # type in PostgreSQL, text

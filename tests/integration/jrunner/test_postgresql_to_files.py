@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.errors import InvalidValue
-from tests.benches.small_databases import System, duckdb, job, sqlite, transfer_rows, transfer_values
+from tests.harness.small_databases import System, duckdb, job, sqlite, transfer_rows, transfer_values
 from tests.integration.jrunner.postgresql_tables import create_destination, create_source
 
 TO_SQLITE = [

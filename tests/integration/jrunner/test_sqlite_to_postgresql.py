@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from connections.sdk.errors import InvalidValue
-from tests.benches.small_databases import System, job, postgresql, sqlite, transfer_rows, transfer_values
+from tests.harness.small_databases import System, job, postgresql, sqlite, transfer_rows, transfer_values
 
 # declared type, value as an SQLite literal, type in the destination, text of the value in PostgreSQL (None is NULL)
 EXACT = [

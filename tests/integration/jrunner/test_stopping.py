@@ -16,7 +16,7 @@ from runs.jrunner.cancel import Cancellation
 from runs.jrunner.job import Job
 from runs.jrunner.reporter import Reporter
 from runs.jrunner.routes.choose import choose
-from tests.benches.small_databases import System, duckdb, job, postgresql, sqlite
+from tests.harness.small_databases import System, duckdb, job, postgresql, sqlite
 from tests.processes.commands import alive, wait_until
 from tests.processes.jrunner import ROOT, finish, start_job
 

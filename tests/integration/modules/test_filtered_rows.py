@@ -15,7 +15,7 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import PipekitError
-from modules.query.mapping import map_columns
+from modules.query.column_mapping import map_columns
 from modules.query.rewrite import add_predicate, no_rows, select_columns
 from runs.engine.watermarks.bounds import Bound, predicate
 from tests.integration.modules.conftest import System

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from connections.sdk.sql.dialect import Dialect
-from modules.query.mapping import MappedColumn, map_columns
+from modules.query.column_mapping import MappedColumn, map_columns
 from modules.query.outline import outline
 from modules.query.rewrite import add_predicate, no_rows, select_columns
 from tests.integration.modules.conftest import System

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from connections import registry
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.processes.commands import CommandResult
 from tests.processes.install import Install
 

@@ -26,7 +26,7 @@ from pipekit_site.config.config import BASE_DIR
 from pipekit_site.metadata import backup
 from runs.lifecycle.execute import execute_run
 from runs.lifecycle.insert import RunRequest, insert_run
-from tests.benches.small_databases import System, job, sqlite
+from tests.harness.small_databases import System, job, sqlite
 from tests.processes.jrunner import run, run_job
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite_metadata]

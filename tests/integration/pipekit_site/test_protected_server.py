@@ -14,14 +14,14 @@ import pytest
 
 from connections import own_metadata, registry
 from connections.connectors.postgresql.copy.reader import PostgresqlBatches
-from connections.connectors.postgresql.metadata import SERVER_DATABASE
+from connections.connectors.postgresql.own_metadata import SERVER_DATABASE
 from connections.sdk.errors import PermissionDenied, Protected
 from connections.sdk.files.protection import METADATA_TABLES, ServerDatabase
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.protocols import WriteTarget
 from connections.sdk.schema import TableName
-from tests.benches.bench import Bench
-from tests.benches.small_databases import job, postgresql
+from tests.harness.bench import Bench
+from tests.harness.small_databases import job, postgresql
 from tests.processes.install import Install
 from tests.processes.jrunner import run_job
 

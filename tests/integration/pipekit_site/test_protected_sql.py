@@ -9,7 +9,7 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import PipekitError
-from tests.benches.small_databases import job, sqlite
+from tests.harness.small_databases import job, sqlite
 from tests.integration.pipekit_site.test_protected import METADATA, parameters
 from tests.processes.jrunner import run_job
 

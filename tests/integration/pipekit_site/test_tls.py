@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.checks import run_checks
 
-from pipekit_site import checks
+from pipekit_site import system_checks
 from tests.processes.install import Install
 
 
@@ -29,7 +29,7 @@ def test_without_the_profile_check_deploy_has_one_warning_with_a_hint() -> None:
     assert [message.id for message in messages] == ["pipekit.W003"]
     assert "tls: true" in str(messages[0].hint)
     # the checks that commands run first do not warn
-    assert "pipekit.W003" not in {message.id for message in checks.check_installation(None)}
+    assert "pipekit.W003" not in {message.id for message in system_checks.check_installation(None)}
 
 
 # prints answers to requests, of a process that has the settings of the profile

@@ -17,8 +17,8 @@ from modules.models import Group, GroupMember, Module
 from runs.models import GroupRun, Run, Verification
 from runs.process import identity
 from runs.process.identity import ProcessIdentity
-from tests.benches.bench import Bench
 from tests.factories import ModuleFactory, RunFactory, change_settings, create_running_run
+from tests.harness.bench import Bench
 from tests.processes.commands import wait_until
 
 MODULES, GROUPS, RUNS = "/admin/modules/module/", "/admin/modules/group/", "/admin/runs/run/"

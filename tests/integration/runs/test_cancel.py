@@ -19,8 +19,8 @@ from runs.lifecycle.insert import RunRequest
 from runs.lifecycle.launch import launch_run
 from runs.models import GroupRun, Run, Verification
 from runs.process import control, identity
-from tests.benches.bench import Bench
 from tests.factories import GroupRunFactory, ModuleFactory, RunFactory
+from tests.harness.bench import Bench
 from tests.processes.commands import alive, backends, is_jrunner, manage, start, wait_until
 
 QUERY = "SELECT k, v FROM s"

@@ -23,8 +23,8 @@ from runs.lifecycle.liveness import seems_dead
 from runs.lifecycle.reap import reap_all
 from runs.models import GroupRun, Run
 from runs.process import control, identity
-from tests.benches.bench import Bench
 from tests.factories import GroupRunFactory, RunFactory, change_settings
+from tests.harness.bench import Bench
 from tests.integration.runs.orders import QUERY, Save, is_final
 from tests.processes.commands import manage, resume_when_stopped, start, stopped, wait_until
 

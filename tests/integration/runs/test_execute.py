@@ -16,7 +16,7 @@ from runs.lifecycle import execute, metadata_retry, signals
 from runs.lifecycle.insert import RunRequest, insert_run
 from runs.models import Run, Setting
 from runs.models.setting import current_settings
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("transfer_in_process")]
 

@@ -19,7 +19,7 @@ from connections.sdk.errors import AlreadyRunning
 from runs.lifecycle.insert import RunRequest
 from runs.lifecycle.launch import launch_run
 from runs.models import Run
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.integration.runs.orders import QUERY, Save, is_final
 from tests.processes.commands import ROOT, resume_when_stopped, wait_until
 

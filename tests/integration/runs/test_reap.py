@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from connections.sdk.errors import ConnectionLost
 from modules.models import Module
-from runs.engine import destination
-from runs.engine.destination import CommitKind, find_published
 from runs.engine.events import Published
 from runs.engine.plan import Plan
+from runs.engine.publish import commit
+from runs.engine.publish.commit import CommitKind, find_published
 from runs.lifecycle import reap
 from runs.lifecycle.execute import execute_run
 from runs.lifecycle.insert import RunRequest, insert_run
@@ -143,7 +143,7 @@ def test_a_killed_run_whose_commit_was_found_is_a_success_even_if_the_destinatio
             return find_published(plan)
         raise ConnectionLost("The connection is lost.")
 
-    monkeypatch.setattr(destination, "find_published", fail_after_publish)
+    monkeypatch.setattr(commit, "find_published", fail_after_publish)
     assert reap.reap(killed)
     killed.refresh_from_db()
     assert (killed.status, killed.inserted) == ("success", 1)

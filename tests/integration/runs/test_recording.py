@@ -14,14 +14,14 @@ from django.db import connection
 
 from connections.sdk.errors import Lost
 from modules.models import Module
-from runs.engine.events import AttemptFailed, MergeSqlBuilt, Published, Warned
+from runs.engine.events import AttemptFailed, MergeSqlBuilt, Published, SourceQueryBuilt, Warned
 from runs.lifecycle import metadata_retry, spool
 from runs.lifecycle.reap import reap_all
 from runs.lifecycle.record import Recorder
 from runs.models import Run
 from runs.models.states import Status
-from tests.benches.bench import Bench
 from tests.factories import RunFactory
+from tests.harness.bench import Bench
 from tests.processes.commands import resume_when_stopped, start, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -117,6 +117,16 @@ def test_a_publish_has_no_statements_of_attempts_before_it() -> None:
         recorder.record(MergeSqlBuilt("INSERT 2;"))
         recorder.record(Published(inserted=1, updated=0, deleted=0, recovered=True))
     assert Run.objects.get().merge_sql == "INSERT 2;"
+
+
+def test_the_log_says_why_a_query_became_a_subquery_and_only_then() -> None:
+    run = RunFactory.create(status="running", pid=1, log_path="runs/subquery.log")
+    with Recorder(run) as recorder:
+        recorder.record(SourceQueryBuilt("SELECT a FROM t WHERE a > 1"))
+        assert "subquery" not in run.log_file.read_text()
+        recorder.record(SourceQueryBuilt("SELECT * FROM (\nSELECT DISTINCT a FROM t\n) q WHERE a > 1", "DISTINCT"))
+    (line,) = [line for line in run.log_file.read_text().splitlines() if "becomes a subquery" in line]
+    assert line.endswith(" the query becomes a subquery, so that a condition can be added; reason: DISTINCT")
 
 
 def test_a_spooled_result_of_a_run_that_is_final_changes_nothing() -> None:

@@ -21,9 +21,9 @@ from runs.lifecycle.insert import RunRequest
 from runs.lifecycle.launch import launch_run
 from runs.models import Run
 from runs.models.notification import Notification
-from tests.benches.bench import Bench, retry_policy
-from tests.benches.blocked_queries import BLOCKING_EXPRESSION, block_queries
 from tests.factories import change_settings
+from tests.harness.bench import Bench, retry_policy
+from tests.harness.blocked_queries import BLOCKING_EXPRESSION, block_queries
 from tests.processes.commands import alive, manage, wait_until
 
 # real processes, many of them

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 
 from runs.lifecycle import spool
-from runs.lifecycle.destination_key import dest_lock_key
+from runs.lifecycle.dest_lock_key import dest_lock_key
 from runs.lifecycle.insert import RunRequest, queue_run
 from runs.models import Run
 from runs.models.states import Status

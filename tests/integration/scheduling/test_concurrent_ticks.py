@@ -15,8 +15,8 @@ from runs.models import GroupRun, Run
 from scheduling.models import Schedule, Slot
 from scheduling.tick import tick as ticking
 from scheduling.tick.fire import TickReport
-from tests.benches.bench import Bench
 from tests.factories import GroupFactory, ScheduleFactory
+from tests.harness.bench import Bench
 from tests.processes.commands import manage, start, wait_until
 
 NOW = dt.datetime(2027, 1, 11, 3, 0, 30, tzinfo=dt.UTC)

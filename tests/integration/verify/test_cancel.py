@@ -17,7 +17,7 @@ from runs.models.transitions import IllegalTransition
 from runs.process import identity
 from runs.verifications import cancel as verification_cancel
 from runs.verifications import launch
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.processes.commands import alive, call, manage, start, stopped, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)

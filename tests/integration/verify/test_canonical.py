@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.benches.bench import Bench
-from tests.benches.verification import counts, run_verification
+from tests.harness.bench import Bench
+from tests.harness.verification import counts, run_verification
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -10,8 +10,8 @@ import pytest
 
 from connections import registry
 from runs.engine.verify.differences import DifferenceCounts, Differences
-from tests.benches.bench import Bench
-from tests.benches.verification import counts, run_verification
+from tests.harness.bench import Bench
+from tests.harness.verification import counts, run_verification
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -12,8 +12,8 @@ from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, InvalidV
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import Strategy
 from runs.engine.verify.plan_repair import repair_plan
-from tests.benches.bench import Bench
-from tests.benches.verification import counts, run_verification
+from tests.harness.bench import Bench
+from tests.harness.verification import counts, run_verification
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -11,8 +11,8 @@ import pytest
 from connections.sdk.errors import NotSupported
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.verify.verify import Options, VerificationResult, verify
-from tests.benches.bench import Bench
-from tests.benches.verification import counts, fast_pace, run_verification
+from tests.harness.bench import Bench
+from tests.harness.verification import counts, fast_pace, run_verification
 
 QUERY = "SELECT k AS k, v AS v FROM s"
 

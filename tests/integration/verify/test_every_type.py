@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from connections.sdk.parameters import ConnectionParameters
-from tests.benches.bench import Bench
-from tests.benches.verification import counts, run_verification
+from tests.harness.bench import Bench
+from tests.harness.verification import counts, run_verification
 
 pytestmark = pytest.mark.matrix
 # type, value at the source, a different value, both in PostgreSQL's SQL

@@ -22,8 +22,8 @@ from runs.engine.verify import open_sides
 from runs.engine.verify.server_side import ServerSide
 from runs.engine.verify.side import Side, Sides
 from runs.engine.verify.streamed_side import StreamedSide
-from tests.benches.bench import Bench
-from tests.benches.verification import counts, run_verification, table_of
+from tests.harness.bench import Bench
+from tests.harness.verification import counts, run_verification, table_of
 from tests.processes.commands import backends, wait_until
 
 QUERY = "SELECT id AS id, name AS name, price AS price FROM s"

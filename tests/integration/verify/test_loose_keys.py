@@ -13,8 +13,8 @@ from connections.sdk.parameters import ConnectionParameters
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.plan_repair import repair_plan
 from runs.engine.verify.verify import Options, VerificationResult, verify
-from tests.benches.bench import Bench
-from tests.benches.verification import counts
+from tests.harness.bench import Bench
+from tests.harness.verification import counts
 
 QUERY = "SELECT k AS k, n AS n FROM s"
 NUMBERS = "WITH RECURSIVE i(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < {})"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from runs.engine.plan import NamedWatermark
-from tests.benches.bench import Bench
-from tests.benches.verification import run_verification, table_of, verify_on_server
+from tests.harness.bench import Bench
+from tests.harness.verification import run_verification, table_of, verify_on_server
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -8,8 +8,8 @@ import pytest
 
 from runs.engine.plan import Strategy
 from runs.engine.verify.verify import Options, verify
-from tests.benches.bench import Bench
-from tests.benches.verification import fast_pace
+from tests.harness.bench import Bench
+from tests.harness.verification import fast_pace
 
 
 @pytest.mark.matrix

@@ -19,7 +19,7 @@ from runs.engine.verify.server_side import ServerSide
 from runs.engine.verify.shared_hash import item
 from runs.engine.verify.side import ComparisonSpec, Side
 from runs.engine.verify.streamed_side import StreamedSide
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 QUERY = "SELECT id, v FROM s"
 _TEXTS = (

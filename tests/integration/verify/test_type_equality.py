@@ -10,7 +10,7 @@ from connections import registry
 from connections.connectors.postgresql.equality import unbounded
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.sql.equality import TextForms
-from tests.benches.bench import fetch
+from tests.harness.bench import fetch
 
 ONE, ONE_SHOWN, SEVERAL = TextForms
 # a type, two texts of one value, and how many texts the connector says that equal values have

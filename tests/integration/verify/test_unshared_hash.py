@@ -8,8 +8,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from tests.benches.bench import Bench
-from tests.benches.verification import counts, reason_for_reading, run_verification, verify_on_server
+from tests.harness.bench import Bench
+from tests.harness.verification import counts, reason_for_reading, run_verification, verify_on_server
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -9,7 +9,7 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import ConfigurationInvalid, DriverMissing, UrlInvalid
-from connections.url import forms, parse
+from connections.url import parse, syntaxes
 from connections.url.parts import ConnectionUrl
 
 MANIFEST = """\
@@ -94,11 +94,11 @@ def test_a_third_party_connector_has_its_own_form_of_url(third_party: None) -> N
 )
 def test_an_unsafe_url_of_an_http_api_is_refused(scheme: str, rest: str) -> None:
     with pytest.raises(UrlInvalid):
-        forms.read_https(rest, "jdbc", scheme)
+        syntaxes.read_https(rest, "jdbc", scheme)
 
 
 def test_a_url_of_an_http_api_is_parsed_and_rebuilt() -> None:
-    url = forms.read_https("//h.example.com:8443/rest/api/3/", "jdbc", "https")
+    url = syntaxes.read_https("//h.example.com:8443/rest/api/3/", "jdbc", "https")
     assert (url.form, url.host, url.port, url.path, url.is_file) == (
         "https",
         "h.example.com",
@@ -106,8 +106,8 @@ def test_a_url_of_an_http_api_is_parsed_and_rebuilt() -> None:
         "/rest/api/3",
         False,
     )
-    assert forms.write_https(url) == "https://h.example.com:8443/rest/api/3"
-    local = forms.read_https("//[::1]/", "jdbc", "http")
+    assert syntaxes.write_https(url) == "https://h.example.com:8443/rest/api/3"
+    local = syntaxes.read_https("//[::1]/", "jdbc", "http")
     assert (local.port_or_default, local.path) == (80, "")
-    assert forms.write_https(local) == "http://[::1]"
-    assert forms.write_https(ConnectionUrl(kind="x", form="https", host="h")) == "https://h"
+    assert syntaxes.write_https(local) == "http://[::1]"
+    assert syntaxes.write_https(ConnectionUrl(kind="x", form="https", host="h")) == "https://h"

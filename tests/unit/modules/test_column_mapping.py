@@ -6,7 +6,7 @@ import pytest
 
 from connections import registry
 from connections.sdk.errors import ColumnUnmapped, QueryInvalid
-from modules.query.mapping import map_columns
+from modules.query.column_mapping import map_columns
 
 
 def columns(kind: str, query: str) -> list[tuple[str, str, str, bool]]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from connections import registry
 from connections.sdk.errors import PipekitError
 from modules.query.rewrite import add_predicate, no_rows
-from modules.query.tokenizer import read
+from modules.query.tokens import read
 from tests.queries.grammar import Drawn, queries
 
 

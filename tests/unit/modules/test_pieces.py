@@ -79,8 +79,8 @@ def test_aggregates_include_all_of_sqlglot() -> None:
 PROGRAM = """
 import sys
 from connections import registry
-from modules.query.mapping import *
-from modules.query.tokenizer import read
+from modules.query.column_mapping import *
+from modules.query.tokens import read
 read('SELECT a.x AS "Y", SUM(b) FROM t a WHERE z = \\'one\\' AND w >= 2.5 GROUP BY 1', registry.dialect("sqlite"))
 assert "sqlglot" not in sys.modules
 read("SELECT a -- comment", registry.dialect("sqlite"))

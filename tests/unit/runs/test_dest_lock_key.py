@@ -9,7 +9,7 @@ import pytest
 
 from connections.models import Connection, Driver
 from modules.models import Module
-from runs.lifecycle.destination_key import dest_lock_key, is_key_of
+from runs.lifecycle.dest_lock_key import dest_lock_key, is_key_of
 
 
 def module(url: str, table: str, kind: str = "", **options: Any) -> Module:

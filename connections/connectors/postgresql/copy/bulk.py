@@ -15,7 +15,7 @@ from connections.connectors.postgresql.copy import guarded_connect
 from connections.connectors.postgresql.dialect import DIALECT
 from connections.connectors.postgresql.errors.connect import from_connect_exception
 from connections.connectors.postgresql.errors.statement import connection_lost, from_server
-from connections.connectors.postgresql.metadata import (
+from connections.connectors.postgresql.own_metadata import (
     IS_METADATA,
     SERVER_DATABASE,
     UNIDENTIFIED,

@@ -16,7 +16,7 @@ from connections.connectors.postgresql.copy import wire_values
 from connections.connectors.postgresql.errors.connect import from_connect_exception
 from connections.connectors.postgresql.errors.statement import connection_lost, from_server, label
 from connections.connectors.postgresql.introspection import describe_query
-from connections.connectors.postgresql.metadata import (
+from connections.connectors.postgresql.own_metadata import (
     IS_METADATA,
     SERVER_DATABASE,
     UNIDENTIFIED,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from connections.connectors.postgresql.session import clear_text
-from connections.connectors.postgresql.url import search_path
+from connections.connectors.postgresql.url_syntax import search_path
 from connections.sdk.parameters import ConnectionParameters
 from connections.url import parse
 

@@ -14,7 +14,7 @@ from connections.sdk.schema import Column, TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from connections.sdk.sql.type_validation import is_type
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench, fetch
+from tests.harness.bench import Bench, fetch
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -16,8 +16,8 @@ from runs.engine import events, sync
 from runs.engine.plan import Plan, Strategy
 from runs.engine.publish.destination_shape import DestinationChanged
 from runs.engine.retry import run_with_retries
-from tests.benches.bench import Bench, retry_policy
-from tests.benches.matrix import first_by_default
+from tests.harness.bench import Bench, retry_policy
+from tests.harness.matrix import first_by_default
 from tests.processes.commands import wait_until
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")

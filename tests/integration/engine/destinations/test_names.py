@@ -11,8 +11,8 @@ from connections.sdk.schema import TableName
 from runs.engine.plan import Limits, Strategy
 from runs.engine.verify.plan_repair import repair_plan
 from runs.engine.verify.verify import Options, verify
-from tests.benches.bench import Bench
-from tests.benches.verification import counts, fast_pace
+from tests.harness.bench import Bench
+from tests.harness.verification import counts, fast_pace
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

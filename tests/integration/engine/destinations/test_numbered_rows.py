@@ -11,7 +11,7 @@ from connections.sdk.errors import InvalidValue, PipekitError
 from connections.sdk.protocols import WriteTarget
 from connections.sdk.schema import Column, TableName
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench, fetch
+from tests.harness.bench import Bench, fetch
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -8,8 +8,8 @@ import pytest
 
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench
-from tests.benches.verification import counts, run_verification, table_of
+from tests.harness.bench import Bench
+from tests.harness.verification import counts, run_verification, table_of
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -11,7 +11,7 @@ import pytest
 
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench, fetch
+from tests.harness.bench import Bench, fetch
 
 pytestmark = pytest.mark.matrix
 

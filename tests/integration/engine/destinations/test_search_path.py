@@ -17,8 +17,8 @@ from runs.engine import events
 from runs.engine.destination import Destination
 from runs.engine.plan import Strategy
 from runs.engine.verify.verify import Options, verify
-from tests.benches.bench import Bench
-from tests.benches.verification import counts, fast_pace
+from tests.harness.bench import Bench
+from tests.harness.verification import counts, fast_pace
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

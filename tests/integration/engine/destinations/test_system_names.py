@@ -12,7 +12,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import PublishingDialect
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench, Rows, fetch
+from tests.harness.bench import Bench, Rows, fetch
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -12,8 +12,8 @@ from connections.sdk.errors import Refused
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine import events
 from runs.engine.plan import Plan, Strategy
-from tests.benches.bench import Bench
-from tests.benches.matrix import first_by_default
+from tests.harness.bench import Bench
+from tests.harness.matrix import first_by_default
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

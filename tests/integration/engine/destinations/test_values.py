@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from connections.sdk.errors import InvalidValue
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 _PG_COLUMNS = """
   k int, t text, c char(5), vc varchar(40), n numeric(38,10), free numeric, b boolean, raw bytea, u uuid, j json,

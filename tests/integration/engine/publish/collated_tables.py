@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from connections.sdk.schema import TableName
 from runs.engine.plan import Limits, Plan, Strategy
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 TABLE = TableName("main", "t")
 QUERY = "SELECT code, v, n FROM s"

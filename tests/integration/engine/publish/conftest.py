@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runs.engine.plan import Plan, Strategy
-from tests.benches.bench import Bench, Rows
+from tests.harness.bench import Bench, Rows
 
 QUERY = "SELECT k, v FROM s"
 

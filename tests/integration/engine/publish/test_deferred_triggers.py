@@ -8,8 +8,8 @@ import pytest
 
 from connections.sdk.errors import CountMismatch, InvalidValue
 from runs.engine.plan import Limits, Plan, Repair, Strategy
-from tests.benches.bench import Bench
-from tests.benches.matrix import first_by_default
+from tests.harness.bench import Bench
+from tests.harness.matrix import first_by_default
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -24,7 +24,7 @@ from connections.sdk.files.protection import METADATA_TABLES
 from connections.sdk.parameters import ConnectionParameters
 from runs.engine import events
 from runs.engine.plan import Plan, Strategy
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -12,7 +12,7 @@ import pytest
 from connections.sdk.errors import PipekitError
 from connections.sdk.schema import TableName
 from runs.engine.plan import Hook, RunOn
-from tests.benches.bench import Bench, Result
+from tests.harness.bench import Bench, Result
 from tests.integration.engine.publish.numbers import QUERY
 from tests.processes.commands import wait_until
 

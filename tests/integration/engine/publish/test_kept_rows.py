@@ -13,7 +13,7 @@ from connections.sdk.errors import CountMismatch, InvalidValue
 from connections.sdk.schema import TableName
 from runs.engine import events
 from runs.engine.plan import Limits, Plan, Strategy
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from runs.engine.plan import Limits, Strategy
-from tests.benches.bench import Bench
-from tests.benches.matrix import first_by_default
+from tests.harness.bench import Bench
+from tests.harness.matrix import first_by_default
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

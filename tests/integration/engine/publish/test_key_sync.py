@@ -7,7 +7,7 @@ import pytest
 from connections.sdk.errors import PipekitError, Refused
 from runs.engine import events
 from runs.engine.plan import Limits, Strategy
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.integration.engine.publish.numbers import plan_for, stored_rows
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")

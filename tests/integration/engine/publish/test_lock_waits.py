@@ -19,8 +19,8 @@ from connections.connectors.sqlite import busy_wait
 from connections.sdk import lock_wait_reports
 from connections.sdk.errors import ConnectionFailed, LockTimeout
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench
-from tests.benches.matrix import first_by_default
+from tests.harness.bench import Bench
+from tests.harness.matrix import first_by_default
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

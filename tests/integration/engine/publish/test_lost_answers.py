@@ -11,9 +11,9 @@ import pytest
 from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.sdk.errors import ConnectionLost
 from runs.engine import control_tables, events
-from runs.engine.destination import CommitKind
 from runs.engine.plan import Plan, Repair, Strategy
-from tests.benches.bench import Bench
+from runs.engine.publish.commit import CommitKind
+from tests.harness.bench import Bench
 from tests.integration.engine.publish.numbers import QUERY, plan_for
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")

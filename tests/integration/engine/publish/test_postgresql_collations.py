@@ -18,7 +18,7 @@ from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.engine import events
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.integration.engine.publish.collated_tables import KEYED, plan_for
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")

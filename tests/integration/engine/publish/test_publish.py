@@ -11,11 +11,11 @@ import pytest
 from connections.sdk.errors import CountMismatch, InvalidValue, Lost, Refused
 from connections.sdk.schema import Column
 from runs.engine import events, sync
-from runs.engine.destination import find_published
 from runs.engine.plan import Strategy
 from runs.engine.publish import publish
+from runs.engine.publish.commit import find_published
 from runs.engine.publish.staging import StagedRows
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.integration.engine.publish.numbers import QUERY, plan_for, stored_rows
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")

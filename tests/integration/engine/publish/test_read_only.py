@@ -15,7 +15,7 @@ from connections.sdk.errors import PermissionDenied, PipekitError, QueryInvalid
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.engine.plan import NamedWatermark
-from tests.benches.bench import Bench, fetch
+from tests.harness.bench import Bench, fetch
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -10,7 +10,7 @@ import pytest
 from runs.engine import sync
 from runs.engine.plan import Plan, Repair, Strategy
 from runs.engine.publish.checks import StagingChanged
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

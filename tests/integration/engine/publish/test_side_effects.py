@@ -12,8 +12,8 @@ import pytest
 from connections.sdk.errors import CountMismatch, Refused
 from connections.sdk.schema import TableName
 from runs.engine.plan import Limits, Plan, Strategy
-from tests.benches.bench import Bench, fetch
-from tests.benches.matrix import first_by_default
+from tests.harness.bench import Bench, fetch
+from tests.harness.matrix import first_by_default
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

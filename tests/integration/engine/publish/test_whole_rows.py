@@ -15,7 +15,7 @@ from connections.sdk.protocols import Session
 from connections.sdk.schema import TableName
 from connections.sdk.sql.publishing import NO_COLLATIONS, PublishingDialect
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from runs.engine.plan import Plan, Strategy
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -9,7 +9,7 @@ import pytest
 
 from connections.sdk.errors import TableMissing
 from runs.engine.plan import NamedWatermark, Plan
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

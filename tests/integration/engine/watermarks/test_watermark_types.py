@@ -12,8 +12,8 @@ from connections.sdk.types import DataType, Kind
 from runs.engine.events import Staged
 from runs.engine.plan import Plan, Strategy
 from runs.engine.watermarks.bounds import Bound, predicate
-from tests.benches.bench import Bench
-from tests.benches.matrix import first_by_default
+from tests.harness.bench import Bench
+from tests.harness.matrix import first_by_default
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -13,8 +13,8 @@ from connections.sdk.errors import Overtaken
 from connections.sdk.schema import TableName
 from runs.engine import sync
 from runs.engine.plan import Plan, Strategy
-from tests.benches import transfer_in_process
-from tests.benches.bench import Bench
+from tests.harness import transfer_in_process
+from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

@@ -9,7 +9,7 @@ import pytest
 from connections.sdk.errors import ColumnMissing, ConfigurationInvalid, DataError
 from runs.engine.plan import NamedWatermark, Plan, Strategy
 from runs.engine.watermarks.bounds import is_null
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

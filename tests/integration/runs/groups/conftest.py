@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modules.models import Group, GroupMember, Module
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.integration.runs.groups.members import GOOD, Member
 
 

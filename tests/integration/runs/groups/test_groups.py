@@ -13,8 +13,8 @@ from connections.models import Connection
 from modules.models import Group, Module
 from runs.lifecycle.launch import launch_group_run
 from runs.models import Run
-from tests.benches.bench import Bench
-from tests.benches.blocked_queries import BLOCKING_EXPRESSION, block_queries
+from tests.harness.bench import Bench
+from tests.harness.blocked_queries import BLOCKING_EXPRESSION, block_queries
 from tests.integration.runs.groups.members import BAD, Member, statuses, wait_for_end
 from tests.processes.commands import manage, wait_until
 

@@ -21,8 +21,8 @@ from runs.lifecycle.insert import RunRequest, insert_failed_run
 from runs.lifecycle.launch import launch_group_run
 from runs.lifecycle.reap import reap_all
 from runs.models import GroupRun, Run
-from tests.benches.bench import Bench
-from tests.benches.blocked_queries import BLOCKING_EXPRESSION, block_queries
+from tests.harness.bench import Bench
+from tests.harness.blocked_queries import BLOCKING_EXPRESSION, block_queries
 from tests.integration.runs.groups.members import BAD, GOOD, Member, statuses, wait_for_end
 from tests.processes.commands import alive, backends, manage, start, wait_until
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from connections import registry
 from connections.sdk.errors import UrlInvalid
 from connections.url.parse import ConnectionUrl, check, kind_of, parse, rebuild
-from connections.url.properties import PATTERNS
+from connections.url.property_check import PATTERNS
 
 RULES = {kind: manifest.url for kind, manifest in registry.manifests().items() if manifest.url}
 ALLOWED = {

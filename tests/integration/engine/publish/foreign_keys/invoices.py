@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runs.engine.plan import Plan, Strategy
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 QUERY = "SELECT id, v FROM s"
 INVOICES = "SELECT no, customer FROM sync.invoice ORDER BY no"

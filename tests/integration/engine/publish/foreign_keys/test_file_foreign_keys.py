@@ -11,8 +11,8 @@ from connections.sdk.errors import InvalidValue
 from connections.sdk.schema import TableName
 from connections.sdk.sql.foreign_keys import ForeignKey, count_orphans
 from runs.engine.plan import Limits, Plan, Repair, Strategy
-from tests.benches.bench import Bench
-from tests.benches.matrix import first_by_default
+from tests.harness.bench import Bench
+from tests.harness.matrix import first_by_default
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 

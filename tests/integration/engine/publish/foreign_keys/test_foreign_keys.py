@@ -13,8 +13,8 @@ from connections.sdk.sql.foreign_keys import lock_deleted
 from runs.engine import events
 from runs.engine.plan import Strategy
 from runs.engine.publish import foreign_keys
-from tests.benches.bench import Bench
-from tests.benches.matrix import first_by_default
+from tests.harness.bench import Bench
+from tests.harness.matrix import first_by_default
 from tests.integration.engine.publish.foreign_keys.invoices import ALL, INVOICES, create_tables, plan_for
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")

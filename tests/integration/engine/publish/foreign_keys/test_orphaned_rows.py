@@ -15,7 +15,7 @@ from connections.sdk.schema import TableName
 from runs.engine.destination import Destination
 from runs.engine.plan import Plan
 from runs.engine.publish.foreign_keys import OrphanedRows
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 TABLE = TableName("", "parent")
 

@@ -13,7 +13,7 @@ from connections.sdk.errors import InvalidValue, Refused
 from connections.sdk.parameters import ConnectionParameters
 from connections.sdk.schema import TableName
 from runs.engine.plan import Strategy
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 from tests.integration.engine.publish.foreign_keys.invoices import ALL, INVOICES, create_tables, plan_for
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")

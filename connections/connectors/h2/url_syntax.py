@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from connections.sdk.errors import UrlInvalid
 from connections.url import parts
-from connections.url.forms import place, properties
 from connections.url.parts import ConnectionUrl
-from connections.url.properties import checked
+from connections.url.property_check import checked_properties
+from connections.url.syntaxes import place, properties
 
 
 def read(rest: str, prefix: str) -> ConnectionUrl:
     place_text, _, text = rest.partition(";")
-    allowed = checked(parts.pairs(text, ";"), "h2")
+    allowed = checked_properties(parts.pairs(text, ";"), "h2")
     form, colon, name = place_text.partition(":")
     if not colon:
         form, name = "file", place_text

@@ -1,4 +1,4 @@
-"""The transaction of `Destination.publishing`: its commit record, its claim, and a lost answer to COMMIT."""
+"""The transaction that publishes: its commit record, its claim, and a lost answer to COMMIT."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import pytest
 from connections.connectors.postgresql.driver import PostgresqlSession
 from connections.sdk.errors import ConnectionLost, Overtaken, Refused
 from connections.sdk.schema import Column
-from runs.engine.destination import CommitKind, Destination, find_published
+from runs.engine.destination import Destination
 from runs.engine.events import Published
 from runs.engine.plan import Plan
 from runs.engine.publish import staging
-from tests.benches.bench import Bench
+from runs.engine.publish.commit import CommitKind, find_published, publish_transaction
+from tests.harness.bench import Bench
 
 COLUMNS = (Column(dest_name="k", dest_type="integer"),)
 INSERT = "INSERT INTO sync.t VALUES (1)"
@@ -32,7 +33,7 @@ def plan(bench: Bench) -> Plan:
 
 
 def publish(plan: Plan, kind: CommitKind = CommitKind.PUBLISH) -> Published:
-    with Destination.open(plan) as dest, dest.publishing(kind) as commit:
+    with Destination.open(plan) as dest, publish_transaction(dest, kind) as commit:
         if commit.published is None:
             dest.session.execute(INSERT)
             commit.published = Published(inserted=1, updated=0, deleted=0)
@@ -51,7 +52,7 @@ def test_a_run_publishes_once_per_kind(bench: Bench, plan: Plan) -> None:
 
 
 def test_an_error_in_the_block_leaves_neither_rows_nor_a_record(bench: Bench, plan: Plan) -> None:
-    with pytest.raises(Refused), Destination.open(plan) as dest, dest.publishing(CommitKind.PUBLISH):
+    with pytest.raises(Refused), Destination.open(plan) as dest, publish_transaction(dest, CommitKind.PUBLISH):
         dest.session.execute(INSERT)
         raise Refused("Too many rows.")
     assert bench.rows() == []

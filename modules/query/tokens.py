@@ -88,7 +88,7 @@ def _is_blank(gap: str, dialect: Dialect) -> bool:
     """Return whether the text consists only of white space and complete comments."""
     while gap := _stripped(gap, dialect):
         # imported late: only text with comments needs sqlglot
-        from modules.query.dialects import has_nested_comments, line_comments
+        from modules.query.tokenizers import has_nested_comments, line_comments
 
         if gap.startswith(line_comments(dialect.grammar)):
             line, _, gap = gap.partition("\n")

@@ -8,9 +8,9 @@ from urllib.parse import unquote
 from connections.sdk.errors import UrlInvalid
 from connections.sdk.parameters import ConnectionParameters
 from connections.url import parse, parts
-from connections.url.forms import encoded, properties, read_network, write_network
 from connections.url.parts import ConnectionUrl
-from connections.url.properties import checked
+from connections.url.property_check import checked_properties
+from connections.url.syntaxes import encoded, properties, read_network, write_network
 
 
 def read(rest: str, prefix: str) -> ConnectionUrl:
@@ -42,7 +42,7 @@ def read(rest: str, prefix: str) -> ConnectionUrl:
         port=port,
         database=parts.decoded_database(database) if database else "",
         username=parts.username(user) if at else "",
-        properties=checked([pair for pair in pairs if pair[0] not in special], "postgresql"),
+        properties=checked_properties([pair for pair in pairs if pair[0] not in special], "postgresql"),
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from connections.url.forms import read_network, write_network
 from connections.url.parts import ConnectionUrl
+from connections.url.syntaxes import read_network, write_network
 
 _HTTPS_PORT = 8443
 

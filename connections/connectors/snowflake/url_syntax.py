@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from connections.sdk.errors import UrlInvalid
 from connections.url import parts
-from connections.url.forms import place, properties, read_network
 from connections.url.parts import ConnectionUrl
-from connections.url.properties import checked
+from connections.url.property_check import checked_properties
+from connections.url.syntaxes import place, properties, read_network
 
 
 def read(rest: str, prefix: str) -> ConnectionUrl:
@@ -16,7 +16,7 @@ def read(rest: str, prefix: str) -> ConnectionUrl:
     url = read_network(place_text.removesuffix("/"), "snowflake")
     if url.database:
         raise UrlInvalid("The URL contains a path.", hint="Name the database as ?db=name.")
-    return replace(url, properties=checked(parts.pairs(query, "&"), "snowflake"))
+    return replace(url, properties=checked_properties(parts.pairs(query, "&"), "snowflake"))
 
 
 def write(url: ConnectionUrl) -> str:

@@ -6,9 +6,9 @@ import re
 
 from connections.sdk.errors import UrlInvalid
 from connections.url import parts
-from connections.url.forms import place, properties
 from connections.url.parts import ConnectionUrl
-from connections.url.properties import checked
+from connections.url.property_check import checked_properties
+from connections.url.syntaxes import place, properties
 
 
 def read(rest: str, prefix: str) -> ConnectionUrl:
@@ -28,7 +28,7 @@ def read(rest: str, prefix: str) -> ConnectionUrl:
         host=parts.host(host),
         port=parts.port(port) if port else None,
         database=parts.database(name),
-        properties=checked(parts.pairs(query, "&"), "oracle"),
+        properties=checked_properties(parts.pairs(query, "&"), "oracle"),
         form=form,
     )
 

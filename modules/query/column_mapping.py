@@ -12,7 +12,7 @@ from modules.query.aliases import safe_alias
 from modules.query.outline import Outline, outline
 from modules.query.pieces import TokenKind
 from modules.query.select_list import Tokens, is_column, is_star, parse_item, trimmed
-from modules.query.tokenizer import Token
+from modules.query.tokens import Token
 from modules.query.words import is_reserved
 
 
@@ -57,7 +57,7 @@ def map_columns(query: str, dialect: Dialect) -> QueryMapping:
 def mapping_of(parts: Outline, query: str, dialect: Dialect) -> QueryMapping:
     """Return the mapping of a query whose outline is known."""
     if not parts.items or any(is_star(item, dialect) for item in parts.items):
-        return QueryMapping(columns=(), star=True, derived=True, why=parts.why or "*")
+        return QueryMapping(columns=(), star=True, derived=True, why=parts.why or "SELECT *")
     columns = tuple(_column(query, item, number, dialect) for number, item in enumerate(parts.items, start=1))
     why = parts.why or _shadowing_alias(parts, columns, dialect)
     return QueryMapping(columns=columns, derived=bool(why), why=why)

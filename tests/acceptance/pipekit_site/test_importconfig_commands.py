@@ -12,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from pipekit_site import import_export
-from tests.benches.config_yaml import EXAMPLE, counts, load
+from tests.harness.importconfig import EXAMPLE, counts, load
 from tests.processes.commands import run_in_new_interpreter
 
 ROOT = Path(__file__).parents[3]

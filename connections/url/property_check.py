@@ -28,7 +28,7 @@ _CREDENTIAL = re.compile(r"(?i).*(pass|pwd|secret|token|credential|api_?key).*|u
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.$ -]{0,63}")
 
 
-def checked(pairs: list[tuple[str, str]], kind: str) -> dict[str, str]:
+def checked_properties(pairs: list[tuple[str, str]], kind: str) -> dict[str, str]:
     """Return the properties sorted, in the driver's spelling. Raises UrlInvalid with the name of a refused one."""
     for name, _ in pairs:
         if _CREDENTIAL.fullmatch(name):

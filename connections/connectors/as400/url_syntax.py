@@ -7,9 +7,9 @@ from functools import partial
 
 from connections.sdk.errors import UrlInvalid
 from connections.url import parts
-from connections.url.forms import read_network, write_network
 from connections.url.parts import ConnectionUrl
-from connections.url.properties import checked
+from connections.url.property_check import checked_properties
+from connections.url.syntaxes import read_network, write_network
 
 # the port of the database server with TLS
 _SECURE_PORT = 9471
@@ -23,7 +23,7 @@ def read(rest: str, prefix: str) -> ConnectionUrl:
     url = read_network(place.removesuffix("/"), "as400", ";", database=partial(parts.database, library=True))
     if len(ports) + (url.port is not None) > 1:
         raise UrlInvalid("The URL contains the port twice.", hint="Write it once.")
-    allowed = checked(others, "as400")
+    allowed = checked_properties(others, "as400")
     return replace(
         url,
         port=parts.port(ports[0]) if ports else url.port,

@@ -20,8 +20,8 @@ from modules.models import Module, ModuleHistory
 from pipekit_site.configfile.apply_sections import ImportOptions
 from pipekit_site.configfile.import_file import import_sections
 from pipekit_site.import_export import SECTIONS
-from tests.benches.config_yaml import EXAMPLE, counts, load
 from tests.factories import RunFactory
+from tests.harness.importconfig import EXAMPLE, counts, load
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sqlite_metadata]
 

@@ -18,7 +18,7 @@ from pipekit_site.configfile.document import compose, entries
 from pipekit_site.configfile.problems import Findings
 from pipekit_site.import_export import SECTIONS
 from scheduling.models import Schedule
-from tests.benches.config_yaml import EXAMPLE, counts, empty, load
+from tests.harness.importconfig import EXAMPLE, counts, empty, load
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from pipekit_site import import_export
 from pipekit_site.configfile.problems import FileInvalid
 from runs.models import Run
 from scheduling.models import Schedule
-from tests.benches.config_yaml import EXAMPLE, counts, load
+from tests.harness.importconfig import EXAMPLE, counts, load
 
 pytestmark = pytest.mark.django_db
 

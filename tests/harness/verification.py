@@ -8,7 +8,7 @@ from typing import Any
 from runs.engine.plan import Strategy
 from runs.engine.verify.pace import Pace
 from runs.engine.verify.verify import Options, VerificationResult, verify
-from tests.benches.bench import Bench
+from tests.harness.bench import Bench
 
 
 def fast_pace() -> Pace:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pipekit_site.configfile import document
 from pipekit_site.configfile.problems import FileInvalid
-from tests.benches.config_yaml import EXAMPLE, counts, load
-from tests.integration.pipekit_site.test_config_yaml_errors import invalid
+from tests.harness.importconfig import EXAMPLE, counts, load
+from tests.integration.pipekit_site.test_importconfig_errors import invalid
 
 pytestmark = pytest.mark.django_db
 

@@ -12,14 +12,14 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django.fixtures import Settings
 
-from pipekit_site import checks
+from pipekit_site import system_checks
 from pipekit_site.management.commands import check
 
 pytestmark = pytest.mark.django_db
 
 
 def messages() -> dict[str, CheckMessage]:
-    return {str(message.id): message for message in checks.check_installation(None)}
+    return {str(message.id): message for message in system_checks.check_installation(None)}
 
 
 def test_the_installation_of_the_tests_has_no_messages() -> None:
@@ -50,12 +50,12 @@ def test_a_pragma_with_another_value_is_an_error() -> None:
 
 @pytest.mark.sqlite_metadata
 def test_metadata_on_a_network_filesystem_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "_filesystem", lambda path: "nfs4")
+    monkeypatch.setattr(system_checks, "_filesystem", lambda path: "nfs4")
     assert "nfs4" in messages()["pipekit.E002"].msg
 
 
 def test_the_filesystem_of_a_path_is_that_of_its_innermost_mount() -> None:
-    assert checks._filesystem(Path("/proc/self")) == "proc"
+    assert system_checks._filesystem(Path("/proc/self")) == "proc"
 
 
 def test_a_secrets_file_that_others_can_read_is_a_warning(settings: Settings, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 
 from connections.sdk.errors import UrlInvalid
-from connections.url.forms import read_network, write_network
 from connections.url.parts import ConnectionUrl
+from connections.url.syntaxes import read_network, write_network
 
 # JDBC drivers that open files or run code named in the URL, and protocols that are not databases
 _FORBIDDEN = frozenset(

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from connections.sdk.errors import UrlInvalid
 from connections.url import parts
-from connections.url.forms import place, properties
 from connections.url.parts import ConnectionUrl
-from connections.url.properties import checked
+from connections.url.property_check import checked_properties
+from connections.url.syntaxes import place, properties
 
 
 def read(rest: str, prefix: str) -> ConnectionUrl:
@@ -33,7 +33,7 @@ def read(rest: str, prefix: str) -> ConnectionUrl:
         port=parts.port(port) if port else plain_port,
         instance=parts.database(instances[0]) if instances else "",
         database=parts.database(names[0], blanks=True) if names else "",
-        properties=checked([pair for pair in pairs if pair[0].lower() not in parsed], "sqlserver"),
+        properties=checked_properties([pair for pair in pairs if pair[0].lower() not in parsed], "sqlserver"),
     )
 
 

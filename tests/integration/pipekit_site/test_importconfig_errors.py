@@ -7,7 +7,7 @@ import pytest
 from connections.models import Connection
 from pipekit_site import import_export
 from pipekit_site.configfile.problems import FileInvalid
-from tests.benches.config_yaml import EXAMPLE, load
+from tests.harness.importconfig import EXAMPLE, load
 
 pytestmark = pytest.mark.django_db
 

@@ -1,4 +1,4 @@
-"""The common syntaxes of URLs, for the manifests' key ``form`` and for the ``url.py`` of connectors.
+"""The common syntaxes of URLs, for the manifests' key ``form`` and for the ``url_syntax.py`` of connectors.
 
 A reader returns the parts of a URL, from its text after the prefix; a writer returns the text of such parts.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from connections.sdk.errors import UrlInvalid
 from connections.url import parts
 from connections.url.parts import ConnectionUrl
-from connections.url.properties import checked
+from connections.url.property_check import checked_properties
 
 _BASE_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9_.~-]{0,63}){0,16}/?")
 
@@ -35,7 +35,7 @@ def read_network(
         host=host,
         port=port,
         database=database(name) if name else "",
-        properties=checked(parts.pairs(properties_text, separator), kind),
+        properties=checked_properties(parts.pairs(properties_text, separator), kind),
     )
 
 
@@ -58,7 +58,7 @@ def read_file(rest: str, kind: str, separator: str = "&") -> ConnectionUrl:
     if text.startswith("~"):
         raise UrlInvalid("The path in the URL begins with “~”.", hint="Write the file's whole path.")
     return ConnectionUrl(
-        kind=kind, path=parts.path(text), properties=checked(parts.pairs(properties_text, separator), kind)
+        kind=kind, path=parts.path(text), properties=checked_properties(parts.pairs(properties_text, separator), kind)
     )
 
 
@@ -88,7 +88,7 @@ def read_https(rest: str, kind: str, scheme: str) -> ConnectionUrl:
         port=port,
         default_port=80 if scheme == "http" else None,
         path=(slash + path).rstrip("/"),
-        properties=checked(parts.pairs(properties_text, "&"), kind),
+        properties=checked_properties(parts.pairs(properties_text, "&"), kind),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from connections import registry
 from connections.sdk.errors import QueryInvalid
 from modules.query.pieces import TokenKind
-from modules.query.tokenizer import read
+from modules.query.tokens import read
 
 TOKENIZED = [
     ("postgresql", "a$1 $1 E'it\\'s' U&'d' -- c\n 1.5e3 /* /* */ */ b", "a$1|$|1|E'it\\'s'|U&'d'|1.5e3|b"),
