@@ -42,11 +42,22 @@ def write(run: Logged, text: str) -> None:
     """Append one line with a timestamp, without secrets. An OSError, such as a full disk, is ignored."""
     text = redactor().text(text)
     now = iso_milliseconds(dt.datetime.now(dt.UTC))
-    with suppress(OSError):
-        run.log_file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        with open(run.log_file, "ab", opener=_open_private) as file:
-            _wait_for_cut(file)
-            file.write(f"{now} {indented(text)}\n".encode(errors="backslashreplace"))
+    with suppress(OSError), _open_to_append(run.log_file) as file:
+        _wait_for_cut(file)
+        file.write(f"{now} {indented(text)}\n".encode(errors="backslashreplace"))
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """Return a log, opened to append other output to it; the null device if it cannot be opened."""
+    try:
+        return _open_to_append(path)
+    except OSError:
+        return open(os.devnull, "ab")
+
+
+def _open_to_append(path: Path) -> BinaryIO:
+    path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+    return open(path, "ab", opener=_open_private)
 
 
 def _open_private(path: str, flags: int) -> int:

@@ -187,6 +187,7 @@ class Tick(models.Model):
     # when the tick ended, by the wall clock
     finished_at = models.DateTimeField()
     started = models.PositiveIntegerField(default=0)
+    # of finalizing dead runs
     error = models.TextField(blank=True)
     # the last day on which a tick started `prune`
     pruned_on = models.DateField(null=True)

@@ -26,6 +26,7 @@ CHECKS: tuple[tuple[str, CheckFunction], ...] = (
     ("data directory", installation.data_directory),
     ("metadata database", installation.metadata_database),
     ("migrations", installation.migrations),
+    ("settings", installation.stored_settings),
     ("secrets file", installation.secrets_file),
     ("secrets", installation.secrets),
     ("drivers", installation.drivers),

@@ -23,6 +23,7 @@ from connections.sdk.errors import ConfigurationInvalid, PipekitError
 from connections.secrets.references import store
 from pipekit_site.config import config
 from pipekit_site.doctor.metadata_server import metadata_server
+from runs.models import setting
 
 # bytes
 _MIN_FREE_SPACE = 500 * 1024 * 1024
@@ -92,6 +93,16 @@ def migrations() -> str:
         more = f" and {len(plan) - 3} more" if len(plan) > 3 else ""
         raise ConfigurationInvalid(f"Not applied yet: {names}{more}.", hint="manage.py migrate")
     return f"{len(executor.loader.applied_migrations)} are applied"
+
+
+def stored_settings() -> str:
+    """Check that the settings can be read: earlier versions accepted values that are not valid."""
+    if invalid := sorted(setting.current_settings().invalid.keys() & set(setting.names())):
+        raise ConfigurationInvalid(
+            f"The stored values of {', '.join(invalid)} are not valid, so what needs these settings fails.",
+            hint="Set them in the admin, under Settings.",
+        )
+    return "all stored values are valid"
 
 
 def secrets_file() -> str:

@@ -33,8 +33,13 @@ def schedules() -> str:
             f"{len(troubled)} schedules cannot fire; {first.name.removeprefix('schedule ')}: {problem}",
             hint="Correct them in the admin.",
         )
-    by = "cron" if lines else "the scheduler, or another user's cron"
     last = Tick.objects.get()
+    if last.error:
+        raise ConfigurationInvalid(
+            f"The last tick could not finalize every run whose process has died: {last.error}",
+            hint="Each tick tries again. The log of the tick (logs/tick.log) has the traceback.",
+        )
+    by = "cron" if lines else "the scheduler, or another user's cron"
     return f"{count} schedules are enabled; the last tick was at {last.finished_at:%H:%M:%S} UTC, by {by}"
 
 

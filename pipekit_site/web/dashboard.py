@@ -88,6 +88,9 @@ def _schedules_tile() -> dict[str, object]:
     if scheduler.is_late:
         label = f"schedules; scheduler not running (last tick: {last}): manage.py doctor"
         return _tile(scheduler.count, label, url, icon="alarm_off", colour="danger")
+    if scheduler.last and scheduler.last.error:
+        label = f"schedules; the last tick ({last}) could not finalize dead runs: manage.py doctor"
+        return _tile(scheduler.count, label, url, icon="error", colour="danger")
     return _tile(scheduler.count, f"schedules, last tick {last}", url, icon="schedule")
 
 

@@ -29,8 +29,8 @@ CANCEL = Button(
     action="cancel",
     label="Cancel",
     icon="cancel",
-    title="Stop it; the destination stays unchanged",
-    ask="Stop it? Rows that are not published yet are discarded; the destination stays unchanged.",
+    title="Stop it; rows that are published stay",
+    ask="Stop it? Rows that are not published yet are discarded. Rows that are published stay.",
 )
 RESULT_TEXTS = {
     CancelResult.REQUESTED: "is being cancelled and ends within 20 seconds.",

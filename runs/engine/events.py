@@ -103,6 +103,13 @@ class Reconciled:
     what: str = "key_sync"
 
 
+@dataclass(frozen=True, slots=True)
+class HookSucceeded:
+    """A hook was executed without an error; ``number`` counts the module's hooks from 1."""
+
+    number: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed:
     """An attempt failed with a transient error; the next one begins after ``wait`` seconds."""
@@ -128,5 +135,6 @@ Event = (
     | Staged
     | Published
     | Reconciled
+    | HookSucceeded
     | AttemptFailed
 )

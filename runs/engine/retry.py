@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from itertools import count
 
 from connections.sdk.errors import ConnectionFailed, PipekitError
 from connections.sdk.records import dataclass
 from runs.engine import sync
-from runs.engine.events import AttemptFailed, Event, Published
+from runs.engine.events import AttemptFailed, Event, HookSucceeded, Published
 from runs.engine.plan import Plan
 from runs.engine.publish.commit import find_published
 
@@ -71,36 +71,40 @@ def run_with_retries(
 ) -> Generator[Event, None, None]:
     """Run the plan as `sync.run` does, retrying as the policy allows; AttemptFailed is yielded between two attempts.
 
-    ``still_ours`` returns whether this process still owns the run.
+    ``still_ours``: see `sync.run`. A hook after success that has succeeded is not executed again by a later attempt.
     """
-    budget, published = Budget(policy), False
+    budget, published, succeeded = Budget(policy), False, set[int]()
     for number in count(1):
         try:
-            for event in _attempt(plan, number, published=published):
+            for event in _attempt(plan, number, published=published, succeeded=succeeded):
                 published = published or isinstance(event, Published)
+                if isinstance(event, HookSucceeded):
+                    succeeded.add(event.number)
                 yield event
             break
         except PipekitError as error:
             delay = budget.next_delay(error)
-            if delay is None or not still_ours():
-                yield from sync.after_failure(plan)
+            if delay is None:
+                yield from sync.after_failure(plan, error, still_ours=still_ours)
                 raise
+            if not still_ours():
+                raise sync.Disowned from error
             wait, connecting = delay
             yield AttemptFailed(
                 number=number, code=error.code, message=error.message, wait=round(wait, 3), connecting=connecting
             )
-        except Exception:
+        except Exception as error:
             # an error of Pipekit itself, which is not retried
-            yield from sync.after_failure(plan)
+            yield from sync.after_failure(plan, error, still_ours=still_ours)
             raise
         time.sleep(wait)
     yield from sync.after_success(plan)
 
 
-def _attempt(plan: Plan, number: int, *, published: bool) -> Iterator[Event]:
+def _attempt(plan: Plan, number: int, *, published: bool, succeeded: Collection[int]) -> Iterator[Event]:
     if number > 1 and not plan.dry_run and not published:
         earlier = find_published(plan)
         if earlier is not None:
             yield earlier
             published = True
-    yield from sync.resume(plan) if published else sync.attempt(plan)
+    yield from sync.resume(plan, succeeded=succeeded) if published else sync.attempt(plan)

@@ -6,12 +6,12 @@ Independent of Django and of the metadata database: it yields events, and the ca
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from typing import TypeVar
 
 from connections import registry
 from connections.sdk.capabilities import Cap
-from connections.sdk.errors import CountMismatch, PipekitError
+from connections.sdk.errors import PipekitError
 from connections.sdk.records import dataclass
 from connections.sdk.schema import TableInfo
 from runs.engine import dry_run, hooks
@@ -52,17 +52,22 @@ class Resolved:
     table: TableInfo | None
 
 
-def run(plan: Plan) -> Generator[Event, None, None]:
+class Disowned(Exception):
+    """The run failed, but it was cancelled, finalized or deleted before: its process executes nothing more of it."""
+
+
+def run(plan: Plan, *, still_ours: Callable[[], bool] = lambda: True) -> Generator[Event, None, None]:
     """Execute the plan, yielding events.
 
     Raises a PipekitError on any failure, and any other exception for an error of Pipekit itself, after the failure
     hooks; the destination is then unchanged, unless a Published event was yielded before (a failed key_sync or hook
-    does not undo the publish).
+    does not undo the publish). ``still_ours`` returns whether this process still owns the run; if not, a failure raises
+    Disowned from the error, without the failure hooks.
     """
     try:
         yield from attempt(plan)
-    except Exception:
-        yield from after_failure(plan)
+    except Exception as error:
+        yield from after_failure(plan, error, still_ours=still_ours)
         raise
     yield from after_success(plan)
 
@@ -85,43 +90,46 @@ def attempt(plan: Plan) -> Iterator[Event]:
         yield from map(Warned, bound_above_source.warnings(plan, resolved.query, resolved.bound, staged.columns))
 
 
-def resume(plan: Plan) -> Iterator[Event]:
+def resume(plan: Plan, *, succeeded: Collection[int]) -> Iterator[Event]:
     """Execute the steps after the publish, which an earlier attempt committed. Staging is recreated, empty.
 
-    Raises CountMismatch for a repair that deletes rows, which is never retried.
+    ``succeeded`` are the numbers of the hooks that earlier attempts have executed.
     """
-    if delete_extra.deletes(plan):
-        # staging is the list of keys to keep: every row of the repaired part would seem to be extra
-        raise CountMismatch(
-            f"The repair of {plan.module} was interrupted after its rows were published; whether extra rows were"
-            " deleted is not known.",
-            hint=f"Run it again: manage.py verifymodule {plan.module} --repair.",
-        )
+    # its staging is the list of keys to keep: every row of the repaired part would seem to be extra
+    assert plan.repair is None, "a repair is not retried"
     if not plan.key_sync or not plan.supports_deletes:
-        yield from _timed("hooks", hooks.run(plan.hooks, RunOn.SUCCESS))
+        yield from _success_hooks(plan, succeeded)
         return
     resolved = _without_events(_resolve(plan))
     columns = _without_events(_stage(plan, resolved)).columns
-    yield from _after_publish(plan, resolved, StagedRows(columns=columns, rows=0))
+    yield from _after_publish(plan, resolved, StagedRows(columns=columns, rows=0), succeeded)
 
 
-def _after_publish(plan: Plan, resolved: Resolved, staged: StagedRows) -> Iterator[Event]:
+def _after_publish(
+    plan: Plan, resolved: Resolved, staged: StagedRows, succeeded: Collection[int] = ()
+) -> Iterator[Event]:
     if delete_extra.deletes(plan):
         yield from _timed("reconcile", delete_extra.delete_extra(plan, staged))
     if plan.key_sync and plan.supports_deletes:
         yield from _timed("reconcile", key_sync.reconcile(plan, resolved.query, staged.columns))
-    yield from _timed("hooks", hooks.run(plan.hooks, RunOn.SUCCESS))
+    yield from _success_hooks(plan, succeeded)
+
+
+def _success_hooks(plan: Plan, succeeded: Collection[int]) -> Iterator[Event]:
+    yield from _timed("hooks", hooks.run(plan.hooks, RunOn.SUCCESS, published=True, succeeded=succeeded))
 
 
 def after_success(plan: Plan) -> Iterator[Event]:
     """Run the hooks for any result, after the last attempt succeeded."""
     if not plan.dry_run:
-        yield from hooks.run(plan.hooks, RunOn.ALWAYS)
+        yield from hooks.run(plan.hooks, RunOn.ALWAYS, published=True)
         point("run.done")
 
 
-def after_failure(plan: Plan) -> Iterator[Event]:
-    """Run the failure hooks, except in a dry run."""
+def after_failure(plan: Plan, error: Exception, *, still_ours: Callable[[], bool]) -> Iterator[Event]:
+    """Run the failure hooks, except in a dry run. Raises Disowned from the error if the run is no longer ours."""
+    if not still_ours():
+        raise Disowned from error
     if not plan.dry_run:
         yield from failure_hooks(plan.hooks)
 

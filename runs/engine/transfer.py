@@ -18,6 +18,7 @@ from connections.sdk.errors import CountMismatch, Lost, from_dict
 from connections.sdk.formatting import visible
 from connections.sdk.schema import Column, TableName
 from connections.secrets.redaction import redactor
+from runs import logs
 from runs.engine.events import Event, RouteChosen, Staged, TransferProgress, Waiting, Warned
 from runs.engine.jrunner_output import ProgressTimer, messages
 from runs.engine.plan import Plan
@@ -106,7 +107,7 @@ def transfer(plan: Plan, work: Job) -> Iterator[Event]:
 
 def _start(plan: Plan) -> subprocess.Popen[bytes]:
     argv, env = command()
-    with open(plan.log_path, "ab") if plan.log_path else nullcontext() as log:
+    with logs.open_to_append(Path(plan.log_path)) if plan.log_path else nullcontext() as log:
         return subprocess.Popen(
             argv,
             env=env,
@@ -133,8 +134,8 @@ def _log(plan: Plan, line: str) -> None:
     if not plan.log_path:
         sys.stderr.write(text)
         return
-    with suppress(OSError), open(plan.log_path, "a", encoding="utf-8") as log:
-        log.write(text)
+    with suppress(OSError), logs.open_to_append(Path(plan.log_path)) as log:
+        log.write(text.encode(errors="backslashreplace"))
 
 
 def _event(message: RouteMessage | ProgressMessage | WaitingMessage | WarningMessage) -> Event:

@@ -8,12 +8,14 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
 from connections.sdk import session_cleanup
 from connections.sdk.errors import Cancelled
+from connections.secrets.redaction import redactor
 
 _PR_SET_PDEATHSIG = 1
 # exit codes
@@ -35,17 +37,27 @@ class Cancellation:
             raise Cancelled("The transfer was cancelled.", hint="Nothing was written; run it again.")
 
     def on_request(self, callback: Callable[[], object]) -> None:
-        """Call ``callback`` from another thread when a stop is requested, or at once if it already was."""
+        """Call ``callback`` in the main thread when a stop is requested, or here and at once if it already was.
+
+        It must return within seconds: it interrupts the main thread, and the callbacks are called one after another.
+        """
         self._callbacks.append(callback)
         if self.requested.is_set():
-            callback()
+            _call(callback)
 
     def request(self) -> None:
         """Request a stop and call the callbacks, once."""
         if not self.requested.is_set():
             self.requested.set()
             for callback in self._callbacks:
-                callback()
+                _call(callback)
+
+
+def _call(callback: Callable[[], object]) -> None:
+    try:
+        callback()
+    except Exception:  # the others are called all the same
+        print(redactor().text(traceback.format_exc()), file=sys.stderr, flush=True)
 
 
 def cancel_on_signals(cancellation: Cancellation) -> None:

@@ -1,6 +1,6 @@
 """Cancels a run, group run or verification: requests it, signals the process, and kills it if it does not end in time.
 
-Nothing is rolled back here: the run's process leaves the destination unchanged, and a killed one cannot commit.
+Nothing is rolled back here: the run's process rolls back what it has not committed, and a killed one cannot commit.
 """
 
 from __future__ import annotations

@@ -23,8 +23,10 @@ from runs.lifecycle import signals
 from runs.lifecycle.build_plan import build_failure_hooks, build_plan
 from runs.lifecycle.connection_limit import wait_for_turn
 from runs.lifecycle.heartbeat import Heartbeat
+from runs.lifecycle.metadata_retry import retry_metadata
 from runs.lifecycle.record import Recorder
 from runs.models import Run
+from runs.models.setting import Setting, current_settings
 from runs.models.transitions import IllegalTransition
 
 if TYPE_CHECKING:  # only a comparison imports DuckDB and Arrow
@@ -45,11 +47,11 @@ def execute_run(
     """
     with Recorder(run) as recorder:
         point("run.claimed")
-        heartbeat = Heartbeat(run, on_beat=recorder.cap_log, settings=recorder.settings)
+        heartbeat = Heartbeat(run, on_beat=recorder.cap_log)
         try:
             signals.end_deferral()
             with heartbeat:
-                _run_engine(recorder, on_event, retry=retry, repair=repair)
+                _run_engine(recorder, heartbeat, on_event, retry=retry, repair=repair)
                 # from here a cancel is too late
                 signals.shield()
         except KeyboardInterrupt:
@@ -59,23 +61,39 @@ def execute_run(
             # finalized by another process, or deleted; a write noticed before the heartbeat did
             signals.shield()
             _stop(recorder, is_row_gone=_is_gone(run))
+        except sync.Disowned as disowned:
+            signals.shield()
+            _stop(recorder, is_row_gone=_is_gone(run), failure=disowned.__cause__)
     return run
 
 
 def _run_engine(
-    recorder: Recorder, on_event: Callable[[Event], None], *, retry: bool, repair: VerificationResult | None
+    recorder: Recorder,
+    heartbeat: Heartbeat,
+    on_event: Callable[[Event], None],
+    *,
+    retry: bool,
+    repair: VerificationResult | None,
 ) -> None:
     def handle(event: Event) -> None:
         recorder.record(event)
         on_event(event)
 
+    settings: Setting | None = None
     try:
+        # as they are when the run starts
+        settings = read = retry_metadata(current_settings)
+        heartbeat.interval = read.heartbeat_seconds
+        if warning := _limit_log(recorder, read):
+            handle(warning)
         wait_for_turn(recorder.run, lambda message: handle(Waiting(message)))
-        plan = recorder.plan = _plan(recorder, repair)
+        plan = recorder.plan = retry_metadata(lambda: _plan(recorder.run, read, repair))
     except IllegalTransition:
         raise
-    except Exception:
-        for event in _hooks_without_plan(recorder):
+    except Exception as error:
+        if not _still_ours(recorder.run):
+            raise sync.Disowned from error
+        for event in _hooks_without_plan(recorder.run, settings):
             handle(event)
         raise
     # closing the generator closes the sessions that it has open
@@ -87,8 +105,16 @@ def _run_engine(
             handle(event)
 
 
-def _plan(recorder: Recorder, repair: VerificationResult | None) -> Plan:
-    run = recorder.run
+def _limit_log(recorder: Recorder, settings: Setting) -> Warned | None:
+    """Set the limit of the log; return a warning if it cannot be read, which is no reason not to run."""
+    try:
+        recorder.max_log_bytes = settings.run_log_megabytes * 1_000_000
+    except ValueError as error:
+        return Warned(f"The size of the run's log is not limited. {error}")
+    return None
+
+
+def _plan(run: Run, settings: Setting, repair: VerificationResult | None) -> Plan:
     return build_plan(
         _module(run),
         token=run.token,
@@ -96,7 +122,7 @@ def _plan(recorder: Recorder, repair: VerificationResult | None) -> Plan:
         force=run.force,
         dry_run=run.dry_run,
         log_path=run.log_file,
-        settings=recorder.settings,
+        settings=settings,
         repair=repair,
     )
 
@@ -106,18 +132,22 @@ def _module(run: Run) -> Module:
     return run.module
 
 
-def _hooks_without_plan(recorder: Recorder) -> Iterator[Event]:
+def _hooks_without_plan(run: Run, settings: Setting | None) -> Iterator[Event]:
     """Run the failure hooks of a run that failed before it had a plan."""
-    if recorder.run.dry_run:
+    if run.dry_run or settings is None:
         return
-    hooks, problems = build_failure_hooks(_module(recorder.run), recorder.settings)
+    try:
+        hooks, problems = build_failure_hooks(_module(run), settings)
+    except Exception as error:  # whatever it is, it must not hide the error of the run
+        yield Warned(f"The failure hooks were not executed: {type(error).__name__}: {error}")
+        return
     yield from map(Warned, problems)
     yield from sync.failure_hooks(hooks)
 
 
 def _events(run: Run, plan: Plan, *, retry: bool) -> Generator[Event, None, None]:
     if not retry:
-        return sync.run(plan)
+        return sync.run(plan, still_ours=lambda: _still_ours(run))
     return run_with_retries(plan, _retry_policy(_module(run)), still_ours=lambda: _still_ours(run))
 
 
@@ -138,8 +168,14 @@ def _is_gone(run: Run) -> bool:
         return True
 
 
-def _stop(recorder: Recorder, *, is_row_gone: bool) -> None:
-    """Raise Cancelled, or Lost if no cancel was requested, unless the interrupted run had published already."""
+def _stop(recorder: Recorder, *, is_row_gone: bool, failure: BaseException | None = None) -> None:
+    """Raise Cancelled, or Lost if no cancel was requested, unless the interrupted run had published already.
+
+    ``failure`` is the error that the run met before it noticed; it is logged, or a warning if the run had published.
+    """
+    text = failure.message if isinstance(failure, PipekitError) else f"{type(failure).__name__}: {failure}"
+    if failure is not None:
+        recorder.log(f"failed: {text}")
     # by the plan that was executed: the module may have been changed since
     plan = recorder.plan if recorder.publishing and not recorder.published else None
     if plan is not None and (published := _find(plan)):
@@ -154,6 +190,8 @@ def _stop(recorder: Recorder, *, is_row_gone: bool) -> None:
         )
     if not recorder.published:
         raise Cancelled("The run was cancelled; nothing was published.")
+    if failure is not None:
+        recorder.record(Warned(text))
     if is_row_gone:
         recorder.record(
             Warned(

@@ -23,6 +23,7 @@ from runs.lifecycle.launch import launch_run
 from runs.lifecycle.metadata_retry import retry_metadata
 from runs.lifecycle.reap import reap_if_dead
 from runs.models import GroupRun, Run
+from runs.models.setting import current_settings
 from runs.models.states import FAILED
 from runs.models.transitions import IllegalTransition
 
@@ -34,8 +35,8 @@ def execute_group_run(group_run: GroupRun) -> None:
     """Execute a started group run to its end. If another process finalized it, that result stands."""
     try:
         signals.end_deferral()
-        with Heartbeat(group_run):
-            error = _run(group_run)
+        with Heartbeat(group_run) as heartbeat:
+            error = _run(group_run, heartbeat)
             signals.shield()
         retry_metadata(lambda: group_run.finish_error(error.as_dict()) if error else group_run.finish_by_runs())
     except KeyboardInterrupt:
@@ -46,9 +47,10 @@ def execute_group_run(group_run: GroupRun) -> None:
     logs.write(group_run, f"ended: {group_run.status}")
 
 
-def _run(group_run: GroupRun) -> PipekitError | None:
+def _run(group_run: GroupRun, heartbeat: Heartbeat) -> PipekitError | None:
     """Run the members. Return the error that stopped the group run, after the runs it had started have ended."""
     try:
+        heartbeat.interval = retry_metadata(current_settings).heartbeat_seconds
         _Group(group_run).run()
     except IllegalTransition:
         raise

@@ -15,23 +15,25 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from runs.lifecycle.signals import interrupt_main
 from runs.models.process_mixin import ProcessMixin
-from runs.models.setting import Setting, current_settings
 
 # seconds between two polls for a cancel; they only read, so they are more frequent than heartbeats
 _POLL_SECONDS = 1.0
+# seconds between two heartbeats until the setting is read
+_INTERVAL = 5.0
 _log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """Context manager that records heartbeats. A heartbeat that fails is skipped and does not fail the run."""
+    """Context manager that records heartbeats. A heartbeat that fails is skipped and does not fail the run.
 
-    def __init__(
-        self, row: ProcessMixin, *, on_beat: Callable[[], None] = lambda: None, settings: Setting | None = None
-    ) -> None:
+    It reads no metadata, so that it beats while the settings are still to be read; ``interval`` is set then.
+    """
+
+    def __init__(self, row: ProcessMixin, *, on_beat: Callable[[], None] = lambda: None) -> None:
         self._row, self._on_beat = row, on_beat
         # whether it interrupted because the row was deleted or finalized, not because of a cancel
         self.is_row_gone = False
-        self._interval = float((settings or current_settings()).heartbeat_seconds)
+        self.interval = _INTERVAL
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -49,10 +51,10 @@ class Heartbeat:
     def _run(self) -> None:
         try:
             due = 0.0
-            while not self._stopped.wait(min(_POLL_SECONDS, self._interval)):
+            while not self._stopped.wait(min(_POLL_SECONDS, self.interval)):
                 is_due = time.monotonic() >= due
                 if is_due:
-                    due = time.monotonic() + self._interval
+                    due = time.monotonic() + self.interval
                     self._call_on_beat()
                 # while the main thread is shielded from interrupts, heartbeats continue
                 if self._must_stop(beat=is_due) and not self._stopped.is_set() and interrupt_main():

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from django.db import DatabaseError, InterfaceError
 
 from connections.sdk.errors import PipekitError
 from modules.models import Group, Module
+from runs import logs
 from runs.engine.faults import point
 from runs.launchers.launcher import launcher
 from runs.lifecycle.insert import RunRequest, queue_group_run, queue_run
+from runs.lifecycle.metadata_retry import close_if_broken
+from runs.logs import Logged
 from runs.models import GroupRun, Run
 from runs.models.execution import StartedBy
 
@@ -47,4 +53,18 @@ def _start(row: Run | GroupRun, kind: str) -> None:
         row.finish_error(error.as_dict())
         return
     if process is not None:
-        row.assign_process(**process.as_fields())
+        with unstored_process_logged(row):
+            row.assign_process(**process.as_fields())
+
+
+@contextmanager
+def unstored_process_logged(row: Logged) -> Iterator[None]:
+    """Log an error of the metadata in the block, which stores the process of ``row`` after it was started.
+
+    The process runs all the same and stores itself; until then, its death would not be noticed.
+    """
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        close_if_broken()
+        logs.write(row, f"the process that was started could not be stored: {error}")

@@ -15,6 +15,12 @@ _TIMEOUT = 600.0
 _FINISH_TIMEOUT = 120.0
 
 
+def close_if_broken() -> None:
+    """Close the metadata connection if an error has made it unusable, so that the next query opens a new one."""
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
+
+
 def retry_metadata(act: Callable[[], _T]) -> _T:
     """Return ``act()``, calling it again on database errors for up to ten minutes; IntegrityError is not retried."""
     deadline = time.monotonic() + _TIMEOUT

@@ -24,6 +24,7 @@ from runs.lifecycle import spool
 from runs.lifecycle.build_plan import build_destination_plan
 from runs.lifecycle.dest_lock_key import is_key_of
 from runs.lifecycle.liveness import seems_dead
+from runs.lifecycle.metadata_retry import close_if_broken
 from runs.models import GroupRun, Run
 from runs.models.execution import Execution, StartedBy
 from runs.models.states import Status
@@ -37,13 +38,17 @@ _RECOVERED = (
 )
 
 
+class NotFinalized(Exception):
+    """Rows could not be finalized because of errors; the message names them."""
+
+
 def reap_all(*, seconds: float = math.inf) -> int:
     """Finalize every verification, run and group run whose process is dead, and import spooled results.
 
     Return how many. After ``seconds`` no further row is started, because each may wait for a destination that does not
-    answer.
+    answer. Raise NotFinalized, after all others, if there was an error with a row.
     """
-    count, deadline = spool.import_files(), time.monotonic() + seconds
+    count, deadline, failures = spool.import_files(), time.monotonic() + seconds, list[str]()
     # verifications first: they pass their cancel on to their repair run
     verifications = Verification.objects.filter(status__in=ACTIVE)
     for row in (*verifications, *Run.objects.active().with_module(), *GroupRun.objects.active()):
@@ -51,9 +56,13 @@ def reap_all(*, seconds: float = math.inf) -> int:
             break
         try:
             count += reap_if_dead(row)
-        except Exception:
+        except Exception as error:
             # an error of one row must not keep the others from being finalized
             _log.exception("%s could not be finalized.", row)
+            close_if_broken()
+            failures.append(f"{row}: {type(error).__name__}: {error}")
+    if failures:
+        raise NotFinalized("; ".join(failures))
     return count
 
 

@@ -22,7 +22,6 @@ from runs.engine import events
 from runs.engine.plan import Plan
 from runs.lifecycle.finish import finish_run
 from runs.models import Run
-from runs.models.setting import current_settings
 from runs.models.states import Status
 from runs.models.storable import storable
 
@@ -47,9 +46,10 @@ class Recorder:
         # rows deleted by the publish, and by each step after it
         self._deleted = 0
         self._reconciled: dict[str, int] = {}
-        # as they are when the run starts
-        self.settings = current_settings()
-        self._max_log_bytes = self.settings.run_log_megabytes * 1_000_000
+        # the statements of the last attempt that failed and had some
+        self._failed_merge_sql = ""
+        # None until the settings are read, and if that one cannot be read
+        self.max_log_bytes: int | None = None
         # fields that are set on the run and not yet written to its row
         self._unwritten: dict[str, Any] = {}
 
@@ -78,8 +78,9 @@ class Recorder:
         logs.write(self.run, text)
 
     def cap_log(self) -> None:
-        """Cut the middle out of a log that exceeds the setting run_log_megabytes."""
-        logs.cap(self.run, most=self._max_log_bytes)
+        """Cut the middle out of a log that exceeds its limit."""
+        if self.max_log_bytes is not None:
+            logs.cap(self.run, most=self.max_log_bytes)
 
     def record(self, event: events.Event) -> None:
         """Record one event in the log and the row. Raise IllegalTransition if the run was finalized elsewhere."""
@@ -123,6 +124,8 @@ class Recorder:
                 if warning not in run.warnings:
                     self._set(warnings=[*run.warnings, warning])
                 self.log(f"warning: {message}")
+            case events.HookSucceeded(number):
+                self.log(f"hook {number} done")
             case events.Waiting(message):
                 self.log(message)
 
@@ -145,6 +148,9 @@ class Recorder:
         self._set(inserted=event.inserted, updated=event.updated, deleted=event.deleted, published_at=timezone.now())
         if (name := event.watermark_column) in (watermarks := self.run.watermarks):
             self._set(watermarks={**watermarks, name: {**watermarks[name], "out": event.watermark}})
+        if event.recovered and not self.run.merge_sql:
+            # the last attempt had executed it, and then lost the connection
+            self._set(merge_sql=self._failed_merge_sql)
         how = " (found in the commit record)" if event.recovered else ""
         self.log(f"published{how}: {event.inserted} inserted, {event.updated} updated, {event.deleted} deleted")
 
@@ -161,6 +167,7 @@ class Recorder:
         }
         self._set(attempts=[*earlier, attempt], attempt=failed.number + 1)
         if not self.published:
+            self._failed_merge_sql = self.run.merge_sql or self._failed_merge_sql
             self._set(steps=[], merge_sql="")
         what = "connection" if failed.connecting else "attempt"
         self.log(f"attempt {failed.number} failed: {failed.code}: {message}")

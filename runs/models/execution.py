@@ -14,7 +14,7 @@ from connections.sdk.errors import Cancelled
 from connections.secrets.redaction import redactor
 from runs.models.process_mixin import ProcessMixin
 from runs.models.states import Status
-from runs.models.transitions import finished, transition
+from runs.models.transitions import IllegalTransition, finished, transition
 
 
 class StartedBy(models.TextChoices):
@@ -84,9 +84,20 @@ class Execution(ProcessMixin, Timestamped):
         """Update fields of an active row. Raise IllegalTransition once it is final."""
         transition(self, None, sources=self.ACTIVE, fields=fields)
 
-    def start(self, **process: Any) -> None:
-        """queued -> running, in the process whose fields are ``process`` (see `ProcessIdentity.as_fields`)."""
-        transition(self, Status.RUNNING, sources=[Status.QUEUED], fields={"started_at": timezone.now(), **process})
+    def start(self, *, only_if: dict[str, Any] | None = None, **process: Any) -> None:
+        """queued -> running, in the process whose fields are ``process`` (see `ProcessIdentity.as_fields`).
+
+        Raise IllegalTransition if another process runs it, it has ended, or a field of it differs from ``only_if``. The
+        process that runs it may call this again, after the answer of the metadata database was lost.
+        """
+        status, fields = Status.RUNNING, {"started_at": timezone.now(), **process}
+        try:
+            transition(self, status, sources=[Status.QUEUED], fields=fields, only_if=only_if)
+        except IllegalTransition as refused:
+            try:
+                transition(self, status, sources=[status], fields=fields, only_if={**(only_if or {}), **process})
+            except IllegalTransition:
+                raise refused from None
 
     def cancel_queued(self) -> None:
         """queued -> cancelled. Raise IllegalTransition if its process has started it."""

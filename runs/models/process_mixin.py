@@ -15,7 +15,7 @@ from runs.process.identity import ProcessIdentity
 class ProcessMixin(models.Model):
     """Abstract base of runs, group runs and verifications."""
 
-    # the states from which the row can be cancelled
+    # the states of a row that has not ended
     ACTIVE: ClassVar[Collection[str]] = ()
 
     host = models.CharField(max_length=255, blank=True)

@@ -23,9 +23,6 @@ class RunQuerySet(models.QuerySet["Run"]):
     def final(self) -> RunQuerySet:
         return self.filter(status__in=states.TERMINAL)
 
-    def failed(self) -> RunQuerySet:
-        return self.filter(status__in=states.FAILED)
-
     def locking(self, module_id: int | None, dest_lock_key: str) -> RunQuerySet:
         """Return the active runs that conflict with a run of this module into this table."""
         return (

@@ -7,13 +7,11 @@ from typing import Any
 
 from django.conf import settings as conf
 from django.db import models
-from django.utils import timezone
 
 from connections.sdk.errors import Cancelled
 from modules.models import Module
 from runs.models.execution import Execution
 from runs.models.storable import storable
-from runs.models.transitions import IllegalTransition, transition
 
 
 class VerificationStatus(models.TextChoices):
@@ -102,17 +100,9 @@ class Verification(Execution):
     def log_file(self) -> Path:
         return Path(conf.PIPEKIT.log_dir) / f"verifications/{self.pk}.log"
 
-    def start(self, **process: Any) -> None:
-        """queued -> running. Raise IllegalTransition if another process runs it, it has ended, or is to be cancelled.
-
-        The process that runs it may call this again, after the answer of the metadata database was lost.
-        """
-        status, fields = VerificationStatus.RUNNING, {"started_at": timezone.now(), **process}
-        only_if = {"cancel_requested": False}
-        try:
-            transition(self, status, sources=[VerificationStatus.QUEUED], fields=fields, only_if=only_if)
-        except IllegalTransition:
-            transition(self, status, sources=[status], fields=fields, only_if={**only_if, **process})
+    def start(self, *, only_if: dict[str, Any] | None = None, **process: Any) -> None:
+        """queued -> running, as `Execution.start`. Raise IllegalTransition also if it is to be cancelled."""
+        super().start(only_if={**(only_if or {}), "cancel_requested": False}, **process)
 
     def finish(self, status: str, *, only_if: dict[str, Any] | None = None, **results: Any) -> None:
         # its notifications contain the results

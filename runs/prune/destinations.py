@@ -1,8 +1,8 @@
 """Removes leftovers in destinations: staging tables of deleted modules, and old commit records.
 
 A staging table is dropped only if its claim names a finished run of this installation and no module has its name.
-Commit records are deleted only if a module of this installation has or had their module's name. The tables and commit
-records of another installation in the same database are never touched.
+Commit records are deleted only if a module of this installation has or had their module's name. The tables of another
+installation in the same database are never touched, nor are its commit records, unless both have a module of that name.
 """
 
 from __future__ import annotations

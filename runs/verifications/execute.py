@@ -49,7 +49,8 @@ def execute_verification(
     try:
         signals.end_deferral()
         log(f"comparing {scope_words(verification)}")
-        with Heartbeat(verification), lock_wait_reports.reported_to(log):
+        with Heartbeat(verification) as heartbeat, lock_wait_reports.reported_to(log):
+            heartbeat.interval = retry_metadata(current_settings).heartbeat_seconds
             _verify(verification, results, log)
             signals.shield()
             status = VerificationStatus.DIFFERENT if _differs(results) else VerificationStatus.EQUAL

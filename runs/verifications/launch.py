@@ -10,6 +10,7 @@ from typing import Any
 from connections.sdk.errors import AlreadyRunning, PipekitError
 from modules.models import Module
 from runs.launchers.launcher import launcher
+from runs.lifecycle.launch import unstored_process_logged
 from runs.models.transitions import IllegalTransition
 from runs.models.verification import Verification, VerificationStatus
 from runs.process import identity
@@ -78,4 +79,5 @@ def start_verifications(queued: Sequence[Verification]) -> None:
         return
     if process is not None:
         rows = Verification.objects.filter(pk__in=[row.pk for row in queued], status=VerificationStatus.QUEUED)
-        rows.update(**process.as_fields())
+        with unstored_process_logged(queued[0]):
+            rows.update(**process.as_fields())

@@ -10,11 +10,13 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from functools import partial
 
 from connections.sdk.records import dataclass
+from connections.secrets.redaction import redactor
 from runs.engine.faults import point
+from runs.lifecycle.metadata_retry import close_if_broken
 from runs.models.setting import current_settings
 from scheduling.models import Slot, SlotOutcome
 from scheduling.tick import notifications, slots, timers, unstarted
@@ -132,24 +134,29 @@ def _start_slot(timer: Timer, slot: Slot, limit: _Limit, times: TickTimes, repor
     if result is None:
         return
     point("tick.started")
-    slots.record_result(slot, result)
+    is_recorded = slots.record_result(slot, result)
     point("tick.recorded")
     if result.outcome not in (SlotOutcome.SKIPPED, SlotOutcome.CLAIMED):
         limit.runs -= 1
+    if not is_recorded and result.run_id is None:
+        # the error came after the run was inserted, which will have a result of its own; or another tick was faster
+        return
     _report(timer, result, report)
     if result.outcome == SlotOutcome.FAILED and result.run_id is None:
         notifications.not_started(timer, slot, result.message, times.now)
 
 
 def _try_start(timer: Timer, slot: Slot) -> StartResult | None:
-    """Start the run of a reserved slot; return None if another tick has started it."""
+    """Start the run of a reserved slot; return None if another tick has started it. Its message has no secrets."""
     try:
-        return timer.start(partial(slots.mark_started, slot))
+        result = timer.start(partial(slots.mark_started, slot))
     except slots.SlotTaken:
         return None
     except Exception as error:  # the other slots are started all the same
         _log.exception("%s could not be started.", timer.name)
-        return StartResult(outcome=SlotOutcome.FAILED, message=f"{type(error).__name__}: {error}")
+        close_if_broken()
+        result = StartResult(outcome=SlotOutcome.FAILED, message=f"{type(error).__name__}: {error}")
+    return replace(result, message=redactor().text(result.message))
 
 
 def _report(timer: Timer, result: StartResult, report: TickReport) -> None:

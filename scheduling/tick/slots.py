@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from django.db import IntegrityError, transaction
 
 from connections.sdk.errors import PipekitError
+from connections.secrets.redaction import redactor
 from scheduling.models import Progress, Schedule, Slot, SlotOutcome
 from scheduling.tick import notifications
 from scheduling.tick.due import DueSlot
@@ -32,8 +33,8 @@ def reserve(timer: Timer, due: DueSlot, now: dt.datetime) -> Slot | None:
             advance([timer], now)
             notifications.missed([(timer, due)], now)
     except IntegrityError:
-        is_reserved = Slot.objects.filter(slot_key=due.slot.key, **timer.owner).exists()
-        advance([timer] if is_reserved else [], now)
+        if Slot.objects.filter(slot_key=due.slot.key, **timer.owner).exists():
+            advance([timer], now)
         return None
     return slot
 
@@ -87,8 +88,11 @@ def advance(timers: Sequence[Timer], now: dt.datetime) -> None:
 
 
 def record_error(timer: Timer, error: Exception) -> str:
-    """Record why a timer cannot be evaluated and return the text. It is not advanced, so a fix loses no slot."""
-    text = error.message if isinstance(error, PipekitError) else f"{type(error).__name__}: {error}"
+    """Record why a timer cannot be evaluated and return the text, without secrets.
+
+    It is not advanced, so a fix loses no slot.
+    """
+    text = redactor().text(error.message if isinstance(error, PipekitError) else f"{type(error).__name__}: {error}")
     initial = {"seen_until": timer.changed_at, "seen_as": timer.seen_as}
     row, _ = Progress.objects.get_or_create(**timer.owner, defaults=initial)
     if row.error != text:

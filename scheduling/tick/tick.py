@@ -20,8 +20,10 @@ from django.conf import settings
 from django.utils import timezone
 
 from connections.management.exit_codes import ExitCode
+from connections.secrets.redaction import redactor
 from runs.engine.faults import point
 from runs.lifecycle import reap
+from runs.lifecycle.metadata_retry import close_if_broken
 from runs.models.setting import current_settings
 from runs.notify.delivery import send_due
 from scheduling.models import Slot, Tick
@@ -60,20 +62,22 @@ def tick(now: dt.datetime) -> TickReport:
 def tick_and_housekeeping(now: dt.datetime) -> TickReport | None:
     """Tick, then do housekeeping and send notifications. Return None if another tick of this installation is running.
 
-    Raise TickHangs, after everything else, if that tick has been running for too long.
+    Raise, after everything else, the error of `tick`, or TickHangs if that tick has been running for too long.
     """
-    report, hanging = None, None
+    report: TickReport | None = None
+    failure: Exception | None = None
     try:
         with lock.only_tick() as is_only:
             report = tick(now) if is_only else None
-    except lock.TickHangs as error:
-        hanging = error
+    except Exception as error:  # it is to be reported, too
+        failure = error
+        close_if_broken()
     # outside the lock: these are safe to run concurrently, and no slot has to wait for a mail server
     _run_task(lambda: housekeeping.prune_daily(now))
     _run_task(lambda: housekeeping.find_late(now))
     _run_task(send_due)
-    if hanging is not None:
-        raise hanging
+    if failure is not None:
+        raise failure
     return report
 
 
@@ -101,12 +105,13 @@ def _truncate_large(log: Path) -> None:
 
 
 def _run_task(task: Callable[[], object]) -> str:
-    """Run a task whose failure must not stop the tick; return the error, or an empty string."""
+    """Run a task whose failure must not stop the tick; return the error without secrets, or an empty string."""
     try:
         task()
     except Exception as error:  # due slots are started all the same
         _log.exception("A task of the tick failed.")
-        return f"{type(error).__name__}: {error}"
+        close_if_broken()
+        return redactor().text(f"{type(error).__name__}: {error}")
     return ""
 
 

@@ -31,8 +31,8 @@ def delete_extra(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]
         if commit.published is None:
             deleted = _delete_in_transaction(dest, staged, events)
             commit.published = Published(inserted=0, updated=0, deleted=deleted)
-    if not commit.result.recovered:
-        yield from events
+    # none if an earlier attempt has executed the transaction
+    yield from events
     yield Reconciled(commit.result.deleted or 0, what="the repair")
 
 

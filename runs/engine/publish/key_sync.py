@@ -78,8 +78,8 @@ def _delete(plan: Plan, table: TableName, read: int) -> Iterator[Event]:
             deleted = _delete_missing(dest, table, read, events)
             commit.published = Published(inserted=0, updated=0, deleted=deleted)
     point("reconcile.after_commit")
-    if not commit.result.recovered:
-        yield from events
+    # none if an earlier attempt has executed the transaction
+    yield from events
     yield Reconciled(commit.result.deleted or 0)
 
 

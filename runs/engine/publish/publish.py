@@ -64,7 +64,8 @@ def publish(plan: Plan, staged: StagedRows) -> Generator[Event, None, None]:
     published = commit.result
     if not published.recovered:
         point("publish.after_commit")
-    yield from (event for event in events if not published.recovered or isinstance(event, MergeSqlBuilt))
+    # none if an earlier attempt has executed the transaction
+    yield from events
     yield published
 
 

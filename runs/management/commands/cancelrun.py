@@ -13,7 +13,7 @@ from runs.verifications.cancel import stop_verification
 
 
 class Command(BaseCommand):
-    help = "Stop a run and wait until it has ended; the destination stays unchanged. Exits with 1 unless cancelled."
+    help = "Stop a run and wait until it has ended. Rows that are published stay. Exits with 1 unless cancelled."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("run", type=int, help="the run's number")

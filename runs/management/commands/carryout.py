@@ -52,19 +52,20 @@ class Command(BaseCommand):
                 self.exit_code = ExitCode.FAILED
 
     def _run(self, pk: int) -> ExitCode:
-        run = Run.objects.with_module().get(pk=pk)
+        run = retry_metadata(lambda: Run.objects.with_module().get(pk=pk))
         try:
-            start_run(run)
+            retry_metadata(lambda: start_run(run))
         except IllegalTransition:
             raise
         except PipekitError as error:
-            run.finish_error(error.as_dict())
+            refused = error.as_dict()
+            retry_metadata(lambda: run.finish_error(refused))
             return exit_code_of(run)
         return exit_code_of(execute_run(run, retry=True))
 
     def _group_run(self, pk: int) -> ExitCode:
-        group_run = GroupRun.objects.select_related("group").get(pk=pk)
-        group_run.start(**identity.current().as_fields())
+        group_run = retry_metadata(lambda: GroupRun.objects.select_related("group").get(pk=pk))
+        retry_metadata(lambda: group_run.start(**identity.current().as_fields()))
         execute_group_run(group_run)
         return exit_code_of(group_run)
 

@@ -38,7 +38,8 @@ _PROGRAM = """
 import pickle, sys
 from base64 import b64decode
 from connections.sdk.errors import PipekitError
-from runs.engine import events, retry
+from runs.engine import events
+from runs.engine.retry import run_with_retries
 from tests.harness.bench import retry_policy
 plan, retries = pickle.loads(b64decode(sys.stdin.read()))
 policy = retry_policy(max_retries=retries, delay=0.1)

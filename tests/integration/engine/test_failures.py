@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -84,3 +85,28 @@ def test_output_of_jrunner_that_is_not_an_event_is_logged_and_ignored(
     text = log.read_text()
     for noise in ("[driver] caf", '["not", "an", "event"]', "{broken json", "no line break at the end"):
         assert f"jrunner: {noise}" in text
+
+
+@pytest.fixture
+def unwritable_log(tmp_path: Path) -> str:
+    """The path of a log that cannot be created, because its directory is a file."""
+    (tmp_path / "runs").write_text("")
+    return str(tmp_path / "runs" / "1.log")
+
+
+def test_a_transfer_whose_log_cannot_be_written_succeeds(
+    bench: Bench, plan: Plan, monkeypatch: pytest.MonkeyPatch, unwritable_log: str
+) -> None:
+    environment = transfer.command()[1]
+    monkeypatch.setattr(transfer, "command", lambda: ([sys.executable, "-c", _NOISY], environment))
+    assert bench.run(replace(plan, log_path=unwritable_log)).counts[0] == 2
+
+
+def test_the_log_of_a_transfer_is_readable_by_owner_and_group_only(bench: Bench, plan: Plan, tmp_path: Path) -> None:
+    log = tmp_path / "runs" / "1.log"
+    before = os.umask(0)
+    try:
+        assert bench.run(replace(plan, log_path=str(log))).counts[0] == 2
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (log, log.parent)] == [0o640, 0o750]

@@ -108,3 +108,13 @@ def test_a_descending_range_is_reported_before_the_next_tick() -> None:
     assert "Write sat,sun,mon instead." in message
     Schedule.objects.all().delete()
     assert "1 schedules cannot fire; full refresh of orders: The range “22-4”" in check_schedules().message
+
+
+def test_the_error_of_the_last_tick_is_reported() -> None:
+    ScheduleFactory.create()
+    create_tick(dt.timedelta())
+    Tick.objects.update(error="NotFinalized: orders #5: OSError: disk")
+    check = check_schedules()
+    assert not check.ok
+    assert "NotFinalized: orders #5: OSError: disk" in check.message
+    assert "tick.log" in check.hint

@@ -14,7 +14,7 @@ from django.db import connection
 
 from connections.sdk.errors import Lost
 from modules.models import Module
-from runs.engine.events import AttemptFailed, SourceQueryBuilt, Warned
+from runs.engine.events import AttemptFailed, MergeSqlBuilt, Published, SourceQueryBuilt, Warned
 from runs.lifecycle import metadata_retry, spool
 from runs.lifecycle.reap import reap_all
 from runs.lifecycle.record import Recorder
@@ -92,6 +92,31 @@ def test_a_warning_that_a_retry_repeats_is_recorded_once() -> None:
         recorder.record(Warned("Another one."))
     stored = Run.objects.get()
     assert (stored.status, stored.warnings) == ("success", ["There is no watermark_column.", "Another one."])
+
+
+def test_a_publish_that_a_retry_finds_in_the_commit_record_has_the_statements_of_the_attempt_that_executed_it() -> None:
+    run = RunFactory.create(status="running", pid=1, log_path="runs/found.log")
+    failed = AttemptFailed(number=1, code="connection_lost", message="reset", wait=0.1, connecting=False)
+    with Recorder(run) as recorder:
+        recorder.record(MergeSqlBuilt("INSERT 1;"))
+        recorder.record(failed)
+        recorder.record(MergeSqlBuilt("INSERT 2;"))
+        # the second time the destination cannot be asked
+        for _ in range(2):
+            recorder.record(failed)
+        recorder.record(Published(inserted=1, updated=0, deleted=0, recovered=True))
+        recorder.record(MergeSqlBuilt("DELETE;"))
+    assert Run.objects.get().merge_sql == "INSERT 2;\n\nDELETE;"
+
+
+def test_a_publish_has_no_statements_of_attempts_before_it() -> None:
+    run = RunFactory.create(status="running", pid=1, log_path="runs/again.log")
+    with Recorder(run) as recorder:
+        recorder.record(MergeSqlBuilt("INSERT 1;"))
+        recorder.record(AttemptFailed(number=1, code="connection_lost", message="reset", wait=0.1, connecting=False))
+        recorder.record(MergeSqlBuilt("INSERT 2;"))
+        recorder.record(Published(inserted=1, updated=0, deleted=0, recovered=True))
+    assert Run.objects.get().merge_sql == "INSERT 2;"
 
 
 def test_the_log_says_why_a_query_became_a_subquery_and_only_then() -> None:

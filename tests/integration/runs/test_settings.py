@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from pipekit_site.doctor import checks
+from pipekit_site.doctor.checks import Check
 from runs.admin.forms import SettingForm
 from runs.models import Setting
 from runs.models.setting import current_settings, names
@@ -147,3 +149,17 @@ def test_an_invalid_stored_value_raises_only_when_it_is_read_and_does_not_reveal
     with pytest.raises(ValueError) as refused:
         _ = current_settings().smtp_password
     assert "hunter2" not in str(refused.value)
+
+
+def settings_check() -> Check:
+    return next(checks.run(check for check in checks.CHECKS if check[0] == "settings"))
+
+
+def test_doctor_names_the_settings_whose_stored_values_are_invalid() -> None:
+    assert (settings_check().ok, settings_check().message) == (True, "all stored values are valid")
+    # the last one no longer exists
+    Setting.objects.create(invalid={"run_log_megabytes": 10**12, "heartbeat_seconds": True, "mails_per_hour": 5})
+    check = settings_check()
+    assert not check.ok
+    assert "The stored values of heartbeat_seconds, run_log_megabytes are not valid" in check.message
+    assert "in the admin" in check.hint

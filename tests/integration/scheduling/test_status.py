@@ -47,3 +47,11 @@ def test_the_overview_the_health_check_and_the_commands_agree_whether_the_schedu
     assert admin_client.get("/health").json()["tick"]["late"] is is_late
     assert ("scheduler not running" in admin_client.get("/admin/").content.decode()) is is_late
     assert bool(status.since()) is is_late
+
+
+@pytest.mark.parametrize("error", ["", "NotFinalized: orders #5: OSError: disk"])
+def test_the_overview_says_that_the_last_tick_had_an_error(admin_client: Client, error: str) -> None:
+    ScheduleFactory.create()
+    at = timezone.now()
+    Tick.objects.create(at=at, unbroken_since=at, finished_at=at, error=error)
+    assert ("could not finalize" in admin_client.get("/admin/").content.decode()) is bool(error)

@@ -1,4 +1,4 @@
-"""Attempts of a repair that an earlier attempt left unfinished: extra rows are those missing from what was read."""
+"""A repair deletes the extra rows, those missing from what was read, in one attempt: it is never resumed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from connections.sdk.errors import CountMismatch, LockTimeout
 from runs.engine import sync
 from runs.engine.plan import Plan, Repair, Strategy
-from runs.engine.publish import delete_extra as repairing
 from runs.engine.publish.checks import StagingChanged
-from runs.engine.retry import run_with_retries
-from tests.harness.bench import Bench, retry_policy
+from tests.harness.bench import Bench
 
 pytestmark = pytest.mark.usefixtures("transfer_in_process")
 
@@ -33,24 +30,11 @@ def repair(pg_bench: Bench) -> Plan:
     return replace(plan, run=uuid4().hex)
 
 
-def test_an_attempt_after_the_publish_deletes_nothing_and_fails_with_a_hint(
-    pg_bench: Bench, repair: Plan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def raise_lock_timeout(*_: object) -> None:
-        raise LockTimeout("The table is locked.")
-
-    monkeypatch.setattr(repairing, "_delete_in_transaction", raise_lock_timeout)
-    with pytest.raises(CountMismatch, match="extra") as caught:
-        list(run_with_retries(repair, retry_policy(delay=0), still_ours=lambda: True))
-    assert "--repair" in caught.value.hint
-    assert pg_bench.rows("SELECT count(*), max(v) FROM sync.t") == [(30, "x")]
-
-
-def test_a_repair_is_not_resumed_after_the_deletion_either(pg_bench: Bench, repair: Plan) -> None:
+def test_a_repair_cannot_be_resumed(pg_bench: Bench, repair: Plan) -> None:
     list(sync.attempt(repair))
     pg_bench.at_destination("INSERT INTO sync.t VALUES (31, 'later')")
-    with pytest.raises(CountMismatch, match="whether extra rows were deleted is not known"):
-        list(sync.resume(repair))
+    with pytest.raises(AssertionError, match="a repair is not retried"):
+        list(sync.resume(repair, succeeded=()))
     assert pg_bench.rows("SELECT count(*), max(id) FROM sync.t") == [(30, 31)]
 
 
